@@ -1,0 +1,1 @@
+"""Privacy-preserving QR check-in."""

@@ -1,0 +1,259 @@
+"""Every error a caller can meet, one class and one stable code each.
+
+`code` never changes once published; `status` is the HTTP status that the services answer with. The first
+argument is a sentence for a person that says what to do; it carries no phone, name, token, visit id or time.
+`docs/errors.md` lists all of them (a test holds the two against each other).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CheckinError(Exception):
+    """Root of the tree; never raised itself."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 400
+    default: ClassVar[str] = "The request could not be carried out."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or self.default)
+        self.detail = detail or self.default
+
+
+# --- at the door: the checks of docs/spec/presentation.md, in their order ---------------------------------
+
+
+class TokenError(CheckinError):
+    """A code that is refused at the door; each refusal is final."""
+
+    status = 422
+
+
+class TokenMalformed(TokenError):
+    code = "token_malformed"
+    default = "This is not a check-in code."
+
+
+class TokenNotYetValid(TokenError):
+    code = "token_not_yet_valid"
+    default = "The code is from the future: check the clocks of the phone and of the scanner."
+
+
+class TokenExpired(TokenError):
+    code = "token_expired"
+    default = "The code has expired: ask for a new one."
+
+
+class WrongDay(TokenError):
+    code = "wrong_day"
+    default = "The code belongs to another day."
+
+
+class UnknownIssuerKey(TokenError):
+    code = "unknown_issuer_key"
+    default = "No trusted issuer listed the key of this code for its day."
+
+
+class BadSignature(TokenError):
+    code = "bad_signature"
+    default = "The signature does not verify."
+
+
+class BadStatus(TokenError):
+    code = "bad_status"
+    default = "The status shown is not the one that was committed to."
+
+
+class StatusRequired(TokenError):
+    code = "status_required"
+    default = "This venue asks for a status that the code does not show."
+
+
+class AlreadyUsed(TokenError):
+    code = "already_used"
+    status = 409
+    default = "This code was used before."
+
+
+class HolderKeyInvalid(CheckinError):
+    code = "holder_key_invalid"
+    status = 422
+    default = "A holder key is not a canonical Ed25519 public key of large order."
+
+
+# --- uploads ----------------------------------------------------------------------------------------------
+
+
+class StatusDisclosed(CheckinError):
+    code = "status_disclosed"
+    status = 422
+    default = "The code still shows a status: a scanner strips it before it uploads."
+
+
+class EntryUnreadable(CheckinError):
+    code = "entry_unreadable"
+    status = 422
+    default = "The entry does not open under the intake key of its day."
+
+
+class ScanTimeInvalid(CheckinError):
+    code = "scan_time_invalid"
+    status = 422
+    default = "The time of scan lies outside the window of the code."
+
+
+class ScanTooOld(CheckinError):
+    code = "scan_too_old"
+    status = 422
+    default = "The scan is more than 72 hours old."
+
+
+class DayClosed(CheckinError):
+    code = "day_closed"
+    status = 409
+    default = "The day takes no more uploads."
+
+
+class DayDestroyed(CheckinError):
+    code = "day_destroyed"
+    status = 410
+    default = "The day has been destroyed after 28 days."
+
+
+# --- keys, seals, notes -----------------------------------------------------------------------------------
+
+
+class SealBroken(CheckinError):
+    code = "seal_broken"
+    status = 422
+    default = "The sealed bytes do not open under this key in this context."
+
+
+class KeyMissing(CheckinError):
+    code = "key_missing"
+    status = 503
+    default = "There is no such key in the ring."
+
+
+class KeyExists(CheckinError):
+    code = "key_exists"
+    status = 409
+    default = "The key exists already: a slot is written once."
+
+
+class KeyDestroyed(CheckinError):
+    code = "key_destroyed"
+    status = 410
+    default = "The key has been destroyed."
+
+
+class StorageUnfit(CheckinError):
+    code = "storage_unfit"
+    status = 500
+    default = "This file system does not overwrite in place, so a destroyed key could be recovered."
+
+
+class NoteMalformed(CheckinError):
+    code = "note_malformed"
+    default = "The text is not a signed note in canonical form."
+
+
+class NoteUntrusted(CheckinError):
+    code = "note_untrusted"
+    status = 403
+    default = "The note does not carry the signatures it needs."
+
+
+class ListRefused(CheckinError):
+    code = "list_refused"
+    status = 409
+    default = "The list contradicts an earlier one: the first list for a day is final."
+
+
+class SharesInvalid(CheckinError):
+    code = "shares_invalid"
+    default = "The officers' shares do not join to the ring key."
+
+
+# --- clock and retention ----------------------------------------------------------------------------------
+
+
+class ClockUntrusted(CheckinError):
+    code = "clock_untrusted"
+    status = 503
+    default = "The clock is not to be trusted: compare it, then run `checkin purge run --confirm-clock`."
+
+
+class SimulationRefused(CheckinError):
+    code = "simulation_refused"
+    default = "A folder is either real or simulated, once and for all."
+
+
+# --- services ---------------------------------------------------------------------------------------------
+
+
+class RequestInvalid(CheckinError):
+    code = "invalid_request"
+    status = 422
+    default = "The request does not have the documented form."
+
+
+class RequestTooLarge(CheckinError):
+    code = "request_too_large"
+    status = 413
+    default = "The request body is larger than this route takes."
+
+
+class Unauthorized(CheckinError):
+    code = "unauthorized"
+    status = 401
+    default = "A bearer token is needed; the one sent, if any, is not known."
+
+
+class Forbidden(CheckinError):
+    code = "forbidden"
+    status = 403
+    default = "This token does not open this route."
+
+
+class NotFound(CheckinError):
+    code = "not_found"
+    status = 404
+    default = "There is nothing here."
+
+
+class MethodNotAllowed(CheckinError):
+    code = "method_not_allowed"
+    status = 405
+    default = "The route does not take this method."
+
+
+class TooManyRequests(CheckinError):
+    code = "too_many_requests"
+    status = 429
+    default = "Too many requests: wait, then try again."
+
+
+class NotReady(CheckinError):
+    code = "not_ready"
+    status = 503
+    default = "The service cannot do this now: see /readyz."
+
+
+class Unreachable(CheckinError):
+    code = "unreachable"
+    status = 503
+    default = "The service did not answer: check its address and that it runs."
+
+
+class SettingsInvalid(CheckinError):
+    code = "settings_invalid"
+    default = "The settings file is not valid."
+
+
+class InternalError(CheckinError):
+    code = "internal_error"
+    status = 500
+    default = "Something went wrong on our side; nothing was recorded."
