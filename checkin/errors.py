@@ -77,6 +77,12 @@ class AlreadyUsed(TokenError):
     default = "This code was used before."
 
 
+class PictureUnreadable(CheckinError):
+    code = "picture_unreadable"
+    status = 422
+    default = "No QR code was found in the picture: hold the camera closer, straighter, or in better light."
+
+
 class HolderKeyInvalid(CheckinError):
     code = "holder_key_invalid"
     status = 422

@@ -1,0 +1,166 @@
+"""Time: the only file that reads it. Everything else takes `now` (unix seconds) or a `Clock`.
+
+A *service day* is a calendar day in the deployment's zone, on the wire the number of days since 1970-01-01.
+Rules: docs/spec/days.md. Nothing here is finer than a caller asks for.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from checkin.errors import SettingsInvalid
+
+RETENTION_DAYS: Final = 28
+CLOSING_DAYS: Final = 4
+CLOSING_MINUTES: Final = 5
+_EPOCH: Final = date(1970, 1, 1)
+
+
+class Clock(Protocol):
+    """Where a service gets its time from."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the time is made up; a service says so in /healthz and in everything it signs."""
+        ...
+
+    def now(self) -> float:
+        """Unix time in seconds."""
+        ...
+
+    def boot(self) -> float:
+        """Seconds since the machine started, suspended time included; no clock setting moves it."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    simulated = False
+
+    def now(self) -> float:
+        """Unix time in seconds."""
+        return time.time()
+
+    def boot(self) -> float:
+        """CLOCK_BOOTTIME where there is one (Linux), else the monotonic clock."""
+        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class SimulatedClock:
+    """A clock in a file, read at each use. Its first line is one of
+
+    - an RFC 3339 instant, at which time stands still: `2026-11-20T12:00:00+09:00`
+    - seconds ahead of the real clock, and time runs: `+2419200`
+
+    A second line, if there is one, gives the boot clock in seconds; without it the boot clock follows the first.
+    """
+
+    simulated = True
+
+    def __init__(self, path: Path) -> None:
+        """`SettingsInvalid` when the file does not hold such a time."""
+        self.path = path
+        self._last: tuple[float, float] | None = None
+        self._read()
+
+    def now(self) -> float:
+        """Unix time in seconds."""
+        return self._read()[0]
+
+    def boot(self) -> float:
+        """Seconds of the simulated boot clock."""
+        return self._read()[1]
+
+    def set(self, first: str, boot: float | None = None) -> None:
+        """Write a new time; for the demonstration, the simulation and tests."""
+        self.path.write_text(first + "\n" + ("" if boot is None else f"{boot}\n"), encoding="ascii")
+
+    def _read(self) -> tuple[float, float]:
+        lines = self._lines()
+        if not lines and self._last:  # caught in the middle of being rewritten
+            return self._last
+        try:
+            first, *rest = lines
+            now = time.time() + float(first) if re.fullmatch(r"\+\d+", first) else parse_rfc3339(first)
+            self._last = (now, float(rest[0]) if rest else now)
+        except ValueError:
+            raise SettingsInvalid(
+                "The simulated clock's file must hold an RFC 3339 time (2026-11-20T12:00:00+09:00) or +seconds."
+            ) from None
+        return self._last
+
+    def _lines(self) -> list[str]:
+        try:
+            return self.path.read_text(encoding="ascii").split()
+        except (OSError, UnicodeDecodeError):
+            raise SettingsInvalid("The simulated clock's file cannot be read.") from None
+
+
+def parse_rfc3339(text: str) -> float:
+    """Unix seconds of an RFC 3339 instant with an offset; `ValueError` without one."""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError("a time needs an offset")
+    return instant.timestamp()
+
+
+class Calendar:
+    """Service days of one time zone."""
+
+    def __init__(self, zone: str = "Asia/Seoul") -> None:
+        """`SettingsInvalid` for a zone that the time zone database does not have."""
+        try:
+            self._zone = ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise SettingsInvalid(f"There is no time zone named {zone!r}.") from None
+        self.zone = zone
+
+    def day(self, now: float) -> int:
+        """The service day that `now` lies in."""
+        return (datetime.fromtimestamp(now, self._zone).date() - _EPOCH).days
+
+    def start(self, day: int) -> float:
+        """Unix seconds at which the day begins locally."""
+        return self._local(day).timestamp()
+
+    def hour(self, day: int, now: float) -> int:
+        """Whole hours since the day's local start, 0 .. 24 (a day that sets clocks back has 25)."""
+        return max(0, min(24, int((now - self.start(day)) // 3600)))
+
+    def closes(self, day: int) -> float:
+        """D+4 00:05 local: from then on the day takes no uploads."""
+        return (self._local(day + CLOSING_DAYS) + timedelta(minutes=CLOSING_MINUTES)).timestamp()
+
+    def due(self, day: int) -> float:
+        """When D+28 begins: from then on the day must be gone."""
+        return self.start(day + RETENTION_DAYS)
+
+    def oldest(self, now: float) -> int:
+        """The oldest day that may still be held at `now`."""
+        return self.day(now) - RETENTION_DAYS + 1
+
+    def date(self, day: int) -> str:
+        """`2026-11-20`."""
+        return (_EPOCH + timedelta(days=day)).isoformat()
+
+    def parse_date(self, text: str) -> int:
+        """Inverse of `date`; `ValueError` for any other spelling."""
+        day = (date.fromisoformat(text) - _EPOCH).days
+        if self.date(day) != text:
+            raise ValueError("a date is written YYYY-MM-DD")
+        return day
+
+    def rfc3339(self, now: float, grain: str = "seconds") -> str:
+        """Local time with offset, cut to `minutes` or `seconds`."""
+        return datetime.fromtimestamp(now, self._zone).isoformat(timespec=grain)
+
+    def _local(self, day: int) -> datetime:
+        midnight = datetime.combine(_EPOCH + timedelta(days=day), datetime.min.time(), self._zone)
+        # A zone may skip midnight when it sets clocks forward: the day begins at the first instant that exists.
+        return midnight.astimezone(UTC).astimezone(self._zone)

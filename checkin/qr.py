@@ -1,0 +1,68 @@
+"""Token ↔ picture: QR codes in alphanumeric mode at level L, drawn by `qrcode`, read by `zxing-cpp`.
+
+Level L on purpose: on hard camera frames fewer modules beat more correction (docs/spec/presentation.md §5).
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Final
+
+import qrcode
+import zxingcpp
+from PIL import Image, UnidentifiedImageError
+from qrcode.constants import ERROR_CORRECT_L
+from qrcode.image.svg import SvgPathImage
+
+from checkin.errors import PictureUnreadable
+
+MAX_PIXELS: Final = 50_000_000  # a phone camera's largest pictures; more would be a decompression bomb
+
+
+def _code(text: str) -> qrcode.QRCode[Image.Image]:
+    # A fixed mask halves the time; the choice only matters to readers far worse than those of today.
+    code = qrcode.QRCode(error_correction=ERROR_CORRECT_L, border=4, box_size=8, mask_pattern=2)
+    code.add_data(text)
+    code.make(fit=True)
+    return code
+
+
+def to_png(text: str) -> bytes:
+    """A black and white PNG, 8 pixels a module, with the quiet zone of 4 modules."""
+    buffer = io.BytesIO()
+    _code(text).make_image().save(buffer)
+    return buffer.getvalue()
+
+
+def to_svg(text: str) -> bytes:
+    """An SVG of one path, in black on white."""
+    image = _code(text).make_image(image_factory=SvgPathImage)
+    drawing: str = image.to_string(encoding="unicode")
+    return drawing.replace("<path", '<rect width="100%" height="100%" fill="#fff"/><path', 1).encode()
+
+
+def to_terminal(text: str) -> str:
+    """Half-block characters, two modules a line, dark on light: large enough to scan from a screen."""
+    modules = _code(text).get_matrix()
+    modules += [[False] * len(modules[0])] * (len(modules) % 2)
+    glyph = {(False, False): "█", (False, True): "▀", (True, False): "▄", (True, True): " "}
+    return "\n".join(
+        "".join(glyph[upper, lower] for upper, lower in zip(modules[i], modules[i + 1], strict=True))
+        for i in range(0, len(modules), 2)
+    )
+
+
+def read_image(source: Path | bytes) -> list[str]:
+    """The texts of all QR codes in a picture, from a camera or a screen; raises `PictureUnreadable` if none."""
+    try:
+        with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise PictureUnreadable("The picture has more than 50 million pixels.")
+            picture = image.convert("L")
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError):
+        raise PictureUnreadable("The file is not a picture.") from None
+    found = zxingcpp.read_barcodes(picture, formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode))
+    if not found:
+        raise PictureUnreadable
+    return [code.text for code in found]
