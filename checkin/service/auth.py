@@ -1,0 +1,40 @@
+"""Bearer tokens: 32 random bytes, stored only as their SHA-256, compared in constant time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from checkin.encoding import b64url_encode
+from checkin.errors import Forbidden, Unauthorized
+from checkin.primitives import equal, random_bytes, sha256
+
+_scheme = HTTPBearer(auto_error=False, description="Authorization: Bearer TOKEN")
+
+
+def new_token() -> str:
+    """A token of 43 characters; a plain hash of it can be stored, because nobody can guess 32 random bytes."""
+    return b64url_encode(random_bytes(32))
+
+
+def token_hash(token: str) -> bytes:
+    """32 bytes, what a service stores."""
+    return sha256(token.encode())
+
+
+def bearer(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)]) -> str:
+    """The token of a request; raises `Unauthorized` when there is none. Use as a dependency."""
+    if credentials is None:
+        raise Unauthorized
+    return credentials.credentials
+
+
+Bearer = Annotated[str, Depends(bearer)]
+
+
+def require(token: str, expected_sha256: str | None) -> None:
+    """Raises `Forbidden` unless this is the one token whose hash (64 hex digits) the settings pin."""
+    if expected_sha256 is None or not equal(token_hash(token), bytes.fromhex(expected_sha256)):
+        raise Forbidden

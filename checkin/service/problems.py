@@ -1,0 +1,86 @@
+"""Errors at the edge: every answer that is no success is an RFC 9457 problem document with a stable `code`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from checkin.errors import (
+    CheckinError,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    RequestInvalid,
+    RequestTooLarge,
+    Unauthorized,
+)
+
+_BY_STATUS: dict[int, type[CheckinError]] = {
+    401: Unauthorized,
+    404: NotFound,
+    405: MethodNotAllowed,
+    413: RequestTooLarge,
+    500: InternalError,
+}
+RETRY_AFTER_SECONDS = {429: "60", 503: "5"}
+log = structlog.get_logger()
+
+
+def document(error: CheckinError, **members: Any) -> dict[str, Any]:
+    """The members of a problem document."""
+    return {
+        "type": f"urn:checkin:problem:{error.code}",
+        "title": error.default,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        **members,
+    }
+
+
+def response(error: CheckinError, **members: Any) -> Response:
+    """The problem document as an answer."""
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    if error.status in RETRY_AFTER_SECONDS:
+        headers["Retry-After"] = RETRY_AFTER_SECONDS[error.status]
+    return JSONResponse(document(error, **members), error.status, headers, "application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Let an app answer every error as a problem document."""
+    app.add_exception_handler(CheckinError, _ours)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _ours(_: Request, error: Exception) -> Response:
+    assert isinstance(error, CheckinError)  # noqa: S101 - registered for this type only
+    return response(error)
+
+
+async def _validation(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
+    # Where and why, never what: the input may hold a name or a phone.
+    where = [{"at": ".".join(str(part) for part in item["loc"]), "why": item["type"]} for item in error.errors()]
+    return response(RequestInvalid(), errors=where)
+
+
+async def _framework(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+    return response(_BY_STATUS.get(error.status_code, RequestInvalid)())
+
+
+async def _unexpected(_: Request, error: Exception) -> Response:
+    # The type and the place, never the message: it may quote what was sent.
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    place = f"{frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}" if frame else "?"
+    log.error("unexpected_error", type=type(error).__name__, place=place)
+    return response(InternalError())
