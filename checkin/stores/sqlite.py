@@ -19,6 +19,7 @@ from typing import Any
 
 from checkin.errors import CheckinError, DayClosed, NotReady
 from checkin.stores import MAX_BUCKET, Measure, Row, dayfile
+from checkin.stores.turn import Turn
 
 _COLUMNS = '"key", "group", bucket, nonce, sealed'
 _FROM_ROWS = f'SELECT {_COLUMNS} FROM "rows"'  # noqa: S608 — a constant, no input in it
@@ -53,12 +54,13 @@ class SqliteStore:
         self._timeout = timeout
         self._idle: list[_Lent] = []
         self._lock = threading.Lock()
+        self._turn = Turn(folder)
 
     # --- rows -------------------------------------------------------------------------------------------------
 
     def insert(self, day: int, rows: Sequence[Row]) -> list[bool]:
         """One commit; see `DayStore.insert`. No rows at all still make the day's file."""
-        with self._borrow(day, create=True) as connection, connection:
+        with self._borrow(day, create=True) as connection, self._turn.taken(), connection:
             connection.execute("BEGIN IMMEDIATE")
             if connection.execute("SELECT 1 FROM attachments WHERE name = ?", (_FROZEN,)).fetchone():
                 raise DayClosed
@@ -99,7 +101,7 @@ class SqliteStore:
     # --- what lies with a day -----------------------------------------------------------------------------------
 
     def attach(self, day: int, name: str, value: bytes) -> bytes:
-        with self._borrow(day, create=True) as connection, connection:
+        with self._borrow(day, create=True) as connection, self._turn.taken(), connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(_ATTACH, (name, value))
             (standing,) = connection.execute("SELECT value FROM attachments WHERE name = ?", (name,)).fetchone()
@@ -138,6 +140,7 @@ class SqliteStore:
             idle, self._idle = self._idle, []
         for lent in idle:
             lent.connection.close()
+        self._turn.close()
 
     # --- connections ------------------------------------------------------------------------------------------
 
