@@ -57,6 +57,7 @@ class Label(bytes, Enum):
     SIGMA = b"ck1/sigma"
     INTAKE = b"ck1/intake"
     CLOSE = b"ck1/close"
+    RING = b"ck1/ring"  # authority: a day's private half, sealed to the ring key
     DUPLICATE = b"dup"
 
 
@@ -167,3 +168,16 @@ def check_holder_key(public: bytes) -> None:
     """Raises `HolderKeyInvalid` unless 32 bytes encode, canonically, a point of the prime-order group but 0."""
     if len(public) != 32 or not nacl.bindings.crypto_core_ed25519_is_valid_point(public):
         raise HolderKeyInvalid
+
+
+_ANY_SCALAR: Final = X25519PrivateKey.from_private_bytes(bytes(32))
+
+
+def check_sealing_key(public: bytes) -> None:
+    """Raises `ValueError` unless 32 bytes are a canonical X25519 key (u < 2²⁵⁵-19) that is not of small order.
+
+    What is sealed to a key of small order can be opened by anyone: its shared secret is zero (RFC 7748 §6.1).
+    """
+    if len(public) != 32 or int.from_bytes(public, "little") >= _P:
+        raise ValueError("not a canonical X25519 key")
+    _ANY_SCALAR.exchange(X25519PublicKey.from_public_bytes(public))
