@@ -128,6 +128,12 @@ class DayDestroyed(CheckinError):
     default = "The day has been destroyed after 28 days."
 
 
+class ScannerStale(CheckinError):
+    code = "scanner_stale"
+    status = 503
+    default = "The scanner has had no outside time for 24 hours: connect it to its registry."
+
+
 # --- keys, seals, notes -----------------------------------------------------------------------------------
 
 
@@ -135,6 +141,12 @@ class SealBroken(CheckinError):
     code = "seal_broken"
     status = 422
     default = "The sealed bytes do not open under this key in this context."
+
+
+class ClosingBroken(CheckinError):
+    code = "closing_broken"
+    status = 409
+    default = "The rows of the day are not those it was closed with."
 
 
 class KeyMissing(CheckinError):
@@ -172,6 +184,18 @@ class NoteUntrusted(CheckinError):
     default = "The note does not carry the signatures it needs."
 
 
+class ProofInvalid(CheckinError):
+    code = "proof_invalid"
+    status = 422
+    default = "The proof does not lead to the root of the log."
+
+
+class LogConflict(CheckinError):
+    code = "log_conflict"
+    status = 409
+    default = "The log is not at the size or root that this step starts from: read its newest checkpoint."
+
+
 class ListRefused(CheckinError):
     code = "list_refused"
     status = 409
@@ -181,6 +205,71 @@ class ListRefused(CheckinError):
 class SharesInvalid(CheckinError):
     code = "shares_invalid"
     default = "The officers' shares do not join to the ring key."
+
+
+# --- vaccination proofs: the steps of docs/spec/certificate.md, in their order ------------------------------
+
+
+class CertificateError(CheckinError):
+    """A health certificate that does not prove a status; `code` names the first step that failed."""
+
+    status = 422
+
+
+class CertificatePrefix(CertificateError):
+    code = "certificate_prefix"
+    default = "This is not a health certificate that is accepted here: an EU certificate starts with HC1:."
+
+
+class CertificateBase45(CertificateError):
+    code = "certificate_base45"
+    default = "The certificate was not read completely: scan its code again."
+
+
+class CertificateCompression(CertificateError):
+    code = "certificate_compression"
+    default = "The certificate does not unpack: scan its code again."
+
+
+class CertificateCose(CertificateError):
+    code = "certificate_cose"
+    default = "The certificate is not a signed health certificate."
+
+
+class CertificateSchema(CertificateError):
+    code = "certificate_schema"
+    default = "The certificate's content does not have the prescribed form: ask its issuer for a new one."
+
+
+class CertificateSignature(CertificateError):
+    code = "certificate_signature"
+    default = "No signer on the trust list signed this certificate."
+
+
+class CertificateKeyUsage(CertificateError):
+    code = "certificate_key_usage"
+    default = "The signer is not allowed to sign certificates of this kind."
+
+
+class CertificateExpiry(CertificateError):
+    code = "certificate_expiry"
+    default = "The certificate is not valid now: ask its issuer for a new one."
+
+
+class CertificateNoStatus(CertificateError):
+    code = "certificate_no_status"
+    default = "The certificate is genuine but proves no status: a dose is missing, or the test was not negative."
+
+
+class CertificateOutdated(CertificateError):
+    code = "certificate_outdated"
+    default = "The certificate is genuine, but what it proves no longer holds: show a newer one."
+
+
+class TrustListInvalid(CheckinError):
+    code = "trust_list_invalid"
+    status = 500
+    default = "The trust list holds something else than signer certificates as PEM or base64 DER."
 
 
 # --- clock and retention ----------------------------------------------------------------------------------
@@ -252,6 +341,12 @@ class Unreachable(CheckinError):
     code = "unreachable"
     status = 503
     default = "The service did not answer: check its address and that it runs."
+
+
+class ServiceError(CheckinError):
+    code = "service_error"
+    status = 502
+    default = "The service answered with an error that this version does not know."
 
 
 class SettingsInvalid(CheckinError):
