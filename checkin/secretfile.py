@@ -29,4 +29,4 @@ def read_secret(path: Path, size: int = 32) -> bytes:
             raise SettingsInvalid(f"Others can read the secret file {path.name}: run chmod 600 on it.")
         return b64_decode(path.read_text(encoding="ascii").removesuffix("\n"), size)
     except (OSError, ValueError):
-        raise SettingsInvalid(f"The secret file {path.name} is missing or does not hold {size} bytes in base64.") from None
+        raise SettingsInvalid(f"The secret file {path.name} is missing or does not hold {size} base64 bytes.") from None

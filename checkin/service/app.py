@@ -103,7 +103,7 @@ class Frame:
                 chore()
             except CheckinError as error:
                 log.warning("chore_failed", chore=chore.__qualname__, code=error.code)
-            except Exception as error:  # noqa: BLE001 - the next round must come
+            except Exception as error:  # the next round must come
                 log.error("chore_failed", chore=chore.__qualname__, type=type(error).__name__)
 
     @asynccontextmanager

@@ -1,0 +1,72 @@
+"""HTTP to the services: a problem document comes back as the error it stands for."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from checkin.errors import CheckinError, ServiceError, Unreachable
+
+TIMEOUT_SECONDS = 15.0
+
+
+def _by_code(root: type[CheckinError] = CheckinError) -> dict[str, type[CheckinError]]:
+    return {root.code: root} | {code: cls for sub in root.__subclasses__() for code, cls in _by_code(sub).items()}
+
+
+class Client:
+    """One service at one address; `token` is sent as a bearer token."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def get(self, path: str, **query: str) -> Any:
+        """The JSON answer; raises the `CheckinError` of the problem, or `Unreachable`."""
+        return self._send("GET", path, params=query).json()
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """As `get`, with a JSON body."""
+        return self._send("POST", path, json={} if body is None else body).json()
+
+    def put(self, path: str, body: Any) -> Any:
+        """As `get`, with a JSON body."""
+        return self._send("PUT", path, json=body).json()
+
+    def delete(self, path: str) -> None:
+        """As `get`; the answer, if any, is left aside."""
+        self._send("DELETE", path)
+
+    def post_for_bytes(self, path: str, body: Any, accept: str) -> bytes:
+        """The answer's bytes, in the media type asked for."""
+        return self._send("POST", path, json=body, headers={"Accept": accept}).content
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **options)
+        except (httpx.HTTPError, httpx.InvalidURL):
+            raise Unreachable(f"{self.url} did not answer: check the address and that the service runs.") from None
+        if response.is_success:
+            return response
+        raise problem_error(response)
+
+
+def problem_error(response: httpx.Response) -> CheckinError:
+    """The error that a problem document stands for."""
+    try:
+        problem = response.json()
+        kind = _by_code().get(problem["code"], ServiceError)
+        return kind(str(problem["detail"]))
+    except (ValueError, KeyError, TypeError):
+        return ServiceError(f"The service answered with status {response.status_code}.")

@@ -1,0 +1,175 @@
+"""The holder's party: a wallet in a file, as the command line and the tests use it.
+
+It makes the holder keys itself (their private halves never leave the file), takes a batch of credentials a day,
+uses each for one opening of the code, and checks what it is given: the issuer's signature under a listed key,
+its own holder keys, and the openings of the commitments.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from checkin import credential as credentials
+from checkin import presentation
+from checkin.client import Client
+from checkin.clock import Calendar
+from checkin.credential import Credential, IssuerKey, IssuerKeys, Mode, Status, StatusOpening
+from checkin.encoding import b64url_decode, b64url_encode
+from checkin.errors import ServiceError, SettingsInvalid
+from checkin.jsonfile import write_private
+from checkin.keylist import IssuerList
+from checkin.note import NoteVerifier, open_note
+from checkin.primitives import SigningKey, random_bytes
+
+BATCH_SIZE: Final = 10
+
+
+@dataclass
+class Held:
+    """A credential with its holder key's seed and its opening."""
+
+    credential: bytes
+    seed: bytes
+    opening: StatusOpening
+    used: bool = False
+
+
+@dataclass
+class Wallet:
+    """One account at one issuer."""
+
+    path: Path
+    issuer_url: str
+    token: str
+    held: dict[int, list[Held]] = field(default_factory=dict)
+    disclosures: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, path: Path) -> Wallet:
+        """Raises `SettingsInvalid` when the file is no wallet."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            held = {int(day): [_held(item) for item in items] for day, items in data["held"].items()}
+            return cls(path, data["issuer_url"], data["token"], held, data["disclosures"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise SettingsInvalid(f"{path.name} is not a wallet file.") from None
+
+    def save(self) -> None:
+        """Write the file, readable by its owner alone, on disk when this returns."""
+        data = {
+            "issuer_url": self.issuer_url,
+            "token": self.token,
+            "held": {str(day): [_plain(item) for item in items] for day, items in self.held.items()},
+            "disclosures": self.disclosures,
+        }
+        write_private(self.path, data)
+
+    def fetch(self, day: int, calendar: Calendar, mode: Mode = Mode.SCREEN, pinned: NoteVerifier | None = None) -> None:
+        """One more batch for a day. Raises what the issuer answers, or the error of the first bad credential.
+
+        `pinned` is the issuer's statement key; without one the list is taken as it is, on first use.
+        """
+        seeds = [random_bytes(32) for _ in range(BATCH_SIZE)]
+        holder_keys = [b64url_encode(SigningKey(seed).public) for seed in seeds]
+        with Client(self.issuer_url, self.token) as client:
+            listed = _listed_keys(client.get("/v1/keys"), day, calendar, pinned)
+            answer = client.post(
+                "/v1/credentials",
+                {"day": day, "holder_keys": holder_keys, "mode": int(mode)},
+            )
+        batch = _read_batch(answer, seeds)
+        for item in batch:
+            _check(item, day, mode, listed)
+        self.held.setdefault(day, []).extend(batch)
+        self.disclosures.extend(answer.get("disclosures", []))
+        self.save()
+
+    def open_code(self, day: int) -> Held | None:
+        """A fresh credential for one opening of the code, marked as used; None when a new batch is needed."""
+        self.held = {kept: items for kept, items in self.held.items() if kept >= day}
+        for item in self.held.get(day, []):
+            if not item.used:
+                item.used = True
+                self.save()
+                return item
+        return None
+
+    def left(self, day: int) -> int:
+        """How many unused credentials a day has."""
+        return sum(not item.used for item in self.held.get(day, []))
+
+
+def present(item: Held, now: float, calendar: Calendar, *, show_status: bool = False) -> str:
+    """The QR text of an opened code at this moment; on paper the same text all day."""
+    credential = credentials.read(item.credential)
+    iat = calendar.start(credential.day) if credential.mode is Mode.PAPER else now
+    opening = item.opening if show_status else None
+    return presentation.to_text(presentation.present(item.credential, SigningKey(item.seed), int(iat), opening))
+
+
+def register(issuer_url: str, name: str, phone: str) -> str:
+    """Ask for a one-time code by message; the id of the registration."""
+    with Client(issuer_url) as client:
+        return str(client.post("/v1/registrations", {"name": name, "phone": phone})["registration_id"])
+
+
+def confirm(issuer_url: str, registration: str, code: str, path: Path) -> Wallet:
+    """Answer with the code; the new wallet, saved."""
+    with Client(issuer_url) as client:
+        token = client.post(f"/v1/registrations/{registration}/confirm", {"code": code})["wallet_token"]
+    wallet = Wallet(path, issuer_url, token)
+    wallet.save()
+    return wallet
+
+
+def _listed_keys(answer: Any, day: int, calendar: Calendar, pinned: NoteVerifier | None) -> IssuerKeys:
+    """The issuer's keys of a day; from the signed list where its statement key is pinned."""
+    if pinned:
+        listed = IssuerList.read(open_note(answer["list"], [pinned]).text)
+        return IssuerKeys.of(*(IssuerKey(listed.issuer, key.public) for of, key in listed.keys.items() if of == day))
+    date = calendar.date(day)
+    keys = [key for key in answer["keys"] if key["day"] == date]
+    return IssuerKeys.of(*(IssuerKey(int(answer["issuer"]), b64url_decode(key["x"], 32)) for key in keys))
+
+
+def _read_batch(answer: Any, seeds: list[bytes]) -> list[Held]:
+    try:
+        pairs = zip(answer["credentials"], answer["status_openings"], seeds, strict=True)
+        return [
+            Held(
+                b64url_decode(credential, credentials.CREDENTIAL_SIZE),
+                seed,
+                StatusOpening(Status(opening["status"]), b64url_decode(opening["salt"], 16)),
+            )
+            for credential, opening, seed in pairs
+        ]
+    except (KeyError, TypeError, ValueError):
+        raise ServiceError("The issuer's batch does not have the documented form.") from None
+
+
+def _check(item: Held, day: int, mode: Mode, keys: IssuerKeys) -> Credential:
+    credential = credentials.read(item.credential)
+    key = keys.find(credential.kid)
+    credentials.verify_signature(item.credential, key)
+    credentials.verify_opening(credential, item.opening)
+    if (credential.day, credential.mode, credential.holder_key) != (day, mode, SigningKey(item.seed).public):
+        raise ServiceError("The issuer's batch is not the one that was asked for.")
+    return credential
+
+
+def _plain(item: Held) -> dict[str, Any]:
+    return {
+        "credential": b64url_encode(item.credential),
+        "seed": b64url_encode(item.seed),
+        "status": int(item.opening.status),
+        "salt": b64url_encode(item.opening.salt),
+        "used": item.used,
+    }
+
+
+def _held(data: dict[str, Any]) -> Held:
+    opening = StatusOpening(Status(data["status"]), b64url_decode(data["salt"], 16))
+    return Held(b64url_decode(data["credential"]), b64url_decode(data["seed"], 32), opening, bool(data["used"]))
