@@ -1,0 +1,194 @@
+"""The health authority's folder: officers, ring, and what was listed (docs/spec/keys.md §4).
+
+    officers.txt      who signs, and how many of them: pinned by everyone else
+    authority.txt     name, time zone, public half of the ring key
+    officers/1, 2, …  one folder an officer, to be carried away
+    ring/             day keys in slots: never backed up
+    listed.txt        every key of a day not yet due that was ever put on a list
+    tick.txt          the latest day on which keys were destroyed or looked through
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from checkin.authorityring import AuthorityRing
+from checkin.clock import RETENTION_DAYS, Calendar
+from checkin.encoding import b64_decode, b64_encode
+from checkin.errors import ClockUntrusted, KeyMissing, NoteMalformed, SettingsInvalid, SimulationRefused
+from checkin.keylist import AuthorityKey, AuthorityList, merge
+from checkin.officers import Officers, appoint
+from checkin.primitives import OpeningKey, check_sealing_key
+from checkin.statement import Field, StatementType, one
+
+AHEAD_DAYS: Final = 14
+AUTHORITY: Final = StatementType(
+    "checkin/authority/v1", Field("authority"), Field("zone"), Field("ring"), Field("clock", optional=True)
+)
+
+
+@dataclass(frozen=True)
+class Authority:
+    """An opened folder. `simulated` is for good: a folder is either real or not."""
+
+    folder: Path
+    officers: Officers
+    calendar: Calendar
+    ring: AuthorityRing
+    simulated: bool
+
+    @classmethod
+    def init(  # noqa: PLR0913 - one argument for each thing that is decided once and for all
+        cls,
+        folder: Path,
+        name: str,
+        *,
+        officers: int,
+        threshold: int,
+        now: float,
+        zone: str = "Asia/Seoul",
+        simulated: bool = False,
+        allow_unfit: bool = False,
+    ) -> Self:
+        """A new authority in a new or empty folder. Its ring key is shared out here and then forgotten.
+
+        Raises `NoteMalformed` for a name or numbers that cannot be, `SettingsInvalid` for a folder that holds
+        something or an unknown zone, `StorageUnfit`.
+        """
+        calendar = Calendar(zone)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise SettingsInvalid("The authority's folder is not empty: choose a new one.")
+        appointed, ring_key = appoint(folder / "officers", name, officers, threshold)
+        ring = AuthorityRing(folder / "ring", ring_key.public, allow_unfit=allow_unfit)
+        self = cls(folder, appointed, calendar, ring, simulated)
+        self._tick(calendar.day(now))
+        replace_file(folder / "officers.txt", appointed.text())
+        values = {"authority": name, "zone": zone, "ring": b64_encode(ring_key.public)}
+        # Last: a folder without it was not finished.
+        replace_file(folder / "authority.txt", AUTHORITY.write(values | ({"clock": "simulated"} if simulated else {})))
+        return self
+
+    @classmethod
+    def open(cls, folder: Path, *, simulated: bool = False, allow_unfit: bool = False) -> Self:
+        """The authority in this folder. Raises `SettingsInvalid`, `SimulationRefused`, `StorageUnfit`."""
+        try:
+            values = AUTHORITY.read((folder / "authority.txt").read_text(encoding="utf-8"))
+            officers = Officers.read((folder / "officers.txt").read_text(encoding="utf-8"))
+            public = b64_decode(one(values, "ring"), 32)
+            check_sealing_key(public)
+        except (OSError, ValueError, NoteMalformed):
+            raise SettingsInvalid("The authority's folder is not complete: run `checkin authority init`.") from None
+        if simulated != ("clock" in values):
+            raise SimulationRefused
+        ring = AuthorityRing(folder / "ring", public, allow_unfit=allow_unfit)
+        return cls(folder, officers, Calendar(one(values, "zone")), ring, simulated)
+
+    def make_keys(self, now: float, ahead: int = AHEAD_DAYS) -> list[int]:
+        """Make what is missing for today and `ahead` days more; the days made. Needs no officer.
+
+        A day once listed never gets another key: when its slot is lost it stays on the list (see `lost_days`).
+        """
+        today, taken = self.calendar.day(now), {*self.ring.days(), *self.ring.tombstones(), *self._listed()}
+        days = [day for day in range(today, today + ahead + 1) if day not in taken and day >= self._oldest(now)]
+        for day in days:
+            self.ring.make(day, oldest=self._oldest(now))
+        return days
+
+    def lost_days(self) -> list[int]:
+        """Days that were listed and have neither slot nor tombstone: what is sealed to them nobody will open."""
+        return sorted(self._listed().keys() - {*self.ring.days(), *self.ring.tombstones()})
+
+    def list_keys(self, now: float) -> AuthorityList:
+        """Every key not yet due, ready for the officers; remembered, because the first list for a day is final.
+
+        Raises `ListRefused` if the ring contradicts what was listed, `KeyMissing` if there is no key at all.
+        """
+        oldest = self._oldest(now)
+        held = {day: self.ring.key(day) for day in self._live_days() if day >= oldest}
+        listed = self._listed()
+        keys = {day: key for day, key in (listed | merge(listed, held)).items() if day >= oldest}
+        if not keys:
+            raise KeyMissing("There are no keys to list: run `checkin authority keys make` first.")
+        key_list = AuthorityList(self.officers.authority, keys, self.simulated)
+        replace_file(self.folder / "listed.txt", key_list.text())
+        return key_list
+
+    def destroy_due(self, now: float, *, confirm_clock: bool = False) -> list[dict[str, str | int]]:
+        """Destroy every key whose day + 28 has begun; the tombstones, also of a run that a crash cut short.
+
+        Raises `ClockUntrusted`, before anything is touched, when more than a day has passed since the last run
+        and nobody confirmed that the clock is right.
+        """
+        today, last = self.calendar.day(now), self._last_tick()
+        if today > last + 1 and not confirm_clock:
+            raise ClockUntrusted(
+                "The last run was more than a day ago, so either it was left out or the clock is wrong: "
+                "compare the clock, then repeat with --confirm-clock."
+            )
+        self._tick(max(today, last))
+        entombed = set(self.ring.tombstones())
+        return [self._destroy(day, now) for day in self.ring.days() if day < self._oldest(now) or day in entombed]
+
+    def open_days(self, days: Iterable[int], shares: Iterable[str]) -> dict[int, OpeningKey]:
+        """The private keys of these days, for one trace; as `AuthorityRing.open_day`."""
+        shares = list(shares)
+        return {day: self.ring.open_day(day, shares) for day in days}
+
+    def _destroy(self, day: int, now: float) -> dict[str, str | int]:
+        record = self.ring.tombstone(day)
+        if record is None:
+            key = self.ring.key(day)
+            record = {
+                "authority": self.officers.authority,
+                "day": day,
+                "date": self.calendar.date(day),
+                "public": b64_encode(key.public),
+                "commitment": key.commitment,
+                "due": self.calendar.rfc3339(self.calendar.due(day), "minutes"),
+                "destroyed": self.calendar.rfc3339(now, "seconds"),
+            }
+        self.ring.destroy(day, record)
+        return record
+
+    def _oldest(self, now: float) -> int:
+        """The oldest day that may have a key; a clock gone back does not bring it back."""
+        return max(self.calendar.oldest(now), self._last_tick() - RETENTION_DAYS + 1)
+
+    def _live_days(self) -> list[int]:
+        return sorted(set(self.ring.days()) - set(self.ring.tombstones()))
+
+    def _listed(self) -> dict[int, AuthorityKey]:
+        try:
+            text = (self.folder / "listed.txt").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return {}
+        return dict(AuthorityList.read(text).keys)
+
+    def _last_tick(self) -> int:
+        try:
+            return self.calendar.parse_date((self.folder / "tick.txt").read_text(encoding="ascii").strip())
+        except (OSError, ValueError):
+            raise SettingsInvalid("The authority's tick.txt does not hold a date.") from None
+
+    def _tick(self, day: int) -> None:
+        replace_file(self.folder / "tick.txt", self.calendar.date(day) + "\n")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file that holds no secret: whole or not at all, on disk when this returns."""
+    draft = path.with_name(path.name + ".draft")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
