@@ -1,0 +1,51 @@
+"""Other parties' signed time, asked when our own clock is in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import httpx
+import structlog
+
+from checkin.clock import parse_rfc3339
+from checkin.encoding import b64url_encode
+from checkin.errors import CheckinError, NoteUntrusted
+from checkin.note import NoteVerifier
+from checkin.primitives import random_bytes
+from checkin.service.app import TIME_STATEMENT
+from checkin.service.party import Party
+from checkin.service.settings import Peer
+from checkin.statement import one
+
+TIMEOUT_SECONDS = 5.0
+_MAX_ANSWER = 16 * 1024
+log = structlog.get_logger()
+
+
+class TimePeers:
+    """The pinned parties of `time_peers`; calling it asks one after the other and yields the times that verify."""
+
+    def __init__(self, peers: Sequence[Peer], party: Party) -> None:
+        self._peers = peers
+        self._party = party
+
+    def __call__(self) -> Iterator[float]:
+        """Unix seconds. A peer that does not answer, or whose note does not verify, is passed over."""
+        for peer in self._peers:
+            try:
+                yield self._ask(peer)
+            except (httpx.HTTPError, CheckinError, ValueError, KeyError) as error:
+                log.warning("time_peer_failed", peer=NoteVerifier.parse(peer.vkey).name, why=type(error).__name__)
+
+    def _ask(self, peer: Peer) -> float:
+        nonce = b64url_encode(random_bytes(16))
+        answer = httpx.get(f"{peer.url}/v1/time", params={"nonce": nonce}, timeout=TIMEOUT_SECONDS)
+        answer.raise_for_status()
+        if len(answer.content) > _MAX_ANSWER:
+            raise ValueError("the answer is too long")
+        verifier = NoteVerifier.parse(peer.vkey)
+        values = self._party.open(answer.json()["note"], TIME_STATEMENT, [verifier])
+        # The nonce is fresh: an old note, or one made for somebody else, says nothing about now.
+        if one(values, "nonce") != nonce or one(values, "service") != verifier.name:
+            raise NoteUntrusted("The signed time is not the answer to this question.")
+        return parse_rfc3339(one(values, "time"))
