@@ -65,7 +65,8 @@ def seals() -> dict[str, bytes]:
 
 def credential(sealed: bytes, key: SigningKey = ISSUER_KEY, issuer: int = ISSUER, **changes: Any) -> bytes:
     """The good credential, or one with fields changed before signing."""
-    fields: dict[str, Any] = {"day": DAY, "mode": Mode.SCREEN, "visit_id": VISIT_ID, "holder_key": HOLDER.public} | changes
+    fields: dict[str, Any] = {"day": DAY, "mode": Mode.SCREEN, "visit_id": VISIT_ID, "holder_key": HOLDER.public}
+    fields |= changes
     return credentials.issue(Draft(sealed_subject=sealed, opening=OPENING, **fields), issuer, key)
 
 
