@@ -9,16 +9,15 @@ is its end.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from checkin.clock import Calendar, Clock
+from checkin.durable import locked, replace_file
 from checkin.errors import ClockUntrusted
 
 TOLERANCE_SECONDS: Final = 3600.0
@@ -153,30 +152,9 @@ class ClockGuard:
             return ClockState(self._state.high_water, doubt=STATE_LOST)
 
     def _write(self, state: ClockState) -> None:
-        draft = self._path.with_name(self._path.name + ".new")
-        with draft.open("w", encoding="ascii") as file:
-            json.dump(asdict(state), file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
-        _sync(self._path.parent)
+        replace_file(self._path, json.dumps(asdict(state)).encode())
         self._state = state
         self._running = True
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = self._path.with_name(self._path.name + ".lock")
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def _locked(self) -> AbstractContextManager[None]:
+        return locked(self._path.with_name(self._path.name + ".lock"))

@@ -6,13 +6,12 @@ the log and the public page can show all of it. Complete examples: docs/spec/ret
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from checkin.durable import create_file
 from checkin.encoding import decimal_decode
 from checkin.statement import Field, StatementType
 
@@ -40,6 +39,7 @@ PURGE_REPORT: Final = StatementType(
     Field("rows"),
     Field("bytes"),
     Field("root"),
+    Field("closing"),
     Field("key"),
     Field("commitment"),
     Field("due"),
@@ -81,22 +81,7 @@ class StatementBook:
 
     def put(self, name: str, note: str) -> bool:
         """On disk when it returns; False if a statement of that name stands already, which then stays as it is."""
-        path = self._path(name)
-        draft = self._folder / f".{secrets.token_hex(8)}.new"
-        try:
-            with draft.open("x", encoding="utf-8", newline="") as file:
-                file.write(note)
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                path.hardlink_to(draft)
-            except FileExistsError:
-                return False
-            finally:
-                self._sync()
-        finally:
-            draft.unlink(missing_ok=True)
-        return True
+        return create_file(self._path(name), note.encode())
 
     def get(self, name: str) -> str | None:
         """The note, or None."""
@@ -119,10 +104,3 @@ class StatementBook:
         if not _NAME.fullmatch(name):
             raise ValueError("not the name of a statement")
         return self._folder / f"{name}.txt"
-
-    def _sync(self) -> None:
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
