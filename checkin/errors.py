@@ -195,6 +195,11 @@ class LogConflict(CheckinError):
     status = 409
     default = "The log is not at the size or root that this step starts from: read its newest checkpoint."
 
+    def __init__(self, detail: str | None = None, size: int | None = None) -> None:
+        """`size`: how many entries the answering side has seen, where that is what differs."""
+        super().__init__(detail)
+        self.size = size
+
 
 class ListRefused(CheckinError):
     code = "list_refused"
@@ -284,6 +289,45 @@ class ClockUntrusted(CheckinError):
 class SimulationRefused(CheckinError):
     code = "simulation_refused"
     default = "A folder is either real or simulated, once and for all."
+
+
+# --- the issuer -------------------------------------------------------------------------------------------
+
+
+class NameInvalid(CheckinError):
+    code = "name_invalid"
+    status = 422
+    default = "A name has 1 to 60 characters, a letter among them, nothing invisible, and does not begin with = + - @."
+
+
+class PhoneInvalid(CheckinError):
+    code = "phone_invalid"
+    status = 422
+    default = "This is no phone number that can be reached: write it with its country, like +82 10 1234 5678."
+
+
+class CodeWrong(CheckinError):
+    code = "code_wrong"
+    status = 403
+    default = "The code is not the one that was sent, was used or tried too often, or has expired: ask for a new one."
+
+
+class DayNotIssued(CheckinError):
+    code = "day_not_issued"
+    status = 422
+    default = "Credentials are issued for today and for tomorrow only."
+
+
+class QuotaUsed(CheckinError):
+    code = "quota_used"
+    status = 409
+    default = "All batches of this day have been issued to this wallet: use what it holds."
+
+
+class NotAcceptable(CheckinError):
+    code = "not_acceptable"
+    status = 406
+    default = "The route answers as application/json, image/png or image/svg+xml: ask for one of them."
 
 
 # --- services ---------------------------------------------------------------------------------------------

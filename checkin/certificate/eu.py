@@ -1,0 +1,106 @@
+"""The EU Digital COVID Certificate: text beginning with `HC1:`.
+
+Sources: hcert specification 1.3 (eHealth Network, volumes 1 and 3), RFC 8392, RFC 9052. A step that failed stops
+those that need its result; the others still run, so that a person sees all that is wrong at once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from checkin.certificate import cbor, cose, policy, schema, unpack
+from checkin.certificate.cose import Signed
+from checkin.certificate.report import Report, rfc3339
+from checkin.certificate.schema import Certificate
+from checkin.certificate.trust import TrustList
+from checkin.errors import CertificateExpiry, CertificateKeyUsage
+from checkin.primitives import SignerCertificate
+
+_EXPIRES: Final = 4
+_ISSUED: Final = 6
+# Extended key usages, with the two spellings of the EU's arc that signers have been issued with.
+_ARCS: Final = ("1.3.6.1.4.1.1847.2021.1.", "1.3.6.1.4.1.0.1847.2021.1.")
+_USAGE: Final = {"t": "1", "v": "2", "r": "3"}
+
+
+class EuVerifier:
+    """Verifier of `HC1:` texts."""
+
+    prefix: Final = "HC1:"
+
+    def examine(self, text: str, trust: TrustList, now: float) -> Report:
+        """Runs every step that can be run; raises nothing for any text. `text` still has its prefix."""
+        report = Report()
+        report.checks["prefix"] = True
+        unpacked = _unpack(report, text.removeprefix(self.prefix))
+        if unpacked is None:
+            return report
+        signed, certificate = unpacked
+        report.step("schema", lambda: check_content(signed, certificate))
+        signer = report.step("signature", lambda: trust.verify(signed)) or next(iter(trust.signers(signed.kid)), None)
+        if signer is None:
+            return report
+        groups = schema.groups_in(certificate)
+        if groups:
+            report.step("key_usage", lambda: check_key_usage(signer, groups))
+        expires = report.step("expiry", lambda: check_expiry(signed, signer, now))
+        if report.ok and expires is not None:
+            report.proof = policy.proof_in(certificate, expires)
+        return report
+
+
+def _unpack(report: Report, text: str) -> tuple[Signed, Certificate] | None:
+    packed = report.step("base45", lambda: unpack.text_to_bytes(text))
+    if packed is None:
+        return None
+    message = report.step("compression", lambda: unpack.decompress(packed))
+    if message is None:
+        return None
+    return report.step("cose", lambda: _open(message))
+
+
+def _open(message: bytes) -> tuple[Signed, Certificate]:
+    signed = cose.read(message)
+    return signed, schema.certificate_in(signed.claims)
+
+
+def check_content(signed: Signed, certificate: Certificate) -> list[str]:
+    """Raises `CertificateSchema` unless the certificate fits its schema and is plausible; its one group."""
+    groups = schema.check(certificate)
+    schema.check_plausible(certificate, _day_of_issue(signed))
+    return groups
+
+
+def _day_of_issue(signed: Signed) -> str:
+    try:
+        return rfc3339(_time(signed.claims.get(_ISSUED)))[:10]
+    except CertificateExpiry:  # nothing to compare a birth date with; the last step refuses it
+        return "9999-12-31"
+
+
+def check_key_usage(signer: SignerCertificate, groups: list[str]) -> list[str]:
+    """Raises `CertificateKeyUsage` unless the signer may sign all of `groups`; a signer without usages may sign all."""
+    for group in groups:
+        allowed = {arc + _USAGE[group] for arc in _ARCS}
+        if signer.purposes is not None and not signer.purposes & allowed:
+            raise CertificateKeyUsage
+    return groups
+
+
+def check_expiry(signed: Signed, signer: SignerCertificate, now: float) -> float:
+    """notBefore ≤ iat ≤ now ≤ exp ≤ notAfter, or `CertificateExpiry`; gives exp in unix seconds.
+
+    hcert §3.3.2: iat "MUST not predate the validity period" of the signer's certificate, exp "MUST not exceed" it.
+    """
+    issued, expires = _time(signed.claims.get(_ISSUED)), _time(signed.claims.get(_EXPIRES))
+    if not signer.not_before <= issued <= now <= expires <= signer.not_after:
+        raise CertificateExpiry
+    return expires
+
+
+def _time(claim: object) -> float:
+    """A NumericDate (RFC 8392 §2), also where it is wrapped in tag 1; raises `CertificateExpiry`."""
+    number = cbor.plain(claim)
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= policy.LAST_SECOND:
+        raise CertificateExpiry("The certificate does not say from when to when it is valid.")
+    return number

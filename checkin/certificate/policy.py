@@ -1,0 +1,91 @@
+"""What a genuine certificate proves, and from when to when (the table of docs/spec/certificate.md §4).
+
+Nothing holds longer than the certificate's own signature (`exp`). Dates name no zone in a certificate: they are
+taken as days of UTC. Neither the vaccine's brand nor the laboratory is judged, nor the holder's name, which
+nobody at a door compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from checkin.certificate.schema import Certificate
+
+LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that RFC 3339 can write
+_COVID_19: Final = "840539006"  # SNOMED CT, value set disease-agent-targeted
+_NOT_DETECTED: Final = "260415000"  # SNOMED CT, value set test-result
+_TEST_SECONDS: Final = 72 * 3600
+_DAY: Final = 86400
+
+
+class Status(StrEnum):
+    """What can be proved; how it is shown at a door is a matter of docs/spec/credential.md."""
+
+    VACCINATED = "vaccinated"
+    RECOVERED = "recovered"
+    TESTED = "tested"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A status and the two instants between which it holds, both included; unix seconds."""
+
+    status: Status
+    valid_from: float
+    valid_until: float
+
+
+def proof_in(certificate: Certificate, expires: float) -> Proof | None:
+    """The longest-lasting proof in a certificate that fits its schema and is genuine; None if it proves nothing."""
+    rules = (("v", _vaccinated), ("r", _recovered), ("t", _tested))
+    proofs = []
+    for group, rule in rules:
+        for entry in _entries(certificate, group):
+            try:
+                proof = rule(entry)
+            except ValueError:  # a date that is none: the schemas do not look so closely
+                continue
+            if proof and entry.get("tg") == _COVID_19 and proof.valid_from <= min(proof.valid_until, expires):
+                proofs.append(Proof(proof.status, proof.valid_from, min(proof.valid_until, expires)))
+    return max(proofs, key=lambda proof: (proof.valid_until, -proof.valid_from), default=None)
+
+
+def _entries(certificate: Certificate, group: str) -> list[Mapping[str, object]]:
+    entries = certificate.get(group)
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+def _vaccinated(entry: Mapping[str, object]) -> Proof | None:
+    dose, doses = entry.get("dn"), entry.get("sd")
+    if not isinstance(dose, int | float) or not isinstance(doses, int | float) or dose < doses:
+        return None
+    return Proof(Status.VACCINATED, _day(entry.get("dt")), LAST_SECOND)
+
+
+def _recovered(entry: Mapping[str, object]) -> Proof:
+    return Proof(Status.RECOVERED, _day(entry.get("df")), _day(entry.get("du")) + _DAY - 1)
+
+
+def _tested(entry: Mapping[str, object]) -> Proof | None:
+    if entry.get("tr") != _NOT_DETECTED:
+        return None
+    sampled = _instant(entry.get("sc"))
+    return Proof(Status.TESTED, sampled, sampled + _TEST_SECONDS)
+
+
+def _instant(text: object) -> float:
+    """Unix seconds of an ISO 8601 instant (without a zone: UTC); `ValueError` if there is none after 1970."""
+    moment = datetime.fromisoformat(str(text))
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= seconds <= LAST_SECOND:
+        raise ValueError("not a time of this era")
+    return seconds
+
+
+def _day(text: object) -> float:
+    """Unix seconds at which a day begins in UTC; some issuers write a time behind the date."""
+    return _instant(str(text)[:10])
