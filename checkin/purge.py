@@ -6,21 +6,19 @@ statement will say, so that every step can be repeated after a crash at any poin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 import structlog
 
-from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, Calendar, SystemClock
+from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, SystemClock
 from checkin.clockguard import ClockGuard
 from checkin.closing import Closing, close_day, find_closing
 from checkin.durable import locked
-from checkin.errors import CheckinError
-from checkin.keyring import KeyName, KeyRing, Purpose
-from checkin.note import NoteSigner, split_note
-from checkin.statement import StatementType, one
+from checkin.errors import CheckinError, NotReady
+from checkin.holdings import Holdings, PurgeParty, PurgeStatus
+from checkin.keyring import KeyName, Purpose
+from checkin.statement import StatementType
 from checkin.statements import (
     ABSENT,
     DAY_CLOSED,
@@ -41,49 +39,6 @@ Duty = Callable[[int], None]
 """What a service destroys beside its vault; it is given the oldest day that is still held, and is repeatable."""
 
 
-class PurgeParty(Protocol):
-    """What of a service the purger works on (`checkin.service.party.Party`)."""
-
-    calendar: Calendar
-    ring: KeyRing
-    data: Path
-    signer: NoteSigner
-
-    def sign(self, kind: StatementType, values: Mapping[str, str | Sequence[str]]) -> str:
-        """A signed note of the service."""
-        ...
-
-
-@dataclass(frozen=True)
-class HeldDay:
-    """A day that is held, and when it must be gone (ISO dates)."""
-
-    day: str
-    rows: int
-    bytes: int
-    due: str
-
-
-@dataclass(frozen=True)
-class DestroyedDay:
-    """A day that was destroyed, as its report says."""
-
-    day: str
-    rows: str
-    due: str
-    done: str
-
-
-@dataclass(frozen=True)
-class PurgeStatus:
-    """What is held, what of it is overdue, what was destroyed, and why nothing is destroyed now, if so."""
-
-    held: list[HeldDay]
-    due: list[str]
-    destroyed: list[DestroyedDay]
-    doubt: str | None
-
-
 class Purger:
     """One per process of a service."""
 
@@ -102,41 +57,46 @@ class Purger:
         self._guard = guard
         self._vault = vault
         self._book = book
+        self._holdings = Holdings(party, vault, book)
         self._duties = tuple(duties)
         self._ahead = dict(ahead or {Purpose.DAY: 1})
         self.last_destruction_ms: float | None = None
         """How long the last destruction of a key took, from readable to gone."""
 
     def run(self) -> list[str]:
-        """Destroys all that is due; the names of the statements made now. Raises `ClockUntrusted`.
+        """Destroys all that is due; the names of the statements made now.
 
-        Every key before any partition, and every partition before any statement: what is readable goes first.
+        Every key before any partition, and every partition before any statement: what is readable goes first. What
+        cannot be destroyed does not keep the rest from it; then it raises `NotReady`, and is to be run again.
+        Raises `ClockUntrusted` before it does anything.
         """
         self._guard.tick()
         self._guard.require_trusted()
         with locked(self._party.data / "purge.lock"):
             now = self._guard.settled()
             oldest = self._party.calendar.oldest(now)
-            days = self._due_days(oldest)
-            for day in days:
-                self._entomb_day(day)
-                self._destroy(KeyName(Purpose.DAY, day))
-            for day in days:
-                self._vault.store.drop(day)
-            made = [name for day in days for name in self._report(day, now)]
-            for name in self._spent_keys(now):
-                made += self.retire(name, self._spent_on(name))
+            due = self._holdings.due(oldest)
+            ended = [day for day in due if self._attempt(self._end, day)]
+            dropped = [day for day in ended if self._attempt(self._vault.store.drop, day)]
+            made = [name for day in dropped for name in self._report(day, now)]
+            for name in self._holdings.spent(now):
+                made += self.retire(name, name.day + (CLOSING_DAYS if name.purpose is Purpose.INTAKE else 1))
             for duty in self._duties:
                 duty(oldest)
-            return made + self._finish_retired(now)
+            for name in self._holdings.retired():  # a crash came between the tombstone and the statement
+                self._destroy(name)
+                made += self._state_destroyed(name)
+        if dropped != due:
+            raise NotReady("Not all that is due could be destroyed: look at the disk; it will be tried again.")
+        return made
 
     def close_due_days(self) -> list[str]:
         """Closes every day whose time for uploads is over, and states its digest; the names of the statements."""
         self._guard.require_trusted()
         now, calendar = self._guard.settled(), self._party.calendar
         made = []
-        for day in self._held_days():
-            name = f"closed-{calendar.date(day)}"
+        for day in self._holdings.held():
+            name = self._holdings.closed_name(day)
             if calendar.closes(day) <= now < calendar.due(day) and name not in self._book:
                 closing = close_day(self._vault, day)
                 values = {"digest": closing.digest.hex(), "count": published_count(closing.count)}
@@ -151,11 +111,11 @@ class Purger:
         made = []
         for purpose, days in self._ahead.items():
             for day in range(today, today + days + 1):
-                commitment = self._party.ring.ensure(KeyName(purpose, day), oldest=floor)
-                name = f"key-made-{purpose.value}-{calendar.date(day)}"
-                if name not in self._book:
-                    values = {"key": str(KeyName(purpose, day)), "commitment": commitment, "day": calendar.date(day)}
-                    made += self._state(name, KEY_MADE, values)
+                key = KeyName(purpose, day)
+                commitment = self._party.ring.ensure(key, oldest=floor)
+                if self._holdings.made_name(key) not in self._book:
+                    values = {"key": str(key), "commitment": commitment, "day": calendar.date(day)}
+                    made += self._state(self._holdings.made_name(key), KEY_MADE, values)
         return made
 
     def retire(self, name: KeyName, due: int) -> list[str]:
@@ -163,85 +123,36 @@ class Purger:
 
         For a `Duty`, which runs under the purger's lock, and repeatable like all of it.
         """
-        record = {"commitment": self._commitment(name), "due": self._party.calendar.date(due)}
+        record = {"commitment": self._holdings.commitment(name), "due": self._party.calendar.date(due)}
         self._party.ring.entomb(name, record)
         self._destroy(name)
-        return self._state_destroyed(name, self._guard.settled())
+        return self._state_destroyed(name)
+
+    def overdue(self) -> list[int]:
+        """Days that should be gone and are not, for readiness; empty whenever `run` has just succeeded."""
+        return self._holdings.due(self._party.calendar.oldest(self._guard.settled()))
 
     def status(self) -> PurgeStatus:
         """What there is at this moment; changes nothing."""
-        calendar, floor = self._party.calendar, self._guard.floor(self._party.calendar)
-        held = [self._held_day(day) for day in self._held_days()]
-        reports = [note for name, note in self._book.all() if name.startswith("purge-")]
-        return PurgeStatus(
-            held=held,
-            due=[calendar.date(day) for day in self._held_days() if day < floor],
-            destroyed=[_destroyed_day(note) for note in reports],
-            doubt=self._guard.doubt,
-        )
+        return self._holdings.status(self._guard.floor(self._party.calendar), self._guard.doubt)
 
-    # --- days -------------------------------------------------------------------------------------------------
-
-    def _due_days(self, oldest: int) -> list[int]:
-        """Days with anything left of them, or destroyed without a statement yet. What a restored backup brings
-        back is due again."""
-        date = self._party.calendar.date
-        unstated = {name.day for name in self._tombstones(Purpose.DAY) if f"purge-{date(name.day)}" not in self._book}
-        left = {name.day for name in self._party.ring.names(Purpose.DAY)} | set(self._vault.store.days())
-        return sorted(day for day in unstated | left if day < oldest)
-
-    def _held_days(self) -> list[int]:
-        gone = {name.day for name in self._tombstones(Purpose.DAY)}
-        keys = {name.day for name in self._party.ring.names(Purpose.DAY)} - gone
-        return sorted(keys | set(self._vault.store.days()))
-
-    def _entomb_day(self, day: int) -> None:
-        name = KeyName(Purpose.DAY, day)
-        if self._party.ring.tombstone(name) is not None:
-            return
-        calendar = self._party.calendar
-        record = {"commitment": self._commitment(name), "due": calendar.date(day + RETENTION_DAYS)}
-        self._party.ring.entomb(name, {**record, **self._count(day)})
-
-    def _count(self, day: int) -> dict[str, str | int]:
-        """Rows, bytes, root and closing digest. A day that cannot be read any more is destroyed all the same."""
-        closing: Closing | None = None
+    def _attempt(self, step: Callable[[int], None], day: int) -> bool:
+        """Whether the step could be done for the day."""
         try:
-            closing = find_closing(self._vault, day)
-        except CheckinError as error:
-            log.warning("closing_unreadable", day=self._party.calendar.date(day), code=error.code)
-        try:
-            measure = self._vault.store.measure(day)
-        except CheckinError as error:
-            log.warning("day_unreadable", day=self._party.calendar.date(day), code=error.code)
-            return {"rows": UNKNOWN, "bytes": UNKNOWN, "root": ABSENT, "closing": ABSENT}
-        rows = closing.count if closing else measure.rows
-        if rows < SMALL_COUNT:
-            # The size of a day, and the root of an empty one, would tell what the count does not.
-            digest = closing.digest.hex() if closing else ABSENT
-            return {"rows": published_count(rows), "bytes": ABSENT, "root": ABSENT, "closing": digest}
-        root, digest = (closing.root.hex(), closing.digest.hex()) if closing else (ABSENT, ABSENT)
-        return {"rows": rows, "bytes": measure.bytes, "root": root, "closing": digest}
+            step(day)
+        except (CheckinError, OSError) as error:
+            date = self._party.calendar.date(day)
+            log.error("day_not_destroyed", day=date, step=step.__name__, type=type(error).__name__)
+            return False
+        return True
 
-    def _report(self, day: int, now: float) -> list[str]:
-        calendar, name = self._party.calendar, KeyName(Purpose.DAY, day)
-        record = {field: str(value) for field, value in (self._party.ring.tombstone(name) or {}).items()}
-        held = [other for other in self._held_days() if other <= calendar.day(now)]
-        values = {
-            "day": calendar.date(day),
-            "key": str(name),
-            "done": calendar.date(calendar.day(now)),
-            "oldest-day-held": calendar.date(held[0]) if held else ABSENT,
-            "days-held": str(len(held)),
-            "hold": "none",
-        }
-        return self._state(f"purge-{calendar.date(day)}", PURGE_REPORT, {**record, **values})
-
-    def _held_day(self, day: int) -> HeldDay:
-        measure, calendar = self._vault.store.measure(day), self._party.calendar
-        return HeldDay(calendar.date(day), measure.rows, measure.bytes, calendar.date(day + RETENTION_DAYS))
-
-    # --- keys -------------------------------------------------------------------------------------------------
+    def _end(self, day: int) -> None:
+        """Tombstone, then key: after this nobody reads the day."""
+        name, calendar = KeyName(Purpose.DAY, day), self._party.calendar
+        if self._party.ring.tombstone(name) is None:
+            record = {"commitment": self._holdings.commitment(name), "due": calendar.date(day + RETENTION_DAYS)}
+            self._party.ring.entomb(name, {**record, **self._count(day)})
+        self._destroy(name)
 
     def _destroy(self, name: KeyName) -> None:
         begun = _STOPWATCH.boot()
@@ -249,54 +160,43 @@ class Purger:
         self.last_destruction_ms = 1000 * (_STOPWATCH.boot() - begun)
         log.info("key_destroyed", key=str(name), milliseconds=round(self.last_destruction_ms, 3))
 
-    def _spent_keys(self, now: float) -> list[KeyName]:
-        """Keys that have done their work: intake keys of closed days, signing keys of past days."""
-        calendar, ring = self._party.calendar, self._party.ring
-        unclosed = {day for day in self._held_days() if f"closed-{calendar.date(day)}" not in self._book}
-        intake = [
-            name
-            for name in ring.names(Purpose.INTAKE)
-            if calendar.closes(name.day) <= now and name.day not in unclosed
-        ]
-        return intake + [name for name in ring.names(Purpose.SIGNING) if name.day < calendar.day(now)]
-
-    def _spent_on(self, name: KeyName) -> int:
-        return name.day + (CLOSING_DAYS if name.purpose is Purpose.INTAKE else 1)
-
-    def _finish_retired(self, now: float) -> list[str]:
-        """Statements about keys whose destruction a crash cut off."""
-        made = []
-        for name in self._tombstones():
-            if name.purpose is not Purpose.DAY and self._destroyed_name(name) not in self._book:
-                self._destroy(name)
-                made += self._state_destroyed(name, now)
-        return made
-
-    def _state_destroyed(self, name: KeyName, now: float) -> list[str]:
-        record = {field: str(value) for field, value in (self._party.ring.tombstone(name) or {}).items()}
-        calendar = self._party.calendar
-        values = {**record, "key": str(name), "done": calendar.date(calendar.day(now))}
-        return self._state(self._destroyed_name(name), KEY_DESTROYED, values)
-
-    def _destroyed_name(self, name: KeyName) -> str:
-        return f"key-destroyed-{name.purpose.value}-{self._party.calendar.date(name.day)}"
-
-    def _commitment(self, name: KeyName) -> str:
-        """From the slot, or from the statement made with the key when the slot is no longer readable."""
+    def _count(self, day: int) -> dict[str, str | int]:
+        """Rows, bytes, root and closing digest. A day that cannot be read any more is destroyed all the same."""
+        closing: Closing | None = None
         try:
-            return self._party.ring.commitment(name)
-        except CheckinError:
-            made = self._book.get(f"key-made-{name.purpose.value}-{self._party.calendar.date(name.day)}")
-            return one(KEY_MADE.read(split_note(made)[0]), "commitment") if made else ABSENT
+            closing = find_closing(self._vault, day)
+            measure = self._vault.store.measure(day)
+        except CheckinError as error:
+            log.warning("day_unreadable", day=self._party.calendar.date(day), code=error.code)
+            return {"rows": UNKNOWN, "bytes": UNKNOWN, "root": ABSENT, "closing": ABSENT}
+        rows, digest = (closing.count, closing.digest.hex()) if closing else (measure.rows, ABSENT)
+        if rows < SMALL_COUNT:
+            # The size of a day, and the root of an empty one, would tell what the count does not.
+            return {"rows": published_count(rows), "bytes": ABSENT, "root": ABSENT, "closing": digest}
+        root = closing.root.hex() if closing else ABSENT
+        return {"rows": rows, "bytes": measure.bytes, "root": root, "closing": digest}
 
-    def _tombstones(self, purpose: Purpose | None = None) -> list[KeyName]:
-        return [name for name in self._party.ring.tombstones() if purpose in (None, name.purpose)]
+    def _report(self, day: int, now: float) -> list[str]:
+        calendar = self._party.calendar
+        held = [other for other in self._holdings.held() if other <= calendar.day(now)]
+        values = {
+            "day": calendar.date(day),
+            **self._record(KeyName(Purpose.DAY, day)),
+            "oldest-day-held": calendar.date(held[0]) if held else ABSENT,
+            "days-held": str(len(held)),
+            "hold": "none",
+        }
+        return self._state(self._holdings.report_name(day), PURGE_REPORT, values)
+
+    def _state_destroyed(self, name: KeyName) -> list[str]:
+        return self._state(self._holdings.destroyed_name(name), KEY_DESTROYED, self._record(name))
+
+    def _record(self, name: KeyName) -> dict[str, str]:
+        """What the tombstone says, and that it is done today."""
+        tomb = {field: str(value) for field, value in (self._party.ring.tombstone(name) or {}).items()}
+        calendar = self._party.calendar
+        return {**tomb, "key": str(name), "done": calendar.date(calendar.day(self._guard.settled()))}
 
     def _state(self, name: str, kind: StatementType, values: Mapping[str, str]) -> list[str]:
         note = self._party.sign(kind, {"service": self._party.signer.name, **values})
         return [name] if self._book.put(name, note) else []
-
-
-def _destroyed_day(note: str) -> DestroyedDay:
-    values = PURGE_REPORT.read(split_note(note)[0])
-    return DestroyedDay(one(values, "day"), one(values, "rows"), one(values, "due"), one(values, "done"))
