@@ -100,5 +100,5 @@ class DayStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Gives back connections; the store is not used afterwards."""
+        """Gives back connections; the store is not used afterwards. Repeatable."""
         ...

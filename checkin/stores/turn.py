@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from checkin.errors import NotReady
+
 
 class Turn:
     """flock(2) on the folder itself between processes, and a lock between the threads of this one."""
@@ -24,8 +26,10 @@ class Turn:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Waits for its turn and has it while the block runs."""
+        """Waits for its turn and has it while the block runs. Raises `NotReady` after `close`."""
         with self._threads:
+            if self._descriptor < 0:
+                raise NotReady("The service is stopping: try again in a moment.")
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             try:
                 yield
@@ -33,4 +37,8 @@ class Turn:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        """Ends after the turn that is taken; repeatable."""
+        with self._threads:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            self._descriptor = -1  # the number may soon be another file's

@@ -147,6 +147,14 @@ def test_no_more_connections_wait_than_allowed(tmp_path: Path) -> None:
     assert store._idle == []
 
 
+def test_a_store_that_was_closed_takes_nothing_and_can_be_closed_again(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, ordered=True)
+    store.close()
+    store.close()
+    with pytest.raises(NotReady):
+        store.insert(DAY, [a_row()])
+
+
 def test_a_damaged_day_is_not_ready_and_stops_no_other(tmp_path: Path) -> None:
     (tmp_path / f"day-{DAY}.db").write_bytes(b"not a database" * 1000)
     store = SqliteStore(tmp_path, ordered=True)
