@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from checkin.errors import NoteMalformed, ProofInvalid
+from checkin.errors import NoteMalformed, NotFound, ProofInvalid
 from checkin.merkle import HASH_SIZE, node_hash, root
 
 WIDTH: Final = 256
@@ -19,6 +19,10 @@ ENTRIES: Final = -1  # the "level" of entry bundles
 _PATH: Final = re.compile(
     r"tile/(?P<level>entries|0|[1-5]?[0-9]|6[0-3])/(?P<index>(?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/(?P<width>[0-9]{1,3}))?"
 )
+
+
+Fetch = Callable[[str], bytes]
+"""Gives the bytes of a file of the log by its path, over HTTP or from a folder; raises `NotFound`."""
 
 
 class Tile(NamedTuple):
@@ -104,6 +108,26 @@ def split_tile(data: bytes, width: int) -> list[bytes]:
     if len(data) != width * HASH_SIZE:
         raise ProofInvalid("A tile has another number of hashes than its name says.")
     return [data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)]
+
+
+def fetch_tile(fetch: Fetch, tile: Tile) -> bytes:
+    """The bytes of a tile of hashes, cut out of the full tile where the partial one has been removed."""
+    try:
+        return fetch(tile.path())
+    except NotFound:
+        if tile.width == WIDTH:
+            raise
+        return fetch(tile.full().path())[: tile.width * HASH_SIZE]
+
+
+def fetch_bundle(fetch: Fetch, tile: Tile) -> list[bytes]:
+    """The entries of a bundle, cut out of the full one where the partial one has been removed."""
+    try:
+        return read_bundle(fetch(tile.path()), tile.width)
+    except NotFound:
+        if tile.width == WIDTH:
+            raise
+        return read_bundle(fetch(tile.full().path()), WIDTH)[: tile.width]
 
 
 class TileHashes:

@@ -1,0 +1,59 @@
+"""A small SQLite file for state that must not be forgotten: one commit or nothing, on the disk before it returns.
+
+For the heads of logs (a log's own, and those that a witness has seen), which are written a few times a day.
+Opens in Datasette and `sqlite-utils` as it is. Source: https://sqlite.org/pragma.html#pragma_synchronous.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlite_utils
+
+from checkin.errors import NotReady
+
+
+class StateFile:
+    """One connection, used by one thread at a time; other processes may have the file open too."""
+
+    def __init__(self, path: Path, migrate: Callable[[sqlite_utils.Database], None], timeout: float = 10.0) -> None:
+        """Makes the file if need be; `migrate` makes what is missing in it. `timeout` seconds for another's lock."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._tables = sqlite_utils.Database(self._connection)
+        with self.writing() as tables:
+            migrate(tables)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite_utils.Database]:
+        """The tables, for this thread alone. Errors of the disk, or waiting too long, are `NotReady`."""
+        with self._lock:
+            try:
+                yield self._tables
+            except sqlite3.OperationalError as error:
+                raise NotReady("The database did not carry this out: look at its disk, then try again.") from error
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite_utils.Database]:
+        """As `reading`, as one commit or nothing; durable when the block ends without an error."""
+        with self.reading() as tables:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield tables
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Gives back the file."""
+        with self._lock:
+            self._connection.close()

@@ -1,0 +1,241 @@
+"""The transparency log: entries that stay, under heads that only grow, as files that anybody can check.
+
+An entry gets its place in the database first; then the tiles are written; then the head is swapped against the
+one before it; only then is a checkpoint signed and shown. After a stop at any point, opening the log goes on from
+there and comes to the same bytes. docs/spec/log.md; the order is FiloSottile/sunlight's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from checkin.checkpoint import Checkpoint, open_checkpoint
+from checkin.errors import LogConflict, NoteMalformed, NoteUntrusted, NotFound, ProofInvalid, RequestTooLarge
+from checkin.merkle import HASH_SIZE, RootBuilder, consistency_proof, inclusion_proof, leaf_hash, root
+from checkin.note import NoteSigner, decode_note, join_note, sign_note, split_note
+from checkin.stores.turn import Turn
+from checkin.tiles import (
+    ENTRIES,
+    MAX_ENTRY,
+    WIDTH,
+    Tile,
+    TileHashes,
+    fetch_tile,
+    new_tiles,
+    split_tile,
+    tile_of,
+    write_bundle,
+)
+from retention.logfiles import LogFiles
+from retention.logstate import Head, LogState
+
+_CHECKPOINT = "checkpoint"
+_FORKED = "The log in this folder is older than what it has published: put back its newest database, never a copy."
+_BROKEN = "The entries in the database do not lead to the root that was signed: put back an unaltered database."
+
+
+class Log:
+    """One log in one folder: `log.sqlite` for itself, `checkpoint` and `tile/` for everybody.
+
+    Threads and processes may share the folder; those who append at once share one checkpoint.
+    """
+
+    def __init__(self, folder: Path, signer: NoteSigner, quorum: int = 0) -> None:
+        """Opens or makes the log named `signer.name`, and finishes what was begun.
+
+        With a `quorum`, a checkpoint is shown once that many witnesses have cosigned it, and the one before until
+        then. Raises `LogConflict` when the database was rolled back or altered, `SettingsInvalid` when it is
+        another log's.
+        """
+        self.origin = signer.name
+        self._signer = signer
+        self._quorum = quorum
+        self._files = LogFiles(folder)
+        self._state = LogState(folder / "log.sqlite", self.origin)
+        self._turn = Turn(folder)
+        with self._turn.taken():
+            self._files.clear_drafts()
+            self._reject_rollback()
+            self._mend_tiles()
+            self._advance()
+
+    # --- writing ------------------------------------------------------------------------------------------------
+
+    def append(self, entries: Sequence[bytes]) -> list[int]:
+        """The place of each entry; all are under a signed checkpoint when it returns.
+
+        An entry that is there already keeps its place, so a caller that got no answer sends it again. Raises
+        `RequestTooLarge` for an entry of more than 65,535 bytes.
+        """
+        if any(len(entry) > MAX_ENTRY for entry in entries):
+            raise RequestTooLarge("An entry of the log has at most 65,535 bytes.")
+        places = self._state.sequence(entries)
+        with self._turn.taken():
+            self._advance()
+        return places
+
+    def add_cosignatures(self, size: int, lines: Sequence[str]) -> None:
+        """Keeps verified cosignatures with the checkpoint of that size; a witness's newer line replaces its older."""
+        with self._turn.taken():
+            note = self._state.note(size)
+            if note is None:
+                raise NotFound("The log has no checkpoint of this size.")
+            text, signatures = split_note(note)
+            kept = {(item.name, item.key_id): item for item in signatures}
+            for item in split_note(join_note(text, lines))[1]:
+                kept[item.name, item.key_id] = item
+            self._state.keep_note(size, join_note(text, [item.line() for item in kept.values()]))
+            self._publish()
+
+    def _advance(self) -> None:
+        head = self._state.head()
+        size = self._state.count()
+        if size > head.size:
+            new = Head(size, self._root_after(head, size))
+            self._write_tiles(head.size, size)
+            # Compare-and-swap before signing: whoever lost the race has signed nothing.
+            self._state.swap(head, new)
+        self._publish()
+        for tile in new_tiles(head.size, size):
+            self._files.drop_partials(tile)
+
+    def _root_after(self, head: Head, size: int) -> bytes:
+        builder = RootBuilder(self._hashes(head.size).frontier(), head.size)
+        if builder.root() != head.root:
+            raise LogConflict("The tiles in the log's folder were altered: open the log again to make them anew.")
+        for leaf in self._state.leaf_hashes(head.size, size):
+            builder.add(leaf)
+        return builder.root()
+
+    def _write_tiles(self, old: int, size: int) -> None:
+        for tile in new_tiles(old, size):
+            self._files.write(tile.path(), self._content(tile, old))
+
+    def _content(self, tile: Tile, old: int) -> bytes:
+        first = tile.number * WIDTH
+        last = first + tile.width
+        if tile.level == ENTRIES:
+            return self._bundle(first, last)
+        before = b""
+        if first < old >> 8 * tile.level:  # some of it is there, and led to the head before
+            before = self._files.read(tile_of(tile.level, first, old).path())
+        first += len(before) // HASH_SIZE
+        if tile.level == 0:
+            return before + b"".join(self._state.leaf_hashes(first, last))
+        below = (self._read(Tile(tile.level - 1, at)) for at in range(first, last))
+        return before + b"".join(root(split_tile(data, WIDTH)) for data in below)
+
+    def _bundle(self, first: int, last: int) -> bytes:
+        entries = self._state.entries(first, last)
+        if [leaf_hash(entry) for entry in entries] != self._state.leaf_hashes(first, last):
+            raise LogConflict(_BROKEN)
+        return write_bundle(entries)
+
+    def _publish(self) -> None:
+        """Signs the newest head if it is not signed, and shows the newest checkpoint that has its quorum."""
+        head = self._state.head()
+        if self._state.note(head.size) is None:
+            text = Checkpoint(self.origin, head.size, head.root).write()
+            self._state.keep_note(head.size, sign_note(text, self._signer))
+        ready = (note for _, note in self._state.notes() if self._cosigners(note) >= self._quorum)
+        shown = next(ready, None)
+        if shown is not None and shown.encode() != self._shown():
+            self._files.write(_CHECKPOINT, shown.encode())
+
+    def _cosigners(self, note: str) -> int:
+        return len({item.name for item in split_note(note)[1]} - {self.origin})
+
+    # --- opening ------------------------------------------------------------------------------------------------
+
+    def _shown(self) -> bytes | None:
+        try:
+            return self._files.read(_CHECKPOINT)
+        except NotFound:
+            return None
+
+    def _reject_rollback(self) -> None:
+        """Raises `LogConflict` when this log once showed a head that its database does not know.
+
+        To go on would sign a second history. A copy that was moved elsewhere is not noticed here but by witnesses.
+        """
+        shown = self._shown()
+        if shown is None:
+            return
+        try:
+            checkpoint = open_checkpoint(decode_note(shown), self._signer.verifier)
+        except (NoteMalformed, NoteUntrusted):
+            return  # not a checkpoint that this key signed, so it proves nothing; it is written anew
+        if self._state.root(checkpoint.size) != checkpoint.root:
+            raise LogConflict(_FORKED)
+
+    def _mend_tiles(self) -> None:
+        """Makes the tiles anew when they do not lead to the head; raises `LogConflict` when the entries do not."""
+        head = self._state.head()
+        if root(self._state.leaf_hashes(0, head.size)) != head.root:
+            raise LogConflict(_BROKEN)
+        try:
+            mended = head.size == 0 or self._hashes(head.size).subtree(0, head.size) == head.root
+        except (NotFound, ProofInvalid):
+            mended = False
+        if not mended:
+            self._write_tiles(0, head.size)
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def size(self) -> int:
+        """How many entries are under the newest checkpoint."""
+        return self._state.head().size
+
+    def checkpoint(self) -> str:
+        """The newest signed checkpoint, with the cosignatures it has so far."""
+        note = self._state.note(self.size())
+        if note is None:
+            raise LogConflict("The newest head is not signed yet: try again.")
+        return note
+
+    def published(self) -> str:
+        """What readers are shown: the newest checkpoint with its quorum of cosignatures; raises `NotFound` before."""
+        return decode_note(self._files.read(_CHECKPOINT))
+
+    def entry(self, index: int) -> bytes:
+        """The entry at a place; raises `NotFound`."""
+        if not 0 <= index < self.size():
+            raise NotFound("The log has no such entry.")
+        return self._state.entries(index, index + 1)[0]
+
+    def find(self, entry: bytes) -> int | None:
+        """The place of this very entry, if it is under the newest checkpoint."""
+        place = self._state.find(leaf_hash(entry))
+        return place if place is not None and place < self.size() else None
+
+    def inclusion(self, index: int, size: int | None = None) -> list[bytes]:
+        """The proof that the entry is in the log of `size` entries (default: the newest); raises `NotFound`."""
+        newest = self.size()
+        size = newest if size is None else size
+        if not 0 <= index < size <= newest:
+            raise NotFound("The log has no such entry at this size.")
+        return inclusion_proof(index, size, self._hashes(newest).subtree)
+
+    def consistency(self, old: int, size: int | None = None) -> list[bytes]:
+        """The proof that the log of `size` entries (default: the newest) continues that of `old`; raises `NotFound`."""
+        newest = self.size()
+        size = newest if size is None else size
+        if not 0 <= old <= size <= newest:
+            raise NotFound("The log has not had these sizes.")
+        return consistency_proof(old, size, self._hashes(newest).subtree)
+
+    def file(self, path: str) -> bytes:
+        """A public file, `checkpoint` or a tile by its path; raises `NotFound`. The route must check the path."""
+        return self._files.read(path)
+
+    def _hashes(self, size: int) -> TileHashes:
+        return TileHashes(size, self._read)
+
+    def _read(self, tile: Tile) -> bytes:
+        return fetch_tile(self._files.read, tile)
+
+    def close(self) -> None:
+        """Gives back the database."""
+        self._turn.close()
+        self._state.close()

@@ -1,0 +1,297 @@
+"""The log: what is acknowledged stays, under heads that only grow, in files that anybody can check."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+import sqlite_utils
+
+from checkin.checkpoint import Checkpoint, open_checkpoint
+from checkin.cosignature import Cosigner
+from checkin.errors import LogConflict, NotFound, RequestTooLarge, SettingsInvalid
+from checkin.logcheck import check_log
+from checkin.logreader import LogReader, folder_fetch
+from checkin.merkle import EMPTY_ROOT, leaf_hash, root, verify_consistency, verify_inclusion
+from checkin.note import NoteSigner, sign_note
+from checkin.primitives import SigningKey
+from retention.log import Log
+from retention.logstate import Head, LogState
+
+SIGNER = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
+WITNESS = Cosigner("witness.example/w1", SigningKey(b"\x06" * 32))
+
+
+def entries(low: int, high: int) -> list[bytes]:
+    """Statements, so to speak."""
+    return [f"statement {number}\n".encode() for number in range(low, high)]
+
+
+def head_of(log: Log) -> Checkpoint:
+    """What a reader who pinned the log's key believes."""
+    return open_checkpoint(log.checkpoint(), SIGNER.verifier)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """The public files."""
+    names = (path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] == "tile")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in names}
+
+
+def test_a_new_log_has_a_checkpoint_over_nothing(tmp_path: Path) -> None:
+    """So that a reader has something to start from."""
+    log = Log(tmp_path, SIGNER)
+    assert head_of(log) == Checkpoint(SIGNER.name, 0, EMPTY_ROOT)
+    assert (tmp_path / "checkpoint").read_text() == log.checkpoint() == log.published()
+    assert log.consistency(0) == []
+
+
+def test_what_was_appended_is_proved_from_the_files_alone(tmp_path: Path) -> None:
+    """Across the borders of tiles, with appends of any size."""
+    log = Log(tmp_path, SIGNER)
+    heads = [head_of(log)]
+    for low, high in ((0, 1), (1, 3), (3, 255), (255, 256), (256, 257), (257, 600)):
+        assert log.append(entries(low, high)) == list(range(low, high))
+        heads.append(head_of(log))
+        assert heads[-1].root == root(map(leaf_hash, entries(0, high)))
+    reader = LogReader(folder_fetch(tmp_path), heads[-1])
+    reader.verify_root()
+    for index in (0, 1, 255, 256, 599):
+        reader.verify_entry(entries(index, index + 1)[0], index)
+    assert list(reader.entries()) == entries(0, 600)
+    assert list(reader.entries(300)) == entries(300, 600)
+    for old in heads:
+        assert reader.verify_continues(old) == log.consistency(old.size)
+    assert check_log(folder_fetch(tmp_path), heads[-1], files_of(tmp_path)) == []
+
+
+def test_the_log_answers_with_the_same_proofs(tmp_path: Path) -> None:
+    """For any size that it has had."""
+    log = Log(tmp_path, SIGNER)
+    log.append(entries(0, 300))
+    for size in (1, 7, 256, 257, 300):
+        for index in {0, size // 2, size - 1}:
+            leaf = leaf_hash(log.entry(index))
+            proof = log.inclusion(index, size)
+            verify_inclusion(leaf, index, size, proof, root(map(leaf_hash, entries(0, size))))
+    verify_consistency(256, root(map(leaf_hash, entries(0, 256))), 300, head_of(log).root, log.consistency(256))
+    assert log.inclusion(299) == log.inclusion(299, 300)
+    assert log.find(b"statement 7\n") == 7
+    assert log.find(b"never logged") is None
+
+
+@pytest.mark.parametrize("index", [-1, 3, 4])
+def test_what_is_not_there_has_no_proof(tmp_path: Path, index: int) -> None:
+    """Neither past the end nor before the beginning."""
+    log = Log(tmp_path, SIGNER)
+    log.append(entries(0, 3))
+    for ask in (log.entry, log.inclusion):
+        with pytest.raises(NotFound):
+            ask(index)
+    with pytest.raises(NotFound):
+        log.inclusion(0, 4)
+    with pytest.raises(NotFound):
+        log.consistency(4)
+    with pytest.raises(NotFound):
+        log.consistency(2, 1)
+    with pytest.raises(NotFound):
+        log.file("tile/0/001")
+
+
+def test_sending_a_statement_again_gives_its_place_again(tmp_path: Path) -> None:
+    """A service that got no answer repeats itself; the log does not."""
+    log = Log(tmp_path, SIGNER)
+    assert log.append([b"a", b"b", b"a"]) == [0, 1, 0]
+    before = log.checkpoint()
+    assert log.append([b"b"]) == [1]
+    assert log.append([]) == []
+    assert log.checkpoint() == before
+    assert Log(tmp_path, SIGNER).append([b"c", b"a"]) == [2, 0]
+
+
+def test_a_batch_gets_one_checkpoint(tmp_path: Path) -> None:
+    """Not one an entry."""
+    log = Log(tmp_path, SIGNER)
+    log.append(entries(0, 100))
+    sizes = [row["size"] for row in sqlite_utils.Database(tmp_path / "log.sqlite").query("SELECT size FROM heads")]
+    assert sizes == [0, 100]
+
+
+def test_those_who_append_at_once_each_get_their_place(tmp_path: Path) -> None:
+    """Two openers of one folder, four threads."""
+    logs = [Log(tmp_path, SIGNER), Log(tmp_path, SIGNER)]
+    places: dict[int, list[int]] = {}
+
+    def work(worker: int) -> None:
+        low = worker * 10
+        places[worker] = [logs[worker % 2].append([entry])[0] for entry in entries(low, low + 10)]
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(place for some in places.values() for place in some) == list(range(40))
+    for worker, some in places.items():
+        assert [logs[0].entry(place) for place in some] == entries(worker * 10, worker * 10 + 10)
+    assert check_log(folder_fetch(tmp_path), head_of(logs[1]), files_of(tmp_path)) == []
+
+
+def test_full_tiles_replace_partial_ones(tmp_path: Path) -> None:
+    """And readers of an older checkpoint find what they need in the full one."""
+    log = Log(tmp_path, SIGNER)
+    for high in range(10, 300, 10):
+        log.append(entries(high - 10, high))
+        if high == 250:
+            old = head_of(log)
+    names = files_of(tmp_path)
+    assert not [name for name in names if name.startswith(("tile/0/000.p", "tile/entries/000.p"))]
+    assert "tile/0/001.p/34" in names
+    assert list(LogReader(folder_fetch(tmp_path), old).entries()) == entries(0, 250)
+
+
+def test_an_entry_that_no_bundle_can_hold_is_refused(tmp_path: Path) -> None:
+    """Before anything gets a place."""
+    log = Log(tmp_path, SIGNER)
+    with pytest.raises(RequestTooLarge):
+        log.append([b"fine", bytes(65_536)])
+    assert log.append([bytes(65_535)]) == [0]
+
+
+def test_cosignatures_are_kept_and_renewed(tmp_path: Path) -> None:
+    """One line a witness, the newest."""
+    log = Log(tmp_path, SIGNER)
+    log.append([b"a"])
+    text = head_of(log).write()
+    log.add_cosignatures(1, [WITNESS.cosign(text, 100)])
+    log.add_cosignatures(1, [WITNESS.cosign(text, 200)])
+    assert log.checkpoint() == sign_note(text, SIGNER) + WITNESS.cosign(text, 200)
+    assert open_checkpoint(log.published(), SIGNER.verifier, [WITNESS.verifier]).size == 1
+    with pytest.raises(NotFound):
+        log.add_cosignatures(7, [WITNESS.cosign(text, 200)])
+
+
+def test_with_a_quorum_readers_see_witnessed_checkpoints_only(tmp_path: Path) -> None:
+    """The one before stays until the witness has answered."""
+    log = Log(tmp_path, SIGNER, quorum=1)
+    with pytest.raises(NotFound):
+        log.published()
+    log.append([b"a"])
+    log.add_cosignatures(1, [WITNESS.cosign(head_of(log).write(), 100)])
+    log.append([b"b"])
+    assert head_of(log).size == 2
+    assert open_checkpoint(log.published(), SIGNER.verifier, [WITNESS.verifier]).size == 1
+    log.add_cosignatures(2, [WITNESS.cosign(head_of(log).write(), 101)])
+    assert open_checkpoint(log.published(), SIGNER.verifier, [WITNESS.verifier]).size == 2
+
+
+def test_a_database_put_back_from_a_backup_signs_nothing(tmp_path: Path) -> None:
+    """It would sign a second history."""
+    log = Log(tmp_path, SIGNER)
+    log.append([b"a"])
+    log.close()
+    backup = (tmp_path / "log.sqlite").read_bytes()
+    again = Log(tmp_path, SIGNER)
+    again.append([b"b"])
+    again.close()
+    (tmp_path / "log.sqlite").write_bytes(backup)
+    with pytest.raises(LogConflict, match="older than what it has published"):
+        Log(tmp_path, SIGNER)
+    assert open_checkpoint((tmp_path / "checkpoint").read_text(), SIGNER.verifier).size == 2
+
+
+def test_an_altered_database_signs_nothing(tmp_path: Path) -> None:
+    """Whether an entry's hash, its bytes, or the head was changed."""
+    for number, change in enumerate(
+        (
+            "UPDATE entries SET leaf_hash = zeroblob(32) WHERE position = 0",
+            "DELETE FROM entries WHERE position = 1",
+            "UPDATE heads SET root = zeroblob(32) WHERE size = 2",
+        )
+    ):
+        folder = tmp_path / str(number)
+        log = Log(folder, SIGNER)
+        log.append([b"a", b"b"])
+        log.close()
+        database = sqlite_utils.Database(folder / "log.sqlite")
+        with database.conn:
+            database.execute(change)
+        database.close()
+        with pytest.raises((LogConflict, NotFound)):
+            Log(folder, SIGNER)
+
+
+def test_an_entry_changed_behind_the_logs_back_is_not_written_out(tmp_path: Path) -> None:
+    """Its hash is in the tree already."""
+    log = Log(tmp_path, SIGNER)
+    log.append([b"a"])
+    database = sqlite_utils.Database(tmp_path / "log.sqlite")
+    with database.conn:
+        database.execute("UPDATE entries SET entry = CAST('x' AS BLOB) WHERE position = 0")
+    database.close()
+    with pytest.raises(LogConflict):
+        log.append([b"b"])
+    assert head_of(log).size == 1
+
+
+def test_lost_or_altered_tiles_are_made_anew_from_the_entries(tmp_path: Path) -> None:
+    """The database is the log; the files are its copy."""
+    log = Log(tmp_path, SIGNER)
+    log.append(entries(0, 300))
+    log.close()
+    good = files_of(tmp_path)
+    for name in ("tile/0/001.p/44", "tile/1/000.p/1"):
+        (tmp_path / name).write_bytes(bytes(32))
+        Log(tmp_path, SIGNER).close()
+        assert files_of(tmp_path) == good
+        (tmp_path / name).unlink()
+        Log(tmp_path, SIGNER).close()
+        assert files_of(tmp_path) == good
+    (tmp_path / "checkpoint").write_text("garbage")
+    assert Log(tmp_path, SIGNER).published() == Log(tmp_path, SIGNER).checkpoint()
+
+
+def test_tiles_altered_while_the_log_runs_stop_it(tmp_path: Path) -> None:
+    """It does not sign what it cannot explain."""
+    log = Log(tmp_path, SIGNER)
+    log.append(entries(0, 3))
+    (tmp_path / "tile/0/000.p/3").write_bytes(bytes(96))
+    with pytest.raises(LogConflict, match="altered"):
+        log.append(entries(3, 4))
+    assert Log(tmp_path, SIGNER).append(entries(3, 4)) == [3]
+
+
+def test_a_folder_belongs_to_one_log(tmp_path: Path) -> None:
+    """By its name."""
+    Log(tmp_path, SIGNER)
+    with pytest.raises(SettingsInvalid):
+        Log(tmp_path, NoteSigner("other.example/log", SigningKey(b"\x05" * 32)))
+
+
+def test_only_one_of_two_heads_follows_another(tmp_path: Path) -> None:
+    """Compare and swap, down in the database."""
+    state = LogState(tmp_path / "log.sqlite", SIGNER.name)
+    empty, first = state.head(), Head(1, b"\x01" * 32)
+    state.swap(empty, first)
+    for old, new in (
+        (empty, Head(1, b"\x02" * 32)),
+        (empty, Head(2, b"\x02" * 32)),
+        (Head(1, b"\x02" * 32), Head(2, b"\x03" * 32)),
+        (first, Head(1, b"\x01" * 32)),
+        (first, empty),
+    ):
+        with pytest.raises(LogConflict):
+            state.swap(old, new)
+    assert state.head() == first
+    state.close()
+
+
+def test_the_database_opens_as_it_is_and_shows_statements(tmp_path: Path) -> None:
+    """With sqlite-utils, and so with Datasette."""
+    log = Log(tmp_path, SIGNER)
+    log.append(entries(0, 2))
+    database = sqlite_utils.Database(tmp_path / "log.sqlite")
+    assert [row["text"] for row in database["statements"].rows] == ["statement 0\n", "statement 1\n"]
+    assert set(database.table_names()) == {"log", "entries", "heads"}
+    database.close()
