@@ -30,6 +30,7 @@ TIME_STATEMENT = StatementType(
     StatementField("clock", optional=True),
 )
 HOUSEKEEPING_SECONDS = 20.0
+SIMULATED_HOUSEKEEPING_SECONDS = 0.5  # a simulated clock may jump at any moment
 log = structlog.get_logger()
 
 
@@ -122,7 +123,8 @@ class Frame:
                 close()
 
     def _keep_house(self, stop: threading.Event) -> None:
-        while not stop.wait(HOUSEKEEPING_SECONDS):
+        simulated = self.party.clock.simulated
+        while not stop.wait(SIMULATED_HOUSEKEEPING_SECONDS if simulated else HOUSEKEEPING_SECONDS):
             self.housekeeping()
 
     def _install_common(self, app: FastAPI) -> None:

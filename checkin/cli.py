@@ -1,0 +1,36 @@
+"""The command `checkin`: registers what lies in `checkin/commands/`, and turns errors into one line."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from checkin.commands import authority, certificate, door, purge, serving, story, witness
+from checkin.errors import CheckinError
+
+app = typer.Typer(
+    name="checkin",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Privacy-preserving QR check-in: codes that an issuer signs, visits that nobody can link, all gone after "
+    "28 days. Start with `checkin demo`.",
+)
+story.register(app)
+serving.register(app)
+door.register(app)
+app.add_typer(authority.app, name="authority")
+app.add_typer(purge.app, name="purge")
+app.add_typer(certificate.app, name="certificate")
+app.add_typer(witness.app, name="witness")
+
+
+def main() -> None:
+    """Run a command. An error is one line on standard error and exit status 1; a wrong call is status 2."""
+    try:
+        app()
+    except CheckinError as error:
+        print(f"checkin: {error.code}: {error.detail}", file=sys.stderr)
+        sys.exit(1)
+    except (BrokenPipeError, KeyboardInterrupt):
+        sys.exit(130)

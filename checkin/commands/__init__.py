@@ -1,0 +1,1 @@
+"""The commands of `checkin …`, a file each; cli.py registers them."""

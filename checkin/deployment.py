@@ -1,0 +1,213 @@
+"""A whole deployment in one folder, for `checkin up` and `checkin demo`: keys, settings and tokens of all parties.
+
+    issuer/ venue/ retention/   settings.toml, master.key, statement.key, keys/ (never backed up), data/
+    authority/                  officers, ring
+    tokens/                     what one party shows another; the enrolment secret
+    logs/
+
+In production every party makes its own folder on its own machine (docs/operating.md); here they are neighbours.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from checkin.authority import Authority
+from checkin.client import Client
+from checkin.clock import Clock, SimulatedClock, SystemClock
+from checkin.errors import SettingsInvalid, StorageUnfit
+from checkin.note import NoteSigner, NoteVerifier, sign_note
+from checkin.officers import load_signer
+from checkin.primitives import SigningKey
+from checkin.secretfile import make_secret, read_secret
+from checkin.service.auth import new_token, token_hash
+from checkin.storage import check_storage
+
+SERVICES: Final = ("issuer", "venue", "retention")
+NAMES: Final = {"issuer": "issuer.localhost", "venue": "registry.localhost", "retention": "retention.localhost"}
+AUTHORITY_NAME: Final = "health.localhost"
+ISSUER_NUMBER: Final = 1
+TOKENS: Final = ("retention-issuer", "retention-venue", "authority-issuer", "authority-venue", "enrolment")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """An opened folder."""
+
+    folder: Path
+    ports: dict[str, int]
+    simulated_clock: Path | None
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def open_or_make(cls, folder: Path, ports: tuple[int, int, int], simulated_clock: Path | None = None) -> Self:
+        """The deployment in this folder, made now if there is none. Raises `SettingsInvalid` for a half-made one."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self = cls(folder.resolve(), dict(zip(SERVICES, ports, strict=True)), simulated_clock, _unfit(folder))
+        marker = folder / "deployment.json"
+        if not marker.exists():
+            if any(folder.iterdir()) and not _only(folder, simulated_clock):
+                raise SettingsInvalid(f"The folder {folder} is neither empty nor a deployment: choose another one.")
+            self._make()
+            marker.write_text(json.dumps({"ports": self.ports}) + "\n", encoding="ascii")
+        return self
+
+    @property
+    def clock(self) -> Clock:
+        """The deployment's time."""
+        return SimulatedClock(self.simulated_clock) if self.simulated_clock else SystemClock()
+
+    def config(self, service: str) -> Path:
+        """The service's settings file."""
+        return self.folder / service / "settings.toml"
+
+    def log(self, service: str) -> Path:
+        """Where the service's output goes."""
+        return self.folder / "logs" / f"{service}.log"
+
+    def url(self, service: str) -> str:
+        """Where the service answers."""
+        return f"http://127.0.0.1:{self.ports[service]}"
+
+    def token(self, name: str) -> str:
+        """One of `TOKENS`."""
+        return (self.folder / "tokens" / f"{name}.token").read_text(encoding="ascii").strip()
+
+    def master_key(self, service: str) -> bytes:
+        """What the service's slots are wrapped under."""
+        return read_secret(self.folder / service / "master.key")
+
+    def vkeys(self) -> dict[str, str]:
+        """Verifier keys of all services and officers, by name: what everyone pins."""
+        signers = [self._signer(service) for service in SERVICES]
+        verifiers = [signer.verifier for signer in signers] + list(self.authority().officers.verifiers)
+        return {verifier.name: verifier.vkey for verifier in verifiers}
+
+    def verifier(self, service: str) -> NoteVerifier:
+        """The key a service's notes verify under."""
+        return self._signer(service).verifier
+
+    def authority(self) -> Authority:
+        """The health authority of this deployment."""
+        simulated = self.simulated_clock is not None
+        return Authority.open(self.folder / "authority", simulated=simulated, allow_unfit=bool(self.warnings))
+
+    def officers(self) -> list[Path]:
+        """The officers' folders; in production each is carried away."""
+        return sorted((self.folder / "authority" / "officers").iterdir())
+
+    def tend(self) -> None:
+        """The authority's daily work: destroy what is due, make keys 14 days ahead, publish the signed list.
+
+        In production two officers sign by hand; here their folders are at hand.
+        """
+        now = self.clock.now()
+        authority = self.authority()
+        authority.destroy_due(now, confirm_clock=True)
+        authority.make_keys(now)
+        signers = [load_signer(folder) for folder in self.officers()[: authority.officers.threshold]]
+        note = sign_note(authority.list_keys(now).text(), *signers)
+        with Client(self.url("issuer"), self.token("authority-issuer")) as client:
+            client.put("/v1/authority-keys", {"list": note})
+
+    def addresses(self) -> str:
+        """What to open in a browser."""
+        lines = [f"  {service:10} {self.url(service)}/docs" for service in SERVICES]
+        return "\n".join([*lines, f"  secrets    {self.folder / 'tokens'}", "Stop with Ctrl-C."])
+
+    def _signer(self, service: str) -> NoteSigner:
+        return NoteSigner(NAMES[service], SigningKey(read_secret(self.folder / service / "statement.key")))
+
+    def _make(self) -> None:
+        for name in ("logs", "tokens", *SERVICES):
+            (self.folder / name).mkdir(mode=0o700, exist_ok=True)
+        for service in SERVICES:
+            make_secret(self.folder / service / "master.key")
+            make_secret(self.folder / service / "statement.key")
+        for name in TOKENS:
+            path = self.folder / "tokens" / f"{name}.token"
+            path.touch(mode=0o600)
+            path.write_text(new_token() + "\n", encoding="ascii")
+        Authority.init(
+            self.folder / "authority",
+            AUTHORITY_NAME,
+            officers=3,
+            threshold=2,
+            now=self.clock.now(),
+            simulated=self.simulated_clock is not None,
+            allow_unfit=bool(self.warnings),
+        )
+        for service, settings in self._settings().items():
+            self.config(service).write_text(to_toml(self._common(service) | settings), encoding="utf-8")
+
+    def _common(self, service: str) -> dict[str, Any]:
+        common: dict[str, Any] = {
+            "name": NAMES[service],
+            "listen": f"127.0.0.1:{self.ports[service]}",
+            "data": "data",
+            "keys": "keys",
+            "master_key": "master.key",
+            "statement_key": "statement.key",
+            "allow_unfit_storage": bool(self.warnings),
+            "time_peers": [self._peer(peer) for peer in SERVICES if peer != service],
+        }
+        if service != "retention":
+            common["retention_token_sha256"] = self._hash(f"retention-{service}")
+        return common
+
+    def _settings(self) -> dict[str, dict[str, Any]]:
+        officers = self.authority().officers
+        vkeys = [verifier.vkey for verifier in officers.verifiers]
+        authority = {"name": AUTHORITY_NAME, "officers": vkeys, "threshold": officers.threshold}
+        return {
+            "issuer": {
+                "issuer": ISSUER_NUMBER,
+                "authority_token_sha256": self._hash("authority-issuer"),
+                "authority": authority,
+            },
+            "venue": {
+                "enrolment_secret_sha256": self._hash("enrolment"),
+                "issuers": [{"number": ISSUER_NUMBER} | self._peer("issuer")],
+            },
+            "retention": {
+                "services": [
+                    {"name": NAMES[service], "token_file": f"../tokens/retention-{service}.token"} | self._peer(service)
+                    for service in ("issuer", "venue")
+                ],
+            },
+        }
+
+    def _peer(self, service: str) -> dict[str, Any]:
+        return {"url": self.url(service), "vkey": self.verifier(service).vkey}
+
+    def _hash(self, token: str) -> str:
+        return token_hash(self.token(token)).hex()
+
+
+def to_toml(values: dict[str, Any]) -> str:
+    """A flat TOML file; lists of tables as inline tables. Only for what this file writes."""
+    return "".join(f"{name} = {_toml(value)}\n" for name, value in values.items())
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return json.dumps(value)
+
+
+def _only(folder: Path, simulated_clock: Path | None) -> bool:
+    inside = {path.resolve() for path in folder.iterdir()}
+    return bool(simulated_clock) and inside == {simulated_clock.resolve()}  # type: ignore[union-attr]  # tested before
+
+
+def _unfit(folder: Path) -> tuple[str, ...]:
+    try:
+        check_storage(folder)
+    except StorageUnfit as error:
+        return (error.detail,)
+    return ()

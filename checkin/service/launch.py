@@ -1,0 +1,87 @@
+"""Starting a service: which app belongs to a name, and the server around it."""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from checkin.errors import SettingsInvalid
+from checkin.hardening import harden
+from checkin.service.settings import Launch
+
+GROUP = "checkin.services"
+log = structlog.get_logger()
+
+
+class Listening(BaseModel):
+    """The two settings that the server needs before the service reads all of them."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    listen: str = "127.0.0.1:8000"
+    workers: int = 1
+
+    @classmethod
+    def load(cls, config: Path) -> Listening:
+        """Raises `SettingsInvalid`."""
+        try:
+            return cls.model_validate(tomllib.loads(config.read_text(encoding="utf-8")))
+        except OSError:
+            raise SettingsInvalid(f"The settings file {config.name} cannot be read.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError):
+            raise SettingsInvalid(f"The settings file {config.name} is not valid TOML.") from None
+
+
+def service_names() -> list[str]:
+    """The services that are installed."""
+    return sorted(entry_points(group=GROUP).names)
+
+
+def create() -> FastAPI:
+    """The app that this process was launched for; the factory that every worker process calls."""
+    launch = Launch()  # type: ignore[call-arg]  # the environment has them
+    _log_as_json()
+    for warning in harden():
+        log.warning("not_hardened", why=warning)
+    app: FastAPI = entry_points(group=GROUP)[launch.service].load()(launch.config, launch.simulated_clock)
+    return app
+
+
+def serve(service: str, config: Path, simulated_clock: Path | None = None) -> None:
+    """Serve until stopped. Raises `SettingsInvalid` and whatever else keeps the service from starting."""
+    listening = Listening.load(config)
+    host, _, port = listening.listen.rpartition(":")
+    Launch(service=service, config=config.resolve(), simulated_clock=simulated_clock).export()
+    options: dict[str, Any] = {
+        "host": host,
+        "port": int(port),
+        # Who asked when is nobody's business: no access log, on any route.
+        "access_log": False,
+        "log_level": "warning",
+        "server_header": False,
+        "timeout_graceful_shutdown": 10,
+    }
+    if listening.workers == 1:
+        # In this process, so that an error in the settings reaches the person who started it.
+        uvicorn.run(create(), **options)
+    else:
+        create_in_workers = "checkin.service.launch:create"
+        uvicorn.run(create_in_workers, factory=True, workers=listening.workers, **options)
+
+
+def _log_as_json() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
