@@ -36,5 +36,5 @@ def destroy_key(folder: Path) -> None:
 
 
 def a_visit(venue: bytes = b"venue--1", flags: int = 0) -> Visit:
-    """A visit at 2026-11-22 12:34 UTC by nobody in particular."""
+    """A visit at 2026-11-22 04:34 UTC by nobody in particular."""
     return Visit(venue, 29_922_034, 1, os.urandom(16), os.urandom(16), os.urandom(72), flags)
