@@ -1,0 +1,9 @@
+"""The registry of visits: knows venues and scanners, takes check-ins, and never learns who anybody is.
+
+    settings.py    the settings file                       database.py   data/venue.db
+    venues.py      enrolment of venues, their operators    scanners.py   their scanners, who may check in
+    trust.py       issuers' key lists, the first is final  lists.py      what a scanner is told to trust
+    checkins.py    one check-in, the hot path              batches.py    queued scans in sealed batches
+    stats.py       an operator's numbers                   duties.py     purge and statements
+    app.py         hangs all of it into the frame of a service
+"""

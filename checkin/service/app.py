@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import structlog
 from fastapi import FastAPI, Query, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, disable_created_metrics, generate_latest
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
@@ -30,6 +30,7 @@ TIME_STATEMENT = StatementType(
     StatementField("clock", optional=True),
 )
 HOUSEKEEPING_SECONDS = 20.0
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they would tell to the millisecond when a code first came
 SIMULATED_HOUSEKEEPING_SECONDS = 0.5  # a simulated clock may jump at any moment
 log = structlog.get_logger()
 

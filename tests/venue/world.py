@@ -1,0 +1,298 @@
+"""A registry with its surroundings: issuers that publish their keys over HTTP, phones that show codes, processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from checkin import presentation
+from checkin.clock import Calendar
+from checkin.credential import Draft, Mode, StatusOpening, issue, new_opening
+from checkin.encoding import b64url_encode
+from checkin.intake import Place, Scan, seal_entry
+from checkin.keylist import IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.note import NoteSigner, open_note, sign_note
+from checkin.primitives import SigningKey, random_bytes
+from checkin.secretfile import make_secret
+from checkin.service.auth import token_hash
+from venue.app import create_app
+
+CALENDAR = Calendar("Asia/Seoul")
+DAY = 20777  # 2026-11-20
+NOON = int(CALENDAR.start(DAY)) + 12 * 3600
+ENROLMENT = "enrolment-secret-of-this-test"
+RETENTION = "retention-token-of-this-test"
+
+
+def iso(moment: float) -> str:
+    """As a simulated clock's file has it."""
+    return CALENDAR.rfc3339(moment)
+
+
+@dataclass
+class Issuer:
+    """An issuer as far as a registry sees it: its number, its daily keys, its signed list under /v1/keys."""
+
+    number: int
+    simulated: bool = True
+    keys: dict[int, SigningKey] = field(default_factory=dict)
+    signer: NoteSigner = field(init=False)
+    note: str | None = None
+    """Answered instead of the true list, if set."""
+
+    def __post_init__(self) -> None:
+        self.signer = NoteSigner(f"issuer{self.number}.example", SigningKey(random_bytes(32)))
+        issuer = self
+
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = json.dumps({"issuer": issuer.number, "keys": [], "list": issuer.note or issuer.listed()})
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def list_days(self, *days: int) -> None:
+        for day in days:
+            self.keys.setdefault(day, SigningKey(random_bytes(32)))
+
+    def listed(self) -> str:
+        keys = {day: IssuerKey(issuer_kid(self.number, key.public), key.public) for day, key in self.keys.items()}
+        return sign_note(IssuerList(self.number, keys, self.simulated).text(), self.signer)
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@dataclass
+class Phone:
+    """A credential of one day and its holder key."""
+
+    issuer: Issuer
+    day: int
+    mode: Mode = Mode.SCREEN
+    visit_id: bytes = field(default_factory=lambda: random_bytes(16))
+    opening: StatusOpening = field(default_factory=lambda: new_opening(0))  # type: ignore[arg-type]
+    holder: SigningKey = field(default_factory=lambda: SigningKey(random_bytes(32)))
+
+    def bytes_at(self, iat: float, *, show: bool = False, signer: SigningKey | None = None) -> bytes:
+        draft = Draft(self.day, self.mode, self.visit_id, self.holder.public, random_bytes(72), self.opening)
+        if not hasattr(self, "_credential"):
+            self._credential = issue(draft, self.issuer.number, signer or self.issuer.keys[self.day])
+        return presentation.present(self._credential, self.holder, int(iat), self.opening if show else None)
+
+    def at(self, iat: float, *, show: bool = False) -> str:
+        return presentation.to_text(self.bytes_at(iat, show=show))
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """A venue with one scanner."""
+
+    venue_id: str
+    operator: str
+    scanner_id: str
+    scanner: str
+
+    @property
+    def place(self) -> Place:
+        return Place(bytes.fromhex(self.venue_id), bytes.fromhex(self.scanner_id))
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def scan_id() -> str:
+    return b64url_encode(random_bytes(16))
+
+
+class Registry:
+    """A registry's folder, and requests to it by whichever client it is given."""
+
+    def __init__(self, folder: Path, issuers: list[Issuer], *, now: float | None = NOON, **settings: Any) -> None:
+        """`now` None: the real clock."""
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.clock = folder / "clock" if now is not None else None
+        if now is not None:
+            self.set(now)
+        for name in ("master.key", "statement.key"):
+            make_secret(folder / name)
+        lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+        pinned = ", ".join(
+            f'{{ number = {issuer.number}, url = "{issuer.url}", vkey = "{issuer.signer.verifier.vkey}" }}'
+            for issuer in issuers
+        )
+        self.config = folder / "settings.toml"
+        self.config.write_text(
+            "\n".join(
+                [
+                    'name = "registry.example"',
+                    'data = "data"',
+                    'keys = "keys"',
+                    'master_key = "master.key"',
+                    'statement_key = "statement.key"',
+                    "allow_unfit_storage = true",
+                    f'enrolment_secret_sha256 = "{token_hash(ENROLMENT).hex()}"',
+                    f'retention_token_sha256 = "{token_hash(RETENTION).hex()}"',
+                    f"issuers = [{pinned}]",
+                    *lines,
+                ]
+            )
+        )
+
+    def set(self, now: float) -> None:
+        """Move the simulated clock, and the machine's boot clock with it."""
+        assert self.clock
+        self.clock.write_text(iso(now) + "\n")
+
+    @contextmanager
+    def client(self) -> Iterator[httpx.Client]:
+        """The service in a thread of this process, over HTTP."""
+        options: dict[str, Any] = {"access_log": False, "log_level": "error", "server_header": False}
+        server = uvicorn.Server(uvicorn.Config(create_app(self.config, self.clock), port=0, **options))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.005)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def enrol(client: httpx.Client, name: str = "Cafe") -> Enrolled:
+    """A venue and a scanner, over the API."""
+    venue = client.post("/v1/venues", json={"name": name, "category": "cafe"}, headers=bearer(ENROLMENT))
+    assert venue.status_code == 201, venue.text
+    return add_scanner(client, venue.json()["venue_id"], venue.json()["operator_token"])
+
+
+def add_scanner(client: httpx.Client, venue: str, operator: str) -> Enrolled:
+    scanner = client.post(f"/v1/venues/{venue}/scanners", json={"label": "door"}, headers=bearer(operator)).json()
+    return Enrolled(venue, operator, scanner["scanner_id"], scanner["scanner_token"])
+
+
+def check_in(client: httpx.Client, at: Enrolled, token: str, scan: str | None = None) -> httpx.Response:
+    return client.post(
+        "/v1/check-ins", json={"token": token, "scan_id": scan or scan_id()}, headers=bearer(at.scanner)
+    )
+
+
+def intake_keys(client: httpx.Client, at: Enrolled, verifier: Any) -> dict[int, bytes]:
+    """What the registry lists, verified as a scanner would."""
+    trust = client.get("/v1/trust", headers=bearer(at.scanner)).json()
+    keys = IntakeList.read(open_note(trust["intake"], [verifier]).text).keys
+    return {day: key.public for day, key in keys.items()}
+
+
+def sealed(at: Enrolled, keys: dict[int, bytes], token: bytes, scanned_at: float, scan: bytes | None = None, *,
+           day: int | None = None) -> str:
+    """An entry of a scanner's queue."""
+    if day is None:
+        day = presentation.read(token).credential.day
+    return b64url_encode(seal_entry(Scan(int(scanned_at), scan or random_bytes(16), token), day, at.place, keys[day]))
+
+
+def upload(client: httpx.Client, at: Enrolled, entries: list[str]) -> list[str]:
+    """One word an entry: the result, or the code of its refusal."""
+    answer = client.post("/v1/check-ins/batch", json={"sealed": entries}, headers=bearer(at.scanner))
+    assert answer.status_code == 200, answer.text
+    return [item.get("code", item["result"]) for item in answer.json()["results"]]
+
+
+# --- real processes -------------------------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Process:
+    """A registry served by uvicorn in a process of its own, with as many workers as asked for."""
+
+    def __init__(self, registry: Registry, *, workers: int = 1) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = registry.folder / f"log-{self.port}"
+        command = [sys.executable, "-m", "uvicorn", "--factory", "checkin.service.launch:create"]
+        command += ["--port", str(self.port), "--workers", str(workers), "--no-access-log", "--log-level", "warning"]
+        environment = dict(os.environ, CHECKIN_SERVICE="venue", CHECKIN_CONFIG=str(registry.config))
+        if registry.clock:
+            environment["CHECKIN_SIMULATED_CLOCK"] = str(registry.clock)
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+
+    def ready(self) -> None:
+        """Wait until /readyz says so."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                if httpx.get(self.url + "/readyz", timeout=5, trust_env=False).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(self.log.read_text())
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        os.killpg(self.process.pid, 9)
+        self.process.wait()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+@contextmanager
+def processes(registry: Registry, number: int, *, workers: int = 1) -> Iterator[list[Process]]:
+    """So many servers on one data folder."""
+    running = [Process(registry, workers=workers) for _ in range(number)]
+    try:
+        for process in running:
+            process.ready()
+        yield running
+    finally:
+        for process in running:
+            process.stop()

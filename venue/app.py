@@ -1,0 +1,84 @@
+"""The registry as a service: everything made once, hung into the common frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from checkin.clockguard import ClockGuard
+from checkin.commit import GroupCommit
+from checkin.keyring import Purpose
+from checkin.purge import Purger
+from checkin.service.app import Frame
+from checkin.service.party import Party
+from checkin.service.peers import TimePeers
+from checkin.statements import StatementBook
+from checkin.stores.sqlite import SqliteStore
+from checkin.vault import Vault
+from venue import batches, checkins, described, duties, lists, scanners, stats, venues
+from venue.alarms import Alarms
+from venue.database import Database
+from venue.metrics import Metrics
+from venue.settings import VenueSettings
+from venue.trust import IssuerTrust
+from venue.visits import Visits
+
+DESCRIPTION = """Takes check-ins of venues' scanners and keeps them sealed, by day, for 28 days. It never learns whose
+they are. Bearer tokens: the enrolment secret for venues, an operator's for his venue, a scanner's for check-ins,
+retention's for purge and statements."""
+
+
+def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
+    """The registry of this settings file. Raises `SettingsInvalid`, `StorageUnfit`, `SimulationRefused`."""
+    settings = VenueSettings.load(config)
+    party = Party(settings, simulated_clock)
+    guard = ClockGuard(party.data / "clock.json", party.clock, TimePeers(settings.time_peers, party))
+    store = SqliteStore(party.data / "visits", ordered=True)
+    vault = Vault("venue", store, party.ring)
+    database = Database(party.data / "venue.db")
+    trust = IssuerTrust(party, database, settings.issuers)
+    alarms = Alarms(party, database)
+    book = StatementBook(party.data / "statements")
+    purger = Purger(
+        party,
+        guard,
+        vault,
+        book,
+        duties=(trust.forget, alarms.forget),
+        ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
+    )
+    work = duties.Duties(party, purger, book)
+    commit = GroupCommit(vault)
+    frame = Frame(
+        party,
+        guard,
+        "Venue registry",
+        DESCRIPTION,
+        checks=[trust.findings, alarms.findings],
+        # What is overdue goes before anything else, and no issuer can keep it waiting.
+        chores=[work.purge, work.make_keys, work.close_days, trust.refresh],
+        closers=[commit.close, store.close, database.close],
+        body_limits={"/v1/check-ins": checkins.MAX_BODY, "/v1/check-ins/batch": batches.MAX_BODY},
+    )
+    app = frame.build()
+    metrics = Metrics(frame.metrics)
+    visits = Visits(vault, party.calendar)
+    known_venues, known_scanners = venues.Venues(database), scanners.Scanners(database)
+    door = checkins.CheckIns(party, trust, visits, commit)
+    door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
+    # First, so that the busiest route is found first.
+    app.router.routes.insert(0, Route("/v1/check-ins", door_route, methods=["POST"]))
+    queued = batches.Batches(party, guard, trust, visits)
+    for router in (
+        venues.routes(known_venues, settings.enrolment_secret_sha256),
+        scanners.routes(known_venues, known_scanners),
+        lists.routes(lists.Lists(party, trust, settings.issuers), known_scanners),
+        batches.routes(queued, known_scanners, metrics, alarms, batches.Turns(settings.max_batches)),
+        stats.routes(known_venues, stats.Stats(party, guard, vault)),
+        duties.routes(work, settings.retention_token_sha256),
+    ):
+        app.include_router(router)
+    described.install(app)
+    return app

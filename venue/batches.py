@@ -1,0 +1,236 @@
+"""Queued scans, sealed to the intake key of their day, up to 1,000 at a time (docs/spec/registry.md §3).
+
+Each entry is judged by itself and answered in its place; what is good is committed together. Nothing is lost by
+sending a batch again: the answers are the same, but `repeated` instead of `accepted`.
+
+Opening an entry (HPKE) holds the interpreter's lock, checking its signatures does not: a batch runs in a thread,
+and more processes, not more threads, make batches faster.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Annotated, Final, Literal
+
+import structlog
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from checkin import presentation
+from checkin.clockguard import ClockGuard
+from checkin.encoding import b64url_decode
+from checkin.errors import (
+    BadSignature,
+    CheckinError,
+    DayClosed,
+    DayDestroyed,
+    EntryUnreadable,
+    KeyDestroyed,
+    KeyMissing,
+    NotReady,
+    ScanTimeInvalid,
+    ScanTooOld,
+    StatusDisclosed,
+    WrongDay,
+)
+from checkin.intake import ENTRY_SIZE, Place, Scan, entry_day, open_entry
+from checkin.keyring import KeyName, Purpose
+from checkin.presentation import EARLY_SECONDS, Presentation
+from checkin.service.auth import Bearer
+from checkin.service.party import Party
+from checkin.visit import CONFLICT, Visit
+from venue.alarms import Alarms
+from venue.metrics import Metrics
+from venue.scanners import Scanner, Scanners
+from venue.trust import IssuerTrust
+from venue.venues import Body
+from venue.visits import Visits, same_scan, visit_of
+
+MAX_ENTRIES: Final = 1000
+MAX_BODY: Final = 640 * 1024  # bytes; an entry is 508 characters
+OLDEST_SECONDS: Final = 72 * 3600
+log = structlog.get_logger()
+
+
+class Batch(Body):
+    """Entries as base64url."""
+
+    sealed: Annotated[list[str], Field(min_length=1, max_length=MAX_ENTRIES)]
+
+
+class EntryResult(BaseModel):
+    """What became of an entry; `code` says why it was refused."""
+
+    result: Literal["accepted", "repeated", "conflict", "refused"]
+    code: str | None = None
+
+
+class BatchAnswer(BaseModel):
+    """A result for each entry, in their order."""
+
+    results: list[EntryResult]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A good entry: where it stands in the batch, its day and its visit."""
+
+    place: int
+    day: int
+    visit: Visit
+
+
+_ACCEPTED, _REPEATED, _CONFLICT = (
+    EntryResult(result="accepted"),
+    EntryResult(result="repeated"),
+    EntryResult(result="conflict"),
+)
+
+
+class Batches:
+    """Takes queued scans. Any number of threads."""
+
+    def __init__(self, party: Party, guard: ClockGuard, trust: IssuerTrust, visits: Visits) -> None:
+        self._party = party
+        self._guard = guard
+        self._trust = trust
+        self._visits = visits
+
+    def take(self, place: Place, sealed: list[str]) -> list[EntryResult]:
+        """A result for each entry; accepted ones are on the disk.
+
+        Raises `NotReady` or `KeyMissing` when some entry cannot be judged or stored now; what was good besides is
+        stored, and answered `repeated` when the batch is sent again.
+        """
+        now = self._guard.now()
+        results: dict[int, EntryResult] = {}
+        days: dict[int, list[_Judged]] = {}
+        later: CheckinError | None = None
+        for index, entry in enumerate(sealed):
+            try:
+                day, visit = self._judge(entry, place, now)
+                days.setdefault(day, []).append(_Judged(index, day, visit))
+            except (KeyMissing, NotReady) as error:
+                later = error
+            except CheckinError as error:
+                results[index] = EntryResult(result="refused", code=error.code)
+        for day, judged in days.items():
+            try:
+                results |= self._store(day, judged)
+            except (DayClosed, DayDestroyed) as error:
+                results |= {item.place: EntryResult(result="refused", code=error.code) for item in judged}
+        if later:
+            raise later
+        return [results[index] for index in range(len(sealed))]
+
+    def _judge(self, sealed: str, place: Place, now: float) -> tuple[int, Visit]:
+        """The day and the visit of an entry; raises the first check that fails."""
+        entry = _read(sealed)
+        day = entry_day(entry)
+        self._reject_day(day, now)
+        scan = self._open(entry, place, day)
+        read = presentation.read(scan.token)
+        if read.opening is not None:
+            raise StatusDisclosed
+        self._reject_scan_time(scan, read, now)
+        if read.credential.day != day:
+            raise WrongDay("The entry was sealed for another day than its code's.")
+        verified = presentation.verify_read(read, self._party.calendar, self._trust.keys_of_day)
+        return day, visit_of(verified, place.venue, scan.scan_id, scan.scanned_at)
+
+    def _reject_day(self, day: int, now: float) -> None:
+        """`DayDestroyed` for a day that is due, whether or not the purge has run; `DayClosed` from D+4 00:05 on;
+        `EntryUnreadable` for one that has not come."""
+        if day < self._guard.floor(self._party.calendar):
+            raise DayDestroyed
+        if day > self._party.calendar.day(now) + 1:
+            raise EntryUnreadable
+        # SPEC protocol: "Day D stops taking uploads at D+4 00:05"
+        if now >= self._party.calendar.closes(day):
+            raise DayClosed
+
+    def _open(self, entry: bytes, place: Place, day: int) -> Scan:
+        try:
+            return open_entry(entry, place, self._party.ring.opening_key(KeyName(Purpose.INTAKE, day)))
+        except KeyMissing:
+            raise EntryUnreadable from None
+        except KeyDestroyed:
+            raise DayClosed from None
+
+    def _reject_scan_time(self, scan: Scan, read: Presentation, now: float) -> None:
+        """`ScanTimeInvalid` for a scan in the future or outside the code's window, `ScanTooOld` after 72 hours."""
+        first, last = presentation.window(read, self._party.calendar)
+        if scan.scanned_at > now + EARLY_SECONDS or not first <= scan.scanned_at <= last:
+            raise ScanTimeInvalid
+        if now - scan.scanned_at > OLDEST_SECONDS:
+            raise ScanTooOld
+
+    def _store(self, day: int, judged: list[_Judged]) -> dict[int, EntryResult]:
+        """All visits of a day in one commit; then second uses, flagged, in another."""
+        added = self._visits.vault.insert(day, [self._visits.row(day, item.visit) for item in judged])
+        results = {item.place: _ACCEPTED for item, new in zip(judged, added, strict=True) if new}
+        rest = [item for item, new in zip(judged, added, strict=True) if not new]
+        first = self._visits.standing(day, [item.visit for item in rest]) if rest else {}
+        conflicts = []
+        for item in rest:
+            repeated = same_scan(first[item.visit.visit_id], item.visit)
+            results[item.place] = _REPEATED if repeated else _CONFLICT
+            if not repeated:
+                conflicts.append(self._visits.row(day, replace(item.visit, flags=CONFLICT)))
+        if conflicts:
+            self._visits.vault.insert(day, conflicts)  # a row that is there already is the same conflict
+        return results
+
+
+def _read(sealed: str) -> bytes:
+    if len(sealed) > 2 * ENTRY_SIZE:
+        raise EntryUnreadable
+    with suppress(ValueError):
+        return b64url_decode(sealed)
+    raise EntryUnreadable
+
+
+class Turns:
+    """At most so many at a time; one more is told to come back."""
+
+    def __init__(self, number: int) -> None:
+        self._free = threading.BoundedSemaphore(number)
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Raises `NotReady` at once when all are taken."""
+        if not self._free.acquire(blocking=False):
+            raise NotReady("Too many batches at once: try again in a few seconds.")
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+def routes(batches: Batches, scanners: Scanners, metrics: Metrics, alarms: Alarms, turns: Turns) -> APIRouter:
+    """/v1/check-ins/batch."""
+    router = APIRouter(tags=["scanner"])
+
+    def count(results: list[EntryResult]) -> None:
+        for item in results:
+            metrics.entry(item.code or item.result)
+        failed = sum(item.code == BadSignature.code for item in results)
+        if failed:
+            # Whoever queued it either forged it or was deceived: a person must look, but nobody is named here.
+            metrics.alarms.inc(failed)
+            log.warning("queued_signature_failed", count=failed)
+            alarms.add(failed)
+
+    @router.post("/v1/check-ins/batch", response_model_exclude_none=True)
+    def batch(uploaded: Batch, token: Bearer) -> BatchAnswer:
+        """Upload queued scans; a result for each, in order. Bearer: the scanner that sealed them."""
+        scanner: Scanner = scanners.bearing(token)
+        with turns.one():
+            results = batches.take(scanner.place, uploaded.sealed)
+        count(results)
+        return BatchAnswer(results=results)
+
+    return router

@@ -1,0 +1,165 @@
+"""One check-in, verified at the registry's own time and answered when it is on the disk (docs/spec/registry.md §2).
+
+The busiest route there is. It is a plain ASGI app: FastAPI's parsing and routing would take longer than both
+signatures; `venue/described.py` puts it into the API's description. The signatures (78 µs each) are checked on
+the event loop: a thread costs more than it gains where every core has a worker process of its own (measured).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.types import Receive, Scope, Send
+
+from checkin import presentation
+from checkin.commit import GroupCommit
+from checkin.encoding import b64url_decode
+from checkin.errors import (
+    AlreadyUsed,
+    CheckinError,
+    InternalError,
+    NotReady,
+    RequestInvalid,
+    StatusDisclosed,
+    Unauthorized,
+)
+from checkin.intake import SCAN_ID_SIZE
+from checkin.presentation import Presentation
+from checkin.service import problems
+from checkin.service.party import Party
+from checkin.visit import Visit
+from venue.metrics import Metrics
+from venue.scanners import Scanner, Scanners
+from venue.trust import IssuerTrust
+from venue.visits import Visits, same_scan, visit_of
+
+MAX_BODY: Final = 4096  # bytes; a token is 468 characters
+_JSON: Final = (b"content-type", b"application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A code as it was read, and the scan's random id of 16 bytes."""
+
+    token: str
+    scan_id: bytes
+
+    @classmethod
+    def read(cls, body: bytes) -> Request:
+        """From JSON with exactly the members `token` and `scan_id`; raises `RequestInvalid`."""
+        try:
+            members = json.loads(body)
+            token, scan_id = members["token"], members["scan_id"]
+            if len(members) == 2 and isinstance(token, str) and isinstance(scan_id, str):
+                return cls(token, b64url_decode(scan_id, SCAN_ID_SIZE))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            pass
+        raise RequestInvalid("The body is {token, scan_id}: the code's text, and 16 bytes in base64url.")
+
+
+class UsedBefore(AlreadyUsed):
+    """The code was used; `same_venue` tells whether at the venue that asks."""
+
+    def __init__(self, same_venue: bool) -> None:
+        super().__init__("Already checked in here." if same_venue else None)
+        self.same_venue = same_venue
+
+
+class CheckIns:
+    """Admits codes, each once."""
+
+    def __init__(self, party: Party, trust: IssuerTrust, visits: Visits, commit: GroupCommit) -> None:
+        self._party = party
+        self._trust = trust
+        self._visits = visits
+        self._commit = commit
+
+    async def admit(self, request: Request, scanner: Scanner) -> str:
+        """`accepted`, once the visit is on the disk, or `repeated` for the same scan at the same venue.
+
+        Raises the first check that fails, `StatusDisclosed`, `UsedBefore`, or `NotReady`.
+        """
+        now = self._party.now()
+        verified = self._verify(request.token, now)
+        day = verified.credential.day
+        visit = visit_of(verified, scanner.place.venue, request.scan_id, now)
+        if await asyncio.wrap_future(self._commit.submit(day, self._visits.row(day, visit))):
+            return "accepted"
+        return await asyncio.to_thread(self._second_use, day, visit)
+
+    def _verify(self, token: str, now: float) -> Presentation:
+        """The door's checks in their order. The venue's rule is the scanner's to check: no status comes here."""
+        read = presentation.read(presentation.from_text(token))
+        # SPEC presentation.md: "the scanner strips it before it queues or uploads"
+        if read.opening is not None:
+            raise StatusDisclosed
+        presentation.reject_outside_window(read, now, self._party.calendar)
+        return presentation.verify_read(read, self._party.calendar, self._trust.keys_of_day)
+
+    def _second_use(self, day: int, visit: Visit) -> str:
+        first = self._visits.standing(day, [visit]).get(visit.visit_id)
+        if first is None:
+            raise NotReady  # nobody removes a row but the purge, and that takes the whole day
+        if same_scan(first, visit):
+            return "repeated"
+        raise UsedBefore(first.venue == visit.venue)
+
+
+class CheckInRoute:
+    """POST /v1/check-ins as an ASGI app."""
+
+    def __init__(self, check_ins: CheckIns, scanners: Scanners, metrics: Metrics, max_in_flight: int) -> None:
+        self._check_ins = check_ins
+        self._scanners = scanners
+        self._metrics = metrics
+        self._max_in_flight = max_in_flight
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI; the body was bounded before."""
+        self._in_flight += 1
+        try:
+            # All requests that have arrived are counted before the first is worked on.
+            await asyncio.sleep(0)
+            result = await self._answer(scope, receive)
+        except UsedBefore as used:
+            self._metrics.check_in(used.code)
+            await problems.response(used, same_venue=used.same_venue)(scope, receive, send)
+        except CheckinError as error:
+            self._metrics.check_in(error.code)
+            await problems.response(error)(scope, receive, send)
+        except Exception:
+            self._metrics.check_in(InternalError.code)
+            raise
+        else:
+            self._metrics.check_in(result)
+            await _send(send, 201 if result == "accepted" else 200, result)
+        finally:
+            self._in_flight -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive) -> str:
+        if self._in_flight > self._max_in_flight:
+            raise NotReady("Too many check-ins at once: queue this one, or try again in a few seconds.")
+        scanner = self._scanners.bearing(_bearer(scope))
+        message = await receive()
+        return await self._check_ins.admit(Request.read(message.get("body", b"")), scanner)
+
+
+def _bearer(scope: Scope) -> str:
+    """The token of the request; raises `Unauthorized`."""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            scheme, _, token = value.decode("latin-1").partition(" ")
+            if scheme.lower() == "bearer" and token:
+                return str(token)
+    raise Unauthorized
+
+
+async def _send(send: Send, status: int, result: str) -> None:
+    body = b'{"result":"%s"}' % result.encode("ascii")
+    headers = [_JSON, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

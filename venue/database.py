@@ -1,0 +1,113 @@
+"""data/venue.db: venues, scanners, issuers' keys as first seen, and how often queued signatures failed.
+
+Nothing about any visit is in it. Tables (a test holds them against docs/spec/registry.md):
+
+    venues          id, name, category, capacity, operator_sha256, status_rule, closed
+    scanners        id, venue, label, token_sha256, revoked
+    issuer_lists    issuer, note: the newest list that was accepted
+    issuer_keys     issuer, day, public: the first key seen for a day is final
+    contradictions  issuer, day, public: another key that an issuer signed for the same day
+    alarms          day, failed: how many queued codes' signatures failed
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlite_utils
+
+from checkin.errors import NotReady
+
+_TIMEOUT = 10.0  # seconds to wait for another worker's commit
+_TABLES: dict[str, tuple[dict[str, Any], str | tuple[str, ...]]] = {
+    "venues": (
+        {
+            "id": str,
+            "name": str,
+            "category": str,
+            "capacity": int,
+            "operator_sha256": bytes,
+            "status_rule": str,
+            "closed": int,
+        },
+        "id",
+    ),
+    "scanners": ({"id": str, "venue": str, "label": str, "token_sha256": bytes, "revoked": int}, "id"),
+    "issuer_lists": ({"issuer": int, "note": str}, "issuer"),
+    "issuer_keys": ({"issuer": int, "day": int, "public": bytes}, ("issuer", "day")),
+    "contradictions": ({"issuer": int, "day": int, "public": bytes}, ("issuer", "day", "public")),
+    "alarms": ({"day": int, "failed": int}, "day"),
+}
+
+
+class Database:
+    """One connection a process, used by one thread at a time; every commit is on the disk before it returns."""
+
+    def __init__(self, path: Path) -> None:
+        """Makes the file if need be; several processes may do so at once."""
+        self._lock = threading.RLock()
+        self._connection = _connect(path)
+        self._tables = sqlite_utils.Database(self._connection)
+        # A second connection that never writes: SQLite tells it when any other one has committed.
+        self._watch = _connect(path)
+        self._watching = threading.Lock()
+        with self.writing() as tables:
+            _migrate(tables)
+
+    def version(self) -> int:
+        """Another number whenever anybody, in this or another process, has committed since the last look.
+
+        Costs 3 µs (measured), so it is asked for each check-in, and a revoked scanner is out at its next one.
+        """
+        with self._watching:
+            (version,) = self._watch.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite_utils.Database]:
+        """The tables, for this thread alone. Errors of the disk, or waiting too long, are `NotReady`."""
+        with self._lock:
+            try:
+                yield self._tables
+            except sqlite3.OperationalError as error:
+                raise NotReady("The registry's database did not carry this out: look at its disk.") from error
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite_utils.Database]:
+        """As `reading`, as one commit or nothing."""
+        with self.reading() as tables:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield tables
+            except BaseException:
+                self._connection.rollback()
+                raise
+            self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Gives back the file."""
+        with self._lock, self._watching:
+            self._connection.close()
+            self._watch.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _migrate(tables: sqlite_utils.Database) -> None:
+    """Makes what is missing; a later version adds its columns and indexes here."""
+    for name, (columns, key) in _TABLES.items():
+        optional = {"capacity"}
+        tables.table(name).create(columns, pk=key, not_null=set(columns) - optional, strict=True, if_not_exists=True)
+    tables.table("venues").create_index(["operator_sha256"], unique=True, if_not_exists=True)
+    tables.table("scanners").create_index(["token_sha256"], unique=True, if_not_exists=True)
+    tables.table("scanners").create_index(["venue"], if_not_exists=True)

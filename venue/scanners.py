@@ -1,0 +1,140 @@
+"""Scanners: enrolled by a venue's operator, each with a token of its own that can be revoked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel
+
+from checkin.errors import Forbidden, NotFound, Unauthorized
+from checkin.intake import Place
+from checkin.primitives import random_bytes
+from checkin.service.auth import Bearer, new_token, token_hash
+from venue.database import Database
+from venue.names import Name
+from venue.venues import ID_SIZE, Body, Venue, VenueId, Venues, read_venue
+
+MAX_SCANNERS = 1000  # a venue's live ones
+_MAX_CACHED = 100_000
+_FIND = """SELECT venues.id, venues.name, venues.status_rule, scanners.id AS scanner
+    FROM scanners JOIN venues ON venues.id = scanners.venue
+    WHERE scanners.token_sha256 = ? AND revoked = 0 AND closed = 0"""
+ScannerId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="8 bytes as 16 hexadecimal digits")]
+
+
+class NewScanner(Body):
+    """What the operator calls it."""
+
+    label: Name
+
+
+class EnrolledScanner(BaseModel):
+    """The token is shown this once."""
+
+    scanner_id: str
+    scanner_token: str
+
+
+class ScannerEntry(BaseModel):
+    """A scanner in its operator's list."""
+
+    scanner_id: str
+    label: str
+    revoked: bool
+
+
+class ScannerList(BaseModel):
+    """All scanners a venue ever had, by label."""
+
+    scanners: list[ScannerEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class Scanner:
+    """Who scans: the venue with its rule, and the two ids as they go into seals (8 bytes each)."""
+
+    venue: Venue
+    place: Place
+
+
+class Scanners:
+    """The table `scanners`, and who bears which token."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: tuple[int, dict[bytes, Scanner]] = (-1, {})
+
+    def enrol(self, venue: str, label: str) -> EnrolledScanner:
+        """A scanner with its token. Raises `Forbidden` for one too many."""
+        identifier, token = random_bytes(ID_SIZE).hex(), new_token()
+        with self._database.writing() as tables:
+            if tables.table("scanners").count_where("venue = ? AND revoked = 0", [venue]) >= MAX_SCANNERS:
+                raise Forbidden(f"A venue has at most {MAX_SCANNERS} scanners: revoke those that are not used.")
+            row = {"id": identifier, "venue": venue, "label": label, "token_sha256": token_hash(token), "revoked": 0}
+            tables.table("scanners").insert(row)
+        return EnrolledScanner(scanner_id=identifier, scanner_token=token)
+
+    def listed(self, venue: str) -> list[ScannerEntry]:
+        """By label."""
+        with self._database.reading() as tables:
+            rows = list(tables.table("scanners").rows_where("venue = ?", [venue], order_by="label, id"))
+        return [ScannerEntry(scanner_id=row["id"], label=row["label"], revoked=bool(row["revoked"])) for row in rows]
+
+    def revoke(self, venue: str, scanner: str) -> None:
+        """Every worker refuses its next request; repeatable. Raises `NotFound`."""
+        with self._database.writing() as tables:
+            revoke = "UPDATE scanners SET revoked = 1 WHERE id = ? AND venue = ?"
+            if not tables.execute(revoke, [scanner, venue]).rowcount:
+                raise NotFound("This venue has no scanner of this id.")
+
+    def bearing(self, token: str) -> Scanner:
+        """The scanner that bears `token`; raises `Unauthorized`, or `Forbidden` for an operator's token.
+
+        Found in memory as long as no process has committed anything since, otherwise in the database.
+        """
+        version, known = self._known
+        current = self._database.version()
+        if version != current or len(known) > _MAX_CACHED:
+            known = {}
+            self._known = (current, known)
+        hashed = token_hash(token)
+        scanner = known.get(hashed)
+        if scanner is None:
+            # A stranger's token is never kept: guessing fills no memory.
+            scanner = known[hashed] = self._find(hashed)
+        return scanner
+
+    def _find(self, hashed: bytes) -> Scanner:
+        with self._database.reading() as tables:
+            found = list(tables.query(_FIND, [hashed]))
+            operator = "SELECT 1 FROM venues WHERE operator_sha256 = ? AND closed = 0"
+            if not found and tables.execute(operator, [hashed]).fetchone():
+                raise Forbidden
+        if not found:
+            raise Unauthorized
+        place = Place(bytes.fromhex(found[0]["id"]), bytes.fromhex(found[0]["scanner"]))
+        return Scanner(read_venue(found[0]), place)
+
+
+def routes(venues: Venues, scanners: Scanners) -> APIRouter:
+    """What a venue's operator does with scanners."""
+    router = APIRouter(prefix="/v1/venues/{venue_id}/scanners", tags=["operator"])
+
+    @router.post("", status_code=201)
+    def enrol(venue_id: VenueId, new: NewScanner, token: Bearer) -> EnrolledScanner:
+        """Enrol a scanner. Bearer: the venue's operator."""
+        return scanners.enrol(venues.operated(venue_id, token).id, new.label)
+
+    @router.get("")
+    def listed(venue_id: VenueId, token: Bearer) -> ScannerList:
+        """The venue's scanners. Bearer: the venue's operator."""
+        return ScannerList(scanners=scanners.listed(venues.operated(venue_id, token).id))
+
+    @router.delete("/{scanner_id}", status_code=204)
+    def revoke(venue_id: VenueId, scanner_id: ScannerId, token: Bearer) -> None:
+        """Revoke a scanner, in all workers from its next request on. Bearer: the venue's operator."""
+        scanners.revoke(venues.operated(venue_id, token).id, scanner_id)
+
+    return router

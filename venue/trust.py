@@ -1,0 +1,187 @@
+"""Whom the registry trusts: every pinned issuer's list of keys, fetched now and then, the first list for a day final.
+
+An issuer that does not answer changes nothing: what was fetched is in data/venue.db, for fourteen days ahead, and
+no other server is in the path of a check-in (docs/spec/registry.md §4).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+
+import httpx
+import sqlite_utils
+import structlog
+
+from checkin.clock import RETENTION_DAYS, SystemClock
+from checkin.credential import IssuerKey, IssuerKeys
+from checkin.errors import CheckinError, KeyMissing, ListRefused, NoteUntrusted, Unreachable
+from checkin.keylist import IssuerKey as ListedKey
+from checkin.keylist import IssuerList, issuer_kid, merge
+from checkin.note import MAX_NOTE, NoteVerifier, open_note
+from checkin.service.app import Finding
+from checkin.service.party import Party
+from venue.database import Database
+from venue.settings import Issuer
+
+Fetch = Callable[[str], str]
+ROUNDS_BETWEEN = 3  # chores run about every 20 seconds
+_TIMEOUT_SECONDS = 3.0
+_DEADLINE_SECONDS = 10.0
+_MAX_ANSWER = 3 * MAX_NOTE  # the note once as JSON text, the same keys once as JWK
+log = structlog.get_logger()
+
+
+def fetch_list(url: str) -> str:
+    """The signed note of an issuer's GET /v1/keys, unverified; raises `Unreachable`."""
+    try:
+        return str(json.loads(_download(f"{url}/v1/keys"))["list"])
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError, KeyError, TypeError, RecursionError):
+        raise Unreachable("An issuer did not answer with its list of keys.") from None
+
+
+def _download(url: str) -> bytes:
+    """At most so many bytes in so many seconds: a slow answer must not keep the other chores waiting."""
+    clock, answer = SystemClock(), bytearray()
+    deadline = clock.boot() + _DEADLINE_SECONDS
+    with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as client, client.stream("GET", url) as response:
+        response.raise_for_status()
+        for chunk in response.iter_bytes():
+            answer += chunk
+            if len(answer) > _MAX_ANSWER or clock.boot() > deadline:
+                raise ValueError("too long")
+    return bytes(answer)
+
+
+class IssuerTrust:
+    """The keys that credentials of a day verify under."""
+
+    def __init__(self, party: Party, database: Database, issuers: tuple[Issuer, ...], fetch: Fetch = fetch_list):
+        self._party = party
+        self._database = database
+        self._issuers = issuers
+        self._fetch = fetch
+        self._rounds = 0
+        self._unanswered: dict[int, str] = {}
+        self._known: tuple[int, dict[int, IssuerKeys]] = (-1, {})
+
+    def refresh(self) -> None:
+        """A chore: asks every issuer about every minute; at once as long as there is no key for today or tomorrow."""
+        today = self._party.today()
+        if self._rounds % ROUNDS_BETWEEN == 0 or not (self._has_key(today) and self._has_key(today + 1)):
+            for issuer in self._issuers:
+                self._ask(issuer)
+        self._rounds += 1
+
+    def take(self, issuer: Issuer, note: str) -> None:
+        """Adds a list's days to those known. Raises `NoteMalformed`, `NoteUntrusted`; `ListRefused`, nothing of it
+        taken, when it contradicts what was seen before, which is then kept as evidence."""
+        listed = IssuerList.read(open_note(note, [NoteVerifier.parse(issuer.vkey)]).text)
+        if listed.issuer != issuer.number:
+            raise NoteUntrusted("The list is another issuer's: compare the numbers in the settings.")
+        if listed.simulated != self._party.clock.simulated:
+            raise NoteUntrusted("Real and simulated time do not mix: the list was made under the other one.")
+        with self._database.writing() as tables:
+            rows = list(tables.table("issuer_keys").rows_where("issuer = ?", [issuer.number]))
+            known = {row["day"]: _listed(issuer.number, row["public"]) for row in rows}
+            new = {day: key for day, key in listed.keys.items() if day >= self._party.today() - RETENTION_DAYS}
+            try:
+                added = merge(known, new)
+            except ListRefused:
+                others = {day: key.public for day, key in new.items() if known.get(day, key) != key}
+                _remember(tables, "contradictions", issuer.number, others)
+            else:
+                _remember(tables, "issuer_keys", issuer.number, {day: key.public for day, key in added.items()})
+                # An older list sent again adds nothing, and must not take the place of a newer one.
+                if max(listed.keys, default=0) >= max(known, default=0):
+                    _keep_note(tables, issuer.number, note)
+                return
+        raise ListRefused
+
+    def keys_of_day(self, day: int) -> IssuerKeys:
+        """All issuers' keys of the day, from memory as long as no process has committed anything.
+
+        Raises `KeyMissing` when there is none at all: a code of that day can be judged later, not now.
+        """
+        version, known = self._known
+        current = self._database.version()
+        if version != current:
+            known = {}
+            self._known = (current, known)
+        keys = known.get(day)
+        if keys is None:
+            if not self._has_key(day):
+                raise KeyMissing("No issuer's list for this day has been fetched yet: try again in a minute.")
+            keys = known[day] = self._read(day)
+        return keys
+
+    def notes(self) -> dict[int, str]:
+        """The newest accepted list of each issuer that has one."""
+        with self._database.reading() as tables:
+            return {row["issuer"]: row["note"] for row in tables.table("issuer_lists").rows}
+
+    def findings(self) -> Iterator[Finding]:
+        """For /readyz: fails without any issuer's key for today, warns of silence, gaps and contradictions."""
+        today = self._party.today()
+        if self._has_key(today):
+            yield Finding("issuer_keys", "ok", "There is an issuer's key for today.")
+        else:
+            yield Finding("issuer_keys", "failure", "No trusted issuer has listed a key for today: see its /readyz.")
+        for issuer in self._issuers:
+            if self._has_key(today, issuer.number) and not self._has_key(today + 1, issuer.number):
+                text = f"Issuer {issuer.number} has listed no key for tomorrow yet."
+                yield Finding(f"issuer_{issuer.number}_keys", "warning", text)
+        for number, code in sorted(self._unanswered.items()):
+            text = f"Issuer {number} gave no list that could be taken ({code}); what was known before stays in use."
+            yield Finding(f"issuer_{number}", "warning", text)
+        for number in self._contradicted():
+            text = f"Issuer {number} has signed two different keys for a day; the first stays. Ask its operator why."
+            yield Finding(f"issuer_{number}_contradiction", "warning", text)
+
+    def forget(self, oldest_day: int) -> None:
+        """A duty of the purge: lists of days that are due."""
+        with self._database.writing() as tables:
+            for table in ("issuer_keys", "contradictions"):
+                tables.table(table).delete_where("day < ?", [oldest_day])
+
+    def _ask(self, issuer: Issuer) -> None:
+        try:
+            self.take(issuer, self._fetch(issuer.url))
+        except CheckinError as error:
+            self._unanswered[issuer.number] = error.code
+            log.warning("issuer_list_not_taken", issuer=issuer.number, code=error.code)
+        else:
+            self._unanswered.pop(issuer.number, None)
+
+    def _read(self, day: int) -> IssuerKeys:
+        pinned = {issuer.number for issuer in self._issuers}
+        with self._database.reading() as tables:
+            rows = list(tables.table("issuer_keys").rows_where("day = ?", [day]))
+        return IssuerKeys.of(*(IssuerKey(row["issuer"], row["public"]) for row in rows if row["issuer"] in pinned))
+
+    def _has_key(self, day: int, number: int | None = None) -> bool:
+        numbers = [issuer.number for issuer in self._issuers if number in (None, issuer.number)]
+        marks = ",".join("?" * len(numbers))
+        query = f"SELECT 1 FROM issuer_keys WHERE day = ? AND issuer IN ({marks})"  # noqa: S608 - only question marks
+        with self._database.reading() as tables:
+            return tables.execute(query, [day, *numbers]).fetchone() is not None
+
+    def _contradicted(self) -> list[int]:
+        with self._database.reading() as tables:
+            rows = tables.execute("SELECT DISTINCT issuer FROM contradictions ORDER BY issuer").fetchall()
+        return [row[0] for row in rows]
+
+
+def _listed(issuer: int, public: bytes) -> ListedKey:
+    return ListedKey(issuer_kid(issuer, public), public)
+
+
+def _remember(tables: sqlite_utils.Database, table: str, issuer: int, publics: Mapping[int, bytes]) -> None:
+    rows = ({"issuer": issuer, "day": day, "public": public} for day, public in publics.items())
+    tables.table(table).insert_all(rows, ignore=True)
+
+
+def _keep_note(tables: sqlite_utils.Database, issuer: int, note: str) -> None:
+    """Writes only what is new, because every commit empties all workers' caches."""
+    if not tables.table("issuer_lists").count_where("issuer = ? AND note = ?", [issuer, note]):
+        tables.table("issuer_lists").insert({"issuer": issuer, "note": note}, replace=True)

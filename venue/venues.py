@@ -1,0 +1,154 @@
+"""Venues and their operators: enrolled with a secret, known by a random token of which only the hash is kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from checkin.errors import Forbidden, NotFound, Unauthorized
+from checkin.primitives import random_bytes
+from checkin.service.auth import Bearer, new_token, require, token_hash
+from venue.database import Database
+from venue.names import Name
+
+ID_SIZE = 8  # bytes, as in the seals of queued scans
+VenueId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="8 bytes as 16 hexadecimal digits")]
+Status = Annotated[int, Field(ge=1, le=3)]
+
+
+class Body(BaseModel):
+    """A request body: nothing but what is documented, nothing converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NewVenue(Body):
+    """What an operator says about his place."""
+
+    name: Name
+    category: Name
+    capacity: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+
+class EnrolledVenue(BaseModel):
+    """The token is shown this once."""
+
+    venue_id: str
+    operator_token: str
+
+
+class OperatorToken(BaseModel):
+    """The token is shown this once."""
+
+    operator_token: str
+
+
+class StatusRule(Body):
+    """Statuses of which a visitor must show one: 1 vaccinated, 2 recovered, 3 tested; none: no rule."""
+
+    accepted: Annotated[list[Status], Field(max_length=3)]
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """id 16 hexadecimal digits; rule: the statuses asked for, sorted."""
+
+    id: str
+    name: str
+    rule: tuple[int, ...]
+
+
+class Venues:
+    """The table `venues`. Every change is seen by all workers at their next request."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def enrol(self, new: NewVenue) -> EnrolledVenue:
+        """A venue with its first operator's token."""
+        identifier, token = random_bytes(ID_SIZE).hex(), new_token()
+        row = {"id": identifier, "operator_sha256": token_hash(token), "status_rule": "[]", "closed": 0}
+        with self._database.writing() as tables:
+            tables.table("venues").insert(new.model_dump() | row)
+        return EnrolledVenue(venue_id=identifier, operator_token=token)
+
+    def renew_operator(self, venue: str) -> OperatorToken:
+        """Another token; the one before opens nothing from now on. Raises `NotFound`."""
+        token = new_token()
+        self._update(venue, "operator_sha256 = ?", token_hash(token))
+        return OperatorToken(operator_token=token)
+
+    def close(self, venue: str) -> None:
+        """From now on its operator and all its scanners are strangers. Its visits stay until they are due."""
+        self._update(venue, "closed = ?", 1)
+
+    def set_rule(self, venue: str, accepted: list[int]) -> StatusRule:
+        """Which statuses the venue's scanners ask for, as they learn from /v1/trust."""
+        rule = sorted(set(accepted))
+        self._update(venue, "status_rule = ?", json.dumps(rule))
+        return StatusRule(accepted=rule)
+
+    def operated(self, venue: str, token: str) -> Venue:
+        """The venue whose operator bears `token`.
+
+        Raises `Unauthorized` for a token nobody knows, `Forbidden` for a scanner's and for another venue's
+        operator, whether or not there is a venue of that id.
+        """
+        hashed = token_hash(token)
+        with self._database.reading() as tables:
+            found = list(tables.query("SELECT * FROM venues WHERE operator_sha256 = ? AND closed = 0", [hashed]))
+            scanner = tables.execute(
+                "SELECT 1 FROM scanners WHERE token_sha256 = ? AND revoked = 0", [hashed]
+            ).fetchone()
+        if found and found[0]["id"] == venue:
+            return read_venue(found[0])
+        raise Forbidden if found or scanner else Unauthorized
+
+    def _update(self, venue: str, assignment: str, value: object) -> None:
+        with self._database.writing() as tables:
+            changed = tables.execute(
+                f"UPDATE venues SET {assignment} WHERE id = ? AND closed = 0",  # noqa: S608 - a constant from above
+                [value, venue],
+            ).rowcount
+        if not changed:
+            raise NotFound("There is no venue of this id.")
+
+
+def read_venue(row: dict[str, object]) -> Venue:
+    """A venue from its row."""
+    return Venue(str(row["id"]), str(row["name"]), tuple(json.loads(str(row["status_rule"]))))
+
+
+def routes(venues: Venues, enrolment_sha256: str) -> APIRouter:
+    """Enrolment, with its secret; the status rule, with the operator's token."""
+    router = APIRouter(prefix="/v1/venues")
+
+    @router.post("", status_code=201, tags=["enrolment"])
+    def enrol(new: NewVenue, token: Bearer) -> EnrolledVenue:
+        """Enrol a venue. Bearer: the enrolment secret."""
+        require(token, enrolment_sha256)
+        return venues.enrol(new)
+
+    @router.post("/{venue_id}/operator-token", status_code=201, tags=["enrolment"])
+    def renew(venue_id: VenueId, token: Bearer) -> OperatorToken:
+        """A new operator's token for one that was lost or stolen; the old one is void. Bearer: the enrolment secret."""
+        require(token, enrolment_sha256)
+        return venues.renew_operator(venue_id)
+
+    @router.delete("/{venue_id}", status_code=204, tags=["enrolment"])
+    def close(venue_id: VenueId, token: Bearer) -> None:
+        """Close a venue: all its tokens are void. Bearer: the enrolment secret."""
+        require(token, enrolment_sha256)
+        venues.close(venue_id)
+
+    @router.put("/{venue_id}/status-rule", tags=["operator"])
+    def rule(venue_id: VenueId, wanted: StatusRule, token: Bearer) -> StatusRule:
+        """What visitors must show. Bearer: the venue's operator. Scanners hear of it with their next /v1/trust."""
+        venues.operated(venue_id, token)
+        return venues.set_rule(venue_id, wanted.accepted)
+
+    return router

@@ -1,0 +1,48 @@
+"""From a scan to a visit: what both ways into the registry, one by one and in batches, have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from checkin.clock import Calendar
+from checkin.presentation import Presentation
+from checkin.primitives import equal
+from checkin.stores import Row
+from checkin.vault import Vault
+from checkin.visit import Visit, open_visit, seal_visit, visit_key
+
+
+def visit_of(verified: Presentation, venue: bytes, scan_id: bytes, scanned_at: float) -> Visit:
+    """The record of a verified code that was scanned at `scanned_at`, kept to the minute."""
+    credential = verified.credential
+    return Visit(
+        venue=venue,
+        minute=int(scanned_at // 60),
+        issuer=credential.issuer,
+        visit_id=credential.visit_id,
+        scan_id=scan_id,
+        sealed_subject=credential.sealed_subject,
+    )
+
+
+class Visits:
+    """The day vault as the registry uses it."""
+
+    def __init__(self, vault: Vault, calendar: Calendar) -> None:
+        self.vault = vault
+        self._calendar = calendar
+
+    def row(self, day: int, visit: Visit) -> Row:
+        """Sealed. A code of the day that is scanned in the first seconds after midnight lies in hour 24."""
+        return seal_visit(self.vault, day, visit, self._calendar.hour(day, visit.minute * 60))
+
+    def standing(self, day: int, visits: Sequence[Visit]) -> Mapping[bytes, Visit]:
+        """The first visit of each visit id that has one, by visit id."""
+        keys = {visit_key(self.vault, day, visit.visit_id): visit.visit_id for visit in visits}
+        found = self.vault.store.get(day, list(keys))
+        return {keys[key]: open_visit(self.vault, day, row) for key, row in found.items()}
+
+
+def same_scan(one: Visit, other: Visit) -> bool:
+    """Whether both are uploads of one scan: its random id, at one venue."""
+    return equal(one.scan_id, other.scan_id) and equal(one.venue, other.venue)
