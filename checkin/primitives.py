@@ -207,11 +207,11 @@ class SignerCertificate:
             certificate = x509.load_der_x509_certificate(der)
             self._key = certificate.public_key()
             self.purposes = _purposes(certificate)  # OIDs of the extended key usage; None = not restricted
+            self.not_before = certificate.not_valid_before_utc.timestamp()
+            self.not_after = certificate.not_valid_after_utc.timestamp()
         except (ValueError, TypeError, UnsupportedAlgorithm, IndexError, x509.InvalidVersion):
             raise ValueError("not an X.509 certificate") from None
         self.kid = sha256(der)[:8]
-        self.not_before = certificate.not_valid_before_utc.timestamp()
-        self.not_after = certificate.not_valid_after_utc.timestamp()
 
     @property
     def algorithm(self) -> int | None:

@@ -31,6 +31,11 @@ class Verifier(Protocol):
 VERIFIERS: Final[tuple[Verifier, ...]] = (EuVerifier(),)
 
 
+def knows(text: str) -> bool:
+    """Whether there is a verifier for this kind of text."""
+    return any(text.startswith(verifier.prefix) for verifier in VERIFIERS)
+
+
 def examine(text: str, trust: TrustList, now: float) -> Report:
     """Every step for a person to see, at `now` (unix seconds). Line ends around the text do not count."""
     text = text.strip("\r\n")  # a blank is a character of base45

@@ -17,6 +17,7 @@ from checkin.errors import BadSignature, CertificateSignature, TrustListInvalid
 from checkin.primitives import SignerCertificate
 
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
+_MAX_CERTIFICATE: Final = 65536  # characters of base64; signers' certificates have about 2,000
 
 
 class TrustList:
@@ -73,6 +74,8 @@ def _base64_certificates(data: bytes) -> Iterator[bytes]:
     held = b""
     for line in data.split():
         held += line
+        if len(held) > _MAX_CERTIFICATE:
+            raise TrustListInvalid
         # Only whole groups of four decode; a wrapped line may end between them.
         der = _base64(held[: len(held) // 4 * 4])
         if len(held) % 4 == 0 and len(der) >= _der_size(der):
