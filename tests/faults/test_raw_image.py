@@ -1,0 +1,149 @@
+"""After a purge the raw disk holds no key: every byte of a real ext4 image is searched, journal included.
+
+What is searched for is the sealed body of a slot, because whoever has the disk may have the master key too.
+Controls that must be found show that the search would find them: keys that were only unlinked, and keys that
+were rewritten by way of a temporary file and a rename.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from checkin.errors import DayDestroyed, KeyDestroyed
+from checkin.keyring import KeyName, KeyRing, Purpose
+
+DESTROYED, UNLINKED, RENAMED = range(1000), range(1000, 1200), range(1200, 1400)
+INSTALL = "run as root on Linux with loop devices, and install e2fsprogs and grep"
+Needs = Callable[[str, object, str], None]
+
+
+def run(*command: object) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(list(map(str, command)), check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"})
+
+
+@contextmanager
+def mounted(image: Path, point: Path) -> Iterator[Path]:
+    point.mkdir(exist_ok=True)
+    run("mount", "-o", "loop", image, point)
+    try:
+        yield point
+    finally:
+        run("umount", point)
+
+
+def can_mount(folder: Path) -> bool:
+    if os.geteuid() != 0 or not all(map(shutil.which, ("mkfs.ext4", "mount", "umount", "grep"))):
+        return False
+    image = new_image(folder / "probe.img", 8)
+    try:
+        with mounted(image, folder / "probe"):
+            return True
+    except subprocess.CalledProcessError:
+        return False
+
+
+def new_image(path: Path, mebibytes: int) -> Path:
+    with path.open("wb") as file:
+        file.truncate(mebibytes << 20)
+    run("mkfs.ext4", "-q", "-F", "-N", 16384, path)
+    return path
+
+
+def needle(slot: Path) -> bytes:
+    """12 bytes out of the sealed body that grep can take as a line: no newline, no zero."""
+    body = slot.read_bytes()[8:84]
+    return next(part for at in range(64) if not {0, 10} & set(part := body[at : at + 12]))
+
+
+def found(image: Path, needles: dict[int, bytes], work: Path) -> set[int]:
+    """The days whose needle lies anywhere in the image."""
+    patterns = work / "patterns"
+    patterns.write_bytes(b"\n".join(needles.values()) + b"\n")
+    search = subprocess.run(
+        ["grep", "-aoF", "-f", str(patterns), str(image)],
+        capture_output=True,
+        env={**os.environ, "LC_ALL": "C"},
+        check=False,
+    )
+    hits = set(search.stdout.split(b"\n"))
+    return {day for day, value in needles.items() if value in hits}
+
+
+@pytest.fixture
+def image(tmp_path: Path, needs: Needs) -> Path:
+    needs("an ext4 image on a loop device", can_mount(tmp_path), INSTALL)
+    return new_image(tmp_path / "disk.img", 128)
+
+
+def slot(folder: Path, day: int) -> Path:
+    return folder / "keys" / f"day-{day}.slot"
+
+
+def rewrite_by_rename(path: Path) -> None:
+    """How programs usually replace a file, and why a slot never is."""
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(bytes(4096))
+    fresh.replace(path)
+    path.unlink()
+
+
+def test_no_key_is_left_on_the_raw_disk_while_keys_only_unlinked_or_renamed_over_are_all_there(
+    image: Path, tmp_path: Path
+) -> None:
+    needles: dict[int, bytes] = {}
+    with mounted(image, tmp_path / "disk") as disk:
+        keys = KeyRing(disk / "keys", bytes(32))
+        for day in (*DESTROYED, *UNLINKED, *RENAMED):
+            keys.make(KeyName(Purpose.DAY, day), oldest=0)
+            needles[day] = needle(slot(disk, day))
+    assert found(image, needles, tmp_path) == set(needles), "control: live keys are found"
+
+    with mounted(image, tmp_path / "disk") as disk:
+        keys = KeyRing(disk / "keys", bytes(32))
+        for day in DESTROYED:
+            keys.entomb(KeyName(Purpose.DAY, day), {"reason": "due"})
+            keys.destroy(KeyName(Purpose.DAY, day))
+        for day in UNLINKED:
+            slot(disk, day).unlink()
+        for day in RENAMED:
+            rewrite_by_rename(slot(disk, day))
+        assert keys.names() == []
+    # Every tombstone and renamed file takes a block, so a few of the freed blocks are used anew.
+    left = found(image, needles, tmp_path)
+    assert left & set(DESTROYED) == set()
+    assert len(left & set(UNLINKED)) > 130 and len(left & set(RENAMED)) > 130, "controls"
+
+
+def test_power_lost_the_moment_a_call_returns_loses_no_acknowledged_key_and_revives_no_destroyed_one(
+    needs: Needs, tmp_path: Path
+) -> None:
+    """The machine stops right after `make` or `destroy` answered: the disk has what a copy of the live image has."""
+    needs("an ext4 image on a loop device", can_mount(tmp_path), INSTALL)
+    image, copy = new_image(tmp_path / "disk.img", 16), tmp_path / "copy.img"
+    needles: dict[int, bytes] = {}
+    with mounted(image, tmp_path / "disk") as disk:
+        keys = KeyRing(disk / "keys", bytes(32))
+        for day in range(15):
+            name = KeyName(Purpose.DAY, day)
+            commitment = keys.make(name, oldest=0)
+            shutil.copyfile(image, copy)
+            needles[day] = needle(slot(disk, day))
+            with mounted(copy, tmp_path / "copy") as after:
+                assert KeyRing(after / "keys", bytes(32)).commitment(name) == commitment
+            keys.entomb(name, {})
+            keys.destroy(name)
+            shutil.copyfile(image, copy)
+            assert found(copy, needles, tmp_path) == set()
+            with mounted(copy, tmp_path / "copy") as after:
+                again = KeyRing(after / "keys", bytes(32))
+                with pytest.raises(KeyDestroyed):
+                    again.use(name)
+                with pytest.raises(DayDestroyed):
+                    again.ensure(name, oldest=0)
