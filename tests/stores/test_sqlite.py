@@ -197,6 +197,18 @@ def test_a_writer_that_never_ends_makes_the_next_one_not_ready(tmp_path: Path) -
     store.close()
 
 
+def test_a_full_disk_makes_the_commit_not_ready_and_leaves_none_of_its_rows(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, ordered=True)
+    store.insert(DAY, [a_row()])
+    with store._borrow(DAY) as connection:
+        connection.execute("PRAGMA max_page_count = 20")  # SQLite then answers as it does when the disk is full
+    with pytest.raises(NotReady):
+        store.insert(DAY, [a_row() for _ in range(1000)])
+    assert store.measure(DAY).rows == 1
+    assert store.insert(DAY, [a_row() for _ in range(1000)]) == [True] * 1000
+    store.close()
+
+
 def test_a_negative_day_has_no_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="1970"):
         SqliteStore(tmp_path, ordered=True).insert(-1, [])
