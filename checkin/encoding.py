@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import struct
 from collections.abc import Sequence
 
 from checkin.errors import TokenMalformed
 
 BASE45_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
-_BASE45_VALUE = {char: value for value, char in enumerate(BASE45_ALPHABET)}
+_NO_DIGIT = b"\xff"
+_BASE45_VALUE = bytes(BASE45_ALPHABET.find(chr(code)) % 256 for code in range(256))
 # One table look-up per two bytes instead of two divisions: encoding is on the wallet's path every 15 seconds.
 _BASE45_PAIR = [
     BASE45_ALPHABET[n % 45] + BASE45_ALPHABET[n // 45 % 45] + BASE45_ALPHABET[n // 2025] for n in range(65536)
@@ -32,23 +34,22 @@ def base45_encode(data: bytes) -> str:
 def base45_decode(text: str) -> bytes:
     """Inverse of `base45_encode`; raises `TokenMalformed` for any text that the encoder could not have made."""
     try:
-        digits = [_BASE45_VALUE[char] for char in text]
-    except KeyError:
-        raise TokenMalformed("The code has a character that base45 does not have.") from None
+        digits = text.encode("ascii").translate(_BASE45_VALUE)
+    except UnicodeEncodeError:
+        digits = _NO_DIGIT
+    if _NO_DIGIT in digits:
+        raise TokenMalformed("The code has a character that base45 does not have.")
     if len(digits) % 3 == 1:
         raise TokenMalformed("The code was cut off.")
-    out = bytearray()
-    for i in range(0, len(digits) - 2, 3):
-        number = digits[i] + 45 * digits[i + 1] + 2025 * digits[i + 2]
-        if number > 0xFFFF:
-            raise TokenMalformed("The code is not base45.")
-        out += number.to_bytes(2, "big")
-    if len(digits) % 3 == 2:
-        number = digits[-2] + 45 * digits[-1]
-        if number > 0xFF:
-            raise TokenMalformed("The code is not base45.")
-        out.append(number)
-    return bytes(out)
+    # Whole slices instead of one character after the other: decoding is on the path of every check-in.
+    end = len(digits) // 3 * 3
+    triples = zip(digits[0:end:3], digits[1:end:3], digits[2:end:3], strict=True)
+    numbers = [low + 45 * middle + 2025 * high for low, middle, high in triples]
+    last = [low + 45 * high for low, high in [digits[end:]]] if end < len(digits) else []
+    try:
+        return struct.pack(f">{len(numbers)}H{len(last)}B", *numbers, *last)
+    except struct.error:
+        raise TokenMalformed("The code is not base45.") from None
 
 
 def b64url_encode(data: bytes) -> str:
