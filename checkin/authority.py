@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Final, Self
 
 from checkin.authorityring import AuthorityRing
 from checkin.clock import RETENTION_DAYS, Calendar
+from checkin.durable import replace_file
 from checkin.encoding import b64_decode, b64_encode
 from checkin.errors import ClockUntrusted, KeyMissing, NoteMalformed, SettingsInvalid, SimulationRefused
 from checkin.keylist import AuthorityKey, AuthorityList, merge
@@ -67,10 +67,11 @@ class Authority:
         ring = AuthorityRing(folder / "ring", ring_key.public, allow_unfit=allow_unfit)
         self = cls(folder, appointed, calendar, ring, simulated)
         self._tick(calendar.day(now))
-        replace_file(folder / "officers.txt", appointed.text())
+        replace_file(folder / "officers.txt", appointed.text().encode())
         values = {"authority": name, "zone": zone, "ring": b64_encode(ring_key.public)}
+        text = AUTHORITY.write(values | ({"clock": "simulated"} if simulated else {}))
         # Last: a folder without it was not finished.
-        replace_file(folder / "authority.txt", AUTHORITY.write(values | ({"clock": "simulated"} if simulated else {})))
+        replace_file(folder / "authority.txt", text.encode())
         return self
 
     @classmethod
@@ -115,7 +116,7 @@ class Authority:
         if not keys:
             raise KeyMissing("There are no keys to list: run `checkin authority keys make` first.")
         key_list = AuthorityList(self.officers.authority, keys, self.simulated)
-        replace_file(self.folder / "listed.txt", key_list.text())
+        replace_file(self.folder / "listed.txt", key_list.text().encode())
         return key_list
 
     def destroy_due(self, now: float, *, confirm_clock: bool = False) -> list[dict[str, str | int]]:
@@ -176,19 +177,4 @@ class Authority:
             raise SettingsInvalid("The authority's tick.txt does not hold a date.") from None
 
     def _tick(self, day: int) -> None:
-        replace_file(self.folder / "tick.txt", self.calendar.date(day) + "\n")
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a file that holds no secret: whole or not at all, on disk when this returns."""
-    draft = path.with_name(path.name + ".draft")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        replace_file(self.folder / "tick.txt", (self.calendar.date(day) + "\n").encode())

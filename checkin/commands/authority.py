@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from checkin.authority import AHEAD_DAYS, Authority, replace_file
+from checkin.authority import AHEAD_DAYS, Authority
 from checkin.client import Client
 from checkin.clock import Clock, SimulatedClock, SystemClock
+from checkin.durable import replace_file
 from checkin.errors import RequestInvalid
 from checkin.keylist import AUTHORITY_KEYS, AuthorityList
 from checkin.note import add_signature, sign_note, split_note
@@ -107,7 +108,7 @@ def list_keys(  # noqa: PLR0913 - an option each
     key_list = authority.list_keys(_clock(simulated_clock).now())
     signers = [load_signer(path) for path in officer]
     text = key_list.text()
-    replace_file(output, sign_note(text, *signers) if signers else text)
+    replace_file(output, (sign_note(text, *signers) if signers else text).encode())
     dates = [authority.calendar.date(day) for day in key_list.keys]
     _report(
         as_json,
@@ -129,7 +130,7 @@ def sign(
     AuthorityList.read(text)
     for signer in map(load_signer, officer):
         content = sign_note(content, signer) if content == text else add_signature(content, signer)
-    replace_file(note, content)
+    replace_file(note, content.encode())
     count = len(split_note(content)[1])
     _report(as_json, {"list": str(note), "signatures": count}, f"{note} has {count} signatures now.")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from checkin.authority import Authority, replace_file
+from checkin.authority import Authority
 from checkin.authorityring import AuthorityRing
 from checkin.errors import (
     CheckinError,
@@ -122,7 +122,7 @@ def test_a_listed_day_whose_slot_is_lost_gets_no_second_key(authority: Authority
 def test_a_ring_that_contradicts_what_was_listed_is_noticed(authority: Authority) -> None:
     listed = authority.list_keys(NOW)
     keys = {**listed.keys, TODAY: AuthorityKey(OpeningKey(bytes(32)).public, "0" * 64)}
-    replace_file(authority.folder / "listed.txt", AuthorityList("health.example", keys).text())
+    (authority.folder / "listed.txt").write_text(AuthorityList("health.example", keys).text())
     with pytest.raises(ListRefused):
         authority.list_keys(NOW)
 
