@@ -101,8 +101,8 @@ class Holdings:
         return sorted(day for day in unstated | left if day < oldest)
 
     def retired(self) -> list[KeyName]:
-        """Entombed keys, other than the vault's, whose destruction was not stated yet."""
-        tombs = [name for name in self._ring.tombstones() if name.purpose is not Purpose.DAY]
+        """Entombed keys of those that `spent` gives, whose destruction was not stated yet."""
+        tombs = [name for name in self._ring.tombstones() if name.purpose in (Purpose.INTAKE, Purpose.SIGNING)]
         return [name for name in tombs if self.destroyed_name(name) not in self._book]
 
     def spent(self, now: float) -> list[KeyName]:

@@ -81,11 +81,11 @@ class Purger:
             made = [name for day in dropped for name in self._report(day, now)]
             for name in self._holdings.spent(now):
                 made += self.retire(name, name.day + (CLOSING_DAYS if name.purpose is Purpose.INTAKE else 1))
-            for duty in self._duties:
-                duty(oldest)
             for name in self._holdings.retired():  # a crash came between the tombstone and the statement
                 self._destroy(name)
                 made += self._state_destroyed(name)
+            for duty in self._duties:
+                duty(oldest)
         if dropped != due:
             raise NotReady("Not all that is due could be destroyed: look at the disk; it will be tried again.")
         return made
@@ -106,17 +106,18 @@ class Purger:
     def make_keys(self) -> list[str]:
         """Makes the keys of today and of the days ahead, and states their commitments; the names of the statements."""
         self._guard.require_trusted()
-        calendar, floor = self._party.calendar, self._guard.floor(self._party.calendar)
-        today = calendar.day(self._guard.now())
-        made = []
-        for purpose, days in self._ahead.items():
-            for day in range(today, today + days + 1):
-                key = KeyName(purpose, day)
-                commitment = self._party.ring.ensure(key, oldest=floor)
-                if self._holdings.made_name(key) not in self._book:
-                    values = {"key": str(key), "commitment": commitment, "day": calendar.date(day)}
-                    made += self._state(self._holdings.made_name(key), KEY_MADE, values)
-        return made
+        today = self._party.calendar.day(self._guard.now())
+        names = [KeyName(purpose, today + ahead) for purpose, days in self._ahead.items() for ahead in range(days + 1)]
+        return [made for name in names for made in self.make(name)]
+
+    def make(self, name: KeyName) -> list[str]:
+        """Makes one key unless it is there, and states its commitment. Raises `DayDestroyed`."""
+        calendar = self._party.calendar
+        commitment = self._party.ring.ensure(name, oldest=self._guard.floor(calendar))
+        if self._holdings.made_name(name) in self._book:
+            return []
+        values = {"key": str(name), "commitment": commitment, "day": calendar.date(name.day)}
+        return self._state(self._holdings.made_name(name), KEY_MADE, values)
 
     def retire(self, name: KeyName, due: int) -> list[str]:
         """Destroys a key that is no day's vault key, for good, and states it; `due` is the day on which it was due.

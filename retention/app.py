@@ -1,0 +1,68 @@
+"""The retention service: asks the others daily to destroy, and shows what they stated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from checkin.clockguard import ClockGuard
+from checkin.service.app import Finding, Frame
+from checkin.service.peers import TimePeers
+from retention.page import Page
+from retention.parts import Parts
+from retention.routes import ENTRY_BYTES, Routes
+from retention.schedule import Schedule
+
+DESCRIPTION = (
+    "Asks every service each day to destroy what is due, keeps their signed statements in a public log, and shows "
+    "what was destroyed, by whom it was stated, and what is missing. It never sees a record of anybody."
+)
+_MISSING = "Purge reports are missing: look at the services' /readyz."
+_CONTRADICT = "There are different reports about one day: ask the service which is true; all of them are kept."
+_SILENT = "Services did not answer for more than two days: check their addresses and tokens."
+_REFUSED = "Statements were refused, because they are malformed or not signed by the pinned key."
+
+
+def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
+    """The service of one settings file; raises as `Parts.open`."""
+    parts = Parts.open(config, simulated_clock)
+    party = parts.party
+    frame = Frame(
+        party,
+        ClockGuard(party.data / "clock.json", party.clock, TimePeers(parts.settings.time_peers, party)),
+        "Check-in retention service",
+        DESCRIPTION,
+        checks=[Watch(parts).findings],
+        chores=[Schedule(parts).run],
+        closers=[parts.close],
+        body_limits={"/v1/entries": 2 * ENTRY_BYTES},
+    )
+    app = frame.build()
+    app.include_router(Routes(parts).router())
+    app.include_router(Page(parts).router())
+    return app
+
+
+class Watch:
+    """What somebody should look at."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def findings(self) -> Iterator[Finding]:
+        """Warnings for /readyz; the service goes on showing what it has."""
+        now, overview = self._parts.party.now(), self._parts.overview
+        yield _finding("reports", [f"{gone.service} {gone.day}" for gone in overview.missing(now)], _MISSING)
+        yield _finding("contradictions", [f"{who} {day}" for who, day in overview.contradictions()], _CONTRADICT)
+        yield _finding("services", [f"{who} since {day or 'ever'}" for who, day in overview.silent(now)], _SILENT)
+        refused = [f"{who}: {count}" for who, count in sorted(self._parts.statements.refused().items())]
+        yield _finding("statements", refused, _REFUSED)
+
+
+def _finding(name: str, items: list[str], sentence: str) -> Finding:
+    if not items:
+        return Finding(name, "ok", "Nothing to report.")
+    shown = ", ".join(items[:10]) + (f" and {len(items) - 10} more" if len(items) > 10 else "")
+    return Finding(name, "warning", f"{sentence} ({shown})")

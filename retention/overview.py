@@ -1,0 +1,165 @@
+"""What the statements say together: which days are held, which were destroyed, and where a report is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from checkin.clock import RETENTION_DAYS, Calendar
+from checkin.keyring import KeyName, Purpose
+from checkin.note import split_note
+from checkin.statement import StatementType, one
+from checkin.statements import DAY_CLOSED, KEY_MADE, PURGE_REPORT, read_count
+from retention.settings import Service
+from retention.statements import Stated, Statements
+
+STRIP_DAYS: Final = 60
+GRACE_SECONDS: Final = 3600.0
+SILENT_DAYS: Final = 2
+State = Literal["held", "open", "destroyed", "missing", "none"]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A report that should be there: whose, about which day, since when it is due (ISO dates)."""
+
+    service: str
+    day: str
+    due: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """A purge report as its service signed it; `index` is its place in the log."""
+
+    index: int
+    service: str
+    day: str
+    rows: str
+    due: str
+    done: str
+    oldest_day_held: str
+    days_held: str
+    hold: str
+    note: str
+
+    @classmethod
+    def of(cls, stated: Stated) -> Report:
+        """From a statement of that kind, verified when it was received."""
+        values = PURGE_REPORT.read(split_note(stated.note)[0])
+        return cls(
+            index=stated.place,
+            service=stated.service,
+            day=stated.day,
+            rows=one(values, "rows"),
+            due=one(values, "due"),
+            done=one(values, "done"),
+            oldest_day_held=one(values, "oldest-day-held"),
+            days_held=one(values, "days-held"),
+            hold=one(values, "hold"),
+            note=stated.note,
+        )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A day of the strip. `level` 0 to 100: how much it holds against the fullest day, in all services together."""
+
+    day: str
+    state: State
+    level: int
+    reports: tuple[Report, ...]
+    due: str
+
+
+class Overview:
+    """Reads the statements of one retention service."""
+
+    def __init__(self, statements: Statements, services: Sequence[Service], calendar: Calendar) -> None:
+        self._statements = statements
+        self._services = services
+        self._calendar = calendar
+
+    def reports(self, service: str | None = None, day: str | None = None) -> list[Report]:
+        """Reports by what is given, oldest first."""
+        return [Report.of(stated) for stated in self._find(PURGE_REPORT, service, day)]
+
+    def missing(self, now: float) -> list[Missing]:
+        """Days whose key a service made, that were due more than an hour ago, and of which it reported nothing."""
+        reported = {(stated.service, stated.day) for stated in self._find(PURGE_REPORT)}
+        missing = []
+        for service, day in sorted(self._made(), key=lambda pair: (pair[1], pair[0])):
+            date, due = self._calendar.date(day), self._calendar.due(day)
+            if due + GRACE_SECONDS < now and (service, date) not in reported:
+                missing.append(Missing(service, date, self._calendar.date(day + RETENTION_DAYS)))
+        return missing
+
+    def contradictions(self) -> list[tuple[str, str]]:
+        """(service, day) of which there are two different reports."""
+        return self._statements.contradictions(PURGE_REPORT.kind)
+
+    def silent(self, now: float) -> list[tuple[str, str]]:
+        """(service, date of its last answer or '') of those that have not answered for more than two days."""
+        late = self._calendar.date(self._calendar.day(now) - SILENT_DAYS)
+        asked = [(service.name, self._statements.asking(service.name).asked) for service in self._services]
+        return [(name, date) for name, date in asked if date < late]
+
+    def strip(self, now: float) -> list[Cell]:
+        """The last 60 days, today last."""
+        today = self._calendar.day(now)
+        made, missing = self._made(), {gone.day for gone in self.missing(now)}
+        known = {day for _, day in made}
+        counts = self._counts()
+        fullest = max(counts.values(), default=0)
+        reports: dict[str, list[Report]] = {}
+        for report in self.reports():
+            reports.setdefault(report.day, []).append(report)
+        cells = []
+        for day in range(today - STRIP_DAYS + 1, today + 1):
+            date = self._calendar.date(day)
+            level = _level(counts.get(date), fullest)
+            mine = tuple(reports.get(date, ()))
+            expected = {service for service, other in made if other == day} - {report.service for report in mine}
+            state = _state(known=day in known, missing=date in missing, reported=bool(mine) and not expected)
+            state = "open" if state == "held" and date not in counts else state
+            cells.append(Cell(date, state, level, mine, self._calendar.date(day + RETENTION_DAYS)))
+        return cells
+
+    def _made(self) -> set[tuple[str, int]]:
+        """(service, day) of every day key that was stated to be made."""
+        keys = [(stated.service, _key_day(stated.key)) for stated in self._find(KEY_MADE)]
+        return {(service, day) for service, day in keys if day is not None}
+
+    def _counts(self) -> dict[str, int]:
+        """Rows of each closed day, in all services; a count that is too small to publish counts as one."""
+        counts: dict[str, int] = {}
+        for stated in self._find(DAY_CLOSED):
+            count = read_count(one(DAY_CLOSED.read(split_note(stated.note)[0]), "count"))
+            counts[stated.day] = counts.get(stated.day, 0) + (count or 1)
+        return counts
+
+    def _find(self, kind: StatementType, service: str | None = None, day: str | None = None) -> list[Stated]:
+        return self._statements.find(kind=kind.kind, service=service, day=day)
+
+
+def _state(*, known: bool, missing: bool, reported: bool) -> State:
+    if missing:
+        return "missing"
+    if reported:
+        return "destroyed"
+    return "held" if known else "none"
+
+
+def _level(count: int | None, fullest: int) -> int:
+    """Of 100; anything at all shows."""
+    return 0 if not count or not fullest else max(8, round(100 * count / fullest))
+
+
+def _key_day(key: str) -> int | None:
+    """The day of a day key; None for a key of another purpose."""
+    try:
+        name = KeyName.parse(key)
+    except ValueError:
+        return None
+    return name.day if name.purpose is Purpose.DAY else None

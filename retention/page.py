@@ -1,0 +1,137 @@
+"""The public page: what is held, what was destroyed and when, in Korean and English; readable without scripts."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+from babel.dates import format_date
+from babel.numbers import format_decimal
+from fastapi import APIRouter, Header, Query
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from checkin.service.language import LANGUAGES, choose_language
+from checkin.statements import FEWER
+from retention.messages import TEXTS
+from retention.overview import Cell, Missing, Report
+from retention.parts import Parts
+
+ORDER_KINDS = "checkin/order"
+SHOWN_REPORTS = 120
+
+
+class Page:
+    """GET / of the retention service."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        loader = PackageLoader("retention", "templates")
+        self._template = Environment(
+            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        ).get_template("index.html")
+
+    def router(self) -> APIRouter:
+        """The route."""
+        router = APIRouter()
+        router.add_api_route("/", self.index, response_class=HTMLResponse, tags=["pages"])
+        return router
+
+    def index(
+        self,
+        lang: Annotated[str | None, Query(max_length=8)] = None,
+        accept_language: Annotated[str, Header()] = "",
+    ) -> HTMLResponse:
+        """The public page, for people."""
+        language = choose_language(lang, accept_language)
+        words = Words(language)
+        overview, now = self._parts.overview, self._parts.party.now()
+        cells = overview.strip(now)
+        contradictions = set(overview.contradictions())
+        reports = list(reversed(overview.reports()))[:SHOWN_REPORTS]
+        html = self._template.render(
+            lang=language,
+            other=next(code for code in LANGUAGES if code != language),
+            t=words.text,
+            date=words.date,
+            cells=[words.cell(cell) for cell in cells],
+            held=[cell for cell in reversed(cells) if cell.state in ("held", "open")],
+            reports=[words.report(report, contradictions) for report in reports],
+            missing=[words.missing(gone) for gone in reversed(overview.missing(now))],
+            orders=self._orders(),
+            keys=self._keys(words),
+            simulated=self._parts.party.clock.simulated,
+        )
+        return HTMLResponse(html, headers={"vary": "accept-language"})
+
+    def _orders(self) -> int:
+        return self._parts.statements.count_kinds(ORDER_KINDS)
+
+    def _keys(self, words: Words) -> list[tuple[str, str]]:
+        services = [(service.name, service.vkey) for service in self._parts.settings.services]
+        own = (words.text("of_retention"), self._parts.party.signer.verifier.vkey)
+        return [*services, own, (words.text("of_log"), self._parts.log_verifier.vkey)]
+
+
+class Words:
+    """One language's words, dates and numbers."""
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+
+    def text(self, name: str, **values: Any) -> str:
+        """A text of `messages.py`; `KeyError` for one that is not there."""
+        return TEXTS[self._language][name].format(**values)
+
+    def date(self, iso: str) -> str:
+        """A day as people write it."""
+        return format_date(date.fromisoformat(iso), format="medium", locale=self._language)
+
+    def cell(self, cell: Cell) -> dict[str, Any]:
+        """A square of the strip: its state, what it says, where it leads, and the height of its filling in percent."""
+        day = date.fromisoformat(cell.day)
+        numbers = ", ".join(str(report.index) for report in cell.reports)
+        done = max((report.done for report in cell.reports), default=cell.due)
+        dates = {"day": self.date(cell.day), "due": self.date(cell.due), "done": self.date(done)}
+        text = self.text(f"{cell.state}_cell", **dates, numbers=numbers)
+        return {
+            "state": cell.state,
+            "text": text,
+            "target": _target(cell),
+            "level": cell.level,
+            "number": day.day,
+            "month": format_date(day, format="MMM", locale=self._language) if day.day == 1 else "",
+        }
+
+    def report(self, report: Report, contradictions: set[tuple[str, str]]) -> dict[str, Any]:
+        """A line of the table of reports."""
+        result = "late" if report.done > report.due else "in_time"
+        if (report.service, report.day) in contradictions:
+            result = "contradicts"
+        return {
+            "index": report.index,
+            "service": report.service,
+            "day": report.day,
+            "rows": self._rows(report.rows),
+            "due": report.due,
+            "done": report.done,
+            "good": result == "in_time",
+            "result": self.text(result),
+        }
+
+    def missing(self, gone: Missing) -> dict[str, Any]:
+        """A line about a report that is not there."""
+        return {"service": gone.service, "day": gone.day, "due": gone.due, "result": self.text("overdue")}
+
+    def _rows(self, rows: str) -> str:
+        if rows.isdecimal():
+            return format_decimal(int(rows), locale=self._language)
+        return self.text("fewer" if rows == FEWER else "unknown")
+
+
+def _target(cell: Cell) -> str:
+    if cell.state in ("held", "open"):
+        return f"held-{cell.day}"
+    if cell.state == "missing":
+        return f"missing-{cell.day}"
+    return f"report-{cell.reports[0].index}" if cell.reports else ""

@@ -1,0 +1,62 @@
+"""The parts of one retention service, opened once per process."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from checkin.note import NoteSigner, NoteVerifier
+from checkin.primitives import SigningKey
+from checkin.secretfile import make_secret, read_secret
+from checkin.service.party import Party
+from retention.log import Log
+from retention.overview import Overview
+from retention.receipt import Receipt
+from retention.settings import RetentionSettings
+from retention.statements import Statements
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What routes, page and schedule share."""
+
+    party: Party
+    settings: RetentionSettings
+    statements: Statements
+    log: Log
+    log_verifier: NoteVerifier
+    receipt: Receipt
+    overview: Overview
+
+    @classmethod
+    def open(cls, config: Path, simulated_clock: Path | None = None) -> Self:
+        """Raises `SettingsInvalid`, `StorageUnfit`, `SimulationRefused`, `LogConflict`."""
+        settings = RetentionSettings.load(config)
+        party = Party(settings, simulated_clock)
+        statements = Statements(party.data / "retention.db")
+        signer = _log_signer(settings)
+        log = Log(party.data / "log", signer)
+        return cls(
+            party=party,
+            settings=settings,
+            statements=statements,
+            log=log,
+            log_verifier=signer.verifier,
+            receipt=Receipt(party, statements, log),
+            overview=Overview(statements, settings.services, party.calendar),
+        )
+
+    def close(self) -> None:
+        """Gives back the files."""
+        self.statements.close()
+        self.log.close()
+
+
+def _log_signer(settings: RetentionSettings) -> NoteSigner:
+    """Who signs the log's heads; a key where none was named is made at first start."""
+    if settings.log_key is None:
+        with suppress(FileExistsError):
+            make_secret(settings.log_key_path)
+    return NoteSigner(settings.log_name, SigningKey(read_secret(settings.log_key_path)))

@@ -1,0 +1,208 @@
+"""The retention service's API: reports with their proofs, the log's files, and a way in for statements."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from checkin.checkpoint import Checkpoint
+from checkin.encoding import b64_encode
+from checkin.errors import Forbidden, NoteMalformed, NotFound
+from checkin.note import split_note
+from checkin.primitives import equal, sha256
+from checkin.service.auth import Bearer
+from checkin.tiles import parse_path
+from retention.overview import Missing, Report
+from retention.parts import Parts
+from retention.schedule import read_token
+from retention.settings import Service
+
+MAX_REPORTS = 200
+ENTRY_BYTES = 65_535  # what an entry of the log may have
+IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+class Proof(BaseModel):
+    """RFC 6962 inclusion of the report, as the entry number `index`, in the log of `size` entries."""
+
+    index: int
+    size: int
+    hashes: Annotated[list[str], Field(description="base64, from the leaf's sibling up")]
+
+
+class PurgeReport(BaseModel):
+    """A purge report: what it says, the signed note that says it, and where it is in the log."""
+
+    index: int
+    service: str
+    day: str
+    rows: str
+    due: str
+    done: str
+    oldest_day_held: str
+    days_held: str
+    hold: str
+    note: str
+    proof: Proof | None
+    """Absent until a checkpoint that covers the report is published."""
+
+
+class MissingReport(BaseModel):
+    """A day whose key was made, that was due, and about which the service reported nothing."""
+
+    service: str
+    day: str
+    due: str
+
+
+class Contradiction(BaseModel):
+    """Two or more different reports of one service about one day; all of them are shown."""
+
+    service: str
+    day: str
+    reports: list[int]
+
+
+class PurgeReports(BaseModel):
+    """Reports newest first, at most 200; `before` an index for the ones before it."""
+
+    reports: list[PurgeReport]
+    missing: list[MissingReport]
+    contradictions: list[Contradiction]
+    checkpoint: str | None
+    """The signed head of the log that the proofs lead to."""
+
+
+class Entry(BaseModel):
+    """A statement for the log, signed by the service that sends it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    note: Annotated[str, Field(max_length=ENTRY_BYTES)]
+
+
+class Place(BaseModel):
+    """Where the statement is in the log."""
+
+    index: int
+
+
+class Keys(BaseModel):
+    """Verifier keys of this service, its log, and the services that it asks; pin them after comparing by hand."""
+
+    retention: str
+    log: str
+    services: dict[str, str]
+
+
+class Routes:
+    """What the routes share."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._overview = parts.overview
+        self._log = parts.log
+        services = parts.settings.services
+        self._tokens = [(service, sha256(read_token(service.token_file).encode())) for service in services]
+
+    def router(self) -> APIRouter:
+        """All of them."""
+        router = APIRouter()
+        add = router.add_api_route
+        add("/v1/purge-reports", self.purge_reports, tags=["reports"])
+        add("/v1/purge-reports/{index}", self.purge_report, tags=["reports"])
+        add("/v1/entries", self.add_entry, methods=["POST"], tags=["log"])
+        add("/v1/keys", self.keys, tags=["log"])
+        add("/checkpoint", self.checkpoint, tags=["log"], response_class=Response)
+        add("/tile/{path:path}", self.tile, tags=["log"], response_class=Response)
+        return router
+
+    def purge_reports(
+        self,
+        service: Annotated[str | None, Query(max_length=255)] = None,
+        day: Annotated[str | None, Query(pattern=r"^\d{4}-\d{2}-\d{2}$")] = None,
+        before: Annotated[int | None, Query(ge=0)] = None,
+    ) -> PurgeReports:
+        """What was destroyed, by whom it was stated, what is missing, and what contradicts."""
+        reports = self._overview.reports(service, day)
+        newest = [report for report in reversed(reports) if before is None or report.index < before][:MAX_REPORTS]
+        note, size = self._head()
+        missing = self._overview.missing(self._parts.party.now())
+        return PurgeReports(
+            reports=[self._shown(report, size) for report in newest],
+            missing=[_missing(gone) for gone in missing if _fits(gone, service, day)],
+            contradictions=self._contradictions(service, day),
+            checkpoint=note,
+        )
+
+    def purge_report(self, index: Annotated[int, Path(ge=0)]) -> PurgeReport:
+        """One report by its place in the log."""
+        found = [report for report in self._overview.reports() if report.index == index]
+        if not found:
+            raise NotFound("There is no purge report with this number.")
+        return self._shown(found[0], self._head()[1])
+
+    def add_entry(self, entry: Entry, token: Bearer) -> Place:
+        """Logs a service's statement: the token names the service, whose signature the statement must carry. The
+        same statement again has the same index."""
+        return Place(index=self._parts.receipt.take(self._service_of(token), entry.note))
+
+    def keys(self) -> Keys:
+        """The keys under which everything here verifies."""
+        return Keys(
+            retention=self._parts.party.signer.verifier.vkey,
+            log=self._parts.log_verifier.vkey,
+            services={service.name: service.vkey for service in self._parts.settings.services},
+        )
+
+    def checkpoint(self) -> Response:
+        """The log's newest signed head (c2sp.org/tlog-checkpoint)."""
+        return Response(self._log.file("checkpoint"), media_type="text/plain; charset=utf-8")
+
+    def tile(self, path: Annotated[str, Path(max_length=100)]) -> Response:
+        """A file of the log (c2sp.org/tlog-tiles); it never changes."""
+        try:
+            name = parse_path(f"tile/{path}").path()
+        except NoteMalformed:
+            raise NotFound("This is not the path of a tile.") from None
+        headers = {"cache-control": IMMUTABLE}
+        return Response(self._log.file(name), media_type="application/octet-stream", headers=headers)
+
+    def _service_of(self, token: str) -> Service:
+        digest = sha256(token.encode())
+        for service, expected in self._tokens:
+            if equal(digest, expected):
+                return service
+        raise Forbidden
+
+    def _head(self) -> tuple[str | None, int]:
+        """The published checkpoint and its size."""
+        try:
+            note = self._log.published()
+        except NotFound:
+            return None, 0
+        return note, Checkpoint.read(split_note(note)[0]).size
+
+    def _shown(self, report: Report, size: int) -> PurgeReport:
+        proof = None
+        if report.index < size:
+            hashes = [b64_encode(value) for value in self._log.inclusion(report.index, size)]
+            proof = Proof(index=report.index, size=size, hashes=hashes)
+        return PurgeReport(**vars(report), proof=proof)
+
+    def _contradictions(self, service: str | None, day: str | None) -> list[Contradiction]:
+        return [
+            Contradiction(service=who, day=when, reports=[report.index for report in self._overview.reports(who, when)])
+            for who, when in self._overview.contradictions()
+            if service in (None, who) and day in (None, when)
+        ]
+
+
+def _missing(gone: Missing) -> MissingReport:
+    return MissingReport(**vars(gone))
+
+
+def _fits(gone: Missing, service: str | None, day: str | None) -> bool:
+    return service in (None, gone.service) and day in (None, gone.day)

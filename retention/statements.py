@@ -1,0 +1,141 @@
+"""data/retention.db: what the services stated, as they signed it, and how asking them went.
+
+Tables (docs/spec/retention.md §5; open it with Datasette or `sqlite-utils` as it is):
+
+    statements  place (in the log), service, kind, day, key, digest of the text, note, received
+    refused     service, digest of the note, code: notes that did not verify, never shown as statements
+    services    service, asked, failure: the day on which it last answered, and what went wrong since
+
+A view `purge_reports` shows the reports alone. Days are ISO dates; nothing here is finer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlite_utils
+
+from checkin.stores.statefile import StateFile
+
+REPORTS_VIEW = "SELECT place, service, day, note FROM statements WHERE kind = 'checkin/purge-report/v1'"
+_COLUMNS = "place, service, kind, day, key, note, received"
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A verified statement: its place in the log, who made it, what kind, about which day and key ('' for none)."""
+
+    place: int
+    service: str
+    kind: str
+    day: str
+    key: str
+    note: str
+    received: str
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How asking a service went: the day of its last answer ('' never), the code of what failed since."""
+
+    asked: str = ""
+    failure: str = ""
+
+
+class Statements:
+    """Every method is one commit, on the disk when it returns. Thread-safe; several processes may share the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = StateFile(path, _migrate)
+
+    def knows(self, service: str, digest: bytes) -> bool:
+        """Whether the service's text with this SHA-256 was received before."""
+        query = "SELECT 1 FROM statements WHERE service = ? AND digest = ?"
+        with self._file.reading() as tables:
+            return tables.execute(query, [service, digest.hex()]).fetchone() is not None
+
+    def add(self, stated: Stated, digest: bytes) -> None:
+        """Keeps a statement; the same again changes nothing."""
+        insert = f"INSERT INTO statements ({_COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608 - a constant
+        row = [stated.place, stated.service, stated.kind, stated.day, stated.key, stated.note, stated.received]
+        with self._file.writing() as tables:
+            tables.execute(insert, [*row, digest.hex()])
+
+    def find(self, *, kind: str | None = None, service: str | None = None, day: str | None = None) -> list[Stated]:
+        """Statements by what is given, oldest first."""
+        wanted = {"kind": kind, "service": service, "day": day}
+        given = {column: value for column, value in wanted.items() if value is not None}
+        where = " AND ".join(f"{column} = :{column}" for column in given) or "1"
+        query = f"SELECT {_COLUMNS} FROM statements WHERE {where} ORDER BY place"  # noqa: S608 - names of columns
+        with self._file.reading() as tables:
+            return [Stated(*row) for row in tables.execute(query, given)]
+
+    def at(self, place: int) -> Stated | None:
+        """The statement at a place of the log."""
+        query = f"SELECT {_COLUMNS} FROM statements WHERE place = ?"  # noqa: S608 - a constant
+        with self._file.reading() as tables:
+            row = tables.execute(query, [place]).fetchone()
+        return Stated(*row) if row else None
+
+    def count_kinds(self, prefix: str) -> int:
+        """How many statements are of a kind that begins so."""
+        query = "SELECT count(*) FROM statements WHERE substr(kind, 1, length(:prefix)) = :prefix"
+        with self._file.reading() as tables:
+            return int(tables.execute(query, {"prefix": prefix}).fetchone()[0])
+
+    def contradictions(self, kind: str) -> list[tuple[str, str]]:
+        """(service, day) with two different statements of the kind, where there can be only one."""
+        query = "SELECT service, day FROM statements WHERE kind = ? GROUP BY 1, 2 HAVING count(*) > 1 ORDER BY 2, 1"
+        with self._file.reading() as tables:
+            return [(service, day) for service, day in tables.execute(query, [kind])]
+
+    def refuse(self, service: str, digest: bytes, code: str, day: str) -> None:
+        """Notes that a note did not verify; the first time counts."""
+        with self._file.writing() as tables:
+            tables.execute(
+                "INSERT INTO refused (service, digest, code, day) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                [service, digest.hex(), code, day],
+            )
+
+    def refused(self) -> Mapping[str, int]:
+        """How many notes of each service did not verify."""
+        with self._file.reading() as tables:
+            return dict(tables.execute("SELECT service, count(*) FROM refused GROUP BY service").fetchall())
+
+    def asking(self, service: str) -> Asking:
+        """How asking went so far."""
+        query = "SELECT asked, failure FROM services WHERE service = ?"
+        with self._file.reading() as tables:
+            row = tables.execute(query, [service]).fetchone()
+        return Asking(*row) if row else Asking()
+
+    def set_asking(self, service: str, asking: Asking) -> None:
+        """Keeps how it went."""
+        with self._file.writing() as tables:
+            tables.execute(
+                "INSERT OR REPLACE INTO services (service, asked, failure) VALUES (?, ?, ?)",
+                [service, asking.asked, asking.failure],
+            )
+
+    def close(self) -> None:
+        """Gives back the file."""
+        self._file.close()
+
+
+def _migrate(tables: sqlite_utils.Database) -> None:
+    """Makes what is missing; a later version adds its columns and indexes here."""
+    columns = {"place": int, "service": str, "kind": str, "day": str, "key": str, "digest": str, "note": str}
+    columns["received"] = str
+    statements = tables.table("statements")
+    statements.create(columns, pk="place", not_null=set(columns), strict=True, if_not_exists=True)
+    statements.create_index(["service", "digest"], unique=True, if_not_exists=True)
+    statements.create_index(["kind", "service", "day"], if_not_exists=True)
+    refused = {"service": str, "digest": str, "code": str, "day": str}
+    tables.table("refused").create(
+        refused, pk=("service", "digest"), not_null=set(refused), strict=True, if_not_exists=True
+    )
+    services = {"service": str, "asked": str, "failure": str}
+    tables.table("services").create(services, pk="service", not_null=set(services), strict=True, if_not_exists=True)
+    tables.create_view("purge_reports", REPORTS_VIEW, ignore=True)
