@@ -1,0 +1,122 @@
+"""Showing new heads of the log to witnesses, and keeping their cosignatures (c2sp.org/tlog-witness, the log's side)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+
+from checkin.checkpoint import Checkpoint
+from checkin.cosignature import CosignatureVerifier, cosignatures
+from checkin.encoding import decimal_decode
+from checkin.errors import (
+    CheckinError,
+    LogConflict,
+    NoteMalformed,
+    NoteUntrusted,
+    NotFound,
+    ProofInvalid,
+    Unreachable,
+)
+from checkin.note import decode_note, join_note, split_note
+from checkin.witness import Request
+from checkin.witnessapp import SIZE_TYPE
+from retention.log import Log
+
+_MAX_ANSWER: Final = 64 * 1024
+_TRIES: Final = 4  # a witness that moves on while we ask tells its size; more often than this it is not honest
+_REFUSALS: Final[dict[int, type[CheckinError]]] = {
+    400: NoteMalformed,
+    403: NoteUntrusted,
+    404: NotFound,
+    409: LogConflict,
+    422: ProofInvalid,
+}
+
+
+@dataclass(frozen=True)
+class PinnedWitness:
+    """Where a witness answers (a URL prefix), and the key its cosignatures verify under."""
+
+    url: str
+    verifier: CosignatureVerifier
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of asking a witness: nothing, or why it did not cosign."""
+
+    witness: str
+    error: CheckinError | None = None
+
+
+class Witnessing:
+    """The log's witnesses. Asking one again renews the time of its cosignature."""
+
+    def __init__(self, log: Log, witnesses: Iterable[PinnedWitness], http: httpx.Client | None = None) -> None:
+        self._log = log
+        self._witnesses = tuple(witnesses)
+        self._http = http or httpx.Client(timeout=15.0, trust_env=False)
+        self._seen: dict[str, int] = {}
+
+    def submit(self) -> list[Outcome]:
+        """Shows the newest head to each witness and keeps what it signs; one that fails does not stop the others.
+
+        An error that is `LogConflict` or `ProofInvalid` means that the witness saw another history of this log:
+        somebody has to look.
+        """
+        outcomes = []
+        for witness in self._witnesses:
+            try:
+                self._ask(witness)
+                outcomes.append(Outcome(witness.verifier.name))
+            except CheckinError as error:
+                outcomes.append(Outcome(witness.verifier.name, error))
+        return outcomes
+
+    def _ask(self, witness: PinnedWitness) -> None:
+        for _ in range(_TRIES):
+            note = self._log.checkpoint()
+            size = Checkpoint.read(split_note(note)[0]).size
+            old = self._seen.get(witness.url, 0)
+            if old > size:
+                raise LogConflict("The witness has seen a longer log than this one: this one was put back.", old)
+            request = Request(old, tuple(self._log.consistency(old, size)), note)
+            answer = self._post(witness, request.write())
+            self._seen[witness.url] = size if answer.status_code == 200 else _size_in(answer)
+            if answer.status_code == 200:
+                self._keep(witness, note, size, answer)
+                return
+        raise LogConflict("The witness names another size each time it is asked.")
+
+    def _post(self, witness: PinnedWitness, body: str) -> httpx.Response:
+        try:
+            answer = self._http.post(f"{witness.url.rstrip('/')}/add-checkpoint", content=body.encode())
+        except (httpx.HTTPError, httpx.InvalidURL):
+            raise Unreachable("The witness did not answer: check its address and that it runs.") from None
+        if len(answer.content) > _MAX_ANSWER:
+            raise NoteMalformed("The witness's answer is too long.")
+        return answer
+
+    def _keep(self, witness: PinnedWitness, note: str, size: int, answer: httpx.Response) -> None:
+        text = split_note(note)[0]
+        # Only the pinned witness's lines are moved to our checkpoint: others may be anything.
+        answered = split_note(join_note(text, [decode_note(answer.content)]))[1]
+        key = (witness.verifier.name, witness.verifier.key_id)
+        lines = [item.line() for item in answered if (item.name, item.key_id) == key]
+        if not lines or not cosignatures(join_note(text, lines), [witness.verifier]):
+            raise NoteUntrusted("The witness's answer is not signed with its pinned key.")
+        self._log.add_cosignatures(size, lines)
+
+
+def _size_in(answer: httpx.Response) -> int:
+    """The size that a 409 tells; raises the error that another refusal stands for."""
+    if answer.status_code == 409 and answer.headers.get("content-type", "").startswith(SIZE_TYPE):
+        try:
+            return decimal_decode(decode_note(answer.content).removesuffix("\n"))
+        except ValueError:
+            raise NoteMalformed("The witness's answer is not a size.") from None
+    refusal = _REFUSALS.get(answer.status_code, Unreachable)
+    raise refusal(f"The witness refused the log's head with status {answer.status_code}.")

@@ -1,0 +1,136 @@
+"""`checkin witness`: what an organisation needs that has nothing else of this project."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from checkin.checkpoint import Checkpoint, open_checkpoint
+from checkin.commands.witness import app
+from checkin.cosignature import CosignatureVerifier
+from checkin.errors import NoteMalformed, SettingsInvalid, SimulationRefused
+from checkin.merkle import leaf_hash
+from checkin.note import NoteSigner, sign_note
+from checkin.primitives import SigningKey
+from checkin.witness import Request
+from checkin.witnessfolder import add_log, make_folder, open_witness, read_logs
+
+LOG = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
+NOTE = sign_note(Checkpoint(LOG.name, 1, leaf_hash(b"")).write(), LOG)
+
+
+def run(*arguments: str | Path) -> str:
+    """What the command prints."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception:
+        raise result.exception
+    return result.output
+
+
+def test_a_witness_is_made_with_one_command(tmp_path: Path) -> None:
+    """It prints what others pin; the key is for its owner alone, and is not printed."""
+    folder = tmp_path / "witness"
+    vkey = run("init", "--dir", folder, "--name", "witness.example/w1", "--log", LOG.verifier.vkey).strip()
+    assert CosignatureVerifier.parse(vkey).name == "witness.example/w1"
+    key = folder / "cosigning.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert key.read_text().strip() not in vkey
+    report = json.loads(run("status", "--dir", folder, "--json"))
+    assert report == {"vkey": vkey, "logs": {LOG.name: 0}, "evidence": []}
+    assert run("status", "--dir", folder) == f"{LOG.name}: 0 entries\n"
+
+
+def test_more_logs_are_watched_and_none_twice(tmp_path: Path) -> None:
+    """By their verifier keys."""
+    folder = tmp_path / "witness"
+    run("init", "--dir", folder, "--name", "witness.example/w1")
+    assert run("status", "--dir", folder) == "Watching no log.\n"
+    other = NoteSigner("other.example/log", SigningKey(b"\x08" * 32)).verifier.vkey
+    run("add-log", "--dir", folder, "--log", LOG.verifier.vkey, "--log", other)
+    run("add-log", "--dir", folder, "--log", LOG.verifier.vkey)
+    assert [log.name for log in read_logs(folder)] == [LOG.name, "other.example/log"]
+    with pytest.raises(NoteMalformed):
+        run("add-log", "--dir", folder, "--log", "no key")
+
+
+def test_a_second_witness_in_a_folder_is_refused(tmp_path: Path) -> None:
+    """A key is never written over; and a folder without a witness is named as such."""
+    make_folder(tmp_path, "witness.example/w1")
+    before = (tmp_path / "cosigning.key").read_bytes()
+    with pytest.raises(SettingsInvalid, match="already"):
+        run("init", "--dir", tmp_path, "--name", "witness.example/w2")
+    assert (tmp_path / "cosigning.key").read_bytes() == before
+    for command in ("status", "serve"):
+        with pytest.raises(SettingsInvalid, match="no witness"):
+            run(command, "--dir", tmp_path / "elsewhere")
+
+
+def test_a_folder_that_was_tampered_with_does_not_open(tmp_path: Path) -> None:
+    """A key that others can read, another key, a list that is none."""
+    make_folder(tmp_path, "witness.example/w1")
+    add_log(tmp_path, LOG.verifier.vkey)
+    open_witness(tmp_path).state.close()
+    key = tmp_path / "cosigning.key"
+    good = key.read_bytes()
+    key.chmod(0o644)
+    with pytest.raises(SettingsInvalid, match="chmod 600"):
+        open_witness(tmp_path)
+    key.chmod(0o600)
+    key.write_text("A" * 43 + "=\n")
+    with pytest.raises(SettingsInvalid, match="not the one"):
+        open_witness(tmp_path)
+    key.write_bytes(good)
+    (tmp_path / "logs.txt").write_text("nonsense\n")
+    with pytest.raises(SettingsInvalid, match=r"logs\.txt"):
+        open_witness(tmp_path)
+
+
+def test_a_simulated_witness_says_so_in_its_name(tmp_path: Path) -> None:
+    """And never serves under the other kind of clock."""
+    clock = tmp_path / "clock"
+    clock.write_text("2026-11-22T12:00:00+09:00\n")
+    real, simulated = tmp_path / "real", tmp_path / "simulated"
+    run("init", "--dir", real, "--name", "witness.example/w1")
+    vkey = run("init", "--dir", simulated, "--name", "witness.example/w1", "--simulated-clock", clock)
+    assert vkey.startswith("witness.example/w1/simulated+")
+    for folder, made_up in ((real, True), (simulated, False)):
+        with pytest.raises(SimulationRefused):
+            open_witness(folder, simulated=made_up)
+    open_witness(simulated, simulated=True).state.close()
+
+
+def test_a_witness_serves_until_it_is_stopped(tmp_path: Path) -> None:
+    """As another organisation would run it, and as a log would ask it."""
+    vkey = make_folder(tmp_path, "witness.example/w1").vkey
+    add_log(tmp_path, LOG.verifier.vkey)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = "from checkin.commands.witness import app; app()"
+    command = [sys.executable, "-c", program, "serve", "--dir", str(tmp_path), "--port", str(port)]
+    with subprocess.Popen(command) as process:
+        try:
+            answer = _post_when_up(f"http://127.0.0.1:{port}/add-checkpoint", Request(0, (), NOTE).write())
+        finally:
+            process.terminate()
+    assert answer.status_code == 200
+    witness = CosignatureVerifier.parse(vkey)
+    assert open_checkpoint(NOTE + answer.text, LOG.verifier, [witness]).size == 1
+    assert json.loads(run("status", "--dir", tmp_path, "--json"))["logs"] == {LOG.name: 1}
+
+
+def _post_when_up(url: str, body: str) -> httpx.Response:
+    for _ in range(100):
+        try:
+            return httpx.post(url, content=body.encode(), trust_env=False)
+        except httpx.ConnectError:
+            time.sleep(0.1)
+    pytest.fail("the witness did not start within ten seconds")
