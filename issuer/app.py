@@ -1,0 +1,42 @@
+"""The issuer as a web service: the frame of all services with the issuer's objects and routes hung in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+
+from checkin.service.app import Frame
+from issuer.routes import codes, credentials, keys, registrations, retention, wallet
+from issuer.service import Issuer
+from issuer.settings import IssuerSettings
+
+DESCRIPTION: Final = """Registers visitors and gives them credentials, a batch of ten a day, that doors can verify
+without asking anybody.
+
+The issuer knows who has an account and who asked for a day's batch. It does not know where anybody was, and keeps no
+time finer than the day: no table, no log, no metric. Everything of a day is destroyed 28 days later.
+
+Errors are RFC 9457 problem documents with a stable `code`; binary values are base64url without padding."""
+
+
+def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
+    """The app of one worker process. Raises `SettingsInvalid` and the other errors of a start."""
+    issuer = Issuer(IssuerSettings.load(config), simulated_clock)
+    frame = Frame(
+        party=issuer.party,
+        guard=issuer.guard,
+        title="Check-in issuer",
+        description=DESCRIPTION,
+        checks=[issuer.findings],
+        chores=[issuer.purge, issuer.make_keys, issuer.close_days, issuer.settle_days, issuer.scrub, issuer.count],
+        closers=[issuer.close],
+        metrics=issuer.metrics,
+        body_limits={keys.AUTHORITY_KEYS: keys.MAX_LIST_BYTES},
+    )
+    app = frame.build()
+    app.state.issuer = issuer
+    for module in (registrations, credentials, codes, wallet, keys, retention):
+        app.include_router(module.router)
+    return app

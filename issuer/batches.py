@@ -1,0 +1,135 @@
+"""A batch: ten credentials for one person and one day, and the ledger row that only the authority can read.
+
+Everything of a batch is fresh: σ, from which its visit ids follow, the seals, the salts. σ is forgotten when the
+answer leaves: the issuer, with all its keys, cannot list the visit ids it has issued. No time is kept: not in the
+row, not in a log, not in a metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from typing import Final
+
+from checkin.clockguard import ClockGuard
+from checkin.commit import GroupCommit
+from checkin.credential import Draft, Mode, Status, StatusOpening, issue, new_opening, seal_subject, visit_context
+from checkin.errors import DayNotIssued, HolderKeyInvalid, NotReady, QuotaUsed
+from checkin.keyring import KeyName, Purpose
+from checkin.ledger import Batch, ledger_row, subject_group, visit_id
+from checkin.primitives import Label, SealingKey, SigningKey, check_holder_key, random_bytes
+from checkin.service.party import Party
+from checkin.vault import Vault
+from issuer.authoritykeys import AuthorityKeys
+from issuer.identities import Identities
+from issuer.signingkeys import SigningKeys
+from issuer.stripes import Stripes
+
+BATCH_SIZE: Final = 10  # for everyone: another number would point at somebody
+_COMMIT_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A credential of 227 bytes, and what opens its status."""
+
+    credential: bytes
+    opening: StatusOpening
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """What a batch is made with."""
+
+    day: int
+    authority: SealingKey
+    signing: SigningKey
+
+
+class Batches:
+    """Issues batches; one per process."""
+
+    def __init__(  # noqa: PLR0913 - a batch meets all of these once
+        self,
+        *,
+        party: Party,
+        guard: ClockGuard,
+        vault: Vault,
+        identities: Identities,
+        authority: AuthorityKeys,
+        signing: SigningKeys,
+        a_day: int,
+    ) -> None:
+        self._party = party
+        self._guard = guard
+        self._vault = vault
+        self._identities = identities
+        self._authority = authority
+        self._signing = signing
+        self._a_day = a_day
+        self._stripes = Stripes(party.data / "batches.lock")
+        self._commit = GroupCommit(vault)
+
+    def issue(self, subject: int, day: int, mode: Mode, holder_keys: Sequence[bytes]) -> list[Issued]:
+        """One credential for each holder key, in order; the ledger row is on disk when this returns.
+
+        Raises `HolderKeyInvalid`, `DayNotIssued`, `QuotaUsed`, `Unauthorized` for a deleted account, `NotReady`
+        without the keys of the day, `ClockUntrusted`.
+        """
+        _check_holder_keys(holder_keys)
+        self._guard.require_trusted()
+        if day - self._party.today() not in (0, 1):
+            raise DayNotIssued
+        keys = _Day(day, self._authority.key(day), self._signing.key(day))
+        status = self._identities.read(subject).record.status_on(day)
+        group = subject_group(self._vault, day, subject)
+        with self._stripes.held(group):  # so that two requests at once do not both take the last batch
+            if sum(self._vault.store.counts(day, group).values()) >= self._a_day:
+                raise QuotaUsed
+            self._identities.mark_issued(subject, day)
+            return self._issue(subject, keys, mode, status, holder_keys)
+
+    def days_of(self, subject: int) -> dict[int, int]:
+        """For which days that are still held batches were issued to the subject, and how many."""
+        floor = self._guard.floor(self._party.calendar)
+        counts = {}
+        for day in self._vault.store.days():
+            if day >= floor:
+                held = self._vault.store.counts(day, subject_group(self._vault, day, subject))
+                counts[day] = sum(held.values())
+        return {day: count for day, count in counts.items() if count}
+
+    def close(self) -> None:
+        """Commits what waits, then gives back files."""
+        self._commit.close()
+        self._stripes.close()
+
+    def _issue(
+        self, subject: int, keys: _Day, mode: Mode, status: Status, holder_keys: Sequence[bytes]
+    ) -> list[Issued]:
+        issuer = self._signing.issuer
+        batch = Batch(random_bytes(32), len(holder_keys))
+        row = ledger_row(self._vault, keys.day, subject, batch, issuer=issuer, authority=keys.authority)
+        committed = self._commit.submit(keys.day, row)  # the disk works while the processor does
+        seal_key = self._party.ring.subkey(KeyName(Purpose.DAY, keys.day), Label.SUB_SEAL)
+        issued = []
+        for index, holder_key in enumerate(holder_keys):
+            visit = visit_id(batch.sigma, index)
+            sealed = seal_subject(seal_key, keys.authority, subject, visit_context(issuer, keys.day, visit))
+            opening = new_opening(status)
+            draft = Draft(keys.day, mode, visit, holder_key, sealed, opening)
+            issued.append(Issued(issue(draft, issuer, keys.signing), opening))
+        try:
+            if not committed.result(_COMMIT_SECONDS):
+                raise NotReady("The batch could not be written down: try again.")  # a random key twice
+        except FutureTimeoutError:
+            raise NotReady("The disk is too slow: try again in a moment.") from None
+        return issued
+
+
+def _check_holder_keys(holder_keys: Sequence[bytes]) -> None:
+    for holder_key in holder_keys:
+        check_holder_key(holder_key)
+    if len(set(holder_keys)) != len(holder_keys):
+        raise HolderKeyInvalid("A holder key is there twice: each credential has its own.")

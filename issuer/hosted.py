@@ -1,0 +1,117 @@
+"""Hosted wallets, for API users and feature phones: the issuer keeps the holder keys and presents the codes.
+
+The batches and the format are those of every wallet. What differs is said wherever it is offered: here the issuer
+sees when a code was made, and it could list the visit ids of the codes it still holds. Each credential is a row
+of its own, sealed under the day key, and is deleted as it is taken, so that it is used once by whichever worker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import sqlite_utils
+
+from checkin import presentation
+from checkin.credential import CREDENTIAL_SIZE, Mode, Status, StatusOpening
+from checkin.encoding import u32be
+from checkin.errors import KeyDestroyed, NotReady
+from checkin.keyring import KeyName, Purpose
+from checkin.ledger import subject_group
+from checkin.primitives import Label, SigningKey, aead_open, aead_seal, random_bytes
+from checkin.service.party import Party
+from checkin.vault import Vault
+from issuer.batches import BATCH_SIZE, Batches, Issued
+from issuer.database import Database, one_row
+from issuer.stripes import Stripes
+
+_NONCE: Final = 12
+_TAKE: Final = (
+    "DELETE FROM hosted WHERE id = (SELECT id FROM hosted WHERE day = ? AND owner = ? LIMIT 1) RETURNING id, sealed"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What is drawn as a QR code, and until when it is good (unix seconds)."""
+
+    token: str
+    expires: int
+
+
+class Hosted:
+    """The table `hosted`."""
+
+    def __init__(self, party: Party, database: Database, vault: Vault, batches: Batches) -> None:
+        self._party = party
+        self._database = database
+        self._vault = vault
+        self._batches = batches
+        self._stripes = Stripes(party.data / "hosted.lock")
+
+    def present(self, subject: int, *, show_status: bool) -> Code:
+        """The next code, made now; a new batch is taken when none is left. Raises what `Batches.issue` raises."""
+        now = self._party.now()
+        day = self._party.calendar.day(now)
+        owner = subject_group(self._vault, day, subject)
+        seed, issued = self._take(day, owner) or self._refill(subject, day, owner)
+        shown = issued.opening if show_status else None
+        token = presentation.present(issued.credential, SigningKey(seed), int(now), shown)
+        return Code(presentation.to_text(token), int(now) + presentation.LIFE_SECONDS)
+
+    def forget(self, subject: int) -> None:
+        """Destroys all unused credentials of a subject."""
+        with self._database.writing() as tables:
+            for (day,) in tables.execute("SELECT DISTINCT day FROM hosted").fetchall():
+                owner = subject_group(self._vault, day, subject)
+                tables.execute("DELETE FROM hosted WHERE day = ? AND owner = ?", (day, owner))
+
+    def forget_before(self, today: int) -> None:
+        """Destroys what was left over of earlier days: nobody can use it any more."""
+        with self._database.writing() as tables:
+            tables.execute("DELETE FROM hosted WHERE day < ?", (today,))
+
+    def close(self) -> None:
+        """Gives back files."""
+        self._stripes.close()
+
+    def _take(self, day: int, owner: bytes) -> tuple[bytes, Issued] | None:
+        with self._database.writing() as tables:
+            row = one_row(tables, _TAKE, day, owner)
+        return None if row is None else self._open(day, owner, row[0], row[1])
+
+    def _refill(self, subject: int, day: int, owner: bytes) -> tuple[bytes, Issued]:
+        with self._stripes.held(owner):  # several requests at once take one new batch, not one each
+            taken = self._take(day, owner)
+            if taken is not None:
+                return taken
+            seeds = [random_bytes(32) for _ in range(BATCH_SIZE)]
+            public = [SigningKey(seed).public for seed in seeds]
+            made = self._batches.issue(subject, day, Mode.SCREEN, public)
+            first, *rest = zip(seeds, made, strict=True)
+            with self._database.writing() as tables:
+                for seed, issued in rest:
+                    self._store(tables, day, owner, seed, issued)
+        return first
+
+    def _store(self, tables: sqlite_utils.Database, day: int, owner: bytes, seed: bytes, issued: Issued) -> None:
+        row_id, nonce = random_bytes(16), random_bytes(_NONCE)
+        plain = b"".join((seed, issued.credential, bytes([issued.opening.status]), issued.opening.salt))
+        sealed = nonce + aead_seal(self._key(day), nonce, plain, _context(day, row_id, owner))
+        tables.execute("INSERT INTO hosted VALUES (?, ?, ?, ?)", (row_id, day, owner, sealed))
+
+    def _open(self, day: int, owner: bytes, row_id: bytes, sealed: bytes) -> tuple[bytes, Issued]:
+        plain = aead_open(self._key(day), sealed[:_NONCE], sealed[_NONCE:], _context(day, row_id, owner))
+        seed, rest = plain[:32], plain[32:]
+        credential, opening = rest[:CREDENTIAL_SIZE], rest[CREDENTIAL_SIZE:]
+        return seed, Issued(credential, StatusOpening(Status(opening[0]), opening[1:]))
+
+    def _key(self, day: int) -> bytes:
+        try:
+            return self._party.ring.subkey(KeyName(Purpose.DAY, day), Label.SUB_WALLET)
+        except KeyDestroyed:
+            raise NotReady("The day's key is gone: look at the service's clock.") from None
+
+
+def _context(day: int, row_id: bytes, owner: bytes) -> bytes:
+    return Label.HOSTED + u32be(day) + row_id + owner

@@ -1,0 +1,82 @@
+"""Registration: a name and a phone, a one-time code by message, and with it a wallet token.
+
+Every answer is the same whether the phone is known here or not: nothing looks for an account before the code is
+right, and every refusal of a code is the same `code_wrong`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlite_utils
+
+from checkin.errors import CodeWrong
+from checkin.service.party import Party
+from issuer import pending
+from issuer.contact import Contact
+from issuer.database import Database, changed
+from issuer.identities import Identities
+from issuer.identitykeys import IdentityKeys
+from issuer.sms import Gateway
+from issuer.throttle import Throttle
+
+MAX_TRIES: Final = 5
+_USED: Final = MAX_TRIES + 1
+# The count and its bound are one statement, so that parallel tries in several processes are as few as tries in turn.
+_TRY: Final = "INSERT INTO attempts VALUES (?, ?, 1) ON CONFLICT (id) DO UPDATE SET tries = tries + 1 WHERE tries < ?"
+_USE: Final = "UPDATE attempts SET tries = ? WHERE id = ? AND tries < ?"
+_TEXT: Final = "{code} is your check-in code, valid for 5 minutes. 체크인 인증번호: {code} (5분간 유효)"
+
+
+class Registrations:
+    """Begins and confirms registrations."""
+
+    def __init__(  # noqa: PLR0913 - a registration meets all of these once
+        self,
+        *,
+        party: Party,
+        database: Database,
+        keys: IdentityKeys,
+        identities: Identities,
+        gateway: Gateway,
+        throttle: Throttle,
+    ) -> None:
+        self._party = party
+        self._database = database
+        self._keys = keys
+        self._identities = identities
+        self._gateway = gateway
+        self._throttle = throttle
+
+    def begin(self, contact: Contact) -> str:
+        """Sends a code; the registration_id. Raises `TooManyRequests`, or `Unreachable` when the gateway fails."""
+        now = self._party.now()
+        self._throttle.pass_one(contact.phone, self._party.calendar.day(now))
+        code = pending.new_code()
+        self._gateway.send(contact.phone, _TEXT.format(code=code))
+        return pending.seal(self._keys.ring, self._keys.current(), contact, code, now)
+
+    def confirm(self, registration: str, code: str) -> str:
+        """The wallet token. Raises `CodeWrong` for whatever is wrong: the code, the id, too late, too often, again."""
+        now = self._party.now()
+        waiting = pending.read(self._keys.ring, registration)
+        if now >= waiting.expires:
+            raise CodeWrong
+        with self._database.writing() as tables:  # on disk before the code is looked at
+            if not changed(tables, _TRY, waiting.id, self._party.calendar.day(now), MAX_TRIES):
+                raise CodeWrong
+        waiting.check(code, now)
+        with self._database.writing() as tables:
+            if not changed(tables, _USE, _USED, waiting.id, _USED):
+                raise CodeWrong
+            return self._identities.bind(tables, waiting.contact, self._party.calendar.day(now))
+
+    def forget_before(self, day: int) -> None:
+        """Removes counts of earlier days."""
+        with self._database.writing() as tables:
+            _delete_before(tables, day)
+
+
+def _delete_before(tables: sqlite_utils.Database, day: int) -> None:
+    tables.execute("DELETE FROM attempts WHERE day < ?", (day,))
+    tables.execute("DELETE FROM messages WHERE day < ?", (day,))

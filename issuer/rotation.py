@@ -1,0 +1,80 @@
+"""The identity key's end: every row is sealed under the new key, then the old one is destroyed.
+
+In chunks, each its own commit, so that a crash anywhere leaves rows that open under one of two live keys and the
+next round goes on where this one stopped. After it, names and phones in old copies of the database are noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from checkin.clock import RETENTION_DAYS
+from checkin.keyring import KeyName, Purpose
+from checkin.service.party import Party
+from checkin.statements import KEY_MADE, StatementBook
+from issuer.database import Database
+from issuer.identities import Record
+from issuer.identitykeys import IdentityKeys
+
+CHUNK: Final = 500
+
+
+class Rotation:
+    """Rotates the identity keys of one issuer; several processes may do so at once."""
+
+    def __init__(self, party: Party, database: Database, keys: IdentityKeys, book: StatementBook) -> None:
+        self._party = party
+        self._database = database
+        self._keys = keys
+        self._book = book
+
+    def ensure(self, oldest: int) -> KeyName:
+        """The key in use, with a statement that it was made."""
+        name = self._keys.ensure(self._party.today(), oldest=oldest)
+        statement = f"key-made-{name.purpose}-{self._date(name.day)}"
+        if statement not in self._book:
+            self._book.put(statement, self._sign_made(name))
+        return name
+
+    def run(self, oldest: int, retire: Callable[[KeyName, int], object]) -> None:
+        """Makes a new key when one is due, seals all rows under it, and hands every older one to `retire` with the
+        day on which that was due. Repeatable."""
+        current = self.ensure(oldest)
+        for old in self._keys.ring.names(Purpose.IDENTITY):
+            if old.day < current.day:
+                if self._keys.ring.tombstone(old) is None:
+                    self._empty(old, current)
+                retire(old, old.day + RETENTION_DAYS)
+
+    def _empty(self, old: KeyName, current: KeyName) -> None:
+        """When it returns, no row is left under the old key, and none can come: see `IdentityKeys.current`."""
+        while self._seal_anew(old, current):
+            pass
+        self._database.scrub()
+
+    def _seal_anew(self, old: KeyName, current: KeyName) -> int:
+        """One chunk; how many rows it had."""
+        query = "SELECT subject, sealed FROM identities WHERE key_day = ? LIMIT ?"
+        update = "UPDATE identities SET key_day = ?, phone = ?, sealed = ? WHERE subject = ?"
+        with self._database.writing() as tables:
+            rows = tables.execute(query, (old.day, CHUNK)).fetchall()
+            for subject, sealed in rows:
+                plain = self._keys.open(old, subject, sealed)
+                phone = self._keys.phone_mac(current, Record.decode(plain).phone)
+                tables.execute(update, (current.day, phone, self._keys.seal(current, subject, plain), subject))
+        return len(rows)
+
+    def _sign_made(self, name: KeyName) -> str:
+        return self._party.sign(
+            KEY_MADE,
+            {
+                "service": self._party.settings.name,
+                "key": str(name),
+                "commitment": self._keys.ring.commitment(name),
+                "day": self._date(name.day),
+            },
+        )
+
+    def _date(self, day: int) -> str:
+        return self._party.calendar.date(day)

@@ -1,0 +1,1 @@
+"""The issuer's HTTP routes, thin over the objects; one file a noun."""

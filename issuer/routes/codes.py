@@ -1,0 +1,47 @@
+"""POST /v1/qr: the next code of a hosted wallet, as JSON, PNG or SVG."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Response
+from fastapi.responses import JSONResponse
+
+from checkin import qr
+from checkin.errors import DayNotIssued, NotAcceptable
+from checkin.service.describe import problem_answers
+from issuer.models import CodeAnswer, CodeRequest
+from issuer.negotiate import choose
+from issuer.routes.common import BODY, WALLET, Served, Subject
+from issuer.routes.credentials import ISSUING
+
+JSON, PNG, SVG = "application/json", "image/png", "image/svg+xml"
+_PICTURE = {"schema": {"type": "string", "format": "binary"}}
+_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {"model": CodeAnswer, "content": {PNG: _PICTURE, SVG: _PICTURE}, "description": "A code, good for 20 seconds"}
+}
+router = APIRouter(prefix="/v1/qr", tags=["hosted wallet"])
+
+
+@router.post(
+    "",
+    response_model=CodeAnswer,
+    responses=_ANSWER | problem_answers(NotAcceptable, DayNotIssued, *ISSUING, *WALLET, *BODY),
+)
+def present(
+    body: CodeRequest, subject: Subject, issuer: Served, accept: Annotated[str | None, Header()] = None
+) -> Response:
+    """The next code of the hosted wallet, as text, PNG or SVG by `Accept`.
+
+    For API users and feature phones. **Here the issuer sees when a code was made**, and as long as a credential
+    waits to be presented it holds its visit id; a wallet of your own (`POST /v1/credentials`) tells it neither.
+    Each call takes a fresh credential from the same batches that every wallet gets, so they can run out for a day.
+    """
+    media = choose(accept, (JSON, PNG, SVG))
+    code = issuer.hosted.present(subject, show_status=body.show_status)
+    if media == PNG:
+        return Response(qr.to_png(code.token), media_type=PNG)
+    if media == SVG:
+        return Response(qr.to_svg(code.token), media_type=SVG)
+    answer = CodeAnswer(token=code.token, expires_at=issuer.party.calendar.rfc3339(code.expires))
+    return JSONResponse(answer.model_dump())

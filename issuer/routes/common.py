@@ -1,0 +1,41 @@
+"""What routes share: the issuer behind them, and who holds the token."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from checkin.errors import Forbidden, NotReady, RequestInvalid, RequestTooLarge, Unauthorized
+from checkin.service.auth import Bearer, require
+from issuer.service import Issuer
+
+
+async def issuer_of(request: Request) -> Issuer:
+    """The issuer that this app serves."""
+    issuer: Issuer = request.app.state.issuer
+    return issuer
+
+
+Served = Annotated[Issuer, Depends(issuer_of)]
+
+
+def subject(token: Bearer, issuer: Served) -> int:
+    """Whose wallet this is; raises `Unauthorized`."""
+    return issuer.identities.find(token)
+
+
+def authority(token: Bearer, issuer: Served) -> None:
+    """Raises `Forbidden` for anyone but the authority."""
+    require(token, issuer.settings.authority_token_sha256)
+
+
+def retention(token: Bearer, issuer: Served) -> None:
+    """Raises `Forbidden` for anyone but the retention service."""
+    require(token, issuer.settings.retention_token_sha256)
+
+
+Subject = Annotated[int, Depends(subject)]
+BODY = (RequestInvalid, RequestTooLarge, NotReady)
+WALLET = (Unauthorized, NotReady)
+PINNED = (Unauthorized, Forbidden, NotReady)

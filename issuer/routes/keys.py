@@ -1,0 +1,43 @@
+"""The issuer's published keys, and the authority's list that it takes."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends
+
+from checkin.encoding import b64url_encode
+from checkin.errors import ListRefused, NoteMalformed, NoteUntrusted
+from checkin.service.describe import problem_answers
+from issuer.models import Added, Jwk, KeysAnswer, ListBody
+from issuer.routes.common import BODY, PINNED, Served, authority
+
+MAX_LIST_BYTES = 256 * 1024
+AUTHORITY_KEYS = "/v1/authority-keys"
+router = APIRouter(tags=["keys"])
+
+
+@router.get("/v1/keys", responses=problem_answers(BODY[-1]))
+def keys(issuer: Served) -> KeysAnswer:
+    """Keys that credentials verify under, by service day, 14 days ahead; the first key listed for a day is final."""
+    date = issuer.party.calendar.date
+    listed = issuer.signing.listed()
+    return KeysAnswer(
+        issuer=issuer.settings.issuer,
+        keys=[
+            Jwk(kid=b64url_encode(key.kid), x=b64url_encode(key.public), day=date(day)) for day, key in listed.items()
+        ],
+        list=issuer.signing.note(),
+    )
+
+
+@router.put(
+    AUTHORITY_KEYS,
+    dependencies=[Depends(authority)],
+    responses=problem_answers(NoteMalformed, NoteUntrusted, ListRefused, *PINNED, *BODY),
+)
+def authority_keys(body: ListBody, issuer: Served) -> Added:
+    """The authority's day keys: a signed note by as many officers as the settings ask for.
+
+    A list may repeat days; one that names another key for a day than the first list did is refused as a whole.
+    """
+    added = issuer.authority.accept(body.list)
+    return Added(added=[issuer.party.calendar.date(day) for day in added])

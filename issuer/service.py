@@ -1,0 +1,196 @@
+"""The issuer as an object: everything it is made of, opened once a process, and its work at night."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from checkin.certificate.trust import TrustList
+from checkin.clock import RETENTION_DAYS
+from checkin.clockguard import ClockGuard
+from checkin.errors import SettingsInvalid
+from checkin.keyring import KeyName, Purpose
+from checkin.purge import Purger
+from checkin.service.app import Finding
+from checkin.service.party import Party
+from checkin.service.peers import TimePeers
+from checkin.statements import SMALL_COUNT, StatementBook
+from checkin.stores.sqlite import SqliteStore
+from checkin.vault import Vault
+from issuer.authoritykeys import WARN_DAYS, AuthorityKeys
+from issuer.batches import Batches
+from issuer.database import Database
+from issuer.hosted import Hosted
+from issuer.identities import Identities
+from issuer.identitykeys import IdentityKeys
+from issuer.registrations import Registrations
+from issuer.rotation import Rotation
+from issuer.settings import IssuerSettings
+from issuer.signingkeys import AHEAD_DAYS, SigningKeys
+from issuer.sms import Gateway, HttpGateway, Outbox
+from issuer.throttle import Throttle
+from issuer.vaccination import Vaccination
+
+_SETTLED: Final = "settled"  # attachment of a ledger day whose order of arrival was erased
+
+
+class Issuer:
+    """Plain objects with one interface; the routes are thin over it."""
+
+    def __init__(self, settings: IssuerSettings, simulated_clock: Path | None = None) -> None:
+        """Raises `SettingsInvalid`, `StorageUnfit`, `SimulationRefused`, `TrustListInvalid`."""
+        self.settings = settings
+        self.party = party = Party(settings, simulated_clock)
+        self.guard = ClockGuard(party.data / "clock.json", party.clock, TimePeers(settings.time_peers, party))
+        self.database = Database(party.data / "issuer.db")
+        self.vault = Vault("issuer", SqliteStore(party.data / "ledger", ordered=False), party.ring)
+        self.book = StatementBook(party.data / "statements")
+        self.identity_keys = IdentityKeys(party.ring)
+        self.identities = Identities(self.database, self.identity_keys)
+        self.rotation = Rotation(party, self.database, self.identity_keys, self.book)
+        self.signing = SigningKeys(party, self.database, settings.issuer)
+        self.authority = AuthorityKeys(party, self.database, settings.authority)
+        self.batches = Batches(
+            party=party,
+            guard=self.guard,
+            vault=self.vault,
+            identities=self.identities,
+            authority=self.authority,
+            signing=self.signing,
+            a_day=settings.batches_a_day,
+        )
+        self.hosted = Hosted(party, self.database, self.vault, self.batches)
+        self.outbox = None if settings.sms else Outbox(party.data / "outbox", self._today_began)
+        self.gateway: Gateway = self.outbox or HttpGateway(settings.sms)  # type: ignore[arg-type]  # one of the two
+        self.registrations = Registrations(
+            party=party,
+            database=self.database,
+            keys=self.identity_keys,
+            identities=self.identities,
+            gateway=self.gateway,
+            throttle=Throttle(self.database, self.identity_keys, settings),
+        )
+        self.vaccination = Vaccination(self.identities, _trust_list(settings), party.calendar)
+        self.purger = Purger(
+            party,
+            self.guard,
+            self.vault,
+            self.book,
+            duties=(self._forget, self._rotate),
+            ahead={Purpose.DAY: 1, Purpose.SIGNING: AHEAD_DAYS},
+        )
+        self.metrics = CollectorRegistry()
+        self._yesterday = Gauge(
+            "checkin_issuer_batches_yesterday",
+            f"Batches issued for yesterday, 0 for fewer than {SMALL_COUNT}; moves once a day.",
+            registry=self.metrics,
+        )
+        self._ahead = Gauge(
+            "checkin_issuer_authority_days_ahead",
+            "For how many days from today on the authority has listed keys.",
+            registry=self.metrics,
+        )
+        self._counted: int | None = None
+        self._refused: list[int] = []
+
+    # --- chores, in this order -----------------------------------------------------------------------------------
+
+    def purge(self) -> None:
+        """Destroys what is due, before anything is served and about every 20 seconds."""
+        self.purger.run()
+
+    def make_keys(self) -> None:
+        """Keys of today and of the days ahead, and the published list."""
+        self.rotation.ensure(self.guard.floor(self.party.calendar))
+        self.purger.make_keys()
+        self._refused = self.signing.publish()
+
+    def close_days(self) -> None:
+        """Fixes the ledger of days that take no more rows, and states its digest."""
+        self.purger.close_due_days()
+
+    def settle_days(self) -> None:
+        """Erases the order of arrival from ledgers whose day has ended, before anybody copies them."""
+        store = self.vault.store
+        for day in store.days():
+            if day < self.party.today() and store.attachment(day, _SETTLED) is None:
+                store.freeze(day)
+                store.settle(day)
+                store.attach(day, _SETTLED, b"")
+
+    def scrub(self) -> None:
+        """What was overwritten or deleted in the database is gone from its log, too."""
+        self.database.scrub()
+
+    def count(self) -> None:
+        """Moves the gauges; the one that counts people's batches once a day."""
+        self._ahead.set(self.authority.days_ahead())
+        today = self.party.today()
+        if self._counted != today:
+            rows = self.vault.store.measure(today - 1).rows
+            self._yesterday.set(rows if rows >= SMALL_COUNT else 0)
+            self._counted = today
+
+    # --- readiness -----------------------------------------------------------------------------------------------
+
+    def findings(self) -> Iterator[Finding]:
+        """What readiness depends on."""
+        yield _ahead("authority_keys", self.authority.days_ahead(), "`checkin authority keys` lists more.")
+        yield _ahead("signing_keys", self.signing.days_ahead(), "The key ring must be writable.")
+        if self._refused:
+            dates = ", ".join(self.party.calendar.date(day) for day in self._refused)
+            yield Finding("key_list", "failure", f"The ring's signing keys contradict the published list: {dates}.")
+        if not self.identity_keys.live():
+            yield Finding("identity_key", "failure", "There is no identity key: look at the key ring.")
+        if self.purger.overdue():
+            yield Finding("purge", "failure", "Days are overdue to be destroyed: run `checkin purge run`.")
+        if self.outbox:
+            yield Finding("sms", "warning", "Messages go to the local outbox, in plaintext: set an SMS gateway.")
+
+    def close(self) -> None:
+        """Gives back files and connections."""
+        self.batches.close()
+        self.hosted.close()
+        self.gateway.close()
+        self.vault.store.close()
+        self.database.close()
+
+    # --- duties of the purger ------------------------------------------------------------------------------------
+
+    def _forget(self, oldest: int) -> None:
+        today = oldest + RETENTION_DAYS - 1
+        self.registrations.forget_before(today - 1)  # a registration may wait over midnight
+        self.hosted.forget_before(today)
+        self.identities.forget_before(oldest)
+        self.signing.forget_before(oldest)
+        self.authority.forget_before(oldest)
+        if self.outbox:
+            self.outbox.forget_before(self.party.calendar.start(today - 1))
+
+    def _rotate(self, oldest: int) -> None:
+        self.rotation.run(oldest, self._retire)
+
+    def _retire(self, name: KeyName, due: int) -> None:
+        self.purger.retire(name, due)
+
+    def _today_began(self) -> float:
+        return self.party.calendar.start(self.party.today())
+
+
+def _trust_list(settings: IssuerSettings) -> TrustList | None:
+    if settings.certificate_trust is None:
+        return None
+    try:
+        return TrustList.parse(settings.certificate_trust.read_bytes())
+    except OSError:
+        raise SettingsInvalid(f"The trust list {settings.certificate_trust.name} cannot be read.") from None
+
+
+def _ahead(name: str, days: int, remedy: str) -> Finding:
+    text = f"Keys are listed for {days} days from today on. {remedy}"
+    if days == 0:
+        return Finding(name, "failure", f"No key is listed for today: nothing is issued. {remedy}")
+    return Finding(name, "warning" if days < WARN_DAYS else "ok", text)

@@ -1,0 +1,62 @@
+"""The issuer's settings; `settings.sample.toml` shows and explains all of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+import phonenumbers
+from pydantic import AfterValidator, Field, model_validator
+
+from checkin.service.settings import FilePath, ServiceSettings, Strict, TokenHash, VerifierKey
+
+
+def _known_region(region: str) -> str:
+    if region not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("not a country that phone numbers have, like KR")
+    return region
+
+
+class AuthoritySettings(Strict):
+    """The health authority: the name in its lists, its officers' keys, and how many of them sign a list."""
+
+    name: str
+    officers: Annotated[tuple[VerifierKey, ...], Field(min_length=1, max_length=32, strict=False)]
+    threshold: Annotated[int, Field(ge=1)] = 2
+
+    @model_validator(mode="after")
+    def _enough_officers(self) -> Self:
+        if len(set(self.officers)) != len(self.officers) or self.threshold > len(self.officers):
+            raise ValueError("officers are different, and at least as many as the threshold")
+        return self
+
+
+class SmsSettings(Strict):
+    """An HTTP gateway: one-time codes go to `url` as POST {"to": "+82…", "text": "…"}."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    token_file: FilePath | None = None
+    """Holds what is sent as `Authorization: Bearer`; readable by its owner alone."""
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+
+
+class IssuerSettings(ServiceSettings):
+    """What the issuer needs beyond the common settings."""
+
+    issuer: Annotated[int, Field(ge=1, lt=2**32)]
+    """The number by which visits and trust lists know this issuer."""
+    authority: AuthoritySettings
+    authority_token_sha256: TokenHash
+    """SHA-256 of the token that the authority presents."""
+    sms: SmsSettings | None = None
+    """Without it messages are written to the folder `outbox` under `data`: for trying out, not for visitors."""
+    phone_region: Annotated[str, AfterValidator(_known_region)] = "KR"
+    code_cooldown_seconds: Annotated[int, Field(ge=0, le=3600)] = 60
+    """How long a phone waits for its next code."""
+    codes_a_day: Annotated[int, Field(ge=1, le=1000)] = 5
+    """How many codes a phone is sent in a day."""
+    registrations_a_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
+    """Of all phones together, a worker process."""
+    batches_a_day: Annotated[int, Field(ge=1, le=100)] = 6
+    """How many batches of ten credentials a person gets for one day."""
+    certificate_trust: FilePath | None = None
+    """Signer certificates (PEM or base64 DER) that vaccination proofs must be signed by."""

@@ -1,0 +1,107 @@
+"""Messages with one-time codes: one small interface, an HTTP gateway, and a local outbox to try things out."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+import structlog
+
+from checkin.errors import SettingsInvalid, Unreachable
+from issuer.settings import SmsSettings
+
+log = structlog.get_logger()
+
+
+class Gateway(Protocol):
+    """Sends a text to a phone in E.164."""
+
+    def send(self, to: str, text: str) -> None:
+        """Returns when the message was taken; raises `Unreachable`. Neither argument is ever logged."""
+        ...
+
+    def close(self) -> None:
+        """Gives back connections."""
+        ...
+
+
+class HttpGateway:
+    """POST {"to": "+821012345678", "text": "…"} as JSON with a bearer token; any 2xx means taken.
+
+    Most providers need a small adapter in front; see docs/operating.md.
+    """
+
+    def __init__(self, settings: SmsSettings) -> None:
+        """Raises `SettingsInvalid` when the token's file is missing or readable by others."""
+        token = _read_token(settings.token_file) if settings.token_file else None
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._url = settings.url
+        self._http = httpx.Client(headers=headers, timeout=settings.timeout_seconds, trust_env=False)
+
+    def send(self, to: str, text: str) -> None:
+        """One attempt: a second one might send the message twice."""
+        try:
+            answer = self._http.post(self._url, json={"to": to, "text": text})
+        except httpx.HTTPError as error:
+            log.warning("sms_gateway_failed", type=type(error).__name__)
+            raise Unreachable("The message could not be sent: try again in a minute.") from None
+        if not answer.is_success:
+            log.warning("sms_gateway_refused", status=answer.status_code)
+            raise Unreachable("The message could not be sent: try again in a minute.")
+
+    def close(self) -> None:
+        """Gives back connections."""
+        self._http.close()
+
+
+class Outbox:
+    """A folder in place of a gateway: a file a message, mode 0600, under a random name.
+
+    The first line is `To: +821012345678`, then an empty line and the text. This is the one place where a phone
+    and a code lie in plaintext on the issuer's disk, which is why `/readyz` warns of it.
+    """
+
+    def __init__(self, folder: Path, stamp: Callable[[], float]) -> None:
+        """`stamp`: unix seconds at which today began, the only time that a message bears."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+        self._stamp = stamp
+
+    def send(self, to: str, text: str) -> None:
+        """Written whole or not at all."""
+        name = secrets.token_hex(16)
+        draft = self._folder / f".{name}.new"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f"To: {to}\n\n{text}\n")
+        stamp = self._stamp()
+        os.utime(draft, (stamp, stamp))
+        draft.rename(self._folder / f"{name}.txt")
+
+    def forget_before(self, start: float) -> None:
+        """Removes the messages of days that began before `start` (unix seconds)."""
+        for path in self._folder.glob("*.txt"):
+            with suppress(FileNotFoundError):  # another worker was faster
+                if path.stat().st_mtime < start:
+                    path.unlink()
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def _read_token(path: Path) -> str:
+    try:
+        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise SettingsInvalid(f"Others can read the secret file {path.name}: run chmod 600 on it.")
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise SettingsInvalid(f"The secret file {path.name} is missing or is not ASCII.") from None
+    if not token or not token.isprintable() or " " in token:
+        raise SettingsInvalid(f"The secret file {path.name} must hold one token.")
+    return token

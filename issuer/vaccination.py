@@ -1,0 +1,55 @@
+"""A vaccination status: set only by a certificate that verifies, kept without the certificate."""
+
+from __future__ import annotations
+
+from checkin.certificate.policy import Proof
+from checkin.certificate.policy import Status as Proved
+from checkin.certificate.registry import prove
+from checkin.certificate.trust import TrustList
+from checkin.clock import Calendar
+from checkin.credential import DAY_LAST, Status
+from checkin.errors import CertificateOutdated, NotReady
+from issuer.identities import Identities
+
+_SHOWN = {Proved.VACCINATED: Status.VACCINATED, Proved.RECOVERED: Status.RECOVERED, Proved.TESTED: Status.TESTED}
+
+
+class Vaccination:
+    """Verifies proofs and keeps what they prove; nobody else sets a status."""
+
+    def __init__(self, identities: Identities, trust: TrustList | None, calendar: Calendar) -> None:
+        self._identities = identities
+        self._trust = trust
+        self._calendar = calendar
+
+    def prove(self, subject: int, text: str, now: float) -> tuple[Status, int, int]:
+        """The status, and the first and last day of which credentials commit to it. Raises the `CertificateError`
+        of the first step that fails, or `NotReady` without a trust list."""
+        if self._trust is None:
+            raise NotReady("No certificates are verified here: the settings name no trust list.")
+        proof = prove(text, self._trust, now)
+        status, (first, last) = _SHOWN[proof.status], service_days(proof, now, self._calendar)
+        self._identities.set_status(subject, status, first, last)
+        return status, first, last
+
+    def forget(self, subject: int) -> None:
+        """Credentials issued from now on commit to no status."""
+        self._identities.set_status(subject, Status.NONE, 0, 0)
+
+
+def service_days(proof: Proof, now: float, calendar: Calendar) -> tuple[int, int]:
+    """The days that a proof covers until they end, from now on; raises `CertificateOutdated` if there is none.
+
+    A credential commits to its status for a whole day, so a test that ends at noon covers no part of that day:
+    no door is shown a status that no longer holds.
+    """
+    begins = max(proof.valid_from, now)
+    first = calendar.day(begins)
+    if proof.valid_from > now and calendar.start(first) < proof.valid_from:
+        first += 1
+    last = calendar.day(min(proof.valid_until, calendar.start(DAY_LAST)))
+    if proof.valid_until < calendar.start(last + 1) - 1:
+        last -= 1
+    if last < first:
+        raise CertificateOutdated("The certificate is genuine, but what it proves ends before a day does.")
+    return first, last

@@ -1,0 +1,228 @@
+"""An issuer with its surroundings: settings, officers with their lists, a clock in a file, server processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from checkin.clock import Calendar, SimulatedClock
+from checkin.encoding import b64url_encode
+from checkin.keylist import AuthorityKey, AuthorityList
+from checkin.note import NoteSigner, sign_note
+from checkin.primitives import OpeningKey, SigningKey, random_bytes
+from checkin.secretfile import make_secret
+from checkin.service.auth import token_hash
+from issuer.app import create_app
+from issuer.service import Issuer
+
+NOON = "2026-11-20T12:00:00+09:00"
+DAY = 20777  # 2026-11-20
+NAME, PHONE = "카나리아 Canary", "010-1234-5678"
+E164 = "+821012345678"
+
+
+def _settings(values: dict[str, str]) -> str:
+    return "".join(f"{name} = {value}\n" for name, value in values.items())
+
+
+@dataclass(frozen=True)
+class Running:
+    """An issuer that answers, and the objects behind it."""
+
+    http: httpx.Client
+    issuer: Issuer
+
+
+@dataclass
+class Site:
+    """An issuer's folder, and the authority's secrets, which no issuer has."""
+
+    folder: Path
+    officers: list[NoteSigner] = field(default_factory=list)
+    authority: dict[int, OpeningKey] = field(default_factory=dict)
+    calendar: Calendar = field(default_factory=Calendar)
+
+    @classmethod
+    def make(cls, folder: Path, **settings: str) -> Site:
+        """`settings` are TOML values that replace the common ones."""
+        folder.mkdir()
+        officers = [NoteSigner(f"officer-{name}.example", SigningKey(random_bytes(32))) for name in "abc"]
+        for name in ("master.key", "statement.key"):
+            make_secret(folder / name)
+        vkeys = ", ".join(f'"{officer.verifier.vkey}"' for officer in officers)
+        values = {
+            "name": '"issuer.example"',
+            "data": '"data"',
+            "keys": '"keys"',
+            "master_key": '"master.key"',
+            "statement_key": '"statement.key"',
+            "allow_unfit_storage": "true",
+            "issuer": "7",
+            "code_cooldown_seconds": "0",
+            "codes_a_day": "50",
+            "authority_token_sha256": f'"{token_hash("authority").hex()}"',
+            "retention_token_sha256": f'"{token_hash("retention").hex()}"',
+            "authority": f'{{ name = "health.example", threshold = 2, officers = [{vkeys}] }}',
+        }
+        (folder / "issuer.toml").write_text(_settings(values | settings), encoding="utf-8")
+        (folder / "clock").write_text(NOON + "\n", encoding="ascii")
+        return cls(folder, officers)
+
+    @property
+    def clock(self) -> SimulatedClock:
+        """Set it, and the issuer's time is another."""
+        return SimulatedClock(self.folder / "clock")
+
+    def set_day(self, day: int, hour: int = 12) -> None:
+        """Noon, or another whole hour, of a day."""
+        self.clock.set(f"{self.calendar.date(day)}T{hour:02}:00:00+09:00")
+
+    @contextmanager
+    def serve(self) -> Iterator[Running]:
+        """The app behind a real server, in a thread of this process, so that a test can look inside."""
+        app = create_app(self.folder / "issuer.toml", self.folder / "clock")
+        config = uvicorn.Config(app, port=0, log_level="warning", access_log=False, ws="none")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive(), "the issuer did not start"
+            time.sleep(0.005)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as http:
+                yield Running(http, app.state.issuer)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+    def key_list(self, first: int, last: int) -> AuthorityList:
+        """The authority's keys of some days, made on first use."""
+        keys = {}
+        for day in range(first, last + 1):
+            opening = self.authority.setdefault(day, OpeningKey(random_bytes(32)))
+            keys[day] = AuthorityKey(opening.public, "0" * 64)
+        return AuthorityList("health.example", keys, simulated=True)
+
+    def list_keys(self, client: httpx.Client, first: int = DAY, last: int = DAY + 14) -> Any:
+        """What the issuer says to the list, signed by two officers."""
+        note = sign_note(self.key_list(first, last).text(), *self.officers[:2])
+        return client.put("/v1/authority-keys", json={"list": note}, headers=bearer("authority"))
+
+    def messages(self) -> list[tuple[str, str]]:
+        """(phone, code) of all messages in the outbox."""
+        texts = [path.read_text(encoding="utf-8") for path in (self.folder / "data" / "outbox").glob("*.txt")]
+        return [(text.splitlines()[0].removeprefix("To: "), read_code(text)) for text in texts]
+
+    def files(self) -> dict[Path, bytes]:
+        """Every file of the data folder."""
+        return {path: path.read_bytes() for path in (self.folder / "data").rglob("*") if path.is_file()}
+
+
+def read_code(text: str) -> str:
+    """The six digits of a message."""
+    found = re.search(r"\b[0-9]{6}\b", text.partition("\n")[2])
+    assert found
+    return found[0]
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header of a request."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def begin(client: httpx.Client, name: str = NAME, phone: str = PHONE) -> str:
+    """A registration_id."""
+    answer = client.post("/v1/registrations", json={"name": name, "phone": phone})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["registration_id"])
+
+
+def confirm(client: httpx.Client, registration: str, code: str) -> Any:
+    """The answer to a code."""
+    return client.post(f"/v1/registrations/{registration}/confirm", json={"code": code})
+
+
+def register(site: Site, client: httpx.Client, name: str = NAME, phone: str = PHONE) -> str:
+    """A wallet token, by the message that this registration sent."""
+    before = set((site.folder / "data" / "outbox").glob("*.txt"))
+    registration = begin(client, name, phone)
+    (message,) = set((site.folder / "data" / "outbox").glob("*.txt")) - before
+    answer = confirm(client, registration, read_code(message.read_text(encoding="utf-8")))
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["wallet_token"])
+
+
+def holder_keys(count: int = 10) -> tuple[list[bytes], list[str]]:
+    """Seeds, and public halves as they are sent."""
+    seeds = [random_bytes(32) for _ in range(count)]
+    return seeds, [b64url_encode(SigningKey(seed).public) for seed in seeds]
+
+
+def ask_batch(client: httpx.Client, token: str, day: int = DAY, **more: Any) -> Any:
+    """The answer to a request for a batch with fresh holder keys."""
+    body = {"day": day, "holder_keys": holder_keys()[1], **more}
+    return client.post("/v1/credentials", json=body, headers=bearer(token))
+
+
+class Workers:
+    """The issuer in processes of its own, as `checkin serve` starts them; each has its own port, so that a test
+    chooses which one answers."""
+
+    def __init__(self, site: Site, count: int = 1) -> None:
+        self.log = site.folder / "server.log"
+        ports = [_free_port() for _ in range(count)]
+        self.clients = [
+            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) for port in ports
+        ]
+        self._processes = [self._start(site, port) for port in ports]
+
+    def _start(self, site: Site, port: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "uvicorn", "--factory", "checkin.service.launch:create"]
+        command += ["--port", str(port), "--no-access-log", "--log-level", "warning"]
+        environment = dict(os.environ, CHECKIN_SERVICE="issuer", CHECKIN_CONFIG=str(site.folder / "issuer.toml"))
+        environment["CHECKIN_SIMULATED_CLOCK"] = str(site.folder / "clock")
+        with self.log.open("ab") as log:
+            return subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def __enter__(self) -> list[httpx.Client]:
+        for client, process in zip(self.clients, self._processes, strict=True):
+            deadline = time.monotonic() + 30
+            while not _answers(client):
+                assert process.poll() is None, self.log.read_text(encoding="utf-8")
+                assert time.monotonic() < deadline, "the issuer did not start"
+                time.sleep(0.05)
+        return self.clients
+
+    def __exit__(self, *_: object) -> None:
+        for client, process in zip(self.clients, self._processes, strict=True):
+            client.close()
+            process.terminate()
+            process.wait(30)
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/healthz").is_success
+    except httpx.TransportError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
