@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 MAX_DEPTH: Final = 16  # a health certificate nests 8 deep
 
@@ -101,10 +101,10 @@ class _Reader:
             return list(self.items(argument, depth - 1))
         if major == 5:
             return self.map(argument, depth - 1)
-        assert argument is not None  # noqa: S101 - `head` gives None to the other types only
+        number = cast(int, argument)  # `head` gives None to the other types only
         if major == 6:
-            return Tagged(argument, self.value(depth - 1))
-        return argument if major == 0 else -1 - argument
+            return Tagged(number, self.value(depth - 1))
+        return number if major == 0 else -1 - number
 
     def simple(self, info: int, argument: int | None) -> Value:
         if argument is None:
