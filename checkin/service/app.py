@@ -18,7 +18,7 @@ from checkin.clockguard import ClockGuard
 from checkin.errors import CheckinError
 from checkin.service import pages, problems
 from checkin.service.limits import BodyLimit, SecurityHeaders
-from checkin.service.party import SIMULATED, Party
+from checkin.service.party import Party
 from checkin.statement import Field as StatementField
 from checkin.statement import StatementType
 
@@ -134,7 +134,7 @@ class Frame:
         @app.get("/healthz", tags=["operation"])
         def healthz() -> Health:
             """The process answers."""
-            return Health(service=party.settings.name, clock=SIMULATED if party.clock.simulated else "real")
+            return Health(service=party.settings.name, clock="simulated" if party.clock.simulated else "real")
 
         @app.get("/readyz", tags=["operation"], responses={503: {"model": Readiness}})
         def readyz(response: Response) -> Readiness:
