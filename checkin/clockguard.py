@@ -62,6 +62,7 @@ class ClockGuard:
         self._clock = clock
         self._ask_peers = ask_peers
         self._state = ClockState()
+        self._state = self._read() or self._state
         self._running = False
 
     def tick(self) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from checkin.primitives import random_bytes
 
 
 def sync_folder(folder: Path) -> None:
@@ -56,7 +57,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _draft(path: Path, content: bytes) -> Path:
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    draft = path.with_name(f".{path.name}.{random_bytes(8).hex()}.new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
