@@ -8,7 +8,6 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from checkin.clockguard import ClockGuard
-from checkin.commit import GroupCommit
 from checkin.keyring import Purpose
 from checkin.purge import Purger
 from checkin.service.app import Frame
@@ -19,6 +18,7 @@ from checkin.stores.sqlite import SqliteStore
 from checkin.vault import Vault
 from venue import batches, checkins, described, duties, lists, scanners, stats, venues
 from venue.alarms import Alarms
+from venue.commits import Commits
 from venue.database import Database
 from venue.metrics import Metrics
 from venue.settings import VenueSettings
@@ -50,7 +50,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
     )
     work = duties.Duties(party, purger, book)
-    commit = GroupCommit(vault)
+    commits = Commits(vault)
     frame = Frame(
         party,
         guard,
@@ -59,14 +59,14 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         checks=[trust.findings, alarms.findings],
         # What is overdue goes before anything else, and no issuer can keep it waiting.
         chores=[work.purge, work.make_keys, work.close_days, trust.refresh],
-        closers=[commit.close, store.close, database.close],
+        closers=[commits.close, store.close, database.close],
         body_limits={"/v1/check-ins": checkins.MAX_BODY, "/v1/check-ins/batch": batches.MAX_BODY},
     )
     app = frame.build()
     metrics = Metrics(frame.metrics)
     visits = Visits(vault, party.calendar)
     known_venues, known_scanners = venues.Venues(database), scanners.Scanners(database)
-    door = checkins.CheckIns(party, trust, visits, commit)
+    door = checkins.CheckIns(party, trust, visits, commits)
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
     # First, so that the busiest route is found first.
     app.router.routes.insert(0, Route("/v1/check-ins", door_route, methods=["POST"]))

@@ -105,13 +105,13 @@ class Batches:
         Raises `NotReady` or `KeyMissing` when some entry cannot be judged or stored now; what was good besides is
         stored, and answered `repeated` when the batch is sent again.
         """
-        now = self._guard.now()
+        now, floor = self._guard.now(), self._guard.floor(self._party.calendar)
         results: dict[int, EntryResult] = {}
         days: dict[int, list[_Judged]] = {}
         later: CheckinError | None = None
         for index, entry in enumerate(sealed):
             try:
-                day, visit = self._judge(entry, place, now)
+                day, visit = self._judge(_read(entry), place, now, floor)
                 days.setdefault(day, []).append(_Judged(index, day, visit))
             except (KeyMissing, NotReady) as error:
                 later = error
@@ -126,11 +126,10 @@ class Batches:
             raise later
         return [results[index] for index in range(len(sealed))]
 
-    def _judge(self, sealed: str, place: Place, now: float) -> tuple[int, Visit]:
+    def _judge(self, entry: bytes, place: Place, now: float, floor: int) -> tuple[int, Visit]:
         """The day and the visit of an entry; raises the first check that fails."""
-        entry = _read(sealed)
         day = entry_day(entry)
-        self._reject_day(day, now)
+        self._reject_day(day, now, floor)
         scan = self._open(entry, place, day)
         read = presentation.read(scan.token)
         if read.opening is not None:
@@ -141,10 +140,10 @@ class Batches:
         verified = presentation.verify_read(read, self._party.calendar, self._trust.keys_of_day)
         return day, visit_of(verified, place.venue, scan.scan_id, scan.scanned_at)
 
-    def _reject_day(self, day: int, now: float) -> None:
+    def _reject_day(self, day: int, now: float, floor: int) -> None:
         """`DayDestroyed` for a day that is due, whether or not the purge has run; `DayClosed` from D+4 00:05 on;
         `EntryUnreadable` for one that has not come."""
-        if day < self._guard.floor(self._party.calendar):
+        if day < floor:
             raise DayDestroyed
         if day > self._party.calendar.day(now) + 1:
             raise EntryUnreadable

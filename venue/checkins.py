@@ -15,7 +15,6 @@ from typing import Final
 from starlette.types import Receive, Scope, Send
 
 from checkin import presentation
-from checkin.commit import GroupCommit
 from checkin.encoding import b64url_decode
 from checkin.errors import (
     AlreadyUsed,
@@ -31,6 +30,7 @@ from checkin.presentation import Presentation
 from checkin.service import problems
 from checkin.service.party import Party
 from checkin.visit import Visit
+from venue.commits import Commits
 from venue.metrics import Metrics
 from venue.scanners import Scanner, Scanners
 from venue.trust import IssuerTrust
@@ -71,11 +71,11 @@ class UsedBefore(AlreadyUsed):
 class CheckIns:
     """Admits codes, each once."""
 
-    def __init__(self, party: Party, trust: IssuerTrust, visits: Visits, commit: GroupCommit) -> None:
+    def __init__(self, party: Party, trust: IssuerTrust, visits: Visits, commits: Commits) -> None:
         self._party = party
         self._trust = trust
         self._visits = visits
-        self._commit = commit
+        self._commits = commits
 
     async def admit(self, request: Request, scanner: Scanner) -> str:
         """`accepted`, once the visit is on the disk, or `repeated` for the same scan at the same venue.
@@ -86,7 +86,7 @@ class CheckIns:
         verified = self._verify(request.token, now)
         day = verified.credential.day
         visit = visit_of(verified, scanner.place.venue, request.scan_id, now)
-        if await asyncio.wrap_future(self._commit.submit(day, self._visits.row(day, visit))):
+        if await self._commits.insert(day, self._visits.row(day, visit)):
             return "accepted"
         return await asyncio.to_thread(self._second_use, day, visit)
 

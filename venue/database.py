@@ -56,17 +56,19 @@ class Database:
         # A second connection that never writes: SQLite tells it when any other one has committed.
         self._watch = _connect(path)
         self._watching = threading.Lock()
+        self.seen = 0
+        """What the last look saw."""
         with self.writing() as tables:
             _migrate(tables)
 
-    def version(self) -> int:
+    def look(self) -> int:
         """Another number whenever anybody, in this or another process, has committed since the last look.
 
-        Costs 3 µs (measured), so it is asked for each check-in, and a revoked scanner is out at its next one.
+        Costs 6 µs (measured), so it is asked for each check-in, and a revoked scanner is out at its next one.
         """
         with self._watching:
-            (version,) = self._watch.execute("PRAGMA data_version").fetchone()
-        return int(version)
+            (self.seen,) = self._watch.execute("PRAGMA data_version").fetchone()
+            return self.seen
 
     @contextmanager
     def reading(self) -> Iterator[sqlite_utils.Database]:

@@ -95,7 +95,7 @@ class Scanners:
         Found in memory as long as no process has committed anything since, otherwise in the database.
         """
         version, known = self._known
-        current = self._database.version()
+        current = self._database.look()
         if version != current or len(known) > _MAX_CACHED:
             known = {}
             self._known = (current, known)

@@ -99,12 +99,12 @@ class IssuerTrust:
         raise ListRefused
 
     def keys_of_day(self, day: int) -> IssuerKeys:
-        """All issuers' keys of the day, from memory as long as no process has committed anything.
+        """All issuers' keys of the day; from memory, unless somebody had committed when the scanner was looked up.
 
         Raises `KeyMissing` when there is none at all: a code of that day can be judged later, not now.
         """
         version, known = self._known
-        current = self._database.version()
+        current = self._database.seen
         if version != current:
             known = {}
             self._known = (current, known)
