@@ -49,7 +49,7 @@ class Processes:
 
     def start(self, name: str) -> None:
         """Start one service; its output goes to logs/NAME.log."""
-        command = [sys.executable, "-m", "checkin", "serve", name, "--config", str(self._deployment.config(name))]
+        command = [sys.executable, "-P", "-m", "checkin", "serve", name, "--config", str(self._deployment.config(name))]
         if self._deployment.simulated_clock:
             command += ["--simulated-clock", str(self._deployment.simulated_clock)]
         with self._deployment.log(name).open("ab") as log:
