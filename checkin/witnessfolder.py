@@ -1,6 +1,6 @@
 """A witness's own folder, so that a second organisation can run one with nothing else of this project.
 
-witness.txt      its verifier key, and whether its clock is real (a statement, not signed)
+witness.txt      its verifier key, and whether its clock is simulated (a statement, not signed)
 cosigning.key    the private key, base64 of 32 bytes, for its owner alone; never leaves the folder
 logs.txt         the verifier keys of the logs it watches, one a line
 witness.sqlite   the newest head of each log (never put back from a backup)
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from checkin.cosignature import CosignatureVerifier, Cosigner
+from checkin.durable import replace_file
 from checkin.errors import NoteMalformed, SettingsInvalid, SimulationRefused
 from checkin.note import NoteVerifier, check_own_name
 from checkin.primitives import SigningKey
@@ -19,7 +20,7 @@ from checkin.secretfile import make_secret, read_secret
 from checkin.statement import Field, StatementType, one
 from checkin.witness import Witness, WitnessState
 
-IDENTITY: Final = StatementType("checkin/witness/v1", Field("vkey"), Field("clock"))
+IDENTITY: Final = StatementType("checkin/witness/v1", Field("vkey"), Field("clock", optional=True))
 _SIMULATED: Final = "/simulated"
 
 
@@ -37,8 +38,8 @@ def make_folder(folder: Path, name: str, *, simulated: bool = False) -> Cosignat
     except FileExistsError:
         raise SettingsInvalid("There is a witness in this folder already.") from None
     verifier = CosignatureVerifier(name, key.public)
-    text = IDENTITY.write({"vkey": verifier.vkey, "clock": "simulated" if simulated else "real"})
-    (folder / "witness.txt").write_text(text, encoding="utf-8")
+    text = IDENTITY.write({"vkey": verifier.vkey, **({"clock": "simulated"} if simulated else {})})
+    replace_file(folder / "witness.txt", text.encode())
     return verifier
 
 
@@ -46,7 +47,7 @@ def read_identity(folder: Path) -> tuple[CosignatureVerifier, bool]:
     """The witness's verifier and whether its clock is simulated; raises `SettingsInvalid` where there is none."""
     try:
         values = IDENTITY.read((folder / "witness.txt").read_text(encoding="utf-8"))
-        return CosignatureVerifier.parse(one(values, "vkey")), one(values, "clock") == "simulated"
+        return CosignatureVerifier.parse(one(values, "vkey")), "clock" in values
     except (OSError, UnicodeDecodeError, NoteMalformed):
         raise SettingsInvalid("There is no witness in this folder: run `checkin witness init`.") from None
 
@@ -57,7 +58,7 @@ def add_log(folder: Path, vkey: str) -> NoteVerifier:
     log = NoteVerifier.parse(vkey)
     known = [other.vkey for other in read_logs(folder)]
     if log.vkey not in known:
-        (folder / "logs.txt").write_text("\n".join([*known, log.vkey]) + "\n", encoding="utf-8")
+        replace_file(folder / "logs.txt", ("\n".join([*known, log.vkey]) + "\n").encode())
     return log
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from pathlib import Path
 
+from checkin.durable import sync_folder
 from checkin.errors import NotFound, NotReady
+from checkin.primitives import random_bytes
 from checkin.tiles import WIDTH, Tile
 
 _DRAFTS = "drafts"
@@ -34,7 +35,7 @@ class LogFiles:
     def write(self, path: str, data: bytes) -> None:
         """Makes or replaces the file; on the disk when it returns. Raises `NotReady` when the disk refuses."""
         target = self._folder / path
-        draft = self._folder / _DRAFTS / secrets.token_hex(8)
+        draft = self._folder / _DRAFTS / random_bytes(8).hex()
         try:
             _make_folder(draft.parent)
             _make_folder(target.parent)
@@ -43,7 +44,7 @@ class LogFiles:
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         except OSError as error:
             raise NotReady("The log's folder cannot be written: look at its disk, then try again.") from error
 
@@ -57,12 +58,4 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(folder.parent)
