@@ -1,0 +1,292 @@
+"""How fast the registry is, beside a bare FastAPI handler that inserts one row durably.
+
+    python tests/benchmarks/bench_checkin.py [--rounds 5] [--number 4000] [--connections 32]
+
+Three things in turn, several times over, each server in processes of its own: single check-ins, the bare handler,
+sealed batches. Rates depend on the machine and on the load generator, which takes its share of the cores; the
+ratio of CPU a request is what can be compared. Prints medians and spread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import selectors
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from checkin.clock import SystemClock
+from checkin.credential import Draft, Mode, Status, issue, new_opening
+from checkin.encoding import b64url_encode
+from checkin.intake import Scan, seal_entry
+from checkin.note import NoteVerifier
+from checkin.presentation import present, to_text
+from checkin.primitives import SigningKey, random_bytes
+from tests.venue import world
+
+BARE = """
+import sqlite3, os
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+connection = sqlite3.connect(os.environ["BARE_DB"], isolation_level=None, check_same_thread=False)
+connection.execute("PRAGMA journal_mode = WAL")
+connection.execute("PRAGMA synchronous = FULL")
+connection.execute("CREATE TABLE IF NOT EXISTS visits (id INTEGER PRIMARY KEY, token TEXT, scan_id TEXT UNIQUE)")
+app = FastAPI()
+
+class Body(BaseModel):
+    token: str
+    scan_id: str
+
+@app.post("/v1/check-ins", status_code=201)
+async def insert(body: Body) -> dict[str, str]:
+    connection.execute("INSERT INTO visits (token, scan_id) VALUES (?, ?)", (body.token, body.scan_id))
+    return {"result": "accepted"}
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Requests a second over the wall clock, CPU milliseconds of the server a request, latencies in ms, sorted."""
+
+    rate: float
+    cpu: float
+    latencies: Sequence[float]
+
+
+def http(path: str, body: bytes, token: str) -> bytes:
+    """A whole request as it goes over the wire."""
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def cpu_seconds(leader: int) -> float:
+    """User and system time of all processes of the session of `leader`."""
+    ticks = 0
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == leader:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def drive(ports: Sequence[int], requests: list[bytes], connections: int) -> tuple[float, list[float]]:
+    """Sends all requests over so many connections, one at a time on each; seconds, and each one's latency."""
+    selector = selectors.DefaultSelector()
+    pending = list(reversed(requests))
+    begun: dict[int, float] = {}
+    latencies: list[float] = []
+    start = time.perf_counter()
+
+    def send(sock: socket.socket) -> None:
+        begun[sock.fileno()] = time.perf_counter()
+        sock.sendall(pending.pop())
+
+    for number in range(min(connections, len(requests))):
+        fresh = socket.create_connection(("127.0.0.1", ports[number % len(ports)]))
+        fresh.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        selector.register(fresh, selectors.EVENT_READ)
+        send(fresh)
+    left = len(requests)
+    while left:
+        for key, _ in selector.select():
+            assert isinstance(key.fileobj, socket.socket)
+            sock = key.fileobj
+            answer = sock.recv(65536)
+            if b"\r\n\r\n" not in answer or not answer.partition(b"\r\n\r\n")[2]:
+                answer += sock.recv(65536)
+            assert answer.startswith((b"HTTP/1.1 201", b"HTTP/1.1 200")), answer
+            latencies.append(time.perf_counter() - begun[sock.fileno()])
+            left -= 1
+            if pending:
+                send(sock)
+            else:
+                selector.unregister(sock)
+                sock.close()
+    return time.perf_counter() - start, latencies
+
+
+def measure(leaders: Sequence[int], ports: Sequence[int], requests: list[bytes], connections: int) -> Measured:
+    """One round."""
+    before = sum(map(cpu_seconds, leaders))
+    seconds, latencies = drive(ports, requests, connections)
+    spent = sum(map(cpu_seconds, leaders)) - before
+    number = len(requests)
+    return Measured(number / seconds, 1000 * spent / number, sorted(1000 * one for one in latencies))
+
+
+def codes(seed: bytes, issuer: int, day: int, number: int) -> list[bytes]:
+    """Tokens of as many different visits."""
+    key, made, iat = SigningKey(seed), [], int(world.CALENDAR.start(day))
+    for _ in range(number):
+        holder = SigningKey(random_bytes(32))
+        draft = Draft(day, Mode.PAPER, random_bytes(16), holder.public, random_bytes(72), new_opening(Status.NONE))
+        made.append(present(issue(draft, issuer, key), holder, iat))
+    return made
+
+
+def show(name: str, rounds: Sequence[float], unit: str) -> None:
+    """Median and spread."""
+    print(f"{name:58} {statistics.median(rounds):9.2f} {unit:8} ({min(rounds):.2f} to {max(rounds):.2f})")
+
+
+class Bench:
+    """A registry under the real clock; the codes are printed ones, which live all day (not across midnight)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.now = SystemClock().now()
+        self.day = world.CALENDAR.day(self.now)
+        self.seed = random_bytes(32)
+        self.issuer = world.Issuer(1, simulated=False)
+        self.issuer.keys = {self.day: SigningKey(self.seed), self.day + 1: SigningKey(random_bytes(32))}
+        self.registry = world.Registry(folder / "registry", [self.issuer], now=None)
+        self.pool = ProcessPoolExecutor()
+
+    def tokens(self, number: int) -> list[bytes]:
+        """Made on all cores, before the clock of a round runs."""
+        share = -(-number // 4)
+        jobs = [self.pool.submit(codes, self.seed, 1, self.day, share) for _ in range(4)]
+        return [token for job in jobs for token in job.result()][:number]
+
+    def single(self, at: world.Enrolled, number: int) -> list[bytes]:
+        """Requests of single check-ins."""
+        bodies = (
+            json.dumps({"token": to_text(token), "scan_id": b64url_encode(random_bytes(16))}).encode()
+            for token in self.tokens(number)
+        )
+        return [http("/v1/check-ins", body, at.scanner) for body in bodies]
+
+    def batch(self, at: world.Enrolled, intake: bytes) -> bytes:
+        """One request with 1,000 queued check-ins."""
+        entries = [
+            b64url_encode(seal_entry(Scan(int(self.now), random_bytes(16), token), self.day, at.place, intake))
+            for token in self.tokens(1000)
+        ]
+        return http("/v1/check-ins/batch", json.dumps({"sealed": entries}).encode(), at.scanner)
+
+    def bare(self) -> tuple[subprocess.Popen[bytes], int]:
+        """The handler to compare with."""
+        (self.folder / "bare.py").write_text(BARE)
+        port = world.free_port()
+        command = [sys.executable, "-m", "uvicorn", "bare:app", "--port", str(port), "--no-access-log"]
+        process = subprocess.Popen(
+            [*command, "--log-level", "warning", "--app-dir", str(self.folder)],
+            env={**os.environ, "BARE_DB": str(self.folder / "bare.db")},
+            start_new_session=True,
+        )
+        wait_for(lambda: socket.create_connection(("127.0.0.1", port)).close())
+        return process, port
+
+    def close(self) -> None:
+        """Gives back processes and threads."""
+        self.pool.shutdown()
+        self.issuer.stop()
+
+
+def wait_for(attempt: Callable[[], None]) -> None:
+    """Until it does not fail."""
+    for _ in range(300):
+        try:
+            attempt()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError
+
+
+def ratio(bench: Bench, rounds: int, number: int, connections: int) -> None:
+    """CPU of a check-in ÷ CPU of the bare handler, one process each, in turn."""
+    bare, bare_port = bench.bare()
+    try:
+        with world.processes(bench.registry, 1) as [server], httpx.Client(base_url=server.url) as client:
+            at = world.enrol(client)
+            ours, theirs = [], []
+            for _ in range(rounds):
+                requests = bench.single(at, number)
+                ours.append(measure([server.process.pid], [server.port], requests, connections))
+                theirs.append(measure([bare.pid], [bare_port], requests, connections))
+    finally:
+        bare.terminate()
+        bare.wait()
+    show("check-ins a second, one process", [one.rate for one in ours], "/s")
+    show("bare handler, one process", [one.rate for one in theirs], "/s")
+    show("CPU a check-in", [one.cpu for one in ours], "ms")
+    show("CPU a request of the bare handler", [one.cpu for one in theirs], "ms")
+    show("CPU of a check-in ÷ CPU of the bare handler", [a.cpu / b.cpu for a, b in zip(ours, theirs, strict=True)], "")
+    show("median latency of a check-in", [one.latencies[len(one.latencies) // 2] for one in ours], "ms")
+    show("99 % latency of a check-in", [one.latencies[len(one.latencies) * 99 // 100] for one in ours], "ms")
+
+
+def two_workers(bench: Bench, rounds: int, number: int, connections: int) -> None:
+    """Single check-ins and batches, two processes on one folder."""
+    with world.processes(bench.registry, 2) as servers, httpx.Client(base_url=servers[0].url) as client:
+        at = world.enrol(client)
+        vkey = client.get("/v1/trust", headers=world.bearer(at.scanner)).json()["registry"]["vkey"]
+        intake = world.intake_keys(client, at, NoteVerifier.parse(vkey))[bench.day]
+        leaders, ports = [one.process.pid for one in servers], [one.port for one in servers]
+        singles = [measure(leaders, ports, bench.single(at, number), connections) for _ in range(rounds)]
+        batches = []
+        for _ in range(rounds):
+            uploads = [bench.batch(at, intake) for _ in range(6)]
+            batches.append(upload_all(ports, uploads))
+    show("check-ins a second, two processes", [one.rate for one in singles], "/s")
+    show("CPU a check-in, two processes", [one.cpu for one in singles], "ms")
+    show("rows a second in batches of 1,000, two processes", batches, "/s")
+
+
+def upload_all(ports: Sequence[int], uploads: list[bytes]) -> float:
+    """Rows a second, half of the batches to each process."""
+
+    def run(port: int, mine: list[bytes]) -> None:
+        drive([port], mine, 1)
+
+    threads = [
+        threading.Thread(target=run, args=(port, uploads[place :: len(ports)])) for place, port in enumerate(ports)
+    ]
+    start = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return 1000 * len(uploads) / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--number", type=int, default=4000, help="requests a round")
+    parser.add_argument("--connections", type=int, default=32)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        try:
+            ratio(bench, options.rounds, options.number, options.connections)
+            two_workers(bench, options.rounds, options.number, options.connections)
+        finally:
+            bench.close()
+
+
+if __name__ == "__main__":
+    main()
