@@ -12,6 +12,7 @@ from pathlib import Path
 
 from checkin.checkpoint import Checkpoint, open_checkpoint
 from checkin.errors import LogConflict, NoteMalformed, NoteUntrusted, NotFound, ProofInvalid, RequestTooLarge
+from checkin.logproof import LogProof
 from checkin.merkle import HASH_SIZE, RootBuilder, consistency_proof, inclusion_proof, leaf_hash, root
 from checkin.note import NoteSigner, decode_note, join_note, sign_note, split_note
 from checkin.stores.turn import Turn
@@ -216,6 +217,12 @@ class Log:
         if not 0 <= index < size <= newest:
             raise NotFound("The log has no such entry at this size.")
         return inclusion_proof(index, size, self._hashes(newest).subtree)
+
+    def proof(self, index: int) -> str:
+        """The proof of an entry to carry along (tlog-proof), under the published checkpoint; raises `NotFound`."""
+        note = self.published()
+        size = Checkpoint.read(split_note(note)[0]).size
+        return LogProof(index, tuple(self.inclusion(index, size)), note).write()
 
     def consistency(self, old: int, size: int | None = None) -> list[bytes]:
         """The proof that the log of `size` entries (default: the newest) continues that of `old`; raises `NotFound`."""

@@ -12,6 +12,7 @@ from checkin.checkpoint import Checkpoint, open_checkpoint
 from checkin.cosignature import Cosigner
 from checkin.errors import LogConflict, NotFound, RequestTooLarge, SettingsInvalid
 from checkin.logcheck import check_log
+from checkin.logproof import LogProof
 from checkin.logreader import LogReader, folder_fetch
 from checkin.merkle import EMPTY_ROOT, leaf_hash, root, verify_consistency, verify_inclusion
 from checkin.note import NoteSigner, sign_note
@@ -184,6 +185,17 @@ def test_with_a_quorum_readers_see_witnessed_checkpoints_only(tmp_path: Path) ->
     assert open_checkpoint(log.published(), SIGNER.verifier, [WITNESS.verifier]).size == 1
     log.add_cosignatures(2, [WITNESS.cosign(head_of(log).write(), 101)])
     assert open_checkpoint(log.published(), SIGNER.verifier, [WITNESS.verifier]).size == 2
+
+
+def test_a_proof_to_carry_along_is_under_what_readers_are_shown(tmp_path: Path) -> None:
+    """With a quorum, under a witnessed checkpoint; what is not under one yet has no such proof."""
+    log = Log(tmp_path, SIGNER, quorum=1)
+    log.append([b"a", b"b"])
+    log.add_cosignatures(2, [WITNESS.cosign(head_of(log).write(), 100)])
+    log.append([b"c"])
+    LogProof.read(log.proof(1)).verify(b"b", SIGNER.verifier, [WITNESS.verifier])
+    with pytest.raises(NotFound):
+        log.proof(2)
 
 
 def test_a_database_put_back_from_a_backup_signs_nothing(tmp_path: Path) -> None:
