@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from checkin.closing import closing_digest
+from checkin.closing import close_day, closing_digest
 from checkin.keyring import KeyName
 from checkin.ledger import visit_id
 from checkin.primitives import Label, derive
@@ -84,6 +84,16 @@ class ExampleRing:
     def subkey(self, name: KeyName, label: Label) -> bytes:
         assert str(name) == "day-20779"
         return derive(self._key, label)
+
+
+def test_the_closing_record_is_kept_as_the_page_says(row: dict[str, bytes], tmp_path: Path) -> None:
+    vault = Vault("venue", SqliteStore(tmp_path, ordered=True), ExampleRing(row["day key"]))
+    closed = close_day(vault, 20779)
+    kept = vault.store.attachment(20779, "ck1/close")
+    assert kept is not None
+    plain = AESGCM(row["row sub_key"]).decrypt(kept[:12], kept[12:], b"ck1/closevenue" + row["day"])
+    assert plain == closed.salt + closed.root + bytes(8)
+    vault.store.close()
 
 
 def test_this_program_opens_the_example_and_makes_its_columns(row: dict[str, bytes], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from checkin.errors import SealBroken
 from checkin.vault import Vault
-from checkin.visit import CONFLICT, RECORD_SIZE, Visit, open_visit, seal_visit, venue_group, visit_key
+from checkin.visit import CONFLICT, RECORD_SIZE, Visit, conflict_key, open_visit, seal_visit, venue_group, visit_key
 from tests.checkin.vaults import DAY, a_visit, open_vault
 
 
@@ -43,6 +43,12 @@ def test_a_conflict_lies_beside_the_first_use_once_a_scan(vault: Vault) -> None:
     conflicts = [replace(a_visit(venue, CONFLICT), visit_id=first.visit_id) for venue in (b"venue--1", b"venue--2")]
     told = vault.insert(DAY, [seal_visit(vault, DAY, visit, 1) for visit in (first, *conflicts, *conflicts)])
     assert told == [True, True, True, False, False]
+
+
+def test_a_conflict_s_key_is_made_of_visit_id_venue_and_scan(vault: Vault) -> None:
+    visit = a_visit(flags=CONFLICT)
+    expected = vault.mac(DAY, b"dup" + visit.visit_id + visit.venue + visit.scan_id)
+    assert seal_visit(vault, DAY, visit, 1).key == conflict_key(vault, DAY, visit) == expected
 
 
 def test_nothing_of_a_visit_can_be_read_in_its_row(vault: Vault) -> None:
