@@ -1,0 +1,10 @@
+// Every refusal has the stable code of docs/errors.md; the sentence for people comes from the page's messages.
+
+export class Refusal extends Error {
+  /** @param {string} code as in checkin/errors.py */
+  constructor(code, detail = code) {
+    super(detail);
+    this.name = "Refusal";
+    this.code = code;
+  }
+}

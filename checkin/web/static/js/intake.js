@@ -1,0 +1,51 @@
+// A queued scan on its way to the registry: sealed to the intake key of its day (docs/spec/intake.md).
+//
+// entry = day u32be ‖ HPKE(scan time u32be ‖ scan_id 16 ‖ token 309), 381 bytes. HPKE: RFC 9180 base mode,
+// DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM.
+
+import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "../vendor/hpke/core/mod.js";
+import { concat, readUint, u32be } from "./encoding.js";
+import { Refusal } from "./errors.js";
+import { Label } from "./primitives.js";
+
+const TOKEN_SIZE = 309;
+const SCAN_ID_SIZE = 16;
+const PLAIN_SIZE = 4 + SCAN_ID_SIZE + TOKEN_SIZE;
+export const ENTRY_SIZE = 4 + 48 + PLAIN_SIZE;
+const suite = new CipherSuite({
+  kem: new DhkemX25519HkdfSha256(),
+  kdf: new HkdfSha256(),
+  aead: new Aes256Gcm(),
+});
+
+const infoOf = ({ venue, scanner }, day) => concat(Label.INTAKE, venue, scanner, u32be(day)).buffer;
+
+/**
+ * 381 bytes that only the registry can open, and only until it closes the day; TypeError for other sizes.
+ * @param {{scannedAt: number, scanId: Uint8Array, token: Uint8Array}} scan token without the status
+ * @param {{venue: Uint8Array, scanner: Uint8Array}} place 8 bytes each
+ * @param {Uint8Array} intakeKey X25519, 32 bytes
+ */
+export async function sealEntry(scan, day, place, intakeKey) {
+  const plain = concat(u32be(scan.scannedAt), scan.scanId, scan.token);
+  if (plain.length !== PLAIN_SIZE || scan.scanId.length !== SCAN_ID_SIZE) throw new TypeError("not a scan");
+  const recipientPublicKey = await suite.kem.deserializePublicKey(intakeKey.slice().buffer);
+  const sender = await suite.createSenderContext({ recipientPublicKey, info: infoOf(place, day) });
+  const sealed = await sender.seal(plain.buffer);
+  return concat(u32be(day), new Uint8Array(sender.enc), new Uint8Array(sealed));
+}
+
+/** Inverse of sealEntry with the registry's private key, 32 bytes; entry_unreadable. Only tests have such a key. */
+export async function openEntry(entry, place, intakePrivate) {
+  if (entry.length !== ENTRY_SIZE) throw new Refusal("entry_unreadable");
+  let plain;
+  try {
+    const recipientKey = await suite.kem.deserializePrivateKey(intakePrivate.slice().buffer);
+    const info = infoOf(place, readUint(entry.subarray(0, 4)));
+    const recipient = await suite.createRecipientContext({ recipientKey, enc: entry.slice(4, 36).buffer, info });
+    plain = new Uint8Array(await recipient.open(entry.slice(36).buffer));
+  } catch {
+    throw new Refusal("entry_unreadable");
+  }
+  return { scannedAt: readUint(plain.subarray(0, 4)), scanId: plain.slice(4, 20), token: plain.slice(20) };
+}

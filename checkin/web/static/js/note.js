@@ -1,0 +1,92 @@
+// Signed notes, read as strictly as checkin/note.py reads them (docs/spec/notes.md, c2sp.org/signed-note).
+
+import { base64Decode, base64Encode, concat, toHex, utf8 } from "./encoding.js";
+import { Refusal } from "./errors.js";
+import { sameBytes, sha256, verify } from "./primitives.js";
+
+const MAX_NOTE = 2 ** 20;
+const MAX_SIGNATURES = 64;
+const MAX_NAME = 255;
+const ED25519 = 0x01;
+const CONTROL = /[\x00-\x09\x0b-\x1f]/;
+const NO_NAME = /[\x00- +\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
+
+const malformed = () => new Refusal("note_malformed");
+
+function checkName(name) {
+  if (!name || [...name].length > MAX_NAME || NO_NAME.test(name) || !name.isWellFormed()) throw malformed();
+}
+
+async function keyId(name, publicKey) {
+  return (await sha256(utf8(name), [0x0a, ED25519], publicKey)).slice(0, 4);
+}
+
+function decode64(text, size) {
+  try {
+    return base64Decode(text, size);
+  } catch {
+    throw malformed();
+  }
+}
+
+/** {name, keyId, public} of `name+hash8+base64(0x01 ‖ key)`; note_malformed. */
+export async function parseVkey(vkey) {
+  const [name, hash, ...rest] = vkey.split("+");
+  checkName(name);
+  const material = decode64(rest.join("+"), 33);
+  const verifier = { name, keyId: await keyId(name, material.subarray(1)), public: material.slice(1) };
+  if (material[0] !== ED25519 || toHex(verifier.keyId) !== hash) throw malformed();
+  return verifier;
+}
+
+function checkText(text) {
+  if (!text.endsWith("\n") || CONTROL.test(text) || !text.isWellFormed()) throw malformed();
+  if (utf8(text).length > MAX_NOTE) throw malformed();
+}
+
+function readLine(line) {
+  const [dash, name = "", ...rest] = line.split(" ");
+  checkName(name);
+  const data = decode64(rest.join(" "));
+  if (dash !== "—" || data.length < 5) throw malformed();
+  return { name, keyId: data.slice(0, 4), value: data.slice(4) };
+}
+
+/** The text and the signature lines, nothing of which is verified; note_malformed. */
+export function splitNote(note) {
+  checkText(note);
+  const at = note.slice(0, -1).lastIndexOf("\n\n");
+  const lines = note.slice(at + 2, -1).split("\n");
+  if (at < 0 || !lines[0] || lines.length > MAX_SIGNATURES) throw malformed();
+  return { text: note.slice(0, at + 1), signatures: lines.map(readLine) };
+}
+
+/**
+ * The text of a note, once at least `threshold` different trusted keys signed it; note_malformed, note_untrusted.
+ * Unknown signers are ignored; one bad signature of a known key refuses the whole note.
+ * @param {{name: string, keyId: Uint8Array, public: Uint8Array}[]} verifiers
+ */
+export async function openNote(note, verifiers, threshold = 1) {
+  const { text, signatures } = splitNote(note);
+  const [names, publics] = [new Set(), new Set()];
+  for (const signature of signatures) {
+    const known = verifiers.find((item) => item.name === signature.name && sameBytes(item.keyId, signature.keyId));
+    if (!known) continue;
+    await verify(known.public, utf8(text), signature.value).catch(() => {
+      throw new Refusal("note_untrusted");
+    });
+    const spelled = toHex(known.public);
+    if (!names.has(known.name) && !publics.has(spelled)) {
+      names.add(known.name);
+      publics.add(spelled);
+    }
+  }
+  if (names.size < Math.max(threshold, 1)) throw new Refusal("note_untrusted");
+  return { text, names: [...names] };
+}
+
+/** The signature line over `text` by a private key; only tests sign notes. */
+export async function signatureLine(name, publicKey, text, signer) {
+  const value = concat(await keyId(name, publicKey), await signer(utf8(text)));
+  return `— ${name} ${base64Encode(value)}\n`;
+}

@@ -1,0 +1,85 @@
+"""Debian's Chromium by playwright, and a server for modules and vectors without any service."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from tests.conftest import Needs
+
+ROOT = Path(__file__).parent.parent.parent
+CHROMIUM = shutil.which("chromium")
+VENDOR = ROOT / "checkin" / "web" / "static" / "vendor" / "zxing"
+
+
+class Launch(Protocol):
+    """Starts a browser; with a file, that is what its camera sees."""
+
+    def __call__(self, camera: Path | None = None) -> Browser: ...
+
+
+@pytest.fixture(scope="session")
+def playwright_() -> Iterator[Playwright]:
+    """One driver for all browsers."""
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture
+def launch(needs: Needs, request: pytest.FixtureRequest) -> Iterator[Launch]:
+    """Browsers that end with the test."""
+    needs("a browser for the pages' tests", CHROMIUM, "apt install chromium")
+    needs("the pages' npm packages", VENDOR.exists(), "pip install -e . (with npm on the path)")
+    playwright: Playwright = request.getfixturevalue("playwright_")
+    running: list[Browser] = []
+
+    def start(camera: Path | None = None) -> Browser:
+        flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        if camera:
+            flags.append(f"--use-file-for-fake-video-capture={camera}")
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        running.append(browser)
+        return browser
+
+    yield start
+    for browser in running:
+        browser.close()
+
+
+@pytest.fixture
+def node(needs: Needs) -> str:
+    """The path of node, 20 or newer."""
+    found = shutil.which("node")
+    version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout if found else "v0"
+    needs("node for the pages' modules", int(version[1:].split(".")[0]) >= 20, "apt install nodejs (20 or newer)")
+    needs("the pages' npm packages", VENDOR.exists(), "pip install -e . (with npm on the path)")
+    assert found
+    return found
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    extensions_map = SimpleHTTPRequestHandler.extensions_map | {".js": "text/javascript", ".wasm": "application/wasm"}
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is printed."""
+
+
+@pytest.fixture
+def files() -> Iterator[str]:
+    """The address of a server for the checkout's files: a page served by tests only."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(ROOT)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()

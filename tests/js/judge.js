@@ -1,0 +1,188 @@
+// The project's vectors, judged by the pages' modules; node and the browser run this very file.
+//
+// judgeAll returns a list of {name, expected, got}; whoever calls it compares.
+
+const NAMES = ["calendar", "credential", "curve", "encoding", "errors", "intake", "keylist", "note", "presentation"];
+
+/** The modules under test, from a folder or an address; primitives last, so that a failing import names it. */
+export async function load(base) {
+  const modules = {};
+  for (const name of [...NAMES, "primitives"]) modules[name] = await import(`${base}/${name}.js`);
+  return modules;
+}
+
+/** `ok`, the code of a Refusal, or `not an encoding` for a decoder's TypeError; other exceptions are passed on. */
+async function verdict(work) {
+  try {
+    await work();
+  } catch (error) {
+    if (error.name === "Refusal") return error.code;
+    if (error instanceof TypeError) return "not an encoding";
+    throw error;
+  }
+  return "ok";
+}
+
+/**
+ * @param modules of load()
+ * @param vectors the content of presentation.json, credential.json, intake.json, encoding.json by name; `signatures`,
+ *   a list of {name, public, message, signature, expected}; more made by Python: `notes`, `lists`, `calendar`
+ */
+export async function judgeAll(modules, vectors) {
+  const results = [];
+  for (const [name, judge] of Object.entries(JUDGES)) {
+    if (!vectors[name]) continue;
+    for (const result of await judge(modules, vectors[name])) results.push({ ...result, name: `${name}: ${result.name}` });
+  }
+  return results;
+}
+
+const JUDGES = {
+  presentation: judgePresentations,
+  credential: judgeCredential,
+  intake: judgeIntake,
+  encoding: judgeEncoding,
+  signatures: judgeSignatures,
+  notes: judgeNotes,
+  lists: judgeLists,
+  calendar: judgeCalendar,
+};
+
+async function judgePresentations({ calendar, encoding, errors, presentation }, vectors) {
+  const { fromHex, toHex } = encoding;
+  const zone = new calendar.Calendar(vectors.zone);
+  const keysOf = (day) => {
+    const listed = vectors.issuer_keys.filter((key) => key.day === day);
+    return new Map(listed.map((key) => [key.kid, { issuer: key.issuer, public: fromHex(key.public) }]));
+  };
+  const judge = (item) => presentation.verifyText(item.text, item.now, zone, keysOf, item.rule);
+  const results = [];
+  for (const item of vectors.cases) {
+    results.push({ name: item.name, expected: item.expected, got: await verdict(() => judge(item)) });
+    if (item.expected !== "ok") continue;
+    const again = presentation.toText(presentation.fromText(item.text));
+    results.push({ name: `${item.name}, encoded again`, expected: item.text, got: again });
+  }
+  for (const sequence of vectors.sequences) {
+    const seen = new Set();
+    for (const scan of sequence.scans) {
+      const got = await verdict(async () => {
+        const visit = toHex((await judge(scan)).credential.visitId);
+        if (seen.has(visit)) throw new errors.Refusal("already_used");
+        seen.add(visit);
+      });
+      results.push({ name: `${sequence.name}: ${scan.name}`, expected: scan.expected, got });
+    }
+  }
+  return results;
+}
+
+async function judgeCredential({ credential, encoding, presentation, primitives }, vectors) {
+  const { fromHex, toHex } = encoding;
+  const raw = (name) => fromHex(vectors[name]);
+  const read = credential.readCredential(raw("credential"));
+  const opening = { status: vectors.status, salt: raw("salt") };
+  const holder = await primitives.signingKeyOf(raw("holder_seed"));
+  const fields = [
+    ["kid", read.kid],
+    ["visit_id", read.visitId],
+    ["holder_public", read.holderKey],
+    ["sealed_subject", read.sealedSubject],
+    ["commitment", read.commitment],
+    ["kid", await credential.kidOf(vectors.issuer, raw("issuer_public"))],
+    ["commitment", await credential.commitmentOf(opening)],
+    ["token", await presentation.present(raw("credential"), holder, vectors.iat)],
+    ["token_with_status", await presentation.present(raw("credential"), holder, vectors.iat, opening)],
+  ];
+  const results = fields.map(([name, value]) => ({ name, expected: vectors[name], got: toHex(value) }));
+  for (const name of ["day", "mode"]) results.push({ name, expected: vectors[name], got: read[name] });
+  const genuine = { issuer: vectors.issuer, public: raw("issuer_public") };
+  for (const [name, key, expected] of [
+    ["its issuer", genuine, "ok"],
+    ["another issuer", { ...genuine, issuer: vectors.issuer + 1 }, "bad_signature"],
+  ]) {
+    results.push({ name, expected, got: await verdict(() => credential.verifyCredential(read, key)) });
+  }
+  return results;
+}
+
+async function judgeIntake({ encoding, intake }, vectors) {
+  const { fromHex, toHex } = encoding;
+  const key = fromHex(vectors.intake_private);
+  const open = async (entry, place) => {
+    const scan = await intake.openEntry(entry, place, key);
+    return JSON.stringify({ scanned_at: scan.scannedAt, scan_id: toHex(scan.scanId), token: toHex(scan.token) });
+  };
+  const results = [];
+  for (const item of vectors.cases) {
+    const place = { venue: fromHex(item.venue), scanner: fromHex(item.scanner) };
+    let text;
+    const got = await verdict(async () => (text = await open(fromHex(item.entry), place)));
+    results.push({ name: item.name, expected: item.expected, got });
+    if (got === "ok") results.push({ name: `${item.name}, opened`, expected: JSON.stringify(vectors.scan), got: text });
+  }
+  return results;
+}
+
+async function judgeEncoding({ encoding }, vectors) {
+  const { base45Decode, base45Encode, base64urlDecode, base64urlEncode, decimalDecode, fromHex, toHex } = encoding;
+  const results = [];
+  const both = (name, decode, encode, { good, bad }, refusal) => {
+    for (const { bytes, text } of good) {
+      results.push({ name: `${name} of ${bytes}`, expected: text, got: encode(fromHex(bytes)) });
+      results.push({ name: `${name} ${text}`, expected: bytes, got: toHex(decode(text)) });
+    }
+    return bad.map(async (text) => ({ name: `${name} ${text}`, expected: refusal, got: await verdict(() => decode(text)) }));
+  };
+  const bad = [
+    ...both("base45", base45Decode, base45Encode, vectors.base45, "token_malformed"),
+    ...both("base64url", base64urlDecode, base64urlEncode, vectors.base64url, "not an encoding"),
+  ];
+  for (const text of vectors.decimal.good) results.push({ name: text, expected: text, got: String(decimalDecode(text)) });
+  for (const text of vectors.decimal.bad) {
+    bad.push(verdict(() => decimalDecode(text)).then((got) => ({ name: `decimal ${text}`, expected: "not an encoding", got })));
+  }
+  return [...results, ...(await Promise.all(bad))];
+}
+
+async function judgeSignatures({ encoding, primitives }, cases) {
+  const results = [];
+  for (const item of cases) {
+    const [key, message, signature] = [item.public, item.message, item.signature].map(encoding.fromHex);
+    const got = await verdict(() => primitives.verify(key, message, signature));
+    results.push({ name: item.name, expected: item.expected, got });
+  }
+  return results;
+}
+
+async function judgeNotes({ note }, cases) {
+  const results = [];
+  for (const item of cases) {
+    let opened;
+    const got = await verdict(async () => {
+      opened = await note.openNote(item.note, await Promise.all(item.vkeys.map(note.parseVkey)), item.threshold);
+    });
+    results.push({ name: item.name, expected: item.expected, got });
+    if (got === "ok") results.push({ name: `${item.name}, text`, expected: item.text, got: opened.text });
+  }
+  return results;
+}
+
+async function judgeLists({ keylist }, cases) {
+  const results = [];
+  for (const item of cases) {
+    const read = item.kind === "issuer" ? keylist.readIssuerList : keylist.readIntakeList;
+    results.push({ name: item.name, expected: item.expected, got: await verdict(() => read(item.text)) });
+  }
+  return results;
+}
+
+async function judgeCalendar({ calendar }, cases) {
+  return cases.flatMap(({ zone, day, start, instants }) => {
+    const place = new calendar.Calendar(zone);
+    return [
+      { name: `start of ${day} in ${zone}`, expected: start, got: place.start(day) },
+      ...instants.map((item) => ({ name: `${item.at} in ${zone}`, expected: item.day, got: place.day(item.at) })),
+    ];
+  });
+}
