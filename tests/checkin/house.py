@@ -1,0 +1,90 @@
+"""A service's retention on real files under a simulated clock, for tests; several stand for several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from checkin.clock import Calendar, SimulatedClock
+from checkin.clockguard import ClockGuard
+from checkin.keyring import KeyName, Purpose
+from checkin.note import open_note
+from checkin.purge import Duty, Purger
+from checkin.secretfile import make_secret
+from checkin.service.party import Party
+from checkin.service.settings import ServiceSettings
+from checkin.statement import Values
+from checkin.statements import KINDS, StatementBook
+from checkin.stores.sqlite import SqliteStore
+from checkin.vault import Vault
+
+CALENDAR = Calendar()
+DAY = CALENDAR.parse_date("2026-11-20")
+HOUR = 3600.0
+
+
+def day_key(day: int = DAY) -> KeyName:
+    """The name of a day's key."""
+    return KeyName(Purpose.DAY, day)
+
+
+def at(day: int, seconds: float = 0.0) -> str:
+    """A simulated clock's line: so long after the day's local start."""
+    return CALENDAR.rfc3339(CALENDAR.start(day) + seconds, "milliseconds")
+
+
+def prepare(folder: Path, day: int = DAY) -> None:
+    """Secrets, and a clock at noon of the day."""
+    folder.mkdir(exist_ok=True)
+    for name in ("master.key", "statement.key"):
+        make_secret(folder / name)
+    (folder / "clock").write_text(at(day, 12 * HOUR) + "\n")
+
+
+class House:
+    """One process of a registry."""
+
+    def __init__(
+        self,
+        folder: Path,
+        peers: Callable[[], Iterable[float]] = tuple,
+        duties: Iterable[Duty] = (),
+        ahead: dict[Purpose, int] | None = None,
+    ) -> None:
+        settings = ServiceSettings(
+            name="registry.example",
+            data=folder / "data",
+            keys=folder / "keys",
+            master_key=folder / "master.key",
+            statement_key=folder / "statement.key",
+            allow_unfit_storage=True,
+        )
+        self.party = Party(settings, folder / "clock")
+        assert isinstance(self.party.clock, SimulatedClock)
+        self.clock = self.party.clock
+        self.guard = ClockGuard(folder / "data" / "clock.json", self.clock, peers)
+        self.store = SqliteStore(folder / "data" / "visits", ordered=True)
+        self.vault = Vault("venue", self.store, self.party.ring)
+        self.book = StatementBook(folder / "data" / "statements")
+        self.purger = Purger(self.party, self.guard, self.vault, self.book, duties=duties, ahead=ahead)
+
+    def go(self, day: int, seconds: float = 0.0) -> None:
+        """Set the clock."""
+        self.clock.set(at(day, seconds))
+
+    def open_day(self, day: int = DAY, rows: int = 12) -> None:
+        """A day with a key and rows."""
+        self.party.ring.ensure(day_key(day), oldest=0)
+        sealed = [self.vault.seal(day, bytes([n]) * 16, b"g" * 16, n % 24, b"a visit") for n in range(rows)]
+        self.vault.insert(day, sealed)
+
+    def statement(self, name: str) -> Values:
+        """What a statement says, verified."""
+        note = self.book.get(name)
+        assert note is not None, f"there is no {name}"
+        text = open_note(note, [self.party.signer.verifier]).text
+        return KINDS[text.partition("\n")[0]].read(text)
+
+    def live(self, day: int = DAY) -> bool:
+        """Whether anything of the day is left that could be read."""
+        return day_key(day) in self.party.ring.names() or day in self.store.days()
