@@ -45,7 +45,7 @@ def verify(
     ],
     trust: Annotated[
         Path,
-        typer.Option("--trust", exists=True, dir_okay=False, readable=True, help="Signer certificates: PEM, base64 DER."),
+        typer.Option("--trust", exists=True, dir_okay=False, readable=True, help="Signer certificates, PEM or base64."),
     ],
     at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="ISO 8601, UTC if no zone; else now.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
