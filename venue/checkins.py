@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
 from starlette.types import Receive, Scope, Send
 
 from checkin import presentation
@@ -38,6 +39,7 @@ from venue.visits import Visits, same_scan, visit_of
 
 MAX_BODY: Final = 4096  # bytes; a token is 468 characters
 _JSON: Final = (b"content-type", b"application/json")
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +133,11 @@ class CheckInRoute:
         except CheckinError as error:
             self._metrics.check_in(error.code)
             await problems.response(error)(scope, receive, send)
-        except Exception:
+        except Exception as error:
+            # Answered here and not let through: a server's traceback could quote what was sent.
+            log.error("unexpected_error", type=type(error).__name__)
             self._metrics.check_in(InternalError.code)
-            raise
+            await problems.response(InternalError())(scope, receive, send)
         else:
             self._metrics.check_in(result)
             await _send(send, 201 if result == "accepted" else 200, result)
