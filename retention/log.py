@@ -7,7 +7,10 @@ there and comes to the same bytes. docs/spec/log.md; the order is FiloSottile/su
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from checkin.checkpoint import Checkpoint, open_checkpoint
@@ -36,6 +39,14 @@ _FORKED = "The log in this folder is older than what it has published: put back 
 _BROKEN = "The entries in the database do not lead to the root that was signed: put back an unaltered database."
 
 
+@dataclass
+class _Asked:
+    """Entries that a thread wants appended, and their places once they are."""
+
+    entries: Sequence[bytes]
+    places: list[int] | None = None
+
+
 class Log:
     """One log in one folder: `log.sqlite` for itself, `checkpoint` and `tile/` for everybody.
 
@@ -55,6 +66,8 @@ class Log:
         self._files = LogFiles(folder)
         self._state = LogState(folder / "log.sqlite", self.origin)
         self._turn = Turn(folder)
+        self._queue: list[_Asked] = []
+        self._queue_lock = threading.Lock()
         with self._turn.taken():
             self._files.clear_drafts()
             self._reject_rollback()
@@ -71,10 +84,27 @@ class Log:
         """
         if any(len(entry) > MAX_ENTRY for entry in entries):
             raise RequestTooLarge("An entry of the log has at most 65,535 bytes.")
-        places = self._state.sequence(entries)
+        asked = _Asked(entries)
+        with self._queue_lock:
+            self._queue.append(asked)
         with self._turn.taken():
+            if asked.places is None:
+                self._serve(asked)
+        return asked.places or []
+
+    def _serve(self, own: _Asked) -> None:
+        """One commit and one checkpoint for all that wait. If it fails, each of the others tries by itself."""
+        with self._queue_lock:
+            served, self._queue = self._queue, []
+        try:
+            places = iter(self._state.sequence([entry for asked in served for entry in asked.entries]))
             self._advance()
-        return places
+        except BaseException:
+            with self._queue_lock:
+                self._queue = [asked for asked in served if asked is not own] + self._queue
+            raise
+        for asked in served:
+            asked.places = list(islice(places, len(asked.entries)))
 
     def add_cosignatures(self, size: int, lines: Sequence[str]) -> None:
         """Keeps verified cosignatures with the checkpoint of that size; a witness's newer line replaces its older."""
@@ -190,10 +220,7 @@ class Log:
 
     def checkpoint(self) -> str:
         """The newest signed checkpoint, with the cosignatures it has so far."""
-        note = self._state.note(self.size())
-        if note is None:
-            raise LogConflict("The newest head is not signed yet: try again.")
-        return note
+        return self._state.notes()[0][1]  # there is one since the log was made
 
     def published(self) -> str:
         """What readers are shown: the newest checkpoint with its quorum of cosignatures; raises `NotFound` before."""

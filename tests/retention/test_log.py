@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import sqlite_utils
 
 from checkin.checkpoint import Checkpoint, open_checkpoint
 from checkin.cosignature import Cosigner
-from checkin.errors import LogConflict, NotFound, RequestTooLarge, SettingsInvalid
+from checkin.errors import LogConflict, NotFound, NotReady, RequestTooLarge, SettingsInvalid
 from checkin.logcheck import check_log
 from checkin.logproof import LogProof
 from checkin.logreader import LogReader, folder_fetch
@@ -137,6 +138,56 @@ def test_those_who_append_at_once_each_get_their_place(tmp_path: Path) -> None:
     for worker, some in places.items():
         assert [logs[0].entry(place) for place in some] == entries(worker * 10, worker * 10 + 10)
     assert check_log(folder_fetch(tmp_path), head_of(logs[1]), files_of(tmp_path)) == []
+
+
+class SlowThenBroken:
+    """Stands before a log's swap: the first one waits until it is told to go on, the second one fails once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.entered, self.go_on, self._broken = threading.Event(), threading.Event(), False
+        swap = LogState.swap
+
+        def call(state: LogState, old: Head, new: Head) -> None:
+            if old.size == 0:
+                self.entered.set()
+                self.go_on.wait(10)
+            if old.size == 1 and not self._broken:
+                self._broken = True
+                raise NotReady
+            swap(state, old, new)
+
+        monkeypatch.setattr(LogState, "swap", call)
+
+
+def test_those_who_wait_share_one_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one head is being made, the others gather; if that fails for one, the others still get their places."""
+    log = Log(tmp_path, SIGNER)
+    gate = SlowThenBroken(monkeypatch)
+    failures: list[bytes] = []
+    places: dict[bytes, int] = {}
+
+    def append(entry: bytes) -> None:
+        try:
+            places[entry] = log.append([entry])[0]
+        except NotReady:
+            failures.append(entry)
+
+    threads = [threading.Thread(target=append, args=(entry,)) for entry in (b"first", *entries(0, 8))]
+    threads[0].start()
+    assert gate.entered.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    while len(log._queue) < 8:
+        time.sleep(0.01)
+    gate.go_on.set()
+    for thread in threads:
+        thread.join()
+    assert places.pop(b"first") == 0
+    assert len(failures) == 1
+    assert sorted([*places, *failures]) == entries(0, 8)
+    assert sorted(places.values()) == [place for place in range(1, 9) if place != log.find(failures[0])]
+    sizes = [row["size"] for row in sqlite_utils.Database(tmp_path / "log.sqlite").query("SELECT size FROM heads")]
+    assert sizes == [0, 1, 9]
 
 
 def test_full_tiles_replace_partial_ones(tmp_path: Path) -> None:
