@@ -109,9 +109,7 @@ class Identities:
     def set_status(self, subject: int, status: Status, valid_from: int, valid_until: int) -> None:
         """Keeps a proved status and the days on which it holds, and nothing else of the proof."""
         with self._database.writing() as tables:
-            row = one_row(
-                tables, "SELECT key_day, sealed FROM identities WHERE subject = ? AND leaving = 0", subject
-            )
+            row = one_row(tables, "SELECT key_day, sealed FROM identities WHERE subject = ? AND leaving = 0", subject)
             if row is None:
                 raise Unauthorized
             record = self._open(row[0], subject, row[1])

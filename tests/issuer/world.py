@@ -26,7 +26,9 @@ from checkin.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.secretfile import make_secret
 from checkin.service.auth import token_hash
 from issuer.app import create_app
+from issuer.contact import Contact
 from issuer.service import Issuer
+from issuer.settings import IssuerSettings
 
 NOON = "2026-11-20T12:00:00+09:00"
 DAY = 20777  # 2026-11-20
@@ -109,6 +111,21 @@ class Site:
             server.should_exit = True
             thread.join()
 
+    @contextmanager
+    def open(self) -> Iterator[Issuer]:
+        """The objects without a server, after one round of housekeeping, with the authority's keys."""
+        issuer = Issuer(IssuerSettings.load(self.folder / "issuer.toml"), self.folder / "clock")
+        try:
+            keep_house(issuer)
+            issuer.authority.accept(self.signed_list())
+            yield issuer
+        finally:
+            issuer.close()
+
+    def signed_list(self, first: int = DAY, last: int = DAY + 14) -> str:
+        """The authority's list with two officers' signatures."""
+        return sign_note(self.key_list(first, last).text(), *self.officers[:2])
+
     def key_list(self, first: int, last: int) -> AuthorityList:
         """The authority's keys of some days, made on first use."""
         keys = {}
@@ -119,8 +136,8 @@ class Site:
 
     def list_keys(self, client: httpx.Client, first: int = DAY, last: int = DAY + 14) -> Any:
         """What the issuer says to the list, signed by two officers."""
-        note = sign_note(self.key_list(first, last).text(), *self.officers[:2])
-        return client.put("/v1/authority-keys", json={"list": note}, headers=bearer("authority"))
+        body = {"list": self.signed_list(first, last)}
+        return client.put("/v1/authority-keys", json=body, headers=bearer("authority"))
 
     def messages(self) -> list[tuple[str, str]]:
         """(phone, code) of all messages in the outbox."""
@@ -130,6 +147,20 @@ class Site:
     def files(self) -> dict[Path, bytes]:
         """Every file of the data folder."""
         return {path: path.read_bytes() for path in (self.folder / "data").rglob("*") if path.is_file()}
+
+
+def keep_house(issuer: Issuer) -> None:
+    """What the frame of the service does at start and every 20 seconds; here an error is a failure."""
+    issuer.guard.tick()
+    for chore in (issuer.purge, issuer.make_keys, issuer.close_days, issuer.settle_days, issuer.scrub, issuer.count):
+        chore()
+
+
+def enrol(issuer: Issuer, name: str = NAME, phone: str = E164) -> int:
+    """The subject of a phone, without a message."""
+    with issuer.database.writing() as tables:
+        token = issuer.identities.bind(tables, Contact(name, phone), issuer.party.today())
+    return issuer.identities.find(token)
 
 
 def read_code(text: str) -> str:
@@ -164,6 +195,11 @@ def register(site: Site, client: httpx.Client, name: str = NAME, phone: str = PH
     answer = confirm(client, registration, read_code(message.read_text(encoding="utf-8")))
     assert answer.status_code == 201, answer.text
     return str(answer.json()["wallet_token"])
+
+
+def publics(count: int = 10) -> list[bytes]:
+    """Holder keys whose private halves are forgotten."""
+    return [SigningKey(random_bytes(32)).public for _ in range(count)]
 
 
 def holder_keys(count: int = 10) -> tuple[list[bytes], list[str]]:

@@ -1,0 +1,65 @@
+"""Names and phones as they may be entered."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checkin.errors import CheckinError, NameInvalid, PhoneInvalid
+from issuer.contact import read_contact, read_name, read_phone
+
+
+@pytest.mark.parametrize(
+    "name", ["김하나", "José Ñandú", "O'Brien-Smith", "李小龍", "Nguyễn Thị Minh", "عبد الله", "x", "Müller, Jr."]
+)
+def test_people_may_be_called_what_they_are_called(name: str) -> None:
+    assert read_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+82", "-cmd", "@SUM(A1)", "\tx", "＝A", " =x", "＠x"])
+def test_no_name_is_a_spreadsheet_formula(name: str) -> None:
+    """Names with formulas reached health offices elsewhere."""
+    with pytest.raises(NameInvalid):
+        read_name(name)
+
+
+@pytest.mark.parametrize("name", ["", " ", "12345", "a\nb", "a\0b", "\u202eabc", "a\u200bb", "\ud800x", "x" * 61, "."])
+def test_a_name_shows_what_it_is(name: str) -> None:
+    """Nothing invisible, no line ends, no overrides of direction, a letter at least."""
+    with pytest.raises(NameInvalid):
+        read_name(name)
+
+
+def test_one_name_has_one_spelling() -> None:
+    """Composed and decomposed Hangul are the same name."""
+    assert read_name("  \u1112\u1161\u11ab ") == "한"
+
+
+@pytest.mark.parametrize("phone", ["010-1234-5678", "01012345678", "+82 10 1234 5678", "+82 (0)10-1234-5678"])
+def test_one_phone_has_one_spelling(phone: str) -> None:
+    assert read_phone(phone, "KR") == "+821012345678"
+
+
+@pytest.mark.parametrize("phone", ["", "abc", "010", "+999 1 234", "010-1234-5678 ext. 9", "0" * 33, "112"])
+def test_what_cannot_be_reached_is_refused(phone: str) -> None:
+    with pytest.raises(PhoneInvalid):
+        read_phone(phone, "KR")
+
+
+def test_a_refusal_does_not_quote_what_was_entered() -> None:
+    for name, phone in [("=CANARY", "010-1234-5678"), ("x", "CANARY")]:
+        with pytest.raises(CheckinError) as caught:
+            read_contact(name, phone, "KR")
+        assert "CANARY" not in str(caught.value)
+
+
+@given(name=st.text(max_size=80), phone=st.text(max_size=40))
+def test_whatever_is_entered_is_refused_or_fits_the_sealed_form(name: str, phone: str) -> None:
+    try:
+        contact = read_contact(name, phone, "KR")
+    except (NameInvalid, PhoneInvalid):
+        return
+    assert read_contact(contact.name, contact.phone, "US") == contact
+    assert len(contact.name.encode()) <= 240
+    assert len(contact.phone) <= 16

@@ -1,0 +1,130 @@
+"""Accounts: found by a phone, sealed at rest, gone when their last day is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from checkin.credential import Mode, Status
+from checkin.errors import DayNotIssued, SealBroken, Unauthorized
+from checkin.keyring import KeyName, Purpose
+from issuer.contact import Contact
+from issuer.database import changed
+from issuer.identities import Record
+from issuer.service import Issuer
+from tests.issuer.world import DAY, E164, NAME, Site, enrol, keep_house, publics
+
+OTHER = "+821087654321"
+
+
+@pytest.fixture
+def opened(site: Site) -> Iterator[Issuer]:
+    """Objects without a server."""
+    with site.open() as issuer:
+        yield issuer
+
+
+def test_subject_numbers_are_never_given_out_twice(opened: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even when the same number is drawn again after the account is gone: an old seal never names another."""
+    drawn = iter([5, 5, 5, 9])
+    monkeypatch.setattr("issuer.identities.random_bytes", lambda _: (next(drawn) << 1).to_bytes(8, "big"))
+    first = enrol(opened)
+    assert opened.identities.leave(first, DAY - 27) is None
+    second = enrol(opened, phone=OTHER)
+    assert (first, second) == (5, 9)
+
+
+def test_subject_numbers_do_not_tell_who_came_first(opened: Issuer) -> None:
+    subjects = [enrol(opened, phone=f"+8210876543{n:02}") for n in range(20)]
+    assert subjects != sorted(subjects)
+    assert max(subjects) > 2**40
+
+
+def test_a_deleted_account_gets_nothing_and_its_identity_goes_with_the_last_day(site: Site, opened: Issuer) -> None:
+    subject = enrol(opened)
+    opened.batches.issue(subject, DAY + 1, Mode.SCREEN, publics())
+    assert opened.identities.leave(subject, DAY - 27) == DAY + 1
+    with pytest.raises(Unauthorized):
+        opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
+    for day, left in [(DAY + 28, 1), (DAY + 29, 0)]:
+        site.set_day(day, hour=0)
+        opened.guard.confirm()
+        keep_house(opened)
+        with opened.database.reading() as tables:
+            assert tables.table("identities").count == left
+
+
+def test_the_same_phone_starts_anew_after_a_deletion(opened: Issuer) -> None:
+    subject = enrol(opened)
+    opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
+    opened.identities.leave(subject, DAY - 27)
+    again = enrol(opened)
+    assert again != subject
+    assert opened.identities.read(again).last_issued is None
+
+
+def test_a_deletion_between_asking_and_issuing_wins(opened: Issuer) -> None:
+    """Issuing marks the day first, on the disk; a deleted account can no longer be marked."""
+    subject = enrol(opened)
+    opened.identities.leave(subject, DAY - 27)
+    with pytest.raises(Unauthorized):
+        opened.identities.mark_issued(subject, DAY)
+
+
+def test_the_last_day_never_goes_back(opened: Issuer) -> None:
+    subject = enrol(opened)
+    for day in (DAY + 1, DAY):
+        opened.identities.mark_issued(subject, day)
+        assert opened.identities.read(subject).last_issued == DAY + 1
+
+
+def test_a_row_opens_only_for_its_subject(opened: Issuer) -> None:
+    """Who writes the database cannot put one person's name in another's place."""
+    one, two = enrol(opened), enrol(opened, "Other", OTHER)
+    with opened.database.writing() as tables:
+        sealed = tables.execute("SELECT sealed FROM identities WHERE subject = ?", (one,)).fetchone()[0]
+        assert changed(tables, "UPDATE identities SET sealed = ? WHERE subject = ?", sealed, two)
+    with pytest.raises(SealBroken):
+        opened.identities.read(two)
+
+
+def test_a_sealed_record_does_not_tell_how_long_a_name_is(opened: Issuer) -> None:
+    enrol(opened, "x")
+    enrol(opened, "한" * 60, OTHER)
+    with opened.database.reading() as tables:
+        sizes = {len(sealed) for (sealed,) in tables.execute("SELECT sealed FROM identities").fetchall()}
+    assert len(sizes) == 1
+
+
+def test_a_record_is_read_as_it_was_written() -> None:
+    record = Record(NAME, E164, DAY, int(Status.TESTED), DAY, DAY + 2)
+    assert Record.decode(record.encode()) == record
+    assert [record.status_on(day) for day in (DAY - 1, DAY, DAY + 2, DAY + 3)] == [0, 3, 3, 0]
+
+
+def test_an_account_whose_key_is_gone_is_asked_to_register_again(opened: Issuer) -> None:
+    """As after a very old backup was restored."""
+    subject = enrol(opened)
+    opened.identity_keys.ring.ensure(KeyName(Purpose.IDENTITY, DAY + 1), oldest=0)
+    old = KeyName(Purpose.IDENTITY, DAY)
+    opened.identity_keys.ring.entomb(old, {"commitment": "-"})
+    opened.identity_keys.ring.destroy(old)
+    with pytest.raises(Unauthorized):
+        opened.identities.read(subject)
+    assert enrol(opened) != subject
+
+
+def test_credentials_are_for_today_and_tomorrow(opened: Issuer) -> None:
+    subject = enrol(opened)
+    for day in (DAY - 1, DAY + 2):
+        with pytest.raises(DayNotIssued):
+            opened.batches.issue(subject, day, Mode.SCREEN, publics())
+
+
+def test_a_phone_is_found_by_a_mac_that_is_not_the_one_that_counts_messages(opened: Issuer) -> None:
+    keys, name = opened.identity_keys, opened.identity_keys.current()
+    macs = {keys.phone_mac(name, E164), keys.day_mac(name, DAY, E164), keys.day_mac(name, DAY + 1, E164)}
+    assert len(macs) == 3
+    with opened.database.writing() as tables:
+        opened.identities.bind(tables, Contact(NAME, E164), DAY)

@@ -1,0 +1,198 @@
+"""Registering: what a visitor gets, and what somebody who guesses, probes or steals gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from checkin.encoding import b64url_decode, b64url_encode
+from checkin.errors import CodeWrong, TooManyRequests
+from checkin.keyring import KeyName, Purpose
+from issuer.contact import Contact
+from issuer.pending import ID_LENGTH
+from issuer.service import Issuer
+from tests.issuer.world import DAY, E164, NAME, Site, bearer, begin, confirm, register
+
+
+@pytest.fixture
+def opened(site: Site) -> Iterator[Issuer]:
+    """Objects without a server."""
+    with site.open() as issuer:
+        yield issuer
+
+
+def _begin(site: Site, issuer: Issuer, phone: str = E164) -> tuple[str, str]:
+    """A registration_id and its code."""
+    before = set(site.messages())
+    registration = issuer.registrations.begin(Contact(NAME, phone))
+    return registration, next(code for to, code in set(site.messages()) - before if to == phone)
+
+
+def _other(code: str, step: int = 1) -> str:
+    return f"{(int(code) + step) % 10**6:06}"
+
+
+def test_a_visitor_with_the_right_code_gets_a_wallet(site: Site, client: httpx.Client) -> None:
+    token = register(site, client)
+    held = client.get("/v1/wallet", headers=bearer(token)).json()
+    assert (held["name"], held["phone"], held["registered"]) == (NAME, E164, "2026-11-20")
+    assert held["days"] == []
+    assert held["status"] is None
+
+
+def test_an_answer_does_not_tell_whether_a_phone_is_known(site: Site, client: httpx.Client) -> None:
+    """Same status, same headers, same length, whoever asks for whatever name."""
+    register(site, client)
+    answers = [
+        client.post("/v1/registrations", json={"name": name, "phone": phone})
+        for name, phone in [("A", "010-1234-5678"), ("한" * 60, "010-8765-4321"), ("B" * 60, "+1 201 555 0123")]
+    ]
+    assert {answer.status_code for answer in answers} == {202}
+    assert {len(answer.content) for answer in answers} == {len(answers[0].content)}
+    assert {tuple(answer.json()) for answer in answers} == {("registration_id", "expires_in")}
+    assert {len(answer.json()["registration_id"]) for answer in answers} == {ID_LENGTH}
+
+
+def test_nothing_looks_for_an_account_before_the_code_is_right(
+    site: Site, opened: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So there is no difference in time either."""
+    monkeypatch.setattr(opened.identities, "bind", _never)
+    monkeypatch.setattr(opened.identities, "find", _never)
+    registration, code = _begin(site, opened)
+    with pytest.raises(CodeWrong):
+        opened.registrations.confirm(registration, _other(code))
+
+
+def test_after_five_wrong_codes_the_right_one_is_refused_in_the_same_words(site: Site, client: httpx.Client) -> None:
+    registration = begin(client)
+    ((_, code),) = site.messages()
+    answers = [confirm(client, registration, _other(code, step)) for step in range(1, 6)]
+    answers.append(confirm(client, registration, code))
+    assert {answer.status_code for answer in answers} == {403}
+    assert len({answer.text for answer in answers}) == 1
+    assert answers[0].json()["code"] == "code_wrong"
+
+
+def test_the_fifth_try_still_counts(site: Site, opened: Issuer) -> None:
+    registration, code = _begin(site, opened)
+    for step in range(1, 5):
+        with pytest.raises(CodeWrong):
+            opened.registrations.confirm(registration, _other(code, step))
+    assert opened.registrations.confirm(registration, code)
+
+
+def test_a_code_is_good_once(site: Site, opened: Issuer) -> None:
+    registration, code = _begin(site, opened)
+    opened.registrations.confirm(registration, code)
+    with pytest.raises(CodeWrong):
+        opened.registrations.confirm(registration, code)
+
+
+def test_a_code_is_good_for_five_minutes(site: Site, opened: Issuer) -> None:
+    registration, code = _begin(site, opened)
+    late, later = _begin(site, opened), _begin(site, opened)
+    site.clock.set("2026-11-20T12:04:59+09:00")
+    assert opened.registrations.confirm(registration, code)
+    site.clock.set("2026-11-20T12:05:00+09:00")
+    for waiting in (late, later):
+        with pytest.raises(CodeWrong):
+            opened.registrations.confirm(*waiting)
+
+
+def test_a_code_of_another_registration_is_wrong(site: Site, opened: Issuer) -> None:
+    first, _ = _begin(site, opened)
+    _, other = _begin(site, opened, "+821087654321")
+    with pytest.raises(CodeWrong):
+        opened.registrations.confirm(first, other)
+
+
+def test_no_changed_bit_of_a_registration_id_is_accepted(site: Site, opened: Issuer) -> None:
+    registration, code = _begin(site, opened)
+    sealed = b64url_decode(registration)
+    for index in range(0, len(sealed), 7):
+        changed = bytearray(sealed)
+        changed[index] ^= 1
+        with pytest.raises(CodeWrong):
+            opened.registrations.confirm(b64url_encode(bytes(changed)), code)
+    for cut in ("", "A", registration[:-1], registration + "A", registration + "=", "ä" * ID_LENGTH):
+        with pytest.raises(CodeWrong):
+            opened.registrations.confirm(cut, code)
+
+
+def test_forged_ids_leave_nothing_in_the_database(opened: Issuer) -> None:
+    """Counting tries of ids that were never given out would let anybody fill the disk."""
+    for _ in range(3):
+        with pytest.raises(CodeWrong):
+            opened.registrations.confirm("A" * ID_LENGTH, "000000")
+    with opened.database.reading() as tables:
+        assert tables.table("attempts").count == 0
+
+
+def test_the_same_phone_is_the_same_person_and_old_tokens_end(site: Site, client: httpx.Client) -> None:
+    """Whoever loses a phone registers again and locks out the finder; the name is the one given last."""
+    first = register(site, client)
+    second = register(site, client, name="다른 이름", phone="+82 10 1234 5678")
+    assert client.get("/v1/wallet", headers=bearer(first)).status_code == 401
+    assert client.get("/v1/wallet", headers=bearer(second)).json()["name"] == "다른 이름"
+
+
+def test_a_registration_that_waits_over_a_rotation_still_counts(site: Site, opened: Issuer) -> None:
+    """The new identity key is in use, the old one not yet destroyed."""
+    registration, code = _begin(site, opened)
+    opened.party.ring.ensure(KeyName(Purpose.IDENTITY, DAY + 1), oldest=0)
+    assert opened.registrations.confirm(registration, code)
+
+
+def test_a_phone_gets_so_many_codes_a_day_and_again_tomorrow(tmp_path: Path) -> None:
+    site = Site.make(tmp_path / "issuer", codes_a_day="2")
+    with site.open() as issuer:
+        for _ in range(2):
+            issuer.registrations.begin(Contact(NAME, E164))
+        for _ in range(2):
+            with pytest.raises(TooManyRequests):
+                issuer.registrations.begin(Contact(NAME, E164))
+        issuer.registrations.begin(Contact(NAME, "+821087654321"))
+        site.clock.set("2026-11-21T00:00:00+09:00")
+        issuer.registrations.begin(Contact(NAME, E164))
+
+
+def test_a_phone_waits_before_its_next_code(tmp_path: Path) -> None:
+    site = Site.make(tmp_path / "issuer", code_cooldown_seconds="60")
+    with site.serve() as running:
+        begin(running.http)
+        answer = running.http.post("/v1/registrations", json={"name": "x", "phone": E164})
+        assert (answer.status_code, answer.json()["code"]) == (429, "too_many_requests")
+        assert answer.headers["retry-after"]
+        assert len(site.messages()) == 1
+        begin(running.http, phone="010-8765-4321")
+
+
+def test_all_registrations_together_are_bounded(tmp_path: Path) -> None:
+    site = Site.make(tmp_path / "issuer", registrations_a_minute="3")
+    with site.open() as issuer:
+        for last in range(3):
+            issuer.registrations.begin(Contact(NAME, f"+82108765432{last}"))
+        with pytest.raises(TooManyRequests):
+            issuer.registrations.begin(Contact(NAME, E164))
+
+
+def test_counts_of_earlier_days_are_forgotten(site: Site, opened: Issuer) -> None:
+    registration, code = _begin(site, opened)
+    opened.registrations.confirm(registration, code)
+    site.set_day(DAY + 1)
+    opened.guard.tick()
+    opened.purge()
+    with opened.database.reading() as tables:
+        assert (tables.table("attempts").count, tables.table("messages").count) == (1, 1)
+    site.set_day(DAY + 2)
+    opened.purge()
+    with opened.database.reading() as tables:
+        assert (tables.table("attempts").count, tables.table("messages").count) == (0, 0)
+
+
+def _never(*_: object) -> None:
+    raise AssertionError("an account was looked for")

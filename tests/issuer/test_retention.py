@@ -1,0 +1,92 @@
+"""The night: what is due is destroyed by itself, on demand too, and stated."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from checkin.errors import DayDestroyed
+from checkin.keyring import KeyName, Purpose
+from checkin.note import open_note
+from checkin.statement import kind_of
+from issuer.service import Issuer
+from tests.issuer.world import DAY, Site, ask_batch, bearer, register
+
+
+def _purge(client: httpx.Client) -> httpx.Response:
+    return client.post("/v1/purge", json={}, headers=bearer("retention"))
+
+
+def test_after_28_days_the_day_is_gone_and_signed_statements_say_so(
+    site: Site, client: httpx.Client, issuer: Issuer
+) -> None:
+    token = register(site, client)
+    ask_batch(client, token)
+    assert client.delete("/v1/wallet", headers=bearer(token)).json()["identity_destroyed_on"] == "2026-12-18"
+    site.set_day(DAY + 28, hour=0)
+    issuer.guard.confirm()
+    notes = _purge(client).json()["statements"]
+    kinds = [kind_of(open_note(note, [issuer.party.signer.verifier]).text) for note in notes]
+    assert "checkin/purge-report/v1" in kinds
+    assert kinds.count("checkin/key-destroyed/v1") >= 2
+    with pytest.raises(DayDestroyed):
+        issuer.vault.mac(DAY, b"x")
+    assert issuer.party.ring.tombstone(KeyName(Purpose.DAY, DAY))
+    assert issuer.vault.store.days() == []
+    with issuer.database.reading() as tables:
+        assert tables.table("identities").count == 0
+    assert _purge(client).json() == {"statements": []}
+    named = client.get("/v1/statements", headers=bearer("retention")).json()["statements"]
+    names = [statement["name"] for statement in named]
+    assert {"purge-2026-11-20", "key-destroyed-identity-2026-11-20", "key-made-signing-2026-12-04"} <= set(names)
+    assert set(notes) <= {statement["note"] for statement in named}
+
+
+def test_a_statement_names_no_person_and_no_small_number(site: Site, client: httpx.Client, issuer: Issuer) -> None:
+    ask_batch(client, register(site, client))
+    site.set_day(DAY + 28, hour=0)
+    issuer.guard.confirm()
+    _purge(client)
+    report = issuer.book.get("purge-2026-11-20") or ""
+    assert "rows fewer than 10" in report
+    assert "bytes -" in report
+
+
+def test_in_doubt_about_the_clock_nothing_is_destroyed(site: Site, client: httpx.Client, issuer: Issuer) -> None:
+    ask_batch(client, register(site, client))
+    boot = issuer.party.clock.boot()
+    site.clock.set("2026-12-18T00:00:00+09:00", boot=boot + 1)
+    answer = _purge(client)
+    assert (answer.status_code, answer.json()["code"]) == (503, "clock_untrusted")
+    assert issuer.vault.store.days() == [DAY]
+    ready = client.get("/readyz")
+    assert ready.status_code == 503
+    assert [finding["level"] for finding in ready.json()["findings"] if finding["name"] == "clock"] == ["failure"]
+
+
+def test_what_is_held_names_the_day_it_goes(site: Site, client: httpx.Client) -> None:
+    token = register(site, client)
+    ask_batch(client, token, DAY + 1)
+    answer = client.get("/v1/wallet", headers=bearer(token)).json()
+    assert answer["days"] == ["2026-11-21"]
+    assert [item["until"] for item in answer["held"]][1:] == ["2026-12-19"]
+    assert "2026-12-19" in answer["held"][0]["until"]
+    assert any("where you were" in line for line in answer["not_held"])
+
+
+def test_an_account_without_batches_is_gone_at_once(site: Site, client: httpx.Client, issuer: Issuer) -> None:
+    token = register(site, client)
+    answer = client.delete("/v1/wallet", headers=bearer(token))
+    assert (answer.status_code, answer.json()["identity_destroyed_on"]) == (202, None)
+    assert client.get("/v1/wallet", headers=bearer(token)).status_code == 401
+    with issuer.database.reading() as tables:
+        assert tables.table("identities").count == 0
+
+
+def test_a_ledger_is_closed_with_a_digest_after_four_days(site: Site, client: httpx.Client, issuer: Issuer) -> None:
+    ask_batch(client, register(site, client))
+    site.clock.set("2026-11-24T00:05:00+09:00")
+    issuer.guard.confirm()
+    issuer.settle_days()
+    issuer.close_days()
+    assert "count fewer than 10" in (issuer.book.get("closed-2026-11-20") or "")

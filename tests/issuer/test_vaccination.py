@@ -1,0 +1,131 @@
+"""A vaccination status: by a certificate that verifies, and by nothing else; nothing of it is kept but the days."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from checkin.certificate.policy import LAST_SECOND, Proof
+from checkin.certificate.policy import Status as Proved
+from checkin.clock import Calendar
+from checkin.credential import DAY_LAST, Status
+from checkin.errors import CertificateOutdated, SettingsInvalid
+from issuer.service import Issuer
+from issuer.settings import IssuerSettings
+from issuer.vaccination import service_days
+from tests.certificate.conftest import Signer, claims_of
+from tests.issuer.world import Running, Site, bearer, holder_keys, register
+
+KST = Calendar()
+DAY = KST.parse_date("2021-07-01")
+NOON = KST.start(DAY) + 12 * 3600
+HOUR = 3600.0
+
+
+def _site(tmp_path: Path, signer: Signer) -> Site:
+    (tmp_path / "trust.pem").write_bytes(signer.pem)
+    site = Site.make(tmp_path / "issuer", certificate_trust='"../trust.pem"')
+    site.clock.set("2021-07-01T12:00:00+09:00")
+    return site
+
+
+def _prove(running: Running, token: str, text: str) -> httpx.Response:
+    return running.http.put("/v1/vaccination", json={"certificate": text}, headers=bearer(token))
+
+
+def _statuses(running: Running, token: str, day: int) -> set[int]:
+    body = {"day": day, "holder_keys": holder_keys()[1]}
+    answer = running.http.post("/v1/credentials", json=body, headers=bearer(token)).json()
+    return {opening["status"] for opening in answer["status_openings"]}
+
+
+def test_a_proof_is_committed_to_until_it_ends_or_is_taken_back(tmp_path: Path) -> None:
+    """A test taken on 30 June 15:00 in Seoul holds for the whole of 1 and 2 July, and for no whole 3 July."""
+    signer = Signer()
+    site = _site(tmp_path, signer)
+    with site.serve() as running:
+        site.list_keys(running.http, DAY, DAY + 3)
+        token = register(site, running.http)
+        answer = _prove(running, token, signer.text(claims_of("t")))
+        assert answer.json() == {"status": 3, "valid_from": "2021-07-01", "valid_until": "2021-07-02"}
+        held = running.http.get("/v1/wallet", headers=bearer(token)).json()
+        assert held["status"] == answer.json()
+        assert [item["what"] for item in held["held"]][1] == "vaccination status"
+        assert _statuses(running, token, DAY) == _statuses(running, token, DAY + 1) == {3}
+        site.set_day(DAY + 2)
+        running.issuer.guard.confirm()
+        running.issuer.make_keys()
+        assert _statuses(running, token, DAY + 2) == {0}
+        assert _prove(running, token, signer.text(claims_of("v"))).json()["status"] == 1
+        assert running.http.delete("/v1/vaccination", headers=bearer(token)).status_code == 204
+        assert _statuses(running, token, DAY + 2) == {0}
+        assert running.http.get("/v1/wallet", headers=bearer(token)).json()["status"] is None
+
+
+def test_nothing_of_a_certificate_is_kept_but_status_and_days(tmp_path: Path) -> None:
+    signer = Signer()
+    site = _site(tmp_path, signer)
+    text = signer.text(claims_of("v"))
+    with site.serve() as running:
+        token = register(site, running.http)
+        assert _prove(running, token, text).status_code == 200
+        record = running.issuer.identities.read(running.issuer.identities.find(token)).record
+        assert "Musterfrau" not in repr(record)
+    pieces = (b"Musterfrau", text[4:40].encode())
+    assert [path for path, content in site.files().items() for piece in pieces if piece in content] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("HC1:", "certificate_compression"),
+        ("HELLO", "certificate_prefix"),
+        (None, "certificate_signature"),
+    ],
+)
+def test_a_certificate_that_does_not_verify_sets_nothing(tmp_path: Path, text: str | None, code: str) -> None:
+    site = _site(tmp_path, Signer())
+    with site.serve() as running:
+        token = register(site, running.http)
+        answer = _prove(running, token, text or Signer().text(claims_of("v")))
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+        assert running.http.get("/v1/wallet", headers=bearer(token)).json()["status"] is None
+
+
+def test_without_a_trust_list_no_status_can_be_proved(site: Site, client: httpx.Client) -> None:
+    answer = client.put("/v1/vaccination", json={"certificate": "HC1:"}, headers=bearer(register(site, client)))
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+
+
+def test_a_trust_list_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
+    site = Site.make(tmp_path / "issuer", certificate_trust='"none.pem"')
+    with pytest.raises(SettingsInvalid, match=r"none\.pem"):
+        Issuer(IssuerSettings.load(site.folder / "issuer.toml"), site.folder / "clock")
+
+
+@pytest.mark.parametrize(
+    ("valid_from", "valid_until", "days"),
+    [
+        (NOON - 40 * 24 * HOUR, LAST_SECOND, (DAY, DAY_LAST)),
+        (NOON, KST.start(DAY + 1) - 1, (DAY, DAY)),
+        (NOON + 1, KST.start(DAY + 3) - 1, (DAY + 1, DAY + 2)),
+        (KST.start(DAY + 1), KST.start(DAY + 3), (DAY + 1, DAY + 2)),
+        (NOON, KST.start(DAY + 1) - 2, None),
+        (NOON + 1, KST.start(DAY + 1) - 1, None),
+    ],
+)
+def test_a_status_covers_whole_days_only(valid_from: float, valid_until: float, days: Any) -> None:
+    """No door is ever shown a status that no longer holds; today counts from now on."""
+    proof = Proof(Proved.VACCINATED, valid_from, valid_until)
+    if days is None:
+        with pytest.raises(CertificateOutdated):
+            service_days(proof, NOON, KST)
+    else:
+        assert service_days(proof, NOON, KST) == days
+
+
+def test_every_proved_status_has_a_number() -> None:
+    assert {status.name for status in Proved} == {status.name for status in Status} - {"NONE"}
