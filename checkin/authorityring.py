@@ -51,10 +51,18 @@ class AuthorityRing:
 
         Raises `SharesInvalid`, `KeyMissing`, `KeyDestroyed`; `SealBroken` if the slot was changed.
         """
-        key, sealed = self._read(day)
+        return self.open_day_with(day, self.unlock(shares))
+
+    def unlock(self, shares: Iterable[str]) -> OpeningKey:
+        """The ring key itself, for one trace that opens many days: forget it with the trace. Raises `SharesInvalid`."""
         ring = join_shares(shares)
         if ring.public != self.public:
             raise SharesInvalid
+        return ring
+
+    def open_day_with(self, day: int, ring: OpeningKey) -> OpeningKey:
+        """As `open_day`, with what `unlock` returned."""
+        key, sealed = self._read(day)
         plain = ring.open(sealed, _info(day, key))
         salt, private = plain[:_SALT], plain[_SALT:]
         opening = OpeningKey(private)

@@ -277,6 +277,53 @@ class TrustListInvalid(CheckinError):
     default = "The trust list holds something else than signer certificates as PEM or base64 DER."
 
 
+# --- orders of the authority: the steps of docs/spec/order.md, in their order --------------------------------
+
+
+class OrderError(CheckinError):
+    """A part of an order that a service does not execute; it is recorded and counted, and reads the same each time."""
+
+    status = 403
+
+
+class OrderUntrusted(OrderError):
+    code = "order_untrusted"
+    default = "The part is malformed, or does not carry the signatures of enough officers of the pinned authority."
+
+
+class OrderWrongAudience(OrderError):
+    code = "order_wrong_audience"
+    default = "The part is addressed to another service."
+
+
+class OrderExpired(OrderError):
+    code = "order_expired"
+    default = "The order has expired: the officers have to sign another one."
+
+
+class OrderNotLogged(OrderError):
+    code = "order_not_logged"
+    default = "The part is not proved to be in the pinned log, under a checkpoint that its witnesses cosigned."
+
+
+class OrderScope(OrderError):
+    code = "order_scope"
+    status = 422
+    default = "What is asked for is more than the part allows, or than any order may allow."
+
+
+class OrderTooLarge(OrderError):
+    code = "order_too_large"
+    status = 422
+    default = "The answer would have more rows than the part allows: nothing of it is given."
+
+
+class OrderReused(OrderError):
+    code = "order_reused"
+    status = 409
+    default = "The part was executed for another list already: a part is for one question."
+
+
 # --- clock and retention ----------------------------------------------------------------------------------
 
 

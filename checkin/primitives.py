@@ -67,6 +67,10 @@ class Label(bytes, Enum):
     IDENTITY = b"ck1/identity"  # issuer: a person's record at rest
     REGISTRATION = b"ck1/registration"  # issuer: a registration that waits for its code
     HOSTED = b"ck1/hosted"  # issuer: a hosted wallet's credential at rest
+    ORDER = b"ck1/order"  # what of an order's part is in the log
+    ORDER_KEYS = b"ck1/order-keys"  # authority: the private keys of one order, sealed to the ring key
+    ANSWER = b"ck1/answer"  # a service's answer, sealed to the order's answer key
+    RECEIPT = b"ck1/receipt"  # issuer: a notice to somebody who was identified, at rest
     DUPLICATE = b"dup"
 
 

@@ -49,7 +49,16 @@ PURGE_REPORT: Final = StatementType(
     Field("hold"),
     _CLOCK,
 )
-KINDS: Final = {kind.kind: kind for kind in (KEY_MADE, KEY_DESTROYED, DAY_CLOSED, PURGE_REPORT)}
+ORDER_EXECUTED: Final = StatementType(
+    "checkin/order-executed/v1", Field("service"), Field("step"), Field("part"), Field("people"), Field("done"), _CLOCK
+)
+ORDER_REFUSED: Final = StatementType(
+    "checkin/order-refused/v1", Field("service"), Field("code"), Field("part"), Field("done"), _CLOCK
+)
+KINDS: Final = {
+    kind.kind: kind
+    for kind in (KEY_MADE, KEY_DESTROYED, DAY_CLOSED, PURGE_REPORT, ORDER_EXECUTED, ORDER_REFUSED)
+}
 
 ABSENT: Final = "-"
 SMALL_COUNT: Final = 10

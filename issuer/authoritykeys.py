@@ -13,8 +13,8 @@ from checkin.keylist import AuthorityKey, AuthorityList, merge
 from checkin.note import NoteVerifier, open_note
 from checkin.primitives import SealingKey
 from checkin.service.party import Party
+from checkin.service.pins import AuthoritySettings
 from issuer.database import Database, one_row
-from issuer.settings import AuthoritySettings
 from issuer.signingkeys import consecutive
 
 WARN_DAYS: Final = 7

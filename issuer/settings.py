@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
 import phonenumbers
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from checkin.service.settings import FilePath, ServiceSettings, Strict, TokenHash, VerifierKey
+from checkin.service.pins import AuthoritySettings, LogSettings
+from checkin.service.settings import FilePath, ServiceSettings, Strict, TokenHash
 
 
 def _known_region(region: str) -> str:
     if region not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError("not a country that phone numbers have, like KR")
     return region
-
-
-class AuthoritySettings(Strict):
-    """The health authority: the name in its lists, its officers' keys, and how many of them sign a list."""
-
-    name: str
-    officers: Annotated[tuple[VerifierKey, ...], Field(min_length=1, max_length=32, strict=False)]
-    threshold: Annotated[int, Field(ge=1)] = 2
-
-    @model_validator(mode="after")
-    def _enough_officers(self) -> Self:
-        if len(set(self.officers)) != len(self.officers) or self.threshold > len(self.officers):
-            raise ValueError("officers are different, and at least as many as the threshold")
-        return self
 
 
 class SmsSettings(Strict):
@@ -47,6 +34,8 @@ class IssuerSettings(ServiceSettings):
     authority: AuthoritySettings
     authority_token_sha256: TokenHash
     """SHA-256 of the token that the authority presents."""
+    log: LogSettings | None = None
+    """The log that the authority's orders must be in; without it none is executed."""
     sms: SmsSettings | None = None
     """Without it messages are written to the folder `outbox` under `data`: for trying out, not for visitors."""
     phone_region: Annotated[str, AfterValidator(_known_region)] = "KR"

@@ -11,12 +11,14 @@ from checkin.clockguard import ClockGuard
 from checkin.keyring import Purpose
 from checkin.purge import Purger
 from checkin.service.app import Frame
+from checkin.service.orderdesk import MAX_BODY as MAX_ORDER
+from checkin.service.orderdesk import OrderDesk, Pins
 from checkin.service.party import Party
 from checkin.service.peers import TimePeers
 from checkin.statements import StatementBook
 from checkin.stores.sqlite import SqliteStore
 from checkin.vault import Vault
-from venue import batches, checkins, described, duties, lists, scanners, stats, venues
+from venue import batches, checkins, described, duties, lists, orders, scanners, stats, venues
 from venue.alarms import Alarms
 from venue.commits import Commits
 from venue.database import Database
@@ -51,6 +53,8 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     )
     work = duties.Duties(party, purger, book)
     commits = Commits(vault)
+    traces = orders.Traces(party, guard, vault, database)
+    desk = OrderDesk(party, guard, book, Pins(settings.authority, settings.log), traces.steps())
     frame = Frame(
         party,
         guard,
@@ -58,9 +62,13 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         DESCRIPTION,
         checks=[trust.findings, alarms.findings],
         # What is overdue goes before anything else, and no issuer can keep it waiting.
-        chores=[work.purge, work.make_keys, work.close_days, trust.refresh],
-        closers=[commits.close, store.close, database.close],
-        body_limits={"/v1/check-ins": checkins.MAX_BODY, "/v1/check-ins/batch": batches.MAX_BODY},
+        chores=[work.purge, desk.forget, work.make_keys, work.close_days, trust.refresh],
+        closers=[commits.close, desk.close, store.close, database.close],
+        body_limits={
+            "/v1/check-ins": checkins.MAX_BODY,
+            "/v1/check-ins/batch": batches.MAX_BODY,
+            orders.PATH: MAX_ORDER,
+        },
     )
     app = frame.build()
     metrics = Metrics(frame.metrics)
@@ -78,6 +86,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         batches.routes(queued, known_scanners, metrics, alarms, batches.Turns(settings.max_batches)),
         stats.routes(known_venues, stats.Stats(party, guard, vault)),
         duties.routes(work, settings.retention_token_sha256),
+        orders.routes(desk, settings.authority_token_sha256),
     ):
         app.include_router(router)
     described.install(app)

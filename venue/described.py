@@ -31,6 +31,16 @@ _DOOR: Final[Errors] = (
     errors.DayClosed,
     errors.DayDestroyed,
 )
+_ORDERS: Final[Errors] = (
+    errors.OrderUntrusted,
+    errors.OrderWrongAudience,
+    errors.OrderExpired,
+    errors.OrderNotLogged,
+    errors.OrderScope,
+    errors.OrderTooLarge,
+    errors.OrderReused,
+    errors.DayDestroyed,
+)
 ERRORS: Final[Mapping[tuple[str, str], Errors]] = {
     ("POST", "/v1/venues"): (*_PINNED, *_BODY),
     ("POST", "/v1/venues/{venue_id}/operator-token"): (*_PINNED, *_BODY, errors.NotFound),
@@ -43,6 +53,7 @@ ERRORS: Final[Mapping[tuple[str, str], Errors]] = {
     ("GET", "/v1/trust"): (*_PINNED, errors.RequestInvalid, errors.KeyMissing),
     ("POST", "/v1/check-ins"): (*_PINNED, *_BODY, *_DOOR),
     ("POST", "/v1/check-ins/batch"): (*_PINNED, *_BODY, errors.KeyMissing),
+    ("POST", "/v1/orders"): (*_PINNED, *_BODY, *_ORDERS, errors.ClockUntrusted),
     ("POST", "/v1/purge"): (*_PINNED, *_BODY, errors.ClockUntrusted),
     ("GET", "/v1/statements"): _PINNED,
     ("GET", "/v1/time"): (errors.RequestInvalid,),

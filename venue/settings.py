@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from checkin.service.pins import AuthoritySettings, LogSettings
 from checkin.service.settings import Peer, ServiceSettings, TokenHash
 
 
@@ -22,6 +23,12 @@ class VenueSettings(ServiceSettings):
     """SHA-256 of the secret with which venues are enrolled."""
     issuers: tuple[Issuer, ...] = Field(default=(), strict=False)
     """All of them are trusted at once."""
+    authority: AuthoritySettings | None = None
+    """Whose orders are executed; none are without it and `log`."""
+    authority_token_sha256: TokenHash | None = None
+    """SHA-256 of the token that the authority presents."""
+    log: LogSettings | None = None
+    """The log that orders must be in."""
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 512
     """Check-ins that one worker process has begun and not answered; further ones get 503 and Retry-After."""
     max_batches: Annotated[int, Field(ge=1, le=16)] = 2

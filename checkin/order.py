@@ -1,0 +1,228 @@
+"""5 An order of the authority: what its officers read and sign once (docs/spec/order.md).
+
+The order itself stays with the authority. Everything that services get follows from it: a part for each of them and
+each step, and the entry for the log, which shows nothing but the parts' salted hashes. Who signs the order signs all
+of these, and checks first that they are what the order says.
+
+An order has two private keys of its own, one that answers are sealed to and one that signs the lists of later steps.
+They are sealed to the ring key, so that they exist only where k officers join their shares: inside a trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from checkin.clock import Calendar, parse_rfc3339
+from checkin.encoding import b64_decode, b64_encode
+from checkin.errors import NoteMalformed, OrderScope, SealBroken
+from checkin.note import NoteSigner
+from checkin.orderpart import (
+    BATCHES,
+    CONTACTS,
+    MAX_LIFE_SECONDS,
+    ORDER_LOGGED,
+    ORDER_PART,
+    PEOPLE,
+    STEPS,
+    VISITS,
+    Part,
+    write_days,
+)
+from checkin.primitives import Label, OpeningKey, SealingKey, SigningKey, hmac_sha256, random_bytes, sha256
+from checkin.statement import Field, StatementType, Values, many, one
+
+VENUE: Final = "venue"
+PERSON: Final = "person"
+_SUBJECT: Final = {VENUE: ("venue", "from", "to"), PERSON: ("phone", "days")}
+_PARTS: Final = {VENUE: (VISITS, PEOPLE), PERSON: (BATCHES, CONTACTS, PEOPLE)}
+_AT_REGISTRY: Final = frozenset({VISITS, CONTACTS})
+
+ORDER: Final = StatementType(
+    "checkin/order/v1",
+    Field("authority"),
+    Field("order"),
+    Field("kind"),
+    Field("case"),
+    Field("purpose"),
+    Field("basis"),
+    Field("venue", optional=True),
+    Field("from", optional=True),
+    Field("to", optional=True),
+    Field("phone", optional=True),
+    Field("days", optional=True),
+    Field("made"),
+    Field("expires"),
+    Field("limit"),
+    Field("registry"),
+    Field("issuer", repeated=True),
+    Field("answer-key"),
+    Field("order-key"),
+    Field("salt"),
+    Field("clock", optional=True),
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an officer asks for: exactly one of (`venue` 16 hex digits and `window`) and (`phone` and `days`)."""
+
+    case: str
+    purpose: str
+    basis: str
+    life: float = 3 * 86400.0
+    limit: int = 1000
+    venue: str | None = None
+    window: tuple[float, float] | None = None
+    phone: str | None = None
+    days: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order's text, and the texts that follow from it."""
+
+    text: str
+    values: Values
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Raises `NoteMalformed` for an order that its services would not take."""
+        values = ORDER.read(text)
+        kind = one(values, "kind")
+        subject = values.keys() & {line for lines in _SUBJECT.values() for line in lines}
+        if kind not in _SUBJECT or subject != set(_SUBJECT[kind]):
+            raise NoteMalformed("An order is about one venue, or about one person.")
+        self = cls(text, values)
+        for part in self.part_texts():
+            Part.read(part)
+        return self
+
+    @property
+    def kind(self) -> str:
+        """`venue` or `person`."""
+        return one(self.values, "kind")
+
+    @property
+    def id(self) -> str:
+        """16 hex digits."""
+        return one(self.values, "order")
+
+    @property
+    def answer_key(self) -> bytes:
+        """X25519, 32 bytes."""
+        return b64_decode(one(self.values, "answer-key"), 32)
+
+    def part_texts(self) -> list[str]:
+        """The texts of all parts, in the order of their steps."""
+        texts: list[str] = []
+        for step in _PARTS[one(self.values, "kind")]:
+            for audience in [one(self.values, "registry")] if step in _AT_REGISTRY else many(self.values, "issuer"):
+                texts.append(self._part_text(step, audience, len(texts)))
+        return texts
+
+    def entry_text(self) -> str:
+        """The text for the log: nobody learns from it what was asked, or of whom."""
+        digests = [Part.read(text).digest for text in self.part_texts()]
+        made = one(self.values, "made").partition("T")[0]
+        authority = one(self.values, "authority")
+        return ORDER_LOGGED.write({"authority": authority, "day": made, "part": sorted(digests), **self._clock()})
+
+    def _part_text(self, step: str, audience: str, number: int) -> str:
+        lines = STEPS[step].lines | {"authority", "order", "case", "basis", "expires", "limit", "answer-key"}
+        values: dict[str, str | list[str]] = {name: text for name, text in self.values.items() if name in lines}
+        if "days" in lines and "days" not in values:
+            values["days"] = self._days()
+        # A salt each: who is shown one part can tell nothing about the others in the log.
+        salt = b64_encode(hmac_sha256(b64_decode(one(self.values, "salt"), 32), bytes([number])))
+        values |= {"audience": audience, "step": step, "salt": salt}
+        return ORDER_PART.write({**values, **self._clock()})
+
+    def _days(self) -> str:
+        """The service days that a venue's window touches: a code of the day before may be scanned after midnight."""
+        begin, end = one(self.values, "from"), one(self.values, "to")
+        first, last = (Calendar("UTC").parse_date(moment.partition("T")[0]) for moment in (begin, end))
+        return write_days((first - (begin.partition("T")[2] < "00:05"), last))
+
+    def _clock(self) -> dict[str, str]:
+        return {"clock": "simulated"} if "clock" in self.values else {}
+
+
+@dataclass(frozen=True)
+class OrderKeys:
+    """The private halves of one order: what opens its answers, and what signs its lists."""
+
+    opening: OpeningKey
+    signer: NoteSigner
+
+    @classmethod
+    def unseal(cls, sealed: bytes, order: Order, ring: OpeningKey) -> Self:
+        """With the ring key, inside a trace; raises `SealBroken`, also when the order was changed."""
+        plain = ring.open(sealed, _keys_info(order.text))
+        self = cls(OpeningKey(plain[:32]), _list_signer(order.values, plain[32:]))
+        if self.opening.public != order.answer_key or self.signer.verifier.vkey != one(order.values, "order-key"):
+            raise SealBroken
+        return self
+
+
+def draft(  # noqa: PLR0913 - whose order it is, who gets it, and when
+    wish: Wish,
+    *,
+    authority: str,
+    ring: bytes,
+    registry: str,
+    issuers: Sequence[str],
+    calendar: Calendar,
+    now: float,
+    simulated: bool = False,
+) -> tuple[Order, bytes]:
+    """A new order, and its private keys sealed to the ring key `ring` (X25519, 32 bytes).
+
+    Raises `OrderScope` for a life of more than seven days, `NoteMalformed` for anything else that no order can ask.
+    """
+    if not 0 < wish.life <= MAX_LIFE_SECONDS:
+        raise OrderScope("An order lives for at most seven days.")
+    private, seed = random_bytes(32), random_bytes(32)
+    values: dict[str, str | list[str]] = {
+        "authority": authority,
+        "order": random_bytes(8).hex(),
+        "kind": VENUE if wish.venue else PERSON,
+        "case": wish.case,
+        "purpose": wish.purpose,
+        "basis": wish.basis,
+        "made": calendar.rfc3339(now, "minutes"),
+        "expires": calendar.rfc3339(now + wish.life, "minutes"),
+        "limit": str(wish.limit),
+        "registry": registry,
+        "issuer": list(issuers),
+        "answer-key": b64_encode(OpeningKey(private).public),
+        "salt": b64_encode(random_bytes(32)),
+    }
+    values |= _subject(wish, calendar) | ({"clock": "simulated"} if simulated else {})
+    values["order-key"] = _list_signer(values, seed).verifier.vkey
+    order = Order.read(ORDER.write(values))
+    return order, SealingKey(ring).seal(private + seed, _keys_info(order.text))
+
+
+def _subject(wish: Wish, calendar: Calendar) -> dict[str, str]:
+    values: dict[str, str] = {}
+    if wish.venue and wish.window:
+        begin, end = (calendar.rfc3339(moment, "minutes") for moment in wish.window)
+        values |= {"venue": wish.venue, "from": begin, "to": end}
+    if wish.phone and wish.days:
+        values |= {"phone": wish.phone, "days": write_days(wish.days)}
+    return values
+
+
+def _list_signer(values: Mapping[str, str | list[str]], seed: bytes) -> NoteSigner:
+    return NoteSigner(f"{one(values, 'authority')}/order-{one(values, 'order')}", SigningKey(seed))
+
+
+def _keys_info(text: str) -> bytes:
+    return Label.ORDER_KEYS + sha256(text.encode())
+
+
+def expires(order: Order) -> float:
+    """Unix seconds."""
+    return parse_rfc3339(one(order.values, "expires"))
