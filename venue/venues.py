@@ -18,6 +18,8 @@ from venue.names import Name
 ID_SIZE = 8  # bytes, as in the seals of queued scans
 VenueId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="8 bytes as 16 hexadecimal digits")]
 Status = Annotated[int, Field(ge=1, le=3)]
+_LIVE_SCANNER = """SELECT 1 FROM scanners JOIN venues ON venues.id = scanners.venue
+    WHERE token_sha256 = ? AND revoked = 0 AND closed = 0"""
 
 
 class Body(BaseModel):
@@ -101,9 +103,7 @@ class Venues:
         hashed = token_hash(token)
         with self._database.reading() as tables:
             found = list(tables.query("SELECT * FROM venues WHERE operator_sha256 = ? AND closed = 0", [hashed]))
-            scanner = tables.execute(
-                "SELECT 1 FROM scanners WHERE token_sha256 = ? AND revoked = 0", [hashed]
-            ).fetchone()
+            scanner = tables.execute(_LIVE_SCANNER, [hashed]).fetchone()
         if found and found[0]["id"] == venue:
             return read_venue(found[0])
         raise Forbidden if found or scanner else Unauthorized

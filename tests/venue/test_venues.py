@@ -1,0 +1,176 @@
+"""Enrolment: names that are fit to be shown, tokens that are kept as hashes, rules that scanners hear of."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from checkin.note import NoteVerifier, open_note
+from checkin.service.app import TIME_STATEMENT
+from checkin.service.auth import token_hash
+from tests.venue.conftest import Scene, verifier
+from tests.venue.world import CALENDAR, DAY, NOON, Issuer, Registry, bearer, check_in, enrol, intake_keys
+from venue import scanners
+
+
+@pytest.fixture(scope="module")
+def scene_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A registry for many tests, none of which minds what another left behind."""
+    issuer = Issuer(1)
+    issuer.list_days(DAY, DAY + 1)
+    registry = Registry(tmp_path_factory.mktemp("venues") / "registry", [issuer])
+    with registry.client() as client:
+        at = enrol(client)
+        yield Scene(registry, client, issuer, at, intake_keys(client, at, verifier(client, at)))
+    issuer.stop()
+
+
+def enrol_as(scene: Scene, header: dict[str, str], **members: Any) -> int:
+    """The status."""
+    body = {"name": "Cafe", "category": "cafe"} | members
+    return scene.client.post("/v1/venues", json=body, headers=header).status_code
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "=1+1",
+        "+82",
+        "-1",
+        "@SUM(A1)",
+        "＝1",
+        "＋1",
+        "－1",
+        "＠x",
+        "\t=1",
+        "a\tb",
+        "a\nb",
+        "a\rb",
+        "a\x00b",
+        "a\u202eb",
+        "a\u200bb",
+        "a\u2028b",
+        "\ufeffa",
+        " a",
+        "a ",
+        "",
+        "   ",
+        "x" * 81,
+        1,
+        None,
+        ["a"],
+    ],
+)
+def test_a_name_that_could_run_in_a_spreadsheet_or_hide_something_is_refused(
+    scene_once: Scene, enrolment: dict[str, str], name: Any
+) -> None:
+    assert enrol_as(scene_once, enrolment, name=name) == 422
+    assert enrol_as(scene_once, enrolment, category=name) == 422
+    path = f"/v1/venues/{scene_once.at.venue_id}/scanners"
+    answer = scene_once.client.post(path, json={"label": name}, headers=bearer(scene_once.at.operator))
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+ORDINARY = ["Café 7", "국립중앙도서관", "7-Eleven", "A&B (2F)", "R=1", "喫茶店", "O'Neill's", "x" * 80]
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_ordinary_names_of_all_languages_are_taken(scene_once: Scene, enrolment: dict[str, str], name: str) -> None:
+    assert enrol_as(scene_once, enrolment, name=name, category=name, capacity=40) == 201
+
+
+def test_a_name_is_kept_in_one_spelling(scene_once: Scene) -> None:
+    """A Mac sends 카페 in pieces (NFD)."""
+    at = enrol(scene_once.client, "\u110f\u1161\u1111\u1166")
+    trust = scene_once.client.get("/v1/trust", headers=bearer(at.scanner)).json()
+    assert trust["venue"] == {"id": at.venue_id, "name": "\uce74\ud398"}
+
+
+@pytest.mark.parametrize("capacity", [0, -1, 1_000_001, "40", 1.5, True])
+def test_a_capacity_is_a_number_of_people(scene_once: Scene, enrolment: dict[str, str], capacity: Any) -> None:
+    assert enrol_as(scene_once, enrolment, capacity=capacity) == 422
+
+
+def test_an_unknown_member_is_refused_and_the_answer_does_not_repeat_what_was_sent(
+    scene_once: Scene, enrolment: dict[str, str]
+) -> None:
+    body = {"name": "Cafe", "category": "cafe", "phone": "010-1234-5678"}
+    answer = scene_once.client.post("/v1/venues", json=body, headers=enrolment)
+    assert answer.status_code == 422
+    assert "1234" not in answer.text
+
+
+def test_tokens_are_kept_as_hashes_only(scene: Scene) -> None:
+    for path in (scene.registry.folder / "data").glob("venue.db*"):
+        content = path.read_bytes()
+        assert scene.at.operator.encode() not in content
+        assert scene.at.scanner.encode() not in content
+    with closing(sqlite3.connect(scene.registry.folder / "data" / "venue.db")) as database:
+        [(kept,)] = database.execute("SELECT token_sha256 FROM scanners")
+    assert kept == token_hash(scene.at.scanner)
+
+
+def test_tokens_and_ids_are_random_and_of_the_documented_sizes(scene: Scene) -> None:
+    other = scene.venue()
+    assert {len(token) for token in (other.operator, other.scanner)} == {43}
+    assert {len(identifier) for identifier in (other.venue_id, other.scanner_id)} == {16}
+    assert len({other.operator, other.scanner, scene.at.operator, scene.at.scanner}) == 4
+
+
+def test_an_operator_sees_his_scanners_and_revokes_one_which_is_out_at_once(scene: Scene) -> None:
+    path, headers = f"/v1/venues/{scene.at.venue_id}/scanners", bearer(scene.at.operator)
+    assert check_in(scene.client, scene.at, scene.phone().at(NOON)).status_code == 201
+    scanner = {"scanner_id": scene.at.scanner_id, "label": "door"}
+    assert scene.client.get(path, headers=headers).json() == {"scanners": [scanner | {"revoked": False}]}
+    for _ in range(2):
+        assert scene.client.delete(f"{path}/{scene.at.scanner_id}", headers=headers).status_code == 204
+    assert scene.client.get(path, headers=headers).json() == {"scanners": [scanner | {"revoked": True}]}
+    assert check_in(scene.client, scene.at, scene.phone().at(NOON)).status_code == 401
+    assert scene.client.get("/v1/trust", headers=bearer(scene.at.scanner)).status_code == 401
+
+
+def test_an_operator_cannot_revoke_another_venues_scanner(scene: Scene) -> None:
+    other = scene.venue()
+    path = f"/v1/venues/{scene.at.venue_id}/scanners/{other.scanner_id}"
+    assert scene.client.delete(path, headers=bearer(scene.at.operator)).status_code == 404
+    assert check_in(scene.client, other, scene.phone().at(NOON)).status_code == 201
+
+
+def test_a_closed_venue_takes_no_more_check_ins_and_keeps_its_visits(scene: Scene, enrolment: dict[str, str]) -> None:
+    assert check_in(scene.client, scene.at, scene.phone().at(NOON)).status_code == 201
+    path = f"/v1/venues/{scene.at.venue_id}"
+    assert [scene.client.delete(path, headers=enrolment).status_code for _ in range(2)] == [204, 404]
+    assert check_in(scene.client, scene.at, scene.phone().at(NOON)).status_code == 401
+    assert (scene.registry.folder / "data" / "visits").glob("day-*.db")
+
+
+def test_a_venue_has_a_bounded_number_of_scanners(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanners, "MAX_SCANNERS", 1)
+    answer = scene.client.post(
+        f"/v1/venues/{scene.at.venue_id}/scanners", json={"label": "back"}, headers=bearer(scene.at.operator)
+    )
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+def test_scanners_hear_of_the_venues_rule_and_of_the_time_signed_if_they_ask(scene: Scene) -> None:
+    path, headers = f"/v1/venues/{scene.at.venue_id}/status-rule", bearer(scene.at.operator)
+    assert scene.client.put(path, json={"accepted": [3, 1, 1]}, headers=headers).json() == {"accepted": [1, 3]}
+    plain = scene.client.get("/v1/trust", headers=bearer(scene.at.scanner)).json()
+    assert (plain["status_rule"], plain["zone"], plain["time"]) == ([1, 3], "Asia/Seoul", CALENDAR.rfc3339(NOON))
+    assert "time_note" not in plain
+    nonce = "0123456789abcdef"
+    asked = scene.client.get(f"/v1/trust?nonce={nonce}", headers=bearer(scene.at.scanner)).json()
+    opened = open_note(asked["time_note"], [NoteVerifier.parse(plain["registry"]["vkey"])])
+    values = TIME_STATEMENT.read(opened.text)
+    assert (values["nonce"], values["time"], values["clock"]) == (nonce, plain["time"], "simulated")
+
+
+@pytest.mark.parametrize("accepted", [[0], [4], [-1], ["1"], [1.0], [True], [1, 2, 3, 1], None, 1, {}])
+def test_a_rule_of_no_status_is_refused(scene_once: Scene, accepted: Any) -> None:
+    path = f"/v1/venues/{scene_once.at.venue_id}/status-rule"
+    answer = scene_once.client.put(path, json={"accepted": accepted}, headers=bearer(scene_once.at.operator))
+    assert answer.status_code == 422
