@@ -8,7 +8,9 @@ from typing import Final
 from fastapi import FastAPI
 
 from checkin.service.app import Frame
-from issuer.routes import codes, credentials, keys, registrations, retention, wallet
+from checkin.service.orderdesk import MAX_BODY
+from issuer import pages
+from issuer.routes import codes, credentials, keys, orders, registrations, retention, wallet
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 
@@ -33,10 +35,11 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         chores=[issuer.purge, issuer.make_keys, issuer.close_days, issuer.settle_days, issuer.scrub, issuer.count],
         closers=[issuer.close],
         metrics=issuer.metrics,
-        body_limits={keys.AUTHORITY_KEYS: keys.MAX_LIST_BYTES},
+        body_limits={keys.AUTHORITY_KEYS: keys.MAX_LIST_BYTES, orders.ORDERS: MAX_BODY},
     )
     app = frame.build()
     app.state.issuer = issuer
-    for module in (registrations, credentials, codes, wallet, keys, retention):
+    for module in (registrations, credentials, codes, wallet, keys, orders, retention):
         app.include_router(module.router)
+    app.include_router(pages.routes(issuer.party))
     return app

@@ -1,0 +1,62 @@
+// A small door to IndexedDB: where a page keeps what must survive reload and restart.
+
+const settled = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+export class Database {
+  /** @param {Object<string, object>} stores options of createObjectStore by name */
+  static async open(name, version, stores) {
+    const request = indexedDB.open(name, version);
+    request.onupgradeneeded = () => {
+      const known = request.result.objectStoreNames;
+      for (const [store, options] of Object.entries(stores)) {
+        if (!known.contains(store)) request.result.createObjectStore(store, options);
+      }
+    };
+    return new Database(await settled(request));
+  }
+
+  constructor(connection) {
+    this.connection = connection;
+    // Another tab with a newer version of the page must not wait for this one.
+    connection.onversionchange = () => connection.close();
+  }
+
+  get(store, key) {
+    return settled(this.connection.transaction(store).objectStore(store).get(key));
+  }
+
+  all(store) {
+    return settled(this.connection.transaction(store).objectStore(store).getAll());
+  }
+
+  put(store, value, key) {
+    return this.change(store, (objects) => objects.put(value, key));
+  }
+
+  delete(store, key) {
+    return this.change(store, (objects) => objects.delete(key));
+  }
+
+  clear(store) {
+    return this.change(store, (objects) => objects.clear());
+  }
+
+  /** Runs `work` in one transaction; what it returns (a request or a promise's value), once all of it is on disk. */
+  async change(stores, work) {
+    const transaction = this.connection.transaction(stores, "readwrite", { durability: "strict" });
+    const done = new Promise((resolve, reject) => {
+      transaction.oncomplete = resolve;
+      transaction.onabort = () => reject(transaction.error);
+    });
+    const objects = [stores].flat().map((store) => transaction.objectStore(store));
+    const result = await work(...objects);
+    await done;
+    return result instanceof IDBRequest ? result.result : result;
+  }
+}
+
+export { settled };
