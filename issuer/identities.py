@@ -106,6 +106,31 @@ class Identities:
         # Not a rotation, then: the row came back with an old backup, after its key was destroyed.
         raise Unauthorized("The account can no longer be read: register again.")
 
+    def subjects_of(self, phone: str) -> list[int]:
+        """Everybody of whom an order may ask by this phone: its account, and earlier ones that were deleted and are
+        not gone yet."""
+        query = "SELECT subject FROM identities WHERE phone = ? AND key_day = ?"
+        found: set[int] = set()
+        for _ in range(2):  # a row that is being sealed anew may be missed once, between one key and the next
+            for name in self._keys.live():
+                with self._database.reading() as tables:
+                    rows = tables.execute(query, (self._keys.phone_mac(name, phone), name.day)).fetchall()
+                found |= {int(row[0]) for row in rows}
+        return sorted(found)
+
+    def disclosed(self, subject: int) -> Record | None:
+        """Whose number it is, also of a deleted account as long as its name is kept; None when it is gone."""
+        for _ in range(_ATTEMPTS):
+            with self._database.reading() as tables:
+                row = one_row(tables, "SELECT key_day, sealed FROM identities WHERE subject = ?", subject)
+            if row is None:
+                return None
+            try:
+                return self._open(row[0], subject, row[1])
+            except KeyDestroyed:
+                continue
+        return None
+
     def set_status(self, subject: int, status: Status, valid_from: int, valid_until: int) -> None:
         """Keeps a proved status and the days on which it holds, and nothing else of the proof."""
         with self._database.writing() as tables:

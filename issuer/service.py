@@ -15,6 +15,7 @@ from checkin.errors import SettingsInvalid
 from checkin.keyring import KeyName, Purpose
 from checkin.purge import Purger
 from checkin.service.app import Finding
+from checkin.service.orderdesk import OrderDesk, Pins
 from checkin.service.party import Party
 from checkin.service.peers import TimePeers
 from checkin.statements import SMALL_COUNT, StatementBook
@@ -26,6 +27,8 @@ from issuer.database import Database
 from issuer.hosted import Hosted
 from issuer.identities import Identities
 from issuer.identitykeys import IdentityKeys
+from issuer.orders import Disclosures
+from issuer.receipts import Receipts
 from issuer.registrations import Registrations
 from issuer.rotation import Rotation
 from issuer.settings import IssuerSettings
@@ -61,6 +64,18 @@ class Issuer:
             authority=self.authority,
             signing=self.signing,
             a_day=settings.batches_a_day,
+        )
+        self.receipts = Receipts(party, self.vault, party.data / "receipts.db")
+        disclosures = Disclosures(
+            party=party,
+            guard=self.guard,
+            vault=self.vault,
+            identities=self.identities,
+            receipts=self.receipts,
+            issuer=settings.issuer,
+        )
+        self.orders = OrderDesk(
+            party, self.guard, self.book, Pins(settings.authority, settings.log), disclosures.steps()
         )
         self.hosted = Hosted(party, self.database, self.vault, self.batches)
         self.outbox = None if settings.sms else Outbox(party.data / "outbox", self._today_began)
@@ -154,6 +169,8 @@ class Issuer:
         """Gives back files and connections."""
         self.batches.close()
         self.hosted.close()
+        self.receipts.close()
+        self.orders.close()
         self.gateway.close()
         self.vault.store.close()
         self.database.close()
@@ -164,6 +181,8 @@ class Issuer:
         today = oldest + RETENTION_DAYS - 1
         self.registrations.forget_before(today - 1)  # a registration may wait over midnight
         self.hosted.forget_before(today)
+        self.receipts.forget_before(oldest)
+        self.orders.forget()
         self.identities.forget_before(oldest)
         self.signing.forget_before(oldest)
         self.authority.forget_before(oldest)

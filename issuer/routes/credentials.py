@@ -34,6 +34,7 @@ def issue(body: BatchRequest, subject: Subject, issuer: Served) -> Batch:
     return Batch(
         credentials=[b64url_encode(one.credential) for one in issued],
         status_openings=[Opening(status=one.opening.status, salt=b64url_encode(one.opening.salt)) for one in issued],
+        disclosures=issuer.receipts.of(subject),
     )
 
 

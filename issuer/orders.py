@@ -1,0 +1,99 @@
+"""Orders at the issuer: the batches of one person, still sealed, or names and phones behind seals.
+
+No place is named here, in either direction (docs/spec/order.md §4). Whoever an order is about gets a notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from checkin.clockguard import ClockGuard
+from checkin.credential import open_inner, visit_context
+from checkin.errors import DayDestroyed, KeyDestroyed, KeyMissing, OrderScope, SealBroken
+from checkin.keyring import KeyName, Purpose
+from checkin.ledger import open_row, subject_group
+from checkin.orderpart import BATCHES, PEOPLE, ListedSeal, Part
+from checkin.orderrows import BatchRow, PersonRow, UnopenedRow
+from checkin.primitives import Label
+from checkin.service.orderdesk import Execute, Found, check_days, held_days
+from checkin.service.party import Party
+from checkin.vault import Vault
+from issuer.identities import Identities, Record
+from issuer.receipts import CODES, IDENTIFIED, Receipt, Receipts
+
+
+class Disclosures:
+    """What the issuer does for an order."""
+
+    def __init__(  # noqa: PLR0913 - what a disclosure touches
+        self, *, party: Party, guard: ClockGuard, vault: Vault, identities: Identities, receipts: Receipts, issuer: int
+    ) -> None:
+        self._party = party
+        self._guard = guard
+        self._vault = vault
+        self._identities = identities
+        self._receipts = receipts
+        self._issuer = issuer
+
+    def steps(self) -> Mapping[str, Execute]:
+        """By step of the order."""
+        return {BATCHES: self.batches, PEOPLE: self.people}
+
+    def batches(self, part: Part, _: list[str]) -> Found:
+        """The ledger rows of whoever registered a phone, of an account that was deleted since, too."""
+        if part.phone is None or part.days is None:
+            raise OrderScope
+        held, gone = self._held(part)
+        subjects = self._identities.subjects_of(part.phone)
+        rows = []
+        for day in held:
+            for subject in subjects:
+                try:
+                    found = self._vault.store.group(day, subject_group(self._vault, day, subject))
+                except KeyMissing:  # a day for which nothing was issued
+                    continue
+                rows += [BatchRow(day, open_row(self._vault, day, row)).line() for row in found]
+                if found:
+                    self._notify(part, subject, day, CODES)
+        return Found(sorted(rows), held, gone)
+
+    def people(self, part: Part, items: list[str]) -> Found:
+        """Name and phone behind each seal that is this issuer's and of the visit that it is shown with."""
+        if part.days is None:
+            raise OrderScope
+        seals = [ListedSeal.read(item) for item in items]
+        check_days(part, (seal.day for seal in seals))
+        held, gone = self._held(part)
+        rows, people = [], set()
+        for seal in seals:
+            if seal.day not in held:
+                continue
+            found = self._person(seal)
+            if found is None:
+                rows.append(UnopenedRow(seal.visit_id).line())
+                continue
+            subject, record = found
+            people.add(subject)
+            notice = self._notify(part, subject, seal.day, IDENTIFIED)
+            rows.append(PersonRow(seal.visit_id, notice, record.phone, record.name).line())
+        return Found(rows, held, gone, people=len(people))
+
+    def _held(self, part: Part) -> tuple[list[int], list[int]]:
+        first, last = part.days or (0, -1)
+        return held_days(range(first, last + 1), self._guard.floor(self._party.calendar))
+
+    def _person(self, seal: ListedSeal) -> tuple[int, Record] | None:
+        try:
+            key = self._party.ring.subkey(KeyName(Purpose.DAY, seal.day), Label.SUB_SEAL)
+            subject = open_inner(key, seal.inner, visit_context(self._issuer, seal.day, seal.visit_id))
+        except (SealBroken, KeyMissing):
+            return None
+        except KeyDestroyed:
+            raise DayDestroyed from None
+        record = self._identities.disclosed(subject)
+        return None if record is None else (subject, record)
+
+    def _notify(self, part: Part, subject: int, day: int, what: str) -> str:
+        date = self._party.calendar.date(day)
+        receipt = Receipt(authority=part.authority, day=date, purpose=part.purpose or "", what=what)
+        return self._receipts.add(part.digest, subject, day, receipt)

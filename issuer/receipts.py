@@ -1,0 +1,127 @@
+"""Notices to people about whom an order was executed: made with the answer, handed over with a later batch.
+
+data/receipts.db, one table, without row ids:
+
+    receipts   id (a MAC of the order's part and the subject), day (whose record it is about), owner (a MAC of the
+               day), release (the first service day on which it is handed over), sealed (under the day's key)
+
+A notice comes one to three days after the order, at random, and only along with a batch: nobody can ask for it, so
+that nobody finds out by asking often whether, and when, an infected person was near. It is gone with its day.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import sqlite_utils
+
+from checkin.encoding import u32be, u64be
+from checkin.errors import CheckinError, SealBroken
+from checkin.keyring import KeyName, Purpose
+from checkin.ledger import subject_group
+from checkin.primitives import Label, aead_open, aead_seal, random_bytes
+from checkin.service.party import Party
+from checkin.stores.statefile import StateFile
+from checkin.vault import Vault
+
+IDENTIFIED: Final = "identified"
+CODES: Final = "codes"
+_NONCE: Final = 12
+_PAD: Final = 512
+LATEST_DAYS: Final = 3
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a person is told: which authority, about which day (ISO date), what for, a case number of the person's own,
+    and what was given: `identified` (name and phone) or `codes` (which codes were the person's, sealed)."""
+
+    authority: str
+    day: str
+    purpose: str
+    what: str
+    case: str = ""
+
+
+class Receipts:
+    """The table `receipts`."""
+
+    def __init__(self, party: Party, vault: Vault, path: Path) -> None:
+        self._party = party
+        self._vault = vault
+        self._file = StateFile(path, _migrate)
+
+    def add(self, part: str, subject: int, day: int, receipt: Receipt) -> str:
+        """The person's own case number. The same part, person and day again change nothing and have the same one.
+
+        `part` is the digest of the order's part. Raises `DayDestroyed`.
+        """
+        row_id = self._vault.mac(day, Label.RECEIPT, bytes.fromhex(part), u64be(subject))
+        owner = subject_group(self._vault, day, subject)
+        with self._file.writing() as tables:
+            standing = tables.execute("SELECT sealed FROM receipts WHERE id = ?", [row_id]).fetchone()
+            if standing:
+                return self._open(day, row_id, owner, standing[0]).case
+            receipt = replace(receipt, case=random_bytes(6).hex())
+            release = self._party.today() + 1 + int.from_bytes(random_bytes(8), "big") % LATEST_DAYS
+            sealed = self._seal(day, row_id, owner, receipt)
+            tables.execute("INSERT INTO receipts VALUES (?, ?, ?, ?, ?)", [row_id, day, owner, release, sealed])
+        return receipt.case
+
+    def of(self, subject: int) -> list[dict[str, str]]:
+        """What goes along with a batch for this person now; the same again with each later one, until the day goes,
+        because an answer may be lost."""
+        today = self._party.today()
+        with self._file.reading() as tables:
+            days = tables.execute("SELECT DISTINCT day FROM receipts WHERE release <= ?", [today]).fetchall()
+        return [asdict(receipt) for (day,) in sorted(days) for receipt in self._of_day(subject, day, today)]
+
+    def forget_before(self, oldest: int) -> None:
+        """Removes notices about days that are gone."""
+        with self._file.writing() as tables:
+            tables.execute("DELETE FROM receipts WHERE day < ?", [oldest])
+
+    def close(self) -> None:
+        """Gives back the file."""
+        self._file.close()
+
+    def _of_day(self, subject: int, day: int, today: int) -> list[Receipt]:
+        query = "SELECT id, sealed FROM receipts WHERE day = ? AND owner = ? AND release <= ?"
+        try:
+            owner = subject_group(self._vault, day, subject)
+            with self._file.reading() as tables:
+                rows = tables.execute(query, [day, owner, today]).fetchall()
+            return [self._open(day, row_id, owner, sealed) for row_id, sealed in rows]
+        except CheckinError:  # the day is going at this moment; issuing must not depend on it
+            return []
+
+    def _seal(self, day: int, row_id: bytes, owner: bytes, receipt: Receipt) -> bytes:
+        text, nonce = json.dumps(asdict(receipt), ensure_ascii=False).encode(), random_bytes(_NONCE)
+        padded = text.ljust(-(-len(text) // _PAD) * _PAD)
+        return nonce + aead_seal(self._key(day), nonce, padded, _context(day, row_id, owner))
+
+    def _open(self, day: int, row_id: bytes, owner: bytes, sealed: bytes) -> Receipt:
+        plain = aead_open(self._key(day), sealed[:_NONCE], sealed[_NONCE:], _context(day, row_id, owner))
+        try:
+            return Receipt(**json.loads(plain))
+        except (ValueError, TypeError):
+            raise SealBroken from None
+
+    def _key(self, day: int) -> bytes:
+        return self._party.ring.subkey(KeyName(Purpose.DAY, day), Label.SUB_RECEIPT)
+
+
+def _context(day: int, row_id: bytes, owner: bytes) -> bytes:
+    return Label.RECEIPT + u32be(day) + row_id + owner
+
+
+def _migrate(tables: sqlite_utils.Database) -> None:
+    tables.execute("PRAGMA secure_delete = ON")
+    tables.execute(
+        "CREATE TABLE IF NOT EXISTS receipts (id BLOB PRIMARY KEY NOT NULL, day INTEGER NOT NULL, owner BLOB NOT NULL,"
+        " release INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID"
+    )
+    tables.execute("CREATE INDEX IF NOT EXISTS receipts_of_a_day ON receipts (day, owner)")
