@@ -105,7 +105,7 @@ def a_visitor(stage: Stage) -> None:
     tell.chapter("A visitor", f"{NAME} registers once. After this the issuer never learns where or when.")
     with tell.step("register", "Name and phone, confirmed by a one-time code", "the code came through the outbox"):
         registration = wallet.register(issuer, NAME, PHONE)
-        code = one_time_code(stage.deployment)
+        code = one_time_code(stage.deployment, PHONE)
         stage.wallet = wallet.confirm(issuer, registration, code, stage.folder / "wallet.json")
     with tell.step("batch", "Ten credentials for today, for keys made in the wallet", "one batch, ten doors, no times"):
         stage.wallet.fetch(stage.day, stage.calendar, pinned=stage.deployment.verifier("issuer"))

@@ -98,12 +98,13 @@ class Stage:
         path.write_bytes(content)
 
 
-def one_time_code(deployment: Deployment) -> str:
-    """What the newest message in the issuer's outbox says."""
-    messages = sorted((deployment.folder / "issuer" / "data" / "outbox").glob("*.txt"), key=lambda p: p.stat().st_mtime)
-    expect(messages, "There is no message in the outbox.")
-    words = messages[-1].read_text(encoding="utf-8").partition("\n\n")[2].split()
-    return next(digits for word in words if len(digits := word.strip(".,:;")) == 6 and digits.isdigit())
+def one_time_code(deployment: Deployment, phone: str) -> str:
+    """What the message to `phone` (E.164) in the issuer's outbox says; the outbox keeps no order."""
+    outbox = deployment.folder / "issuer" / "data" / "outbox"
+    messages = [path.read_text(encoding="utf-8") for path in outbox.glob("*.txt")]
+    texts = [text.partition("\n\n")[2] for text in messages if text.startswith(f"To: {phone}\n")]
+    expect(len(texts) == 1, f"There are {len(texts)} messages to this phone in the outbox.")
+    return texts[0].split()[0]
 
 
 def enrol(stage: Stage, name: str) -> Scanner:

@@ -1,0 +1,27 @@
+"""A town: the three services as real processes under a simulated clock, for all tests of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from checkin.clock import Calendar, SimulatedClock
+from checkin.deployment import Deployment
+from checkin.narrator import Narrator
+from checkin.processes import Processes
+from checkin.stage import Stage, free_ports
+
+NOON = "2026-11-20T12:00:00+09:00"
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """At noon on 2026-11-20, with nobody registered and no venue enrolled."""
+    folder: Path = tmp_path_factory.mktemp("town")
+    (folder / "clock").write_text(NOON + "\n", encoding="ascii")
+    clock, calendar = SimulatedClock(folder / "clock"), Calendar()
+    deployment = Deployment.open_or_make(folder, free_ports(), simulated_clock=folder / "clock")
+    with Processes(deployment) as processes:
+        yield Stage(folder, Narrator(), deployment, clock, calendar, calendar.day(clock.now()), processes)

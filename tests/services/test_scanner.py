@@ -1,0 +1,175 @@
+"""The scanner as an object and as a command, against a real registry that comes and goes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkin import qr, wallet
+from checkin.client import Client
+from checkin.encoding import b64url_decode
+from checkin.errors import AlreadyUsed, ListRefused, NoteUntrusted, ScannerStale, SettingsInvalid, StatusRequired
+from checkin.note import NoteSigner
+from checkin.primitives import SigningKey
+from checkin.scanner import Result, Scanner
+from checkin.secretfile import read_secret
+from checkin.stage import Stage, enrol, one_time_code
+from checkin.wallet import Wallet
+
+
+@pytest.fixture(scope="module")
+def visitor(town: Stage) -> Wallet:
+    """Somebody with several batches for today."""
+    issuer = town.deployment.url("issuer")
+    registration = wallet.register(issuer, "Jung Ho", "+821033334444")
+    otc = one_time_code(town.deployment, "+821033334444")
+    held = wallet.confirm(issuer, registration, otc, town.folder / "visitor.json")
+    for _ in range(4):
+        held.fetch(town.day, town.calendar)
+    return held
+
+
+def code(town: Stage, visitor: Wallet, **options: bool) -> str:
+    """A fresh code."""
+    opened = visitor.open_code(town.day)
+    assert opened is not None
+    return wallet.present(opened, town.clock.now(), town.calendar, **options)
+
+
+def registry(town: Stage, scanner: Scanner) -> Client:
+    """The registry, as this scanner."""
+    return Client(town.deployment.url("venue"), scanner.token)
+
+
+def test_a_queue_survives_a_restart_and_is_uploaded_once(town: Stage, visitor: Wallet) -> None:
+    """Nothing is lost when the battery runs out, and nothing counts twice when an answer gets lost."""
+    scanner = enrol(town, "Library")
+    for _ in range(3):
+        assert scanner.scan(code(town, visitor), None, town.clock.now()) is Result.QUEUED
+    again = Scanner.load(scanner.path)
+    assert len(again.queue) == 3
+    kept = list(again.queue)
+    with registry(town, scanner) as client:
+        assert [entry["result"] for entry in again.upload(client)] == ["accepted"] * 3
+        assert Scanner.load(scanner.path).queue == []
+        again.queue = kept
+        assert [entry["result"] for entry in again.upload(client)] == ["repeated"] * 3
+
+
+def test_a_stolen_scanner_tells_nothing_about_its_queue(town: Stage, visitor: Wallet) -> None:
+    """Neither the codes nor the visit ids of queued scans are in its file."""
+    scanner = enrol(town, "Bakery")
+    text = code(town, visitor)
+    scanner.scan(text, None, town.clock.now())
+    content = scanner.path.read_text()
+    assert text not in content
+    assert scanner.path.stat().st_mode & 0o077 == 0
+    (entry,) = scanner.queue
+    assert text[4:60].encode() not in b64url_decode(entry)
+
+
+def test_a_door_goes_on_while_the_registry_is_gone(town: Stage, visitor: Wallet) -> None:
+    """It falls into the queue by itself, and a second use is refused all the same."""
+    scanner = enrol(town, "Gym")
+    town.processes.kill("venue")
+    try:
+        with registry(town, scanner) as client:
+            text = code(town, visitor)
+            assert scanner.scan(text, client, town.clock.now()) is Result.QUEUED
+            with pytest.raises(AlreadyUsed):
+                scanner.scan(text, client, town.clock.now())
+    finally:
+        town.processes.start("venue")
+        town.processes.wait_for("venue")
+    with registry(town, scanner) as client:
+        assert [entry["result"] for entry in scanner.upload(client)] == ["accepted"]
+
+
+def test_without_outside_time_for_a_day_a_scanner_stops(town: Stage, visitor: Wallet) -> None:
+    """A tablet whose clock nobody checks admits old codes: 24 hours, then no more."""
+    scanner = enrol(town, "Museum")
+    text = code(town, visitor)
+    with pytest.raises(ScannerStale):
+        scanner.check(text, scanner.trust.time + 24 * 3600 + 1)
+    with registry(town, scanner) as client, pytest.raises(ScannerStale, match="differs"):
+        scanner.refresh(client, town.clock.now() + 60)
+
+
+def test_keys_once_seen_stay(town: Stage) -> None:
+    """A registry that was taken over can put no other keys into a scanner: not its own, not an issuer's."""
+    scanner = enrol(town, "Cinema")
+    with registry(town, scanner) as client:
+        answer: dict[str, Any] = client.get("/v1/trust")
+    stranger = NoteSigner("issuer.localhost", SigningKey(b"\x06" * 32))
+    lines = scanner.trust.issuer_list(1).text()
+    forged = {"issuer": 1, "vkey": stranger.verifier.vkey, "list": lines + "\n" + stranger.sign(lines)}
+    other = dict(answer, issuers=[forged])
+    with pytest.raises(NoteUntrusted):
+        scanner.trust.update(other, town.clock.now())
+    signer = NoteSigner(town.deployment.verifier("venue").name, _statement_key(town, "venue"))
+    text = scanner.trust.intake_list().text()
+    changed = text.replace(text.splitlines()[3].split(" ")[2], text.splitlines()[4].split(" ")[2])
+    with pytest.raises(ListRefused):
+        scanner.trust.update(dict(answer, intake=changed + "\n" + signer.sign(changed)), town.clock.now())
+    scanner.trust.update(answer, town.clock.now())
+
+
+def test_a_venue_s_rule_is_asked_at_its_door_only(town: Stage, visitor: Wallet) -> None:
+    """Whoever shows no status is told so; the registry never sees one."""
+    scanner = enrol(town, "Clinic")
+    scanner.trust.rule = [1]
+    with registry(town, scanner) as client, pytest.raises(StatusRequired):
+        scanner.scan(code(town, visitor), client, town.clock.now())
+    scanner.trust.rule = []
+    with registry(town, scanner) as client:
+        assert scanner.scan(code(town, visitor, show_status=True), client, town.clock.now()) is Result.ACCEPTED
+
+
+def test_a_file_that_is_no_scanner_is_told_so(tmp_path: Path) -> None:
+    """With the names of what is missing."""
+    for content in ("{}", "[]", "nonsense", '{"venue_id": 1}'):
+        (tmp_path / "scanner.json").write_text(content)
+        with pytest.raises(SettingsInvalid, match="scanner_token"):
+            Scanner.load(tmp_path / "scanner.json")
+
+
+def command(town: Stage, scanner: Scanner, source: str, *arguments: str, stdin: bytes = b"") -> Any:
+    """`checkin scan` under the town's clock: exit status, the JSON answer, standard error."""
+    options = ["--venue", town.deployment.url("venue"), "--scanner", str(scanner.path), "--json"]
+    line = [sys.executable, "-m", "checkin", "scan", source, *options, "--simulated-clock", str(town.folder / "clock")]
+    done = subprocess.run([*line, *arguments], input=stdin, capture_output=True, timeout=60, check=False)
+    return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr.decode()
+
+
+def test_the_command_reads_a_picture_a_text_and_standard_input(town: Stage, visitor: Wallet, tmp_path: Path) -> None:
+    """And uploads what was queued before, with the next scan that has a network."""
+    scanner = enrol(town, "Station")
+    (tmp_path / "code.png").write_bytes(qr.to_png(code(town, visitor)))
+    assert command(town, scanner, str(tmp_path / "code.png"))[1]["result"] == "accepted"
+    queued = command(town, scanner, code(town, visitor), "--offline")
+    assert queued[1] == {"result": "queued", "queued": 1, "uploaded": {}}
+    piped = command(town, scanner, "-", stdin=qr.to_png(code(town, visitor)))
+    assert piped[1] == {"result": "accepted", "queued": 0, "uploaded": {"accepted": 1}}
+
+
+def test_the_command_refuses_in_one_line(town: Stage, visitor: Wallet, tmp_path: Path) -> None:
+    """A stable code, a sentence, a non-zero exit, no traceback."""
+    scanner = enrol(town, "Harbour")
+    text = code(town, visitor)
+    assert command(town, scanner, text)[0] == 0
+    (tmp_path / "noise.png").write_bytes(b"no picture")
+    noise = str(tmp_path / "noise.png")
+    for source, expected in [(text, "already_used"), (noise, "picture_unreadable"), ("x", "token_malformed")]:
+        status, _, error = command(town, scanner, source)
+        assert status == 1
+        assert error.startswith(f"checkin: {expected}: ")
+        assert error.count("\n") == 1
+
+
+def _statement_key(town: Stage, service: str) -> SigningKey:
+    return SigningKey(read_secret(town.deployment.folder / service / "statement.key"))
