@@ -34,7 +34,7 @@ class Gateway(Protocol):
 class HttpGateway:
     """POST {"to": "+821012345678", "text": "…"} as JSON with a bearer token; any 2xx means taken.
 
-    Most providers need a small adapter in front; see docs/operating.md.
+    Most providers need a small adapter in front (docs/operating.md).
     """
 
     def __init__(self, settings: SmsSettings) -> None:
