@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from checkin.commands import authority, certificate, door, serving, story
+from checkin.commands import authority, certificate, door, purge, serving, story, witness
 from checkin.errors import CheckinError
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ story.register(app)
 serving.register(app)
 door.register(app)
 app.add_typer(authority.app, name="authority")
+app.add_typer(purge.app, name="purge")
+app.add_typer(witness.app, name="witness")
 app.add_typer(certificate.app, name="certificate")
 
 
