@@ -22,6 +22,9 @@ from checkin.errors import ClockUntrusted
 
 TOLERANCE_SECONDS: Final = 3600.0
 LONGEST_SILENCE_SECONDS: Final = 86400.0
+STEP_SECONDS: Final = 60.0
+"""A smaller step is not worth a question to the peers."""
+ASK_AGAIN_SECONDS: Final = 3600.0
 JUMPED: Final = "clock_jumped"
 WENT_BACK: Final = "clock_went_back"
 LONG_GAP: Final = "long_gap"
@@ -49,6 +52,8 @@ class ClockState:
     boot: float = 0.0
     """… and what the boot clock showed then."""
     boot_id: str = ""
+    behind: float = 0.0
+    """How many seconds the boot clock held destroying back at the last look; kept over a restart of the machine."""
     doubt: str = ""
     """Why the clock is not believed, empty if it is."""
 
@@ -57,25 +62,30 @@ class ClockGuard:
     """One per process; `tick` at start and about every 20 seconds."""
 
     def __init__(self, path: Path, clock: Clock, ask_peers: Callable[[], Iterable[float]]) -> None:
-        """`path`: the shared state; `ask_peers`: verified times of other parties, unix seconds, asked only in doubt."""
+        """`path`: the shared state; `ask_peers` gives verified times of other parties, unix seconds."""
         self._path = path
         self._clock = clock
         self._ask_peers = ask_peers
         self._state = ClockState()
         self._state = self._read() or self._state
         self._running = False
+        self._asked: float | None = None  # boot seconds at which the peers were asked without a doubt
 
     def tick(self) -> None:
         """Looks at the clock and records it durably. In doubt, asks the peers, and drops the doubt if one agrees."""
         with self._locked():
-            state = self._judged(self._read())
+            known = self._read()
+            state = self._judged(known)
             self._write(state)
-        if state.doubt and self._vouched():
-            self._trust()
+        new_boot = known is not None and known.boot_id != state.boot_id
+        if state.doubt or self._wants_a_witness(state, new_boot=new_boot):
+            vouched = self._vouched()
+            if vouched is not None:
+                self._trust(vouched)
 
     def confirm(self) -> None:
         """A person compared the clock: every process of the service believes it again."""
-        self._trust()
+        self._trust(self._clock.now())
 
     @property
     def doubt(self) -> str | None:
@@ -116,7 +126,9 @@ class ClockGuard:
         if doubt:
             return replace(known, doubt=doubt)
         state = replace(known, high_water=max(known.high_water, now), tick=now)
-        return state if same_boot else replace(state, wall=now, boot=boot, boot_id=boot_id)
+        if not same_boot:
+            return replace(state, wall=now - known.behind, boot=boot, boot_id=boot_id)
+        return replace(state, behind=max(0.0, (now - known.wall) - (boot - known.boot)))
 
     def _new_doubt(self, known: ClockState, now: float, boot: float, *, same_boot: bool) -> str:
         # SPEC days.md §3: "a jump of more than an hour"
@@ -129,13 +141,29 @@ class ClockGuard:
             return LONG_GAP
         return ""
 
-    def _vouched(self) -> bool:
-        return any(abs(time - self._clock.now()) <= TOLERANCE_SECONDS for time in self._ask_peers())
+    def _wants_a_witness(self, state: ClockState, *, new_boot: bool) -> bool:
+        """Whether a peer could say that a step of the clock was right, or that a new start's clock is; hourly."""
+        boot = self._clock.boot()
+        if not new_boot and state.behind < STEP_SECONDS:
+            return False
+        if not new_boot and self._asked is not None and 0 <= boot - self._asked < ASK_AGAIN_SECONDS:
+            return False
+        self._asked = boot
+        return True
 
-    def _trust(self) -> None:
+    def _vouched(self) -> float | None:
+        """The time of the first peer that agrees with us within the tolerance."""
+        agreed = (time for time in self._ask_peers() if abs(time - self._clock.now()) <= TOLERANCE_SECONDS)
+        return next(agreed, None)
+
+    def _trust(self, vouched: float) -> None:
+        """Of two times that agree the earlier one is destroyed by."""
         with self._locked():
             now, known = self._clock.now(), self._read() or ClockState()
-            self._write(ClockState(max(known.high_water, now), now, now, self._clock.boot(), self._boot_id()))
+            wall = min(now, vouched)
+            self._write(
+                ClockState(max(known.high_water, now), now, wall, self._clock.boot(), self._boot_id(), now - wall)
+            )
 
     def _boot_id(self) -> str:
         """Tells one start of the machine from another; a simulated machine shows it by its boot clock alone."""

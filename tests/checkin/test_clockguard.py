@@ -230,6 +230,42 @@ def test_a_damaged_state_is_a_doubt(machine: Machine) -> None:
     assert guard.floor(CALENDAR) == floor
 
 
+def test_a_peer_ends_the_waiting_after_a_step_that_was_right(machine: Machine) -> None:
+    """A clock that was corrected by half an hour is destroyed by at once, if another party shows the same time."""
+    guard = machine.process()
+    guard.tick()
+    machine.set(HOUR / 2 + 20, 20)
+    machine.peers = [machine.now]
+    guard.tick()
+    assert guard.doubt is None
+    assert guard.settled() == machine.now
+
+
+def test_a_peer_does_not_end_it_after_a_step_that_was_wrong(machine: Machine) -> None:
+    """It agrees within the hour, but of the two times the earlier one is destroyed by; it is asked once an hour."""
+    guard = machine.process()
+    guard.tick()
+    machine.peers = [machine.now + 20]
+    machine.set(HOUR / 2 + 20, 20)
+    guard.tick()
+    guard.tick()
+    assert machine.asked == 1
+    assert guard.settled() == machine.now - HOUR / 2
+
+
+def test_a_step_forward_is_not_forgotten_when_the_machine_restarts(machine: Machine) -> None:
+    """Destroying goes on to wait as long as before."""
+    guard = machine.process()
+    guard.tick()
+    machine.set(HOUR + 20, 20)
+    guard.tick()
+    machine.set(HOUR + 600, -900)
+    again = machine.process()
+    again.tick()
+    assert again.doubt is None
+    assert again.settled() == machine.now - HOUR
+
+
 def test_a_guard_that_never_looked_finds_nothing_due(machine: Machine) -> None:
     """Before the first tick there is no time to destroy by."""
     assert CALENDAR.oldest(machine.process().settled()) < DAY - 10_000
