@@ -34,7 +34,8 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "and an order that several of its officers signed.",
         "did_question": "Who did?",
         "did_none": "No order is in the public log so far.",
-        "did": "Orders in the public log: {count}.",
+        "did": "Orders made: {made}. Parts executed by services: {executed}, refused: {refused}. People identified in "
+        "orders about ten people or more: {people}; parts about fewer: {small}.",
         "check_question": "How do I check?",
         "check": "Each report below is a signed note in a public log that only grows: the verifier keys are at the end "
         "of this page, the notes and their proofs are linked.",
@@ -92,7 +93,8 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "하고, 여러 담당관이 서명한 명령이 있어야 합니다.",
         "did_question": "누가 열어 보았나요?",
         "did_none": "지금까지 공개 로그에 기록된 명령이 없습니다.",
-        "did": "공개 로그에 기록된 명령: {count}건.",
+        "did": "내려진 명령: {made}. 서비스가 이행한 부분: {executed}, 거부한 부분: {refused}. 10명 이상에 관한 "
+        "명령으로 신원이 확인된 사람: {people}. 10명 미만에 관한 부분: {small}.",
         "check_question": "어떻게 확인하나요?",
         "check": "아래의 보고서는 모두 추가만 가능한 공개 로그에 있는 서명된 문서입니다. 검증 키는 이 페이지 끝에 "
         "있고, 문서와 증명은 링크로 열 수 있습니다.",

@@ -14,10 +14,10 @@ from starlette.responses import HTMLResponse
 from checkin.service.language import LANGUAGES, choose_language
 from checkin.statements import FEWER
 from retention.messages import TEXTS
+from retention.orders import order_numbers
 from retention.overview import Cell, Missing, Report
 from retention.parts import Parts
 
-ORDER_KINDS = "checkin/order"
 SHOWN_REPORTS = 120
 
 
@@ -58,14 +58,17 @@ class Page:
             held=[cell for cell in reversed(cells) if cell.state in ("held", "open")],
             reports=[words.report(report, contradictions) for report in reports],
             missing=[words.missing(gone) for gone in reversed(overview.missing(now))],
-            orders=self._orders(),
+            orders=self._orders(words),
             keys=self._keys(words),
             simulated=self._parts.party.clock.simulated,
         )
         return HTMLResponse(html, headers={"vary": "accept-language"})
 
-    def _orders(self) -> int:
-        return self._parts.statements.count_kinds(ORDER_KINDS)
+    def _orders(self, words: Words) -> str:
+        numbers = order_numbers(self._parts.statements)
+        if numbers is None:
+            return words.text("did_none")
+        return words.text("did", **{name: words.count(count) for name, count in vars(numbers).items()})
 
     def _keys(self, words: Words) -> list[tuple[str, str]]:
         services = [(service.name, service.vkey) for service in self._parts.settings.services]
@@ -112,7 +115,7 @@ class Words:
             "index": report.index,
             "service": report.service,
             "day": report.day,
-            "rows": self._rows(report.rows),
+            "rows": self.count(report.rows),
             "due": report.due,
             "done": report.done,
             "good": result == "in_time",
@@ -123,7 +126,8 @@ class Words:
         """A line about a report that is not there."""
         return {"service": gone.service, "day": gone.day, "due": gone.due, "result": self.text("overdue")}
 
-    def _rows(self, rows: str) -> str:
+    def count(self, rows: str) -> str:
+        """A number as people write it, or words for one that is not told."""
         if rows.isdecimal():
             return format_decimal(int(rows), locale=self._language)
         return self.text("fewer" if rows == FEWER else "unknown")

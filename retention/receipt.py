@@ -9,11 +9,14 @@ import structlog
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
 from checkin.keyring import KeyName
 from checkin.note import open_note, split_note
+from checkin.orderpart import ORDER_LOGGED
 from checkin.primitives import sha256
 from checkin.service.party import SIMULATED, Party
+from checkin.service.pins import AuthoritySettings
 from checkin.statement import kind_of
-from checkin.statements import FEWER, KINDS, read_count
+from checkin.statements import ABSENT, FEWER, KINDS, read_count
 from retention.log import Log
+from retention.orders import read_entry
 from retention.settings import Service
 from retention.statements import Stated, Statements
 
@@ -41,11 +44,16 @@ class Receipt:
             day = self._party.calendar.date(self._party.today())
             self._statements.refuse(service.name, sha256(note.encode(errors="replace")), error.code, day)
             raise
-        # Logged before it is kept: what is shown here is in the log, whenever the machine stops.
-        place = self._log.find(note.encode())
-        place = self._log.append([note.encode()])[0] if place is None else place
-        self._statements.add(Stated(place, service.name, *stated, note, self._today()), sha256(text.encode()))
-        return place
+        return self._keep(service.name, note, stated)
+
+    def take_order(self, authority: AuthoritySettings, note: str) -> int:
+        """The place of an order's entry, which shows nothing but hashes; raises as `take`."""
+        try:
+            day = read_entry(note, authority, self._party)
+        except CheckinError as error:
+            self._statements.refuse(authority.name, sha256(note.encode(errors="replace")), error.code, self._today())
+            raise
+        return self._keep(authority.name, note, (ORDER_LOGGED.kind, day, ""))
 
     def take_all(self, service: Service, notes: Iterable[str]) -> list[str]:
         """Takes what is new and passes over what is refused; the codes of those."""
@@ -58,6 +66,14 @@ class Receipt:
                 log.warning("statement_refused", service=service.name, code=error.code)
                 codes.append(error.code)
         return codes
+
+    def _keep(self, name: str, note: str, stated: tuple[str, str, str]) -> int:
+        # Logged before it is kept: what is shown here is in the log, whenever the machine stops.
+        place = self._log.find(note.encode())
+        place = self._log.append([note.encode()])[0] if place is None else place
+        digest = sha256(split_note(note)[0].encode())
+        self._statements.add(Stated(place, name, *stated, note, self._today()), digest)
+        return place
 
     def _verified(self, service: Service, note: str) -> str:
         text = open_note(note, [service.verifier]).text
@@ -83,6 +99,7 @@ class Receipt:
             for name in _DATES:
                 self._party.calendar.parse_date(values.get(name, "1970-01-01"))
             read_count(values.get("count", FEWER))
+            read_count(FEWER if values.get("people", ABSENT) == ABSENT else values["people"])
             KeyName.parse(values.get("key", "day-0"))
         except ValueError:
             raise NoteMalformed("A date, a count or the name of a key is not written as it should be.") from None

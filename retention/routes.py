@@ -14,6 +14,7 @@ from checkin.note import split_note
 from checkin.primitives import equal, sha256
 from checkin.service.auth import Bearer
 from checkin.tiles import parse_path
+from retention.orders import order_numbers
 from retention.overview import Missing, Report
 from retention.parts import Parts
 from retention.schedule import read_token
@@ -89,6 +90,16 @@ class Place(BaseModel):
     index: int
 
 
+class OrderNumbers(BaseModel):
+    """How many, or `fewer than 10`; `0` only when there is nothing about any order."""
+
+    made: Annotated[str, Field(description="orders in the log")] = "0"
+    executed: Annotated[str, Field(description="parts of orders that services executed")] = "0"
+    refused: Annotated[str, Field(description="parts that services refused, once for each reason")] = "0"
+    people: Annotated[str, Field(description="people identified, in orders about ten or more")] = "0"
+    small: Annotated[str, Field(description="parts by which fewer than ten people were identified")] = "0"
+
+
 class Keys(BaseModel):
     """Verifier keys of this service, its log, and the services that it asks; pin them after comparing by hand."""
 
@@ -114,6 +125,7 @@ class Routes:
         add("/v1/purge-reports", self.purge_reports, tags=["reports"])
         add("/v1/purge-reports/{index}", self.purge_report, tags=["reports"])
         add("/v1/entries", self.add_entry, methods=["POST"], tags=["log"])
+        add("/v1/orders", self.orders, tags=["reports"])
         add("/v1/keys", self.keys, tags=["log"])
         add("/checkpoint", self.checkpoint, tags=["log"], response_class=Response)
         add("/tile/{path:path}", self.tile, tags=["log"], response_class=Response)
@@ -145,9 +157,19 @@ class Routes:
         return self._shown(found[0], self._head()[1])
 
     def add_entry(self, entry: Entry, token: Bearer) -> Place:
-        """Logs a service's statement: the token names the service, whose signature the statement must carry. The
-        same statement again has the same index."""
+        """Logs a service's statement, or the entry of an order: the token names the service, whose signature the
+        statement must carry, or the authority, of whose officers enough must have signed. The same again has the
+        same index."""
+        settings = self._parts.settings
+        pinned = settings.authority_token_sha256
+        if settings.authority and pinned and equal(sha256(token.encode()), bytes.fromhex(pinned)):
+            return Place(index=self._parts.receipt.take_order(settings.authority, entry.note))
         return Place(index=self._parts.receipt.take(self._service_of(token), entry.note))
+
+    def orders(self) -> OrderNumbers:
+        """Orders of the health authority, in numbers; those below ten read `fewer than 10`."""
+        numbers = order_numbers(self._parts.statements)
+        return OrderNumbers() if numbers is None else OrderNumbers(**vars(numbers))
 
     def keys(self) -> Keys:
         """The keys under which everything here verifies."""

@@ -8,7 +8,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from checkin.note import NoteVerifier
-from checkin.service.settings import FilePath, Peer, ServiceSettings
+from checkin.service.pins import AuthoritySettings
+from checkin.service.settings import FilePath, Peer, ServiceSettings, TokenHash
 
 
 class Service(Peer):
@@ -35,6 +36,10 @@ class RetentionSettings(ServiceSettings):
     """What the retention service needs beyond the common settings."""
 
     services: tuple[Service, ...] = Field(default=(), strict=False)
+    authority: AuthoritySettings | None = None
+    """Whose orders go into the log, signed by its officers."""
+    authority_token_sha256: TokenHash | None = None
+    """SHA-256 of the token that the authority presents."""
     log_key: FilePath | None = None
     """The key that signs the log's heads; without it `log.key` beside the statement key, made at first start."""
 

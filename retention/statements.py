@@ -79,12 +79,6 @@ class Statements:
             row = tables.execute(query, [place]).fetchone()
         return Stated(*row) if row else None
 
-    def count_kinds(self, prefix: str) -> int:
-        """How many statements are of a kind that begins so."""
-        query = "SELECT count(*) FROM statements WHERE substr(kind, 1, length(:prefix)) = :prefix"
-        with self._file.reading() as tables:
-            return int(tables.execute(query, {"prefix": prefix}).fetchone()[0])
-
     def contradictions(self, kind: str) -> list[tuple[str, str]]:
         """(service, day) with two different statements of the kind, where there can be only one."""
         query = "SELECT service, day FROM statements WHERE kind = ? GROUP BY 1, 2 HAVING count(*) > 1 ORDER BY 2, 1"
