@@ -1,0 +1,77 @@
+"""The documentation cannot rot: what it says about commands, routes, settings and errors is what the code says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests import reference
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+
+
+@pytest.fixture(scope="module")
+def written() -> dict[str, str]:
+    """The reference pages as the code would have them."""
+    return reference.pages()
+
+
+@pytest.mark.parametrize("name", ["errors.md", "commands.md", "routes.md", "settings.md"])
+def test_a_reference_page_says_what_the_code_says(written: dict[str, str], name: str) -> None:
+    """Whoever adds a command, route, setting or error runs `python tests/reference.py`."""
+    assert (DOCS / name).read_text(encoding="utf-8") == written[name]
+
+
+def test_every_command_has_an_example(written: dict[str, str]) -> None:
+    """`--help` ends with a line to copy."""
+    sections = written["commands.md"].split("\n## ")[1:]
+    assert len(sections) >= 15
+    assert [section.splitlines()[0] for section in sections if "\n    checkin " not in section] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page is a file here."""
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if not target.startswith(("http:", "https:")):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_complete_examples_of_the_specification_are_the_vectors() -> None:
+    """A reader who types an example in gets what the vectors have."""
+    credential = json.loads((ROOT / "tests/vectors/credential.json").read_text())
+    presentation = json.loads((ROOT / "tests/vectors/presentation.json").read_text())
+    intake = json.loads((ROOT / "tests/vectors/intake.json").read_text())
+    assert blocks("credential.md", "hex") == [credential["credential"]]
+    assert blocks("presentation.md", "token") == [presentation["cases"][0]["text"]]
+    assert blocks("presentation.md", "hex") == [credential["token"]]
+    assert blocks("intake.md", "hex") == [intake["cases"][0]["entry"]]
+
+
+def blocks(page: str, kind: str) -> list[str]:
+    """The fenced blocks of a kind, line breaks of hex removed."""
+    text = (DOCS / "spec" / page).read_text(encoding="utf-8")
+    found = re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block.replace("\n", "") for block in found]
+
+
+def test_every_page_of_the_specification_opens_with_an_example() -> None:
+    """Grammar and steps come after something to look at."""
+    pages = [page for page in (DOCS / "spec").glob("*.md") if page.name != "index.md"]
+    assert len(pages) >= 8
+    for page in pages:
+        first = re.search(r"^## (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert first, page.name
+        assert "xample" in first[1], page.name
+
+
+def test_the_index_knows_every_page() -> None:
+    """Nothing is written that nobody finds."""
+    index = (DOCS / "index.md").read_text() + (DOCS / "spec" / "index.md").read_text()
+    pages = {page.name for page in DOCS.rglob("*.md")} - {"index.md"}
+    assert {page for page in pages if page not in index} == set()
