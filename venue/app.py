@@ -74,7 +74,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     metrics = Metrics(frame.metrics)
     visits = Visits(vault, party.calendar)
     known_venues, known_scanners = venues.Venues(database), scanners.Scanners(database)
-    door = checkins.CheckIns(party, trust, visits, commits)
+    door = checkins.CheckIns(party, guard, trust, visits, commits)
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
     # First, so that the busiest route is found first.
     app.router.routes.insert(0, Route("/v1/check-ins", door_route, methods=["POST"]))

@@ -16,10 +16,12 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from checkin import presentation
+from checkin.clockguard import ClockGuard
 from checkin.encoding import b64url_decode
 from checkin.errors import (
     AlreadyUsed,
     CheckinError,
+    DayDestroyed,
     InternalError,
     NotReady,
     RequestInvalid,
@@ -73,8 +75,11 @@ class UsedBefore(AlreadyUsed):
 class CheckIns:
     """Admits codes, each once."""
 
-    def __init__(self, party: Party, trust: IssuerTrust, visits: Visits, commits: Commits) -> None:
+    def __init__(
+        self, party: Party, guard: ClockGuard, trust: IssuerTrust, visits: Visits, commits: Commits
+    ) -> None:
         self._party = party
+        self._guard = guard
         self._trust = trust
         self._visits = visits
         self._commits = commits
@@ -99,6 +104,9 @@ class CheckIns:
         if read.opening is not None:
             raise StatusDisclosed
         presentation.reject_outside_window(read, now, self._party.calendar)
+        # By the time that never goes back: a clock set back revives no day.
+        if read.credential.day < self._guard.floor(self._party.calendar):
+            raise DayDestroyed
         return presentation.verify_read(read, self._party.calendar, self._trust.keys_of_day)
 
     def _second_use(self, day: int, visit: Visit) -> str:

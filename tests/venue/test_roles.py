@@ -137,7 +137,7 @@ def test_the_right_role_succeeds_at_every_route(cast: Cast) -> None:
     answers = {}
     tokens = dict(cast.tokens)
     for row in sorted(ROWS, key=lambda row: (row.method == "DELETE", -len(row.path))):
-        if row.path.endswith(("operator-token", "/v1/orders")):  # tested below; what is an order, elsewhere
+        if row.path.endswith(("operator-token", "/v1/orders")):  # the first is tested below, orders elsewhere
             continue
         answers[row] = cast.ask(row, tokens[row.role]).status_code
     assert answers == {row: row.success for row in answers}

@@ -1,0 +1,231 @@
+"""Which issuers' keys count: the first list for a day is final, and no issuer is in the path of a check-in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from checkin.errors import KeyMissing, ListRefused, NoteMalformed, NoteUntrusted, UnknownIssuerKey, Unreachable
+from checkin.keylist import IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.note import NoteSigner, NoteVerifier, open_note, sign_note
+from checkin.primitives import SigningKey, random_bytes
+from checkin.service.party import Party
+from tests.venue.conftest import NewIssuer, Scene
+from tests.venue.test_checkins import code
+from tests.venue.world import CALENDAR, DAY, NOON, Issuer, Phone, Registry, bearer, check_in, enrol
+from venue.database import Database
+from venue.settings import Issuer as Pinned
+from venue.settings import VenueSettings
+from venue.trust import ROUNDS_BETWEEN, IssuerTrust, fetch_list
+
+
+class Book:
+    """An `IssuerTrust` by itself, with an issuer that hands over whatever it is told to."""
+
+    def __init__(self, folder: Path, *issuers: Issuer) -> None:
+        registry = Registry(folder, list(issuers))
+        settings = VenueSettings.load(registry.config)
+        self.registry = registry
+        self.party = Party(settings, registry.clock)
+        self.database = Database(self.party.data / "venue.db")
+        self.pinned: tuple[Pinned, ...] = settings.issuers
+        self.asked = 0
+        self.down = False
+        self.trust = IssuerTrust(self.party, self.database, settings.issuers, self.fetch)
+
+    def fetch(self, url: str) -> str:
+        self.asked += 1
+        if self.down:
+            raise Unreachable
+        return fetch_list(url)
+
+    def findings(self) -> dict[str, str]:
+        return {finding.name: finding.level for finding in self.trust.findings()}
+
+
+@pytest.fixture
+def issuer(new_issuer: NewIssuer) -> Issuer:
+    return new_issuer()
+
+
+@pytest.fixture
+def book(tmp_path: Path, issuer: Issuer) -> Iterator[Book]:
+    made = Book(tmp_path / "registry", issuer)
+    yield made
+    made.database.close()
+
+
+def kid(issuer: Issuer, day: int) -> bytes:
+    return issuer_kid(issuer.number, issuer.keys[day].public)
+
+
+def test_keys_are_taken_from_the_signed_list_and_kept_over_a_restart(book: Book, issuer: Issuer) -> None:
+    with pytest.raises(KeyMissing):
+        book.trust.keys_of_day(DAY)
+    book.trust.refresh()
+    assert book.trust.keys_of_day(DAY).find(kid(issuer, DAY)).public == issuer.keys[DAY].public
+    again = IssuerTrust(book.party, book.database, book.pinned, book.fetch)
+    assert again.keys_of_day(DAY).find(kid(issuer, DAY)).issuer == 1
+    assert again.notes() == {1: issuer.listed()}
+
+
+def test_an_issuer_that_is_down_changes_nothing_but_a_warning(book: Book, issuer: Issuer) -> None:
+    book.trust.refresh()
+    book.down = True
+    for _ in range(ROUNDS_BETWEEN):
+        book.trust.refresh()
+    assert book.trust.keys_of_day(DAY).find(kid(issuer, DAY))
+    assert book.findings() == {"issuer_keys": "ok", "issuer_1": "warning"}
+    book.down = False
+    for _ in range(ROUNDS_BETWEEN):
+        book.trust.refresh()
+    assert book.findings() == {"issuer_keys": "ok"}
+
+
+def test_issuers_are_asked_every_third_round_and_each_round_while_a_key_is_missing(book: Book, issuer: Issuer) -> None:
+    for _ in range(2 * ROUNDS_BETWEEN):
+        book.trust.refresh()
+    assert book.asked == 2
+    book.registry.set(NOON + 86400)  # there is no key for the day after
+    for _ in range(ROUNDS_BETWEEN):
+        book.trust.refresh()
+    assert book.asked == 2 + ROUNDS_BETWEEN
+    assert book.findings() == {"issuer_keys": "ok", "issuer_1_keys": "warning"}
+    assert issuer.number == 1
+
+
+def test_a_list_that_contradicts_the_first_is_refused_as_a_whole_and_remembered(book: Book, issuer: Issuer) -> None:
+    book.trust.refresh()
+    first = issuer.keys[DAY + 1]
+    issuer.keys[DAY + 1] = SigningKey(random_bytes(32))
+    issuer.list_days(DAY + 2)
+    with pytest.raises(ListRefused):
+        book.trust.take(book.pinned[0], issuer.listed())
+    assert book.trust.keys_of_day(DAY + 1).find(issuer_kid(1, first.public)).public == first.public
+    with pytest.raises(UnknownIssuerKey):
+        book.trust.keys_of_day(DAY + 1).find(kid(issuer, DAY + 1))
+    with pytest.raises(KeyMissing):
+        book.trust.keys_of_day(DAY + 2)
+    assert book.findings()["issuer_1_contradiction"] == "warning"
+    issuer.keys[DAY + 1] = first
+    book.trust.take(book.pinned[0], issuer.listed())
+    assert book.trust.keys_of_day(DAY + 2).find(kid(issuer, DAY + 2))
+    assert book.findings()["issuer_1_contradiction"] == "warning", "what was signed stays signed"
+    book.trust.forget(DAY + 2)
+    assert "issuer_1_contradiction" not in book.findings()
+
+
+def test_an_older_list_sent_again_takes_nothing_away(book: Book, issuer: Issuer) -> None:
+    old = issuer.listed()
+    issuer.list_days(DAY + 2)
+    new = issuer.listed()
+    for note in (new, old):
+        book.trust.take(book.pinned[0], note)
+    assert book.trust.notes() == {1: new}
+    assert book.trust.keys_of_day(DAY + 2).find(kid(issuer, DAY + 2))
+
+
+def test_a_list_counts_only_under_the_pinned_key_for_its_own_number_and_clock(book: Book, issuer: Issuer) -> None:
+    keys = {DAY: IssuerKey(kid(issuer, DAY), issuer.keys[DAY].public)}
+    text = IssuerList(1, keys, simulated=True).text()
+    stranger = NoteSigner(issuer.signer.name, SigningKey(random_bytes(32)))
+    others = {DAY: IssuerKey(issuer_kid(2, issuer.keys[DAY].public), issuer.keys[DAY].public)}
+    bad = {
+        sign_note(text, stranger): NoteUntrusted,
+        sign_note(IssuerList(2, others, simulated=True).text(), issuer.signer): NoteUntrusted,
+        sign_note(IssuerList(1, keys, simulated=False).text(), issuer.signer): NoteUntrusted,
+        sign_note("checkin/other/v1\nissuer 1\n", issuer.signer): NoteMalformed,
+        "": NoteMalformed,
+    }
+    for note, error in bad.items():
+        with pytest.raises(error):
+            book.trust.take(book.pinned[0], note)
+    with pytest.raises(KeyMissing):
+        book.trust.keys_of_day(DAY)
+
+
+def test_two_keys_with_one_kid_are_both_left_out(tmp_path: Path, new_issuer: NewIssuer) -> None:
+    """Not findable for 4 bytes in a test, so a day with the same key listed by two issuers stands for two owners."""
+    first, second = new_issuer(1), new_issuer(2)
+    second.keys[DAY] = first.keys[DAY]
+    book = Book(tmp_path / "registry", first, second)
+    book.trust.refresh()
+    keys = book.trust.keys_of_day(DAY)
+    assert (keys.find(kid(first, DAY)).issuer, keys.find(kid(second, DAY)).issuer) == (1, 2)
+    book.database.close()
+
+
+def test_an_issuer_taken_out_of_the_settings_is_trusted_no_more(tmp_path: Path, new_issuer: NewIssuer) -> None:
+    first, second = new_issuer(1), new_issuer(2)
+    book = Book(tmp_path / "registry", first, second)
+    book.trust.refresh()
+    only = IssuerTrust(book.party, book.database, book.pinned[1:], book.fetch)
+    with pytest.raises(UnknownIssuerKey):
+        only.keys_of_day(DAY).find(kid(first, DAY))
+    assert only.keys_of_day(DAY).find(kid(second, DAY))
+    book.database.close()
+
+
+def test_an_answer_that_is_no_list_is_as_good_as_none(issuer: Issuer) -> None:
+    for url in ("http://127.0.0.1:1", "http://nowhere.invalid", issuer.url + "/x?"):
+        if url.startswith(issuer.url):
+            assert fetch_list(issuer.url).startswith("checkin/issuer-keys/v1\n")
+            continue
+        with pytest.raises(Unreachable):
+            fetch_list(url)
+
+
+def test_an_endless_answer_is_cut_off(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("venue.trust._MAX_ANSWER", 100)
+    with pytest.raises(Unreachable):
+        fetch_list(issuer.url)
+
+
+def test_the_service_is_not_ready_without_a_key_for_today_and_says_so(tmp_path: Path, new_issuer: NewIssuer) -> None:
+    issuer = new_issuer()
+    issuer.keys.clear()
+    issuer.list_days(DAY + 5)
+    registry = Registry(tmp_path / "registry", [issuer])
+    with registry.client() as client:
+        answer = client.get("/readyz")
+        assert answer.status_code == 503
+        assert {"name": "issuer_keys", "level": "failure"} in [
+            {name: item[name] for name in ("name", "level")} for item in answer.json()["findings"]
+        ]
+
+
+def test_check_ins_go_on_while_all_issuers_are_down(scene: Scene) -> None:
+    scene.issuer.stop()
+    assert code(check_in(scene.client, scene.at, scene.phone().at(NOON))) == "accepted"
+
+
+def test_a_scanner_gets_every_list_as_its_owner_signed_it(tmp_path: Path, new_issuer: NewIssuer) -> None:
+    issuers = [new_issuer(1), new_issuer(2)]
+    registry = Registry(tmp_path / "registry", issuers)
+    with registry.client() as client:
+        trust = client.get("/v1/trust", headers=bearer(enrol(client).scanner)).json()
+    for issuer, entry in zip(issuers, trust["issuers"], strict=True):
+        assert (entry["issuer"], entry["vkey"], entry["list"]) == (
+            issuer.number,
+            issuer.signer.verifier.vkey,
+            issuer.listed(),
+        )
+    intake = IntakeList.read(open_note(trust["intake"], [NoteVerifier.parse(trust["registry"]["vkey"])]).text)
+    assert (intake.registry, intake.simulated) == ("registry.example", True)
+    assert sorted(intake.keys) == list(range(DAY, DAY + 15))
+
+
+def test_intake_keys_of_yesterday_are_listed_for_who_stands_at_the_door_at_midnight(scene: Scene) -> None:
+    scene.registry.set(CALENDAR.start(DAY + 1) + 1)
+    trust = scene.client.get("/v1/trust", headers=bearer(scene.at.scanner)).json()
+    intake = IntakeList.read(open_note(trust["intake"], [NoteVerifier.parse(trust["registry"]["vkey"])]).text)
+    assert min(intake.keys) == DAY
+    assert {day: key.public for day, key in intake.keys.items()}.items() <= scene.intake.items()
+
+
+def test_a_phone_of_an_unlisted_day_is_unknown(scene: Scene) -> None:
+    issuer = scene.issuer
+    issuer.keys[DAY] = SigningKey(random_bytes(32))  # not what was listed first
+    assert code(check_in(scene.client, scene.at, Phone(issuer, DAY).at(NOON))) == "unknown_issuer_key"
