@@ -72,6 +72,15 @@ def test_a_deletion_between_asking_and_issuing_wins(opened: Issuer) -> None:
         opened.identities.mark_issued(subject, DAY)
 
 
+def test_a_deleted_account_is_read_by_nobody_while_its_name_still_stays(opened: Issuer) -> None:
+    subject = enrol(opened)
+    opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
+    opened.identities.leave(subject, DAY - 27)
+    for ask in (opened.identities.read, lambda of: opened.identities.set_status(of, Status.NONE, 0, 0)):
+        with pytest.raises(Unauthorized):
+            ask(subject)
+
+
 def test_the_last_day_never_goes_back(opened: Issuer) -> None:
     subject = enrol(opened)
     for day in (DAY + 1, DAY):

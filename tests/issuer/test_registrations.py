@@ -12,7 +12,7 @@ from checkin.encoding import b64url_decode, b64url_encode
 from checkin.errors import CodeWrong, TooManyRequests
 from checkin.keyring import KeyName, Purpose
 from issuer.contact import Contact
-from issuer.pending import ID_LENGTH
+from issuer.pending import ID_LENGTH, Pending
 from issuer.service import Issuer
 from tests.issuer.world import DAY, E164, NAME, Site, bearer, begin, confirm, register
 
@@ -90,6 +90,26 @@ def test_a_code_is_good_once(site: Site, opened: Issuer) -> None:
     opened.registrations.confirm(registration, code)
     with pytest.raises(CodeWrong):
         opened.registrations.confirm(registration, code)
+
+
+def test_a_code_is_good_once_also_when_it_comes_twice_at_once(
+    site: Site, opened: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one is counted as a try before the first is through: still one wallet."""
+    registration, code = _begin(site, opened)
+    check = Pending.check
+    tokens = []
+
+    def overtaken(self: Pending, given: str, now: float) -> None:
+        check(self, given, now)
+        monkeypatch.setattr(Pending, "check", check)
+        tokens.append(opened.registrations.confirm(registration, code))
+
+    monkeypatch.setattr(Pending, "check", overtaken)
+    with pytest.raises(CodeWrong):
+        opened.registrations.confirm(registration, code)
+    assert len(tokens) == 1
+    assert opened.identities.find(tokens[0])
 
 
 def test_a_code_is_good_for_five_minutes(site: Site, opened: Issuer) -> None:

@@ -149,6 +149,15 @@ def test_a_deleted_name_is_not_even_sealed_in_the_file_any_more(site: Site, issu
     assert not _holds(site, phone)
 
 
+def test_both_connections_overwrite_and_sync(issuer: Issuer) -> None:
+    """Whatever SQLite's build does by default."""
+    for block in (issuer.database.reading, issuer.database.writing):
+        with block() as tables:
+            pragmas = ("secure_delete", "synchronous", "journal_mode")
+            found = [tables.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
+        assert found == [1, 2, "wal"]
+
+
 def test_a_taken_hosted_code_is_not_in_the_file_any_more(site: Site, client: httpx.Client, issuer: Issuer) -> None:
     token = register(site, client)
     client.post("/v1/qr", json={}, headers=bearer(token))
