@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 
 from checkin.holdings import PurgeStatus
@@ -25,7 +27,7 @@ Simulated = Annotated[
 @app.command(epilog="Example: checkin purge status --config venue.toml")
 def status(config: Config, simulated_clock: Simulated = None, as_json: Json = False) -> None:
     """Show the days that are held, overdue and destroyed. Changes nothing."""
-    folder = VaultFolder(config, simulated_clock)
+    folder = _open(config, simulated_clock)
     found = folder.purger.status() if folder.purger else PurgeStatus([], [], [], folder.guard.doubt)
     if as_json:
         _print({"service": folder.party.settings.name, **asdict(found)})
@@ -48,7 +50,7 @@ def run(
     A running service does this by itself; this is for a service that is stopped, or whose clock is in doubt. What an
     issuer keeps beside its days (deleted accounts, the identity key) it destroys itself, as soon as it runs.
     """
-    folder = VaultFolder(config, simulated_clock)
+    folder = _open(config, simulated_clock)
     if confirm_clock:
         folder.guard.confirm()
     made = folder.purger.run() if folder.purger else []
@@ -58,6 +60,12 @@ def run(
         typer.echo("Destroyed and stated: " + ", ".join(made))
     else:
         typer.echo("Nothing was due.")
+
+
+def _open(config: Path, simulated_clock: Path | None) -> VaultFolder:
+    # What is reported goes to standard output, what is logged does not.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    return VaultFolder(config, simulated_clock)
 
 
 def _print(values: dict[str, Any]) -> None:

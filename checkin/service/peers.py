@@ -9,7 +9,7 @@ import structlog
 
 from checkin.clock import parse_rfc3339
 from checkin.encoding import b64url_encode
-from checkin.errors import CheckinError, NoteUntrusted
+from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
 from checkin.note import NoteVerifier
 from checkin.primitives import random_bytes
 from checkin.service.app import TIME_STATEMENT
@@ -34,17 +34,21 @@ class TimePeers:
         for peer in self._peers:
             try:
                 yield self._ask(peer)
-            except (httpx.HTTPError, CheckinError, ValueError, KeyError) as error:
+            except (httpx.HTTPError, CheckinError, ValueError) as error:
                 log.warning("time_peer_failed", peer=NoteVerifier.parse(peer.vkey).name, why=type(error).__name__)
 
     def _ask(self, peer: Peer) -> float:
         nonce = b64url_encode(random_bytes(16))
-        answer = httpx.get(f"{peer.url}/v1/time", params={"nonce": nonce}, timeout=TIMEOUT_SECONDS)
+        answer = httpx.get(f"{peer.url}/v1/time", params={"nonce": nonce}, timeout=TIMEOUT_SECONDS, trust_env=False)
         answer.raise_for_status()
         if len(answer.content) > _MAX_ANSWER:
             raise ValueError("the answer is too long")
+        body = answer.json()
+        note = body.get("note") if isinstance(body, dict) else None
+        if not isinstance(note, str):
+            raise NoteMalformed
         verifier = NoteVerifier.parse(peer.vkey)
-        values = self._party.open(answer.json()["note"], TIME_STATEMENT, [verifier])
+        values = self._party.open(note, TIME_STATEMENT, [verifier])
         # The nonce is fresh: an old note, or one made for somebody else, says nothing about now.
         if one(values, "nonce") != nonce or one(values, "service") != verifier.name:
             raise NoteUntrusted("The signed time is not the answer to this question.")

@@ -1,0 +1,99 @@
+"""Other parties' time over HTTP: asked with a fresh nonce, believed under the pinned key alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from checkin.clock import Calendar
+from checkin.note import NoteSigner, sign_note, split_note
+from checkin.primitives import SigningKey
+from checkin.service.peers import TimePeers
+from checkin.service.settings import Peer
+from tests.checkin.house import DAY, HOUR, House, prepare
+from tests.retention.world import Service
+
+CALENDAR = Calendar()
+
+
+@pytest.fixture
+def peer() -> Iterator[Service]:
+    """A pinned party that tells the time."""
+    service = Service("issuer.example")
+    yield service
+    service.server.stop()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """Who asks."""
+    prepare(tmp_path / "x")
+    return House(tmp_path / "x")
+
+
+def asked(house: House, *peers: Service) -> list[float]:
+    """The times that were believed."""
+    pinned = [Peer(url=peer.server.url, vkey=peer.signer.verifier.vkey) for peer in peers]
+    return list(TimePeers(pinned, house.party)())
+
+
+def test_a_signed_time_is_heard(house: House, peer: Service) -> None:
+    """To the second."""
+    assert asked(house, peer) == [CALENDAR.start(DAY)]
+
+
+def test_a_forged_time_is_not_believed(house: House, peer: Service) -> None:
+    """Whoever sits on the wire has not the pinned key."""
+    forger = NoteSigner("issuer.example", SigningKey(b"\x01" * 32))
+    peer.server.routes["/v1/time"] = lambda: {
+        "note": sign_note(split_note(peer.time(peer.server.query["nonce"][0]))[0], forger)
+    }
+    assert asked(house, peer) == []
+
+
+def test_an_old_answer_is_not_believed(house: House, peer: Service) -> None:
+    """A true note from yesterday does not carry today's nonce."""
+    old = peer.time("AAAAAAAAAAAAAAAAAAAAAA")
+    peer.server.routes["/v1/time"] = lambda: {"note": old}
+    assert asked(house, peer) == []
+
+
+def test_simulated_and_real_time_do_not_mix(house: House) -> None:
+    """A peer under another kind of clock says nothing about ours."""
+    real = Service("issuer.example", simulated=False)
+    assert asked(house, real) == []
+    real.server.stop()
+
+
+@pytest.mark.parametrize("answer", [{}, {"note": ""}, {"note": 7}, [], "x" * 20_000, {"time": "now"}])
+def test_nonsense_is_passed_over_and_the_next_peer_is_heard(house: House, peer: Service, answer: object) -> None:
+    """So is silence: the first peer here is down."""
+    dead = Service("dead.example")
+    dead.server.stop()
+    mad = Service("mad.example")
+    mad.server.routes["/v1/time"] = lambda: answer
+    assert asked(house, dead, mad, peer) == [CALENDAR.start(DAY)]
+    mad.server.stop()
+
+
+def test_after_seven_days_of_downtime_an_honest_peer_suffices_beside_a_liar(tmp_path: Path) -> None:
+    """One two hours off, one that is right, asked over the network; then everything due is destroyed."""
+    prepare(tmp_path / "y")
+    house = House(tmp_path / "y")
+    house.purger.run()
+    house.open_day()
+    house.go(DAY + 34, HOUR)
+    liar, honest = Service("liar.example"), Service("issuer.example")
+    liar.now = lambda: house.clock.now() + 2 * HOUR
+    honest.now = house.clock.now
+    peers = [Peer(url=other.server.url, vkey=other.signer.verifier.vkey) for other in (liar, honest)]
+    alone = House(tmp_path / "y", peers=TimePeers(peers[:1], house.party))
+    alone.guard.tick()
+    assert alone.guard.doubt is not None
+    again = House(tmp_path / "y", peers=TimePeers(peers, house.party))
+    assert again.purger.run() == ["purge-2026-11-20"]
+    assert not again.live()
+    liar.server.stop()
+    honest.server.stop()

@@ -1,0 +1,192 @@
+"""A retention service over HTTP, and services that it asks: with a real purger behind them, or that say anything."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import uvicorn
+
+from checkin.note import NoteSigner, sign_note
+from checkin.primitives import SigningKey, random_bytes
+from checkin.secretfile import make_secret
+from checkin.service.app import TIME_STATEMENT
+from checkin.statement import StatementType
+from checkin.statements import KEY_MADE, PURGE_REPORT
+from retention.app import create_app
+from retention.parts import Parts
+from tests.checkin.house import CALENDAR, DAY, HOUR, House, at
+
+TOKEN = "a-token-of-this-test"
+Answers = Callable[[], Any]
+
+
+class Server:
+    """Answers GET and POST by path, JSON, over a socket of its own; counts who was asked."""
+
+    def __init__(self, routes: dict[str, Answers]) -> None:
+        self.routes = routes
+        self.asked: list[str] = []
+        self.tokens: set[str | None] = set()
+        self.query: dict[str, list[str]] = {}
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                address = urlsplit(self.path)
+                outer.asked.append(f"{self.command} {address.path}")
+                outer.tokens.add(self.headers["Authorization"])
+                outer.query = parse_qs(address.query)
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                answer = outer.routes.get(address.path)
+                body = json.dumps(answer()).encode() if answer else b"{}"
+                self.send_response(200 if answer else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET  # noqa: N815 - the standard library's name
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@dataclass
+class Service:
+    """A service as retention sees it: it says what it is told to say."""
+
+    name: str = "registry.example"
+    notes: list[str] = field(default_factory=list)
+    simulated: bool = True
+
+    def __post_init__(self) -> None:
+        self.signer = NoteSigner(self.name, SigningKey(random_bytes(32)))
+        self.now = lambda: CALENDAR.start(DAY)
+        self.server = Server(
+            {
+                "/v1/purge": lambda: {"statements": []},
+                "/v1/statements": lambda: {"statements": [{"name": "x", "note": note} for note in self.notes]},
+                "/v1/time": lambda: {"note": self.time(self.server.query["nonce"][0])},
+            }
+        )
+
+    def say(self, kind: StatementType, **values: str) -> str:
+        """A note of this service, said from now on."""
+        clock = {"clock": "simulated"} if self.simulated else {}
+        text = kind.write({"service": self.name, **clock, **{key.replace("_", "-"): v for key, v in values.items()}})
+        note = sign_note(text, self.signer)
+        self.notes.append(note)
+        return note
+
+    def make_key(self, day: int) -> str:
+        return self.say(KEY_MADE, key=f"day-{day}", commitment="ab" * 32, day=CALENDAR.date(day))
+
+    def report(self, day: int, rows: str = "12", done: int | None = None) -> str:
+        return self.say(
+            PURGE_REPORT,
+            day=CALENDAR.date(day),
+            rows=rows,
+            bytes="-",
+            root="-",
+            closing="-",
+            key=f"day-{day}",
+            commitment="ab" * 32,
+            due=CALENDAR.date(day + 28),
+            done=CALENDAR.date(done or day + 28),
+            oldest_day_held=CALENDAR.date(day + 1),
+            days_held="28",
+            hold="none",
+        )
+
+    def time(self, nonce: str) -> str:
+        values = {"service": self.name, "nonce": nonce, "time": CALENDAR.rfc3339(self.now())}
+        return sign_note(
+            TIME_STATEMENT.write({**values, **({"clock": "simulated"} if self.simulated else {})}), self.signer
+        )
+
+
+def serve_house(house: House) -> Server:
+    """A service with a real purger."""
+
+    def purge() -> Any:
+        return {"statements": [house.book.get(name) for name in house.purger.run()]}
+
+    return Server(
+        {
+            "/v1/purge": purge,
+            "/v1/statements": lambda: {"statements": [{"name": n, "note": note} for n, note in house.book.all()]},
+        }
+    )
+
+
+class Retention:
+    """The folder of a retention service that asks these (name, url, vkey)."""
+
+    def __init__(self, folder: Path, *services: tuple[str, str, str]) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+        for name in ("master.key", "statement.key"):
+            make_secret(folder / name)
+        (folder / "token").write_text(TOKEN + "\n")
+        self.clock = folder / "clock"
+        self.go(DAY, 12 * HOUR)
+        tables = [
+            f'{{ name = "{name}", url = "{url}", vkey = "{vkey}", token_file = "token" }}'
+            for name, url, vkey in services
+        ]
+        self.config = folder / "settings.toml"
+        self.config.write_text(
+            'name = "retention.example"\ndata = "data"\nkeys = "keys"\nmaster_key = "master.key"\n'
+            f'statement_key = "statement.key"\nallow_unfit_storage = true\nservices = [{", ".join(tables)}]\n'
+        )
+
+    def go(self, day: int, seconds: float = HOUR) -> None:
+        self.clock.write_text(at(day, seconds) + "\n")
+
+    def parts(self) -> Parts:
+        return Parts.open(self.config, self.clock)
+
+    @contextmanager
+    def client(self) -> Iterator[httpx.Client]:
+        """The service in a thread of this process, over HTTP."""
+        options: dict[str, Any] = {"access_log": False, "log_level": "error", "server_header": False}
+        server = uvicorn.Server(uvicorn.Config(create_app(self.config, self.clock), port=0, **options))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.005)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def pinned(service: Service) -> tuple[str, str, str]:
+    """What retention has in its settings about it."""
+    return service.name, service.server.url, service.signer.verifier.vkey
