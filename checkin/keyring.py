@@ -17,7 +17,7 @@ from typing import Final
 
 from checkin.errors import DayDestroyed, KeyDestroyed, KeyExists, SealBroken
 from checkin.primitives import Label, OpeningKey, SigningKey, aead_open, aead_seal, derive, random_bytes, sha256
-from checkin.slots import Slot, SlotFolder
+from checkin.slots import SLOT_SIZE, Slot, SlotFolder
 
 _MAGIC: Final = b"ck1/slot"
 _NONCE: Final = 12
@@ -152,6 +152,11 @@ class KeyRing:
     def tombstones(self) -> list[KeyName]:
         """All that were entombed, sorted."""
         return sorted(KeyName.parse(text) for text in self._slots.tombstones())
+
+    def overwritten(self, name: KeyName) -> bool:
+        """Whether `destroy` left its mark: the whole slot was overwritten before it was unlinked."""
+        mark = self._slots.overwritten(str(name))
+        return mark is not None and mark.get("bytes") == SLOT_SIZE
 
     def destroy(self, name: KeyName) -> None:
         """Gone for every process when this returns. `ValueError` without a tombstone; repeat it after a crash."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from checkin.errors import DayDestroyed, KeyDestroyed, KeyExists, KeyMissing, SealBroken
-from checkin.primitives import random_bytes
+from checkin.primitives import random_bytes, sha256
 from checkin.storage import check_storage
 
 SLOT_SIZE: Final = 4096
@@ -106,28 +106,29 @@ class SlotFolder:
                 os.close(fd)
 
     def destroy(self, name: str) -> None:
-        """Overwrite in place, fsync, unlink, fsync the folder, look. `ValueError` without a tombstone; repeatable."""
+        """Overwrite in place, fsync, mark, unlink, fsync the folder, look. `ValueError` without a tombstone; repeatable.
+
+        The mark says that the slot was overwritten, not merely unlinked: an audit looks for it.
+        """
         with self._locked() as folder:
             if not _exists(folder, _tomb(name)):
                 raise ValueError("a tombstone comes before destroying")
-            _destroy(folder, _file(name))
+            _destroy(folder, _file(name), _mark(name))
+
+    def overwritten(self, name: str) -> dict[str, str | int] | None:
+        """The mark that `destroy` left: `bytes`, and the `sha256` (hex) of what is in their place. None without one."""
+        return self._record(_mark(name))
 
     def entomb(self, name: str, record: Mapping[str, str | int]) -> None:
         """Say for good that `name` is to be destroyed and why; `record` holds no secret. The first record stays."""
         with self._locked() as folder:
             if not _exists(folder, _tomb(name)):
-                text = json.dumps(dict(record), ensure_ascii=False, indent=1) + "\n"
-                _write_draft(folder, "draft", text.encode())
-                os.rename("draft", _tomb(name), src_dir_fd=folder, dst_dir_fd=folder)
+                _write_record(folder, _tomb(name), record)
             os.fsync(folder)
 
     def tombstone(self, name: str) -> dict[str, str | int] | None:
         """The record of `entomb`, or None."""
-        try:
-            record: dict[str, str | int] = json.loads((self.folder / _tomb(name)).read_text())
-        except FileNotFoundError:
-            return None
-        return record
+        return self._record(_tomb(name))
 
     def names(self) -> list[str]:
         """Names that still have a slot file, sorted, those with a tombstone included."""
@@ -136,6 +137,13 @@ class SlotFolder:
     def tombstones(self) -> list[str]:
         """Names that have a tombstone, sorted, whether or not the slot is gone."""
         return self._stems(".tombstone")
+
+    def _record(self, file: str) -> dict[str, str | int] | None:
+        try:
+            record: dict[str, str | int] = json.loads((self.folder / file).read_text())
+        except FileNotFoundError:
+            return None
+        return record
 
     def _stems(self, suffix: str) -> list[str]:
         stems = (file.stem for file in self.folder.iterdir() if file.suffix == suffix)
@@ -185,6 +193,10 @@ def _tomb(name: str) -> str:
     return _file(name).removesuffix(".slot") + ".tombstone"
 
 
+def _mark(name: str) -> str:
+    return _file(name).removesuffix(".slot") + ".overwritten"
+
+
 def _exists(folder: int, file: str) -> bool:
     try:
         os.stat(file, dir_fd=folder, follow_symlinks=False)
@@ -216,15 +228,18 @@ def _create(folder: int, file: str, content: bytes) -> None:
     os.fsync(folder)
 
 
-def _write_draft(folder: int, file: str, content: bytes) -> None:
-    fd = os.open(file, _WRITE | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=folder)
+def _write_record(folder: int, file: str, record: Mapping[str, str | int]) -> None:
+    """Whole or not at all; the caller syncs the folder."""
+    text = json.dumps(dict(record), ensure_ascii=False, indent=1) + "\n"
+    fd = os.open("draft", _WRITE | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=folder)
     try:
-        _put(fd, content)
+        _put(fd, text.encode())
     finally:
         os.close(fd)
+    os.rename("draft", file, src_dir_fd=folder, dst_dir_fd=folder)
 
 
-def _destroy(folder: int, file: str) -> None:
+def _destroy(folder: int, file: str, mark: str | None = None) -> None:
     """Overwrites what the file has and no more, so that a full disk never keeps a key alive."""
     try:
         fd = os.open(file, _WRITE, dir_fd=folder)
@@ -239,6 +254,10 @@ def _destroy(folder: int, file: str) -> None:
             raise OSError(errno.EIO, "the slot still shows other bytes after it was overwritten")
     finally:
         os.close(fd)
+    if mark is not None:
+        # On the disk before the name is gone: without it nobody could tell this from a slot that was only unlinked.
+        _write_record(folder, mark, {"bytes": len(noise), "sha256": sha256(noise).hex()})
+        os.fsync(folder)
     os.unlink(file, dir_fd=folder)
     os.fsync(folder)
     if _exists(folder, file):

@@ -10,6 +10,7 @@ import pytest
 
 from checkin import slots
 from checkin.errors import DayDestroyed, KeyDestroyed, KeyExists, KeyMissing, SealBroken, StorageUnfit
+from checkin.primitives import sha256
 from checkin.slots import SLOT_SIZE, SlotFolder
 
 MAGIC, BODY, NAME = b"ck1/test", bytes(range(100, 164)), "day-20779"
@@ -192,3 +193,18 @@ def test_destroying_looks_whether_the_bytes_and_the_file_are_gone(
             ring.destroy(NAME)
     ring.destroy(NAME)
     assert ring.names() == []
+
+
+def test_what_was_overwritten_bears_a_mark_and_what_was_only_unlinked_does_not(tmp_path: Path) -> None:
+    """So an audit can tell the two apart; the mark's hash is that of the noise which lies in the key's place."""
+    ring = folder(tmp_path)
+    for name in (NAME, "day-20780"):
+        ring.write(name, BODY)
+        ring.entomb(name, {})
+    with slot_file(tmp_path).open("rb") as still_open:
+        ring.destroy(NAME)
+        noise = still_open.read()
+    slot_file(tmp_path, "day-20780").unlink()
+    ring.destroy("day-20780")
+    assert ring.overwritten(NAME) == {"bytes": SLOT_SIZE, "sha256": sha256(noise).hex()}
+    assert ring.overwritten("day-20780") is None
