@@ -48,6 +48,10 @@ class Client:
         """As `get`; the answer, if any, is left aside."""
         self._send("DELETE", path)
 
+    def get_bytes(self, path: str) -> bytes:
+        """The answer as it is: a file of the log."""
+        return self._send("GET", path).content
+
     def post_for_bytes(self, path: str, body: Any, accept: str) -> bytes:
         """The answer's bytes, in the media type asked for."""
         return self._send("POST", path, json=body, headers={"Accept": accept}).content

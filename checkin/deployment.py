@@ -21,6 +21,7 @@ from checkin.clock import Clock, SimulatedClock, SystemClock
 from checkin.errors import SettingsInvalid, StorageUnfit
 from checkin.note import NoteSigner, NoteVerifier, sign_note
 from checkin.officers import load_signer
+from checkin.parties import Parties
 from checkin.primitives import SigningKey
 from checkin.secretfile import make_secret, read_secret
 from checkin.service.auth import new_token, token_hash
@@ -30,7 +31,14 @@ SERVICES: Final = ("issuer", "venue", "retention")
 NAMES: Final = {"issuer": "issuer.localhost", "venue": "registry.localhost", "retention": "retention.localhost"}
 AUTHORITY_NAME: Final = "health.localhost"
 ISSUER_NUMBER: Final = 1
-TOKENS: Final = ("retention-issuer", "retention-venue", "authority-issuer", "authority-venue", "enrolment")
+TOKENS: Final = (
+    "retention-issuer",
+    "retention-venue",
+    "authority-issuer",
+    "authority-venue",
+    "authority-retention",
+    "enrolment",
+)
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,15 @@ class Deployment:
         """The key a service's notes verify under."""
         return self._signer(service).verifier
 
+    def log_verifier(self) -> NoteVerifier:
+        """The key that the log's checkpoints verify under."""
+        key = SigningKey(read_secret(self.folder / "retention" / "log.key"))
+        return NoteSigner(f"{NAMES['retention']}/log", key).verifier
+
+    def parties(self) -> Parties:
+        """Whom the authority asks."""
+        return Parties.load(self.folder / "authority" / "parties.toml")
+
     def authority(self) -> Authority:
         """The health authority of this deployment."""
         simulated = self.simulated_clock is not None
@@ -127,6 +144,7 @@ class Deployment:
         for service in SERVICES:
             make_secret(self.folder / service / "master.key")
             make_secret(self.folder / service / "statement.key")
+        make_secret(self.folder / "retention" / "log.key")
         for name in TOKENS:
             path = self.folder / "tokens" / f"{name}.token"
             path.touch(mode=0o600)
@@ -142,6 +160,8 @@ class Deployment:
         )
         for service, settings in self._settings().items():
             self.config(service).write_text(to_toml(self._common(service) | settings), encoding="utf-8")
+        parties = self.folder / "authority" / "parties.toml"
+        parties.write_text(to_toml(self._parties()), encoding="utf-8")
 
     def _common(self, service: str) -> dict[str, Any]:
         common: dict[str, Any] = {
@@ -162,21 +182,40 @@ class Deployment:
         officers = self.authority().officers
         vkeys = [verifier.vkey for verifier in officers.verifiers]
         authority = {"name": AUTHORITY_NAME, "officers": vkeys, "threshold": officers.threshold}
+        log = {"vkey": self.log_verifier().vkey}
         return {
             "issuer": {
                 "issuer": ISSUER_NUMBER,
                 "authority_token_sha256": self._hash("authority-issuer"),
                 "authority": authority,
+                "log": log,
             },
             "venue": {
                 "enrolment_secret_sha256": self._hash("enrolment"),
+                "authority_token_sha256": self._hash("authority-venue"),
+                "authority": authority,
+                "log": log,
                 "issuers": [{"number": ISSUER_NUMBER} | self._peer("issuer")],
             },
             "retention": {
+                "authority_token_sha256": self._hash("authority-retention"),
+                "authority": authority,
                 "services": [
                     {"name": NAMES[service], "token_file": f"../tokens/retention-{service}.token"} | self._peer(service)
                     for service in ("issuer", "venue")
                 ],
+            },
+        }
+
+    def _parties(self) -> dict[str, Any]:
+        tokens = {service: f"../tokens/authority-{service}.token" for service in SERVICES}
+        return {
+            "registry": self._peer("venue") | {"token_file": tokens["venue"]},
+            "issuers": [{"number": ISSUER_NUMBER, "token_file": tokens["issuer"]} | self._peer("issuer")],
+            "log": {
+                "url": self.url("retention"),
+                "vkey": self.log_verifier().vkey,
+                "token_file": tokens["retention"],
             },
         }
 

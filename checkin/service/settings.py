@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -79,16 +79,24 @@ class ServiceSettings(Strict):
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a TOML file; raises `SettingsInvalid` that names every setting that is wrong."""
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-            return cls.model_validate(values, context={"folder": path.resolve().parent})
-        except OSError:
-            raise SettingsInvalid(f"The settings file {path.name} cannot be read.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsInvalid(f"{path.name} is not TOML: {error}") from None
-        except ValidationError as error:
-            wrong = "; ".join(f"{_place(item['loc'])}: {item['msg']}" for item in error.errors(include_input=False))
-            raise SettingsInvalid(f"{path.name}: {wrong}") from None
+        return load_toml(cls, path)
+
+
+M = TypeVar("M", bound=Strict)
+
+
+def load_toml(model: type[M], path: Path) -> M:
+    """Settings of this form from a TOML file; raises `SettingsInvalid` that names every setting that is wrong."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return model.model_validate(values, context={"folder": path.resolve().parent})
+    except OSError:
+        raise SettingsInvalid(f"The settings file {path.name} cannot be read.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"{path.name} is not TOML: {error}") from None
+    except ValidationError as error:
+        wrong = "; ".join(f"{_place(item['loc'])}: {item['msg']}" for item in error.errors(include_input=False))
+        raise SettingsInvalid(f"{path.name}: {wrong}") from None
 
 
 def _place(loc: tuple[Any, ...]) -> str:

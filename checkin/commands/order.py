@@ -1,0 +1,208 @@
+"""`checkin authority order`, `sign` and `trace`: from a question to the people to reach."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from checkin.authority import Authority
+from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock, parse_rfc3339
+from checkin.durable import replace_file
+from checkin.errors import RequestInvalid
+from checkin.officers import load_share, load_signer
+from checkin.order import Wish, draft
+from checkin.orderfolder import ORDER_FILE, OrderFolder
+from checkin.orderpart import PHONE, VENUE_ID
+from checkin.parties import Parties
+from checkin.trace import Tell, Trace, silent
+from checkin.traceresult import Result
+
+PARTIES_FILE: Final = "parties.toml"
+_LOCAL = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}):(\d{2})")
+
+Dir = Annotated[Path, typer.Option("--dir", help="The authority's folder.")]
+OrderDir = Annotated[Path, typer.Argument(metavar="ORDER", help="The order's folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+Simulated = Annotated[
+    Path | None, typer.Option("--simulated-clock", help="Take the time from this file; only in a folder made so.")
+]
+Unfit = Annotated[
+    bool, typer.Option("--allow-unfit-storage", help="Accept a file system from which keys could be recovered.")
+]
+Officer = Annotated[list[Path], typer.Option("--officer", help="The folder of an officer; may be repeated.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the three commands to `checkin authority`."""
+    person = "checkin authority order ORDER --dir authority --case 2026-17 --purpose 'measles' --basis 'Act, Art. 76-2'"
+    app.command(epilog=f"Example: {person} --person +821012345678 --since 2026-11-07 --until 2026-11-20")(order)
+    app.command(epilog="Example: checkin authority sign ORDER --officer authority/officers/2")(sign)
+    two = "--officer authority/officers/1 --officer authority/officers/2"
+    app.command(epilog=f"Example: checkin authority trace ORDER --dir authority {two} -o result")(trace)
+
+
+def order(  # noqa: PLR0913 - what an officer has to say
+    *,
+    folder: OrderDir,
+    authority: Dir,
+    case: Annotated[str, typer.Option(help="The case number.")],
+    purpose: Annotated[str, typer.Option(help="What for, in words that the people concerned will read.")],
+    basis: Annotated[str, typer.Option(help="The legal basis.")],
+    venue: Annotated[str | None, typer.Option(help="Who was at this venue: 16 hex digits; --from, --to.")] = None,
+    begin: Annotated[str | None, typer.Option("--from", help="2026-11-20T12:00, local, or with an offset.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="At most four hours later.")] = None,
+    person: Annotated[str | None, typer.Option(help="Who was near this phone's owner; --since, --until.")] = None,
+    since: Annotated[str | None, typer.Option(help="The first day, 2026-11-07.")] = None,
+    until: Annotated[str | None, typer.Option(help="The last day, at most 28 days in all.")] = None,
+    issuer: Annotated[list[int] | None, typer.Option(help="Ask only issuers of these numbers; repeatable.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=5000, help="No part is answered with more rows than this.")] = 1000,
+    hours: Annotated[int, typer.Option(min=1, max=168, help="How long the order can be executed.")] = 72,
+    simulated_clock: Simulated = None,
+    allow_unfit_storage: Unfit = False,
+    as_json: Json = False,
+) -> None:
+    """Write an order into a new folder, for the officers to read and sign. Nothing is sent anywhere."""
+    who = Authority.open(authority, simulated=simulated_clock is not None, allow_unfit=allow_unfit_storage)
+    parties = Parties.load(authority / PARTIES_FILE)
+    asked = [party.verifier.name for party in parties.issuers if not issuer or party.number in issuer]
+    common = Wish(case=case, purpose=purpose, basis=basis, life=hours * 3600.0, limit=limit)
+    made, sealed = draft(
+        _about(common, who.calendar, (venue, begin, end), (person, since, until)),
+        authority=who.officers.authority,
+        ring=who.ring.public,
+        registry=parties.registry.verifier.name,
+        issuers=asked,
+        calendar=who.calendar,
+        now=_clock(simulated_clock).now(),
+        simulated=who.simulated,
+    )
+    OrderFolder.make(folder, made, sealed)
+    report = {"order": made.id, "kind": made.kind, "folder": str(folder), "needed": who.officers.threshold}
+    sentence = f"{folder}/{ORDER_FILE} is to be read, and signed by {who.officers.threshold} officers."
+    typer.echo(json.dumps(report) if as_json else sentence)
+
+
+def sign(folder: OrderDir, officer: Officer, as_json: Json = False) -> None:
+    """Show the order, then sign it: the order, all its parts, and the entry for the log, in one go."""
+    pieces = OrderFolder(folder)
+    text = pieces.order().text
+    if not as_json:
+        typer.echo(text)
+    count = pieces.sign([load_signer(path) for path in officer])
+    report = {"order": str(folder), "signatures": count}
+    typer.echo(json.dumps(report) if as_json else f"{folder} has {count} signatures now.")
+
+
+def trace(  # noqa: PLR0913 - an option each
+    *,
+    folder: OrderDir,
+    authority: Dir,
+    officer: Officer,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A folder for the result.")],
+    simulated_clock: Simulated = None,
+    allow_unfit_storage: Unfit = False,
+    as_json: Json = False,
+) -> None:
+    """Execute a signed order: log it, ask every party, open what only the officers' shares open.
+
+    The result is written as trace.csv, trace.json, and trace.html for printing. Until the order expires the same
+    command comes to the same result.
+    """
+    who = Authority.open(authority, simulated=simulated_clock is not None, allow_unfit=allow_unfit_storage)
+    signed = OrderFolder(folder).open(who.officers)
+    parties = Parties.load(authority / PARTIES_FILE)
+    with _progress() as tell:
+        result = Trace.open(signed, who, parties, [load_share(path) for path in officer], tell).run()
+    write_result(output, result)
+    report = result.json()
+    typer.echo(json.dumps(report, ensure_ascii=False) if as_json else _summary(result, output))
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """trace.csv, trace.json and trace.html, readable by their owner alone."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(folder / "trace.csv", result.csv().encode())
+    replace_file(folder / "trace.json", json.dumps(result.json(), ensure_ascii=False, indent=1).encode())
+    replace_file(folder / "trace.html", result.html().encode())
+
+
+def _summary(result: Result, folder: Path) -> str:
+    lines = [f"{step.audience} was asked {step.asked}; it was not told {step.not_told}." for step in result.asked]
+    lines.append(f"{len(result.people)} to reach: {folder}/trace.csv, and {folder}/trace.html for printing.")
+    if result.unopened or result.unknown:
+        lines.append(f"{result.unopened} seals did not open; {result.unknown} people are not known any more.")
+    if result.gone:
+        lines.append(f"Destroyed before the order was executed: {', '.join(result.gone)}.")
+    return "\n".join(lines)
+
+
+@contextmanager
+def _progress() -> Iterator[Tell]:
+    """A bar with a rate and the time left, where there is a terminal to see it."""
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield tell
+
+
+def _about(wish: Wish, calendar: Calendar, place: tuple[str | None, ...], who: tuple[str | None, ...]) -> Wish:
+    """With what the order is about; raises `RequestInvalid` unless it is exactly one thing."""
+    venue, begin, end = place
+    person, since, until = who
+    if venue and begin and end and not any(who) and VENUE_ID.fullmatch(venue):
+        return replace(wish, venue=venue, window=(_moment(calendar, begin), _moment(calendar, end)))
+    phone = re.sub(r"[\s()-]", "", person or "")
+    if since and until and not any(place) and PHONE.fullmatch(phone):
+        return replace(wish, phone=phone, days=(_day(calendar, since), _day(calendar, until)))
+    raise RequestInvalid(
+        "An order is about one venue (--venue with 16 hexadecimal digits, --from, --to) or one person "
+        "(--person with a phone that begins with + and its country, --since, --until)."
+    )
+
+
+def _moment(calendar: Calendar, text: str) -> float:
+    local = _LOCAL.fullmatch(text)
+    if local:
+        return calendar.start(_day(calendar, local[1])) + int(local[2]) * 3600 + int(local[3]) * 60
+    try:
+        return parse_rfc3339(text)
+    except ValueError:
+        raise RequestInvalid(f"{text} is no time: write it like 2026-11-20T12:00.") from None
+
+
+def _day(calendar: Calendar, text: str) -> int:
+    try:
+        return calendar.parse_date(text)
+    except ValueError:
+        raise RequestInvalid(f"{text} is no day: write it like 2026-11-20.") from None
+
+
+def _clock(path: Path | None) -> Clock:
+    return SimulatedClock(path) if path else SystemClock()
