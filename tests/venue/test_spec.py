@@ -1,0 +1,79 @@
+"""docs/spec/registry.md is true: its example is sent to a registry, its tables are held against the code."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from checkin.keyring import KeyName, KeyRing, Purpose
+from checkin.primitives import SigningKey, aead_seal, random_bytes
+from checkin.secretfile import read_secret
+from checkin.service.auth import token_hash
+from tests.vectors import make
+from tests.venue.conftest import NewIssuer
+from tests.venue.test_fuzz import DOCUMENTED
+from tests.venue.world import Registry, enrol
+from venue.described import ERRORS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "spec" / "registry.md").read_text(encoding="utf-8")
+EXCHANGE = re.compile(
+    r"^```exchange\n(POST) (\S+) HTTP/1.1\n(Authorization: (.*))\n.*\n\n(.*)\n\n"
+    r"HTTP/1.1 (\d+) .*\nContent-Type: (.*)\n\n(.*)\n```$",
+    re.MULTILINE,
+)
+
+
+def known_key(registry: Registry, name: KeyName, key: bytes) -> None:
+    """Puts a known key into a ring, which by itself only makes random ones."""
+    ring = KeyRing(registry.folder / "keys", read_secret(registry.folder / "master.key"), allow_unfit=True)
+    nonce = random_bytes(12)
+    ring._slots.write(str(name), nonce + aead_seal(ring._wrap, nonce, random_bytes(16) + key, str(name).encode()))
+
+
+def known_scanner(registry: Registry, token: str) -> None:
+    """Gives the first venue and scanner the ids of the example, and the scanner its token."""
+    with closing(sqlite3.connect(registry.folder / "data" / "venue.db")) as database, database:
+        database.execute("UPDATE venues SET id = ?", [make.PLACE.venue.hex()])
+        values = [make.PLACE.scanner.hex(), make.PLACE.venue.hex(), token_hash(token)]
+        database.execute("UPDATE scanners SET id = ?, venue = ?, token_sha256 = ?", values)
+
+
+def test_the_complete_example_gets_the_answers_it_shows(tmp_path: Path, new_issuer: NewIssuer) -> None:
+    issuer = new_issuer(make.ISSUER)
+    issuer.keys[make.DAY] = SigningKey(make.seed("issuer key"))
+    registry = Registry(tmp_path / "registry", [issuer], now=make.NOON + 3)
+    known_key(registry, KeyName(Purpose.INTAKE, make.DAY), make.seed("intake key"))
+    exchanges = EXCHANGE.findall(PAGE)
+    assert len(exchanges) == PAGE.count("```exchange") == 4
+    with registry.client() as client:
+        enrol(client)
+        known_scanner(registry, exchanges[0][3].removeprefix("Bearer "))
+        for method, path, _, authorization, body, status, kind, shown in exchanges:
+            headers = {"Authorization": authorization, "Content-Type": "application/json"}
+            answer = client.request(method, path, content=body, headers=headers)
+            assert (answer.status_code, answer.headers["content-type"]) == (int(status), kind)
+            assert answer.json() == json.loads(shown)
+
+
+def test_the_results_table_has_every_code_that_can_come() -> None:
+    section = PAGE.partition("## 6. Results")[2].partition("## 7.")[0]
+    listed = set(re.findall(r"`([a-z_]+)`", section)) - {"same_venue"}
+    single = {kind.code for path in ("/v1/check-ins", "/v1/check-ins/batch") for kind in ERRORS["POST", path]}
+    assert listed == single | DOCUMENTED | {"not_ready", "internal_error"}
+
+
+def test_the_table_of_columns_is_that_of_the_database(tmp_path: Path, new_issuer: NewIssuer) -> None:
+    registry = Registry(tmp_path / "registry", [new_issuer()])
+    with registry.client() as client:
+        assert client.get("/healthz").status_code == 200
+    section = PAGE.partition("## 7. What is stored")[2]
+    listed = {
+        cells[0]: cells[1:] for line in section.splitlines() if len(cells := re.findall(r"`([a-z0-9_]+)`", line)) > 1
+    }
+    with closing(sqlite3.connect(registry.folder / "data" / "venue.db")) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found = {name: [row[1] for row in database.execute(f'PRAGMA table_info("{name}")')] for name in tables}
+    assert listed == found
