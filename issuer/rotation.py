@@ -41,11 +41,18 @@ class Rotation:
         """Makes a new key when one is due, seals all rows under it, and hands every older one to `retire` with the
         day on which that was due. Repeatable."""
         current = self.ensure(oldest)
-        for old in self._keys.ring.names(Purpose.IDENTITY):
+        for old in self._unfinished():
             if old.day < current.day:
                 if self._keys.ring.tombstone(old) is None:
                     self._empty(old, current)
                 retire(old, old.day + RETENTION_DAYS)
+
+    def _unfinished(self) -> list[KeyName]:
+        """Keys that have a slot, and those that a crash left destroyed but not stated; oldest first."""
+        ring = self._keys.ring
+        gone = [name for name in ring.tombstones() if name.purpose is Purpose.IDENTITY]
+        unstated = {name for name in gone if f"key-destroyed-{name.purpose}-{self._date(name.day)}" not in self._book}
+        return sorted(unstated | set(ring.names(Purpose.IDENTITY)))
 
     def _empty(self, old: KeyName, current: KeyName) -> None:
         """When it returns, no row is left under the old key, and none can come: see `IdentityKeys.current`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 
 from checkin.encoding import b64url_encode
-from checkin.errors import ListRefused, NoteMalformed, NoteUntrusted
+from checkin.errors import ListRefused, NoteMalformed, NoteUntrusted, NotReady
 from checkin.service.describe import problem_answers
 from issuer.models import Added, Jwk, KeysAnswer, ListBody
 from issuer.routes.common import BODY, PINNED, Served, authority
@@ -15,7 +15,7 @@ AUTHORITY_KEYS = "/v1/authority-keys"
 router = APIRouter(tags=["keys"])
 
 
-@router.get("/v1/keys", responses=problem_answers(BODY[-1]))
+@router.get("/v1/keys", responses=problem_answers(NotReady))
 def keys(issuer: Served) -> KeysAnswer:
     """Keys that credentials verify under, by service day, 14 days ahead; the first key listed for a day is final."""
     date = issuer.party.calendar.date

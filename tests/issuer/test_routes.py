@@ -26,6 +26,7 @@ ROUTES = [
     ("PUT", "/v1/authority-keys"),
     ("POST", "/v1/purge"),
     ("GET", "/v1/statements"),
+    ("POST", "/v1/orders"),
 ]
 FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
@@ -53,7 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, d
 def _token(path: str, tokens: dict[str, str]) -> dict[str, str]:
     if path in ("/v1/purge", "/v1/statements"):
         return bearer(tokens["retention"])
-    return bearer(tokens["authority"] if path == "/v1/authority-keys" else tokens["wallet"])
+    return bearer(tokens["authority"] if path in ("/v1/authority-keys", "/v1/orders") else tokens["wallet"])
 
 
 def _near(path: str) -> dict[str, Any]:
@@ -65,6 +66,7 @@ def _near(path: str) -> dict[str, Any]:
         "/v1/qr": {"show_status": False},
         "/v1/vaccination": {"certificate": "HC1:6BF"},
         "/v1/authority-keys": {"list": "checkin/authority-keys/v1\n"},
+        "/v1/orders": {"part": "x", "entry": "x", "proof": "x"},
     }
     return bodies.get(path, {})
 
