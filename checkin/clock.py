@@ -120,6 +120,7 @@ class Calendar:
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise SettingsInvalid(f"There is no time zone named {zone!r}.") from None
         self.zone = zone
+        self._starts: dict[int, float] = {}
 
     def day(self, now: float) -> int:
         """The service day that `now` lies in."""
@@ -127,7 +128,12 @@ class Calendar:
 
     def start(self, day: int) -> float:
         """Unix seconds at which the day begins locally."""
-        return self._local(day).timestamp()
+        start = self._starts.get(day)
+        if start is None:  # asked several times for every check-in
+            if len(self._starts) > 1000:
+                self._starts.clear()
+            start = self._starts[day] = self._local(day).timestamp()
+        return start
 
     def hour(self, day: int, now: float) -> int:
         """Whole hours since the day's local start, 0 .. 24 (a day that sets clocks back has 25)."""

@@ -11,7 +11,7 @@ first, each failure with its own code, each final.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from checkin import credential as credentials
@@ -185,8 +185,7 @@ def verify_read(
     reject_other_day(presentation, calendar)
     issuer = reject_unsigned(presentation, keys_of_day(presentation.credential.day))
     reject_status(presentation, rule or StatusRule())
-    credential = credentials.read(presentation.credential.encoded, issuer)
-    return Presentation(presentation.iat, credential, presentation.opening, presentation.encoded)
+    return replace(presentation, credential=replace(presentation.credential, issuer=issuer))
 
 
 def _to_be_signed(payload: bytes) -> bytes:
