@@ -17,6 +17,7 @@ from checkin.client import Client
 from checkin.clock import RETENTION_DAYS, Calendar, SimulatedClock, SystemClock
 from checkin.deployment import SERVICES, Deployment
 from checkin.errors import CheckinError
+from checkin.investigation import a_health_officer, the_same_order
 from checkin.keyring import KeyName, Purpose
 from checkin.narrator import Narrator, expect
 from checkin.note import NoteVerifier, open_note
@@ -53,7 +54,7 @@ def run(folder: Path, tell: Narrator, *, serve: bool = False) -> bool:
     """
     try:
         with _opened(folder, tell) as stage:
-            for chapter in (a_visitor, a_door, a_thief, twenty_eight_days_later, the_auditor):
+            for chapter in (a_visitor, a_door, a_thief, an_officer, twenty_eight_days_later, the_auditor):
                 chapter(stage)
             _finish(stage)
             if serve:
@@ -173,6 +174,11 @@ def a_thief(stage: Stage) -> None:
     stage.saved_authority = stage.authority_day_key()
 
 
+def an_officer(stage: Stage) -> None:
+    """An order finds who was near the visitor; `checkin/investigation.py`."""
+    a_health_officer(stage, PHONE)
+
+
 def twenty_eight_days_later(stage: Stage) -> None:
     """Everything of the day is destroyed by itself; the copies open nothing, but for who kept the keys."""
     tell, day = stage.tell, stage.day
@@ -195,6 +201,8 @@ def twenty_eight_days_later(stage: Stage) -> None:
         closed(stage.authority_day_key, "authority")
     with tell.step("control", "The same opener with the keys that were kept opens them", "the key was what mattered"):
         expect(opened(stage, saved["venue"], saved["issuer"], stage.saved_authority), "The control opened nothing.")
+    with tell.step("same-order", "The same order, signed again: nobody can execute it", "day_destroyed, everywhere"):
+        the_same_order(stage, PHONE)
 
 
 def the_auditor(stage: Stage) -> None:

@@ -84,7 +84,8 @@ class Wallet:
         for item in batch:
             _check(item, day, mode, listed)
         self.held.setdefault(day, []).extend(batch)
-        self.disclosures.extend(answer.get("disclosures", []))
+        # The issuer repeats them with each batch, because an answer may be lost.
+        self.disclosures += [notice for notice in answer.get("disclosures", []) if notice not in self.disclosures]
         self.save()
 
     def open_code(self, day: int) -> Held | None:

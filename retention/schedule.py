@@ -44,6 +44,7 @@ class Schedule:
     def ask(self, service: Service) -> None:
         """Asks one service now; what fails is kept for /readyz and tried again."""
         self._tried[service.name] = _STOPWATCH.boot()
+        today = self._today()  # before asking: an answer that comes after midnight says nothing about the new day
         try:
             notes = self._collect(service)
         except (CheckinError, ValueError) as error:  # ValueError: an answer that is no JSON
@@ -52,7 +53,7 @@ class Schedule:
             self._statements.set_asking(service.name, Asking(self._statements.asking(service.name).asked, code))
             return
         refused = self._receipt.take_all(service, notes)
-        self._statements.set_asking(service.name, Asking(self._today(), refused[0] if refused else ""))
+        self._statements.set_asking(service.name, Asking(today, refused[0] if refused else ""))
 
     def _is_time(self, service: Service) -> bool:
         tried = self._tried.get(service.name)

@@ -16,6 +16,7 @@ from checkin.client import Client
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
 from checkin.errors import RequestInvalid, TokenMalformed
 from checkin.jsonfile import write_private
+from checkin.notice import in_words
 from checkin.presentation import PREFIX
 from checkin.scanner import Scanner
 from checkin.wallet import Wallet
@@ -48,8 +49,13 @@ def qr(  # noqa: PLR0913 - an option each
     held = Wallet.load(wallet) if wallet.exists() else _register(issuer, wallet, name, phone, code)
     calendar, now = Calendar(zone), clock.now()
     day = calendar.day(now)
+    known = len(held.disclosures)
     if not held.left(day):
         held.fetch(day, calendar)
+    notices = [in_words(notice) for notice in held.disclosures]
+    if not as_json:
+        for words in notices[known:]:
+            typer.echo(words, err=True)
     opened = held.open_code(day)
     assert opened is not None  # noqa: S101 - fetched above
     text = wallets.present(opened, now, calendar, show_status=show_status)
@@ -57,7 +63,8 @@ def qr(  # noqa: PLR0913 - an option each
         output.write_bytes(pictures.to_svg(text) if output.suffix == ".svg" else pictures.to_png(text))
     if as_json:
         picture = str(output) if output else None
-        typer.echo(json.dumps({"token": text, "left_today": held.left(day), "picture": picture}))
+        report = {"token": text, "left_today": held.left(day), "picture": picture, "notices": notices}
+        typer.echo(json.dumps(report))
     elif output:
         typer.echo(f"{output}: good for 20 seconds, for one door. {held.left(day)} more codes today.")
     else:
