@@ -185,7 +185,8 @@ def verify_read(
     reject_other_day(presentation, calendar)
     issuer = reject_unsigned(presentation, keys_of_day(presentation.credential.day))
     reject_status(presentation, rule or StatusRule())
-    return replace(presentation, credential=replace(presentation.credential, issuer=issuer))
+    credential = replace(presentation.credential, issuer=issuer)
+    return Presentation(presentation.iat, credential, presentation.opening, presentation.encoded)
 
 
 def _to_be_signed(payload: bytes) -> bytes:

@@ -10,9 +10,10 @@ and more processes, not more threads, make batches faster.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Annotated, Final, Literal
 
 import structlog
@@ -52,6 +53,7 @@ from venue.visits import Visits, same_scan, visit_of
 MAX_ENTRIES: Final = 1000
 MAX_BODY: Final = 640 * 1024  # bytes; an entry is 508 characters
 OLDEST_SECONDS: Final = 72 * 3600
+_OfDay = Callable[[int], type[CheckinError] | None]
 log = structlog.get_logger()
 
 
@@ -105,13 +107,14 @@ class Batches:
         Raises `NotReady` or `KeyMissing` when some entry cannot be judged or stored now; what was good besides is
         stored, and answered `repeated` when the batch is sent again.
         """
-        now, floor = self._guard.now(), self._guard.floor(self._party.calendar)
+        now = self._guard.now()
+        refusal = cache(partial(self._refusal, now))  # a batch has few days
         results: dict[int, EntryResult] = {}
         days: dict[int, list[_Judged]] = {}
         later: CheckinError | None = None
         for index, entry in enumerate(sealed):
             try:
-                day, visit = self._judge(_read(entry), place, now, floor)
+                day, visit = self._judge(_read(entry), place, now, refusal)
                 days.setdefault(day, []).append(_Judged(index, day, visit))
             except (KeyMissing, NotReady) as error:
                 later = error
@@ -126,10 +129,11 @@ class Batches:
             raise later
         return [results[index] for index in range(len(sealed))]
 
-    def _judge(self, entry: bytes, place: Place, now: float, floor: int) -> tuple[int, Visit]:
+    def _judge(self, entry: bytes, place: Place, now: float, refusal: _OfDay) -> tuple[int, Visit]:
         """The day and the visit of an entry; raises the first check that fails."""
         day = entry_day(entry)
-        self._reject_day(day, now, floor)
+        if refused := refusal(day):
+            raise refused
         scan = self._open(entry, place, day)
         read = presentation.read(scan.token)
         if read.opening is not None:
@@ -140,16 +144,15 @@ class Batches:
         verified = presentation.verify_read(read, self._party.calendar, self._trust.keys_of_day)
         return day, visit_of(verified, place.venue, scan.scan_id, scan.scanned_at)
 
-    def _reject_day(self, day: int, now: float, floor: int) -> None:
+    def _refusal(self, now: float, day: int) -> type[CheckinError] | None:
         """`DayDestroyed` for a day that is due, whether or not the purge has run; `DayClosed` from D+4 00:05 on;
-        `EntryUnreadable` for one that has not come."""
-        if day < floor:
-            raise DayDestroyed
+        `EntryUnreadable` for one that is further ahead than tomorrow."""
+        if day < self._guard.floor(self._party.calendar):
+            return DayDestroyed
         if day > self._party.calendar.day(now) + 1:
-            raise EntryUnreadable
+            return EntryUnreadable
         # SPEC protocol: "Day D stops taking uploads at D+4 00:05"
-        if now >= self._party.calendar.closes(day):
-            raise DayClosed
+        return DayClosed if now >= self._party.calendar.closes(day) else None
 
     def _open(self, entry: bytes, place: Place, day: int) -> Scan:
         try:
