@@ -10,6 +10,8 @@ from starlette.routing import Route
 from checkin.clockguard import ClockGuard
 from checkin.keyring import Purpose
 from checkin.purge import Purger
+from checkin.selfaudit import Days, SelfAudit
+from checkin.service import audited
 from checkin.service.app import Frame
 from checkin.service.orderdesk import MAX_BODY as MAX_ORDER
 from checkin.service.orderdesk import OrderDesk, Pins
@@ -18,7 +20,7 @@ from checkin.service.peers import TimePeers
 from checkin.statements import StatementBook
 from checkin.stores.sqlite import SqliteStore
 from checkin.vault import Vault
-from venue import batches, checkins, described, duties, lists, orders, scanners, stats, venues
+from venue import batches, checkins, described, duties, lists, orders, pages, scanners, stats, venues
 from venue.alarms import Alarms
 from venue.commits import Commits
 from venue.database import Database
@@ -30,6 +32,8 @@ from venue.visits import Visits
 DESCRIPTION = """Takes check-ins of venues' scanners and keeps them sealed, by day, for 28 days. It never learns whose
 they are. Bearer tokens: the enrolment secret for venues, an operator's for his venue, a scanner's for check-ins,
 retention's for purge and statements."""
+
+DATA_MAP = Path(__file__).parent / "data_map.toml"
 
 
 def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
@@ -78,6 +82,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
     # First, so that the busiest route is found first.
     app.router.routes.insert(0, Route("/v1/check-ins", door_route, methods=["POST"]))
+    audit = SelfAudit(party, guard, DATA_MAP, settings.keys, Days(vault, book))
     queued = batches.Batches(party, guard, trust, visits)
     for router in (
         venues.routes(known_venues, settings.enrolment_secret_sha256),
@@ -86,8 +91,10 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         batches.routes(queued, known_scanners, metrics, alarms, batches.Turns(settings.max_batches)),
         stats.routes(known_venues, stats.Stats(party, guard, vault)),
         duties.routes(work, settings.retention_token_sha256),
+        audited.routes(audit, settings.retention_token_sha256),
         orders.routes(desk, settings.authority_token_sha256),
     ):
         app.include_router(router)
+    app.include_router(pages.routes(party))
     described.install(app)
     return app

@@ -1,0 +1,87 @@
+// What a scanner keeps on this device: its enrolment, public lists, a sealed queue, and hashes of codes just seen.
+//
+// Nothing here tells who anybody is: queue entries open only at the registry, and a hash of a visit id leads nowhere.
+
+import { Database, settled } from "../database.js";
+
+const STORES = {
+  state: {},
+  queue: { keyPath: "id", autoIncrement: true },
+  seen: { keyPath: "mark" },
+  findings: { keyPath: "id", autoIncrement: true },
+};
+
+export class Store {
+  static async open() {
+    return new Store(await Database.open("scanner", 1, STORES));
+  }
+
+  constructor(database) {
+    this.database = database;
+  }
+
+  get(name) {
+    return this.database.get("state", name);
+  }
+
+  set(name, value) {
+    return this.database.put("state", value, name);
+  }
+
+  /** A new enrolment; entries of an earlier one could be uploaded by nobody. */
+  enrol(device) {
+    return this.database.change(Object.keys(STORES), (...stores) => {
+      stores.forEach((store) => store.clear());
+      return stores[0].put(device, "device");
+    });
+  }
+
+  /** When the code with this mark was first scanned here, undefined if it was not; forgets those long expired. */
+  seen(mark, now) {
+    return this.database.change("seen", async (seen) => {
+      const all = await settled(seen.getAll());
+      for (const item of all) if (item.until < now) seen.delete(item.mark);
+      return all.find((item) => item.mark === mark && item.until >= now)?.at;
+    });
+  }
+
+  remember(mark, at, until) {
+    return this.database.put("seen", { mark, at, until });
+  }
+
+  /** A sealed entry and its mark in one transaction: on disk before anybody is let in. */
+  enqueue(sealed, at, mark, until) {
+    return this.database.change(["queue", "seen"], (queue, seen) => {
+      queue.add({ sealed, at });
+      return seen.put({ mark, at, until });
+    });
+  }
+
+  /** The oldest entries, at most `limit`. */
+  oldest(limit) {
+    return this.database.change("queue", (queue) => queue.getAll(null, limit));
+  }
+
+  waiting() {
+    return this.database.change("queue", (queue) => queue.count());
+  }
+
+  /** Removes entries that the registry answered for, and keeps what somebody should look at. */
+  settle(entries, results) {
+    return this.database.change(["queue", "findings"], (queue, findings) => {
+      entries.forEach((entry, i) => {
+        queue.delete(entry.id);
+        const { result, code } = results[i];
+        if (result === "conflict" || result === "refused") findings.add({ at: entry.at, result, code });
+      });
+    });
+  }
+
+  findings() {
+    return this.database.all("findings");
+  }
+
+  dismiss() {
+    return this.database.clear("findings");
+  }
+}

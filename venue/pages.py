@@ -1,0 +1,18 @@
+"""The registry's pages for people: the scanner at a door, and the operator's (docs/pages.md)."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from checkin.service.party import Party
+from checkin.service.webpages import WebPage
+
+_READER = ("js/worker/decode.js", "vendor/zxing/*", "vendor/zxing/*/*", "vendor/hpke/**/*.js")
+
+
+def routes(party: Party) -> APIRouter:
+    """GET /scanner and /operator, and what belongs to them."""
+    router = APIRouter()
+    router.include_router(WebPage("scanner", files=_READER).router())
+    router.include_router(WebPage("operator", {"zone": party.calendar.zone}).router())
+    return router
