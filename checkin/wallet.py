@@ -15,7 +15,7 @@ from typing import Any, Final
 from checkin import credential as credentials
 from checkin import presentation
 from checkin.client import Client
-from checkin.clock import Calendar
+from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.credential import Credential, IssuerKey, IssuerKeys, Mode, Status, StatusOpening
 from checkin.encoding import b64url_decode, b64url_encode
 from checkin.errors import ServiceError, SettingsInvalid
@@ -85,7 +85,9 @@ class Wallet:
             _check(item, day, mode, listed)
         self.held.setdefault(day, []).extend(batch)
         # The issuer repeats them with each batch, because an answer may be lost.
-        self.disclosures += [notice for notice in answer.get("disclosures", []) if notice not in self.disclosures]
+        told = self.disclosures + [one for one in answer.get("disclosures", []) if one not in self.disclosures]
+        gone = calendar.date(day - RETENTION_DAYS)
+        self.disclosures = [notice for notice in told if str(notice.get("day")) > gone]
         self.save()
 
     def open_code(self, day: int) -> Held | None:
