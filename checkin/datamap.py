@@ -37,6 +37,7 @@ from checkin.stores.shape import DATABASES, Value, shape_of, values_of
 
 GRAINS: Final = ("none", "day", "hour", "minute", "second")
 SAMPLE_ROWS: Final = 2000
+FREE_ROWS: Final = 1_000_000
 _SIDECARS: Final = ("-wal", "-shm", "-journal")
 _BEGIN, _END = "<!-- begin {} -->\n", "<!-- end {} -->\n"
 
@@ -182,6 +183,14 @@ class DataMap:
                 if (root / path).exists():  # a day may be destroyed while it is looked at
                     yield Gap(path, "", error.detail)
 
+    def columns_with(self, data: Path, is_strange: Callable[[str], bool]) -> Iterator[str]:
+        """Columns of free text in which some value is strange, as `venue.db venues.name`."""
+        for place in self.databases():
+            for file in sorted(data.rglob("*")):
+                path = file.relative_to(data).as_posix()
+                if place.folder == "data" and _glob(place.path).fullmatch(path):
+                    yield from (f"{path} {column}" for column in _strange_columns(place, file, is_strange))
+
     def markdown(self) -> str:
         """The tables of docs/data-map.md."""
         lines = []
@@ -218,6 +227,17 @@ def _database_gaps(place: Place, root: Path, path: str) -> Iterator[Gap]:
         yield from (Gap(path, f"{table}.{name}", "not declared") for name in there if name not in columns)
         yield from (Gap(path, f"{table}.{name}", "declared and not there") for name in columns if name not in there)
         yield from _form_gaps(columns, there, root / path, path, table)
+
+
+def _strange_columns(place: Place, file: Path, is_strange: Callable[[str], bool]) -> Iterator[str]:
+    there = shape_of(file)
+    for table, columns in place.tables.items():
+        free = [name for name, entry in columns.items() if entry.form == "words" and name in there.get(table, ())]
+        found = set()
+        for row in values_of(file, table, FREE_ROWS) if free else ():
+            values = dict(zip(there[table], row, strict=True))
+            found |= {name for name in free if isinstance(values[name], str) and is_strange(str(values[name]))}
+        yield from (f"{table}.{name}" for name in sorted(found))
 
 
 def _form_gaps(

@@ -106,7 +106,7 @@ class SlotFolder:
                 os.close(fd)
 
     def destroy(self, name: str) -> None:
-        """Overwrite in place, fsync, mark, unlink, fsync the folder, look. `ValueError` without a tombstone; repeatable.
+        """Overwrite in place, mark, unlink, each on the disk, then look. `ValueError` without a tombstone; repeatable.
 
         The mark says that the slot was overwritten, not merely unlinked: an audit looks for it.
         """

@@ -7,10 +7,12 @@ from typing import Final
 
 from fastapi import FastAPI
 
+from checkin.service import audited
 from checkin.service.app import Frame
 from checkin.service.orderdesk import MAX_BODY
 from issuer import pages
 from issuer.routes import codes, credentials, keys, orders, registrations, retention, wallet
+from issuer.selfaudit import self_audit
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 
@@ -41,5 +43,6 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     app.state.issuer = issuer
     for module in (registrations, credentials, codes, wallet, keys, orders, retention):
         app.include_router(module.router)
+    app.include_router(audited.routes(self_audit(issuer), issuer.settings.retention_token_sha256))
     app.include_router(pages.routes(issuer.party))
     return app

@@ -59,6 +59,15 @@ class Hosted:
         token = presentation.present(issued.credential, SigningKey(seed), int(now), shown)
         return Code(presentation.to_text(token), int(now) + presentation.LIFE_SECONDS)
 
+    def sample(self, day: int, count: int) -> list[str]:
+        """Up to `count` unused codes of a day, presented for the issuer's own audit; they stay unused and stay here."""
+        with self._database.reading() as tables:
+            rows = tables.execute("SELECT id, owner, sealed FROM hosted WHERE day = ? LIMIT ?", (day, count)).fetchall()
+        opened = [self._open(day, owner, row_id, sealed) for row_id, owner, sealed in rows]
+        now = int(self._party.now())
+        tokens = [presentation.present(issued.credential, SigningKey(seed), now) for seed, issued in opened]
+        return [presentation.to_text(token) for token in tokens]
+
     def forget(self, subject: int) -> None:
         """Destroys all unused credentials of a subject."""
         with self._database.writing() as tables:

@@ -55,6 +55,7 @@ ERRORS: Final[Mapping[tuple[str, str], Errors]] = {
     ("POST", "/v1/check-ins/batch"): (*_PINNED, *_BODY, errors.KeyMissing),
     ("POST", "/v1/orders"): (*_PINNED, *_BODY, *_ORDERS, errors.ClockUntrusted),
     ("POST", "/v1/purge"): (*_PINNED, *_BODY, errors.ClockUntrusted),
+    ("POST", "/v1/audit"): (*_PINNED, *_BODY),
     ("GET", "/v1/statements"): _PINNED,
     ("GET", "/v1/time"): (errors.RequestInvalid,),
 }

@@ -26,6 +26,7 @@ ROUTES = [
     ("PUT", "/v1/authority-keys"),
     ("POST", "/v1/purge"),
     ("GET", "/v1/statements"),
+    ("POST", "/v1/audit"),
     ("POST", "/v1/orders"),
 ]
 FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -52,7 +53,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, d
 
 
 def _token(path: str, tokens: dict[str, str]) -> dict[str, str]:
-    if path in ("/v1/purge", "/v1/statements"):
+    if path in ("/v1/purge", "/v1/statements", "/v1/audit"):
         return bearer(tokens["retention"])
     return bearer(tokens["authority"] if path in ("/v1/authority-keys", "/v1/orders") else tokens["wallet"])
 

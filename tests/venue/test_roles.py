@@ -43,6 +43,7 @@ ROWS = [
     Row("POST", "/v1/check-ins/batch", "scanner", 200, "batch"),
     Row("POST", "/v1/purge", "retention", 200, "empty"),
     Row("GET", "/v1/statements", "retention", 200),
+    Row("POST", "/v1/audit", "retention", 200, "empty"),
     Row("POST", "/v1/orders", "authority", 200, "order"),
 ]
 # What a wrong bearer gets. A token that the registry keeps is 401 when nobody bears it, 403 when its bearer is of

@@ -1,0 +1,44 @@
+"""POST /v1/audit: a service audits itself and signs what it found; the same route in every service that destroys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from checkin.errors import Forbidden, NotReady, RequestInvalid, RequestTooLarge, Unauthorized
+from checkin.selfaudit import SelfAudit
+from checkin.service.auth import Bearer, require
+from checkin.service.describe import problem_answers
+
+PATH = "/v1/audit"
+Word = Annotated[str, Field(min_length=2, max_length=100)]
+_ERRORS = (Unauthorized, Forbidden, RequestInvalid, RequestTooLarge, NotReady)
+
+
+class SelfAuditRequest(BaseModel):
+    """`words`: name and phone (E.164) of a test visitor, who is nobody; they are searched for in every file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    words: Annotated[list[Word], Field(max_length=10)] = []
+
+
+class SelfAudited(BaseModel):
+    """The signed statement (kind `checkin/self-audit/v1`)."""
+
+    statement: str
+
+
+def routes(audit: SelfAudit, retention_sha256: str | None) -> APIRouter:
+    """The route; it reads every file of the service, so it may take as long as that takes."""
+    router = APIRouter(tags=["retention"])
+
+    @router.post(PATH, responses=problem_answers(*_ERRORS))
+    def audit_yourself(asked: SelfAuditRequest, token: Bearer) -> SelfAudited:
+        """Look at every file, table, key and closed day, and sign what was found. Bearer: the retention service."""
+        require(token, retention_sha256)
+        return SelfAudited(statement=audit.sign(audit.run(asked.words)))
+
+    return router
