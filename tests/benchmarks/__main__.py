@@ -1,4 +1,4 @@
-"""All measurements by one command: `python -m tests.benchmarks [NAME …]`, for example `python -m tests.benchmarks vault`.
+"""All measurements by one command: `python -m tests.benchmarks [NAME …]`.
 
 Each prints ratios between things that ran in turn, with median and spread. None of them decides a test run.
 """
