@@ -48,6 +48,8 @@ class Days:
 
     vault: Vault
     book: StatementBook
+    close: Callable[[], object]
+    """Closes the days that are over: a day may be over since this very minute."""
 
 
 class SelfAudit:
@@ -147,6 +149,7 @@ class SelfAudit:
 
     def _closings(self, days: Days) -> Iterator[Point]:
         """Reads the rows of closed days again, as many as one run may; every day has its turn."""
+        days.close()
         calendar, now = self._party.calendar, self._guard.settled()
         holdings = Holdings(self._party, days.vault, days.book)
         over = [day for day in holdings.held() if calendar.closes(day) + GRACE_SECONDS < now < calendar.due(day)]

@@ -38,7 +38,7 @@ NOBODY: Final = 2**64 - 1  # subject numbers are below 2⁶³
 
 def self_audit(issuer: Issuer) -> SelfAudit:
     """The issuer's audit of itself."""
-    days = Days(issuer.vault, issuer.book)
+    days = Days(issuer.vault, issuer.book, issuer.purger.close_due_days)
     look = TokenSample(issuer)
     return SelfAudit(issuer.party, issuer.guard, MAP, issuer.settings.keys, days, [look.points])
 

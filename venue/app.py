@@ -82,7 +82,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
     # First, so that the busiest route is found first.
     app.router.routes.insert(0, Route("/v1/check-ins", door_route, methods=["POST"]))
-    audit = SelfAudit(party, guard, DATA_MAP, settings.keys, Days(vault, book))
+    audit = SelfAudit(party, guard, DATA_MAP, settings.keys, Days(vault, book, purger.close_due_days))
     queued = batches.Batches(party, guard, trust, visits)
     for router in (
         venues.routes(known_venues, settings.enrolment_secret_sha256),

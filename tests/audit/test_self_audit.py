@@ -46,8 +46,8 @@ def house(tmp_path: Path) -> House:
 
 def audit(house: House, words: Sequence[str] = ()) -> dict[str, Point]:
     """The points by name."""
-    keys = house.party.settings.keys
-    look = SelfAudit(house.party, house.guard, MAP, keys, Days(house.vault, house.book))
+    keys, days = house.party.settings.keys, Days(house.vault, house.book, house.purger.close_due_days)
+    look = SelfAudit(house.party, house.guard, MAP, keys, days)
     note = look.sign(look.run(words))
     values = SELF_AUDIT.read(open_note(note, [house.party.signer.verifier]).text)
     return {point.name: point for point in points_of(values)}
