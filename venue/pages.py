@@ -7,12 +7,13 @@ from fastapi import APIRouter
 from checkin.service.party import Party
 from checkin.service.webpages import WebPage
 
-_READER = ("js/worker/decode.js", "vendor/zxing/*", "vendor/zxing/*/*", "vendor/hpke/**/*.js")
+_DECODER = "js/worker/decode.js"
+_READER = (_DECODER, "vendor/zxing/*", "vendor/zxing/*/*", "vendor/hpke/**/*.js")
 
 
 def routes(party: Party) -> APIRouter:
     """GET /scanner and /operator, and what belongs to them."""
     router = APIRouter()
-    router.include_router(WebPage("scanner", files=_READER).router())
+    router.include_router(WebPage("scanner", files=_READER, decoder=_DECODER).router())
     router.include_router(WebPage("operator", {"zone": party.calendar.zone}).router())
     return router

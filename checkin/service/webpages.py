@@ -4,6 +4,7 @@
     /NAME.webmanifest      makes it installable
     /NAME-worker.js        keeps its files, so that it opens without a network; scope /NAME
     /NAME-background.js    the same, and it fetches in the background where browsers let it (wallet only)
+    /NAME-decoder.js       reads pictures beside the page (scanner only)
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class WebPage:
     values: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     background: str | None = None
+    decoder: str | None = None
 
     def router(self) -> APIRouter:
         """Its routes; none of them needs a token, and none sets a cookie."""
@@ -60,6 +62,8 @@ class WebPage:
         router.add_api_route(f"/{self.name}-worker.js", self.worker)
         if self.background:
             router.add_api_route(f"/{self.name}-background.js", self.background_worker)
+        if self.decoder:
+            router.add_api_route(f"/{self.name}-decoder.js", self.decoder_worker)
         return router
 
     def page(
@@ -102,6 +106,10 @@ class WebPage:
         """The same as a module, which may import what works in the background."""
         return Response(f'import "/static/{self.background}";\n{self._worker_script()}', headers=_SCRIPT)
 
+    def decoder_worker(self) -> Response:
+        """A worker is kept offline by its own address, not by that of the page that starts it."""
+        return Response(f'import "/static/{self.decoder}";\n', headers=_SCRIPT)
+
     def _render(self, language: str) -> str:
         template = _TEMPLATES.get_template(f"{self.name}.html")
         return template.render(lang=language, languages=LANGUAGES, t=messages(self.name)[language], values=self.values)
@@ -111,10 +119,11 @@ class WebPage:
         digest = hashlib.sha256("".join(self._render(language) for language in LANGUAGES).encode())
         for path in paths:
             digest.update(path.read_bytes())
+        own = [f"/{self.name}.webmanifest", *([f"/{self.name}-decoder.js"] if self.decoder else [])]
         known = {
             "page": f"/{self.name}",
             "version": digest.hexdigest()[:16],
-            "files": [f"/{self.name}.webmanifest", *(f"/static/{path.relative_to(STATIC)}" for path in paths)],
+            "files": [*own, *(f"/static/{path.relative_to(STATIC)}" for path in paths)],
         }
         body = (STATIC / "js" / "worker" / "offline.js").read_text(encoding="utf-8")
         return f"self.CHECKIN = {json.dumps(known)};\n{body}"

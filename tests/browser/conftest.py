@@ -14,6 +14,7 @@ from typing import Protocol
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
+from tests.browser.world import Camera, Site, running
 from tests.conftest import Needs
 
 ROOT = Path(__file__).parent.parent.parent
@@ -83,3 +84,23 @@ def files() -> Iterator[str]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture(scope="session")
+def running_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One deployment for all tests of the pages."""
+    with running(tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture
+def site(launch: Launch, running_site: Site) -> Iterator[Site]:  # noqa: ARG001 - without a browser nothing is started
+    """All three services; whatever a test killed runs again after it."""
+    yield running_site
+    running_site.restart()
+
+
+@pytest.fixture
+def camera(tmp_path: Path) -> Camera:
+    """What a scanner sees."""
+    return Camera(tmp_path / "camera.y4m")

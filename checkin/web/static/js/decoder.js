@@ -2,15 +2,14 @@
 
 import { Refusal } from "./errors.js";
 
+const SCRIPT = new URL("worker/decode.js", import.meta.url);
+const RESTART_MS = 1000;
+
 export class Decoder {
-  constructor() {
-    this.worker = new Worker(new URL("worker/decode.js", import.meta.url), { type: "module" });
-    this.waiting = new Map();
-    this.count = 0;
-    this.worker.addEventListener("message", ({ data: { id, texts } }) => {
-      this.waiting.get(id)?.(texts);
-      this.waiting.delete(id);
-    });
+  /** @param {string|URL} script the worker's address; a page that works offline has one inside its own scope */
+  constructor(script = SCRIPT) {
+    Object.assign(this, { script, waiting: new Map(), count: 0 });
+    this.#start();
   }
 
   /**
@@ -25,6 +24,28 @@ export class Decoder {
       this.waiting.set(id, resolve);
       this.worker.postMessage({ id, image }, [image.data.buffer]);
     });
+  }
+
+  close() {
+    this.worker.terminate();
+  }
+
+  #start() {
+    this.worker = new Worker(this.script, { type: "module" });
+    this.worker.addEventListener("message", ({ data: { id, texts } }) => this.#answer(id, texts));
+    // A worker that could not be loaded, or ran out of memory: its frames had no code, and another one takes over.
+    this.worker.addEventListener("error", () => {
+      this.close();
+      setTimeout(() => {
+        this.#start();
+        for (const id of this.waiting.keys()) this.#answer(id, []);
+      }, RESTART_MS);
+    });
+  }
+
+  #answer(id, texts) {
+    this.waiting.get(id)?.(texts);
+    this.waiting.delete(id);
   }
 }
 
@@ -47,7 +68,7 @@ export async function readPicture(file) {
   });
   const decoder = new Decoder();
   const [text] = await decoder.read(pixelsOf(bitmap, bitmap.width, bitmap.height));
-  decoder.worker.terminate();
+  decoder.close();
   if (!text) throw new Refusal("picture_unreadable");
   return text;
 }

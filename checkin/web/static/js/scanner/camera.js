@@ -26,7 +26,8 @@ export class Camera {
     const { videoWidth: width, videoHeight: height } = this.video;
     if (width && !document.hidden) {
       const taken = performance.now();
-      await this.look(pixelsOf(this.video, width, height, this.canvas), taken);
+      // One frame that cannot be judged must not be the last one.
+      await this.look(pixelsOf(this.video, width, height, this.canvas), taken).catch(console.error);
     }
     this.#next();
   }

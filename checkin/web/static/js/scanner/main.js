@@ -146,7 +146,7 @@ async function start() {
   }
   const scanner = await Scanner.open();
   scanner.view();
-  const gate = new Gate(new Decoder(), (text) => scanner.judge(text), showVerdict);
+  const gate = new Gate(new Decoder("/scanner-decoder.js"), (text) => scanner.judge(text), showVerdict);
   const camera = new Camera($("camera"), (image, taken) => gate.look(image, taken));
   try {
     await camera.start();

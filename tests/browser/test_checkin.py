@@ -1,0 +1,225 @@
+"""Two browser windows next to each other: a wallet's code held to a scanner's camera, with and without a network."""
+
+from __future__ import annotations
+
+import time
+
+from playwright.sync_api import expect
+
+from checkin.encoding import base45_decode
+from checkin.presentation import read
+from tests.browser.conftest import Launch
+from tests.browser.world import PATIENCE_MS, Camera, ScannerPage, Site, WalletPage
+
+SHIFTED_CLOCK = """(() => {
+    const now = Date.now.bind(Date);
+    Date.now = () => now() + (Number(localStorage.getItem("shift")) || 0);
+})()"""
+
+
+def visit_of(text: str) -> bytes:
+    """The visit id of a code."""
+    return read(base45_decode(text[4:])).credential.visit_id
+
+
+def test_a_code_renews_itself_while_it_is_held_up_and_admits_once(site: Site, launch: Launch, camera: Camera) -> None:
+    """The camera follows the wallet's screen; the same credential signed anew is not judged twice in one view."""
+    browser, venue = launch(camera.path), site.venue()
+    wallet, scanner = WalletPage(site, browser), ScannerPage(site, browser, camera)
+    wallet.register()
+    scanner.enrol(venue.device("front"))
+    first = wallet.text()
+    camera.show(first)
+    scanner.page.wait_for_selector("#verdict[data-code=accepted]:not([hidden])")
+    expect(wallet.page.locator("#qr")).not_to_have_attribute("data-iat", str(wallet.signed_at()), timeout=PATIENCE_MS)
+    renewed = wallet.text()
+    assert renewed != first
+    assert visit_of(renewed) == visit_of(first)
+    camera.show(renewed)
+    time.sleep(2)
+    expect(scanner.page.locator("#verdict")).to_be_hidden()
+    assert venue.total() == 1
+
+
+def test_each_opening_takes_a_fresh_credential_and_each_is_welcome(site: Site, launch: Launch, camera: Camera) -> None:
+    """One code, one door: New code, a reload and a shake each give another one."""
+    browser, venue = launch(camera.path), site.venue()
+    wallet, scanner = WalletPage(site, browser), ScannerPage(site, browser, camera)
+    wallet.register()
+    scanner.enrol(venue.device("front"))
+    texts = [wallet.text()]
+    wallet.page.click("#new-code")
+    wallet.page.wait_for_timeout(500)
+    texts.append(wallet.text())
+    wallet.page.reload()
+    wallet.wait()
+    texts.append(wallet.text())
+    assert len({visit_of(text) for text in texts}) == 3
+    wallet.page.click("#new-code")
+    assert [scanner.verdict(wallet.text())] == ["accepted"]
+    assert venue.total() == 1
+
+
+def test_shaking_the_phone_opens_a_new_code(site: Site, launch: Launch) -> None:
+    """As devicemotion events; a walk is not a shake."""
+    wallet = WalletPage(site, launch())
+    wallet.register()
+    wallet.page.click("#open-more")
+    wallet.page.click("#shake-setting")
+    expect(wallet.page.locator("#shake-setting")).to_have_attribute("aria-pressed", "true")
+    move = """(forces) => forces.forEach(([x, y, z]) => dispatchEvent(new DeviceMotionEvent("devicemotion",
+        { accelerationIncludingGravity: { x, y, z }, interval: 16 })))"""
+    wallet.page.evaluate(move, [[0, 9, 2], [1, 11, 3], [0, 8, 2], [2, 12, 4]])
+    wallet.page.wait_for_timeout(300)
+    expect(wallet.page.locator("#more")).to_be_visible()
+    wallet.page.evaluate(move, [[0, 9, 2], [25, 9, 2], [-25, 9, 2], [25, 0, 0]])
+    wallet.page.wait_for_selector("#code:visible")
+    wallet.wait()
+    assert wallet.text().startswith("CK1:")
+
+
+def test_with_issuer_and_registry_dead_the_code_is_shown_and_accepted(
+    site: Site, launch: Launch, camera: Camera
+) -> None:
+    """Both killed, the wallet reloaded before the code is shown, the scanner reloaded with its queue; then all back."""
+    browser, venue = launch(camera.path), site.venue()
+    wallet, scanner = WalletPage(site, browser), ScannerPage(site, browser, camera)
+    wallet.register()
+    scanner.enrol(venue.device("front"))
+    site.kill("issuer", "venue")
+    wallet.page.reload()
+    wallet.wait()
+    text = wallet.text()
+    assert scanner.verdict(text) == "queued"
+    scanner.line("offline", waiting=1)
+    scanner.page.reload()
+    scanner.page.wait_for_selector("body[data-started]")
+    scanner.line("offline", waiting=1)
+    assert scanner.verdict(text) in ("already_used", "token_expired")
+    wallet.page.click("#new-code")
+    wallet.page.wait_for_timeout(300)
+    assert scanner.verdict(wallet.text()) == "queued"
+    scanner.line("offline", waiting=2)
+    site.restart()
+    scanner.line("online", waiting=0)
+    assert venue.total() == 2
+    expect(scanner.page.locator("#findings-open")).to_be_hidden()
+
+
+def test_a_code_held_up_again_is_told_from_a_new_one(site: Site, launch: Launch, camera: Camera) -> None:
+    """Amber within its seconds, red afterwards; nothing is counted twice."""
+    browser, venue = launch(camera.path), site.venue()
+    wallet, scanner = WalletPage(site, browser), ScannerPage(site, browser, camera)
+    wallet.register()
+    scanner.enrol(venue.device("front"))
+    text = wallet.text()
+    signed = wallet.signed_at()
+    assert scanner.verdict(text) == "accepted"
+    assert scanner.verdict(text) == "already_used"
+    time.sleep(max(0.0, signed + 21 - time.time()))
+    assert scanner.verdict(text) == "token_expired"
+    assert "expired" in scanner.reason()
+    assert scanner.verdict("https://example.org/a-poster") == "token_malformed"
+    assert venue.total() == 1
+
+
+def test_two_gates_of_one_venue_know_each_others_guests(site: Site, launch: Launch, camera: Camera) -> None:
+    """Online at once; where both were offline, the registry tells it after the upload."""
+    browser, venue = launch(camera.path), site.venue()
+    wallet = WalletPage(site, browser)
+    front, back = ScannerPage(site, browser, camera), ScannerPage(site, browser, camera)
+    wallet.register()
+    front.enrol(venue.device("front"))
+    back.enrol(venue.device("back"))
+    # Both look through one camera, so that both see the code at the same moment.
+    camera.show(wallet.text())
+    for gate in (front, back):
+        gate.page.wait_for_selector("#verdict:not([hidden])")
+    codes = [gate.page.locator("#verdict").get_attribute("data-code") for gate in (front, back)]
+    assert sorted(map(str, codes)) == ["accepted", "already_used"]
+    second = front if codes[0] == "already_used" else back
+    assert "here" in second.reason()
+    camera.show(None)
+    time.sleep(4)
+    site.kill("venue")
+    wallet.page.click("#new-code")
+    wallet.page.wait_for_timeout(300)
+    camera.show(wallet.text())
+    for gate in (front, back):
+        gate.page.wait_for_selector("#verdict[data-code=queued]:not([hidden])")
+        gate.line("offline", waiting=1)
+    site.restart()
+    for gate in (front, back):
+        gate.line("online", waiting=0)
+    found = [gate.page.locator("#findings-open").is_visible() for gate in (front, back)]
+    assert sorted(found) == [False, True]
+    conflicted = front if found[0] else back
+    conflicted.page.click("#findings-open")
+    expect(conflicted.page.locator("#findings-list li")).to_contain_text("used at two doors")
+    conflicted.page.click("#findings-dismiss")
+    expect(conflicted.page.locator("#findings-open")).to_be_hidden(timeout=PATIENCE_MS)
+
+
+def test_a_scanner_with_a_wrong_clock_stops_and_goes_on_by_itself(site: Site, launch: Launch, camera: Camera) -> None:
+    """Eleven seconds off the registry's time, or a day without it, and nobody is let in on that clock."""
+    browser, venue = launch(camera.path), site.venue()
+    wallet, scanner = WalletPage(site, browser), ScannerPage(site, browser, camera)
+    scanner.context.add_init_script(SHIFTED_CLOCK)
+    wallet.register()
+    scanner.enrol(venue.device("front"))
+    page = scanner.page
+    page.evaluate("localStorage.setItem('shift', 25 * 3600 * 1000)")
+    expect(page.locator("#stopped[data-code=scanner_stale]")).to_be_visible()
+    assert scanner.verdict(wallet.text()) == "scanner_stale"
+    page.evaluate("localStorage.setItem('shift', 12_000)")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("#stopped[data-code=clock_wrong]")).to_be_visible()
+    wallet.page.click("#new-code")
+    assert scanner.verdict(wallet.text()) == "clock_wrong"
+    page.evaluate("localStorage.setItem('shift', 0)")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("#stopped")).to_be_hidden()
+    wallet.page.click("#new-code")
+    wallet.page.wait_for_timeout(300)
+    assert scanner.verdict(wallet.text()) == "accepted"
+    assert venue.total() == 1
+
+
+def test_an_operators_code_enrols_a_scanner_through_its_camera(site: Site, launch: Launch, camera: Camera) -> None:
+    """Venue, scanner, rule, revocation: the whole of an operator's work, by hand."""
+    browser = launch(camera.path)
+    desk = browser.new_context(locale="en-US").new_page()
+    desk.set_default_timeout(PATIENCE_MS)
+    desk.goto(site.url("venue", "/operator"))
+    desk.wait_for_selector("body[data-started]")
+    desk.fill("#new-name", "Bookshop Daol")
+    desk.fill("#new-category", "shop")
+    desk.fill("#new-capacity", "10")
+    desk.fill("#secret", site.deployment.token("enrolment"))
+    desk.click("#new-venue [type=submit]")
+    desk.click("#kept")
+    desk.fill("#label", "side door")
+    desk.click("#add-scanner [type=submit]")
+    desk.wait_for_selector("#device[open]")
+    scanner = ScannerPage(site, browser, camera)
+    scanner.open()
+    assert scanner.verdict(desk.input_value("#device-text")) == "enrolled"
+    expect(scanner.page.locator("#gate")).to_have_text("Bookshop Daol · side door")
+    desk.click("#device [class=wide]")
+    desk.check("[name=status][value='1']")
+    desk.click("#rule [type=submit]")
+    expect(desk.locator("#rule-result")).to_contain_text("Set")
+    scanner.page.reload()
+    scanner.line("online")
+    wallet = WalletPage(site, browser)
+    wallet.register()
+    wallet.page.click("#show-status")
+    expect(wallet.page.locator("#code-warning")).to_contain_text("Nothing to show")
+    assert scanner.verdict(wallet.text()) == "status_required"
+    desk.click("#scanner-list .danger")
+    expect(desk.locator("#scanner-list .bad")).to_have_text("revoked")
+    scanner.page.evaluate("dispatchEvent(new Event('online'))")
+    expect(scanner.page.locator("#stopped[data-code=revoked]")).to_be_visible()
+    with desk.expect_download() as download:
+        desk.click("#export")
+    assert download.value.path().read_text(encoding="utf-8").startswith("\ufeffvenue,")

@@ -1,0 +1,219 @@
+"""A deployment of real processes, a camera that sees what it is told, and the pages as people use them."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import zxingcpp
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from checkin.client import Client
+from checkin.deployment import Deployment
+from checkin.processes import Processes
+from tests.frames import drawn
+
+PHONE = {"width": 390, "height": 844}
+PATIENCE_MS = 20_000
+KEPT = "navigator.serviceWorker.ready.then(() => true)"  # all files are on the device
+_numbers = iter(range(2000_0000, 9999_9999, 7919))
+
+
+def free_ports() -> tuple[int, int, int]:
+    """Three ports that nobody listens on now."""
+    with socket.socket() as one, socket.socket() as two, socket.socket() as three:
+        for sock in (one, two, three):
+            sock.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], two.getsockname()[1], three.getsockname()[1]
+
+
+@dataclass
+class Venue:
+    """An enrolled venue, with what its operator keeps."""
+
+    url: str
+    id: str
+    token: str
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """A request as the operator."""
+        with Client(self.url, self.token) as client:
+            path = f"/v1/venues/{self.id}{path}"
+            return client.get(path) if method == "GET" else getattr(client, method.lower())(path, body)
+
+    def device(self, label: str) -> str:
+        """A new scanner's enrolment, the text of the operator's code."""
+        made = self.ask("POST", "/scanners", {"label": label})
+        return json.dumps({"venue_id": self.id, **made, "label": label})
+
+    def total(self) -> int:
+        """Check-ins that the registry has of this venue."""
+        return sum(day["total"] for day in self.ask("GET", "/stats")["days"])
+
+
+@dataclass
+class Site:
+    """Three services and their folder."""
+
+    deployment: Deployment
+    processes: Processes
+    down: set[str] = field(default_factory=set)
+
+    def url(self, service: str, path: str = "") -> str:
+        """An address."""
+        return self.deployment.url(service) + path
+
+    def venue(self, name: str = "Café Mugunghwa") -> Venue:
+        """A venue of its own."""
+        with Client(self.url("venue"), self.deployment.token("enrolment")) as client:
+            made = client.post("/v1/venues", {"name": name, "category": "cafe", "capacity": 40})
+        return Venue(self.url("venue"), made["venue_id"], made["operator_token"])
+
+    def message(self, phone: str) -> str:
+        """The code in the newest message to a phone (its last eight digits)."""
+        folder = self.deployment.folder / "issuer" / "data" / "outbox"
+        texts = (path.read_text(encoding="utf-8") for path in folder.glob("*.txt"))
+        text = next(text for text in texts if text.partition("\n")[0].endswith(phone))
+        found = re.search(r"\b\d{6}\b", text.partition("\n\n")[2])
+        assert found
+        return found[0]
+
+    def kill(self, *names: str) -> None:
+        """As a power cut would."""
+        for name in names:
+            self.processes.kill(name)
+            self.down.add(name)
+
+    def restart(self) -> None:
+        """What was killed runs again."""
+        for name in sorted(self.down):
+            self.processes.start(name)
+        for name in sorted(self.down):
+            self.processes.wait_for(name)
+        self.down.clear()
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Site]:
+    """A deployment under the real clock."""
+    deployment = Deployment.open_or_make(folder, free_ports())
+    with Processes(deployment) as processes:
+        yield Site(deployment, processes)
+
+
+class Camera:
+    """A y4m file that Chromium takes for a camera; writing it in place changes the picture."""
+
+    SIZE = (640, 480)
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.show(None)
+
+    def show(self, text: str | None) -> None:
+        """From now on the camera sees this code, or nothing."""
+        width, height = self.SIZE
+        picture = Image.new("L", self.SIZE, 140)
+        if text:
+            code = drawn(text).resize((height - 20, height - 20), Image.Resampling.LANCZOS)
+            picture.paste(code, ((width - code.width) // 2, 10))
+        frame = b"FRAME\n" + picture.tobytes() + b"\x80" * (width * height // 2)
+        header = f"YUV4MPEG2 W{width} H{height} F30:1 Ip A1:1 C420jpeg\n".encode()
+        with self.path.open("r+b" if self.path.exists() else "wb") as file:
+            file.write(header + frame * 2)
+
+
+class WalletPage:
+    """Somebody's phone."""
+
+    def __init__(self, site: Site, browser: Browser, **options: Any) -> None:
+        settings: dict[str, Any] = {"viewport": PHONE, "locale": "en-US", "has_touch": True} | options
+        self.context: BrowserContext = browser.new_context(**settings)
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE_MS)
+        self.site = site
+        self.phone = str(next(_numbers))
+
+    def register(self, name: str = "Kim Ji-woo") -> None:
+        """The three short steps; then the code is there, and the page can do without a network."""
+        page = self.page
+        page.goto(self.site.url("issuer", "/wallet"))
+        page.fill("#name", name)
+        page.fill("#phone", f"010{self.phone}")
+        page.click("#step-who [type=submit]")
+        page.wait_for_selector("#one-time:visible")
+        page.fill("#one-time", self.site.message(self.phone))
+        page.click("#step-code [type=submit]")
+        page.click("#shake-skip")
+        self.wait()
+        page.evaluate(KEPT)
+
+    def wait(self) -> None:
+        """Until a code is on the screen."""
+        self.page.wait_for_selector("#qr path", state="attached")
+
+    def text(self) -> str:
+        """What a camera reads off the screen."""
+        picture = Image.open(io.BytesIO(self.page.locator(".paper-white").screenshot()))
+        found = zxingcpp.read_barcodes(picture)
+        assert found, "no code can be read off the wallet's screen"
+        return str(found[0].text)
+
+    def signed_at(self) -> int:
+        """When the code on the screen was signed."""
+        return int(self.page.locator("#qr").get_attribute("data-iat") or 0)
+
+
+class ScannerPage:
+    """A device at a gate."""
+
+    def __init__(self, site: Site, browser: Browser, camera: Camera, **options: Any) -> None:
+        settings: dict[str, Any] = {"viewport": PHONE, "locale": "en-US"} | options
+        self.context: BrowserContext = browser.new_context(**settings)
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE_MS)
+        self.site = site
+        self.camera = camera
+
+    def open(self) -> None:
+        """The page, ready."""
+        self.page.goto(self.site.url("venue", "/scanner"))
+        self.page.wait_for_selector("body[data-started]")
+
+    def enrol(self, device: str) -> None:
+        """By the text of the operator's code."""
+        self.open()
+        self.page.fill("#enrol-text", device)
+        self.page.click("#enrol-form button")
+        self.line("online")
+        self.page.evaluate(KEPT)
+
+    def line(self, link: str, waiting: int | None = None) -> None:
+        """Until the thin line says so."""
+        expect(self.page.locator(f"#line[data-link={link}]")).to_be_visible(timeout=PATIENCE_MS)
+        if waiting is not None:
+            expect(self.page.locator("#waiting")).to_have_attribute("data-count", str(waiting), timeout=PATIENCE_MS)
+
+    def verdict(self, text: str | None = None) -> str:
+        """The code of the next verdict; with a text, once the camera sees that. Afterwards it sees nothing."""
+        if text is not None:
+            self.camera.show(text)
+        self.page.wait_for_selector("#verdict:not([hidden])")
+        code = self.page.locator("#verdict").get_attribute("data-code")
+        self.camera.show(None)
+        self.page.wait_for_selector("#verdict", state="hidden")
+        time.sleep(1.6)  # out of view long enough to be somebody new
+        return str(code)
+
+    def reason(self) -> str:
+        """The last verdict in words."""
+        return self.page.locator("#verdict-reason").text_content() or ""
