@@ -28,9 +28,9 @@ class Launch(Protocol):
     def __call__(self, camera: Path | None = None) -> Browser: ...
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # for as long as it lives, no other test may run an event loop
 def playwright_() -> Iterator[Playwright]:
-    """One driver for all browsers."""
+    """One driver for a file's browsers."""
     with sync_playwright() as playwright:
         yield playwright
 
