@@ -38,6 +38,7 @@ TOKENS: Final = (
     "authority-venue",
     "authority-retention",
     "enrolment",
+    "auditor",
 )
 
 
@@ -89,9 +90,9 @@ class Deployment:
         return read_secret(self.folder / service / "master.key")
 
     def vkeys(self) -> dict[str, str]:
-        """Verifier keys of all services and officers, by name: what everyone pins."""
-        signers = [self._signer(service) for service in SERVICES]
-        verifiers = [signer.verifier for signer in signers] + list(self.authority().officers.verifiers)
+        """Verifier keys of all services, the log and the officers, by name: what everyone pins."""
+        services = [self._signer(service).verifier for service in SERVICES]
+        verifiers = [*services, self.log_verifier(), *self.authority().officers.verifiers]
         return {verifier.name: verifier.vkey for verifier in verifiers}
 
     def verifier(self, service: str) -> NoteVerifier:
@@ -198,6 +199,7 @@ class Deployment:
                 "issuers": [{"number": ISSUER_NUMBER} | self._peer("issuer")],
             },
             "retention": {
+                "auditor_token_sha256": self._hash("auditor"),
                 "authority_token_sha256": self._hash("authority-retention"),
                 "authority": authority,
                 "services": [

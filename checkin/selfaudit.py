@@ -23,7 +23,7 @@ from checkin.keyaudit import key_faults
 from checkin.keyring import Purpose
 from checkin.note import split_note
 from checkin.statement import kind_of, one
-from checkin.statements import DAY_CLOSED, ORDER_EXECUTED, ORDER_REFUSED, StatementBook
+from checkin.statements import DAY_CLOSED, ORDER_EXECUTED, ORDER_REFUSED, StatementBook, published_count
 from checkin.sweep import has_phone, run_sweep
 from checkin.vault import Vault
 
@@ -115,13 +115,13 @@ class SelfAudit:
         hits = [hit for hit in swept.hits if not any(place.holds(hit.path) for place in declared)]
         faults = [f"{hit.what} in {hit.path if self._map.of('data', hit.path) else 'a file'}" for hit in hits]
         faults += [f"a phone number in {column}" for column in self._map.columns_with(self._party.data, _is_phone)]
-        known = "and neither a test visitor's name nor phone" if words else "no test visitor was named"
+        known = "and no test visitor's name or phone, is" if words else "is (no test visitor was named)"
         but = f", but for {', '.join(place.path for place in declared)}" if len(swept.hits) > len(hits) else ""
         yield seen(
             PLAINTEXT,
             self._name,
             dict.fromkeys(faults),
-            f"No phone number, {known}, in {swept.files} files of {swept.bytes} bytes{but}.",
+            f"No phone number{', ' if words else ' '}{known} in {swept.files} files of {swept.bytes} bytes{but}.",
         )
 
     def _locked(self, days: Days) -> Iterator[Point]:
@@ -173,8 +173,8 @@ class SelfAudit:
 
     def _orders(self, book: StatementBook) -> Iterator[Point]:
         kinds = [kind_of(note) for name, note in book.all() if name.startswith("order-")]
-        executed, refused = kinds.count(ORDER_EXECUTED.kind), kinds.count(ORDER_REFUSED.kind)
-        text = f"{executed} parts of orders were executed, {refused} refused; each is stated."
+        executed, refused = (published_count(kinds.count(kind.kind)) for kind in (ORDER_EXECUTED, ORDER_REFUSED))
+        text = f"Parts of orders executed: {executed}, refused: {refused}; each is stated."
         yield Point(ORDERS, self._name, Result.PASS, text)
 
 

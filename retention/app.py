@@ -10,6 +10,9 @@ from fastapi import FastAPI
 from checkin.clockguard import ClockGuard
 from checkin.service.app import Finding, Frame
 from checkin.service.peers import TimePeers
+from retention.auditing import Auditing
+from retention.auditroutes import AuditRoutes
+from retention.audits import Audits
 from retention.page import Page
 from retention.parts import Parts
 from retention.routes import ENTRY_BYTES, Routes
@@ -29,18 +32,22 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     """The service of one settings file; raises as `Parts.open`."""
     parts = Parts.open(config, simulated_clock)
     party = parts.party
+    guard = ClockGuard(party.data / "clock.json", party.clock, TimePeers(parts.settings.time_peers, party))
+    audits = Audits(party.data / "audits.db")
+    auditing = Auditing(parts, guard, audits)
     frame = Frame(
         party,
-        ClockGuard(party.data / "clock.json", party.clock, TimePeers(parts.settings.time_peers, party)),
+        guard,
         "Check-in retention service",
         DESCRIPTION,
         checks=[Watch(parts).findings],
-        chores=[Schedule(parts).run],
-        closers=[parts.close],
+        chores=[Schedule(parts).run, auditing.daily],
+        closers=[audits.close, parts.close],
         body_limits={"/v1/entries": 2 * ENTRY_BYTES},
     )
     app = frame.build()
     app.include_router(Routes(parts).router())
+    app.include_router(AuditRoutes(parts, audits, auditing).router())
     app.include_router(Page(parts).router())
     return app
 

@@ -38,6 +38,8 @@ class RetentionSettings(ServiceSettings):
     services: tuple[Service, ...] = Field(default=(), strict=False)
     authority: AuthoritySettings | None = None
     """Whose orders go into the log, signed by its officers."""
+    auditor_token_sha256: TokenHash | None = None
+    """SHA-256 of the token with which an auditor asks for an audit; without it there is the daily one alone."""
     authority_token_sha256: TokenHash | None = None
     """SHA-256 of the token that the authority presents."""
     log_key: FilePath | None = None

@@ -1,0 +1,228 @@
+"""An auditor with nothing but verifier keys: every file of the log, every report, every audit, and how they fit.
+
+Nothing is believed that a pinned key did not sign, and of what was signed, that it is in the one log. Each fault
+names a file and what is wrong with it (docs/spec/audit.md §3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from checkin.auditpage import audit_html, audit_json
+from checkin.auditpoint import AUDIT, SELF_AUDIT
+from checkin.checkpoint import Checkpoint, open_checkpoint
+from checkin.destroyed import ALTERED, REORDERED, Book, DayState, Entry, check_entry
+from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
+from checkin.evidence import AUDITS, CHECKPOINT, LOG, REPORTS, SHOWN, Evidence, report_file
+from checkin.logcheck import check_log
+from checkin.logreader import LogReader
+from checkin.note import Opened, Signature, decode_note, open_note, split_note
+from checkin.statement import kind_of
+from checkin.statements import KINDS, PURGE_REPORT
+
+_KINDS: Final = {**KINDS, AUDIT.kind: AUDIT, SELF_AUDIT.kind: SELF_AUDIT}
+FORGED: Final = "forged"
+MISSING: Final = "missing"
+CONTRADICTS: Final = "contradicts"
+REWRITTEN: Final = "rewritten"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file (as the folder names it), in one word what happened to it, and the sentence."""
+
+    path: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of it. `head` is None when not even the checkpoint could be verified."""
+
+    head: Checkpoint | None
+    date: str
+    faults: tuple[Fault, ...]
+    days: tuple[DayState, ...] = ()
+    reports: int = 0
+    audits: int = 0
+    entries: tuple[Entry, ...] = field(default=(), repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is wrong."""
+        return not self.faults
+
+    def summary(self) -> dict[str, Any]:
+        """For `--json`."""
+        head = self.head and {"origin": self.head.origin, "size": self.head.size, "root": self.head.root.hex()}
+        counts = {"reports": self.reports, "audits": self.audits}
+        faults, days = [vars(fault) for fault in self.faults], [vars(day) for day in self.days]
+        return {"ok": self.ok, "date": self.date, "checkpoint": head, **counts, "faults": faults, "days": days}
+
+
+def verify(evidence: Evidence, date: str = "", previous: bytes | None = None) -> Verdict:
+    """Checks everything. `date`: as of which day (ISO; default: the newest in the log); `previous`: an earlier
+    checkpoint.txt, which this log must continue."""
+    try:
+        head = _open_head(evidence, evidence.checkpoint)
+    except CheckinError as error:
+        return Verdict(None, date, (_blame(CHECKPOINT, evidence.checkpoint, error, evidence),))
+    faults = [Fault(f"{LOG}/{fault.path}", ALTERED, fault.reason) for fault in _log_faults(evidence, head)]
+    faults += _rewritten(evidence, head, previous)
+    if faults:
+        return Verdict(head, date, tuple(faults))
+    notes = [entry.decode(errors="replace") for entry in LogReader(evidence.fetch, head).entries()]
+    entries: list[Entry] = []
+    for index, note in enumerate(notes):
+        try:
+            entries.append(_read(evidence, index, note))
+        except CheckinError as error:
+            faults.append(_blame(f"{LOG} entry {index}", note.encode(), error, evidence))
+    book = Book(entries)
+    date = date or book.newest()
+    faults += [*_file_faults(evidence, notes, book), *_book_faults(book, date)]
+    return Verdict(
+        head=head,
+        date=date,
+        faults=tuple(faults),
+        days=tuple(book.strip(date)) if date else (),
+        reports=len(book.reports),
+        audits=sum(entry.kind == AUDIT.kind for entry in entries),
+        entries=tuple(entries),
+    )
+
+
+def open_strictly(note: str, evidence: Evidence) -> Opened:
+    """A note that has no signature line but of pinned keys; raises `NoteMalformed`, `NoteUntrusted`.
+
+    A line of an unknown key could be changed without anybody noticing.
+    """
+    opened = open_note(note, evidence.pinned.all())
+    if any(_is_strange(item, evidence) for item in split_note(note)[1]):
+        raise NoteUntrusted("It has a signature line of a key that is not in vkeys.txt.")
+    return opened
+
+
+def _open_head(evidence: Evidence, data: bytes) -> Checkpoint:
+    if not data:
+        raise ProofInvalid("The checkpoint is not there.")
+    note = decode_note(data)
+    log = evidence.pinned.note(Checkpoint.read(split_note(note)[0]).origin)
+    if log is None:
+        raise NoteUntrusted("The log that it names has no key in vkeys.txt.")
+    open_strictly(note, evidence)
+    return open_checkpoint(note, log, evidence.pinned.witnesses)
+
+
+def _log_faults(evidence: Evidence, head: Checkpoint) -> list[Any]:
+    # A copy of the checkpoint may lie beside the tiles; it is held against the one that was verified.
+    listed = [path for path in evidence.listed if path != "checkpoint"]
+    faults: list[Any] = check_log(evidence.fetch, head, listed)
+    if "checkpoint" in evidence.listed and evidence.fetch("checkpoint") != evidence.checkpoint:
+        faults.append(Fault("checkpoint", ALTERED, "It is not the checkpoint beside this folder."))
+    return faults
+
+
+def _rewritten(evidence: Evidence, head: Checkpoint, previous: bytes | None) -> list[Fault]:
+    if previous is None:
+        return []
+    try:
+        LogReader(evidence.fetch, head).verify_continues(_open_head(evidence, previous))
+    except CheckinError as error:
+        return [Fault(CHECKPOINT, REWRITTEN, f"It does not continue the earlier checkpoint: {error.detail}")]
+    return []
+
+
+def _read(evidence: Evidence, index: int, note: str) -> Entry:
+    """A statement of the log, signed by the service that it names."""
+    opened = open_strictly(note, evidence)
+    kind = kind_of(opened.text)
+    if kind not in _KINDS:
+        return Entry(index, kind, {})
+    entry = Entry(index, kind, _KINDS[kind].read(opened.text))
+    if entry["service"] not in opened.names:
+        raise NoteUntrusted("The statement names another service than the one that signed it.")
+    check_entry(entry)
+    return entry
+
+
+def _file_faults(evidence: Evidence, notes: list[str], book: Book) -> Iterator[Fault]:
+    places = {note: index for index, note in enumerate(notes)}
+    there = set()
+    for name, data in evidence.files.items():
+        folder = name.partition("/")[0]
+        if folder == REPORTS:
+            there.add(name)
+            yield from _report_faults(name, data, evidence, places, book)
+        elif folder == AUDITS:
+            yield from _audit_faults(name, data, places)
+    for entry in book.reports:
+        name = f"{REPORTS}/{report_file(entry['service'], entry['day'])}"
+        if name not in there:
+            yield Fault(name, MISSING, f"The log has this report as entry {entry.index}, and the folder has not.")
+    yield from _shown_faults(evidence, notes, book)
+
+
+def _report_faults(
+    name: str, data: bytes, evidence: Evidence, places: dict[str, int], book: Book
+) -> Iterator[Fault]:
+    try:
+        note = decode_note(data)
+        values = PURGE_REPORT.read(open_strictly(note, evidence).text)
+        service, day = str(values["service"]), str(values["day"])
+        if name != f"{REPORTS}/{report_file(service, day)}":
+            yield Fault(name, REORDERED, f"It holds the report of {service} about {day}.")
+        elif note not in places:
+            standing = book.report(service, day)
+            also = f"; entry {standing.index} is another one about this day" if standing else ""
+            yield Fault(name, CONTRADICTS if standing else MISSING, f"It is signed and is not in the log{also}.")
+    except CheckinError as error:
+        yield _blame(name, data, error, evidence)
+
+
+def _audit_faults(name: str, data: bytes, places: dict[str, int]) -> Iterator[Fault]:
+    index = places.get(data.decode(errors="replace"))
+    if index is None:
+        yield Fault(name, ALTERED, "The log has no such audit: it was altered, forged, or never logged.")
+    elif name != f"{AUDITS}/{index}.txt":
+        yield Fault(name, REORDERED, f"It is entry {index} of the log.")
+
+
+def _shown_faults(evidence: Evidence, notes: list[str], book: Book) -> Iterator[Fault]:
+    """audit.json and audit.html must be, byte for byte, what an audit of the log makes them."""
+    audits = [entry.index for entry in reversed(book.entries) if entry.kind == AUDIT.kind]
+    for name, make in zip(SHOWN, (audit_json, audit_html), strict=True):
+        data = evidence.files.get(name)
+        if data is not None and not any(make(index, notes[index], book).encode() == data for index in audits):
+            yield Fault(name, ALTERED, "It is not what this version of the program makes of any audit in the log.")
+
+
+def _book_faults(book: Book, date: str) -> Iterator[Fault]:
+    for entry, kind, reason in book.quarrels():
+        yield Fault(f"{LOG} entry {entry.index}", kind, reason)
+    for first, later in book.contradictions():
+        yield Fault(
+            f"{LOG} entry {later.index}", CONTRADICTS, f"Entry {first.index} is another report about the same day."
+        )
+    for service, day in book.missing(date):
+        yield Fault(
+            f"{REPORTS}/{report_file(service, day)}", MISSING, f"{service} made a key for {day} and never reported."
+        )
+
+
+def _is_strange(item: Signature, evidence: Evidence) -> bool:
+    return all((item.name, item.key_id) != (verifier.name, verifier.key_id) for verifier in evidence.pinned.all())
+
+
+def _blame(path: str, data: bytes, error: CheckinError, evidence: Evidence) -> Fault:
+    """In one word: missing; forged, where nobody whom we know signed; altered otherwise."""
+    if not data:
+        return Fault(path, MISSING, error.detail)
+    try:
+        strange = all(_is_strange(item, evidence) for item in split_note(decode_note(data))[1])
+    except NoteMalformed:
+        strange = False
+    return Fault(path, FORGED if strange else ALTERED, error.detail)

@@ -1,0 +1,63 @@
+"""What the lines of an audit ask, for people: in English and in Korean."""
+
+from __future__ import annotations
+
+from typing import Final
+
+POINTS: Final[dict[str, tuple[str, str]]] = {
+    "answered": ("The service audited itself and signed", "기관이 스스로 점검하고 서명함"),
+    "complete": ("Every point could be looked at", "모든 항목을 점검할 수 있었음"),
+    "data-map": ("Every file, table and column is declared", "모든 파일·표·항목이 공개된 목록에 있음"),
+    "no-plaintext": ("No phone number or name in plain text", "평문 전화번호나 이름이 없음"),
+    "oldest-day": ("Nothing is older than 28 days", "28일이 지난 기록이 없음"),
+    "destroyed-keys": ("Destroyed keys were overwritten and are gone", "파기한 열쇠는 덮어쓰여 사라짐"),
+    "closings": ("Closed days were not changed", "마감한 날의 기록이 바뀌지 않음"),
+    "orders": ("Orders of the authority, in numbers", "보건당국 명령의 수"),
+    "tokens": ("Codes hold nothing but the specified fields", "코드에는 정해진 항목만 있음"),
+    "log-files": ("Every file of the log is what was signed", "공개 장부의 모든 파일이 서명된 그대로임"),
+    "log-continues": ("The log continues that of the last audit", "공개 장부가 지난 점검 때의 것에서 이어짐"),
+    "reports-logged": ("Every due day has its report in the log", "기한이 된 모든 날의 보고서가 장부에 있음"),
+    "statements-logged": ("All that was stated is in the log", "서명한 모든 진술이 장부에 있음"),
+    "closings-match": ("Reports match what was stated before", "보고서가 앞서 밝힌 내용과 일치함"),
+    "test-visit": (
+        "A test visitor's own seals were opened by a signed order",
+        "시험 방문자의 봉인을 서명된 명령으로 열어 봄",
+    ),
+}
+RESULTS: Final = {"pass": ("passed", "통과"), "fail": ("failed", "실패"), "not-run": ("not run", "하지 않음")}
+STATES: Final = {
+    "held": ("kept", "보관 중"),
+    "destroyed": ("destroyed", "파기됨"),
+    "late": ("destroyed late", "늦게 파기됨"),
+    "missing": ("report missing", "보고서 없음"),
+    "none": ("nothing was kept", "기록 없음"),
+}
+LABELS: Final = {
+    "title": ("Day-28 audit", "28일 점검 보고서"),
+    "lead": (
+        "What each organisation found on its own disks, and what the public log proves. Every line is signed.",
+        "각 기관이 자기 저장 장치에서 확인한 내용과 공개 장부가 증명하는 내용입니다. 모든 줄은 서명되어 있습니다.",
+    ),
+    "simulated": (
+        "Made under a simulated clock: not about real days.",
+        "모의 시계로 만든 보고서이며 실제 날짜가 아닙니다.",
+    ),
+    "day": ("Day of the audit", "점검일"),
+    "number": ("Number in the log", "장부 번호"),
+    "size": ("Entries in the log", "장부의 항목 수"),
+    "results": ("Results", "결과"),
+    "days": ("The last 60 days", "최근 60일"),
+    "point": ("Point", "점검 항목"),
+    "result": ("Result", "결과"),
+    "evidence": ("Evidence, as signed", "서명된 근거"),
+    "service": ("Organisation", "기관"),
+    "check": (
+        "Check it: checkin audit verify --dir FOLDER, with nothing but the verifier keys.",
+        "확인 방법: 공개 검증 열쇠만으로 checkin audit verify --dir FOLDER 를 실행합니다.",
+    ),
+}
+
+
+def point_words(name: str) -> tuple[str, str]:
+    """English and Korean; a point that is not known is shown by its name."""
+    return POINTS.get(name, (name, name))

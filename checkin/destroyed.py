@@ -1,0 +1,156 @@
+"""What a log says about each service's days: held, destroyed and by whose statement, or overdue without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from checkin.clock import RETENTION_DAYS, Calendar
+from checkin.errors import NoteMalformed
+from checkin.keyring import KeyName, Purpose
+from checkin.statement import Values, one
+from checkin.statements import ABSENT, DAY_CLOSED, KEY_DESTROYED, KEY_MADE, PURGE_REPORT
+
+STRIP_DAYS: Final = 60
+ALTERED: Final = "altered"
+REORDERED: Final = "reordered"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A verified statement: its place in the log, its kind, and what it says."""
+
+    index: int
+    kind: str
+    values: Values
+
+    def __getitem__(self, name: str) -> str:
+        """A field; `NoteMalformed` when it is absent."""
+        return one(self.values, name)
+
+
+@dataclass(frozen=True)
+class DayState:
+    """One service's day. `state`: held, destroyed, late, missing or none. The rest is '' where it does not apply."""
+
+    day: str
+    service: str
+    state: str
+    rows: str = ""
+    due: str = ""
+    done: str = ""
+    key: str = ""
+    index: int | None = None
+
+
+class Book:
+    """The statements of a log, in their order."""
+
+    def __init__(self, entries: list[Entry], calendar: Calendar | None = None) -> None:
+        self.entries = entries
+        self._calendar = calendar or Calendar()
+        self.reports = [entry for entry in entries if entry.kind == PURGE_REPORT.kind]
+        self._made = {
+            (entry["service"], entry["key"]): entry for entry in reversed(entries) if entry.kind == KEY_MADE.kind
+        }
+        self._closed = {
+            (entry["service"], entry["day"]): entry for entry in reversed(entries) if entry.kind == DAY_CLOSED.kind
+        }
+
+    def newest(self) -> str:
+        """The latest day on which anything was stated to be done, ISO; '' in a log without any."""
+        kinds = (PURGE_REPORT.kind, KEY_DESTROYED.kind)
+        return max((entry["done"] for entry in self.entries if entry.kind in kinds), default="")
+
+    def report(self, service: str, day: str) -> Entry | None:
+        """The first report about a day."""
+        return next((entry for entry in self.reports if (entry["service"], entry["day"]) == (service, day)), None)
+
+    def missing(self, date: str) -> list[tuple[str, str]]:
+        """(service, day) of days that were due before `date` and of which the service reported nothing."""
+        return [
+            (service, day)
+            for service, day in sorted(self._days(), key=lambda pair: (pair[1], pair[0]))
+            if self._due(day) < date and self.report(service, day) is None
+        ]
+
+    def contradictions(self) -> Iterator[tuple[Entry, Entry]]:
+        """Reports about one day that say different things: the first, and each later one."""
+        first: dict[tuple[str, str], Entry] = {}
+        for entry in self.reports:
+            standing = first.setdefault((entry["service"], entry["day"]), entry)
+            if standing is not entry:
+                yield standing, entry
+
+    def quarrels(self) -> Iterator[tuple[Entry, str, str]]:
+        """Reports that do not fit what the same service stated before; in a word, and in a sentence."""
+        for entry in self.reports:
+            made = self._made.get((entry["service"], entry["key"]))
+            if made is None and entry["commitment"] != ABSENT:
+                yield entry, ALTERED, "It names a key that was never stated to be made."
+            elif made is not None and made.index > entry.index:
+                yield entry, REORDERED, "It stands before the statement that its key was made."
+            elif made is not None and made["commitment"] != entry["commitment"]:
+                yield entry, ALTERED, "Its key's commitment is not the one that was stated when the key was made."
+            yield from ((entry, ALTERED, reason) for reason in self._other_quarrels(entry))
+
+    def until(self, index: int) -> Book:
+        """As the log was when it had so many entries."""
+        return Book([entry for entry in self.entries if entry.index < index], self._calendar)
+
+    def strip(self, date: str, days: int = STRIP_DAYS) -> list[DayState]:
+        """Each of the last `days` days before and with `date`, for every service that ever made a day key."""
+        last = self._calendar.parse_date(date)
+        services = sorted({service for service, _ in self._days()})
+        return [
+            self._state(service, self._calendar.date(day), date)
+            for day in range(last - days + 1, last + 1)
+            for service in services
+        ]
+
+    def _other_quarrels(self, entry: Entry) -> Iterator[str]:
+        closed = self._closed.get((entry["service"], entry["day"]))
+        if entry["closing"] != (closed["digest"] if closed is not None else ABSENT):
+            yield "It does not say what the day was closed with."
+        if entry["due"] != self._due(entry["day"]) or entry["done"] < entry["due"]:
+            yield "It was destroyed before it was due, or names another due date."
+        oldest = entry["oldest-day-held"]
+        if oldest != ABSENT and self._due(oldest) <= entry["done"]:
+            yield "The service still held a day that was due."
+
+    def _state(self, service: str, day: str, date: str) -> DayState:
+        report = self.report(service, day)
+        if report is not None:
+            state = "late" if report["done"] > report["due"] else "destroyed"
+            values = {name: report[name] for name in ("rows", "due", "done", "key")}
+            return DayState(day, service, state, index=report.index, **values)
+        if (service, day) not in self._days():
+            return DayState(day, service, "none")
+        due = self._due(day)
+        return DayState(day, service, "missing" if due < date else "held", due=due)
+
+    def _days(self) -> Mapping[tuple[str, str], Entry]:
+        """Days for which a service made a day key."""
+        found = {}
+        for (service, key), entry in self._made.items():
+            name = KeyName.parse(key)
+            if name.purpose is Purpose.DAY:
+                found[service, self._calendar.date(name.day)] = entry
+        return found
+
+    def _due(self, day: str) -> str:
+        return self._calendar.date(self._calendar.parse_date(day) + RETENTION_DAYS)
+
+
+def check_entry(entry: Entry) -> None:
+    """Raises `NoteMalformed` for dates or names of keys that are not written as they should be."""
+    calendar = Calendar()
+    try:
+        for name in ("day", "due", "done"):
+            if isinstance(entry.values.get(name), str):
+                calendar.parse_date(entry[name])
+        if "key" in entry.values:
+            KeyName.parse(entry["key"])
+    except ValueError:
+        raise NoteMalformed("A date or the name of a key is not written as it should be.") from None

@@ -1,0 +1,180 @@
+"""The day-28 audit: every service audits itself and signs, the log is read as outsiders read it, all of it is signed,
+logged and kept (docs/spec/audit.md §4). Once a day, and whenever an auditor asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from checkin.auditpoint import AUDIT, SELF_AUDIT, Point, Result, not_run, overall, points_of, seen
+from checkin.client import Client
+from checkin.clock import SystemClock
+from checkin.clockguard import ClockGuard
+from checkin.credential import IssuerKey, IssuerKeys
+from checkin.durable import locked
+from checkin.encoding import b64url_decode
+from checkin.errors import CheckinError, NoteUntrusted, NotFound
+from checkin.selfaudit import TOKENS, SelfAudit
+from checkin.statement import one
+from checkin.statements import ORDER_EXECUTED
+from checkin.tokencheck import check_tokens
+from retention.audits import Audit, Audits
+from retention.logaudit import LogAudit
+from retention.parts import Parts
+from retention.schedule import read_token
+from retention.settings import Service
+
+MAP: Final = Path(__file__).parent / "data_map.toml"
+ANSWER_SECONDS: Final = 3600.0  # a service reads every file it has
+PATIENCE_SECONDS: Final = 600.0  # for services that have not been asked today
+RETRY_SECONDS: Final = 60.0
+ANSWERED: Final = "answered"
+TEST_VISIT: Final = "test-visit"
+_STOPWATCH: Final = SystemClock()
+log = structlog.get_logger()
+
+@dataclass(frozen=True)
+class Asked:
+    """What an auditor brings along: his test visitor's name and phone, some of that visitor's codes (`tokens`), and
+    whether a trace by signed order found that visitor (None: there was none)."""
+
+    words: Sequence[str] = ()
+    tokens: Sequence[str] = ()
+    found: bool | None = None
+
+
+class Auditing:
+    """One per process; one audit runs at a time in all of them."""
+
+    def __init__(self, parts: Parts, guard: ClockGuard, audits: Audits) -> None:
+        """Raises `SettingsInvalid` for a token or a map that cannot be read."""
+        self._parts = parts
+        self._party = parts.party
+        self._audits = audits
+        self._tokens = {service.name: read_token(service.token_file) for service in parts.settings.services}
+        self._self = SelfAudit(parts.party, guard, MAP, parts.settings.keys)
+        self._waiting: tuple[str, float] | None = None
+        self._failed: float | None = None
+
+    def daily(self) -> None:
+        """A chore: today's audit, as soon as every service was asked today, or after ten minutes without them all."""
+        today, now = self._today(), _STOPWATCH.boot()
+        newest = self._audits.newest()
+        if newest is not None and newest.day == today:
+            return
+        if self._waiting is None or self._waiting[0] != today:
+            self._waiting = (today, now)
+        late = now - self._waiting[1] > PATIENCE_SECONDS
+        names = [service.name for service in self._parts.settings.services]
+        ready = all(self._parts.statements.asking(name).asked == today for name in names)
+        if (ready or late) and (self._failed is None or now - self._failed > RETRY_SECONDS):
+            self._failed = now
+            self.run(only_if_none_of=today)
+            self._failed = None
+
+    def run(self, asked: Asked | None = None, only_if_none_of: str = "") -> Audit | None:
+        """Audits now. None if, meanwhile, another process made one of the day `only_if_none_of`."""
+        with locked(self._party.data / "audit.lock"):
+            previous = self._audits.newest()
+            if previous is not None and previous.day == only_if_none_of:
+                return None
+            audit = self._compose(asked or Asked(), previous)
+            self._audits.add(audit)
+        log.info("audited", result=audit.result, failed=audit.failed, not_run=audit.not_run)
+        return audit
+
+    def _compose(self, asked: Asked, previous: Audit | None) -> Audit:
+        points: list[Point] = []
+        places, stated = [], {}
+        for service in self._parts.settings.services:
+            answer, notes = self._ask(service, asked.words)
+            points += answer
+            stated[service.name] = notes
+            places += [f"{service.name} {place}" for place in self._logged(service, notes)]
+        points += self._self.run(asked.words)
+        name, party = self._party.settings.name, self._party
+        head = self._parts.log.checkpoint()
+        look = LogAudit(name, party.data / "log", self._parts.log.file, head, self._parts.log_verifier)
+        statements = {service: notes[1:] for service, notes in stated.items() if notes}
+        points += look.points(previous, self._today(), statements)
+        points += [self._sample(asked), self._test_visit(asked, look)]
+        values: dict[str, Any] = {
+            "service": name,
+            "day": self._today(),
+            "result": overall(points).value,
+            "size": str(look.head.size),
+            "root": look.head.root.hex(),
+            "previous": str(previous.place) if previous else "-",
+            "self-audit": places,
+            "point": [point.line() for point in points],
+        }
+        note = party.sign(AUDIT, values)
+        return Audit.of(self._parts.log.append([note.encode()])[0], note)
+
+    def _ask(self, service: Service, words: Sequence[str]) -> tuple[list[Point], list[str]]:
+        """A service's own points, and its notes: its self-audit first, then all statements that it shows."""
+        try:
+            with Client(service.url, self._tokens[service.name], ANSWER_SECONDS) as client:
+                shown = [str(item["note"]) for item in client.get("/v1/statements")["statements"]]
+                self._parts.receipt.take_all(service, shown)
+                note = str(client.post("/v1/audit", {"words": list(words)})["statement"])
+            points = self._verified(service, note)
+        except (CheckinError, ValueError, KeyError, TypeError) as error:
+            code = error.code if isinstance(error, CheckinError) else "service_error"
+            return [Point(ANSWERED, service.name, Result.FAIL, f"It did not audit itself: {code}.")], []
+        answered = Point(ANSWERED, service.name, Result.PASS, f"It looked at {len(points)} points and signed them.")
+        return [answered, *points], [note, *shown]
+
+    def _verified(self, service: Service, note: str) -> list[Point]:
+        """Its own points, of today; raises `NoteMalformed`, `NoteUntrusted`."""
+        values = self._party.open(note, SELF_AUDIT, [service.verifier])
+        points = points_of(values)
+        if one(values, "service") != service.name or any(point.service != service.name for point in points):
+            raise NoteUntrusted("The self-audit is about another service than the one that signed it.")
+        if one(values, "day") != self._today():
+            raise NoteUntrusted("The self-audit is of another day.")
+        return points
+
+    def _logged(self, service: Service, notes: list[str]) -> list[int]:
+        """The place of a service's self-audit."""
+        return [self._parts.receipt.take(service, note) for note in notes[:1]]
+
+    def _sample(self, asked: Asked) -> Point:
+        name = self._party.settings.name
+        if not asked.tokens:
+            return not_run(TOKENS, name, "No test visitor's codes were given; the issuers decoded a sample of theirs.")
+        keys = self._issuer_keys()
+        good = f"{len(asked.tokens)} codes of a test visitor: every byte is a field of the specification."
+        return seen(TOKENS, name, check_tokens(asked.tokens, self._party.calendar, keys), good)
+
+    def _issuer_keys(self) -> IssuerKeys:
+        """The keys that the services publish; those that publish none are no issuers."""
+        found = []
+        for service in self._parts.settings.services:
+            try:
+                with Client(service.url, self._tokens[service.name], ANSWER_SECONDS) as client:
+                    published = client.get("/v1/keys")
+            except NotFound:
+                continue
+            number = int(published["issuer"])
+            found += [IssuerKey(number, b64url_decode(key["x"], 32)) for key in published["keys"]]
+        return IssuerKeys.of(*found)
+
+    def _test_visit(self, asked: Asked, look: LogAudit) -> Point:
+        name = self._party.settings.name
+        if asked.found is None:
+            return not_run(TEST_VISIT, name, "No trace of a test visitor was given.")
+        executed = [entry for entry in look.book().entries if entry.kind == ORDER_EXECUTED.kind]
+        services = sorted({entry["service"] for entry in executed})
+        faults = [] if asked.found else ["the trace did not find the test visitor"]
+        faults += [] if executed else ["the log has no executed order"]
+        good = f"The auditor's trace found his test visitor; {', '.join(services)} stated the orders in the log."
+        return seen(TEST_VISIT, name, faults, good)
+
+    def _today(self) -> str:
+        return self._party.calendar.date(self._party.today())

@@ -1,0 +1,124 @@
+"""What the log's own files say, for the day-28 audit: read as an outsider reads them, not from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from checkin.auditpoint import AUDIT, SELF_AUDIT, Point, Result, plain, seen
+from checkin.checkpoint import Checkpoint, open_checkpoint
+from checkin.destroyed import Book, Entry, check_entry
+from checkin.errors import CheckinError, NoteMalformed, ProofInvalid
+from checkin.logcheck import check_log
+from checkin.logreader import LogReader
+from checkin.merkle import EMPTY_ROOT
+from checkin.note import NoteVerifier, split_note
+from checkin.statement import kind_of
+from checkin.statements import KINDS, ORDER_EXECUTED, ORDER_REFUSED, published_count
+from retention.audits import Audit
+
+FILES: Final = "log-files"
+CONTINUES: Final = "log-continues"
+LOGGED: Final = "reports-logged"
+STATED: Final = "statements-logged"
+MATCH: Final = "closings-match"
+ORDERS: Final = "orders"
+_KINDS: Final = {**KINDS, AUDIT.kind: AUDIT, SELF_AUDIT.kind: SELF_AUDIT}
+
+
+class LogAudit:
+    """One look at the log as it is published at this moment."""
+
+    def __init__(self, name: str, folder: Path, fetch: Callable[[str], bytes], note: str, key: NoteVerifier) -> None:
+        """`note`: the checkpoint; raises `NoteMalformed`, `NoteUntrusted` when `key` did not sign it."""
+        self._name = name
+        self._folder = folder
+        self._fetch = fetch
+        self.head: Checkpoint = open_checkpoint(note, key)
+        self._entries: list[bytes] | None = None
+
+    def points(self, previous: Audit | None, date: str, stated: dict[str, list[str]]) -> Iterator[Point]:
+        """The lines about the log. `previous`: the last audit; `stated`: the notes that each service shows now."""
+        yield self._files()
+        yield self._continues(previous)
+        try:
+            logged = set(self.entries())
+            book = self.book()
+        except CheckinError as error:
+            yield Point(LOGGED, self._name, Result.FAIL, plain(f"The log cannot be read: {error.detail}"))
+            return
+        yield self._reports(book, date)
+        yield from (self._stated(service, notes, logged) for service, notes in stated.items())
+        faults = [f"entry {entry.index} of {entry['service']}: {reason}" for entry, _, reason in book.quarrels()]
+        good = f"{len(book.reports)} reports name the keys and closings that were stated before."
+        yield seen(MATCH, self._name, faults, good)
+        kinds = [entry.kind for entry in book.entries]
+        executed, refused = (published_count(kinds.count(kind.kind)) for kind in (ORDER_EXECUTED, ORDER_REFUSED))
+        text = f"In the log, parts of orders executed: {executed}, refused: {refused}."
+        yield Point(ORDERS, self._name, Result.PASS, text)
+
+    def entries(self) -> list[bytes]:
+        """All entries, each proved to be under the checkpoint; raises `ProofInvalid`, `NotFound`."""
+        if self._entries is None:
+            self._entries = list(LogReader(self._fetch, self.head).entries())
+        return self._entries
+
+    def book(self) -> Book:
+        """The statements among them."""
+        found = []
+        for index, entry in enumerate(self.entries()):
+            with suppress(NoteMalformed):
+                found.append(read_entry(index, entry.decode(errors="replace")))
+        return Book(found)
+
+    def _files(self) -> Point:
+        listed = [path.relative_to(self._folder).as_posix() for path in (self._folder / "tile").rglob("*")
+                  if path.is_file()]  # fmt: skip
+        faults = [f"{fault.path}: {fault.reason}" for fault in check_log(self._fetch, self.head, listed)]
+        good = f"{len(listed)} files of {self.head.size} entries lead to the signed root."
+        return seen(FILES, self._name, faults, good)
+
+    def _continues(self, previous: Audit | None) -> Point:
+        if previous is None:
+            return Point(CONTINUES, self._name, Result.PASS, "This is the first audit: the log begins with it.")
+        old = Checkpoint(self.head.origin, previous.size, bytes.fromhex(previous.root))
+        text = f"The log of {self.head.size} entries continues that of {old.size} entries of {previous.day}"
+        try:
+            if old.size or old.root != EMPTY_ROOT:
+                LogReader(self._fetch, self.head).verify_continues(old)
+        except (ProofInvalid, CheckinError) as error:
+            reason = f"The log does not continue that of the audit of {previous.day}: {error.detail}"
+            return Point(CONTINUES, self._name, Result.FAIL, plain(reason))
+        return Point(CONTINUES, self._name, Result.PASS, f"{text}.")
+
+    def _reports(self, book: Book, date: str) -> Point:
+        faults = [f"no report of {service} about {day}" for service, day in book.missing(date)]
+        faults += [f"two reports of {one['service']} about {one['day']}" for one, _ in book.contradictions()]
+        good = f"{len(book.reports)} reports are in the log, one for each day that was due before {date}."
+        return seen(LOGGED, self._name, faults, good)
+
+    @staticmethod
+    def _stated(service: str, notes: list[str], logged: set[bytes]) -> Point:
+        missing = [_about(note) for note in notes if note.encode() not in logged]
+        faults = [f"{about} is stated and is not in the log" for about in missing]
+        return seen(STATED, service, faults, f"All of its {len(notes)} statements are in the log.")
+
+
+def read_entry(index: int, note: str) -> Entry:
+    """A statement of the log; what kind it is not known here says nothing. Raises `NoteMalformed`."""
+    text = split_note(note)[0]
+    kind = kind_of(text)
+    entry = Entry(index, kind, _KINDS[kind].read(text) if kind in _KINDS else {})
+    check_entry(entry)
+    return entry
+
+
+def _about(note: str) -> str:
+    """`purge-report 2026-11-22`: names nobody, whatever the note says."""
+    try:
+        entry = read_entry(0, note)
+        return f"{entry.kind.split('/')[1]} {entry.values.get('day', entry.values.get('key', ''))}"
+    except (NoteMalformed, IndexError):
+        return "a note"
