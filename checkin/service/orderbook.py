@@ -19,10 +19,12 @@ from checkin.stores.statefile import StateFile
 
 @dataclass(frozen=True)
 class KeptAnswer:
-    """An answer to a part, for the list with this digest ('' without one). `sealed` is None once its day is gone."""
+    """An answer to a part, for the list with this digest ('' without one), about days from `oldest` on. `sealed` is
+    None once that day is gone."""
 
     list_digest: str
     sealed: str | None
+    oldest: int
 
 
 class OrderBook:
@@ -34,13 +36,13 @@ class OrderBook:
     def answer(self, part: str) -> KeptAnswer | None:
         """What was answered to the part."""
         with self._file.reading() as tables:
-            row = tables.execute("SELECT list, sealed FROM answers WHERE part = ?", [part]).fetchone()
+            row = tables.execute("SELECT list, sealed, oldest FROM answers WHERE part = ?", [part]).fetchone()
         return KeptAnswer(*row) if row else None
 
-    def keep(self, part: str, answer: KeptAnswer, *, expires: float, oldest: int) -> None:
+    def keep(self, part: str, answer: KeptAnswer, *, expires: float) -> None:
         """The first answer to a part is the only one."""
         with self._file.writing() as tables:
-            row = [part, answer.list_digest, int(expires), oldest, answer.sealed]
+            row = [part, answer.list_digest, int(expires), answer.oldest, answer.sealed]
             tables.execute("INSERT INTO answers (part, list, expires, oldest, sealed) VALUES (?, ?, ?, ?, ?)", row)
 
     def refuse(self, part: str, code: str, day: str) -> int:

@@ -120,6 +120,7 @@ class OrderDesk:
 
         Raises the `OrderError`s and `DayDestroyed`; `NotReady` without pins, `ClockUntrusted`.
         """
+        self._guard.tick()  # what has expired now stays so, whatever the clock does next
         self._guard.require_trusted()
         if self._pins.authority is None or self._pins.log is None:
             raise NotReady("This service has pinned no authority or no log: it executes no orders.")
@@ -201,7 +202,8 @@ class OrderDesk:
         if kept is not None:
             if kept.list_digest != list_digest:
                 raise OrderReused
-            if kept.sealed is None:
+            # What was answered is gone with its day, whether or not the chore that removes it has run.
+            if kept.sealed is None or kept.oldest < self._guard.floor(self._party.calendar):
                 raise DayDestroyed
             return kept.sealed
         found = self._execute[part.step](part, items)
@@ -212,8 +214,8 @@ class OrderDesk:
         people = ABSENT if found.people is None else published_count(found.people)
         values = {"step": part.step, "part": part.digest, "people": people, "done": self._today()}
         self._statements.put(f"order-executed-{part.digest[:32]}", self._sign(ORDER_EXECUTED, values))
-        answer = KeptAnswer(list_digest, sealed)
-        self._book.keep(part.digest, answer, expires=part.expires, oldest=min(found.days, default=0))
+        answer = KeptAnswer(list_digest, sealed, min(found.days))
+        self._book.keep(part.digest, answer, expires=part.expires)
         log.info("order_executed", step=part.step)
         return sealed
 

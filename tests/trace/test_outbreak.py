@@ -32,7 +32,8 @@ def schedule(seed: int) -> list[Visited]:
     visits = {(0, where, minute) for where, minute in ((0, 700), (1, 1435), (2, 1500), (0, 2500))}
     for who in range(1, PEOPLE):
         for _ in range(dice.randint(1, 4)):
-            visits.add((who, dice.randrange(VENUES), dice.choice([dice.randrange(480, 1200), dice.randrange(1300, 1600)])))
+            minute = dice.choice([dice.randrange(480, 1200), dice.randrange(1300, 1600)])
+            visits.add((who, dice.randrange(VENUES), minute))
             visits.add((who, dice.randrange(VENUES), dice.randrange(1440 + 480, 2880 - 60)))
     # The edges of two hours: in, in, out, out.
     visits |= {(1, 0, 700 - 120), (2, 0, 700 + 120), (3, 0, 700 - 121), (4, 0, 700 + 121)}

@@ -22,7 +22,7 @@ import venue.app
 from checkin import wallet as wallets
 from checkin.authority import Authority
 from checkin.clock import Calendar, SimulatedClock
-from checkin.deployment import NAMES, Deployment, to_toml
+from checkin.deployment import Deployment, to_toml
 from checkin.encoding import b64url_encode
 from checkin.note import NoteSigner, sign_note
 from checkin.officers import load_share, load_signer
@@ -198,7 +198,7 @@ class Country:
 
     def statements(self, service: str) -> dict[str, str]:
         """What a service stated about orders, by name."""
-        token = self.deployment.token("retention-venue" if service == "venue" else "retention-issuer")
+        token = self.deployment.token(f"retention-{service}")
         with self.client(service, token) as client:
             listed = client.get("/v1/statements").json()["statements"]
         return {item["name"]: item["note"] for item in listed if item["name"].startswith("order-")}
@@ -220,7 +220,7 @@ def country(folder: Path, moment: float = NOON) -> Iterator[Country]:
     folder.mkdir()
     clock = folder / "clock"
     clock.write_text(CALENDAR.rfc3339(moment) + "\n", encoding="ascii")
-    ports = dict(zip(("issuer", "venue", "retention", SECOND), _free_ports(4), strict=True))
+    ports = dict(zip(("issuer", "venue", "retention", SECOND), free_ports(4), strict=True))
     deployment = Deployment.open_or_make(
         folder, (ports["issuer"], ports["venue"], ports["retention"]), simulated_clock=clock
     )
@@ -294,7 +294,8 @@ def _edit(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], to: Pa
     (to or path).write_text(to_toml(values), encoding="utf-8")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Of the loopback, and nobody's."""
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
@@ -302,6 +303,3 @@ def _free_ports(count: int) -> list[int]:
     for one in sockets:
         one.close()
     return ports
-
-
-NAME_OF = {"issuer": NAMES["issuer"], SECOND: f"{SECOND}.localhost", "venue": NAMES["venue"]}
