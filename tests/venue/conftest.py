@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from checkin.note import NoteVerifier
+from checkin.service import app as frame
 from tests.venue.world import DAY, ENROLMENT, NOON, Enrolled, Issuer, Phone, Registry, bearer, enrol, intake_keys
 
 
@@ -69,6 +70,12 @@ def verifier(client: httpx.Client, at: Enrolled) -> NoteVerifier:
     """The registry's key, as a scanner learns it at enrolment."""
     trust = client.get("/v1/trust", headers=bearer(at.scanner)).json()
     return NoteVerifier.parse(trust["registry"]["vkey"])
+
+
+@pytest.fixture(autouse=True)
+def no_chores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its start a service in this process does nothing by itself: what a test sees, it has asked for."""
+    monkeypatch.setattr(frame, "SIMULATED_HOUSEKEEPING_SECONDS", 3600.0)
 
 
 @pytest.fixture

@@ -67,7 +67,6 @@ def test_the_purge_destroys_what_is_due_and_states_it_under_the_registrys_key(sc
     assert check_in(scene.client, scene.at, scene.phone().at(NOON)).status_code == 201
     key = verifier(scene.client, scene.at)
     assert "key-made-day-2026-11-20" in statements(scene)
-    # Days pass one by one, as they do: a jump of 28 days would put the clock in doubt.
     scene.registry.set(CALENDAR.due(DAY))
     answer = scene.client.post("/v1/purge", json={}, headers=bearer(RETENTION))
     assert answer.status_code == 200
@@ -104,7 +103,7 @@ def test_after_a_day_is_closed_its_intake_key_is_gone_and_the_digest_is_stated(
     tmp_path: Path, new_issuer: NewIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By itself: the chores run several times a second here."""
-    monkeypatch.setattr(frame, "HOUSEKEEPING_SECONDS", 0.1)
+    monkeypatch.setattr(frame, "SIMULATED_HOUSEKEEPING_SECONDS", 0.1)
     registry = Registry(tmp_path / "registry", [new_issuer()])
     keys, stated = registry.folder / "keys", registry.folder / "data" / "statements"
     with registry.client() as client:

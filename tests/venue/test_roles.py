@@ -15,7 +15,7 @@ from tests.venue.conftest import Scene
 from tests.venue.world import DAY, ENROLMENT, NOON, RETENTION, Phone, bearer, enrol, scan_id, sealed
 from venue.app import create_app
 
-ANYONE = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/v1/time", "/static")
+ANYONE = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/v1/time", "/static", "/scanner", "/operator")
 
 
 @dataclass(frozen=True)
