@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -244,36 +242,6 @@ def test_a_broken_disk_loses_nothing_that_was_answered_and_the_batch_can_be_sent
     assert upload(scene.client, scene.at, batch) == ["accepted"] * 3
 
 
-def test_a_thousand_at_once_are_taken_and_a_thousand_and_one_refused(scene: Scene) -> None:
-    one = entry(scene, scene.phone())
-    batch = [one] * 999 + [entry(scene, scene.phone())]
-    assert Counter(upload(scene.client, scene.at, batch)) == {"accepted": 2, "repeated": 998}
-    for wrong in ([one] * 1001, []):
-        answer = scene.client.post("/v1/check-ins/batch", json={"sealed": wrong}, headers=bearer(scene.at.scanner))
-        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-
-
-def test_the_same_codes_in_many_batches_at_once_are_accepted_once(scene: Scene) -> None:
-    phones = [scene.phone() for _ in range(20)]
-    results: list[str] = []
-
-    def run() -> None:
-        batch = [entry(scene, phone) for phone in phones]
-        for _ in range(100):
-            answer = scene.client.post("/v1/check-ins/batch", json={"sealed": batch}, headers=bearer(scene.at.scanner))
-            if answer.status_code == 200:  # otherwise both turns are taken
-                results.extend(item["result"] for item in answer.json()["results"])
-                return
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert Counter(results) == {"accepted": 20, "conflict": 60}
-    assert Counter(flags(scene)) == {0: 20, CONFLICT: 60}
-
-
 def test_conflicts_of_a_venue_are_counted_with_it(scene: Scene) -> None:
     phone = scene.phone()
     upload(scene.client, scene.at, [entry(scene, phone), entry(scene, phone)])
@@ -305,32 +273,3 @@ def test_a_code_of_a_day_for_which_no_list_has_come_yet_can_be_sent_again_later(
         assert (online.status_code, code(online)) == (503, "key_missing")
     with registry.client() as client:
         assert upload(client, at, batch) == ["repeated", "accepted"]
-
-
-def test_no_more_batches_than_turns_are_worked_on_and_the_next_is_told_to_come_back(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held, go, answers = threading.Semaphore(0), threading.Event(), []
-    inner = SqliteStore.insert
-
-    def insert(store: SqliteStore, day: int, rows: list[object]) -> list[bool]:
-        held.release()
-        assert go.wait(10)
-        return inner(store, day, rows)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(SqliteStore, "insert", insert)
-    batches = [[entry(scene, scene.phone())] for _ in range(3)]
-    threads = [
-        threading.Thread(target=lambda batch=batch: answers.append(upload(scene.client, scene.at, batch)))
-        for batch in batches[:2]
-    ]
-    for thread in threads:
-        thread.start()
-        assert held.acquire(timeout=10)
-    answer = scene.client.post("/v1/check-ins/batch", json={"sealed": batches[2]}, headers=bearer(scene.at.scanner))
-    assert (answer.status_code, answer.json()["code"], "retry-after" in answer.headers) == (503, "not_ready", True)
-    go.set()
-    for thread in threads:
-        thread.join()
-    assert answers == [["accepted"], ["accepted"]]
-    assert upload(scene.client, scene.at, batches[2]) == ["accepted"]
