@@ -63,9 +63,9 @@ class Verdict:
         return {"ok": self.ok, "date": self.date, "checkpoint": head, **counts, "faults": faults, "days": days}
 
 
-def verify(evidence: Evidence, date: str = "", previous: bytes | None = None) -> Verdict:
-    """Checks everything. `date`: as of which day (ISO; default: the newest in the log); `previous`: an earlier
-    checkpoint.txt, which this log must continue."""
+def verify(evidence: Evidence, date: str = "", previous: bytes | None = None, today: str = "") -> Verdict:
+    """Checks everything, as of `date` (ISO), or else of the newest day in the log, or of `today` unless the log is
+    about simulated time. `previous`: an earlier checkpoint.txt, which this log must continue."""
     try:
         head = _open_head(evidence, evidence.checkpoint)
     except CheckinError as error:
@@ -82,7 +82,8 @@ def verify(evidence: Evidence, date: str = "", previous: bytes | None = None) ->
         except CheckinError as error:
             faults.append(_blame(f"{LOG} entry {index}", note.encode(), error, evidence))
     book = Book(entries)
-    date = date or book.newest()
+    simulated = any("clock" in entry.values for entry in entries)
+    date = date or max(book.newest(), "" if simulated else today)
     faults += [*_file_faults(evidence, notes, book), *_book_faults(book, date)]
     return Verdict(
         head=head,

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from checkin.commands import authority, certificate, door, order, purge, serving, story, witness
+from checkin.commands import audit, authority, certificate, door, order, purge, serving, story, witness
 from checkin.errors import CheckinError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ story.register(app)
 serving.register(app)
 door.register(app)
 order.register(authority.app)
+app.add_typer(audit.app, name="audit")
 app.add_typer(authority.app, name="authority")
 app.add_typer(purge.app, name="purge")
 app.add_typer(witness.app, name="witness")

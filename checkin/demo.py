@@ -17,10 +17,10 @@ from checkin.client import Client
 from checkin.clock import RETENTION_DAYS, Calendar, SimulatedClock, SystemClock
 from checkin.deployment import SERVICES, Deployment
 from checkin.errors import CheckinError
+from checkin.inspection import inspect
 from checkin.investigation import a_health_officer, the_same_order
 from checkin.keyring import KeyName, Purpose
 from checkin.narrator import Narrator, expect
-from checkin.note import NoteVerifier, open_note
 from checkin.processes import Processes
 from checkin.scanner import Result
 from checkin.stage import (
@@ -206,19 +206,5 @@ def twenty_eight_days_later(stage: Stage) -> None:
 
 
 def the_auditor(stage: Stage) -> None:
-    """The signed reports, verified with nothing but the verifier keys."""
-    tell = stage.tell
-    tell.chapter("The auditor", "Who was not there can check what was destroyed, when, and by whose statement.")
-    stage.leave("vkeys.txt", "".join(f"{vkey}\n" for vkey in stage.deployment.vkeys().values()))
-    with tell.step("reports", "Retention collected a signed report from both services", "one a service and day"):
-        with Client(stage.deployment.url("retention")) as client:
-            date = stage.calendar.date(stage.day)
-            wait_until(lambda: len(client.get("/v1/purge-reports", day=date)["reports"]) == 2)
-            reports = client.get("/v1/purge-reports", day=date)["reports"]
-        for report in reports:
-            stage.leave(f"purge-reports/{report['service']}-{report['day']}.txt", report["note"])
-    with tell.step("verify", "Both verify under vkeys.txt", "a file of public keys is all it takes"):
-        vkeys = (stage.artifacts / "vkeys.txt").read_text(encoding="utf-8").split()
-        for path in sorted((stage.artifacts / "purge-reports").iterdir()):
-            opened_note = open_note(path.read_text(encoding="utf-8"), [NoteVerifier.parse(vkey) for vkey in vkeys])
-            expect(date in opened_note.text, "A report is about another day.")
+    """Everything is audited, signed and logged; an outsider verifies it with nothing but the verifier keys."""
+    inspect(stage, [NAME, PHONE])

@@ -78,8 +78,9 @@ class Evidence:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
     @classmethod
-    def of_folder(cls, folder: Path) -> Evidence:
-        """Raises `SettingsInvalid` without readable verifier keys; what else is missing is found by verifying."""
+    def of_folder(cls, folder: Path, vkeys: Path | None = None) -> Evidence:
+        """`vkeys`: by default the folder's own. Raises `SettingsInvalid` without readable verifier keys; what else is
+        missing is found by verifying."""
         log = folder / LOG
         listed = sorted(path.relative_to(log).as_posix() for path in log.rglob("*") if path.is_file())
         files: dict[str, bytes] = {}
@@ -88,7 +89,7 @@ class Evidence:
         files |= {name: (folder / name).read_bytes() for name in SHOWN if (folder / name).is_file()}
         checkpoint = folder / CHECKPOINT
         return cls(
-            pinned=read_vkeys(folder / VKEYS),
+            pinned=read_vkeys(vkeys or folder / VKEYS),
             checkpoint=checkpoint.read_bytes() if checkpoint.is_file() else b"",
             fetch=folder_fetch(log),
             listed=tuple(listed),
