@@ -28,6 +28,7 @@ from checkin.orderpart import (
     STEPS,
     VISITS,
     Part,
+    read_days,
     write_days,
 )
 from checkin.primitives import Label, OpeningKey, SealingKey, SigningKey, hmac_sha256, random_bytes, sha256
@@ -132,15 +133,19 @@ class Order:
     def _part_text(self, step: str, audience: str, number: int) -> str:
         lines = STEPS[step].lines | {"authority", "order", "case", "basis", "expires", "limit", "answer-key"}
         values: dict[str, str | list[str]] = {name: text for name, text in self.values.items() if name in lines}
-        if "days" in lines and "days" not in values:
-            values["days"] = self._days()
+        if "days" in lines:
+            values["days"] = self._days(step)
         # A salt each: who is shown one part can tell nothing about the others in the log.
         salt = b64_encode(hmac_sha256(b64_decode(one(self.values, "salt"), 32), bytes([number])))
         values |= {"audience": audience, "step": step, "salt": salt}
         return ORDER_PART.write({**values, **self._clock()})
 
-    def _days(self) -> str:
-        """The service days that a venue's window touches: a code of the day before may be scanned after midnight."""
+    def _days(self, step: str) -> str:
+        """The service days that a part covers. Contacts may have met the person around midnight, and a code of the
+        day before may be scanned shortly after a venue's window began."""
+        if "days" in self.values:
+            first, last = read_days(one(self.values, "days"))
+            return write_days((first - 1, last + 1) if step == PEOPLE else (first, last))
         begin, end = one(self.values, "from"), one(self.values, "to")
         first, last = (Calendar("UTC").parse_date(moment.partition("T")[0]) for moment in (begin, end))
         return write_days((first - (begin.partition("T")[2] < "00:05"), last))

@@ -162,7 +162,7 @@ class Part:
             venue=_given(values, "venue", lambda text: bytes.fromhex(_matching(VENUE_ID, text))),
             window=_window(values),
             phone=_given(values, "phone", lambda text: _matching(PHONE, text)),
-            days=_given(values, "days", read_days),
+            days=_given(values, "days", lambda text: read_days(text, _most_days(one(values, "step")))),
             expires=parse_rfc3339(one(values, "expires")),
             limit=decimal_decode(one(values, "limit"), MAX_ROWS),
             answer_key=read_answer_key(one(values, "answer-key")),
@@ -193,12 +193,17 @@ def read_answer_key(text: str) -> bytes:
     return raw
 
 
-def read_days(text: str) -> tuple[int, int]:
-    """First and last day from `2026-11-07 2026-11-20`; `ValueError` for more than 28 days, or none."""
+def read_days(text: str, most: int = MAX_DAYS) -> tuple[int, int]:
+    """First and last day from `2026-11-07 2026-11-20`; `ValueError` for more days than `most`, or none."""
     first, last = map(_DATES.parse_date, text.split(" "))
-    if not 0 <= last - first < MAX_DAYS:
+    if not 0 <= last - first < most:
         raise ValueError("an order is about 1 to 28 days")
     return first, last
+
+
+def _most_days(step: str) -> int:
+    """A contact's day may be the one before or after the patient's, when they met around midnight."""
+    return MAX_DAYS + 2 if step == PEOPLE else MAX_DAYS
 
 
 def write_days(days: tuple[int, int]) -> str:

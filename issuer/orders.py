@@ -43,7 +43,7 @@ class Disclosures:
         """The ledger rows of whoever registered a phone, of an account that was deleted since, too."""
         if part.phone is None or part.days is None:
             raise OrderScope
-        held, gone = self._held(part)
+        held, gone = held_days(range(part.days[0], part.days[1] + 1), self._floor())
         subjects = self._identities.subjects_of(part.phone)
         rows = []
         for day in held:
@@ -63,7 +63,7 @@ class Disclosures:
             raise OrderScope
         seals = [ListedSeal.read(item) for item in items]
         check_days(part, (seal.day for seal in seals))
-        held, gone = self._held(part)
+        held, gone = held_days(sorted({seal.day for seal in seals} or {part.days[1]}), self._floor())
         rows, people = [], set()
         for seal in seals:
             if seal.day not in held:
@@ -78,9 +78,8 @@ class Disclosures:
             rows.append(PersonRow(seal.visit_id, notice, record.phone, record.name).line())
         return Found(rows, held, gone, people=len(people))
 
-    def _held(self, part: Part) -> tuple[list[int], list[int]]:
-        first, last = part.days or (0, -1)
-        return held_days(range(first, last + 1), self._guard.floor(self._party.calendar))
+    def _floor(self) -> int:
+        return self._guard.floor(self._party.calendar)
 
     def _person(self, seal: ListedSeal) -> tuple[int, Record] | None:
         try:

@@ -170,7 +170,7 @@ class OrderDesk:
             raise OrderScope("This service does not execute this step, or its list is missing.")
 
     def _check_logged(self, part: Part, body: OrderBody) -> None:
-        """SPEC order.md §6.4: "an entry that names the part's salted hash is in the pinned log"."""
+        """SPEC order.md §6.4: "An entry that names the part's salted hash is in the pinned log"."""
         pinned = self._pins.log
         assert pinned is not None  # noqa: S101 - asked in `take`
         try:

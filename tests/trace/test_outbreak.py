@@ -115,6 +115,16 @@ def test_everybody_who_was_at_a_venue_in_its_hours_is_found_and_nobody_else(outb
         assert {person.place for person in result.people} == {f"Venue {where}"}
 
 
+def test_who_met_the_patient_around_midnight_is_found_by_an_order_about_one_day(outbreak: Outbreak) -> None:
+    """The contact's code was of the day before the only one that the order is about."""
+    result = outbreak.country.trace("one-day", person_order(outbreak.people[0], DAY + 1, DAY + 1))
+    own = [visit for visit in outbreak.visits if visit.who == 0 and visit.minute >= 1440]
+    pairs = [(mine, other) for mine in own for other in outbreak.visits if other.who != 0 and mine.where == other.where]
+    near = [other for mine, other in pairs if abs(mine.minute - other.minute) <= 120]
+    assert any(other.minute < 1440 for other in near)
+    assert {person.phone for person in result.people} == outbreak.phones({other.who for other in near})
+
+
 def test_z_recall_falls_when_one_row_of_the_ledger_is_dropped(outbreak: Outbreak) -> None:
     """So that a perfect score says something: an issuer that loses a row hides people. Last, because it breaks."""
     wish = person_order(outbreak.people[0], DAY, DAY + 1)
