@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import secrets
 from enum import Enum
 from typing import Final
 
@@ -77,6 +78,11 @@ class Label(bytes, Enum):
 def random_bytes(size: int) -> bytes:
     """`size` bytes from the operating system's generator."""
     return os.urandom(size)
+
+
+def random_below(limit: int) -> int:
+    """A number from 0 to limit − 1, all equally likely."""
+    return secrets.randbelow(limit)
 
 
 def sha256(*parts: bytes) -> bytes:

@@ -8,7 +8,6 @@ The size is always the same; it tells nothing about the name. The key is the ide
 
 from __future__ import annotations
 
-import secrets
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +15,7 @@ from typing import Final
 from checkin.encoding import b64url_decode, b64url_encode
 from checkin.errors import CodeWrong, KeyDestroyed, KeyMissing, SealBroken
 from checkin.keyring import KeyName, KeyRing, Purpose
-from checkin.primitives import AEAD_OVERHEAD, Label, aead_open, aead_seal, equal, random_bytes, sha256
+from checkin.primitives import AEAD_OVERHEAD, Label, aead_open, aead_seal, equal, random_below, random_bytes, sha256
 from issuer.contact import MAX_NAME, Contact
 
 LIFE_SECONDS: Final = 300
@@ -45,7 +44,7 @@ class Pending:
 
 def new_code() -> str:
     """Six digits, all equally likely."""
-    return f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
+    return f"{random_below(10**CODE_DIGITS):0{CODE_DIGITS}}"
 
 
 def seal(ring: KeyRing, name: KeyName, contact: Contact, code: str, now: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +13,7 @@ import httpx
 import structlog
 
 from checkin.errors import SettingsInvalid, Unreachable
+from checkin.primitives import random_bytes
 from issuer.settings import SmsSettings
 
 log = structlog.get_logger()
@@ -75,7 +75,7 @@ class Outbox:
 
     def send(self, to: str, text: str) -> None:
         """Written whole or not at all."""
-        name = secrets.token_hex(16)
+        name = random_bytes(16).hex()
         draft = self._folder / f".{name}.new"
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

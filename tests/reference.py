@@ -57,9 +57,9 @@ def errors_page() -> str:
         '{"type": "urn:checkin:problem:token_expired", "title": "The code has expired: ask for a new one.",\n'
         ' "status": 422, "detail": "The code has expired: ask for a new one.", "code": "token_expired"}\n'
         "```\n\n"
-        "On the command line it is one line, `checkin: token_expired: The code has expired: ask for a new one.`, and exit\n"
-        "status 1. A `code` never changes its meaning. `invalid_request` adds `errors: [{at, why}]`, which says where and\n"
-        "why, never what was sent. 429 and 503 come with `Retry-After`.\n\n"
+        "On the command line it is one line, `checkin: token_expired: The code has expired: ask for a new one.`,\n"
+        "and exit status 1. A `code` never changes its meaning. `invalid_request` adds `errors: [{at, why}]`, which\n"
+        "says where and why, never what was sent. 429 and 503 come with `Retry-After`.\n\n"
     )
     return head + WRITTEN + "\n| code | status | sentence |\n|---|---|---|\n" + "\n".join(lines) + "\n"
 

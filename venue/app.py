@@ -64,7 +64,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         guard,
         "Venue registry",
         DESCRIPTION,
-        checks=[trust.findings, alarms.findings],
+        checks=[trust.findings, alarms.findings, work.findings],
         # What is overdue goes before anything else, and no issuer can keep it waiting.
         chores=[work.purge, desk.forget, work.make_keys, work.close_days, trust.refresh],
         closers=[commits.close, desk.close, store.close, database.close],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fastapi import APIRouter
 from pydantic import BaseModel
 
 from checkin.keyring import KeyName, Purpose
 from checkin.purge import Purger
+from checkin.service.app import Finding
 from checkin.service.auth import Bearer, require
 from checkin.service.party import Party
 from checkin.statements import StatementBook
@@ -64,6 +67,11 @@ class Duties:
     def close_days(self) -> None:
         """Closes the days that take no more uploads."""
         self._purger.close_due_days()
+
+    def findings(self) -> Iterator[Finding]:
+        """A failure when a day is held that should be gone."""
+        if self._purger.overdue():
+            yield Finding("purge", "failure", "Days are overdue to be destroyed: run `checkin purge run`.")
 
     def statements(self) -> list[Statement]:
         """By name."""

@@ -18,7 +18,7 @@ def choose_language(wanted: str | None, accept_language: str) -> str:
 
 def _preferred(header: str) -> list[str]:
     """The header's languages, best first; what cannot be read counts least."""
-    weighted = []
+    weighted: list[tuple[float, int, str]] = []
     for item in header[:1000].split(","):
         name, _, weight = item.strip().partition(";q=")
         try:

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from checkin.errors import (
     CheckinError,
@@ -56,7 +57,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(CheckinError, _ours)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _framework)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_middleware(UnexpectedErrors)
 
 
 async def _ours(_: Request, error: Exception) -> Response:
@@ -76,11 +77,35 @@ async def _framework(_: Request, error: Exception) -> Response:
     return response(_BY_STATUS.get(error.status_code, RequestInvalid)())
 
 
-async def _unexpected(_: Request, error: Exception) -> Response:
-    # The type and the place, never the message: it may quote what was sent.
+class UnexpectedErrors:
+    """What nobody foresaw: a problem document, and in the log its type and place, never its message.
+
+    Not an exception handler: the framework passes those errors on, and the server would log a traceback, whose
+    last line may quote what was sent.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:  # whatever it was
+            log.error("unexpected_error", type=type(error).__name__, place=_place(error))
+            if not begun:
+                await response(InternalError())(scope, receive, send)
+
+
+def _place(error: Exception) -> str:
     frame = error.__traceback__
     while frame and frame.tb_next:
         frame = frame.tb_next
-    place = f"{frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}" if frame else "?"
-    log.error("unexpected_error", type=type(error).__name__, place=place)
-    return response(InternalError())
+    return f"{frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}" if frame else "?"

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from fastapi import APIRouter, Header, Query
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from checkin.primitives import sha256
 from checkin.service.language import LANGUAGES, choose_language
 
 WEB: Final = Path(__file__).parent.parent / "web"
@@ -116,13 +116,12 @@ class WebPage:
 
     def _worker_script(self) -> str:
         paths = sorted(self._paths())
-        digest = hashlib.sha256("".join(self._render(language) for language in LANGUAGES).encode())
-        for path in paths:
-            digest.update(path.read_bytes())
+        pages = [self._render(language).encode() for language in LANGUAGES]
+        digest = sha256(*pages, *(path.read_bytes() for path in paths))
         own = [f"/{self.name}.webmanifest", *([f"/{self.name}-decoder.js"] if self.decoder else [])]
         known = {
             "page": f"/{self.name}",
-            "version": digest.hexdigest()[:16],
+            "version": digest.hex()[:16],
             "files": [*own, *(f"/static/{path.relative_to(STATIC)}" for path in paths)],
         }
         body = (STATIC / "js" / "worker" / "offline.js").read_text(encoding="utf-8")

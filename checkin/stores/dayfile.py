@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 import sqlite_utils
 
 from checkin.errors import NotReady
+from checkin.primitives import random_bytes
 
 SCHEMA_VERSION = 1
 _NAME = re.compile(r"day-(0|[1-9][0-9]{0,8})\.db.*", re.DOTALL)
@@ -48,7 +48,7 @@ def days_in(folder: Path) -> list[int]:
 def create(path: Path, *, ordered: bool) -> None:
     """Makes the file unless it is there. Under another name first, then linked, so that no process ever sees a
     day without its schema and two that make it at once share the first."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
+    draft = path.with_name(f"{path.name}.{random_bytes(8).hex()}.new")
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         connection = sqlite3.connect(draft, isolation_level=None)

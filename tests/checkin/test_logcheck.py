@@ -62,7 +62,7 @@ def test_every_altered_byte_is_named_with_its_file() -> None:
 def test_an_altered_byte_of_a_larger_log_is_named_with_its_file() -> None:
     """A sample, in bundles and tiles of every level; also cut off, lost, and longer."""
     files, head = make_log(700)
-    chance = random.Random(700)  # noqa: S311  # a sample of tests that is the same each time, nothing secret
+    chance = random.Random(700)  # a sample of tests that is the same each time, nothing secret
     for path, data in files.items():
         wrong: list[bytes] = [data[:-1], data + b"x", b""]
         for _ in range(5):

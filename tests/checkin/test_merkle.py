@@ -24,7 +24,7 @@ from checkin.merkle import (
 LEAVES = [leaf_hash(n.to_bytes(2, "big")) for n in range(256)]
 SUBTREE = subtrees(LEAVES)
 ROOTS = [EMPTY_ROOT, *(SUBTREE(0, size) for size in range(1, 257))]
-CHANCE = random.Random(6962)  # noqa: S311  # a sample of tests that is the same each time, nothing secret
+CHANCE = random.Random(6962)  # a sample of tests that is the same each time, nothing secret
 
 # The eight entries that implementations of RFC 6962 have been tested with since the first, and their roots.
 KNOWN_ENTRIES = [

@@ -105,7 +105,7 @@ def test_growing_adds_what_changed_and_nothing_else() -> None:
 
 def test_any_proof_comes_out_of_tiles() -> None:
     """The same as out of the leaves, at sizes around the borders of tiles."""
-    chance = random.Random(28)  # noqa: S311  # a sample of tests that is the same each time, nothing secret
+    chance = random.Random(28)  # a sample of tests that is the same each time, nothing secret
     for size in (1, 2, 255, 256, 257, 511, 512, 513, 65_535, 65_536, 65_537, 66_000):
         hashes = TileHashes(size, content)
         assert hashes.subtree(0, size) == SUBTREE(0, size)

@@ -122,9 +122,8 @@ class Service:
 
     def time(self, nonce: str) -> str:
         values = {"service": self.name, "nonce": nonce, "time": CALENDAR.rfc3339(self.now())}
-        return sign_note(
-            TIME_STATEMENT.write({**values, **({"clock": "simulated"} if self.simulated else {})}), self.signer
-        )
+        clock = {"clock": "simulated"} if self.simulated else {}
+        return sign_note(TIME_STATEMENT.write(values | clock), self.signer)
 
 
 def serve_house(house: House) -> Server:
