@@ -45,7 +45,7 @@ class Disclosures:
             raise OrderScope
         held, gone = held_days(range(part.days[0], part.days[1] + 1), self._floor())
         subjects = self._identities.subjects_of(part.phone)
-        rows = []
+        rows, told = [], []
         for day in held:
             for subject in subjects:
                 try:
@@ -53,8 +53,8 @@ class Disclosures:
                 except KeyMissing:  # a day for which nothing was issued
                     continue
                 rows += [BatchRow(day, open_row(self._vault, day, row)).line() for row in found]
-                if found:
-                    self._notify(part, subject, day, CODES)
+                told += [(subject, self._receipt(part, day, CODES))] if found else []
+        self._receipts.add(part.digest, told)
         return Found(sorted(rows), held, gone)
 
     def people(self, part: Part, items: list[str]) -> Found:
@@ -64,19 +64,16 @@ class Disclosures:
         seals = [ListedSeal.read(item) for item in items]
         check_days(part, (seal.day for seal in seals))
         held, gone = held_days(sorted({seal.day for seal in seals} or {part.days[1]}), self._floor())
-        rows, people = [], set()
-        for seal in seals:
-            if seal.day not in held:
-                continue
-            found = self._person(seal)
-            if found is None:
-                rows.append(UnopenedRow(seal.visit_id).line())
-                continue
-            subject, record = found
-            people.add(subject)
-            notice = self._notify(part, subject, seal.day, IDENTIFIED)
-            rows.append(PersonRow(seal.visit_id, notice, record.phone, record.name).line())
-        return Found(rows, held, gone, people=len(people))
+        found = [(seal, self._person(seal)) for seal in seals if seal.day in held]
+        known = [(seal, *person) for seal, person in found if person]
+        receipts = [(subject, self._receipt(part, seal.day, IDENTIFIED)) for seal, subject, _ in known]
+        notices = self._receipts.add(part.digest, receipts)
+        rows = [
+            PersonRow(seal.visit_id, notice, record.phone, record.name).line()
+            for (seal, _, record), notice in zip(known, notices, strict=True)
+        ]
+        rows += [UnopenedRow(seal.visit_id).line() for seal, person in found if not person]
+        return Found(rows, held, gone, people=len({subject for _, subject, _ in known}))
 
     def _floor(self) -> int:
         return self._guard.floor(self._party.calendar)
@@ -92,7 +89,6 @@ class Disclosures:
         record = self._identities.disclosed(subject)
         return None if record is None else (subject, record)
 
-    def _notify(self, part: Part, subject: int, day: int, what: str) -> str:
+    def _receipt(self, part: Part, day: int, what: str) -> Receipt:
         date = self._party.calendar.date(day)
-        receipt = Receipt(authority=part.authority, day=date, purpose=part.purpose or "", what=what)
-        return self._receipts.add(part.digest, subject, day, receipt)
+        return Receipt(authority=part.authority, day=date, purpose=part.purpose or "", what=what)

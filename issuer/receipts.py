@@ -12,6 +12,7 @@ that nobody finds out by asking often whether, and when, an infected person was 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -54,21 +55,26 @@ class Receipts:
         self._vault = vault
         self._file = StateFile(path, _migrate)
 
-    def add(self, part: str, subject: int, day: int, receipt: Receipt) -> str:
-        """The person's own case number. The same part, person and day again change nothing and have the same one.
+    def add(self, part: str, about: Iterable[tuple[int, Receipt]]) -> list[str]:
+        """The people's own case numbers, for (subject, receipt) each; one commit, on the disk when it returns.
 
-        `part` is the digest of the order's part. Raises `DayDestroyed`.
+        The same part, person and day again change nothing and have the same number. `part` is the digest of the
+        order's part. Raises `DayDestroyed`.
         """
-        row_id = self._vault.mac(day, Label.RECEIPT, bytes.fromhex(part), u64be(subject))
-        owner = subject_group(self._vault, day, subject)
         with self._file.writing() as tables:
-            standing = tables.execute("SELECT sealed FROM receipts WHERE id = ?", [row_id]).fetchone()
-            if standing:
-                return self._open(day, row_id, owner, standing[0]).case
-            receipt = replace(receipt, case=random_bytes(6).hex())
-            release = self._party.today() + 1 + int.from_bytes(random_bytes(8), "big") % LATEST_DAYS
-            sealed = self._seal(day, row_id, owner, receipt)
-            tables.execute("INSERT INTO receipts VALUES (?, ?, ?, ?, ?)", [row_id, day, owner, release, sealed])
+            return [self._add(tables, bytes.fromhex(part), subject, receipt) for subject, receipt in about]
+
+    def _add(self, tables: sqlite_utils.Database, part: bytes, subject: int, receipt: Receipt) -> str:
+        day = self._party.calendar.parse_date(receipt.day)
+        row_id = self._vault.mac(day, Label.RECEIPT, part, u64be(subject))
+        owner = subject_group(self._vault, day, subject)
+        standing = tables.execute("SELECT sealed FROM receipts WHERE id = ?", [row_id]).fetchone()
+        if standing:
+            return self._open(day, row_id, owner, standing[0]).case
+        receipt = replace(receipt, case=random_bytes(6).hex())
+        release = self._party.today() + 1 + int.from_bytes(random_bytes(8), "big") % LATEST_DAYS
+        sealed = self._seal(day, row_id, owner, receipt)
+        tables.execute("INSERT INTO receipts VALUES (?, ?, ?, ?, ?)", [row_id, day, owner, release, sealed])
         return receipt.case
 
     def of(self, subject: int) -> list[dict[str, str]]:
