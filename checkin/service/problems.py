@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -28,6 +29,7 @@ _BY_STATUS: dict[int, type[CheckinError]] = {
     413: RequestTooLarge,
     500: InternalError,
 }
+MAX_NAMED = 20  # errors of a body that an answer names
 RETRY_AFTER_SECONDS = {429: "60", 503: "5"}
 log = structlog.get_logger()
 
@@ -68,7 +70,8 @@ async def _ours(_: Request, error: Exception) -> Response:
 async def _validation(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
     # Where and why, never what: the input may hold a name or a phone.
-    where = [{"at": ".".join(str(part) for part in item["loc"]), "why": item["type"]} for item in error.errors()]
+    first = islice(error.errors(), MAX_NAMED)
+    where = [{"at": ".".join(str(part) for part in item["loc"]), "why": item["type"]} for item in first]
     return response(RequestInvalid(), errors=where)
 
 
