@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,6 +57,8 @@ class Book:
         self._closed = {
             (entry["service"], entry["day"]): entry for entry in reversed(entries) if entry.kind == DAY_CLOSED.kind
         }
+        self._reported = {(entry["service"], entry["day"]): entry for entry in reversed(self.reports)}
+        self._days = self._day_keys()
 
     def newest(self) -> str:
         """The latest day on which anything was stated to be done, ISO; '' in a log without any."""
@@ -65,13 +67,13 @@ class Book:
 
     def report(self, service: str, day: str) -> Entry | None:
         """The first report about a day."""
-        return next((entry for entry in self.reports if (entry["service"], entry["day"]) == (service, day)), None)
+        return self._reported.get((service, day))
 
     def missing(self, date: str) -> list[tuple[str, str]]:
         """(service, day) of days that were due before `date` and of which the service reported nothing."""
         return [
             (service, day)
-            for service, day in sorted(self._days(), key=lambda pair: (pair[1], pair[0]))
+            for service, day in sorted(self._days, key=lambda pair: (pair[1], pair[0]))
             if self._due(day) < date and self.report(service, day) is None
         ]
 
@@ -102,7 +104,7 @@ class Book:
     def strip(self, date: str, days: int = STRIP_DAYS) -> list[DayState]:
         """Each of the last `days` days before and with `date`, for every service that ever made a day key."""
         last = self._calendar.parse_date(date)
-        services = sorted({service for service, _ in self._days()})
+        services = sorted({service for service, _ in self._days})
         return [
             self._state(service, self._calendar.date(day), date)
             for day in range(last - days + 1, last + 1)
@@ -125,19 +127,15 @@ class Book:
             state = "late" if report["done"] > report["due"] else "destroyed"
             values = {name: report[name] for name in ("rows", "due", "done", "key")}
             return DayState(day, service, state, index=report.index, **values)
-        if (service, day) not in self._days():
+        if (service, day) not in self._days:
             return DayState(day, service, "none")
         due = self._due(day)
         return DayState(day, service, "missing" if due < date else "held", due=due)
 
-    def _days(self) -> Mapping[tuple[str, str], Entry]:
-        """Days for which a service made a day key."""
-        found = {}
-        for (service, key), entry in self._made.items():
-            name = KeyName.parse(key)
-            if name.purpose is Purpose.DAY:
-                found[service, self._calendar.date(name.day)] = entry
-        return found
+    def _day_keys(self) -> set[tuple[str, str]]:
+        """(service, day) for which a service made a day key."""
+        keys = [(service, KeyName.parse(key)) for service, key in self._made]
+        return {(service, self._calendar.date(key.day)) for service, key in keys if key.purpose is Purpose.DAY}
 
     def _due(self, day: str) -> str:
         return self._calendar.date(self._calendar.parse_date(day) + RETENTION_DAYS)
