@@ -37,7 +37,7 @@ class RegistrationAnswer(BaseModel):
 class Confirmation(Body):
     """The code from the message."""
 
-    code: Annotated[StrictStr, Field(pattern=rf"^[0-9]{{{CODE_DIGITS}}}$", examples=["031337"])]
+    code: Annotated[StrictStr, Field(pattern=rf"^[0-9]{{{CODE_DIGITS}}}$", examples=["03133742"])]
 
 
 class WalletToken(BaseModel):

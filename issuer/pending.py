@@ -19,7 +19,7 @@ from checkin.primitives import AEAD_OVERHEAD, Label, aead_open, aead_seal, equal
 from issuer.contact import MAX_NAME, Contact
 
 LIFE_SECONDS: Final = 300
-CODE_DIGITS: Final = 6
+CODE_DIGITS: Final = 8  # with six, guessing at many registrations at once took over accounts daily
 _NONCE: Final = 12
 _PLAIN = struct.Struct(f">Q32s16s{4 * MAX_NAME}s")
 _SIZE: Final = _NONCE + _PLAIN.size + AEAD_OVERHEAD
@@ -43,7 +43,7 @@ class Pending:
 
 
 def new_code() -> str:
-    """Six digits, all equally likely."""
+    """Eight digits, all equally likely."""
     return f"{random_below(10**CODE_DIGITS):0{CODE_DIGITS}}"
 
 

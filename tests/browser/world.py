@@ -83,7 +83,7 @@ class Site:
         folder = self.deployment.folder / "issuer" / "data" / "outbox"
         texts = (path.read_text(encoding="utf-8") for path in folder.glob("*.txt"))
         text = next(text for text in texts if text.partition("\n")[0].endswith(phone))
-        found = re.search(r"\b\d{6}\b", text.partition("\n\n")[2])
+        found = re.search(r"\b\d{8}\b", text.partition("\n\n")[2])
         assert found
         return found[0]
 

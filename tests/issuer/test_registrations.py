@@ -12,8 +12,10 @@ from checkin.encoding import b64url_decode, b64url_encode
 from checkin.errors import CodeWrong, TooManyRequests
 from checkin.keyring import KeyName, Purpose
 from issuer.contact import Contact
-from issuer.pending import ID_LENGTH, Pending
+from issuer.pending import CODE_DIGITS, ID_LENGTH, Pending
+from issuer.registrations import MAX_TRIES
 from issuer.service import Issuer
+from issuer.settings import IssuerSettings
 from tests.issuer.world import DAY, E164, NAME, Site, bearer, begin, confirm, register
 
 
@@ -32,7 +34,7 @@ def _begin(site: Site, issuer: Issuer, phone: str = E164) -> tuple[str, str]:
 
 
 def _other(code: str, step: int = 1) -> str:
-    return f"{(int(code) + step) % 10**6:06}"
+    return f"{(int(code) + step) % 10**CODE_DIGITS:0{CODE_DIGITS}}"
 
 
 def test_a_visitor_with_the_right_code_gets_a_wallet(site: Site, client: httpx.Client) -> None:
@@ -83,6 +85,12 @@ def test_the_fifth_try_still_counts(site: Site, opened: Issuer) -> None:
         with pytest.raises(CodeWrong):
             opened.registrations.confirm(registration, _other(code, step))
     assert opened.registrations.confirm(registration, code)
+
+
+def test_who_guesses_all_day_as_fast_as_it_is_allowed_takes_over_nobodys_account(site: Site) -> None:
+    """Five tries at every code that a worker sends in a day: in a month or so of that, one of them is right."""
+    a_minute = IssuerSettings.load(site.folder / "issuer.toml").registrations_a_minute
+    assert a_minute * 60 * 24 * MAX_TRIES / 10**CODE_DIGITS < 0.05
 
 
 def test_a_code_is_good_once(site: Site, opened: Issuer) -> None:
@@ -147,7 +155,7 @@ def test_forged_ids_leave_nothing_in_the_database(opened: Issuer) -> None:
     """Counting tries of ids that were never given out would let anybody fill the disk."""
     for _ in range(3):
         with pytest.raises(CodeWrong):
-            opened.registrations.confirm("A" * ID_LENGTH, "000000")
+            opened.registrations.confirm("A" * ID_LENGTH, "0" * CODE_DIGITS)
     with opened.database.reading() as tables:
         assert tables.table("attempts").count == 0
 

@@ -62,7 +62,7 @@ def _near(path: str) -> dict[str, Any]:
     """A body that is right."""
     bodies: dict[str, dict[str, Any]] = {
         "/v1/registrations": {"name": "x", "phone": PHONE},
-        "/v1/registrations/{registration_id}/confirm": {"code": "000000"},
+        "/v1/registrations/{registration_id}/confirm": {"code": "00000000"},
         "/v1/credentials": {"day": DAY, "holder_keys": holder_keys()[1], "mode": 0},
         "/v1/qr": {"show_status": False},
         "/v1/vaccination": {"certificate": "HC1:6BF"},
@@ -112,7 +112,7 @@ def _changed(body: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 
 @FEW
-@given(registration=st.text("ABCabc019-_=.%", min_size=1, max_size=60), code=st.from_regex(r"\A[0-9]{6}\Z"))
+@given(registration=st.text("ABCabc019-_=.%", min_size=1, max_size=60), code=st.from_regex(r"\A[0-9]{8}\Z"))
 def test_any_text_as_a_registration_id_is_a_wrong_code(
     world: tuple[Running, dict[str, str]], registration: str, code: str
 ) -> None:

@@ -59,7 +59,7 @@ def test_no_name_phone_code_or_token_is_anywhere_in_plaintext(site: Site) -> Non
         ask_batch(client, token)
         shown = client.post("/v1/qr", json={}, headers=bearer(token)).json()["token"]
         waiting = begin(client, "Halfway Person", "010-8765-4321")
-        confirm(client, waiting, "000000")
+        confirm(client, waiting, "00000000")
         for body in ({"name": "Bad\nCanaryname", "phone": "1"}, {"name": NAME, "phone": ["010-1111-2222"]}):
             client.post("/v1/registrations", json=body)
         client.post("/v1/credentials", content=b"{CANARYBODY", headers=bearer(token))

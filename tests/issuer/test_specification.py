@@ -62,7 +62,7 @@ def test_the_example_opens_as_it_says(text: str) -> None:
     assert b64url_decode(values["registration_id"])[:12].hex() == values["nonce"]
     waiting.check(bytes.fromhex(values["code"]).decode(), waiting.expires - 1)
     with pytest.raises(CodeWrong):
-        waiting.check("031338", waiting.expires - 1)
+        waiting.check("03133743", waiting.expires - 1)
 
 
 def test_the_examples_subject_is_found_as_it_says(text: str) -> None:

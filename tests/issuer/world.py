@@ -164,8 +164,8 @@ def enrol(issuer: Issuer, name: str = NAME, phone: str = E164) -> int:
 
 
 def read_code(text: str) -> str:
-    """The six digits of a message."""
-    found = re.search(r"\b[0-9]{6}\b", text.partition("\n")[2])
+    """The eight digits of a message."""
+    found = re.search(r"\b[0-9]{8}\b", text.partition("\n")[2])
     assert found
     return found[0]
 

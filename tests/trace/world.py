@@ -106,7 +106,7 @@ class Country:
         registration = wallets.register(self.url(service), name, phone)
         (message,) = set(outbox.glob("*.txt")) - before
         words = message.read_text(encoding="utf-8").partition("\n\n")[2].split()
-        code = next(word.strip(".") for word in words if len(word.strip(".")) == 6 and word.strip(".").isdigit())
+        code = next(word.strip(".") for word in words if len(word.strip(".")) == 8 and word.strip(".").isdigit())
         path = self.deployment.folder / f"wallet-{self.people}.json"
         return Person(name, phone, wallets.confirm(self.url(service), registration, code, path))
 
