@@ -7,28 +7,24 @@ It holds public lists, its token and a sealed queue, and nothing about anybody. 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from checkin import presentation
 from checkin.client import Client
-from checkin.clock import Calendar, parse_rfc3339
-from checkin.credential import IssuerKey, IssuerKeys
+from checkin.clock import Calendar
 from checkin.encoding import b64url_encode
 from checkin.errors import AlreadyUsed, CheckinError, ScannerStale, ServiceError, SettingsInvalid, Unreachable
 from checkin.intake import Place, Scan, seal_entry
 from checkin.jsonfile import write_private
-from checkin.keylist import IntakeList, IssuerList, merge
-from checkin.note import NoteVerifier, open_note
 from checkin.presentation import Presentation, StatusRule
 from checkin.primitives import random_bytes, sha256
+from checkin.trust import Trust
 
 BATCH_LIMIT: Final = 1000
 STALE_SECONDS: Final = 24 * 3600
-MAX_SKEW_SECONDS: Final = 10  # a scanner further from its registry's time refuses good codes and admits old ones
 
 
 class Result(StrEnum):
@@ -37,57 +33,6 @@ class Result(StrEnum):
     ACCEPTED = "accepted"
     QUEUED = "queued"
     REPEATED = "repeated"
-
-
-@dataclass
-class Trust:
-    """The lists a scanner verifies with, kept over restarts; the first key for a day is final."""
-
-    registry_vkey: str = ""
-    issuer_vkeys: dict[int, str] = field(default_factory=dict)
-    issuer_lists: dict[int, str] = field(default_factory=dict)
-    intake: str = ""
-    rule: list[int] = field(default_factory=list)
-    zone: str = "Asia/Seoul"
-    time: float = 0.0
-    """When the registry's time was last heard, unix seconds by this scanner's clock."""
-
-    def update(self, answer: Mapping[str, Any], now: float) -> None:
-        """Take over a fresh answer of GET /v1/trust. Raises `NoteUntrusted`, `ListRefused`, `ScannerStale`."""
-        if abs(parse_rfc3339(answer["time"]) - now) > MAX_SKEW_SECONDS:
-            raise ScannerStale("This scanner's clock differs from the registry's: set the clock, then try again.")
-        fresh = Trust(
-            # Keys once seen stay pinned: a registry that is taken over cannot put others in their place.
-            self.registry_vkey or str(answer["registry"]["vkey"]),
-            {int(item["issuer"]): item["vkey"] for item in answer["issuers"]} | self.issuer_vkeys,
-            {int(item["issuer"]): item["list"] for item in answer["issuers"] if item["list"]},
-            str(answer["intake"]),
-            list(answer["status_rule"]),
-            str(answer["zone"]),
-            now,
-        )
-        merge(self.intake_list().keys if self.intake else {}, fresh.intake_list().keys)
-        for issuer in fresh.issuer_lists:
-            known = self.issuer_list(issuer).keys if issuer in self.issuer_lists else {}
-            merge(known, fresh.issuer_list(issuer).keys)
-        self.__dict__.update(fresh.__dict__)
-
-    def issuer_list(self, issuer: int) -> IssuerList:
-        """An issuer's list, verified under its pinned key."""
-        note = open_note(self.issuer_lists[issuer], [NoteVerifier.parse(self.issuer_vkeys[issuer])])
-        listed = IssuerList.read(note.text)
-        if listed.issuer != issuer:
-            raise ServiceError("A list names another issuer than the one it was given for.")
-        return listed
-
-    def intake_list(self) -> IntakeList:
-        """The registry's list, verified under its pinned key."""
-        return IntakeList.read(open_note(self.intake, [NoteVerifier.parse(self.registry_vkey)]).text)
-
-    def keys_of(self, day: int) -> IssuerKeys:
-        """All issuers' keys of a day."""
-        lists = (self.issuer_list(issuer) for issuer in self.issuer_lists)
-        return IssuerKeys.of(*(IssuerKey(lst.issuer, lst.keys[day].public) for lst in lists if day in lst.keys))
 
 
 @dataclass
@@ -108,15 +53,12 @@ class Scanner:
         """Raises `SettingsInvalid` when the file is no scanner."""
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            trust = data.get("trust", {})
-            for name in ("issuer_vkeys", "issuer_lists"):
-                trust[name] = {int(issuer): text for issuer, text in trust.get(name, {}).items()}
             return cls(
                 path,
                 data["venue_id"],
                 data["scanner_id"],
                 data["scanner_token"],
-                Trust(**trust),
+                Trust.of(data.get("trust", {})),
                 data.get("queue", []),
                 data.get("seen", {}),
             )
@@ -144,7 +86,8 @@ class Scanner:
 
     def refresh(self, client: Client, now: float) -> None:
         """Fetch the lists; raises as `Trust.update`, or what the registry answers."""
-        self.trust.update(client.get("/v1/trust"), now)
+        nonce = b64url_encode(random_bytes(16))
+        self.trust.update(client.get("/v1/trust", nonce=nonce), nonce, now)
         self.save()
 
     def check(self, text: str, now: float) -> Presentation:
@@ -197,10 +140,7 @@ class Scanner:
             raise
 
     def _enqueue(self, scan: Scan, day: int) -> Result:
-        intake = self.trust.intake_list().keys.get(day)
-        if intake is None:
-            raise ScannerStale("There is no intake key for this day: connect the scanner once.")
-        self.queue.append(b64url_encode(seal_entry(scan, day, self.place, intake.public)))
+        self.queue.append(b64url_encode(seal_entry(scan, day, self.place, self.trust.intake_key(day))))
         return Result.QUEUED
 
 

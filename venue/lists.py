@@ -11,7 +11,7 @@ from checkin.encoding import b64_encode
 from checkin.errors import KeyDestroyed, KeyMissing
 from checkin.keylist import INTAKE_KEYS
 from checkin.keyring import KeyName, Purpose
-from checkin.service.app import TIME_STATEMENT
+from checkin.signedtime import TIME_STATEMENT
 from checkin.service.auth import Bearer
 from checkin.service.party import Party
 from venue.scanners import Scanner, Scanners

@@ -19,16 +19,8 @@ from checkin.errors import CheckinError
 from checkin.service import pages, problems
 from checkin.service.limits import BodyLimit, SecurityHeaders
 from checkin.service.party import Party
-from checkin.statement import Field as StatementField
-from checkin.statement import StatementType
+from checkin.signedtime import TIME_STATEMENT
 
-TIME_STATEMENT = StatementType(
-    "checkin/time/v1",
-    StatementField("service"),
-    StatementField("nonce"),
-    StatementField("time"),
-    StatementField("clock", optional=True),
-)
 HOUSEKEEPING_SECONDS = 20.0
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they would tell to the millisecond when a code first came
 SIMULATED_HOUSEKEEPING_SECONDS = 0.5  # a simulated clock may jump at any moment

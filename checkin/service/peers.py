@@ -12,7 +12,7 @@ from checkin.encoding import b64url_encode
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
 from checkin.note import NoteVerifier
 from checkin.primitives import random_bytes
-from checkin.service.app import TIME_STATEMENT
+from checkin.signedtime import TIME_STATEMENT
 from checkin.service.party import Party
 from checkin.service.settings import Peer
 from checkin.statement import one

@@ -19,7 +19,7 @@ import uvicorn
 from checkin.note import NoteSigner, sign_note
 from checkin.primitives import SigningKey, random_bytes
 from checkin.secretfile import make_secret
-from checkin.service.app import TIME_STATEMENT
+from checkin.signedtime import TIME_STATEMENT
 from checkin.statement import StatementType
 from checkin.statements import KEY_MADE, PURGE_REPORT
 from retention.app import create_app

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,23 +101,67 @@ def test_without_outside_time_for_a_day_a_scanner_stops(town: Stage, visitor: Wa
         scanner.refresh(client, town.clock.now() + 60)
 
 
+NONCE = "0123456789abcdefABCDEF"
+
+
+def answered(town: Stage, scanner: Scanner) -> dict[str, Any]:
+    """What the registry tells a scanner."""
+    with registry(town, scanner) as client:
+        answer: dict[str, Any] = client.get("/v1/trust", nonce=NONCE)
+    return answer
+
+
+def resigned(note: str, signer: NoteSigner, change: Callable[[list[str]], list[str]]) -> str:
+    """The same kind of list with its lines changed, well signed."""
+    text = note.partition("\n\n")[0]
+    changed = "\n".join(change(text.split("\n"))) + "\n"
+    return changed + "\n" + signer.sign(changed)
+
+
 def test_keys_once_seen_stay(town: Stage) -> None:
     """A registry that was taken over can put no other keys into a scanner: not its own, not an issuer's."""
     scanner = enrol(town, "Cinema")
-    with registry(town, scanner) as client:
-        answer: dict[str, Any] = client.get("/v1/trust")
+    answer = answered(town, scanner)
     stranger = NoteSigner("issuer.localhost", SigningKey(b"\x06" * 32))
-    lines = scanner.trust.issuer_list(1).text()
-    forged = {"issuer": 1, "vkey": stranger.verifier.vkey, "list": lines + "\n" + stranger.sign(lines)}
-    other = dict(answer, issuers=[forged])
+    forged = dict(answer["issuers"][0], vkey=stranger.verifier.vkey)
+    forged["list"] = resigned(forged["list"], stranger, lambda lines: lines)
     with pytest.raises(NoteUntrusted):
-        scanner.trust.update(other, town.clock.now())
+        scanner.trust.update(dict(answer, issuers=[forged]), NONCE, town.clock.now())
+    scanner.trust.update(answer, NONCE, town.clock.now())
+
+
+def test_an_older_list_makes_no_room_for_another_key(town: Stage) -> None:
+    """Whoever has a list's key for an hour can neither replace tomorrow's key nor forget it first."""
+    scanner = enrol(town, "Theatre")
+    answer = answered(town, scanner)
     signer = NoteSigner(town.deployment.verifier("venue").name, _statement_key(town, "venue"))
-    text = scanner.trust.intake_list().text()
-    changed = text.replace(text.splitlines()[3].split(" ")[2], text.splitlines()[4].split(" ")[2])
+    before = dict(scanner.trust.intake_keys)
+    shorter = resigned(answer["intake"], signer, lambda lines: lines[:-1])
+    scanner.trust.update(dict(answer, intake=shorter), NONCE, town.clock.now())
+    assert scanner.trust.intake_keys == before
+    swapped = resigned(
+        answer["intake"], signer, lambda lines: [*lines[:-1], " ".join([*lines[-1].split()[:2], lines[-2].split()[2]])]
+    )
     with pytest.raises(ListRefused):
-        scanner.trust.update(dict(answer, intake=changed + "\n" + signer.sign(changed)), town.clock.now())
-    scanner.trust.update(answer, town.clock.now())
+        scanner.trust.update(dict(answer, intake=swapped), NONCE, town.clock.now())
+    assert Scanner.load(scanner.path).trust.intake_keys == before
+
+
+def test_a_list_does_not_own_the_years_to_come(town: Stage) -> None:
+    """Keys for more than 15 days ahead are not remembered."""
+    scanner = enrol(town, "Zoo")
+    answer = answered(town, scanner)
+    signer = NoteSigner(town.deployment.verifier("venue").name, _statement_key(town, "venue"))
+    far = resigned(answer["intake"], signer, lambda lines: [*lines, f"key 2040-01-01 {lines[-1].split()[2]}"])
+    scanner.trust.update(dict(answer, intake=far), NONCE, town.clock.now())
+    assert max(scanner.trust.intake_keys) <= town.day + 15
+
+
+def test_an_old_time_is_not_believed(town: Stage) -> None:
+    """The registry's time is signed together with a fresh nonce: a recorded answer says nothing about now."""
+    scanner = enrol(town, "Arcade")
+    with pytest.raises(NoteUntrusted, match="not the answer"):
+        scanner.trust.update(answered(town, scanner), NONCE[::-1], town.clock.now())
 
 
 def test_a_venue_s_rule_is_asked_at_its_door_only(town: Stage, visitor: Wallet) -> None:

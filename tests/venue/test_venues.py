@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from checkin.note import NoteVerifier, open_note
-from checkin.service.app import TIME_STATEMENT
+from checkin.signedtime import TIME_STATEMENT
 from checkin.service.auth import token_hash
 from tests.venue.conftest import Scene, verifier
 from tests.venue.world import CALENDAR, DAY, NOON, Issuer, Registry, bearer, check_in, enrol, intake_keys

@@ -1,0 +1,116 @@
+"""What a scanner verifies with, kept over restarts: pinned verifier keys, and the keys of the days around now.
+
+The first key seen for a day is final: what is kept are the merged keys, not the newest lists, so that no older or
+shorter list makes room for another key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from checkin.clock import CLOSING_DAYS, Calendar
+from checkin.credential import IssuerKey, IssuerKeys
+from checkin.encoding import b64url_decode, b64url_encode
+from checkin.errors import ScannerStale, ServiceError
+from checkin.keylist import IntakeKey, IntakeList, IssuerList, issuer_kid, merge
+from checkin.keylist import IssuerKey as ListedKey
+from checkin.note import NoteVerifier, open_note
+from checkin.signedtime import read_time
+
+MAX_SKEW_SECONDS: Final = 10  # a scanner further from its registry's time refuses good codes and admits old ones
+HORIZON_DAYS: Final = 15  # lists reach 14 days ahead; a thief of a list's key does not own the years to come
+Keys = dict[int, str]
+"""Day → public key, base64url."""
+Key = TypeVar("Key", ListedKey, IntakeKey)
+
+
+@dataclass
+class Trust:
+    """Days and issuers are numbers, keys base64url, `time` unix seconds by this scanner's clock."""
+
+    registry_vkey: str = ""
+    issuer_vkeys: dict[int, str] = field(default_factory=dict)
+    issuer_keys: dict[int, Keys] = field(default_factory=dict)
+    intake_keys: Keys = field(default_factory=dict)
+    rule: list[int] = field(default_factory=list)
+    zone: str = "Asia/Seoul"
+    time: float = 0.0
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Trust:
+        """From a scanner's file, where numbers are written as text."""
+        data = dict(data)
+        for name in ("issuer_vkeys", "issuer_keys", "intake_keys"):
+            data[name] = {int(number): value for number, value in data.get(name, {}).items()}
+        data["issuer_keys"] = {
+            issuer: {int(day): key for day, key in keys.items()} for issuer, keys in data["issuer_keys"].items()
+        }
+        return cls(**data)
+
+    def update(self, answer: Mapping[str, Any], nonce: str, now: float) -> None:
+        """Take over an answer of GET /v1/trust?nonce=…, whole or not at all.
+
+        Raises `NoteUntrusted`, `NoteMalformed`, `ListRefused`, `ScannerStale` for a clock that differs, or
+        `ServiceError` for an answer of another form.
+        """
+        try:
+            # Keys once seen stay pinned: a registry that is taken over cannot put others in their place.
+            registry = NoteVerifier.parse(self.registry_vkey or answer["registry"]["vkey"])
+            vkeys = {int(item["issuer"]): str(item["vkey"]) for item in answer["issuers"]} | self.issuer_vkeys
+            lists = {int(item["issuer"]): item["list"] for item in answer["issuers"] if item["list"]}
+            zone, intake, rule = str(answer["zone"]), answer["intake"], list(answer["status_rule"])
+            if abs(read_time(answer["time_note"], registry, nonce) - now) > MAX_SKEW_SECONDS:
+                raise ScannerStale("This scanner's clock differs from the registry's: set the clock, then try again.")
+        except (KeyError, TypeError, ValueError):
+            raise ServiceError("The registry's lists do not have the documented form.") from None
+        today = Calendar(zone).day(now)
+        intake_keys = _merged_intake(self.intake_keys, intake, registry, today)
+        issuer_keys = dict(self.issuer_keys)
+        for issuer, note in lists.items():
+            known = issuer_keys.get(issuer, {})
+            issuer_keys[issuer] = _merged_issuer(known, note, issuer, NoteVerifier.parse(vkeys[issuer]), today)
+        self.registry_vkey, self.issuer_vkeys = registry.vkey, vkeys
+        self.issuer_keys, self.intake_keys = issuer_keys, intake_keys
+        self.rule, self.zone, self.time = rule, zone, now
+
+    def keys_of(self, day: int) -> IssuerKeys:
+        """All issuers' keys of a day."""
+        listed = ((issuer, keys[day]) for issuer, keys in self.issuer_keys.items() if day in keys)
+        return IssuerKeys.of(*(IssuerKey(issuer, b64url_decode(key, 32)) for issuer, key in listed))
+
+    def intake_key(self, day: int) -> bytes:
+        """What queued scans of a day are sealed to, 32 bytes; raises `ScannerStale` when none was heard of."""
+        try:
+            return b64url_decode(self.intake_keys[day], 32)
+        except KeyError:
+            raise ScannerStale("There is no intake key for this day: connect the scanner once.") from None
+
+
+def _merged_issuer(known: Keys, note: str, issuer: int, verifier: NoteVerifier, today: int) -> Keys:
+    listed = IssuerList.read(open_note(note, [verifier]).text)
+    if listed.issuer != issuer:
+        raise ServiceError("A list names another issuer than the one it was given for.")
+    before = {day: _listed(issuer, key) for day, key in known.items()}
+    return _kept(before | merge(before, _near(listed.keys, today)), today)
+
+
+def _merged_intake(known: Keys, note: str, verifier: NoteVerifier, today: int) -> Keys:
+    listed = IntakeList.read(open_note(note, [verifier]).text)
+    before = {day: IntakeKey(b64url_decode(key, 32)) for day, key in known.items()}
+    return _kept(before | merge(before, _near(listed.keys, today)), today)
+
+
+def _listed(issuer: int, key: str) -> ListedKey:
+    public = b64url_decode(key, 32)
+    return ListedKey(issuer_kid(issuer, public), public)
+
+
+def _near(keys: Mapping[int, Key], today: int) -> dict[int, Key]:
+    return {day: key for day, key in keys.items() if day <= today + HORIZON_DAYS}
+
+
+def _kept(keys: Mapping[int, ListedKey] | Mapping[int, IntakeKey], today: int) -> Keys:
+    """Days that can still be uploaded, and those to come."""
+    return {day: b64url_encode(key.public) for day, key in keys.items() if day >= today - CLOSING_DAYS}
