@@ -45,7 +45,7 @@ class Site:
         site = cls(folder)
         for today in range(FIRST, LAST + 1):
             for service in SERVICES:
-                site.say(service, KEY_MADE, **key(service, today), day=CALENDAR.date(today))
+                site.say(service, KEY_MADE, None, **key(service, today), day=CALENDAR.date(today))
                 if today - 4 >= FIRST:
                     site.say(service, DAY_CLOSED, day=CALENDAR.date(today - 4), digest="cd" * 32, count="1482")
                 if today - RETENTION_DAYS >= FIRST:

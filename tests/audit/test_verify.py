@@ -21,9 +21,9 @@ from tests.audit.evidence import CALENDAR, FIRST, LAST, SERVICES, Site, signer
 REGISTRY = "registry.example"
 
 
-def faults(folder: Path, **options: str) -> list[tuple[str, str]]:
+def faults(folder: Path) -> list[tuple[str, str]]:
     """(file, what happened to it)."""
-    return [(fault.path, fault.kind) for fault in verify(Evidence.of_folder(folder), **options).faults]
+    return [(fault.path, fault.kind) for fault in verify(Evidence.of_folder(folder)).faults]
 
 
 def report(day: int, service: str = REGISTRY) -> str:
@@ -161,7 +161,7 @@ def test_a_logged_report_that_contradicts_what_was_stated_is_named(
     day = CALENDAR.date(FIRST + 30)
     site.notes = [note for note in site.notes if not _is_report(note, REGISTRY, day)][:-1]
     index = len(site.notes)
-    site.report(REGISTRY, FIRST + 30, **changed)
+    site.report(REGISTRY, FIRST + 30, None, **changed)
     site.conclude()
     found = verify(Evidence.of_folder(site.write())).faults
     assert {fault.path for fault in found} == {f"log entry {index}"}
