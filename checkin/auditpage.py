@@ -23,6 +23,7 @@ from checkin.statement import Values, one
 _WEB: Final = Path(__file__).parent / "web"
 _STYLE: Final = _WEB / "static" / "audit.css"
 CELL: Final = 11
+COLUMNS: Final = 30  # two rows of days, large enough to see on a phone
 
 
 def read_audit(note: str) -> tuple[Values, list[Point]]:
@@ -69,6 +70,7 @@ def audit_html(place: int, note: str, book: Book, *, linked: bool = False) -> st
         states=STATES,
         words=point_words,
         cell=CELL,
+        columns=COLUMNS,
         style=None if linked else _STYLE.read_text(encoding="utf-8"),
     )
 
