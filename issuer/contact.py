@@ -7,18 +7,25 @@ only neutralised on export.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
 import phonenumbers
+from phonenumbers import PhoneNumberType
 
 from checkin.errors import NameInvalid, PhoneInvalid
 
 MAX_NAME: Final = 60  # characters
 MAX_PHONE: Final = 32  # characters as typed
+MAX_E164: Final = 16  # a plus sign and fifteen digits (ITU-T E.164 §6); some countries have longer numbers
 _FORMULA: Final = frozenset("=+-@\t\r＝＋－＠")  # also the wide forms, which East Asian spreadsheets accept
 # Control, format, surrogate, private, unassigned, line and paragraph separator: what is shown must be what is there.
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Letters and a symbol by their category, yet blank: fillers of Hangul (also the half-wide one), Khmer vowels, Braille.
+_BLANK: Final = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+# What reads messages and earns nothing from them; in North America a number does not tell a mobile from a landline.
+_MOBILE: Final = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +36,33 @@ class Contact:
     phone: str
 
 
-def read_contact(name: str, phone: str, region: str) -> Contact:
-    """Raises `NameInvalid`, then `PhoneInvalid`; `region` (KR) is the country of a phone written without one."""
-    return Contact(read_name(name), read_phone(phone, region))
+def read_contact(name: str, phone: str, region: str, abroad: Collection[str] = ()) -> Contact:
+    """Raises `NameInvalid`, then `PhoneInvalid`; the regions are those of `read_phone`."""
+    return Contact(read_name(name), read_phone(phone, region, abroad))
 
 
 def read_name(text: str) -> str:
     """The name in Unicode's composed form, without spaces at its ends; raises `NameInvalid`."""
-    if len(text) > 4 * MAX_NAME or any(unicodedata.category(char) in _HIDDEN for char in text):
+    if len(text) > 4 * MAX_NAME or any(_unseen(char) for char in text):
         raise NameInvalid
     name = unicodedata.normalize("NFC", text).strip()
     if not 1 <= len(name) <= MAX_NAME or name[0] in _FORMULA or not any(char.isalpha() for char in name):
         raise NameInvalid
+    if unicodedata.category(name[0]).startswith("M"):  # a mark with nothing to stand on; some are not drawn at all
+        raise NameInvalid
     return name
 
 
-def read_phone(text: str, region: str) -> str:
-    """The phone in E.164; raises `PhoneInvalid` unless it is a possible number of an existing range."""
+def _unseen(char: str) -> bool:
+    return char in _BLANK or unicodedata.category(char) in _HIDDEN
+
+
+def read_phone(text: str, region: str, abroad: Collection[str] = ()) -> str:
+    """The phone in E.164, up to 16 characters; raises `PhoneInvalid` unless it may be a mobile phone of a country
+    that codes are sent to: `region` (KR), also that of a phone written without one, or those in `abroad`.
+
+    Satellite phones have no country. Each code costs the issuer, and on some numbers pays whoever owns them.
+    """
     if len(text) > MAX_PHONE:
         raise PhoneInvalid
     try:
@@ -54,4 +71,10 @@ def read_phone(text: str, region: str) -> str:
         raise PhoneInvalid from None
     if number.extension or not phonenumbers.is_valid_number(number):
         raise PhoneInvalid
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    country = phonenumbers.region_code_for_number(number)
+    if phonenumbers.number_type(number) not in _MOBILE or country not in (region, *abroad):
+        raise PhoneInvalid("Codes go to mobile phones of this issuer's countries only: register another number.")
+    phone = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if len(phone) > MAX_E164:
+        raise PhoneInvalid
+    return phone

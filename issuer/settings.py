@@ -17,6 +17,9 @@ def _known_region(region: str) -> str:
     return region
 
 
+Region = Annotated[str, AfterValidator(_known_region)]
+
+
 class SmsSettings(Strict):
     """An HTTP gateway: one-time codes go to `url` as POST {"to": "+82…", "text": "…"}."""
 
@@ -38,13 +41,16 @@ class IssuerSettings(ServiceSettings):
     """The log that the authority's orders must be in; without it none is executed."""
     sms: SmsSettings | None = None
     """Without it messages are written to the folder `outbox` under `data`: for trying out, not for visitors."""
-    phone_region: Annotated[str, AfterValidator(_known_region)] = "KR"
+    phone_region: Region = "KR"
+    """The country whose mobile phones are sent codes, and of a phone that is written without one."""
+    phone_regions: tuple[Region, ...] = Field(default=(), strict=False)
+    """Further countries whose mobile phones are sent codes; each costs what messages there cost."""
     code_cooldown_seconds: Annotated[int, Field(ge=0, le=3600)] = 60
     """How long a phone waits for its next code."""
     codes_a_day: Annotated[int, Field(ge=1, le=1000)] = 5
     """How many codes a phone is sent in a day."""
     registrations_a_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
-    """Of all phones together, a worker process."""
+    """Of all phones together, in each worker process: two workers send twice as many."""
     batches_a_day: Annotated[int, Field(ge=1, le=100)] = 6
     """How many batches of ten credentials a person gets for one day."""
     certificate_trust: FilePath | None = None

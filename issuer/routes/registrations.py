@@ -22,10 +22,11 @@ def begin(body: Registration, issuer: Served) -> RegistrationAnswer:
     """Send a one-time code to a phone.
 
     The answer is the same whether the phone is known here or not. A name has 1 to 60 characters, a letter among
-    them, nothing invisible, and does not begin like a spreadsheet formula. A phone gets one code a minute and five
-    a day.
+    them, nothing invisible, and does not begin like a spreadsheet formula. It is a mobile phone of a country
+    that this issuer sends messages to, and gets one code a minute and five a day.
     """
-    contact = read_contact(body.name, body.phone, issuer.settings.phone_region)
+    settings = issuer.settings
+    contact = read_contact(body.name, body.phone, settings.phone_region, settings.phone_regions)
     return RegistrationAnswer(registration_id=issuer.registrations.begin(contact))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers import PhoneNumberType
 
 from checkin.errors import CheckinError, NameInvalid, PhoneInvalid
 from issuer.contact import read_contact, read_name, read_phone
@@ -31,6 +32,20 @@ def test_a_name_shows_what_it_is(name: str) -> None:
         read_name(name)
 
 
+@pytest.mark.parametrize(
+    "name", ["\u3164", "\u115f", "\uffa0", "\u1160x", "\u3164=cmd", "x\u2800", "\ufe0f=cmd", "\u0301x"]
+)
+def test_nobody_is_called_by_letters_that_cannot_be_seen(name: str) -> None:
+    """Fillers of Hangul are letters to Unicode, and blank: alone they name nobody, in front they hide a formula."""
+    with pytest.raises(NameInvalid):
+        read_name(name)
+
+
+def test_a_character_may_have_the_form_that_its_bearer_writes() -> None:
+    """Variation selectors choose between forms of one ideograph; registers of names use them."""
+    assert read_name("葛\U000e0100城") == "葛\U000e0100城"
+
+
 def test_one_name_has_one_spelling() -> None:
     """Composed and decomposed Hangul are the same name."""
     assert read_name("  \u1112\u1161\u11ab ") == "한"
@@ -47,6 +62,32 @@ def test_what_cannot_be_reached_is_refused(phone: str) -> None:
         read_phone(phone, "KR")
 
 
+@pytest.mark.parametrize(
+    "phone", ["+1 900 555 0123", "02-1234-5678", "070-1234-5678", "050-1234-5678", "1588-1234", "+49 30 12345678"]
+)
+def test_nobody_earns_from_the_codes_that_are_sent(phone: str) -> None:
+    """Premium, shared-cost and personal numbers pay whoever owns them, and a landline reads no message."""
+    with pytest.raises(PhoneInvalid):
+        read_phone(phone, "KR", ["US", "DE"])
+
+
+@pytest.mark.parametrize("phone", ["+881 612345678", "+870 772001234", "+1 201 555 0123", "+1 876 210 1234"])
+def test_no_code_goes_to_a_country_that_the_issuer_did_not_choose(phone: str) -> None:
+    """A satellite phone is a mobile phone of no country; the Caribbean shares its prefix with America."""
+    with pytest.raises(PhoneInvalid):
+        read_phone(phone, "KR")
+    if phone.startswith("+1"):
+        assert read_phone(phone, "KR", ["US", "JM"]) == phone.replace(" ", "")
+
+
+def test_two_phones_with_the_same_first_fifteen_digits_are_not_one_phone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """E.164 ends at fifteen; Germany has numbers of seventeen, and the sealed form would cut them."""
+    monkeypatch.setattr("issuer.contact._MOBILE", {PhoneNumberType.FIXED_LINE})
+    assert read_phone("+49 30 12345678901", "DE")
+    with pytest.raises(PhoneInvalid):
+        read_phone("+49 30 1234567890123", "DE")
+
+
 def test_a_refusal_does_not_quote_what_was_entered() -> None:
     for name, phone in [("=CANARY", "010-1234-5678"), ("x", "CANARY")]:
         with pytest.raises(CheckinError) as caught:
@@ -57,9 +98,9 @@ def test_a_refusal_does_not_quote_what_was_entered() -> None:
 @given(name=st.text(max_size=80), phone=st.text(max_size=40))
 def test_whatever_is_entered_is_refused_or_fits_the_sealed_form(name: str, phone: str) -> None:
     try:
-        contact = read_contact(name, phone, "KR")
+        contact = read_contact(name, phone, "KR", ["US"])
     except (NameInvalid, PhoneInvalid):
         return
-    assert read_contact(contact.name, contact.phone, "US") == contact
+    assert read_contact(contact.name, contact.phone, "US", ["KR"]) == contact
     assert len(contact.name.encode()) <= 240
     assert len(contact.phone) <= 16

@@ -47,6 +47,7 @@ def test_the_samples_comments_are_settings_too(tmp_path: Path) -> None:
         ("issuer", "0"),
         ("issuer", "4294967296"),
         ("phone_region", '"XX"'),
+        ("phone_regions", '["US", "001"]'),
         ("surprise", "1"),
         ("batches_a_day", "0"),
         ("authority_token_sha256", '"abc"'),
