@@ -38,10 +38,13 @@ class Throttle:
     def pass_one(self, phone: str, day: int) -> None:
         """Counts a message to a phone in E.164; raises `TooManyRequests` if there were too many."""
         mac = self._keys.day_mac(self._keys.current(), day, phone)
-        if not self._limiter.hit(self._all, "all"):
-            raise TooManyRequests
+        # The phone first: what is refused to one phone must not use up what all have together.
         if self._phone and not self._limiter.hit(self._phone, mac.hex()):
             raise TooManyRequests("A code was sent to this phone a moment ago: wait a minute for the next one.")
+        if not self._limiter.test(self._all, "all"):
+            raise TooManyRequests
         with self._database.writing() as tables:
             if not changed(tables, _COUNT, mac, day, self._a_day):
                 raise TooManyRequests("This phone was sent as many codes as it gets in a day: try again tomorrow.")
+            if not self._limiter.hit(self._all, "all"):  # others came in between: the count is taken back
+                raise TooManyRequests

@@ -208,6 +208,28 @@ def test_all_registrations_together_are_bounded(tmp_path: Path) -> None:
             issuer.registrations.begin(Contact(NAME, E164))
 
 
+def test_one_phone_that_asks_again_and_again_keeps_no_other_phone_from_its_code(tmp_path: Path) -> None:
+    """Neither while it waits for its next code nor when it has had its number for the day."""
+    for name, refused in [("waits", "code_cooldown_seconds"), ("had all", "codes_a_day")]:
+        site = Site.make(tmp_path / name, registrations_a_minute="3", **{refused: "60" if name == "waits" else "1"})
+        with site.open() as issuer:
+            issuer.registrations.begin(Contact(NAME, E164))
+            for _ in range(20):
+                with pytest.raises(TooManyRequests):
+                    issuer.registrations.begin(Contact(NAME, E164))
+            issuer.registrations.begin(Contact(NAME, "+821087654321"))
+
+
+def test_a_phone_refused_because_of_all_others_has_lost_none_of_its_codes(tmp_path: Path) -> None:
+    site = Site.make(tmp_path / "issuer", registrations_a_minute="1", codes_a_day="1")
+    with site.open() as issuer:
+        issuer.registrations.begin(Contact(NAME, "+821087654321"))
+        with pytest.raises(TooManyRequests):
+            issuer.registrations.begin(Contact(NAME, E164))
+        with issuer.database.reading() as tables:
+            assert tables.table("messages").count == 1
+
+
 def test_counts_of_earlier_days_are_forgotten(site: Site, opened: Issuer) -> None:
     registration, code = _begin(site, opened)
     opened.registrations.confirm(registration, code)
