@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import HTMLResponse
 
 from checkin.auditpage import audit_html, audit_json
 from checkin.errors import Forbidden, NotFound, NotReady, RequestInvalid, RequestTooLarge, Unauthorized
-from checkin.service.auth import Bearer, require
+from checkin.service.auth import pinned
+from checkin.service.body import Body
 from checkin.service.describe import problem_answers
 from retention.auditing import Asked, Auditing
 from retention.audits import Audit, Audits
@@ -20,6 +21,7 @@ from retention.parts import Parts
 PATH = "/v1/audits"
 MAX_BODY = 64 * 1024
 PAGE_SIZE = 100
+_Word = Annotated[str, Field(min_length=2, max_length=100)]
 Place = Annotated[int, Path(ge=0, description="the audit's place in the log")]
 
 
@@ -43,14 +45,12 @@ class AuditList(BaseModel):
     audits: list[AuditSummary]
 
 
-class AuditRequest(BaseModel):
+class AuditRequest(Body):
     """What an auditor brings along; all of it may be left out."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    words: Annotated[list[Annotated[str, Field(min_length=2, max_length=100)]], Field(max_length=10)] = []
+    words: Annotated[list[_Word], Field(max_length=10)] = Field(default=[])
     """Name and phone (E.164) of a test visitor, searched for in every file of every service."""
-    tokens: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = []
+    tokens: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(default=[])
     """Codes of the test visitor, decoded field by field; they are not published."""
     found: bool | None = None
     """Whether a trace by signed order found the test visitor."""
@@ -70,7 +70,9 @@ class AuditRoutes:
         missing, refused = problem_answers(NotFound), (Unauthorized, Forbidden, RequestInvalid, RequestTooLarge)
         add = router.add_api_route
         add(PATH, self.history)
-        add(PATH, self.audit, methods=["POST"], status_code=201, responses=problem_answers(*refused, NotReady))
+        auditor = [pinned(self._parts.settings.auditor_token_sha256)]
+        answers = problem_answers(*refused, NotReady)
+        add(PATH, self.audit, methods=["POST"], status_code=201, responses=answers, dependencies=auditor)
         add(PATH + "/{place}", self.shown, response_class=Response, responses=missing)
         add(PATH + "/{place}/proof", self.proof, response_class=Response, responses=missing)
         add("/audits/{place}", self.page, response_class=HTMLResponse, responses=missing)
@@ -80,9 +82,8 @@ class AuditRoutes:
         """All audits as they were signed."""
         return AuditList(audits=[_summary(audit) for audit in self._audits.find(limit=PAGE_SIZE, before=before)])
 
-    def audit(self, request: AuditRequest, token: Bearer) -> AuditSummary:
+    def audit(self, request: AuditRequest) -> AuditSummary:
         """Audit everything now. Bearer: the auditor. It takes as long as reading every file of every service does."""
-        require(token, self._parts.settings.auditor_token_sha256)
         audit = self._auditing.run(Asked(request.words, request.tokens, request.found))
         if audit is None:
             raise NotReady

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BaseModel, Field
 
 from checkin.checkpoint import Checkpoint
 from checkin.encoding import b64_encode
@@ -13,6 +13,8 @@ from checkin.errors import Forbidden, NoteMalformed, NotFound
 from checkin.note import split_note
 from checkin.primitives import equal, sha256
 from checkin.service.auth import Bearer
+from checkin.service.body import Body
+from checkin.service.pins import AuthoritySettings
 from checkin.tiles import parse_path
 from retention.orders import order_numbers
 from retention.overview import Missing, Report
@@ -76,10 +78,8 @@ class PurgeReports(BaseModel):
     """The signed head of the log that the proofs lead to."""
 
 
-class Entry(BaseModel):
+class Entry(Body):
     """A statement for the log, signed by the service that sends it."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     note: Annotated[str, Field(max_length=ENTRY_BYTES)]
 
@@ -124,7 +124,7 @@ class Routes:
         add = router.add_api_route
         add("/v1/purge-reports", self.purge_reports, tags=["reports"])
         add("/v1/purge-reports/{index}", self.purge_report, tags=["reports"])
-        add("/v1/entries", self.add_entry, methods=["POST"], tags=["log"])
+        add("/v1/entries", self.add_entry, methods=["POST"], tags=["log"], dependencies=[Depends(self._sender)])
         add("/v1/orders", self.orders, tags=["reports"])
         add("/v1/keys", self.keys, tags=["log"])
         add("/checkpoint", self.checkpoint, tags=["log"], response_class=Response)
@@ -160,11 +160,10 @@ class Routes:
         """Logs a service's statement, or the entry of an order: the token names the service, whose signature the
         statement must carry, or the authority, of whose officers enough must have signed. The same again has the
         same index."""
-        settings = self._parts.settings
-        pinned = settings.authority_token_sha256
-        if settings.authority and pinned and equal(sha256(token.encode()), bytes.fromhex(pinned)):
-            return Place(index=self._parts.receipt.take_order(settings.authority, entry.note))
-        return Place(index=self._parts.receipt.take(self._service_of(token), entry.note))
+        sender = self._sender(token)
+        if isinstance(sender, Service):
+            return Place(index=self._parts.receipt.take(sender, entry.note))
+        return Place(index=self._parts.receipt.take_order(sender, entry.note))
 
     def orders(self) -> OrderNumbers:
         """Orders of the health authority, in numbers; those below ten read `fewer than 10`."""
@@ -192,8 +191,12 @@ class Routes:
         headers = {"cache-control": IMMUTABLE}
         return Response(self._log.file(name), media_type="application/octet-stream", headers=headers)
 
-    def _service_of(self, token: str) -> Service:
-        digest = sha256(token.encode())
+    def _sender(self, token: Bearer) -> Service | AuthoritySettings:
+        """Who bears the token; as a route's dependency it refuses strangers before anybody looks at their body."""
+        settings, digest = self._parts.settings, sha256(token.encode())
+        pinned = settings.authority_token_sha256
+        if settings.authority and pinned and equal(digest, bytes.fromhex(pinned)):
+            return settings.authority
         for service, expected in self._tokens:
             if equal(digest, expected):
                 return service

@@ -17,7 +17,7 @@ from functools import cache, partial
 from typing import Annotated, Final, Literal
 
 import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from checkin import presentation
@@ -41,13 +41,13 @@ from checkin.intake import ENTRY_SIZE, Place, Scan, entry_day, open_entry
 from checkin.keyring import KeyName, Purpose
 from checkin.presentation import EARLY_SECONDS, Presentation
 from checkin.service.auth import Bearer
+from checkin.service.body import Body
 from checkin.service.party import Party
 from checkin.visit import CONFLICT, Visit
 from venue.alarms import Alarms
 from venue.metrics import Metrics
 from venue.scanners import Scanner, Scanners
 from venue.trust import IssuerTrust
-from venue.venues import Body
 from venue.visits import Visits, same_scan, visit_of
 
 MAX_ENTRIES: Final = 1000
@@ -226,10 +226,12 @@ def routes(batches: Batches, scanners: Scanners, metrics: Metrics, alarms: Alarm
             log.warning("queued_signature_failed", count=failed)
             alarms.add(failed)
 
+    def bearing(token: Bearer) -> Scanner:
+        return scanners.bearing(token)
+
     @router.post("/v1/check-ins/batch", response_model_exclude_none=True)
-    def batch(uploaded: Batch, token: Bearer) -> BatchAnswer:
+    def batch(uploaded: Batch, scanner: Scanner = Depends(bearing)) -> BatchAnswer:  # noqa: B008 - FastAPI's way
         """Upload queued scans; a result for each, in order. Bearer: the scanner that sealed them."""
-        scanner: Scanner = scanners.bearing(token)
         with turns.one():
             results = batches.take(scanner.place, uploaded.sealed)
         count(results)

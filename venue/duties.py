@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from checkin.keyring import KeyName, Purpose
 from checkin.purge import Purger
 from checkin.service.app import Finding
-from checkin.service.auth import Bearer, require
+from checkin.service.auth import pinned
+from checkin.service.body import Body
 from checkin.service.party import Party
 from checkin.statements import StatementBook
-from venue.venues import Body
 
 
 class NoMembers(Body):
@@ -80,18 +80,16 @@ class Duties:
 
 def routes(duties: Duties, retention_sha256: str | None) -> APIRouter:
     """/v1/purge and /v1/statements."""
-    router = APIRouter(tags=["retention"])
+    router = APIRouter(tags=["retention"], dependencies=[pinned(retention_sha256)])
 
     @router.post("/v1/purge")
-    def purge(_: NoMembers, token: Bearer) -> Purged:
+    def purge(_: NoMembers) -> Purged:
         """Destroy what is due now, as the service also does by itself. Bearer: the retention service."""
-        require(token, retention_sha256)
         return Purged(statements=duties.purge_now())
 
     @router.get("/v1/statements")
-    def statements(token: Bearer) -> Statements:
+    def statements() -> Statements:
         """Every signed statement about keys, closings and purges. Bearer: the retention service."""
-        require(token, retention_sha256)
         return Statements(statements=duties.statements())
 
     return router

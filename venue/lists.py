@@ -11,9 +11,9 @@ from checkin.encoding import b64_encode
 from checkin.errors import KeyDestroyed, KeyMissing
 from checkin.keylist import INTAKE_KEYS
 from checkin.keyring import KeyName, Purpose
-from checkin.signedtime import TIME_STATEMENT
 from checkin.service.auth import Bearer
 from checkin.service.party import Party
+from checkin.signedtime import TIME_STATEMENT
 from venue.scanners import Scanner, Scanners
 from venue.settings import Issuer
 from venue.trust import IssuerTrust

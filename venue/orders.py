@@ -14,7 +14,7 @@ from checkin.clockguard import ClockGuard
 from checkin.errors import DayDestroyed, KeyMissing, OrderScope, OrderTooLarge
 from checkin.orderpart import CONTACTS, MAX_ROWS, NEAR_MINUTES, VISITS, ListedVisit, Part
 from checkin.orderrows import PlaceRow, VenueRow, VisitRow
-from checkin.service.auth import Bearer, require
+from checkin.service.auth import pinned
 from checkin.service.orderdesk import Execute, Found, OrderBody, OrderDesk, SealedAnswer, check_days, held_days
 from checkin.service.party import Party
 from checkin.vault import Vault
@@ -133,16 +133,15 @@ def _keep_nearest(
 
 def routes(desk: OrderDesk, authority_sha256: str | None) -> APIRouter:
     """/v1/orders."""
-    router = APIRouter(tags=["authority"])
+    router = APIRouter(tags=["authority"], dependencies=[pinned(authority_sha256)])
 
     @router.post(PATH)
-    def order(body: OrderBody, token: Bearer) -> SealedAnswer:
+    def order(body: OrderBody) -> SealedAnswer:
         """Execute a part of an order that enough officers signed and that the log shows. Bearer: the authority.
 
         The answer is signed by this service and sealed to the order's answer key. The same part again has the
         identical answer until it expires; everything else is refused, counted, and stated in the log.
         """
-        require(token, authority_sha256)
         return desk.take(body)
 
     return router

@@ -11,10 +11,11 @@ from pydantic import BaseModel
 from checkin.errors import Forbidden, NotFound, Unauthorized
 from checkin.intake import Place
 from checkin.primitives import random_bytes
-from checkin.service.auth import Bearer, new_token, token_hash
+from checkin.service.auth import new_token, token_hash
+from checkin.service.body import Body
 from venue.database import Database
 from venue.names import Name
-from venue.venues import ID_SIZE, Body, Venue, VenueId, Venues, read_venue
+from venue.venues import ID_SIZE, Venue, VenueId, Venues, operator_of, read_venue
 
 MAX_SCANNERS = 1000  # a venue's live ones
 _MAX_CACHED = 100_000
@@ -120,21 +121,22 @@ class Scanners:
 
 def routes(venues: Venues, scanners: Scanners) -> APIRouter:
     """What a venue's operator does with scanners."""
-    router = APIRouter(prefix="/v1/venues/{venue_id}/scanners", tags=["operator"])
+    prefix = "/v1/venues/{venue_id}/scanners"
+    router = APIRouter(prefix=prefix, tags=["operator"], dependencies=[operator_of(venues)])
 
     @router.post("", status_code=201)
-    def enrol(venue_id: VenueId, new: NewScanner, token: Bearer) -> EnrolledScanner:
+    def enrol(venue_id: VenueId, new: NewScanner) -> EnrolledScanner:
         """Enrol a scanner. Bearer: the venue's operator."""
-        return scanners.enrol(venues.operated(venue_id, token).id, new.label)
+        return scanners.enrol(venue_id, new.label)
 
     @router.get("")
-    def listed(venue_id: VenueId, token: Bearer) -> ScannerList:
+    def listed(venue_id: VenueId) -> ScannerList:
         """The venue's scanners. Bearer: the venue's operator."""
-        return ScannerList(scanners=scanners.listed(venues.operated(venue_id, token).id))
+        return ScannerList(scanners=scanners.listed(venue_id))
 
     @router.delete("/{scanner_id}", status_code=204)
-    def revoke(venue_id: VenueId, scanner_id: ScannerId, token: Bearer) -> None:
+    def revoke(venue_id: VenueId, scanner_id: ScannerId) -> None:
         """Revoke a scanner, in all workers from its next request on. Bearer: the venue's operator."""
-        scanners.revoke(venues.operated(venue_id, token).id, scanner_id)
+        scanners.revoke(venue_id, scanner_id)
 
     return router

@@ -7,12 +7,11 @@ from pydantic import BaseModel
 
 from checkin.clockguard import ClockGuard
 from checkin.errors import DayDestroyed, KeyMissing
-from checkin.service.auth import Bearer
 from checkin.service.party import Party
 from checkin.stores import MAX_BUCKET
 from checkin.vault import Vault
 from checkin.visit import venue_group
-from venue.venues import VenueId, Venues
+from venue.venues import VenueId, Venues, operator_of
 
 
 class DayStats(BaseModel):
@@ -57,9 +56,9 @@ def routes(venues: Venues, stats: Stats) -> APIRouter:
     """/v1/venues/{id}/stats."""
     router = APIRouter(tags=["operator"])
 
-    @router.get("/v1/venues/{venue_id}/stats")
-    def venue_stats(venue_id: VenueId, token: Bearer) -> VenueStats:
+    @router.get("/v1/venues/{venue_id}/stats", dependencies=[operator_of(venues)])
+    def venue_stats(venue_id: VenueId) -> VenueStats:
         """Check-ins per hour and day. Bearer: the venue's operator."""
-        return stats.of(venues.operated(venue_id, token).id)
+        return stats.of(venue_id)
 
     return router

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Path
+from pydantic import BaseModel, Field
 
 from checkin.errors import Forbidden, NotFound, Unauthorized
 from checkin.primitives import random_bytes
-from checkin.service.auth import Bearer, new_token, require, token_hash
+from checkin.service.auth import Bearer, new_token, pinned, token_hash
+from checkin.service.body import Body
 from venue.database import Database
 from venue.names import Name
 
@@ -20,12 +21,6 @@ VenueId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="8 bytes as
 Status = Annotated[int, Field(ge=1, le=3)]
 _LIVE_SCANNER = """SELECT 1 FROM scanners JOIN venues ON venues.id = scanners.venue
     WHERE token_sha256 = ? AND revoked = 0 AND closed = 0"""
-
-
-class Body(BaseModel):
-    """A request body: nothing but what is documented, nothing converted."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class NewVenue(Body):
@@ -123,32 +118,38 @@ def read_venue(row: dict[str, object]) -> Venue:
     return Venue(str(row["id"]), str(row["name"]), tuple(json.loads(str(row["status_rule"]))))
 
 
+def operator_of(venues: Venues) -> Any:
+    """For a route's `dependencies`: the venue's operator alone, refused before anybody looks at the body."""
+
+    def operator(venue_id: VenueId, token: Bearer) -> None:
+        venues.operated(venue_id, token)
+
+    return Depends(operator)
+
+
 def routes(venues: Venues, enrolment_sha256: str) -> APIRouter:
     """Enrolment, with its secret; the status rule, with the operator's token."""
     router = APIRouter(prefix="/v1/venues")
+    enrolment, operator = [pinned(enrolment_sha256)], [operator_of(venues)]
 
-    @router.post("", status_code=201, tags=["enrolment"])
-    def enrol(new: NewVenue, token: Bearer) -> EnrolledVenue:
+    @router.post("", status_code=201, tags=["enrolment"], dependencies=enrolment)
+    def enrol(new: NewVenue) -> EnrolledVenue:
         """Enrol a venue. Bearer: the enrolment secret."""
-        require(token, enrolment_sha256)
         return venues.enrol(new)
 
-    @router.post("/{venue_id}/operator-token", status_code=201, tags=["enrolment"])
-    def renew(venue_id: VenueId, token: Bearer) -> OperatorToken:
+    @router.post("/{venue_id}/operator-token", status_code=201, tags=["enrolment"], dependencies=enrolment)
+    def renew(venue_id: VenueId) -> OperatorToken:
         """A new operator's token for one that was lost or stolen; the old one is void. Bearer: the enrolment secret."""
-        require(token, enrolment_sha256)
         return venues.renew_operator(venue_id)
 
-    @router.delete("/{venue_id}", status_code=204, tags=["enrolment"])
-    def close(venue_id: VenueId, token: Bearer) -> None:
+    @router.delete("/{venue_id}", status_code=204, tags=["enrolment"], dependencies=enrolment)
+    def close(venue_id: VenueId) -> None:
         """Close a venue: all its tokens are void. Bearer: the enrolment secret."""
-        require(token, enrolment_sha256)
         venues.close(venue_id)
 
-    @router.put("/{venue_id}/status-rule", tags=["operator"])
-    def rule(venue_id: VenueId, wanted: StatusRule, token: Bearer) -> StatusRule:
+    @router.put("/{venue_id}/status-rule", tags=["operator"], dependencies=operator)
+    def rule(venue_id: VenueId, wanted: StatusRule) -> StatusRule:
         """What visitors must show. Bearer: the venue's operator. Scanners hear of it with their next /v1/trust."""
-        venues.operated(venue_id, token)
         return venues.set_rule(venue_id, wanted.accepted)
 
     return router

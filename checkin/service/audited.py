@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from checkin.errors import Forbidden, NotReady, RequestInvalid, RequestTooLarge, Unauthorized
 from checkin.selfaudit import SelfAudit
-from checkin.service.auth import Bearer, require
+from checkin.service.auth import pinned
+from checkin.service.body import Body
 from checkin.service.describe import problem_answers
 
 PATH = "/v1/audit"
@@ -17,12 +18,10 @@ Word = Annotated[str, Field(min_length=2, max_length=100)]
 _ERRORS = (Unauthorized, Forbidden, RequestInvalid, RequestTooLarge, NotReady)
 
 
-class SelfAuditRequest(BaseModel):
+class SelfAuditRequest(Body):
     """`words`: name and phone (E.164) of a test visitor, who is nobody; they are searched for in every file."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    words: Annotated[list[Word], Field(max_length=10)] = []
+    words: Annotated[list[Word], Field(max_length=10)] = Field(default=[])
 
 
 class SelfAudited(BaseModel):
@@ -33,12 +32,11 @@ class SelfAudited(BaseModel):
 
 def routes(audit: SelfAudit, retention_sha256: str | None) -> APIRouter:
     """The route; it reads every file of the service, so it may take as long as that takes."""
-    router = APIRouter(tags=["retention"])
+    router = APIRouter(tags=["retention"], dependencies=[pinned(retention_sha256)])
 
     @router.post(PATH, responses=problem_answers(*_ERRORS))
-    def audit_yourself(asked: SelfAuditRequest, token: Bearer) -> SelfAudited:
+    def audit_yourself(asked: SelfAuditRequest) -> SelfAudited:
         """Look at every file, table, key and closed day, and sign what was found. Bearer: the retention service."""
-        require(token, retention_sha256)
         return SelfAudited(statement=audit.sign(audit.run(asked.words)))
 
     return router

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -38,3 +38,12 @@ def require(token: str, expected_sha256: str | None) -> None:
     """Raises `Forbidden` unless this is the one token whose hash (64 hex digits) the settings pin."""
     if expected_sha256 is None or not equal(token_hash(token), bytes.fromhex(expected_sha256)):
         raise Forbidden
+
+
+def pinned(expected_sha256: str | None) -> Any:
+    """For a route's `dependencies`: whoever bears no such token is refused before anybody looks at his body."""
+
+    def check(token: Bearer) -> None:
+        require(token, expected_sha256)
+
+    return Depends(check)

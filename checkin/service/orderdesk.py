@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from checkin.clockguard import ClockGuard
 from checkin.durable import locked
@@ -42,6 +42,7 @@ from checkin.orderpart import (
     read_list,
 )
 from checkin.primitives import SealingKey, sha256
+from checkin.service.body import Body
 from checkin.service.orderbook import KeptAnswer, OrderBook
 from checkin.service.party import Party
 from checkin.service.pins import AuthoritySettings, LogSettings
@@ -53,10 +54,8 @@ STATED_REFUSALS_A_DAY: Final = 100  # further ones are counted, not stated: a st
 log = structlog.get_logger()
 
 
-class OrderBody(BaseModel):
+class OrderBody(Body):
     """A part of an order, signed by enough officers, and the proof that it was logged."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     part: Annotated[str, Field(max_length=65536, description="signed note of kind checkin/order-part/v1")]
     entry: Annotated[str, Field(max_length=65536, description="the log's entry with the part's salted hash")]

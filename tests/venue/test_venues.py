@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from checkin.note import NoteVerifier, open_note
-from checkin.signedtime import TIME_STATEMENT
 from checkin.service.auth import token_hash
+from checkin.signedtime import TIME_STATEMENT
 from tests.venue.conftest import Scene, verifier
 from tests.venue.world import CALENDAR, DAY, NOON, Issuer, Registry, bearer, check_in, enrol, intake_keys
 from venue import scanners
