@@ -63,6 +63,8 @@ KINDS: Final = {
 ABSENT: Final = "-"
 SMALL_COUNT: Final = 10
 FEWER: Final = f"fewer than {SMALL_COUNT}"
+LAST_DAY: Final = 65_535
+"""6 June 2149: a later day in a statement is a mistake or an attack."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 

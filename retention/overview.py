@@ -10,7 +10,7 @@ from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.keyring import KeyName, Purpose
 from checkin.note import split_note
 from checkin.statement import StatementType, one
-from checkin.statements import DAY_CLOSED, KEY_MADE, PURGE_REPORT, read_count
+from checkin.statements import DAY_CLOSED, KEY_MADE, LAST_DAY, PURGE_REPORT, read_count
 from retention.settings import Service
 from retention.statements import Stated, Statements
 
@@ -157,9 +157,9 @@ def _level(count: int | None, fullest: int) -> int:
 
 
 def _key_day(key: str) -> int | None:
-    """The day of a day key; None for a key of another purpose."""
+    """The day of a day key; None for a key of another purpose, and for a day that no calendar can place."""
     try:
         name = KeyName.parse(key)
     except ValueError:
         return None
-    return name.day if name.purpose is Purpose.DAY else None
+    return name.day if name.purpose is Purpose.DAY and name.day <= LAST_DAY else None

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header, Query
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from checkin.encoding import decimal_decode
 from checkin.service.language import LANGUAGES, choose_language
 from checkin.statements import FEWER
 from retention.messages import TEXTS
@@ -128,9 +129,10 @@ class Words:
 
     def count(self, rows: str) -> str:
         """A number as people write it, or words for one that is not told."""
-        if rows.isdecimal():
-            return format_decimal(int(rows), locale=self._language)
-        return self.text("fewer" if rows == FEWER else "unknown")
+        try:
+            return format_decimal(decimal_decode(rows), locale=self._language)
+        except ValueError:
+            return self.text("fewer" if rows == FEWER else "unknown")
 
 
 def _target(cell: Cell) -> str:

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 import structlog
 
+from checkin.encoding import decimal_decode
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
 from checkin.keyring import KeyName
-from checkin.note import open_note, split_note
+from checkin.note import NoteVerifier, open_note, split_note
 from checkin.orderpart import ORDER_LOGGED
 from checkin.primitives import sha256
+from checkin.purge import UNKNOWN
 from checkin.service.party import SIMULATED, Party
 from checkin.service.pins import AuthoritySettings
 from checkin.statement import kind_of
-from checkin.statements import ABSENT, FEWER, KINDS, read_count
+from checkin.statements import ABSENT, KINDS, LAST_DAY, read_count
 from retention.log import Log
 from retention.orders import read_entry
 from retention.settings import Service
 from retention.statements import Stated, Statements
 
-_DATES = ("day", "due", "done")
+_DATES: Final = ("day", "due", "done", "oldest-day-held")
+_COUNTS: Final = ("count", "rows", "people")
+_SIZES: Final = ("bytes", "days-held")
+_UNTOLD: Final = {
+    "oldest-day-held": (ABSENT,),
+    "people": (ABSENT,),
+    "rows": (UNKNOWN,),
+    "bytes": (ABSENT, UNKNOWN),
+}
 log = structlog.get_logger()
 
 
@@ -40,40 +51,48 @@ class Receipt:
         try:
             text = self._verified(service, note)
             stated = self._read(service, text)
-        except CheckinError as error:
-            day = self._party.calendar.date(self._party.today())
-            self._statements.refuse(service.name, sha256(note.encode(errors="replace")), error.code, day)
+            return self._keep(service.name, note, [service.verifier], stated)
+        except (NoteMalformed, NoteUntrusted) as error:
+            self._refuse(service.name, note, error)
             raise
-        return self._keep(service.name, note, stated)
 
     def take_order(self, authority: AuthoritySettings, note: str) -> int:
         """The place of an order's entry, which shows nothing but hashes; raises as `take`."""
         try:
             day = read_entry(note, authority, self._party)
-        except CheckinError as error:
-            self._statements.refuse(authority.name, sha256(note.encode(errors="replace")), error.code, self._today())
+            return self._keep(authority.name, note, authority.verifiers, (ORDER_LOGGED.kind, day, ""))
+        except (NoteMalformed, NoteUntrusted) as error:
+            self._refuse(authority.name, note, error)
             raise
-        return self._keep(authority.name, note, (ORDER_LOGGED.kind, day, ""))
 
     def take_all(self, service: Service, notes: Iterable[str]) -> list[str]:
         """Takes what is new and passes over what is refused; the codes of those."""
         codes = []
         for note in notes:
             try:
-                if not self._statements.knows(service.name, sha256(split_note(note)[0].encode())):
+                if self._statements.place_of(service.name, _digest(note)) is None:
                     self.take(service, note)
             except (NoteMalformed, NoteUntrusted) as error:
                 log.warning("statement_refused", service=service.name, code=error.code)
                 codes.append(error.code)
         return codes
 
-    def _keep(self, name: str, note: str, stated: tuple[str, str, str]) -> int:
+    def _keep(
+        self, name: str, note: str, verifiers: Sequence[NoteVerifier], stated: tuple[str, str, str]
+    ) -> int:
+        digest = _digest(note)
+        known = self._statements.place_of(name, digest)
+        if known is not None:
+            return known
+        _reject_foreign_lines(note, verifiers)
         # Logged before it is kept: what is shown here is in the log, whenever the machine stops.
         place = self._log.find(note.encode())
         place = self._log.append([note.encode()])[0] if place is None else place
-        digest = sha256(split_note(note)[0].encode())
         self._statements.add(Stated(place, name, *stated, note, self._today()), digest)
         return place
+
+    def _refuse(self, name: str, note: str, error: CheckinError) -> None:
+        self._statements.refuse(name, sha256(note.encode(errors="replace")), error.code, self._today())
 
     def _verified(self, service: Service, note: str) -> str:
         text = open_note(note, [service.verifier]).text
@@ -95,14 +114,40 @@ class Receipt:
 
     def _check(self, values: dict[str, str]) -> None:
         """Dates, counts and names of keys as they are written; what is shown later needs no second look."""
+        date = self._party.calendar.parse_date
+        readers: dict[str, Callable[[str], int | None]] = {
+            "key": lambda text: _placed(KeyName.parse(text).day),
+            **dict.fromkeys(_DATES, lambda text: _placed(date(text))),
+            **dict.fromkeys(_COUNTS, read_count),
+            **dict.fromkeys(_SIZES, decimal_decode),
+        }
         try:
-            for name in _DATES:
-                self._party.calendar.parse_date(values.get(name, "1970-01-01"))
-            read_count(values.get("count", FEWER))
-            read_count(FEWER if values.get("people", ABSENT) == ABSENT else values["people"])
-            KeyName.parse(values.get("key", "day-0"))
+            for name in readers.keys() & values.keys():
+                if values[name] not in _UNTOLD.get(name, ()):
+                    readers[name](values[name])
         except ValueError:
-            raise NoteMalformed("A date, a count or the name of a key is not written as it should be.") from None
+            raise NoteMalformed("A date, a number or the name of a key is not written as it should be.") from None
 
     def _today(self) -> str:
         return self._party.calendar.date(self._party.today())
+
+
+def _digest(note: str) -> bytes:
+    """What a statement is known by: the hash of its text, whoever signed it."""
+    return sha256(split_note(note)[0].encode())
+
+
+def _placed(day: int) -> int:
+    """A day that has a place in every calendar; a signature alone does not make it one."""
+    if not 0 <= day <= LAST_DAY:
+        raise ValueError("not a day of this system")
+    return day
+
+
+def _reject_foreign_lines(note: str, verifiers: Sequence[NoteVerifier]) -> None:
+    """Raises `NoteUntrusted` unless each line is of another pinned key: a line of nobody may hold any text, and what
+    is logged is public for good."""
+    pinned = {(verifier.name, verifier.key_id) for verifier in verifiers}
+    lines = [(line.name, line.key_id) for line in split_note(note)[1]]
+    if len(set(lines)) != len(lines) or not pinned.issuperset(lines):
+        raise NoteUntrusted("The note has a signature line that is not one of a pinned key, once.")

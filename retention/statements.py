@@ -50,11 +50,12 @@ class Statements:
     def __init__(self, path: Path) -> None:
         self._file = StateFile(path, _migrate)
 
-    def knows(self, service: str, digest: bytes) -> bool:
-        """Whether the service's text with this SHA-256 was received before."""
-        query = "SELECT 1 FROM statements WHERE service = ? AND digest = ?"
+    def place_of(self, service: str, digest: bytes) -> int | None:
+        """Where the log has the service's text with this SHA-256, if it was received before."""
+        query = "SELECT place FROM statements WHERE service = ? AND digest = ?"
         with self._file.reading() as tables:
-            return tables.execute(query, [service, digest.hex()]).fetchone() is not None
+            row = tables.execute(query, [service, digest.hex()]).fetchone()
+        return row[0] if row else None
 
     def add(self, stated: Stated, digest: bytes) -> None:
         """Keeps a statement; the same again changes nothing."""

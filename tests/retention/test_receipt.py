@@ -1,0 +1,158 @@
+"""What a service with a stolen key or token cannot do to the public page and to the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from checkin.note import NoteSigner, add_signature, sign_note, split_note
+from checkin.primitives import SigningKey
+from checkin.statements import KEY_MADE, PURGE_REPORT
+from retention.statements import Stated
+from tests.checkin.house import CALENDAR, DAY
+from tests.retention.world import TOKEN, Retention, Service, pinned
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+DIGITS = "9" * 5000
+PLACES = ("/", "/v1/purge-reports", "/readyz", "/v1/orders")
+REPORT = {
+    "day": CALENDAR.date(DAY - 28),
+    "rows": "12",
+    "bytes": "4096",
+    "root": "ab" * 32,
+    "closing": "-",
+    "key": f"day-{DAY - 28}",
+    "commitment": "ab" * 32,
+    "due": CALENDAR.date(DAY),
+    "done": CALENDAR.date(DAY),
+    "oldest_day_held": CALENDAR.date(DAY - 27),
+    "days_held": "28",
+    "hold": "none",
+}
+STRANGER = NoteSigner("stranger.example", SigningKey(b"\x09" * 32))
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    """A registry that says what a test wants."""
+    service = Service()
+    yield service
+    service.server.stop()
+
+
+@pytest.fixture
+def retention(tmp_path: Path, service: Service) -> Retention:
+    """Asks that registry."""
+    return Retention(tmp_path / "retention", pinned(service))
+
+
+def bring(client: httpx.Client, note: str) -> httpx.Response:
+    """With the service's token."""
+    return client.post("/v1/entries", json={"note": note}, headers=BEARER)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"key": "day-9999999999"},
+        {"key": "day-65536"},
+        {"day": "9999-12-31"},
+        {"due": "0001-01-01"},
+        {"done": "1969-12-31"},
+        {"oldest_day_held": "9999-12-31"},
+        {"oldest_day_held": "unknown"},
+        {"rows": DIGITS},
+        {"rows": "3"},
+        {"rows": "1٣"},
+        {"bytes": DIGITS},
+        {"days_held": DIGITS},
+        {"days_held": "-"},
+    ],
+)
+def test_a_statement_of_a_day_or_a_number_that_cannot_be_is_refused(
+    retention: Retention, service: Service, change: dict[str, str]
+) -> None:
+    """Whoever has a service's key signs one absurd statement, and from then on nobody can read the public page."""
+    note = service.say(PURGE_REPORT, **{**REPORT, **change})
+    with retention.client() as client:
+        assert bring(client, note).json()["code"] == "note_malformed"
+        for path in PLACES:
+            assert client.get(path).status_code == 200, path
+        assert client.get("/v1/purge-reports").json()["reports"] == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"rows": "unknown", "bytes": "unknown"}, {"rows": "fewer than 10", "bytes": "-"}, {"oldest_day_held": "-"}],
+)
+def test_what_a_service_says_about_a_damaged_or_small_day_is_taken(
+    retention: Retention, service: Service, change: dict[str, str]
+) -> None:
+    """The control: every way in which the purge itself fills the fields."""
+    note = service.say(PURGE_REPORT, **{**REPORT, "days_held": "0", **change})
+    with retention.client() as client:
+        assert bring(client, note).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "change", [{"key": f"{purpose}-9999999999", "day": CALENDAR.date(DAY)} for purpose in ("day", "intake")]
+)
+def test_a_key_of_a_day_that_cannot_be_is_refused(
+    retention: Retention, service: Service, change: dict[str, str]
+) -> None:
+    """One statement about the key of day 9,999,999,999 kept the page, the reports and /readyz from everybody."""
+    service.say(KEY_MADE, commitment="ab" * 32, **change)
+    with retention.client() as client:
+        for path in PLACES:
+            assert client.get(path).status_code == 200, path
+
+
+def test_an_absurd_statement_that_is_kept_already_is_passed_over(retention: Retention, service: Service) -> None:
+    """Taken in by an earlier version: the page shows what can be shown, and the rest of the days is as it was."""
+    made = service.say(KEY_MADE, key="day-9999999999", commitment="ab" * 32, day=CALENDAR.date(DAY))
+    report = service.say(PURGE_REPORT, **{**REPORT, "rows": DIGITS})
+    service.notes.clear()
+    parts = retention.parts()
+    for place, (kind, day, key, note) in enumerate(
+        [
+            (KEY_MADE.kind, CALENDAR.date(DAY), "day-9999999999", made),
+            (PURGE_REPORT.kind, REPORT["day"], REPORT["key"], report),
+        ]
+    ):
+        parts.statements.add(Stated(place, service.name, kind, day, key, note, CALENDAR.date(DAY)), bytes([place]) * 32)
+    parts.close()
+    with retention.client() as client:
+        for path in PLACES:
+            assert client.get(path).status_code == 200, path
+
+
+def size(client: httpx.Client) -> int:
+    """How many entries the log has."""
+    return int(client.get("/checkpoint").text.split("\n")[1])
+
+
+def test_a_stolen_token_writes_nothing_of_its_own_into_the_log(retention: Retention, service: Service) -> None:
+    """Any text fits into the name and the bytes of a signature line of nobody: it would stay public for good."""
+    note = service.report(DAY - 28)
+    service.notes.clear()
+    with retention.client() as client:
+        before = size(client)
+        for written in (add_signature(note, STRANGER), note + note.splitlines(keepends=True)[-1]):
+            assert bring(client, written).json()["code"] == "note_untrusted"
+        assert size(client) == before
+        assert bring(client, note).json() == {"index": before}
+
+
+def test_a_text_that_is_known_stays_one_entry_however_it_is_signed(retention: Retention, service: Service) -> None:
+    """The same statement with another line is answered with the place it has, and not logged again."""
+    first, second = service.report(DAY - 28), service.report(DAY - 29)
+    service.notes.clear()
+    with retention.client() as client:
+        places = [bring(client, note).json() for note in (first, second)]
+        before = size(client)
+        assert bring(client, sign_note(split_note(first)[0], STRANGER, service.signer)).json() == places[0]
+        assert bring(client, sign_note(split_note(first)[0], STRANGER)).json()["code"] == "note_untrusted"
+        assert size(client) == before
