@@ -15,7 +15,8 @@ from checkin.qr import read_image
 
 PROMISES = [
     "register", "batch", "code", "read-back", "check-in", "second-use", "expired", "forged", "offline", "upload",
-    "no-names", "with-keys", "order", "trace", "notice", "purge", "row-gone", "copies-closed", "control", "same-order", "reports", "verify",
+    "no-names", "with-keys", "order", "trace", "notice", "purge", "row-gone", "copies-closed", "control", "same-order",
+    "reports", "verify",
 ]  # fmt: skip
 
 
