@@ -1,7 +1,8 @@
 """The authority's list: for each day the public key that subjects are sealed to. The first key for a day is final.
 
 So nobody, not even somebody who stole the authority's token and two officers' keys later, can have a day's
-subjects sealed to a key of his own once the real one was listed.
+subjects sealed to a key of his own once the real one was listed. And a list counts only as far ahead as honest ones
+reach, so that who has those keys for a moment does not own the years to come.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from checkin.note import NoteVerifier, open_note
 from checkin.primitives import SealingKey
 from checkin.service.party import Party
 from checkin.service.pins import AuthoritySettings
+from checkin.trust import HORIZON_DAYS
 from issuer.database import Database, one_row
 from issuer.signingkeys import consecutive
 
@@ -30,7 +32,7 @@ class AuthorityKeys:
         self._officers = [NoteVerifier.parse(vkey) for vkey in settings.officers]
 
     def accept(self, note: str) -> list[int]:
-        """The days that a list added, on disk when it returns.
+        """The days that a list added, on disk when it returns; days beyond the horizon are passed over.
 
         Raises `NoteMalformed`; `NoteUntrusted` without enough officers, for another authority's list or simulated
         time on a real deployment; `ListRefused` when it contradicts what was listed before.
@@ -39,7 +41,7 @@ class AuthorityKeys:
         if listed.authority != self._settings.name or listed.simulated != self._party.clock.simulated:
             raise NoteUntrusted("The list is another authority's, or was made under another clock.")
         oldest = self._party.calendar.oldest(self._party.now())
-        wanted = {day: key for day, key in listed.keys.items() if day >= oldest}
+        wanted = {day: key for day, key in listed.keys.items() if oldest <= day <= self._party.today() + HORIZON_DAYS}
         with self._database.writing() as tables:
             rows = tables.execute("SELECT day, public, commitment FROM authority_keys").fetchall()
             added = merge({day: AuthorityKey(public, commitment) for day, public, commitment in rows}, wanted)

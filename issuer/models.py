@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
 
 from checkin.credential import DAY_FIRST, DAY_LAST
+from checkin.service.body import Body
 from issuer.batches import BATCH_SIZE
 from issuer.pending import CODE_DIGITS, LIFE_SECONDS
 
 Date = Annotated[str, Field(examples=["2026-11-20"])]
 HolderKey = Annotated[StrictStr, Field(min_length=43, max_length=43, description="Ed25519 public key, base64url")]
-
-
-class Body(BaseModel):
-    """A request: nothing beside what is documented."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Registration(Body):
@@ -67,7 +62,11 @@ class Batch(BaseModel):
     credentials: Annotated[list[str], Field(description="227 bytes each, base64url")]
     status_openings: list[Opening]
     disclosures: Annotated[
-        list[dict[str, str]], Field(description="Receipts about access to this person's record")
+        list[dict[str, str]],
+        Field(
+            description="Receipts about access to this person's record: authority, day, purpose, case, and what was "
+            "given (`identified`: name and phone; `codes`: which codes were this person's). docs/spec/order.md §8"
+        ),
     ] = []
 
 
@@ -82,6 +81,9 @@ class CodeAnswer(BaseModel):
 
     token: Annotated[str, Field(examples=["CK1:…"])]
     expires_at: Annotated[str, Field(examples=["2026-11-20T12:00:20+09:00"])]
+    disclosures: Annotated[
+        list[dict[str, str]], Field(description="Receipts about access to this person's record, as with a batch")
+    ] = []
 
 
 class Jwk(BaseModel):

@@ -38,6 +38,7 @@ def authority_keys(body: ListBody, issuer: Served) -> Added:
     """The authority's day keys: a signed note by as many officers as the settings ask for.
 
     A list may repeat days; one that names another key for a day than the first list did is refused as a whole.
+    Days further than fifteen days ahead are passed over: bring them later.
     """
     added = issuer.authority.accept(body.list)
     return Added(added=[issuer.party.calendar.date(day) for day in added])

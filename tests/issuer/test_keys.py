@@ -133,11 +133,20 @@ def test_nobody_but_the_authority_can_bring_a_list(site: Site, client: httpx.Cli
 
 def test_a_list_that_contradicts_an_earlier_one_changes_nothing(site: Site, client: httpx.Client) -> None:
     """Not even with two officers' keys can a day be sealed to somebody else afterwards."""
-    keys = {DAY + 20: AuthorityKey(OpeningKey(random_bytes(32)).public, "1" * 64)}
+    keys = {DAY + 15: AuthorityKey(OpeningKey(random_bytes(32)).public, "1" * 64)}
     keys |= {DAY: AuthorityKey(OpeningKey(random_bytes(32)).public, "1" * 64)}
     text = AuthorityList("health.example", dict(sorted(keys.items())), simulated=True).text()
     assert _put(client, sign_note(text, *site.officers[:2])) == (409, "list_refused")
-    assert _put(client, site.signed_list(DAY + 20, DAY + 20))[1] == ["2026-12-10"]
+    assert _put(client, site.signed_list(DAY + 15, DAY + 15))[1] == ["2026-12-05"]
+
+
+def test_whoever_has_two_officers_keys_once_does_not_own_the_years_to_come(site: Site, client: httpx.Client) -> None:
+    """The first list of a day is final, so a list counts only as far ahead as an honest one goes."""
+    keys = {DAY + ahead: AuthorityKey(OpeningKey(random_bytes(32)).public, "1" * 64) for ahead in (15, 16, 8000)}
+    text = AuthorityList("health.example", keys, simulated=True).text()
+    assert _put(client, sign_note(text, *site.officers[:2])) == (200, ["2026-12-05"])
+    site.set_day(DAY + 2)
+    assert _put(client, site.signed_list(DAY + 16, DAY + 16)) == (200, ["2026-12-06"])
 
 
 @pytest.mark.parametrize(("authority", "simulated"), [("other.example", True), ("health.example", False)])

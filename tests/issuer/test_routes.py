@@ -155,6 +155,17 @@ def test_one_partys_token_opens_no_other_partys_route(world: tuple[Running, dict
         assert answer.status_code in (401, 403), (name, path)
 
 
+@pytest.mark.parametrize("path", ["/v1/registrations", "/v1/credentials", "/v1/authority-keys", "/v1/vaccination"])
+def test_a_crowd_of_unknown_members_is_refused_as_one_error(world: tuple[Running, dict[str, str]], path: str) -> None:
+    """One for each of them took a worker seconds, which nobody else was served in."""
+    running, tokens = world
+    body = _near(path) | {f"x{number}": 0 for number in range(2000)}
+    method = "PUT" if path in ("/v1/authority-keys", "/v1/vaccination") else "POST"
+    answer = running.http.request(method, path, json=body, headers=_token(path, tokens))
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert [error["why"] for error in answer.json()["errors"]] == ["too_many_members"]
+
+
 def test_a_body_that_is_too_large_is_not_read(world: tuple[Running, dict[str, str]]) -> None:
     running, _ = world
     answer = running.http.post("/v1/registrations", content=b" " * 70_000)
