@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 import sys
 
 import typer
 
 from checkin.commands import audit, authority, certificate, door, order, purge, serving, story, witness
-from checkin.errors import CheckinError
+from checkin.errors import CheckinError, FileTrouble
 
 app = typer.Typer(
     name="checkin",
@@ -28,11 +30,28 @@ app.add_typer(certificate.app, name="certificate")
 
 
 def main() -> None:
-    """Run a command. An error is one line on standard error and exit status 1; a wrong call is status 2."""
+    """Run a command. An error is one line on standard error and exit status 1; a wrong call is status 2.
+
+    With `--json` the error stands on standard output, too: {"error": {"code", "detail"}}.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a check mark shows a question mark
     try:
         app()
     except CheckinError as error:
-        print(f"checkin: {error.code}: {error.detail}", file=sys.stderr)
-        sys.exit(1)
-    except (BrokenPipeError, KeyboardInterrupt):
+        _fail(error)
+    except BrokenPipeError:
+        sys.exit(141)
+    except OSError as error:
+        name = f" {error.filename}" if error.filename else ""
+        _fail(FileTrouble(f"The file{name} could not be read or written: {error.strerror or 'unknown reason'}."))
+    except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _fail(error: CheckinError) -> None:
+    print(f"checkin: {error.code}: {error.detail}", file=sys.stderr)
+    if "--json" in sys.argv:
+        print(json.dumps({"error": {"code": error.code, "detail": error.detail}}, ensure_ascii=False))
+    sys.exit(1)

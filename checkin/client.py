@@ -7,9 +7,12 @@ from typing import Any, Self
 
 import httpx
 
-from checkin.errors import CheckinError, ServiceError, Unreachable
+from checkin.errors import CheckinError, RequestInvalid, ServiceError, Unreachable
+from checkin.exchange import Exchange
 
 TIMEOUT_SECONDS = 15.0
+MAX_ANSWER = 64 * 2**20
+_WHOLE = 4  # an exchange may take so many times what its longest pause may
 
 
 def _by_code(root: type[CheckinError] = CheckinError) -> dict[str, type[CheckinError]]:
@@ -17,12 +20,15 @@ def _by_code(root: type[CheckinError] = CheckinError) -> dict[str, type[CheckinE
 
 
 class Client:
-    """One service at one address; `token` is sent as a bearer token."""
+    """One service at one address; `token` is sent as a bearer token. `RequestInvalid` for an address without scheme."""
 
     def __init__(self, url: str, token: str | None = None, timeout: float = TIMEOUT_SECONDS) -> None:
         self.url = url.rstrip("/")
+        if not self.url.startswith(("http://", "https://")):
+            raise RequestInvalid(f"{url} is no address: write it with its scheme, as http://127.0.0.1:8001.")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=False)
+        self._exchange = Exchange(self._http, _WHOLE * timeout, MAX_ANSWER)
 
     def __enter__(self) -> Self:
         return self
@@ -58,7 +64,7 @@ class Client:
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
-            response = self._http.request(method, path, **options)
+            response = self._exchange.send(method, path, **options)
         except (httpx.HTTPError, httpx.InvalidURL):
             raise Unreachable(f"{self.url} did not answer: check the address and that the service runs.") from None
         if response.is_success:

@@ -24,6 +24,7 @@ from checkin.officers import load_signer
 from checkin.parties import Parties
 from checkin.primitives import SigningKey
 from checkin.secretfile import make_secret, read_secret
+from checkin.service.addresses import require_free
 from checkin.service.auth import new_token, token_hash
 from checkin.storage import check_storage
 
@@ -40,6 +41,13 @@ TOKENS: Final = (
     "enrolment",
     "auditor",
 )
+PAGES: Final = (
+    ("wallet", "issuer", "/wallet"),
+    ("scanner", "venue", "/scanner"),
+    ("operator", "venue", "/operator"),
+    ("public page", "retention", "/"),
+)
+MARKER: Final = "deployment.json"
 
 
 @dataclass(frozen=True)
@@ -53,11 +61,17 @@ class Deployment:
 
     @classmethod
     def open_or_make(cls, folder: Path, ports: tuple[int, int, int], simulated_clock: Path | None = None) -> Self:
-        """The deployment in this folder, made now if there is none. Raises `SettingsInvalid` for a half-made one."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self = cls(folder.resolve(), dict(zip(SERVICES, ports, strict=True)), simulated_clock, _unfit(folder))
-        marker = folder / "deployment.json"
-        if not marker.exists():
+        """The deployment in this folder, with the ports it was made with; made now, with `ports`, if there is none.
+
+        Raises `SettingsInvalid` for a half-made one or a folder of something else, and for ports that are in use.
+        """
+        make_folder(folder)
+        marker = folder / MARKER
+        made = json.loads(marker.read_text(encoding="ascii"))["ports"] if marker.exists() else None
+        self = cls(folder.resolve(), made or dict(zip(SERVICES, ports, strict=True)), simulated_clock, _unfit(folder))
+        for port in self.ports.values():
+            require_free("127.0.0.1", port)
+        if made is None:
             if any(folder.iterdir()) and not _only(folder, simulated_clock):
                 raise SettingsInvalid(f"The folder {folder} is neither empty nor a deployment: choose another one.")
             self._make()
@@ -132,9 +146,12 @@ class Deployment:
             client.put("/v1/authority-keys", {"list": note})
 
     def addresses(self) -> str:
-        """What to open in a browser."""
-        lines = [f"  {service:10} {self.url(service)}/docs" for service in SERVICES]
-        return "\n".join([*lines, f"  secrets    {self.folder / 'tokens'}", "Stop with Ctrl-C."])
+        """What to open in a browser, and where the tokens and the one-time codes are."""
+        lines = [f"  {what:13} {self.url(service)}{path}" for what, service, path in PAGES]
+        lines += [f"  {service + ' API':13} {self.url(service)}/docs" for service in SERVICES]
+        lines.append(f"  {'tokens':13} {self.folder / 'tokens'}")
+        lines.append(f"  {'messages':13} {self.folder / 'issuer' / 'data' / 'outbox'}")
+        return "\n".join([*lines, "Stop with Ctrl-C."])
 
     def _signer(self, service: str) -> NoteSigner:
         return NoteSigner(NAMES[service], SigningKey(read_secret(self.folder / service / "statement.key")))
@@ -226,6 +243,14 @@ class Deployment:
 
     def _hash(self, token: str) -> str:
         return token_hash(self.token(token)).hex()
+
+
+def make_folder(folder: Path) -> None:
+    """Make it, for its owner alone, unless it is there; raises `SettingsInvalid` for a file or a forbidden place."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsInvalid(f"{folder} cannot be used as a folder: {error.strerror}.") from None
 
 
 def to_toml(values: dict[str, Any]) -> str:

@@ -445,6 +445,17 @@ class SettingsInvalid(CheckinError):
     default = "The settings file is not valid."
 
 
+class AddressTaken(CheckinError):
+    code = "address_taken"
+    status = 503
+    default = "The address is in use: stop what listens there, or choose another port."
+
+
+class FileTrouble(CheckinError):
+    code = "file_trouble"
+    default = "A file could not be read or written."
+
+
 class InternalError(CheckinError):
     code = "internal_error"
     status = 500

@@ -74,7 +74,9 @@ class Narrator:
 
     def block(self, text: str) -> None:
         """Something drawn, as it is: only where there is a terminal to look at it."""
-        if self.console.is_terminal:
+        if self.console.is_terminal and self.console.width < max(map(len, text.split("\n"))):
+            self.say("(The terminal is too narrow to draw the code; it is among the artifacts.)")
+        elif self.console.is_terminal:
             self.console.print(Text(text, style="black on white"), soft_wrap=True)
 
     def say(self, text: str) -> None:

@@ -12,7 +12,7 @@ from typing import Self
 
 from checkin.client import Client
 from checkin.clock import SystemClock
-from checkin.deployment import SERVICES, Deployment
+from checkin.deployment import NAMES, SERVICES, Deployment
 from checkin.errors import CheckinError, NotReady, Unreachable
 
 START_SECONDS = 60.0  # a machine with little to spare takes its time
@@ -94,7 +94,7 @@ class Processes:
                 lines = self._deployment.log(name).read_text(errors="replace").strip().splitlines()
                 raise NotReady(f"The {name} service did not start: {lines[-1] if lines else 'it said nothing'}")
             with contextlib.suppress(Unreachable), Client(self._deployment.url(name)) as client:
-                client.get("/healthz")
-                return
+                if client.get("/healthz")["service"] == NAMES[name]:
+                    return
             time.sleep(0.05)
         raise NotReady(f"The {name} service did not answer in time: see {self._deployment.log(name)}.")

@@ -1,4 +1,4 @@
-"""`checkin qr` and `checkin scan`: a wallet and a scanner for the command line."""
+"""`checkin qr`, `checkin enrol` and `checkin scan`: a wallet, a venue and a scanner for the command line."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from checkin import qr as pictures
 from checkin import wallet as wallets
 from checkin.client import Client
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
-from checkin.errors import RequestInvalid, TokenMalformed
+from checkin.errors import CodeWrong, RequestInvalid, TokenMalformed
 from checkin.jsonfile import write_private
 from checkin.notice import in_words
 from checkin.presentation import PREFIX
 from checkin.scanner import Scanner
 from checkin.wallet import Wallet
 
+MAX_BYTES = 50_000_000  # of a picture on standard input
 Simulated = Annotated[Path | None, typer.Option("--simulated-clock", help="Take the time from this file.")]
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add both commands."""
+    """Add the three commands."""
     app.command(epilog="Example: checkin qr --issuer http://127.0.0.1:8001 --name 'Kim Ji-woo' --phone 01012345678")(qr)
+    app.command(epilog="Example: checkin enrol --venue http://127.0.0.1:8002 --secret-file enrolment.token")(enrol)
     app.command(epilog="Example: checkin scan photo.jpg --venue http://127.0.0.1:8002 --scanner scanner.json")(scan)
 
 
@@ -46,7 +48,9 @@ def qr(  # noqa: PLR0913 - an option each
 ) -> None:
     """Show a fresh code. A new wallet registers first, and asks for what it was not given."""
     clock = _clock(simulated_clock)
-    held = Wallet.load(wallet) if wallet.exists() else _register(issuer, wallet, name, phone, code)
+    if output:
+        _check_output(output)  # before a code is used up
+    held = _load(wallet, issuer) if wallet.exists() else _register(issuer, wallet, name, phone, code)
     calendar, now = Calendar(zone), clock.now()
     day = calendar.day(now)
     known = len(held.disclosures)
@@ -69,6 +73,31 @@ def qr(  # noqa: PLR0913 - an option each
         typer.echo(f"{output}: good for 20 seconds, for one door. {held.left(day)} more codes today.")
     else:
         typer.echo(pictures.to_terminal(text) if sys.stdout.isatty() else text)
+
+
+def enrol(  # noqa: PLR0913 - an option each
+    *,
+    venue: Annotated[str, typer.Option(help="The registry's address.")],
+    secret_file: Annotated[Path, typer.Option(help="The file with the enrolment secret.")],
+    name: Annotated[str, typer.Option(help="What the venue is called.")] = "Café",
+    category: Annotated[str, typer.Option(help="What kind of place it is.")] = "cafe",
+    label: Annotated[str, typer.Option(help="What the scanner is called.")] = "front door",
+    output: Annotated[Path, typer.Option("-o", "--output", help="The scanner's new file.")] = Path("scanner.json"),
+    as_json: Json = False,
+) -> None:
+    """Enrol a venue with one scanner. Keep the operator's token that is printed: it is shown this once."""
+    if output.exists():
+        raise RequestInvalid(f"{output} is there already: name another file with --output.")
+    with Client(venue, secret_file.read_text(encoding="ascii").strip()) as client:
+        place = client.post("/v1/venues", {"name": name, "category": category})
+    with Client(venue, place["operator_token"]) as client:
+        device = client.post(f"/v1/venues/{place['venue_id']}/scanners", {"label": label})
+    Scanner(output, place["venue_id"], device["scanner_id"], device["scanner_token"]).save()
+    if as_json:
+        typer.echo(json.dumps(place | {"scanner_id": device["scanner_id"], "scanner": str(output)}))
+    else:
+        typer.echo(f"venue {place['venue_id']}, operator token {place['operator_token']}")
+        typer.echo(f"{output}: its scanner, for checkin scan --scanner {output}")
 
 
 def scan(  # noqa: PLR0913 - an option each
@@ -102,6 +131,19 @@ def _clock(path: Path | None) -> Clock:
     return SimulatedClock(path) if path else SystemClock()
 
 
+def _load(path: Path, issuer: str) -> Wallet:
+    held = Wallet.load(path)
+    if held.issuer_url.rstrip("/") != issuer.rstrip("/"):
+        raise RequestInvalid(f"{path.name} is a wallet of {held.issuer_url}: name another file with --wallet.")
+    return held
+
+
+def _check_output(path: Path) -> None:
+    if path.suffix not in (".png", ".svg"):
+        raise RequestInvalid(f"{path} must end in .png or .svg.")
+    path.touch()  # an unwritable place is told now
+
+
 def _register(issuer: str, path: Path, name: str | None, phone: str | None, code: str | None) -> Wallet:
     """In one go at a terminal; in two calls from a script, the second with --code."""
     pending = path.with_name(path.name + ".registration")
@@ -109,31 +151,47 @@ def _register(issuer: str, path: Path, name: str | None, phone: str | None, code
         registration = wallets.register(issuer, name or _ask("Name", "--name"), phone or _ask("Phone", "--phone"))
         write_private(pending, registration)
         typer.echo("A one-time code is on its way by message.", err=True)
-        code = _ask("Code from the message", "--code")
-    held = wallets.confirm(issuer, json.loads(pending.read_text(encoding="utf-8")), code, path)
+    registration = json.loads(pending.read_text(encoding="utf-8"))
+    held = _confirm(issuer, registration, code, path)
     pending.unlink()
     return held
+
+
+def _confirm(issuer: str, registration: str, code: str | None, path: Path) -> Wallet:
+    """Whoever mistypes at a terminal may try again; the issuer counts five tries."""
+    if code is not None:
+        return wallets.confirm(issuer, registration, code, path)
+    for _ in range(2):
+        try:
+            return wallets.confirm(issuer, registration, _ask("Code from the message", "--code"), path)
+        except (CodeWrong, RequestInvalid) as error:
+            typer.echo(error.detail, err=True)
+    return wallets.confirm(issuer, registration, _ask("Code from the message", "--code"), path)
 
 
 def _ask(what: str, option: str) -> str:
     try:
         return str(typer.prompt(what, err=True))
     except typer.Abort:
+        typer.echo("", err=True)
         raise RequestInvalid(f"{what} is needed: repeat the command with {option}.") from None
 
 
 def _read(source: str) -> str:
     """The code's text: of several codes in a picture the first that is one of ours."""
-    if source != "-":
-        if source.startswith(PREFIX):
-            return source
-        path = Path(source)
-        texts = pictures.read_image(path) if path.is_file() else []
-        if not texts:
-            raise TokenMalformed("This is neither a picture file nor the text of a check-in code.")
-        return next((text for text in texts if text.startswith(PREFIX)), texts[0])
-    data = sys.stdin.buffer.read(pictures.MAX_PIXELS)
-    if data.startswith(PREFIX.encode()):
-        return data.decode("ascii", "replace").rstrip("\n")
-    texts = pictures.read_image(data)
+    if source.startswith(PREFIX):
+        return source
+    if source == "-":
+        data = sys.stdin.buffer.read(MAX_BYTES)
+        if not data.strip():
+            raise TokenMalformed("There was nothing on standard input.")
+        if data.startswith(PREFIX.encode()):
+            return data.decode("ascii", "replace").rstrip("\n")
+        return _ours(pictures.read_image(data))
+    if not Path(source).is_file():
+        raise TokenMalformed("This is neither the text of a check-in code, which begins with CK1:, nor a file.")
+    return _ours(pictures.read_image(Path(source)))
+
+
+def _ours(texts: list[str]) -> str:
     return next((text for text in texts if text.startswith(PREFIX)), texts[0])

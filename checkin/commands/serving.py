@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -39,12 +40,22 @@ def up(
     folder: Annotated[Path, typer.Option("--dir", help="Where everything is kept; made on first start.")] = Path(
         "checkin-data"
     ),
+    port: Annotated[
+        int, typer.Option(min=1, max=65533, help="On first start: the issuer's port; the next two are the others'.")
+    ] = 8001,
     simulated_clock: Simulated = None,
 ) -> None:
     """Run all three services on this machine, ports 8001 to 8003. Makes keys and settings on first start."""
-    deployment = Deployment.open_or_make(folder, ports=(8001, 8002, 8003), simulated_clock=simulated_clock)
+    deployment = Deployment.open_or_make(folder, (port, port + 1, port + 2), simulated_clock)
     for warning in deployment.warnings:
         typer.echo(f"warning: {warning}", err=True)
+    # `kill` must end the services, too: they would keep their ports.
+    signal.signal(signal.SIGTERM, _interrupt)
+    typer.echo("Starting three services …", err=True)
     with Processes(deployment) as processes:
         typer.echo(deployment.addresses())
         processes.wait(deployment.tend)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt

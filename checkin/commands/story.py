@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from checkin import demo as story
+from checkin.deployment import make_folder
 from checkin.errors import SettingsInvalid
 from checkin.narrator import Narrator
 
@@ -37,7 +38,7 @@ def demo(
 
 def _clear(folder: Path) -> None:
     """Make way for a new story: a folder of an earlier one is removed, anybody else's is left alone."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(folder)
     if any(folder.iterdir()):
         if not (folder / story.MARKER).exists():
             raise SettingsInvalid(f"The folder {folder} is neither empty nor an earlier story's: choose another one.")

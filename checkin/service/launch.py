@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from checkin.errors import SettingsInvalid
 from checkin.hardening import harden
+from checkin.service.addresses import require_free
 from checkin.service.settings import Launch
 
 GROUP = "checkin.services"
@@ -59,6 +60,7 @@ def serve(service: str, config: Path, simulated_clock: Path | None = None) -> No
     """Serve until stopped. Raises `SettingsInvalid` and whatever else keeps the service from starting."""
     listening = Listening.load(config)
     host, _, port = listening.listen.rpartition(":")
+    require_free(host, int(port))
     Launch(service=service, config=config.resolve(), simulated_clock=simulated_clock).export()
     options: dict[str, Any] = {
         "host": host,

@@ -1,0 +1,114 @@
+"""The commands as a clumsy person meets them: ports in use, wrong files, a terminal closed in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from checkin.client import Client
+from checkin.errors import Unreachable
+from checkin.stage import Stage, free_ports
+
+
+def checkin(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """The command, in a folder of its own."""
+    line = [sys.executable, "-m", "checkin", *arguments]
+    return subprocess.run(line, cwd=folder, input=stdin, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that somebody else listens on."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+def test_a_port_in_use_is_named_before_anything_is_made(tmp_path: Path, taken: int) -> None:
+    """Nothing is sent to whoever answers there, and no half-made folder is left."""
+    done = checkin(tmp_path, "up", "--dir", "mine", "--port", str(taken - 2))
+    assert done.returncode == 1
+    assert done.stderr.startswith("checkin: address_taken: 127.0.0.1:")
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_ending_up_ends_its_services(tmp_path: Path) -> None:
+    """`kill` leaves no process behind that keeps the ports."""
+    port = max(free_ports())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "checkin", "up", "--dir", str(tmp_path / "mine"), "--port", str(port)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    lines = [process.stdout.readline() for _ in range(10)]
+    assert f"http://127.0.0.1:{port}/wallet" in "".join(lines)
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=60)
+    process.stdout.close()
+    deadline = time.monotonic() + 10
+    for offset in range(3):
+        with Client(f"http://127.0.0.1:{port + offset}") as client, pytest.raises(Unreachable):
+            while time.monotonic() < deadline:
+                client.get("/healthz")
+                time.sleep(0.2)
+
+
+def test_enrolling_leaves_a_scanner_that_scans(town: Stage, tmp_path: Path) -> None:
+    """One command from the enrolment secret to a scanner's file; it overwrites nothing."""
+    secret = str(town.deployment.folder / "tokens" / "enrolment.token")
+    enrol = ("enrol", "--venue", town.deployment.url("venue"), "--secret-file", secret)
+    answer = json.loads(checkin(tmp_path, *enrol, "--json").stdout)
+    file = json.loads((tmp_path / "scanner.json").read_text())
+    assert (file["venue_id"], file["scanner_id"]) == (answer["venue_id"], answer["scanner_id"])
+    assert (tmp_path / "scanner.json").stat().st_mode & 0o077 == 0
+    scanned = checkin(
+        tmp_path, "scan", "CK1:A", "--venue", town.deployment.url("venue"), "--scanner", "scanner.json",
+        "--simulated-clock", str(town.folder / "clock"),
+    )  # fmt: skip
+    assert scanned.stderr.startswith("checkin: token_malformed: ")
+    assert checkin(tmp_path, *enrol).returncode == 1
+
+
+def test_files_that_cannot_be_written_are_told_in_one_line(tmp_path: Path) -> None:
+    """No traceback for a wrong path, a file where a folder should be, or an address without its scheme."""
+    (tmp_path / "file").write_text("")
+    for arguments, code in [
+        (["qr", "--issuer", "http://127.0.0.1:9", "-o", "nowhere/a.png"], "file_trouble"),
+        (["qr", "--issuer", "http://127.0.0.1:9", "-o", "a.txt"], "invalid_request"),
+        (["qr", "--issuer", "127.0.0.1:9", "--name", "A", "--phone", "1"], "invalid_request"),
+        (["up", "--dir", "file"], "settings_invalid"),
+        (["demo", "--dir", "file"], "settings_invalid"),
+        (["serve", "issuer", "--config", "nowhere.toml"], "settings_invalid"),
+        (["serve", "kiosk", "--config", "nowhere.toml"], "invalid_request"),
+        (["authority", "keys", "list", "--dir", "file", "-o", "nowhere/keys.txt"], "settings_invalid"),
+    ]:
+        done = checkin(tmp_path, *arguments)
+        assert done.returncode == 1, arguments
+        assert done.stderr.startswith(f"checkin: {code}: "), done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+
+
+def test_an_error_is_json_where_json_was_asked_for(tmp_path: Path) -> None:
+    """A program that reads standard output finds the code there."""
+    done = checkin(tmp_path, "qr", "--issuer", "http://127.0.0.1:9", "--name", "A", "--phone", "1", "--json")
+    assert json.loads(done.stdout)["error"]["code"] == "unreachable"
+    assert done.returncode == 1
+
+
+def test_a_terminal_without_check_marks_shows_something(tmp_path: Path) -> None:
+    """An old terminal is no reason to stop."""
+    line = [sys.executable, "-m", "checkin", "demo", "--dir", "/dev/null/x"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr.startswith("checkin: settings_invalid: ")
