@@ -25,12 +25,17 @@ export class Database {
     connection.onversionchange = () => connection.close();
   }
 
+  /** What a request made by `ask` finds; writes nothing, waits for no disk. */
+  read(store, ask) {
+    return settled(ask(this.connection.transaction(store).objectStore(store)));
+  }
+
   get(store, key) {
-    return settled(this.connection.transaction(store).objectStore(store).get(key));
+    return this.read(store, (objects) => objects.get(key));
   }
 
   all(store) {
-    return settled(this.connection.transaction(store).objectStore(store).getAll());
+    return this.read(store, (objects) => objects.getAll());
   }
 
   put(store, value, key) {

@@ -1,4 +1,5 @@
-// What a scanner verifies with: lists of keys, opened here under pinned keys, and outside time (docs/spec/keys.md).
+// What a scanner verifies with, kept over restarts: pinned verifier keys, and the keys of the days around now. The same
+// rules as checkin/trust.py: notes are opened here, under pinned keys, and the first key seen for a day is final.
 
 import { Calendar } from "./calendar.js";
 import { Refusal } from "./errors.js";
@@ -9,6 +10,8 @@ import { StatementType } from "./statement.js";
 const STALE_SECONDS = 24 * 3600;
 const MAX_SKEW_SECONDS = 10; // a scanner further off refuses good codes and admits old ones
 const CUT_SECONDS = 0.5; // the registry's time is cut to the second
+const HORIZON_DAYS = 15; // lists reach 14 days ahead; a thief of a list's key does not own the years to come
+const CLOSING_DAYS = 4; // days before that take no uploads any more
 const TIME = new StatementType(
   "checkin/time/v1",
   { name: "service" },
@@ -16,97 +19,90 @@ const TIME = new StatementType(
   { name: "time" },
   { name: "clock", optional: true },
 );
+const NOTHING = {
+  registryVkey: "",
+  issuerVkeys: new Map(), // issuer → vkey
+  issuers: new Map(), // issuer → Map(day → {kid hex, public})
+  intake: new Map(), // day → {public}
+  rule: [],
+  zone: "Asia/Seoul",
+  venue: "",
+  time: 0, // when the registry's time was last heard, by this device's clock
+};
 
 export class Trust {
-  /** From what was stored; every note is verified again. Where that fails, only the pinned keys are kept. */
-  static async load(stored) {
-    const trust = new Trust();
-    if (!stored) return trust;
-    try {
-      await trust.#take(stored);
-    } catch {
-      const { registryVkey, issuerVkeys } = stored;
-      trust.stored = { registryVkey, issuerVkeys, time: 0 };
-    }
-    return trust;
-  }
-
-  constructor() {
-    Object.assign(this, { stored: null, calendar: null, rule: [], skewed: false });
-    this.issuers = new Map(); // number → {issuer, keys: Map(day → {kid, public})}
-    this.intake = new Map(); // day → {public}
-    this.days = new Map(); // day → Map(kid → {issuer, public})
+  /** @param {object|undefined} stored what an earlier update returned */
+  constructor(stored) {
+    this.skewed = false;
+    this.#take({ ...NOTHING, ...stored });
   }
 
   /**
-   * Takes over an answer of GET /v1/trust?nonce=…; what is to be stored. The first key seen for a day is final, and
-   * keys once pinned stay: a registry that is taken over cannot put others in their place.
-   * Refusal: clock_wrong, note_malformed, note_untrusted, list_refused.
+   * Takes over an answer of GET /v1/trust?nonce=…, whole or not at all; what is to be stored. `asked` and `now` are this
+   * device's time before and after. Refusal: clock_wrong, note_malformed, note_untrusted, list_refused.
    */
   async update(answer, nonce, asked, now) {
-    const registryVkey = this.stored?.registryVkey ?? answer.registry.vkey;
-    const time = await signedTime(answer.time_note, registryVkey, nonce);
-    const ahead = now - time - CUT_SECONDS;
-    // Both ends of the request, because nobody knows where in between the registry looked at its clock.
-    this.skewed = ahead < -MAX_SKEW_SECONDS || asked - time - CUT_SECONDS > MAX_SKEW_SECONDS;
+    const known = this.stored;
+    // Keys once pinned stay: a registry that is taken over cannot put others in their place.
+    const registryVkey = known.registryVkey || answer.registry.vkey;
+    const registry = await parseVkey(registryVkey);
+    const time = await signedTime(answer.time_note, registry, nonce);
+    // Both ends of the request, because nobody knows when in between the registry looked at its clock.
+    this.skewed = time + CUT_SECONDS - now > MAX_SKEW_SECONDS || asked - time - CUT_SECONDS > MAX_SKEW_SECONDS;
     if (this.skewed) throw new Refusal("clock_wrong");
-    const pinned = this.stored?.issuerVkeys ?? {};
-    const fresh = {
-      registryVkey,
-      issuerVkeys: { ...Object.fromEntries(answer.issuers.map((item) => [item.issuer, item.vkey])), ...pinned },
-      issuerLists: Object.fromEntries(answer.issuers.map((item) => [item.issuer, item.list])),
-      intake: answer.intake,
-      rule: answer.status_rule,
-      zone: answer.zone,
-      venue: answer.venue.name,
-      time: now,
-    };
-    await this.#take(fresh);
-    return fresh;
-  }
-
-  async #take(stored) {
-    const issuers = new Map();
-    for (const [number, list] of Object.entries(stored.issuerLists)) {
-      const { text } = await openNote(list, [await parseVkey(stored.issuerVkeys[number])]);
+    const today = new Calendar(answer.zone).day(now);
+    const issuerVkeys = new Map([...answer.issuers.map((item) => [item.issuer, item.vkey]), ...known.issuerVkeys]);
+    const issuers = new Map(known.issuers);
+    for (const { issuer, list } of answer.issuers) {
+      const { text } = await openNote(list, [await parseVkey(issuerVkeys.get(issuer))]);
       const listed = await readIssuerList(text);
-      if (listed.issuer !== Number(number)) throw new Refusal("note_untrusted");
-      const known = this.issuers.get(listed.issuer)?.keys ?? new Map();
-      issuers.set(listed.issuer, { issuer: listed.issuer, keys: merge(known, listed.keys) });
+      if (listed.issuer !== issuer) throw new Refusal("note_untrusted");
+      issuers.set(issuer, around(today, issuers.get(issuer), listed.keys));
     }
-    const { text } = await openNote(stored.intake, [await parseVkey(stored.registryVkey)]);
-    const intake = merge(this.intake, readIntakeList(text).keys);
-    Object.assign(this, { stored, issuers, intake, rule: stored.rule, calendar: new Calendar(stored.zone) });
-    this.days.clear();
+    const { text } = await openNote(answer.intake, [registry]);
+    const intake = around(today, known.intake, readIntakeList(text).keys);
+    const { status_rule: rule, zone, venue } = answer;
+    this.#take({ registryVkey, issuerVkeys, issuers, intake, rule, zone, venue: venue.name, time: now });
+    return this.stored;
   }
 
   /** Refusal scanner_stale without outside time for 24 hours, clock_wrong when the clock is known to be off. */
   requireTime(now) {
-    if (this.skewed || (this.stored?.time && now < this.stored.time - MAX_SKEW_SECONDS)) throw new Refusal("clock_wrong");
-    if (!this.stored?.time || now - this.stored.time > STALE_SECONDS) throw new Refusal("scanner_stale");
+    const { time } = this.stored;
+    if (this.skewed || now < time - MAX_SKEW_SECONDS) throw new Refusal("clock_wrong");
+    if (now - time > STALE_SECONDS) throw new Refusal("scanner_stale");
   }
 
   /** All issuers' keys of a day by kid. Keys that share a kid are left out: nobody can tell which was meant. */
   keysOfDay(day) {
-    if (!this.days.has(day)) {
-      const keys = new Map();
-      const doubtful = new Set();
-      for (const { issuer, keys: listed } of this.issuers.values()) {
-        const key = listed.get(day);
-        if (!key) continue;
-        if (keys.has(key.kid)) doubtful.add(key.kid);
-        keys.set(key.kid, { issuer, public: key.public });
-      }
-      doubtful.forEach((kid) => keys.delete(kid));
-      this.days.set(day, keys);
+    const keys = new Map();
+    const doubtful = new Set();
+    for (const [issuer, listed] of this.stored.issuers) {
+      const key = listed.get(day);
+      if (!key) continue;
+      if (keys.has(key.kid)) doubtful.add(key.kid);
+      keys.set(key.kid, { issuer, public: key.public });
     }
-    return this.days.get(day);
+    doubtful.forEach((kid) => keys.delete(kid));
+    return keys;
+  }
+
+  #take(stored) {
+    Object.assign(this, { stored, rule: stored.rule, intake: stored.intake, calendar: new Calendar(stored.zone) });
   }
 }
 
-async function signedTime(note, vkey, nonce) {
-  const { text } = await openNote(note ?? "", [await parseVkey(vkey)]);
+/** What is known of the days around today, together with a list's; list_refused where it contradicts. */
+function around(today, known = new Map(), listed) {
+  const near = [...listed].filter(([day]) => day <= today + HORIZON_DAYS);
+  return new Map([...merge(known, new Map(near))].filter(([day]) => day >= today - CLOSING_DAYS));
+}
+
+async function signedTime(note, registry, nonce) {
+  const { text } = await openNote(note ?? "", [registry]);
   const values = TIME.read(text);
-  if (values.get("nonce") !== nonce) throw new Refusal("note_untrusted");
-  return Date.parse(values.get("time")) / 1000;
+  const time = Date.parse(values.get("time")) / 1000;
+  const ours = values.get("nonce") === nonce && values.get("service") === registry.name;
+  if (!ours || Number.isNaN(time)) throw new Refusal("note_untrusted");
+  return time;
 }

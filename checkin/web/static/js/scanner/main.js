@@ -69,7 +69,7 @@ class Scanner {
 
   async #work(device) {
     this.link?.stop();
-    const trust = await Trust.load(await this.store.get("trust"));
+    const trust = new Trust(await this.store.get("trust"));
     this.link = new Link(this.store, trust, device, clock);
     this.door = new Door(this.store, trust, device, this.link, clock);
     this.link.addEventListener("change", () => this.line());
@@ -95,7 +95,7 @@ class Scanner {
     $("waiting").textContent = say("waiting", { count: waiting });
     $("waiting").dataset.count = waiting;
     $("uploaded").textContent = uploaded ? say("uploaded", { time: timeText(uploaded) }) : "";
-    $("gate").textContent = [trust.stored?.venue, device.label].filter(Boolean).join(" · ");
+    $("gate").textContent = [trust.stored.venue, device.label].filter(Boolean).join(" · ");
     $("findings-open").hidden = findings.length === 0;
     $("findings-open").textContent = say("findings", { count: findings.length });
     const stop = stopped(trust, problem);

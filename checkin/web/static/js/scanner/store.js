@@ -36,34 +36,31 @@ export class Store {
     });
   }
 
-  /** When the code with this mark was first scanned here, undefined if it was not; forgets those long expired. */
-  seen(mark, now) {
-    return this.database.change("seen", async (seen) => {
-      const all = await settled(seen.getAll());
-      for (const item of all) if (item.until < now) seen.delete(item.mark);
-      return all.find((item) => item.mark === mark && item.until >= now)?.at;
-    });
+  /** When the code with this mark was first scanned here; undefined if it was not, or has expired since. */
+  async seen(mark, now) {
+    const found = await this.database.get("seen", mark);
+    return found?.until >= now ? found.at : undefined;
   }
 
   remember(mark, at, until) {
-    return this.database.put("seen", { mark, at, until });
+    return this.database.change("seen", (seen) => note(seen, mark, at, until));
   }
 
   /** A sealed entry and its mark in one transaction: on disk before anybody is let in. */
   enqueue(sealed, at, mark, until) {
     return this.database.change(["queue", "seen"], (queue, seen) => {
       queue.add({ sealed, at });
-      return seen.put({ mark, at, until });
+      return note(seen, mark, at, until);
     });
   }
 
   /** The oldest entries, at most `limit`. */
   oldest(limit) {
-    return this.database.change("queue", (queue) => queue.getAll(null, limit));
+    return this.database.read("queue", (queue) => queue.getAll(null, limit));
   }
 
   waiting() {
-    return this.database.change("queue", (queue) => queue.count());
+    return this.database.read("queue", (queue) => queue.count());
   }
 
   /** Removes entries that the registry answered for, and keeps what somebody should look at. */
@@ -84,4 +81,10 @@ export class Store {
   dismiss() {
     return this.database.clear("findings");
   }
+}
+
+/** Adds a mark, and forgets those whose codes have expired. */
+async function note(seen, mark, at, until) {
+  for (const item of await settled(seen.getAll())) if (item.until < at) seen.delete(item.mark);
+  seen.put({ mark, at, until });
 }
