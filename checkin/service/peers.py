@@ -7,18 +7,21 @@ from collections.abc import Iterator, Sequence
 import httpx
 import structlog
 
-from checkin.clock import parse_rfc3339
+from checkin.clock import SystemClock, parse_rfc3339
 from checkin.encoding import b64url_encode
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
+from checkin.exchange import Exchange
 from checkin.note import NoteVerifier
 from checkin.primitives import random_bytes
-from checkin.signedtime import TIME_STATEMENT
 from checkin.service.party import Party
 from checkin.service.settings import Peer
+from checkin.signedtime import TIME_STATEMENT
 from checkin.statement import one
 
 TIMEOUT_SECONDS = 5.0
+LONGEST_SECONDS = 10.0
 _MAX_ANSWER = 16 * 1024
+_STOPWATCH = SystemClock()  # runs on while the machine sleeps
 log = structlog.get_logger()
 
 
@@ -39,11 +42,14 @@ class TimePeers:
 
     def _ask(self, peer: Peer) -> float:
         nonce = b64url_encode(random_bytes(16))
-        answer = httpx.get(f"{peer.url}/v1/time", params={"nonce": nonce}, timeout=TIMEOUT_SECONDS, trust_env=False)
-        answer.raise_for_status()
-        if len(answer.content) > _MAX_ANSWER:
-            raise ValueError("the answer is too long")
-        body = answer.json()
+        asked = _STOPWATCH.boot()
+        with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+            exchange = Exchange(http, LONGEST_SECONDS, _MAX_ANSWER)
+            answer = exchange.send("GET", f"{peer.url}/v1/time", params={"nonce": nonce})
+        # SPEC days.md §3: "An answer that took longer than ten seconds is not believed"
+        if _STOPWATCH.boot() - asked > LONGEST_SECONDS:
+            raise NoteUntrusted("The signed time was held back.")
+        body = answer.raise_for_status().json()
         note = body.get("note") if isinstance(body, dict) else None
         if not isinstance(note, str):
             raise NoteMalformed

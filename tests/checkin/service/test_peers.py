@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from checkin.clock import Calendar
+from checkin.clock import Calendar, SystemClock
 from checkin.note import NoteSigner, sign_note, split_note
 from checkin.primitives import SigningKey
+from checkin.service import peers
 from checkin.service.peers import TimePeers
 from checkin.service.settings import Peer
 from tests.checkin.house import DAY, HOUR, House, prepare
+from tests.checkin.trickle import trickling, whole
 from tests.retention.world import Service
 
 CALENDAR = Calendar()
@@ -33,9 +36,9 @@ def house(tmp_path: Path) -> House:
     return House(tmp_path / "x")
 
 
-def asked(house: House, *peers: Service) -> list[float]:
+def asked(house: House, *services: Service) -> list[float]:
     """The times that were believed."""
-    pinned = [Peer(url=peer.server.url, vkey=peer.signer.verifier.vkey) for peer in peers]
+    pinned = [Peer(url=peer.server.url, vkey=peer.signer.verifier.vkey) for peer in services]
     return list(TimePeers(pinned, house.party)())
 
 
@@ -88,12 +91,34 @@ def test_after_seven_days_of_downtime_an_honest_peer_suffices_beside_a_liar(tmp_
     liar, honest = Service("liar.example"), Service("issuer.example")
     liar.now = lambda: house.clock.now() + 2 * HOUR
     honest.now = house.clock.now
-    peers = [Peer(url=other.server.url, vkey=other.signer.verifier.vkey) for other in (liar, honest)]
-    alone = House(tmp_path / "y", peers=TimePeers(peers[:1], house.party))
+    both = [Peer(url=other.server.url, vkey=other.signer.verifier.vkey) for other in (liar, honest)]
+    alone = House(tmp_path / "y", peers=TimePeers(both[:1], house.party))
     alone.guard.tick()
     assert alone.guard.doubt is not None
-    again = House(tmp_path / "y", peers=TimePeers(peers, house.party))
+    again = House(tmp_path / "y", peers=TimePeers(both, house.party))
     assert again.purger.run() == ["purge-2026-11-20"]
     assert not again.live()
     liar.server.stop()
     honest.server.stop()
+
+
+def test_a_peer_that_trickles_holds_up_neither_housekeeping_nor_the_next_peer(
+    house: House, peer: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One byte now and then evades every timeout between two bytes; meanwhile nothing would be destroyed."""
+    monkeypatch.setattr(peers, "LONGEST_SECONDS", 0.5, raising=False)
+    with trickling(whole(b'{"note": ""}' + b" " * 200)) as url:
+        slow = Peer(url=url, vkey=peer.signer.verifier.vkey)
+        good = Peer(url=peer.server.url, vkey=peer.signer.verifier.vkey)
+        started = time.monotonic()
+        assert list(TimePeers([slow, good], house.party)()) == [CALENDAR.start(DAY)]
+        assert time.monotonic() - started < 3.0
+
+
+def test_a_true_time_that_was_held_back_is_not_believed(
+    house: House, peer: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sits on the wire keeps the answer until it agrees with a clock that is wrong: also while we sleep."""
+    passed = iter([1000.0, 1000.0 + 3000.0])
+    monkeypatch.setattr(SystemClock, "boot", lambda _: next(passed, 4000.0))
+    assert asked(house, peer) == []
