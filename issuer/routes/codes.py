@@ -43,5 +43,9 @@ def present(
         return Response(qr.to_png(code.token), media_type=PNG)
     if media == SVG:
         return Response(qr.to_svg(code.token), media_type=SVG)
-    answer = CodeAnswer(token=code.token, expires_at=issuer.party.calendar.rfc3339(code.expires))
+    answer = CodeAnswer(
+        token=code.token,
+        expires_at=issuer.party.calendar.rfc3339(code.expires),
+        disclosures=issuer.receipts.of(subject),
+    )
     return JSONResponse(answer.model_dump())
