@@ -18,6 +18,7 @@ from checkin.stores import Row
 from checkin.vault import Vault
 
 CONFLICT: Final = 0x01  # flag: a second use of a visit id that a scanner had queued; the first need not be the true one
+CONFLICTS: Final = 8  # second uses that are kept of a visit id, in numbered places, so that a trace finds them
 _RECORD = struct.Struct(">8sII16s16s72sB")
 RECORD_SIZE: Final = _RECORD.size
 
@@ -63,9 +64,9 @@ def visit_key(vault: Vault, day: int, visit_id: bytes) -> bytes:
     return vault.mac(day, visit_id)
 
 
-def conflict_key(vault: Vault, day: int, visit: Visit) -> bytes:
-    """The key of a queued second use: one row a scan, however often it is uploaded."""
-    return vault.mac(day, Label.DUPLICATE, visit.visit_id, visit.venue, visit.scan_id)
+def conflict_keys(vault: Vault, day: int, visit_id: bytes) -> list[bytes]:
+    """The keys that queued second uses of a visit id can have, in the order in which they are taken."""
+    return [vault.mac(day, Label.DUPLICATE, visit_id, bytes([place])) for place in range(CONFLICTS)]
 
 
 def venue_group(vault: Vault, day: int, venue: bytes) -> bytes:
@@ -73,9 +74,9 @@ def venue_group(vault: Vault, day: int, venue: bytes) -> bytes:
     return vault.mac(day, venue)
 
 
-def seal_visit(vault: Vault, day: int, visit: Visit, hour: int) -> Row:
-    """The row of a visit; `hour` is `Calendar.hour`, 0 .. 24. With the flag `CONFLICT` it lies beside the first."""
-    key = conflict_key(vault, day, visit) if visit.flags & CONFLICT else visit_key(vault, day, visit.visit_id)
+def seal_visit(vault: Vault, day: int, visit: Visit, hour: int, key: bytes | None = None) -> Row:
+    """The row of a visit; `hour` is `Calendar.hour`, 0 .. 24. A second use has one of the `conflict_keys` for `key`."""
+    key = key or visit_key(vault, day, visit.visit_id)
     return vault.seal(day, key, venue_group(vault, day, visit.venue), hour, visit.encode())
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Annotated, Final, Literal
 
@@ -43,7 +43,7 @@ from checkin.presentation import EARLY_SECONDS, Presentation
 from checkin.service.auth import Bearer
 from checkin.service.body import Body
 from checkin.service.party import Party
-from checkin.visit import CONFLICT, Visit
+from checkin.visit import Visit
 from venue.alarms import Alarms
 from venue.metrics import Metrics
 from venue.scanners import Scanner, Scanners
@@ -176,14 +176,10 @@ class Batches:
         results = {item.place: _ACCEPTED for item, new in zip(judged, added, strict=True) if new}
         rest = [item for item, new in zip(judged, added, strict=True) if not new]
         first = self._visits.standing(day, [item.visit for item in rest]) if rest else {}
-        conflicts = []
         for item in rest:
             repeated = same_scan(first[item.visit.visit_id], item.visit)
             results[item.place] = _REPEATED if repeated else _CONFLICT
-            if not repeated:
-                conflicts.append(self._visits.row(day, replace(item.visit, flags=CONFLICT)))
-        if conflicts:
-            self._visits.vault.insert(day, conflicts)  # a row that is there already is the same conflict
+        self._visits.keep_conflicts(day, [item.visit for item in rest if results[item.place] is _CONFLICT])
         return results
 
 

@@ -18,7 +18,7 @@ from checkin.service.auth import pinned
 from checkin.service.orderdesk import Execute, Found, OrderBody, OrderDesk, SealedAnswer, check_days, held_days
 from checkin.service.party import Party
 from checkin.vault import Vault
-from checkin.visit import Visit, open_visit, venue_group, visit_key
+from checkin.visit import Visit, conflict_keys, open_visit, venue_group, visit_key
 from venue.database import Database
 
 PATH = "/v1/orders"
@@ -43,8 +43,9 @@ class Traces:
             raise OrderScope
         first, last = (int(moment // 60) for moment in part.window)
         held, gone = held_days(self._days(first, last), self._guard.floor(self._party.calendar))
-        found = list(self._at(part.venue, first, last, held))
-        rows = [VisitRow(visit.issuer, day, visit.visit_id, visit.sealed_subject).line() for day, visit in found]
+        found = self._at(part.venue, first, last, held)
+        # A second use of a code at the same venue is the same line.
+        rows = {VisitRow(visit.issuer, day, visit.visit_id, visit.sealed_subject).line() for day, visit in found}
         names = [row.line() for row in self._names({part.venue})] if rows else []
         return Found(sorted(rows) + names, held, gone)
 
@@ -70,13 +71,14 @@ class Traces:
         return Found(rows + sorted(row.line() for _, row in near.values()), days, gone)
 
     def _places(self, listed: list[ListedVisit]) -> list[PlaceRow]:
-        """The listed visits that happened, numbered from 1 in the order of their time."""
+        """Where the listed visits happened, numbered from 1 in the order of their time; one whose code was used more
+        than once has several places, because the first to upload need not be the true one."""
         by_day: dict[int, dict[bytes, ListedVisit]] = {}
         for item in listed:
-            by_day.setdefault(item.day, {})[self._key(item)] = item
+            by_day.setdefault(item.day, {}).update(dict.fromkeys(self._keys(item), item))
         happened = []
         for day, keys in by_day.items():
-            for row in self._vault.store.get(day, [key for key in keys if key]).values():
+            for row in self._vault.store.get(day, list(keys)).values():
                 visit = open_visit(self._vault, day, row)
                 if visit.issuer == keys[row.key].issuer:
                     happened.append((visit.minute, visit.visit_id, day, visit))
@@ -86,12 +88,13 @@ class Traces:
             for number, (_, _, day, visit) in enumerate(happened, start=1)
         ]
 
-    def _key(self, listed: ListedVisit) -> bytes:
-        """Of its row; empty where the day was never used here."""
+    def _keys(self, listed: ListedVisit) -> list[bytes]:
+        """Of its row and of those of second uses; none where the day was never used here."""
         try:
-            return visit_key(self._vault, listed.day, listed.visit_id)
+            first = visit_key(self._vault, listed.day, listed.visit_id)
+            return [first, *conflict_keys(self._vault, listed.day, listed.visit_id)]
         except (KeyMissing, DayDestroyed):
-            return b""
+            return []
 
     def _at(self, venue: bytes, first: int, last: int, held: range | list[int]) -> Iterator[tuple[int, Visit]]:
         """Visits of a venue with first ≤ minute ≤ last, with the day they lie in."""

@@ -10,7 +10,17 @@ import pytest
 
 from checkin.errors import SealBroken
 from checkin.vault import Vault
-from checkin.visit import CONFLICT, RECORD_SIZE, Visit, conflict_key, open_visit, seal_visit, venue_group, visit_key
+from checkin.visit import (
+    CONFLICT,
+    CONFLICTS,
+    RECORD_SIZE,
+    Visit,
+    conflict_keys,
+    open_visit,
+    seal_visit,
+    venue_group,
+    visit_key,
+)
 from tests.checkin.vaults import DAY, a_visit, open_vault
 
 
@@ -38,17 +48,20 @@ def test_a_second_use_of_a_visit_id_finds_its_key_taken_whatever_else_differs(va
     assert [open_visit(vault, DAY, row) for row in standing.values()] == [first]
 
 
-def test_a_conflict_lies_beside_the_first_use_once_a_scan(vault: Vault) -> None:
+def test_a_conflict_lies_beside_the_first_use_once_a_place(vault: Vault) -> None:
     first = a_visit()
-    conflicts = [replace(a_visit(venue, CONFLICT), visit_id=first.visit_id) for venue in (b"venue--1", b"venue--2")]
-    told = vault.insert(DAY, [seal_visit(vault, DAY, visit, 1) for visit in (first, *conflicts, *conflicts)])
-    assert told == [True, True, True, False, False]
+    second = replace(a_visit(b"venue--2", CONFLICT), visit_id=first.visit_id)
+    places = conflict_keys(vault, DAY, first.visit_id)
+    assert vault.insert(DAY, [seal_visit(vault, DAY, first, 1)]) == [True]
+    told = vault.insert(DAY, [seal_visit(vault, DAY, second, 1, key) for key in (*places, places[0])])
+    assert told == [True] * CONFLICTS + [False]
 
 
-def test_a_conflict_s_key_is_made_of_visit_id_venue_and_scan(vault: Vault) -> None:
-    visit = a_visit(flags=CONFLICT)
-    expected = vault.mac(DAY, b"dup" + visit.visit_id + visit.venue + visit.scan_id)
-    assert seal_visit(vault, DAY, visit, 1).key == conflict_key(vault, DAY, visit) == expected
+def test_the_keys_of_conflicts_follow_from_the_visit_id_alone(vault: Vault) -> None:
+    """Whoever traces a visit id finds all its rows without knowing where it was used."""
+    code = a_visit().visit_id
+    expected = [vault.mac(DAY, b"dup" + code + bytes([place])) for place in range(8)]
+    assert conflict_keys(vault, DAY, code) == expected
 
 
 def test_nothing_of_a_visit_can_be_read_in_its_row(vault: Vault) -> None:

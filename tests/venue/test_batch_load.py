@@ -41,7 +41,7 @@ def test_the_same_codes_in_many_batches_at_once_are_accepted_once(scene: Scene) 
     for thread in threads:
         thread.join()
     assert Counter(results) == {"accepted": 20, "conflict": 60}
-    assert Counter(flags(scene)) == {0: 20, CONFLICT: 60}
+    assert Counter(flags(scene)) == {0: 20, CONFLICT: 20}  # of a code and a venue one conflict is kept
 
 
 def test_no_more_batches_than_turns_are_worked_on_and_the_next_is_told_to_come_back(
