@@ -215,7 +215,7 @@ def _book_faults(book: Book, date: str) -> Iterator[Fault]:
 
 
 def _is_strange(item: Signature, evidence: Evidence) -> bool:
-    return all((item.name, item.key_id) != (verifier.name, verifier.key_id) for verifier in evidence.pinned.all())
+    return (item.name, item.key_id) not in evidence.pinned.known
 
 
 def _blame(path: str, data: bytes, error: CheckinError, evidence: Evidence) -> Fault:

@@ -15,12 +15,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from checkin.client import Client
 from checkin.cosignature import CosignatureVerifier
-from checkin.errors import NoteMalformed, NotFound, SettingsInvalid
+from checkin.errors import NoteMalformed, SettingsInvalid
 from checkin.logreader import folder_fetch
 from checkin.note import NoteVerifier, Verifier
 from checkin.tiles import Fetch, new_tiles
@@ -31,7 +32,7 @@ LOG: Final = "log"
 REPORTS: Final = "purge-reports"
 AUDITS: Final = "audits"
 SHOWN: Final = ("audit.json", "audit.html")
-_FILE: Final = re.compile(r"[A-Za-z0-9._-]{1,200}\.txt")
+_UNFIT: Final = re.compile(r"[^A-Za-z0-9.-]")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ class Pinned:
         """All of them."""
         return [*self.notes, *self.witnesses]
 
+    @cached_property
+    def known(self) -> frozenset[tuple[str, bytes]]:
+        """Name and key id of each."""
+        return frozenset((verifier.name, verifier.key_id) for verifier in self.all())
+
     def note(self, name: str) -> NoteVerifier | None:
         """The key of that name."""
         return next((verifier for verifier in self.notes if verifier.name == name), None)
@@ -85,7 +91,8 @@ class Evidence:
         listed = sorted(path.relative_to(log).as_posix() for path in log.rglob("*") if path.is_file())
         files: dict[str, bytes] = {}
         for name in (REPORTS, AUDITS):
-            files |= {f"{name}/{path.name}": path.read_bytes() for path in sorted((folder / name).glob("*"))}
+            found = sorted(path for path in (folder / name).rglob("*") if path.is_file())
+            files |= {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
         files |= {name: (folder / name).read_bytes() for name in SHOWN if (folder / name).is_file()}
         checkpoint = folder / CHECKPOINT
         return cls(
@@ -135,11 +142,8 @@ def read_vkeys(path: Path) -> Pinned:
 
 
 def report_file(service: str, day: str) -> str:
-    """`registry.example-2026-11-22.txt`; raises `NotFound` for a service whose name is no part of a file's."""
-    name = f"{service.replace('/', '_').replace(':', '_')}-{day}.txt"
-    if not _FILE.fullmatch(name):
-        raise NotFound("A report's service or day cannot be part of a file's name.")
-    return name
+    """`registry.example-2026-11-22.txt`; what cannot be part of a file's name is a `_` in it."""
+    return f"{_UNFIT.sub('_', service)}-{_UNFIT.sub('_', day)}.txt"
 
 
 def _all(client: Client, path: str, member: str, number: str) -> list[dict[str, Any]]:

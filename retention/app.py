@@ -25,6 +25,10 @@ DESCRIPTION = (
 _MISSING = "Purge reports are missing: look at the services' /readyz."
 _CONTRADICT = "There are different reports about one day: ask the service which is true; all of them are kept."
 _SILENT = "Services did not answer for more than two days: check their addresses and tokens."
+_UNSEEN = (
+    "Witnesses did not cosign the log's newest head: look at their addresses. After log_conflict or proof_invalid find "
+    "out first which history of this log the witness saw."
+)
 _REFUSED = "Statements were refused, because they are malformed or not signed by the pinned key."
 
 
@@ -40,8 +44,8 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         guard,
         "Check-in retention service",
         DESCRIPTION,
-        checks=[Watch(parts).findings],
-        chores=[Schedule(parts).run, auditing.daily],
+        checks=[Watch(parts).findings, auditing.findings],
+        chores=[Schedule(parts).run, auditing.daily, parts.cosigning.run],
         closers=[audits.close, parts.close],
         body_limits={"/v1/entries": 2 * ENTRY_BYTES},
     )
@@ -64,6 +68,7 @@ class Watch:
         yield _finding("reports", [f"{gone.service} {gone.day}" for gone in overview.missing(now)], _MISSING)
         yield _finding("contradictions", [f"{who} {day}" for who, day in overview.contradictions()], _CONTRADICT)
         yield _finding("services", [f"{who} since {day or 'ever'}" for who, day in overview.silent(now)], _SILENT)
+        yield _finding("witnesses", [f"{who}: {code}" for who, code in self._parts.cosigning.failures()], _UNSEEN)
         refused = [f"{who}: {count}" for who, count in sorted(self._parts.statements.refused().items())]
         yield _finding("statements", refused, _REFUSED)
 

@@ -4,7 +4,7 @@ logged and kept (docs/spec/audit.md §4). Once a day, and whenever an auditor as
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from checkin.durable import locked
 from checkin.encoding import b64url_decode
 from checkin.errors import CheckinError, NoteUntrusted, NotFound
 from checkin.selfaudit import TOKENS, SelfAudit
+from checkin.service.app import Finding
 from checkin.statement import one
 from checkin.statements import ORDER_EXECUTED
 from checkin.tokencheck import check_tokens
@@ -33,6 +34,7 @@ MAP: Final = Path(__file__).parent / "data_map.toml"
 ANSWER_SECONDS: Final = 3600.0  # a service reads every file it has
 PATIENCE_SECONDS: Final = 600.0  # for services that have not been asked today
 RETRY_SECONDS: Final = 60.0
+SILENT_DAYS: Final = 1
 ANSWERED: Final = "answered"
 TEST_VISIT: Final = "test-visit"
 _STOPWATCH: Final = SystemClock()
@@ -77,6 +79,17 @@ class Auditing:
             self.run(only_if_none_of=today)
             self._failed = None
 
+    def findings(self) -> Iterator[Finding]:
+        """What somebody should look at."""
+        newest, party = self._audits.newest(), self._party
+        if newest is not None and newest.result != Result.PASS:
+            text = f"The audit of {newest.day} failed in {newest.failed} lines: see /audits/{newest.place}."
+            yield Finding("audit", "warning", text)
+        elif newest is not None and newest.day < party.calendar.date(party.today() - SILENT_DAYS):
+            yield Finding("audit", "warning", f"No audit since {newest.day}: look at this service's log.")
+        else:
+            yield Finding("audit", "ok", "Nothing to report.")
+
     def run(self, asked: Asked | None = None, only_if_none_of: str = "") -> Audit | None:
         """Audits now. None if, meanwhile, another process made one of the day `only_if_none_of`."""
         with locked(self._party.data / "audit.lock"):
@@ -85,6 +98,7 @@ class Auditing:
                 return None
             audit = self._compose(asked or Asked(), previous)
             self._audits.add(audit)
+        self._parts.cosigning.run()
         log.info("audited", result=audit.result, failed=audit.failed, not_run=audit.not_run)
         return audit
 

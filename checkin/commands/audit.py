@@ -49,7 +49,8 @@ def verify_evidence(  # noqa: PLR0913, PLR0917 - options of a command
     """
     if (folder is None) == (url is None):
         raise SettingsInvalid("Give either --dir, a folder of files, or --url, a retention service, with --vkeys.")
-    previous = since.read_bytes() if since else None
+    previous = _read(since) if since else None
+    _check_date(date)
     if folder is not None:
         evidence = Evidence.of_folder(folder, vkeys or folder / VKEYS)
         verdict = verify(evidence, date, previous)
@@ -80,13 +81,13 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Let every service audit itself, and retention sign, log and keep the result. Exit status 1 when a line fails."""
     words = list(test_visitor or [])
-    body: dict[str, Any] = {"words": words, "tokens": [path.read_text(encoding="ascii").strip() for path in code or []]}
+    body: dict[str, Any] = {"words": words, "tokens": [_text(path) for path in code or []]}
     if trace is not None:
         if not words:
             raise SettingsInvalid("With --trace name the test visitor, who should be in it: --test-visitor.")
-        found = trace.read_text(encoding="utf-8")
+        found = _text(trace)
         body["found"] = any(word in found for word in words)
-    with Client(url, token.read_text(encoding="ascii").strip(), RUN_SECONDS) as client:
+    with Client(url, _text(token), RUN_SECONDS) as client:
         audit = client.post("/v1/audits", body)
     _show(int(audit["place"]), str(audit["note"]), as_json=as_json)
 
@@ -110,6 +111,24 @@ def show(
         with Client(str(url)) as client:
             audit = client.get(f"/v1/audits/{number}") if number is not None else _newest(client)
     _show(int(audit["place"]), str(audit["note"]), as_json=as_json)
+
+
+def _check_date(date: str) -> None:
+    try:
+        Calendar().parse_date(date or "1970-01-01")
+    except ValueError:
+        raise SettingsInvalid("A day is written YYYY-MM-DD.") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise SettingsInvalid(f"The file {path.name} cannot be read.") from None
+
+
+def _text(path: Path) -> str:
+    return _read(path).decode(errors="replace").strip()
 
 
 def _console() -> Console:

@@ -117,6 +117,18 @@ def test_an_audit_is_composed_signed_logged_and_kept(office: Office, service: Au
         assert database.execute("SELECT count(*) FROM latest").fetchone()[0] == len(points)
 
 
+def test_a_failed_audit_is_a_warning_in_readiness_until_the_next_one(office: Office, service: Audited) -> None:
+    """Whoever runs the service hears of it."""
+    assert [finding.level for finding in office.auditing.findings()] == ["ok"]
+    service.points = ["fail closings registry.example A row was changed."]
+    office.audit()
+    (finding,) = office.auditing.findings()
+    assert finding.level == "warning" and "failed in 1 lines" in finding.text
+    service.points = ["pass closings registry.example All is as it was."]
+    office.audit()
+    assert [finding.level for finding in office.auditing.findings()] == ["ok"]
+
+
 def test_what_was_not_looked_at_says_so(office: Office) -> None:
     """Without a test visitor nobody pretends that one was found."""
     points = office.audit()
