@@ -96,8 +96,11 @@ class Order:
         if kind not in _SUBJECT or subject != set(_SUBJECT[kind]):
             raise NoteMalformed("An order is about one venue, or about one person.")
         self = cls(text, values)
-        for part in self.part_texts():
-            Part.read(part)
+        try:
+            for part in self.part_texts():
+                Part.read(part)
+        except (ValueError, OverflowError):
+            raise NoteMalformed("A time, number or key of the order is not written as it should be.") from None
         return self
 
     @property

@@ -143,7 +143,7 @@ class Part:
             raise NoteMalformed("A part says `clock simulated` or nothing about its clock.")
         try:
             return cls._of(text, values)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise NoteMalformed("A time, number or key of the part is not written as it should be.") from None
 
     @classmethod
@@ -251,7 +251,7 @@ class ListedVisit:
         try:
             issuer, date, visit_id = line.split(" ")
             visit = ListedVisit(decimal_decode(issuer, 2**32 - 1), _DATES.parse_date(date), bytes.fromhex(visit_id))
-        except ValueError:
+        except (ValueError, OverflowError):
             raise NoteMalformed("A listed visit is an issuer, a date and a visit id.") from None
         return _same(visit, line, 16)
 
