@@ -192,20 +192,25 @@ def _read(sealed: str) -> bytes:
 
 
 class Turns:
-    """At most so many at a time; one more is told to come back."""
+    """At most so many at a time, and one of a venue: who has one scanner's token keeps no other venue out."""
 
     def __init__(self, number: int) -> None:
-        self._free = threading.BoundedSemaphore(number)
+        self._number = number
+        self._taken: set[bytes] = set()
+        self._lock = threading.Lock()
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """Raises `NotReady` at once when all are taken."""
-        if not self._free.acquire(blocking=False):
-            raise NotReady("Too many batches at once: try again in a few seconds.")
+    def one(self, venue: bytes) -> Iterator[None]:
+        """Raises `NotReady` at once when the venue has its turn, or all are taken."""
+        with self._lock:
+            if venue in self._taken or len(self._taken) >= self._number:
+                raise NotReady("Too many batches at once: try again in a few seconds.")
+            self._taken.add(venue)
         try:
             yield
         finally:
-            self._free.release()
+            with self._lock:
+                self._taken.remove(venue)
 
 
 def routes(batches: Batches, scanners: Scanners, metrics: Metrics, alarms: Alarms, turns: Turns) -> APIRouter:
@@ -228,7 +233,7 @@ def routes(batches: Batches, scanners: Scanners, metrics: Metrics, alarms: Alarm
     @router.post("/v1/check-ins/batch", response_model_exclude_none=True)
     def batch(uploaded: Batch, scanner: Scanner = Depends(bearing)) -> BatchAnswer:  # noqa: B008 - FastAPI's way
         """Upload queued scans; a result for each, in order. Bearer: the scanner that sealed them."""
-        with turns.one():
+        with turns.one(scanner.place.venue):
             results = batches.take(scanner.place, uploaded.sealed)
         count(results)
         return BatchAnswer(results=results)

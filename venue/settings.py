@@ -32,7 +32,7 @@ class VenueSettings(ServiceSettings):
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 512
     """Check-ins that one worker process has begun and not answered; further ones get 503 and Retry-After."""
     max_batches: Annotated[int, Field(ge=1, le=16)] = 2
-    """Batches that one worker process works on at a time; further ones get 503 and Retry-After."""
+    """Batches that one worker process works on at a time, one of a venue; further ones get 503 and Retry-After."""
 
     @model_validator(mode="after")
     def _different_issuers(self) -> Self:
