@@ -11,11 +11,13 @@ from checkin.note import NoteSigner, NoteVerifier
 from checkin.primitives import SigningKey
 from checkin.secretfile import make_secret, read_secret
 from checkin.service.party import Party
+from retention.cosigning import Cosigning
 from retention.log import Log
 from retention.overview import Overview
 from retention.receipt import Receipt
 from retention.settings import RetentionSettings
 from retention.statements import Statements
+from retention.witnessing import PinnedWitness
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Parts:
     statements: Statements
     log: Log
     log_verifier: NoteVerifier
+    cosigning: Cosigning
     receipt: Receipt
     overview: Overview
 
@@ -37,19 +40,22 @@ class Parts:
         party = Party(settings, simulated_clock)
         statements = Statements(party.data / "retention.db")
         signer = _log_signer(settings)
-        log = Log(party.data / "log", signer)
+        log = Log(party.data / "log", signer, settings.needed)
+        witnesses = [PinnedWitness(witness.url, witness.verifier) for witness in settings.witnesses]
         return cls(
             party=party,
             settings=settings,
             statements=statements,
             log=log,
             log_verifier=signer.verifier,
+            cosigning=Cosigning(party, log, statements, witnesses),
             receipt=Receipt(party, statements, log),
             overview=Overview(statements, settings.services, party.calendar),
         )
 
     def close(self) -> None:
         """Gives back the files."""
+        self.cosigning.close()
         self.statements.close()
         self.log.close()
 

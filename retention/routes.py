@@ -162,8 +162,11 @@ class Routes:
         same index."""
         sender = self._sender(token)
         if isinstance(sender, Service):
-            return Place(index=self._parts.receipt.take(sender, entry.note))
-        return Place(index=self._parts.receipt.take_order(sender, entry.note))
+            index = self._parts.receipt.take(sender, entry.note)
+        else:
+            index = self._parts.receipt.take_order(sender, entry.note)
+        self._parts.cosigning.run()
+        return Place(index=index)
 
     def orders(self) -> OrderNumbers:
         """Orders of the health authority, in numbers; those below ten read `fewer than 10`."""

@@ -7,9 +7,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from checkin.cosignature import CosignatureVerifier
 from checkin.note import NoteVerifier
-from checkin.service.pins import AuthoritySettings
-from checkin.service.settings import FilePath, Peer, ServiceSettings, TokenHash
+from checkin.service.pins import AuthoritySettings, WitnessKey
+from checkin.service.settings import FilePath, Peer, ServiceSettings, Strict, TokenHash
 
 
 class Service(Peer):
@@ -32,6 +33,18 @@ class Service(Peer):
         return NoteVerifier.parse(self.vkey)
 
 
+class WitnessSettings(Strict):
+    """A witness of the log: the address before `/add-checkpoint`, and the key its cosignatures verify under."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")]
+    vkey: WitnessKey
+
+    @property
+    def verifier(self) -> CosignatureVerifier:
+        """The pinned key."""
+        return CosignatureVerifier.parse(self.vkey)
+
+
 class RetentionSettings(ServiceSettings):
     """What the retention service needs beyond the common settings."""
 
@@ -45,11 +58,28 @@ class RetentionSettings(ServiceSettings):
     log_key: FilePath | None = None
     """The key that signs the log's heads; without it `log.key` beside the statement key, made at first start."""
 
+    witnesses: Annotated[tuple[WitnessSettings, ...], Field(max_length=16, strict=False)] = ()
+    """Other organisations that cosign the log's heads."""
+    quorum: Annotated[int, Field(ge=0, le=16)] | None = None
+    """How many of them must have cosigned a head before it is published; one when nothing is said."""
+
     @model_validator(mode="after")
-    def _different_services(self) -> Self:
-        if len({service.name for service in self.services}) != len(self.services):
-            raise ValueError("two services have the same name")
+    def _different_names(self) -> Self:
+        names = [other.name for other in self.services] + [other.verifier.name for other in self.witnesses]
+        if len(set(names)) != len(names):
+            raise ValueError("two services or witnesses have the same name")
         return self
+
+    @model_validator(mode="after")
+    def _enough_witnesses(self) -> Self:
+        if self.needed > len(self.witnesses):
+            raise ValueError("the quorum is at most the number of witnesses")
+        return self
+
+    @property
+    def needed(self) -> int:
+        """The quorum that holds."""
+        return min(1, len(self.witnesses)) if self.quorum is None else self.quorum
 
     @property
     def log_key_path(self) -> Path:

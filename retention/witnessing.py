@@ -20,12 +20,15 @@ from checkin.errors import (
     ProofInvalid,
     Unreachable,
 )
+from checkin.exchange import Exchange
 from checkin.note import decode_note, join_note, split_note
 from checkin.witness import Request
 from checkin.witnessapp import SIZE_TYPE
 from retention.log import Log
 
 _MAX_ANSWER: Final = 64 * 1024
+_TIMEOUT_SECONDS: Final = 5.0
+_LONGEST_SECONDS: Final = 10.0
 _TRIES: Final = 4  # a witness that moves on while we ask tells its size; more often than this it is not honest
 _REFUSALS: Final[dict[int, type[CheckinError]]] = {
     400: NoteMalformed,
@@ -58,23 +61,30 @@ class Witnessing:
     def __init__(self, log: Log, witnesses: Iterable[PinnedWitness], http: httpx.Client | None = None) -> None:
         self._log = log
         self._witnesses = tuple(witnesses)
-        self._http = http or httpx.Client(timeout=15.0, trust_env=False)
+        self._http = http or httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False)
+        self._exchange = Exchange(self._http, _LONGEST_SECONDS, _MAX_ANSWER)
         self._seen: dict[str, int] = {}
 
-    def submit(self) -> list[Outcome]:
-        """Shows the newest head to each witness and keeps what it signs; one that fails does not stop the others.
+    def submit(self, chosen: Iterable[PinnedWitness] | None = None) -> list[Outcome]:
+        """Shows the newest head to each witness, or to those `chosen`, and keeps what it signs.
+
+        One that fails does not stop the others.
 
         An error that is `LogConflict` or `ProofInvalid` means that the witness saw another history of this log:
         somebody has to look.
         """
         outcomes = []
-        for witness in self._witnesses:
+        for witness in self._witnesses if chosen is None else chosen:
             try:
                 self._ask(witness)
                 outcomes.append(Outcome(witness.verifier.name))
             except CheckinError as error:
                 outcomes.append(Outcome(witness.verifier.name, error))
         return outcomes
+
+    def close(self) -> None:
+        """Gives back the connections."""
+        self._http.close()
 
     def _ask(self, witness: PinnedWitness) -> None:
         for _ in range(_TRIES):
@@ -93,12 +103,10 @@ class Witnessing:
 
     def _post(self, witness: PinnedWitness, body: str) -> httpx.Response:
         try:
-            answer = self._http.post(f"{witness.url.rstrip('/')}/add-checkpoint", content=body.encode())
+            url = f"{witness.url.rstrip('/')}/add-checkpoint"
+            return self._exchange.send("POST", url, content=body.encode())
         except (httpx.HTTPError, httpx.InvalidURL):
             raise Unreachable("The witness did not answer: check its address and that it runs.") from None
-        if len(answer.content) > _MAX_ANSWER:
-            raise NoteMalformed("The witness's answer is too long.")
-        return answer
 
     def _keep(self, witness: PinnedWitness, note: str, size: int, answer: httpx.Response) -> None:
         text = split_note(note)[0]

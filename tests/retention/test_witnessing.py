@@ -137,7 +137,7 @@ def unplugged(request: httpx.Request) -> httpx.Response:
         (answering(422, ""), ProofInvalid),
         (answering(200, ""), NoteMalformed),
         (answering(200, "thanks\n"), NoteMalformed),
-        (answering(200, "x" * 70_000), NoteMalformed),
+        (answering(200, "x" * 70_000), Unreachable),
         (answering(200, SECOND.cosign("another text\n", 1)), NoteUntrusted),
         (answering(200, FIRST.cosign("another text\n", 1)), NoteUntrusted),
     ],

@@ -1,0 +1,184 @@
+"""The retention service and a witness of another organisation, a process of its own: what is published, and when."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from checkin.checkpoint import open_checkpoint
+from checkin.cosignature import CosignatureVerifier, cosignatures
+from checkin.errors import SettingsInvalid
+from checkin.note import NoteVerifier
+from checkin.witnessfolder import add_log, make_folder
+from retention import cosigning
+from retention.settings import RetentionSettings
+from tests.checkin.house import DAY, HOUR
+from tests.retention.world import TOKEN, Retention, Service, pinned
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+class Witness:
+    """Its folder, its address, and the process while it runs."""
+
+    def __init__(self, folder: Path, clock: Path, log: str) -> None:
+        self.verifier = make_folder(folder, "witness.example/w1", simulated=True)
+        add_log(folder, log)
+        self._folder, self._clock = folder, clock
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        command = [sys.executable, "-m", "checkin", "witness", "serve", "--dir", str(self._folder)]
+        command += ["--port", str(self._port), "--simulated-clock", str(self._clock)]
+        with subprocess.Popen(command) as process:
+            try:
+                wait_until(lambda: answers(f"{self.url}/healthz"))
+                yield
+            finally:
+                process.terminate()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def wait_until(ready: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if ready():
+            return
+        time.sleep(0.1)
+    pytest.fail("it did not come in thirty seconds")
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    """A registry that says what a test wants."""
+    service = Service()
+    yield service
+    service.server.stop()
+
+
+@pytest.fixture
+def retention(tmp_path: Path, service: Service) -> Retention:
+    """Asks that registry."""
+    return Retention(tmp_path / "retention", pinned(service))
+
+
+@pytest.fixture
+def witness(retention: Retention, tmp_path: Path) -> Witness:
+    """Pinned in the settings of the retention service, whose log it watches; nothing is published without it."""
+    parts = retention.parts()
+    witness = Witness(tmp_path / "witness", retention.clock, parts.log_verifier.vkey)
+    parts.close()
+    (retention.folder / "data" / "log" / "checkpoint").unlink()  # as if the witness had been there from the start
+    pin(retention, witness.url, witness.verifier)
+    return witness
+
+
+def pin(retention: Retention, url: str, *verifiers: CosignatureVerifier, quorum: int = 1) -> None:
+    rows = ", ".join(f'{{ url = "{url}", vkey = "{verifier.vkey}" }}' for verifier in verifiers)
+    with retention.config.open("a") as file:
+        file.write(f"witnesses = [{rows}]\nquorum = {quorum}\n")
+
+
+def bring(client: httpx.Client, note: str) -> int:
+    """The place of a statement in the log."""
+    answer = client.post("/v1/entries", json={"note": note}, headers=BEARER)
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["index"])
+
+
+def warned(client: httpx.Client) -> str | None:
+    found = client.get("/readyz").json()["findings"]
+    return next((one["text"] for one in found if (one["name"], one["level"]) == ("witnesses", "warning")), None)
+
+
+def published(client: httpx.Client) -> str | None:
+    answer = client.get("/checkpoint")
+    return answer.text if answer.status_code == 200 else None
+
+
+def test_a_checkpoint_is_published_only_once_the_witness_has_cosigned_it(
+    retention: Retention, service: Service, witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the witness runs nothing is; with it each head is, before the answer to whoever brought an entry; when it
+    is gone the last cosigned head stays, and somebody is told. A log alone can show no second history."""
+    monkeypatch.setattr(cosigning, "RETRY_SECONDS", 0.2)
+    notes = [service.report(DAY - 28 - back) for back in range(4)]
+    service.notes.clear()
+    with retention.client() as client:
+        log = NoteVerifier.parse(client.get("/v1/keys").json()["log"])
+
+        def size() -> int:
+            note = published(client)
+            return 0 if note is None else open_checkpoint(note, log, [witness.verifier], quorum=1).size
+
+        first = bring(client, notes[0])
+        assert published(client) is None
+        assert "witness.example/w1/simulated: unreachable" in (warned(client) or "")
+        assert client.get(f"/v1/purge-reports/{first}").json()["proof"] is None
+        with witness.running():
+            wait_until(lambda: size() == first + 1 and warned(client) is None)
+            assert client.get(f"/v1/purge-reports/{first}").json()["proof"]["size"] == first + 1
+            for note in notes[1:3]:
+                assert bring(client, note) + 1 == size()
+            seen = published(client)
+        last = bring(client, notes[3])
+        assert published(client) == seen
+        assert client.get(f"/v1/purge-reports/{last}").json()["proof"] is None
+        assert client.get("/readyz").status_code == 200
+        assert warned(client)
+
+
+def test_the_witness_is_asked_again_each_day_so_that_readers_see_how_fresh_the_head_is(
+    retention: Retention, service: Service, witness: Witness
+) -> None:
+    """Also when nothing was logged: an old time on a head would mean that newer ones are withheld."""
+    parts = retention.parts()
+
+    def times() -> dict[str, int]:
+        parts.cosigning.run()
+        return cosignatures(parts.log.published(), [witness.verifier])
+
+    with witness.running():
+        before = times()
+        retention.go(DAY, 13 * HOUR)
+        assert times() == before
+        retention.go(DAY + 1, HOUR)
+        after = times()
+    parts.close()
+    assert after[witness.verifier.name] - before[witness.verifier.name] == 13 * 3600
+    assert service.server.asked == []
+
+
+def test_a_witness_under_a_real_clock_does_not_vouch_for_simulated_time(retention: Retention, tmp_path: Path) -> None:
+    """Nor the other way round: found at start."""
+    pin(retention, "http://127.0.0.1:9", make_folder(tmp_path / "real", "witness.example/w1"))
+    with pytest.raises(SettingsInvalid, match="simulated"):
+        retention.parts()
+
+
+@pytest.mark.parametrize(("witnesses", "quorum"), [(1, 2), (0, 1), (2, 1)])
+def test_settings_that_could_never_publish_or_count_one_witness_twice_are_refused(
+    retention: Retention, tmp_path: Path, witnesses: int, quorum: int
+) -> None:
+    """A quorum larger than there are witnesses; one name twice."""
+    verifiers = [make_folder(tmp_path / "w", "witness.example/w1", simulated=True)] * witnesses
+    pin(retention, "http://127.0.0.1:9", *verifiers, quorum=quorum)
+    with pytest.raises(SettingsInvalid):
+        RetentionSettings.load(retention.config)
