@@ -26,6 +26,7 @@ from venue.settings import Issuer
 
 Fetch = Callable[[str], str]
 ROUNDS_BETWEEN = 3  # chores run about every 20 seconds
+LISTED_AHEAD = 15  # days: issuers list fourteen, and their midnight may come before ours
 _TIMEOUT_SECONDS = 3.0
 _DEADLINE_SECONDS = 10.0
 _MAX_ANSWER = 3 * MAX_NOTE  # the note once as JSON text, the same keys once as JWK
@@ -74,8 +75,11 @@ class IssuerTrust:
         self._rounds += 1
 
     def take(self, issuer: Issuer, note: str) -> None:
-        """Adds a list's days to those known. Raises `NoteMalformed`, `NoteUntrusted`; `ListRefused`, nothing of it
-        taken, when it contradicts what was seen before, which is then kept as evidence."""
+        """Adds a list's days to those known, but for days that no issuer lists yet.
+
+        Raises `NoteMalformed`, `NoteUntrusted`; `ListRefused`, nothing of it taken, when it contradicts what was seen
+        before: the other key is then kept as evidence, the first one of a day.
+        """
         listed = IssuerList.read(open_note(note, [NoteVerifier.parse(issuer.vkey)]).text)
         if listed.issuer != issuer.number:
             raise NoteUntrusted("The list is another issuer's: compare the numbers in the settings.")
@@ -84,16 +88,21 @@ class IssuerTrust:
         with self._database.writing() as tables:
             rows = list(tables.table("issuer_keys").rows_where("issuer = ?", [issuer.number]))
             known = {row["day"]: _listed(issuer.number, row["public"]) for row in rows}
-            new = {day: key for day, key in listed.keys.items() if day >= self._party.today() - RETENTION_DAYS}
+            today = self._party.today()
+            # The first key for a day is final: a key that was stolen for an hour must not decide over years.
+            days = range(today - RETENTION_DAYS, today + LISTED_AHEAD + 1)
+            new = {day: key for day, key in listed.keys.items() if day in days}
             try:
                 added = merge(known, new)
             except ListRefused:
+                seen = {row["day"] for row in tables.table("contradictions").rows_where("issuer = ?", [issuer.number])}
                 others = {day: key.public for day, key in new.items() if known.get(day, key) != key}
-                _remember(tables, "contradictions", issuer.number, others)
+                first = {day: public for day, public in others.items() if day not in seen}
+                _remember(tables, "contradictions", issuer.number, first)
             else:
                 _remember(tables, "issuer_keys", issuer.number, {day: key.public for day, key in added.items()})
                 # An older list sent again adds nothing, and must not take the place of a newer one.
-                if max(listed.keys, default=0) >= max(known, default=0):
+                if max(new, default=0) >= max(known, default=0):
                     _keep_note(tables, issuer.number, note)
                 return
         raise ListRefused

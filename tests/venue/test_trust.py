@@ -18,7 +18,7 @@ from tests.venue.world import CALENDAR, DAY, NOON, Issuer, Phone, Registry, bear
 from venue.database import Database
 from venue.settings import Issuer as Pinned
 from venue.settings import VenueSettings
-from venue.trust import ROUNDS_BETWEEN, IssuerTrust, fetch_list
+from venue.trust import LISTED_AHEAD, ROUNDS_BETWEEN, IssuerTrust, fetch_list
 
 
 class Book:
@@ -229,3 +229,36 @@ def test_a_phone_of_an_unlisted_day_is_unknown(scene: Scene) -> None:
     issuer = scene.issuer
     issuer.keys[DAY] = SigningKey(random_bytes(32))  # not what was listed first
     assert code(check_in(scene.client, scene.at, Phone(issuer, DAY).at(NOON))) == "unknown_issuer_key"
+
+
+def test_a_stolen_statement_key_fixes_no_keys_for_years(book: Book, issuer: Issuer) -> None:
+    """A thief who has an issuer's statement key for an hour lists 2,000 days to come: only days that an issuer would
+    list now are final, and once the issuer has another key the later ones are its own again."""
+    book.trust.refresh()
+    honest = dict(issuer.keys)
+    issuer.list_days(*range(DAY + 2, DAY + 2000))
+    book.trust.take(book.pinned[0], issuer.listed())
+    held = [row[0] for row in rows(book, "SELECT day FROM issuer_keys ORDER BY day")]
+    assert held == list(range(DAY - 4, DAY + LISTED_AHEAD + 1))
+    far = DAY + LISTED_AHEAD + 1
+    issuer.keys = honest | {far: SigningKey(random_bytes(32))}
+    book.registry.set(NOON + 86400 * (LISTED_AHEAD + 1))
+    book.trust.take(book.pinned[0], issuer.listed())
+    assert book.trust.keys_of_day(far).find(kid(issuer, far))
+
+
+def test_contradictions_are_kept_once_a_day_however_many_there_are(book: Book, issuer: Issuer) -> None:
+    """The thief signs another key for the same days again and again: the evidence does not fill the disk."""
+    book.trust.refresh()
+    for _ in range(5):
+        issuer.keys = {day: SigningKey(random_bytes(32)) for day in range(DAY, DAY + 3000)}
+        with pytest.raises(ListRefused):
+            book.trust.take(book.pinned[0], issuer.listed())
+    assert rows(book, "SELECT issuer, day FROM contradictions ORDER BY day") == [(1, DAY), (1, DAY + 1)]
+    assert book.findings()["issuer_1_contradiction"] == "warning"
+
+
+def rows(book: Book, query: str) -> list[tuple[int, ...]]:
+    """Of the registry's database."""
+    with book.database.reading() as tables:
+        return list(tables.execute(query).fetchall())
