@@ -60,11 +60,12 @@ class Person:
 
 @dataclass(frozen=True)
 class Door:
-    """A venue with one scanner."""
+    """A venue with one scanner: its token, and its id."""
 
     name: str
     venue: str
     scanner: str
+    scanner_id: str
 
 
 @dataclass
@@ -116,19 +117,28 @@ class Country:
             venue = client.post("/v1/venues", json={"name": name, "category": "cafe"}).json()
         with self.client("venue", venue["operator_token"]) as client:
             path = f"/v1/venues/{venue['venue_id']}/scanners"
-            return Door(name, venue["venue_id"], client.post(path, json={"label": "door"}).json()["scanner_token"])
+            device = client.post(path, json={"label": "door"}).json()
+        return Door(name, venue["venue_id"], device["scanner_token"], device["scanner_id"])
 
-    def visit(self, person: Person, door: Door, moment: float) -> None:
-        """A check-in at that moment, which becomes now."""
+    def code(self, person: Person, moment: float) -> str:
+        """A fresh code out of the wallet, made then, which becomes now."""
         self.set(moment)
         day = CALENDAR.day(moment)
         if not person.wallet.left(day):
             person.wallet.fetch(day, CALENDAR)
         opened = person.wallet.open_code(day)
         assert opened
-        body = {"token": wallets.present(opened, moment, CALENDAR), "scan_id": b64url_encode(random_bytes(16))}
+        return wallets.present(opened, moment, CALENDAR)
+
+    def scan(self, door: Door, text: str) -> httpx.Response:
+        """At that door, now."""
+        body = {"token": text, "scan_id": b64url_encode(random_bytes(16))}
         with self.client("venue", door.scanner) as client:
-            answer = client.post("/v1/check-ins", json=body)
+            return client.post("/v1/check-ins", json=body)
+
+    def visit(self, person: Person, door: Door, moment: float) -> None:
+        """A check-in at that moment, which becomes now."""
+        answer = self.scan(door, self.code(person, moment))
         assert answer.status_code == 201, answer.text
 
     # --- the authority -------------------------------------------------------------------------------------------
