@@ -17,8 +17,10 @@ from checkin.errors import SettingsInvalid
 from checkin.hardening import harden
 from checkin.service.addresses import require_free
 from checkin.service.settings import Launch
+from checkin.service.wire import BoundedHttp
 
 GROUP = "checkin.services"
+MAX_CONNECTIONS = 4096  # of a worker process; requests on further ones are answered 503
 log = structlog.get_logger()
 
 
@@ -70,6 +72,9 @@ def serve(service: str, config: Path, simulated_clock: Path | None = None) -> No
         "log_level": "warning",
         "server_header": False,
         "timeout_graceful_shutdown": 10,
+        "http": BoundedHttp,
+        "ws": "none",
+        "limit_concurrency": MAX_CONNECTIONS,
     }
     if listening.workers == 1:
         # In this process, so that an error in the settings reaches the person who started it.

@@ -1,0 +1,90 @@
+"""What a stranger can make a server hold before a request is one: little."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from checkin.service.wire import MAX_HEAD_BYTES, BoundedHttp
+
+LARGEST_CHUNK = 256 * 1024  # what asyncio reads at once
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the number of bytes that the body has."""
+    size, more = 0, scope["type"] == "http"
+    while more:
+        message = await receive()
+        size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"8")]})
+    await send({"type": "http.response.body", "body": b"%08d" % size})
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """Of a server with the bounded protocol."""
+    config = uvicorn.Config(app, port=0, http=BoundedHttp, lifespan="off", log_level="critical", ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.005)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join()
+
+
+def flood(port: int, begin: bytes, more: bytes) -> int:
+    """How many bytes the server takes before it ends the connection; at most 20 MB are sent."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
+        connection.sendall(begin)
+        sent = len(begin)
+        with contextlib.suppress(OSError):
+            while sent < 20_000_000:
+                connection.sendall(more)
+                sent += len(more)
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n", b"a: " + b"b" * 1000 + b"\r\n"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\na: ", b"b" * 1000),
+        (b"GET /", b"a" * 1000),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"a: " + b"b" * 1000 + b"\r\n"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a=" + b"b" * 1000 + b";"),
+    ],
+    ids=["many headers", "one long header", "a long path", "many trailers", "a long chunk extension"],
+)
+def test_a_request_that_never_begins_is_ended(port: int, begin: bytes, more: bytes) -> None:
+    """An attacker sends headers without end on one connection: the server hangs up, and keeps none of them."""
+    buffers = 8_000_000  # of the two sockets
+    assert flood(port, begin, more) < MAX_HEAD_BYTES + LARGEST_CHUNK + buffers
+
+
+def test_who_sends_too_long_a_head_is_told_so(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\na: " + b"b" * (MAX_HEAD_BYTES + 1))
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_large_bodies_and_many_requests_on_a_connection_pass(port: int) -> None:
+    """The bound is on what is no body: a batch of 640 kB has no trouble, nor has a connection that is used for long."""
+    body = b"x" * 3_000_000
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nx-note: " + b"y" * 8000 + b"\r\nContent-Length: "
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        for sent in (b"", body, b"", *[b"z"] * 50):
+            connection.sendall(head + b"%d\r\n\r\n" % len(sent) + sent)
+            answer = b""
+            while not answer.endswith(b"%08d" % len(sent)):
+                answer += connection.recv(1000)
+            assert answer.startswith(b"HTTP/1.1 200 ")
