@@ -56,14 +56,16 @@ class WebPage:
 
     def router(self) -> APIRouter:
         """Its routes; none of them needs a token, and none sets a cookie."""
-        router = APIRouter(include_in_schema=False)
-        router.add_api_route(f"/{self.name}", self.page, response_class=HTMLResponse)
-        router.add_api_route(f"/{self.name}.webmanifest", self.manifest)
-        router.add_api_route(f"/{self.name}-worker.js", self.worker)
+        router = APIRouter()
+        summary = f"The {self.name} page"
+        router.add_api_route(f"/{self.name}", self.page, response_class=HTMLResponse, tags=["pages"], summary=summary)
+        parts = {f"/{self.name}.webmanifest": self.manifest, f"/{self.name}-worker.js": self.worker}
         if self.background:
-            router.add_api_route(f"/{self.name}-background.js", self.background_worker)
+            parts[f"/{self.name}-background.js"] = self.background_worker
         if self.decoder:
-            router.add_api_route(f"/{self.name}-decoder.js", self.decoder_worker)
+            parts[f"/{self.name}-decoder.js"] = self.decoder_worker
+        for path, part in parts.items():
+            router.add_api_route(path, part, include_in_schema=False)
         return router
 
     def page(

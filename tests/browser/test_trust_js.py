@@ -39,7 +39,8 @@ UPDATE = """async ([answers, now]) => {
 def issuer_list(days: dict[int, int], signer: NoteSigner = ISSUER) -> str:
     """A signed list: day → which of several keys."""
     keys = {day: SigningKey(bytes([100 + number]) * 32).public for day, number in days.items()}
-    return sign_note(IssuerList(1, {day: IssuerKey(issuer_kid(1, key), key) for day, key in keys.items()}).text(), signer)
+    listed = IssuerList(1, {day: IssuerKey(issuer_kid(1, key), key) for day, key in keys.items()})
+    return sign_note(listed.text(), signer)
 
 
 def answer(
