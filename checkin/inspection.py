@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Final
 
 from checkin import wallet
 from checkin.auditor import Verdict, verify
@@ -16,6 +17,8 @@ from checkin.investigation import NAME as CONTACT
 from checkin.investigation import PHONE as CONTACT_PHONE
 from checkin.narrator import expect
 from checkin.stage import Stage, wait_until
+
+AUDIT_SECONDS: Final = 120.0
 
 
 def inspect(stage: Stage, visitor: Sequence[str]) -> None:
@@ -30,7 +33,7 @@ def inspect(stage: Stage, visitor: Sequence[str]) -> None:
     with tell.step("audit", "Every service audits itself, and retention signs and logs it", "no line of it fails"):
         found = CONTACT in (stage.artifacts / "trace.csv").read_text(encoding="utf-8")
         body = {"words": [*visitor, CONTACT, CONTACT_PHONE], "tokens": [_fresh_code(stage)], "found": found}
-        with Client(url, stage.deployment.token("auditor")) as client:
+        with Client(url, stage.deployment.token("auditor"), AUDIT_SECONDS) as client:
             audit = client.post("/v1/audits", body)
         expect(audit["result"] == "pass", f"The audit failed: {_failed(audit['note'])}")
     tell.table("The audit, point by point", ["point", "organisations", "result"], _lines(audit["note"]))

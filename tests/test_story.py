@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
+from checkin.auditor import verify
+from checkin.evidence import Evidence
 from checkin.note import NoteVerifier, open_note
 from checkin.qr import read_image
 
 PROMISES = [
     "register", "batch", "code", "read-back", "check-in", "second-use", "expired", "forged", "offline", "upload",
     "no-names", "with-keys", "order", "trace", "notice", "purge", "row-gone", "copies-closed", "control", "same-order",
-    "reports", "verify",
+    "reports", "audit", "verify", "tampered",
 ]  # fmt: skip
 
 
@@ -59,6 +61,18 @@ def test_the_artifacts_are_what_they_are_called(told: tuple[Path, dict[str, Any]
     assert len(reports) == 2
     for report in reports:
         assert open_note(report.read_text(), verifiers).text.startswith("checkin/purge-report/v1\n")
+
+
+def test_an_outsider_verifies_the_artifacts_with_nothing_else(told: tuple[Path, dict[str, Any], str]) -> None:
+    """The folder alone says what was destroyed and by whom; its audit passed, trace and all."""
+    verdict = verify(Evidence.of_folder(told[0] / "artifacts"))
+    assert verdict.ok, verdict.faults
+    assert sorted(day.service for day in verdict.days if day.state == "destroyed") == [
+        "issuer.localhost",
+        "registry.localhost",
+    ]
+    audit = json.loads((told[0] / "artifacts" / "audit.json").read_text())
+    assert audit["result"] == "pass" and audit["counts"]["not-run"] == 0
 
 
 def test_an_earlier_story_makes_way_and_another_folder_does_not(tmp_path: Path) -> None:
