@@ -114,6 +114,8 @@ class Purger:
         """Makes one key unless it is there, and states its commitment. Raises `DayDestroyed`."""
         calendar = self._party.calendar
         commitment = self._party.ring.ensure(name, oldest=self._guard.floor(calendar))
+        if name.purpose is Purpose.DAY and name.day not in self._vault.store.days():
+            self._vault.insert(name.day, [])  # the day's file is born now, not when the first person comes
         if self._holdings.made_name(name) in self._book:
             return []
         values = {"key": str(name), "commitment": commitment, "day": calendar.date(name.day)}

@@ -18,7 +18,7 @@ from checkin.credential import Draft, Mode, Status, StatusOpening, issue, new_op
 from checkin.errors import DayNotIssued, HolderKeyInvalid, NotReady, QuotaUsed
 from checkin.keyring import KeyName, Purpose
 from checkin.ledger import Batch, ledger_row, subject_group, visit_id
-from checkin.primitives import Label, SealingKey, SigningKey, check_holder_key, random_bytes
+from checkin.primitives import Label, SealingKey, SigningKey, check_holder_key, random_bytes, sha256
 from checkin.service.party import Party
 from checkin.vault import Vault
 from issuer.authoritykeys import AuthorityKeys
@@ -82,23 +82,22 @@ class Batches:
         if day - self._party.today() not in (0, 1):
             raise DayNotIssued
         keys = _Day(day, self._authority.key(day), self._signing.key(day))
-        status = self._identities.read(subject).record.status_on(day)
-        group = subject_group(self._vault, day, subject)
-        with self._stripes.held(group):  # so that two requests at once do not both take the last batch
-            if sum(self._vault.store.counts(day, group).values()) >= self._a_day:
+        record = self._identities.read(subject).record
+        with self._stripes.held(sha256(record.phone.encode())):  # two requests at once do not both take the last batch
+            # Also what deleted accounts of the phone were issued: registering again brings no second quota.
+            if sum(self._count(day, one) for one in self._identities.subjects_of(record.phone)) >= self._a_day:
                 raise QuotaUsed
             self._identities.mark_issued(subject, day)
-            return self._issue(subject, keys, mode, status, holder_keys)
+            return self._issue(subject, keys, mode, record.status_on(day), holder_keys)
 
     def days_of(self, subject: int) -> dict[int, int]:
         """For which days that are still held batches were issued to the subject, and how many."""
         floor = self._guard.floor(self._party.calendar)
-        counts = {}
-        for day in self._vault.store.days():
-            if day >= floor:
-                held = self._vault.store.counts(day, subject_group(self._vault, day, subject))
-                counts[day] = sum(held.values())
+        counts = {day: self._count(day, subject) for day in self._vault.store.days() if day >= floor}
         return {day: count for day, count in counts.items() if count}
+
+    def _count(self, day: int, subject: int) -> int:
+        return sum(self._vault.store.counts(day, subject_group(self._vault, day, subject)).values())
 
     def close(self) -> None:
         """Commits what waits, then gives back files."""

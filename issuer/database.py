@@ -1,6 +1,7 @@
 """data/issuer.db: what the issuer keeps outside the ledger. Names and phones are sealed before they come here.
 
-No column is finer than a day, and no table keeps the order in which rows came (none has row ids):
+No column is finer than a day, and no table has row ids. In a page of the file rows still lie in the order in which they
+came, so the file is written anew once a day (`settle`); after that nothing tells the order:
 
     subjects        number: every subject number that was ever given out, so that none is given twice
     identities      subject, token (SHA-256 of the wallet's token), key_day (which identity key sealed the row), phone
@@ -100,6 +101,18 @@ class Database:
             if changes != self._scrubbed:
                 (busy, *_) = one_row(tables, "PRAGMA wal_checkpoint(TRUNCATE)") or (1,)
                 self._scrubbed = self._scrubbed if busy else changes
+
+    def settle(self, today: int) -> None:
+        """Writes the file anew, in the order of its keys, at the first call of a day (in any process).
+
+        SQLite's `application_id` is the day on which it was done last. Others wait for it as for any commit.
+        """
+        with self._writer.held() as tables:
+            if one_row(tables, "PRAGMA application_id") != (today,):
+                tables.execute("VACUUM")
+                tables.execute(f"PRAGMA application_id = {today}")
+                self._scrubbed = -1
+                self.scrub()
 
     def close(self) -> None:
         """Gives back the file."""

@@ -128,13 +128,14 @@ class Issuer:
         self.purger.close_due_days()
 
     def settle_days(self) -> None:
-        """Erases the order of arrival from ledgers whose day has ended, before anybody copies them."""
+        """Erases the order of arrival from ledgers whose day has ended, and from the database."""
         store = self.vault.store
         for day in store.days():
             if day < self.party.today() and store.attachment(day, _SETTLED) is None:
                 store.freeze(day)
                 store.settle(day)
                 store.attach(day, _SETTLED, b"")
+        self.database.settle(self.party.today())
 
     def scrub(self) -> None:
         """What was overwritten or deleted in the database is gone from its log, too."""

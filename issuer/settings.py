@@ -52,6 +52,6 @@ class IssuerSettings(ServiceSettings):
     registrations_a_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
     """Of all phones together, in each worker process: two workers send twice as many."""
     batches_a_day: Annotated[int, Field(ge=1, le=100)] = 6
-    """How many batches of ten credentials a person gets for one day."""
+    """How many batches of ten credentials a phone gets for one day, also if its account is deleted and made again."""
     certificate_trust: FilePath | None = None
     """Signer certificates (PEM or base64 DER) that vaccination proofs must be signed by."""

@@ -68,7 +68,8 @@ class Outbox:
     """
 
     def __init__(self, folder: Path, stamp: Callable[[], float]) -> None:
-        """`stamp`: unix seconds at which today began, the only time that a message bears."""
+        """`stamp`: unix seconds at which today began, the modification time that a message bears. The file system may
+        keep a birth and a change time of its own beside it."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         self._stamp = stamp

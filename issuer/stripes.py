@@ -26,7 +26,7 @@ class Stripes:
 
     @contextmanager
     def held(self, key: bytes) -> Iterator[None]:
-        """Waits for its turn; `key` is a MAC, so that its first byte is evenly spread. Not reentrant."""
+        """Waits for its turn; `key` is a hash, so that its first byte is evenly spread. Not reentrant."""
         stripe = key[0]
         with self._threads[stripe]:
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX, 1, stripe)

@@ -38,7 +38,8 @@ class Stats:
         self._vault = vault
 
     def of(self, venue: str) -> VenueStats:
-        """Days that are due are left out, whether or not the purge has run."""
+        """Days with visits of this venue, and no other's; days that are due are left out, whether or not the purge
+        has run."""
         floor = self._guard.floor(self._party.calendar)
         days = (self._day(day, bytes.fromhex(venue)) for day in self._vault.store.days() if day >= floor)
         return VenueStats(days=[day for day in days if day])
@@ -47,6 +48,8 @@ class Stats:
         try:
             counts = self._vault.store.counts(day, venue_group(self._vault, day, venue))
         except (DayDestroyed, KeyMissing):
+            return None
+        if not counts:
             return None
         hours = [counts.get(hour, 0) for hour in range(MAX_BUCKET + 1)]
         return DayStats(day=self._party.calendar.date(day), total=sum(hours), hours=hours)

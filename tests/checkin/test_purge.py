@@ -39,6 +39,18 @@ def age(house: House, days: int, seconds: float = HOUR) -> list[str]:
     return made
 
 
+def test_the_birth_of_a_days_file_does_not_tell_when_the_first_person_came(house: House) -> None:
+    """It is made with the key, a day ahead; a key that was made before a crash gets its file afterwards."""
+    assert house.store.days() == [DAY, DAY + 1]
+    born = (house.party.data / "visits" / f"day-{DAY + 1}.db").stat().st_ino
+    house.go(DAY + 1, HOUR)
+    house.open_day(DAY + 1)
+    assert (house.party.data / "visits" / f"day-{DAY + 1}.db").stat().st_ino == born
+    house.party.ring.ensure(day_key(DAY + 2), oldest=0)
+    house.purger.make_keys()
+    assert DAY + 2 in house.store.days()
+
+
 # --- when ------------------------------------------------------------------------------------------------------
 
 

@@ -163,6 +163,22 @@ def test_a_person_gets_six_batches_for_a_day_and_no_seventh(opened: Issuer) -> N
     assert opened.batches.days_of(subject) == {DAY: 6, DAY + 1: 1}
 
 
+def test_who_deletes_the_account_and_registers_again_gets_no_more_batches(opened: Issuer) -> None:
+    """The batches of a day are a phone's, whatever became of the account; the next day's are there."""
+    subject = enrol(opened)
+    for _ in range(4):
+        opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
+    opened.identities.leave(subject, DAY - 27)
+    again = enrol(opened)
+    assert again != subject
+    for _ in range(2):
+        opened.batches.issue(again, DAY, Mode.SCREEN, publics())
+    with pytest.raises(QuotaUsed):
+        opened.batches.issue(again, DAY, Mode.SCREEN, publics())
+    opened.batches.issue(again, DAY + 1, Mode.SCREEN, publics())
+    opened.batches.issue(enrol(opened, phone="+821087654321"), DAY, Mode.SCREEN, publics())
+
+
 def test_many_requests_at_once_get_no_more_than_six(opened: Issuer) -> None:
     subject = enrol(opened)
 

@@ -17,6 +17,8 @@ import pytest
 from checkin import credential as credentials
 from checkin import presentation
 from checkin.encoding import b64url_decode
+from checkin.primitives import random_bytes
+from issuer.database import Database, one_row
 from issuer.service import Issuer
 from tests.issuer.world import (
     DAY,
@@ -108,6 +110,36 @@ def test_no_column_of_the_database_is_finer_than_a_day(site: Site, client: httpx
     numbers = {value for column, value in cells if isinstance(value, int) and column not in ("subject", "number")}
     assert DAY in numbers
     assert max(numbers) <= DAY + 14  # days, counts and flags: a time would be larger
+
+
+def test_when_a_day_has_ended_the_database_keeps_no_order_of_arrival(tmp_path: Path) -> None:
+    """Rows lie in a page of SQLite in the order in which they came, until the file is written anew: then two files
+    with the same rows are the same bytes, whoever came first."""
+    people = [[number, random_bytes(32), DAY, random_bytes(16), 0, None, random_bytes(540)] for number in range(200)]
+    files = []
+    for name, order in (("forth", people), ("back", people[::-1])):
+        database = Database(tmp_path / f"{name}.db")
+        for person in order:
+            with database.writing() as tables:
+                tables.execute("INSERT INTO identities VALUES (?, ?, ?, ?, ?, ?, ?)", person)
+        database.scrub()
+        before = (tmp_path / f"{name}.db").read_bytes()
+        for today in (DAY + 1, DAY + 1, DAY + 2):
+            database.settle(today)
+        assert not (tmp_path / f"{name}.db-wal").read_bytes()
+        database.close()
+        files.append((before, (tmp_path / f"{name}.db").read_bytes()))
+    ((first, settled_first), (second, settled_second)) = files
+    assert first != second, "the control: before, they tell"
+    assert settled_first == settled_second
+
+
+def test_the_day_after_the_database_is_written_anew_by_itself(site: Site, issuer: Issuer) -> None:
+    site.set_day(DAY + 1, hour=0)
+    issuer.guard.tick()
+    issuer.settle_days()
+    with issuer.database.reading() as tables:
+        assert one_row(tables, "PRAGMA application_id") == (DAY + 1,)
 
 
 def test_messages_bear_random_names_and_no_time(site: Site, client: httpx.Client) -> None:
