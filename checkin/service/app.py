@@ -76,6 +76,7 @@ class Frame:
             docs_url=None,
             redoc_url=None,
             lifespan=self._lifespan,
+            redirect_slashes=False,  # the redirection would lead to whatever host the request names
         )
         problems.install(app)
         pages.install(app, self.title)

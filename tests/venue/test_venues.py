@@ -15,6 +15,7 @@ from checkin.signedtime import TIME_STATEMENT
 from tests.venue.conftest import Scene, verifier
 from tests.venue.world import CALENDAR, DAY, NOON, Issuer, Registry, bearer, check_in, enrol, intake_keys
 from venue import scanners
+from venue.database import Database
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,13 @@ def enrol_as(scene: Scene, header: dict[str, str], **members: Any) -> int:
         "a\u200bb",
         "a\u2028b",
         "\ufeffa",
+        "\u3164",
+        "\u115f",
+        "\uffa0",
+        "\u1160x",
+        "\u3164=cmd",
+        "x\u2800",
+        "\ufe0f=cmd",
         " a",
         "a ",
         "",
@@ -174,3 +182,25 @@ def test_a_rule_of_no_status_is_refused(scene_once: Scene, accepted: Any) -> Non
     path = f"/v1/venues/{scene_once.at.venue_id}/status-rule"
     answer = scene_once.client.put(path, json={"accepted": accepted}, headers=bearer(scene_once.at.operator))
     assert answer.status_code == 422
+
+
+def test_the_same_rule_again_empties_nobodys_memory(scene: Scene) -> None:
+    """An operator who sets his rule in a loop does not make every worker read every scanner anew at each check-in."""
+    path, headers = f"/v1/venues/{scene.at.venue_id}/status-rule", bearer(scene.at.operator)
+    watch = Database(scene.registry.folder / "data" / "venue.db")
+    try:
+        before = watch.look()
+        assert scene.client.put(path, json={"accepted": [1]}, headers=headers).status_code == 200
+        changed = watch.look()
+        for _ in range(3):
+            assert scene.client.put(path, json={"accepted": [1, 1]}, headers=headers).json() == {"accepted": [1]}
+        assert before != changed == watch.look()
+    finally:
+        watch.close()
+
+
+def test_no_answer_sends_a_browser_where_the_host_header_says(scene_once: Scene) -> None:
+    """A request that names another host is redirected nowhere."""
+    for path in ("/v1/venues/", "/healthz/", "/v1/trust/"):
+        answer = scene_once.client.get(path, headers={"Host": "evil.example"})
+        assert (answer.status_code, answer.headers.get("location")) == (404, None)
