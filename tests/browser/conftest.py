@@ -14,6 +14,7 @@ from typing import Protocol
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
+from tests.browser.healthoffice import HealthOffice
 from tests.browser.world import Camera, Site, running
 from tests.conftest import Needs
 
@@ -87,9 +88,15 @@ def files() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def running_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def health_office() -> HealthOffice:
+    """Who signs vaccination certificates that the deployment's issuer trusts."""
+    return HealthOffice()
+
+
+@pytest.fixture(scope="session")
+def running_site(tmp_path_factory: pytest.TempPathFactory, health_office: HealthOffice) -> Iterator[Site]:
     """One deployment for all tests of the pages."""
-    with running(tmp_path_factory.mktemp("site")) as site:
+    with running(tmp_path_factory.mktemp("site"), health_office.pem) as site:
         yield site
 
 

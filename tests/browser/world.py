@@ -103,9 +103,13 @@ class Site:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Site]:
-    """A deployment under the real clock."""
+def running(folder: Path, trust: bytes = b"") -> Iterator[Site]:
+    """A deployment under the real clock; with signer certificates, its issuer takes vaccination proofs by them."""
     deployment = Deployment.open_or_make(folder, free_ports())
+    if trust:
+        (deployment.folder / "trust.pem").write_bytes(trust)
+        with deployment.config("issuer").open("a", encoding="utf-8") as settings:
+            settings.write('certificate_trust = "../trust.pem"\n')
     with Processes(deployment) as processes:
         yield Site(deployment, processes)
 
