@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -22,6 +23,7 @@ from checkin.keyring import KeyName, KeyRing, Purpose
 DESTROYED, UNLINKED, RENAMED = range(1000), range(1000, 1200), range(1200, 1400)
 INSTALL = "run as root on Linux with loop devices, and install e2fsprogs and grep"
 Needs = Callable[[str, object, str], None]
+K = TypeVar("K")
 
 
 def run(*command: object) -> subprocess.CompletedProcess[bytes]:
@@ -62,8 +64,8 @@ def needle(slot: Path) -> bytes:
     return next(part for at in range(64) if not {0, 10} & set(part := body[at : at + 12]))
 
 
-def found(image: Path, needles: dict[int, bytes], work: Path) -> set[int]:
-    """The days whose needle lies anywhere in the image."""
+def found(image: Path, needles: dict[K, bytes], work: Path) -> set[K]:
+    """The names of the needles that lie anywhere in the image."""
     patterns = work / "patterns"
     patterns.write_bytes(b"\n".join(needles.values()) + b"\n")
     search = subprocess.run(
@@ -73,7 +75,7 @@ def found(image: Path, needles: dict[int, bytes], work: Path) -> set[int]:
         check=False,
     )
     hits = set(search.stdout.split(b"\n"))
-    return {day for day, value in needles.items() if value in hits}
+    return {name for name, value in needles.items() if value in hits}
 
 
 @pytest.fixture
