@@ -7,9 +7,10 @@ The main flow, step → file:
 3. … drawn as a QR code                                      qr.py
 4. A scanner checks it, submits or queues it, sealed         scanner.py, intake.py
 5. The registry keeps the visit in a day vault               visit.py, vault.py, commit.py, stores/
-6. A day is closed, and its rows are fixed by a digest       closing.py, merkle.py
-7. After 28 days its key, then its bytes are destroyed       purge.py, keyring.py, slots.py
-8. … and stated in signed notes, kept in a log               statements.py, note.py, tiles.py, checkpoint.py
+6. Officers sign an order; it finds who shared a room        order.py, orderpart.py, trace.py
+7. A day is closed, and its rows are fixed by a digest       closing.py, merkle.py
+8. After 28 days its key, then its bytes are destroyed       purge.py, keyring.py, slots.py
+9. … and stated in signed notes, kept in a log               statements.py, note.py, tiles.py, checkpoint.py
 
 Under all of it: errors.py, encoding.py, primitives.py (the one door to cryptography), clock.py (the one reader of
 time). The services stand on service/. The health authority is authority.py. Commands are in commands/.
