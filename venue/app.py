@@ -13,6 +13,7 @@ from checkin.purge import Purger
 from checkin.selfaudit import Days, SelfAudit
 from checkin.service import audited
 from checkin.service.app import Frame
+from checkin.service.auth import pinned
 from checkin.service.orderdesk import MAX_BODY as MAX_ORDER
 from checkin.service.orderdesk import OrderDesk, Pins
 from checkin.service.party import Party
@@ -67,6 +68,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         checks=[trust.findings, alarms.findings, work.findings],
         # What is overdue goes before anything else, and no issuer can keep it waiting.
         chores=[work.purge, desk.forget, work.make_keys, work.close_days, trust.refresh],
+        metrics_for=[pinned(settings.metrics_token_sha256)],
         closers=[commits.close, desk.close, store.close, database.close],
         body_limits={
             "/v1/check-ins": checkins.MAX_BODY,

@@ -57,6 +57,7 @@ ERRORS: Final[Mapping[tuple[str, str], Errors]] = {
     ("POST", "/v1/purge"): (*_PINNED, *_BODY, errors.ClockUntrusted),
     ("POST", "/v1/audit"): (*_PINNED, *_BODY),
     ("GET", "/v1/statements"): _PINNED,
+    ("GET", "/metrics"): _PINNED,
     ("GET", "/v1/time"): (errors.RequestInvalid,),
 }
 """What each route can answer beside success; every one may be `not_ready` or `internal_error` besides."""

@@ -1,6 +1,7 @@
 """What the registry counts: results by code, and nothing that tells a venue, a person or a code.
 
-Every worker process counts for itself; /metrics shows those of the one that answers.
+They are exact and live, so they are shown only to who bears the token for them: in a small town, one more is somebody
+who came just now. Every worker process counts for itself; /metrics shows those of the one that answers.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ class VenueSettings(ServiceSettings):
     """Whose orders are executed; none are without it and `log`."""
     authority_token_sha256: TokenHash | None = None
     """SHA-256 of the token that the authority presents."""
+    metrics_token_sha256: TokenHash | None = None
+    """SHA-256 of the token that whoever watches the service presents at /metrics; without it nobody reads them."""
     log: LogSettings | None = None
     """The log that orders must be in."""
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 512

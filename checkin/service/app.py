@@ -6,7 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import structlog
 from fastapi import FastAPI, Query, Response
@@ -64,6 +64,8 @@ class Frame:
     """Run at start before anything is served, then about every 20 seconds; each must be repeatable."""
     closers: list[Callable[[], None]] = field(default_factory=list)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+    metrics_for: list[Any] = field(default_factory=list)
+    """Dependencies of /metrics; without any, everybody reads the counters: then they must tell nobody anything."""
     body_limits: dict[str, int] = field(default_factory=dict)
     """Path → largest request body in bytes, where the common limit of 64 KiB is too small."""
 
@@ -139,7 +141,7 @@ class Frame:
                 ready=ready, findings=[{"name": f.name, "level": f.level, "text": f.text} for f in findings]
             )
 
-        @app.get("/metrics", tags=["operation"], response_class=Response)
+        @app.get("/metrics", tags=["operation"], response_class=Response, dependencies=self.metrics_for)
         def metrics() -> Response:
             """Counters in the text format of Prometheus; no label names a person, a venue or a code."""
             return Response(generate_latest(self.metrics), media_type=CONTENT_TYPE_LATEST)

@@ -18,6 +18,7 @@ from tests.venue.test_checkins import MIDNIGHT, code, vault_of
 from tests.venue.world import (
     CALENDAR,
     DAY,
+    METRICS,
     NOON,
     Phone,
     Registry,
@@ -220,7 +221,7 @@ def test_a_queued_forgery_raises_an_alarm_that_names_nobody(scene: Scene, capfd:
     assert upload(scene.client, scene.at, batch) == ["bad_signature", "bad_signature", "accepted"]
     assert scene.findings()["queued_signatures"] == "warning"
     assert scene.client.get("/readyz").status_code == 200
-    assert "checkin_bad_queued_signatures_total 2.0" in scene.client.get("/metrics").text
+    assert "checkin_bad_queued_signatures_total 2.0" in scene.client.get("/metrics", headers=bearer(METRICS)).text
     logged = capfd.readouterr().out
     assert "queued_signature_failed" in logged
     assert scene.at.venue_id not in logged

@@ -13,6 +13,7 @@ from checkin.primitives import SigningKey, random_bytes
 from tests.venue.conftest import NewIssuer, verifier
 from tests.venue.world import (
     DAY,
+    METRICS,
     NOON,
     RETENTION,
     Phone,
@@ -67,7 +68,7 @@ def test_no_token_visit_id_or_scan_id_is_in_any_file_log_metric_or_error(
             sealed(at, keys, forged.bytes_at(NOON), NOON),
         ]
         assert upload(client, at, entries) == ["accepted", "bad_signature"]
-        answers.append(client.get("/metrics").text + client.get("/readyz").text)
+        answers.append(client.get("/metrics", headers=bearer(METRICS)).text + client.get("/readyz").text)
         answers.append(client.post("/v1/purge", json={}, headers=bearer(RETENTION)).text)
         answers.append(client.get("/v1/statements", headers=bearer(RETENTION)).text)
     text = "\n".join(answers).encode()

@@ -20,7 +20,7 @@ from checkin.stores.sqlite import SqliteStore
 from checkin.vault import Vault
 from checkin.visit import open_visit
 from tests.venue.conftest import NewIssuer, Scene
-from tests.venue.world import CALENDAR, DAY, NOON, Issuer, Phone, Registry, bearer, check_in, enrol, scan_id
+from tests.venue.world import CALENDAR, DAY, METRICS, NOON, Issuer, Phone, Registry, bearer, check_in, enrol, scan_id
 
 MIDNIGHT = int(CALENDAR.start(DAY + 1))
 
@@ -256,7 +256,8 @@ def test_metrics_count_results_by_code_and_nothing_else(scene: Scene) -> None:
     phone = scene.phone()
     for _ in range(2):
         check_in(scene.client, scene.at, phone.at(NOON))
-    lines = [line for line in scene.client.get("/metrics").text.splitlines() if not line.startswith("#")]
+    text = scene.client.get("/metrics", headers=bearer(METRICS)).text
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert 'checkin_check_ins_total{code="accepted"} 1.0' in lines
     assert 'checkin_check_ins_total{code="already_used"} 1.0' in lines
     assert all("{code=" in line or "{" not in line for line in lines)

@@ -12,10 +12,10 @@ from fastapi.routing import APIRoute
 from starlette.routing import Mount, Route
 
 from tests.venue.conftest import Scene
-from tests.venue.world import DAY, ENROLMENT, NOON, RETENTION, Phone, bearer, enrol, scan_id, sealed
+from tests.venue.world import DAY, ENROLMENT, METRICS, NOON, RETENTION, Phone, bearer, enrol, scan_id, sealed
 from venue.app import create_app
 
-ANYONE = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/v1/time", "/static", "/scanner", "/operator")
+ANYONE = ("/healthz", "/readyz", "/docs", "/openapi.json", "/v1/time", "/static", "/scanner", "/operator")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ ROWS = [
     Row("POST", "/v1/purge", "retention", 200, "empty"),
     Row("GET", "/v1/statements", "retention", 200),
     Row("POST", "/v1/audit", "retention", 200, "empty"),
+    Row("GET", "/metrics", "metrics", 200),
     Row("POST", "/v1/orders", "authority", 200, "order"),
 ]
 # What a wrong bearer gets. A token that the registry keeps is 401 when nobody bears it, 403 when its bearer is of
@@ -94,6 +95,7 @@ def cast(scene: Scene) -> Cast:
         {
             "enrolment": ENROLMENT,
             "retention": RETENTION,
+            "metrics": METRICS,
             "operator": scene.at.operator,
             "scanner": scene.at.scanner,
             "another operator": other.operator,
@@ -210,5 +212,5 @@ def test_every_route_has_a_row(scene: Scene) -> None:
 
 
 def test_what_anyone_may_see_needs_no_token(scene: Scene) -> None:
-    for path in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/v1/time?nonce=0123456789abcdef"):
+    for path in ("/healthz", "/readyz", "/docs", "/openapi.json", "/v1/time?nonce=0123456789abcdef"):
         assert scene.client.get(path).status_code == 200

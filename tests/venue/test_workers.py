@@ -27,6 +27,7 @@ from checkin.stores import dayfile
 from tests.venue.conftest import NewIssuer
 from tests.venue.world import (
     CALENDAR,
+    METRICS,
     Enrolled,
     Issuer,
     Phone,
@@ -93,7 +94,7 @@ class Connection:
 
     def counted(self) -> int:
         """How many check-ins the process behind this connection has accepted or refused."""
-        _, text = self.ask(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        _, text = self.ask(f"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {METRICS}\r\n\r\n".encode())
         every = [line for line in text.decode().splitlines() if line.startswith("checkin_check_ins_total{")]
         lines = [line for line in every if "not_ready" not in line]
         return sum(int(float(line.rpartition(" ")[2])) for line in lines)

@@ -36,6 +36,7 @@ DAY = 20777  # 2026-11-20
 NOON = int(CALENDAR.start(DAY)) + 12 * 3600
 ENROLMENT = "enrolment-secret-of-this-test"
 RETENTION = "retention-token-of-this-test"
+METRICS = "metrics-token-of-this-test"
 
 
 def iso(moment: float) -> str:
@@ -162,6 +163,7 @@ class Registry:
                     "allow_unfit_storage = true",
                     f'enrolment_secret_sha256 = "{token_hash(ENROLMENT).hex()}"',
                     f'retention_token_sha256 = "{token_hash(RETENTION).hex()}"',
+                    f'metrics_token_sha256 = "{token_hash(METRICS).hex()}"',
                     f"issuers = [{pinned}]",
                     *lines,
                 ]
@@ -230,9 +232,6 @@ def upload(client: httpx.Client, at: Enrolled, entries: list[str]) -> list[str]:
     answer = client.post("/v1/check-ins/batch", json={"sealed": entries}, headers=bearer(at.scanner))
     assert answer.status_code == 200, answer.text
     return [item.get("code", item["result"]) for item in answer.json()["results"]]
-
-
-# --- real processes -------------------------------------------------------------------------------------------
 
 
 def free_port() -> int:
