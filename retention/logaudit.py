@@ -11,12 +11,13 @@ from checkin.auditpoint import AUDIT, SELF_AUDIT, Point, Result, plain, seen
 from checkin.checkpoint import Checkpoint, open_checkpoint
 from checkin.destroyed import Book, Entry, check_entry
 from checkin.errors import CheckinError, NoteMalformed, ProofInvalid
-from checkin.logcheck import check_log
+from checkin.logcheck import Fault, check_log
 from checkin.logreader import LogReader
 from checkin.merkle import EMPTY_ROOT
 from checkin.note import NoteVerifier, split_note
 from checkin.statement import kind_of
 from checkin.statements import KINDS, ORDER_EXECUTED, ORDER_REFUSED, published_count
+from checkin.tiles import WIDTH, parse_path
 from retention.audits import Audit
 
 FILES: Final = "log-files"
@@ -74,11 +75,25 @@ class LogAudit:
         return Book(found)
 
     def _files(self) -> Point:
-        listed = [path.relative_to(self._folder).as_posix() for path in (self._folder / "tile").rglob("*")
-                  if path.is_file()]  # fmt: skip
-        faults = [f"{fault.path}: {fault.reason}" for fault in check_log(self._fetch, self.head, listed)]
+        listed, faults = self._check_files()
+        if faults:  # a second look: while a bundle fills up, its partial forms go
+            listed, faults = self._check_files()
         good = f"{len(listed)} files of {self.head.size} entries lead to the signed root."
-        return seen(FILES, self._name, faults, good)
+        return seen(FILES, self._name, [f"{fault.path}: {fault.reason}" for fault in faults], good)
+
+    def _check_files(self) -> tuple[list[str], list[Fault]]:
+        paths = [path for path in (self._folder / "tile").rglob("*") if path.is_file()]
+        names = [path.relative_to(self._folder).as_posix() for path in paths]
+        listed = [name for name in names if not self._is_later(name)]
+        return listed, check_log(self._fetch, self.head, listed)
+
+    def _is_later(self, path: str) -> bool:
+        """Whether a tile is of a log longer than this head: it was written since."""
+        try:
+            tile = parse_path(path)
+        except NoteMalformed:
+            return False
+        return tile.number * WIDTH + tile.width > self.head.size >> 8 * max(tile.level, 0)
 
     def _continues(self, previous: Audit | None) -> Point:
         if previous is None:

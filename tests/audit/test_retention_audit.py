@@ -18,7 +18,7 @@ from checkin.service.auth import token_hash
 from checkin.statements import DAY_CLOSED
 from retention.auditing import ANSWERED, TEST_VISIT, Asked, Auditing
 from retention.audits import Audit, Audits
-from retention.logaudit import CONTINUES, FILES, LOGGED, MATCH, STATED
+from retention.logaudit import CONTINUES, FILES, LOGGED, MATCH, STATED, LogAudit
 from retention.parts import Parts
 from retention.schedule import Schedule
 from tests.checkin.house import CALENDAR, DAY, HOUR
@@ -220,6 +220,20 @@ def test_a_changed_file_of_the_log_is_found(office: Office, service: Audited) ->
     points = office.audit()
     assert FILES in failed(points)
     assert "tile/entries/000" in points["retention.example", FILES].evidence
+
+
+def test_what_is_logged_while_an_audit_reads_is_no_fault(office: Office, service: Audited) -> None:
+    """The head was taken; then another statement came."""
+    service.make_key(DAY)
+    ask(office)
+    parts = office.parts
+    note = parts.log.checkpoint()
+    look = LogAudit("retention.example", parts.party.data / "log", parts.log.file, note, parts.log_verifier)
+    for number in range(1, 300):
+        service.make_key(DAY + number)
+    parts.receipt.take_all(parts.settings.services[0], service.notes)
+    points = {point.name: point for point in look.points(None, CALENDAR.date(DAY), {})}
+    assert {point.result for point in points.values()} == {Result.PASS}, points
 
 
 def test_a_report_that_contradicts_what_was_stated_is_found(
