@@ -113,7 +113,7 @@ class Shape:
         self.size = sum(len(part) if isinstance(part, bytes) else part for part in parts)
         self._literals: list[tuple[int, int, bytes]] = []
         self._holes: list[tuple[int, int]] = []
-        self._parts = parts
+        self._form = b"".join(part.replace(b"%", b"%%") if isinstance(part, bytes) else b"%b" for part in parts)
         at = 0
         for part in parts:
             end = at + (len(part) if isinstance(part, bytes) else part)
@@ -125,11 +125,11 @@ class Shape:
 
     def fill(self, values: Sequence[bytes]) -> bytes:
         """The bytes with `values` in the holes, in order; `ValueError` where a value has another size."""
-        rest = iter(values)
-        out = b"".join(part if isinstance(part, bytes) else next(rest) for part in self._parts)
-        if len(out) != self.size or len(values) != len(self._holes):
-            raise ValueError("a value does not fit its hole")
-        return out
+        if len(values) == len(self._holes):
+            out = self._form % tuple(values)
+            if len(out) == self.size:
+                return out
+        raise ValueError("a value does not fit its hole")
 
     def read(self, data: bytes) -> list[bytes]:
         """The holes' bytes, in order; `TokenMalformed` unless length and every literal byte match."""

@@ -138,8 +138,8 @@ class KeyRing:
 
     def names(self, purpose: Purpose | None = None) -> list[KeyName]:
         """Keys that still have a slot, sorted, those already entombed included."""
-        names = [KeyName.parse(text) for text in self._slots.names()]
-        return sorted(name for name in names if purpose in (None, name.purpose))
+        wanted = "" if purpose is None else f"{purpose.value}-"
+        return sorted(KeyName.parse(text) for text in self._slots.names() if text.startswith(wanted))
 
     def entomb(self, name: KeyName, record: Mapping[str, str | int]) -> None:
         """Durably, before `destroy`: this key never comes back. The first record stays; no secret in it."""

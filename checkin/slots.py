@@ -146,7 +146,8 @@ class SlotFolder:
         return record
 
     def _stems(self, suffix: str) -> list[str]:
-        stems = (file.stem for file in self.folder.iterdir() if file.suffix == suffix)
+        files = os.listdir(self.folder)  # noqa: PTH208 - names alone, at a fraction of the cost, for every batch
+        stems = (name.removesuffix(suffix) for name in files if name.endswith(suffix))
         return sorted(stem for stem in stems if _NAME.fullmatch(stem))
 
     @contextlib.contextmanager

@@ -1,0 +1,119 @@
+"""Measurements of issuing: `python -m tests.benchmarks issue`, or this file with [--batches N] [--rounds R] [--json].
+
+Processor seconds (all threads of the process) a credential, each set against the bare cryptography that none can do
+without, one HPKE seal and one signature, run in turn with it: 1 would be an issuer that does nothing else. `made` is
+what is done ten times a batch, `issued` the whole batch as a route asks for it: holder keys checked, quota, the ledger
+row sealed and on the disk. HTTP is not in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import process_time
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from checkin.credential import Draft, Mode, Status, issue, new_opening, seal_subject, visit_context
+from checkin.ledger import visit_id
+from checkin.primitives import OpeningKey, SealingKey, SigningKey
+from issuer.batches import BATCH_SIZE
+from issuer.service import Issuer
+from tests.issuer.world import DAY, Site, enrol, publics
+
+Figures = dict[str, list[float]]
+
+
+def microseconds(work: Callable[[], object], credentials: int) -> float:
+    """Processor time of a credential."""
+    start = process_time()
+    work()
+    return (process_time() - start) * 1e6 / credentials
+
+
+def bare(count: int) -> Callable[[], object]:
+    """One HPKE seal of an inner seal and one signature of what a credential signs, by the library itself."""
+    suite = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+    authority, signing = X25519PrivateKey.generate().public_key(), Ed25519PrivateKey.generate()
+    inner, info, message = os.urandom(24), os.urandom(35), os.urandom(196)
+
+    def work() -> None:
+        for _ in range(count):
+            suite.encrypt(inner, authority, info=info)
+            signing.sign(message)
+
+    return work
+
+
+def made(count: int) -> Callable[[], object]:
+    """What the issuer does for each credential."""
+    authority, signing = SealingKey(OpeningKey(os.urandom(32)).public), SigningKey(os.urandom(32))
+    seal_key, sigma, holder = os.urandom(32), os.urandom(32), publics(1)[0]
+
+    def work() -> None:
+        for index in range(count):
+            visit = visit_id(sigma, index)
+            sealed = seal_subject(seal_key, authority, 1, visit_context(1, DAY, visit))
+            issue(Draft(DAY, Mode.SCREEN, visit, holder, sealed, new_opening(Status.NONE)), 1, signing)
+
+    return work
+
+
+def issued(issuer: Issuer, batches: int, first: int) -> Callable[[], object]:
+    """Whole batches, each for another person."""
+    people = [enrol(issuer, "x", f"+8210{20000000 + first + number}") for number in range(batches)]
+    keys = [publics() for _ in people]
+
+    def work() -> None:
+        for subject, holders in zip(people, keys, strict=True):
+            issuer.batches.issue(subject, DAY, Mode.SCREEN, holders)
+
+    return work
+
+
+def measure(batches: int, rounds: int) -> Figures:
+    """All figures of all rounds; the first round only warms up."""
+    figures: Figures = {}
+    count = batches * BATCH_SIZE
+    with tempfile.TemporaryDirectory() as folder, Site.make(Path(folder) / "issuer").open() as issuer:
+        for number in range(rounds + 1):
+            times = {
+                "bare": microseconds(bare(count), count),
+                "made": microseconds(made(count), count),
+                "issued": microseconds(issued(issuer, batches, number * batches), count),
+            }
+            for name, value in times.items() if number else ():
+                figures.setdefault(f"µs a credential, {name}", []).append(value)
+                if name != "bare":
+                    figures.setdefault(f"bare ÷ {name}", []).append(times["bare"] / value)
+    return figures
+
+
+def main() -> None:
+    """Runs the rounds and prints a table, or JSON."""
+    parser = argparse.ArgumentParser(description="Measures issuing.")
+    parser.add_argument("--batches", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    figures = measure(options.batches, options.rounds)
+    if options.json:
+        print(json.dumps(figures))
+        return
+    print(f"{'':28}{'median':>10}{'least':>10}{'most':>10}")
+    for name, values in figures.items():
+        print(f"{name:28}{statistics.median(values):10.2f}{min(values):10.2f}{max(values):10.2f}")
+
+
+if __name__ == "__main__":
+    main()
