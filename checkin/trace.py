@@ -17,7 +17,16 @@ from checkin.checkpoint import Checkpoint, open_checkpoint
 from checkin.client import Client
 from checkin.credential import visit_context
 from checkin.encoding import b64url_decode
-from checkin.errors import CheckinError, KeyDestroyed, KeyMissing, NoteMalformed, NotReady, SealBroken, ServiceError
+from checkin.errors import (
+    CheckinError,
+    KeyDestroyed,
+    KeyMissing,
+    NoteMalformed,
+    NotFound,
+    NotReady,
+    SealBroken,
+    ServiceError,
+)
 from checkin.ledger import open_entry
 from checkin.logproof import LogProof
 from checkin.logreader import LogReader
@@ -246,7 +255,10 @@ def publish(entry: str, parties: Parties, tell: Tell = silent) -> LogProof:
 def _covering(client: Client, parties: Parties, index: int) -> tuple[str, Checkpoint] | None:
     """The newest checkpoint, if its witnesses cosigned it and it covers the entry."""
     pinned = parties.log
-    note = decode_note(client.get_bytes("/checkpoint"))
+    try:
+        note = decode_note(client.get_bytes("/checkpoint"))
+    except NotFound:
+        return None  # a new log, whose witnesses have not cosigned anything yet
     try:
         checkpoint = open_checkpoint(note, pinned.verifier, pinned.cosigners, pinned.quorum)
     except CheckinError:

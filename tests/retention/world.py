@@ -80,10 +80,10 @@ class Service:
     name: str = "registry.example"
     notes: list[str] = field(default_factory=list)
     simulated: bool = True
+    now: Callable[[], float] = lambda: CALENDAR.start(DAY)
 
     def __post_init__(self) -> None:
         self.signer = NoteSigner(self.name, SigningKey(random_bytes(32)))
-        self.now = lambda: CALENDAR.start(DAY)
         self.server = Server(
             {
                 "/v1/purge": lambda: {"statements": []},
