@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from checkin.errors import TokenError
 from checkin.service.webpages import STATIC, WEB, messages
 from tests.browser.conftest import Launch
 from tests.browser.world import PATIENCE_MS, PHONE, Camera, ScannerPage, Site, WalletPage
+from tests.conftest import Needs
 
 PAGES = ("wallet", "scanner", "operator")
 AXE = Axe()
@@ -278,6 +281,17 @@ def test_no_page_names_another_host_or_needs_a_lax_policy() -> None:
         assert not re.search(r"\beval\(|new Function\(|innerHTML|document\.cookie", text), path
         if path.suffix == ".html":
             assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", text), path
+
+
+def test_no_file_of_the_pages_is_left_out_of_the_package(needs: Needs) -> None:
+    """What git ignores, the build leaves out: a pattern meant for somebody's wallet.json once matched our words."""
+    root = WEB.parent.parent
+    needs("git for a test of the package", shutil.which("git") and (root / ".git").exists(), "a checkout, and git")
+    ours = [str(path.relative_to(root)) for path in STATIC.rglob("*") if path.is_file() and "vendor" not in path.parts]
+    command = ["git", "check-ignore", "--no-index", *ours]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert len(ours) >= 50
+    assert done.stdout == ""
 
 
 def test_export_cannot_run_in_a_spreadsheet(launch: Launch, files: str) -> None:
