@@ -46,7 +46,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         DESCRIPTION,
         checks=[Watch(parts).findings, auditing.findings],
         chores=[Schedule(parts).run, auditing.daily, parts.cosigning.run],
-        closers=[audits.close, parts.close],
+        closers=[auditing.close, audits.close, parts.close],
         body_limits={"/v1/entries": 2 * ENTRY_BYTES},
     )
     app = frame.build()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -262,14 +263,35 @@ def test_a_trace_that_did_not_find_the_test_visitor_fails(office: Office) -> Non
 def test_there_is_one_audit_a_day_by_itself(office: Office, retention: Retention, service: Audited) -> None:
     """Once every service was asked; again on the next day."""
     office.auditing.daily()
+    office.auditing.close()
     assert office.audits.find() == []
     for day in (DAY, DAY + 1):
         retention.go(day, 12 * HOUR)
         service.today = CALENDAR.date(day)
         ask(office)
-        office.auditing.daily()
-        office.auditing.daily()
+        for _ in range(2):
+            office.auditing.daily()
+            office.auditing.close()
     assert [audit.day for audit in office.audits.find()] == [CALENDAR.date(DAY + 1), CALENDAR.date(DAY)]
+
+
+def test_a_service_that_takes_its_time_keeps_no_other_from_being_asked(office: Office, service: Audited) -> None:
+    """The chore returns at once, and starts no second audit meanwhile."""
+    go_on = threading.Event()
+    honest = service.server.routes["/v1/audit"]
+
+    def slow() -> object:
+        assert go_on.wait(30)
+        return honest()
+
+    service.server.routes["/v1/audit"] = slow
+    ask(office)
+    office.auditing.daily()
+    office.auditing.daily()
+    assert office.audits.find() == []
+    go_on.set()
+    office.auditing.close()
+    assert len(office.audits.find()) == 1
 
 
 def test_over_http_anybody_reads_and_only_the_auditor_asks(retention: Retention) -> None:
