@@ -17,6 +17,7 @@ from tests.venue.test_roles import ROWS
 from tests.venue.world import (
     DAY,
     ENROLMENT,
+    METRICS,
     NOON,
     RETENTION,
     Issuer,
@@ -76,7 +77,7 @@ def check(answer: httpx.Response, announced: dict[str, set[str]]) -> str:
     return str(problem["code"])
 
 
-TOKENS = {"enrolment": ENROLMENT, "retention": RETENTION, "authority": "x"}
+TOKENS = {"enrolment": ENROLMENT, "retention": RETENTION, "metrics": METRICS, "authority": "x"}
 
 
 @settings(max_examples=60)
