@@ -85,7 +85,8 @@ class Batches:
         record = self._identities.read(subject).record
         with self._stripes.held(sha256(record.phone.encode())):  # two requests at once do not both take the last batch
             # Also what deleted accounts of the phone were issued: registering again brings no second quota.
-            if sum(self._count(day, one) for one in self._identities.subjects_of(record.phone)) >= self._a_day:
+            subjects = {subject, *self._identities.subjects_of(record.phone, passes=1)}
+            if sum(self._count(day, one) for one in subjects) >= self._a_day:
                 raise QuotaUsed
             self._identities.mark_issued(subject, day)
             return self._issue(subject, keys, mode, record.status_on(day), holder_keys)
