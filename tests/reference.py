@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from checkin import cli, errors
 from checkin.deployment import Deployment
 from checkin.errors import CheckinError
+from checkin.stage import free_ports
 from issuer.app import create_app as issuer_app
 from issuer.settings import IssuerSettings
 from retention.app import create_app as retention_app
@@ -105,7 +106,7 @@ def routes_page() -> str:
     with tempfile.TemporaryDirectory() as folder:
         clock = Path(folder) / "clock"
         clock.write_text("2026-11-20T12:00:00+09:00\n")
-        deployment = Deployment.open_or_make(Path(folder), (8001, 8002, 8003), clock)
+        deployment = Deployment.open_or_make(Path(folder), free_ports(), clock)
         for service, create in APPS.items():
             paths = create(deployment.config(service), clock).openapi()["paths"]
             out.append(f"## {service}\n\n| route | what |\n|---|---|")
