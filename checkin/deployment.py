@@ -21,12 +21,12 @@ from checkin.clock import Clock, SimulatedClock, SystemClock
 from checkin.errors import SettingsInvalid, StorageUnfit
 from checkin.note import NoteSigner, NoteVerifier, sign_note
 from checkin.officers import load_signer
-from checkin.parties import Parties
 from checkin.primitives import SigningKey
 from checkin.secretfile import make_secret, read_secret
 from checkin.service.addresses import require_free
 from checkin.service.auth import new_token, token_hash
 from checkin.storage import check_storage
+from checkin.tracing.parties import Parties
 
 SERVICES: Final = ("issuer", "venue", "retention")
 NAMES: Final = {"issuer": "issuer.localhost", "venue": "registry.localhost", "retention": "retention.localhost"}

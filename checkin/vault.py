@@ -16,7 +16,7 @@ from typing import Protocol
 from checkin.encoding import u32be
 from checkin.errors import DayDestroyed, KeyDestroyed
 from checkin.keyring import KeyName, Purpose
-from checkin.merkle import RootBuilder, leaf_hash
+from checkin.log.merkle import RootBuilder, leaf_hash
 from checkin.primitives import Label, aead_open, aead_seal, hmac_sha256, random_bytes
 from checkin.stores import KEY_SIZE, NONCE_SIZE, DayStore, Row
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from checkin import presentation
-from checkin.auditpoint import Point, seen
+from checkin.audit.auditpoint import Point, seen
+from checkin.audit.selfaudit import TOKENS, Days, SelfAudit
+from checkin.audit.tokencheck import check_tokens
 from checkin.credential import (
     Draft,
     IssuerKey,
@@ -26,8 +28,6 @@ from checkin.credential import (
 from checkin.keyring import KeyName, Purpose
 from checkin.ledger import visit_id
 from checkin.primitives import Label, SigningKey, random_bytes
-from checkin.selfaudit import TOKENS, Days, SelfAudit
-from checkin.tokencheck import check_tokens
 from issuer.service import Issuer
 
 MAP: Final = Path(__file__).parent / "data_map.toml"

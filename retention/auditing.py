@@ -12,7 +12,9 @@ from typing import Any, Final
 
 import structlog
 
-from checkin.auditpoint import AUDIT, SELF_AUDIT, Point, Result, not_run, overall, points_of, seen
+from checkin.audit.auditpoint import AUDIT, SELF_AUDIT, Point, Result, not_run, overall, points_of, seen
+from checkin.audit.selfaudit import TOKENS, SelfAudit
+from checkin.audit.tokencheck import check_tokens
 from checkin.client import Client
 from checkin.clock import SystemClock
 from checkin.clockguard import ClockGuard
@@ -20,11 +22,9 @@ from checkin.credential import IssuerKey, IssuerKeys
 from checkin.durable import locked
 from checkin.encoding import b64url_decode
 from checkin.errors import CheckinError, NoteUntrusted, NotFound
-from checkin.selfaudit import TOKENS, SelfAudit
 from checkin.service.app import Finding
 from checkin.statement import one
 from checkin.statements import ORDER_EXECUTED
-from checkin.tokencheck import check_tokens
 from retention.audits import Audit, Audits
 from retention.logaudit import LogAudit
 from retention.parts import Parts

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 from starlette.responses import HTMLResponse
 
-from checkin.auditpage import audit_html, audit_json
+from checkin.audit.auditpage import audit_html, audit_json
 from checkin.errors import Forbidden, NotFound, NotReady, RequestInvalid, RequestTooLarge, Unauthorized
 from checkin.service.auth import pinned
 from checkin.service.body import Body

@@ -15,7 +15,7 @@ from typing import Self
 
 import sqlite_utils
 
-from checkin.auditpoint import AUDIT, Point, Result, points_of
+from checkin.audit.auditpoint import AUDIT, Point, Result, points_of
 from checkin.encoding import decimal_decode
 from checkin.errors import NoteMalformed
 from checkin.note import split_note

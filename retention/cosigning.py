@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import structlog
 
 from checkin.clock import SystemClock
-from checkin.cosignature import cosignatures
 from checkin.durable import locked
 from checkin.errors import SettingsInvalid
+from checkin.log.cosignature import cosignatures
 from checkin.service.party import SIMULATED, Party
 from retention.log import Log
 from retention.statements import Asking, Statements

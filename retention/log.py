@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from checkin.checkpoint import Checkpoint, open_checkpoint
 from checkin.errors import LogConflict, NoteMalformed, NoteUntrusted, NotFound, ProofInvalid, RequestTooLarge
-from checkin.logproof import LogProof
-from checkin.merkle import HASH_SIZE, RootBuilder, consistency_proof, inclusion_proof, leaf_hash, root
-from checkin.note import NoteSigner, decode_note, join_note, sign_note, split_note
-from checkin.stores.turn import Turn
-from checkin.tiles import (
+from checkin.log.checkpoint import Checkpoint, open_checkpoint
+from checkin.log.logproof import LogProof
+from checkin.log.merkle import HASH_SIZE, RootBuilder, consistency_proof, inclusion_proof, leaf_hash, root
+from checkin.log.tiles import (
     ENTRIES,
     MAX_ENTRY,
     WIDTH,
@@ -31,6 +29,8 @@ from checkin.tiles import (
     tile_of,
     write_bundle,
 )
+from checkin.note import NoteSigner, decode_note, join_note, sign_note, split_note
+from checkin.stores.turn import Turn
 from retention.logfiles import LogFiles
 from retention.logstate import Head, LogState
 

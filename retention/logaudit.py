@@ -7,17 +7,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from checkin.auditpoint import AUDIT, SELF_AUDIT, Point, Result, plain, seen
-from checkin.checkpoint import Checkpoint, open_checkpoint
-from checkin.destroyed import Book, Entry, check_entry
+from checkin.audit.auditpoint import AUDIT, SELF_AUDIT, Point, Result, plain, seen
+from checkin.audit.destroyed import Book, Entry, check_entry
 from checkin.errors import CheckinError, NoteMalformed, ProofInvalid
-from checkin.logcheck import Fault, check_log
-from checkin.logreader import LogReader
-from checkin.merkle import EMPTY_ROOT
+from checkin.log.checkpoint import Checkpoint, open_checkpoint
+from checkin.log.logcheck import Fault, check_log
+from checkin.log.logreader import LogReader
+from checkin.log.merkle import EMPTY_ROOT
+from checkin.log.tiles import WIDTH, parse_path
 from checkin.note import NoteVerifier, split_note
 from checkin.statement import kind_of
 from checkin.statements import KINDS, ORDER_EXECUTED, ORDER_REFUSED, published_count
-from checkin.tiles import WIDTH, parse_path
 from retention.audits import Audit
 
 FILES: Final = "log-files"

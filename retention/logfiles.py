@@ -8,8 +8,8 @@ from pathlib import Path
 
 from checkin.durable import sync_folder
 from checkin.errors import NotFound, NotReady
+from checkin.log.tiles import WIDTH, Tile
 from checkin.primitives import random_bytes
-from checkin.tiles import WIDTH, Tile
 
 _DRAFTS = "drafts"
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import sqlite_utils
 
 from checkin.errors import LogConflict, NotFound, SettingsInvalid
-from checkin.merkle import EMPTY_ROOT, leaf_hash
+from checkin.log.merkle import EMPTY_ROOT, leaf_hash
 from checkin.stores.statefile import StateFile
 
 _SWAP = """INSERT INTO heads (size, root) SELECT :size, :root

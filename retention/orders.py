@@ -13,7 +13,7 @@ from typing import Final
 from checkin.encoding import decimal_decode
 from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.note import split_note
-from checkin.orderpart import ORDER_LOGGED, PEOPLE
+from checkin.orders.orderpart import ORDER_LOGGED, PEOPLE
 from checkin.service.party import Party
 from checkin.service.pins import AuthoritySettings
 from checkin.statement import many, one

@@ -11,7 +11,7 @@ from checkin.encoding import decimal_decode
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
 from checkin.keyring import KeyName
 from checkin.note import NoteVerifier, open_note, split_note
-from checkin.orderpart import ORDER_LOGGED
+from checkin.orders.orderpart import ORDER_LOGGED
 from checkin.primitives import sha256
 from checkin.purge import UNKNOWN
 from checkin.service.party import SIMULATED, Party

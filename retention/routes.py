@@ -7,15 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from checkin.checkpoint import Checkpoint
 from checkin.encoding import b64_encode
 from checkin.errors import Forbidden, NoteMalformed, NotFound
+from checkin.log.checkpoint import Checkpoint
+from checkin.log.tiles import parse_path
 from checkin.note import split_note
 from checkin.primitives import equal, sha256
 from checkin.service.auth import Bearer
 from checkin.service.body import Body
 from checkin.service.pins import AuthoritySettings
-from checkin.tiles import parse_path
 from retention.orders import order_numbers
 from retention.overview import Missing, Report
 from retention.parts import Parts

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from checkin.cosignature import CosignatureVerifier
+from checkin.log.cosignature import CosignatureVerifier
 from checkin.note import NoteVerifier
 from checkin.service.pins import AuthoritySettings, WitnessKey
 from checkin.service.settings import FilePath, Peer, ServiceSettings, Strict, TokenHash

@@ -8,8 +8,6 @@ from typing import Final
 
 import httpx
 
-from checkin.checkpoint import Checkpoint
-from checkin.cosignature import CosignatureVerifier, cosignatures
 from checkin.encoding import decimal_decode
 from checkin.errors import (
     CheckinError,
@@ -21,9 +19,11 @@ from checkin.errors import (
     Unreachable,
 )
 from checkin.exchange import Exchange
+from checkin.log.checkpoint import Checkpoint
+from checkin.log.cosignature import CosignatureVerifier, cosignatures
+from checkin.log.witness import Request
+from checkin.log.witnessapp import SIZE_TYPE
 from checkin.note import decode_note, join_note, split_note
-from checkin.witness import Request
-from checkin.witnessapp import SIZE_TYPE
 from retention.log import Log
 
 _MAX_ANSWER: Final = 64 * 1024

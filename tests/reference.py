@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from checkin import cli, errors
 from checkin.deployment import Deployment
 from checkin.errors import CheckinError
-from checkin.stage import free_ports
+from checkin.story.stage import free_ports
 from issuer.app import create_app as issuer_app
 from issuer.settings import IssuerSettings
 from retention.app import create_app as retention_app

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from checkin.datamap import DataMap, Place, replace_tables
+from checkin.audit.datamap import DataMap, Place, replace_tables
 from checkin.errors import SettingsInvalid
 from checkin.keyring import KeyRing
+from checkin.log.witness import WitnessState
 from checkin.service.orderbook import OrderBook
 from checkin.stores import Row
 from checkin.stores.sqlite import SqliteStore
 from checkin.vault import Vault
-from checkin.witness import WitnessState
 from issuer.database import Database as IssuerDatabase
 from issuer.receipts import Receipts
 from retention.audits import Audits

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from checkin.auditor import verify
-from checkin.evidence import Evidence
+from checkin.audit.auditor import verify
+from checkin.audit.evidence import Evidence
 from checkin.note import NoteVerifier, open_note
 from checkin.qr import read_image
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.routing import Route
 
+from checkin.audit.selfaudit import Days, SelfAudit
 from checkin.clockguard import ClockGuard
 from checkin.keyring import Purpose
 from checkin.purge import Purger
-from checkin.selfaudit import Days, SelfAudit
 from checkin.service import audited
 from checkin.service.app import Frame
 from checkin.service.auth import pinned

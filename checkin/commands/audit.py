@@ -10,14 +10,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from checkin.auditor import Verdict, verify
-from checkin.auditpage import read_audit
-from checkin.auditwords import RESULTS, STATES, point_words
+from checkin.audit.auditor import Verdict, verify
+from checkin.audit.auditpage import read_audit
+from checkin.audit.auditwords import RESULTS, STATES, point_words
+from checkin.audit.destroyed import DayState
+from checkin.audit.evidence import VKEYS, Evidence, read_vkeys
 from checkin.client import Client
 from checkin.clock import Calendar, SystemClock
-from checkin.destroyed import DayState
 from checkin.errors import NotFound, SettingsInvalid
-from checkin.evidence import VKEYS, Evidence, read_vkeys
 
 app = typer.Typer(
     no_args_is_help=True, help="Check what was destroyed and by whom it was stated; the day-28 audit of all services."

@@ -16,7 +16,7 @@ from checkin.client import Client
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
 from checkin.errors import CodeWrong, RequestInvalid, TokenMalformed
 from checkin.jsonfile import write_private
-from checkin.notice import in_words
+from checkin.orders.notice import in_words
 from checkin.presentation import PREFIX
 from checkin.scanner import Scanner
 from checkin.wallet import Wallet

@@ -28,12 +28,12 @@ from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock, parse_rf
 from checkin.durable import replace_file
 from checkin.errors import RequestInvalid
 from checkin.officers import load_share, load_signer
-from checkin.order import Wish, draft
-from checkin.orderfolder import ORDER_FILE, OrderFolder
-from checkin.orderpart import PHONE, VENUE_ID
-from checkin.parties import Parties
-from checkin.trace import Tell, Trace, silent
-from checkin.traceresult import Result
+from checkin.orders.order import Wish, draft
+from checkin.orders.orderfolder import ORDER_FILE, OrderFolder
+from checkin.orders.orderpart import PHONE, VENUE_ID
+from checkin.tracing.parties import Parties
+from checkin.tracing.trace import Tell, Trace, silent
+from checkin.tracing.traceresult import Result
 
 PARTIES_FILE: Final = "parties.toml"
 _LOCAL = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}):(\d{2})")

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from checkin import demo as story
 from checkin.deployment import make_folder
 from checkin.errors import SettingsInvalid
-from checkin.narrator import Narrator
+from checkin.story import demo as story
+from checkin.story.narrator import Narrator
 
 
 def register(app: typer.Typer) -> None:

@@ -10,9 +10,9 @@ import typer
 import uvicorn
 
 from checkin.clock import SimulatedClock, SystemClock
-from checkin.witness import WitnessState
-from checkin.witnessapp import create_app
-from checkin.witnessfolder import add_log, make_folder, open_witness, read_identity, read_logs
+from checkin.log.witness import WitnessState
+from checkin.log.witnessapp import create_app
+from checkin.log.witnessfolder import add_log, make_folder, open_witness, read_identity, read_logs
 
 app = typer.Typer(no_args_is_help=True, help="Watch logs for another organisation, and cosign what continues.")
 

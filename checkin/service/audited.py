@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from checkin.audit.selfaudit import SelfAudit
 from checkin.errors import Forbidden, NotReady, RequestInvalid, RequestTooLarge, Unauthorized
-from checkin.selfaudit import SelfAudit
 from checkin.service.auth import pinned
 from checkin.service.body import Body
 from checkin.service.describe import problem_answers

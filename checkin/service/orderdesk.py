@@ -29,9 +29,9 @@ from checkin.errors import (
     OrderWrongAudience,
     ProofInvalid,
 )
-from checkin.logproof import LogProof
+from checkin.log.logproof import LogProof
 from checkin.note import MAX_NOTE, open_note, split_note
-from checkin.orderpart import (
+from checkin.orders.orderpart import (
     MAX_LIFE_SECONDS,
     ORDER_ANSWER,
     ORDER_LOGGED,

@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from checkin.cosignature import CosignatureVerifier
 from checkin.errors import CheckinError
+from checkin.log.cosignature import CosignatureVerifier
 from checkin.note import NoteVerifier
 from checkin.service.settings import Strict, VerifierKey
 

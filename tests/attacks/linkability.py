@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from checkin.credential import Credential
 from checkin.ledger import Batch
-from checkin.orderrows import PersonRow, PlaceRow, VisitRow
+from checkin.orders.orderrows import PersonRow, PlaceRow, VisitRow
 from checkin.visit import Visit
 from issuer.identities import Record as IdentityRecord
 from issuer.receipts import Receipt

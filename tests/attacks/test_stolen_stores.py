@@ -16,7 +16,7 @@ from checkin.errors import CheckinError, KeyDestroyed, KeyMissing, SealBroken
 from checkin.keyring import KeyName, KeyRing, Purpose
 from checkin.officers import load_share
 from checkin.primitives import OpeningKey
-from checkin.thief import SavedKeys, copy_databases, open_subject, open_visits, save_key
+from checkin.story.thief import SavedKeys, copy_databases, open_subject, open_visits, save_key
 from tests.trace.world import CALENDAR, DAY, NOON, Country, country
 
 GONE = (KeyDestroyed, KeyMissing)

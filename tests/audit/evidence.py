@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from checkin.auditpage import audit_html, audit_json
-from checkin.auditpoint import AUDIT
-from checkin.checkpoint import Checkpoint
+from checkin.audit.auditpage import audit_html, audit_json
+from checkin.audit.auditpoint import AUDIT
+from checkin.audit.destroyed import Book
+from checkin.audit.evidence import report_file
 from checkin.clock import RETENTION_DAYS, Calendar
-from checkin.cosignature import Cosigner
-from checkin.destroyed import Book
-from checkin.evidence import report_file
-from checkin.merkle import leaf_hash, root
+from checkin.log.checkpoint import Checkpoint
+from checkin.log.cosignature import Cosigner
+from checkin.log.merkle import leaf_hash, root
+from checkin.log.tiles import ENTRIES, WIDTH, new_tiles, write_bundle
 from checkin.note import NoteSigner, sign_note
 from checkin.primitives import SigningKey, sha256
 from checkin.statement import StatementType
 from checkin.statements import DAY_CLOSED, KEY_MADE, PURGE_REPORT
-from checkin.tiles import ENTRIES, WIDTH, new_tiles, write_bundle
 from retention.logaudit import read_entry
 
 CALENDAR = Calendar()

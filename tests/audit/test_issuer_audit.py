@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from checkin.auditpoint import Result
-from checkin.selfaudit import PLAINTEXT, TOKENS
+from checkin.audit.auditpoint import Result
+from checkin.audit.selfaudit import PLAINTEXT, TOKENS
 from issuer.selfaudit import self_audit
 from issuer.service import Issuer
 from tests.issuer.world import E164, NAME, Site, enrol

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from checkin.auditpoint import SELF_AUDIT, Point, Result
+from checkin.audit.auditpoint import SELF_AUDIT, Point, Result
 from checkin.clockguard import ClockGuard
-from checkin.logproof import LogProof
+from checkin.log.logproof import LogProof
 from checkin.note import NoteSigner, open_note, sign_note
 from checkin.primitives import SigningKey
 from checkin.service.auth import token_hash

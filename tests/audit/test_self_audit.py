@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from checkin.auditpoint import SELF_AUDIT, Point, Result, points_of
+from checkin.audit.auditpoint import SELF_AUDIT, Point, Result, points_of
+from checkin.audit.selfaudit import CLOSINGS, DATA_MAP, KEYS, OLDEST, ORDERS, PLAINTEXT, Days, SelfAudit
 from checkin.clock import RETENTION_DAYS
 from checkin.keyring import KeyName, Purpose
 from checkin.note import open_note
-from checkin.selfaudit import CLOSINGS, DATA_MAP, KEYS, OLDEST, ORDERS, PLAINTEXT, Days, SelfAudit
 from checkin.stores.dayfile import path_of
 from tests.checkin.house import CALENDAR, DAY, HOUR, House, day_key, prepare
 from venue.database import Database

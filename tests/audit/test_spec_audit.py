@@ -7,10 +7,10 @@ from pathlib import Path
 
 import sqlite_utils
 
-from checkin import selfaudit
-from checkin.auditpoint import AUDIT, SELF_AUDIT, Result, overall, points_of
-from checkin.auditwords import POINTS
-from checkin.evidence import Pinned
+from checkin.audit import selfaudit
+from checkin.audit.auditpoint import AUDIT, SELF_AUDIT, Result, overall, points_of
+from checkin.audit.auditwords import POINTS
+from checkin.audit.evidence import Pinned
 from checkin.note import open_note
 from retention import auditing, logaudit
 from retention.audits import Audit, Audits

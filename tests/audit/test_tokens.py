@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from checkin import presentation
+from checkin.audit.tokencheck import PLAIN, SHOWN, check_tokens, decode
 from checkin.clock import Calendar
 from checkin.credential import Draft, IssuerKey, IssuerKeys, Mode, Status, issue, new_opening
 from checkin.errors import TokenMalformed
 from checkin.primitives import SigningKey, random_bytes
-from checkin.tokencheck import PLAIN, SHOWN, check_tokens, decode
 
 CALENDAR = Calendar()
 DAY = CALENDAR.parse_date("2026-11-20")

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from checkin.auditor import verify
+from checkin.audit.auditor import verify
+from checkin.audit.evidence import Evidence
 from checkin.cli import app
 from checkin.errors import SettingsInvalid
-from checkin.evidence import Evidence
 from checkin.note import NoteSigner
 from checkin.primitives import SigningKey, random_bytes
 from tests.audit.evidence import CALENDAR, FIRST, LAST, SERVICES, Site, signer

@@ -17,7 +17,7 @@ from time import perf_counter
 
 from checkin.credential import Mode, open_inner, read, seal_inner, visit_context
 from checkin.keyring import KeyRing
-from checkin.orderpart import MAX_ROWS
+from checkin.orders.orderpart import MAX_ROWS
 from checkin.primitives import Label, OpeningKey, SealingKey, SigningKey, random_bytes
 from checkin.stores.sqlite import SqliteStore
 from checkin.vault import Vault

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from checkin.checkpoint import Checkpoint, open_checkpoint
-from checkin.cosignature import CosignatureVerifier, Cosigner, cosignatures, cosigned_at
 from checkin.encoding import b64_decode, u64be
 from checkin.errors import BadSignature, NoteMalformed, NoteUntrusted
-from checkin.merkle import EMPTY_ROOT
+from checkin.log.checkpoint import Checkpoint, open_checkpoint
+from checkin.log.cosignature import CosignatureVerifier, Cosigner, cosignatures, cosigned_at
+from checkin.log.merkle import EMPTY_ROOT
 from checkin.note import NoteSigner, NoteVerifier, Signature, sign_note, split_note
 from checkin.primitives import SigningKey
 

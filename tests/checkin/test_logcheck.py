@@ -6,12 +6,12 @@ import random
 
 import pytest
 
-from checkin.checkpoint import Checkpoint
 from checkin.errors import NotFound, ProofInvalid
-from checkin.logcheck import check_log
-from checkin.logreader import LogReader
-from checkin.merkle import EMPTY_ROOT, leaf_hash, root, subtrees
-from checkin.tiles import ENTRIES, WIDTH, Fetch, Tile, new_tiles, write_bundle
+from checkin.log.checkpoint import Checkpoint
+from checkin.log.logcheck import check_log
+from checkin.log.logreader import LogReader
+from checkin.log.merkle import EMPTY_ROOT, leaf_hash, root, subtrees
+from checkin.log.tiles import ENTRIES, WIDTH, Fetch, Tile, new_tiles, write_bundle
 
 ORIGIN = "retention.example/log"
 

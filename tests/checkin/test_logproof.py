@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from checkin.checkpoint import Checkpoint
-from checkin.cosignature import Cosigner
 from checkin.errors import NoteMalformed, NoteUntrusted, ProofInvalid
-from checkin.logproof import LogProof
-from checkin.merkle import inclusion_proof, leaf_hash, subtrees
+from checkin.log.checkpoint import Checkpoint
+from checkin.log.cosignature import Cosigner
+from checkin.log.logproof import LogProof
+from checkin.log.merkle import inclusion_proof, leaf_hash, subtrees
 from checkin.note import NoteSigner, sign_note
 from checkin.primitives import SigningKey
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from checkin.errors import ProofInvalid
-from checkin.merkle import (
+from checkin.log.merkle import (
     EMPTY_ROOT,
     RootBuilder,
     consistency_proof,

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import sqlite_utils
 
-from checkin.checkpoint import open_checkpoint
-from checkin.cosignature import CosignatureVerifier, Cosigner, cosignatures
-from checkin.logproof import LogProof
-from checkin.merkle import consistency_proof, leaf_hash, root, subtrees
+from checkin.log.checkpoint import open_checkpoint
+from checkin.log.cosignature import CosignatureVerifier, Cosigner, cosignatures
+from checkin.log.logproof import LogProof
+from checkin.log.merkle import consistency_proof, leaf_hash, root, subtrees
+from checkin.log.witness import Request, Witness, WitnessState
 from checkin.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.primitives import SigningKey
 from checkin.statement import kind_of
 from checkin.statements import KINDS
-from checkin.witness import Request, Witness, WitnessState
 from retention.log import Log
 
 SPEC = Path(__file__).parents[2] / "docs" / "spec"

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from checkin.note import NoteVerifier, open_note
-from checkin.order import Order
-from checkin.orderpart import ORDER_ANSWER, STEPS, ListedVisit, Part, read_list
-from checkin.orderrows import read_row
+from checkin.orders.order import Order
+from checkin.orders.orderpart import ORDER_ANSWER, STEPS, ListedVisit, Part, read_list
+from checkin.orders.orderrows import read_row
 from checkin.statement import many
 
 PAGE = (Path(__file__).parents[2] / "docs/spec/order.md").read_text(encoding="utf-8")

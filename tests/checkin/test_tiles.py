@@ -7,8 +7,8 @@ import random
 import pytest
 
 from checkin.errors import NoteMalformed, ProofInvalid
-from checkin.merkle import RootBuilder, consistency_proof, inclusion_proof, leaf_hash, root, subtrees
-from checkin.tiles import (
+from checkin.log.merkle import RootBuilder, consistency_proof, inclusion_proof, leaf_hash, root, subtrees
+from checkin.log.tiles import (
     ENTRIES,
     WIDTH,
     Tile,

@@ -16,7 +16,7 @@ import pytest
 
 from checkin.errors import DayDestroyed, KeyMissing, SealBroken
 from checkin.ledger import Batch, ledger_row
-from checkin.merkle import root
+from checkin.log.merkle import root
 from checkin.primitives import Label, OpeningKey, SealingKey
 from checkin.stores import Row
 from checkin.vault import Vault

@@ -10,14 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checkin.checkpoint import Checkpoint, open_checkpoint
-from checkin.cosignature import Cosigner, cosignatures
 from checkin.errors import CheckinError, LogConflict, NoteMalformed, NoteUntrusted, NotFound, ProofInvalid
-from checkin.merkle import EMPTY_ROOT, consistency_proof, leaf_hash, root, subtrees
+from checkin.log.checkpoint import Checkpoint, open_checkpoint
+from checkin.log.cosignature import Cosigner, cosignatures
+from checkin.log.merkle import EMPTY_ROOT, consistency_proof, leaf_hash, root, subtrees
+from checkin.log.witness import MAX_REQUEST, Request, Witness, WitnessState
+from checkin.log.witnessapp import create_app
 from checkin.note import NoteSigner, sign_note
 from checkin.primitives import SigningKey
-from checkin.witness import MAX_REQUEST, Request, Witness, WitnessState
-from checkin.witnessapp import create_app
 
 LOG = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
 COSIGNER = Cosigner("witness.example/w1", SigningKey(b"\x06" * 32))

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from checkin.checkpoint import Checkpoint, open_checkpoint
 from checkin.errors import NotReady
-from checkin.logcheck import check_log
-from checkin.logreader import LogReader, folder_fetch
-from checkin.merkle import leaf_hash, root
+from checkin.log.checkpoint import Checkpoint, open_checkpoint
+from checkin.log.logcheck import check_log
+from checkin.log.logreader import LogReader, folder_fetch
+from checkin.log.merkle import leaf_hash, root
 from checkin.note import NoteSigner
 from checkin.primitives import SigningKey
 from retention.log import Log

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from checkin.checkpoint import Checkpoint, open_checkpoint
-from checkin.cosignature import Cosigner
 from checkin.encoding import b64_encode
 from checkin.errors import CheckinError
-from checkin.merkle import consistency_proof, inclusion_proof, leaf_hash, subtrees
+from checkin.log.checkpoint import Checkpoint, open_checkpoint
+from checkin.log.cosignature import Cosigner
+from checkin.log.merkle import consistency_proof, inclusion_proof, leaf_hash, subtrees
 from checkin.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.primitives import SigningKey
 from retention.log import Log

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checkin.auditor import verify
-from checkin.auditpoint import MAX_EVIDENCE, Point, Result, plain
+from checkin.audit.auditor import verify
+from checkin.audit.auditpoint import MAX_EVIDENCE, Point, Result, plain
+from checkin.audit.evidence import Evidence, Pinned, report_file
 from checkin.errors import CheckinError, NoteMalformed
-from checkin.evidence import Evidence, Pinned, report_file
 from tests.audit.evidence import Site
 
 names = st.from_regex(r"[a-z][a-z-]{0,20}", fullmatch=True)

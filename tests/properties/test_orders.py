@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from checkin.errors import CheckinError
 from checkin.ledger import LedgerEntry
-from checkin.order import Order
-from checkin.orderpart import ListedSeal, ListedVisit, Part, read_list, write_list
-from checkin.orderrows import BatchRow, PersonRow, PlaceRow, UnopenedRow, VenueRow, VisitRow, read_row
+from checkin.orders.order import Order
+from checkin.orders.orderpart import ListedSeal, ListedVisit, Part, read_list, write_list
+from checkin.orders.orderrows import BatchRow, PersonRow, PlaceRow, UnopenedRow, VenueRow, VisitRow, read_row
 
 PAGE = (Path(__file__).parents[2] / "docs/spec/order.md").read_text(encoding="utf-8")
 TEXTS = [note.rpartition("\n\n")[0] + "\n" for note in re.findall(r"```order(?:-part)?\n(.*?)```", PAGE, re.S)]

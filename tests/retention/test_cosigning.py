@@ -13,11 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checkin.checkpoint import open_checkpoint
-from checkin.cosignature import CosignatureVerifier, cosignatures
 from checkin.errors import SettingsInvalid
+from checkin.log.checkpoint import open_checkpoint
+from checkin.log.cosignature import CosignatureVerifier, cosignatures
+from checkin.log.witnessfolder import add_log, make_folder
 from checkin.note import NoteVerifier
-from checkin.witnessfolder import add_log, make_folder
 from retention import cosigning
 from retention.settings import RetentionSettings
 from tests.checkin.house import DAY, HOUR

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from checkin.checkpoint import Checkpoint, open_checkpoint
-from checkin.cosignature import Cosigner
 from checkin.errors import LogConflict, NotFound, NotReady, RequestTooLarge, SettingsInvalid
-from checkin.logcheck import check_log
-from checkin.logproof import LogProof
-from checkin.logreader import LogReader, folder_fetch
-from checkin.merkle import EMPTY_ROOT, leaf_hash, root, verify_consistency, verify_inclusion
+from checkin.log.checkpoint import Checkpoint, open_checkpoint
+from checkin.log.cosignature import Cosigner
+from checkin.log.logcheck import check_log
+from checkin.log.logproof import LogProof
+from checkin.log.logreader import LogReader, folder_fetch
+from checkin.log.merkle import EMPTY_ROOT, leaf_hash, root, verify_consistency, verify_inclusion
 from checkin.note import NoteSigner, sign_note
 from checkin.primitives import SigningKey
 from retention.log import Log

@@ -9,10 +9,10 @@ import httpx
 import pytest
 import sqlite_utils
 
-from checkin.checkpoint import open_checkpoint
 from checkin.encoding import b64_decode
 from checkin.errors import CheckinError, NoteUntrusted
-from checkin.merkle import leaf_hash, verify_inclusion
+from checkin.log.checkpoint import open_checkpoint
+from checkin.log.merkle import leaf_hash, verify_inclusion
 from checkin.note import NoteSigner, NoteVerifier, open_note, sign_note, split_note
 from checkin.primitives import SigningKey
 from checkin.statements import PURGE_REPORT

@@ -8,13 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checkin.checkpoint import open_checkpoint
-from checkin.cosignature import Cosigner, cosignatures
 from checkin.errors import CheckinError, LogConflict, NoteMalformed, NoteUntrusted, NotFound, ProofInvalid, Unreachable
+from checkin.log.checkpoint import open_checkpoint
+from checkin.log.cosignature import Cosigner, cosignatures
+from checkin.log.witness import Request, Witness, WitnessState
+from checkin.log.witnessapp import SIZE_TYPE
 from checkin.note import NoteSigner, split_note
 from checkin.primitives import SigningKey
-from checkin.witness import Request, Witness, WitnessState
-from checkin.witnessapp import SIZE_TYPE
 from retention.log import Log
 from retention.witnessing import PinnedWitness, Witnessing
 

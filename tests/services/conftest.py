@@ -9,9 +9,9 @@ import pytest
 
 from checkin.clock import Calendar, SimulatedClock
 from checkin.deployment import Deployment
-from checkin.narrator import Narrator
 from checkin.processes import Processes
-from checkin.stage import Stage, free_ports
+from checkin.story.narrator import Narrator
+from checkin.story.stage import Stage, free_ports
 
 NOON = "2026-11-20T12:00:00+09:00"
 

@@ -16,7 +16,7 @@ import pytest
 
 from checkin.client import Client
 from checkin.errors import Unreachable
-from checkin.stage import Stage, free_ports
+from checkin.story.stage import Stage, free_ports
 
 
 def checkin(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,7 @@ from checkin.note import NoteSigner
 from checkin.primitives import SigningKey
 from checkin.scanner import Result, Scanner
 from checkin.secretfile import read_secret
-from checkin.stage import Stage, enrol, one_time_code
+from checkin.story.stage import Stage, enrol, one_time_code
 from checkin.wallet import Wallet
 
 

@@ -28,7 +28,7 @@ from checkin.errors import (
 from checkin.note import NoteSigner
 from checkin.primitives import SigningKey
 from checkin.qr import read_image
-from checkin.stage import Stage, one_time_code
+from checkin.story.stage import Stage, one_time_code
 from checkin.wallet import Wallet
 
 PHONES = iter(f"+8210{number:08}" for number in range(20_000_000, 20_000_100))

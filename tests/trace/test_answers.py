@@ -17,10 +17,10 @@ from checkin.client import Client
 from checkin.deployment import NAMES
 from checkin.errors import CheckinError, DayDestroyed
 from checkin.note import open_note
-from checkin.notice import in_words
+from checkin.orders.notice import in_words
 from checkin.statement import one
 from checkin.statements import ORDER_EXECUTED, ORDER_REFUSED
-from checkin.traceresult import Found, neutral
+from checkin.tracing.traceresult import Found, neutral
 from tests.trace.conftest import Scene
 from tests.trace.world import (
     CALENDAR,

@@ -9,19 +9,19 @@ from typing import Any
 import httpx
 import pytest
 
-from checkin.checkpoint import Checkpoint
-from checkin.cosignature import Cosigner
 from checkin.errors import NoteMalformed, NoteUntrusted, OrderTooLarge, SealBroken, SharesInvalid
-from checkin.logproof import LogProof
-from checkin.merkle import leaf_hash
+from checkin.log.checkpoint import Checkpoint
+from checkin.log.cosignature import Cosigner
+from checkin.log.logproof import LogProof
+from checkin.log.merkle import leaf_hash
 from checkin.note import NoteSigner, add_signature, join_note, sign_note, split_note
 from checkin.officers import load_share
-from checkin.orderfolder import ORDER_FILE, SignedOrder
-from checkin.orderpart import BATCHES, CONTACTS, PEOPLE, VISITS, ListedSeal, ListedVisit, part_digest, write_list
+from checkin.orders.orderfolder import ORDER_FILE, SignedOrder
+from checkin.orders.orderpart import BATCHES, CONTACTS, PEOPLE, VISITS, ListedSeal, ListedVisit, part_digest, write_list
 from checkin.primitives import SigningKey, random_bytes
 from checkin.service.orderdesk import Pins
 from checkin.service.pins import LogSettings
-from checkin.trace import Trace
+from checkin.tracing.trace import Trace
 from tests.trace.conftest import Scene
 from tests.trace.world import DAY, NOON, SECOND, person_order, venue_order
 

@@ -26,14 +26,14 @@ from checkin.deployment import Deployment, to_toml
 from checkin.encoding import b64url_encode
 from checkin.note import NoteSigner, sign_note
 from checkin.officers import load_share, load_signer
-from checkin.order import Wish, draft
-from checkin.orderfolder import OrderFolder, SignedOrder
-from checkin.parties import Parties
+from checkin.orders.order import Wish, draft
+from checkin.orders.orderfolder import OrderFolder, SignedOrder
 from checkin.primitives import SigningKey, random_bytes
 from checkin.secretfile import make_secret
 from checkin.service.auth import new_token, token_hash
-from checkin.trace import Trace, publish
-from checkin.traceresult import Result
+from checkin.tracing.parties import Parties
+from checkin.tracing.trace import Trace, publish
+from checkin.tracing.traceresult import Result
 from checkin.wallet import Wallet
 
 CALENDAR = Calendar("Asia/Seoul")

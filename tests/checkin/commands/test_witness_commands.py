@@ -13,15 +13,15 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from checkin.checkpoint import Checkpoint, open_checkpoint
 from checkin.commands.witness import app
-from checkin.cosignature import CosignatureVerifier
 from checkin.errors import NoteMalformed, SettingsInvalid, SimulationRefused
-from checkin.merkle import leaf_hash
+from checkin.log.checkpoint import Checkpoint, open_checkpoint
+from checkin.log.cosignature import CosignatureVerifier
+from checkin.log.merkle import leaf_hash
+from checkin.log.witness import Request
+from checkin.log.witnessfolder import add_log, make_folder, open_witness, read_logs
 from checkin.note import NoteSigner, sign_note
 from checkin.primitives import SigningKey
-from checkin.witness import Request
-from checkin.witnessfolder import add_log, make_folder, open_witness, read_logs
 
 LOG = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
 NOTE = sign_note(Checkpoint(LOG.name, 1, leaf_hash(b"")).write(), LOG)

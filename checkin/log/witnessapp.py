@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from checkin.clock import Clock
 from checkin.errors import CheckinError, LogConflict, RequestTooLarge
+from checkin.log.witness import MAX_REQUEST, Witness
 from checkin.note import decode_note
-from checkin.witness import MAX_REQUEST, Witness
 
 SIZE_TYPE = "text/x.tlog.size"
 

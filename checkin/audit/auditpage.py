@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from checkin.auditpoint import AUDIT, Point, points_of
-from checkin.auditwords import LABELS, RESULTS, STATES, point_words
-from checkin.destroyed import Book, DayState
+from checkin.audit.auditpoint import AUDIT, Point, points_of
+from checkin.audit.auditwords import LABELS, RESULTS, STATES, point_words
+from checkin.audit.destroyed import Book, DayState
 from checkin.note import split_note
 from checkin.statement import Values, one
 
-_WEB: Final = Path(__file__).parent / "web"
+_WEB: Final = Path(__file__).parent.parent / "web"
 _STYLE: Final = _WEB / "static" / "audit.css"
 CELL: Final = 11
 COLUMNS: Final = 30  # two rows of days, large enough to see on a phone

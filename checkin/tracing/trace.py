@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from checkin.authority import Authority
-from checkin.checkpoint import Checkpoint, open_checkpoint
 from checkin.client import Client
 from checkin.credential import visit_context
 from checkin.encoding import b64url_decode
@@ -28,12 +27,13 @@ from checkin.errors import (
     ServiceError,
 )
 from checkin.ledger import open_entry
-from checkin.logproof import LogProof
-from checkin.logreader import LogReader
+from checkin.log.checkpoint import Checkpoint, open_checkpoint
+from checkin.log.logproof import LogProof
+from checkin.log.logreader import LogReader
 from checkin.note import decode_note, open_note, sign_note
-from checkin.order import VENUE, OrderKeys
-from checkin.orderfolder import SignedOrder, SignedPart
-from checkin.orderpart import (
+from checkin.orders.order import VENUE, OrderKeys
+from checkin.orders.orderfolder import SignedOrder, SignedPart
+from checkin.orders.orderpart import (
     BATCHES,
     CONTACTS,
     ORDER_ANSWER,
@@ -45,11 +45,11 @@ from checkin.orderpart import (
     answer_info,
     write_list,
 )
-from checkin.orderrows import AnswerRow, BatchRow, PersonRow, PlaceRow, VenueRow, VisitRow, read_row
-from checkin.parties import Parties
+from checkin.orders.orderrows import AnswerRow, BatchRow, PersonRow, PlaceRow, VenueRow, VisitRow, read_row
 from checkin.primitives import Label, OpeningKey
 from checkin.statement import many, one
-from checkin.traceresult import AskedStep, Found, Place, Result, merge
+from checkin.tracing.parties import Parties
+from checkin.tracing.traceresult import AskedStep, Found, Place, Result, merge
 
 PATIENCE_SECONDS: Final = 60.0
 Tell = Callable[[str, int, int], None]

@@ -17,13 +17,14 @@ from checkin.client import Client
 from checkin.clock import RETENTION_DAYS, Calendar, SimulatedClock, SystemClock
 from checkin.deployment import SERVICES, Deployment
 from checkin.errors import CheckinError
-from checkin.inspection import inspect
-from checkin.investigation import a_health_officer, the_same_order
 from checkin.keyring import KeyName, Purpose
-from checkin.narrator import Narrator, expect
 from checkin.processes import Processes
 from checkin.scanner import Result
-from checkin.stage import (
+from checkin.stores.sqlite import SqliteStore
+from checkin.story.inspection import inspect
+from checkin.story.investigation import a_health_officer, the_same_order
+from checkin.story.narrator import Narrator, expect
+from checkin.story.stage import (
     Stage,
     altered,
     closed,
@@ -39,8 +40,7 @@ from checkin.stage import (
     visit_row,
     wait_until,
 )
-from checkin.stores.sqlite import SqliteStore
-from checkin.thief import copy_databases, save_key
+from checkin.story.thief import copy_databases, save_key
 
 NAME: Final = "Kim Ji-woo"
 PHONE: Final = "+821012345678"
@@ -175,7 +175,7 @@ def a_thief(stage: Stage) -> None:
 
 
 def an_officer(stage: Stage) -> None:
-    """An order finds who was near the visitor; `checkin/investigation.py`."""
+    """An order finds who was near the visitor; `checkin/story/investigation.py`."""
     a_health_officer(stage, PHONE)
 
 

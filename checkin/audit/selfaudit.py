@@ -12,19 +12,19 @@ from typing import Final
 
 import structlog
 
-from checkin.auditpoint import SELF_AUDIT, Point, Result, not_run, plain, seen
+from checkin.audit.auditpoint import SELF_AUDIT, Point, Result, not_run, plain, seen
+from checkin.audit.datamap import DataMap
+from checkin.audit.keyaudit import key_faults
+from checkin.audit.sweep import has_phone, run_sweep
 from checkin.clockguard import ClockGuard
 from checkin.closing import check_rows
-from checkin.datamap import DataMap
 from checkin.durable import locked
 from checkin.errors import CheckinError
 from checkin.holdings import Holdings, PurgeParty
-from checkin.keyaudit import key_faults
 from checkin.keyring import Purpose
 from checkin.note import split_note
 from checkin.statement import kind_of, one
 from checkin.statements import DAY_CLOSED, ORDER_EXECUTED, ORDER_REFUSED, StatementBook, published_count
-from checkin.sweep import has_phone, run_sweep
 from checkin.vault import Vault
 
 DATA_MAP: Final = "data-map"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from checkin.errors import NoteMalformed, NotFound, ProofInvalid
-from checkin.merkle import HASH_SIZE, node_hash, root
+from checkin.log.merkle import HASH_SIZE, node_hash, root
 
 WIDTH: Final = 256
 MAX_ENTRY: Final = 0xFFFF

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from checkin.checkpoint import Checkpoint
 from checkin.errors import NotFound, ProofInvalid
-from checkin.merkle import (
+from checkin.log.checkpoint import Checkpoint
+from checkin.log.merkle import (
     EMPTY_ROOT,
     consistency_proof,
     inclusion_proof,
@@ -19,7 +19,7 @@ from checkin.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from checkin.tiles import ENTRIES, WIDTH, Fetch, Tile, TileHashes, fetch_bundle, fetch_tile, tile_of
+from checkin.log.tiles import ENTRIES, WIDTH, Fetch, Tile, TileHashes, fetch_bundle, fetch_tile, tile_of
 
 
 def folder_fetch(folder: Path) -> Fetch:

@@ -18,7 +18,7 @@ from checkin.clock import Calendar, parse_rfc3339
 from checkin.encoding import b64_decode, b64_encode
 from checkin.errors import NoteMalformed, OrderScope, SealBroken
 from checkin.note import NoteSigner
-from checkin.orderpart import (
+from checkin.orders.orderpart import (
     BATCHES,
     CONTACTS,
     MAX_LIFE_SECONDS,

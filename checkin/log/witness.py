@@ -13,11 +13,11 @@ from typing import Final
 
 import sqlite_utils
 
-from checkin.checkpoint import Checkpoint
-from checkin.cosignature import Cosigner
 from checkin.encoding import b64_decode, b64_encode, decimal_decode
 from checkin.errors import LogConflict, NoteMalformed, NotFound, ProofInvalid
-from checkin.merkle import EMPTY_ROOT, HASH_SIZE, verify_consistency
+from checkin.log.checkpoint import Checkpoint
+from checkin.log.cosignature import Cosigner
+from checkin.log.merkle import EMPTY_ROOT, HASH_SIZE, verify_consistency
 from checkin.note import NoteVerifier, open_note, split_note
 from checkin.stores.statefile import StateFile
 

@@ -9,10 +9,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from checkin.checkpoint import Checkpoint, open_checkpoint
 from checkin.encoding import b64_decode, b64_encode, decimal_decode
 from checkin.errors import NoteMalformed
-from checkin.merkle import HASH_SIZE, MAX_PROOF, leaf_hash, verify_inclusion
+from checkin.log.checkpoint import Checkpoint, open_checkpoint
+from checkin.log.merkle import HASH_SIZE, MAX_PROOF, leaf_hash, verify_inclusion
 from checkin.note import MAX_NOTE, NoteVerifier, Verifier
 
 _FIRST: Final = "c2sp.org/tlog-proof@v1"

@@ -85,7 +85,7 @@ def spellings(word: str) -> list[bytes]:
 
 def run_sweep(folder: Path, words: Sequence[str] = ()) -> Swept:
     """`sweep` in a process of its own; `OSError` when it could not be done."""
-    command = [sys.executable, "-P", "-m", "checkin.sweep", str(folder)]
+    command = [sys.executable, "-P", "-m", "checkin.audit.sweep", str(folder)]
     asked = json.dumps(list(words)).encode()
     done = subprocess.run(command, input=asked, capture_output=True, timeout=TIMEOUT_SECONDS, check=False)  # noqa: S603 - our own program
     if done.returncode != 0:
@@ -124,7 +124,7 @@ def has_phone(text: bytes) -> bool:
 
 
 def main() -> None:
-    """`python -m checkin.sweep FOLDER`, the words as a JSON list on standard input; the result as JSON."""
+    """`python -m checkin.audit.sweep FOLDER`, the words as a JSON list on standard input; the result as JSON."""
     found = sweep(Path(sys.argv[1]), json.loads(sys.stdin.read() or "[]"))
     print(json.dumps(asdict(found)))
 

@@ -298,7 +298,7 @@ def _entry(values: dict[str, str]) -> Entry:
 
 
 def main(document: Path, maps: list[Path]) -> None:
-    """`python -m checkin.datamap docs/data-map.md */data_map.toml` writes the tables anew."""
+    """`python -m checkin.audit.datamap docs/data-map.md */data_map.toml` writes the tables anew."""
     text = document.read_text(encoding="utf-8")
     for path in maps:
         text = replace_tables(text, DataMap.load(path))

@@ -21,13 +21,13 @@ from checkin.deployment import ISSUER_NUMBER, Deployment
 from checkin.encoding import b64url_encode
 from checkin.errors import CheckinError
 from checkin.keyring import KeyRing
-from checkin.narrator import Narrator, expect
 from checkin.officers import load_share
 from checkin.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.processes import Processes
 from checkin.scanner import Scanner
 from checkin.stores.sqlite import SqliteStore
-from checkin.thief import SavedKeys, open_subject, open_visits
+from checkin.story.narrator import Narrator, expect
+from checkin.story.thief import SavedKeys, open_subject, open_visits
 from checkin.vault import SubKeys
 from checkin.wallet import Wallet
 

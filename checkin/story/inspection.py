@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from checkin import wallet
-from checkin.auditor import Verdict, verify
-from checkin.auditpage import audit_html, read_audit
-from checkin.auditwords import RESULTS, point_words
+from checkin.audit.auditor import Verdict, verify
+from checkin.audit.auditpage import audit_html, read_audit
+from checkin.audit.auditwords import RESULTS, point_words
+from checkin.audit.destroyed import Book
+from checkin.audit.evidence import Evidence, read_vkeys
 from checkin.client import Client
-from checkin.destroyed import Book
-from checkin.evidence import Evidence, read_vkeys
-from checkin.investigation import NAME as CONTACT
-from checkin.investigation import PHONE as CONTACT_PHONE
-from checkin.narrator import expect
-from checkin.stage import Stage, wait_until
+from checkin.story.investigation import NAME as CONTACT
+from checkin.story.investigation import PHONE as CONTACT_PHONE
+from checkin.story.narrator import expect
+from checkin.story.stage import Stage, wait_until
 
 AUDIT_SECONDS: Final = 120.0
 

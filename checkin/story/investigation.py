@@ -11,15 +11,15 @@ from checkin import wallet
 from checkin.client import Client
 from checkin.clock import RETENTION_DAYS
 from checkin.errors import CheckinError, DayDestroyed, NoteUntrusted
-from checkin.narrator import expect
-from checkin.notice import in_words
 from checkin.officers import load_share, load_signer
-from checkin.order import Wish, draft
-from checkin.orderfolder import OrderFolder
+from checkin.orders.notice import in_words
+from checkin.orders.order import Wish, draft
+from checkin.orders.orderfolder import OrderFolder
 from checkin.scanner import Result as Verdict
-from checkin.stage import Stage, one_time_code, wait_until
-from checkin.trace import Trace
-from checkin.traceresult import Result
+from checkin.story.narrator import expect
+from checkin.story.stage import Stage, one_time_code, wait_until
+from checkin.tracing.trace import Trace
+from checkin.tracing.traceresult import Result
 
 NAME: Final = "Lee Seo-yeon"
 PHONE: Final = "+821087654321"

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from checkin.checkpoint import Checkpoint
 from checkin.errors import NoteMalformed, NotFound, ProofInvalid
-from checkin.logreader import LogReader
-from checkin.merkle import leaf_hash, root
-from checkin.tiles import (
+from checkin.log.checkpoint import Checkpoint
+from checkin.log.logreader import LogReader
+from checkin.log.merkle import leaf_hash, root
+from checkin.log.tiles import (
     ENTRIES,
     WIDTH,
     Fetch,

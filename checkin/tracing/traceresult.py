@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from checkin.order import Order
+from checkin.orders.order import Order
 from checkin.statement import one
 
 # What a spreadsheet takes for a formula, also in the wide forms that East Asian ones accept.
@@ -93,7 +93,7 @@ class Result:
 
     def html(self) -> str:
         """A page of its own, without scripts or anything to fetch; prints on A4."""
-        loader = FileSystemLoader(Path(__file__).parent / "web" / "templates")
+        loader = FileSystemLoader(Path(__file__).parent.parent / "web" / "templates")
         environment = Environment(
             loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from checkin.encoding import b64_decode, b64_encode, decimal_decode
 from checkin.errors import NoteMalformed, NoteUntrusted
-from checkin.merkle import HASH_SIZE
+from checkin.log.merkle import HASH_SIZE
 from checkin.note import NoteVerifier, Verifier, check_text, open_note
 
 

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from checkin.auditpage import audit_html, audit_json
-from checkin.auditpoint import AUDIT, SELF_AUDIT
-from checkin.checkpoint import Checkpoint, open_checkpoint
-from checkin.destroyed import ALTERED, REORDERED, Book, DayState, Entry, check_entry
+from checkin.audit.auditpage import audit_html, audit_json
+from checkin.audit.auditpoint import AUDIT, SELF_AUDIT
+from checkin.audit.destroyed import ALTERED, REORDERED, Book, DayState, Entry, check_entry
+from checkin.audit.evidence import AUDITS, CHECKPOINT, LOG, REPORTS, SHOWN, Evidence, report_file
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
-from checkin.evidence import AUDITS, CHECKPOINT, LOG, REPORTS, SHOWN, Evidence, report_file
-from checkin.logcheck import check_log
-from checkin.logreader import LogReader
+from checkin.log.checkpoint import Checkpoint, open_checkpoint
+from checkin.log.logcheck import check_log
+from checkin.log.logreader import LogReader
 from checkin.note import Opened, Signature, decode_note, open_note, split_note
 from checkin.statement import kind_of
 from checkin.statements import KINDS, PURGE_REPORT

@@ -11,14 +11,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from checkin.cosignature import CosignatureVerifier, Cosigner
 from checkin.durable import replace_file
 from checkin.errors import NoteMalformed, SettingsInvalid, SimulationRefused
+from checkin.log.cosignature import CosignatureVerifier, Cosigner
+from checkin.log.witness import Witness, WitnessState
 from checkin.note import NoteVerifier, check_own_name
 from checkin.primitives import SigningKey
 from checkin.secretfile import make_secret, read_secret
 from checkin.statement import Field, StatementType, one
-from checkin.witness import Witness, WitnessState
 
 IDENTITY: Final = StatementType("checkin/witness/v1", Field("vkey"), Field("clock", optional=True))
 _SIMULATED: Final = "/simulated"

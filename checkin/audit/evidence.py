@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from checkin.client import Client
-from checkin.cosignature import CosignatureVerifier
 from checkin.errors import NoteMalformed, SettingsInvalid
-from checkin.logreader import folder_fetch
+from checkin.log.cosignature import CosignatureVerifier
+from checkin.log.logreader import folder_fetch
+from checkin.log.tiles import Fetch, new_tiles
 from checkin.note import NoteVerifier, Verifier
-from checkin.tiles import Fetch, new_tiles
 
 VKEYS: Final = "vkeys.txt"
 CHECKPOINT: Final = "checkpoint.txt"

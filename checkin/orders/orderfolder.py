@@ -18,8 +18,8 @@ from checkin.encoding import b64_decode, b64_encode
 from checkin.errors import NoteMalformed, RequestInvalid
 from checkin.note import NoteSigner, add_signature, sign_note, split_note
 from checkin.officers import Officers
-from checkin.order import Order
-from checkin.orderpart import Part
+from checkin.orders.order import Order
+from checkin.orders.orderpart import Part
 
 ORDER_FILE: Final = "order.txt"
 ENTRY_FILE: Final = "logged.txt"

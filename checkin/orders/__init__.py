@@ -1,0 +1,1 @@
+"""Orders of the authority, their parts and answers, as both sides read them."""

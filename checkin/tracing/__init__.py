@@ -1,0 +1,1 @@
+"""Executing an order, at the authority: whom it asks, in which steps, and the result."""
