@@ -48,7 +48,8 @@ def to_svg(text: str) -> bytes:
     """An SVG of one path, in black on white."""
     image = _code(text).make_image(image_factory=SvgPathImage)
     drawing: str = image.to_string(encoding="unicode")
-    return drawing.replace("<path", '<rect width="100%" height="100%" fill="#fff"/><path', 1).encode()
+    on_white = drawing.replace("<path", '<rect width="100%" height="100%" fill="#fff"/><path', 1)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{on_white}\n'.encode()
 
 
 def to_terminal(text: str) -> str:
