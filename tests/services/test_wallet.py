@@ -175,7 +175,7 @@ def test_the_command_registers_in_two_calls_and_draws_a_picture(town: Stage, tmp
 
 def test_the_command_asks_for_what_it_was_not_given(town: Stage, tmp_path: Path) -> None:
     """A person at a terminal answers questions instead of reading a manual."""
-    done = command(town, tmp_path, stdin=f"Choi Sun\n{next(PHONES)}\n000000\n")
+    done = command(town, tmp_path, stdin=f"Choi Sun\n{next(PHONES)}\n" + "00000000\n" * 3)
     assert done.returncode == 1
     assert "checkin: code_wrong: " in done.stderr
     assert "Traceback" not in done.stderr
