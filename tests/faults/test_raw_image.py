@@ -7,75 +7,22 @@ were rewritten by way of a temporary file and a rename.
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from checkin.errors import DayDestroyed, KeyDestroyed
 from checkin.keyring import KeyName, KeyRing, Purpose
+from tests.faults.disk import INSTALL, Needs, can_mount, found, mounted, new_image
 
 DESTROYED, UNLINKED, RENAMED = range(1000), range(1000, 1200), range(1200, 1400)
-INSTALL = "run as root on Linux with loop devices, and install e2fsprogs and grep"
-Needs = Callable[[str, object, str], None]
-K = TypeVar("K")
-
-
-def run(*command: object) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(list(map(str, command)), check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"})
-
-
-@contextmanager
-def mounted(image: Path, point: Path) -> Iterator[Path]:
-    point.mkdir(exist_ok=True)
-    run("mount", "-o", "loop", image, point)
-    try:
-        yield point
-    finally:
-        run("umount", point)
-
-
-def can_mount(folder: Path) -> bool:
-    if os.geteuid() != 0 or not all(map(shutil.which, ("mkfs.ext4", "mount", "umount", "grep"))):
-        return False
-    image = new_image(folder / "probe.img", 8)
-    try:
-        with mounted(image, folder / "probe"):
-            return True
-    except subprocess.CalledProcessError:
-        return False
-
-
-def new_image(path: Path, mebibytes: int) -> Path:
-    with path.open("wb") as file:
-        file.truncate(mebibytes << 20)
-    run("mkfs.ext4", "-q", "-F", "-N", 16384, path)
-    return path
 
 
 def needle(slot: Path) -> bytes:
     """12 bytes out of the sealed body that grep can take as a line: no newline, no zero."""
     body = slot.read_bytes()[8:84]
     return next(part for at in range(64) if not {0, 10} & set(part := body[at : at + 12]))
-
-
-def found(image: Path, needles: dict[K, bytes], work: Path) -> set[K]:
-    """The names of the needles that lie anywhere in the image."""
-    patterns = work / "patterns"
-    patterns.write_bytes(b"\n".join(needles.values()) + b"\n")
-    search = subprocess.run(
-        ["grep", "-aoF", "-f", str(patterns), str(image)],
-        capture_output=True,
-        env={**os.environ, "LC_ALL": "C"},
-        check=False,
-    )
-    hits = set(search.stdout.split(b"\n"))
-    return {name for name, value in needles.items() if value in hits}
 
 
 @pytest.fixture

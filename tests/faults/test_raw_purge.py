@@ -19,8 +19,8 @@ from checkin.keyring import KeyName, KeyRing, Purpose
 from checkin.primitives import Label, random_bytes
 from checkin.visit import Visit, seal_visit
 from tests.checkin.house import DAY, HOUR, House, prepare
+from tests.faults.disk import INSTALL, Needs, can_mount, found, mounted, new_image
 from tests.faults.test_purge_crashes import MOST, die_at
-from tests.faults.test_raw_image import INSTALL, Needs, can_mount, found, mounted, new_image
 from tests.issuer.world import Site, enrol, keep_house, publics
 
 CANARIES = 10_000

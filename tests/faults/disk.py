@@ -1,0 +1,103 @@
+"""A disk of one's own: an ext4 image on a loop device, what lies in its raw bytes, and a copy of it while it is in use.
+
+Whoever mounts needs root, loop devices and e2fsprogs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import filecmp
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+INSTALL = "run as root on Linux with loop devices, and install e2fsprogs and grep"
+_FREEZE, _THAW = 0xC0045877, 0xC0045878  # FIFREEZE, FITHAW of linux/fs.h
+Needs = Callable[[str, object, str], None]
+K = TypeVar("K")
+
+
+def run(*command: object) -> subprocess.CompletedProcess[bytes]:
+    """A system tool; its failure is an error."""
+    return subprocess.run(list(map(str, command)), check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"})
+
+
+@contextmanager
+def mounted(image: Path, point: Path) -> Iterator[Path]:
+    """The image's files under `point`; mounting replays the journal of an image that was never unmounted."""
+    point.mkdir(exist_ok=True)
+    run("mount", "-o", "loop", image, point)
+    try:
+        yield point
+    finally:
+        try:
+            run("umount", point)
+        except subprocess.CalledProcessError:  # a test that failed still has files open
+            run("umount", "--lazy", point)
+            raise
+
+
+def can_mount(folder: Path) -> bool:
+    """Whether this machine lets us."""
+    if os.geteuid() != 0 or not all(map(shutil.which, ("mkfs.ext4", "mount", "umount", "grep"))):
+        return False
+    image = new_image(folder / "probe.img", 8)
+    try:
+        with mounted(image, folder / "probe"):
+            return True
+    except subprocess.CalledProcessError:
+        return False
+
+
+def new_image(path: Path, mebibytes: int) -> Path:
+    """A formatted disk, sparse."""
+    with path.open("wb") as file:
+        file.truncate(mebibytes << 20)
+    run("mkfs.ext4", "-q", "-F", "-N", 16384, path)
+    return path
+
+
+def found(image: Path, needles: dict[K, bytes], work: Path) -> set[K]:
+    """The names of the needles that lie anywhere in the image. No needle has a newline or a zero in it."""
+    patterns = work / "patterns"
+    patterns.write_bytes(b"\n".join(needles.values()) + b"\n")
+    search = subprocess.run(
+        ["grep", "-aoF", "-f", str(patterns), str(image)],
+        capture_output=True,
+        env={**os.environ, "LC_ALL": "C"},
+        check=False,
+    )
+    hits = set(search.stdout.split(b"\n"))
+    return {name for name, value in needles.items() if value in hits}
+
+
+@contextmanager
+def _still(folder: Path) -> Iterator[None]:
+    """Nothing is written to the file system of `folder`; writers wait."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.ioctl(descriptor, _FREEZE, 0)
+        try:
+            yield
+        finally:
+            fcntl.ioctl(descriptor, _THAW, 0)
+    finally:
+        os.close(descriptor)
+
+
+def snapshot(image: Path, copy: Path) -> None:
+    """What a mounted image's disk holds at one instant, between any two of its writes, perhaps within an fsync.
+
+    The image lies on a file system of its own, which is held still: the device's writes wait there, while what the
+    mounted files have only in memory stays in memory. `copy` lies elsewhere. A second look proves that it held still.
+    """
+    for _ in range(20):
+        with _still(image.parent):
+            shutil.copyfile(image, copy)
+            if filecmp.cmp(image, copy, shallow=False):
+                return
+    raise AssertionError("the image did not hold still")
