@@ -4,7 +4,7 @@ A power loss is a copy of the live image of a mounted disk (`disk.snapshot`), ta
 device. What a program has written and not synced is not in it; the first test shows that. A disk that loses what it
 reported as flushed, or keeps back what it was sent before a flush, is not simulated.
 
-The long run, some 10 minutes: POWER_LOSSES=500 pytest tests/faults/test_power_loss.py
+The long run, some 20 minutes: POWER_LOSSES=500 pytest tests/faults/test_power_loss.py
 """
 
 from __future__ import annotations
