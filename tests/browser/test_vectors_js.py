@@ -23,6 +23,7 @@ from checkin.keylist import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer
 from checkin.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.primitives import OpeningKey, SigningKey, verify
 from tests.browser.conftest import ROOT, Launch
+from tests.browser.merklevectors import merkle
 
 VECTORS = ROOT / "tests" / "vectors"
 OWN = ("presentation", "credential", "intake", "encoding")
@@ -192,7 +193,8 @@ def calendars() -> list[dict[str, Any]]:
 def vectors() -> Vectors:
     """The project's files, and what Python makes on the spot."""
     own = {name: json.loads((VECTORS / f"{name}.json").read_text(encoding="ascii")) for name in OWN}
-    return own | {"signatures": signatures(), "notes": notes(), "lists": lists(), "calendar": calendars()}
+    own |= {"signatures": signatures(), "notes": notes(), "lists": lists()}
+    return own | {"calendar": calendars(), "merkle": merkle()}
 
 
 def altered(vectors: Vectors) -> list[Vectors]:

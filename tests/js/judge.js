@@ -2,7 +2,7 @@
 //
 // judgeAll returns a list of {name, expected, got}; whoever calls it compares.
 
-const NAMES = ["calendar", "credential", "curve", "encoding", "errors", "intake", "keylist", "note", "presentation"];
+const NAMES = "calendar credential curve encoding errors intake keylist log merkle note presentation".split(" ");
 
 /** The modules under test, from a folder or an address; primitives last, so that a failing import names it. */
 export async function load(base) {
@@ -26,7 +26,8 @@ async function verdict(work) {
 /**
  * @param modules of load()
  * @param vectors the content of presentation.json, credential.json, intake.json, encoding.json by name; `signatures`,
- *   a list of {name, public, message, signature, expected}; more made by Python: `notes`, `lists`, `calendar`
+ *   a list of {name, public, message, signature, expected}; more made by Python: `notes`, `lists`, `calendar`,
+ *   `merkle`
  */
 export async function judgeAll(modules, vectors) {
   const results = [];
@@ -46,6 +47,7 @@ const JUDGES = {
   notes: judgeNotes,
   lists: judgeLists,
   calendar: judgeCalendar,
+  merkle: judgeMerkle,
 };
 
 async function judgePresentations({ calendar, encoding, errors, presentation }, vectors) {
@@ -185,4 +187,29 @@ async function judgeCalendar({ calendar }, cases) {
       ...instants.map((item) => ({ name: `${item.at} in ${zone}`, expected: item.day, got: place.day(item.at) })),
     ];
   });
+}
+
+async function judgeMerkle({ encoding, log, merkle }, { proofs, logs, paths }) {
+  const { fromHex, toHex } = encoding;
+  const results = paths.map(({ tile, path }) => ({ name: path, expected: path, got: log.tilePath(...tile) }));
+  for (const { kind, name, numbers, hashes, proof, expected } of proofs) {
+    const [one, other] = hashes.map(fromHex);
+    const [first, size] = numbers;
+    const verify = kind === "inclusion" ? merkle.verifyInclusion : merkle.verifyConsistency;
+    const values = kind === "inclusion" ? [one, first, size, proof.map(fromHex), other] : [first, one, size, other, proof.map(fromHex)];
+    results.push({ name: `${kind} ${name}`, expected, got: await verdict(() => verify(...values)) });
+  }
+  for (const { size, root, files, entries, earlier } of logs) {
+    const read = async (path) => (path in files ? fromHex(files[path]) : null);
+    const opened = new log.Log({ size, root: fromHex(root) }, read);
+    results.push({ name: `root of ${size}`, expected: root, got: toHex(await opened.computeRoot()) });
+    for (const [index, entry] of entries) {
+      results.push({ name: `entry ${index} of ${size}`, expected: entry, got: toHex(await opened.entry(index)) });
+    }
+    for (const { size: old, root: before, expected } of earlier) {
+      const got = await verdict(() => opened.requireContinues({ size: old, root: fromHex(before) }));
+      results.push({ name: `${size} continues ${old}`, expected, got });
+    }
+  }
+  return results;
 }
