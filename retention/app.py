@@ -52,7 +52,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     app = frame.build()
     app.include_router(Routes(parts).router())
     app.include_router(AuditRoutes(parts, audits, auditing).router())
-    app.include_router(Page(parts).router())
+    app.include_router(Page(parts, audits).router())
     return app
 
 

@@ -11,22 +11,29 @@ from fastapi import APIRouter, Header, Query
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from checkin.audit.auditpoint import Point
+from checkin.audit.auditwords import point_words
 from checkin.encoding import decimal_decode
 from checkin.service.language import LANGUAGES, choose_language
 from checkin.statements import FEWER
+from retention.audits import Audit, Audits
 from retention.messages import TEXTS
 from retention.orders import order_numbers
 from retention.overview import Cell, Missing, Report
 from retention.parts import Parts
 
 SHOWN_REPORTS = 120
+SHOWN_AUDITS = 30
+STEPS = ("keys", "checkpoint", "root", "continued", "reports", "signatures", "audit")
+"""Of "Check it yourself"; what each does is in checkin/web/static/js/public/steps.js."""
 
 
 class Page:
     """GET / of the retention service."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, audits: Audits) -> None:
         self._parts = parts
+        self._audits = audits
         loader = PackageLoader("retention", "templates")
         self._template = Environment(
             loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -50,6 +57,7 @@ class Page:
         cells = overview.strip(now)
         contradictions = set(overview.contradictions())
         reports = list(reversed(overview.reports()))[:SHOWN_REPORTS]
+        audits = self._audits.find(limit=SHOWN_AUDITS)
         html = self._template.render(
             lang=language,
             other=next(code for code in LANGUAGES if code != language),
@@ -61,6 +69,10 @@ class Page:
             missing=[words.missing(gone) for gone in reversed(overview.missing(now))],
             orders=self._orders(words),
             keys=self._keys(words),
+            steps=[words.step(name) for name in STEPS],
+            raw=words.raw,
+            audit=words.audit(audits[0]) if audits else None,
+            history=[words.past(audit) for audit in audits],
             simulated=self._parts.party.clock.simulated,
         )
         return HTMLResponse(html, headers={"vary": "accept-language"})
@@ -71,10 +83,11 @@ class Page:
             return words.text("did_none")
         return words.text("did", **{name: words.count(count) for name, count in vars(numbers).items()})
 
-    def _keys(self, words: Words) -> list[tuple[str, str]]:
-        services = [(service.name, service.vkey) for service in self._parts.settings.services]
-        own = (words.text("of_retention"), self._parts.party.signer.verifier.vkey)
-        return [*services, own, (words.text("of_log"), self._parts.log_verifier.vkey)]
+    def _keys(self, words: Words) -> list[tuple[str, str, str]]:
+        """What people call it, what programs call it, and the verifier key."""
+        services = [(service.name, service.name, service.vkey) for service in self._parts.settings.services]
+        own = (words.text("of_retention"), "retention", self._parts.party.signer.verifier.vkey)
+        return [*services, own, (words.text("of_log"), "log", self._parts.log_verifier.vkey)]
 
 
 class Words:
@@ -86,6 +99,41 @@ class Words:
     def text(self, name: str, **values: Any) -> str:
         """A text of `messages.py`; `KeyError` for one that is not there."""
         return TEXTS[self._language][name].format(**values)
+
+    def raw(self, name: str) -> str:
+        """A text whose values the browser fills in."""
+        return TEXTS[self._language][name]
+
+    def step(self, name: str) -> dict[str, str]:
+        """A step of "Check it yourself": its title, and what it says when done, with nothing to do, or failed."""
+        texts = TEXTS[self._language]
+        said = {outcome: texts.get(f"{name}_{outcome}", "") for outcome in ("good", "none", "bad")}
+        return {"name": name, "title": texts[f"{name}_step"], **said}
+
+    def audit(self, audit: Audit) -> dict[str, Any]:
+        """The newest audit, line by line, one group for each service."""
+        points = audit.points()
+        groups = [
+            (service, [self._line(point) for point in points if point.service == service])
+            for service in dict.fromkeys(point.service for point in points)
+        ]
+        numbers = {"passed": audit.passed, "failed": audit.failed, "not_run": audit.not_run}
+        summary = self.text("audit_summary", day=self.date(audit.day), **numbers)
+        return {"place": audit.place, "day": audit.day, "result": audit.result, "summary": summary, "groups": groups}
+
+    def _line(self, point: Point) -> dict[str, str]:
+        return {
+            "line": point.line(),
+            "state": point.result,
+            "result": self.text(f"audit_{point.result}"),
+            "words": point_words(point.name)[LANGUAGES.index(self._language)],
+            "evidence": point.evidence,
+        }
+
+    def past(self, audit: Audit) -> dict[str, Any]:
+        """A mark of the history."""
+        text = f"{self.date(audit.day)}: {self.text(f'audit_{audit.result}')}"
+        return {"place": audit.place, "state": audit.result, "text": text}
 
     def date(self, iso: str) -> str:
         """A day as people write it."""
@@ -117,6 +165,7 @@ class Words:
             "service": report.service,
             "day": report.day,
             "rows": self.count(report.rows),
+            "stated": report.rows,
             "due": report.due,
             "done": report.done,
             "good": result == "in_time",

@@ -1,0 +1,107 @@
+// "Check it yourself" on the public page: the steps run here, in the visitor's browser, one after the other; the first
+// that fails says so, and those that rest on it are not run. All words are in the page (retention/messages.py).
+
+import { Refusal } from "../errors.js";
+import * as memory from "./memory.js";
+import { STEPS } from "./steps.js";
+
+const PATIENCE_MS = 20_000;
+const $ = (id) => document.getElementById(id);
+
+/** The bytes of a file of this service, never out of a cache; null where there is none; unreachable. */
+async function ask(path) {
+  try {
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const answer = await fetch(path, { cache: "no-store", credentials: "omit", redirect: "error", signal });
+    if (answer.status === 404) return null;
+    if (answer.ok) return new Uint8Array(await answer.arrayBuffer());
+  } catch {
+    // as below
+  }
+  throw new Refusal("unreachable", path);
+}
+
+/** What the page shows, as it stands in it. */
+function whatIsShown() {
+  const each = (selector, read) => Array.from(document.querySelectorAll(selector), read);
+  const audit = document.querySelector("[data-audit]");
+  return {
+    keys: new Map(each("[data-vkey]", (element) => [element.dataset.vkey, element.textContent.trim()])),
+    reports: each("[data-report]", ({ dataset: { report, service, day, rows, due, done } }) => {
+      return { index: Number(report), service, day, rows, due, done };
+    }),
+    audit: audit && {
+      place: Number(audit.dataset.audit),
+      day: audit.dataset.day,
+      result: audit.dataset.result,
+      points: each("[data-point]", (element) => element.dataset.point),
+    },
+  };
+}
+
+const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+
+class Check {
+  constructor() {
+    this.words = $("check").dataset;
+    this.running = false;
+  }
+
+  /** A step's state by shape, colour and word, and what it says. */
+  show(name, state, said = "", value = "") {
+    const line = document.querySelector(`[data-step=${name}]`);
+    line.className = state;
+    line.querySelector(".state").textContent = state === "skipped" ? "" : this.words[state];
+    line.querySelector(".said").textContent = said;
+    line.querySelector(".value").textContent = value;
+  }
+
+  async run() {
+    if (this.running) return;
+    this.running = true;
+    const context = { shown: whatIsShown(), found: {}, ask, memory };
+    const names = Object.keys(STEPS);
+    for (const name of names) this.show(name, "waiting");
+    let failed = 0;
+    for (const name of names) {
+      if (failed) this.show(name, "skipped", this.words.skipped);
+      else if (!(await this.#step(name, context))) failed = names.indexOf(name) + 1;
+    }
+    if (!failed) memory.write({ vkey: context.shown.keys.get("log"), ...context.found.head });
+    this.#tell(failed, names.length);
+    this.running = false;
+  }
+
+  async #step(name, context) {
+    const sentences = document.querySelector(`[data-step=${name}]`).dataset;
+    this.show(name, "working");
+    try {
+      const { text, values, value } = await STEPS[name](context);
+      this.show(name, "done", fill(sentences[text], values), value);
+      return true;
+    } catch (error) {
+      const reason = error instanceof Refusal ? `${error.code}: ${error.message}` : String(error);
+      this.show(name, "failed", sentences.bad, reason);
+      return false;
+    }
+  }
+
+  #tell(failed, count) {
+    const outcome = $("outcome");
+    outcome.className = failed ? "bad" : "good";
+    outcome.textContent = fill(failed ? this.words.broken : this.words.passed, { step: failed, count });
+    $("forget").hidden = !memory.read();
+  }
+}
+
+const check = new Check();
+$("run").addEventListener("click", () => check.run());
+$("forget").addEventListener("click", () => {
+  memory.forget();
+  $("forget").hidden = true;
+  $("outcome").className = "";
+  $("outcome").textContent = check.words.forgotten;
+  $("run").focus();
+});
+$("forget").hidden = !memory.read();
+$("run").hidden = false;

@@ -1,0 +1,121 @@
+// The steps of "Check it yourself", in order. Each gets what the page shows, what the steps before it found, a way to ask
+// the service, and what this browser remembers; it returns what it compared, or throws a Refusal.
+//
+// What comes back: {text, values, value}: which of the step's sentences to say, what to put into it, and the value itself.
+
+import { toHex } from "../encoding.js";
+import { Refusal } from "../errors.js";
+import { Log, openCheckpoint, requireRoot } from "../log.js";
+import { leafHash } from "../merkle.js";
+import { openNote, parseVkey } from "../note.js";
+import { StatementType } from "../statement.js";
+
+const CLOCK = { name: "clock", optional: true };
+const fields = (names) => names.split(" ").map((name) => ({ name }));
+const PURGE_REPORT = new StatementType(
+  "checkin/purge-report/v1",
+  ...fields("service day rows bytes root closing key commitment due done oldest-day-held days-held hold"),
+  CLOCK,
+);
+const AUDIT = new StatementType(
+  "checkin/audit/v1",
+  ...fields("service day result size root previous"),
+  { name: "self-audit", repeated: true, optional: true },
+  { name: "point", repeated: true },
+  CLOCK,
+);
+
+const differs = (detail) => new Refusal("note_untrusted", detail);
+const good = (values, value) => ({ text: "good", values, value });
+
+/** The bytes as text; note_malformed for anything but UTF-8. */
+function textOf(bytes) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new Refusal("note_malformed");
+  }
+}
+
+/** A file of the service that must be there; not_found. */
+async function required(ask, path) {
+  const bytes = await ask(path);
+  if (!bytes) throw new Refusal("not_found", path);
+  return bytes;
+}
+
+/** The keys that the service gives to programs are those that the page shows. */
+async function keys({ shown, found, ask }) {
+  const answer = JSON.parse(textOf(await required(ask, "/v1/keys")));
+  const given = [["log", answer.log], ["retention", answer.retention], ...Object.entries(answer.services)];
+  if (given.length !== shown.keys.size) throw differs(`${given.length} ≠ ${shown.keys.size}`);
+  found.verifiers = new Map();
+  for (const [role, vkey] of given) {
+    if (shown.keys.get(role) !== vkey) throw differs(`${role}: ${vkey} ≠ ${shown.keys.get(role)}`);
+    found.verifiers.set(role, await parseVkey(vkey));
+  }
+  return good({ count: given.length }, shown.keys.get("log"));
+}
+
+/** The log's head is signed by the log's key. */
+async function checkpoint({ found, ask }) {
+  const verifier = found.verifiers.get("log");
+  found.head = await openCheckpoint(textOf(await required(ask, "/checkpoint")), verifier);
+  return good({ name: verifier.name, size: found.head.size }, toHex(found.head.root));
+}
+
+/** The log's files lead to the root that was signed. */
+async function root({ found, ask }) {
+  found.log = new Log(found.head, (path) => ask(`/${path}`));
+  return good({}, toHex(await requireRoot(found.log)));
+}
+
+/** The log continues the one that this browser saw the last time. */
+async function continued({ shown, found, memory }) {
+  const before = memory.read();
+  if (!before) return { text: "none", values: { size: found.head.size }, value: "" };
+  if (before.vkey !== shown.keys.get("log")) throw differs(`${shown.keys.get("log")} ≠ ${before.vkey}`);
+  await found.log.requireContinues(before);
+  return good({ old: before.size, size: found.head.size }, toHex(before.root));
+}
+
+/** Every report on the page is in the log. */
+async function reports({ shown, found }) {
+  found.reports = [];
+  for (const report of shown.reports) found.reports.push(await found.log.entry(report.index));
+  if (!shown.reports.length) return { text: "none", values: {}, value: "" };
+  const newest = toHex(await leafHash(found.reports[0]));
+  return good({ count: shown.reports.length }, `${shown.reports[0].index}: ${newest}`);
+}
+
+/** Every report is signed by its service, and says what the page says it does. */
+async function signatures({ shown, found }) {
+  const names = new Set();
+  for (const [i, report] of shown.reports.entries()) {
+    const verifier = found.verifiers.get(report.service);
+    const { text } = await openNote(textOf(found.reports[i]), verifier ? [verifier] : []);
+    const stated = PURGE_REPORT.read(text);
+    const wrong = Object.keys(report).find((name) => name !== "index" && stated.get(name) !== report[name]);
+    if (wrong) throw differs(`${report.index}: ${stated.get(wrong)} ≠ ${report[wrong]}`);
+    names.add(`${report.service}+${toHex(verifier.keyId)}`);
+  }
+  if (!names.size) return { text: "none", values: {}, value: "" };
+  return good({ count: shown.reports.length }, [...names].join(", "));
+}
+
+/** The audit is in the log, signed by this service, with every line that the page shows. */
+async function audit({ shown, found }) {
+  if (!shown.audit) return { text: "none", values: {}, value: "" };
+  const { place, day, result, points } = shown.audit;
+  const note = textOf(await found.log.entry(place));
+  const { text } = await openNote(note, [found.verifiers.get("retention")]);
+  const stated = AUDIT.read(text);
+  // The page shows the lines service by service.
+  const said = [stated.get("day"), stated.get("result"), ...stated.get("point").toSorted()];
+  const written = [day, result, ...points.toSorted()];
+  const wrong = said.findIndex((line, i) => line !== written[i]);
+  if (wrong >= 0 || said.length !== written.length) throw differs(`${place}: ${said[wrong]} ≠ ${written[wrong]}`);
+  return good({ count: points.length }, `${place}: ${day} ${result}`);
+}
+
+export const STEPS = { keys, checkpoint, root, continued, reports, signatures, audit };
