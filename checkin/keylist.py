@@ -15,7 +15,7 @@ from checkin.clock import Calendar
 from checkin.encoding import b64_decode, b64_encode, decimal_decode, u32be
 from checkin.errors import HolderKeyInvalid, ListRefused, NoteMalformed
 from checkin.note import check_own_name
-from checkin.primitives import Label, check_holder_key, check_sealing_key, sha256
+from checkin.primitives import Label, check_listed_key, check_sealing_key, sha256
 from checkin.statement import Field, StatementType, Values, many, one
 
 # A real service refuses what was signed under a simulated clock; who reads a list decides.
@@ -174,7 +174,7 @@ def _name(values: Values, field: str) -> str:
 def _issuer_key(issuer: int, kid: str, public: str) -> IssuerKey:
     try:
         raw = b64_decode(public, 32)
-        check_holder_key(raw)
+        check_listed_key(raw)
     except (ValueError, HolderKeyInvalid):
         raise NoteMalformed("An issuer's key is a canonical Ed25519 public key of large order.") from None
     if issuer_kid(issuer, raw).hex() != kid:

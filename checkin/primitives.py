@@ -185,6 +185,15 @@ def verify(public: bytes, message: bytes, signature: bytes) -> None:
         raise BadSignature from None
 
 
+def check_listed_key(public: bytes) -> None:
+    """Raises `HolderKeyInvalid` unless 32 bytes encode, canonically, a point of the prime-order group but 0.
+
+    For keys in lists, which are few and judged by pages, too: everybody can afford the full question.
+    """
+    if len(public) != 32 or not nacl.bindings.crypto_core_ed25519_is_valid_point(public):
+        raise HolderKeyInvalid
+
+
 def check_holder_key(public: bytes) -> None:
     """Raises `HolderKeyInvalid` unless 32 bytes encode, canonically, a point of the curve that is not of small order.
 
