@@ -22,7 +22,7 @@ def test_a_wallet_registers_fetches_shows_and_leaves(site: Site, tmp_path: Path)
         registration = wallet.register(url, "김하나", E164)
         ((_, code),) = site.messages()
         with pytest.raises(CodeWrong):
-            wallet.confirm(url, registration, f"{(int(code) + 1) % 10**6:06}", tmp_path / "wallet.json")
+            wallet.confirm(url, registration, f"{(int(code) + 1) % 10**8:08}", tmp_path / "wallet.json")
         mine = wallet.confirm(url, registration, code, tmp_path / "wallet.json")
         for mode in (Mode.SCREEN, Mode.PAPER):
             mine.fetch(DAY, site.calendar, mode)

@@ -14,7 +14,7 @@ def test_five_tries_are_five_tries_over_two_processes(site: Site) -> None:
     with Workers(site, 2) as clients:
         registration = begin(clients[0])
         ((_, code),) = site.messages()
-        guesses = [f"{(int(code) + step) % 10**6:06}" for step in range(1, 21)]
+        guesses = [f"{(int(code) + step) % 10**8:08}" for step in range(1, 21)]
         with ThreadPoolExecutor(10) as pool:
             pairs = zip(cycle(clients), guesses, strict=False)
             answers = list(pool.map(lambda pair: confirm(pair[0], registration, pair[1]), pairs))

@@ -133,10 +133,11 @@ def test_a_checkpoint_is_published_only_once_the_witness_has_cosigned_it(
         assert "witness.example/w1/simulated: unreachable" in (warned(client) or "")
         assert client.get(f"/v1/purge-reports/{first}").json()["proof"] is None
         with witness.running():
-            wait_until(lambda: size() == first + 1 and warned(client) is None)
-            assert client.get(f"/v1/purge-reports/{first}").json()["proof"]["size"] == first + 1
+            # The day's audit is an entry, too, and comes when it is done.
+            wait_until(lambda: size() >= first + 1 and warned(client) is None)
+            assert client.get(f"/v1/purge-reports/{first}").json()["proof"]["size"] >= first + 1
             for note in notes[1:3]:
-                assert bring(client, note) + 1 == size()
+                assert bring(client, note) + 1 <= size()
             seen = published(client)
         last = bring(client, notes[3])
         assert published(client) == seen
