@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import warnings
 from enum import Enum
 from typing import Final
 
@@ -33,6 +34,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.utils import CryptographyDeprecationWarning
 
 from checkin.errors import BadSignature, HolderKeyInvalid, SealBroken
 
@@ -233,7 +235,10 @@ class SignerCertificate:
 
     def __init__(self, der: bytes) -> None:
         try:
-            certificate = x509.load_der_x509_certificate(der)
+            with warnings.catch_warnings():
+                # Of a serial number below 1, which says nothing about the key.
+                warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+                certificate = x509.load_der_x509_certificate(der)
             self._key = certificate.public_key()
             self.purposes = _purposes(certificate)  # OIDs of the extended key usage; None = not restricted
             self.not_before = certificate.not_valid_before_utc.timestamp()

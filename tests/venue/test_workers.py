@@ -41,6 +41,7 @@ from tests.venue.world import (
 )
 
 SUBMISSIONS = 1000
+ROUNDS = 10
 CONNECTIONS = 50
 
 
@@ -150,12 +151,16 @@ def test_one_code_a_thousand_times_at_one_server_with_two_workers_is_accepted_on
     registry: tuple[Registry, Issuer],
 ) -> None:
     service, issuer = registry
-    with processes(service, 1, workers=2) as [server]:
-        with httpx.Client(base_url=server.url) as client:
-            at = enrol(client)
-        results, _, counted = storm([server.port], at.scanner, paper(issuer))
-    assert results == {"accepted": 1, "already_used": SUBMISSIONS - 1}
-    assert max(counted) < SUBMISSIONS, "one worker answered all"
+    # The kernel deals connections out as it likes, on an idle machine sometimes all to one worker: then once more.
+    for _ in range(ROUNDS):
+        with processes(service, 1, workers=2) as [server]:
+            with httpx.Client(base_url=server.url) as client:
+                at = enrol(client)
+            results, _, counted = storm([server.port], at.scanner, paper(issuer))
+        assert results == {"accepted": 1, "already_used": SUBMISSIONS - 1}
+        if max(counted) < SUBMISSIONS:
+            return
+    raise AssertionError("one worker answered all, every time")
 
 
 def test_without_the_unique_constraint_the_same_storm_is_accepted_more_than_once(
