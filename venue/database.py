@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlite_utils
 
-from checkin.errors import NotReady
+from checkin.stores.statefile import StateFile
 
 _TIMEOUT = 10.0  # seconds to wait for another worker's commit
 _TABLES: dict[str, tuple[dict[str, Any], str | tuple[str, ...]]] = {
@@ -45,21 +43,17 @@ _TABLES: dict[str, tuple[dict[str, Any], str | tuple[str, ...]]] = {
 }
 
 
-class Database:
+class Database(StateFile):
     """One connection a process, used by one thread at a time; every commit is on the disk before it returns."""
 
     def __init__(self, path: Path) -> None:
         """Makes the file if need be; several processes may do so at once."""
-        self._lock = threading.RLock()
-        self._connection = _connect(path)
-        self._tables = sqlite_utils.Database(self._connection)
+        super().__init__(path, _migrate, timeout=_TIMEOUT)
         # A second connection that never writes: SQLite tells it when any other one has committed.
-        self._watch = _connect(path)
+        self._watch = sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False)
         self._watching = threading.Lock()
         self.seen = 0
         """What the last look saw."""
-        with self.writing() as tables:
-            _migrate(tables)
 
     def look(self) -> int:
         """Another number whenever anybody, in this or another process, has committed since the last look.
@@ -70,39 +64,11 @@ class Database:
             (self.seen,) = self._watch.execute("PRAGMA data_version").fetchone()
             return self.seen
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite_utils.Database]:
-        """The tables, for this thread alone. Errors of the disk, or waiting too long, are `NotReady`."""
-        with self._lock:
-            try:
-                yield self._tables
-            except sqlite3.OperationalError as error:
-                raise NotReady("The registry's database did not carry this out: look at its disk.") from error
-
-    @contextmanager
-    def writing(self) -> Iterator[sqlite_utils.Database]:
-        """As `reading`, as one commit or nothing."""
-        with self.reading() as tables:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield tables
-            except BaseException:
-                self._connection.rollback()
-                raise
-            self._connection.execute("COMMIT")
-
     def close(self) -> None:
         """Gives back the file."""
-        with self._lock, self._watching:
-            self._connection.close()
+        super().close()
+        with self._watching:
             self._watch.close()
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
 
 
 def _migrate(tables: sqlite_utils.Database) -> None:

@@ -23,11 +23,7 @@ def check_exactly_once(added: list[list[Row]], keys: list[bytes]) -> None:
 
 
 class StoreSuite:
-    """The contract of `checkin.stores.DayStore`."""
-
-    @pytest.fixture
-    def engine(self, *_: object) -> Engine:
-        raise NotImplementedError("a test module says which engine")
+    """The contract of `checkin.stores.DayStore`. A test module says by its fixture `engine` which one is tried."""
 
     @pytest.fixture
     def store(self, engine: Engine) -> Iterator[DayStore]:
