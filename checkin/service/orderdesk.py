@@ -29,7 +29,6 @@ from checkin.errors import (
     OrderWrongAudience,
     ProofInvalid,
 )
-from checkin.log.logproof import LogProof
 from checkin.note import MAX_NOTE, open_note, split_note
 from checkin.orders.orderpart import (
     MAX_LIFE_SECONDS,
@@ -173,8 +172,7 @@ class OrderDesk:
         pinned = self._pins.log
         assert pinned is not None  # noqa: S101 - asked in `take`
         try:
-            proof = LogProof.read(body.proof)
-            proof.verify(body.entry.encode(), pinned.verifier, pinned.cosigners, pinned.quorum)
+            pinned.pinned.require(body.entry, body.proof)
             logged = many(ORDER_LOGGED.read(split_note(body.entry)[0]), "part")
         except (NoteMalformed, NoteUntrusted, ProofInvalid) as error:
             raise OrderNotLogged(error.detail) from None

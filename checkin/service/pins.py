@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from checkin.errors import CheckinError
 from checkin.log.cosignature import CosignatureVerifier
+from checkin.log.pinnedlog import PinnedLog
 from checkin.note import NoteVerifier
 from checkin.service.settings import Strict, VerifierKey
 
@@ -56,11 +57,6 @@ class LogSettings(Strict):
         return self
 
     @property
-    def verifier(self) -> NoteVerifier:
-        """The log's key."""
-        return NoteVerifier.parse(self.vkey)
-
-    @property
-    def cosigners(self) -> list[CosignatureVerifier]:
-        """The witnesses' keys."""
-        return [CosignatureVerifier.parse(vkey) for vkey in self.witnesses]
+    def pinned(self) -> PinnedLog:
+        """The same as objects that verify."""
+        return PinnedLog.of(self.vkey, self.witnesses, self.quorum)

@@ -7,29 +7,24 @@ party answers the same part identically.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from checkin.authority import Authority
 from checkin.client import Client
 from checkin.credential import visit_context
 from checkin.encoding import b64url_decode
 from checkin.errors import (
-    CheckinError,
     KeyDestroyed,
     KeyMissing,
     NoteMalformed,
-    NotFound,
-    NotReady,
     SealBroken,
     ServiceError,
 )
 from checkin.ledger import open_entry
-from checkin.log.checkpoint import Checkpoint, open_checkpoint
 from checkin.log.logproof import LogProof
-from checkin.log.logreader import LogReader
+from checkin.log.submission import submit_and_wait
 from checkin.note import decode_note, open_note, sign_note
 from checkin.orders.order import VENUE, OrderKeys
 from checkin.orders.orderfolder import SignedOrder, SignedPart
@@ -51,7 +46,6 @@ from checkin.statement import many, one
 from checkin.tracing.parties import Parties
 from checkin.tracing.traceresult import AskedStep, Found, Place, Result, merge
 
-PATIENCE_SECONDS: Final = 60.0
 Tell = Callable[[str, int, int], None]
 """(what is being done, how many are done, of how many)."""
 R = TypeVar("R", bound=AnswerRow)
@@ -238,33 +232,8 @@ def publish(entry: str, parties: Parties, tell: Tell = silent) -> LogProof:
 
     Raises `NotReady` when that takes more than a minute: then trace again later.
     """
-    pinned = parties.log
-    with Client(pinned.url, pinned.token) as client:
-        index = int(client.post("/v1/entries", {"note": entry})["index"])
-        for second in range(int(PATIENCE_SECONDS)):
-            head = _covering(client, parties, index)
-            if head is not None:
-                note, checkpoint = head
-                reader = LogReader(lambda path: client.get_bytes(f"/{path}"), checkpoint)
-                return LogProof(index, tuple(reader.inclusion(index)), note)
-            tell("waiting for the log's witnesses", second, int(PATIENCE_SECONDS))
-            time.sleep(1)
-    raise NotReady("The log shows no checkpoint with this order that its witnesses cosigned: trace again later.")
-
-
-def _covering(client: Client, parties: Parties, index: int) -> tuple[str, Checkpoint] | None:
-    """The newest checkpoint, if its witnesses cosigned it and it covers the entry."""
-    pinned = parties.log
-    try:
-        note = decode_note(client.get_bytes("/checkpoint"))
-    except NotFound:
-        return None  # a new log, whose witnesses have not cosigned anything yet
-    try:
-        checkpoint = open_checkpoint(note, pinned.verifier, pinned.cosigners, pinned.quorum)
-    except CheckinError:
-        open_checkpoint(note, pinned.verifier)  # another log's is an error; one that waits for witnesses is not
-        return None
-    return (note, checkpoint) if checkpoint.size > index else None
+    with Client(parties.log.url, parties.log.token) as client:
+        return submit_and_wait(client, entry, parties.log.pinned, tell)
 
 
 def _of(rows: Iterable[AnswerRow], kind: type[R]) -> list[R]:

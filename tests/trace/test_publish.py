@@ -11,6 +11,7 @@ import pytest
 from checkin.errors import NotReady
 from checkin.log.cosignature import Cosigner
 from checkin.log.merkle import leaf_hash
+from checkin.log.pinnedlog import PinnedLog
 from checkin.note import NoteSigner, split_note
 from checkin.primitives import SigningKey
 from checkin.tracing import trace
@@ -42,7 +43,7 @@ class Service:
 
 
 def parties() -> Parties:
-    log = SimpleNamespace(url="", token="", verifier=SIGNER.verifier, cosigners=[WITNESS.verifier], quorum=1)
+    log = SimpleNamespace(url="", token="", pinned=PinnedLog(SIGNER.verifier, (WITNESS.verifier,), 1))
     return cast(Parties, SimpleNamespace(log=log))
 
 
@@ -59,7 +60,7 @@ def test_an_order_in_a_log_that_waits_for_its_first_witness_is_published_once_th
             log.add_cosignatures(1, [WITNESS.cosign(split_note(log.checkpoint())[0], 1_795_300_000.0)])
 
     monkeypatch.setattr(trace, "Client", lambda *_: Service(log))
-    monkeypatch.setattr("checkin.tracing.trace.time.sleep", sleep)
+    monkeypatch.setattr("checkin.log.submission.time.sleep", sleep)
     proof: Any = trace.publish(ENTRY, parties())
     assert (proof.index, len(waited)) == (0, 2)
     assert leaf_hash(ENTRY.encode()) in log.file("tile/0/000.p/1")
@@ -69,6 +70,6 @@ def test_an_order_whose_witness_never_signs_is_not_sent(tmp_path: Path, monkeypa
     """After a minute the officer is told to trace again later."""
     log = Log(tmp_path, SIGNER, quorum=1)
     monkeypatch.setattr(trace, "Client", lambda *_: Service(log))
-    monkeypatch.setattr("checkin.tracing.trace.time.sleep", lambda _: None)
+    monkeypatch.setattr("checkin.log.submission.time.sleep", lambda _: None)
     with pytest.raises(NotReady, match="witnesses"):
         trace.publish(ENTRY, parties())

@@ -1,0 +1,38 @@
+"""A log as somebody pins it: its key, and the witnesses of whom `quorum` must have cosigned a head that counts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Self
+
+from checkin.log.checkpoint import Checkpoint, open_checkpoint
+from checkin.log.cosignature import CosignatureVerifier
+from checkin.log.logproof import LogProof
+from checkin.note import NoteVerifier
+
+
+@dataclass(frozen=True)
+class PinnedLog:
+    """`quorum`: one when there are witnesses and nothing is said, none when there are none."""
+
+    verifier: NoteVerifier
+    witnesses: tuple[CosignatureVerifier, ...] = ()
+    quorum: int | None = None
+
+    @classmethod
+    def of(cls, vkey: str, witnesses: Collection[str] = (), quorum: int | None = None) -> Self:
+        """From verifier keys as text; raises `NoteMalformed`."""
+        return cls(NoteVerifier.parse(vkey), tuple(map(CosignatureVerifier.parse, witnesses)), quorum)
+
+    def plain(self) -> dict[str, Any]:
+        """What `of` takes, as JSON holds it."""
+        return {"vkey": self.verifier.vkey, "witnesses": [one.vkey for one in self.witnesses], "quorum": self.quorum}
+
+    def head(self, note: str) -> Checkpoint:
+        """The head in a checkpoint; raises `NoteMalformed`, `NoteUntrusted` without the cosignatures."""
+        return open_checkpoint(note, self.verifier, self.witnesses, self.quorum)
+
+    def require(self, entry: str, proof: str) -> Checkpoint:
+        """The head under which this very text is in the log; raises as `head`, and `ProofInvalid`."""
+        return LogProof.read(proof).verify(entry.encode(), self.verifier, self.witnesses, self.quorum)
