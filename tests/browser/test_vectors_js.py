@@ -26,7 +26,7 @@ from tests.browser.conftest import ROOT, Launch
 from tests.browser.merklevectors import merkle
 
 VECTORS = ROOT / "tests" / "vectors"
-OWN = ("presentation", "credential", "intake", "encoding")
+OWN = ("presentation", "credential", "intake", "encoding", "logproof")
 Vectors = dict[str, Any]
 
 # Encoded points that OpenSSL or WebCrypto may take for keys and that no list may hold: see checkin/primitives.py.
@@ -200,7 +200,8 @@ def vectors() -> Vectors:
 def altered(vectors: Vectors) -> list[Vectors]:
     """The same, each with one expectation changed."""
     wrong = []
-    for name, where in (("presentation", "cases"), ("intake", "cases"), ("notes", None), ("lists", None)):
+    places = (("presentation", "cases"), ("intake", "cases"), ("notes", None), ("lists", None))
+    for name, where in (*places, ("logproof", "proofs"), ("logproof", "cosignatures")):
         other = copy.deepcopy(vectors)
         cases = other[name][where] if where else other[name]
         cases[1]["expected"] = "wrong_day"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ from checkin.encoding import (
     decimal_decode,
 )
 from checkin.errors import AlreadyUsed, CheckinError, TokenError
+from checkin.log.cosignature import CosignatureVerifier, cosignatures
+from checkin.log.logproof import LogProof
+from checkin.note import NoteVerifier
 from checkin.presentation import Presentation, StatusRule
 from checkin.primitives import Label, OpeningKey, SigningKey
 
@@ -35,6 +38,7 @@ def load(name: str) -> Any:
 
 PRESENTATION = load("presentation.json")
 CALENDAR = Calendar(PRESENTATION["zone"])
+LOG = load("logproof.json")
 
 
 def keys_of(day: int) -> IssuerKeys:
@@ -48,7 +52,7 @@ def judge(case: dict[str, Any]) -> Presentation:
     return presentation.verify(case["text"], case["now"], CALENDAR, keys_of, StatusRule.of(case["rule"]))
 
 
-def verdict(case: dict[str, Any]) -> str:
+def verdict(case: dict[str, Any], judge: Callable[[dict[str, Any]], object] = judge) -> str:
     """`ok` or the error's code."""
     try:
         judge(case)
@@ -70,13 +74,6 @@ def test_making_the_vectors_again_changes_nothing() -> None:
 def test_a_door_answers_each_vector_with_its_expected_code(case: dict[str, Any]) -> None:
     """Each bad code is refused with the one code the specification names."""
     assert verdict(case) == case["expected"]
-
-
-def test_an_altered_expectation_is_noticed() -> None:
-    """A vector whose expected error was changed disagrees with the door, for every single vector."""
-    codes = {case["expected"] for case in PRESENTATION["cases"]}
-    for case in PRESENTATION["cases"]:
-        assert [code for code in codes if code == verdict(case)] == [case["expected"]]
 
 
 def test_every_check_at_the_door_has_a_vector() -> None:
@@ -169,3 +166,49 @@ def test_text_encodings_have_one_spelling_each() -> None:
     for text in v["decimal"]["bad"]:
         with pytest.raises(ValueError, match="decimal"):
             decimal_decode(text)
+
+
+def witnesses(case: dict[str, Any]) -> list[CosignatureVerifier]:
+    """Those that whoever judges the case has pinned."""
+    return [CosignatureVerifier.parse(vkey) for vkey in case["witnesses"]]
+
+
+def proved(case: dict[str, Any]) -> None:
+    """Raises what somebody raises who is shown the proof with the entry."""
+    log = NoteVerifier.parse(case["log"])
+    LogProof.read(case["proof"]).verify(bytes.fromhex(case["entry"]), log, witnesses(case), case["quorum"])
+
+
+def cosigned(case: dict[str, Any]) -> dict[str, str]:
+    """When each witness saw the head."""
+    return {name: str(when) for name, when in cosignatures(case["note"], witnesses(case)).items()}
+
+
+@pytest.mark.parametrize("case", LOG["proofs"], ids=lambda case: case["name"])
+def test_a_proof_convinces_or_is_refused_with_its_one_code(case: dict[str, Any]) -> None:
+    """Whoever pinned the log and its witnesses believes no other place, head, key or text."""
+    assert verdict(case, proved) == case["expected"]
+
+
+@pytest.mark.parametrize("case", LOG["cosignatures"], ids=lambda case: case["name"])
+def test_a_head_tells_which_witnesses_saw_it_and_when(case: dict[str, Any]) -> None:
+    """Strangers are passed over; one bad line of a known witness refuses the whole head."""
+    assert verdict(case, cosigned) == case["expected"]
+    if case["expected"] == "ok":
+        assert cosigned(case) == case["times"]
+
+
+def test_an_altered_expectation_is_noticed() -> None:
+    """A vector whose expected error was changed disagrees with the code, for every single vector."""
+    judged = [(PRESENTATION["cases"], judge), (LOG["proofs"], proved), (LOG["cosignatures"], cosigned)]
+    for cases, work in judged:
+        codes = {case["expected"] for case in cases}
+        for case in cases:
+            assert [code for code in codes if code == verdict(case, work)] == [case["expected"]], case["name"]
+
+
+def test_proofs_and_cosignatures_have_good_and_bad_cases_of_every_code() -> None:
+    """Whoever refuses everything, or believes everything signed, disagrees with some."""
+    assert {case["expected"] for case in LOG["proofs"]} == {"ok", "note_malformed", "note_untrusted", "proof_invalid"}
+    assert {case["expected"] for case in LOG["cosignatures"]} == {"ok", "note_malformed", "note_untrusted"}
+    assert len(LOG["proofs"]) >= 60

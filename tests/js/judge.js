@@ -2,7 +2,8 @@
 //
 // judgeAll returns a list of {name, expected, got}; whoever calls it compares.
 
-const NAMES = "calendar credential curve encoding errors intake keylist log merkle note presentation".split(" ");
+const NAMES =
+  "calendar cosignature credential curve encoding errors intake keylist log logproof merkle note presentation".split(" ");
 
 /** The modules under test, from a folder or an address; primitives last, so that a failing import names it. */
 export async function load(base) {
@@ -25,8 +26,8 @@ async function verdict(work) {
 
 /**
  * @param modules of load()
- * @param vectors the content of presentation.json, credential.json, intake.json, encoding.json by name; `signatures`,
- *   a list of {name, public, message, signature, expected}; more made by Python: `notes`, `lists`, `calendar`,
+ * @param vectors the content of presentation.json, credential.json, intake.json, encoding.json, logproof.json by name;
+ *   `signatures`, a list of {name, public, message, signature, expected}; more made by Python: `notes`, `lists`, `calendar`,
  *   `merkle`
  */
 export async function judgeAll(modules, vectors) {
@@ -48,6 +49,7 @@ const JUDGES = {
   lists: judgeLists,
   calendar: judgeCalendar,
   merkle: judgeMerkle,
+  logproof: judgeLogproof,
 };
 
 async function judgePresentations({ calendar, encoding, errors, presentation }, vectors) {
@@ -210,6 +212,27 @@ async function judgeMerkle({ encoding, log, merkle }, { proofs, logs, paths }) {
       const got = await verdict(() => opened.requireContinues({ size: old, root: fromHex(before) }));
       results.push({ name: `${size} continues ${old}`, expected, got });
     }
+  }
+  return results;
+}
+
+async function judgeLogproof({ cosignature, encoding, logproof, note }, { proofs, cosignatures }) {
+  const pinned = (item) => Promise.all(item.witnesses.map(cosignature.parseWitness));
+  const results = [];
+  for (const item of proofs) {
+    const got = await verdict(async () => {
+      const [log, witnesses] = [await note.parseVkey(item.log), await pinned(item)];
+      await logproof.verifyProof(item.proof, encoding.fromHex(item.entry), log, witnesses, item.quorum);
+    });
+    results.push({ name: `proof: ${item.name}`, expected: item.expected, got });
+  }
+  for (const item of cosignatures) {
+    let times;
+    const got = await verdict(async () => (times = await cosignature.cosignatures(item.note, await pinned(item))));
+    results.push({ name: `cosignature: ${item.name}`, expected: item.expected, got });
+    if (got !== "ok") continue;
+    const spelled = Object.fromEntries([...times].map(([name, time]) => [name, String(time)]));
+    results.push({ name: `${item.name}, times`, expected: JSON.stringify(item.times), got: JSON.stringify(spelled) });
   }
   return results;
 }

@@ -10,8 +10,8 @@ const folder = process.env.CHECKIN_VECTORS ?? new URL("../vectors", import.meta.
 const modules = await load(new URL("../../checkin/web/static/js", import.meta.url).pathname);
 const { fromHex, toHex } = modules.encoding;
 
-// signatures.json and the others of the second line are made by tests/browser/test_vectors_js.py
-const FILES = ["presentation", "credential", "intake", "encoding", "signatures", "notes", "lists", "calendar", "merkle"];
+// signatures.json and those after it are made by tests/browser/test_vectors_js.py
+const FILES = "presentation credential intake encoding logproof signatures notes lists calendar merkle".split(" ");
 for (const name of FILES.filter((file) => existsSync(`${folder}/${file}.json`))) {
   const vectors = JSON.parse(readFileSync(`${folder}/${name}.json`, "utf-8"));
   for (const result of await judgeAll(modules, { [name]: vectors })) {

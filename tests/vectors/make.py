@@ -20,6 +20,7 @@ from checkin.encoding import base45_encode, u32be
 from checkin.errors import SealBroken
 from checkin.intake import Place, Scan, open_entry, seal_entry
 from checkin.primitives import Label, OpeningKey, SealingKey, SigningKey
+from tests.vectors.logvectors import LogVectors
 
 HERE = Path(__file__).parent
 ZONE = "Asia/Seoul"
@@ -290,6 +291,7 @@ def files() -> dict[str, dict[str, Any]]:
         "credential.json": credential_file(kept["subject"]),
         "presentation.json": presentation_file(kept["subject"]),
         "intake.json": intake_file(kept["intake"], kept["subject"]),
+        "logproof.json": LogVectors(seed).content(),
     }
 
 

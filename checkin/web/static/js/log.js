@@ -23,15 +23,27 @@ const ENTRIES = "entries";
 
 const invalid = (detail) => new Refusal("proof_invalid", detail);
 
-/** {size, root} of the head that `verifier`, the log's own key, signed; note_malformed, note_untrusted. */
-export async function openCheckpoint(note, verifier) {
-  const { text } = await openNote(note, [verifier]);
-  const [origin, size, root, ...extensions] = text.slice(0, -1).split("\n");
-  if (!origin || root === undefined || extensions.includes("")) throw new Refusal("note_malformed");
+/**
+ * {size, root} of the head that `log`, the log's own key, signed and at least `quorum` different witnesses cosigned: one
+ * when there are witnesses and nothing is said, none when there are none. note_malformed, note_untrusted.
+ * @param {import("./note.js").Verifier} log
+ * @param {import("./note.js").Verifier[]} witnesses
+ */
+export async function openCheckpoint(note, log, witnesses = [], quorum = null) {
+  const { text } = await openNote(note, [log]);
+  const { origin, ...head } = readCheckpoint(text);
   // A pinned log key signs for its own log only, or one log could pass for another.
-  if (origin !== verifier.name) throw new Refusal("note_untrusted");
+  if (origin !== log.name) throw new Refusal("note_untrusted");
+  const needed = quorum ?? Math.min(1, witnesses.length);
+  if (needed > 0) await openNote(note, witnesses, needed);
+  return head;
+}
+
+function readCheckpoint(text) {
+  const [origin, ...lines] = text.slice(0, -1).split("\n");
   try {
-    return { size: Number(decimalDecode(size, MAX_SIZE)), root: base64Decode(root, HASH_SIZE) };
+    if (!origin || lines.length < 2 || lines.includes("")) throw new TypeError("not a checkpoint");
+    return { origin, size: Number(decimalDecode(lines[0], MAX_SIZE)), root: base64Decode(lines[1], HASH_SIZE) };
   } catch {
     throw new Refusal("note_malformed");
   }

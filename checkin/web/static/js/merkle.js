@@ -7,7 +7,7 @@ import { Refusal } from "./errors.js";
 import { sameBytes, sha256 } from "./primitives.js";
 
 export const HASH_SIZE = 32;
-const MAX_PROOF = 64;
+export const MAX_PROOF = 64;
 
 const invalid = (detail) => new Refusal("proof_invalid", detail);
 

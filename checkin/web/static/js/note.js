@@ -1,10 +1,10 @@
 // Signed notes, read as strictly as checkin/note.py reads them (docs/spec/notes.md, c2sp.org/signed-note).
 
-import { base64Decode, base64Encode, concat, toHex, utf8 } from "./encoding.js";
+import { base64Decode, toHex, utf8 } from "./encoding.js";
 import { Refusal } from "./errors.js";
 import { sameBytes, sha256, verify } from "./primitives.js";
 
-const MAX_NOTE = 2 ** 20;
+export const MAX_NOTE = 2 ** 20;
 const MAX_SIGNATURES = 64;
 const MAX_NAME = 255;
 const ED25519 = 0x01;
@@ -17,10 +17,6 @@ function checkName(name) {
   if (!name || [...name].length > MAX_NAME || NO_NAME.test(name) || !name.isWellFormed()) throw malformed();
 }
 
-async function keyId(name, publicKey) {
-  return (await sha256(utf8(name), [0x0a, ED25519], publicKey)).slice(0, 4);
-}
-
 function decode64(text, size) {
   try {
     return base64Decode(text, size);
@@ -29,14 +25,25 @@ function decode64(text, size) {
   }
 }
 
-/** {name, keyId, public} of `name+hash8+base64(0x01 ‖ key)`; note_malformed. */
-export async function parseVkey(vkey) {
+/** {name, keyId, public} of `name+hash8+base64(kind ‖ key)`, a key that signs in this way only; note_malformed. */
+export async function readVkey(vkey, kind) {
   const [name, hash, ...rest] = vkey.split("+");
   checkName(name);
   const material = decode64(rest.join("+"), 33);
-  const verifier = { name, keyId: await keyId(name, material.subarray(1)), public: material.slice(1) };
-  if (material[0] !== ED25519 || toHex(verifier.keyId) !== hash) throw malformed();
-  return verifier;
+  const keyId = (await sha256(utf8(name), [0x0a], material)).slice(0, 4);
+  if (material[0] !== kind || toHex(keyId) !== hash) throw malformed();
+  return { name, keyId, public: material.slice(1) };
+}
+
+/**
+ * What openNote needs to know about a key that may be trusted, of its verifier key; note_malformed.
+ * @typedef {{name: string, keyId: Uint8Array, public: Uint8Array,
+ *   verify: (text: string, value: Uint8Array) => Promise<void>}} Verifier verify throws bad_signature
+ * @returns {Promise<Verifier>}
+ */
+export async function parseVkey(vkey) {
+  const key = await readVkey(vkey, ED25519);
+  return { ...key, verify: (text, value) => verify(key.public, utf8(text), value) };
 }
 
 function checkText(text) {
@@ -61,18 +68,22 @@ export function splitNote(note) {
   return { text: note.slice(0, at + 1), signatures: lines.map(readLine) };
 }
 
+/** The trusted key that signed a line; undefined for a stranger. */
+export const signerOf = (signature, verifiers) =>
+  verifiers.find((item) => item.name === signature.name && sameBytes(item.keyId, signature.keyId));
+
 /**
  * The text of a note, once at least `threshold` different trusted keys signed it; note_malformed, note_untrusted.
  * Unknown signers are ignored; one bad signature of a known key refuses the whole note.
- * @param {{name: string, keyId: Uint8Array, public: Uint8Array}[]} verifiers
+ * @param {Verifier[]} verifiers
  */
 export async function openNote(note, verifiers, threshold = 1) {
   const { text, signatures } = splitNote(note);
   const [names, publics] = [new Set(), new Set()];
   for (const signature of signatures) {
-    const known = verifiers.find((item) => item.name === signature.name && sameBytes(item.keyId, signature.keyId));
+    const known = signerOf(signature, verifiers);
     if (!known) continue;
-    await verify(known.public, utf8(text), signature.value).catch(() => {
+    await known.verify(text, signature.value).catch(() => {
       throw new Refusal("note_untrusted");
     });
     const spelled = toHex(known.public);
@@ -83,10 +94,4 @@ export async function openNote(note, verifiers, threshold = 1) {
   }
   if (names.size < Math.max(threshold, 1)) throw new Refusal("note_untrusted");
   return { text, names: [...names] };
-}
-
-/** The signature line over `text` by a private key; only tests sign notes. */
-export async function signatureLine(name, publicKey, text, signer) {
-  const value = concat(await keyId(name, publicKey), await signer(utf8(text)));
-  return `— ${name} ${base64Encode(value)}\n`;
 }

@@ -1,0 +1,37 @@
+// That an entry is in a log under a head that witnesses saw, verified without asking anybody (c2sp.org/tlog-proof); the
+// same answers as checkin/log/logproof.py.
+
+import { base64Decode, decimalDecode } from "./encoding.js";
+import { Refusal } from "./errors.js";
+import { openCheckpoint } from "./log.js";
+import { HASH_SIZE, MAX_PROOF, leafHash, verifyInclusion } from "./merkle.js";
+import { MAX_NOTE } from "./note.js";
+
+const FIRST = "c2sp.org/tlog-proof@v1";
+const PLACE = "index ";
+
+const malformed = () => new Refusal("note_malformed");
+
+/** {index, hashes, checkpoint} of a proof's text, nothing of which is verified; note_malformed. */
+export function readProof(text) {
+  const end = text.indexOf("\n\n");
+  const [first, place = "", ...lines] = text.slice(0, Math.max(end, 0)).split("\n");
+  if (first !== FIRST || !place.startsWith(PLACE) || lines.length > MAX_PROOF || text.length > MAX_NOTE) throw malformed();
+  try {
+    const index = Number(decimalDecode(place.slice(PLACE.length))); // past 2⁵³ not exact, and past every log's end
+    return { index, hashes: lines.map((line) => base64Decode(line, HASH_SIZE)), checkpoint: text.slice(end + 2) };
+  } catch {
+    throw malformed();
+  }
+}
+
+/**
+ * {size, root} of the head under which `entry`, bytes, is in the log; note_malformed, note_untrusted, proof_invalid.
+ * The keys and the quorum are openCheckpoint's.
+ */
+export async function verifyProof(text, entry, log, witnesses = [], quorum = null) {
+  const { index, hashes, checkpoint } = readProof(text);
+  const head = await openCheckpoint(checkpoint, log, witnesses, quorum);
+  await verifyInclusion(await leafHash(entry), index, head.size, hashes, head.root);
+  return head;
+}
