@@ -19,13 +19,30 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from checkin.client import Client
 from checkin.deployment import Deployment
+from checkin.encoding import base45_decode
+from checkin.presentation import read
 from checkin.processes import Processes
 from tests.frames import drawn
 
 PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 20_000
+FRESH_SECONDS = 8  # of the 20 that a code lives: time enough to be judged
+# A verdict is on the screen for a second or two; what is asked for later is what was shown, not what is still there.
+RECORDER = """addEventListener("DOMContentLoaded", () => {
+    const panel = document.getElementById("verdict");
+    window.verdicts = [];
+    const note = () => panel.hidden || window.verdicts.push(
+        { code: panel.dataset.code, reason: document.getElementById("verdict-reason").textContent });
+    if (panel) new MutationObserver(note).observe(panel, { attributes: true, attributeFilter: ["hidden"] });
+})"""
+FRAMES = "document.getElementById('camera').getVideoPlaybackQuality().totalVideoFrames"
 KEPT = "navigator.serviceWorker.ready.then(() => true)"  # all files are on the device
 _numbers = iter(range(2000_0000, 9999_9999, 7919))
+
+
+def visit_of(text: str) -> bytes:
+    """The visit id in a code."""
+    return read(base45_decode(text.removeprefix("CK1:"))).credential.visit_id
 
 
 def free_ports() -> tuple[int, int, int]:
@@ -165,8 +182,27 @@ class WalletPage:
         """Until a code is on the screen."""
         self.page.wait_for_selector("#qr path", state="attached")
 
-    def text(self) -> str:
-        """What a camera reads off the screen."""
+    def new_code(self) -> str:
+        """Another credential's code, by the button, once it is on the screen."""
+        before = visit_of(self._read())
+        self.page.click("#new-code")
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while visit_of(self._read()) == before:
+            assert time.monotonic() < deadline, "the button gives no new code"
+        return self.text()
+
+    def text(self, age: int = FRESH_SECONDS) -> str:
+        """What a camera reads off the screen, signed at most so many seconds ago: it renews itself every 15."""
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while True:
+            signed = self.signed_at()
+            text = self._read()
+            if time.time() - signed <= age and self.signed_at() == signed:
+                return text
+            assert time.monotonic() < deadline, "the code does not renew itself"
+            time.sleep(0.1)
+
+    def _read(self) -> str:
         picture = Image.open(io.BytesIO(self.page.locator(".paper-white").screenshot()))
         found = zxingcpp.read_barcodes(picture)
         assert found, "no code can be read off the wallet's screen"
@@ -183,6 +219,7 @@ class ScannerPage:
     def __init__(self, site: Site, browser: Browser, camera: Camera, **options: Any) -> None:
         settings: dict[str, Any] = {"viewport": PHONE, "locale": "en-US"} | options
         self.context: BrowserContext = browser.new_context(**settings)
+        self.context.add_init_script(RECORDER)
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
         self.site = site
@@ -207,17 +244,32 @@ class ScannerPage:
         if waiting is not None:
             expect(self.page.locator("#waiting")).to_have_attribute("data-count", str(waiting), timeout=PATIENCE_MS)
 
-    def verdict(self, text: str | None = None) -> str:
-        """The code of the next verdict; with a text, once the camera sees that. Afterwards it sees nothing."""
-        if text is not None:
-            self.camera.show(text)
-        self.page.wait_for_selector("#verdict:not([hidden])")
-        code = self.page.locator("#verdict").get_attribute("data-code")
+    def verdicts(self) -> list[dict[str, str]]:
+        """All that were shown since the page was loaded, {code, reason} each."""
+        found: list[dict[str, str]] = self.page.evaluate("window.verdicts")
+        return found
+
+    def next_verdict(self, seen: int) -> dict[str, str]:
+        """The one after so many, once it is shown."""
+        self.page.wait_for_function("(seen) => window.verdicts.length > seen", arg=seen)
+        return self.verdicts()[seen]
+
+    def away(self) -> None:
+        """The camera sees nothing, and has done so for long enough that whoever comes next is somebody new."""
         self.camera.show(None)
         self.page.wait_for_selector("#verdict", state="hidden")
-        time.sleep(1.6)  # out of view long enough to be somebody new
-        return str(code)
+        frames = self.page.evaluate(FRAMES)
+        self.page.wait_for_function(f"(frames) => {FRAMES} > frames + 15", arg=frames)  # none of the old ones is left
+        time.sleep(1.6)
+
+    def verdict(self, text: str) -> str:
+        """The code of the verdict once the camera sees this text; afterwards it sees nothing."""
+        seen = len(self.verdicts())
+        self.camera.show(text)
+        code = self.next_verdict(seen)["code"]
+        self.away()
+        return code
 
     def reason(self) -> str:
         """The last verdict in words."""
-        return self.page.locator("#verdict-reason").text_content() or ""
+        return self.verdicts()[-1]["reason"]
