@@ -11,6 +11,7 @@ In production every party makes its own folder on its own machine (docs/operatin
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -60,7 +61,7 @@ class Deployment:
     warnings: tuple[str, ...]
 
     @classmethod
-    def open_or_make(cls, folder: Path, ports: tuple[int, int, int], simulated_clock: Path | None = None) -> Self:
+    def open_or_make(cls, folder: Path, ports: Sequence[int], simulated_clock: Path | None = None) -> Self:
         """The deployment in this folder, with the ports it was made with; made now, with `ports`, if there is none.
 
         Raises `SettingsInvalid` for a half-made one or a folder of something else, and for ports that are in use.
@@ -200,19 +201,19 @@ class Deployment:
         officers = self.authority().officers
         vkeys = [verifier.vkey for verifier in officers.verifiers]
         authority = {"name": AUTHORITY_NAME, "officers": vkeys, "threshold": officers.threshold}
-        log = {"vkey": self.log_verifier().vkey}
+        log = {"vkey": self.log_verifier().vkey, "url": self.url("retention")}
         return {
             "issuer": {
                 "issuer": ISSUER_NUMBER,
                 "authority_token_sha256": self._hash("authority-issuer"),
                 "authority": authority,
-                "log": log,
+                "log": log | {"token_file": _token_file("retention-issuer")},
             },
             "venue": {
                 "enrolment_secret_sha256": self._hash("enrolment"),
                 "authority_token_sha256": self._hash("authority-venue"),
                 "authority": authority,
-                "log": log,
+                "log": log | {"token_file": _token_file("retention-venue")},
                 "issuers": [{"number": ISSUER_NUMBER} | self._peer("issuer")],
             },
             "retention": {
@@ -220,14 +221,14 @@ class Deployment:
                 "authority_token_sha256": self._hash("authority-retention"),
                 "authority": authority,
                 "services": [
-                    {"name": NAMES[service], "token_file": f"../tokens/retention-{service}.token"} | self._peer(service)
+                    {"name": NAMES[service], "token_file": _token_file(f"retention-{service}")} | self._peer(service)
                     for service in ("issuer", "venue")
                 ],
             },
         }
 
     def _parties(self) -> dict[str, Any]:
-        tokens = {service: f"../tokens/authority-{service}.token" for service in SERVICES}
+        tokens = {service: _token_file(f"authority-{service}") for service in SERVICES}
         return {
             "registry": self._peer("venue") | {"token_file": tokens["venue"]},
             "issuers": [{"number": ISSUER_NUMBER, "token_file": tokens["issuer"]} | self._peer("issuer")],
@@ -243,6 +244,11 @@ class Deployment:
 
     def _hash(self, token: str) -> str:
         return token_hash(self.token(token)).hex()
+
+
+def _token_file(name: str) -> str:
+    """As a settings file beside `tokens` names it."""
+    return f"../tokens/{name}.token"
 
 
 def make_folder(folder: Path) -> None:

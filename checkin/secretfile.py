@@ -1,4 +1,4 @@
-"""Secrets as files: base64 of the bytes and a newline, readable by their owner alone."""
+"""Secrets as files, readable by their owner alone: keys as base64 and a newline, bearer tokens as a line of text."""
 
 from __future__ import annotations
 
@@ -30,3 +30,11 @@ def read_secret(path: Path, size: int = 32) -> bytes:
         return b64_decode(path.read_text(encoding="ascii").removesuffix("\n"), size)
     except (OSError, ValueError):
         raise SettingsInvalid(f"The secret file {path.name} is missing or does not hold {size} base64 bytes.") from None
+
+
+def read_token(path: Path) -> str:
+    """The bearer token in a file; raises `SettingsInvalid`."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise SettingsInvalid(f"The token file {path.name} cannot be read.") from None

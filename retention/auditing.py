@@ -22,13 +22,13 @@ from checkin.credential import IssuerKey, IssuerKeys
 from checkin.durable import locked
 from checkin.encoding import b64url_decode
 from checkin.errors import CheckinError, NoteUntrusted, NotFound
+from checkin.secretfile import read_token
 from checkin.service.app import Finding
 from checkin.statement import one
 from checkin.statements import ORDER_EXECUTED
 from retention.audits import Audit, Audits
 from retention.logaudit import LogAudit
 from retention.parts import Parts
-from retention.schedule import read_token
 from retention.settings import Service
 
 MAP: Final = Path(__file__).parent / "data_map.toml"

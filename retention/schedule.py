@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -11,7 +10,8 @@ import structlog
 from checkin.client import Client
 from checkin.clock import SystemClock
 from checkin.durable import locked
-from checkin.errors import CheckinError, ServiceError, SettingsInvalid
+from checkin.errors import CheckinError, ServiceError
+from checkin.secretfile import read_token
 from retention.parts import Parts
 from retention.settings import Service
 from retention.statements import Asking
@@ -69,14 +69,6 @@ class Schedule:
 
     def _today(self) -> str:
         return self._party.calendar.date(self._party.today())
-
-
-def read_token(path: Path) -> str:
-    """The bearer token in a file; raises `SettingsInvalid`."""
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        raise SettingsInvalid(f"The token file {path.name} cannot be read.") from None
 
 
 def _notes(answer: Any) -> list[str]:

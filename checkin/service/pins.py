@@ -6,11 +6,12 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from checkin.errors import CheckinError
+from checkin.errors import CheckinError, SettingsInvalid
 from checkin.log.cosignature import CosignatureVerifier
 from checkin.log.pinnedlog import PinnedLog
 from checkin.note import NoteVerifier
-from checkin.service.settings import Strict, VerifierKey
+from checkin.secretfile import read_token
+from checkin.service.settings import FilePath, Strict, Url, VerifierKey
 
 
 def _witness(text: str) -> str:
@@ -43,12 +44,22 @@ class AuthoritySettings(Strict):
 
 
 class LogSettings(Strict):
-    """The transparency log that orders must be in: its key, and the witnesses of whom `quorum` must have cosigned."""
+    """The log that orders and lists of keys must be in: its key, its witnesses, how many of them cosign (`quorum`)."""
 
     vkey: VerifierKey
     witnesses: Annotated[tuple[WitnessKey, ...], Field(max_length=16, strict=False)] = ()
     quorum: Annotated[int, Field(ge=0, le=16)] | None = None
     """One when there are witnesses and nothing is said here."""
+    url: Url | None = None
+    """Where the log takes entries; without it an own list of keys is published without a proof."""
+    token_file: FilePath | None = None
+    """What is presented there; a line of text, for its owner alone. It goes with `url`."""
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.url is None) != (self.token_file is None):
+            raise ValueError("url and token_file go together")
+        return self
 
     @model_validator(mode="after")
     def _enough_witnesses(self) -> Self:
@@ -60,3 +71,10 @@ class LogSettings(Strict):
     def pinned(self) -> PinnedLog:
         """The same as objects that verify."""
         return PinnedLog.of(self.vkey, self.witnesses, self.quorum)
+
+    @property
+    def token(self) -> str:
+        """The bearer token; raises `SettingsInvalid`."""
+        if self.token_file is None:
+            raise SettingsInvalid("The log has no token_file in the settings.")
+        return read_token(self.token_file)

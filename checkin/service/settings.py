@@ -40,6 +40,7 @@ def _vkey(text: str) -> str:
 FilePath = Annotated[Path, Field(strict=False), AfterValidator(_beside_settings)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
 VerifierKey = Annotated[str, AfterValidator(_vkey)]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+$")]
 TokenHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -52,7 +53,7 @@ class Strict(BaseModel):
 class Peer(Strict):
     """Another party, pinned by hand: where it answers, and the key its notes verify under."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+$")]
+    url: Url
     vkey: VerifierKey
 
 

@@ -9,8 +9,9 @@ from pydantic import Field, model_validator
 
 from checkin.errors import SettingsInvalid
 from checkin.note import NoteVerifier
+from checkin.secretfile import read_token
 from checkin.service.pins import LogSettings
-from checkin.service.settings import FilePath, Peer, Strict, load_toml
+from checkin.service.settings import FilePath, Peer, Strict, Url, load_toml
 
 
 class Asked(Peer):
@@ -37,15 +38,10 @@ class AskedIssuer(Asked):
 
 
 class PublicLog(LogSettings):
-    """The log, where it answers, and what the authority presents to it."""
+    """The log; the authority always puts entries into it."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+$")]
+    url: Url
     token_file: FilePath
-
-    @property
-    def token(self) -> str:
-        """The bearer token; raises `SettingsInvalid`."""
-        return read_token(self.token_file)
 
 
 class Parties(Strict):
@@ -73,11 +69,3 @@ class Parties(Strict):
             if party.verifier.name == name:
                 return party
         raise SettingsInvalid(f"The order asks {name}, which is not in parties.toml.")
-
-
-def read_token(path: Path) -> str:
-    """A bearer token from its file; raises `SettingsInvalid`."""
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        raise SettingsInvalid(f"The token file {path.name} cannot be read.") from None
