@@ -13,13 +13,13 @@ from checkin.log.checkpoint import Checkpoint
 from checkin.log.tiles import parse_path
 from checkin.note import split_note
 from checkin.primitives import equal, sha256
+from checkin.secretfile import read_token
 from checkin.service.auth import Bearer
 from checkin.service.body import Body
 from checkin.service.pins import AuthoritySettings
 from retention.orders import order_numbers
 from retention.overview import Missing, Report
 from retention.parts import Parts
-from retention.schedule import read_token
 from retention.settings import Service
 
 MAX_REPORTS = 200
