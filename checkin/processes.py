@@ -15,7 +15,7 @@ from checkin.clock import SystemClock
 from checkin.deployment import NAMES, SERVICES, Deployment
 from checkin.errors import CheckinError, NotReady, Unreachable
 
-START_SECONDS = 60.0  # a machine with little to spare takes its time
+START_SECONDS = 180.0  # a machine with little to spare takes its time
 TEND_SECONDS = 3600.0
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from checkin import cli, errors
 from checkin.deployment import Deployment
 from checkin.errors import CheckinError
-from checkin.story.stage import free_ports
+from checkin.service.addresses import free_ports
 from issuer.app import create_app as issuer_app
 from issuer.settings import IssuerSettings
 from retention.app import create_app as retention_app
@@ -106,7 +106,7 @@ def routes_page() -> str:
     with tempfile.TemporaryDirectory() as folder:
         clock = Path(folder) / "clock"
         clock.write_text("2026-11-20T12:00:00+09:00\n")
-        deployment = Deployment.open_or_make(Path(folder), free_ports(), clock)
+        deployment = Deployment.open_or_make(Path(folder), free_ports(3), clock)
         for service, create in APPS.items():
             paths = create(deployment.config(service), clock).openapi()["paths"]
             out.append(f"## {service}\n\n| route | what |\n|---|---|")

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
+from typing import Final
 
 from checkin.errors import AddressTaken
+from checkin.primitives import random_bytes
+
+_FIRST, _MANY = 10_000, 20_000
+_LOOPBACK: Final = "127.0.0.1"
 
 
 def require_free(host: str, port: int) -> None:
@@ -17,3 +23,18 @@ def require_free(host: str, port: int) -> None:
         except OSError as error:
             why = f"{host}:{port} cannot be listened on ({error.strerror}): choose another port."
             raise AddressTaken(why) from None
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different loopback ports that nobody listens on.
+
+    They lie below those that the kernel deals out by itself: until somebody listens there, and while whoever listened
+    is away for a moment, no connection of another program gets one of them by accident.
+    """
+    found: set[int] = set()
+    while len(found) < count:
+        port = _FIRST + int.from_bytes(random_bytes(4), "big") % _MANY
+        with suppress(AddressTaken):
+            require_free(_LOOPBACK, port)
+            found.add(port)
+    return list(found)

@@ -20,6 +20,7 @@ from checkin.errors import CheckinError
 from checkin.keyring import KeyName, Purpose
 from checkin.processes import Processes
 from checkin.scanner import Result
+from checkin.service.addresses import free_ports
 from checkin.stores.sqlite import SqliteStore
 from checkin.story.inspection import inspect
 from checkin.story.investigation import a_health_officer, the_same_order
@@ -31,7 +32,6 @@ from checkin.story.stage import (
     enrol,
     forged,
     found_in,
-    free_ports,
     gone,
     one_time_code,
     opened,
@@ -88,7 +88,7 @@ def _opened(folder: Path, tell: Narrator) -> Iterator[Stage]:
     clock = SimulatedClock(path)
     tell.chapter("Before the doors open", "Three services that trust only what is signed, each with keys of its own.")
     with tell.step("deployment", "Keys, settings and a health authority with three officers", "two must agree to act"):
-        deployment = Deployment.open_or_make(folder, free_ports(), simulated_clock=path)
+        deployment = Deployment.open_or_make(folder, free_ports(3), simulated_clock=path)
     for warning in deployment.warnings:
         tell.say(f"warning: {warning}")
     processes = Processes(deployment)

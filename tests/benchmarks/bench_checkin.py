@@ -34,6 +34,7 @@ from checkin.intake import Scan, seal_entry
 from checkin.note import NoteVerifier
 from checkin.presentation import present, to_text
 from checkin.primitives import SigningKey, random_bytes
+from checkin.service.addresses import free_ports
 from tests.venue import world
 
 BARE = """
@@ -187,7 +188,7 @@ class Bench:
     def bare(self) -> tuple[subprocess.Popen[bytes], int]:
         """The handler to compare with."""
         (self.folder / "bare.py").write_text(BARE)
-        port = world.free_port()
+        [port] = free_ports(1)
         command = [sys.executable, "-m", "uvicorn", "bare:app", "--port", str(port), "--no-access-log"]
         process = subprocess.Popen(
             [*command, "--log-level", "warning", "--app-dir", str(self.folder)],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from checkin.keylist import AuthorityKey, AuthorityList
 from checkin.note import NoteSigner, sign_note
 from checkin.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.secretfile import make_secret
+from checkin.service.addresses import free_ports
 from checkin.service.auth import token_hash
 from issuer.app import create_app
 from issuer.contact import Contact
@@ -105,7 +105,7 @@ class Site:
             time.sleep(0.005)
         port = server.servers[0].sockets[0].getsockname()[1]
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as http:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as http:
                 yield Running(http, app.state.issuer)
         finally:
             server.should_exit = True
@@ -220,9 +220,9 @@ class Workers:
 
     def __init__(self, site: Site, count: int = 1) -> None:
         self.log = site.folder / "server.log"
-        ports = [_free_port() for _ in range(count)]
+        ports = free_ports(count)
         self.clients = [
-            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) for port in ports
+            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) for port in ports
         ]
         self._processes = [self._start(site, port) for port in ports]
 
@@ -236,7 +236,7 @@ class Workers:
 
     def __enter__(self) -> list[httpx.Client]:
         for client, process in zip(self.clients, self._processes, strict=True):
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while not _answers(client):
                 assert process.poll() is None, self.log.read_text(encoding="utf-8")
                 assert time.monotonic() < deadline, "the issuer did not start"
@@ -247,7 +247,7 @@ class Workers:
         for client, process in zip(self.clients, self._processes, strict=True):
             client.close()
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 def _answers(client: httpx.Client) -> bool:
@@ -255,10 +255,3 @@ def _answers(client: httpx.Client) -> bool:
         return client.get("/healthz").is_success
     except httpx.TransportError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

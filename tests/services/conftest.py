@@ -10,8 +10,9 @@ import pytest
 from checkin.clock import Calendar, SimulatedClock
 from checkin.deployment import Deployment
 from checkin.processes import Processes
+from checkin.service.addresses import free_ports
 from checkin.story.narrator import Narrator
-from checkin.story.stage import Stage, free_ports
+from checkin.story.stage import Stage
 
 NOON = "2026-11-20T12:00:00+09:00"
 
@@ -22,6 +23,6 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder: Path = tmp_path_factory.mktemp("town")
     (folder / "clock").write_text(NOON + "\n", encoding="ascii")
     clock, calendar = SimulatedClock(folder / "clock"), Calendar()
-    deployment = Deployment.open_or_make(folder, free_ports(), simulated_clock=folder / "clock")
+    deployment = Deployment.open_or_make(folder, free_ports(3), simulated_clock=folder / "clock")
     with Processes(deployment) as processes:
         yield Stage(folder, Narrator(), deployment, clock, calendar, calendar.day(clock.now()), processes)

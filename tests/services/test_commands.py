@@ -10,19 +10,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from checkin.client import Client
-from checkin.errors import Unreachable
-from checkin.story.stage import Stage, free_ports
+from checkin.errors import AddressTaken, Unreachable
+from checkin.service.addresses import free_ports, require_free
+from checkin.story.stage import Stage
 
 
 def checkin(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """The command, in a folder of its own."""
     line = [sys.executable, "-m", "checkin", *arguments]
-    return subprocess.run(line, cwd=folder, input=stdin, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(line, cwd=folder, input=stdin, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture
@@ -42,9 +44,19 @@ def test_a_port_in_use_is_named_before_anything_is_made(tmp_path: Path, taken: i
     assert list((tmp_path / "mine").iterdir()) == []
 
 
+def three_in_a_row() -> int:
+    """The first of three ports that nobody listens on."""
+    while True:
+        [port] = free_ports(1)
+        with suppress(AddressTaken):
+            for more in (1, 2):
+                require_free("127.0.0.1", port + more)
+            return port
+
+
 def test_ending_up_ends_its_services(tmp_path: Path) -> None:
     """`kill` leaves no process behind that keeps the ports."""
-    port = max(free_ports())
+    port = three_in_a_row()
     process = subprocess.Popen(
         [sys.executable, "-m", "checkin", "up", "--dir", str(tmp_path / "mine"), "--port", str(port)],
         stdout=subprocess.PIPE,
@@ -54,9 +66,9 @@ def test_ending_up_ends_its_services(tmp_path: Path) -> None:
     lines = [process.stdout.readline() for _ in range(10)]
     assert f"http://127.0.0.1:{port}/wallet" in "".join(lines)
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=60)
+    process.wait(timeout=120)
     process.stdout.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     for offset in range(3):
         with Client(f"http://127.0.0.1:{port + offset}") as client, pytest.raises(Unreachable):
             while time.monotonic() < deadline:
@@ -110,5 +122,5 @@ def test_a_terminal_without_check_marks_shows_something(tmp_path: Path) -> None:
     """An old terminal is no reason to stop."""
     line = [sys.executable, "-m", "checkin", "demo", "--dir", "/dev/null/x"]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.stderr.startswith("checkin: settings_invalid: ")

@@ -18,6 +18,7 @@ from checkin.deployment import NAMES
 from checkin.errors import CheckinError, DayDestroyed
 from checkin.note import open_note
 from checkin.orders.notice import in_words
+from checkin.service.addresses import free_ports
 from checkin.statement import one
 from checkin.statements import ORDER_EXECUTED, ORDER_REFUSED
 from checkin.tracing.traceresult import Found, neutral
@@ -29,7 +30,6 @@ from tests.trace.world import (
     SECOND,
     Country,
     Person,
-    free_ports,
     person_order,
     serving,
     venue_order,
@@ -41,7 +41,7 @@ HOUR = 3600.0
 
 def eventually(condition: Callable[[], Any]) -> Any:
     """What comes true once the services have looked at their clocks."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if found := condition():
             return found

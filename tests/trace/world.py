@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 import tomllib
@@ -30,6 +29,7 @@ from checkin.orders.order import Wish, draft
 from checkin.orders.orderfolder import OrderFolder, SignedOrder
 from checkin.primitives import SigningKey, random_bytes
 from checkin.secretfile import make_secret
+from checkin.service.addresses import free_ports
 from checkin.service.auth import new_token, token_hash
 from checkin.tracing.parties import Parties
 from checkin.tracing.trace import Trace, publish
@@ -302,14 +302,3 @@ def _add_issuer(deployment: Deployment, port: int) -> None:
 def _edit(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], to: Path | None = None) -> None:
     values = change(tomllib.loads(path.read_text(encoding="utf-8")))
     (to or path).write_text(to_toml(values), encoding="utf-8")
-
-
-def free_ports(count: int) -> list[int]:
-    """Of the loopback, and nobody's."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports

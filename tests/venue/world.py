@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -28,6 +27,7 @@ from checkin.keylist import IntakeList, IssuerKey, IssuerList, issuer_kid
 from checkin.note import NoteSigner, open_note, sign_note
 from checkin.primitives import SigningKey, random_bytes
 from checkin.secretfile import make_secret
+from checkin.service.addresses import free_ports
 from checkin.service.auth import token_hash
 from venue.app import create_app
 
@@ -187,7 +187,7 @@ class Registry:
             time.sleep(0.005)
         port = server.servers[0].sockets[0].getsockname()[1]
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
                 yield client
         finally:
             server.should_exit = True
@@ -234,18 +234,11 @@ def upload(client: httpx.Client, at: Enrolled, entries: list[str]) -> list[str]:
     return [item.get("code", item["result"]) for item in answer.json()["results"]]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class Process:
     """A registry served by uvicorn in a process of its own, with as many workers as asked for."""
 
     def __init__(self, registry: Registry, *, workers: int = 1) -> None:
-        self.port = free_port()
+        [self.port] = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = registry.folder / f"log-{self.port}"
         command = [sys.executable, "-m", "uvicorn", "--factory", "checkin.service.launch:create"]
@@ -260,11 +253,11 @@ class Process:
 
     def ready(self) -> None:
         """Wait until /readyz says so."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:
-                if httpx.get(self.url + "/readyz", timeout=5, trust_env=False).status_code == 200:
+                if httpx.get(self.url + "/readyz", timeout=60, trust_env=False).status_code == 200:
                     return
             except httpx.TransportError:
                 pass
@@ -279,7 +272,7 @@ class Process:
     def stop(self) -> None:
         self.process.terminate()
         try:
-            self.process.wait(15)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.kill()
 
