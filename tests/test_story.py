@@ -27,7 +27,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     """The folder, the summary and the text of one story."""
     folder = tmp_path_factory.mktemp("story") / "demo"
     command = [sys.executable, "-m", "checkin", "demo", "--dir", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return folder, json.loads((folder / "artifacts" / "summary.json").read_text()), done.stdout
 
@@ -79,7 +79,7 @@ def test_an_earlier_story_makes_way_and_another_folder_does_not(tmp_path: Path) 
     """Nobody loses a folder to a demonstration."""
     (tmp_path / "mine").write_text("precious")
     command = [sys.executable, "-m", "checkin", "demo", "--dir", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("checkin: settings_invalid: ")
     assert (tmp_path / "mine").read_text() == "precious"

@@ -19,7 +19,7 @@ from tests.retention.world import Retention, pinned
 def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
     """`checkin audit …`"""
     line = [sys.executable, "-m", "checkin", "audit", *map(str, words)]
-    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture

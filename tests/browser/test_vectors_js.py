@@ -217,7 +217,7 @@ def run_node(node: str, folder: Path, vectors: Vectors) -> subprocess.CompletedP
         (folder / f"{name}.json").write_text(json.dumps(content), encoding="ascii")
     command = [node, "--no-warnings", "--test", "--test-reporter=tap", str(ROOT / "tests" / "js")]
     environment = os.environ | {"CHECKIN_VECTORS": str(folder)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
 
 
 def judged(page: Page, files: str, vectors: Vectors) -> list[dict[str, Any]]:

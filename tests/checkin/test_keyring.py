@@ -200,7 +200,7 @@ def test_when_one_process_destroys_a_key_no_other_uses_it_once_more(tmp_path: Pa
             late += destroyed
 
     children = [spawn(lambda number=number: worker(number)) for number in range(workers)]  # type: ignore[misc]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not all(board[:workers]) and time.monotonic() < deadline:
         time.sleep(0.01)
     bury(ring(tmp_path))

@@ -172,8 +172,8 @@ def test_processes_that_purge_at_once_state_each_thing_once(folder: Path) -> Non
     workers = [spawn.Process(target=_purge_when_told, args=(folder, start, answers)) for _ in range(4)]
     for worker in workers:
         worker.start()
-    made = [name for _ in workers for name in answers.get(timeout=60)]
+    made = [name for _ in workers for name in answers.get(timeout=300)]
     for worker in workers:
-        worker.join(timeout=60)
+        worker.join(timeout=300)
     assert sorted(made) == EXPECTED
     check_done(folder)

@@ -150,7 +150,7 @@ class SlowThenBroken:
         def call(state: LogState, old: Head, new: Head) -> None:
             if old.size == 0:
                 self.entered.set()
-                self.go_on.wait(10)
+                assert self.go_on.wait(60)
             if old.size == 1 and not self._broken:
                 self._broken = True
                 raise NotReady
@@ -174,7 +174,7 @@ def test_those_who_wait_share_one_checkpoint(tmp_path: Path, monkeypatch: pytest
 
     threads = [threading.Thread(target=append, args=(entry,)) for entry in (b"first", *entries(0, 8))]
     threads[0].start()
-    assert gate.entered.wait(10)
+    assert gate.entered.wait(60)
     for thread in threads[1:]:
         thread.start()
     while len(log._queue) < 8:

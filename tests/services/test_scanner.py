@@ -187,7 +187,7 @@ def command(town: Stage, scanner: Scanner, source: str, *arguments: str, stdin: 
     """`checkin scan` under the town's clock: exit status, the JSON answer, standard error."""
     options = ["--venue", town.deployment.url("venue"), "--scanner", str(scanner.path), "--json"]
     line = [sys.executable, "-m", "checkin", "scan", source, *options, "--simulated-clock", str(town.folder / "clock")]
-    done = subprocess.run([*line, *arguments], input=stdin, capture_output=True, timeout=60, check=False)
+    done = subprocess.run([*line, *arguments], input=stdin, capture_output=True, timeout=300, check=False)
     return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr.decode()
 
 

@@ -154,7 +154,7 @@ def command(town: Stage, folder: Path, *arguments: str, stdin: str = "") -> subp
     """`checkin qr` in a folder of its own, under the town's clock."""
     options = ["--issuer", town.deployment.url("issuer"), "--simulated-clock", str(town.folder / "clock")]
     line = [sys.executable, "-m", "checkin", "qr", *options, *arguments]
-    return subprocess.run(line, cwd=folder, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(line, cwd=folder, input=stdin, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_the_command_registers_in_two_calls_and_draws_a_picture(town: Stage, tmp_path: Path) -> None:

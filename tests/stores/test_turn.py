@@ -35,9 +35,9 @@ def test_a_writer_waits_for_another_process_and_goes_on_when_that_is_killed(tmp_
     waiting.start()
     assert not mine.wait(0.3)
     process.kill()
-    process.join(60)
-    assert mine.wait(30)
-    waiting.join(30)
+    process.join()
+    assert mine.wait(120)
+    waiting.join()
     turn.close()
 
 
@@ -56,7 +56,7 @@ def test_one_thread_at_a_time_has_the_turn(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join()
     assert most == 1
     turn.close()
 

@@ -33,7 +33,7 @@ def a_row(key: bytes | None = None, group: bytes | None = None, bucket: int = 0)
 def _insert_all(engine: Engine, keys: Sequence[bytes], start: Barrier, pipe: Connection) -> None:
     store = engine.open()
     rows = [a_row(key) for key in keys]
-    start.wait(60)
+    start.wait(300)
     answers: list[bool] = []
     for at in range(0, len(rows), 20):  # many commits, so that those of the workers fall between one another
         answers += store.insert(DAY, rows[at : at + 20])
@@ -54,7 +54,7 @@ def race(engine: Engine, keys: Sequence[bytes], workers: int) -> list[list[Row]]
         processes.append(process)
     added = [pipe.recv() for pipe in pipes]
     for process in processes:
-        process.join(60)
+        process.join(300)
         assert process.exitcode == 0
     return added
 

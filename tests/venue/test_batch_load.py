@@ -49,7 +49,7 @@ def held_inserts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Se
 
     def insert(store: SqliteStore, day: int, rows: list[object]) -> list[bool]:
         held.release()
-        assert go.wait(10)
+        assert go.wait(120)
         return inner(store, day, rows)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
@@ -89,7 +89,7 @@ def test_no_more_batches_than_turns_are_worked_on_and_the_next_is_told_to_come_b
     with held_inserts(monkeypatch) as (held, go):
         answers: list[list[str]] = []
         threads = [begin(scene, at, batch, answers) for at, batch in zip(venues[:2], batches, strict=False)]
-        assert all(held.acquire(timeout=10) for _ in threads)
+        assert all(held.acquire(timeout=120) for _ in threads)
         answer = post(scene, venues[2], batches[2])
         assert (answer.status_code, answer.json()["code"], "retry-after" in answer.headers) == (503, "not_ready", True)
         go.set()
@@ -108,11 +108,11 @@ def test_one_venue_that_uploads_without_end_leaves_a_turn_to_the_others(
     with held_inserts(monkeypatch) as (held, go):
         answers: list[list[str]] = []
         threads = [begin(scene, thief, first, answers)]
-        assert held.acquire(timeout=10)
+        assert held.acquire(timeout=120)
         refused = post(scene, thief, more)
         assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")
         threads.append(begin(scene, other, honest, answers))
-        assert held.acquire(timeout=10)
+        assert held.acquire(timeout=120)
         go.set()
         for thread in threads:
             thread.join()

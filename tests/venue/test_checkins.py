@@ -210,7 +210,7 @@ def test_with_too_many_check_ins_in_flight_the_next_is_told_when_to_come_back(
 
         def insert(store: SqliteStore, day: int, rows: list[object]) -> list[bool]:
             held.set()
-            assert go.wait(10)
+            assert go.wait(120)
             return inner(store, day, rows)  # type: ignore[arg-type]
 
         monkeypatch.setattr(SqliteStore, "insert", insert)
@@ -219,7 +219,7 @@ def test_with_too_many_check_ins_in_flight_the_next_is_told_when_to_come_back(
             target=lambda: answers.append(check_in(client, at, slow.at(NOON)).status_code), daemon=True
         )
         thread.start()
-        assert held.wait(10)
+        assert held.wait(120)
         answer = check_in(client, at, shed.at(NOON))
         assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
         assert int(answer.headers["retry-after"]) > 0
