@@ -52,7 +52,7 @@ def hits(guessed: list[int], visited: list[int]) -> int:
 
 
 def test_batches_of_a_day_in_a_ledger_without_order_join_no_visit_by_time(tmp_path: Path) -> None:
-    """No better than chance, which names one of all people, now and then four."""
+    """No better than chance, which names one of all people, now and then four; more than twelve once in a billion."""
     dice = random.Random(7)
     visited, fetched = list(range(PEOPLE)), list(range(PEOPLE))
     dice.shuffle(visited)
@@ -60,7 +60,7 @@ def test_batches_of_a_day_in_a_ledger_without_order_join_no_visit_by_time(tmp_pa
     vault = ledger(tmp_path, ordered=False)
     fetch(vault, fetched)
     vault.store.settle(DAY)
-    assert hits(order_in_the_file(vault, tmp_path), visited) <= 6
+    assert hits(order_in_the_file(vault, tmp_path), visited) <= 12
     vault.store.close()
 
 
@@ -71,7 +71,7 @@ def test_even_if_batches_were_fetched_in_the_order_of_visits_the_settled_file_ha
     vault = ledger(tmp_path, ordered=False)
     fetch(vault, visited)
     vault.store.settle(DAY)
-    assert hits(order_in_the_file(vault, tmp_path), visited) <= 6
+    assert hits(order_in_the_file(vault, tmp_path), visited) <= 12
     vault.store.close()
 
 
