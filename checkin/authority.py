@@ -5,6 +5,8 @@
     officers/1, 2, …  one folder an officer, to be carried away
     ring/             day keys in slots: never backed up
     listed.txt        every key of a day not yet due that was ever put on a list
+    destroyed.txt     which keys were destroyed since the officers last stated it: for them to sign
+    logged/           lists and statements that are in the public log, by their number, and the proofs
     tick.txt          the latest day on which keys were destroyed or looked through
 """
 
@@ -20,12 +22,16 @@ from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.durable import replace_file
 from checkin.encoding import b64_decode, b64_encode
 from checkin.errors import ClockUntrusted, KeyMissing, NoteMalformed, SettingsInvalid, SimulationRefused
-from checkin.keylist import AuthorityKey, AuthorityList, merge
+from checkin.keylist import AUTHORITY_DESTROYED, AuthorityKey, AuthorityList, DestroyedKey, DestroyedList, merge
+from checkin.note import split_note
 from checkin.officers import Officers, appoint
 from checkin.primitives import OpeningKey, check_sealing_key
-from checkin.statement import Field, StatementType, one
+from checkin.statement import Field, StatementType, kind_of, one
 
 AHEAD_DAYS: Final = 14
+MAX_STATED: Final = 64  # days in one statement: what officers can read, and the log takes
+DESTROYED_FILE: Final = "destroyed.txt"
+LOGGED_FOLDER: Final = "logged"
 AUTHORITY: Final = StatementType(
     "checkin/authority/v1", Field("authority"), Field("zone"), Field("ring"), Field("clock", optional=True)
 )
@@ -135,6 +141,45 @@ class Authority:
         entombed = set(self.ring.tombstones())
         return [self._destroy(day, now) for day in self.ring.days() if day < self._oldest(now) or day in entombed]
 
+    def state_destroyed(self) -> DestroyedList | None:
+        """The keys that are destroyed and of which that is not in the log yet, for the officers to state; at most 64
+        days, the oldest first; None when there are none. Raises `SettingsInvalid` for a tombstone of another form.
+
+        Left in `destroyed.txt`; signatures that are there stay as long as the text does.
+        """
+        days = sorted(set(self.ring.tombstones()) - set(self.ring.days()) - self.stated().keys())[:MAX_STATED]
+        if not days:
+            return None
+        keys = {day: self._destroyed_key(day) for day in days}
+        stated = DestroyedList(self.officers.authority, keys, self.simulated)
+        path = self.folder / DESTROYED_FILE
+        if not path.exists() or not path.read_text(encoding="utf-8").startswith(stated.text() + "\n"):
+            replace_file(path, stated.text().encode())
+        return stated
+
+    def keep_logged(self, index: int, note: str, proof: str) -> None:
+        """Keeps a list or statement that is in the log as entry `index`, and the proof of it."""
+        folder = self.folder / LOGGED_FOLDER
+        folder.mkdir(mode=0o700, exist_ok=True)
+        replace_file(folder / f"{index}.proof", proof.encode())
+        replace_file(folder / f"{index}.txt", note.encode())
+
+    def logged(self) -> dict[int, tuple[str, str]]:
+        """(note, proof) of what was put into the log, by its number there."""
+        folder = self.folder / LOGGED_FOLDER
+        paths = [path for path in folder.glob("*.txt") if path.stem.isdecimal()]
+        kept = {int(path.stem): (path, path.with_suffix(".proof")) for path in paths}
+        return {index: (_text(kept[index][0]), _text(kept[index][1])) for index in sorted(kept)}
+
+    def stated(self) -> dict[int, int]:
+        """Destroyed days of which that is in the log, and the number of the statement."""
+        found: dict[int, int] = {}
+        for index, (note, _) in self.logged().items():
+            text = split_note(note)[0]
+            if kind_of(text) == AUTHORITY_DESTROYED.kind:
+                found |= {day: index for day in DestroyedList.read(text).keys if day not in found}
+        return found
+
     def open_days(self, days: Iterable[int], shares: Iterable[str]) -> dict[int, OpeningKey]:
         """The private keys of these days, for one trace; as `AuthorityRing.open_day`."""
         shares = list(shares)
@@ -155,6 +200,15 @@ class Authority:
             }
         self.ring.destroy(day, record)
         return record
+
+    def _destroyed_key(self, day: int) -> DestroyedKey:
+        record = self.ring.tombstone(day) or {}
+        try:
+            done = self.calendar.parse_date(str(record["destroyed"])[:10])
+            return DestroyedKey(str(record["commitment"]), done)
+        except (KeyError, ValueError):
+            date = self.calendar.date(day)
+            raise SettingsInvalid(f"The tombstone of {date} does not say what was destroyed.") from None
 
     def _oldest(self, now: float) -> int:
         """The oldest day that may have a key; a clock gone back does not bring it back."""
@@ -178,3 +232,11 @@ class Authority:
 
     def _tick(self, day: int) -> None:
         replace_file(self.folder / "tick.txt", (self.calendar.date(day) + "\n").encode())
+
+
+def _text(path: Path) -> str:
+    """A file of the folder; raises `SettingsInvalid`."""
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError):
+        raise SettingsInvalid(f"The file {path.parent.name}/{path.name} of the authority cannot be read.") from None

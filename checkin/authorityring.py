@@ -17,7 +17,7 @@ from checkin.keylist import AuthorityKey
 from checkin.keyring import KeyName, Purpose, commit
 from checkin.officers import join_shares
 from checkin.primitives import HPKE_OVERHEAD, Label, OpeningKey, SealingKey, equal, random_bytes
-from checkin.slots import SlotFolder
+from checkin.slots import SLOT_SIZE, SlotFolder
 
 _MAGIC: Final = b"ck1/auth"
 _SALT: Final = 16
@@ -81,6 +81,10 @@ class AuthorityRing:
     def tombstone(self, day: int) -> dict[str, str | int] | None:
         """The record given to `destroy`, or None."""
         return self._slots.tombstone(_name(day))
+
+    def overwritten(self, day: int) -> bool:
+        """Whether `destroy` left its mark: the whole slot was overwritten before it was unlinked."""
+        return (self._slots.overwritten(_name(day)) or {}).get("bytes") == SLOT_SIZE
 
     def destroy(self, day: int, record: Mapping[str, str | int]) -> None:
         """Tombstone, then the slot; gone when this returns, and to be repeated after a crash."""

@@ -1,4 +1,5 @@
-"""Lists of keys by service day, as their owners sign them: issuer keys, authority keys, intake keys.
+"""Lists of keys by service day, as their owners sign them: issuer keys, authority keys, intake keys; and which of the
+authority's were destroyed.
 
 A list is a statement inside a signed note (docs/spec/keys.md §5). Open the note first, with the pinned keys of
 its owner; then read its text here; then `merge` it with what was seen before: the first key for a day is final.
@@ -23,6 +24,7 @@ _TAIL: Final = (Field("clock", optional=True), Field("key", repeated=True))
 ISSUER_KEYS: Final = StatementType("checkin/issuer-keys/v1", Field("issuer"), *_TAIL)
 AUTHORITY_KEYS: Final = StatementType("checkin/authority-keys/v1", Field("authority"), *_TAIL)
 INTAKE_KEYS: Final = StatementType("checkin/intake-keys/v1", Field("registry"), *_TAIL)
+AUTHORITY_DESTROYED: Final = StatementType("checkin/authority-keys-destroyed/v1", Field("authority"), *_TAIL)
 _DATES: Final = Calendar("UTC")  # only to spell days: no zone enters a date
 
 
@@ -54,7 +56,16 @@ class IntakeKey:
     public: bytes
 
 
+@dataclass(frozen=True)
+class DestroyedKey:
+    """A day key of the authority that is gone: its commitment (hex) as it was listed, and the day of its end."""
+
+    commitment: str
+    done: int
+
+
 K = TypeVar("K", IssuerKey, AuthorityKey, IntakeKey)
+L = TypeVar("L", IssuerKey, AuthorityKey, IntakeKey, DestroyedKey)
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,27 @@ class AuthorityList:
 
 
 @dataclass(frozen=True)
+class DestroyedList:
+    """By day, keys of the authority of this name of which its officers state that they were destroyed."""
+
+    authority: str
+    keys: Mapping[int, DestroyedKey]
+    simulated: bool = False
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The statement in an opened note's text; `NoteMalformed`."""
+        values = AUTHORITY_DESTROYED.read(text)
+        keys = _read_keys(values, 2, lambda parts: DestroyedKey(_commitment(parts[0]), _day(parts[1])))
+        return cls(_name(values, "authority"), keys, _read_clock(values))
+
+    def text(self) -> str:
+        """The note's text, ready to be signed."""
+        lines = _lines(self.keys, lambda key: f"{key.commitment} {_DATES.date(key.done)}")
+        return AUTHORITY_DESTROYED.write({"authority": self.authority, "key": lines} | _write_clock(self.simulated))
+
+
+@dataclass(frozen=True)
 class IntakeList:
     """Keys by day of the registry of this name."""
 
@@ -138,8 +170,8 @@ def merge(known: Mapping[int, K], new: Mapping[int, K]) -> dict[int, K]:
     return {day: key for day, key in new.items() if day not in known}
 
 
-def _read_keys(values: Values, width: int, build: Callable[[list[str]], K]) -> Mapping[int, K]:
-    keys: dict[int, K] = {}
+def _read_keys(values: Values, width: int, build: Callable[[list[str]], L]) -> Mapping[int, L]:
+    keys: dict[int, L] = {}
     last = -1
     for line in many(values, "key"):
         date, *parts = line.split(" ")
@@ -151,7 +183,7 @@ def _read_keys(values: Values, width: int, build: Callable[[list[str]], K]) -> M
     return MappingProxyType(keys)
 
 
-def _lines(keys: Mapping[int, K], spell: Callable[[K], str]) -> list[str]:
+def _lines(keys: Mapping[int, L], spell: Callable[[L], str]) -> list[str]:
     return [f"{_DATES.date(day)} {spell(key)}" for day, key in sorted(keys.items(), key=lambda item: item[0])]
 
 

@@ -1,4 +1,4 @@
-"""Orders of the health authority in the log: taken in with their officers' signatures, shown as numbers.
+"""Orders of the health authority in the log, shown as numbers (taken in by `retention/authority.py`).
 
 An order's entry names nothing but salted hashes. What came of its parts is in the services' statements; counts
 below ten are never shown, here or there.
@@ -6,35 +6,14 @@ below ten are never shown, here or there.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Final
 
 from checkin.encoding import decimal_decode
-from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.note import split_note
 from checkin.orders.orderpart import ORDER_LOGGED, PEOPLE
-from checkin.service.party import Party
-from checkin.service.pins import AuthoritySettings
-from checkin.statement import many, one
+from checkin.statement import one
 from checkin.statements import ABSENT, FEWER, ORDER_EXECUTED, ORDER_REFUSED, published_count
 from retention.statements import Statements
-
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
-
-
-def read_entry(note: str, authority: AuthoritySettings, party: Party) -> str:
-    """The day of an order's entry that enough officers signed; raises `NoteMalformed`, `NoteUntrusted`."""
-    values = party.open(note, ORDER_LOGGED, authority.verifiers, authority.threshold)
-    if one(values, "authority") != authority.name:
-        raise NoteUntrusted("The entry is another authority's than the one whose officers signed it.")
-    if not all(map(_HASH.fullmatch, many(values, "part"))):
-        raise NoteMalformed("An entry names parts by 64 hexadecimal digits.")
-    try:
-        party.calendar.parse_date(one(values, "day"))
-    except ValueError:
-        raise NoteMalformed("A day is written YYYY-MM-DD.") from None
-    return one(values, "day")
 
 
 @dataclass(frozen=True)

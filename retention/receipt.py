@@ -11,15 +11,14 @@ from checkin.encoding import decimal_decode
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
 from checkin.keyring import KeyName
 from checkin.note import NoteVerifier, open_note, split_note
-from checkin.orders.orderpart import ORDER_LOGGED
 from checkin.primitives import sha256
 from checkin.purge import UNKNOWN
 from checkin.service.party import SIMULATED, Party
 from checkin.service.pins import AuthoritySettings
 from checkin.statement import kind_of
 from checkin.statements import ABSENT, KINDS, LAST_DAY, read_count
+from retention.authority import read_note
 from retention.log import Log
-from retention.orders import read_entry
 from retention.settings import Service
 from retention.statements import Stated, Statements
 
@@ -56,11 +55,11 @@ class Receipt:
             self._refuse(service.name, note, error)
             raise
 
-    def take_order(self, authority: AuthoritySettings, note: str) -> int:
-        """The place of an order's entry, which shows nothing but hashes; raises as `take`."""
+    def take_authority(self, authority: AuthoritySettings, note: str) -> int:
+        """The place of what the authority's officers signed: an order's entry, which shows nothing but hashes, a list
+        of its day keys, or a statement that some were destroyed; raises as `take`."""
         try:
-            day = read_entry(note, authority, self._party)
-            return self._keep(authority.name, note, authority.verifiers, (ORDER_LOGGED.kind, day, ""))
+            return self._keep(authority.name, note, authority.verifiers, read_note(note, authority, self._party))
         except (NoteMalformed, NoteUntrusted) as error:
             self._refuse(authority.name, note, error)
             raise

@@ -164,7 +164,7 @@ class Routes:
         if isinstance(sender, Service):
             index = self._parts.receipt.take(sender, entry.note)
         else:
-            index = self._parts.receipt.take_order(sender, entry.note)
+            index = self._parts.receipt.take_authority(sender, entry.note)
         self._parts.cosigning.run()
         return Place(index=index)
 

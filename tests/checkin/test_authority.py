@@ -22,7 +22,7 @@ from checkin.errors import (
     SharesInvalid,
     SimulationRefused,
 )
-from checkin.keylist import AuthorityKey, AuthorityList, merge
+from checkin.keylist import AuthorityKey, AuthorityList, DestroyedKey, DestroyedList, merge
 from checkin.note import sign_note
 from checkin.officers import load_share, load_signer
 from checkin.primitives import OpeningKey, SealingKey
@@ -226,3 +226,44 @@ def test_a_ring_opened_with_another_public_key_refuses_the_shares(authority: Aut
     with pytest.raises(CheckinError) as error:
         ring.open_day(TODAY, shares(authority, 1, 2))
     assert isinstance(error.value, SharesInvalid)
+
+
+def test_what_was_destroyed_is_left_for_the_officers_until_it_is_in_the_log(authority: Authority) -> None:
+    """Nothing before a key is gone; a signature that is there stays; what is logged is not asked for again."""
+    assert authority.state_destroyed() is None and not (authority.folder / "destroyed.txt").exists()
+    commitments = {day: authority.ring.key(day).commitment for day in (TODAY, TODAY + 1)}
+    authority.destroy_due(authority.calendar.due(TODAY), confirm_clock=True)
+    stated = authority.state_destroyed()
+    assert stated and stated.keys == {TODAY: DestroyedKey(commitments[TODAY], TODAY + 28)}
+    path = authority.folder / "destroyed.txt"
+    note = sign_note(path.read_text(), load_signer(authority.folder / "officers" / "1"))
+    path.write_text(note)
+    assert reopened(authority).state_destroyed() == stated and path.read_text() == note
+    authority.destroy_due(authority.calendar.due(TODAY + 1))
+    assert (two := authority.state_destroyed()) and list(two.keys) == [TODAY, TODAY + 1]
+    assert path.read_text() == two.text(), "the text is another one, so the signature is none any more"
+    authority.keep_logged(17, note, "a proof")
+    assert reopened(authority).stated() == {TODAY: 17}
+    assert (rest := authority.state_destroyed()) and list(rest.keys) == [TODAY + 1]
+    assert authority.logged() == {17: (note, "a proof")}
+
+
+def test_a_day_whose_slot_is_not_gone_yet_is_not_stated(authority: Authority) -> None:
+    """As after a crash between the tombstone and the end."""
+    authority.ring._slots.entomb(f"authority-{TODAY}", {"date": "2026-11-22"})
+    assert authority.state_destroyed() is None
+
+
+def test_a_statement_names_at_most_64_days(authority: Authority) -> None:
+    """The oldest first; the rest comes with the next one."""
+    for day in range(TODAY + 15, TODAY + 75):
+        authority.ring.make(day, oldest=0)
+    authority.destroy_due(NOW + 200 * DAY, confirm_clock=True)
+    stated = authority.state_destroyed()
+    assert stated and list(stated.keys) == list(range(TODAY, TODAY + 64))
+    assert DestroyedList.read(stated.text()) == stated
+
+
+def test_only_a_destroyed_day_has_the_mark_of_its_overwriting(authority: Authority) -> None:
+    authority.destroy_due(authority.calendar.due(TODAY), confirm_clock=True)
+    assert authority.ring.overwritten(TODAY) and not authority.ring.overwritten(TODAY + 1)

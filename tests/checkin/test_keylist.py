@@ -14,6 +14,8 @@ from checkin.errors import ListRefused, NoteMalformed
 from checkin.keylist import (
     AuthorityKey,
     AuthorityList,
+    DestroyedKey,
+    DestroyedList,
     IntakeKey,
     IntakeList,
     IssuerKey,
@@ -23,6 +25,7 @@ from checkin.keylist import (
 )
 from checkin.primitives import OpeningKey, SigningKey
 
+GONE = "checkin/authority-keys-destroyed/v1"
 DAYS = st.integers(0, 60000)
 SEEDS = st.binary(min_size=32, max_size=32)
 PUBLIC = SigningKey(bytes(32)).public
@@ -134,6 +137,17 @@ def test_a_commitment_is_64_lower_case_digits(commitment: str) -> None:
     line = f"key 2026-11-22 {b64_encode(SEALING)} {commitment}"
     with pytest.raises(NoteMalformed, match="commitment"):
         AuthorityList.read(f"checkin/authority-keys/v1\nauthority h.example\n{line}\n")
+    with pytest.raises(NoteMalformed, match="commitment"):
+        DestroyedList.read(f"{GONE}\nauthority h.example\nkey 2026-11-22 {commitment} 2026-12-20\n")
+
+
+@pytest.mark.parametrize("line", ["", " soon", " 2026-12-20 2026-12-21", " 20261220"])
+def test_a_destroyed_key_has_its_day_its_commitment_and_the_day_of_its_end(line: str) -> None:
+    with pytest.raises(NoteMalformed):
+        DestroyedList.read(f"{GONE}\nauthority h.example\nkey 2026-11-22 {'0' * 64}{line}\n")
+    stated = DestroyedList("h.example", {20779: DestroyedKey("0" * 64, 20807)}, simulated=True)
+    assert stated.text() == f"{GONE}\nauthority h.example\nclock simulated\nkey 2026-11-22 {'0' * 64} 2026-12-20\n"
+    assert DestroyedList.read(stated.text()) == stated
 
 
 def test_an_owner_has_a_name_like_an_address() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from checkin.clock import RETENTION_DAYS
 from checkin.encoding import u32be
-from checkin.keylist import AuthorityList, IntakeList, IssuerList
+from checkin.keylist import AuthorityList, DestroyedList, IntakeList, IssuerList
 from checkin.keyring import KeyName, KeyRing, Purpose, commit
 from checkin.note import NoteVerifier, open_note
 from checkin.officers import Officers
@@ -54,6 +55,13 @@ def test_the_lists_of_the_example_are_accepted_and_spelled_alike() -> None:
     opened = officers.open(note)
     listed = AuthorityList.read(opened.text)
     assert listed.text() == opened.text and listed.keys[DAY].public == values(blocks("text")[1])["public"]
+    [note] = blocks("authority-keys-destroyed")
+    gone = DestroyedList.read(officers.open(note).text)
+    assert gone.text() == officers.open(note).text
+    assert {day: key.commitment for day, key in gone.keys.items()} == {
+        day: key.commitment for day, key in listed.keys.items()
+    }
+    assert all(key.done >= day + RETENTION_DAYS for day, key in gone.keys.items())
 
 
 @pytest.mark.parametrize(("kind", "read"), [("issuer-keys", IssuerList.read), ("intake-keys", IntakeList.read)])

@@ -1,0 +1,143 @@
+"""What the health authority may put into the log, and what somebody with its token or its officers' keys may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from checkin.authority import Authority
+from checkin.keylist import AuthorityKey, AuthorityList, DestroyedKey, DestroyedList
+from checkin.log.logproof import LogProof
+from checkin.note import add_signature, sign_note
+from checkin.officers import load_signer
+from checkin.primitives import OpeningKey
+from checkin.service.auth import token_hash
+from tests.checkin.house import CALENDAR, DAY
+from tests.retention.test_receipt import STRANGER, size
+from tests.retention.world import TOKEN as SERVICE_TOKEN
+from tests.retention.world import Retention, Service, pinned
+
+TOKEN = "the authority's token of this test"
+KEY = AuthorityKey(OpeningKey(bytes(32)).public, "ab" * 32)
+GONE = DestroyedKey("ab" * 32, DAY)
+
+
+class Office:
+    """An authority with three officers, of whom two sign, and a retention service that knows it."""
+
+    def __init__(self, folder: Path, retention: Retention) -> None:
+        now = CALENDAR.start(DAY)
+        self.authority = Authority.init(
+            folder, "health.example", officers=3, threshold=2, now=now, simulated=True, allow_unfit=True
+        )
+        self.signers = [load_signer(folder / "officers" / number) for number in "123"]
+        vkeys = ", ".join(f'"{signer.verifier.vkey}"' for signer in self.signers)
+        with retention.config.open("a") as file:
+            file.write(f'authority_token_sha256 = "{token_hash(TOKEN).hex()}"\n')
+            file.write(f'authority = {{ name = "health.example", threshold = 2, officers = [{vkeys}] }}\n')
+
+    def sign(self, text: str, officers: int = 2) -> str:
+        return sign_note(text, *self.signers[:officers])
+
+    def listed(self, *days: int, name: str = "health.example", simulated: bool = True) -> str:
+        return AuthorityList(name, dict.fromkeys(days, KEY), simulated).text()
+
+    def gone(self, *days: int, name: str = "health.example", simulated: bool = True) -> str:
+        return DestroyedList(name, dict.fromkeys(days, GONE), simulated).text()
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    service = Service()
+    yield service
+    service.server.stop()
+
+
+@pytest.fixture
+def retention(tmp_path: Path, service: Service) -> Retention:
+    return Retention(tmp_path / "retention", pinned(service))
+
+
+@pytest.fixture
+def office(tmp_path: Path, retention: Retention) -> Office:
+    return Office(tmp_path / "authority", retention)
+
+
+def bring(client: httpx.Client, note: str) -> httpx.Response:
+    """With the authority's token."""
+    return client.post("/v1/entries", json={"note": note}, headers={"Authorization": f"Bearer {TOKEN}"})
+
+
+def code(answer: httpx.Response) -> str:
+    return str(answer.json().get("code"))
+
+
+def test_a_list_and_a_statement_are_logged_once_and_proved(retention: Retention, office: Office) -> None:
+    """The same text again, also signed by another pair of officers, has the place that it has."""
+    with retention.client() as client:
+        for text in (office.listed(DAY, DAY + 14), office.gone(DAY - 28)):
+            place = size(client)
+            assert bring(client, office.sign(text)).json() == {"index": place}
+            assert bring(client, sign_note(text, *office.signers[1:])).json() == {"index": place}
+            assert size(client) == place + 1
+        keys = client.get("/v1/keys").json()
+    parts = retention.parts()
+    proof = LogProof.read(parts.log.proof(place))
+    proof.verify(office.sign(text).encode(), parts.log_verifier)
+    assert keys["log"] == parts.log_verifier.vkey
+    parts.close()
+
+
+def test_it_takes_as_many_officers_as_the_settings_ask_for(retention: Retention, office: Office) -> None:
+    """Making and destroying needs no officer; saying so in public does."""
+    with retention.client() as client:
+        before = size(client)
+        for text in (office.listed(DAY), office.gone(DAY - 28)):
+            for note in (office.sign(text, 1), sign_note(text, office.signers[0], STRANGER), sign_note(text, STRANGER)):
+                assert code(bring(client, note)) == "note_untrusted"
+            assert code(bring(client, add_signature(office.sign(text), STRANGER))) == "note_untrusted"
+        assert size(client) == before
+
+
+def test_another_authoritys_and_another_clocks_are_refused(retention: Retention, office: Office) -> None:
+    with retention.client() as client:
+        for make in (office.listed, office.gone):
+            for text in (make(DAY, name="other.example"), make(DAY, simulated=False)):
+                assert code(bring(client, office.sign(text))) == "note_untrusted"
+
+
+def test_nothing_but_the_three_kinds_is_taken_and_nothing_long(retention: Retention, office: Office) -> None:
+    """Two officers' keys do not make the public log a place for any text."""
+    texts = [
+        "checkin/purge-report/v1\nservice health.example\n",
+        "Call +82 10 1234 5678 about this.\n",
+        office.gone(DAY) + "note Kim Ji-woo\n",
+        office.gone(*range(DAY - 200, DAY - 135)),
+        office.listed(*range(DAY - 60, DAY + 5)),
+    ]
+    with retention.client() as client:
+        before = size(client)
+        assert [code(bring(client, office.sign(text))) for text in texts] == ["note_malformed"] * len(texts)
+        assert size(client) == before
+
+
+def test_nobody_lists_the_years_to_come(retention: Retention, office: Office) -> None:
+    """The first list for a day is final, so the log takes none that is further ahead than an issuer does."""
+    with retention.client() as client:
+        for day in (DAY + 16, 60_000, 70_000, CALENDAR.parse_date("9999-12-31")):
+            for text in (office.listed(DAY, day), office.gone(DAY, day)):
+                assert code(bring(client, office.sign(text))) == "note_untrusted"
+        assert bring(client, office.sign(office.listed(DAY, DAY + 15))).status_code == 200
+        for path in ("/", "/v1/purge-reports", "/readyz", "/v1/orders"):
+            assert client.get(path).status_code == 200, path
+
+
+def test_the_authoritys_lists_come_with_the_authoritys_token_alone(retention: Retention, office: Office) -> None:
+    """A service's token is for its own statements, a stranger's for nothing."""
+    note = {"note": office.sign(office.listed(DAY))}
+    with retention.client() as client:
+        for token, refusal in ((SERVICE_TOKEN, "note_untrusted"), ("x", "forbidden")):
+            assert code(client.post("/v1/entries", json=note, headers={"Authorization": f"Bearer {token}"})) == refusal
