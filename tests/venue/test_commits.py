@@ -77,11 +77,12 @@ def test_an_error_reaches_every_row_of_its_commit_and_the_next_one_works(tmp_pat
 
 
 def test_who_went_away_does_not_keep_the_others_from_their_answers(tmp_path: Path) -> None:
-    vault, go = open_vault(tmp_path), threading.Event()
+    vault, begun, go = open_vault(tmp_path), threading.Event(), threading.Event()
     inner = vault.insert
 
     def insert(day: int, rows: list[Row]) -> list[bool]:
-        go.wait(10)
+        begun.set()
+        assert go.wait(120)
         return inner(day, rows)
 
     vault.insert = insert  # type: ignore[method-assign,assignment]
@@ -90,7 +91,7 @@ def test_who_went_away_does_not_keep_the_others_from_their_answers(tmp_path: Pat
     async def run() -> None:
         gone = asyncio.ensure_future(commits.insert(DAY, a_row(vault, 0)))
         stays = asyncio.ensure_future(commits.insert(DAY, a_row(vault, 1)))
-        await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(begun.wait, 120)
         gone.cancel()
         go.set()
         assert await stays is True
