@@ -51,7 +51,8 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "done_step": "checked",
         "failed": "failed",
         "skipped": "Not run, because a step before it failed.",
-        "passed": "All {count} steps are good: your browser came to the same values.",
+        "passed": "All {count} steps are good: your browser came to the same values. That holds if the keys are true: "
+        "compare them with what each organisation published elsewhere.",
         "broken": "Step {step} of {count} failed. Do not rely on this page; keep the values and ask who runs it.",
         "keys_step": "The keys",
         "keys_good": "The {count} keys on this page are those that programs get.",
@@ -59,6 +60,13 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "checkpoint_step": "The log's head",
         "checkpoint_good": "{name} signed it: {size} entries under this root.",
         "checkpoint_bad": "The log's head is not signed by the log's key.",
+        "witnesses_step": "The witnesses",
+        "witnesses_good": "{seen} of {count} witnesses, other organisations that watch this log, signed this head; "
+        "needed: {quorum}.",
+        "witnesses_none": "This log has no witness: nobody outside sees to it that everyone is shown the same log.",
+        "witnesses_unseen": "None of {count} witnesses has signed this head, and none needs to: others may be shown "
+        "another log.",
+        "witnesses_bad": "Too few witnesses signed the log's head, or a witness's line is not genuine.",
         "root_step": "The root",
         "root_good": "Your browser computed the same root from the log's files.",
         "root_bad": "The log's files lead to another root than the one that was signed.",
@@ -109,6 +117,7 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "keys_help": "Compare them with what each organisation published elsewhere before you trust them.",
         "of_log": "log",
         "of_retention": "this service",
+        "of_witness": "{who} (witness of the log)",
         "machine": "For programs",
         "footer": "This service sees counts and key numbers, never a record of anybody.",
     },
@@ -158,7 +167,8 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "done_step": "확인됨",
         "failed": "실패",
         "skipped": "앞 단계가 실패하여 확인하지 않았습니다.",
-        "passed": "{count}단계가 모두 맞습니다. 여러분의 브라우저가 같은 값을 얻었습니다.",
+        "passed": "{count}단계가 모두 맞습니다. 여러분의 브라우저가 같은 값을 얻었습니다. 키가 진짜일 때의 결과이므로, "
+        "각 기관이 다른 곳에 공개한 키와 비교하세요.",
         "broken": "{count}단계 중 {step}번째가 실패했습니다. 이 페이지를 믿지 말고, 값을 보관한 뒤 "
         "운영 기관에 문의하세요.",
         "keys_step": "키",
@@ -167,6 +177,13 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "checkpoint_step": "로그의 머리",
         "checkpoint_good": "{name} 서명이 맞습니다. 이 루트 아래에 항목 {size}개가 있습니다.",
         "checkpoint_bad": "로그의 머리가 로그 키로 서명되지 않았습니다.",
+        "witnesses_step": "증인",
+        "witnesses_good": "이 로그를 지켜보는 다른 기관(증인) {count}곳 가운데 {seen}곳이 이 머리에 서명했습니다. "
+        "필요한 수는 {quorum}곳입니다.",
+        "witnesses_none": "이 로그에는 증인이 없습니다. 모두에게 같은 로그를 보여 주는지 지켜보는 기관이 없습니다.",
+        "witnesses_unseen": "증인 {count}곳 가운데 이 머리에 서명한 곳이 없으며, 이 로그는 증인을 기다리지 않습니다. "
+        "다른 사람에게는 다른 로그를 보여 줄 수 있습니다.",
+        "witnesses_bad": "로그의 머리에 서명한 증인이 모자라거나 증인의 서명이 진짜가 아닙니다.",
         "root_step": "루트",
         "root_good": "브라우저가 로그 파일에서 같은 루트를 계산했습니다.",
         "root_bad": "로그 파일에서 계산한 루트가 서명된 루트와 다릅니다.",
@@ -217,6 +234,7 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "keys_help": "믿기 전에 각 기관이 다른 곳에 공개한 키와 비교하세요.",
         "of_log": "로그",
         "of_retention": "이 서비스",
+        "of_witness": "{who} (로그의 증인)",
         "machine": "프로그램용",
         "footer": "이 서비스는 건수와 키 번호만 볼 수 있고, 누구의 기록도 볼 수 없습니다.",
     },

@@ -24,7 +24,7 @@ from retention.parts import Parts
 
 SHOWN_REPORTS = 120
 SHOWN_AUDITS = 30
-STEPS = ("keys", "checkpoint", "root", "continued", "reports", "signatures", "audit")
+STEPS = ("keys", "checkpoint", "witnesses", "root", "continued", "reports", "signatures", "audit")
 """Of "Check it yourself"; what each does is in checkin/web/static/js/public/steps.js."""
 
 
@@ -69,6 +69,8 @@ class Page:
             missing=[words.missing(gone) for gone in reversed(overview.missing(now))],
             orders=self._orders(words),
             keys=self._keys(words),
+            witnesses=self._witnesses(words),
+            quorum=self._parts.settings.needed,
             steps=[words.step(name) for name in STEPS],
             raw=words.raw,
             audit=words.audit(audits[0]) if audits else None,
@@ -89,6 +91,11 @@ class Page:
         own = (words.text("of_retention"), "retention", self._parts.party.signer.verifier.vkey)
         return [*services, own, (words.text("of_log"), "log", self._parts.log_verifier.vkey)]
 
+    def _witnesses(self, words: Words) -> list[tuple[str, str]]:
+        """What people call each witness of the log, and its verifier key."""
+        witnesses = self._parts.settings.witnesses
+        return [(words.text("of_witness", who=one.verifier.name), one.vkey) for one in witnesses]
+
 
 class Words:
     """One language's words, dates and numbers."""
@@ -107,7 +114,7 @@ class Words:
     def step(self, name: str) -> dict[str, str]:
         """A step of "Check it yourself": its title, and what it says when done, with nothing to do, or failed."""
         texts = TEXTS[self._language]
-        said = {outcome: texts.get(f"{name}_{outcome}", "") for outcome in ("good", "none", "bad")}
+        said = {outcome: texts.get(f"{name}_{outcome}", "") for outcome in ("good", "none", "unseen", "bad")}
         return {"name": name, "title": texts[f"{name}_step"], **said}
 
     def audit(self, audit: Audit) -> dict[str, Any]:

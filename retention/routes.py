@@ -101,11 +101,14 @@ class OrderNumbers(BaseModel):
 
 
 class Keys(BaseModel):
-    """Verifier keys of this service, its log, and the services that it asks; pin them after comparing by hand."""
+    """Verifier keys of this service, its log, the services that it asks, and the log's witnesses, of whom `quorum`
+    cosign a head before it is published; pin them after comparing by hand."""
 
     retention: str
     log: str
     services: dict[str, str]
+    witnesses: list[str]
+    quorum: int
 
 
 class Routes:
@@ -157,9 +160,9 @@ class Routes:
         return self._shown(found[0], self._head()[1])
 
     def add_entry(self, entry: Entry, token: Bearer) -> Place:
-        """Logs a service's statement, or the entry of an order: the token names the service, whose signature the
-        statement must carry, or the authority, of whose officers enough must have signed. The same again has the
-        same index."""
+        """Logs a service's statement, or what the authority's officers signed: an order's entry, a list of day keys, a
+        statement that some were destroyed. The token names the service, whose signature the statement must carry, or
+        the authority, of whose officers enough must have signed. The same again has the same index."""
         sender = self._sender(token)
         if isinstance(sender, Service):
             index = self._parts.receipt.take(sender, entry.note)
@@ -175,10 +178,13 @@ class Routes:
 
     def keys(self) -> Keys:
         """The keys under which everything here verifies."""
+        settings = self._parts.settings
         return Keys(
             retention=self._parts.party.signer.verifier.vkey,
             log=self._parts.log_verifier.vkey,
-            services={service.name: service.vkey for service in self._parts.settings.services},
+            services={service.name: service.vkey for service in settings.services},
+            witnesses=[witness.vkey for witness in settings.witnesses],
+            quorum=settings.needed,
         )
 
     def checkpoint(self) -> Response:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from retention.page import STEPS
 from tests.browser.conftest import Launch
 from tests.browser.world import PATIENCE_MS, Site
 from tests.checkin.house import DAY
+from tests.retention.test_cosigning import Witness, pin, published, wait_until
 from tests.retention.world import Retention, Service, pinned
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -24,14 +26,39 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """A retention service that a registry gave three reports, and that made its audit of today."""
+    service = with_reports()
+    try:
+        with Retention(tmp_path / "retention", pinned(service)).client() as client:
+            wait_for_an_audit(client)
+            yield str(client.base_url)
+    finally:
+        service.server.stop()
+
+
+def with_reports() -> Service:
+    """A registry that destroyed three days."""
     service = Service()
     for day in (DAY - 32, DAY - 31, DAY - 30, DAY):
         service.make_key(day)
     for day in (DAY - 32, DAY - 31, DAY - 30):
         service.report(day)
+    return service
+
+
+@pytest.fixture
+def witnessed(tmp_path: Path) -> Iterator[str]:
+    """The same, with a witness that saw all of it."""
+    service = with_reports()
+    retention = Retention(tmp_path / "retention", pinned(service))
+    parts = retention.parts()
+    witness = Witness(tmp_path / "witness", retention.clock, parts.log_verifier.vkey)
+    parts.close()
+    pin(retention, witness.url, witness.verifier)
     try:
-        with Retention(tmp_path / "retention", pinned(service)).client() as client:
+        with witness.running(), retention.client() as client:
             wait_for_an_audit(client)
+            place = client.get("/v1/audits").json()["audits"][0]["place"]
+            wait_until(lambda: int((published(client) or "\n0\n").split("\n")[1]) > place)
             yield str(client.base_url)
     finally:
         service.server.stop()
@@ -104,6 +131,100 @@ def test_one_changed_byte_turns_a_step_to_a_cross(launch: Launch, address: str, 
     assert page.locator(f"[data-step={step}] .value").inner_text()
     assert page.evaluate("localStorage.length") == 0
     has_no_barriers(page, step)
+
+
+def said(page: Page, step: str) -> str:
+    """A step's sentence."""
+    return page.locator(f"[data-step={step}] .said").inner_text()
+
+
+def test_a_visitors_browser_checks_who_else_saw_the_log(launch: Launch, witnessed: str) -> None:
+    """A step of its own says how many witnesses signed, who and when; their keys are on the page like all others."""
+    page = launch().new_page(viewport={"width": 390, "height": 844})
+    for language, words in (("en", "1 of 1 witnesses"), ("ko", "1곳 가운데 1곳")):
+        assert states(page, witnessed, language) == dict.fromkeys(STEPS, "done"), page.locator(".checks").inner_text()
+        assert words in said(page, "witnesses")
+        has_no_barriers(page, language)
+    name = page.locator("[data-witness]").inner_text().partition("+")[0]
+    seen = page.locator("[data-step=witnesses] .value").inner_text()
+    assert re.fullmatch(re.escape(name) + r": \d{4}-\d\d-\d\dT[\d:.]+Z", seen)
+
+
+def test_a_log_without_witnesses_says_so(launch: Launch, address: str) -> None:
+    """Nobody is told that a log is watched when it is not: in the step and, without scripts, beside the keys."""
+    page = launch().new_page()
+    for language, words in (("en", "This log has no witness"), ("ko", "증인이 없습니다")):
+        assert states(page, address, language)["witnesses"] == "done"
+        assert words in said(page, "witnesses")
+        assert words in page.locator("[aria-labelledby=keys-title]").inner_text()
+
+
+def without_witness(text: str) -> str:
+    """A head as the log alone signs it."""
+    return "".join(line for line in text.splitlines(keepends=True) if "witness" not in line)
+
+
+def renewed(text: str) -> str:
+    """The witness's line with another time than it signed."""
+    head, _, encoded = text.rstrip("\n").rpartition(" ")
+    return f"{head} {encoded[:8]}{'B' if encoded[8] == 'A' else 'A'}{encoded[9:]}\n"
+
+
+def unpinned(text: str) -> str:
+    """What programs get, without the witness."""
+    return json.dumps(json.loads(text) | {"witnesses": []})
+
+
+def unneeded(text: str) -> str:
+    """What programs get, as if no witness were needed."""
+    return json.dumps(json.loads(text) | {"quorum": 0})
+
+
+@pytest.mark.parametrize(
+    ("path", "other", "step"),
+    [
+        ("/checkpoint", without_witness, "witnesses"),
+        ("/checkpoint", renewed, "witnesses"),
+        ("/v1/keys", unpinned, "keys"),
+        ("/v1/keys", unneeded, "keys"),
+    ],
+)
+def test_a_head_that_no_witness_saw_is_found(
+    launch: Launch, witnessed: str, path: str, other: Callable[[str], str], step: str
+) -> None:
+    """A log that shows this visitor a history of his own has no witness's line for it, and cannot unpin the witness."""
+
+    def change(route: Route) -> None:
+        answer = route.fetch()
+        assert other(answer.text()) != answer.text()
+        route.fulfill(response=answer, body=other(answer.text()))
+
+    page = launch().new_page()
+    page.route(f"{witnessed}{path}", change)
+    found = states(page, witnessed)
+    at = STEPS.index(step)
+    expected = ["done"] * at + ["failed"] + ["skipped"] * (len(STEPS) - at - 1)
+    assert list(found.values()) == expected, page.locator(".checks").inner_text()
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_a_log_that_waits_for_no_witness_says_so(launch: Launch, tmp_path: Path) -> None:
+    """A witness is pinned and silent, and the head is published all the same: the step tells both."""
+    service = with_reports()
+    retention = Retention(tmp_path / "retention", pinned(service))
+    parts = retention.parts()
+    witness = Witness(tmp_path / "witness", retention.clock, parts.log_verifier.vkey)
+    parts.close()
+    pin(retention, witness.url, witness.verifier, quorum=0)
+    page = launch().new_page()
+    try:
+        with retention.client() as client:
+            wait_for_an_audit(client)
+            for language, words in (("en", "None of 1 witnesses"), ("ko", "서명한 곳이 없으며")):
+                assert states(page, str(client.base_url), language) == dict.fromkeys(STEPS, "done")
+                assert words in said(page, "witnesses")
+    finally:
+        service.server.stop()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 //
 // What comes back: {text, values, value}: which of the step's sentences to say, what to put into it, and the value itself.
 
+import { cosignatures, parseWitness } from "../cosignature.js";
 import { toHex } from "../encoding.js";
 import { Refusal } from "../errors.js";
 import { Log, openCheckpoint, requireRoot } from "../log.js";
@@ -54,14 +55,29 @@ async function keys({ shown, found, ask }) {
     if (shown.keys.get(role) !== vkey) throw differs(`${role}: ${vkey} ≠ ${shown.keys.get(role)}`);
     found.verifiers.set(role, await parseVkey(vkey));
   }
-  return good({ count: given.length }, shown.keys.get("log"));
+  const [told, written] = [answer, shown].map(({ witnesses, quorum }) => [...witnesses, quorum].join(" "));
+  if (told !== written) throw differs(`${told} ≠ ${written}`);
+  found.witnesses = await Promise.all(shown.witnesses.map(parseWitness));
+  return good({ count: given.length + shown.witnesses.length }, shown.keys.get("log"));
 }
 
 /** The log's head is signed by the log's key. */
 async function checkpoint({ found, ask }) {
   const verifier = found.verifiers.get("log");
-  found.head = await openCheckpoint(textOf(await required(ask, "/checkpoint")), verifier);
+  found.note = textOf(await required(ask, "/checkpoint"));
+  found.head = await openCheckpoint(found.note, verifier);
   return good({ name: verifier.name, size: found.head.size }, toHex(found.head.root));
+}
+
+/** As many witnesses saw that head as the page says are needed. */
+async function witnesses({ shown, found }) {
+  const count = found.witnesses.length;
+  if (!count) return { text: "none", values: {}, value: "" };
+  await openCheckpoint(found.note, found.verifiers.get("log"), found.witnesses, shown.quorum);
+  const times = await cosignatures(found.note, found.witnesses);
+  if (!times.size) return { text: "unseen", values: { count }, value: "" };
+  const moments = [...times].map(([name, time]) => `${name}: ${new Date(Number(time) * 1000).toISOString()}`);
+  return good({ count, seen: times.size, quorum: shown.quorum }, moments.join(", "));
 }
 
 /** The log's files lead to the root that was signed. */
@@ -118,4 +134,4 @@ async function audit({ shown, found }) {
   return good({ count: points.length }, `${place}: ${day} ${result}`);
 }
 
-export const STEPS = { keys, checkpoint, root, continued, reports, signatures, audit };
+export const STEPS = { keys, checkpoint, witnesses, root, continued, reports, signatures, audit };
