@@ -74,6 +74,7 @@ class Label(bytes, Enum):
     ORDER_KEYS = b"ck1/order-keys"  # authority: the private keys of one order, sealed to the ring key
     ANSWER = b"ck1/answer"  # a service's answer, sealed to the order's answer key
     RECEIPT = b"ck1/receipt"  # issuer: a notice to somebody who was identified, at rest
+    GATE = b"ck1/gate"  # registry: a scanner in the counts by gate
     DUPLICATE = b"dup"
 
 

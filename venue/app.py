@@ -25,8 +25,10 @@ from venue import batches, checkins, described, duties, lists, orders, pages, sc
 from venue.alarms import Alarms
 from venue.commits import Commits
 from venue.database import Database
+from venue.gates import Gates
 from venue.metrics import Metrics
 from venue.settings import VenueSettings
+from venue.throttle import Throttle
 from venue.trust import IssuerTrust
 from venue.visits import Visits
 
@@ -47,13 +49,14 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     database = Database(party.data / "venue.db")
     trust = IssuerTrust(party, database, settings.issuers)
     alarms = Alarms(party, database)
+    gates = Gates(party, guard, vault, database)
     book = StatementBook(party.data / "statements")
     purger = Purger(
         party,
         guard,
         vault,
         book,
-        duties=(trust.forget, alarms.forget),
+        duties=(trust.forget, alarms.forget, gates.forget),
         ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
     )
     work = duties.Duties(party, purger, book)
@@ -67,9 +70,17 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         DESCRIPTION,
         checks=[trust.findings, alarms.findings, work.findings],
         # What is overdue goes before anything else, and no issuer can keep it waiting.
-        chores=[work.purge, desk.forget, work.make_keys, work.close_days, trust.refresh],
+        chores=[
+            work.purge,
+            desk.forget,
+            work.make_keys,
+            work.close_days,
+            gates.forget_closed,
+            gates.keep,
+            trust.refresh,
+        ],
         metrics_for=[pinned(settings.metrics_token_sha256)],
-        closers=[commits.close, desk.close, store.close, database.close],
+        closers=[commits.close, gates.close, desk.close, store.close, database.close],
         body_limits={
             "/v1/check-ins": checkins.MAX_BODY,
             "/v1/check-ins/batch": batches.MAX_BODY,
@@ -80,18 +91,19 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     metrics = Metrics(frame.metrics)
     visits = Visits(vault, party.calendar)
     known_venues, known_scanners = venues.Venues(database), scanners.Scanners(database)
-    door = checkins.CheckIns(party, guard, trust, visits, commits)
+    throttle = Throttle()
+    door = checkins.CheckIns(party, guard, trust, visits, commits, gates)
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
     # First, so that the busiest route is found first.
     app.router.routes.insert(0, Route("/v1/check-ins", door_route, methods=["POST"]))
     audit = SelfAudit(party, guard, DATA_MAP, settings.keys, Days(vault, book, purger.close_due_days))
-    queued = batches.Batches(party, guard, trust, visits)
+    queued = batches.Batches(party, guard, trust, visits, gates)
     for router in (
-        venues.routes(known_venues, settings.enrolment_secret_sha256),
-        scanners.routes(known_venues, known_scanners),
-        lists.routes(lists.Lists(party, trust, settings.issuers), known_scanners),
+        venues.routes(known_venues, settings.enrolment_secret_sha256, throttle),
+        scanners.routes(known_venues, known_scanners, gates, throttle),
+        lists.routes(lists.Lists(party, trust, settings.issuers), known_scanners, gates),
         batches.routes(queued, known_scanners, metrics, alarms, batches.Turns(settings.max_batches)),
-        stats.routes(known_venues, stats.Stats(party, guard, vault)),
+        stats.routes(known_venues, stats.Stats(party, guard, vault, gates, known_scanners)),
         duties.routes(work, settings.retention_token_sha256),
         audited.routes(audit, settings.retention_token_sha256),
         orders.routes(desk, settings.authority_token_sha256),

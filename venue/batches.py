@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import compress
 from typing import Annotated, Final, Literal
 
 import structlog
@@ -45,6 +46,7 @@ from checkin.service.body import Body
 from checkin.service.party import Party
 from checkin.visit import Visit
 from venue.alarms import Alarms
+from venue.gates import Gates
 from venue.metrics import Metrics
 from venue.scanners import Scanner, Scanners
 from venue.trust import IssuerTrust
@@ -95,11 +97,12 @@ _ACCEPTED, _REPEATED, _CONFLICT = (
 class Batches:
     """Takes queued scans. Any number of threads."""
 
-    def __init__(self, party: Party, guard: ClockGuard, trust: IssuerTrust, visits: Visits) -> None:
+    def __init__(self, party: Party, guard: ClockGuard, trust: IssuerTrust, visits: Visits, gates: Gates) -> None:
         self._party = party
         self._guard = guard
         self._trust = trust
         self._visits = visits
+        self._gates = gates
 
     def take(self, place: Place, sealed: list[str]) -> list[EntryResult]:
         """A result for each entry; accepted ones are on the disk.
@@ -122,7 +125,7 @@ class Batches:
                 results[index] = EntryResult(result="refused", code=error.code)
         for day, judged in days.items():
             try:
-                results |= self._store(day, judged)
+                results |= self._store(day, judged, place.scanner)
             except (DayClosed, DayDestroyed) as error:
                 results |= {item.place: EntryResult(result="refused", code=error.code) for item in judged}
         if later:
@@ -170,9 +173,12 @@ class Batches:
         if now - scan.scanned_at > OLDEST_SECONDS:
             raise ScanTooOld
 
-    def _store(self, day: int, judged: list[_Judged]) -> dict[int, EntryResult]:
+    def _store(self, day: int, judged: list[_Judged], scanner: bytes) -> dict[int, EntryResult]:
         """All visits of a day in one commit; then second uses, flagged, in another."""
-        added = self._visits.vault.insert(day, [self._visits.row(day, item.visit) for item in judged])
+        rows = [self._visits.row(day, item.visit) for item in judged]
+        added = self._visits.vault.insert(day, rows)
+        for row in compress(rows, added):
+            self._gates.count(day, scanner, row.bucket)
         results = {item.place: _ACCEPTED for item, new in zip(judged, added, strict=True) if new}
         rest = [item for item, new in zip(judged, added, strict=True) if not new]
         first = self._visits.standing(day, [item.visit for item in rest]) if rest else {}

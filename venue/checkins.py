@@ -34,6 +34,7 @@ from checkin.service import problems
 from checkin.service.party import Party
 from checkin.visit import Visit
 from venue.commits import Commits
+from venue.gates import Gates
 from venue.metrics import Metrics
 from venue.scanners import Scanner, Scanners
 from venue.trust import IssuerTrust
@@ -75,14 +76,15 @@ class UsedBefore(AlreadyUsed):
 class CheckIns:
     """Admits codes, each once."""
 
-    def __init__(
-        self, party: Party, guard: ClockGuard, trust: IssuerTrust, visits: Visits, commits: Commits
+    def __init__(  # noqa: PLR0913, PLR0917 - all that a check-in touches meets here
+        self, party: Party, guard: ClockGuard, trust: IssuerTrust, visits: Visits, commits: Commits, gates: Gates
     ) -> None:
         self._party = party
         self._guard = guard
         self._trust = trust
         self._visits = visits
         self._commits = commits
+        self._gates = gates
 
     async def admit(self, request: Request, scanner: Scanner) -> str:
         """`accepted`, once the visit is on the disk, or `repeated` for the same scan at the same venue.
@@ -93,7 +95,9 @@ class CheckIns:
         verified = self._verify(request.token, now)
         day = verified.credential.day
         visit = visit_of(verified, scanner.place.venue, request.scan_id, now)
-        if await self._commits.insert(day, self._visits.row(day, visit)):
+        row = self._visits.row(day, visit)
+        if await self._commits.insert(day, row):
+            self._gates.count(day, scanner.place.scanner, row.bucket)
             return "accepted"
         return await asyncio.to_thread(self._second_use, day, visit)
 

@@ -14,6 +14,7 @@ from checkin.keyring import KeyName, Purpose
 from checkin.service.auth import Bearer
 from checkin.service.party import Party
 from checkin.signedtime import TIME_STATEMENT
+from venue.gates import Gates
 from venue.scanners import Scanner, Scanners
 from venue.settings import Issuer
 from venue.trust import IssuerTrust
@@ -99,13 +100,15 @@ class Lists:
         )
 
 
-def routes(lists: Lists, scanners: Scanners) -> APIRouter:
+def routes(lists: Lists, scanners: Scanners, gates: Gates) -> APIRouter:
     """/v1/trust."""
     router = APIRouter(tags=["scanner"])
 
     @router.get("/v1/trust", response_model_exclude_none=True)
     def trust(token: Bearer, nonce: _Nonce = None) -> TrustAnswer:
         """Key lists, intake keys, the venue's rule and the time, signed if a nonce is given. Bearer: a scanner."""
-        return lists.answer(scanners.bearing(token), nonce)
+        scanner = scanners.bearing(token)
+        gates.hear(scanner.place.scanner)
+        return lists.answer(scanner, nonce)
 
     return router

@@ -14,7 +14,9 @@ from checkin.primitives import random_bytes
 from checkin.service.auth import new_token, token_hash
 from checkin.service.body import Body
 from venue.database import Database
+from venue.gates import Gates
 from venue.names import Name
+from venue.throttle import Throttle
 from venue.venues import ID_SIZE, Venue, VenueId, Venues, operator_of, read_venue
 
 MAX_SCANNERS = 1000  # a venue's live ones
@@ -39,11 +41,13 @@ class EnrolledScanner(BaseModel):
 
 
 class ScannerEntry(BaseModel):
-    """A scanner in its operator's list."""
+    """A scanner in its operator's list. `last_seen`: when it last asked for its lists, which it does each minute
+    whether or not anybody comes; RFC 3339, cut to five minutes, a minute late at most. None: never, or revoked."""
 
     scanner_id: str
     label: str
     revoked: bool
+    last_seen: str | None = None
 
 
 class ScannerList(BaseModel):
@@ -78,7 +82,7 @@ class Scanners:
         return EnrolledScanner(scanner_id=identifier, scanner_token=token)
 
     def listed(self, venue: str) -> list[ScannerEntry]:
-        """By label."""
+        """By label; when each was last seen is not known here."""
         with self._database.reading() as tables:
             rows = list(tables.table("scanners").rows_where("venue = ?", [venue], order_by="label, id"))
         return [ScannerEntry(scanner_id=row["id"], label=row["label"], revoked=bool(row["revoked"])) for row in rows]
@@ -119,7 +123,7 @@ class Scanners:
         return Scanner(read_venue(found[0]), place)
 
 
-def routes(venues: Venues, scanners: Scanners) -> APIRouter:
+def routes(venues: Venues, scanners: Scanners, gates: Gates, throttle: Throttle) -> APIRouter:
     """What a venue's operator does with scanners."""
     prefix = "/v1/venues/{venue_id}/scanners"
     router = APIRouter(prefix=prefix, tags=["operator"], dependencies=[operator_of(venues)])
@@ -127,12 +131,16 @@ def routes(venues: Venues, scanners: Scanners) -> APIRouter:
     @router.post("", status_code=201)
     def enrol(venue_id: VenueId, new: NewScanner) -> EnrolledScanner:
         """Enrol a scanner. Bearer: the venue's operator."""
+        throttle.pass_one(venue_id)
         return scanners.enrol(venue_id, new.label)
 
     @router.get("")
     def listed(venue_id: VenueId) -> ScannerList:
-        """The venue's scanners. Bearer: the venue's operator."""
-        return ScannerList(scanners=scanners.listed(venue_id))
+        """The venue's scanners, and their last signs of life. Bearer: the venue's operator."""
+        seen, listed = gates.last_heard(), scanners.listed(venue_id)
+        for entry in listed:
+            entry.last_seen = None if entry.revoked else seen.get(entry.scanner_id)
+        return ScannerList(scanners=listed)
 
     @router.delete("/{scanner_id}", status_code=204)
     def revoke(venue_id: VenueId, scanner_id: ScannerId) -> None:

@@ -1,4 +1,4 @@
-"""An operator's numbers: check-ins of his venue by day and hour, of the days that are held, and of no other venue."""
+"""An operator's numbers: check-ins of his venue by day, hour and gate, of the days that are held, and of no other."""
 
 from __future__ import annotations
 
@@ -11,16 +11,31 @@ from checkin.service.party import Party
 from checkin.stores import MAX_BUCKET
 from checkin.vault import Vault
 from checkin.visit import venue_group
+from venue.gates import Gates
+from venue.scanners import ScannerEntry, Scanners
 from venue.venues import VenueId, Venues, operator_of
+
+
+class GateStats(BaseModel):
+    """One scanner's part of a day; `hours` as the day's."""
+
+    scanner_id: str
+    label: str
+    hours: list[int]
 
 
 class DayStats(BaseModel):
     """`hours` has 25 numbers, by whole hours since the day's local start. The last is for days that set clocks back,
-    and for the seconds after midnight in which a code of the day may still be scanned."""
+    and for the seconds after midnight in which a code of the day may still be scanned.
+
+    `gates`, by label, says how many of them came through which gate, as long as the day takes uploads (four days and
+    five minutes after its end at most). Its sums can be smaller: it is a minute late, a crash can lose a minute of it,
+    and second uses that were queued belong to no gate. Gates without anybody are left out."""
 
     day: str
     total: int
     hours: list[int]
+    gates: list[GateStats]
 
 
 class VenueStats(BaseModel):
@@ -30,29 +45,45 @@ class VenueStats(BaseModel):
 
 
 class Stats:
-    """Counts from the day vault; no row is opened."""
+    """Counts from the day vault, of which no row is opened; beside them the counts by gate."""
 
-    def __init__(self, party: Party, guard: ClockGuard, vault: Vault) -> None:
+    def __init__(self, party: Party, guard: ClockGuard, vault: Vault, gates: Gates, scanners: Scanners) -> None:
         self._party = party
         self._guard = guard
         self._vault = vault
+        self._gates = gates
+        self._scanners = scanners
 
     def of(self, venue: str) -> VenueStats:
         """Days with visits of this venue, and no other's; days that are due are left out, whether or not the purge
         has run."""
-        floor = self._guard.floor(self._party.calendar)
-        days = (self._day(day, bytes.fromhex(venue)) for day in self._vault.store.days() if day >= floor)
+        floor, scanners = self._guard.floor(self._party.calendar), self._scanners.listed(venue)
+        days = (self._day(day, bytes.fromhex(venue), scanners) for day in self._vault.store.days() if day >= floor)
         return VenueStats(days=[day for day in days if day])
 
-    def _day(self, day: int, venue: bytes) -> DayStats | None:
+    def _day(self, day: int, venue: bytes, scanners: list[ScannerEntry]) -> DayStats | None:
         try:
             counts = self._vault.store.counts(day, venue_group(self._vault, day, venue))
+            gates = self._by_gate(day, scanners) if counts else []
         except (DayDestroyed, KeyMissing):
             return None
         if not counts:
             return None
         hours = [counts.get(hour, 0) for hour in range(MAX_BUCKET + 1)]
-        return DayStats(day=self._party.calendar.date(day), total=sum(hours), hours=hours)
+        return DayStats(day=self._party.calendar.date(day), total=sum(hours), hours=hours, gates=gates)
+
+    def _by_gate(self, day: int, scanners: list[ScannerEntry]) -> list[GateStats]:
+        if not self._gates.is_open(day):
+            return []
+        gates = [
+            GateStats(
+                scanner_id=item.scanner_id,
+                label=item.label,
+                hours=self._gates.hours(day, bytes.fromhex(item.scanner_id)),
+            )
+            for item in scanners
+        ]
+        return [gate for gate in gates if any(gate.hours)]
 
 
 def routes(venues: Venues, stats: Stats) -> APIRouter:
@@ -61,7 +92,7 @@ def routes(venues: Venues, stats: Stats) -> APIRouter:
 
     @router.get("/v1/venues/{venue_id}/stats", dependencies=[operator_of(venues)])
     def venue_stats(venue_id: VenueId) -> VenueStats:
-        """Check-ins per hour and day. Bearer: the venue's operator."""
+        """Check-ins per hour and day, and by gate. Bearer: the venue's operator."""
         return stats.of(venue_id)
 
     return router

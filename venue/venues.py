@@ -15,10 +15,12 @@ from checkin.service.auth import Bearer, new_token, pinned, token_hash
 from checkin.service.body import Body
 from venue.database import Database
 from venue.names import Name
+from venue.throttle import Throttle
 
 ID_SIZE = 8  # bytes, as in the seals of queued scans
 VenueId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="8 bytes as 16 hexadecimal digits")]
 Status = Annotated[int, Field(ge=1, le=3)]
+People = Annotated[int, Field(ge=1, le=1_000_000)]
 _LIVE_SCANNER = """SELECT 1 FROM scanners JOIN venues ON venues.id = scanners.venue
     WHERE token_sha256 = ? AND revoked = 0 AND closed = 0"""
 
@@ -28,7 +30,7 @@ class NewVenue(Body):
 
     name: Name
     category: Name
-    capacity: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    capacity: People | None = None
 
 
 class EnrolledVenue(BaseModel):
@@ -42,6 +44,22 @@ class OperatorToken(BaseModel):
     """The token is shown this once."""
 
     operator_token: str
+
+
+class VenueEntry(BaseModel):
+    """A venue as its operator sees it; `status_rule` as in `StatusRule`."""
+
+    venue_id: str
+    name: str
+    category: str
+    capacity: int | None
+    status_rule: list[int]
+
+
+class Capacity(Body):
+    """How many people it may hold; null when nobody says."""
+
+    capacity: People | None
 
 
 class StatusRule(Body):
@@ -82,6 +100,21 @@ class Venues:
     def close(self, venue: str) -> None:
         """From now on its operator and all its scanners are strangers. Its visits stay until they are due."""
         self._update(venue, "closed = ?", 1)
+
+    def entry(self, venue: str) -> VenueEntry:
+        """Raises `NotFound`."""
+        with self._database.reading() as tables:
+            row = next(iter(tables.query("SELECT * FROM venues WHERE id = ?", [venue])), None)
+        if row is None:
+            raise NotFound("There is no venue of this id.")
+        rule = list(read_venue(row).rule)
+        names = {name: row[name] for name in ("name", "category", "capacity")}
+        return VenueEntry(venue_id=venue, status_rule=rule, **names)
+
+    def set_capacity(self, venue: str, capacity: Capacity) -> Capacity:
+        """For the operator's page alone: nobody is kept out by it."""
+        self._update(venue, "capacity = ?", capacity.capacity)
+        return capacity
 
     def set_rule(self, venue: str, accepted: list[int]) -> StatusRule:
         """Which statuses the venue's scanners ask for, as they learn from /v1/trust."""
@@ -127,8 +160,8 @@ def operator_of(venues: Venues) -> Any:
     return Depends(operator)
 
 
-def routes(venues: Venues, enrolment_sha256: str) -> APIRouter:
-    """Enrolment, with its secret; the status rule, with the operator's token."""
+def routes(venues: Venues, enrolment_sha256: str, throttle: Throttle) -> APIRouter:
+    """Enrolment, with its secret; the venue itself, with the operator's token."""
     router = APIRouter(prefix="/v1/venues")
     enrolment, operator = [pinned(enrolment_sha256)], [operator_of(venues)]
 
@@ -147,9 +180,21 @@ def routes(venues: Venues, enrolment_sha256: str) -> APIRouter:
         """Close a venue: all its tokens are void. Bearer: the enrolment secret."""
         venues.close(venue_id)
 
+    @router.get("/{venue_id}", tags=["operator"], dependencies=operator)
+    def entry(venue_id: VenueId) -> VenueEntry:
+        """The venue, with the rule at its doors. Bearer: the venue's operator."""
+        return venues.entry(venue_id)
+
+    @router.put("/{venue_id}/capacity", tags=["operator"], dependencies=operator)
+    def capacity(venue_id: VenueId, wanted: Capacity) -> Capacity:
+        """How many people the venue may hold; nobody is kept out by it. Bearer: the venue's operator."""
+        throttle.pass_one(venue_id)
+        return venues.set_capacity(venue_id, wanted)
+
     @router.put("/{venue_id}/status-rule", tags=["operator"], dependencies=operator)
     def rule(venue_id: VenueId, wanted: StatusRule) -> StatusRule:
         """What visitors must show. Bearer: the venue's operator. Scanners hear of it with their next /v1/trust."""
+        throttle.pass_one(venue_id)
         return venues.set_rule(venue_id, wanted.accepted)
 
     return router

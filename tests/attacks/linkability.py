@@ -74,6 +74,9 @@ COLUMNS: Final[Mapping[tuple[str, str, str], Opens]] = {
     ("venue", "rows", "key"): (frozenset({REGISTRY_DAY}), ("visit_id",)),
     ("venue", "rows", "group"): (frozenset({REGISTRY_DAY}), (PLACE,)),
     ("venue", "rows", "sealed"): (frozenset({REGISTRY_DAY}), inside(Visit)),
+    ("venue", "counts", "gate"): (frozenset({REGISTRY_DAY}), (PLACE,)),
+    # When a scanner last asked for its lists, which it does each minute by itself, is nobody's visit.
+    ("venue", "heard", "at"): (frozenset(), ()),
     ("venue", "answers", "sealed"): (ORDER_KEYS, inside(VisitRow) + inside(PlaceRow)),
     # When an order expires is the order's time, nobody's visit; the log's heads are signed at any time.
     ("issuer", "answers", "expires"): (frozenset(), ()),

@@ -65,15 +65,17 @@ def test_the_results_table_has_every_code_that_can_come() -> None:
     assert listed == single | DOCUMENTED | {"not_ready", "internal_error"}
 
 
-def test_the_table_of_columns_is_that_of_the_database(tmp_path: Path, new_issuer: NewIssuer) -> None:
+def test_the_tables_of_columns_are_those_of_the_databases(tmp_path: Path, new_issuer: NewIssuer) -> None:
     registry = Registry(tmp_path / "registry", [new_issuer()])
     with registry.client() as client:
         assert client.get("/healthz").status_code == 200
-    section = PAGE.partition("## 7. What is stored")[2]
+    section = PAGE.partition("## 7. What is stored")[2].partition("## 8.")[0]
     listed = {
         cells[0]: cells[1:] for line in section.splitlines() if len(cells := re.findall(r"`([a-z0-9_]+)`", line)) > 1
     }
-    with closing(sqlite3.connect(registry.folder / "data" / "venue.db")) as database:
-        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        found = {name: [row[1] for row in database.execute(f'PRAGMA table_info("{name}")')] for name in tables}
+    found = {}
+    for file in ("venue.db", "gates.db"):
+        with closing(sqlite3.connect(registry.folder / "data" / file)) as database:
+            tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            found |= {name: [row[1] for row in database.execute(f'PRAGMA table_info("{name}")')] for name in tables}
     assert listed == found

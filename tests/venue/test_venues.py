@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from checkin.note import NoteVerifier, open_note
 from checkin.service.auth import token_hash
 from checkin.signedtime import TIME_STATEMENT
-from tests.venue.conftest import Scene, verifier
-from tests.venue.world import CALENDAR, DAY, NOON, Issuer, Registry, bearer, check_in, enrol, intake_keys
-from venue import scanners
+from tests.venue.conftest import NewIssuer, Scene, verifier
+from tests.venue.world import CALENDAR, DAY, NOON, Enrolled, Issuer, Registry, bearer, check_in, enrol, intake_keys
+from venue import scanners, throttle
 from venue.database import Database
 
 
@@ -132,7 +134,7 @@ def test_tokens_and_ids_are_random_and_of_the_documented_sizes(scene: Scene) -> 
 def test_an_operator_sees_his_scanners_and_revokes_one_which_is_out_at_once(scene: Scene) -> None:
     path, headers = f"/v1/venues/{scene.at.venue_id}/scanners", bearer(scene.at.operator)
     assert check_in(scene.client, scene.at, scene.phone().at(NOON)).status_code == 201
-    scanner = {"scanner_id": scene.at.scanner_id, "label": "door"}
+    scanner = {"scanner_id": scene.at.scanner_id, "label": "door", "last_seen": None}
     assert scene.client.get(path, headers=headers).json() == {"scanners": [scanner | {"revoked": False}]}
     for _ in range(2):
         assert scene.client.delete(f"{path}/{scene.at.scanner_id}", headers=headers).status_code == 204
@@ -195,6 +197,69 @@ def test_the_same_rule_again_empties_nobodys_memory(scene: Scene) -> None:
         for _ in range(3):
             assert scene.client.put(path, json={"accepted": [1, 1]}, headers=headers).json() == {"accepted": [1]}
         assert before != changed == watch.look()
+    finally:
+        watch.close()
+
+
+CHANGES: list[tuple[str, str, Callable[[int], Any]]] = [
+    ("PUT", "status-rule", lambda number: {"accepted": [1 + number % 2]}),
+    ("PUT", "capacity", lambda number: {"capacity": 1 + number % 2}),
+    ("POST", "scanners", lambda number: {"label": f"door {number}"}),
+]
+
+
+@pytest.mark.parametrize("way", CHANGES, ids=[path for _, path, _ in CHANGES])
+def test_an_operator_who_changes_his_venue_all_the_time_is_stopped_and_nobody_else(
+    tmp_path: Path, new_issuer: NewIssuer, monkeypatch: pytest.MonkeyPatch, way: tuple[str, str, Callable[[int], Any]]
+) -> None:
+    """Every change empties what all workers know by heart: some a minute are enough for a venue."""
+    method, path, body = way
+    monkeypatch.setattr(throttle, "CHANGES_A_MINUTE", 3)
+    registry = Registry(tmp_path / "registry", [new_issuer()])
+    with registry.client() as client:
+        at, other = enrol(client), enrol(client, "Library")
+        watch = Database(registry.folder / "data" / "venue.db")
+
+        def change(at: Enrolled, number: int) -> httpx.Response:
+            url, headers = f"/v1/venues/{at.venue_id}/{path}", bearer(at.operator)
+            return client.request(method, url, json=body(number), headers=headers)
+
+        before, number, answer = watch.look(), 0, change(at, 0)
+        while answer.status_code != 429:
+            before, number = watch.look(), number + 1
+            answer = change(at, number)
+        assert number >= 2, "its first scanner was a change, too"
+        assert (answer.json()["code"], answer.headers["retry-after"]) == ("too_many_requests", "60")
+        assert watch.look() == before
+        assert change(other, 0).status_code < 300
+        # What is refused must not keep a stolen scanner in.
+        scanner = f"/v1/venues/{at.venue_id}/scanners/{at.scanner_id}"
+        assert client.delete(scanner, headers=bearer(at.operator)).status_code == 204
+        watch.close()
+
+
+def test_an_operator_sees_his_venue_as_it_is_now(scene: Scene, enrolment: dict[str, str]) -> None:
+    """From whichever device he comes: the rule at his doors, and how many people it holds."""
+    body = {"name": "Gym", "category": "sport", "capacity": 40}
+    venue = scene.client.post("/v1/venues", json=body, headers=enrolment).json()
+    path, headers = f"/v1/venues/{venue['venue_id']}", bearer(venue["operator_token"])
+    entry = {"venue_id": venue["venue_id"], **body, "status_rule": []}
+    assert scene.client.get(path, headers=headers).json() == entry
+    assert scene.client.put(f"{path}/status-rule", json={"accepted": [3, 1]}, headers=headers).status_code == 200
+    assert scene.client.put(f"{path}/capacity", json={"capacity": None}, headers=headers).json() == {"capacity": None}
+    assert scene.client.get(path, headers=headers).json() == entry | {"status_rule": [1, 3], "capacity": None}
+
+
+def test_revoking_again_empties_nobodys_memory(scene: Scene) -> None:
+    """A revocation is never refused, so it must not be a way to keep all workers busy either."""
+    path, headers = f"/v1/venues/{scene.at.venue_id}/scanners/{scene.at.scanner_id}", bearer(scene.at.operator)
+    watch = Database(scene.registry.folder / "data" / "venue.db")
+    try:
+        assert scene.client.delete(path, headers=headers).status_code == 204
+        before = watch.look()
+        for _ in range(3):
+            assert scene.client.delete(path, headers=headers).status_code == 204
+        assert watch.look() == before
     finally:
         watch.close()
 

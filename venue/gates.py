@@ -1,0 +1,135 @@
+"""Through which gate people came, hour by hour, and which scanners are alive (docs/spec/registry.md §8).
+
+A row of the vault tells no scanner, so gates are counted beside it: in memory, added to data/gates.db about once a
+minute and when the service stops. A crash loses at most a minute of the split; the venue's own numbers come from the
+vault and lose nothing. The file knows gates by a MAC under the day's key, as the vault knows venues.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from checkin.clock import CLOSING_DAYS
+from checkin.clockguard import ClockGuard
+from checkin.errors import CheckinError, DayDestroyed, KeyMissing
+from checkin.primitives import Label
+from checkin.service.party import Party
+from checkin.vault import Vault
+from venue.database import Database
+from venue.gatefile import Cell, GateFile
+
+GRAIN_SECONDS: Final = 300
+ROUNDS_BETWEEN: Final = 3  # chores run about every 20 seconds
+_MAX_REMEMBERED: Final = 100_000
+_LIVE = """SELECT scanners.id FROM scanners JOIN venues ON venues.id = scanners.venue
+    WHERE revoked = 0 AND closed = 0"""
+
+
+class _Passage(NamedTuple):
+    day: int
+    scanner: bytes
+    hour: int
+
+
+class Gates:
+    """Counts of this process, and the file of all. Any number of threads."""
+
+    def __init__(self, party: Party, guard: ClockGuard, vault: Vault, database: Database) -> None:
+        self._party = party
+        self._guard = guard
+        self._vault = vault
+        self._database = database
+        self._file = GateFile(party.data / "gates.db")
+        self._lock = threading.Lock()
+        self._counted: Counter[_Passage] = Counter()
+        self._heard: dict[str, int] = {}
+        self._written: dict[str, int] = {}
+        self._swept = -1
+        self._rounds = 0
+
+    def count(self, day: int, scanner: bytes, hour: int) -> None:
+        """One more accepted visit; hour as in the vault's row, 0 .. 24."""
+        with self._lock:
+            self._counted[_Passage(day, scanner, hour)] += 1
+
+    def hear(self, scanner: bytes) -> None:
+        """A sign of life: this scanner (8 bytes) asked for its lists, as it does each minute, whoever comes or not."""
+        at = int(self._party.now()) // GRAIN_SECONDS * GRAIN_SECONDS
+        with self._lock:
+            self._heard[scanner.hex()] = at
+
+    def hours(self, day: int, scanner: bytes) -> list[int]:
+        """25 numbers. Raises `DayDestroyed`, `KeyMissing`."""
+        return self._file.hours(day, self._gate(day, scanner))
+
+    def last_heard(self) -> dict[str, str]:
+        """Scanner → RFC 3339, cut to five minutes."""
+        return {scanner: self._party.calendar.rfc3339(at) for scanner, at in self._file.heard().items()}
+
+    def is_open(self, day: int) -> bool:
+        """Whether the day still takes uploads. Afterwards its split is of no use at the doors, and goes."""
+        return self._guard.now() < self._party.calendar.closes(day)
+
+    def keep(self) -> None:
+        """A chore: about once a minute what was counted goes to the file, and who is no scanner any more leaves it."""
+        if self._rounds % ROUNDS_BETWEEN == 0:
+            self._write()
+            self._sweep()
+        self._rounds += 1
+
+    def forget_closed(self) -> None:
+        """A chore: the splits of days that are closed go. Raises `ClockUntrusted`."""
+        self._guard.require_trusted()
+        calendar, now = self._party.calendar, self._guard.settled()
+        oldest = calendar.day(now) - CLOSING_DAYS
+        self.forget(oldest + 1 if now >= calendar.closes(oldest) else oldest)
+
+    def forget(self, oldest_day: int) -> None:
+        """A duty of the purge, for a service that stood still when the day was closed."""
+        self._file.forget(oldest_day)
+
+    def close(self) -> None:
+        """What was counted is in the file."""
+        with suppress(CheckinError):  # a full disk must not keep the service from stopping
+            self._write()
+        self._file.close()
+
+    def _write(self) -> None:
+        with self._lock:
+            counted, self._counted = self._counted, Counter()
+            heard, self._heard = self._heard, {}
+        fresh = {scanner: at for scanner, at in heard.items() if self._written.get(scanner) != at}
+        try:
+            if counted or fresh:
+                self._file.add(self._cells(counted), fresh)
+        except BaseException:
+            with self._lock:  # the next round tries again
+                self._counted += counted
+                self._heard = heard | self._heard
+            raise
+        self._written = {} if len(self._written) > _MAX_REMEMBERED else self._written | fresh
+
+    def _cells(self, counted: Counter[_Passage]) -> dict[Cell, int]:
+        cells = {}
+        for (day, scanner, hour), number in counted.items():
+            with suppress(DayDestroyed, KeyMissing):
+                cells[Cell(day, self._gate(day, scanner), hour)] = number
+        return cells
+
+    def _sweep(self) -> None:
+        """Scanners that were revoked, whose venue was closed, or that a wrong clock has put into the future."""
+        version, latest = self._database.look(), self._party.now()
+        heard = self._file.heard()
+        gone = {scanner for scanner, at in heard.items() if at > latest}
+        if version != self._swept:
+            with self._database.reading() as tables:
+                live = {row[0] for row in tables.execute(_LIVE)}
+            gone |= heard.keys() - live
+            self._swept = version
+        self._file.leave_out(gone)
+
+    def _gate(self, day: int, scanner: bytes) -> bytes:
+        return self._vault.mac(day, Label.GATE, scanner)
