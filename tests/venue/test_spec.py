@@ -73,7 +73,7 @@ def test_the_tables_of_columns_are_those_of_the_databases(tmp_path: Path, new_is
     listed = {
         cells[0]: cells[1:] for line in section.splitlines() if len(cells := re.findall(r"`([a-z0-9_]+)`", line)) > 1
     }
-    found = {}
+    found: dict[str, list[str]] = {}
     for file in ("venue.db", "gates.db"):
         with closing(sqlite3.connect(registry.folder / "data" / file)) as database:
             tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
