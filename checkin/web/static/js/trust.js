@@ -1,10 +1,12 @@
 // What a scanner verifies with, kept over restarts: pinned verifier keys, and the keys of the days around now. The same
-// rules as checkin/trust.py: notes are opened here, under pinned keys, and the first key seen for a day is final.
+// rules as checkin/trust.py: notes are opened here, under pinned keys, the first key seen for a day is final, and once a
+// log is pinned a list counts only with its inclusion under a head that witnesses saw.
 
 import { Calendar } from "./calendar.js";
 import { Refusal } from "./errors.js";
 import { merge, readIntakeList, readIssuerList } from "./keylist.js";
 import { openNote, parseVkey } from "./note.js";
+import { PinnedLog } from "./pinnedlog.js";
 import { StatementType } from "./statement.js";
 
 const STALE_SECONDS = 24 * 3600;
@@ -22,6 +24,7 @@ const TIME = new StatementType(
 const NOTHING = {
   registryVkey: "",
   issuerVkeys: new Map(), // issuer → vkey
+  log: null, // {vkey, witnesses, quorum} of the log that lists must be in, once one was told
   issuers: new Map(), // issuer → Map(day → {kid hex, public})
   intake: new Map(), // day → {public}
   rule: [],
@@ -39,7 +42,7 @@ export class Trust {
 
   /**
    * Takes over an answer of GET /v1/trust?nonce=…, whole or not at all; what is to be stored. `asked` and `now` are this
-   * device's time before and after. Refusal: clock_wrong, note_malformed, note_untrusted, list_refused.
+   * device's time before and after. Refusal: clock_wrong, note_malformed, note_untrusted, proof_invalid, list_refused.
    */
   async update(answer, nonce, asked, now) {
     const known = this.stored;
@@ -52,17 +55,18 @@ export class Trust {
     if (this.skewed) throw new Refusal("clock_wrong");
     const today = new Calendar(answer.zone).day(now);
     const issuerVkeys = new Map([...answer.issuers.map((item) => [item.issuer, item.vkey]), ...known.issuerVkeys]);
+    const log = await PinnedLog.of(known.log, answer.log);
     const issuers = new Map(known.issuers);
-    for (const { issuer, list } of answer.issuers) {
-      const { text } = await openNote(list, [await parseVkey(issuerVkeys.get(issuer))]);
-      const listed = await readIssuerList(text);
+    for (const { issuer, list, proof } of answer.issuers) {
+      const listed = await readIssuerList(await openList(list, await parseVkey(issuerVkeys.get(issuer)), log, proof));
       if (listed.issuer !== issuer) throw new Refusal("note_untrusted");
       issuers.set(issuer, around(today, issuers.get(issuer), listed.keys));
     }
-    const { text } = await openNote(answer.intake, [registry]);
+    const text = await openList(answer.intake, registry, log, answer.intake_proof);
     const intake = around(today, known.intake, readIntakeList(text).keys);
     const { status_rule: rule, zone, venue } = answer;
-    this.#take({ registryVkey, issuerVkeys, issuers, intake, rule, zone, venue: venue.name, time: now });
+    const pinned = { registryVkey, issuerVkeys, log: log?.plain ?? null };
+    this.#take({ ...pinned, issuers, intake, rule, zone, venue: venue.name, time: now });
     return this.stored;
   }
 
@@ -90,6 +94,12 @@ export class Trust {
   #take(stored) {
     Object.assign(this, { stored, rule: stored.rule, intake: stored.intake, calendar: new Calendar(stored.zone) });
   }
+}
+
+/** The text of a list that its owner signed and, where a log is pinned, that is in it. */
+async function openList(note, owner, log, proof) {
+  await log?.require(note, proof);
+  return (await openNote(note, [owner])).text;
 }
 
 /** What is known of the days around today, together with a list's; list_refused where it contradicts. */

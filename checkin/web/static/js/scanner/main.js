@@ -119,7 +119,7 @@ class Scanner {
 /** Why no code may be accepted now, or null. */
 function stopped(trust, problem) {
   if (problem === "unauthorized" || problem === "forbidden") return "revoked";
-  if (["note_untrusted", "note_malformed", "list_refused"].includes(problem)) return "lists";
+  if (["note_untrusted", "note_malformed", "proof_invalid", "list_refused"].includes(problem)) return "lists";
   try {
     trust.requireTime(clock());
   } catch (error) {

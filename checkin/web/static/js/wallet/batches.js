@@ -9,6 +9,7 @@ import { base64urlDecode, base64urlEncode, toHex } from "../encoding.js";
 import { Refusal } from "../errors.js";
 import { readIssuerList } from "../keylist.js";
 import { openNote, parseVkey } from "../note.js";
+import { PinnedLog } from "../pinnedlog.js";
 import { newSigningKey, randomBelow, randomBytes, sameBytes } from "../primitives.js";
 
 const SIZE = 10;
@@ -38,11 +39,17 @@ export async function fetchBatch(account, day, mode = SCREEN) {
   return checked;
 }
 
-/** {issuer, public, kid} from the issuer's signed list, under the verifier key pinned at registration. */
+/**
+ * {issuer, public, kid} from the issuer's signed list, under the verifier key pinned at registration; once a log is
+ * pinned, too, only a list that is in it. So the issuer cannot give this wallet a key of its own, to know it by.
+ */
 async function listedKey(account, day) {
-  const { list } = await request("GET", "/v1/keys");
+  const { list, proof, log: told } = await request("GET", "/v1/keys");
+  const log = await PinnedLog.of(await account.get("log"), told);
+  await log?.require(list, proof);
   const { text } = await openNote(list, [await parseVkey(await account.get("vkey"))]);
   const { issuer, keys } = await readIssuerList(text);
+  if (log) await account.set("log", log.plain);
   if (!keys.has(day)) throw new Refusal("key_missing");
   return { issuer, ...keys.get(day) };
 }
