@@ -160,7 +160,7 @@ class IntakeList:
 def merge(known: Mapping[int, K], new: Mapping[int, K]) -> dict[int, K]:
     """What `new` adds to the keys seen before, by day. Raises `ListRefused` if it contradicts any of them."""
     for day, key in new.items():
-        # SPEC keys.md §5: "The first list for a day is final."
+        # SPEC keys.md §5.1: "The first list for a day is final."
         if known.get(day, key) != key:
             raise ListRefused(f"The list has another key for {_DATES.date(day)} than the first list of that day.")
     try:

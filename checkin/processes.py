@@ -16,6 +16,7 @@ from checkin.deployment import NAMES, SERVICES, Deployment
 from checkin.errors import CheckinError, NotReady, Unreachable
 
 START_SECONDS = 180.0  # a machine with little to spare takes its time
+SETTLE_SECONDS = 60.0
 TEND_SECONDS = 3600.0
 
 
@@ -35,8 +36,8 @@ class Processes:
                     self.start(name)
                 for name in names:
                     self.wait_for(name)
-                if names == SERVICES[:1]:
-                    self._deployment.tend()
+            self._deployment.tend()  # last: the authority's list goes through the log to the issuer
+            self._settle()
         except BaseException:
             self.stop()
             raise
@@ -46,6 +47,17 @@ class Processes:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _settle(self) -> None:
+        """Until all are ready: their lists of keys are in the log. After a minute /readyz has to say what is wrong."""
+        deadline = self._clock.boot() + SETTLE_SECONDS
+        waiting = list(SERVICES)
+        while waiting and self._clock.boot() < deadline:
+            with contextlib.suppress(CheckinError), Client(self._deployment.url(waiting[0])) as client:
+                client.get("/readyz")
+                waiting.pop(0)
+                continue
+            time.sleep(0.05)
 
     def start(self, name: str) -> None:
         """Start one service; its output goes to logs/NAME.log."""

@@ -34,7 +34,16 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         title="Check-in issuer",
         description=DESCRIPTION,
         checks=[issuer.findings],
-        chores=[issuer.purge, issuer.make_keys, issuer.close_days, issuer.settle_days, issuer.scrub, issuer.count],
+        chores=[
+            issuer.purge,
+            issuer.make_keys,
+            issuer.close_days,
+            issuer.settle_days,
+            issuer.scrub,
+            issuer.count,
+            issuer.lists.run,  # last: a log that does not answer keeps none of the others waiting
+        ],
+        hurries=[issuer.lists.hurries],
         closers=[issuer.close],
         metrics=issuer.metrics,
         body_limits={keys.AUTHORITY_KEYS: keys.MAX_LIST_BYTES, orders.ORDERS: MAX_BODY},

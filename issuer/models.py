@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
 
 from checkin.credential import DAY_FIRST, DAY_LAST
 from checkin.service.body import Body
+from checkin.service.listbook import LogAnswer
 from issuer.batches import BATCH_SIZE
 from issuer.pending import CODE_DIGITS, LIFE_SECONDS
 
@@ -104,6 +105,8 @@ class KeysAnswer(BaseModel):
     issuer: int
     keys: list[Jwk]
     list: str
+    proof: Annotated[str | None, Field(description="c2sp.org/tlog-proof of `list`, as it is, in the log")] = None
+    log: Annotated[LogAnswer | None, Field(description="the log that the issuer pins")] = None
 
 
 class ListBody(Body):

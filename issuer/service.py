@@ -12,9 +12,11 @@ from checkin.certificate.trust import TrustList
 from checkin.clock import RETENTION_DAYS
 from checkin.clockguard import ClockGuard
 from checkin.errors import SettingsInvalid
+from checkin.keylist import IssuerList
 from checkin.keyring import KeyName, Purpose
 from checkin.purge import Purger
 from checkin.service.app import Finding
+from checkin.service.listbook import ListBook
 from checkin.service.orderdesk import OrderDesk, Pins
 from checkin.service.party import Party
 from checkin.service.peers import TimePeers
@@ -55,6 +57,7 @@ class Issuer:
         self.identities = Identities(self.database, self.identity_keys)
         self.rotation = Rotation(party, self.database, self.identity_keys, self.book)
         self.signing = SigningKeys(party, self.database, settings.issuer)
+        self.lists = ListBook(party, settings.log, self.signing.list, IssuerList.read)
         self.authority = AuthorityKeys(party, self.database, settings.authority)
         self.batches = Batches(
             party=party,
@@ -159,6 +162,7 @@ class Issuer:
         if self._refused:
             dates = ", ".join(self.party.calendar.date(day) for day in self._refused)
             yield Finding("key_list", "failure", f"The ring's signing keys contradict the published list: {dates}.")
+        yield from self.lists.findings()
         if not self.identity_keys.live():
             yield Finding("identity_key", "failure", "There is no identity key: look at the key ring.")
         if self.purger.overdue():

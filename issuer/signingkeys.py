@@ -12,7 +12,6 @@ from typing import Final
 from checkin.errors import CheckinError, ListRefused, NotReady
 from checkin.keylist import IssuerKey, IssuerList, issuer_kid, merge
 from checkin.keyring import KeyName, Purpose
-from checkin.note import sign_note
 from checkin.primitives import SigningKey
 from checkin.service.party import Party
 from issuer.database import Database, one_row
@@ -50,10 +49,9 @@ class SigningKeys:
         """How many days from today on are listed without a gap."""
         return consecutive(self.listed(), self._party.today())
 
-    def note(self) -> str:
-        """The list, signed with the issuer's statement key."""
-        listed = IssuerList(self.issuer, self.listed(), simulated=self._party.clock.simulated)
-        return sign_note(listed.text(), self._party.signer)
+    def list(self) -> IssuerList:
+        """What is to be published."""
+        return IssuerList(self.issuer, self.listed(), simulated=self._party.clock.simulated)
 
     def key(self, day: int) -> SigningKey:
         """The private key of a listed day; raises `NotReady` if none was listed or the ring has another one."""

@@ -43,7 +43,7 @@ def read_note(note: str, authority: AuthoritySettings, party: Party) -> tuple[st
     if kind is ORDER_LOGGED:
         return kind.kind, _order_day(values, party.calendar), ""
     keys = AuthorityList.read(text).keys if kind is AUTHORITY_KEYS else DestroyedList.read(text).keys
-    _check_days(list(keys), party.today() + HORIZON_DAYS)
+    check_days(list(keys), party.today() + HORIZON_DAYS)
     return kind.kind, "", ""
 
 
@@ -57,7 +57,7 @@ def _order_day(values: Values, calendar: Calendar) -> str:
     return one(values, "day")
 
 
-def _check_days(days: list[int], last: int) -> None:
+def check_days(days: list[int], last: int) -> None:
     if len(days) > MAX_DAYS:
         raise NoteMalformed(f"The log takes at most {MAX_DAYS} days of the authority's keys at once.")
     if max(days) > min(last, LAST_DAY):

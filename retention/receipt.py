@@ -7,8 +7,9 @@ from typing import Final
 
 import structlog
 
+from checkin.durable import locked
 from checkin.encoding import decimal_decode
-from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
+from checkin.errors import CheckinError, ListRefused, NoteMalformed, NoteUntrusted
 from checkin.keyring import KeyName
 from checkin.note import NoteVerifier, open_note, split_note
 from checkin.primitives import sha256
@@ -18,6 +19,7 @@ from checkin.service.pins import AuthoritySettings
 from checkin.statement import kind_of
 from checkin.statements import ABSENT, KINDS, LAST_DAY, read_count
 from retention.authority import read_note
+from retention.keylists import READERS, read_list
 from retention.log import Log
 from retention.settings import Service
 from retention.statements import Stated, Statements
@@ -31,6 +33,7 @@ _UNTOLD: Final = {
     "rows": (UNKNOWN,),
     "bytes": (ABSENT, UNKNOWN),
 }
+_REFUSALS: Final = (NoteMalformed, NoteUntrusted, ListRefused)
 log = structlog.get_logger()
 
 
@@ -45,13 +48,16 @@ class Receipt:
     def take(self, service: Service, note: str) -> int:
         """The statement's place in the log. The same again gives the same place.
 
-        Raises `NoteMalformed`, `NoteUntrusted`; a note that is refused is remembered by its hash alone.
+        Raises `NoteMalformed`, `NoteUntrusted`, `ListRefused`; a note that is refused is remembered by its hash alone.
         """
         try:
             text = self._verified(service, note)
-            stated = self._read(service, text)
-            return self._keep(service.name, note, [service.verifier], stated)
-        except (NoteMalformed, NoteUntrusted) as error:
+            known = self._statements.place_of(service.name, _digest(note))
+            if known is not None:
+                return known
+            with locked(self._party.data / "receipt.lock"):  # of two lists with different keys only one comes in
+                return self._keep(service.name, note, [service.verifier], self._read(service, text))
+        except _REFUSALS as error:
             self._refuse(service.name, note, error)
             raise
 
@@ -71,7 +77,7 @@ class Receipt:
             try:
                 if self._statements.place_of(service.name, _digest(note)) is None:
                     self.take(service, note)
-            except (NoteMalformed, NoteUntrusted) as error:
+            except _REFUSALS as error:
                 log.warning("statement_refused", service=service.name, code=error.code)
                 codes.append(error.code)
         return codes
@@ -101,8 +107,10 @@ class Receipt:
         return text
 
     def _read(self, service: Service, text: str) -> tuple[str, str, str]:
-        """(kind, day, key); the statements about days are read strictly, others are logged as they are."""
+        """(kind, day, key); statements about days and lists of keys are read strictly, others are taken as they are."""
         kind = kind_of(text)
+        if kind in READERS:
+            return read_list(service, text, self._statements, self._party)
         if kind not in KINDS:
             return kind, "", ""
         values = {name: str(value) for name, value in KINDS[kind].read(text).items()}

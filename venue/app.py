@@ -9,11 +9,13 @@ from starlette.routing import Route
 
 from checkin.audit.selfaudit import Days, SelfAudit
 from checkin.clockguard import ClockGuard
+from checkin.keylist import IntakeList
 from checkin.keyring import Purpose
 from checkin.purge import Purger
 from checkin.service import audited
 from checkin.service.app import Frame
 from checkin.service.auth import pinned
+from checkin.service.listbook import ListBook
 from checkin.service.orderdesk import MAX_BODY as MAX_ORDER
 from checkin.service.orderdesk import OrderDesk, Pins
 from checkin.service.party import Party
@@ -47,7 +49,8 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     store = SqliteStore(party.data / "visits", ordered=True)
     vault = Vault("venue", store, party.ring)
     database = Database(party.data / "venue.db")
-    trust = IssuerTrust(party, database, settings.issuers)
+    trust = IssuerTrust(party, database, settings.issuers, pinned=settings.log.pinned if settings.log else None)
+    own = ListBook(party, settings.log, lambda: lists.intake_list(party), IntakeList.read)
     alarms = Alarms(party, database)
     gates = Gates(party, guard, vault, database)
     book = StatementBook(party.data / "statements")
@@ -68,7 +71,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         guard,
         "Venue registry",
         DESCRIPTION,
-        checks=[trust.findings, alarms.findings, work.findings],
+        checks=[trust.findings, own.findings, alarms.findings, work.findings],
         # What is overdue goes before anything else, and no issuer can keep it waiting.
         chores=[
             work.purge,
@@ -78,7 +81,9 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             gates.forget_closed,
             gates.keep,
             trust.refresh,
+            own.run,
         ],
+        hurries=[trust.hurries, own.hurries],
         metrics_for=[pinned(settings.metrics_token_sha256)],
         closers=[commits.close, gates.close, desk.close, store.close, database.close],
         body_limits={
@@ -101,7 +106,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     for router in (
         venues.routes(known_venues, settings.enrolment_secret_sha256, throttle),
         scanners.routes(known_venues, known_scanners, gates, throttle),
-        lists.routes(lists.Lists(party, trust, settings.issuers), known_scanners, gates),
+        lists.routes(lists.Lists(party, trust, settings.issuers, own), known_scanners, gates),
         batches.routes(queued, known_scanners, metrics, alarms, batches.Turns(settings.max_batches)),
         stats.routes(known_venues, stats.Stats(party, guard, vault, gates, known_scanners)),
         duties.routes(work, settings.retention_token_sha256),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from checkin.encoding import b64_encode
 from checkin.errors import KeyDestroyed, KeyMissing
-from checkin.keylist import INTAKE_KEYS
+from checkin.keylist import IntakeKey, IntakeList
 from checkin.keyring import KeyName, Purpose
 from checkin.service.auth import Bearer
+from checkin.service.listbook import ListBook, LogAnswer
 from checkin.service.party import Party
 from checkin.signedtime import TIME_STATEMENT
 from venue.gates import Gates
@@ -30,11 +31,13 @@ class RegistryKey(BaseModel):
 
 
 class IssuerEntry(BaseModel):
-    """An issuer: its number, its verifier key as pinned here, and its signed list (`checkin/issuer-keys/v1`)."""
+    """An issuer: its number, its verifier key as pinned here, its signed list (`checkin/issuer-keys/v1`), and the proof
+    (c2sp.org/tlog-proof) that this list is in the log."""
 
     issuer: int
     vkey: str
     list: str
+    proof: str | None = None
 
 
 class VenueEntry(BaseModel):
@@ -45,11 +48,14 @@ class VenueEntry(BaseModel):
 
 
 class TrustAnswer(BaseModel):
-    """`intake` is a signed note, `checkin/intake-keys/v1`; `time_note`, if asked for, `checkin/time/v1`."""
+    """`intake` is a signed note, `checkin/intake-keys/v1`, and `intake_proof` says that the log has it; `time_note`, if
+    asked for, is `checkin/time/v1`. `log`: the log that the registry pins. What there is none of is left out."""
 
     registry: RegistryKey
     issuers: list[IssuerEntry]
     intake: str
+    intake_proof: str | None = None
+    log: LogAnswer | None = None
     status_rule: list[int]
     venue: VenueEntry
     zone: str
@@ -57,41 +63,44 @@ class TrustAnswer(BaseModel):
     time_note: str | None = None
 
 
+def intake_list(party: Party) -> IntakeList:
+    """The registry's own list from yesterday, for who stands at the door at midnight, to 14 days ahead; raises
+    `KeyMissing`."""
+    today, keys = party.today(), {}
+    for day in range(today - 1, today + INTAKE_DAYS_AHEAD + 1):
+        with suppress(KeyMissing, KeyDestroyed):
+            keys[day] = IntakeKey(party.ring.opening_key(KeyName(Purpose.INTAKE, day)).public)
+    if not keys:
+        raise KeyMissing("There are no intake keys yet: see /readyz.")
+    return IntakeList(party.settings.name, keys, simulated=party.clock.simulated)
+
+
 class Lists:
     """Answers /v1/trust."""
 
-    def __init__(self, party: Party, trust: IssuerTrust, issuers: tuple[Issuer, ...]) -> None:
+    def __init__(
+        self, party: Party, trust: IssuerTrust, issuers: tuple[Issuer, ...], book: ListBook[IntakeList]
+    ) -> None:
         self._party = party
         self._trust = trust
         self._issuers = issuers
-
-    def intake(self) -> str:
-        """The registry's signed list from yesterday, for who stands at the door at midnight, to 14 days ahead."""
-        today = self._party.today()
-        lines = []
-        for day in range(today - 1, today + INTAKE_DAYS_AHEAD + 1):
-            try:
-                key = self._party.ring.opening_key(KeyName(Purpose.INTAKE, day))
-            except (KeyMissing, KeyDestroyed):
-                continue
-            lines.append(f"{self._party.calendar.date(day)} {b64_encode(key.public)}")
-        if not lines:
-            raise KeyMissing("There are no intake keys yet: see /readyz.")
-        return self._party.sign(INTAKE_KEYS, {"registry": self._party.settings.name, "key": lines})
+        self._book = book
 
     def answer(self, scanner: Scanner, nonce: str | None) -> TrustAnswer:
         """Everything a scanner needs to work without a network until tomorrow."""
-        party, notes = self._party, self._trust.notes()
+        party, lists, intake = self._party, self._trust.lists(), self._book.published()
         time = party.calendar.rfc3339(party.now())
         signed = {"service": party.settings.name, "nonce": nonce or "", "time": time}
         return TrustAnswer(
             registry=RegistryKey(vkey=party.signer.verifier.vkey),
             issuers=[
-                IssuerEntry(issuer=issuer.number, vkey=issuer.vkey, list=notes[issuer.number])
+                IssuerEntry(issuer=issuer.number, vkey=issuer.vkey, list=found.note, proof=found.proof)
                 for issuer in self._issuers
-                if issuer.number in notes
+                if (found := lists.get(issuer.number))
             ],
-            intake=self.intake(),
+            intake=intake.note,
+            intake_proof=intake.proof,
+            log=self._book.log,
             status_rule=list(scanner.venue.rule),
             venue=VenueEntry(id=scanner.venue.id, name=scanner.venue.name),
             zone=party.calendar.zone,

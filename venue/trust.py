@@ -6,8 +6,8 @@ no other server is in the path of a check-in (docs/spec/registry.md §4).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 import httpx
 import sqlite_utils
@@ -16,52 +16,65 @@ import structlog
 from checkin.clock import RETENTION_DAYS, SystemClock
 from checkin.credential import IssuerKey, IssuerKeys
 from checkin.errors import CheckinError, KeyMissing, ListRefused, NoteUntrusted, Unreachable
+from checkin.exchange import Exchange
 from checkin.keylist import IssuerKey as ListedKey
 from checkin.keylist import IssuerList, issuer_kid, merge
+from checkin.log.pinnedlog import PinnedLog
 from checkin.note import MAX_NOTE, NoteVerifier, open_note
 from checkin.service.app import Finding
 from checkin.service.party import Party
 from venue.database import Database
 from venue.settings import Issuer
 
-Fetch = Callable[[str], str]
+
+class Fetched(NamedTuple):
+    """An issuer's signed list, and the proof (c2sp.org/tlog-proof) that it is in the log; nothing is verified yet."""
+
+    note: str
+    proof: str | None = None
+
+
+Fetch = Callable[[str], Fetched]
 ROUNDS_BETWEEN = 3  # chores run about every 20 seconds
 LISTED_AHEAD = 15  # days: issuers list fourteen, and their midnight may come before ours
+HURRY_SECONDS = 60.0  # after the start, for so long issuers are asked every half second until all have a key for today
 _TIMEOUT_SECONDS = 3.0
-_DEADLINE_SECONDS = 10.0
-_MAX_ANSWER = 3 * MAX_NOTE  # the note once as JSON text, the same keys once as JWK
+_LONGEST_SECONDS = 10.0  # a slow answer must not keep the other chores waiting
+_MAX_ANSWER = 4 * MAX_NOTE  # the note and its proof as JSON text, the same keys once as JWK
+_STOPWATCH = SystemClock()
 log = structlog.get_logger()
 
 
-def fetch_list(url: str) -> str:
-    """The signed note of an issuer's GET /v1/keys, unverified; raises `Unreachable`."""
+def fetch_list(url: str) -> Fetched:
+    """What an issuer's GET /v1/keys answers; raises `Unreachable`."""
     try:
-        return str(json.loads(_download(f"{url}/v1/keys"))["list"])
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError, KeyError, TypeError, RecursionError):
+        with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as http:
+            answer = Exchange(http, _LONGEST_SECONDS, _MAX_ANSWER).send("GET", f"{url}/v1/keys").raise_for_status()
+        body = answer.json()
+        return Fetched(str(body["list"]), None if body.get("proof") is None else str(body["proof"]))
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Unreachable("An issuer did not answer with its list of keys.") from None
-
-
-def _download(url: str) -> bytes:
-    """At most so many bytes in so many seconds: a slow answer must not keep the other chores waiting."""
-    clock, answer = SystemClock(), bytearray()
-    deadline = clock.boot() + _DEADLINE_SECONDS
-    with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as client, client.stream("GET", url) as response:
-        response.raise_for_status()
-        for chunk in response.iter_bytes():
-            answer += chunk
-            if len(answer) > _MAX_ANSWER or clock.boot() > deadline:
-                raise ValueError("too long")
-    return bytes(answer)
 
 
 class IssuerTrust:
     """The keys that credentials of a day verify under."""
 
-    def __init__(self, party: Party, database: Database, issuers: tuple[Issuer, ...], fetch: Fetch = fetch_list):
+    def __init__(
+        self,
+        party: Party,
+        database: Database,
+        issuers: tuple[Issuer, ...],
+        fetch: Fetch = fetch_list,
+        *,
+        pinned: PinnedLog | None = None,
+    ) -> None:
+        """With a `pinned` log no list is taken that is not in it."""
         self._party = party
         self._database = database
         self._issuers = issuers
+        self._pinned = pinned
         self._fetch = fetch
+        self._hurried_until = _STOPWATCH.boot() + HURRY_SECONDS
         self._rounds = 0
         self._unanswered: dict[int, str] = {}
         self._known: tuple[int, dict[int, IssuerKeys]] = (-1, {})
@@ -74,17 +87,28 @@ class IssuerTrust:
                 self._ask(issuer)
         self._rounds += 1
 
-    def take(self, issuer: Issuer, note: str) -> None:
+    def hurries(self) -> bool:
+        """Whether the chores should come again in half a second: the service is new, and an issuer's key is missing."""
+        today = self._party.today()
+        if _STOPWATCH.boot() > self._hurried_until:
+            return False
+        return not all(self._has_key(today, issuer.number) for issuer in self._issuers)
+
+    def take(self, issuer: Issuer, note: str, proof: str | None = None) -> None:
         """Adds a list's days to those known, but for days that no issuer lists yet.
 
-        Raises `NoteMalformed`, `NoteUntrusted`; `ListRefused`, nothing of it taken, when it contradicts what was seen
-        before: the other key is then kept as evidence, the first one of a day.
+        Raises `NoteMalformed`, `NoteUntrusted`; `ProofInvalid` unless the pinned log, if any, has the list;
+        `ListRefused`, nothing of it taken, when it contradicts what was seen before: the other key is then kept as
+        evidence, the first one of a day.
         """
         listed = IssuerList.read(open_note(note, [NoteVerifier.parse(issuer.vkey)]).text)
         if listed.issuer != issuer.number:
             raise NoteUntrusted("The list is another issuer's: compare the numbers in the settings.")
         if listed.simulated != self._party.clock.simulated:
             raise NoteUntrusted("Real and simulated time do not mix: the list was made under the other one.")
+        if self._pinned:
+            # SPEC keys.md §5.2: "Who has pinned a log MUST refuse a list without a valid proof as a whole"
+            self._pinned.require(note, proof)
         with self._database.writing() as tables:
             rows = list(tables.table("issuer_keys").rows_where("issuer = ?", [issuer.number]))
             known = {row["day"]: _listed(issuer.number, row["public"]) for row in rows}
@@ -103,7 +127,7 @@ class IssuerTrust:
                 _remember(tables, "issuer_keys", issuer.number, {day: key.public for day, key in added.items()})
                 # An older list sent again adds nothing, and must not take the place of a newer one.
                 if max(new, default=0) >= max(known, default=0):
-                    _keep_note(tables, issuer.number, note)
+                    _keep_note(tables, issuer.number, note, proof or "")
                 return
         raise ListRefused
 
@@ -124,10 +148,11 @@ class IssuerTrust:
             keys = known[day] = self._read(day)
         return keys
 
-    def notes(self) -> dict[int, str]:
-        """The newest accepted list of each issuer that has one."""
+    def lists(self) -> dict[int, Fetched]:
+        """The newest accepted list of each issuer that has one, with its proof if there is one."""
         with self._database.reading() as tables:
-            return {row["issuer"]: row["note"] for row in tables.table("issuer_lists").rows}
+            rows = list(tables.table("issuer_lists").rows)
+        return {row["issuer"]: Fetched(row["note"], row["proof"] or None) for row in rows}
 
     def findings(self) -> Iterator[Finding]:
         """For /readyz: fails without any issuer's key for today, warns of silence, gaps and contradictions."""
@@ -155,7 +180,7 @@ class IssuerTrust:
 
     def _ask(self, issuer: Issuer) -> None:
         try:
-            self.take(issuer, self._fetch(issuer.url))
+            self.take(issuer, *self._fetch(issuer.url))
         except CheckinError as error:
             self._unanswered[issuer.number] = error.code
             log.warning("issuer_list_not_taken", issuer=issuer.number, code=error.code)
@@ -190,7 +215,8 @@ def _remember(tables: sqlite_utils.Database, table: str, issuer: int, publics: M
     tables.table(table).insert_all(rows, ignore=True)
 
 
-def _keep_note(tables: sqlite_utils.Database, issuer: int, note: str) -> None:
+def _keep_note(tables: sqlite_utils.Database, issuer: int, note: str, proof: str) -> None:
     """Writes only what is new, because every commit empties all workers' caches."""
-    if not tables.table("issuer_lists").count_where("issuer = ? AND note = ?", [issuer, note]):
-        tables.table("issuer_lists").insert({"issuer": issuer, "note": note}, replace=True)
+    same = "issuer = ? AND note = ? AND (proof = ? OR proof <> '')"  # one proof is as good as another
+    if not tables.table("issuer_lists").count_where(same, [issuer, note, proof]):
+        tables.table("issuer_lists").insert({"issuer": issuer, "note": note, "proof": proof}, replace=True)

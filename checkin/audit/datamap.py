@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from checkin.errors import CheckinError, SettingsInvalid
+from checkin.log.logproof import LogProof
 from checkin.note import split_note
 from checkin.stores.shape import DATABASES, Value, shape_of, values_of
 
@@ -61,6 +62,13 @@ def _matches(pattern: str) -> Callable[[object], bool]:
 def _is_note(value: object) -> bool:
     try:
         return isinstance(value, str) and bool(split_note(value))
+    except CheckinError:
+        return False
+
+
+def _is_proof(value: object) -> bool:
+    try:
+        return isinstance(value, str) and (not value or bool(LogProof.read(value)))
     except CheckinError:
         return False
 
@@ -96,6 +104,7 @@ FORMS: Final[dict[str, Callable[[object], bool]]] = {
     "statuses": _matches(r"\[([1-3](, [1-3])*)?\]"),
     "view": lambda _: True,
     "note": _is_note,
+    "proof": _is_proof,
     "entry": _is_logged,
     "words": lambda value: isinstance(value, str),
 }

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Self
 
+from checkin.errors import ProofInvalid
 from checkin.log.checkpoint import Checkpoint, open_checkpoint
 from checkin.log.cosignature import CosignatureVerifier
 from checkin.log.logproof import LogProof
@@ -26,13 +27,16 @@ class PinnedLog:
         return cls(NoteVerifier.parse(vkey), tuple(map(CosignatureVerifier.parse, witnesses)), quorum)
 
     def plain(self) -> dict[str, Any]:
-        """What `of` takes, as JSON holds it."""
-        return {"vkey": self.verifier.vkey, "witnesses": [one.vkey for one in self.witnesses], "quorum": self.quorum}
+        """What `of` takes, as JSON holds it; the quorum is a number."""
+        quorum = min(1, len(self.witnesses)) if self.quorum is None else self.quorum
+        return {"vkey": self.verifier.vkey, "witnesses": [one.vkey for one in self.witnesses], "quorum": quorum}
 
     def head(self, note: str) -> Checkpoint:
         """The head in a checkpoint; raises `NoteMalformed`, `NoteUntrusted` without the cosignatures."""
         return open_checkpoint(note, self.verifier, self.witnesses, self.quorum)
 
-    def require(self, entry: str, proof: str) -> Checkpoint:
-        """The head under which this very text is in the log; raises as `head`, and `ProofInvalid`."""
+    def require(self, entry: str, proof: str | None) -> Checkpoint:
+        """The head under which this very text is in the log; raises as `head`, and `ProofInvalid`, without one, too."""
+        if proof is None:
+            raise ProofInvalid("There is no proof that this is in the log.")
         return LogProof.read(proof).verify(entry.encode(), self.verifier, self.witnesses, self.quorum)

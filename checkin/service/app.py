@@ -24,6 +24,7 @@ from checkin.signedtime import TIME_STATEMENT
 HOUSEKEEPING_SECONDS = 20.0
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they would tell to the millisecond when a code first came
 SIMULATED_HOUSEKEEPING_SECONDS = 0.5  # a simulated clock may jump at any moment
+HURRIED_HOUSEKEEPING_SECONDS = 0.5
 log = structlog.get_logger()
 
 
@@ -62,6 +63,8 @@ class Frame:
     checks: list[Callable[[], Iterable[Finding]]] = field(default_factory=list)
     chores: list[Callable[[], None]] = field(default_factory=list)
     """Run at start before anything is served, then about every 20 seconds; each must be repeatable."""
+    hurries: list[Callable[[], bool]] = field(default_factory=list)
+    """As long as one says so, the chores are run every half second."""
     closers: list[Callable[[], None]] = field(default_factory=list)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     metrics_for: list[Any] = field(default_factory=list)
@@ -119,9 +122,14 @@ class Frame:
                 close()
 
     def _keep_house(self, stop: threading.Event) -> None:
-        simulated = self.party.clock.simulated
-        while not stop.wait(SIMULATED_HOUSEKEEPING_SECONDS if simulated else HOUSEKEEPING_SECONDS):
+        while not stop.wait(self._pause()):
             self.housekeeping()
+
+    def _pause(self) -> float:
+        if self.party.clock.simulated:
+            return SIMULATED_HOUSEKEEPING_SECONDS
+        hurried = any(hurries() for hurries in self.hurries)
+        return HURRIED_HOUSEKEEPING_SECONDS if hurried else HOUSEKEEPING_SECONDS
 
     def _install_common(self, app: FastAPI) -> None:
         party = self.party

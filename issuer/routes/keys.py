@@ -17,15 +17,20 @@ router = APIRouter(tags=["keys"])
 
 @router.get("/v1/keys", responses=problem_answers(NotReady))
 def keys(issuer: Served) -> KeysAnswer:
-    """Keys that credentials verify under, by service day, 14 days ahead; the first key listed for a day is final."""
-    date = issuer.party.calendar.date
-    listed = issuer.signing.listed()
+    """Keys that credentials verify under, by service day, 14 days ahead; the first key listed for a day is final.
+
+    Once a log is pinned, the newest list that it holds, with the proof; a newer one waits until it is there.
+    """
+    date, published = issuer.party.calendar.date, issuer.lists.published()
     return KeysAnswer(
         issuer=issuer.settings.issuer,
         keys=[
-            Jwk(kid=b64url_encode(key.kid), x=b64url_encode(key.public), day=date(day)) for day, key in listed.items()
+            Jwk(kid=b64url_encode(key.kid), x=b64url_encode(key.public), day=date(day))
+            for day, key in published.list.keys.items()
         ],
-        list=issuer.signing.note(),
+        list=published.note,
+        proof=published.proof,
+        log=issuer.lists.log,
     )
 
 

@@ -18,7 +18,7 @@ from tests.venue.world import CALENDAR, DAY, NOON, Issuer, Phone, Registry, bear
 from venue.database import Database
 from venue.settings import Issuer as Pinned
 from venue.settings import VenueSettings
-from venue.trust import LISTED_AHEAD, ROUNDS_BETWEEN, IssuerTrust, fetch_list
+from venue.trust import LISTED_AHEAD, ROUNDS_BETWEEN, Fetched, IssuerTrust, fetch_list
 
 
 class Book:
@@ -35,7 +35,7 @@ class Book:
         self.down = False
         self.trust = IssuerTrust(self.party, self.database, settings.issuers, self.fetch)
 
-    def fetch(self, url: str) -> str:
+    def fetch(self, url: str) -> Fetched:
         self.asked += 1
         if self.down:
             raise Unreachable
@@ -68,7 +68,7 @@ def test_keys_are_taken_from_the_signed_list_and_kept_over_a_restart(book: Book,
     assert book.trust.keys_of_day(DAY).find(kid(issuer, DAY)).public == issuer.keys[DAY].public
     again = IssuerTrust(book.party, book.database, book.pinned, book.fetch)
     assert again.keys_of_day(DAY).find(kid(issuer, DAY)).issuer == 1
-    assert again.notes() == {1: issuer.listed()}
+    assert again.lists() == {1: Fetched(issuer.listed())}
 
 
 def test_an_issuer_that_is_down_changes_nothing_but_a_warning(book: Book, issuer: Issuer) -> None:
@@ -123,7 +123,7 @@ def test_an_older_list_sent_again_takes_nothing_away(book: Book, issuer: Issuer)
     new = issuer.listed()
     for note in (new, old):
         book.trust.take(book.pinned[0], note)
-    assert book.trust.notes() == {1: new}
+    assert book.trust.lists() == {1: Fetched(new)}
     assert book.trust.keys_of_day(DAY + 2).find(kid(issuer, DAY + 2))
 
 
@@ -171,7 +171,7 @@ def test_an_issuer_taken_out_of_the_settings_is_trusted_no_more(tmp_path: Path, 
 def test_an_answer_that_is_no_list_is_as_good_as_none(issuer: Issuer) -> None:
     for url in ("http://127.0.0.1:1", "http://nowhere.invalid", issuer.url + "/x?"):
         if url.startswith(issuer.url):
-            assert fetch_list(issuer.url).startswith("checkin/issuer-keys/v1\n")
+            assert fetch_list(issuer.url).note.startswith("checkin/issuer-keys/v1\n")
             continue
         with pytest.raises(Unreachable):
             fetch_list(url)
