@@ -148,11 +148,12 @@ class Authority:
         Left in `destroyed.txt`; signatures that are there stay as long as the text does.
         """
         days = sorted(set(self.ring.tombstones()) - set(self.ring.days()) - self.stated().keys())[:MAX_STATED]
+        path = self.folder / DESTROYED_FILE
         if not days:
+            path.unlink(missing_ok=True)
             return None
         keys = {day: self._destroyed_key(day) for day in days}
         stated = DestroyedList(self.officers.authority, keys, self.simulated)
-        path = self.folder / DESTROYED_FILE
         if not path.exists() or not path.read_text(encoding="utf-8").startswith(stated.text() + "\n"):
             replace_file(path, stated.text().encode())
         return stated

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from checkin.authority import Authority
-from checkin.client import Client
 from checkin.clock import Clock, SimulatedClock, SystemClock
 from checkin.errors import SettingsInvalid, StorageUnfit
 from checkin.note import NoteSigner, NoteVerifier, sign_note
@@ -28,6 +27,7 @@ from checkin.service.addresses import require_free
 from checkin.service.auth import new_token, token_hash
 from checkin.storage import check_storage
 from checkin.tracing.parties import Parties
+from checkin.tracing.publishing import publish_keys
 
 SERVICES: Final = ("issuer", "venue", "retention")
 NAMES: Final = {"issuer": "issuer.localhost", "venue": "registry.localhost", "retention": "retention.localhost"}
@@ -142,9 +142,10 @@ class Deployment:
         authority.destroy_due(now, confirm_clock=True)
         authority.make_keys(now)
         signers = [load_signer(folder) for folder in self.officers()[: authority.officers.threshold]]
-        note = sign_note(authority.list_keys(now).text(), *signers)
-        with Client(self.url("issuer"), self.token("authority-issuer")) as client:
-            client.put("/v1/authority-keys", {"list": note})
+        issuers = {issuer.url: issuer.token for issuer in parties.issuers}
+        for stated in (authority.state_destroyed(), authority.list_keys(now)):
+            if stated is not None:
+                publish_keys(sign_note(stated.text(), *signers), parties.log, issuers, authority)
 
     def addresses(self) -> str:
         """What to open in a browser, and where the tokens and the one-time codes are."""

@@ -2,19 +2,20 @@
 
 So nobody, not even somebody who stole the authority's token and two officers' keys later, can have a day's
 subjects sealed to a key of his own once the real one was listed. And a list counts only as far ahead as honest ones
-reach, so that who has those keys for a moment does not own the years to come.
+reach, so that who has those keys for a moment does not own the years to come. Once the issuer pins a log, a list counts
+only with the proof that it is there, under a head that the witnesses saw: nobody can be shown one that others are not.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from checkin.errors import NoteUntrusted, NotReady
+from checkin.errors import NoteUntrusted, NotReady, ProofInvalid
 from checkin.keylist import AuthorityKey, AuthorityList, merge
 from checkin.note import NoteVerifier, open_note
 from checkin.primitives import SealingKey
 from checkin.service.party import Party
-from checkin.service.pins import AuthoritySettings
+from checkin.service.pins import AuthoritySettings, LogSettings
 from checkin.trust import HORIZON_DAYS
 from issuer.database import Database, one_row
 from issuer.signingkeys import consecutive
@@ -25,18 +26,24 @@ WARN_DAYS: Final = 7
 class AuthorityKeys:
     """The table `authority_keys`."""
 
-    def __init__(self, party: Party, database: Database, settings: AuthoritySettings) -> None:
+    def __init__(
+        self, party: Party, database: Database, settings: AuthoritySettings, log: LogSettings | None = None
+    ) -> None:
         self._party = party
         self._database = database
         self._settings = settings
         self._officers = [NoteVerifier.parse(vkey) for vkey in settings.officers]
+        self._log = log.pinned if log else None
 
-    def accept(self, note: str) -> list[int]:
-        """The days that a list added, on disk when it returns; days beyond the horizon are passed over.
+    def accept(self, note: str, proof: str | None = None) -> list[int]:
+        """The days that a list added, on disk when it returns; days beyond the horizon are passed over. `proof`: that
+        the note is in the log (tlog-proof), if one is pinned.
 
-        Raises `NoteMalformed`; `NoteUntrusted` without enough officers, for another authority's list or simulated
-        time on a real deployment; `ListRefused` when it contradicts what was listed before.
+        Raises `NoteMalformed`; `NoteUntrusted` without enough officers, for another authority's list, simulated time
+        on a real deployment, or a head without its witnesses; `ProofInvalid` without a proof that fits; `ListRefused`
+        when it contradicts what was listed before.
         """
+        self._require_logged(note, proof)
         listed = AuthorityList.read(open_note(note, self._officers, self._settings.threshold).text)
         if listed.authority != self._settings.name or listed.simulated != self._party.clock.simulated:
             raise NoteUntrusted("The list is another authority's, or was made under another clock.")
@@ -48,6 +55,17 @@ class AuthorityKeys:
             for day, key in added.items():
                 tables.execute("INSERT INTO authority_keys VALUES (?, ?, ?)", (day, key.public, key.commitment))
         return sorted(added)
+
+    def _require_logged(self, note: str, proof: str | None) -> None:
+        """As docs/spec/keys.md §5.2 says for every list, once there is a log."""
+        if self._log is None:
+            return
+        if proof is None:
+            raise ProofInvalid(
+                "This issuer takes a list only with the proof that it is in the log: publish it with --dir, whose "
+                "parties.toml names the log, or with --log."
+            )
+        self._log.require(note, proof)
 
     def key(self, day: int) -> SealingKey:
         """What subjects of the day are sealed to; raises `NotReady` for a day that was not listed."""

@@ -110,9 +110,10 @@ class KeysAnswer(BaseModel):
 
 
 class ListBody(Body):
-    """A signed note of kind `checkin/authority-keys/v1`."""
+    """A signed note of kind `checkin/authority-keys/v1`, and where the issuer pins a log the proof that it is there."""
 
     list: StrictStr
+    proof: Annotated[StrictStr | None, Field(description="c2sp.org/tlog-proof of `list`, as it is, in the log")] = None
 
 
 class Added(BaseModel):

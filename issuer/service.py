@@ -58,7 +58,7 @@ class Issuer:
         self.rotation = Rotation(party, self.database, self.identity_keys, self.book)
         self.signing = SigningKeys(party, self.database, settings.issuer)
         self.lists = ListBook(party, settings.log, self.signing.list, IssuerList.read)
-        self.authority = AuthorityKeys(party, self.database, settings.authority)
+        self.authority = AuthorityKeys(party, self.database, settings.authority, settings.log)
         self.batches = Batches(
             party=party,
             guard=self.guard,

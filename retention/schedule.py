@@ -32,7 +32,7 @@ class Schedule:
         self._statements = parts.statements
         self._receipt = parts.receipt
         self._connect = connect
-        self._tried: dict[str, float] = {}  # service → boot seconds of this process's last try
+        self._tried: dict[str, tuple[float, str]] = {}  # service → boot seconds and day of this process's last try
 
     def run(self) -> None:
         """Asks who was not asked today, and everyone once after the start; who failed, again after a minute."""
@@ -43,8 +43,8 @@ class Schedule:
 
     def ask(self, service: Service) -> None:
         """Asks one service now; what fails is kept for /readyz and tried again."""
-        self._tried[service.name] = _STOPWATCH.boot()
         today = self._today()  # before asking: an answer that comes after midnight says nothing about the new day
+        self._tried[service.name] = (_STOPWATCH.boot(), today)
         try:
             notes = self._collect(service)
         except (CheckinError, ValueError) as error:  # ValueError: an answer that is no JSON
@@ -56,12 +56,12 @@ class Schedule:
         self._statements.set_asking(service.name, Asking(today, refused[0] if refused else ""))
 
     def _is_time(self, service: Service) -> bool:
-        tried = self._tried.get(service.name)
-        if tried is None:
+        tried, day = self._tried.get(service.name, (0.0, ""))
+        if not day:
             return True
-        asking = self._statements.asking(service.name)
+        asking, today = self._statements.asking(service.name), self._today()
         waited = _STOPWATCH.boot() - tried >= RETRY_SECONDS
-        return asking.asked != self._today() and (waited or not asking.failure)
+        return asking.asked != today and (waited or day != today or not asking.failure)
 
     def _collect(self, service: Service) -> list[str]:
         with self._connect(service.url, self._tokens[service.name]) as client:

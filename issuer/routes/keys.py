@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 
 from checkin.encoding import b64url_encode
-from checkin.errors import ListRefused, NoteMalformed, NoteUntrusted, NotReady
+from checkin.errors import ListRefused, NoteMalformed, NoteUntrusted, NotReady, ProofInvalid
 from checkin.service.describe import problem_answers
 from issuer.models import Added, Jwk, KeysAnswer, ListBody
 from issuer.routes.common import BODY, PINNED, Served, authority
@@ -37,13 +37,14 @@ def keys(issuer: Served) -> KeysAnswer:
 @router.put(
     AUTHORITY_KEYS,
     dependencies=[Depends(authority)],
-    responses=problem_answers(NoteMalformed, NoteUntrusted, ListRefused, *PINNED, *BODY),
+    responses=problem_answers(NoteMalformed, NoteUntrusted, ProofInvalid, ListRefused, *PINNED, *BODY),
 )
 def authority_keys(body: ListBody, issuer: Served) -> Added:
-    """The authority's day keys: a signed note by as many officers as the settings ask for.
+    """The authority's day keys: a signed note by as many officers as the settings ask for, and the proof that it is in
+    the log, once the settings pin one.
 
     A list may repeat days; one that names another key for a day than the first list did is refused as a whole.
     Days further than fifteen days ahead are passed over: bring them later.
     """
-    added = issuer.authority.accept(body.list)
+    added = issuer.authority.accept(body.list, body.proof)
     return Added(added=[issuer.party.calendar.date(day) for day in added])

@@ -23,7 +23,7 @@ from checkin.authority import Authority
 from checkin.clock import Calendar, SimulatedClock
 from checkin.deployment import Deployment, to_toml
 from checkin.encoding import b64url_encode
-from checkin.note import NoteSigner, sign_note
+from checkin.note import NoteSigner
 from checkin.officers import load_share, load_signer
 from checkin.orders.order import Wish, draft
 from checkin.orders.orderfolder import OrderFolder, SignedOrder
@@ -156,14 +156,15 @@ class Country:
         return [load_signer(path) for path in self.deployment.officers()]
 
     def tend(self) -> None:
-        """The authority's keys, listed at both issuers."""
-        now, authority = self.clock.now(), self.authority
-        authority.destroy_due(now, confirm_clock=True)
-        authority.make_keys(now)
-        note = sign_note(authority.list_keys(now).text(), *self.officers[:2])
-        for service in ("issuer", SECOND):
-            with self.client(service, self.deployment.token("authority-issuer")) as client:
-                assert client.put("/v1/authority-keys", json={"list": note}).status_code == 200
+        """The authority's keys, listed at both issuers, and what was destroyed, stated."""
+        self.deployment.tend()
+
+    def settle(self) -> None:
+        """Waits until the lists of keys are in the log, and taken."""
+        for service in self.apps:
+            with self.client(service) as client:
+                while client.get("/readyz").status_code != 200:
+                    time.sleep(0.05)
 
     def drafted(self, name: str, wish: Wish, *, simulated: bool = True) -> OrderFolder:
         """An order that nobody has signed yet."""
@@ -240,8 +241,8 @@ def country(folder: Path, moment: float = NOON) -> Iterator[Country]:
         for services in (("issuer", SECOND), ("venue",), ("retention",)):
             for service in services:
                 self.apps[service] = stack.enter_context(serving(self, service))
-            if services[0] == "issuer":
-                self.tend()
+        self.tend()
+        self.settle()
         yield self
 
 
@@ -280,7 +281,11 @@ def _add_issuer(deployment: Deployment, port: int) -> None:
     _edit(folder / "issuer" / "settings.toml", lambda values: values | common)
     _edit(
         folder / "issuer" / "settings.toml",
-        lambda values: values | own | {"retention_token_sha256": hashed},
+        lambda values: (
+            values
+            | own
+            | {"retention_token_sha256": hashed, "log": values["log"] | {"token_file": f"../tokens/{token.name}"}}
+        ),
         folder / SECOND / "settings.toml",
     )
     _edit(
