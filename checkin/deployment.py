@@ -61,8 +61,10 @@ class Deployment:
     warnings: tuple[str, ...]
 
     @classmethod
-    def open_or_make(cls, folder: Path, ports: Sequence[int], simulated_clock: Path | None = None) -> Self:
-        """The deployment in this folder, with the ports it was made with; made now, with `ports`, if there is none.
+    def open_or_make(
+        cls, folder: Path, ports: Sequence[int], simulated_clock: Path | None = None, zone: str = "Asia/Seoul"
+    ) -> Self:
+        """The deployment in this folder, as it was made; made now, with `ports` and `zone`, if there is none.
 
         Raises `SettingsInvalid` for a half-made one or a folder of something else, and for ports that are in use.
         """
@@ -75,7 +77,7 @@ class Deployment:
         if made is None:
             if any(folder.iterdir()) and not _only(folder, simulated_clock):
                 raise SettingsInvalid(f"The folder {folder} is neither empty nor a deployment: choose another one.")
-            self._make()
+            self._make(zone)
             marker.write_text(json.dumps({"ports": self.ports}) + "\n", encoding="ascii")
         return self
 
@@ -133,12 +135,12 @@ class Deployment:
         return sorted((self.folder / "authority" / "officers").iterdir())
 
     def tend(self) -> None:
-        """The authority's daily work: destroy what is due, make keys 14 days ahead, publish the signed list.
+        """The authority's daily work: destroy what is due, make keys 14 days ahead, put a statement of the one and
+        the list of the other into the log, and bring the list to the issuers.
 
         In production two officers sign by hand; here their folders are at hand.
         """
-        now = self.clock.now()
-        authority = self.authority()
+        now, authority, parties = self.clock.now(), self.authority(), self.parties()
         authority.destroy_due(now, confirm_clock=True)
         authority.make_keys(now)
         signers = [load_signer(folder) for folder in self.officers()[: authority.officers.threshold]]
@@ -158,7 +160,7 @@ class Deployment:
     def _signer(self, service: str) -> NoteSigner:
         return NoteSigner(NAMES[service], SigningKey(read_secret(self.folder / service / "statement.key")))
 
-    def _make(self) -> None:
+    def _make(self, zone: str) -> None:
         for name in ("logs", "tokens", *SERVICES):
             (self.folder / name).mkdir(mode=0o700, exist_ok=True)
         for service in SERVICES:
@@ -175,11 +177,13 @@ class Deployment:
             officers=3,
             threshold=2,
             now=self.clock.now(),
+            zone=zone,
             simulated=self.simulated_clock is not None,
             allow_unfit=bool(self.warnings),
         )
         for service, settings in self._settings().items():
-            self.config(service).write_text(to_toml(self._common(service) | settings), encoding="utf-8")
+            common = self._common(service) | {"zone": zone}
+            self.config(service).write_text(to_toml(common | settings), encoding="utf-8")
         parties = self.folder / "authority" / "parties.toml"
         parties.write_text(to_toml(self._parties()), encoding="utf-8")
 
