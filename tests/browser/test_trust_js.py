@@ -150,9 +150,9 @@ LOG_CASES: dict[str, tuple[list[dict[str, Any]], Any]] = {
     "a proof that is none": ([PINNED, told(logged(NEXT, intake_proof="in the log, honestly"))], "note_malformed"),
     "another log": ([PINNED, told(logged(NEXT, book_of(NEXT, log=OTHER_LOG)))], "note_untrusted"),
     "no witness saw it": ([PINNED, told(logged(NEXT, book_of(NEXT, seen=())))], "note_untrusted"),
-    "no witness saw it, and nothing is said of how many should": (
-        [told(logged(NEXT, book_of(NEXT, seen=(), quorum=None)))],
-        "note_untrusted",
+    "nothing is said of how many witnesses should see it": (
+        [told(logged(NEXT, book_of(NEXT, quorum=None)))],
+        "note_malformed",
     ),
     "another witness saw it": ([PINNED, told(logged(NEXT, book_of(NEXT, seen=(OTHER,))))], "note_untrusted"),
     "no witness is needed any more": (
@@ -160,7 +160,7 @@ LOG_CASES: dict[str, tuple[list[dict[str, Any]], Any]] = {
         "note_untrusted",
     ),
     "no witness was ever needed": ([told(logged(NEXT, book_of(NEXT, seen=(), quorum=0)))], [TODAY, TODAY + 1]),
-    "more witnesses needed than there are": ([told(logged(NEXT, book_of(NEXT, quorum=2)))], "note_untrusted"),
+    "more witnesses needed than there are": ([told(logged(NEXT, book_of(NEXT, quorum=2)))], "note_malformed"),
     "fewer than none": ([told(logged(NEXT, book_of(NEXT, quorum=-1)))], "note_malformed"),
     "a log without a key": ([told(logged(NEXT, log={"witnesses": []}))], "note_malformed"),
     "another key for a day, in the log": ([PINNED, told(logged(answer({TODAY: 1})))], "list_refused"),

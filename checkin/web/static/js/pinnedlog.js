@@ -10,7 +10,7 @@ import { parseVkey } from "./note.js";
 export class PinnedLog {
   /**
    * What keeps lists that are in no log out of a device, or null as long as no log was ever told: what was pinned before
-   * stays, whatever is told now. note_malformed for keys that are none.
+   * stays, whatever is told now. note_malformed for keys that are none and for a quorum of more witnesses than there are.
    * @param {object|null|undefined} known `plain` of an earlier one, out of the device's storage
    * @param {object|null|undefined} told {vkey, witnesses, quorum} as a service tells which log it pins
    */
@@ -34,9 +34,8 @@ export class PinnedLog {
   }
 }
 
-function checked({ vkey, witnesses, quorum = null }) {
+function checked({ vkey, witnesses, quorum }) {
   const keys = Array.isArray(witnesses) && [vkey, ...witnesses].every((key) => typeof key === "string");
-  const needed = quorum === null || (Number.isInteger(quorum) && quorum >= 0);
-  if (!keys || !needed) throw new Refusal("note_malformed");
+  if (!keys || !Number.isInteger(quorum) || quorum < 0 || quorum > witnesses.length) throw new Refusal("note_malformed");
   return { vkey, witnesses, quorum };
 }
