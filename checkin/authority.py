@@ -24,9 +24,10 @@ from checkin.encoding import b64_decode, b64_encode
 from checkin.errors import ClockUntrusted, KeyMissing, NoteMalformed, SettingsInvalid, SimulationRefused
 from checkin.keylist import AUTHORITY_DESTROYED, AuthorityKey, AuthorityList, DestroyedKey, DestroyedList, merge
 from checkin.note import split_note
-from checkin.officers import Officers, appoint
+from checkin.officers import Officers, appoint, check_wish
 from checkin.primitives import OpeningKey, check_sealing_key
 from checkin.statement import Field, StatementType, kind_of, one
+from checkin.storage import check_storage
 
 AHEAD_DAYS: Final = 14
 MAX_STATED: Final = 64  # days in one statement: what officers can read, and the log takes
@@ -62,13 +63,16 @@ class Authority:
     ) -> Self:
         """A new authority in a new or empty folder. Its ring key is shared out here and then forgotten.
 
-        Raises `NoteMalformed` for a name or numbers that cannot be, `SettingsInvalid` for a folder that holds
-        something or an unknown zone, `StorageUnfit`.
+        Raises `SettingsInvalid` for a name, numbers or a zone that cannot be and a folder that holds something, and
+        `StorageUnfit`; then nothing was made.
         """
         calendar = Calendar(zone)
+        check_wish(name, officers, threshold)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise SettingsInvalid("The authority's folder is not empty: choose a new one.")
+        if not allow_unfit:
+            check_storage(folder)
         appointed, ring_key = appoint(folder / "officers", name, officers, threshold)
         ring = AuthorityRing(folder / "ring", ring_key.public, allow_unfit=allow_unfit)
         self = cls(folder, appointed, calendar, ring, simulated)

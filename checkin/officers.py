@@ -69,6 +69,19 @@ def check_numbers(officers: int, threshold: int) -> None:
         raise NoteMalformed("At least two officers sign, of at most 16.")
 
 
+def check_wish(authority: str, officers: int, threshold: int) -> None:
+    """Raises `SettingsInvalid` that says what to choose instead, before anything is made."""
+    if not 2 <= threshold <= officers <= _MOST:
+        raise SettingsInvalid(
+            f"{threshold} of {officers} officers cannot be: choose from 2 to {_MOST} --officers, and as --threshold a "
+            "number from 2 to theirs. One officer alone never suffices."
+        )
+    try:
+        check_own_name(authority)
+    except NoteMalformed:
+        raise SettingsInvalid("Name the authority like an address without its scheme: --name health.example.") from None
+
+
 def appoint(folder: Path, authority: str, count: int, threshold: int) -> tuple[Officers, OpeningKey]:
     """Make `count` officers' folders 1, 2, … under `folder`, with the shares of a fresh ring key.
 

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from checkin.authority import Authority
-from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock, parse_rfc3339
+from checkin.clock import Calendar, parse_rfc3339
+from checkin.commands.office import PARTIES_FILE, Dir, Json, Simulated, Unfit, clock_of, opened, progress
 from checkin.durable import replace_file
 from checkin.errors import RequestInvalid
 from checkin.officers import load_share, load_signer
@@ -32,21 +19,12 @@ from checkin.orders.order import Wish, draft
 from checkin.orders.orderfolder import ORDER_FILE, OrderFolder
 from checkin.orders.orderpart import PHONE, VENUE_ID
 from checkin.tracing.parties import Parties
-from checkin.tracing.trace import Tell, Trace, silent
+from checkin.tracing.trace import Trace
 from checkin.tracing.traceresult import Result
 
-PARTIES_FILE: Final = "parties.toml"
 _LOCAL = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}):(\d{2})")
 
-Dir = Annotated[Path, typer.Option("--dir", help="The authority's folder.")]
 OrderDir = Annotated[Path, typer.Argument(metavar="ORDER", help="The order's folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
-Simulated = Annotated[
-    Path | None, typer.Option("--simulated-clock", help="Take the time from this file; only in a folder made so.")
-]
-Unfit = Annotated[
-    bool, typer.Option("--allow-unfit-storage", help="Accept a file system from which keys could be recovered.")
-]
 Officer = Annotated[list[Path], typer.Option("--officer", help="The folder of an officer; may be repeated.")]
 
 
@@ -80,7 +58,7 @@ def order(  # noqa: PLR0913 - what an officer has to say
     as_json: Json = False,
 ) -> None:
     """Write an order into a new folder, for the officers to read and sign. Nothing is sent anywhere."""
-    who = Authority.open(authority, simulated=simulated_clock is not None, allow_unfit=allow_unfit_storage)
+    who = opened(authority, simulated_clock, allow_unfit_storage)
     parties = Parties.load(authority / PARTIES_FILE)
     asked = [party.verifier.name for party in parties.issuers if not issuer or party.number in issuer]
     common = Wish(case=case, purpose=purpose, basis=basis, life=hours * 3600.0, limit=limit)
@@ -91,7 +69,7 @@ def order(  # noqa: PLR0913 - what an officer has to say
         registry=parties.registry.verifier.name,
         issuers=asked,
         calendar=who.calendar,
-        now=_clock(simulated_clock).now(),
+        now=clock_of(simulated_clock).now(),
         simulated=who.simulated,
     )
     OrderFolder.make(folder, made, sealed)
@@ -126,10 +104,10 @@ def trace(  # noqa: PLR0913 - an option each
     The result is written as trace.csv, trace.json, and trace.html for printing. Until the order expires the same
     command comes to the same result.
     """
-    who = Authority.open(authority, simulated=simulated_clock is not None, allow_unfit=allow_unfit_storage)
+    who = opened(authority, simulated_clock, allow_unfit_storage)
     signed = OrderFolder(folder).open(who.officers)
     parties = Parties.load(authority / PARTIES_FILE)
-    with _progress() as tell:
+    with progress() as tell:
         result = Trace.open(signed, who, parties, [load_share(path) for path in officer], tell).run()
     write_result(output, result)
     report = result.json()
@@ -152,24 +130,6 @@ def _summary(result: Result, folder: Path) -> str:
     if result.gone:
         lines.append(f"Destroyed before the order was executed: {', '.join(result.gone)}.")
     return "\n".join(lines)
-
-
-@contextmanager
-def _progress() -> Iterator[Tell]:
-    """A bar with a rate and the time left, where there is a terminal to see it."""
-    if not sys.stderr.isatty():
-        yield silent
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def tell(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
-
-        yield tell
 
 
 def _about(wish: Wish, calendar: Calendar, place: tuple[str | None, ...], who: tuple[str | None, ...]) -> Wish:
@@ -202,7 +162,3 @@ def _day(calendar: Calendar, text: str) -> int:
         return calendar.parse_date(text)
     except ValueError:
         raise RequestInvalid(f"{text} is no day: write it like 2026-11-20.") from None
-
-
-def _clock(path: Path | None) -> Clock:
-    return SimulatedClock(path) if path else SystemClock()

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from checkin.authority import Authority
 from checkin.client import Client
-from checkin.errors import NoteMalformed, ProofInvalid, RequestInvalid
+from checkin.errors import NoteMalformed, NoteUntrusted, ProofInvalid, RequestInvalid
 from checkin.keylist import AUTHORITY_DESTROYED, AUTHORITY_KEYS, AuthorityList, DestroyedList
 from checkin.log.logproof import LogProof
 from checkin.log.logreader import LogReader
@@ -26,10 +26,8 @@ _READERS: Final[dict[str, Callable[[str], AuthorityList | DestroyedList]]] = {
     AUTHORITY_KEYS.kind: AuthorityList.read,
     AUTHORITY_DESTROYED.kind: DestroyedList.read,
 }
-_NEITHER: Final = (
-    "This is neither a list of day keys nor a statement that some were destroyed: take the file that "
-    "`checkin authority keys list` or `keys destroy` wrote."
-)
+_ANEW: Final = "Take the file as `checkin authority keys list` or `keys destroy` wrote it."
+_NEITHER: Final = f"This is neither a list of day keys nor a statement that some were destroyed. {_ANEW}"
 
 
 @dataclass(frozen=True)
@@ -40,12 +38,19 @@ class Published:
     answers: dict[str, Any] = field(default_factory=dict)
 
 
-def read_keys_text(text: str) -> AuthorityList | DestroyedList:
-    """Either of the two kinds that officers sign about day keys; raises `NoteMalformed` that says what to take."""
-    read = _READERS.get(kind_of(text))
+def read_keys_note(content: str) -> tuple[str, AuthorityList | DestroyedList]:
+    """The text, and what it says, of either of the two kinds that officers sign about day keys, signed or not.
+
+    Raises `NoteMalformed` that says what to take instead.
+    """
+    read = _READERS.get(kind_of(content))
     if read is None:
         raise NoteMalformed(_NEITHER)
-    return read(text)
+    try:
+        text = split_note(content)[0] if "\n\n" in content else content
+        return text, read(text)
+    except NoteMalformed as error:
+        raise NoteMalformed(f"{error.detail} {_ANEW}") from None
 
 
 def publish_keys(
@@ -61,8 +66,10 @@ def publish_keys(
     `NoteMalformed`, `NoteUntrusted`, `RequestInvalid`, `NotReady` for a log whose witnesses take too long, and what
     the log and the issuers answer. It can be repeated: the log keeps a text once, issuers pass over what they know.
     """
-    text = split_note(note)[0]
-    listed = isinstance(read_keys_text(text), AuthorityList)
+    text, stated = read_keys_note(note)
+    listed = isinstance(stated, AuthorityList)
+    if text == note:
+        raise NoteUntrusted("Nobody has signed this yet: enough officers do, each with `checkin authority keys sign`.")
     if authority is not None:
         authority.officers.open(note)
     if log is None and not listed:

@@ -16,7 +16,6 @@ from checkin.errors import (
     KeyExists,
     KeyMissing,
     ListRefused,
-    NoteMalformed,
     SealBroken,
     SettingsInvalid,
     SharesInvalid,
@@ -206,7 +205,7 @@ def test_a_folder_is_made_once_and_opened_only_when_it_is_whole(tmp_path: Path) 
 
 def test_impossible_names_and_numbers_make_no_authority(tmp_path: Path) -> None:
     for number, (name, officers) in enumerate([("Health Office", 3), ("health.example", 1)]):
-        with pytest.raises(NoteMalformed):
+        with pytest.raises(SettingsInvalid):
             Authority.init(tmp_path / str(number), name, officers=officers, threshold=2, now=NOW, allow_unfit=True)
 
 

@@ -13,8 +13,17 @@ import pytest
 from typer.testing import CliRunner
 
 from checkin.commands.authority import app
-from checkin.errors import ClockUntrusted, NoteMalformed, RequestInvalid, SimulationRefused, Unauthorized, Unreachable
-from checkin.keylist import AuthorityList
+from checkin.errors import (
+    ClockUntrusted,
+    NoteMalformed,
+    NoteUntrusted,
+    RequestInvalid,
+    SettingsInvalid,
+    SimulationRefused,
+    Unauthorized,
+    Unreachable,
+)
+from checkin.keylist import AuthorityList, DestroyedList
 from checkin.note import NoteSigner, sign_note
 from checkin.officers import Officers
 from checkin.primitives import SigningKey
@@ -122,16 +131,92 @@ def test_the_list_is_published_to_an_issuer_with_a_token(place: Place, issuer: s
     run("keys", "list", *place.common, "-o", place.list, *place.officer(1), *place.officer(2))
     token = tmp_path / "token"
     token.write_text(TOKEN + "\n")
+    run("keys", "list", *place.common, "-o", tmp_path / "unsigned.txt")
     answer = run("keys", "publish", place.list, "--issuer", issuer, "--token-file", token)
-    assert answer == {"published": {issuer: {"days": 15}}}
+    assert answer == {"published": {issuer: {"days": 15}}, "index": None}
     assert Issuer.seen == [("/v1/authority-keys", {"list": place.list.read_text()})]
     token.write_text("another")
     with pytest.raises(Unauthorized):
         run("keys", "publish", place.list, "--issuer", issuer, "--token-file", token)
     with pytest.raises(Unreachable):
         run("keys", "publish", place.list, "--issuer", "http://127.0.0.1:1", "--token-file", token)
-    with pytest.raises(RequestInvalid):
+    with pytest.raises(SettingsInvalid):
         run("keys", "publish", place.list, "--issuer", issuer, "--token-file", tmp_path / "absent")
+    with pytest.raises(NoteUntrusted, match="keys sign"):
+        run("keys", "publish", tmp_path / "unsigned.txt", "--issuer", issuer, "--token-file", token)
+    for options, hint in (
+        (["--issuer", issuer], "--token-file"),
+        ([], "parties.toml"),
+        (["--log", "http://127.0.0.1:1"], "--log-key"),
+        (["--log", "127.0.0.1", "--log-key", "x", "--log-token-file", token], "--log-key"),
+    ):
+        with pytest.raises(RequestInvalid, match=hint):
+            run("keys", "publish", place.list, *options)
+
+
+def test_what_was_destroyed_is_signed_by_two_officers_like_a_list(place: Place) -> None:
+    """Destroying needs no officer; the statement waits for them, and a second run takes no signature away."""
+    run("keys", "make", *place.common)
+    assert run("keys", "destroy", *place.common)["statement"] is None
+    place.clock.write_text("2026-12-20T00:00:00+09:00\n")
+    statement = run("keys", "destroy", *place.common, "--confirm-clock")["statement"]
+    assert statement == str(place.folder / "destroyed.txt")
+    assert run("keys", "sign", statement, *place.officer(2))["signatures"] == 1
+    assert run("keys", "destroy", *place.common) == {"destroyed": [], "statement": statement}
+    signed = run("keys", "sign", statement, *place.officer(3))
+    assert (signed["signatures"], signed["days"], signed["kind"]) == (2, 1, "a statement of destroyed keys")
+    officers = Officers.read((place.folder / "officers.txt").read_text())
+    assert list(DestroyedList.read(officers.open(Path(statement).read_text()).text).keys) == [20779]
+    with pytest.raises(RequestInvalid, match="goes into the log"):
+        run("keys", "publish", statement, "--issuer", "http://127.0.0.1:1", "--token-file", place.clock)
+
+
+def test_a_wrong_file_is_answered_with_one_line_that_says_what_to_take(place: Place, tmp_path: Path) -> None:
+    """Nothing is signed, nothing is a traceback."""
+    run("keys", "make", *place.common)
+    run("keys", "list", *place.common, "-o", place.list)
+    damaged = place.list.read_text().replace(" 2026-11-23 ", " 2026-11-31 ")
+    wrong = tmp_path / "wrong"
+    for content in (b"", b"\n\n", b"hello", b"hello\n\n\xe2\x80\x94 x y\n", b"\xff\xfe\x00", damaged.encode()):
+        wrong.write_bytes(content)
+        for words in (["keys", "sign", wrong, *place.officer(1)], ["keys", "publish", wrong, *place.common]):
+            with pytest.raises((NoteMalformed, RequestInvalid), match="keys list") as refused:
+                run(*words)
+            assert "\n" not in str(refused.value)
+        assert wrong.read_bytes() == content
+    with pytest.raises(RequestInvalid, match="authority sign"):
+        run("keys", "sign", tmp_path, *place.officer(1))
+
+
+def test_another_authoritys_officer_does_not_sign(place: Place, tmp_path: Path) -> None:
+    """The log would refuse the list for a line of nobody that it knows."""
+    run("keys", "make", *place.common)
+    run("keys", "list", *place.common, "-o", place.list)
+    run("init", "--dir", tmp_path / "other", "--name", "other.example", "--allow-unfit-storage")
+    with pytest.raises(RequestInvalid, match="no officer of"):
+        run("keys", "sign", place.list, "--officer", tmp_path / "other/officers/1")
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--officers", 1], "2 of 1 officers"),
+        (["--officers", 1, "--threshold", 1], "One officer alone"),
+        (["--threshold", 0], "0 of 3 officers"),
+        (["--threshold", 4], "4 of 3 officers"),
+        (["--officers", -3, "--threshold", -5], "2 to 16"),
+        (["--officers", 17, "--threshold", 2], "2 to 16"),
+        (["--name", "Health Office"], "--name health.example"),
+        (["--zone", "Asia/Soul"], "zone"),
+    ],
+)
+def test_nonsense_makes_no_authority_and_says_what_to_choose(tmp_path: Path, options: list[object], hint: str) -> None:
+    """And leaves nothing behind that keeps the next try from succeeding."""
+    common = ("init", "--dir", tmp_path / "new", "--allow-unfit-storage", "--name", "health.example")
+    with pytest.raises(SettingsInvalid, match=hint) as refused:
+        run(*common, *options)
+    assert "\n" not in str(refused.value)
+    assert run(*common)["threshold"] == 2
 
 
 @pytest.mark.parametrize("words", ["init", "keys make", "keys list", "keys sign", "keys publish", "keys destroy"])
