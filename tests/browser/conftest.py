@@ -48,7 +48,7 @@ def launch(needs: Needs, request: pytest.FixtureRequest) -> Iterator[Launch]:
         flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
         if camera:
             flags.append(f"--use-file-for-fake-video-capture={camera}")
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags, timeout=180_000)
         running.append(browser)
         return browser
 

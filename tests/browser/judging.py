@@ -56,7 +56,7 @@ class Judged:
 
 def tokens(site: Site, folder: Path, count: int) -> tuple[list[str], int]:
     """Real codes, each of a credential of its own, and the moment at which they may be scanned."""
-    calendar, now = Calendar(), int(SystemClock().now())
+    calendar, now = site.calendar, int(SystemClock().now())
     day = calendar.day(now)
     texts: list[str] = []
     while len(texts) < count:

@@ -20,7 +20,7 @@ from playwright.sync_api import Page, expect
 from checkin.errors import TokenError
 from checkin.service.webpages import STATIC, WEB, messages
 from tests.browser.conftest import Launch
-from tests.browser.world import PATIENCE_MS, PHONE, Camera, ScannerPage, Site, WalletPage
+from tests.browser.world import PHONE, Camera, ScannerPage, Site, WalletPage
 from tests.conftest import Needs
 
 PAGES = ("wallet", "scanner", "operator")
@@ -181,7 +181,7 @@ def test_a_scanner_holds_nothing_about_anybody(site: Site, launch: Launch, camer
         assert secret not in visible
     visit = wallet.page.evaluate(STORED)
     ids = re.findall(r'"visitId":"([0-9a-f]{32})"', visit)
-    assert len(ids) == 10
+    assert ids and len(ids) % 10 == 0  # tomorrow's come at a random moment
     assert not any(identifier in held for identifier in ids)
 
 
@@ -191,7 +191,7 @@ def test_a_wallets_keys_cannot_leave_the_browser(site: Site, launch: Launch) -> 
     wallet.register()
     held = wallet.page.evaluate(STORED)
     keys = re.findall(r'"key":(\{[^}]*\})', held)
-    assert len(keys) == 10
+    assert keys and len(keys) % 10 == 0  # tomorrow's come at a random moment
     assert {json.loads(key)["extractable"] for key in keys} == {False}
 
 
@@ -218,7 +218,7 @@ def test_paper_codes_are_four_a_page_and_open_doors(site: Site, launch: Launch, 
     page.evaluate("window.print = () => {}")
     page.click("#open-more")
     page.click("#paper-today")
-    expect(page.locator("#paper article")).to_have_count(8, timeout=PATIENCE_MS)
+    expect(page.locator("#paper article")).to_have_count(8)
     page.emulate_media(media="print")
     first = page.locator("#paper article").first
     expect(first).to_contain_text("One door, one use")

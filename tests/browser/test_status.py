@@ -11,7 +11,7 @@ from checkin.encoding import base45_decode
 from checkin.presentation import read
 from tests.browser.conftest import Launch
 from tests.browser.healthoffice import HealthOffice
-from tests.browser.world import PATIENCE_MS, Camera, ScannerPage, Site, WalletPage
+from tests.browser.world import Camera, ScannerPage, Site, WalletPage
 from tests.frames import drawn
 
 
@@ -31,9 +31,9 @@ def test_a_status_is_proved_by_a_picture_and_shown_only_by_choice(
     page = wallet.page
     page.click("#open-more")
     page.set_input_files("#proof-picture", picture)
-    expect(page.locator("#certificate")).to_have_value(certificate, timeout=PATIENCE_MS)
+    expect(page.locator("#certificate")).to_have_value(certificate)
     page.click("#proof [type=submit]")
-    expect(page.locator("#proof-result")).to_contain_text("vaccinated", timeout=PATIENCE_MS)
+    expect(page.locator("#proof-result")).to_contain_text("vaccinated")
     page.click("#close-more")
     wallet.wait()
     assert opening_of(wallet.text()) is None
