@@ -2,107 +2,132 @@
 
 import { request } from "../api.js";
 import { Calendar } from "../calendar.js";
-import { loadMessages, onLanguage, say, sayError, wireLanguageButtons } from "../messages.js";
+import { currentLanguage, loadMessages, onLanguage, say, sayError, wireLanguageButtons } from "../messages.js";
 import { drawCode } from "../qrcode.js";
 import { writeEnrolment } from "../scanner/enrol.js";
+import { drawHours } from "./bars.js";
 import { save, table } from "./csv.js";
-import { drawBars, fillDays, fillRoom } from "./numbers.js";
+import { exportRows } from "./export.js";
+import { lastHours, partsOf } from "./hours.js";
+import { fillDays, fillRoom } from "./numbers.js";
+import { listScanners } from "./scanners.js";
 
 const REFRESH_MS = 60_000;
 const VIEWS = ["enter", "keep", "desk"];
 const $ = (id) => document.getElementById(id);
+const clock = () => Date.now() / 1000;
+const boxes = () => [...document.querySelectorAll("[name=status]")];
 
 class Desk {
   constructor() {
     const stored = sessionStorage.getItem("venue");
-    this.venue = stored ? JSON.parse(stored) : null;
-    this.days = [];
-    this.scanners = [];
+    this.keys = stored ? JSON.parse(stored) : null;
     this.calendar = new Calendar(document.body.dataset.zone);
+    this.#empty();
+  }
+
+  #empty() {
+    Object.assign(this, { venue: null, days: [], scanners: [], asOf: 0, rule: null });
   }
 
   ask(method, path, body) {
-    const { venue_id: venue, operator_token: token } = this.venue;
-    return request(method, `/v1/venues/${venue}${path}`, { token, body });
+    return request(method, `/v1/venues/${this.keys.venue_id}${path}`, { token: this.keys.operator_token, body });
   }
 
-  keep(venue) {
-    this.venue = venue;
-    if (venue) sessionStorage.setItem("venue", JSON.stringify(venue));
+  keep(keys) {
+    this.keys = keys;
+    if (keys) sessionStorage.setItem("venue", JSON.stringify(keys));
     else sessionStorage.removeItem("venue");
+    if (!keys) this.#empty();
   }
 
   show(view) {
     for (const id of VIEWS) $(id).hidden = id !== view;
-    $("venue-name").textContent = this.venue?.name || say("title");
+    $("venue-name").textContent = this.venue?.name ?? say("title");
   }
 
   async load() {
-    const [{ days }, { scanners }] = await Promise.all([this.ask("GET", "/stats"), this.ask("GET", "/scanners")]);
-    Object.assign(this, { days, scanners });
+    const asked = ["", "/stats", "/scanners"].map((path) => this.ask("GET", path));
+    const [venue, { days }, { scanners }] = await Promise.all(asked);
+    Object.assign(this, { venue, days, scanners, asOf: clock() });
+    this.show("desk"); // first, because a bar's size is that of the place it is drawn in
     this.draw();
-    this.show("desk");
   }
 
   /** Everything that was loaded, in the language of now. */
   draw() {
     if (!this.venue) return;
-    const now = Date.now() / 1000;
-    const day = this.calendar.day(now);
-    const current = Math.min(24, Math.floor((now - this.calendar.start(day)) / 3600));
-    const none = { total: 0, hours: Array(25).fill(0) };
-    const today = this.days.find((item) => item.day === Calendar.date(day)) ?? none;
-    $("total").textContent = today.total.toLocaleString(document.documentElement.lang);
-    drawBars(today.hours, current);
+    const now = clock();
+    const today = this.days.find((item) => item.day === Calendar.date(this.calendar.day(now)));
+    $("venue-name").textContent = this.venue.name;
+    $("total").textContent = (today?.total ?? 0).toLocaleString(currentLanguage());
+    const time = new Intl.DateTimeFormat(currentLanguage(), { timeStyle: "short", timeZone: this.calendar.zone });
+    $("as-of").textContent = say("as_of", { time: time.format(this.asOf * 1000) });
+    this.#drawHours(now);
+    fillDays(this.days);
+    listScanners(this.scanners, now, (scanner) => this.#askRevoke(scanner));
+    this.#drawRule();
+  }
+
+  #drawHours(now) {
+    const hours = lastHours(this.days, this.calendar, now);
+    const local = new Intl.DateTimeFormat("en", { hour: "2-digit", hourCycle: "h23", timeZone: this.calendar.zone });
+    drawHours(hours, partsOf(hours, this.scanners), ({ start }) => String(Number(local.format(start * 1000))));
     const capacity = this.venue.capacity ?? 0;
     if (document.activeElement !== $("capacity")) $("capacity").value = capacity || "";
-    fillRoom(today.hours[current] + (today.hours[current - 1] ?? 0), capacity);
-    fillDays(this.days);
-    $("no-scanners").hidden = this.scanners.length > 0;
-    $("scanner-list").replaceChildren(...this.scanners.map((item) => this.#card(item)));
+    fillRoom(hours.at(-1).total + hours.at(-2).total, capacity);
   }
 
-  #card({ scanner_id: id, label, revoked }) {
-    const card = document.createElement("li");
-    const name = document.createElement("strong");
-    const state = document.createElement("span");
-    name.textContent = label;
-    state.textContent = say(revoked ? "revoked" : "working");
-    state.className = revoked ? "bad" : "good";
-    card.append(name, state);
-    if (!revoked) {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "danger";
-      button.textContent = say("revoke");
-      button.setAttribute("aria-label", say("revoke_label", { label }));
-      button.addEventListener("click", () => guarded(() => this.#revoke(id)));
-      card.append(button);
-    }
-    return card;
+  /** The rule as it stands; what somebody has just ticked stays until it is set, or the rule itself changes. */
+  #drawRule() {
+    const rule = this.venue.status_rule;
+    const names = rule.map((status) => say(`status_${status}`));
+    const list = new Intl.ListFormat(currentLanguage(), { type: "disjunction" }).format(names);
+    $("rule-now").textContent = names.length ? say("rule_now", { list }) : say("rule_none");
+    if (String(rule) === this.rule) return;
+    this.rule = String(rule);
+    for (const box of boxes()) box.checked = rule.includes(Number(box.value));
   }
 
-  async #revoke(id) {
-    await this.ask("DELETE", `/scanners/${id}`);
+  #askRevoke(scanner) {
+    this.leaving = scanner;
+    $("sure-title").textContent = say("revoke_sure", { label: scanner.label });
+    $("sure").returnValue = "";
+    $("sure").showModal();
+  }
+
+  async revoke() {
+    await this.ask("DELETE", `/scanners/${this.leaving.scanner_id}`);
     await this.load();
+    $("scanners-title").focus();
   }
 
   /** A new scanner and its code, which is shown this once. */
   async add(label) {
     const device = await this.ask("POST", "/scanners", { label });
-    const text = writeEnrolment({ venue_id: this.venue.venue_id, ...device, label });
+    const text = writeEnrolment({ venue_id: this.keys.venue_id, ...device, label });
     drawCode($("device-code"), text, say("device_code"));
     $("device-text").value = text;
     $("device").showModal();
     await this.load();
   }
 
-  /** Every hour of every day that is held. */
+  async setRule() {
+    const accepted = boxes().filter((box) => box.checked).map((box) => Number(box.value));
+    this.venue.status_rule = (await this.ask("PUT", "/status-rule", { accepted })).accepted;
+    this.draw();
+    $("rule-result").textContent = say("rule_saved");
+  }
+
+  async setCapacity() {
+    if (!$("capacity").reportValidity()) return;
+    const { capacity } = await this.ask("PUT", "/capacity", { capacity: Number($("capacity").value) || null });
+    this.venue.capacity = capacity;
+    this.draw();
+  }
+
   export() {
-    const head = [say("venue"), say("day"), say("hour"), say("check_ins")];
-    const name = this.venue.name ?? this.venue.venue_id;
-    const rows = this.days.flatMap(({ day, hours }) => hours.map((count, hour) => [name, day, hour, count]));
-    save(`check-ins-${this.venue.venue_id}.csv`, table([head, ...rows]));
+    save(`check-ins-${this.keys.venue_id}.csv`, table(exportRows(this.venue.name, this.days, this.scanners)));
   }
 }
 
@@ -124,61 +149,68 @@ const onSubmit = (id, work) =>
     guarded(work);
   });
 
-async function start() {
-  await loadMessages("operator");
-  wireLanguageButtons();
-  const desk = new Desk();
+/** Signing in, enrolling, and the way out. */
+function wireEntrance(desk) {
   onSubmit("sign-in", async () => {
-    const venue = { venue_id: $("venue-id").value.trim(), operator_token: $("operator-token").value.trim() };
-    desk.venue = venue;
+    const keys = { venue_id: $("venue-id").value.trim(), operator_token: $("operator-token").value.trim() };
+    desk.keys = keys;
     await desk.load();
-    desk.keep(venue);
+    desk.keep(keys);
     $("sign-in").reset();
   });
   onSubmit("new-venue", async () => {
     const [name, capacity] = [$("new-name").value.trim(), Number($("new-capacity").value) || null];
     const body = { name, category: $("new-category").value.trim(), capacity };
-    const venue = await request("POST", "/v1/venues", { token: $("secret").value.trim(), body });
-    desk.keep({ ...venue, name, capacity });
+    desk.keep(await request("POST", "/v1/venues", { token: $("secret").value.trim(), body }));
     $("new-venue").reset();
-    $("keep-id").textContent = venue.venue_id;
-    $("keep-token").textContent = venue.operator_token;
+    $("keep-id").textContent = desk.keys.venue_id;
+    $("keep-token").textContent = desk.keys.operator_token;
     desk.show("keep");
-  });
-  onSubmit("add-scanner", async () => {
-    await desk.add($("label").value.trim());
-    $("add-scanner").reset();
-  });
-  onSubmit("rule", async () => {
-    const chosen = [...document.querySelectorAll("[name=status]:checked")].map((box) => Number(box.value));
-    await desk.ask("PUT", "/status-rule", { accepted: chosen });
-    $("rule-result").textContent = say("rule_saved");
   });
   $("kept").addEventListener("click", () => {
     $("keep-token").textContent = "";
     guarded(() => desk.load());
   });
-  $("capacity").addEventListener("change", () => {
-    desk.keep({ ...desk.venue, capacity: Number($("capacity").value) || null });
-    desk.draw();
-  });
-  $("refresh").addEventListener("click", () => guarded(() => desk.load()));
-  $("export").addEventListener("click", () => desk.export());
-  $("device").addEventListener("close", () => {
-    $("device-code").replaceChildren();
-    $("device-text").value = "";
-  });
   $("sign-out").addEventListener("click", () => {
     desk.keep(null);
     desk.show("enter");
   });
-  onLanguage(() => {
-    desk.draw();
-    if (desk.venue?.name) $("venue-name").textContent = desk.venue.name;
+}
+
+/** What can be done at the desk. */
+function wireDesk(desk) {
+  onSubmit("add-scanner", async () => {
+    await desk.add($("label").value.trim());
+    $("add-scanner").reset();
   });
-  setInterval(() => desk.venue && !$("desk").hidden && desk.load().catch(() => {}), REFRESH_MS);
+  onSubmit("rule", () => desk.setRule());
+  $("rule").addEventListener("change", () => ($("rule-result").textContent = ""));
+  $("capacity").addEventListener("change", () => guarded(() => desk.setCapacity()));
+  $("refresh").addEventListener("click", () => guarded(() => desk.load()));
+  $("export").addEventListener("click", () => desk.export());
+  $("sure").addEventListener("close", () => $("sure").returnValue === "yes" && guarded(() => desk.revoke()));
+  $("device").addEventListener("close", () => {
+    $("device-code").replaceChildren();
+    $("device-text").value = "";
+  });
+  let width = 0;
+  new ResizeObserver(() => {
+    if ($("bars").clientWidth !== width && !$("desk").hidden) desk.draw();
+    width = $("bars").clientWidth;
+  }).observe($("bars"));
+}
+
+async function start() {
+  await loadMessages("operator");
+  wireLanguageButtons();
+  const desk = new Desk();
+  wireEntrance(desk);
+  wireDesk(desk);
+  onLanguage(() => desk.draw());
+  // A round that fails leaves the old numbers, and the time that they are of.
+  setInterval(() => desk.keys && !$("desk").hidden && desk.load().catch(() => desk.draw()), REFRESH_MS);
   desk.show("enter");
-  if (desk.venue) await guarded(() => desk.load());
+  if (desk.keys) await guarded(() => desk.load());
 }
 
 await start();

@@ -1,0 +1,24 @@
+// Every hour of every day that is held, for a spreadsheet: a column for all gates, and one for each.
+
+import { say } from "../messages.js";
+
+/** Rows of cells. What came through which gate is empty for days of which that is not kept any more. */
+export function exportRows(venue, days, scanners) {
+  const gates = scanners.filter(({ scanner_id: id }) => days.some((day) => find(day, id)));
+  const head = [say("venue"), say("day"), say("hour"), say("check_ins"), ...gates.map(titleAmong(gates))];
+  const rows = days.flatMap((day) =>
+    day.hours.map((count, hour) => [venue, day.day, hour, count, ...gates.map((gate) => counted(day, gate, hour))]),
+  );
+  return [head, ...rows];
+}
+
+const find = (day, id) => day.gates.find((gate) => gate.scanner_id === id);
+
+function counted(day, { scanner_id: id }, hour) {
+  if (!day.gates.length) return "";
+  return find(day, id)?.hours[hour] ?? 0;
+}
+
+/** Two gates may have one name; then their numbers tell them apart. */
+const titleAmong = (gates) => ({ scanner_id: id, label }) =>
+  gates.filter((gate) => gate.label === label).length > 1 ? `${label} (${id})` : label;
