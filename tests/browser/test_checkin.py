@@ -202,7 +202,8 @@ def test_an_operators_code_enrols_a_scanner_through_its_camera(site: Site, launc
     expect(wallet.page.locator("#code-warning")).to_contain_text("Nothing to show")
     assert scanner.verdict(wallet.text()) == "status_required"
     desk.click("#scanner-list .danger")
-    expect(desk.locator("#scanner-list .bad")).to_have_text("revoked")
+    desk.click("#sure [value=yes]")
+    expect(desk.locator("#revoked-title")).to_have_text("Revoked (1)")
     scanner.page.evaluate("dispatchEvent(new Event('online'))")
     expect(scanner.page.locator("#stopped[data-code=revoked]")).to_be_visible()
     with desk.expect_download() as download:
