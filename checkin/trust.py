@@ -1,4 +1,4 @@
-"""What a scanner verifies with, kept over restarts: pinned verifier keys, and the keys of the days around now.
+"""What a scanner verifies with, kept over restarts: pinned verifier keys, the log, and the keys of the days around now.
 
 The first key seen for a day is final: what is kept are the merged keys, not the newest lists, so that no older or
 shorter list makes room for another key.
@@ -16,6 +16,7 @@ from checkin.encoding import b64url_decode, b64url_encode
 from checkin.errors import ScannerStale, ServiceError
 from checkin.keylist import IntakeKey, IntakeList, IssuerList, issuer_kid, merge
 from checkin.keylist import IssuerKey as ListedKey
+from checkin.log.pinnedlog import PinnedLog
 from checkin.note import NoteVerifier, open_note
 from checkin.signedtime import read_time
 
@@ -34,6 +35,8 @@ class Trust:
     issuer_vkeys: dict[int, str] = field(default_factory=dict)
     issuer_keys: dict[int, Keys] = field(default_factory=dict)
     intake_keys: Keys = field(default_factory=dict)
+    log: dict[str, Any] | None = None
+    """The log that lists must be in, as `PinnedLog.plain` writes it: given by hand, or the first one that was told."""
     rule: list[int] = field(default_factory=list)
     zone: str = "Asia/Seoul"
     time: float = 0.0
@@ -52,15 +55,17 @@ class Trust:
     def update(self, answer: Mapping[str, Any], nonce: str, now: float) -> None:
         """Take over an answer of GET /v1/trust?nonce=…, whole or not at all.
 
-        Raises `NoteUntrusted`, `NoteMalformed`, `ListRefused`, `ScannerStale` for a clock that differs, or
-        `ServiceError` for an answer of another form.
+        Raises `NoteUntrusted`, `NoteMalformed`, `ProofInvalid` for a list that the pinned log does not show,
+        `ListRefused`, `ScannerStale` for a clock that differs, or `ServiceError` for an answer of another form.
         """
         try:
             # Keys once seen stay pinned: a registry that is taken over cannot put others in their place.
             registry = NoteVerifier.parse(self.registry_vkey or answer["registry"]["vkey"])
-            vkeys = {int(item["issuer"]): str(item["vkey"]) for item in answer["issuers"]} | self.issuer_vkeys
-            lists = {int(item["issuer"]): item["list"] for item in answer["issuers"] if item["list"]}
+            issuers = {int(item["issuer"]): item for item in answer["issuers"]}
+            vkeys = {issuer: str(item["vkey"]) for issuer, item in issuers.items()} | self.issuer_vkeys
+            lists = {issuer: (item["list"], item.get("proof")) for issuer, item in issuers.items() if item["list"]}
             zone, intake, rule = str(answer["zone"]), answer["intake"], list(answer["status_rule"])
+            log = PinnedLog.read(told) if (told := self.log or answer.get("log")) else None
             if abs(read_time(answer["time_note"], registry, nonce) - now) > MAX_SKEW_SECONDS:
                 raise ScannerStale("This scanner's clock differs from the registry's: set the clock, then try again.")
         except (KeyError, TypeError, ValueError):
@@ -68,11 +73,16 @@ class Trust:
         today = Calendar(zone).day(now)
         intake_keys = _merged_intake(self.intake_keys, intake, registry, today)
         issuer_keys = dict(self.issuer_keys)
-        for issuer, note in lists.items():
+        for issuer, (note, _) in lists.items():
             known = issuer_keys.get(issuer, {})
             issuer_keys[issuer] = _merged_issuer(known, note, issuer, NoteVerifier.parse(vkeys[issuer]), today)
+        if log:
+            # SPEC keys.md §5.2: "Who has pinned a log MUST refuse a list without a valid proof as a whole"
+            for note, proof in [(intake, answer.get("intake_proof")), *lists.values()]:
+                log.require(note, proof)
         self.registry_vkey, self.issuer_vkeys = registry.vkey, vkeys
         self.issuer_keys, self.intake_keys = issuer_keys, intake_keys
+        self.log = log.plain() if log else None
         self.rule, self.zone, self.time = rule, zone, now
 
     def keys_of(self, day: int) -> IssuerKeys:

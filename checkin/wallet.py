@@ -21,7 +21,8 @@ from checkin.encoding import b64url_decode, b64url_encode
 from checkin.errors import ServiceError, SettingsInvalid
 from checkin.jsonfile import write_private
 from checkin.keylist import IssuerList
-from checkin.note import NoteVerifier, open_note
+from checkin.log.pinnedlog import PinnedLog
+from checkin.note import NoteVerifier, open_note, split_note
 from checkin.primitives import SigningKey, random_bytes
 
 BATCH_SIZE: Final = 10
@@ -46,6 +47,8 @@ class Wallet:
     token: str
     held: dict[int, list[Held]] = field(default_factory=dict)
     disclosures: list[dict[str, Any]] = field(default_factory=list)
+    log: dict[str, Any] | None = None
+    """The log that the issuer's list must be in, as `PinnedLog.plain` writes it: given, or the first it told of."""
 
     @classmethod
     def load(cls, path: Path) -> Wallet:
@@ -53,7 +56,7 @@ class Wallet:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             held = {int(day): [_held(item) for item in items] for day, items in data["held"].items()}
-            return cls(path, data["issuer_url"], data["token"], held, data["disclosures"])
+            return cls(path, data["issuer_url"], data["token"], held, data["disclosures"], data.get("log"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise SettingsInvalid(f"{path.name} is not a wallet file.") from None
 
@@ -64,18 +67,20 @@ class Wallet:
             "token": self.token,
             "held": {str(day): [_plain(item) for item in items] for day, items in self.held.items()},
             "disclosures": self.disclosures,
+            "log": self.log,
         }
         write_private(self.path, data)
 
     def fetch(self, day: int, calendar: Calendar, mode: Mode = Mode.SCREEN, pinned: NoteVerifier | None = None) -> None:
         """One more batch for a day. Raises what the issuer answers, or the error of the first bad credential.
 
-        `pinned` is the issuer's statement key; without one the list is taken as it is, on first use.
+        `pinned` is the issuer's statement key; without one the list is taken as it is. The log that the issuer tells of
+        first is pinned for good: from then on a list without its proof is refused (`NoteUntrusted`, `ProofInvalid`).
         """
         seeds = [random_bytes(32) for _ in range(BATCH_SIZE)]
         holder_keys = [b64url_encode(SigningKey(seed).public) for seed in seeds]
         with Client(self.issuer_url, self.token) as client:
-            listed = _listed_keys(client.get("/v1/keys"), day, calendar, pinned)
+            listed = self._listed_keys(client.get("/v1/keys"), day, pinned)
             answer = client.post(
                 "/v1/credentials",
                 {"day": day, "holder_keys": holder_keys, "mode": int(mode)},
@@ -89,6 +94,19 @@ class Wallet:
         gone = calendar.date(day - RETENTION_DAYS)
         self.disclosures = [notice for notice in told if str(notice.get("day")) > gone]
         self.save()
+
+    def _listed_keys(self, answer: Any, day: int, pinned: NoteVerifier | None) -> IssuerKeys:
+        try:
+            note, proof, told = str(answer["list"]), answer.get("proof"), self.log or answer.get("log")
+            log = PinnedLog.read(told) if told else None
+        except (KeyError, TypeError, AttributeError):
+            raise ServiceError("The issuer's keys do not have the documented form.") from None
+        listed = IssuerList.read(open_note(note, [pinned]).text if pinned else split_note(note)[0])
+        if log:
+            # SPEC keys.md §5.2: "Who has pinned a log MUST refuse a list without a valid proof as a whole"
+            log.require(note, proof)
+            self.log = log.plain()
+        return IssuerKeys.of(*(IssuerKey(listed.issuer, key.public) for of, key in listed.keys.items() if of == day))
 
     def open_code(self, day: int) -> Held | None:
         """A fresh credential for one opening of the code, marked as used; None when a new batch is needed."""
@@ -126,16 +144,6 @@ def confirm(issuer_url: str, registration: str, code: str, path: Path) -> Wallet
     wallet = Wallet(path, issuer_url, token)
     wallet.save()
     return wallet
-
-
-def _listed_keys(answer: Any, day: int, calendar: Calendar, pinned: NoteVerifier | None) -> IssuerKeys:
-    """The issuer's keys of a day; from the signed list where its statement key is pinned."""
-    if pinned:
-        listed = IssuerList.read(open_note(answer["list"], [pinned]).text)
-        return IssuerKeys.of(*(IssuerKey(listed.issuer, key.public) for of, key in listed.keys.items() if of == day))
-    date = calendar.date(day)
-    keys = [key for key in answer["keys"] if key["day"] == date]
-    return IssuerKeys.of(*(IssuerKey(int(answer["issuer"]), b64url_decode(key["x"], 32)) for key in keys))
 
 
 def _read_batch(answer: Any, seeds: list[bytes]) -> list[Held]:

@@ -80,10 +80,11 @@ class IssuerTrust:
         self._known: tuple[int, dict[int, IssuerKeys]] = (-1, {})
 
     def refresh(self) -> None:
-        """A chore: asks every issuer about every minute; at once as long as there is no key for today or tomorrow."""
+        """A chore: asks every issuer about every minute; each time as long as it lacks a key for today or tomorrow."""
         today = self._party.today()
-        if self._rounds % ROUNDS_BETWEEN == 0 or not (self._has_key(today) and self._has_key(today + 1)):
-            for issuer in self._issuers:
+        for issuer in self._issuers:
+            listed = self._has_key(today, issuer.number) and self._has_key(today + 1, issuer.number)
+            if self._rounds % ROUNDS_BETWEEN == 0 or not listed:
                 self._ask(issuer)
         self._rounds += 1
 
@@ -162,9 +163,11 @@ class IssuerTrust:
         else:
             yield Finding("issuer_keys", "failure", "No trusted issuer has listed a key for today: see its /readyz.")
         for issuer in self._issuers:
-            if self._has_key(today, issuer.number) and not self._has_key(today + 1, issuer.number):
-                text = f"Issuer {issuer.number} has listed no key for tomorrow yet."
-                yield Finding(f"issuer_{issuer.number}_keys", "warning", text)
+            for day, name in ((today, "today"), (today + 1, "tomorrow")):
+                if not self._has_key(day, issuer.number):
+                    text = f"Issuer {issuer.number} has listed no key for {name} yet."
+                    yield Finding(f"issuer_{issuer.number}_keys", "warning", text)
+                    break
         for number, code in sorted(self._unanswered.items()):
             text = f"Issuer {number} gave no list that could be taken ({code}); what was known before stays in use."
             yield Finding(f"issuer_{number}", "warning", text)

@@ -163,7 +163,7 @@ class Country:
         """Waits until the lists of keys are in the log, and taken."""
         for service in self.apps:
             with self.client(service) as client:
-                while client.get("/readyz").status_code != 200:
+                while any(wanting(finding) for finding in client.get("/readyz").json()["findings"]):
                     time.sleep(0.05)
 
     def drafted(self, name: str, wish: Wish, *, simulated: bool = True) -> OrderFolder:
@@ -213,6 +213,11 @@ class Country:
         with self.client(service, token) as client:
             listed = client.get("/v1/statements").json()["statements"]
         return {item["name"]: item["note"] for item in listed if item["name"].startswith("order-")}
+
+
+def wanting(finding: dict[str, str]) -> bool:
+    """Whether a service is not ready, or waits for an issuer's list."""
+    return finding["level"] == "failure" or (finding["name"].startswith("issuer_") and finding["level"] == "warning")
 
 
 def person_order(person: Person, first: int = DAY, last: int = DAY) -> Wish:
