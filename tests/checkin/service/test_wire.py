@@ -35,15 +35,19 @@ def port() -> Iterator[int]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
+        assert thread.is_alive()
         time.sleep(0.005)
-    yield server.servers[0].sockets[0].getsockname()[1]
+    listening = server.servers[0].sockets[0]
+    # Connections inherit it: what waits to be read is little, whatever the machine would allow.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    yield listening.getsockname()[1]
     server.should_exit = True
     thread.join()
 
 
 def flood(port: int, begin: bytes, more: bytes) -> int:
     """How many bytes the server takes before it ends the connection; at most 20 MB are sent."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
         connection.sendall(begin)
         sent = len(begin)
@@ -72,7 +76,7 @@ def test_a_request_that_never_begins_is_ended(port: int, begin: bytes, more: byt
 
 
 def test_who_sends_too_long_a_head_is_told_so(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\na: " + b"b" * (MAX_HEAD_BYTES + 1))
         assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
 
@@ -81,7 +85,7 @@ def test_large_bodies_and_many_requests_on_a_connection_pass(port: int) -> None:
     """The bound is on what is no body: a batch of 640 kB has no trouble, nor has a connection that is used for long."""
     body = b"x" * 3_000_000
     head = b"POST / HTTP/1.1\r\nHost: x\r\nx-note: " + b"y" * 8000 + b"\r\nContent-Length: "
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         for sent in (b"", body, b"", *[b"z"] * 50):
             connection.sendall(head + b"%d\r\n\r\n" % len(sent) + sent)
             answer = b""
