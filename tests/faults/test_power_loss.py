@@ -31,6 +31,7 @@ from tests.faults.disk import INSTALL, Needs, can_mount, found, mounted, new_ima
 from tests.faults.till import DAY, shop
 
 IMAGES = int(os.environ.get("POWER_LOSSES", "10"))
+BETWEEN = 25  # rows that are acknowledged between two images, at least
 A_DISK = 20  # images of one disk, then a fresh one: it must not fill up
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +48,7 @@ class Said:
     @classmethod
     def until_now(cls, output: Path) -> Said:
         said = cls()
-        for line in output.read_text().splitlines():
+        for line in output.read_text().split("\n")[:-1]:  # what is just being written has no end yet
             match line.split():
                 case ["row", key]:
                     said.rows.add(bytes.fromhex(key))
@@ -97,7 +98,11 @@ def losses(disk: Path, work: Path, images: int, synchronous: str = "FULL") -> Ge
     image, output, copy = new_image(disk / "disk.img", 128), work / "output", work / "copy.img"
     chance = random.Random()
     with mounted(image, work / "disk") as folder, till(folder, output, synchronous):
+        before = Said.until_now(output)
         for _ in range(images):
+            enough = len(before.rows) + BETWEEN
+            while len(Said.until_now(output).rows) < enough:
+                time.sleep(0.05)
             time.sleep(chance.uniform(0.05, 0.5))
             before = Said.until_now(output)
             snapshot(image, copy)
