@@ -114,7 +114,7 @@ class Words:
     def step(self, name: str) -> dict[str, str]:
         """A step of "Check it yourself": its title, and what it says when done, with nothing to do, or failed."""
         texts = TEXTS[self._language]
-        said = {outcome: texts.get(f"{name}_{outcome}", "") for outcome in ("good", "none", "unseen", "bad")}
+        said = {outcome: texts.get(f"{name}_{outcome}", "") for outcome in ("good", "none", "unseen", "later", "bad")}
         return {"name": name, "title": texts[f"{name}_step"], **said}
 
     def audit(self, audit: Audit) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from retention.page import STEPS
 from tests.browser.conftest import Launch
 from tests.browser.world import Site
 from tests.checkin.house import DAY
-from tests.retention.test_cosigning import Witness, pin, published, wait_until
+from tests.retention.test_cosigning import Witness, bring, pin, published, wait_until
 from tests.retention.world import Retention, Service, pinned
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -45,23 +45,34 @@ def with_reports() -> Service:
     return service
 
 
+def watched(folder: Path, service: Service, quorum: int = 1) -> tuple[Retention, Witness]:
+    """A retention service that pins a witness, which does not run yet."""
+    retention = Retention(folder / "retention", pinned(service))
+    parts = retention.parts()
+    witness = Witness(folder / "witness", retention.clock, parts.log_verifier.vkey)
+    parts.close()
+    pin(retention, witness.url, witness.verifier, quorum=quorum)
+    return retention, witness
+
+
 @pytest.fixture
 def witnessed(tmp_path: Path) -> Iterator[str]:
     """The same, with a witness that saw all of it."""
     service = with_reports()
-    retention = Retention(tmp_path / "retention", pinned(service))
-    parts = retention.parts()
-    witness = Witness(tmp_path / "witness", retention.clock, parts.log_verifier.vkey)
-    parts.close()
-    pin(retention, witness.url, witness.verifier)
+    retention, witness = watched(tmp_path, service)
     try:
         with witness.running(), retention.client() as client:
-            wait_for_an_audit(client)
-            place = client.get("/v1/audits").json()["audits"][0]["place"]
-            wait_until(lambda: int((published(client) or "\n0\n").split("\n")[1]) > place)
+            wait_for_a_witnessed_audit(client)
             yield str(client.base_url)
     finally:
         service.server.stop()
+
+
+def wait_for_a_witnessed_audit(client: httpx.Client) -> None:
+    """Until the head that covers the audit is published."""
+    wait_for_an_audit(client)
+    place = client.get("/v1/audits").json()["audits"][0]["place"]
+    wait_until(lambda: int((published(client) or "\n0\n").split("\n")[1]) > place)
 
 
 def wait_for_an_audit(client: httpx.Client) -> None:
@@ -211,11 +222,7 @@ def test_a_head_that_no_witness_saw_is_found(
 def test_a_log_that_waits_for_no_witness_says_so(launch: Launch, tmp_path: Path) -> None:
     """A witness is pinned and silent, and the head is published all the same: the step tells both."""
     service = with_reports()
-    retention = Retention(tmp_path / "retention", pinned(service))
-    parts = retention.parts()
-    witness = Witness(tmp_path / "witness", retention.clock, parts.log_verifier.vkey)
-    parts.close()
-    pin(retention, witness.url, witness.verifier, quorum=0)
+    retention, _ = watched(tmp_path, service, quorum=0)
     page = launch().new_page()
     try:
         with retention.client() as client:
@@ -228,21 +235,18 @@ def test_a_log_that_waits_for_no_witness_says_so(launch: Launch, tmp_path: Path)
 
 
 def test_what_waits_for_a_silent_witness_is_said_to_wait(launch: Launch, tmp_path: Path) -> None:
-    """Reports and an audit that came while no witness answered are neither called good nor taken for a lie."""
+    """A report that came while no witness answered is neither called good nor taken for a lie."""
     service = with_reports()
-    retention = Retention(tmp_path / "retention", pinned(service))
-    parts = retention.parts()
-    witness = Witness(tmp_path / "witness", retention.clock, parts.log_verifier.vkey)
-    parts.close()
-    pin(retention, witness.url, witness.verifier)
+    retention, witness = watched(tmp_path, service)
     page = launch().new_page()
     try:
         with retention.client() as client:
-            wait_for_an_audit(client)  # the empty log is the newest head that is published
-            assert (published(client) or "").split("\n")[1] == "0"
-            for language, words in (("en", "3 newer ones wait"), ("ko", "3건은 로그의 다음 머리를 기다리며")):
-                found = states(page, str(client.base_url), language)
-                assert words in said(page, "reports") or found["witnesses"] == "failed"
+            with witness.running():
+                wait_for_a_witnessed_audit(client)
+            bring(client, service.report(DAY - 29))
+            for language, words in (("en", "3 lead to that root. Newer ones"), ("ko", "새로운 1건")):
+                assert states(page, str(client.base_url), language) == dict.fromkeys(STEPS, "done")
+                assert words in said(page, "reports")
     finally:
         service.server.stop()
 

@@ -95,34 +95,39 @@ async function continued({ shown, found, memory }) {
   return good({ old: before.size, size: found.head.size }, toHex(before.root));
 }
 
-/** Every report on the page is in the log. */
+/** Every report on the page is in the log. While a witness is silent, the newest ones are under no published head. */
 async function reports({ shown, found }) {
   found.reports = [];
-  for (const report of shown.reports) found.reports.push(await found.log.entry(report.index));
+  for (const report of shown.reports.filter(({ index }) => index < found.head.size)) {
+    found.reports.push({ report, entry: await found.log.entry(report.index) });
+  }
   if (!shown.reports.length) return { text: "none", values: {}, value: "" };
-  const newest = toHex(await leafHash(found.reports[0]));
-  return good({ count: shown.reports.length }, `${shown.reports[0].index}: ${newest}`);
+  const [count, newest] = [found.reports.length, found.reports[0]];
+  const value = newest ? `${newest.report.index}: ${toHex(await leafHash(newest.entry))}` : "";
+  const waiting = shown.reports.length - count;
+  return { text: waiting ? "later" : "good", values: { count, waiting }, value };
 }
 
 /** Every report is signed by its service, and says what the page says it does. */
 async function signatures({ shown, found }) {
   const names = new Set();
-  for (const [i, report] of shown.reports.entries()) {
+  for (const { report, entry } of found.reports) {
     const verifier = found.verifiers.get(report.service);
-    const { text } = await openNote(textOf(found.reports[i]), verifier ? [verifier] : []);
+    const { text } = await openNote(textOf(entry), verifier ? [verifier] : []);
     const stated = PURGE_REPORT.read(text);
     const wrong = Object.keys(report).find((name) => name !== "index" && stated.get(name) !== report[name]);
     if (wrong) throw differs(`${report.index}: ${stated.get(wrong)} ≠ ${report[wrong]}`);
     names.add(`${report.service}+${toHex(verifier.keyId)}`);
   }
-  if (!names.size) return { text: "none", values: {}, value: "" };
-  return good({ count: shown.reports.length }, [...names].join(", "));
+  if (!names.size) return { text: shown.reports.length ? "later" : "none", values: {}, value: "" };
+  return good({ count: found.reports.length }, [...names].join(", "));
 }
 
 /** The audit is in the log, signed by this service, with every line that the page shows. */
 async function audit({ shown, found }) {
   if (!shown.audit) return { text: "none", values: {}, value: "" };
   const { place, day, result, points } = shown.audit;
+  if (place >= found.head.size) return { text: "later", values: {}, value: "" };
   const note = textOf(await found.log.entry(place));
   const { text } = await openNote(note, [found.verifiers.get("retention")]);
   const stated = AUDIT.read(text);
