@@ -23,7 +23,8 @@ class Scene:
 
 def make_scene(made: Country) -> Scene:
     """Everybody checks in, minutes apart."""
-    alice, bob, carol = made.person("issuer", "Alice"), made.person(SECOND, "Bob"), made.person(SECOND, "Carol")
+    alice, bob = made.person("issuer", "Alice Ahn-young"), made.person(SECOND, "Bob Baek-hyeon")
+    carol = made.person(SECOND, "Carol Choi-won")
     scene = Scene(made, made.door("Café"), alice, bob, carol)
     for minute, person in enumerate((scene.alice, scene.bob, scene.carol)):
         person.wallet.fetch(DAY, CALENDAR)

@@ -76,7 +76,7 @@ def test_a_trace_run_again_comes_to_the_same_result(scene: Scene) -> None:
     one_result = scene.country.opened(signed, shares=(0, 1)).run()
     other = scene.country.opened(signed, shares=(1, 2)).run()
     assert one_result.people == other.people
-    assert {person.name for person in one_result.people} == {"Alice", "Bob", "Carol"}
+    assert {person.name for person in one_result.people} == {"Alice Ahn-young", "Bob Baek-hyeon", "Carol Choi-won"}
     assert one_result.csv() == other.csv()
 
 
@@ -92,7 +92,7 @@ def test_each_party_is_told_only_what_it_must_know(scene: Scene, monkeypatch: py
     monkeypatch.setattr(Client, "post", listen)
     for wish in (person_order(scene.alice), venue_order(scene.cafe, NOON - HOUR, NOON + HOUR)):
         scene.country.trace(next(_NAMES), wish)
-    who = [scene.alice.phone, "Alice", "Bob", scene.bob.phone, "phone"]
+    who = [scene.alice.phone, "Alice Ahn-young", "Bob Baek-hyeon", scene.bob.phone, "phone"]
     where = [scene.cafe.venue, "Café", "venue"]
     case = ["2026-17", "measles"]
     told = {service: sent[scene.country.url(service)] for service in ("issuer", SECOND, "venue", "retention")}
@@ -102,7 +102,7 @@ def test_each_party_is_told_only_what_it_must_know(scene: Scene, monkeypatch: py
     # The control arm: the search finds what is there.
     assert scene.cafe.venue in told["venue"]
     assert scene.alice.phone in told["issuer"]
-    assert "Bob" not in told[SECOND]  # names come from it; they are never sent to it
+    assert "Bob Baek-hyeon" not in told[SECOND]  # names come from it; they are never sent to it
 
 
 def test_what_was_done_and_refused_is_stated_signed_and_counted(own_scene: Scene) -> None:
@@ -161,7 +161,7 @@ def test_everybody_who_was_identified_is_told_with_a_later_batch(own_scene: Scen
     for person in people:
         person.wallet.fetch(DAY, CALENDAR)
         assert person.wallet.disclosures == []
-    assert set(_told_on(country, people)) == {"Alice", "Bob", "Carol"}
+    assert set(_told_on(country, people)) == {"Alice Ahn-young", "Bob Baek-hyeon", "Carol Choi-won"}
     for person in people:
         (notice,) = person.wallet.disclosures
         assert notice["case"] == numbers[person.name]
@@ -217,9 +217,9 @@ def test_a_deleted_account_is_still_found_as_long_as_the_day_is_held(own_scene: 
     with country.client(SECOND, bob.wallet.token) as client:
         assert client.delete("/v1/wallet").status_code == 202
     found = country.trace(next(_NAMES), venue_order(own_scene.cafe, NOON - HOUR, NOON + HOUR))
-    assert {person.name for person in found.people} == {"Alice", "Bob", "Carol"}
+    assert {person.name for person in found.people} == {"Alice Ahn-young", "Bob Baek-hyeon", "Carol Choi-won"}
     near = country.trace(next(_NAMES), person_order(bob))
-    assert {person.name for person in near.people} == {"Alice", "Carol"}
+    assert {person.name for person in near.people} == {"Alice Ahn-young", "Carol Choi-won"}
 
 
 def test_after_28_days_nobody_executes_the_order_that_worked_before(own_scene: Scene) -> None:
@@ -249,7 +249,7 @@ def test_of_several_days_those_that_are_left_are_answered_and_the_others_are_nam
     country.set(CALENDAR.due(DAY) + 60)
     result = country.trace(next(_NAMES), person_order(own_scene.alice, DAY, DAY + 1))
     assert result.gone == ["2026-11-20"]
-    assert [person.name for person in result.people] == ["Bob"]
+    assert [person.name for person in result.people] == ["Bob Baek-hyeon"]
 
 
 # --- results ------------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ def test_from_a_question_to_a_table_in_three_commands(scene: Scene, desk: Office
     assert "2 to reach" in told.stdout
     assert "it was not told where they were" in told.stdout
     people = list(csv.DictReader((result / "trace.csv").read_text(encoding="utf-8").splitlines()))
-    assert {person["name"] for person in people} == {"Bob", "Carol"}
+    assert {person["name"] for person in people} == {"Bob Baek-hyeon", "Carol Choi-won"}
     assert {person["place"] for person in people} == {"Café"}
     again = desk.run("trace", str(desk.order), *desk.place(), *desk.officer(2, 3), "-o", str(result), "--json")
     assert reported(again.stdout) == json.loads((result / "trace.json").read_text(encoding="utf-8"))
