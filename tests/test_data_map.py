@@ -102,6 +102,14 @@ def test_all_that_is_there_is_declared_and_all_that_is_declared_is_there(made: t
     assert [str(gap) for gap in data_map.gaps(data)] == []
 
 
+def test_an_audit_in_the_moment_in_which_a_day_is_made_finds_nothing_strange() -> None:
+    """The day's file lies under another name then, and SQLite's own files beside it."""
+    data_map = DataMap.load(MAPS["issuer"])
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        assert data_map.of("data", f"ledger/day-20777.db.0123456789abcdef.new{suffix}")
+    assert data_map.of("data", "ledger/day-20777.db.0123456789abcdef.new-something") is None
+
+
 def test_a_column_that_nobody_declared_is_named(made: tuple[DataMap, Path]) -> None:
     """In whichever table it is added."""
     data_map, data = made

@@ -134,8 +134,10 @@ class Place:
     tables: dict[str, dict[str, Entry]]
 
     def holds(self, path: str) -> bool:
-        """Whether a file, by its path below the folder, is this one; a database's log and its index belong to it."""
-        names = [path, *(path.removesuffix(suffix) for suffix in _SIDECARS if self.tables)]
+        """Whether a file, by its path below the folder, is this one; a database's log and its index belong to it, also
+        while it is being made under another name."""
+        database = self.tables or self.path.endswith(".new")
+        names = [path, *(path.removesuffix(suffix) for suffix in _SIDECARS if database)]
         return any(_glob(self.path).fullmatch(name) for name in names)
 
 
