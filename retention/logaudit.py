@@ -7,17 +7,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from checkin.audit.auditpoint import AUDIT, SELF_AUDIT, Point, Result, plain, seen
-from checkin.audit.destroyed import Book, Entry, check_entry
-from checkin.errors import CheckinError, NoteMalformed, ProofInvalid
+from checkin.audit.auditpoint import Point, Result, not_run, plain, seen
+from checkin.audit.destroyed import Book
+from checkin.audit.entry import Entry, read_entry
+from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
 from checkin.log.checkpoint import Checkpoint, open_checkpoint
 from checkin.log.logcheck import Fault, check_log
 from checkin.log.logreader import LogReader
 from checkin.log.merkle import EMPTY_ROOT
 from checkin.log.tiles import WIDTH, parse_path
 from checkin.note import NoteVerifier, split_note
-from checkin.statement import kind_of
-from checkin.statements import KINDS, ORDER_EXECUTED, ORDER_REFUSED, published_count
+from checkin.statements import ORDER_EXECUTED, ORDER_REFUSED, published_count
 from retention.audits import Audit
 
 FILES: Final = "log-files"
@@ -26,7 +26,7 @@ LOGGED: Final = "reports-logged"
 STATED: Final = "statements-logged"
 MATCH: Final = "closings-match"
 ORDERS: Final = "orders"
-_KINDS: Final = {**KINDS, AUDIT.kind: AUDIT, SELF_AUDIT.kind: SELF_AUDIT}
+AUTHORITY: Final = "authority-keys"
 
 
 class LogAudit:
@@ -55,6 +55,7 @@ class LogAudit:
         faults = [f"entry {entry.index} of {entry['service']}: {reason}" for entry, _, reason in book.quarrels()]
         good = f"{len(book.reports)} reports name the keys and closings that were stated before."
         yield seen(MATCH, self._name, faults, good)
+        yield self._authority(book, date)
         kinds = [entry.kind for entry in book.entries]
         executed, refused = (published_count(kinds.count(kind.kind)) for kind in (ORDER_EXECUTED, ORDER_REFUSED))
         text = f"In the log, parts of orders executed: {executed}, refused: {refused}."
@@ -70,8 +71,8 @@ class LogAudit:
         """The statements among them."""
         found = []
         for index, entry in enumerate(self.entries()):
-            with suppress(NoteMalformed):
-                found.append(read_entry(index, entry.decode(errors="replace")))
+            with suppress(NoteMalformed, NoteUntrusted):
+                found.append(read_logged(index, entry.decode(errors="replace")))
         return Book(found)
 
     def _files(self) -> Point:
@@ -114,6 +115,16 @@ class LogAudit:
         good = f"{len(book.reports)} reports are in the log, one for each day that was due before {date}."
         return seen(LOGGED, self._name, faults, good)
 
+    def _authority(self, book: Book, date: str) -> Point:
+        days = book.authority
+        if not days.names:
+            return not_run(AUTHORITY, self._name, "No health authority has a list of its day keys in the log.")
+        faults = [f"entry {entry.index}: {reason}" for entry, _, reason in days.quarrels()]
+        faults += [f"no statement of {name} about its key for {day}" for name, day, _ in days.missing(date)]
+        due, gone = days.counts(date)
+        good = f"{gone} of {due} listed keys that were due before {date} are stated to be destroyed, none is overdue."
+        return seen(AUTHORITY, self._name, faults, good)
+
     @staticmethod
     def _stated(service: str, notes: list[str], logged: set[bytes]) -> Point:
         missing = [_about(note) for note in notes if note.encode() not in logged]
@@ -121,19 +132,16 @@ class LogAudit:
         return seen(STATED, service, faults, f"All of its {len(notes)} statements are in the log.")
 
 
-def read_entry(index: int, note: str) -> Entry:
-    """A statement of the log; what kind it is not known here says nothing. Raises `NoteMalformed`."""
-    text = split_note(note)[0]
-    kind = kind_of(text)
-    entry = Entry(index, kind, _KINDS[kind].read(text) if kind in _KINDS else {})
-    check_entry(entry)
-    return entry
+def read_logged(index: int, note: str) -> Entry:
+    """A statement of the log; its lines were verified when it came. Raises `NoteMalformed`, `NoteUntrusted`."""
+    text, lines = split_note(note)
+    return read_entry(index, text, [*dict.fromkeys(line.name for line in lines)])
 
 
 def _about(note: str) -> str:
     """`purge-report 2026-11-22`: names nobody, whatever the note says."""
     try:
-        entry = read_entry(0, note)
+        entry = read_logged(0, note)
         return f"{entry.kind.split('/')[1]} {entry.values.get('day', entry.values.get('key', ''))}"
-    except (NoteMalformed, IndexError):
+    except (NoteMalformed, NoteUntrusted, IndexError):
         return "a note"

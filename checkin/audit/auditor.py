@@ -11,21 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from checkin.audit.auditpage import audit_html, audit_json
-from checkin.audit.auditpoint import AUDIT, SELF_AUDIT
-from checkin.audit.destroyed import ALTERED, REORDERED, Book, DayState, Entry, check_entry
+from checkin.audit.auditpoint import AUDIT
+from checkin.audit.destroyed import Book
+from checkin.audit.entry import ALTERED, CONTRADICTS, REORDERED, DayState, Entry, read_entry
 from checkin.audit.evidence import AUDITS, CHECKPOINT, LOG, REPORTS, SHOWN, Evidence, report_file
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
 from checkin.log.checkpoint import Checkpoint, open_checkpoint
 from checkin.log.logcheck import check_log
 from checkin.log.logreader import LogReader
 from checkin.note import Opened, Signature, decode_note, open_note, split_note
-from checkin.statement import kind_of
-from checkin.statements import KINDS, PURGE_REPORT
+from checkin.statements import PURGE_REPORT
 
-_KINDS: Final = {**KINDS, AUDIT.kind: AUDIT, SELF_AUDIT.kind: SELF_AUDIT}
 FORGED: Final = "forged"
 MISSING: Final = "missing"
-CONTRADICTS: Final = "contradicts"
 REWRITTEN: Final = "rewritten"
 
 
@@ -138,16 +136,9 @@ def _rewritten(evidence: Evidence, head: Checkpoint, previous: bytes | None) -> 
 
 
 def _read(evidence: Evidence, index: int, note: str) -> Entry:
-    """A statement of the log, signed by the service that it names."""
+    """A statement of the log, signed by the service that it names, or by officers of the authority that it names."""
     opened = open_strictly(note, evidence)
-    kind = kind_of(opened.text)
-    if kind not in _KINDS:
-        return Entry(index, kind, {})
-    entry = Entry(index, kind, _KINDS[kind].read(opened.text))
-    if entry["service"] not in opened.names:
-        raise NoteUntrusted("The statement names another service than the one that signed it.")
-    check_entry(entry)
-    return entry
+    return read_entry(index, opened.text, opened.names)
 
 
 def _file_faults(evidence: Evidence, notes: list[str], book: Book) -> Iterator[Fault]:
@@ -202,7 +193,7 @@ def _shown_faults(evidence: Evidence, notes: list[str], book: Book) -> Iterator[
 
 
 def _book_faults(book: Book, date: str) -> Iterator[Fault]:
-    for entry, kind, reason in book.quarrels():
+    for entry, kind, reason in (*book.quarrels(), *book.authority.quarrels()):
         yield Fault(f"{LOG} entry {entry.index}", kind, reason)
     for first, later in book.contradictions():
         yield Fault(
@@ -212,6 +203,9 @@ def _book_faults(book: Book, date: str) -> Iterator[Fault]:
         yield Fault(
             f"{REPORTS}/{report_file(service, day)}", MISSING, f"{service} made a key for {day} and never reported."
         )
+    for name, day, index in book.authority.missing(date):
+        reason = f"{name} listed its key for {day}, and its officers never stated that it was destroyed."
+        yield Fault(f"{LOG} entry {index}", MISSING, reason)
 
 
 def _is_strange(item: Signature, evidence: Evidence) -> bool:

@@ -16,7 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from checkin.audit.auditpoint import AUDIT, Point, points_of
 from checkin.audit.auditwords import LABELS, RESULTS, STATES, point_words
-from checkin.audit.destroyed import Book, DayState
+from checkin.audit.destroyed import Book
+from checkin.audit.entry import DayState
 from checkin.note import split_note
 from checkin.statement import Values, one
 

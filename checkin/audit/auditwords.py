@@ -17,6 +17,10 @@ POINTS: Final[dict[str, tuple[str, str]]] = {
     "log-files": ("Every file of the log is what was signed", "공개 장부의 모든 파일이 서명된 그대로임"),
     "log-continues": ("The log continues that of the last audit", "공개 장부가 지난 점검 때의 것에서 이어짐"),
     "reports-logged": ("Every due day has its report in the log", "기한이 된 모든 날의 보고서가 장부에 있음"),
+    "authority-keys": (
+        "The health authority's day keys, as its officers stated",
+        "보건당국의 날짜별 열쇠: 담당관들이 밝힌 파기",
+    ),
     "statements-logged": ("All that was stated is in the log", "서명한 모든 진술이 장부에 있음"),
     "closings-match": ("Reports match what was stated before", "보고서가 앞서 밝힌 내용과 일치함"),
     "test-visit": (
@@ -29,6 +33,7 @@ STATES: Final = {
     "held": ("kept", "보관 중"),
     "destroyed": ("destroyed", "파기됨"),
     "late": ("destroyed late", "늦게 파기됨"),
+    "awaited": ("due, the officers' statement awaited", "기한이 되어 담당관의 진술을 기다림"),
     "missing": ("report missing", "보고서 없음"),
     "none": ("nothing was kept", "기록 없음"),
 }

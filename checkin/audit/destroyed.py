@@ -1,48 +1,18 @@
-"""What a log says about each service's days: held, destroyed and by whose statement, or overdue without a word."""
+"""What a log says about each service's days: held, destroyed and by whose statement, or overdue without a word; and
+about the health authority's keys of these days (`authoritydays.py`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
+from checkin.audit.authoritydays import AuthorityDays
+from checkin.audit.entry import ALTERED, REORDERED, DayState, Entry
 from checkin.clock import RETENTION_DAYS, Calendar
-from checkin.errors import NoteMalformed
 from checkin.keyring import KeyName, Purpose
-from checkin.statement import Values, one
 from checkin.statements import ABSENT, DAY_CLOSED, KEY_DESTROYED, KEY_MADE, PURGE_REPORT
 
 STRIP_DAYS: Final = 60
-ALTERED: Final = "altered"
-REORDERED: Final = "reordered"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A verified statement: its place in the log, its kind, and what it says."""
-
-    index: int
-    kind: str
-    values: Values
-
-    def __getitem__(self, name: str) -> str:
-        """A field; `NoteMalformed` when it is absent."""
-        return one(self.values, name)
-
-
-@dataclass(frozen=True)
-class DayState:
-    """One service's day. `state`: held, destroyed, late, missing or none. The rest is '' where it does not apply."""
-
-    day: str
-    service: str
-    state: str
-    rows: str = ""
-    due: str = ""
-    done: str = ""
-    key: str = ""
-    index: int | None = None
-
 
 class Book:
     """The statements of a log, in their order."""
@@ -50,6 +20,7 @@ class Book:
     def __init__(self, entries: list[Entry], calendar: Calendar | None = None) -> None:
         self.entries = entries
         self._calendar = calendar or Calendar()
+        self.authority = AuthorityDays(entries, self._calendar)
         self.reports = [entry for entry in entries if entry.kind == PURGE_REPORT.kind]
         self._made = {
             (entry["service"], entry["key"]): entry for entry in reversed(entries) if entry.kind == KEY_MADE.kind
@@ -61,7 +32,7 @@ class Book:
         self._days = self._day_keys()
 
     def newest(self) -> str:
-        """The latest day on which anything was stated to be done, ISO; '' in a log without any."""
+        """The latest day on which a service stated that anything was done, ISO; '' in a log without any."""
         kinds = (PURGE_REPORT.kind, KEY_DESTROYED.kind)
         return max((entry["done"] for entry in self.entries if entry.kind in kinds), default="")
 
@@ -102,14 +73,15 @@ class Book:
         return Book([entry for entry in self.entries if entry.index < index], self._calendar)
 
     def strip(self, date: str, days: int = STRIP_DAYS) -> list[DayState]:
-        """Each of the last `days` days before and with `date`, for every service that ever made a day key."""
+        """Each of the last `days` days before and with `date`, for every service that ever made a day key, and every
+        authority that ever listed one."""
         last = self._calendar.parse_date(date)
         services = sorted({service for service, _ in self._days})
-        return [
-            self._state(service, self._calendar.date(day), date)
-            for day in range(last - days + 1, last + 1)
-            for service in services
-        ]
+        states = []
+        for day in range(last - days + 1, last + 1):
+            states += [self._state(service, self._calendar.date(day), date) for service in services]
+            states += [self.authority.state(name, day, date) for name in self.authority.names]
+        return states
 
     def _other_quarrels(self, entry: Entry) -> Iterator[str]:
         closed = self._closed.get((entry["service"], entry["day"]))
@@ -126,7 +98,7 @@ class Book:
         if report is not None:
             state = "late" if report["done"] > report["due"] else "destroyed"
             values = {name: report[name] for name in ("rows", "due", "done", "key")}
-            return DayState(day, service, state, index=report.index, **values)
+            return DayState(day, service, state, index=report.index, by=service, **values)
         if (service, day) not in self._days:
             return DayState(day, service, "none")
         due = self._due(day)
@@ -139,16 +111,3 @@ class Book:
 
     def _due(self, day: str) -> str:
         return self._calendar.date(self._calendar.parse_date(day) + RETENTION_DAYS)
-
-
-def check_entry(entry: Entry) -> None:
-    """Raises `NoteMalformed` for dates or names of keys that are not written as they should be."""
-    calendar = Calendar()
-    try:
-        for name in ("day", "due", "done"):
-            if isinstance(entry.values.get(name), str):
-                calendar.parse_date(entry[name])
-        if "key" in entry.values:
-            KeyName.parse(entry["key"])
-    except ValueError:
-        raise NoteMalformed("A date or the name of a key is not written as it should be.") from None

@@ -13,7 +13,7 @@ from rich.table import Table
 from checkin.audit.auditor import Verdict, verify
 from checkin.audit.auditpage import read_audit
 from checkin.audit.auditwords import RESULTS, STATES, point_words
-from checkin.audit.destroyed import DayState
+from checkin.audit.entry import DayState
 from checkin.audit.evidence import VKEYS, Evidence, read_vkeys
 from checkin.client import Client
 from checkin.clock import Calendar, SystemClock
@@ -183,11 +183,15 @@ def _days(days: list[DayState]) -> Table:
 def _cell(day: DayState) -> str:
     if day.index is not None:
         late = ", late" if day.state == "late" else ""
+        if not day.rows:  # the authority's: it holds keys and no records
+            return f"✓ key destroyed {day.done}{late}, stated by {day.by}, entry {day.index}"
         rows = day.rows if day.rows != "unknown" else "an unknown number of"
         return f"✓ {rows} records destroyed {day.done}{late}, report {day.index}"
     if day.state == "held":
         return f"■ kept until {day.due}"
-    return f"✗ due {day.due}: REPORT MISSING" if day.state == "missing" else f"· {STATES[day.state][0]}"
+    if day.state == "missing":
+        return f"✗ due {day.due}: {'STATEMENT' if day.key else 'REPORT'} MISSING"
+    return f"◇ due {day.due}: statement awaited" if day.state == "awaited" else f"· {STATES[day.state][0]}"
 
 
 def _show(place: int, note: str, *, as_json: bool) -> None:

@@ -42,7 +42,7 @@ def inspect(stage: Stage, visitor: Sequence[str]) -> None:
         expect(verdict.ok, f"{len(verdict.faults)} faults, the first one: {[vars(f) for f in verdict.faults[:1]]}")
     gone = [day for day in verdict.days if day.index is not None]
     for day in gone:
-        tell.say(f"{day.day}: destroyed on {day.done}, stated by {day.service}, report {day.index} of the log")
+        tell.say(f"{day.day}: destroyed on {day.done}, stated by {day.by}, entry {day.index} of the log")
     with tell.step("tampered", "One byte of one report is changed: it is named", "the check can also fail"):
         path = sorted((stage.artifacts / "purge-reports").iterdir())[0]
         genuine = path.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,19 +11,23 @@ from checkin.audit.auditpoint import AUDIT
 from checkin.audit.destroyed import Book
 from checkin.audit.evidence import report_file
 from checkin.clock import RETENTION_DAYS, Calendar
+from checkin.errors import CheckinError
+from checkin.keylist import AuthorityKey, AuthorityList, DestroyedKey, DestroyedList
 from checkin.log.checkpoint import Checkpoint
 from checkin.log.cosignature import Cosigner
 from checkin.log.merkle import leaf_hash, root
 from checkin.log.tiles import ENTRIES, WIDTH, new_tiles, write_bundle
 from checkin.note import NoteSigner, sign_note
-from checkin.primitives import SigningKey, sha256
+from checkin.primitives import OpeningKey, SigningKey, sha256
 from checkin.statement import StatementType
 from checkin.statements import DAY_CLOSED, KEY_MADE, PURGE_REPORT
-from retention.logaudit import read_entry
+from retention.logaudit import read_logged
 
 CALENDAR = Calendar()
 LAST = CALENDAR.parse_date("2026-12-20")
 FIRST = LAST - 70
+AUTHORITY = "health.example"
+PUBLIC = OpeningKey(bytes(32)).public
 SERVICES = ("issuer.example", "registry.example")
 
 
@@ -94,6 +99,22 @@ class Site:
         self.audit = size
         self.notes.append(sign_note(text, signer("retention.example")))
 
+    def say_officers(self, text: str, *officers: int, authority: str = AUTHORITY) -> int:
+        """What the authority's officers of these numbers sign, at the log's end; its place there."""
+        self.notes.append(sign_note(text, *(signer(f"{authority}/officer-{number}") for number in officers or (1, 2))))
+        return len(self.notes) - 1
+
+    def list_authority(self, *days: int, **changed: str) -> int:
+        """A list of the authority's keys of these days; `changed`: another commitment for all."""
+        keys = {day: AuthorityKey(PUBLIC, changed.get("commitment") or commitment(day)) for day in days}
+        return self.say_officers(AuthorityList(AUTHORITY, keys).text())
+
+    def destroy_authority(self, *days: int, late: int = 0, **changed: str) -> int:
+        """A statement that the keys of these days are gone, since they were due and `late` days more."""
+        gone = changed.get("commitment")
+        keys = {day: DestroyedKey(gone or commitment(day), day + RETENTION_DAYS + late) for day in days}
+        return self.say_officers(DestroyedList(AUTHORITY, keys).text())
+
     def root(self) -> bytes:
         """Of all notes so far."""
         return root(leaf_hash(note.encode()) for note in self.notes)
@@ -101,7 +122,11 @@ class Site:
     def write(self, reports: list[str] | None = None) -> Path:
         """The folder; `reports`: which notes lie in purge-reports, by default all that the log has."""
         self.write_log()
-        book = Book([read_entry(index, note) for index, note in enumerate(self.notes)])
+        entries = []
+        for index, note in enumerate(self.notes):
+            with suppress(CheckinError):
+                entries.append(read_logged(index, note))
+        book = Book(entries)
         found = [note for note in self.notes if note.startswith(PURGE_REPORT.kind)] if reports is None else reports
         for note in found:
             lines = dict(line.split(" ", 1) for line in note.split("\n")[1:14])
@@ -111,7 +136,8 @@ class Site:
             self.put(f"audits/{self.audit}.txt", note)
             self.put("audit.json", audit_json(self.audit, note, book))
             self.put("audit.html", audit_html(self.audit, note, book))
-        names = (*SERVICES, "retention.example", "retention.example/log")
+        officers = [f"{AUTHORITY}/officer-{number}" for number in (1, 2, 3)]
+        names = (*SERVICES, "retention.example", "retention.example/log", *officers)
         witness = Cosigner("witness.example/w1", SigningKey(sha256(b"witness")))
         vkeys = [signer(name).verifier.vkey for name in names] + [witness.verifier.vkey]
         self.put("vkeys.txt", "".join(f"{vkey}\n" for vkey in vkeys))
@@ -155,3 +181,8 @@ class _Timed:
 def key(service: str, day: int) -> dict[str, str]:
     """The fields of a statement about a day key."""
     return {"key": f"day-{day}", "commitment": sha256(f"{service} {day}".encode()).hex()}
+
+
+def commitment(day: int) -> str:
+    """Of the authority's key of a day."""
+    return sha256(f"{AUTHORITY} {day}".encode()).hex()

@@ -37,7 +37,7 @@ def test_every_point_is_on_the_page_and_has_words_in_both_languages() -> None:
     """None that the program makes is left unexplained."""
     names = {getattr(selfaudit, name) for name in ("DATA_MAP", "PLAINTEXT", "OLDEST", "KEYS", "CLOSINGS", "ORDERS")}
     names |= {selfaudit.TOKENS, auditing.ANSWERED, auditing.TEST_VISIT, "complete"}
-    names |= {getattr(logaudit, name) for name in ("FILES", "CONTINUES", "LOGGED", "STATED", "MATCH", "ORDERS")}
+    names |= {getattr(logaudit, name) for name in ("FILES", "CONTINUES", "LOGGED", "STATED", "MATCH", "AUTHORITY")}
     page = PAGE.read_text(encoding="utf-8")
     assert {name for name in names if f"`{name}`" not in page} == set()
     assert names == POINTS.keys()
