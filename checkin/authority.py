@@ -104,7 +104,7 @@ class Authority:
 
         A day once listed never gets another key: when its slot is lost it stays on the list (see `lost_days`).
         """
-        today, taken = self.calendar.day(now), {*self.ring.days(), *self.ring.tombstones(), *self._listed()}
+        today, taken = self.calendar.day(now), {*self.ring.days(), *self.ring.tombstones(), *self.listed()}
         days = [day for day in range(today, today + ahead + 1) if day not in taken and day >= self._oldest(now)]
         for day in days:
             self.ring.make(day, oldest=self._oldest(now))
@@ -112,7 +112,7 @@ class Authority:
 
     def lost_days(self) -> list[int]:
         """Days that were listed and have neither slot nor tombstone: what is sealed to them nobody will open."""
-        return sorted(self._listed().keys() - {*self.ring.days(), *self.ring.tombstones()})
+        return sorted(self.listed().keys() - {*self.ring.days(), *self.ring.tombstones()})
 
     def list_keys(self, now: float) -> AuthorityList:
         """Every key not yet due, ready for the officers; remembered, because the first list for a day is final.
@@ -121,7 +121,7 @@ class Authority:
         """
         oldest = self._oldest(now)
         held = {day: self.ring.key(day) for day in self._live_days() if day >= oldest}
-        listed = self._listed()
+        listed = self.listed()
         keys = {day: key for day, key in (listed | merge(listed, held)).items() if day >= oldest}
         if not keys:
             raise KeyMissing("There are no keys to list: run `checkin authority keys make` first.")
@@ -151,16 +151,22 @@ class Authority:
 
         Left in `destroyed.txt`; signatures that are there stay as long as the text does.
         """
-        days = sorted(set(self.ring.tombstones()) - set(self.ring.days()) - self.stated().keys())[:MAX_STATED]
+        stated_before = self.stated()
+        keys = {day: key for day, key in self.destroyed().items() if day not in stated_before}
         path = self.folder / DESTROYED_FILE
-        if not days:
+        if not keys:
             path.unlink(missing_ok=True)
             return None
-        keys = {day: self._destroyed_key(day) for day in days}
-        stated = DestroyedList(self.officers.authority, keys, self.simulated)
+        stated = DestroyedList(self.officers.authority, dict(list(keys.items())[:MAX_STATED]), self.simulated)
         if not path.exists() or not path.read_text(encoding="utf-8").startswith(stated.text() + "\n"):
             replace_file(path, stated.text().encode())
         return stated
+
+    def destroyed(self) -> dict[int, DestroyedKey]:
+        """Every key that is entombed and whose slot is gone, oldest first. Raises `SettingsInvalid` for a tombstone of
+        another form."""
+        gone = sorted(set(self.ring.tombstones()) - set(self.ring.days()))
+        return {day: self._destroyed_key(day) for day in gone}
 
     def keep_logged(self, index: int, note: str, proof: str) -> None:
         """Keeps a list or statement that is in the log as entry `index`, and the proof of it."""
@@ -222,7 +228,8 @@ class Authority:
     def _live_days(self) -> list[int]:
         return sorted(set(self.ring.days()) - set(self.ring.tombstones()))
 
-    def _listed(self) -> dict[int, AuthorityKey]:
+    def listed(self) -> dict[int, AuthorityKey]:
+        """Every key of a day not yet due that was ever put on a list; raises `NoteMalformed` for another form."""
         try:
             text = (self.folder / "listed.txt").read_text(encoding="utf-8")
         except FileNotFoundError:

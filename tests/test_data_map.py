@@ -26,7 +26,7 @@ from venue.gatefile import GateFile
 
 ROOT = Path(__file__).parent.parent
 MAPS = {name: ROOT / name / "data_map.toml" for name in ("issuer", "venue", "retention")}
-MAPS["witness"] = ROOT / "checkin" / "witness_data_map.toml"
+MAPS |= {name: ROOT / "checkin" / f"{name}_data_map.toml" for name in ("witness", "authority")}
 DAY = 20779
 
 

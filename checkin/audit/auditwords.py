@@ -22,6 +22,8 @@ POINTS: Final[dict[str, tuple[str, str]]] = {
         "보건당국의 날짜별 열쇠: 담당관들이 밝힌 파기",
     ),
     "statements-logged": ("All that was stated is in the log", "서명한 모든 진술이 장부에 있음"),
+    "lists-logged": ("Lists of keys that are given out are in the log", "나눠 주는 열쇠 목록이 모두 장부에 있음"),
+    "key-lists": ("Lists of keys in the log agree with one another", "장부의 열쇠 목록들이 서로 어긋나지 않음"),
     "closings-match": ("Reports match what was stated before", "보고서가 앞서 밝힌 내용과 일치함"),
     "test-visit": (
         "A test visitor's own seals were opened by a signed order",
@@ -29,6 +31,7 @@ POINTS: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 RESULTS: Final = {"pass": ("passed", "통과"), "fail": ("failed", "실패"), "not-run": ("not run", "하지 않음")}
+MARKS: Final = {"pass": "✓", "fail": "✗", "not-run": "–"}
 STATES: Final = {
     "held": ("kept", "보관 중"),
     "destroyed": ("destroyed", "파기됨"),

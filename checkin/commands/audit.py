@@ -12,7 +12,7 @@ from rich.table import Table
 
 from checkin.audit.auditor import Verdict, verify
 from checkin.audit.auditpage import read_audit
-from checkin.audit.auditwords import RESULTS, STATES, point_words
+from checkin.audit.auditwords import MARKS, RESULTS, STATES, point_words
 from checkin.audit.entry import DayState
 from checkin.audit.evidence import VKEYS, Evidence, read_vkeys
 from checkin.client import Client
@@ -202,13 +202,12 @@ def _show(place: int, note: str, *, as_json: bool) -> None:
         typer.echo(json.dumps(shown, ensure_ascii=False, indent=1))
     else:
         console = _console()
-        marks = {"pass": "✓", "fail": "✗", "not-run": "–"}
         for service in dict.fromkeys(point.service for point in points):
             console.print(f"\n{service}", markup=False)
             for point in points:
                 if point.service == service:
                     asks, result = point_words(point.name)[0], RESULTS[point.result.value][0]
-                    console.print(f"  {marks[point.result.value]} {asks} ({result})", markup=False, soft_wrap=True)
+                    console.print(f"  {MARKS[point.result.value]} {asks} ({result})", markup=False, soft_wrap=True)
                     console.print(f"    {point.evidence}", markup=False, soft_wrap=True)
         console.print(f"\nAudit {place} of {values['day']}: {RESULTS[str(values['result'])][0]}.", markup=False)
     if values["result"] != "pass":

@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from checkin.audit.auditpoint import Result, overall
+from checkin.audit.auditwords import MARKS, RESULTS, point_words
+from checkin.audit.authorityaudit import AuthorityAudit
 from checkin.authority import AHEAD_DAYS, DESTROYED_FILE, LOGGED_FOLDER
 from checkin.commands.office import PARTIES_FILE, Dir, Json, Simulated, Unfit, clock_of, opened, progress, report
 from checkin.durable import replace_file
@@ -158,6 +161,32 @@ def destroy(
         sentence += f" {path} states the end of {len(stated.keys)} keys: to be signed by "
         sentence += f"{authority.officers.threshold} officers, and published."
     report(as_json, {"destroyed": records, "statement": str(path) if stated else None}, sentence)
+
+
+@app.command(epilog="Example: checkin authority keys status --dir authority")
+def status(
+    folder: Dir,
+    simulated_clock: Simulated = None,
+    allow_unfit_storage: Unfit = False,
+    as_json: Json = False,
+) -> None:
+    """Look through the folder: no slot of a destroyed day is left, each was overwritten, and its end is in the log.
+
+    Changes nothing. Exit status 1 when anything is wrong.
+    """
+    authority = opened(folder, simulated_clock, allow_unfit_storage)
+    log = Parties.load(folder / PARTIES_FILE).log.pinned if (folder / PARTIES_FILE).exists() else None
+    points = AuthorityAudit(authority, clock_of(simulated_clock).now(), log).points()
+    result = overall(points)
+    lines = [{**vars(point), "result": point.result.value} for point in points]
+    told = [
+        f"{MARKS[point.result]} {point_words(point.name)[0]} ({RESULTS[point.result][0]})\n    {point.evidence}"
+        for point in points
+    ]
+    values: dict[str, object] = {"authority": authority.officers.authority, "result": result.value, "points": lines}
+    report(as_json, values, "\n".join([authority.officers.authority, *told]))
+    if result is Result.FAIL:
+        raise typer.Exit(1)
 
 
 def _read(path: Path) -> str:
