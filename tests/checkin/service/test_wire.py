@@ -1,7 +1,8 @@
-"""What a stranger can make a server hold before a request is one: little."""
+"""What a stranger can make a server hold before a request is one: little, and not for long."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import threading
@@ -12,14 +13,18 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from checkin.service import wire
 from checkin.service.wire import MAX_HEAD_BYTES, BoundedHttp
 
+MAY = threading.Event()
 LARGEST_CHUNK = 256 * 1024  # what asyncio reads at once
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the number of bytes that the body has."""
+    """Answers with the number of bytes that the body has; under /held not before it may."""
     size, more = 0, scope["type"] == "http"
+    while scope["path"] == "/held" and not MAY.is_set():
+        await asyncio.sleep(0.01)
     while more:
         message = await receive()
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
@@ -28,8 +33,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    """Of a server with the bounded protocol."""
+def server() -> Iterator[uvicorn.Server]:
+    """With the bounded protocol."""
     config = uvicorn.Config(app, port=0, http=BoundedHttp, lifespan="off", log_level="critical", ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -40,9 +45,16 @@ def port() -> Iterator[int]:
     listening = server.servers[0].sockets[0]
     # Connections inherit it: what waits to be read is little, whatever the machine would allow.
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
-    yield listening.getsockname()[1]
+    yield server
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture
+def port(server: uvicorn.Server) -> int:
+    """Where it listens."""
+    found: int = server.servers[0].sockets[0].getsockname()[1]
+    return found
 
 
 def flood(port: int, begin: bytes, more: bytes) -> int:
@@ -92,3 +104,51 @@ def test_large_bodies_and_many_requests_on_a_connection_pass(port: int) -> None:
             while not answer.endswith(b"%08d" % len(sent)):
                 answer += connection.recv(1000)
             assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"", b""),
+        (b"", b"\r\n"),
+        (b"GET /", b"a"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\na: ", b"b"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n", b"b"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nb\r\n"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n"),
+    ],
+    ids=["nothing", "empty lines", "a request line", "a header", "a body", "chunks", "after a whole request"],
+)
+def test_a_request_that_comes_a_byte_now_and_then_is_ended(
+    port: int, monkeypatch: pytest.MonkeyPatch, begin: bytes, more: bytes
+) -> None:
+    """An attacker keeps connections open for nothing, until there is none left for others: each has its time."""
+    monkeypatch.setattr(wire, "REQUEST_SECONDS", 0.5)
+    with socket.create_connection(("127.0.0.1", port), timeout=0.05) as connection:
+        connection.sendall(begin)
+        for _ in range(2000):  # two minutes, and the body would still not be whole
+            try:
+                connection.sendall(more)
+                if not connection.recv(1000):
+                    return
+            except ConnectionError:
+                return
+            except TimeoutError:
+                pass
+    raise AssertionError("the server still waits")
+
+
+def test_who_waits_for_an_answer_is_not_ended(
+    server: uvicorn.Server, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound is on the request: an audit may take an hour, whether or not the client has sent more meanwhile."""
+    MAY.clear()
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+        while not any(isinstance(one, BoundedHttp) and one.cycle for one in list(server.server_state.connections)):
+            time.sleep(0.01)
+        monkeypatch.setattr(wire, "REQUEST_SECONDS", 0.2)
+        connection.sendall(b"\r\n")
+        time.sleep(1)
+        MAY.set()
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
