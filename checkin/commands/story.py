@@ -14,6 +14,7 @@ from checkin.deployment import make_folder
 from checkin.errors import SettingsInvalid
 from checkin.story import demo as story
 from checkin.story.narrator import Narrator
+from checkin.story.stage import MARKER
 
 
 def register(app: typer.Typer) -> None:
@@ -40,7 +41,7 @@ def _clear(folder: Path) -> None:
     """Make way for a new story: a folder of an earlier one is removed, anybody else's is left alone."""
     make_folder(folder)
     if any(folder.iterdir()):
-        if not (folder / story.MARKER).exists():
+        if not (folder / MARKER).exists():
             raise SettingsInvalid(f"The folder {folder} is neither empty nor an earlier story's: choose another one.")
         shutil.rmtree(folder)
         folder.mkdir(mode=0o700)

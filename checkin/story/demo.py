@@ -7,20 +7,16 @@ a chapter says happens in between. Results are left in DIR/artifacts (docs/demo.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from checkin import qr, wallet
 from checkin.client import Client
-from checkin.clock import RETENTION_DAYS, Calendar, SimulatedClock, SystemClock
-from checkin.deployment import SERVICES, Deployment
+from checkin.clock import RETENTION_DAYS
+from checkin.deployment import SERVICES
 from checkin.errors import CheckinError
 from checkin.keyring import KeyName, Purpose
-from checkin.processes import Processes
 from checkin.scanner import Result
-from checkin.service.addresses import free_ports
 from checkin.stores.sqlite import SqliteStore
 from checkin.story.inspection import inspect
 from checkin.story.investigation import a_health_officer, the_same_order
@@ -35,6 +31,7 @@ from checkin.story.stage import (
     gone,
     one_time_code,
     opened,
+    raised,
     refused,
     table_rows,
     visit_row,
@@ -44,7 +41,6 @@ from checkin.story.thief import copy_databases, save_key
 
 NAME: Final = "Kim Ji-woo"
 PHONE: Final = "+821012345678"
-MARKER: Final = "clock"  # the file by which a folder is known to be a story's
 
 
 def run(folder: Path, tell: Narrator, *, serve: bool = False) -> bool:
@@ -53,7 +49,9 @@ def run(folder: Path, tell: Narrator, *, serve: bool = False) -> bool:
     With `serve` the services go on afterwards, under the story's clock, until somebody interrupts.
     """
     try:
-        with _opened(folder, tell) as stage:
+        opening = "Three services that trust only what is signed, each with keys of its own."
+        tell.chapter("Before the doors open", opening)
+        with raised(folder, tell) as stage:
             for chapter in (a_visitor, a_door, a_thief, an_officer, twenty_eight_days_later, the_auditor):
                 chapter(stage)
             _finish(stage)
@@ -77,27 +75,6 @@ def _finish(stage: Stage) -> None:
     tell.chapter("The end", f"{len(tell.steps)} steps in {tell.seconds:.1f} seconds.")
     tell.say(f"Everything is in {stage.artifacts}")
     tell.say("Next: `checkin up` runs it for real; `checkin --help` lists the rest; docs/index.md tells the why.")
-
-
-@contextmanager
-def _opened(folder: Path, tell: Narrator) -> Iterator[Stage]:
-    calendar = Calendar()
-    path = folder / MARKER
-    day = calendar.day(SystemClock().now())
-    path.write_text(calendar.rfc3339(calendar.start(day) + 12 * 3600) + "\n", encoding="ascii")
-    clock = SimulatedClock(path)
-    tell.chapter("Before the doors open", "Three services that trust only what is signed, each with keys of its own.")
-    with tell.step("deployment", "Keys, settings and a health authority with three officers", "two must agree to act"):
-        deployment = Deployment.open_or_make(folder, free_ports(3), simulated_clock=path)
-    for warning in deployment.warnings:
-        tell.say(f"warning: {warning}")
-    processes = Processes(deployment)
-    with tell.step("services", "Issuer, registry and retention run as three processes", "three parties, three folders"):
-        processes.__enter__()
-    try:
-        yield Stage(folder, tell, deployment, clock, calendar, day, processes)
-    finally:
-        processes.stop()
 
 
 def a_visitor(stage: Stage) -> None:

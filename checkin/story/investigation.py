@@ -37,13 +37,14 @@ def a_health_officer(stage: Stage, patient: str) -> None:
     with tell.step("neighbour", f"{NAME} checks in at the same café, eight minutes later", "another visitor, unknown"):
         second = _check_in(stage)
     with tell.step("order", "An officer writes an order and signs it alone: not enough", "one officer opens nothing"):
-        folder = _order(stage, "order", Wish(**{**vars(MEASLES), "phone": patient, "days": (stage.day, stage.day)}))
+        wish = Wish(**{**vars(MEASLES), "phone": patient, "days": (stage.day, stage.day)})
+        folder = write_order(stage, "order", wish)
         folder.sign([load_signer(stage.deployment.officers()[0])])
         _expect_untrusted(stage, folder)
     with tell.step("signed", "A second officer signs: the order, its parts, the log's entry", "once, for every step"):
         folder.sign([load_signer(stage.deployment.officers()[1])])
     with tell.step("trace", "Logged, asked, opened with two officers' shares", "each party saw only its own part"):
-        result = _trace(stage, folder)
+        result = execute(stage, folder)
         found = [(person["name"], person["phone"]) for person in csv.DictReader(io.StringIO(result.csv()))]
         expect(found == [(NAME, "'" + PHONE)], f"The trace found {len(found)} people instead of the one contact.")
         stage.leave("trace.csv", result.csv())
@@ -64,10 +65,10 @@ def the_same_order(stage: Stage, patient: str) -> None:
     person = Wish(**{**vars(MEASLES), "phone": patient, "days": (stage.day, stage.day)})
     place = Wish(**{**vars(MEASLES), "venue": stage.scanner.venue_id, "window": (noon, noon + 3600)})
     for number, wish in enumerate((person, place), start=1):
-        folder = _order(stage, f"late-order-{number}", wish)
+        folder = write_order(stage, f"late-order-{number}", wish)
         folder.sign([load_signer(path) for path in stage.deployment.officers()[:2]])
         try:
-            _trace(stage, folder)
+            execute(stage, folder)
         except DayDestroyed:
             continue
         expect(False, "An order about a destroyed day was executed.")
@@ -88,7 +89,8 @@ def _check_in(stage: Stage) -> wallet.Wallet:
     return second
 
 
-def _order(stage: Stage, name: str, wish: Wish) -> OrderFolder:
+def write_order(stage: Stage, name: str, wish: Wish) -> OrderFolder:
+    """An order that nobody has signed yet, in the artifacts."""
     authority, parties = stage.authority(), stage.deployment.parties()
     order, sealed = draft(
         wish,
@@ -103,7 +105,8 @@ def _order(stage: Stage, name: str, wish: Wish) -> OrderFolder:
     return OrderFolder.make(stage.artifacts / name, order, sealed)
 
 
-def _trace(stage: Stage, folder: OrderFolder) -> Result:
+def execute(stage: Stage, folder: OrderFolder) -> Result:
+    """What a signed order finds, with two officers' shares; raises what the parties refuse with."""
     authority = stage.authority()
     shares = [load_share(path) for path in stage.deployment.officers()[:2]]
     return Trace.open(folder.open(authority.officers), authority, stage.deployment.parties(), shares).run()

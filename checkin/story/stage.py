@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -24,12 +25,15 @@ from checkin.officers import load_share
 from checkin.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.processes import Processes
 from checkin.scanner import Scanner
+from checkin.service.addresses import free_ports
 from checkin.stores.sqlite import SqliteStore
 from checkin.story.narrator import Narrator, expect
 from checkin.story.thief import SavedKeys, open_subject, open_visits
 from checkin.vault import SubKeys
 from checkin.wallet import Wallet
 
+MARKER: Final = "clock"  # the file by which a folder is known to be a story's
+_LABELS: Final = ("front door", "back door")
 PATIENCE_SECONDS: Final = 120.0  # a machine with little to spare takes its time
 
 
@@ -97,26 +101,64 @@ class Stage:
         path.write_bytes(content)
 
 
+@contextmanager
+def raised(folder: Path, tell: Narrator, hour: int = 12) -> Iterator[Stage]:
+    """Three services as processes in a new folder, under a clock of their own that shows this hour of today."""
+    calendar, path = Calendar(), folder / MARKER
+    day = calendar.day(SystemClock().now())
+    path.write_text(calendar.rfc3339(calendar.start(day) + hour * 3600) + "\n", encoding="ascii")
+    clock = SimulatedClock(path)
+    with tell.step("deployment", "Keys, settings and a health authority with three officers", "two must agree to act"):
+        deployment = Deployment.open_or_make(folder, free_ports(3), simulated_clock=path)
+    for warning in deployment.warnings:
+        tell.say(f"warning: {warning}")
+    processes = Processes(deployment)
+    with tell.step("services", "Issuer, registry and retention run as three processes", "three parties, three folders"):
+        processes.__enter__()
+    try:
+        yield Stage(folder, tell, deployment, clock, calendar, day, processes)
+    finally:
+        processes.stop()
+
+
 def one_time_code(deployment: Deployment, phone: str) -> str:
     """What the message to `phone` (E.164) in the issuer's outbox says; the outbox keeps no order."""
-    outbox = deployment.folder / "issuer" / "data" / "outbox"
-    messages = [path.read_text(encoding="utf-8") for path in outbox.glob("*.txt")]
-    texts = [text.partition("\n\n")[2] for text in messages if text.startswith(f"To: {phone}\n")]
+    texts = [text for to, text in messages(deployment) if to == phone]
     expect(len(texts) == 1, f"There are {len(texts)} messages to this phone in the outbox.")
     return texts[0].split()[0]
 
 
+def messages(deployment: Deployment) -> list[tuple[str, str]]:
+    """(phone in E.164, text) of everything in the issuer's outbox."""
+    outbox = deployment.folder / "issuer" / "data" / "outbox"
+    parts = [path.read_text(encoding="utf-8").partition("\n\n") for path in outbox.glob("*.txt")]
+    return [(head.removeprefix("To: "), text) for head, _, text in parts]
+
+
 def enrol(stage: Stage, name: str) -> Scanner:
     """A venue with one scanner that has fetched its lists."""
-    with Client(stage.deployment.url("venue"), stage.deployment.token("enrolment")) as client:
-        venue = client.post("/v1/venues", {"name": name, "category": "cafe", "capacity": 40})
-    with Client(stage.deployment.url("venue"), venue["operator_token"]) as client:
-        device = client.post(f"/v1/venues/{venue['venue_id']}/scanners", {"label": "front door"})
-    path = stage.folder / f"scanner-{device['scanner_id']}.json"
-    scanner = Scanner(path, venue["venue_id"], device["scanner_id"], device["scanner_token"])
+    (scanner,) = gates(stage, name, 1)
     with Client(stage.deployment.url("venue"), scanner.token) as client:
         scanner.refresh(client, stage.clock.now())
     return scanner
+
+
+def gates(stage: Stage, name: str, count: int) -> list[Scanner]:
+    """A venue with so many scanners, which have fetched nothing yet."""
+    with Client(stage.deployment.url("venue"), stage.deployment.token("enrolment")) as client:
+        venue = client.post("/v1/venues", {"name": name, "category": "cafe", "capacity": 40})
+    with Client(stage.deployment.url("venue"), venue["operator_token"]) as client:
+        path = f"/v1/venues/{venue['venue_id']}/scanners"
+        devices = [client.post(path, {"label": label}) for label in _LABELS[:count]]
+    return [
+        Scanner(
+            stage.folder / f"scanner-{device['scanner_id']}.json",
+            venue["venue_id"],
+            device["scanner_id"],
+            device["scanner_token"],
+        )
+        for device in devices
+    ]
 
 
 def refused(code: str, scanner: Scanner, text: str, client: Client, now: float) -> None:
