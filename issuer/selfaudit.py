@@ -12,6 +12,7 @@ from typing import Final
 
 from checkin import presentation
 from checkin.audit.auditpoint import Point, seen
+from checkin.audit.listaudit import GivenList, given_lists
 from checkin.audit.selfaudit import TOKENS, Days, SelfAudit
 from checkin.audit.tokencheck import check_tokens
 from checkin.credential import (
@@ -39,8 +40,14 @@ NOBODY: Final = 2**64 - 1  # subject numbers are below 2⁶³
 def self_audit(issuer: Issuer) -> SelfAudit:
     """The issuer's audit of itself."""
     days = Days(issuer.vault, issuer.book, issuer.purger.close_due_days)
-    look = TokenSample(issuer)
-    return SelfAudit(issuer.party, issuer.guard, MAP, issuer.settings.keys, days, [look.points])
+    looks = [TokenSample(issuer).points, lambda: _given_lists(issuer)]
+    return SelfAudit(issuer.party, issuer.guard, MAP, issuer.settings.keys, days, looks)
+
+
+def _given_lists(issuer: Issuer) -> Iterator[Point]:
+    published, pins = issuer.lists.published(), issuer.settings.log
+    own = [GivenList("its own", published.note, published.proof)]
+    return given_lists(issuer.party.signer.name, pins.pinned if pins else None, own)
 
 
 class TokenSample:

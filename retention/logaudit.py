@@ -10,6 +10,7 @@ from typing import Final
 from checkin.audit.auditpoint import Point, Result, not_run, plain, seen
 from checkin.audit.destroyed import Book
 from checkin.audit.entry import Entry, read_entry
+from checkin.audit.listaudit import AGREE, quarrels
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
 from checkin.log.checkpoint import Checkpoint, open_checkpoint
 from checkin.log.logcheck import Fault, check_log
@@ -55,6 +56,7 @@ class LogAudit:
         faults = [f"entry {entry.index} of {entry['service']}: {reason}" for entry, _, reason in book.quarrels()]
         good = f"{len(book.reports)} reports name the keys and closings that were stated before."
         yield seen(MATCH, self._name, faults, good)
+        yield self._lists()
         yield self._authority(book, date)
         kinds = [entry.kind for entry in book.entries]
         executed, refused = (published_count(kinds.count(kind.kind)) for kind in (ORDER_EXECUTED, ORDER_REFUSED))
@@ -124,6 +126,11 @@ class LogAudit:
         due, gone = days.counts(date)
         good = f"{gone} of {due} listed keys that were due before {date} are stated to be destroyed, none is overdue."
         return seen(AUTHORITY, self._name, faults, good)
+
+    def _lists(self) -> Point:
+        count, found = quarrels(entry.decode(errors="replace") for entry in self.entries())
+        faults = [f"entry {place}: {reason}" for place, reason in found]
+        return seen(AGREE, self._name, faults, f"{count} lists of issuer and intake keys name one key for each day.")
 
     @staticmethod
     def _stated(service: str, notes: list[str], logged: set[bytes]) -> Point:

@@ -101,12 +101,14 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
     # First, so that the busiest route is found first.
     app.router.routes.insert(0, Route("/v1/check-ins", door_route, methods=["POST"]))
-    audit = SelfAudit(party, guard, DATA_MAP, settings.keys, Days(vault, book, purger.close_due_days))
+    given = lists.Lists(party, trust, settings.issuers, own)
+    days = Days(vault, book, purger.close_due_days)
+    audit = SelfAudit(party, guard, DATA_MAP, settings.keys, days, [lambda: given.audit(settings.log)])
     queued = batches.Batches(party, guard, trust, visits, gates)
     for router in (
         venues.routes(known_venues, settings.enrolment_secret_sha256, throttle),
         scanners.routes(known_venues, known_scanners, gates, throttle),
-        lists.routes(lists.Lists(party, trust, settings.issuers, own), known_scanners, gates),
+        lists.routes(given, known_scanners, gates),
         batches.routes(queued, known_scanners, metrics, alarms, batches.Turns(settings.max_batches)),
         stats.routes(known_venues, stats.Stats(party, guard, vault, gates, known_scanners)),
         duties.routes(work, settings.retention_token_sha256),

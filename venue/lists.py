@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from checkin.audit.auditpoint import Point
+from checkin.audit.listaudit import GivenList, given_lists
 from checkin.errors import KeyDestroyed, KeyMissing
 from checkin.keylist import IntakeKey, IntakeList
 from checkin.keyring import KeyName, Purpose
 from checkin.service.auth import Bearer
 from checkin.service.listbook import ListBook, LogAnswer
 from checkin.service.party import Party
+from checkin.service.pins import LogSettings
 from checkin.signedtime import TIME_STATEMENT
 from venue.gates import Gates
 from venue.scanners import Scanner, Scanners
@@ -107,6 +111,15 @@ class Lists:
             time=time,
             time_note=party.sign(TIME_STATEMENT, signed) if nonce else None,
         )
+
+
+    def audit(self, log: LogSettings | None) -> Iterator[Point]:
+        """The line of the registry's own audit: what scanners are given is in the log."""
+        own, lists = self._book.published(), self._trust.lists()
+        numbers = [issuer.number for issuer in self._issuers if issuer.number in lists]
+        given = [GivenList("its own", own.note, own.proof)]
+        given += [GivenList(f"issuer {number}", *lists[number]) for number in numbers]
+        return given_lists(self._party.signer.name, log.pinned if log else None, given)
 
 
 def routes(lists: Lists, scanners: Scanners, gates: Gates) -> APIRouter:

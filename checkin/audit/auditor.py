@@ -15,6 +15,7 @@ from checkin.audit.auditpoint import AUDIT
 from checkin.audit.destroyed import Book
 from checkin.audit.entry import ALTERED, CONTRADICTS, REORDERED, DayState, Entry, read_entry
 from checkin.audit.evidence import AUDITS, CHECKPOINT, LOG, REPORTS, SHOWN, Evidence, report_file
+from checkin.audit.listaudit import quarrels
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
 from checkin.log.checkpoint import Checkpoint, open_checkpoint
 from checkin.log.logcheck import check_log
@@ -83,6 +84,7 @@ def verify(evidence: Evidence, date: str = "", previous: bytes | None = None, to
     simulated = any("clock" in entry.values for entry in entries)
     date = date or max(book.newest(), "" if simulated else today)
     faults += [*_file_faults(evidence, notes, book), *_book_faults(book, date)]
+    faults += [Fault(f"{LOG} entry {place}", CONTRADICTS, reason) for place, reason in quarrels(notes)[1]]
     return Verdict(
         head=head,
         date=date,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlite_utils
 
-from checkin.audit import selfaudit
+from checkin.audit import listaudit, selfaudit
 from checkin.audit.auditpoint import AUDIT, SELF_AUDIT, Result, overall, points_of
 from checkin.audit.auditwords import POINTS
 from checkin.audit.evidence import Pinned
@@ -36,7 +36,7 @@ def test_the_example_verifies_under_its_keys() -> None:
 def test_every_point_is_on_the_page_and_has_words_in_both_languages() -> None:
     """None that the program makes is left unexplained."""
     names = {getattr(selfaudit, name) for name in ("DATA_MAP", "PLAINTEXT", "OLDEST", "KEYS", "CLOSINGS", "ORDERS")}
-    names |= {selfaudit.TOKENS, auditing.ANSWERED, auditing.TEST_VISIT, "complete"}
+    names |= {listaudit.GIVEN, listaudit.AGREE, selfaudit.TOKENS, auditing.ANSWERED, auditing.TEST_VISIT, "complete"}
     names |= {getattr(logaudit, name) for name in ("FILES", "CONTINUES", "LOGGED", "STATED", "MATCH", "AUTHORITY")}
     page = PAGE.read_text(encoding="utf-8")
     assert {name for name in names if f"`{name}`" not in page} == set()
