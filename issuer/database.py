@@ -28,6 +28,7 @@ from typing import Any, Final
 import sqlite_utils
 
 from checkin.errors import NotReady
+from checkin.stores.statefile import write_anew
 
 _TIMEOUT = 10.0  # seconds to wait for another worker's commit
 # sqlite-utils makes tables with row ids, and these would tell the order of arrival.
@@ -105,12 +106,10 @@ class Database:
     def settle(self, today: int) -> None:
         """Writes the file anew, in the order of its keys, at the first call of a day (in any process).
 
-        SQLite's `application_id` is the day on which it was done last. Others wait for it as for any commit.
+        Others wait for it as for any commit.
         """
         with self._writer.held() as tables:
-            if one_row(tables, "PRAGMA application_id") != (today,):
-                tables.execute("VACUUM")
-                tables.execute(f"PRAGMA application_id = {today}")
+            if write_anew(tables, today):
                 self._scrubbed = -1
                 self.scrub()
 

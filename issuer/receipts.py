@@ -1,6 +1,7 @@
 """Notices to people about whom an order was executed: made with the answer, handed over with a later batch.
 
-data/receipts.db, one table, without row ids:
+data/receipts.db, one table, without row ids. The file is written anew once a day (`settle`), as issuer.db is, so that
+from the next day on nothing tells in which order people were asked about:
 
     receipts   id (a MAC of the order's part and the subject), day (whose record it is about), owner (a MAC of the
                day), release (the first service day on which it is handed over), sealed (under the day's key)
@@ -89,6 +90,10 @@ class Receipts:
         """Removes notices about days that are gone."""
         with self._file.writing() as tables:
             tables.execute("DELETE FROM receipts WHERE day < ?", [oldest])
+
+    def settle(self, today: int) -> None:
+        """Erases the order of arrival, at the first call of a day."""
+        self._file.settle(today)
 
     def close(self) -> None:
         """Gives back the file."""

@@ -131,7 +131,7 @@ class Issuer:
         self.purger.close_due_days()
 
     def settle_days(self) -> None:
-        """Erases the order of arrival from ledgers whose day has ended, and from the database."""
+        """Erases the order of arrival from ledgers whose day has ended, from the database and from the notices."""
         store = self.vault.store
         for day in store.days():
             if day < self.party.today() and store.attachment(day, _SETTLED) is None:
@@ -139,6 +139,7 @@ class Issuer:
                 store.settle(day)
                 store.attach(day, _SETTLED, b"")
         self.database.settle(self.party.today())
+        self.receipts.settle(self.party.today())
 
     def scrub(self) -> None:
         """What was overwritten or deleted in the database is gone from its log, too."""

@@ -53,7 +53,28 @@ class StateFile:
                     self._connection.execute("ROLLBACK")
                 raise
 
+    def settle(self, day: int) -> None:
+        """Writes the file anew, in the order of its keys, at the first call of a day (in any process): rows lie in a
+        page in the order in which they came, and older versions of it in the write-ahead log."""
+        with self.reading() as tables:
+            if write_anew(tables, day):
+                (busy, *_) = tables.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if busy:  # somebody reads: once more in the next round
+                    tables.execute("PRAGMA application_id = 0")
+
     def close(self) -> None:
         """Gives back the file."""
         with self._lock:
             self._connection.close()
+
+
+def write_anew(tables: sqlite_utils.Database, day: int) -> bool:
+    """The file in the order of its keys, unless it was written anew on this day already; whether it was done now.
+
+    SQLite's `application_id` is the day on which it was done last. What is in the write-ahead log stays there.
+    """
+    if tables.execute("PRAGMA application_id").fetchone() == (day,):
+        return False
+    tables.execute("VACUUM")
+    tables.execute(f"PRAGMA application_id = {day}")
+    return True

@@ -134,6 +134,35 @@ def test_when_a_day_has_ended_the_database_keeps_no_order_of_arrival(tmp_path: P
     assert settled_first == settled_second
 
 
+def test_the_day_after_the_notices_of_an_order_keep_no_order_of_arrival(site: Site) -> None:
+    """Who was asked about first is told by the file on the running day, and not from the next one on."""
+    keys = [random_bytes(16) for _ in range(100)]
+    rows = [[key, DAY, random_bytes(16), DAY + 2, random_bytes(540)] for key in keys]
+    path = site.folder / "data" / "receipts.db"
+    files = []
+    for order in (rows, rows[::-1]):
+        with site.open() as issuer:
+            with issuer.receipts._file.writing() as tables:
+                tables.execute("DELETE FROM receipts")
+                for row in order:
+                    tables.execute("INSERT INTO receipts VALUES (?, ?, ?, ?, ?)", row)
+            before = _both(path)
+            for today in (DAY + 1, DAY + 1, DAY + 2):
+                issuer.receipts.settle(today)
+            files.append((before, _both(path)))
+        path.unlink()
+    ((first, settled_first), (second, settled_second)) = files
+    assert first != second, "the control: before, they tell"
+    assert settled_first == settled_second
+    assert all(key in settled_first for key in keys)
+
+
+def _both(path: Path) -> bytes:
+    """A database's file and its write-ahead log."""
+    log = path.with_name(path.name + "-wal")
+    return path.read_bytes() + (log.read_bytes() if log.exists() else b"")
+
+
 def test_the_day_after_the_database_is_written_anew_by_itself(site: Site, issuer: Issuer) -> None:
     site.set_day(DAY + 1, hour=0)
     issuer.guard.tick()
