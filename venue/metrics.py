@@ -13,10 +13,11 @@ class Metrics:
     """Counters with one label, `code`: a result, or the code of an error."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._check_ins = Counter("checkin_check_ins", "Answers to single check-ins.", ["code"], registry=registry)
-        self._entries = Counter("checkin_batch_entries", "Results of queued scans.", ["code"], registry=registry)
+        here, code = "in this worker process", ["code"]
+        self._check_ins = Counter("checkin_check_ins", f"Answers to single check-ins {here}.", code, registry=registry)
+        self._entries = Counter("checkin_batch_entries", f"Results of queued scans {here}.", code, registry=registry)
         self.alarms = Counter(
-            "checkin_bad_queued_signatures", "Queued codes whose signature failed.", registry=registry
+            "checkin_bad_queued_signatures", f"Queued codes whose signature failed {here}.", registry=registry
         )
         self._bound: dict[str, Counter] = {}
 

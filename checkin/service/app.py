@@ -83,6 +83,7 @@ class Frame:
             lifespan=self._lifespan,
             redirect_slashes=False,  # the redirection would lead to whatever host the request names
         )
+        app.state.frame = self  # for who carries out the chores without serving: `checkin purge run`
         problems.install(app)
         pages.install(app, self.title)
         self._install_common(app)
@@ -96,15 +97,25 @@ class Frame:
         clock = Finding("clock", "failure" if doubt else "ok", doubt or "The clock is trusted.")
         return [clock, *(finding for check in self.checks for finding in check())]
 
-    def housekeeping(self) -> None:
-        """Every chore once; one that fails is reported and does not keep the others from running."""
+    def housekeeping(self) -> dict[str, str]:
+        """Every chore once; one that fails is reported, with what it failed with, and does not keep the others from
+        running."""
+        failed = {}
         for chore in (self.guard.tick, *self.chores):
             try:
                 chore()
             except CheckinError as error:
                 log.warning("chore_failed", chore=chore.__qualname__, code=error.code)
+                failed[chore.__qualname__] = error.code
             except Exception as error:  # the next round must come
                 log.error("chore_failed", chore=chore.__qualname__, type=type(error).__name__)
+                failed[chore.__qualname__] = type(error).__name__
+        return failed
+
+    def close(self) -> None:
+        """Gives back what the service holds."""
+        for close in self.closers:
+            close()
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -118,8 +129,7 @@ class Frame:
         finally:
             stop.set()
             worker.join(timeout=10)
-            for close in self.closers:
-                close()
+            self.close()
 
     def _keep_house(self, stop: threading.Event) -> None:
         while not stop.wait(self._pause()):
@@ -151,7 +161,10 @@ class Frame:
 
         @app.get("/metrics", tags=["operation"], response_class=Response, dependencies=self.metrics_for)
         def metrics() -> Response:
-            """Counters in the text format of Prometheus; no label names a person, a venue or a code."""
+            """Counters in the text format of Prometheus; no label names a person, a venue or a code.
+
+            With several workers each counts for itself, and one of them answers: scrape services of one worker each.
+            """
             return Response(generate_latest(self.metrics), media_type=CONTENT_TYPE_LATEST)
 
         @app.get("/v1/time", tags=["operation"])

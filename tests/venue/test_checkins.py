@@ -262,6 +262,7 @@ def test_metrics_count_results_by_code_and_nothing_else(scene: Scene) -> None:
     assert 'checkin_check_ins_total{code="already_used"} 1.0' in lines
     assert all("{code=" in line or "{" not in line for line in lines)
     assert not any("_created" in line for line in lines)
+    assert "# HELP checkin_check_ins_total Answers to single check-ins in this worker process." in text
 
 
 def test_no_visit_can_be_read_from_the_database_file_without_the_key(scene: Scene) -> None:
