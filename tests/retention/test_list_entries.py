@@ -1,0 +1,97 @@
+"""Lists of keys that services bring to the log: what it takes has one owner, and one key for each day for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from checkin.keylist import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.note import sign_note
+from checkin.primitives import OpeningKey, SigningKey
+from checkin.trust import HORIZON_DAYS
+from tests.checkin.house import DAY
+from tests.retention.world import TOKEN, Retention, Service, pinned
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    """A service that lists keys."""
+    service = Service("issuer.example")
+    yield service
+    service.server.stop()
+
+
+@pytest.fixture
+def retention(tmp_path: Path, service: Service) -> Retention:
+    """Knows it."""
+    return Retention(tmp_path / "retention", pinned(service))
+
+
+def bring(client: httpx.Client, note: str) -> tuple[int, str]:
+    """Status and code, or the place."""
+    answer = client.post("/v1/entries", json={"note": note}, headers=BEARER)
+    return answer.status_code, answer.json().get("code") or str(answer.json()["index"])
+
+
+def issuer_list(service: Service, *days: int, seed: int = 1, number: int = 7, simulated: bool = True) -> str:
+    publics = {day: SigningKey(bytes([day % 251, seed] * 16)).public for day in days}
+    keys = {day: IssuerKey(issuer_kid(number, public), public) for day, public in publics.items()}
+    return sign_note(IssuerList(number, keys, simulated).text(), service.signer)
+
+
+def intake_list(service: Service, registry: str) -> str:
+    keys = {DAY: IntakeKey(OpeningKey(b"\x01" * 32).public)}
+    return sign_note(IntakeList(registry, keys, simulated=True).text(), service.signer)
+
+
+def test_a_list_is_taken_once_and_one_that_goes_on_too(retention: Retention, service: Service) -> None:
+    first, next_day = issuer_list(service, DAY, DAY + 1), issuer_list(service, DAY + 1, DAY + 2)
+    with retention.client() as client:
+        before = bring(client, first)
+        assert before[0] == 200
+        assert bring(client, next_day) > before
+        assert bring(client, first) == before
+
+
+def test_a_second_key_for_a_day_is_refused_whatever_was_listed_between(retention: Retention, service: Service) -> None:
+    """Leaving a day out of one list makes no room for another key in the next."""
+    with retention.client() as client:
+        assert bring(client, issuer_list(service, DAY, DAY + 1))[0] == 200
+        retention.go(DAY + 20)
+        assert bring(client, issuer_list(service, DAY + 20))[0] == 200
+        assert bring(client, issuer_list(service, DAY, DAY + 20, seed=2)) == (409, "list_refused")
+        assert "issuer.example: 1" in client.get("/readyz").text
+
+
+@pytest.mark.parametrize("far", [HORIZON_DAYS + 1, 400])
+def test_keys_far_ahead_are_refused(retention: Retention, service: Service, far: int) -> None:
+    """Who has a statement key for an hour does not own the years to come in the log either."""
+    with retention.client() as client:
+        assert bring(client, issuer_list(service, DAY, DAY + far)) == (403, "note_untrusted")
+
+
+def test_more_days_than_any_service_holds_are_refused(retention: Retention, service: Service) -> None:
+    with retention.client() as client:
+        assert bring(client, issuer_list(service, *range(DAY - 60, DAY + 10))) == (400, "note_malformed")
+
+
+def test_a_registry_lists_intake_keys_in_its_own_name(retention: Retention, service: Service) -> None:
+    with retention.client() as client:
+        assert bring(client, intake_list(service, "another.example"))[1] == "note_untrusted"
+        assert bring(client, intake_list(service, service.name))[0] == 200
+
+
+def test_a_list_under_real_time_is_refused_by_a_simulated_log(retention: Retention, service: Service) -> None:
+    with retention.client() as client:
+        assert bring(client, issuer_list(service, DAY, simulated=False))[1] == "note_untrusted"
+
+
+def test_what_looks_like_a_list_and_is_none_is_refused(retention: Retention, service: Service) -> None:
+    note = sign_note("checkin/issuer-keys/v1\nissuer 7\nclock simulated\nkey tomorrow\n", service.signer)
+    with retention.client() as client:
+        assert bring(client, note)[1] == "note_malformed"
