@@ -17,7 +17,7 @@ from retention.page import STEPS
 from tests.browser.conftest import Launch
 from tests.browser.world import Site
 from tests.checkin.house import DAY
-from tests.retention.test_cosigning import Witness, bring, pin, published, wait_until
+from tests.retention.witnesses import Witness, bring, published, wait_until, watch
 from tests.retention.world import Retention, Service, pinned
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -48,11 +48,7 @@ def with_reports() -> Service:
 def watched(folder: Path, service: Service, quorum: int = 1) -> tuple[Retention, Witness]:
     """A retention service that pins a witness, which does not run yet."""
     retention = Retention(folder / "retention", pinned(service))
-    parts = retention.parts()
-    witness = Witness(folder / "witness", retention.clock, parts.log_verifier.vkey)
-    parts.close()
-    pin(retention, witness.url, witness.verifier, quorum=quorum)
-    return retention, witness
+    return retention, watch(retention, folder / "witness", quorum)
 
 
 @pytest.fixture

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -14,53 +10,14 @@ import pytest
 
 from checkin.errors import SettingsInvalid
 from checkin.log.checkpoint import open_checkpoint
-from checkin.log.cosignature import CosignatureVerifier, cosignatures
-from checkin.log.witnessfolder import add_log, make_folder
+from checkin.log.cosignature import cosignatures
+from checkin.log.witnessfolder import make_folder
 from checkin.note import NoteVerifier
-from checkin.service.addresses import free_ports
 from retention import cosigning
 from retention.settings import RetentionSettings
 from tests.checkin.house import DAY, HOUR
-from tests.retention.world import TOKEN, Retention, Service, pinned
-
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
-
-
-class Witness:
-    """Its folder, its address, and the process while it runs."""
-
-    def __init__(self, folder: Path, clock: Path, log: str) -> None:
-        self.verifier = make_folder(folder, "witness.example/w1", simulated=True)
-        add_log(folder, log)
-        self._folder, self._clock = folder, clock
-        [self._port] = free_ports(1)
-        self.url = f"http://127.0.0.1:{self._port}"
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        command = [sys.executable, "-m", "checkin", "witness", "serve", "--dir", str(self._folder)]
-        command += ["--port", str(self._port), "--simulated-clock", str(self._clock)]
-        with subprocess.Popen(command) as process:
-            try:
-                wait_until(lambda: answers(f"{self.url}/healthz"))
-                yield
-            finally:
-                process.terminate()
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, trust_env=False).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-def wait_until(ready: Callable[[], bool]) -> None:
-    for _ in range(1200):
-        if ready():
-            return
-        time.sleep(0.1)
-    pytest.fail("it did not come in two minutes")
+from tests.retention.witnesses import Witness, bring, pin, published, wait_until, watch
+from tests.retention.world import Retention, Service, pinned
 
 
 @pytest.fixture
@@ -80,35 +37,14 @@ def retention(tmp_path: Path, service: Service) -> Retention:
 @pytest.fixture
 def witness(retention: Retention, tmp_path: Path) -> Witness:
     """Pinned in the settings of the retention service, whose log it watches; nothing is published without it."""
-    parts = retention.parts()
-    witness = Witness(tmp_path / "witness", retention.clock, parts.log_verifier.vkey)
-    parts.close()
+    witness = watch(retention, tmp_path / "witness")
     (retention.folder / "data" / "log" / "checkpoint").unlink()  # as if the witness had been there from the start
-    pin(retention, witness.url, witness.verifier)
     return witness
-
-
-def pin(retention: Retention, url: str, *verifiers: CosignatureVerifier, quorum: int = 1) -> None:
-    rows = ", ".join(f'{{ url = "{url}", vkey = "{verifier.vkey}" }}' for verifier in verifiers)
-    with retention.config.open("a") as file:
-        file.write(f"witnesses = [{rows}]\nquorum = {quorum}\n")
-
-
-def bring(client: httpx.Client, note: str) -> int:
-    """The place of a statement in the log."""
-    answer = client.post("/v1/entries", json={"note": note}, headers=BEARER)
-    assert answer.status_code == 200, answer.text
-    return int(answer.json()["index"])
 
 
 def warned(client: httpx.Client) -> str | None:
     found = client.get("/readyz").json()["findings"]
     return next((one["text"] for one in found if (one["name"], one["level"]) == ("witnesses", "warning")), None)
-
-
-def published(client: httpx.Client) -> str | None:
-    answer = client.get("/checkpoint")
-    return answer.text if answer.status_code == 200 else None
 
 
 def test_a_checkpoint_is_published_only_once_the_witness_has_cosigned_it(
@@ -120,7 +56,9 @@ def test_a_checkpoint_is_published_only_once_the_witness_has_cosigned_it(
     notes = [service.report(DAY - 28 - back) for back in range(4)]
     service.notes.clear()
     with retention.client() as client:
-        log = NoteVerifier.parse(client.get("/v1/keys").json()["log"])
+        keys = client.get("/v1/keys").json()
+        assert (keys["witnesses"], keys["quorum"]) == ([witness.verifier.vkey], 1)
+        log = NoteVerifier.parse(keys["log"])
 
         def size() -> int:
             note = published(client)

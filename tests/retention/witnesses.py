@@ -1,0 +1,89 @@
+"""A witness of a retention service's log, as a process of its own, and what a test does around it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from checkin.log.cosignature import CosignatureVerifier
+from checkin.log.witnessfolder import add_log, make_folder
+from checkin.service.addresses import free_ports
+from tests.retention.world import TOKEN, Retention
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+class Witness:
+    """Its folder, its address, and the process while it runs."""
+
+    def __init__(self, folder: Path, clock: Path, log: str) -> None:
+        self.verifier = make_folder(folder, "witness.example/w1", simulated=True)
+        add_log(folder, log)
+        self._folder, self._clock = folder, clock
+        [self._port] = free_ports(1)
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Until the end of the block; it answers from the beginning."""
+        command = [sys.executable, "-m", "checkin", "witness", "serve", "--dir", str(self._folder)]
+        command += ["--port", str(self._port), "--simulated-clock", str(self._clock)]
+        with subprocess.Popen(command) as process:
+            try:
+                wait_until(lambda: answers(f"{self.url}/healthz"))
+                yield
+            finally:
+                process.terminate()
+
+
+def answers(url: str) -> bool:
+    """Whether somebody listens there."""
+    try:
+        return httpx.get(url, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def wait_until(ready: Callable[[], bool]) -> None:
+    """At most two minutes."""
+    for _ in range(1200):
+        if ready():
+            return
+        time.sleep(0.1)
+    pytest.fail("it did not come in two minutes")
+
+
+def watch(retention: Retention, folder: Path, quorum: int = 1) -> Witness:
+    """A witness that the retention service pins and that does not run yet."""
+    parts = retention.parts()
+    witness = Witness(folder, retention.clock, parts.log_verifier.vkey)
+    parts.close()
+    pin(retention, witness.url, witness.verifier, quorum=quorum)
+    return witness
+
+
+def pin(retention: Retention, url: str, *verifiers: CosignatureVerifier, quorum: int = 1) -> None:
+    """From now on the settings name these witnesses, all at one address."""
+    rows = ", ".join(f'{{ url = "{url}", vkey = "{verifier.vkey}" }}' for verifier in verifiers)
+    with retention.config.open("a") as file:
+        file.write(f"witnesses = [{rows}]\nquorum = {quorum}\n")
+
+
+def bring(client: httpx.Client, note: str) -> int:
+    """The place of a statement in the log."""
+    answer = client.post("/v1/entries", json={"note": note}, headers=BEARER)
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["index"])
+
+
+def published(client: httpx.Client) -> str | None:
+    """The newest head that everybody is given."""
+    answer = client.get("/checkpoint")
+    return answer.text if answer.status_code == 200 else None
