@@ -78,6 +78,11 @@ class Office:
         assert audit is not None
         return {(point.service, point.name): point for point in audit.points()}
 
+    def done(self) -> None:
+        """Waits for the audit that is being made, however long it takes."""
+        if self.auditing._worker:
+            self.auditing._worker.join()
+
     def close(self) -> None:
         """As the process ends."""
         self.audits.close()
@@ -263,7 +268,7 @@ def test_a_trace_that_did_not_find_the_test_visitor_fails(office: Office) -> Non
 def test_there_is_one_audit_a_day_by_itself(office: Office, retention: Retention, service: Audited) -> None:
     """Once every service was asked; again on the next day."""
     office.auditing.daily()
-    office.auditing.close()
+    office.done()
     assert office.audits.find() == []
     for day in (DAY, DAY + 1):
         retention.go(day, 12 * HOUR)
@@ -271,7 +276,7 @@ def test_there_is_one_audit_a_day_by_itself(office: Office, retention: Retention
         ask(office)
         for _ in range(2):
             office.auditing.daily()
-            office.auditing.close()
+            office.done()
     assert [audit.day for audit in office.audits.find()] == [CALENDAR.date(DAY + 1), CALENDAR.date(DAY)]
 
 
@@ -290,7 +295,7 @@ def test_a_service_that_takes_its_time_keeps_no_other_from_being_asked(office: O
     office.auditing.daily()
     assert office.audits.find() == []
     go_on.set()
-    office.auditing.close()
+    office.done()
     assert len(office.audits.find()) == 1
 
 
