@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import structlog
 import typer
 
+from checkin.errors import CheckinError
 from checkin.holdings import PurgeStatus
+from checkin.service.launch import load
 from checkin.service.vaultfolder import VaultFolder
 
 app = typer.Typer(no_args_is_help=True, help="What a service holds, what is due, and destroying it now.")
 
+_ENDS: Final = ("purge-", "key-destroyed-")
 Config = Annotated[Path, typer.Option(help="The service's settings, a TOML file.")]
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 Simulated = Annotated[
@@ -45,21 +48,61 @@ def run(
     simulated_clock: Simulated = None,
     as_json: Json = False,
 ) -> None:
-    """Destroy all days that are due, now.
+    """Destroy all that is due, now: days first, then what the service destroys beside them.
 
-    A running service does this by itself; this is for a service that is stopped, or whose clock is in doubt. What an
-    issuer keeps beside its days (deleted accounts, the identity key) it destroys itself, as soon as it runs.
+    A running service does this by itself; this is for one that is stopped, or whose clock is in doubt. Days go even if
+    the service cannot be opened. Then everything is done that the service does at its start, without serving: deleted
+    accounts, hosted codes, the identity key, old lists and counters. What of that failed is named.
     """
     folder = _open(config, simulated_clock)
     if confirm_clock:
         folder.guard.confirm()
-    made = folder.purger.run() if folder.purger else []
+    before = set(folder.book.names())
+    if folder.purger:
+        folder.purger.run()
+    folder.close()
+    chores = _chores(folder.service, config, simulated_clock) if folder.service else Chores()
+    made = [name for name in folder.book.names() if name not in before and name.startswith(_ENDS)]
     if as_json:
-        _print({"service": folder.party.settings.name, "statements": made})
-    elif made:
-        typer.echo("Destroyed and stated: " + ", ".join(made))
+        _print({"service": folder.party.settings.name, "statements": made, **asdict(chores)})
     else:
-        typer.echo("Nothing was due.")
+        typer.echo("Destroyed and stated: " + ", ".join(made) if made else "Nothing was due.")
+        typer.echo(chores.told(), nl=bool(chores.told()))
+    if chores.not_opened:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class Chores:
+    """What came of what the service does at its start: whether it was done, which chores failed and with what code, and
+    why the service could not be opened at all, if so."""
+
+    chores_done: bool = False
+    failed: dict[str, str] = field(default_factory=dict)
+    not_opened: str = ""
+
+    def told(self) -> str:
+        """A sentence; '' where there was nothing to do."""
+        if self.not_opened:
+            return (
+                f"Days were looked through, and nothing else: the service cannot be opened ({self.not_opened}) What it "
+                "destroys beside its days is still there until it starts."
+            )
+        if self.failed:
+            return "These of its chores failed: " + ", ".join(f"{name} ({code})" for name, code in self.failed.items())
+        return "Its own duties were carried out, as at its start." if self.chores_done else ""
+
+
+def _chores(service: str, config: Path, simulated_clock: Path | None) -> Chores:
+    """All that the service does at its start before it serves, through its entry point."""
+    try:
+        frame = load(service, config, simulated_clock).state.frame
+    except CheckinError as error:
+        return Chores(not_opened=f"{error.code}: {error.detail}")
+    try:
+        return Chores(chores_done=True, failed=frame.housekeeping())
+    finally:
+        frame.close()
 
 
 def _open(config: Path, simulated_clock: Path | None) -> VaultFolder:

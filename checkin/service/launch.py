@@ -48,14 +48,21 @@ def service_names() -> list[str]:
     return sorted(entry_points(group=GROUP).names)
 
 
+def load(service: str, config: Path, simulated_clock: Path | None = None) -> FastAPI:
+    """The service's app, found by its entry point; raises `SettingsInvalid` and what else keeps it from starting."""
+    if service not in service_names():
+        raise SettingsInvalid(f"The service {service} is not installed here.")
+    app: FastAPI = entry_points(group=GROUP)[service].load()(config, simulated_clock)
+    return app
+
+
 def create() -> FastAPI:
     """The app that this process was launched for; the factory that every worker process calls."""
     launch = Launch()  # type: ignore[call-arg]  # the environment has them
     _log_as_json()
     for warning in harden():
         log.warning("not_hardened", why=warning)
-    app: FastAPI = entry_points(group=GROUP)[launch.service].load()(launch.config, launch.simulated_clock)
-    return app
+    return load(launch.service, launch.config, launch.simulated_clock)
 
 
 def serve(service: str, config: Path, simulated_clock: Path | None = None) -> None:

@@ -31,7 +31,8 @@ class CommonSettings(ServiceSettings):
 
 
 class VaultFolder:
-    """One service's key ring, days, statements and clock. `purger` is None where there are no days."""
+    """One service's key ring, days, statements and clock. `purger` and the name by which it is installed, `service`, are
+    None where there are no days."""
 
     def __init__(self, config: Path, simulated_clock: Path | None = None) -> None:
         """Raises `SettingsInvalid`, `StorageUnfit`, `SimulationRefused`, or `NotReady` if it was never started."""
@@ -42,12 +43,20 @@ class VaultFolder:
         self.guard = ClockGuard(
             settings.data / "clock.json", self.party.clock, TimePeers(settings.time_peers, self.party)
         )
+        self.book = StatementBook(settings.data / "statements")
+        self.service: str | None = None
+        self._store: SqliteStore | None = None
         self.purger = self._purger()
+
+    def close(self) -> None:
+        """Gives back the files of its days."""
+        if self._store is not None:
+            self._store.close()
 
     def _purger(self) -> Purger | None:
         data = self.party.data
         for folder, (label, ordered) in _VAULTS.items():
             if (data / folder).is_dir():
-                vault = Vault(label, SqliteStore(data / folder, ordered=ordered), self.party.ring)
-                return Purger(self.party, self.guard, vault, StatementBook(data / "statements"))
+                self.service, self._store = label, SqliteStore(data / folder, ordered=ordered)
+                return Purger(self.party, self.guard, Vault(label, self._store, self.party.ring), self.book)
         return None
