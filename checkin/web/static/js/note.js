@@ -79,6 +79,9 @@ export const signerOf = (signature, verifiers) =>
  */
 export async function openNote(note, verifiers, threshold = 1) {
   const { text, signatures } = splitNote(note);
+  // Two trusted keys with the same name and id: nobody can tell which was meant.
+  const doubtful = verifiers.some((item) => !sameBytes(item.public, signerOf(item, verifiers).public));
+  if (doubtful) throw new Refusal("note_untrusted");
   const [names, publics] = [new Set(), new Set()];
   for (const signature of signatures) {
     const known = signerOf(signature, verifiers);
