@@ -22,7 +22,15 @@ from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.durable import replace_file
 from checkin.encoding import b64_decode, b64_encode
 from checkin.errors import ClockUntrusted, KeyMissing, NoteMalformed, SettingsInvalid, SimulationRefused
-from checkin.keylist import AUTHORITY_DESTROYED, AuthorityKey, AuthorityList, DestroyedKey, DestroyedList, merge
+from checkin.keylist import (
+    AUTHORITY_DESTROYED,
+    AUTHORITY_KEYS,
+    AuthorityKey,
+    AuthorityList,
+    DestroyedKey,
+    DestroyedList,
+    merge,
+)
 from checkin.note import split_note
 from checkin.officers import Officers, appoint, check_wish
 from checkin.primitives import OpeningKey, check_sealing_key
@@ -151,8 +159,8 @@ class Authority:
 
         Left in `destroyed.txt`; signatures that are there stay as long as the text does.
         """
-        stated_before = self.stated()
-        keys = {day: key for day, key in self.destroyed().items() if day not in stated_before}
+        stated_before, first = self.stated(), self.logged_from()
+        keys = {day: key for day, key in self.destroyed().items() if day not in stated_before and day >= first}
         path = self.folder / DESTROYED_FILE
         if not keys:
             path.unlink(missing_ok=True)
@@ -190,6 +198,13 @@ class Authority:
             if kind_of(text) == AUTHORITY_DESTROYED.kind:
                 found |= {day: index for day in DestroyedList.read(text).keys if day not in found}
         return found
+
+    def logged_from(self) -> int:
+        """The first day whose key a list in the log names: of earlier ones an end would be stated of a key that nobody
+        knows. 0 where no list is in the log."""
+        texts = [split_note(note)[0] for note, _ in self.logged().values()]
+        lists = [AuthorityList.read(text).keys for text in texts if kind_of(text) == AUTHORITY_KEYS.kind]
+        return min((min(keys) for keys in lists), default=0)
 
     def open_days(self, days: Iterable[int], shares: Iterable[str]) -> dict[int, OpeningKey]:
         """The private keys of these days, for one trace; as `AuthorityRing.open_day`."""

@@ -135,8 +135,8 @@ class Deployment:
         return sorted((self.folder / "authority" / "officers").iterdir())
 
     def tend(self) -> None:
-        """The authority's daily work: destroy what is due, make keys 14 days ahead, put a statement of the one and
-        the list of the other into the log, and bring the list to the issuers.
+        """The authority's daily work: destroy what is due, make keys 14 days ahead, put the list of these and the
+        statement about those into the log, and bring the list to the issuers.
 
         In production two officers sign by hand; here their folders are at hand.
         """
@@ -145,9 +145,9 @@ class Deployment:
         authority.make_keys(now)
         signers = [load_signer(folder) for folder in self.officers()[: authority.officers.threshold]]
         issuers = {issuer.url: issuer.token for issuer in parties.issuers}
-        for stated in (authority.state_destroyed(), authority.list_keys(now)):
-            if stated is not None:
-                publish_keys(sign_note(stated.text(), *signers), parties.log, issuers, authority)
+        publish_keys(sign_note(authority.list_keys(now).text(), *signers), parties.log, issuers, authority)
+        if stated := authority.state_destroyed():
+            publish_keys(sign_note(stated.text(), *signers), parties.log, issuers, authority)
 
     def addresses(self) -> str:
         """What to open in a browser, and where the tokens and the one-time codes are."""

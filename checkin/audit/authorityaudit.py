@@ -88,9 +88,9 @@ class AuthorityAudit:
         proved: set[int] = set()
         faults = list(self._proof_faults(self._log, proved))
         due = self._authority.calendar.day(self._now) - GRACE_DAYS
-        waiting = 0
+        waiting, first = 0, self._authority.logged_from()
         for day, key in self._authority.destroyed().items():
-            if day not in proved:
+            if day not in proved and day >= first:
                 waiting += 1
                 if key.done < due:
                     faults.append(f"the end of the key of {self._date(day)} is not stated in the log")

@@ -247,6 +247,18 @@ def test_what_was_destroyed_is_left_for_the_officers_until_it_is_in_the_log(auth
     assert authority.logged() == {17: (note, "a proof")}
 
 
+def test_of_days_before_the_first_list_in_the_log_no_end_is_stated(authority: Authority) -> None:
+    """Nobody there knows their keys; as with an authority that has worked before there was a log."""
+    authority.destroy_due(authority.calendar.due(TODAY + 1), confirm_clock=True)
+    listed = authority.list_keys(authority.calendar.due(TODAY + 1))
+    note = sign_note(listed.text(), load_signer(authority.folder / "officers" / "1"))
+    assert (stated := authority.state_destroyed()) and list(stated.keys) == [TODAY, TODAY + 1]
+    authority.keep_logged(3, note, "a proof")
+    assert authority.logged_from() == TODAY + 2 and authority.state_destroyed() is None
+    authority.destroy_due(authority.calendar.due(TODAY + 2))
+    assert (stated := authority.state_destroyed()) and list(stated.keys) == [TODAY + 2]
+
+
 def test_a_day_whose_slot_is_not_gone_yet_is_not_stated(authority: Authority) -> None:
     """As after a crash between the tombstone and the end."""
     authority.ring._slots.entomb(f"authority-{TODAY}", {"date": "2026-11-22"})

@@ -75,7 +75,7 @@ def test_28_days_later_the_end_of_the_key_is_stated_in_the_log(tmp_path_factory:
         commitment = made.authority.ring.key(DAY).commitment
         made.set(NOON + 28 * 86400)
         made.tend()
-        assert kinds(made) == [AUTHORITY_KEYS.kind, AUTHORITY_DESTROYED.kind, AUTHORITY_KEYS.kind]
+        assert kinds(made) == [AUTHORITY_KEYS.kind, AUTHORITY_KEYS.kind, AUTHORITY_DESTROYED.kind]
         [index] = made.authority.stated().values()
         note, proof = made.authority.logged()[index]
         made.parties.log.pinned.require(note, proof)

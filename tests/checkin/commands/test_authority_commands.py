@@ -219,7 +219,10 @@ def test_nonsense_makes_no_authority_and_says_what_to_choose(tmp_path: Path, opt
     assert run(*common)["threshold"] == 2
 
 
-@pytest.mark.parametrize("words", ["init", "keys make", "keys list", "keys sign", "keys publish", "keys destroy"])
+COMMANDS = ("init", *(f"keys {word}" for word in ("make", "list", "sign", "publish", "destroy", "status")))
+
+
+@pytest.mark.parametrize("words", COMMANDS)
 def test_every_command_explains_itself_with_an_example(words: str) -> None:
     output = CliRunner().invoke(app, [*words.split(), "--help"]).output
     assert f"Example: checkin authority {words}" in " ".join(output.split())
