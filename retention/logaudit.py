@@ -124,7 +124,7 @@ class LogAudit:
         faults = [f"entry {entry.index}: {reason}" for entry, _, reason in days.quarrels()]
         faults += [f"no statement of {name} about its key for {day}" for name, day, _ in days.missing(date)]
         due, gone = days.counts(date)
-        good = f"{gone} of {due} listed keys that were due before {date} are stated to be destroyed, none is overdue."
+        good = f"{gone} of {due} listed keys that were due by {date} are stated to be destroyed, none is overdue."
         return seen(AUTHORITY, self._name, faults, good)
 
     def _lists(self) -> Point:

@@ -67,10 +67,11 @@ def test_an_outsider_verifies_the_artifacts_with_nothing_else(told: tuple[Path, 
     """The folder alone says what was destroyed and by whom; its audit passed, trace and all."""
     verdict = verify(Evidence.of_folder(told[0] / "artifacts"))
     assert verdict.ok, verdict.faults
-    assert sorted(day.service for day in verdict.days if day.state == "destroyed") == [
-        "issuer.localhost",
-        "registry.localhost",
-    ]
+    assert {day.service: day.by for day in verdict.days if day.state == "destroyed"} == {
+        "health.localhost": "health.localhost/officer-1, health.localhost/officer-2",
+        "issuer.localhost": "issuer.localhost",
+        "registry.localhost": "registry.localhost",
+    }
     audit = json.loads((told[0] / "artifacts" / "audit.json").read_text())
     assert audit["result"] == "pass" and audit["counts"]["not-run"] == 0
 

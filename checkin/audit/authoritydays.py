@@ -59,8 +59,8 @@ class AuthorityDays:
         ]
 
     def counts(self, date: str) -> tuple[int, int]:
-        """How many keys of days that were due before `date` were listed, and how many of them are stated destroyed."""
-        due = [place for place in self._listed if self._due(place[1]) < date]
+        """How many keys of days that are due by `date` were listed, and how many of them are stated destroyed."""
+        due = [place for place in self._listed if self._due(place[1]) <= date]
         return len(due), sum(place in self._stated for place in due)
 
     def quarrels(self) -> Iterator[tuple[Entry, str, str]]:

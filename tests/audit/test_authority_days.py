@@ -191,7 +191,7 @@ def test_the_daily_audit_has_a_line_about_the_authority(tmp_path: Path) -> None:
     """It passes, and fails with the days that are missing and the entries that lie."""
     site(tmp_path / "good")
     assert look(tmp_path / "good").line() == (
-        f"pass authority-keys retention.example 42 of 42 listed keys that were due before {CALENDAR.date(LAST)} are "
+        f"pass authority-keys retention.example 43 of 43 listed keys that were due by {CALENDAR.date(LAST)} are "
         "stated to be destroyed, none is overdue."
     )
     site(tmp_path / "missing", drop("keys-destroyed", FIRST + 21))
