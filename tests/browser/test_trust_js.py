@@ -127,6 +127,10 @@ CASES: dict[str, tuple[list[dict[str, Any]], Any]] = {
     "ten seconds late": ([told(answer({TODAY: 0}), late=10)], [TODAY]),
     "eleven seconds late": ([told(answer({TODAY: 0}), late=11)], "clock_wrong"),
     "eleven seconds early": ([told(answer({TODAY: 0}), late=-11)], "clock_wrong"),
+    "nothing": ([told({})], "service_error"),
+    "no issuers": ([told(answer({TODAY: 0}) | {"issuers": None})], "service_error"),
+    "no place on earth": ([told(answer({TODAY: 0}) | {"zone": "Nowhere"})], "service_error"),
+    "no rule": ([told(answer({TODAY: 0}) | {"status_rule": None})], "service_error"),
 }
 PLAIN, NEXT = answer({TODAY: 0}), answer({TODAY: 0, TODAY + 1: 0})
 PINNED = told(logged(PLAIN))

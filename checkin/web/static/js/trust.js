@@ -42,9 +42,18 @@ export class Trust {
 
   /**
    * Takes over an answer of GET /v1/trust?nonce=…, whole or not at all; what is to be stored. `asked` and `now` are this
-   * device's time before and after. Refusal: clock_wrong, note_malformed, note_untrusted, proof_invalid, list_refused.
+   * device's time before and after. Refusal: clock_wrong, note_malformed, note_untrusted, proof_invalid, list_refused,
+   * service_error for an answer of another form.
    */
   async update(answer, nonce, asked, now) {
+    try {
+      return await this.#update(answer, nonce, asked, now);
+    } catch (error) {
+      throw error instanceof Refusal ? error : new Refusal("service_error");
+    }
+  }
+
+  async #update(answer, nonce, asked, now) {
     const known = this.stored;
     // Keys once pinned stay: a registry that is taken over cannot put others in their place.
     const registryVkey = known.registryVkey || answer.registry.vkey;
@@ -65,6 +74,7 @@ export class Trust {
     const text = await openList(answer.intake, registry, log, answer.intake_proof);
     const intake = around(today, known.intake, readIntakeList(text).keys);
     const { status_rule: rule, zone, venue } = answer;
+    if (!Array.isArray(rule)) throw new Refusal("service_error");
     const pinned = { registryVkey, issuerVkeys, log: log?.plain ?? null };
     this.#take({ ...pinned, issuers, intake, rule, zone, venue: venue.name, time: now });
     return this.stored;
