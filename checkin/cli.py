@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from checkin.commands import audit, authority, certificate, door, order, purge, serving, story, witness
+from checkin.commands import audit, authority, bench, certificate, door, order, purge, serving, story, town, witness
 from checkin.errors import CheckinError, FileTrouble
 
 app = typer.Typer(
@@ -19,9 +19,11 @@ app = typer.Typer(
     "28 days. Start with `checkin demo`.",
 )
 story.register(app)
+town.register(app)
 serving.register(app)
 door.register(app)
 order.register(authority.app)
+bench.register(app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(authority.app, name="authority")
 app.add_typer(purge.app, name="purge")
