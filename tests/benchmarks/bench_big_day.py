@@ -1,4 +1,4 @@
-"""A day of the national peak: `python -m tests.benchmarks.bench_big_day [--rows N] [--json]`.
+"""A day of the national peak: `checkin bench big_day [--rows N] [--json]`.
 
 Days of 10⁵, 10⁶ … N visits, one after the other: how fast they fill, one venue's window out of all of them, the
 moment the day becomes unreadable, and removing its bytes. The venue's visits are real, sealed and opened; the other

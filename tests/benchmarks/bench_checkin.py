@@ -1,6 +1,6 @@
 """How fast the registry is, beside a bare FastAPI handler that inserts one row durably.
 
-    python tests/benchmarks/bench_checkin.py [--rounds 5] [--number 4000] [--connections 32]
+    checkin bench checkin [--rounds 5] [--number 4000] [--connections 32] [--json]
 
 Three things in turn, several times over, each server in processes of its own: single check-ins, the bare handler,
 sealed batches. Rates depend on the machine and on the load generator, which takes its share of the cores; the
@@ -145,9 +145,19 @@ def codes(seed: bytes, issuer: int, day: int, number: int) -> list[bytes]:
     return made
 
 
-def show(name: str, rounds: Sequence[float], unit: str) -> None:
-    """Median and spread."""
-    print(f"{name:58} {statistics.median(rounds):9.2f} {unit:8} ({min(rounds):.2f} to {max(rounds):.2f})")
+class Table:
+    """Figures by name: median and spread, printed as they come, or all at once as JSON."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.figures: dict[str, dict[str, float | str]] = {}
+        self._as_json = as_json
+
+    def show(self, name: str, rounds: Sequence[float], unit: str) -> None:
+        """One more."""
+        median, least, most = statistics.median(rounds), min(rounds), max(rounds)
+        self.figures[name] = {"median": median, "min": least, "max": most, "unit": unit}
+        if not self._as_json:
+            print(f"{name:58} {median:9.2f} {unit:8} ({least:.2f} to {most:.2f})", flush=True)
 
 
 class Bench:
@@ -216,7 +226,7 @@ def wait_for(attempt: Callable[[], None]) -> None:
     raise TimeoutError
 
 
-def ratio(bench: Bench, rounds: int, number: int, connections: int) -> None:
+def ratio(table: Table, bench: Bench, rounds: int, number: int, connections: int) -> None:
     """CPU of a check-in ÷ CPU of the bare handler, one process each, in turn."""
     bare, bare_port = bench.bare()
     try:
@@ -230,16 +240,17 @@ def ratio(bench: Bench, rounds: int, number: int, connections: int) -> None:
     finally:
         bare.terminate()
         bare.wait()
-    show("check-ins a second, one process", [one.rate for one in ours], "/s")
-    show("bare handler, one process", [one.rate for one in theirs], "/s")
-    show("CPU a check-in", [one.cpu for one in ours], "ms")
-    show("CPU a request of the bare handler", [one.cpu for one in theirs], "ms")
-    show("CPU of a check-in ÷ CPU of the bare handler", [a.cpu / b.cpu for a, b in zip(ours, theirs, strict=True)], "")
-    show("median latency of a check-in", [one.latencies[len(one.latencies) // 2] for one in ours], "ms")
-    show("99 % latency of a check-in", [one.latencies[len(one.latencies) * 99 // 100] for one in ours], "ms")
+    table.show("check-ins a second, one process", [one.rate for one in ours], "/s")
+    table.show("bare handler, one process", [one.rate for one in theirs], "/s")
+    table.show("CPU a check-in", [one.cpu for one in ours], "ms")
+    table.show("CPU a request of the bare handler", [one.cpu for one in theirs], "ms")
+    ratios = [a.cpu / b.cpu for a, b in zip(ours, theirs, strict=True)]
+    table.show("CPU of a check-in ÷ CPU of the bare handler", ratios, "")
+    table.show("median latency of a check-in", [one.latencies[len(one.latencies) // 2] for one in ours], "ms")
+    table.show("99 % latency of a check-in", [one.latencies[len(one.latencies) * 99 // 100] for one in ours], "ms")
 
 
-def two_workers(bench: Bench, rounds: int, number: int, connections: int) -> None:
+def two_workers(table: Table, bench: Bench, rounds: int, number: int, connections: int) -> None:
     """Single check-ins and batches, two processes on one folder."""
     with world.processes(bench.registry, 2) as servers, httpx.Client(base_url=servers[0].url) as client:
         at = world.enrol(client)
@@ -251,9 +262,9 @@ def two_workers(bench: Bench, rounds: int, number: int, connections: int) -> Non
         for _ in range(rounds):
             uploads = [bench.batch(at, intake) for _ in range(6)]
             batches.append(upload_all(ports, uploads))
-    show("check-ins a second, two processes", [one.rate for one in singles], "/s")
-    show("CPU a check-in, two processes", [one.cpu for one in singles], "ms")
-    show("rows a second in batches of 1,000, two processes", batches, "/s")
+    table.show("check-ins a second, two processes", [one.rate for one in singles], "/s")
+    table.show("CPU a check-in, two processes", [one.cpu for one in singles], "ms")
+    table.show("rows a second in batches of 1,000, two processes", batches, "/s")
 
 
 def upload_all(ports: Sequence[int], uploads: list[bytes]) -> float:
@@ -279,14 +290,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--number", type=int, default=4000, help="requests a round")
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    table = Table(as_json=options.json)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         try:
-            ratio(bench, options.rounds, options.number, options.connections)
-            two_workers(bench, options.rounds, options.number, options.connections)
+            ratio(table, bench, options.rounds, options.number, options.connections)
+            two_workers(table, bench, options.rounds, options.number, options.connections)
         finally:
             bench.close()
+    if options.json:
+        print(json.dumps({"number": options.number, "rounds": options.rounds, "figures": table.figures}))
 
 
 if __name__ == "__main__":

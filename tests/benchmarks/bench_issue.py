@@ -1,4 +1,4 @@
-"""Measurements of issuing: `python -m tests.benchmarks issue`, or this file with [--batches N] [--rounds R] [--json].
+"""Measurements of issuing: `checkin bench issue [--batches N] [--rounds R] [--json]`.
 
 Processor seconds (all threads of the process) a credential, each set against the bare cryptography that none can do
 without, one HPKE seal and one signature, run in turn with it: 1 would be an issuer that does nothing else. `made` is

@@ -1,6 +1,6 @@
 """The scanner page on 120 bad frames with real codes: how many it reads, and how long a frame takes to its verdict.
 
-    python -m tests.benchmarks.bench_scanner_page [--maker SCRIPT] [--count 120]
+    checkin bench scanner_page [--maker SCRIPT] [--count 120] [--json]
 
 Chromium without a network: decoding, all checks of the door, sealing into the queue on disk, and the verdict on the
 screen. `--maker`: another script that makes frames, called as `SCRIPT OUT --count N --size WxH` with the codes on its
@@ -10,6 +10,7 @@ standard input. Beside it the decoder alone, in turn on the same frames, so that
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import statistics
 import subprocess
@@ -55,7 +56,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--maker", type=Path)
     parser.add_argument("--count", type=int, default=120)
+    parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    figures = {}
     folder = Path(tempfile.mkdtemp())
     flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     camera = Camera(folder / "camera.y4m")
@@ -73,15 +76,27 @@ def main() -> None:
                 read = [result for result in results if result.outcome]
                 spent = sorted(result.spent for result in read)
                 count, median = native(pictures)
-                print(
-                    f"{size[0]}x{size[1]}: {len(read)} of {len(results)} read; frame to verdict median "
-                    f"{statistics.median(spent):.1f} ms, 95 % {spent[int(len(spent) * 0.95)]:.1f} ms; "
-                    f"zxing-cpp outside a browser reads {count}, median {median:.1f} ms"
-                )
+                name = f"{size[0]}x{size[1]}"
+                figures[name] = {
+                    "frames": len(results),
+                    "read": len(read),
+                    "median_ms": statistics.median(spent),
+                    "p95_ms": spent[int(len(spent) * 0.95)],
+                    "native_read": count,
+                    "native_median_ms": median,
+                }
+                if not args.json:
+                    print(
+                        f"{name}: {len(read)} of {len(results)} read; frame to verdict median "
+                        f"{statistics.median(spent):.1f} ms, 95 % {spent[int(len(spent) * 0.95)]:.1f} ms; "
+                        f"zxing-cpp outside a browser reads {count}, median {median:.1f} ms"
+                    )
                 scanner.context.close()
             browser.close()
     finally:
         shutil.rmtree(folder)
+    if args.json:
+        print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How long a trace takes: `python -m tests.benchmarks trace [--contacts N] [--rounds R] [--json]`.
+"""How long a trace takes: `checkin bench trace [--contacts N] [--rounds R] [--json]`.
 
 Real services over HTTP; the contacts' accounts and visits are made beside HTTP, because only the trace is measured:
 writing nothing, from the signed order to the finished table. Beside it the bare cryptography that nobody can leave

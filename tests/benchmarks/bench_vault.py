@@ -1,4 +1,4 @@
-"""Measurements of the day vault: `python tests/benchmarks/bench_vault.py [--rows N] [--rounds R] [--json]`.
+"""Measurements of the day vault: `checkin bench vault [--rows N] [--rounds R] [--json]`.
 
 Figures of one machine say little, so each is set against something bare, run in turn with it: commits of 1,000
 rows against plain `executemany`, single commits against plain writes of a page with fdatasync, unlinking a day
