@@ -17,6 +17,7 @@ from checkin.note import open_note
 from checkin.stores.dayfile import path_of
 from tests.checkin.house import CALENDAR, DAY, HOUR, House, day_key, prepare
 from venue.database import Database
+from venue.gatefile import GateFile
 
 MAP = Path(__file__).parent.parent.parent / "venue" / "data_map.toml"
 POINTS = [DATA_MAP, PLAINTEXT, OLDEST, KEYS, CLOSINGS, ORDERS]
@@ -29,6 +30,7 @@ def house(tmp_path: Path) -> House:
     prepare(tmp_path / "registry")
     house = House(tmp_path / "registry", ahead={Purpose.DAY: 1, Purpose.INTAKE: 2})
     Database(house.party.data / "venue.db").close()
+    GateFile(house.party.data / "gates.db").close()
     house.guard.tick()
     for day in (DAY, DAY + 24):
         for step in range(5):  # a night a day: keys are made, days are closed
