@@ -219,11 +219,11 @@ def gone(stage: Stage, service: str) -> bool:
     return f"purge-{stage.calendar.date(stage.day)}" in names
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    """Raises `StoryFailedError` when it does not come true in two minutes."""
-    deadline = SystemClock().boot() + PATIENCE_SECONDS
+def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
+    """Raises `StoryFailedError` when it does not come true in so many seconds."""
+    deadline = SystemClock().boot() + seconds
     while not condition():
-        expect(SystemClock().boot() < deadline, "It did not happen in two minutes.")
+        expect(SystemClock().boot() < deadline, f"It did not happen in {seconds / 60:.0f} minutes.")
         time.sleep(0.1)
 
 

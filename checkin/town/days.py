@@ -15,6 +15,7 @@ from checkin.town.town import Gate, Town
 
 MORNING: Final = 6 * 60
 EVENING: Final = 23 * 60
+PATIENCE_SECONDS: Final = 1800.0  # a service that failed tries again each minute, and a busy machine takes its time
 _FROZEN_SECONDS: Final = LIFE_SECONDS + 10
 
 
@@ -23,7 +24,7 @@ def live(town: Town, day: int) -> None:
     with town.tally.timed("nights"):
         town.set(day, MORNING)
         town.stage.deployment.tend()
-        wait_until(lambda: _begun(town, day))
+        wait_until(lambda: _begun(town, day), PATIENCE_SECONDS)
     with town.tally.timed("doors"):
         upload(town)
         for gate in town.gates.values():
@@ -36,7 +37,7 @@ def live(town: Town, day: int) -> None:
     with town.tally.timed("nights"):
         town.set(day, EVENING)
         if day:
-            wait_until(lambda: _audited(town))
+            wait_until(lambda: _audited(town), PATIENCE_SECONDS)
 
 
 def upload(town: Town) -> None:

@@ -19,6 +19,7 @@ from checkin.town.tally import Tally
 from checkin.wallet import Wallet
 
 HANDS: Final = 4  # so many wallets ask the issuer at once
+TIMEOUT_SECONDS: Final = 120.0
 _WAIT_SECONDS: Final = 2.0
 _CONNECTED: Final = ("issuer", "venue", "retention")
 
@@ -59,14 +60,14 @@ def settled(stage: Stage, plan: Plan) -> Iterator[Town]:
         town.wallets = _registered(stage, plan, pool)
         for where, name in enumerate(plan.venues):
             for number, scanner in enumerate(gates(stage, name, gates_of(where))):
-                client = stack.enter_context(Client(stage.deployment.url("venue"), scanner.token))
+                client = stack.enter_context(Client(stage.deployment.url("venue"), scanner.token, TIMEOUT_SECONDS))
                 town.gates[where, number] = Gate(scanner, client)
         yield town
 
 
 def _connected(stage: Stage, service: str) -> Client:
     token = None if service == "retention" else stage.deployment.token(f"retention-{service}")
-    return Client(stage.deployment.url(service), token)
+    return Client(stage.deployment.url(service), token, TIMEOUT_SECONDS)
 
 
 def _registered(stage: Stage, plan: Plan, pool: ThreadPoolExecutor) -> list[Wallet]:
