@@ -130,7 +130,8 @@ class LogAudit:
     def _lists(self) -> Point:
         count, found = quarrels(entry.decode(errors="replace") for entry in self.entries())
         faults = [f"entry {place}: {reason}" for place, reason in found]
-        return seen(AGREE, self._name, faults, f"{count} lists of issuer and intake keys name one key for each day.")
+        good = f"Lists of issuer and intake keys in the log: {count}; they name one key for each day."
+        return seen(AGREE, self._name, faults, good)
 
     @staticmethod
     def _stated(service: str, notes: list[str], logged: set[bytes]) -> Point:

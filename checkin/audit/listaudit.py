@@ -46,7 +46,7 @@ def given_lists(name: str, pinned: PinnedLog | None, lists: Sequence[GivenList])
             pinned.require(item.note, item.proof)
         except CheckinError as error:
             faults.append(f"{item.whose}: {error.code}")
-    yield seen(GIVEN, name, faults, f"{len(lists)} lists of keys are given out; each is in the log.")
+    yield seen(GIVEN, name, faults, f"Lists of keys that are given out: {len(lists)}; each is in the log.")
 
 
 def quarrels(notes: Iterable[str]) -> tuple[int, list[Quarrel]]:
