@@ -13,6 +13,7 @@ The main flow, step → file:
 9. … and stated in signed notes, kept in a log, audited      statements.py, note.py, log/, audit/
 
 Under all of it: errors.py, encoding.py, primitives.py (the one door to cryptography), clock.py (the one reader of
-time). The services stand on service/. Commands are in commands/, the demonstration is in story/, the
-simulation of a town in town/, the pages' files are in web/. The order of the layers is in pyproject.toml, where import-linter holds it.
+time). The services stand on service/. Commands are in commands/, the demonstration is in story/, a town that lives
+over time in town/, the pages' files are in web/. The order of the layers is in pyproject.toml, where import-linter
+holds it.
 """
