@@ -111,7 +111,14 @@ class Purger:
         return [made for name in names for made in self.make(name)]
 
     def make(self, name: KeyName) -> list[str]:
-        """Makes one key unless it is there, and states its commitment. Raises `DayDestroyed`."""
+        """Makes one key unless it is there, and states its commitment. Raises `DayDestroyed`.
+
+        Under the lock, so that no audit looks between the one and the other.
+        """
+        with locked(self._party.data / "purge.lock"):
+            return self._make(name)
+
+    def _make(self, name: KeyName) -> list[str]:
         calendar = self._party.calendar
         commitment = self._party.ring.ensure(name, oldest=self._guard.floor(calendar))
         if name.purpose is Purpose.DAY and name.day not in self._vault.store.days():
