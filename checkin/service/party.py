@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
+from checkin.durable import create_file
 from checkin.errors import NoteUntrusted, SimulationRefused
 from checkin.keyring import KeyRing
 from checkin.note import NoteSigner, NoteVerifier, open_note, sign_note
@@ -58,7 +59,7 @@ def _mark(path: Path, simulated: bool) -> None:
     """A folder is real or simulated from its first start on."""
     wanted = SIMULATED if simulated else "real"
     if not path.exists():
-        path.write_text(wanted + "\n", encoding="ascii")
+        create_file(path, f"{wanted}\n".encode())  # whole at once: another worker may start at this moment
     if path.read_text(encoding="ascii").strip() != wanted:
         raise SimulationRefused(
             "This folder was started with a simulated clock: give --simulated-clock again, or use another folder."
