@@ -17,7 +17,7 @@ from checkin.purge import UNKNOWN
 from checkin.service.party import SIMULATED, Party
 from checkin.service.pins import AuthoritySettings
 from checkin.statement import kind_of
-from checkin.statements import ABSENT, KINDS, LAST_DAY, read_count
+from checkin.statements import ABSENT, KEY_MADE, KINDS, LAST_DAY, read_count
 from retention.authority import read_note
 from retention.keylists import READERS, read_list
 from retention.log import Log
@@ -71,9 +71,13 @@ class Receipt:
             raise
 
     def take_all(self, service: Service, notes: Iterable[str]) -> list[str]:
-        """Takes what is new and passes over what is refused; the codes of those."""
+        """Takes what is new and passes over what is refused; the codes of those.
+
+        That keys were made comes first: a service that nobody reached for 28 days says at once that a day's key was
+        made and that it was destroyed, and an audit reads the log in its order.
+        """
         codes = []
-        for note in notes:
+        for note in sorted(notes, key=lambda note: not note.startswith(f"{KEY_MADE.kind}\n")):
             try:
                 if self._statements.place_of(service.name, _digest(note)) is None:
                     self.take(service, note)

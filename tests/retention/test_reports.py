@@ -153,6 +153,18 @@ def test_only_services_bring_statements(retention: Retention, service: Service) 
         assert client.post("/v1/entries", json={"note": note}, headers=wrong).json()["code"] == "forbidden"
 
 
+def test_a_service_that_nobody_reached_for_28_days_leaves_a_log_in_its_true_order(tmp_path: Path) -> None:
+    """It says everything at once; that a day's key was made is logged before its end, or every audit would fail."""
+    service = Service()
+    service.report(DAY - 28)
+    service.make_key(DAY - 28)
+    retention = Retention(tmp_path / "retention", pinned(service))
+    with retention.client() as client:
+        (report,) = client.get("/v1/purge-reports").json()["reports"]
+    assert report["index"] == 1
+    service.server.stop()
+
+
 def test_each_service_is_asked_at_start_and_once_a_day(retention: Retention, service: Service) -> None:
     """However often the round comes; and at once when a day begins."""
     parts = retention.parts()
