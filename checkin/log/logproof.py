@@ -13,8 +13,9 @@ from checkin.encoding import b64_decode, b64_encode, decimal_decode
 from checkin.errors import NoteMalformed
 from checkin.log.checkpoint import Checkpoint, open_checkpoint
 from checkin.log.merkle import HASH_SIZE, MAX_PROOF, leaf_hash, verify_inclusion
-from checkin.note import MAX_NOTE, NoteVerifier, Verifier
+from checkin.note import NoteVerifier, Verifier
 
+MAX_PROOF_BYTES: Final = 16 * 1024  # of UTF-8; 64 hashes and twenty cosignatures are a third of it
 _FIRST: Final = "c2sp.org/tlog-proof@v1"
 
 
@@ -33,13 +34,14 @@ class LogProof:
     @classmethod
     def read(cls, text: str) -> LogProof:
         """Inverse of `write`; raises `NoteMalformed`. Nothing is verified yet."""
+        # Bytes, which are the same in every language; what cannot be encoded is refused with the checkpoint it is in.
+        if len(text.encode(errors="surrogatepass")) > MAX_PROOF_BYTES:
+            raise NoteMalformed("A proof has at most 16 KiB.")
         head, blank, checkpoint = text.partition("\n\n")
         first, _, rest = head.partition("\n")
         place, *lines = rest.split("\n")
         if first != _FIRST or not blank or not place.startswith("index ") or len(lines) > MAX_PROOF:
             raise NoteMalformed("The text is not a proof out of a log.")
-        if len(text) > MAX_NOTE:
-            raise NoteMalformed("The proof is too long.")
         try:
             hashes = tuple(b64_decode(line, HASH_SIZE) for line in lines)
             return cls(decimal_decode(place.removeprefix("index ")), hashes, checkpoint)

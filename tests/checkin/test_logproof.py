@@ -76,7 +76,8 @@ GOOD = proof_of(3).write()
         GOOD.replace("index 3\n", "index 3\n" + ("A" * 43 + "=\n") * 65),
         GOOD.replace("\n\n", "\n", 1),
         GOOD.replace("\n", "\r\n"),
-        GOOD + "x" * 2**20,
+        GOOD + "x" * 2**14,
+        GOOD + "\ud83d",
     ],
 )
 def test_what_is_no_proof_is_refused(text: str) -> None:

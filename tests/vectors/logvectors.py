@@ -12,7 +12,7 @@ from typing import Any
 from checkin.encoding import b64_encode, u64be
 from checkin.log.checkpoint import Checkpoint
 from checkin.log.cosignature import COSIGNATURE, Cosigner
-from checkin.log.logproof import LogProof
+from checkin.log.logproof import MAX_PROOF_BYTES, LogProof
 from checkin.log.merkle import EMPTY_ROOT, inclusion_proof, leaf_hash, subtrees
 from checkin.note import NoteSigner, Signature, sign_note, split_note, write_vkey
 from checkin.primitives import SigningKey
@@ -24,6 +24,14 @@ NAME = "retention.example/log"
 SEEN = 1_795_300_000
 MALFORMED, UNTRUSTED, INVALID = "note_malformed", "note_untrusted", "proof_invalid"
 Case = dict[str, Any]
+
+
+def _long_line(size: int) -> str:
+    """A stranger's signature line of that many bytes of UTF-8, its name outside ASCII and the first plane."""
+    name = "\U0001f600" * 60 + "\ud55c" * 100
+    room = size - len(f"\u2014 {name} \n".encode())
+    name += "y" * (room % 4)
+    return f"\u2014 {name} {b64_encode(bytes(room // 4 * 3))}\n"
 
 
 def head(size: int = SIZE, origin: str = NAME) -> str:
@@ -123,6 +131,11 @@ class LogVectors:
                          self._proof(3, sign_note(longer, self.log) + self.one.cosign(longer, SEEN)), "ok")  # fmt: skip
         stranger = self.seen + self.stranger.cosign(self.text, SEEN)
         yield self._case("a stranger cosigned too", self._proof(3, stranger), "ok")
+
+        # More of its bytes than of its characters, and more UTF-16 units than code points: only bytes are counted.
+        room = MAX_PROOF_BYTES - len(self._proof(3, self.seen).write().encode())
+        yield self._case("16 KiB of UTF-8", self._proof(3, self.seen + _long_line(room)), "ok")
+        yield self._case("a byte more than 16 KiB", self._proof(3, self.seen + _long_line(room + 1)), MALFORMED)
 
     def _other_keys(self) -> Iterator[Case]:
         good, bad = self._proof(3, self.seen), UNTRUSTED

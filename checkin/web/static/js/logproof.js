@@ -1,12 +1,12 @@
 // That an entry is in a log under a head that witnesses saw, verified without asking anybody (c2sp.org/tlog-proof); the
 // same answers as checkin/log/logproof.py.
 
-import { base64Decode, decimalDecode } from "./encoding.js";
+import { base64Decode, decimalDecode, utf8 } from "./encoding.js";
 import { Refusal } from "./errors.js";
 import { openCheckpoint } from "./log.js";
 import { HASH_SIZE, MAX_PROOF, leafHash, verifyInclusion } from "./merkle.js";
-import { MAX_NOTE } from "./note.js";
 
+const MAX_BYTES = 16 * 1024;
 const FIRST = "c2sp.org/tlog-proof@v1";
 const PLACE = "index ";
 
@@ -14,9 +14,10 @@ const malformed = () => new Refusal("note_malformed");
 
 /** {index, hashes, checkpoint} of a proof's text, nothing of which is verified; note_malformed. */
 export function readProof(text) {
+  if (utf8(text).length > MAX_BYTES) throw malformed();
   const end = text.indexOf("\n\n");
   const [first, place = "", ...lines] = text.slice(0, Math.max(end, 0)).split("\n");
-  if (first !== FIRST || !place.startsWith(PLACE) || lines.length > MAX_PROOF || text.length > MAX_NOTE) throw malformed();
+  if (first !== FIRST || !place.startsWith(PLACE) || lines.length > MAX_PROOF) throw malformed();
   try {
     const index = Number(decimalDecode(place.slice(PLACE.length))); // past 2⁵³ not exact, and past every log's end
     return { index, hashes: lines.map((line) => base64Decode(line, HASH_SIZE)), checkpoint: text.slice(end + 2) };
