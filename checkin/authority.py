@@ -199,12 +199,19 @@ class Authority:
                 found |= {day: index for day in DestroyedList.read(text).keys if day not in found}
         return found
 
+    def logged_keys(self) -> dict[int, AuthorityKey]:
+        """Every key that a list in the log names, by day, also of days long due. Raises `NoteMalformed`."""
+        texts = [split_note(note)[0] for note, _ in self.logged().values()]
+        lists = [AuthorityList.read(text).keys for text in texts if kind_of(text) == AUTHORITY_KEYS.kind]
+        found: dict[int, AuthorityKey] = {}
+        for keys in lists:
+            found = {**keys, **found}  # the first list for a day is final
+        return found
+
     def logged_from(self) -> int:
         """The first day whose key a list in the log names: of earlier ones an end would be stated of a key that nobody
         knows. 0 where no list is in the log."""
-        texts = [split_note(note)[0] for note, _ in self.logged().values()]
-        lists = [AuthorityList.read(text).keys for text in texts if kind_of(text) == AUTHORITY_KEYS.kind]
-        return min((min(keys) for keys in lists), default=0)
+        return min(self.logged_keys(), default=0)
 
     def open_days(self, days: Iterable[int], shares: Iterable[str]) -> dict[int, OpeningKey]:
         """The private keys of these days, for one trace; as `AuthorityRing.open_day`."""

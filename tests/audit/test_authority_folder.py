@@ -42,12 +42,15 @@ class Office:
         self.state()
         self.authority.destroy_due(NOW)
 
-    def state(self, *officers: int) -> None:
+    def state(self) -> None:
         """What is destroyed, signed and logged."""
         stated = self.authority.state_destroyed()
         assert stated
-        signers = [load_signer(self.folder / f"officers/{number}") for number in officers or (1, 2)]
-        note = sign_note(stated.text(), *signers)
+        self.log_text(stated.text())
+
+    def log_text(self, text: str) -> None:
+        """A list or statement, signed and logged."""
+        note = sign_note(text, *(load_signer(self.folder / f"officers/{number}") for number in (1, 2)))
         (place,) = self.log.append([note.encode()])
         self.authority.keep_logged(place, note, self.log.proof(place))
 
@@ -139,6 +142,22 @@ def test_what_was_planted_is_found(office: Office, plant: Callable[[Office], str
     found = plant(office)
     failed = [point.evidence for point in office.look().values() if point.result is Result.FAIL]
     assert len(failed) == 1 and found in failed[0]
+
+
+def test_a_listed_key_that_was_carried_off_is_missed_also_after_its_day(office: Office, tmp_path: Path) -> None:
+    """A thief takes a slot away whole, to open the day whenever he likes: no later list makes the audit forget it."""
+    day = LAST - 20
+    office.log_text(office.authority.list_keys(NOW).text())
+    assert office.look()["destroyed-keys"].result is Result.PASS
+    slot(office, day).rename(tmp_path / "stolen.slot")
+    later = NOW + 20 * 86400
+    office.authority.destroy_due(later, confirm_clock=True)
+    office.authority.make_keys(later)
+    office.authority.list_keys(later)
+    assert day not in office.authority.listed(), "its own list does not go back so far"
+    point = office.look(later)["destroyed-keys"]
+    assert point.result is Result.FAIL
+    assert f"the key of {CALENDAR.date(day)} was listed and is gone without a tombstone" in point.evidence
 
 
 def test_the_command_shows_the_lines_and_fails_when_one_does(office: Office) -> None:
