@@ -12,7 +12,7 @@ from typing import Final
 
 from checkin import presentation
 from checkin.audit.auditpoint import Point, seen
-from checkin.audit.listaudit import GivenList, given_lists
+from checkin.audit.listaudit import GivenList, given_lists, is_young
 from checkin.audit.selfaudit import TOKENS, Days, SelfAudit
 from checkin.audit.tokencheck import check_tokens
 from checkin.credential import (
@@ -47,7 +47,8 @@ def self_audit(issuer: Issuer) -> SelfAudit:
 def _given_lists(issuer: Issuer) -> Iterator[Point]:
     published, pins = issuer.lists.published(), issuer.settings.log
     own = [GivenList("its own", published.note, published.proof)]
-    return given_lists(issuer.party.signer.name, pins.pinned if pins else None, own)
+    party, pinned = issuer.party, pins.pinned if pins else None
+    return given_lists(party.signer.name, pinned, own, young=is_young(party.ring, party.today()))
 
 
 class TokenSample:

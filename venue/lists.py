@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from checkin.audit.auditpoint import Point
-from checkin.audit.listaudit import GivenList, given_lists
+from checkin.audit.listaudit import GivenList, given_lists, is_young
 from checkin.errors import KeyDestroyed, KeyMissing
 from checkin.keylist import IntakeKey, IntakeList
 from checkin.keyring import KeyName, Purpose
@@ -92,7 +92,7 @@ class Lists:
 
     def answer(self, scanner: Scanner, nonce: str | None) -> TrustAnswer:
         """Everything a scanner needs to work without a network until tomorrow."""
-        party, lists, intake = self._party, self._trust.lists(), self._book.published()
+        party, lists, intake = self._party, self._trust.given(), self._book.published()
         time = party.calendar.rfc3339(party.now())
         signed = {"service": party.settings.name, "nonce": nonce or "", "time": time}
         return TrustAnswer(
@@ -114,12 +114,13 @@ class Lists:
 
 
     def audit(self, log: LogSettings | None) -> Iterator[Point]:
-        """The line of the registry's own audit: what scanners are given is in the log."""
-        own, lists = self._book.published(), self._trust.lists()
+        """The line of the registry's own audit: what scanners are given, or should be, is in the log."""
+        party, own, lists = self._party, self._book.published(), self._trust.lists()
         numbers = [issuer.number for issuer in self._issuers if issuer.number in lists]
         given = [GivenList("its own", own.note, own.proof)]
         given += [GivenList(f"issuer {number}", *lists[number]) for number in numbers]
-        return given_lists(self._party.signer.name, log.pinned if log else None, given)
+        young = is_young(party.ring, party.today())
+        return given_lists(party.signer.name, log.pinned if log else None, given, young=young)
 
 
 def routes(lists: Lists, scanners: Scanners, gates: Gates) -> APIRouter:

@@ -77,6 +77,7 @@ class IssuerTrust:
         self._hurried_until = _STOPWATCH.boot() + HURRY_SECONDS
         self._rounds = 0
         self._unanswered: dict[int, str] = {}
+        self._proved: dict[int, Fetched] = {}
         self._known: tuple[int, dict[int, IssuerKeys]] = (-1, {})
 
     def refresh(self) -> None:
@@ -128,7 +129,7 @@ class IssuerTrust:
                 _remember(tables, "issuer_keys", issuer.number, {day: key.public for day, key in added.items()})
                 # An older list sent again adds nothing, and must not take the place of a newer one.
                 if max(new, default=0) >= max(known, default=0):
-                    _keep_note(tables, issuer.number, note, proof or "")
+                    self._keep_note(tables, issuer.number, Fetched(note, proof or None))
                 return
         raise ListRefused
 
@@ -150,10 +151,15 @@ class IssuerTrust:
         return keys
 
     def lists(self) -> dict[int, Fetched]:
-        """The newest accepted list of each issuer that has one, with its proof if there is one."""
+        """The newest accepted list of each issuer that has one, with its proof if there is one, now valid or not."""
         with self._database.reading() as tables:
             rows = list(tables.table("issuer_lists").rows)
         return {row["issuer"]: Fetched(row["note"], row["proof"] or None) for row in rows}
+
+    def given(self) -> dict[int, Fetched]:
+        """Those that scanners are given. With a pinned log none whose proof does not verify now: one list from before
+        the log was pinned, or of another log, would make them refuse all."""
+        return {number: found for number, found in self.lists().items() if self._valid(number, found)}
 
     def findings(self) -> Iterator[Finding]:
         """For /readyz: fails without any issuer's key for today, warns of silence, gaps and contradictions."""
@@ -171,6 +177,9 @@ class IssuerTrust:
         for number, code in sorted(self._unanswered.items()):
             text = f"Issuer {number} gave no list that could be taken ({code}); what was known before stays in use."
             yield Finding(f"issuer_{number}", "warning", text)
+        for number in sorted({issuer.number for issuer in self._issuers} & self.lists().keys() - self.given().keys()):
+            text = f"Issuer {number}'s list has no proof under the pinned log yet, so scanners are not given it."
+            yield Finding(f"issuer_{number}_proof", "warning", text)
         for number in self._contradicted():
             text = f"Issuer {number} has signed two different keys for a day; the first stays. Ask its operator why."
             yield Finding(f"issuer_{number}_contradiction", "warning", text)
@@ -180,6 +189,26 @@ class IssuerTrust:
         with self._database.writing() as tables:
             for table in ("issuer_keys", "contradictions"):
                 tables.table(table).delete_where("day < ?", [oldest_day])
+
+    def _valid(self, number: int, found: Fetched) -> Fetched | None:
+        """The list, if it is in the pinned log or none is pinned. Looked at once: scanners ask often."""
+        if self._pinned and self._proved.get(number) != found:
+            try:
+                self._pinned.require(found.note, found.proof)
+            except CheckinError:
+                return None
+            self._proved[number] = found
+        return found
+
+    def _keep_note(self, tables: sqlite_utils.Database, number: int, found: Fetched) -> None:
+        """Writes only what is new, because every commit empties all workers' caches: one valid proof is as good as
+        another."""
+        for row in tables.table("issuer_lists").rows_where("issuer = ? AND note = ?", [number, found.note]):
+            old = Fetched(row["note"], row["proof"] or None)
+            if old == found or (old.proof and self._valid(number, old)):
+                return
+        row = {"issuer": number, "note": found.note, "proof": found.proof or ""}
+        tables.table("issuer_lists").insert(row, replace=True)
 
     def _ask(self, issuer: Issuer) -> None:
         try:
@@ -216,10 +245,3 @@ def _listed(issuer: int, public: bytes) -> ListedKey:
 def _remember(tables: sqlite_utils.Database, table: str, issuer: int, publics: Mapping[int, bytes]) -> None:
     rows = ({"issuer": issuer, "day": day, "public": public} for day, public in publics.items())
     tables.table(table).insert_all(rows, ignore=True)
-
-
-def _keep_note(tables: sqlite_utils.Database, issuer: int, note: str, proof: str) -> None:
-    """Writes only what is new, because every commit empties all workers' caches."""
-    same = "issuer = ? AND note = ? AND (proof = ? OR proof <> '')"  # one proof is as good as another
-    if not tables.table("issuer_lists").count_where(same, [issuer, note, proof]):
-        tables.table("issuer_lists").insert({"issuer": issuer, "note": note, "proof": proof}, replace=True)

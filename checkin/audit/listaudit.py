@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from checkin.audit.auditpoint import Point, not_run, seen
 from checkin.errors import CheckinError, NoteMalformed
 from checkin.keylist import INTAKE_KEYS, ISSUER_KEYS
+from checkin.keyring import KeyRing, Purpose
 from checkin.log.pinnedlog import PinnedLog
 from checkin.note import split_note
 from checkin.statement import kind_of, many, one
@@ -32,20 +33,30 @@ class Quarrel(NamedTuple):
     reason: str
 
 
-def given_lists(name: str, pinned: PinnedLog | None, lists: Sequence[GivenList]) -> Iterator[Point]:
-    """A service's own line: each proof is verified under the log that its settings pin; none if they pin none."""
+def is_young(ring: KeyRing, today: int) -> bool:
+    """Whether a service has run for a day at most, by the keys of its days: its first list may wait for the log yet."""
+    return all(name.day >= today - 1 for name in ring.names(Purpose.DAY))
+
+
+def given_lists(name: str, pinned: PinnedLog | None, lists: Sequence[GivenList], *, young: bool) -> Iterator[Point]:
+    """A service's own line: each proof is verified under the log that its settings pin; none if they pin none.
+
+    A list without a proof is a fault, but at a `young` service, where it leaves the line undecided.
+    """
     if pinned is None:
         return
     faults = []
-    waiting = [item.whose for item in lists if item.proof is None]
-    if waiting:
-        yield not_run(GIVEN, name, f"Still without a proof, and so refused by who pins the log: {', '.join(waiting)}.")
-        return
+    waiting = [item.whose for item in lists if item.proof is None] if young else []
     for item in lists:
+        if item.whose in waiting:
+            continue
         try:
             pinned.require(item.note, item.proof)
         except CheckinError as error:
             faults.append(f"{item.whose}: {error.code}")
+    if waiting and not faults:
+        yield not_run(GIVEN, name, f"Still without a proof, and so refused by who pins the log: {', '.join(waiting)}.")
+        return
     yield seen(GIVEN, name, faults, f"Lists of keys that are given out: {len(lists)}; each is in the log.")
 
 

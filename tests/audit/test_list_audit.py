@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from checkin.audit.auditpoint import Result
-from checkin.audit.listaudit import GivenList, given_lists, quarrels
+from checkin.audit.listaudit import GivenList, given_lists, is_young, quarrels
 from checkin.keylist import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.keyring import KeyName, KeyRing, Purpose
 from checkin.log.checkpoint import Checkpoint
 from checkin.log.logproof import LogProof
 from checkin.log.merkle import leaf_hash, root
@@ -62,13 +65,32 @@ def test_keys_under_a_number_of_somebody_else_are_found() -> None:
 def test_what_a_service_gives_out_is_held_against_its_proofs() -> None:
     pinned, note = PinnedLog(LOG.verifier), listed(DAY)
     good, bad = GivenList("its own", note, proof(note)), GivenList("issuer 2", listed(DAY + 1), proof(note))
-    assert [point.result for point in given_lists("x.example", pinned, [good])] == [Result.PASS]
-    [point] = given_lists("x.example", pinned, [good, bad])
+    assert [point.result for point in given_lists("x.example", pinned, [good], young=True)] == [Result.PASS]
+    [point] = given_lists("x.example", pinned, [good, bad], young=True)
     assert (point.result, point.evidence) == (Result.FAIL, "issuer 2: proof_invalid")
 
 
-def test_a_list_that_waits_for_its_proof_is_not_run_and_without_a_log_there_is_no_line() -> None:
+def test_a_list_that_waits_for_its_first_proof_is_not_run_and_without_a_log_there_is_no_line() -> None:
     waiting = GivenList("its own", listed(DAY), None)
-    [point] = given_lists("x.example", PinnedLog(LOG.verifier), [waiting])
+    [point] = given_lists("x.example", PinnedLog(LOG.verifier), [waiting], young=True)
     assert point.result is Result.NOT_RUN
-    assert list(given_lists("x.example", None, [waiting])) == []
+    assert list(given_lists("x.example", None, [waiting], young=True)) == []
+
+
+def test_a_list_that_waits_hides_no_false_proof_of_another() -> None:
+    """One issuer without a proof, for years, would keep the auditor from the others' lists."""
+    note = listed(DAY)
+    waiting, bad = GivenList("issuer 1", note, None), GivenList("issuer 2", listed(DAY + 1), proof(note))
+    [point] = given_lists("x.example", PinnedLog(LOG.verifier), [waiting, bad], young=True)
+    assert (point.result, point.evidence) == (Result.FAIL, "issuer 2: proof_invalid")
+
+
+def test_a_list_that_has_no_proof_when_the_service_is_no_more_new_is_a_fault(tmp_path: Path) -> None:
+    waiting = GivenList("its own", listed(DAY), None)
+    [point] = given_lists("x.example", PinnedLog(LOG.verifier), [waiting], young=False)
+    assert (point.result, point.evidence) == (Result.FAIL, "its own: proof_invalid")
+    ring = KeyRing(tmp_path, b"\x08" * 32, allow_unfit=True)
+    assert is_young(ring, DAY)
+    for day in (DAY, DAY + 1):
+        ring.make(KeyName(Purpose.DAY, day), oldest=DAY)
+    assert [is_young(ring, day) for day in (DAY, DAY + 1, DAY + 2)] == [True, True, False]
