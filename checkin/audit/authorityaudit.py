@@ -66,7 +66,7 @@ class AuthorityAudit:
             elif not self._ring.overwritten(day):
                 yield f"the key of {self._date(day)} was unlinked and not overwritten: its bytes may be on the disk"
         gone = set(self._ring.tombstones())
-        # `listed()` forgets what is due, so a key that was carried off instead of destroyed is missed by the log's lists.
+        # `listed()` forgets what is due: a key that was carried off instead of destroyed is missed by the log's lists.
         for day, key in sorted((self._authority.listed() | self._authority.logged_keys()).items()):
             if day not in gone:
                 yield from self._live_faults(day, key, there=day in there)
