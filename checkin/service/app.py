@@ -138,7 +138,11 @@ class Frame:
     def _pause(self) -> float:
         if self.party.clock.simulated:
             return SIMULATED_HOUSEKEEPING_SECONDS
-        hurried = any(hurries() for hurries in self.hurries)
+        try:
+            hurried = any(hurries() for hurries in self.hurries)
+        except Exception as error:  # the next round must come
+            log.error("hurry_not_known", type=type(error).__name__)
+            hurried = False
         return HURRIED_HOUSEKEEPING_SECONDS if hurried else HOUSEKEEPING_SECONDS
 
     def _install_common(self, app: FastAPI) -> None:

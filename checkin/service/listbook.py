@@ -184,10 +184,17 @@ class ListBook(Generic[K]):
         self._failure = code
 
     def _load(self) -> _State:
+        """What the file says; a damaged one is as good as none: the log has the list, and proves it again."""
         try:
-            return _State(**json.loads(self._path.read_bytes()))
+            state = _State(**json.loads(self._path.read_bytes()))
         except FileNotFoundError:
             return _State()
+        except (ValueError, TypeError):
+            state = None
+        if state is None or not all(isinstance(value, str) for value in asdict(state).values()):
+            log.error("key_list_file_damaged")
+            return _State()
+        return state
 
     def _save(self, state: _State) -> None:
         replace_file(self._path, json.dumps(asdict(state)).encode())

@@ -12,7 +12,7 @@ from typing import Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES: Final = 32 * 1024  # of all that comes between bodies; ours are below one
-REQUEST_SECONDS = 60.0  # from a request's first byte, or the connection's beginning, to its last byte
+REQUEST_SECONDS = 60.0  # from a connection's beginning to its first byte, and from a request's first byte to its last
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -20,6 +20,7 @@ class BoundedHttp(HttpToolsProtocol):
     byte of a body or the end of a head or message; and on one whose request is not whole after `REQUEST_SECONDS`."""
 
     _idle = 0
+    _inside = False  # of a request, or of empty lines before it
     _due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -34,7 +35,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """asyncio's."""
-        self._begin()
+        self._first_byte()
         self._idle += len(data)
         super().data_received(data)
         if self._idle > MAX_HEAD_BYTES and not self.transport.is_closing():
@@ -42,7 +43,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The parser's."""
-        self._begin()
+        self._first_byte()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -58,11 +59,19 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The parser's."""
         self._idle = 0
+        self._inside = False
         self._end()
         super().on_message_complete()
 
+    def _first_byte(self) -> None:
+        """Of a request: it has the whole time, however long the connection stood ready; what comes later puts nothing
+        off."""
+        if not self._inside:
+            self._inside = True
+            self._end()
+            self._begin()
+
     def _begin(self) -> None:
-        """From the first byte of a request on; what comes later does not put it off."""
         if self._due is None:
             self._due = self.loop.call_later(REQUEST_SECONDS, self._too_late)
 

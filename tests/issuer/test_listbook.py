@@ -244,3 +244,20 @@ def test_a_log_that_refuses_is_named_by_its_code(issuer: Issuer, monkeypatch: py
     issuer.lists.run()
     [finding] = issuer.lists.findings()
     assert NotReady.code in finding.text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b'{"note": "', b'{"note": "", "proof": "", "waiting": "", "x": "1"}', b"[]", b'{"note": 1}', b"\xff"],
+    ids=["empty", "cut off", "another member", "a list", "a number", "no text"],
+)
+def test_a_damaged_file_is_as_good_as_none(issuer: Issuer, site: Site, content: bytes) -> None:
+    """A disk that was full for a moment does not keep the issuer from starting: the log proves its list again."""
+    issuer.lists.run()
+    before = issuer.lists.published()
+    path = next(site.folder.rglob("key-list.json"))
+    path.write_bytes(content)
+    with opened(site) as again:
+        assert told(again) == "failure"
+        again.lists.run()
+        assert (again.lists.published(), told(again)) == (before, "ok")

@@ -138,6 +138,33 @@ def test_a_request_that_comes_a_byte_now_and_then_is_ended(
     raise AssertionError("the server still waits")
 
 
+class Till:
+    """A timer that never ends, and how it was set."""
+
+    def __init__(self) -> None:
+        self.set = 0
+        self.cancelled = False
+
+    def call_later(self, *_: object) -> Till:
+        self.set += 1
+        self.cancelled = False
+        return self
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+def test_a_request_has_its_whole_time_on_a_connection_that_stood_ready(server: uvicorn.Server) -> None:
+    """A page connects ahead of need; its batch over a slow line is not cut off for what the connection waited."""
+    till = Till()
+    protocol = BoundedHttp(server.config, server.server_state, app_state={}, _loop=till)  # type: ignore[arg-type]
+    protocol.transport = asyncio.Transport()
+    protocol._begin()  # as a new connection does
+    for number, piece in enumerate((b"\r\n", b"POST / HTTP/1.1\r\nHost: x\r\n", b"Content-Le", b"ngth: 9")):
+        protocol.data_received(piece)
+        assert (till.set, till.cancelled) == (2, False), number
+
+
 def test_who_waits_for_an_answer_is_not_ended(
     server: uvicorn.Server, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
