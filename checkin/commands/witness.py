@@ -13,6 +13,7 @@ from checkin.clock import SimulatedClock, SystemClock
 from checkin.log.witness import WitnessState
 from checkin.log.witnessapp import create_app
 from checkin.log.witnessfolder import add_log, make_folder, open_witness, read_identity, read_logs
+from checkin.service import launch
 
 app = typer.Typer(no_args_is_help=True, help="Watch logs for another organisation, and cosign what continues.")
 
@@ -75,6 +76,6 @@ def serve(
     clock = SimulatedClock(simulated_clock) if simulated_clock else SystemClock()
     witness = open_witness(folder, simulated=simulated_clock is not None)
     try:
-        uvicorn.run(create_app(witness, clock), host=host, port=port, log_level="warning")
+        uvicorn.run(create_app(witness, clock), **launch.bounded(host, port))
     finally:
         witness.state.close()

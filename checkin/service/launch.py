@@ -71,9 +71,20 @@ def serve(service: str, config: Path, simulated_clock: Path | None = None) -> No
     host, _, port = listening.listen.rpartition(":")
     require_free(host, int(port))
     Launch(service=service, config=config.resolve(), simulated_clock=simulated_clock).export()
-    options: dict[str, Any] = {
+    options = bounded(host, int(port))
+    if listening.workers == 1:
+        # In this process, so that an error in the settings reaches the person who started it.
+        uvicorn.run(create(), **options)
+    else:
+        create_in_workers = "checkin.service.launch:create"
+        uvicorn.run(create_in_workers, factory=True, workers=listening.workers, **options)
+
+
+def bounded(host: str, port: int) -> dict[str, Any]:
+    """uvicorn's options for all of ours that listens: bounds on what strangers make it hold, and no log of requests."""
+    return {
         "host": host,
-        "port": int(port),
+        "port": port,
         # Who asked when is nobody's business: no access log, on any route.
         "access_log": False,
         "log_level": "warning",
@@ -83,12 +94,6 @@ def serve(service: str, config: Path, simulated_clock: Path | None = None) -> No
         "ws": "none",
         "limit_concurrency": MAX_CONNECTIONS,
     }
-    if listening.workers == 1:
-        # In this process, so that an error in the settings reaches the person who started it.
-        uvicorn.run(create(), **options)
-    else:
-        create_in_workers = "checkin.service.launch:create"
-        uvicorn.run(create_in_workers, factory=True, workers=listening.workers, **options)
 
 
 def _log_as_json() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -22,6 +25,7 @@ from checkin.log.witnessfolder import add_log, make_folder, open_witness, read_l
 from checkin.note import NoteSigner, sign_note
 from checkin.primitives import SigningKey
 from checkin.service.addresses import free_ports
+from checkin.service.wire import MAX_HEAD_BYTES
 
 LOG = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
 NOTE = sign_note(Checkpoint(LOG.name, 1, leaf_hash(b"")).write(), LOG)
@@ -111,24 +115,59 @@ def test_a_witness_serves_until_it_is_stopped(tmp_path: Path) -> None:
     """As another organisation would run it, and as a log would ask it."""
     vkey = make_folder(tmp_path, "witness.example/w1").vkey
     add_log(tmp_path, LOG.verifier.vkey)
-    [port] = free_ports(1)
-    program = "from checkin.commands.witness import app; app()"
-    command = [sys.executable, "-c", program, "serve", "--dir", str(tmp_path), "--port", str(port)]
-    with subprocess.Popen(command) as process:
-        try:
-            answer = _post_when_up(f"http://127.0.0.1:{port}/add-checkpoint", Request(0, (), NOTE).write())
-        finally:
-            process.terminate()
+    with _serving(tmp_path) as port:
+        url = f"http://127.0.0.1:{port}/add-checkpoint"
+        answer = httpx.post(url, content=Request(0, (), NOTE).write().encode(), timeout=60, trust_env=False)
     assert answer.status_code == 200
     witness = CosignatureVerifier.parse(vkey)
     assert open_checkpoint(NOTE + answer.text, LOG.verifier, [witness]).size == 1
     assert json.loads(run("status", "--dir", tmp_path, "--json"))["logs"] == {LOG.name: 1}
 
 
-def _post_when_up(url: str, body: str) -> httpx.Response:
-    for _ in range(1200):
+def test_a_stranger_makes_a_witness_hold_little(tmp_path: Path) -> None:
+    """Headers without end, and one connection more than it takes: both are refused, as a service refuses them."""
+    make_folder(tmp_path, "witness.example/w1")
+    with _serving(tmp_path, "from checkin.service import launch; launch.MAX_CONNECTIONS = 2") as port:
+        with _connected(port) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\na: " + b"b" * (MAX_HEAD_BYTES + 1))
+            assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+        with _connected(port), _connected(port) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 503 ")
+
+
+def test_a_request_that_does_not_come_is_not_waited_for_by_a_witness(tmp_path: Path) -> None:
+    """Whoever opens connections and says nothing does not keep them."""
+    make_folder(tmp_path, "witness.example/w1")
+    with (
+        _serving(tmp_path, "from checkin.service import wire; wire.REQUEST_SECONDS = 0.5") as port,
+        _connected(port) as connection,
+    ):
+        assert connection.recv(100) == b""
+
+
+@contextmanager
+def _serving(folder: Path, before: str = "") -> Iterator[int]:
+    """The port of a witness that answers, in a process of its own; `before` is done there first."""
+    [port] = free_ports(1)
+    program = f"{before}\nfrom checkin.commands.witness import app\napp()"
+    command = [sys.executable, "-c", program, "serve", "--dir", str(folder), "--port", str(port)]
+    with subprocess.Popen(command) as process:
         try:
-            return httpx.post(url, content=body.encode(), timeout=60, trust_env=False)
-        except httpx.ConnectError:
-            time.sleep(0.1)
+            _wait_for(f"http://127.0.0.1:{port}/healthz")
+            yield port
+        finally:
+            process.terminate()
+
+
+def _connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
+
+
+def _wait_for(url: str) -> None:
+    for _ in range(1200):
+        with suppress(httpx.TransportError):
+            httpx.get(url, timeout=60, trust_env=False)
+            return
+        time.sleep(0.1)
     pytest.fail("the witness did not start within two minutes")
