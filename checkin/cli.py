@@ -5,11 +5,16 @@ from __future__ import annotations
 import io
 import json
 import sys
+from typing import Final
 
 import typer
 
 from checkin.commands import audit, authority, bench, certificate, door, order, purge, serving, story, town, witness
 from checkin.errors import CheckinError, FileTrouble
+from checkin.hardening import harden
+
+# Who runs these has a party's keys in hand. `serve` tells it in the service's log; a wallet's owner could do nothing.
+_WARNED: Final = {"authority", "purge", "witness"}
 
 app = typer.Typer(
     name="checkin",
@@ -39,6 +44,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a check mark shows a question mark
+    _harden()
     try:
         app()
     except CheckinError as error:
@@ -50,6 +56,14 @@ def main() -> None:
         _fail(FileTrouble(f"The file{name} could not be read or written: {error.strerror or 'unknown reason'}."))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _harden() -> None:
+    """Before any command reads a key."""
+    warnings = harden()
+    if set(sys.argv[1:2]) & _WARNED:
+        for warning in warnings:
+            print(f"checkin: {warning}", file=sys.stderr)
 
 
 def _fail(error: CheckinError) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import structlog
 import typer
 
-from checkin.errors import CheckinError
+from checkin.errors import CheckinError, ClockUntrusted
 from checkin.holdings import PurgeStatus
 from checkin.service.launch import load
 from checkin.service.vaultfolder import VaultFolder
@@ -52,30 +52,31 @@ def run(
 
     A running service does this by itself; this is for one that is stopped, or whose clock is in doubt. Days go even if
     the service cannot be opened. Then everything is done that the service does at its start, without serving: deleted
-    accounts, hosted codes, the identity key, old lists and counters. What of that failed is named.
+    accounts, hosted codes, the identity key, old lists and counters. What failed keeps nothing else from being done and
+    is named; exit status 1.
     """
     folder = _open(config, simulated_clock)
     if confirm_clock:
         folder.guard.confirm()
     before = set(folder.book.names())
-    if folder.purger:
-        folder.purger.run()
+    failed = _days(folder)
     folder.close()
     chores = _chores(folder.service, config, simulated_clock) if folder.service else Chores()
+    chores = replace(chores, failed=failed | chores.failed)
     made = [name for name in folder.book.names() if name not in before and name.startswith(_ENDS)]
     if as_json:
         _print({"service": folder.party.settings.name, "statements": made, **asdict(chores)})
     else:
         typer.echo("Destroyed and stated: " + ", ".join(made) if made else "Nothing was due.")
         typer.echo(chores.told(), nl=bool(chores.told()))
-    if chores.not_opened:
+    if chores.not_opened or chores.failed:
         raise typer.Exit(1)
 
 
 @dataclass(frozen=True)
 class Chores:
-    """What came of what the service does at its start: whether it was done, which chores failed and with what code, and
-    why the service could not be opened at all, if so."""
+    """What came of what the service does at its start: whether it was done, which chores failed and with what code (and
+    `days`, which go before it), and why the service could not be opened at all, if so."""
 
     chores_done: bool = False
     failed: dict[str, str] = field(default_factory=dict)
@@ -83,14 +84,29 @@ class Chores:
 
     def told(self) -> str:
         """A sentence; '' where there was nothing to do."""
+        told = []
+        if self.failed:
+            told.append("These failed: " + ", ".join(f"{name} ({code})" for name, code in self.failed.items()) + ".")
         if self.not_opened:
-            return (
+            told.append(
                 f"Days were looked through, and nothing else: the service cannot be opened ({self.not_opened}) What it "
                 "destroys beside its days is still there until it starts."
             )
-        if self.failed:
-            return "These of its chores failed: " + ", ".join(f"{name} ({code})" for name, code in self.failed.items())
-        return "Its own duties were carried out, as at its start." if self.chores_done else ""
+        if self.chores_done and not self.failed:
+            told.append("Its own duties were carried out, as at its start.")
+        return " ".join(told)
+
+
+def _days(folder: VaultFolder) -> dict[str, str]:
+    """Destroys the days that are due; what failed, and with what code. Raises `ClockUntrusted`, before anything."""
+    try:
+        if folder.purger:
+            folder.purger.run()
+    except ClockUntrusted:
+        raise
+    except (CheckinError, OSError) as error:
+        return {"days": error.code if isinstance(error, CheckinError) else type(error).__name__}
+    return {}
 
 
 def _chores(service: str, config: Path, simulated_clock: Path | None) -> Chores:

@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlite_utils
 from typer.testing import CliRunner
 
 from checkin.commands.purge import app
-from checkin.keyring import KeyName, Purpose
+from checkin.errors import NotReady
+from checkin.keyring import KeyName, KeyRing, Purpose
+from checkin.purge import Purger
 from tests.issuer.world import DAY, NAME, PHONE, Site, ask_batch, bearer, register
 from tests.venue.world import NOON, Issuer, Registry
 
@@ -81,6 +84,43 @@ def test_days_go_also_when_the_service_cannot_be_opened_and_the_command_says_wha
     status, told = run(site.folder, config)
     assert status == 1 and "purge-2026-11-20" in told
     assert "settings_invalid" in told and "still there until it starts" in told
+
+
+def test_a_day_whose_disk_fails_keeps_nothing_else_from_going(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account, the codes and the identity key go; the command says what did not, and ends with status 1."""
+    site = stopped(tmp_path / "issuer")
+    site.set_day(DAY + 28)
+    real = KeyRing.destroy
+
+    def refuse(ring: KeyRing, name: KeyName) -> None:
+        if name.purpose is Purpose.DAY:
+            raise OSError("the disk does not answer")
+        real(ring, name)
+
+    monkeypatch.setattr(KeyRing, "destroy", refuse)
+    status, told = run(site.folder, site.folder / "issuer.toml", "--json")
+    shown = json.loads(told)
+    assert (status, shown["chores_done"], shown["failed"]["days"]) == (1, True, "not_ready")
+    assert rows(site.folder / "data/issuer.db", "SELECT key_day FROM identities") == [(DAY + 28,)]
+    assert rows(site.folder / "data/issuer.db", "SELECT * FROM hosted") == []
+    status, told = run(site.folder, site.folder / "issuer.toml")
+    assert status == 1 and "days (not_ready)" in told
+    monkeypatch.undo()
+    status, told = run(site.folder, site.folder / "issuer.toml")
+    assert status == 0 and "purge-2026-11-20" in told
+
+
+def test_a_duty_that_failed_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever runs the command by itself sees it by its exit status, a person by the sentence."""
+    site = stopped(tmp_path / "issuer")
+    site.set_day(DAY + 28)
+
+    def refuse(_: object) -> None:
+        raise NotReady("the disk does not answer")
+
+    monkeypatch.setattr(Purger, "close_due_days", refuse)
+    status, told = run(site.folder, site.folder / "issuer.toml")
+    assert status == 1 and "close_days (not_ready)" in told
 
 
 def test_a_stopped_registrys_old_lists_and_alarms_go(tmp_path: Path) -> None:
