@@ -101,12 +101,13 @@ class OrderNumbers(BaseModel):
 
 
 class Keys(BaseModel):
-    """Verifier keys of this service, its log, the services that it asks, and the log's witnesses, of whom `quorum`
-    cosign a head before it is published; pin them after comparing by hand."""
+    """Verifier keys of this service, its log, the services that it asks, the health authority's officers, and the log's
+    witnesses, of whom `quorum` cosign a head before it is published; pin them after comparing by hand."""
 
     retention: str
     log: str
     services: dict[str, str]
+    officers: list[str]
     witnesses: list[str]
     quorum: int
 
@@ -183,6 +184,7 @@ class Routes:
             retention=self._parts.party.signer.verifier.vkey,
             log=self._parts.log_verifier.vkey,
             services={service.name: service.vkey for service in settings.services},
+            officers=list(settings.authority.officers) if settings.authority else [],
             witnesses=[witness.vkey for witness in settings.witnesses],
             quorum=settings.needed,
         )

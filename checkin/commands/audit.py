@@ -18,6 +18,7 @@ from checkin.audit.evidence import VKEYS, Evidence, read_vkeys
 from checkin.client import Client
 from checkin.clock import Calendar, SystemClock
 from checkin.errors import NotFound, SettingsInvalid
+from checkin.secretfile import read_token
 
 app = typer.Typer(
     no_args_is_help=True, help="Check what was destroyed and by whom it was stated; the day-28 audit of all services."
@@ -87,7 +88,7 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command
             raise SettingsInvalid("With --trace name the test visitor, who should be in it: --test-visitor.")
         found = _text(trace)
         body["found"] = any(word in found for word in words)
-    with Client(url, _text(token), RUN_SECONDS) as client:
+    with Client(url, read_token(token), RUN_SECONDS) as client:
         audit = client.post("/v1/audits", body)
     _show(int(audit["place"]), str(audit["note"]), as_json=as_json)
 
