@@ -7,10 +7,11 @@ It holds public lists, its token and a sealed queue, and nothing about anybody. 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from checkin import presentation
 from checkin.client import Client
@@ -24,6 +25,7 @@ from checkin.primitives import random_bytes, sha256
 from checkin.trust import Trust
 
 BATCH_LIMIT: Final = 1000
+BATCH_STEP: Final = 50
 STALE_SECONDS: Final = 24 * 3600
 
 
@@ -47,6 +49,8 @@ class Scanner:
     queue: list[str] = field(default_factory=list)
     seen: dict[str, float] = field(default_factory=dict)
     """Hash of a visit id → until when its code lives."""
+    batch: int = BATCH_LIMIT
+    """How many entries are sent at once: half as many after each time without an answer, for the line may be slow."""
 
     @classmethod
     def load(cls, path: Path) -> Scanner:
@@ -61,6 +65,7 @@ class Scanner:
                 Trust.of(data.get("trust", {})),
                 data.get("queue", []),
                 data.get("seen", {}),
+                int(data.get("batch", BATCH_LIMIT)),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise SettingsInvalid(
@@ -76,6 +81,7 @@ class Scanner:
             "trust": self.trust.__dict__,
             "queue": self.queue,
             "seen": self.seen,
+            "batch": self.batch,
         }
         write_private(self.path, data)
 
@@ -84,11 +90,22 @@ class Scanner:
         """What queued scans are bound to."""
         return Place(bytes.fromhex(self.venue_id), bytes.fromhex(self.scanner_id))
 
-    def refresh(self, client: Client, now: float) -> None:
-        """Fetch the lists; raises as `Trust.update`, or what the registry answers."""
-        nonce = b64url_encode(random_bytes(16))
-        self.trust.update(client.get("/v1/trust", nonce=nonce), nonce, now)
-        self.save()
+    def refresh(self, client: Client, now: float) -> dict[int, str]:
+        """Fetch the lists; what was passed over, and raises, as `Trust.update`, or what the registry answers."""
+        return self._take(*_ask(client), now)
+
+    def tend(self, client: Client, now: float) -> tuple[dict[int, str], list[dict[str, str]]]:
+        """`refresh`, then `upload`, and what both say. If lists are refused the queue is uploaded all the same before
+        that is raised, but only to the registry that was pinned."""
+        answer, nonce = _ask(client)
+        try:
+            passed = self._take(answer, nonce, now)
+        except CheckinError:
+            with suppress(KeyError, TypeError):
+                self.trust.time_told(answer, nonce)
+                self.upload(client)
+            raise
+        return passed, self.upload(client)
 
     def check(self, text: str, now: float) -> Presentation:
         """All checks of the door that need no network; raises the `TokenError`, or `ScannerStale`."""
@@ -114,17 +131,29 @@ class Scanner:
         return result
 
     def upload(self, client: Client) -> list[dict[str, str]]:
-        """Send the queue in batches of up to 1,000; entries leave it when the registry has answered for them."""
+        """Send the queue in batches of up to 1,000; entries leave it when the registry has answered for them. After
+        `Unreachable` the next call sends half as many at once."""
         results: list[dict[str, str]] = []
         while self.queue:
-            batch = self.queue[:BATCH_LIMIT]
-            answer = client.post("/v1/check-ins/batch", {"sealed": batch})["results"]
+            batch = self.queue[: self.batch]
+            try:
+                answer = client.post("/v1/check-ins/batch", {"sealed": batch})["results"]
+            except Unreachable:
+                self.batch = max(1, len(batch) // 2)
+                self.save()
+                raise
             if len(answer) != len(batch):
                 raise ServiceError("The registry did not answer for every entry: the queue is kept.")
             results += answer
             del self.queue[: len(batch)]
+            self.batch = min(BATCH_LIMIT, self.batch + BATCH_STEP)
             self.save()
         return results
+
+    def _take(self, answer: Any, nonce: str, now: float) -> dict[int, str]:
+        passed = self.trust.update(answer, nonce, now)
+        self.save()
+        return passed
 
     def _submit(self, scan: Scan, client: Client | None) -> Result | None:
         if client is None:
@@ -142,6 +171,12 @@ class Scanner:
     def _enqueue(self, scan: Scan, day: int) -> Result:
         self.queue.append(b64url_encode(seal_entry(scan, day, self.place, self.trust.intake_key(day))))
         return Result.QUEUED
+
+
+def _ask(client: Client) -> tuple[Any, str]:
+    """The registry's answer, and the nonce that it was asked with."""
+    nonce = b64url_encode(random_bytes(16))
+    return client.get("/v1/trust", nonce=nonce), nonce
 
 
 def _mark(verified: Presentation) -> str:

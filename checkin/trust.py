@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from checkin.clock import CLOSING_DAYS, Calendar
 from checkin.credential import IssuerKey, IssuerKeys
 from checkin.encoding import b64url_decode, b64url_encode
-from checkin.errors import ScannerStale, ServiceError
+from checkin.errors import CheckinError, ScannerStale, ServiceError
 from checkin.keylist import IntakeKey, IntakeList, IssuerList, issuer_kid, merge
 from checkin.keylist import IssuerKey as ListedKey
 from checkin.log.pinnedlog import PinnedLog
@@ -52,38 +52,50 @@ class Trust:
         }
         return cls(**data)
 
-    def update(self, answer: Mapping[str, Any], nonce: str, now: float) -> None:
-        """Take over an answer of GET /v1/trust?nonce=…, whole or not at all.
+    def update(self, answer: Mapping[str, Any], nonce: str, now: float) -> dict[int, str]:
+        """Take over an answer of GET /v1/trust?nonce=…, whole or not at all, but for single issuers' lists.
 
+        Issuer → code of the refusal, for each whose list was passed over: it stops no other's, and what was known of it
+        stays. If none could be taken the answer is refused with the first code.
         Raises `NoteUntrusted`, `NoteMalformed`, `ProofInvalid` for a list that the pinned log does not show,
         `ListRefused`, `ScannerStale` for a clock that differs, or `ServiceError` for an answer of another form.
         """
         try:
             # Keys once seen stay pinned: a registry that is taken over cannot put others in their place.
             registry = NoteVerifier.parse(self.registry_vkey or answer["registry"]["vkey"])
-            issuers = {int(item["issuer"]): item for item in answer["issuers"]}
+            issuers = {int(item["issuer"]): item for item in answer["issuers"] if item["list"]}
             vkeys = {issuer: str(item["vkey"]) for issuer, item in issuers.items()} | self.issuer_vkeys
-            lists = {issuer: (item["list"], item.get("proof")) for issuer, item in issuers.items() if item["list"]}
             zone, intake, rule = str(answer["zone"]), answer["intake"], list(answer["status_rule"])
             log = PinnedLog.read(told) if (told := self.log or answer.get("log")) else None
-            if abs(read_time(answer["time_note"], registry, nonce) - now) > MAX_SKEW_SECONDS:
+            if abs(self.time_told(answer, nonce) - now) > MAX_SKEW_SECONDS:
                 raise ScannerStale("This scanner's clock differs from the registry's: set the clock, then try again.")
         except (KeyError, TypeError, ValueError):
             raise ServiceError("The registry's lists do not have the documented form.") from None
         today = Calendar(zone).day(now)
+        intake = _logged(intake, log, answer.get("intake_proof"))
         intake_keys = _merged_intake(self.intake_keys, intake, registry, today)
-        issuer_keys = dict(self.issuer_keys)
-        for issuer, (note, _) in lists.items():
-            known = issuer_keys.get(issuer, {})
-            issuer_keys[issuer] = _merged_issuer(known, note, issuer, NoteVerifier.parse(vkeys[issuer]), today)
-        if log:
-            # SPEC keys.md §5.2: "Who has pinned a log MUST refuse a list without a valid proof as a whole"
-            for note, proof in [(intake, answer.get("intake_proof")), *lists.values()]:
-                log.require(note, proof)
-        self.registry_vkey, self.issuer_vkeys = registry.vkey, vkeys
-        self.issuer_keys, self.intake_keys = issuer_keys, intake_keys
+        taken: dict[int, Keys] = {}
+        refused: dict[int, CheckinError] = {}
+        for issuer, item in issuers.items():
+            try:
+                note, verifier = _logged(item["list"], log, item.get("proof")), NoteVerifier.parse(vkeys[issuer])
+                taken[issuer] = _merged_issuer(self.issuer_keys.get(issuer, {}), note, issuer, verifier, today)
+            except CheckinError as error:
+                refused[issuer] = error
+        if refused and not taken:
+            raise next(iter(refused.values()))
+        self.registry_vkey = registry.vkey
+        self.issuer_vkeys = {issuer: vkeys[issuer] for issuer in self.issuer_vkeys | taken}
+        self.issuer_keys, self.intake_keys = self.issuer_keys | taken, intake_keys
         self.log = log.plain() if log else None
         self.rule, self.zone, self.time = rule, zone, now
+        return {issuer: error.code for issuer, error in refused.items()}
+
+    def time_told(self, answer: Mapping[str, Any], nonce: str) -> float:
+        """The registry's time, unix seconds: whoever signed it is the registry that is pinned, or will be. Raises
+        `NoteMalformed`, `NoteUntrusted`; KeyError and TypeError for an answer of another form."""
+        registry = NoteVerifier.parse(self.registry_vkey or answer["registry"]["vkey"])
+        return read_time(answer["time_note"], registry, nonce)
 
     def keys_of(self, day: int) -> IssuerKeys:
         """All issuers' keys of a day."""
@@ -96,6 +108,14 @@ class Trust:
             return b64url_decode(self.intake_keys[day], 32)
         except KeyError:
             raise ScannerStale("There is no intake key for this day: connect the scanner once.") from None
+
+
+def _logged(note: str, log: PinnedLog | None, proof: Any) -> str:
+    """The note; where a log is pinned, only if it is in it."""
+    if log:
+        # SPEC keys.md §5.2: "Who has pinned a log MUST refuse a list without a valid proof as a whole"
+        log.require(note, proof)
+    return note
 
 
 def _merged_issuer(known: Keys, note: str, issuer: int, verifier: NoteVerifier, today: int) -> Keys:

@@ -19,6 +19,7 @@ from checkin.jsonfile import write_private
 from checkin.orders.notice import in_words
 from checkin.presentation import PREFIX
 from checkin.scanner import Scanner
+from checkin.secretfile import read_token
 from checkin.wallet import Wallet
 
 MAX_BYTES = 50_000_000  # of a picture on standard input
@@ -88,7 +89,7 @@ def enrol(  # noqa: PLR0913 - an option each
     """Enrol a venue with one scanner. Keep the operator's token that is printed: it is shown this once."""
     if output.exists():
         raise RequestInvalid(f"{output} is there already: name another file with --output.")
-    with Client(venue, secret_file.read_text(encoding="ascii").strip()) as client:
+    with Client(venue, read_token(secret_file)) as client:
         place = client.post("/v1/venues", {"name": name, "category": category})
     with Client(venue, place["operator_token"]) as client:
         device = client.post(f"/v1/venues/{place['venue_id']}/scanners", {"label": label})
@@ -113,10 +114,9 @@ def scan(  # noqa: PLR0913 - an option each
     text = _read(source)
     device, now = Scanner.load(scanner), _clock(simulated_clock).now()
     with Client(venue, device.token) as client:
-        uploaded = []
-        if not offline:
-            device.refresh(client, now)
-            uploaded = device.upload(client)
+        passed, uploaded = ({}, []) if offline else device.tend(client, now)
+        for issuer, code in passed.items():
+            typer.echo(f"issuer {issuer}: its new list was passed over ({code}): tell the operator", err=True)
         result = device.scan(text, None if offline else client, now)
     counts = dict(Counter(entry["result"] for entry in uploaded))
     if as_json:

@@ -37,15 +37,19 @@ export class Trust {
   /** @param {object|undefined} stored what an earlier update returned */
   constructor(stored) {
     this.skewed = false;
+    this.met = false; // whether the last answer was the pinned registry's
+    this.passed = []; // issuers whose list in it was passed over
     this.#take({ ...NOTHING, ...stored });
   }
 
   /**
-   * Takes over an answer of GET /v1/trust?nonce=…, whole or not at all; what is to be stored. `asked` and `now` are this
+   * Takes over an answer of GET /v1/trust?nonce=…, whole or not at all, but for single issuers' lists: one that is refused
+   * stops no other's, and what was known of it stays, as long as any could be taken. What is to be stored. `asked` and `now` are this
    * device's time before and after. Refusal: clock_wrong, note_malformed, note_untrusted, proof_invalid, list_refused,
    * service_error for an answer of another form.
    */
   async update(answer, nonce, asked, now) {
+    this.met = false;
     try {
       return await this.#update(answer, nonce, asked, now);
     } catch (error) {
@@ -59,25 +63,42 @@ export class Trust {
     const registryVkey = known.registryVkey || answer.registry.vkey;
     const registry = await parseVkey(registryVkey);
     const time = await signedTime(answer.time_note, registry, nonce);
+    this.met = true;
     // Both ends of the request, because nobody knows when in between the registry looked at its clock.
     this.skewed = time + CUT_SECONDS - now > MAX_SKEW_SECONDS || asked - time - CUT_SECONDS > MAX_SKEW_SECONDS;
     if (this.skewed) throw new Refusal("clock_wrong");
     const today = new Calendar(answer.zone).day(now);
-    const issuerVkeys = new Map([...answer.issuers.map((item) => [item.issuer, item.vkey]), ...known.issuerVkeys]);
     const log = await PinnedLog.of(known.log, answer.log);
-    const issuers = new Map(known.issuers);
-    for (const { issuer, list, proof } of answer.issuers) {
-      const listed = await readIssuerList(await openList(list, await parseVkey(issuerVkeys.get(issuer)), log, proof));
-      if (listed.issuer !== issuer) throw new Refusal("note_untrusted");
-      issuers.set(issuer, around(today, issuers.get(issuer), listed.keys));
-    }
+    const { issuers, issuerVkeys, passed } = await this.#issuers(answer.issuers, log, today);
     const text = await openList(answer.intake, registry, log, answer.intake_proof);
     const intake = around(today, known.intake, readIntakeList(text).keys);
     const { status_rule: rule, zone, venue } = answer;
     if (!Array.isArray(rule)) throw new Refusal("service_error");
     const pinned = { registryVkey, issuerVkeys, log: log?.plain ?? null };
     this.#take({ ...pinned, issuers, intake, rule, zone, venue: venue.name, time: now });
+    this.passed = passed;
     return this.stored;
+  }
+
+  /** What is known of the issuers together with their new lists; the first refusal if none of these can be taken. */
+  async #issuers(told, log, today) {
+    const [issuers, issuerVkeys] = [new Map(this.stored.issuers), new Map(this.stored.issuerVkeys)];
+    const [passed, refusals] = [[], []];
+    for (const { issuer, vkey, list, proof } of told) {
+      try {
+        const pinned = issuerVkeys.get(issuer) ?? vkey;
+        const listed = await readIssuerList(await openList(list, await parseVkey(pinned), log, proof));
+        if (listed.issuer !== issuer) throw new Refusal("note_untrusted");
+        issuers.set(issuer, around(today, issuers.get(issuer), listed.keys));
+        issuerVkeys.set(issuer, pinned);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        passed.push(issuer);
+        refusals.push(error);
+      }
+    }
+    if (refusals.length && refusals.length === told.length) throw refusals[0];
+    return { issuers, issuerVkeys, passed };
   }
 
   /** Refusal scanner_stale without outside time for 24 hours, clock_wrong when the clock is known to be off. */

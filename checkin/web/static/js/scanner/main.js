@@ -96,6 +96,7 @@ class Scanner {
     $("waiting").dataset.count = waiting;
     $("uploaded").textContent = uploaded ? say("uploaded", { time: timeText(uploaded) }) : "";
     $("gate").textContent = [trust.stored.venue, device.label].filter(Boolean).join(" · ");
+    $("passed").textContent = trust.passed.length ? say("passed_over", { issuers: trust.passed.join(", ") }) : "";
     $("findings-open").hidden = findings.length === 0;
     $("findings-open").textContent = say("findings", { count: findings.length });
     const stop = stopped(trust, problem);
