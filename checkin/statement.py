@@ -18,8 +18,8 @@ from checkin.note import MAX_NOTE
 _KIND: Final = re.compile(r"[a-z0-9]([a-z0-9 ./@-]*[a-z0-9])?")
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]*")
 # Control, format (bidirectional overrides, zero-width), surrogate, line and paragraph separator: what is signed
-# must look to a reader like what it is.
-_DECEPTIVE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# must look to a reader like what it is. Unassigned: what a later Unicode calls format is so for every reader.
+_DECEPTIVE: Final = frozenset({"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"})
 
 Values = dict[str, str | list[str]]
 

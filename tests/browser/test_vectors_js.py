@@ -22,6 +22,7 @@ from checkin.intake import ENTRY_SIZE, Place, open_entry
 from checkin.keylist import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
 from checkin.note import ED25519, NoteSigner, NoteVerifier, key_id, open_note, sign_note, write_vkey
 from checkin.primitives import OpeningKey, SigningKey, sha256, verify
+from checkin.statement import Field, StatementType
 from tests.browser.conftest import ROOT, Launch
 from tests.browser.merklevectors import merkle
 
@@ -172,6 +173,13 @@ def lists() -> list[dict[str, str]]:
     ]
 
 
+def values() -> list[dict[str, str]]:
+    """Characters that look like what they are, and some that do not; U+13439 has a meaning only in later Unicodes."""
+    kind = StatementType("checkin/words/v1", Field("words"))
+    texts = [f"checkin/words/v1\nwords none{char}\n" for char in "x김…\u200b\u202e\u2028\u0378\U00013439\U0001fffe"]
+    return [{"text": text, "expected": code_of(kind.read, text)} for text in texts]
+
+
 def calendars() -> list[dict[str, Any]]:
     """Days of zones that skip midnight, live through it twice, or lie far from it."""
     places = {
@@ -205,7 +213,7 @@ def calendars() -> list[dict[str, Any]]:
 def vectors() -> Vectors:
     """The project's files, and what Python makes on the spot."""
     own = {name: json.loads((VECTORS / f"{name}.json").read_text(encoding="ascii")) for name in OWN}
-    own |= {"signatures": signatures(), "notes": notes(), "lists": lists()}
+    own |= {"signatures": signatures(), "notes": notes(), "lists": lists(), "values": values()}
     return own | {"calendar": calendars(), "merkle": merkle()}
 
 

@@ -76,6 +76,8 @@ def test_values_are_fetched_by_their_shape() -> None:
         TEXT.replace("service ", "service \t"),
         TEXT.replace("service ", "service \u2028"),
         TEXT.replace("service ", "service \ud800"),
+        TEXT.replace("service ", "service \u0378"),
+        TEXT.replace("service ", "service \U00013439"),
         TEXT.replace("\n", "\r\n"),
     ],
 )

@@ -3,7 +3,7 @@
 // judgeAll returns a list of {name, expected, got}; whoever calls it compares.
 
 const NAMES =
-  "calendar cosignature credential curve encoding errors intake keylist log logproof merkle note presentation".split(" ");
+  "calendar cosignature credential curve encoding errors intake keylist log logproof merkle note presentation statement".split(" ");
 
 /** The modules under test, from a folder or an address; primitives last, so that a failing import names it. */
 export async function load(base) {
@@ -28,7 +28,7 @@ async function verdict(work) {
  * @param modules of load()
  * @param vectors the content of presentation.json, credential.json, intake.json, encoding.json, logproof.json by name;
  *   `signatures`, a list of {name, public, message, signature, expected}; more made by Python: `notes`, `lists`, `calendar`,
- *   `merkle`
+ *   `merkle`, `values`
  */
 export async function judgeAll(modules, vectors) {
   const results = [];
@@ -47,6 +47,7 @@ const JUDGES = {
   signatures: judgeSignatures,
   notes: judgeNotes,
   lists: judgeLists,
+  values: judgeValues,
   calendar: judgeCalendar,
   merkle: judgeMerkle,
   logproof: judgeLogproof,
@@ -177,6 +178,15 @@ async function judgeLists({ keylist }, cases) {
   for (const item of cases) {
     const read = item.kind === "issuer" ? keylist.readIssuerList : keylist.readIntakeList;
     results.push({ name: item.name, expected: item.expected, got: await verdict(() => read(item.text)) });
+  }
+  return results;
+}
+
+async function judgeValues({ statement }, cases) {
+  const type = new statement.StatementType("checkin/words/v1", { name: "words" });
+  const results = [];
+  for (const { text, expected } of cases) {
+    results.push({ name: text, expected, got: await verdict(() => type.read(text)) });
   }
   return results;
 }

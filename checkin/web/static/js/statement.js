@@ -2,8 +2,9 @@
 
 import { Refusal } from "./errors.js";
 
-// Control, format, surrogate, line and paragraph separator: what is signed must look like what it is.
-const DECEPTIVE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+// Control, format, surrogate, line and paragraph separator: what is signed must look like what it is. Unassigned: what a
+// later Unicode calls format is so for every reader.
+const DECEPTIVE = /[\p{Cc}\p{Cf}\p{Cn}\p{Cs}\p{Zl}\p{Zp}]/u;
 
 const malformed = () => new Refusal("note_malformed");
 
