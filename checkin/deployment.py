@@ -226,7 +226,9 @@ class Deployment:
                 "authority_token_sha256": self._hash("authority-retention"),
                 "authority": authority,
                 "services": [
-                    {"name": NAMES[service], "token_file": _token_file(f"retention-{service}")} | self._peer(service)
+                    {"name": NAMES[service], "token_file": _token_file(f"retention-{service}")}
+                    | self._peer(service)
+                    | ({"issuer": ISSUER_NUMBER} if service == "issuer" else {})
                     for service in ("issuer", "venue")
                 ],
             },

@@ -12,7 +12,18 @@ from typing import Any, Final
 
 import structlog
 
-from checkin.audit.auditpoint import AUDIT, SELF_AUDIT, Point, Result, not_run, overall, points_of, seen
+from checkin.audit.auditpoint import (
+    AUDIT,
+    MAX_EVIDENCE,
+    SELF_AUDIT,
+    Point,
+    Result,
+    not_run,
+    overall,
+    plain,
+    points_of,
+    seen,
+)
 from checkin.audit.selfaudit import TOKENS, SelfAudit
 from checkin.audit.tokencheck import check_tokens
 from checkin.client import Client
@@ -21,7 +32,7 @@ from checkin.clockguard import ClockGuard
 from checkin.credential import IssuerKey, IssuerKeys
 from checkin.durable import locked
 from checkin.encoding import b64url_decode
-from checkin.errors import CheckinError, NoteUntrusted, NotFound
+from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, NotFound, ServiceError
 from checkin.secretfile import read_token
 from checkin.service.app import Finding
 from checkin.statement import one
@@ -38,8 +49,11 @@ RETRY_SECONDS: Final = 60.0
 SILENT_DAYS: Final = 1
 ANSWERED: Final = "answered"
 TEST_VISIT: Final = "test-visit"
+MAX_POINTS: Final = 32  # of one service
+_ROOM: Final = 40_000  # bytes of all services' own lines in one entry of the log
 _STOPWATCH: Final = SystemClock()
 log = structlog.get_logger()
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -128,10 +142,10 @@ class Auditing:
         points: list[Point] = []
         places, stated = [], {}
         for service in self._parts.settings.services:
-            answer, notes = self._ask(service, asked.words)
+            answer, notes, logged = self._ask(service, asked.words)
             points += answer
             stated[service.name] = notes
-            places += [f"{service.name} {place}" for place in self._logged(service, notes)]
+            places += [f"{service.name} {place}" for place in logged]
         points += self._self.run(asked.words)
         name, party = self._party.settings.name, self._party
         head = self._parts.log.checkpoint()
@@ -152,39 +166,45 @@ class Auditing:
         note = party.sign(AUDIT, values)
         return Audit.of(self._parts.log.append([note.encode()])[0], note)
 
-    def _ask(self, service: Service, words: Sequence[str]) -> tuple[list[Point], list[str]]:
-        """A service's own points, and its notes: its self-audit first, then all statements that it shows."""
+    def _ask(self, service: Service, words: Sequence[str]) -> tuple[list[Point], list[str], list[int]]:
+        """A service's own points; its notes, its self-audit first, then all statements that it shows; and the place of
+        the self-audit in the log."""
         try:
             with Client(service.url, self._tokens[service.name], ANSWER_SECONDS) as client:
                 shown = [str(item["note"]) for item in client.get("/v1/statements")["statements"]]
                 self._parts.receipt.take_all(service, shown)
                 note = str(client.post("/v1/audit", {"words": list(words)})["statement"])
             points = self._verified(service, note)
-        except (CheckinError, ValueError, KeyError, TypeError) as error:
-            code = error.code if isinstance(error, CheckinError) else "service_error"
-            return [Point(ANSWERED, service.name, Result.FAIL, f"It did not audit itself: {code}.")], []
+            place = self._parts.receipt.take(service, note)
+        except Exception as error:  # whatever a service says, there is an audit
+            reason = f"It did not audit itself: {_code(error)}."
+            return [Point(ANSWERED, service.name, Result.FAIL, reason)], [], []
         answered = Point(ANSWERED, service.name, Result.PASS, f"It looked at {len(points)} points and signed them.")
-        return [answered, *points], [note, *shown]
+        return [answered, *points], [note, *shown], [place]
 
     def _verified(self, service: Service, note: str) -> list[Point]:
-        """Its own points, of today; raises `NoteMalformed`, `NoteUntrusted`."""
+        """Its own points, of today and no more than an audit has room for; raises `NoteMalformed`, `NoteUntrusted`."""
         values = self._party.open(note, SELF_AUDIT, [service.verifier])
         points = points_of(values)
         if one(values, "service") != service.name or any(point.service != service.name for point in points):
             raise NoteUntrusted("The self-audit is about another service than the one that signed it.")
         if one(values, "day") != self._today():
             raise NoteUntrusted("The self-audit is of another day.")
+        room = _ROOM // len(self._parts.settings.services)
+        if len(points) > MAX_POINTS or sum(len(point.line().encode()) for point in points) > room:
+            raise NoteMalformed("The self-audit has more lines, or longer ones, than an audit has room for.")
+        if any(point.evidence != plain(point.evidence) for point in points):
+            raise NoteMalformed(f"Evidence is printable ASCII of at most {MAX_EVIDENCE} characters.")
         return points
-
-    def _logged(self, service: Service, notes: list[str]) -> list[int]:
-        """The place of a service's self-audit."""
-        return [self._parts.receipt.take(service, note) for note in notes[:1]]
 
     def _sample(self, asked: Asked) -> Point:
         name = self._party.settings.name
         if not asked.tokens:
             return not_run(TOKENS, name, "No test visitor's codes were given; the issuers decoded a sample of theirs.")
-        keys = self._issuer_keys()
+        try:
+            keys = self._issuer_keys()
+        except Exception as error:
+            return Point(TOKENS, name, Result.FAIL, f"The keys of an issuer could not be read: {_code(error)}.")
         good = f"{len(asked.tokens)} codes of a test visitor: every byte is a field of the specification."
         return seen(TOKENS, name, check_tokens(asked.tokens, self._party.calendar, keys), good)
 
@@ -214,3 +234,7 @@ class Auditing:
 
     def _today(self) -> str:
         return self._party.calendar.date(self._party.today())
+
+
+def _code(error: Exception) -> str:
+    return error.code if isinstance(error, CheckinError) else ServiceError.code

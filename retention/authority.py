@@ -17,21 +17,22 @@ from checkin.orders.orderpart import ORDER_LOGGED
 from checkin.service.party import Party
 from checkin.service.pins import AuthoritySettings
 from checkin.statement import StatementType, Values, kind_of, many, one
-from checkin.statements import LAST_DAY
-from checkin.trust import HORIZON_DAYS
+from retention.keylists import check_days, check_list
+from retention.statements import Statements
 
-MAX_DAYS: Final = 64  # a list has those that are held and those ahead, a statement what `Authority` puts into one
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _KINDS: Final[dict[str, StatementType]] = {
     kind.kind: kind for kind in (ORDER_LOGGED, AUTHORITY_KEYS, AUTHORITY_DESTROYED)
 }
 
 
-def read_note(note: str, authority: AuthoritySettings, party: Party) -> tuple[str, str, str]:
+def read_note(
+    note: str, authority: AuthoritySettings, statements: Statements, party: Party
+) -> tuple[str, str, str]:
     """(kind, day, '') of what enough officers signed; the day is '' where there are several.
 
     Raises `NoteMalformed` for another form, `NoteUntrusted` without enough officers, for another authority, another
-    kind of clock, or days too far ahead.
+    kind of clock, days too far away or an end that has not come, `ListRefused` for a second key of a listed day.
     """
     text = split_note(note)[0]
     kind = _KINDS.get(kind_of(text))
@@ -42,8 +43,10 @@ def read_note(note: str, authority: AuthoritySettings, party: Party) -> tuple[st
         raise NoteUntrusted("It is another authority's than the one whose officers signed it.")
     if kind is ORDER_LOGGED:
         return kind.kind, _order_day(values, party.calendar), ""
-    keys = AuthorityList.read(text).keys if kind is AUTHORITY_KEYS else DestroyedList.read(text).keys
-    check_days(list(keys), party.today() + HORIZON_DAYS)
+    if kind is AUTHORITY_KEYS:
+        check_list(kind.kind, AuthorityList.read, text, statements, party)
+    else:
+        _check_destroyed(DestroyedList.read(text), party.today())
     return kind.kind, "", ""
 
 
@@ -57,9 +60,7 @@ def _order_day(values: Values, calendar: Calendar) -> str:
     return one(values, "day")
 
 
-def check_days(days: list[int], last: int) -> None:
-    if len(days) > MAX_DAYS:
-        raise NoteMalformed(f"The log takes at most {MAX_DAYS} days of the authority's keys at once.")
-    if max(days) > min(last, LAST_DAY):
-        # Who has the officers' keys for a moment does not own the years to come, in the log either.
-        raise NoteUntrusted(f"It names days that are more than {HORIZON_DAYS} days ahead.")
+def _check_destroyed(gone: DestroyedList, today: int) -> None:
+    check_days(list(gone.keys), today)
+    if any(key.done > today for key in gone.keys.values()):
+        raise NoteUntrusted("It states an end that has not come.")

@@ -121,7 +121,7 @@ class LogAudit:
         days = book.authority
         if not days.names:
             return not_run(AUTHORITY, self._name, "No health authority has a list of its day keys in the log.")
-        faults = [f"entry {entry.index}: {reason}" for entry, _, reason in days.quarrels()]
+        faults = [f"entry {entry.index}: {reason}" for entry, _, reason in days.quarrels(date)]
         faults += [f"no statement of {name} about its key for {day}" for name, day, _ in days.missing(date)]
         due, gone = days.counts(date)
         good = f"{gone} of {due} listed keys that were due by {date} are stated to be destroyed, none is overdue."

@@ -7,9 +7,10 @@ from typing import Final
 
 import structlog
 
+from checkin.audit.auditpoint import SELF_AUDIT, points_of
 from checkin.durable import locked
 from checkin.encoding import decimal_decode
-from checkin.errors import CheckinError, ListRefused, NoteMalformed, NoteUntrusted
+from checkin.errors import CheckinError, ListRefused, NoteMalformed, NoteUntrusted, RequestTooLarge
 from checkin.keyring import KeyName
 from checkin.note import NoteVerifier, open_note, split_note
 from checkin.primitives import sha256
@@ -19,10 +20,10 @@ from checkin.service.pins import AuthoritySettings
 from checkin.statement import kind_of
 from checkin.statements import ABSENT, KEY_MADE, KINDS, LAST_DAY, read_count
 from retention.authority import read_note
-from retention.keylists import READERS, read_list
+from retention.keylists import MAX_LISTS, READERS, read_list
 from retention.log import Log
 from retention.settings import Service
-from retention.statements import Stated, Statements
+from retention.statements import LISTS, Stated, Statements
 
 _DATES: Final = ("day", "due", "done", "oldest-day-held")
 _COUNTS: Final = ("count", "rows", "people")
@@ -33,7 +34,9 @@ _UNTOLD: Final = {
     "rows": (UNKNOWN,),
     "bytes": (ABSENT, UNKNOWN),
 }
-_REFUSALS: Final = (NoteMalformed, NoteUntrusted, ListRefused)
+_REFUSALS: Final = (NoteMalformed, NoteUntrusted, ListRefused, RequestTooLarge)
+MAX_STATEMENT: Final = 2048  # bytes; a purge report has some 600, and `hold` is for words
+_STATED: Final = {**KINDS, SELF_AUDIT.kind: SELF_AUDIT}
 log = structlog.get_logger()
 
 
@@ -48,15 +51,17 @@ class Receipt:
     def take(self, service: Service, note: str) -> int:
         """The statement's place in the log. The same again gives the same place.
 
-        Raises `NoteMalformed`, `NoteUntrusted`, `ListRefused`; a note that is refused is remembered by its hash alone.
+        Raises `NoteMalformed`, `NoteUntrusted`, `ListRefused`, `RequestTooLarge`; a note that is refused is remembered
+        by its hash alone.
         """
         try:
             text = self._verified(service, note)
-            known = self._statements.place_of(service.name, _digest(note))
+            digest = _note_digest(note)
+            known = self._statements.place_of(service.name, digest)
             if known is not None:
                 return known
             with locked(self._party.data / "receipt.lock"):  # of two lists with different keys only one comes in
-                return self._keep(service.name, note, [service.verifier], self._read(service, text))
+                return self._keep(service.name, note, digest, [service.verifier], self._read(service, text))
         except _REFUSALS as error:
             self._refuse(service.name, note, error)
             raise
@@ -65,8 +70,10 @@ class Receipt:
         """The place of what the authority's officers signed: an order's entry, which shows nothing but hashes, a list
         of its day keys, or a statement that some were destroyed; raises as `take`."""
         try:
-            return self._keep(authority.name, note, authority.verifiers, read_note(note, authority, self._party))
-        except (NoteMalformed, NoteUntrusted) as error:
+            with locked(self._party.data / "receipt.lock"):
+                stated = read_note(note, authority, self._statements, self._party)
+                return self._keep(authority.name, note, _text_digest(note), authority.verifiers, stated)
+        except _REFUSALS as error:
             self._refuse(authority.name, note, error)
             raise
 
@@ -79,7 +86,7 @@ class Receipt:
         codes = []
         for note in sorted(notes, key=lambda note: not note.startswith(f"{KEY_MADE.kind}\n")):
             try:
-                if self._statements.place_of(service.name, _digest(note)) is None:
+                if self._statements.place_of(service.name, _note_digest(note)) is None:
                     self.take(service, note)
             except _REFUSALS as error:
                 log.warning("statement_refused", service=service.name, code=error.code)
@@ -87,13 +94,13 @@ class Receipt:
         return codes
 
     def _keep(
-        self, name: str, note: str, verifiers: Sequence[NoteVerifier], stated: tuple[str, str, str]
+        self, name: str, note: str, digest: bytes, verifiers: Sequence[NoteVerifier], stated: tuple[str, str, str]
     ) -> int:
-        digest = _digest(note)
         known = self._statements.place_of(name, digest)
         if known is not None:
             return known
         _reject_foreign_lines(note, verifiers)
+        self._reject_bulk(name, stated[0])
         # Logged before it is kept: what is shown here is in the log, whenever the machine stops.
         place = self._log.find(note.encode())
         place = self._log.append([note.encode()])[0] if place is None else place
@@ -101,7 +108,12 @@ class Receipt:
         return place
 
     def _refuse(self, name: str, note: str, error: CheckinError) -> None:
-        self._statements.refuse(name, sha256(note.encode(errors="replace")), error.code, self._today())
+        self._statements.refuse(name, _note_digest(note), error.code, self._today())
+
+    def _reject_bulk(self, name: str, kind: str) -> None:
+        """A service makes a list a day, and another one after each start with other days: the rest is an attack."""
+        if kind in LISTS and self._statements.count(kind, name, self._today()) >= MAX_LISTS:
+            raise ListRefused(f"The log takes at most {MAX_LISTS} lists of one kind a day.")
 
     def _verified(self, service: Service, note: str) -> str:
         text = open_note(note, [service.verifier]).text
@@ -111,13 +123,19 @@ class Receipt:
         return text
 
     def _read(self, service: Service, text: str) -> tuple[str, str, str]:
-        """(kind, day, key); statements about days and lists of keys are read strictly, others are taken as they are."""
+        """(kind, day, key) of what a service may state; all of it is read strictly, as what is logged is public for
+        good and every audit reads it."""
         kind = kind_of(text)
         if kind in READERS:
             return read_list(service, text, self._statements, self._party)
-        if kind not in KINDS:
-            return kind, "", ""
-        values = {name: str(value) for name, value in KINDS[kind].read(text).items()}
+        if kind not in _STATED:
+            raise NoteMalformed(f"Of a service the log takes only these kinds: {', '.join([*_STATED, *READERS])}.")
+        read = _STATED[kind].read(text)
+        if kind == SELF_AUDIT.kind:
+            points_of(read)
+        elif len(text.encode()) > MAX_STATEMENT:
+            raise NoteMalformed(f"A statement about a day or an order has at most {MAX_STATEMENT} bytes.")
+        values = {name: str(value) for name, value in read.items()}
         if values["service"] != service.name:
             raise NoteUntrusted("The statement names another service than the one that signed it.")
         self._check(values)
@@ -143,8 +161,14 @@ class Receipt:
         return self._party.calendar.date(self._party.today())
 
 
-def _digest(note: str) -> bytes:
-    """What a statement is known by: the hash of its text, whoever signed it."""
+def _note_digest(note: str) -> bytes:
+    """What a service's statement is known by: under its next key the same text is another entry, with a proof of its
+    own."""
+    return sha256(note.encode(errors="replace"))
+
+
+def _text_digest(note: str) -> bytes:
+    """What the authority's is known by: which of its officers signed does not matter."""
     return sha256(split_note(note)[0].encode())
 
 

@@ -46,13 +46,12 @@ class Schedule:
         today = self._today()  # before asking: an answer that comes after midnight says nothing about the new day
         self._tried[service.name] = (_STOPWATCH.boot(), today)
         try:
-            notes = self._collect(service)
-        except (CheckinError, ValueError) as error:  # ValueError: an answer that is no JSON
+            refused = self._receipt.take_all(service, self._collect(service))
+        except Exception as error:  # whatever a service says, the next one is asked
             code = error.code if isinstance(error, CheckinError) else ServiceError.code
             log.warning("service_not_asked", service=service.name, code=code)
             self._statements.set_asking(service.name, Asking(self._statements.asking(service.name).asked, code))
             return
-        refused = self._receipt.take_all(service, notes)
         self._statements.set_asking(service.name, Asking(today, refused[0] if refused else ""))
 
     def _is_time(self, service: Service) -> bool:

@@ -20,6 +20,8 @@ class Service(Peer):
     """The name in its verifier key."""
     token_file: FilePath
     """The token that is shown to the service, and that it shows here; a line of text, for its owner alone."""
+    issuer: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
+    """The number under which an issuer lists keys, nobody else's; a registry has none."""
 
     @model_validator(mode="after")
     def _named_as_in_its_key(self) -> Self:
@@ -68,6 +70,9 @@ class RetentionSettings(ServiceSettings):
         names = [other.name for other in self.services] + [other.verifier.name for other in self.witnesses]
         if len(set(names)) != len(names):
             raise ValueError("two services or witnesses have the same name")
+        numbers = [other.issuer for other in self.services if other.issuer is not None]
+        if len(set(numbers)) != len(numbers):
+            raise ValueError("two services have the same issuer's number")
         return self
 
     @model_validator(mode="after")

@@ -2,24 +2,29 @@
 
 Tables (docs/spec/retention.md §5; open it with Datasette or `sqlite-utils` as it is):
 
-    statements  place (in the log), service, kind, day, key, digest of the text, note, received
+    statements  place (in the log), service, kind, day, key, digest (of the note; of the authority's its text), note,
+                received
     refused     service, digest of the note, code: notes that did not verify, never shown as statements
     services    service, asked, failure: the day on which it last answered, and what went wrong since
+    listed      kind, owner, day, key: what lists of keys said first about each day
 
 A view `purge_reports` shows the reports alone. Days are ISO dates; nothing here is finer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import sqlite_utils
 
+from checkin.keylist import AUTHORITY_KEYS, INTAKE_KEYS, ISSUER_KEYS
 from checkin.stores.statefile import StateFile
 
 REPORTS_VIEW = "SELECT place, service, day, note FROM statements WHERE kind = 'checkin/purge-report/v1'"
+LISTS: Final = (ISSUER_KEYS.kind, AUTHORITY_KEYS.kind, INTAKE_KEYS.kind)
 _COLUMNS = "place, service, kind, day, key, note, received"
 
 
@@ -63,6 +68,19 @@ class Statements:
         row = [stated.place, stated.service, stated.kind, stated.day, stated.key, stated.note, stated.received]
         with self._file.writing() as tables:
             tables.execute(insert, [*row, digest.hex()])
+            _add_keys(tables, stated.kind, stated.note)
+
+    def listed(self, kind: str, owner: str, since: str) -> list[tuple[str, str]]:
+        """(day, key) of the owner's lists from that day on, as they were written first, by day."""
+        query = "SELECT day, key FROM listed WHERE kind = ? AND owner = ? AND day >= ? ORDER BY day"
+        with self._file.reading() as tables:
+            return [(day, key) for day, key in tables.execute(query, [kind, owner, since])]
+
+    def count(self, kind: str, service: str, received: str) -> int:
+        """How many statements of a kind were received on a day."""
+        query = "SELECT count(*) FROM statements WHERE kind = ? AND service = ? AND received = ?"
+        with self._file.reading() as tables:
+            return int(tables.execute(query, [kind, service, received]).fetchone()[0])
 
     def find(self, *, kind: str | None = None, service: str | None = None, day: str | None = None) -> list[Stated]:
         """Statements by what is given, oldest first."""
@@ -133,4 +151,28 @@ def _migrate(tables: sqlite_utils.Database) -> None:
     )
     services = {"service": str, "asked": str, "failure": str}
     tables.table("services").create(services, pk="service", not_null=set(services), strict=True, if_not_exists=True)
+    if not tables.table("listed").exists():
+        keys = {"kind": str, "owner": str, "day": str, "key": str}
+        tables.table("listed").create(keys, pk=("kind", "owner", "day"), not_null=set(keys), strict=True)
+        for kind, note in tables.execute("SELECT kind, note FROM statements ORDER BY place").fetchall():
+            _add_keys(tables, kind, note)
     tables.create_view("purge_reports", REPORTS_VIEW, ignore=True)
+
+
+def _add_keys(tables: sqlite_utils.Database, kind: str, note: str) -> None:
+    """Keeps what a list says about days of which there was no key yet."""
+    if kind in LISTS:
+        insert = "INSERT INTO listed (kind, owner, day, key) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        for row in _keys(note):
+            tables.execute(insert, [kind, *row])
+
+
+def _keys(note: str) -> Iterator[tuple[str, str, str]]:
+    """(owner, day, key) of each key of a list that was read before."""
+    whose, *lines = note.partition("\n\n")[0].split("\n")[1:]
+    owner = whose.partition(" ")[2]
+    for line in lines:
+        name, _, rest = line.partition(" ")
+        if name == "key":
+            day, _, key = rest.partition(" ")
+            yield owner, day, key

@@ -77,7 +77,7 @@ def verify(evidence: Evidence, date: str = "", previous: bytes | None = None, to
     entries: list[Entry] = []
     for index, note in enumerate(notes):
         try:
-            entries.append(_read(evidence, index, note))
+            entries.append(_read(evidence, head.origin, index, note))
         except CheckinError as error:
             faults.append(_blame(f"{LOG} entry {index}", note.encode(), error, evidence))
     book = Book(entries)
@@ -137,10 +137,14 @@ def _rewritten(evidence: Evidence, head: Checkpoint, previous: bytes | None) -> 
     return []
 
 
-def _read(evidence: Evidence, index: int, note: str) -> Entry:
-    """A statement of the log, signed by the service that it names, or by officers of the authority that it names."""
+def _read(evidence: Evidence, origin: str, index: int, note: str) -> Entry:
+    """A statement of the log, signed by the service that it names, or by officers of the authority that it names; an
+    audit by the service whose log it is."""
     opened = open_strictly(note, evidence)
-    return read_entry(index, opened.text, opened.names)
+    entry = read_entry(index, opened.text, opened.names)
+    if entry.kind == AUDIT.kind and f"{entry['service']}/log" != origin:
+        raise NoteUntrusted("It is an audit by another service than the one whose log this is.")
+    return entry
 
 
 def _file_faults(evidence: Evidence, notes: list[str], book: Book) -> Iterator[Fault]:
@@ -195,7 +199,7 @@ def _shown_faults(evidence: Evidence, notes: list[str], book: Book) -> Iterator[
 
 
 def _book_faults(book: Book, date: str) -> Iterator[Fault]:
-    for entry, kind, reason in (*book.quarrels(), *book.authority.quarrels()):
+    for entry, kind, reason in (*book.quarrels(), *book.authority.quarrels(max(date, book.newest()))):
         yield Fault(f"{LOG} entry {entry.index}", kind, reason)
     for first, later in book.contradictions():
         yield Fault(

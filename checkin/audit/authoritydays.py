@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from checkin.audit.auditpoint import AUDIT
 from checkin.audit.entry import ALTERED, CONTRADICTS, REORDERED, DayState, Entry
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.keylist import AuthorityKey
@@ -20,6 +21,7 @@ class AuthorityDays:
     """Of every authority that listed keys in the log."""
 
     def __init__(self, entries: Iterable[Entry], calendar: Calendar) -> None:
+        entries = list(entries)
         self._calendar = calendar
         self._lists = [entry for entry in entries if entry.listed]
         self._statements = [entry for entry in entries if entry.destroyed]
@@ -33,6 +35,7 @@ class AuthorityDays:
                 known = self._listed.get((entry["authority"], day))
                 if known is not None and known[0].commitment == gone.commitment:
                     self._stated.setdefault((entry["authority"], day), entry)
+        self._audited = [(int(entry["size"]), entry["day"]) for entry in entries if entry.kind == AUDIT.kind]
         self.names = sorted({name for name, _ in self._listed})
 
     def state(self, name: str, day: int, date: str) -> DayState:
@@ -63,8 +66,9 @@ class AuthorityDays:
         due = [place for place in self._listed if self._due(place[1]) <= date]
         return len(due), sum(place in self._stated for place in due)
 
-    def quarrels(self) -> Iterator[tuple[Entry, str, str]]:
-        """Lists and statements that do not fit what was logged before: in a word, and in a sentence."""
+    def quarrels(self, date: str) -> Iterator[tuple[Entry, str, str]]:
+        """Lists and statements that do not fit what was logged before, or the day of the audit (`date`): in a word, and
+        in a sentence."""
         for entry in self._lists:
             for day, key in entry.listed.items():
                 first, where = self._listed[entry["authority"], day]
@@ -72,8 +76,13 @@ class AuthorityDays:
                     date = self._calendar.date(day)
                     yield entry, CONTRADICTS, f"It lists another key for {date} than entry {where.index}."
         for entry in self._statements:
+            # An audit saw the log so long on its day: what stands before was stated by then.
+            by = min([day for size, day in self._audited if entry.index < size], default=date) or date
             for day in entry.destroyed:
                 yield from self._quarrel(entry, day)
+                if date and self._calendar.date(entry.destroyed[day].done) > by:
+                    reason = f"It states an end of the key for {self._calendar.date(day)} that had not come."
+                    yield entry, ALTERED, reason
 
     def _quarrel(self, entry: Entry, day: int) -> Iterator[tuple[Entry, str, str]]:
         date, gone = self._calendar.date(day), entry.destroyed[day]

@@ -98,6 +98,7 @@ FORMS: Final[dict[str, Callable[[object], bool]]] = {
     "base64": _matches(r"[A-Za-z0-9+/_=-]*"),
     "date": _matches(r"(\d{4}-\d{2}-\d{2})?"),
     "key name": _matches(r"([a-z]+-\d{1,10})?"),
+    "listed key": _matches(r"([0-9a-f]{8} )?[A-Za-z0-9+/]{43}=( [0-9a-f]{64})?"),
     "code": _matches(r"[a-z_]*"),
     "result": _matches(r"pass|fail|not-run"),
     "slug": _matches(r"[a-z0-9][a-z0-9./:@-]*"),

@@ -8,6 +8,7 @@ from typing import Final
 
 from checkin.audit.auditpoint import AUDIT, SELF_AUDIT
 from checkin.clock import Calendar
+from checkin.encoding import decimal_decode
 from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.keylist import (
     AUTHORITY_DESTROYED,
@@ -95,12 +96,14 @@ def _by_officers(index: int, kind: str, text: str, signers: Sequence[str]) -> En
 
 
 def _check(entry: Entry) -> None:
-    """Raises `NoteMalformed` for dates or names of keys that are not written as they should be."""
+    """Raises `NoteMalformed` for dates, names of keys or sizes that are not written as they should be."""
     try:
         for name in ("day", "due", "done"):
             if isinstance(entry.values.get(name), str):
                 _DATES.parse_date(entry[name])
         if "key" in entry.values:
             KeyName.parse(entry["key"])
+        if entry.kind == AUDIT.kind:
+            decimal_decode(entry["size"])
     except ValueError:
-        raise NoteMalformed("A date or the name of a key is not written as it should be.") from None
+        raise NoteMalformed("A date, a size or the name of a key is not written as it should be.") from None

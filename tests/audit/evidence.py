@@ -81,13 +81,13 @@ class Site:
         }
         return self.say(service, PURGE_REPORT, by, **(values | changed))
 
-    def conclude(self) -> None:
+    def conclude(self, day: int = LAST, by: str = "retention.example") -> None:
         """An audit at the log's end."""
         size = len(self.notes)
         text = AUDIT.write(
             {
-                "service": "retention.example",
-                "day": CALENDAR.date(LAST),
+                "service": by,
+                "day": CALENDAR.date(day),
                 "result": "pass",
                 "size": str(size),
                 "root": self.root().hex(),
@@ -97,7 +97,7 @@ class Site:
             }
         )
         self.audit = size
-        self.notes.append(sign_note(text, signer("retention.example")))
+        self.notes.append(sign_note(text, signer(by)))
 
     def say_officers(self, text: str, *officers: int, authority: str = AUTHORITY) -> int:
         """What the authority's officers of these numbers sign, at the log's end; its place there."""

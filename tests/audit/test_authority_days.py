@@ -137,10 +137,27 @@ def test_a_lie_that_officers_signed_and_logged_is_named(tmp_path: Path, fault: s
 
 def test_a_statement_before_its_list_is_named(tmp_path: Path) -> None:
     def change(made: Site) -> None:
-        made.destroy_authority(LAST + 40)
-        made.list_authority(LAST + 40)
+        made.destroy_authority(FIRST - 1)
+        made.list_authority(FIRST - 1)
 
     assert [fault.kind for fault in site(tmp_path / "folder", change).faults] == ["reordered"]
+
+
+def test_an_end_that_was_stated_before_it_came_is_named_for_good(tmp_path: Path) -> None:
+    """Two officers stated it while the key lived; the audit after it tells on which day that was."""
+
+    def change(made: Site) -> None:
+        for day in (DUE - 1, DUE):
+            drop("keys-destroyed", day)(made)
+        places.append(made.destroy_authority(*range(FIRST + 35, DUE)))
+        made.conclude(FIRST + 35 + 28 - 1)
+        places.append(made.destroy_authority(LAST - 1))
+
+    places: list[int] = []
+    verdict = site(tmp_path / "folder", change)
+    faults = [fault for fault in verdict.faults if "had not come" in fault.reason]
+    assert {fault.path for fault in faults} == {f"log entry {place}" for place in places}
+    assert {fault.kind for fault in faults} == {"altered"}
 
 
 @pytest.mark.parametrize("officers", [(1,), (1, 1)])

@@ -335,3 +335,42 @@ def rewrite(retention: Retention, data: Path, notes: list[str]) -> None:
     parts = retention.parts()
     parts.log.append([note.encode() for note in notes])
     parts.close()
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [f"pass oldest-day registry.example {'x' * 66_000}"],
+        [f"pass oldest-day registry.example {'x' * 301}"],
+        ["pass oldest-day registry.example 김지우"],
+        ["pass oldest-day registry.example All is young."] * 33,
+    ],
+)
+def test_no_self_audit_keeps_the_audit_from_being_made(office: Office, service: Audited, points: list[str]) -> None:
+    """One that is longer than an entry of the log, or more than an audit has room for, fails its service."""
+    service.points = points
+    assert failed(office.audit()) == [ANSWERED]
+
+
+def test_two_services_that_each_take_half_an_entry_keep_no_audit_from_being_made(
+    tmp_path: Path, service: Audited
+) -> None:
+    other = Audited("other.example")
+    other.today = service.today
+    other.server.routes["/v1/audit"] = lambda: {"statement": other.own_audit()}
+    for each in (service, other):
+        each.points = [f"pass {'n' * 40} {each.name} {'…' * 300}"] * 32
+    office = Office(Retention(tmp_path / "two", pinned(service), pinned(other)))
+    assert {key for key, point in office.audit().items() if point.result is Result.FAIL} == {
+        (service.name, ANSWERED),
+        (other.name, ANSWERED),
+    }
+    office.close()
+    other.server.stop()
+
+
+def test_an_auditors_codes_of_issuers_that_publish_no_keys_fail_and_end_no_audit(
+    office: Office, service: Audited
+) -> None:
+    service.server.routes["/v1/keys"] = lambda: {"issuer": "none", "keys": 7}
+    assert failed(office.audit(Asked(tokens=("a",)))) == ["tokens"]

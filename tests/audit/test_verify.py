@@ -263,3 +263,13 @@ def _is_kind(note: str) -> bool:
 
 def _is_report(note: str, service: str, day: str) -> bool:
     return _is_kind(note) and f"service {service}\nday {day}\n" in note
+
+
+def test_an_audit_by_another_service_than_the_logs_own_is_none(tmp_path: Path) -> None:
+    """An issuer signs that all is well, and outsiders would be shown it as the newest audit."""
+    site = Site.make(tmp_path)
+    site.conclude(by="issuer.example")
+    verdict = verify(Evidence.of_folder(site.write()), CALENDAR.date(LAST))
+    assert verdict.audits == 1
+    named = {(fault.path, fault.kind) for fault in verdict.faults}
+    assert (f"log entry {site.audit}", "altered") in named and ("audit.json", "altered") in named

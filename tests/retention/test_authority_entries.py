@@ -141,3 +141,25 @@ def test_the_authoritys_lists_come_with_the_authoritys_token_alone(retention: Re
     with retention.client() as client:
         for token, refusal in ((SERVICE_TOKEN, "note_untrusted"), ("x", "forbidden")):
             assert code(client.post("/v1/entries", json=note, headers={"Authorization": f"Bearer {token}"})) == refusal
+
+
+def test_an_end_that_has_not_come_is_not_stated(retention: Retention, office: Office) -> None:
+    """Two officers state it while the key lives, and every later audit would say that the key was destroyed in time."""
+    with retention.client() as client:
+        assert bring(client, office.sign(office.listed(DAY))).status_code == 200
+        for done in (DAY + 1, DAY + 28):
+            text = DestroyedList("health.example", {DAY - 28: DestroyedKey("ab" * 32, done)}, simulated=True).text()
+            assert code(bring(client, office.sign(text))) == "note_untrusted"
+        assert bring(client, office.sign(office.gone(DAY - 28))).status_code == 200
+
+
+def test_the_first_key_of_the_authority_for_a_day_is_final(retention: Retention, office: Office) -> None:
+    """Who seals to a second one seals to somebody else; the log hands out no proof for it."""
+    other = AuthorityKey(OpeningKey(b"\x09" * 32).public, "cd" * 32)
+    with retention.client() as client:
+        assert bring(client, office.sign(office.listed(DAY, DAY + 1))).status_code == 200
+        second = AuthorityList("health.example", {DAY + 1: other, DAY + 2: other}, simulated=True).text()
+        assert code(bring(client, office.sign(second))) == "list_refused"
+        assert bring(client, office.sign(office.listed(DAY + 1, DAY + 2))).status_code == 200
+        old = AuthorityList("health.example", {3: other}, simulated=True).text()
+        assert code(bring(client, office.sign(old))) == "note_untrusted"

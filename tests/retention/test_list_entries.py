@@ -7,11 +7,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+import sqlite_utils
 
+from checkin.errors import SettingsInvalid
 from checkin.keylist import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
-from checkin.note import sign_note
+from checkin.log.logproof import LogProof
+from checkin.note import NoteSigner, sign_note
 from checkin.primitives import OpeningKey, SigningKey
 from checkin.trust import HORIZON_DAYS
+from retention.keylists import MAX_LISTS
 from tests.checkin.house import DAY
 from tests.retention.world import TOKEN, Retention, Service, pinned
 
@@ -29,7 +33,7 @@ def service() -> Iterator[Service]:
 @pytest.fixture
 def retention(tmp_path: Path, service: Service) -> Retention:
     """Knows it."""
-    return Retention(tmp_path / "retention", pinned(service))
+    return Retention(tmp_path / "retention", pinned(service), issuers={service.name: 7})
 
 
 def bring(client: httpx.Client, note: str) -> tuple[int, str]:
@@ -80,7 +84,8 @@ def test_more_days_than_any_service_holds_are_refused(retention: Retention, serv
         assert bring(client, issuer_list(service, *range(DAY - 60, DAY + 10))) == (400, "note_malformed")
 
 
-def test_a_registry_lists_intake_keys_in_its_own_name(retention: Retention, service: Service) -> None:
+def test_a_registry_lists_intake_keys_in_its_own_name(tmp_path: Path, service: Service) -> None:
+    retention = Retention(tmp_path / "retention", pinned(service))
     with retention.client() as client:
         assert bring(client, intake_list(service, "another.example"))[1] == "note_untrusted"
         assert bring(client, intake_list(service, service.name))[0] == 200
@@ -95,3 +100,78 @@ def test_what_looks_like_a_list_and_is_none_is_refused(retention: Retention, ser
     note = sign_note("checkin/issuer-keys/v1\nissuer 7\nclock simulated\nkey tomorrow\n", service.signer)
     with retention.client() as client:
         assert bring(client, note)[1] == "note_malformed"
+
+
+def test_nobody_lists_keys_under_an_issuers_number_but_the_issuer_of_the_settings(
+    tmp_path: Path, service: Service
+) -> None:
+    """Neither a registry nor another issuer, though nobody has listed keys under it before; nor an issuer as a
+    registry."""
+    registry = Retention(tmp_path / "registry", pinned(service))
+    with registry.client() as client:
+        assert bring(client, issuer_list(service, DAY)) == (403, "note_untrusted")
+    issuer = Retention(tmp_path / "issuer", pinned(service), issuers={service.name: 7})
+    with issuer.client() as client:
+        assert bring(client, issuer_list(service, DAY, number=8)) == (403, "note_untrusted")
+        assert bring(client, intake_list(service, service.name)) == (403, "note_untrusted")
+        assert bring(client, issuer_list(service, DAY))[0] == 200
+
+
+def test_two_services_with_one_issuers_number_are_found_at_start(tmp_path: Path, service: Service) -> None:
+    other = Service("other.example")
+    other.server.stop()
+    numbers = dict.fromkeys((service.name, other.name), 7)
+    with pytest.raises(SettingsInvalid, match="number"):
+        Retention(tmp_path / "retention", pinned(service), pinned(other), issuers=numbers).parts()
+
+
+def test_keys_of_days_long_past_are_refused(retention: Retention, service: Service) -> None:
+    """No visitor has a code of such a day, and the log would have to remember every day for each list."""
+    with retention.client() as client:
+        for day in (3, DAY - 36):
+            assert bring(client, issuer_list(service, day, DAY)) == (403, "note_untrusted")
+        assert bring(client, issuer_list(service, DAY - 35, DAY))[0] == 200
+
+
+def test_a_service_cannot_make_the_log_take_lists_without_end(retention: Retention, service: Service) -> None:
+    """So many differ in a day and no more; the next day is another one, and what is known keeps its place."""
+    lists = [issuer_list(service, *range(DAY, DAY + 1 + number)) for number in range(16)]
+    lists += [issuer_list(service, *range(DAY - 1 - number, DAY)) for number in range(MAX_LISTS - 16)]
+    with retention.client() as client:
+        places = [bring(client, note) for note in lists]
+        assert {status for status, _ in places} == {200}
+        assert bring(client, issuer_list(service, DAY - 20)) == (409, "list_refused")
+        assert bring(client, lists[0]) == places[0]
+        retention.go(DAY + 1)
+        assert bring(client, issuer_list(service, DAY - 20))[0] == 200
+
+
+def test_a_list_has_a_proof_of_its_own_under_a_new_statement_key(tmp_path: Path, service: Service) -> None:
+    """The key was replaced, the listed keys were not: whoever pins the log asks for the proof of the new note."""
+    folder = tmp_path / "retention"
+    retention = Retention(folder, pinned(service), issuers={service.name: 7})
+    first = issuer_list(service, DAY)
+    with retention.client() as client:
+        place = bring(client, first)
+    old = service.signer
+    service.signer = NoteSigner(service.name, SigningKey(b"\x07" * 32))
+    settings = retention.config.read_text()
+    retention.config.write_text(settings.replace(old.verifier.vkey, service.signer.verifier.vkey))
+    second = issuer_list(service, DAY)
+    with retention.client() as client:
+        status, number = bring(client, second)
+        assert status == 200 and number != place[1]
+        assert bring(client, second) == (200, number)
+    parts = retention.parts()
+    LogProof.read(parts.log.proof(int(number))).verify(second.encode(), parts.log_verifier)
+    parts.close()
+
+
+def test_lists_that_an_earlier_version_took_bind_their_owner(retention: Retention, service: Service) -> None:
+    """The table of first keys is made of the lists that are there."""
+    with retention.client() as client:
+        assert bring(client, issuer_list(service, DAY))[0] == 200
+    with sqlite_utils.Database(retention.folder / "data" / "retention.db") as tables:
+        tables.table("listed").drop()
+    with retention.client() as client:
+        assert bring(client, issuer_list(service, DAY, seed=2)) == (409, "list_refused")

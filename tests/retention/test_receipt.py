@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from checkin.audit.auditpoint import SELF_AUDIT
 from checkin.note import NoteSigner, add_signature, sign_note, split_note
 from checkin.primitives import SigningKey
 from checkin.statements import KEY_MADE, PURGE_REPORT
@@ -70,6 +71,7 @@ def bring(client: httpx.Client, note: str) -> httpx.Response:
         {"bytes": DIGITS},
         {"days_held": DIGITS},
         {"days_held": "-"},
+        {"hold": "all that I ever wanted to say, " * 60 + "and more"},
     ],
 )
 def test_a_statement_of_a_day_or_a_number_that_cannot_be_is_refused(
@@ -147,12 +149,43 @@ def test_a_stolen_token_writes_nothing_of_its_own_into_the_log(retention: Retent
 
 
 def test_a_text_that_is_known_stays_one_entry_however_it_is_signed(retention: Retention, service: Service) -> None:
-    """The same statement with another line is answered with the place it has, and not logged again."""
+    """The same note is answered with the place it has; one with another line is refused."""
     first, second = service.report(DAY - 28), service.report(DAY - 29)
     service.notes.clear()
     with retention.client() as client:
         places = [bring(client, note).json() for note in (first, second)]
         before = size(client)
-        assert bring(client, sign_note(split_note(first)[0], STRANGER, service.signer)).json() == places[0]
-        assert bring(client, sign_note(split_note(first)[0], STRANGER)).json()["code"] == "note_untrusted"
+        assert bring(client, first).json() == places[0]
+        for signers in ((STRANGER, service.signer), (STRANGER,)):
+            assert bring(client, sign_note(split_note(first)[0], *signers)).json()["code"] == "note_untrusted"
         assert size(client) == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "checkin/later/v9\nclock simulated\nCall +82 10 1234 5678 about this.\n",
+        "checkin/audit/v1\nclock simulated\n",
+        "checkin/authority-keys/v1\nauthority health.example\nclock simulated\nkey x\n",
+        "checkin/order-logged/v1\nauthority health.example\nclock simulated\n",
+        "checkin/self-audit/v1\nservice registry.example\nday 2026-11-22\npoint anything\nclock simulated\n",
+        "checkin/self-audit/v1\nservice registry.example\nday today\npoint pass x y z\nclock simulated\n",
+    ],
+)
+def test_a_service_states_what_services_state_and_nothing_else(
+    retention: Retention, service: Service, text: str
+) -> None:
+    """Free text would be public for good; an audit or officers' keys in a service's name would fail every audit."""
+    with retention.client() as client:
+        before = size(client)
+        answer = bring(client, sign_note(text, service.signer)).json()
+        assert answer["code"] == "note_malformed"
+        if "self-audit" not in text:
+            assert "checkin/purge-report/v1" in answer["detail"] and "checkin/issuer-keys/v1" in answer["detail"]
+        assert size(client) == before
+
+
+def test_a_self_audit_about_another_service_is_refused(retention: Retention, service: Service) -> None:
+    text = f"{SELF_AUDIT.kind}\nservice other.example\nday 2026-11-22\npoint pass x other.example y\nclock simulated\n"
+    with retention.client() as client:
+        assert bring(client, sign_note(text, service.signer)).json()["code"] == "note_untrusted"

@@ -21,7 +21,7 @@ from retention.messages import TEXTS
 from retention.schedule import Schedule
 from retention.settings import RetentionSettings
 from tests.checkin.house import CALENDAR, DAY, HOUR, House, prepare
-from tests.retention.world import TOKEN, Retention, Server, Service, pinned, serve_house
+from tests.retention.world import TOKEN, Retention, Service, pinned, serve_house
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -138,7 +138,7 @@ def test_a_forged_statement_is_refused_and_counted(retention: Retention, service
     service.notes = [sign_note(text, forger), honest.replace("rows 12", "rows 13"), posing, mixed, "nonsense"]
     with retention.client() as client:
         assert client.get("/v1/purge-reports").json()["reports"] == []
-        assert "registry.example: 4" in warnings(client)["statements"]
+        assert "registry.example: 5" in warnings(client)["statements"]
         answer = client.post("/v1/entries", json={"note": service.notes[0]}, headers=BEARER)
         assert answer.json()["code"] == "note_untrusted"
         assert client.post("/v1/entries", json={"note": honest}, headers=BEARER).status_code == 200
@@ -237,7 +237,7 @@ def test_the_database_opens_with_common_tools(retention: Retention, service: Ser
     Schedule(parts).run()
     parts.close()
     tables = sqlite_utils.Database(retention.folder / "data" / "retention.db")
-    assert set(tables.table_names()) == {"statements", "refused", "services"}
+    assert set(tables.table_names()) == {"statements", "refused", "services", "listed"}
     assert tables.view_names() == ["purge_reports"]
     (row,) = tables["purge_reports"].rows
     assert open_note(row["note"], [service.signer.verifier]).names == ("registry.example",)
@@ -296,12 +296,3 @@ def test_what_is_not_believed_is_not_logged(retention: Retention, service: Servi
         parts.receipt.take(parts.settings.services[0], forged)
     assert parts.log.size() == 0
     parts.close()
-
-
-def test_other_kinds_of_a_service_are_logged_as_they_are(retention: Retention, service: Service) -> None:
-    """Key lists, orders: what this version does not read it still makes public."""
-    note = sign_note("checkin/later/v9\nclock simulated\nsomething new\n", service.signer)
-    with retention.client() as client:
-        index = client.post("/v1/entries", json={"note": note}, headers=BEARER).json()["index"]
-        assert note.encode() in client.get(f"/tile/entries/000.p/{index + 1}").content
-    assert isinstance(service.server, Server)

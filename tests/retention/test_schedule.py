@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from checkin.audit.auditpoint import SELF_AUDIT
+from checkin.note import NoteSigner, sign_note
 from retention.schedule import Schedule
-from tests.checkin.house import DAY
+from tests.checkin.house import CALENDAR, DAY
 from tests.retention.world import Retention, Service, pinned
 
 
@@ -24,5 +29,47 @@ def test_a_service_that_did_not_answer_is_asked_as_soon_as_a_new_day_begins(tmp_
     retention.go(DAY + 1)
     schedule.run()
     assert service.server.asked[asked:] == ["POST /v1/purge", "GET /v1/statements"]
+    parts.close()
+    service.server.stop()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda signer: {"statements": [sign_note(f"checkin/x/v1\nclock simulated\n{'x' * 66_000}\n", signer)]},
+        lambda _: {"statements": ["\ud800", "\u2014 \n\n"]},
+        lambda _: {"statements": 7},
+        lambda _: {"statements": [{"note": None}, None, [], {}]},
+    ],
+)
+def test_nothing_that_a_service_says_keeps_the_next_one_from_being_asked(
+    tmp_path: Path, answer: Callable[[NoteSigner], object]
+) -> None:
+    """One statement longer than the log takes ended the round, that day and on every day after."""
+    bad, good = Service("a.example"), Service("b.example")
+    bad.server.routes["/v1/statements"] = lambda: answer(bad.signer)
+    good.make_key(DAY)
+    parts = Retention(tmp_path / "retention", pinned(bad), pinned(good)).parts()
+    Schedule(parts).run()
+    assert good.server.asked == ["POST /v1/purge", "GET /v1/statements"]
+    assert len(parts.statements.find(service=good.name)) == 1
+    parts.close()
+    for service in (bad, good):
+        service.server.stop()
+
+
+def test_a_statement_too_long_for_the_log_is_refused_and_the_other_statements_of_its_service_come_in(
+    tmp_path: Path,
+) -> None:
+    service = Service()
+    values = {"service": service.name, "day": CALENDAR.date(DAY), "clock": "simulated"}
+    long = SELF_AUDIT.write(values | {"point": [f"pass oldest-day registry.example {'x' * 66_000}"]})
+    service.notes.append(sign_note(long, service.signer))
+    service.report(DAY - 29)
+    parts = Retention(tmp_path / "retention", pinned(service)).parts()
+    Schedule(parts).run()
+    assert [stated.note for stated in parts.statements.find()] == service.notes[1:]
+    assert parts.statements.asking(service.name).failure == "request_too_large"
+    assert parts.statements.refused() == {service.name: 1}
     parts.close()
     service.server.stop()

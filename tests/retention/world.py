@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -141,9 +141,9 @@ def serve_house(house: House) -> Server:
 
 
 class Retention:
-    """The folder of a retention service that asks these (name, url, vkey)."""
+    """The folder of a retention service that asks these (name, url, vkey); `issuers`: the numbers of some of them."""
 
-    def __init__(self, folder: Path, *services: tuple[str, str, str]) -> None:
+    def __init__(self, folder: Path, *services: tuple[str, str, str], issuers: Mapping[str, int] | None = None) -> None:
         self.folder = folder
         folder.mkdir(parents=True)
         for name in ("master.key", "statement.key"):
@@ -152,7 +152,8 @@ class Retention:
         self.clock = folder / "clock"
         self.go(DAY, 12 * HOUR)
         tables = [
-            f'{{ name = "{name}", url = "{url}", vkey = "{vkey}", token_file = "token" }}'
+            f'{{ name = "{name}", url = "{url}", vkey = "{vkey}", token_file = "token"'
+            + (f", issuer = {issuers[name]} }}" if issuers and name in issuers else " }")
             for name, url, vkey in services
         ]
         self.config = folder / "settings.toml"

@@ -297,7 +297,7 @@ def _add_issuer(deployment: Deployment, port: int) -> None:
         folder / "venue" / "settings.toml",
         lambda values: values | {"issuers": [*values["issuers"], {"number": 2} | peer]},
     )
-    service = {"name": f"{SECOND}.localhost", "token_file": f"../tokens/{token.name}"} | peer
+    service = {"name": f"{SECOND}.localhost", "token_file": f"../tokens/{token.name}", "issuer": 2} | peer
     _edit(
         folder / "retention" / "settings.toml",
         lambda values: values | {"services": [*values["services"], service]},
