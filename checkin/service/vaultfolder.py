@@ -31,8 +31,8 @@ class CommonSettings(ServiceSettings):
 
 
 class VaultFolder:
-    """One service's key ring, days, statements and clock. `purger` and the name by which it is installed, `service`, are
-    None where there are no days."""
+    """One service's key ring, days, statements and clock. `purger` and the name by which it is installed, `service`,
+    are None where there are no days."""
 
     def __init__(self, config: Path, simulated_clock: Path | None = None) -> None:
         """Raises `SettingsInvalid`, `StorageUnfit`, `SimulationRefused`, or `NotReady` if it was never started."""
