@@ -97,6 +97,25 @@ def test_an_operator_sees_his_gates_in_bars_in_words_and_in_a_spreadsheet(
     assert wrong == []
 
 
+def test_a_wrong_token_is_called_wrong(site: Site, launch: Launch) -> None:
+    """Whoever mistypes the token or the venue's number reads which fields to look at, in both languages."""
+    venue, other = site.venue("Library"), site.venue("Archive")
+    page = launch().new_page()
+    page.goto(site.url("venue", "/operator"))
+    page.wait_for_selector("body[data-started]")
+    for language, unknown, elsewhere in (
+        ("en", "The venue number or the token is wrong.", "The venue number, the token or"),
+        ("ko", "장소 번호나 토큰이 틀렸습니다.", "장소 번호, 토큰, 등록용 비밀값"),
+    ):
+        page.click(f"[data-language={language}]")
+        for number, token, words in ((venue.id, "mistyped", unknown), (other.id, venue.token, elsewhere)):
+            page.fill("#venue-id", number)
+            page.fill("#operator-token", token)
+            page.click("#sign-in [type=submit]")
+            expect(page.locator("#problem")).to_contain_text(words)
+        expect(page.locator("#desk")).to_be_hidden()
+
+
 def test_the_rule_at_the_door_is_shown_as_it_stands_and_by_whomever_it_was_set(site: Site, launch: Launch) -> None:
     """Ticks that were not sent yet stay while the page refreshes itself, and give way when the rule has changed."""
     venue = site.venue()

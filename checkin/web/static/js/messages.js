@@ -6,9 +6,9 @@ let words = { en: {}, ko: {} };
 let language = document.documentElement.lang;
 const listeners = [];
 
-/** Loads the words of a page and of all errors, and fills every element that names one. */
+/** Loads the words of all errors and of a page, which may say an error its own way, and fills what names one. */
 export async function loadMessages(page) {
-  const files = [`/static/messages/${page}.json`, "/static/messages/errors.json"];
+  const files = ["/static/messages/errors.json", `/static/messages/${page}.json`];
   const loaded = await Promise.all(files.map((file) => fetch(file).then((answer) => answer.json())));
   words = Object.fromEntries(LANGUAGES.map((name) => [name, Object.assign({}, ...loaded.map((file) => file[name]))]));
   const asked = new URLSearchParams(location.search).get("lang");
