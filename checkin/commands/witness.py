@@ -14,6 +14,7 @@ from checkin.log.witness import WitnessState
 from checkin.log.witnessapp import create_app
 from checkin.log.witnessfolder import add_log, make_folder, open_witness, read_identity, read_logs
 from checkin.service import launch
+from checkin.service.addresses import require_free
 
 app = typer.Typer(no_args_is_help=True, help="Watch logs for another organisation, and cosign what continues.")
 
@@ -38,8 +39,8 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Make the folder and its key, and print the verifier key that others pin."""
-    verifier = make_folder(folder, name, simulated=simulated_clock is not None)
-    origins = [add_log(folder, vkey).name for vkey in log]
+    verifier = make_folder(folder, name, log, simulated=simulated_clock is not None)
+    origins = [watched.name for watched in read_logs(folder)]
     _report(as_json, {"vkey": verifier.vkey, "logs": origins}, verifier.vkey)
 
 
@@ -76,6 +77,7 @@ def serve(
     clock = SimulatedClock(simulated_clock) if simulated_clock else SystemClock()
     witness = open_witness(folder, simulated=simulated_clock is not None)
     try:
+        require_free(host, port)
         uvicorn.run(create_app(witness, clock), **launch.bounded(host, port))
     finally:
         witness.state.close()

@@ -8,6 +8,7 @@ witness.sqlite   the newest head of each log (never put back from a backup)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,14 +25,19 @@ IDENTITY: Final = StatementType("checkin/witness/v1", Field("vkey"), Field("cloc
 _SIMULATED: Final = "/simulated"
 
 
-def make_folder(folder: Path, name: str, *, simulated: bool = False) -> CosignatureVerifier:
-    """Makes the folder and its key; what others pin is the result's `vkey`.
+def make_folder(
+    folder: Path, name: str, logs: Sequence[str] = (), *, simulated: bool = False
+) -> CosignatureVerifier:
+    """Makes the folder and its key, to watch the logs of these verifier keys; what others pin is the result's `vkey`.
 
     A cosignature has no room to say that its time is made up, so on a simulated clock the key's name says it. Raises
-    `NoteMalformed` for a name that is no address, `SettingsInvalid` where there is a witness already.
+    `NoteMalformed` for a name that is no address or a log that is no verifier key, before anything is made, and
+    `SettingsInvalid` where there is a witness already.
     """
     name = name if not simulated or name.endswith(_SIMULATED) else name + _SIMULATED
     check_own_name(name)
+    for vkey in logs:
+        NoteVerifier.parse(vkey)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         key = SigningKey(make_secret(folder / "cosigning.key"))
@@ -40,6 +46,8 @@ def make_folder(folder: Path, name: str, *, simulated: bool = False) -> Cosignat
     verifier = CosignatureVerifier(name, key.public)
     text = IDENTITY.write({"vkey": verifier.vkey, **({"clock": "simulated"} if simulated else {})})
     replace_file(folder / "witness.txt", text.encode())
+    for vkey in logs:
+        add_log(folder, vkey)
     return verifier
 
 

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from checkin.commands.witness import app
-from checkin.errors import NoteMalformed, SettingsInvalid, SimulationRefused
+from checkin.errors import AddressTaken, NoteMalformed, SettingsInvalid, SimulationRefused
 from checkin.log.checkpoint import Checkpoint, open_checkpoint
 from checkin.log.cosignature import CosignatureVerifier
 from checkin.log.merkle import leaf_hash
@@ -75,6 +75,26 @@ def test_a_second_witness_in_a_folder_is_refused(tmp_path: Path) -> None:
     for command in ("status", "serve"):
         with pytest.raises(SettingsInvalid, match="no witness"):
             run(command, "--dir", tmp_path / "elsewhere")
+
+
+def test_a_witness_of_a_log_that_is_no_key_is_not_half_made(tmp_path: Path) -> None:
+    """The same command with the right key then makes it."""
+    folder = tmp_path / "witness"
+    for logs in (["nonsense"], [LOG.verifier.vkey, "nonsense"]):
+        with pytest.raises(NoteMalformed):
+            run("init", "--dir", folder, "--name", "witness.example/w1", *(x for log in logs for x in ("--log", log)))
+        assert not folder.exists()
+    run("init", "--dir", folder, "--name", "witness.example/w1", "--log", LOG.verifier.vkey)
+    assert [log.name for log in read_logs(folder)] == [LOG.name]
+
+
+def test_a_witness_on_a_port_that_is_taken_says_so(tmp_path: Path) -> None:
+    """As a service does: with the address, and what to do."""
+    make_folder(tmp_path, "witness.example/w1")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(AddressTaken, match=f"127.0.0.1:{port} .* choose another port"):
+            run("serve", "--dir", tmp_path, "--port", str(port))
 
 
 def test_a_folder_that_was_tampered_with_does_not_open(tmp_path: Path) -> None:
