@@ -95,11 +95,14 @@ def test_enrolling_leaves_a_scanner_that_scans(town: Stage, tmp_path: Path) -> N
 def test_files_that_cannot_be_written_are_told_in_one_line(tmp_path: Path) -> None:
     """No traceback for a wrong path, a file where a folder should be, or an address without its scheme."""
     (tmp_path / "file").write_text("")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     for arguments, code in [
         (["qr", "--issuer", "http://127.0.0.1:9", "-o", "nowhere/a.png"], "file_trouble"),
         (["qr", "--issuer", "http://127.0.0.1:9", "-o", "a.txt"], "invalid_request"),
         (["qr", "--issuer", "127.0.0.1:9", "--name", "A", "--phone", "1"], "invalid_request"),
         (["up", "--dir", "file"], "settings_invalid"),
+        (["enrol", "--venue", "http://127.0.0.1:9", "--secret-file", "bytes"], "settings_invalid"),
+        (["audit", "run", "--url", "http://127.0.0.1:9", "--token", "bytes"], "settings_invalid"),
         (["demo", "--dir", "file"], "settings_invalid"),
         (["serve", "issuer", "--config", "nowhere.toml"], "settings_invalid"),
         (["serve", "kiosk", "--config", "nowhere.toml"], "invalid_request"),
