@@ -126,9 +126,13 @@ def load_share(folder: Path) -> str:
 
 def join_shares(shares: Iterable[str]) -> OpeningKey:
     """The ring key out of at least k different shares (SLIP-39); raises `SharesInvalid`, which names no word."""
+    shares = set(shares)
     try:
         read = {share.index: share for share in map(Share.from_mnemonic, shares)}
-        needed = sorted(read)[: min((share.member_threshold for share in read.values()), default=0)]
+        threshold = min((share.member_threshold for share in read.values()), default=0)
+        if len(shares) < threshold:
+            raise SharesInvalid(f"{threshold} different officers are needed, {len(shares)} given.")
+        needed = sorted(read)[:threshold]
         secret = combine_mnemonics([read[index].mnemonic() for index in needed], passphrase=b"")
     except (MnemonicError, ValueError):
         raise SharesInvalid from None

@@ -13,16 +13,16 @@ import typer
 from checkin.clock import Calendar, parse_rfc3339
 from checkin.commands.office import PARTIES_FILE, Dir, Json, Simulated, Unfit, clock_of, opened, progress
 from checkin.durable import replace_file
-from checkin.errors import RequestInvalid
-from checkin.officers import load_share, load_signer
-from checkin.orders.order import Wish, draft
+from checkin.errors import NoteMalformed, RequestInvalid, SettingsInvalid
+from checkin.officers import Officers, load_share, load_signer
+from checkin.orders.order import PERSON, Wish, draft
 from checkin.orders.orderfolder import ORDER_FILE, OrderFolder
-from checkin.orders.orderpart import PHONE, VENUE_ID
+from checkin.orders.orderpart import MAX_DAYS, MAX_WINDOW_SECONDS, PHONE, VENUE_ID
 from checkin.tracing.parties import Parties
 from checkin.tracing.trace import Trace
 from checkin.tracing.traceresult import Result
 
-_LOCAL = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}):(\d{2})")
+_LOCAL = re.compile(r"(\d{4}-\d{2}-\d{2})[T ]([01]\d|2[0-3]):([0-5]\d)")
 
 OrderDir = Annotated[Path, typer.Argument(metavar="ORDER", help="The order's folder.")]
 Officer = Annotated[list[Path], typer.Option("--officer", help="The folder of an officer; may be repeated.")]
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
     """Add the three commands to `checkin authority`."""
     person = "checkin authority order ORDER --dir authority --case 2026-17 --purpose 'measles' --basis 'Act, Art. 76-2'"
     app.command(epilog=f"Example: {person} --person +821012345678 --since 2026-11-07 --until 2026-11-20")(order)
-    app.command(epilog="Example: checkin authority sign ORDER --officer authority/officers/2")(sign)
+    app.command(epilog="Example: checkin authority sign ORDER --officer authority/officers/2 --dir authority")(sign)
     two = "--officer authority/officers/1 --officer authority/officers/2"
     app.command(epilog=f"Example: checkin authority trace ORDER --dir authority {two} -o result")(trace)
 
@@ -78,15 +78,22 @@ def order(  # noqa: PLR0913 - what an officer has to say
     typer.echo(json.dumps(report) if as_json else sentence)
 
 
-def sign(folder: OrderDir, officer: Officer, as_json: Json = False) -> None:
+def sign(
+    folder: OrderDir,
+    officer: Officer,
+    authority: Annotated[Path | None, typer.Option("--dir", help="The authority's, to say how many sign.")] = None,
+    as_json: Json = False,
+) -> None:
     """Show the order, then sign it: the order, all its parts, and the entry for the log, in one go."""
+    needed = _needed(authority) if authority else None
     pieces = OrderFolder(folder)
     text = pieces.order().text
     if not as_json:
         typer.echo(text)
     count = pieces.sign([load_signer(path) for path in officer])
-    report = {"order": str(folder), "signatures": count}
-    typer.echo(json.dumps(report) if as_json else f"{folder} has {count} signatures now.")
+    report = {"order": str(folder), "signatures": count, **({"needed": needed} if needed else {})}
+    enough = f"{count} of {needed} signatures" if needed else f"{count} signature{'' if count == 1 else 's'}"
+    typer.echo(json.dumps(report) if as_json else f"{folder} has {enough} now.")
 
 
 def trace(  # noqa: PLR0913 - an option each
@@ -124,6 +131,8 @@ def write_result(folder: Path, result: Result) -> None:
 
 def _summary(result: Result, folder: Path) -> str:
     lines = [f"{step.audience} was asked {step.asked}; it was not told {step.not_told}." for step in result.asked]
+    if result.order.kind == PERSON:
+        lines.append(f"Places where the person was, with their times: {len(result.places)}.")
     lines.append(f"{len(result.people)} to reach: {folder}/trace.csv, and {folder}/trace.html for printing.")
     if result.unopened or result.unknown:
         lines.append(f"{result.unopened} seals did not open; {result.unknown} people are not known any more.")
@@ -132,33 +141,63 @@ def _summary(result: Result, folder: Path) -> str:
     return "\n".join(lines)
 
 
+def _needed(authority: Path) -> int:
+    """How many officers sign; raises `SettingsInvalid` where that is not written."""
+    try:
+        return Officers.read((authority / "officers.txt").read_text(encoding="utf-8")).threshold
+    except (OSError, ValueError, NoteMalformed):
+        raise SettingsInvalid("There is no authority in the folder that --dir names.") from None
+
+
 def _about(wish: Wish, calendar: Calendar, place: tuple[str | None, ...], who: tuple[str | None, ...]) -> Wish:
-    """With what the order is about; raises `RequestInvalid` unless it is exactly one thing."""
+    """With what the order is about; raises `RequestInvalid`, of the option that is wrong."""
     venue, begin, end = place
     person, since, until = who
-    if venue and begin and end and not any(who) and VENUE_ID.fullmatch(venue):
-        return replace(wish, venue=venue, window=(_moment(calendar, begin), _moment(calendar, end)))
-    phone = re.sub(r"[\s()-]", "", person or "")
-    if since and until and not any(place) and PHONE.fullmatch(phone):
-        return replace(wish, phone=phone, days=(_day(calendar, since), _day(calendar, until)))
+    if venue and begin and end and not any(who):
+        if not VENUE_ID.fullmatch(venue):
+            raise RequestInvalid("--venue is no venue's id: 16 hexadecimal digits, in small letters.")
+        return replace(wish, venue=venue, window=_window(calendar, begin, end))
+    if person and since and until and not any(place):
+        phone = re.sub(r"[\s()-]", "", person)
+        if not PHONE.fullmatch(phone):
+            raise RequestInvalid("--person is no phone number that begins with + and its country: +821012345678.")
+        return replace(wish, phone=phone, days=_days(calendar, since, until))
     raise RequestInvalid(
         "An order is about one venue (--venue with 16 hexadecimal digits, --from, --to) or one person "
         "(--person with a phone that begins with + and its country, --since, --until)."
     )
 
 
-def _moment(calendar: Calendar, text: str) -> float:
+def _window(calendar: Calendar, begin: str, end: str) -> tuple[float, float]:
+    first, last = _moment(calendar, "--from", begin), _moment(calendar, "--to", end)
+    if last // 60 <= first // 60:
+        raise RequestInvalid("--to is not after --from.")
+    if last - first > MAX_WINDOW_SECONDS:
+        raise RequestInvalid(f"--to is more than {MAX_WINDOW_SECONDS // 3600} hours after --from.")
+    return first, last
+
+
+def _days(calendar: Calendar, since: str, until: str) -> tuple[int, int]:
+    first, last = _day(calendar, "--since", since), _day(calendar, "--until", until)
+    if last < first:
+        raise RequestInvalid("--until is before --since.")
+    if last - first >= MAX_DAYS:
+        raise RequestInvalid(f"From --since to --until are {last - first + 1} days: {MAX_DAYS} are the most.")
+    return first, last
+
+
+def _moment(calendar: Calendar, option: str, text: str) -> float:
     local = _LOCAL.fullmatch(text)
-    if local:
-        return calendar.start(_day(calendar, local[1])) + int(local[2]) * 3600 + int(local[3]) * 60
     try:
+        if local:
+            return calendar.start(calendar.parse_date(local[1])) + int(local[2]) * 3600 + int(local[3]) * 60
         return parse_rfc3339(text)
-    except ValueError:
-        raise RequestInvalid(f"{text} is no time: write it like 2026-11-20T12:00.") from None
+    except (ValueError, OverflowError):
+        raise RequestInvalid(f"{option} {text} is no time: write it like 2026-11-20T12:00.") from None
 
 
-def _day(calendar: Calendar, text: str) -> int:
+def _day(calendar: Calendar, option: str, text: str) -> int:
     try:
         return calendar.parse_date(text)
     except ValueError:
-        raise RequestInvalid(f"{text} is no day: write it like 2026-11-20.") from None
+        raise RequestInvalid(f"{option} {text} is no day: write it like 2026-11-20.") from None

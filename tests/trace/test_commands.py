@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from checkin.cli import app
-from checkin.errors import CheckinError, NoteUntrusted, RequestInvalid
+from checkin.errors import CheckinError, NoteUntrusted, RequestInvalid, SettingsInvalid, SharesInvalid
 from tests.trace.conftest import Scene
 
 CASE = ["--case", "2026-17", "--purpose", "contacts of a person with measles", "--basis", "Act, Article 76-2"]
@@ -62,13 +62,19 @@ def test_from_a_question_to_a_table_in_three_commands(scene: Scene, desk: Office
     assert reported(made.stdout)["needed"] == 2
     shown = desk.run("sign", str(desk.order), *desk.officer(1))
     assert "purpose contacts of a person with measles\n" in shown.stdout
-    assert "has 1 signatures now" in shown.stdout
+    assert "has 1 signature now" in shown.stdout
     with pytest.raises(NoteUntrusted):
         desk.run("trace", str(desk.order), *desk.place(), *desk.officer(1, 2), "-o", str(tmp_path / "result"))
     assert reported(desk.run("sign", str(desk.order), *desk.officer(3), "--json").stdout)["signatures"] == 2
+    where = ["--dir", desk.place()[1]]
+    assert "has 2 of 2 signatures now" in desk.run("sign", str(desk.order), *desk.officer(3), *where).stdout
+    with pytest.raises(SettingsInvalid, match="no authority"):
+        desk.run("sign", str(desk.order), *desk.officer(3), "--dir", str(tmp_path))
     result = tmp_path / "result"
+    with pytest.raises(SharesInvalid, match="2 different officers are needed, 1 given"):
+        desk.run("trace", str(desk.order), *desk.place(), *desk.officer(1), "-o", str(result))
     told = desk.run("trace", str(desk.order), *desk.place(), *desk.officer(1, 2), "-o", str(result))
-    assert "2 to reach" in told.stdout
+    assert "Places where the person was, with their times: 1.\n2 to reach" in told.stdout
     assert "it was not told where they were" in told.stdout
     people = list(csv.DictReader((result / "trace.csv").read_text(encoding="utf-8").splitlines()))
     assert {person["name"] for person in people} == {"Bob Baek-hyeon", "Carol Choi-won"}
@@ -94,17 +100,47 @@ def test_from_a_question_to_a_table_in_three_commands(scene: Scene, desk: Office
 )
 def test_an_order_about_nothing_or_two_things_is_not_written(desk: Officer, about: list[str]) -> None:
     """The sentence says how to write it."""
-    with pytest.raises(RequestInvalid, match=r"write it like|about one venue"):
+    with pytest.raises(RequestInvalid, match=r"write it like|about one venue|^--(venue|person) is no "):
         desk.run("order", str(desk.order), *desk.place(), *CASE, *about)
     assert not desk.order.exists()
 
 
-@pytest.mark.parametrize("hours", [("12:00", "16:01"), ("13:00", "12:00")])
-def test_a_venue_is_asked_for_one_window_of_at_most_four_hours(desk: Officer, hours: tuple[str, str]) -> None:
-    """Already the authority's own program refuses."""
-    begin, end = (f"2026-11-20T{hour}" for hour in hours)
-    with pytest.raises(CheckinError):
+@pytest.mark.parametrize(
+    ("begin", "end", "why"),
+    [
+        ("2026-11-20T12:00", "2026-11-20T16:01", "^--to is more than 4 hours after --from"),
+        ("2026-11-20T13:00", "2026-11-20T12:00", "^--to is not after --from"),
+        ("2026-11-20T12:00:10+09:00", "2026-11-20T12:00:50+09:00", "^--to is not after --from"),
+        ("nonsense", "2026-11-20T12:00", "^--from nonsense is no time"),
+        ("2026-11-20T12:00", "2026-11-20T12:60", "^--to 2026-11-20T12:60 is no time"),
+        ("2026-11-20T12:00", "0001-01-01T00:00", "^--to 0001-01-01T00:00 is no time"),
+    ],
+)
+def test_a_venue_is_asked_for_one_window_of_at_most_four_hours(desk: Officer, begin: str, end: str, why: str) -> None:
+    """Already the authority's own program refuses, and names the option."""
+    with pytest.raises(RequestInvalid, match=why):
         desk.run(
             "order", str(desk.order), *desk.place(), *CASE, "--venue", "0123456789abcdef", "--from", begin, "--to", end
         )
+    assert not desk.order.exists()
+
+
+@pytest.mark.parametrize(
+    ("person", "since", "until", "why"),
+    [
+        ("+821012345678", "2026-11-20", "2026-11-19", "^--until is before --since"),
+        ("+821012345678", "2026-11-01", "2026-11-29", "are 29 days: 28 are the most"),
+        ("+821012345678", "2026-11-01", "soon", "^--until soon is no day"),
+        ("010-1234-5678", "2026-11-20", "2026-11-20", "^--person is no phone number that begins with"),
+    ],
+)
+def test_a_person_is_asked_for_days_in_their_order(
+    desk: Officer, person: str, since: str, until: str, why: str
+) -> None:
+    """The sentence names the option, and repeats no phone."""
+    with pytest.raises(RequestInvalid, match=why) as refused:
+        desk.run(
+            "order", str(desk.order), *desk.place(), *CASE, "--person", person, "--since", since, "--until", until
+        )
+    assert person not in str(refused.value)
     assert not desk.order.exists()
