@@ -13,6 +13,7 @@ import pytest
 
 from checkin.deployment import SERVICES
 from checkin.town.plan import Mishap, Plan, Size, contacts, patient_of
+from checkin.town.simulation import _announced, _many
 
 TOWN = Size(people=4, venues=2, days=30, seed=3)
 
@@ -105,6 +106,14 @@ def test_the_town_knows_its_contacts_to_the_minute() -> None:
         pairs = product([one for one in visits if one.who == patient and one.day in (2, 3)], visits)
         near = [b for a, b in pairs if a.where == b.where and -120 <= a.moment - b.moment <= 120]
         assert contacts(plan, patient, 2, 3) == {visit.who for visit in near} - {patient}
+
+
+def test_one_of_a_thing_is_told_as_one() -> None:
+    """Nobody reads of 1 venues."""
+    told = _announced(Plan(Size(people=2, venues=1, days=1, seed=1)))
+    assert "2 people, 1 venue with " in told
+    assert ", 1 day (seed 1): " in told
+    assert [_many(count, "visit") for count in (0, 1, 1200)] == ["0 visits", "1 visit", "1,200 visits"]
 
 
 @pytest.mark.parametrize("wrong", ["--people=1", "--venues=0", "--days=0", "--days=1000", "--seed=-1", "--people=many"])

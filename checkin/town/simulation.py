@@ -94,9 +94,14 @@ def _announced(plan: Plan) -> str:
     seconds = _A_START + _A_PERSON * size.people + size.days * (_A_DAY + _A_GATE * gates)
     seconds += _A_BATCH * batches + _A_SCAN * visits
     return (
-        f"{size.people} people, {size.venues} venues with {gates} gates, {size.days} days (seed {size.seed}): "
-        f"{batches:,} batches of codes and {visits:,} visits. About {_spoken(seconds)} on two cores."
+        f"{size.people} people, {_many(size.venues, 'venue')} with {_many(gates, 'gate')}, {_many(size.days, 'day')} "
+        f"(seed {size.seed}): {batches:,} batches of codes and {_many(visits, 'visit')}. "
+        f"About {_spoken(seconds)} on two cores."
     )
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def _spoken(seconds: float) -> str:
@@ -138,8 +143,8 @@ def _show(ended: Ended, tell: Narrator) -> None:
         ("accepted", f"{tally.accepted:,}", ""),
         ("refused", f"{sum(tally.refused.values()):,}", refused),
         ("second uses kept, flagged", f"{tally.conflicts:,}", "queued, without a network"),
-        ("days held", f"{holding.held_days}", f"{holding.visits_held:,} visits in {holding.bytes_held:,} bytes"),
-        ("days destroyed", f"{holding.destroyed_days}", f"{holding.public.reports} signed reports in the log"),
+        ("days held", f"{holding.held_days}", f"{_many(holding.visits_held, 'visit')} in {holding.bytes_held:,} bytes"),
+        ("days destroyed", f"{holding.destroyed_days}", f"{_many(holding.public.reports, 'signed report')} in the log"),
         ("contacts found", f"{len(outbreak.found)}", f"{len(outbreak.true)} were there"),
         ("told of it", f"{len(tally.told)}", "by later batches, the patient among them"),
         ("precision, recall", f"{outbreak.precision:.3f}, {outbreak.recall:.3f}", "against the town's own truth"),
