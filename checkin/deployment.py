@@ -3,6 +3,7 @@
     issuer/ venue/ retention/   settings.toml, master.key, statement.key, keys/ (never backed up), data/
     authority/                  officers, ring
     tokens/                     what one party shows another; the enrolment secret
+    vkeys.txt                   everybody's verifier keys, for `checkin audit verify --vkeys`
     logs/
 
 In production every party makes its own folder on its own machine (docs/operating.md); here they are neighbours.
@@ -112,6 +113,10 @@ class Deployment:
         verifiers = [*services, self.log_verifier(), *self.authority().officers.verifiers]
         return {verifier.name: verifier.vkey for verifier in verifiers}
 
+    def vkeys_text(self) -> str:
+        """The same, a key a line: what `vkeys.txt` holds."""
+        return "".join(f"{vkey}\n" for vkey in self.vkeys().values())
+
     def verifier(self, service: str) -> NoteVerifier:
         """The key a service's notes verify under."""
         return self._signer(service).verifier
@@ -154,6 +159,7 @@ class Deployment:
         lines = [f"  {what:13} {self.url(service)}{path}" for what, service, path in PAGES]
         lines += [f"  {service + ' API':13} {self.url(service)}/docs" for service in SERVICES]
         lines.append(f"  {'tokens':13} {self.folder / 'tokens'}")
+        lines.append(f"  {'verifier keys':13} {self.folder / 'vkeys.txt'}")
         lines.append(f"  {'messages':13} {self.folder / 'issuer' / 'data' / 'outbox'}")
         return "\n".join([*lines, "Stop with Ctrl-C."])
 
@@ -186,6 +192,7 @@ class Deployment:
             self.config(service).write_text(to_toml(common | settings), encoding="utf-8")
         parties = self.folder / "authority" / "parties.toml"
         parties.write_text(to_toml(self._parties()), encoding="utf-8")
+        (self.folder / "vkeys.txt").write_text(self.vkeys_text(), encoding="ascii")
 
     def _common(self, service: str) -> dict[str, Any]:
         common: dict[str, Any] = {

@@ -14,7 +14,7 @@ from checkin.audit.auditpage import audit_html, audit_json
 from checkin.audit.auditpoint import AUDIT
 from checkin.audit.destroyed import Book
 from checkin.audit.entry import ALTERED, CONTRADICTS, REORDERED, DayState, Entry, read_entry
-from checkin.audit.evidence import AUDITS, CHECKPOINT, LOG, REPORTS, SHOWN, Evidence, report_file
+from checkin.audit.evidence import AUDITS, CHECKPOINT, LOG, REPORTS, SHOWN, VKEYS, Evidence, report_file
 from checkin.audit.listaudit import quarrels
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
 from checkin.log.checkpoint import Checkpoint, open_checkpoint
@@ -26,6 +26,7 @@ from checkin.statements import PURGE_REPORT
 FORGED: Final = "forged"
 MISSING: Final = "missing"
 REWRITTEN: Final = "rewritten"
+MAX_NAMED: Final = 3
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,10 @@ def _blame(path: str, data: bytes, error: CheckinError, evidence: Evidence) -> F
     if not data:
         return Fault(path, MISSING, error.detail)
     try:
-        strange = all(_is_strange(item, evidence) for item in split_note(decode_note(data))[1])
+        signatures = split_note(decode_note(data))[1]
     except NoteMalformed:
-        strange = False
-    return Fault(path, FORGED if strange else ALTERED, error.detail)
+        signatures = []
+    if not signatures or not all(_is_strange(item, evidence) for item in signatures):
+        return Fault(path, ALTERED, error.detail)
+    names = ", ".join(sorted({item.name for item in signatures})[:MAX_NAMED])
+    return Fault(path, FORGED, f"No key in {VKEYS} signed it. It names {names}: if you know them, add their keys.")

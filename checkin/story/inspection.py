@@ -25,7 +25,7 @@ def inspect(stage: Stage, visitor: Sequence[str]) -> None:
     """`visitor`: name and phone of the auditor's first test visitor; the one whom the officer found is the second."""
     tell, url = stage.tell, stage.deployment.url("retention")
     tell.chapter("The auditor", "Who was not there can check what was destroyed, when, and by whose statement.")
-    stage.leave("vkeys.txt", "".join(f"{vkey}\n" for vkey in stage.deployment.vkeys().values()))
+    stage.leave("vkeys.txt", stage.deployment.vkeys_text())
     collected = tell.step("reports", "Retention collected a signed report from both services", "one a service and day")
     with collected, Client(url) as client:
         date = stage.calendar.date(stage.day)

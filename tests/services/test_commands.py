@@ -92,6 +92,13 @@ def test_enrolling_leaves_a_scanner_that_scans(town: Stage, tmp_path: Path) -> N
     assert checkin(tmp_path, *enrol).returncode == 1
 
 
+def test_a_deployment_leaves_the_keys_under_which_its_log_verifies(town: Stage, tmp_path: Path) -> None:
+    """Also for who only tries it out: the officers' among them, whose lists and orders are in the log."""
+    vkeys = str(town.deployment.folder / "vkeys.txt")
+    done = checkin(tmp_path, "audit", "verify", "--url", town.deployment.url("retention"), "--vkeys", vkeys, "--json")
+    assert json.loads(done.stdout)["faults"] == []
+
+
 def test_files_that_cannot_be_written_are_told_in_one_line(tmp_path: Path) -> None:
     """No traceback for a wrong path, a file where a folder should be, or an address without its scheme."""
     (tmp_path / "file").write_text("")
