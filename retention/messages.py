@@ -49,10 +49,13 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "waiting": "not yet",
         "working": "working",
         "done_step": "checked",
+        "nothing_step": "nothing to check yet",
         "failed": "failed",
         "skipped": "Not run, because a step before it failed.",
         "passed": "All {count} steps are good: your browser came to the same values. That holds if the keys are true: "
         "compare them with what each organisation published elsewhere.",
+        "partly": "{compared} good, {rest} had nothing to compare. Where there was something, your browser came to the "
+        "same values. That holds if the keys are true: compare them with what each organisation published elsewhere.",
         "broken": "Step {step} of {count} failed. Do not rely on this page; keep the values and ask who runs it.",
         "keys_step": "The keys",
         "keys_good": "The {count} keys on this page are those that programs get.",
@@ -94,6 +97,7 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "no_audit": "There is no audit yet: the first comes on the first day.",
         "audit_summary": "{day}: {passed} lines passed, {failed} failed, {not_run} not run.",
         "audit_link": "The whole audit, to print",
+        "evidence_help": "Under each line is its evidence, as it was signed.",
         "history": "Earlier audits",
         "history_help": "Each mark is an audit, the newest first; it leads to the whole of it.",
         "audit_pass": "passed",
@@ -169,10 +173,13 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "waiting": "아직 안 함",
         "working": "확인하는 중",
         "done_step": "확인됨",
+        "nothing_step": "아직 확인할 것 없음",
         "failed": "실패",
         "skipped": "앞 단계가 실패하여 확인하지 않았습니다.",
         "passed": "{count}단계가 모두 맞습니다. 여러분의 브라우저가 같은 값을 얻었습니다. 키가 진짜일 때의 결과이므로, "
         "각 기관이 다른 곳에 공개한 키와 비교하세요.",
+        "partly": "{compared}단계가 맞고, {rest}단계는 비교할 것이 없었습니다. 비교한 단계에서는 브라우저가 같은 "
+        "값을 얻었습니다. 키가 진짜일 때의 결과이므로, 각 기관이 다른 곳에 공개한 키와 비교하세요.",
         "broken": "{count}단계 중 {step}번째가 실패했습니다. 이 페이지를 믿지 말고, 값을 보관한 뒤 "
         "운영 기관에 문의하세요.",
         "keys_step": "키",
@@ -215,6 +222,7 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "no_audit": "아직 점검 보고서가 없습니다. 첫 점검은 첫날에 이루어집니다.",
         "audit_summary": "{day}: 통과 {passed}줄, 실패 {failed}줄, 하지 않음 {not_run}줄.",
         "audit_link": "인쇄할 수 있는 전체 점검 보고서",
+        "evidence_help": "각 줄 아래의 근거는 서명된 원문 그대로이므로 영어입니다.",
         "history": "지난 점검",
         "history_help": "표시 하나가 점검 한 번이며 최신순입니다. 누르면 전체를 볼 수 있습니다.",
         "audit_pass": "통과",

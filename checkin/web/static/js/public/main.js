@@ -54,6 +54,7 @@ class Check {
     const line = document.querySelector(`[data-step=${name}]`);
     line.className = state;
     line.querySelector(".state").textContent = state === "skipped" ? "" : this.words[state];
+    line.querySelector(".state").classList.toggle("visually-hidden", state !== "nothing");
     line.querySelector(".said").textContent = said;
     line.querySelector(".value").textContent = value;
   }
@@ -65,33 +66,42 @@ class Check {
     const names = Object.keys(STEPS);
     for (const name of names) this.show(name, "waiting");
     let failed = 0;
+    let compared = 0;
     for (const name of names) {
       if (failed) this.show(name, "skipped", this.words.skipped);
-      else if (!(await this.#step(name, context))) failed = names.indexOf(name) + 1;
+      else {
+        const state = await this.#step(name, context);
+        if (state === "failed") failed = names.indexOf(name) + 1;
+        if (state === "done") compared += 1;
+      }
     }
     if (!failed) memory.write({ vkey: context.shown.keys.get("log"), ...context.found.head });
-    this.#tell(failed, names.length);
+    this.#tell(failed, names.length, compared);
     this.running = false;
   }
 
+  /** The state that the step ends in: `done`, `nothing` where there was nothing to compare, or `failed`. */
   async #step(name, context) {
     const sentences = document.querySelector(`[data-step=${name}]`).dataset;
     this.show(name, "working");
     try {
-      const { text, values, value } = await STEPS[name](context);
-      this.show(name, "done", fill(sentences[text], values), value);
-      return true;
+      const { text, values, value, done } = await STEPS[name](context);
+      const state = done ? "done" : "nothing";
+      this.show(name, state, fill(sentences[text], values), value);
+      return state;
     } catch (error) {
       const reason = error instanceof Refusal ? `${error.code}: ${error.message}` : String(error);
       this.show(name, "failed", sentences.bad, reason);
-      return false;
+      return "failed";
     }
   }
 
-  #tell(failed, count) {
+  #tell(failed, count, compared) {
     const outcome = $("outcome");
     outcome.className = failed ? "bad" : "good";
-    outcome.textContent = fill(failed ? this.words.broken : this.words.passed, { step: failed, count });
+    const words = compared === count ? this.words.passed : this.words.partly;
+    const values = { step: failed, count, compared, rest: count - compared };
+    outcome.textContent = fill(failed ? this.words.broken : words, values);
     $("forget").hidden = !memory.read();
   }
 }

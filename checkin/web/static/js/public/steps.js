@@ -1,7 +1,8 @@
 // The steps of "Check it yourself", in order. Each gets what the page shows, what the steps before it found, a way to ask
 // the service, and what this browser remembers; it returns what it compared, or throws a Refusal.
 //
-// What comes back: {text, values, value}: which of the step's sentences to say, what to put into it, and the value itself.
+// What comes back: {text, values, value, done}: which of the step's sentences to say, what to put into it, the value
+// itself, and whether there was anything to compare.
 
 import { cosignatures, parseWitness } from "../cosignature.js";
 import { toHex } from "../encoding.js";
@@ -27,7 +28,8 @@ const AUDIT = new StatementType(
 );
 
 const differs = (detail) => new Refusal("note_untrusted", detail);
-const good = (values, value) => ({ text: "good", values, value });
+const good = (values, value) => ({ text: "good", values, value, done: true });
+const nothing = (text, values = {}) => ({ text, values, value: "", done: false });
 
 /** The bytes as text; note_malformed for anything but UTF-8. */
 function textOf(bytes) {
@@ -72,10 +74,10 @@ async function checkpoint({ found, ask }) {
 /** As many witnesses saw that head as the page says are needed. */
 async function witnesses({ shown, found }) {
   const count = found.witnesses.length;
-  if (!count) return { text: "none", values: {}, value: "" };
+  if (!count) return nothing("none");
   await openCheckpoint(found.note, found.verifiers.get("log"), found.witnesses, shown.quorum);
   const times = await cosignatures(found.note, found.witnesses);
-  if (!times.size) return { text: "unseen", values: { count }, value: "" };
+  if (!times.size) return nothing("unseen", { count });
   const moments = [...times].map(([name, time]) => `${name}: ${new Date(Number(time) * 1000).toISOString()}`);
   return good({ count, seen: times.size, quorum: shown.quorum }, moments.join(", "));
 }
@@ -89,7 +91,7 @@ async function root({ found, ask }) {
 /** The log continues the one that this browser saw the last time. */
 async function continued({ shown, found, memory }) {
   const before = memory.read();
-  if (!before) return { text: "none", values: { size: found.head.size }, value: "" };
+  if (!before) return nothing("none", { size: found.head.size });
   if (before.vkey !== shown.keys.get("log")) throw differs(`${shown.keys.get("log")} ≠ ${before.vkey}`);
   await found.log.requireContinues(before);
   return good({ old: before.size, size: found.head.size }, toHex(before.root));
@@ -101,11 +103,11 @@ async function reports({ shown, found }) {
   for (const report of shown.reports.filter(({ index }) => index < found.head.size)) {
     found.reports.push({ report, entry: await found.log.entry(report.index) });
   }
-  if (!shown.reports.length) return { text: "none", values: {}, value: "" };
+  if (!shown.reports.length) return nothing("none");
   const [count, newest] = [found.reports.length, found.reports[0]];
   const value = newest ? `${newest.report.index}: ${toHex(await leafHash(newest.entry))}` : "";
   const waiting = shown.reports.length - count;
-  return { text: waiting ? "later" : "good", values: { count, waiting }, value };
+  return { text: waiting ? "later" : "good", values: { count, waiting }, value, done: count > 0 };
 }
 
 /** Every report is signed by its service, and says what the page says it does. */
@@ -119,15 +121,15 @@ async function signatures({ shown, found }) {
     if (wrong) throw differs(`${report.index}: ${stated.get(wrong)} ≠ ${report[wrong]}`);
     names.add(`${report.service}+${toHex(verifier.keyId)}`);
   }
-  if (!names.size) return { text: shown.reports.length ? "later" : "none", values: {}, value: "" };
+  if (!names.size) return nothing(shown.reports.length ? "later" : "none");
   return good({ count: found.reports.length }, [...names].join(", "));
 }
 
 /** The audit is in the log, signed by this service, with every line that the page shows. */
 async function audit({ shown, found }) {
-  if (!shown.audit) return { text: "none", values: {}, value: "" };
+  if (!shown.audit) return nothing("none");
   const { place, day, result, points } = shown.audit;
-  if (place >= found.head.size) return { text: "later", values: {}, value: "" };
+  if (place >= found.head.size) return nothing("later");
   const note = textOf(await found.log.entry(place));
   const { text } = await openNote(note, [found.verifiers.get("retention")]);
   const stated = AUDIT.read(text);
