@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from retention.auditing import Auditing
+from tests.retention.world import Retention, Service, pinned
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    """A registry that says what a test wants."""
+    service = Service()
+    yield service
+    service.server.stop()
+
+
+@pytest.fixture
+def retention(tmp_path: Path, service: Service) -> Retention:
+    """Asks that registry."""
+    return Retention(tmp_path / "retention", pinned(service))
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -18,7 +17,7 @@ from checkin.service.auth import token_hash
 from tests.checkin.house import CALENDAR, DAY
 from tests.retention.test_receipt import STRANGER, size
 from tests.retention.world import TOKEN as SERVICE_TOKEN
-from tests.retention.world import Retention, Service, pinned
+from tests.retention.world import Retention
 
 TOKEN = "the authority's token of this test"
 KEY = AuthorityKey(OpeningKey(bytes(32)).public, "ab" * 32)
@@ -47,18 +46,6 @@ class Office:
 
     def gone(self, *days: int, name: str = "health.example", simulated: bool = True) -> str:
         return DestroyedList(name, dict.fromkeys(days, GONE), simulated).text()
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    service = Service()
-    yield service
-    service.server.stop()
-
-
-@pytest.fixture
-def retention(tmp_path: Path, service: Service) -> Retention:
-    return Retention(tmp_path / "retention", pinned(service))
 
 
 @pytest.fixture

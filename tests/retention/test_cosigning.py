@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -17,21 +16,7 @@ from retention import cosigning
 from retention.settings import RetentionSettings
 from tests.checkin.house import DAY, HOUR
 from tests.retention.witnesses import Witness, bring, pin, published, wait_until, watch
-from tests.retention.world import Retention, Service, pinned
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    """A registry that says what a test wants."""
-    service = Service()
-    yield service
-    service.server.stop()
-
-
-@pytest.fixture
-def retention(tmp_path: Path, service: Service) -> Retention:
-    """Asks that registry."""
-    return Retention(tmp_path / "retention", pinned(service))
+from tests.retention.world import Retention, Service
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import httpx
 import pytest
 
@@ -14,7 +11,7 @@ from checkin.primitives import SigningKey
 from checkin.statements import KEY_MADE, PURGE_REPORT
 from retention.statements import Stated
 from tests.checkin.house import CALENDAR, DAY
-from tests.retention.world import TOKEN, Retention, Service, pinned
+from tests.retention.world import TOKEN, Retention, Service
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 DIGITS = "9" * 5000
@@ -34,20 +31,6 @@ REPORT = {
     "hold": "none",
 }
 STRANGER = NoteSigner("stranger.example", SigningKey(b"\x09" * 32))
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    """A registry that says what a test wants."""
-    service = Service()
-    yield service
-    service.server.stop()
-
-
-@pytest.fixture
-def retention(tmp_path: Path, service: Service) -> Retention:
-    """Asks that registry."""
-    return Retention(tmp_path / "retention", pinned(service))
 
 
 def bring(client: httpx.Client, note: str) -> httpx.Response:

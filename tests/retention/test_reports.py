@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -24,20 +23,6 @@ from tests.checkin.house import CALENDAR, DAY, HOUR, House, prepare
 from tests.retention.world import TOKEN, Retention, Service, pinned, serve_house
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    """A registry that says what a test wants."""
-    service = Service()
-    yield service
-    service.server.stop()
-
-
-@pytest.fixture
-def retention(tmp_path: Path, service: Service) -> Retention:
-    """Asks that registry."""
-    return Retention(tmp_path / "retention", pinned(service))
 
 
 def warnings(client: httpx.Client) -> dict[str, str]:
