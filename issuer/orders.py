@@ -12,7 +12,8 @@ from checkin.credential import open_inner, visit_context
 from checkin.errors import DayDestroyed, KeyDestroyed, KeyMissing, OrderScope, SealBroken
 from checkin.keyring import KeyName, Purpose
 from checkin.ledger import open_row, subject_group
-from checkin.orders.orderpart import BATCHES, PEOPLE, ListedSeal, Part
+from checkin.orders.orderlist import ListedSeal
+from checkin.orders.orderpart import BATCHES, PEOPLE, Part
 from checkin.orders.orderrows import BatchRow, PersonRow, UnopenedRow
 from checkin.primitives import Label
 from checkin.service.orderdesk import Execute, Found, check_days, held_days

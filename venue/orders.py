@@ -12,7 +12,8 @@ from fastapi import APIRouter
 
 from checkin.clockguard import ClockGuard
 from checkin.errors import DayDestroyed, KeyMissing, OrderScope, OrderTooLarge
-from checkin.orders.orderpart import CONTACTS, MAX_ROWS, NEAR_MINUTES, VISITS, ListedVisit, Part
+from checkin.orders.orderlist import ListedVisit
+from checkin.orders.orderpart import CONTACTS, MAX_ROWS, NEAR_MINUTES, VISITS, Part
 from checkin.orders.orderrows import PlaceRow, VenueRow, VisitRow
 from checkin.service.auth import pinned
 from checkin.service.orderdesk import Execute, Found, OrderBody, OrderDesk, SealedAnswer, check_days, held_days

@@ -8,16 +8,16 @@ Later steps are about what earlier ones found, so their lists come later, signed
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self, TypeVar
 
 from checkin.clock import Calendar, parse_rfc3339
-from checkin.encoding import b64_decode, b64_encode, decimal_decode
+from checkin.encoding import b64_decode, decimal_decode
 from checkin.errors import NoteMalformed
 from checkin.note import NoteVerifier
 from checkin.primitives import Label, check_sealing_key, sha256
-from checkin.statement import Field, StatementType, Values, many, one
+from checkin.statement import Field, StatementType, Values, one
 
 MAX_ROWS: Final = 5000  # of an answer, and items of a list
 MAX_DAYS: Final = 28
@@ -228,76 +228,3 @@ def _matching(pattern: re.Pattern[str], text: str) -> str:
     if not pattern.fullmatch(text):
         raise ValueError("not of the form")
     return text
-
-
-# --- lists of later steps ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, order=True)
-class ListedVisit:
-    """A visit of which a registry is asked the contacts: issuer u32, service day, visit id 16 bytes."""
-
-    issuer: int
-    day: int
-    visit_id: bytes
-
-    def line(self) -> str:
-        """`1 2026-11-20 00…ff`."""
-        return f"{self.issuer} {_DATES.date(self.day)} {self.visit_id.hex()}"
-
-    @staticmethod
-    def read(line: str) -> ListedVisit:
-        """Inverse of `line`; raises `NoteMalformed`."""
-        try:
-            issuer, date, visit_id = line.split(" ")
-            visit = ListedVisit(decimal_decode(issuer, 2**32 - 1), _DATES.parse_date(date), bytes.fromhex(visit_id))
-        except (ValueError, OverflowError):
-            raise NoteMalformed("A listed visit is an issuer, a date and a visit id.") from None
-        return _same(visit, line, 16)
-
-
-@dataclass(frozen=True, order=True)
-class ListedSeal:
-    """A seal that an issuer is asked to open: service day, visit id 16 bytes, inner seal 24 bytes."""
-
-    day: int
-    visit_id: bytes
-    inner: bytes
-
-    def line(self) -> str:
-        """`2026-11-20 00…ff base64`."""
-        return f"{_DATES.date(self.day)} {self.visit_id.hex()} {b64_encode(self.inner)}"
-
-    @staticmethod
-    def read(line: str) -> ListedSeal:
-        """Inverse of `line`; raises `NoteMalformed`."""
-        try:
-            date, visit_id, inner = line.split(" ")
-            seal = ListedSeal(_DATES.parse_date(date), bytes.fromhex(visit_id), b64_decode(inner, 24))
-        except ValueError:
-            raise NoteMalformed("A listed seal is a date, a visit id and an inner seal.") from None
-        return _same(seal, line, 16)
-
-
-Item = TypeVar("Item", ListedVisit, ListedSeal)
-
-
-def _same(item: Item, line: str, size: int) -> Item:
-    if len(item.visit_id) != size or item.line() != line:
-        raise NoteMalformed("An item of the list has another spelling.")
-    return item
-
-
-def write_list(digest: str, items: Iterable[ListedVisit | ListedSeal]) -> str:
-    """The text of the list that belongs to a part, its items sorted and without repetition."""
-    lines = sorted({item.line() for item in items})
-    return ORDER_LIST.write({"part": digest, "item": lines})
-
-
-def read_list(text: str, digest: str) -> list[str]:
-    """The items of the list of that part; raises `NoteMalformed`, also for another part's list."""
-    values = ORDER_LIST.read(text)
-    items = many(values, "item")
-    if one(values, "part") != digest or len(items) > MAX_ROWS or len(set(items)) != len(items):
-        raise NoteMalformed("The list belongs to another part, is too long, or repeats an item.")
-    return items

@@ -10,9 +10,9 @@ from checkin.clock import Calendar
 from checkin.encoding import b64_decode, b64_encode, decimal_decode
 from checkin.errors import NoteMalformed
 from checkin.ledger import LedgerEntry
+from checkin.orders.spelling import U32, from_hex, reread
 
 _DATES: Final = Calendar("UTC")  # only to spell days
-_U32: Final = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class VenueRow:
     @staticmethod
     def read(line: str) -> VenueRow:
         """Inverse of `line`; raises `NoteMalformed`."""
-        return _read(line, "venue", 3, lambda venue, name: VenueRow(_hex(venue, 8), name))
+        return _read(line, "venue", 3, lambda venue, name: VenueRow(from_hex(venue, 8), name))
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class PersonRow:
     @staticmethod
     def read(line: str) -> PersonRow:
         """Inverse of `line`; raises `NoteMalformed`."""
-        return _read(line, "person", 5, lambda visit, *rest: PersonRow(_hex(visit, 16), *rest))
+        return _read(line, "person", 5, lambda visit, *rest: PersonRow(from_hex(visit, 16), *rest))
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class UnopenedRow:
     @staticmethod
     def read(line: str) -> UnopenedRow:
         """Inverse of `line`; raises `NoteMalformed`."""
-        return _read(line, "unopened", 2, lambda visit: UnopenedRow(_hex(visit, 16)))
+        return _read(line, "unopened", 2, lambda visit: UnopenedRow(from_hex(visit, 16)))
 
 
 AnswerRow = VisitRow | PlaceRow | VenueRow | BatchRow | PersonRow | UnopenedRow
@@ -149,43 +149,30 @@ def read_row(line: str) -> AnswerRow:
 
 
 def _visit(issuer: str, date: str, visit_id: str, sealed: str, *numbers: str) -> VisitRow:
-    minute, place = (decimal_decode(number, _U32) for number in numbers)
+    minute, place = (decimal_decode(number, U32) for number in numbers)
     day = _DATES.parse_date(date)
-    return VisitRow(decimal_decode(issuer, _U32), day, _hex(visit_id, 16), b64_decode(sealed, 72), minute, place)
+    return VisitRow(decimal_decode(issuer, U32), day, from_hex(visit_id, 16), b64_decode(sealed, 72), minute, place)
 
 
 def _place(number: str, issuer: str, date: str, visit_id: str, *rest: str) -> PlaceRow:
     minute, venue = rest
     return PlaceRow(
-        number=decimal_decode(number, _U32),
-        issuer=decimal_decode(issuer, _U32),
+        number=decimal_decode(number, U32),
+        issuer=decimal_decode(issuer, U32),
         day=_DATES.parse_date(date),
-        visit_id=_hex(visit_id, 16),
-        minute=decimal_decode(minute, _U32),
-        venue=_hex(venue, 8),
+        visit_id=from_hex(visit_id, 16),
+        minute=decimal_decode(minute, U32),
+        venue=from_hex(venue, 8),
     )
 
 
 def _batch(date: str, key: str, group: str, sealed: str) -> BatchRow:
-    return BatchRow(_DATES.parse_date(date), LedgerEntry(_hex(key, 16), _hex(group, 16), b64_decode(sealed, 84)))
+    entry = LedgerEntry(from_hex(key, 16), from_hex(group, 16), b64_decode(sealed, 84))
+    return BatchRow(_DATES.parse_date(date), entry)
 
 
 R = TypeVar("R", bound=AnswerRow)
 
 
 def _read(line: str, kind: str, words: int, build: Callable[..., R]) -> R:
-    first, *rest = line.split(" ", words - 1)
-    try:
-        row = build(*rest)
-    except (ValueError, TypeError):
-        raise NoteMalformed(f"A row of kind {kind} is not written as it should be.") from None
-    if first != kind or row.line() != line:
-        raise NoteMalformed(f"A row of kind {kind} has another spelling.")
-    return row
-
-
-def _hex(text: str, size: int) -> bytes:
-    raw = bytes.fromhex(text)
-    if len(raw) != size:
-        raise ValueError("another size")
-    return raw
+    return reread(line, words, f"A row of kind {kind}", lambda _, *rest: build(*rest))

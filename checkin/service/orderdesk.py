@@ -30,16 +30,8 @@ from checkin.errors import (
     ProofInvalid,
 )
 from checkin.note import MAX_NOTE, open_note, split_note
-from checkin.orders.orderpart import (
-    MAX_LIFE_SECONDS,
-    ORDER_ANSWER,
-    ORDER_LOGGED,
-    STEPS,
-    Part,
-    answer_info,
-    part_digest,
-    read_list,
-)
+from checkin.orders.orderlist import read_list
+from checkin.orders.orderpart import MAX_LIFE_SECONDS, ORDER_ANSWER, ORDER_LOGGED, STEPS, Part, answer_info, part_digest
 from checkin.primitives import SealingKey, sha256
 from checkin.service.body import Body
 from checkin.service.orderbook import KeptAnswer, OrderBook

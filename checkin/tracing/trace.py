@@ -28,18 +28,8 @@ from checkin.log.submission import submit_and_wait
 from checkin.note import decode_note, open_note, sign_note
 from checkin.orders.order import VENUE, OrderKeys
 from checkin.orders.orderfolder import SignedOrder, SignedPart
-from checkin.orders.orderpart import (
-    BATCHES,
-    CONTACTS,
-    ORDER_ANSWER,
-    PEOPLE,
-    STEPS,
-    VISITS,
-    ListedSeal,
-    ListedVisit,
-    answer_info,
-    write_list,
-)
+from checkin.orders.orderlist import ListedSeal, ListedVisit, write_list
+from checkin.orders.orderpart import BATCHES, CONTACTS, ORDER_ANSWER, PEOPLE, STEPS, VISITS, answer_info
 from checkin.orders.orderrows import AnswerRow, BatchRow, PersonRow, PlaceRow, VenueRow, VisitRow, read_row
 from checkin.primitives import Label, OpeningKey
 from checkin.statement import many, one

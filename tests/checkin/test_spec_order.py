@@ -7,7 +7,8 @@ from pathlib import Path
 
 from checkin.note import NoteVerifier, open_note
 from checkin.orders.order import Order
-from checkin.orders.orderpart import ORDER_ANSWER, STEPS, ListedVisit, Part, read_list
+from checkin.orders.orderlist import ListedVisit, read_list
+from checkin.orders.orderpart import ORDER_ANSWER, STEPS, Part
 from checkin.orders.orderrows import read_row
 from checkin.statement import many
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from checkin.errors import CheckinError
 from checkin.ledger import LedgerEntry
 from checkin.orders.order import Order
-from checkin.orders.orderpart import ListedSeal, ListedVisit, Part, read_list, write_list
+from checkin.orders.orderlist import ListedSeal, ListedVisit, read_list, write_list
+from checkin.orders.orderpart import Part
 from checkin.orders.orderrows import BatchRow, PersonRow, PlaceRow, UnopenedRow, VenueRow, VisitRow, read_row
 
 PAGE = (Path(__file__).parents[2] / "docs/spec/order.md").read_text(encoding="utf-8")

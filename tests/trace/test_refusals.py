@@ -17,7 +17,8 @@ from checkin.log.merkle import leaf_hash
 from checkin.note import NoteSigner, add_signature, join_note, sign_note, split_note
 from checkin.officers import load_share
 from checkin.orders.orderfolder import ORDER_FILE, SignedOrder
-from checkin.orders.orderpart import BATCHES, CONTACTS, PEOPLE, VISITS, ListedSeal, ListedVisit, part_digest, write_list
+from checkin.orders.orderlist import ListedSeal, ListedVisit, write_list
+from checkin.orders.orderpart import BATCHES, CONTACTS, PEOPLE, VISITS, part_digest
 from checkin.primitives import SigningKey, random_bytes
 from checkin.service.orderdesk import Pins
 from checkin.service.pins import LogSettings

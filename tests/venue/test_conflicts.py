@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from checkin.orders.orderpart import ListedVisit
+from checkin.orders.orderlist import ListedVisit
 from checkin.orders.orderrows import PlaceRow, VenueRow, VisitRow
 from checkin.primitives import random_bytes
 from checkin.visit import CONFLICT, CONFLICTS, Visit, open_visit
