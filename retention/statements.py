@@ -6,7 +6,7 @@ Tables (docs/spec/retention.md §5; open it with Datasette or `sqlite-utils` as 
                 received
     refused     service, digest of the note, code: notes that did not verify, never shown as statements
     services    service, asked, failure: the day on which it last answered, and what went wrong since
-    listed      kind, owner, day, key: what lists of keys said first about each day
+    listed      key, kind, owner, day: what lists of keys said first about each day
 
 A view `purge_reports` shows the reports alone. Days are ISO dates; nothing here is finer.
 """
@@ -151,8 +151,10 @@ def _migrate(tables: sqlite_utils.Database) -> None:
     )
     services = {"service": str, "asked": str, "failure": str}
     tables.table("services").create(services, pk="service", not_null=set(services), strict=True, if_not_exists=True)
-    if not tables.table("listed").exists():
-        keys = {"kind": str, "owner": str, "day": str, "key": str}
+    # The key's id first: right after a day, as SQLite writes a row, eight digits of it would look like a phone number.
+    keys = {"key": str, "kind": str, "owner": str, "day": str}
+    if [column.name for column in tables.table("listed").columns] != [*keys]:
+        tables.table("listed").drop(ignore=True)
         tables.table("listed").create(keys, pk=("kind", "owner", "day"), not_null=set(keys), strict=True)
         for kind, note in tables.execute("SELECT kind, note FROM statements ORDER BY place").fetchall():
             _add_keys(tables, kind, note)

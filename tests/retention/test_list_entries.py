@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 import sqlite_utils
 
+from checkin.audit.sweep import sweep
 from checkin.errors import SettingsInvalid
 from checkin.keylist import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
 from checkin.log.logproof import LogProof
@@ -16,7 +18,7 @@ from checkin.note import NoteSigner, sign_note
 from checkin.primitives import OpeningKey, SigningKey
 from checkin.trust import HORIZON_DAYS
 from retention.keylists import MAX_LISTS
-from tests.checkin.house import DAY
+from tests.checkin.house import CALENDAR, DAY
 from tests.retention.world import TOKEN, Retention, Service, pinned
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -175,3 +177,31 @@ def test_lists_that_an_earlier_version_took_bind_their_owner(retention: Retentio
         tables.table("listed").drop()
     with retention.client() as client:
         assert bring(client, issuer_list(service, DAY, seed=2)) == (409, "list_refused")
+
+
+def test_a_key_id_that_is_digits_alone_is_no_phone_number_in_any_file(retention: Retention, service: Service) -> None:
+    """SQLite sets a row's texts side by side: `2026-12-01` and `84979818` read as 01 84979818, a Korean mobile, and
+    every audit of such a log failed. One key id in a hundred is like that."""
+    day = CALENDAR.parse_date("2026-12-01")
+    publics = (SigningKey(number.to_bytes(32)).public for number in range(10_000))
+    kids = ((issuer_kid(7, public), public) for public in publics)
+    kid, public = next(pair for pair in kids if re.fullmatch(r"[016789]\d{7}", pair[0].hex()))
+    listed = sign_note(IssuerList(7, {day: IssuerKey(kid, public)}, simulated=True).text(), service.signer)
+    with retention.client() as client:
+        assert bring(client, listed)[0] == 200
+        data = retention.folder / "data"
+        assert any(kid.hex().encode() in path.read_bytes() for path in data.glob("retention.db*"))
+        assert sweep(data).hits == ()
+
+
+def test_a_table_whose_texts_stood_side_by_side_is_made_anew(retention: Retention, service: Service) -> None:
+    """With what it held."""
+    path = retention.folder / "data" / "retention.db"
+    with retention.client() as client:
+        assert bring(client, issuer_list(service, DAY))[0] == 200
+    with sqlite_utils.Database(path) as tables:
+        tables.table("listed").transform(column_order=["kind", "owner", "day", "key"])
+    retention.parts().close()
+    with sqlite_utils.Database(path) as tables:
+        assert [column.name for column in tables.table("listed").columns][0] == "key"
+        assert tables.table("listed").count == 1
