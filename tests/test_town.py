@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
+from checkin.audit.auditpoint import AUDIT, Point, Result
 from checkin.deployment import SERVICES
+from checkin.note import NoteSigner, sign_note
+from checkin.primitives import SigningKey
+from checkin.town.holding import failed
 from checkin.town.plan import Mishap, Plan, Size, contacts, patient_of
 from checkin.town.simulation import _announced, _many
 
@@ -131,3 +135,17 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert json.loads(done.stdout)["error"]["code"] == "settings_invalid"
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_of_an_audit_that_failed_the_day_and_the_line_are_told() -> None:
+    """Whoever reads the end of a log, and has nothing else, knows where to look."""
+    good, bad = (Point("log-files", "retention.example", result, "So it is.") for result in (Result.PASS, Result.FAIL))
+    told = failed([{"note": _audit("2026-12-02", good, bad)}, {"note": _audit("2026-12-01", good)}])
+    assert told == ["2026-12-02, retention.example, log-files: So it is."]
+
+
+def _audit(day: str, *points: Point) -> str:
+    named = dict.fromkeys(("size", "root", "previous"), "1")
+    lines = [point.line() for point in points]
+    text = AUDIT.write({"service": "retention.example", "day": day, "result": "fail", **named, "point": lines})
+    return sign_note(text, NoteSigner("retention.example", SigningKey(bytes(32))))

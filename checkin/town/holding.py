@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from checkin.audit.auditpage import read_audit
+from checkin.audit.auditpoint import Result
 from checkin.deployment import SERVICES, Deployment
 from checkin.errors import ServiceError
 from checkin.holdings import PurgeStatus
 from checkin.service.vaultfolder import VaultFolder
+from checkin.statement import one
 from checkin.story.stage import Stage
 from checkin.town.town import Town
 
@@ -21,11 +23,13 @@ _SAID_ELSEWHERE: Final = "audit_point_not_run"  # by the audit, which shows it; 
 
 @dataclass(frozen=True)
 class Public:
-    """What retention shows: purge reports in the log, the newest audits by result, the last one's points by result."""
+    """What retention shows: purge reports in the log, the newest audits by result, the last one's points by result, and
+    what of the first that failed was found wanting, in its own words."""
 
     reports: int
     audits: dict[str, int]
     points: dict[str, int]
+    failed: list[str]
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,19 @@ class Holding:
 def ask(town: Town) -> Public:
     """As long as the services answer."""
     audits = town.clients["retention"].get("/v1/audits")["audits"]
+    results = [str(audit["result"]) for audit in audits]
     points = [point.result.value for point in read_audit(audits[0]["note"])[1]] if audits else []
-    return Public(_reports(town), _counted(str(audit["result"]) for audit in audits), _counted(points))
+    return Public(_reports(town), _counted(results), _counted(points), failed(audits))
+
+
+def failed(audits: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Day, service and line of all that failed in the first audit that did. `audits`: the newest first."""
+    for audit in reversed(audits):
+        values, points = read_audit(audit["note"])
+        wrong = [point for point in points if point.result is Result.FAIL]
+        if wrong:
+            return [f"{one(values, 'day')}, {point.service}, {point.name}: {point.evidence}" for point in wrong]
+    return []
 
 
 def look(stage: Stage, public: Public) -> Holding:

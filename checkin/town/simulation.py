@@ -43,9 +43,9 @@ class Ended:
             f"{holding.server_errors} lines of the services' logs are errors": holding.server_errors > 0,
             "the trace found people who were not there": self.outbreak.precision < 1,
             "the trace missed people who were there": self.outbreak.recall < 1,
-            "an audit failed": "fail" in holding.public.audits,
         }
-        return [sentence for sentence, so in judged.items() if so]
+        wrong = [sentence for sentence, so in judged.items() if so]
+        return wrong + [f"an audit failed ({point})" for point in holding.public.failed]
 
     def summary(self) -> dict[str, Any]:
         """For programs: counts, and seconds; nobody's name."""

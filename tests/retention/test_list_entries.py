@@ -203,5 +203,5 @@ def test_a_table_whose_texts_stood_side_by_side_is_made_anew(retention: Retentio
         tables.table("listed").transform(column_order=["kind", "owner", "day", "key"])
     retention.parts().close()
     with sqlite_utils.Database(path) as tables:
-        assert [column.name for column in tables.table("listed").columns][0] == "key"
+        assert next(column.name for column in tables.table("listed").columns) == "key"
         assert tables.table("listed").count == 1
