@@ -91,7 +91,7 @@ class IssuerList:
     def text(self) -> str:
         """The note's text, ready to be signed."""
         lines = _lines(self.keys, lambda key: f"{key.kid.hex()} {b64_encode(key.public)}")
-        return ISSUER_KEYS.write({"issuer": str(self.issuer), "key": lines} | _write_clock(self.simulated))
+        return _write(ISSUER_KEYS, str(self.issuer), lines, simulated=self.simulated)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class AuthorityList:
     def text(self) -> str:
         """The note's text, ready to be signed."""
         lines = _lines(self.keys, lambda key: f"{b64_encode(key.public)} {key.commitment}")
-        return AUTHORITY_KEYS.write({"authority": self.authority, "key": lines} | _write_clock(self.simulated))
+        return _write(AUTHORITY_KEYS, self.authority, lines, simulated=self.simulated)
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class DestroyedList:
     def text(self) -> str:
         """The note's text, ready to be signed."""
         lines = _lines(self.keys, lambda key: f"{key.commitment} {_DATES.date(key.done)}")
-        return AUTHORITY_DESTROYED.write({"authority": self.authority, "key": lines} | _write_clock(self.simulated))
+        return _write(AUTHORITY_DESTROYED, self.authority, lines, simulated=self.simulated)
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class IntakeList:
     def text(self) -> str:
         """The note's text, ready to be signed."""
         lines = _lines(self.keys, lambda key: b64_encode(key.public))
-        return INTAKE_KEYS.write({"registry": self.registry, "key": lines} | _write_clock(self.simulated))
+        return _write(INTAKE_KEYS, self.registry, lines, simulated=self.simulated)
 
 
 def merge(known: Mapping[int, K], new: Mapping[int, K]) -> dict[int, K]:
@@ -244,5 +244,7 @@ def _read_clock(values: Values) -> bool:
     return clock is not None
 
 
-def _write_clock(simulated: bool) -> dict[str, str]:
-    return {"clock": "simulated"} if simulated else {}
+def _write(statement: StatementType, owner: str, lines: list[str], *, simulated: bool) -> str:
+    """A list's first field names its owner."""
+    clock = {"clock": "simulated"} if simulated else {}
+    return statement.write({statement.fields[0].name: owner, **clock, "key": lines})
