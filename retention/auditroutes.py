@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
@@ -25,24 +25,10 @@ _Word = Annotated[str, Field(min_length=2, max_length=100)]
 Place = Annotated[int, Path(ge=0, description="the audit's place in the log")]
 
 
-class AuditSummary(BaseModel):
-    """An audit and the signed note that it is."""
-
-    place: int
-    day: str
-    result: str
-    passed: int
-    failed: int
-    not_run: int
-    size: int
-    root: str
-    note: str
-
-
 class AuditList(BaseModel):
     """Newest first, at most 100; `before` a place for the ones before it."""
 
-    audits: list[AuditSummary]
+    audits: list[Audit]
 
 
 class AuditRequest(Body):
@@ -80,14 +66,14 @@ class AuditRoutes:
 
     def history(self, before: Annotated[int | None, Query(ge=0)] = None) -> AuditList:
         """All audits as they were signed."""
-        return AuditList(audits=[_summary(audit) for audit in self._audits.find(limit=PAGE_SIZE, before=before)])
+        return AuditList(audits=self._audits.find(limit=PAGE_SIZE, before=before))
 
-    def audit(self, request: AuditRequest) -> AuditSummary:
+    def audit(self, request: AuditRequest) -> Audit:
         """Audit everything now. Bearer: the auditor. It takes as long as reading every file of every service does."""
         audit = self._auditing.run(Asked(request.words, request.tokens, request.found))
         if audit is None:
             raise NotReady
-        return _summary(audit)
+        return audit
 
     def shown(self, place: Place) -> Response:
         """One audit with its lines, as `audit.json`: the bytes follow from the signed note and the log."""
@@ -115,8 +101,3 @@ class AuditRoutes:
         parts = self._parts
         name, folder = parts.party.settings.name, parts.party.data / "log"
         return LogAudit(name, folder, parts.log.file, parts.log.checkpoint(), parts.log_verifier)
-
-
-def _summary(audit: Audit) -> AuditSummary:
-    values: dict[str, Any] = vars(audit)
-    return AuditSummary(**values)

@@ -30,7 +30,7 @@ _COLUMNS = "place, day, result, passed, failed, not_run, size, root, note"
 
 @dataclass(frozen=True)
 class Audit:
-    """An audit; `place` is its place in the log, `root` 64 hex digits."""
+    """An audit and the signed note that it is; `place` is its place in the log, `root` 64 hex digits."""
 
     place: int
     day: str

@@ -22,7 +22,7 @@ State = Literal["held", "open", "destroyed", "missing", "none"]
 
 @dataclass(frozen=True)
 class Missing:
-    """A report that should be there: whose, about which day, since when it is due (ISO dates)."""
+    """A report that should be there: whose, about which day, when it was due (ISO dates). The day's key was made."""
 
     service: str
     day: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -35,29 +36,12 @@ class Proof(BaseModel):
     hashes: Annotated[list[str], Field(description="base64, from the leaf's sibling up")]
 
 
-class PurgeReport(BaseModel):
+@dataclass(frozen=True)
+class PurgeReport(Report):
     """A purge report: what it says, the signed note that says it, and where it is in the log."""
 
-    index: int
-    service: str
-    day: str
-    rows: str
-    due: str
-    done: str
-    oldest_day_held: str
-    days_held: str
-    hold: str
-    note: str
     proof: Proof | None
     """Absent until a checkpoint that covers the report is published."""
-
-
-class MissingReport(BaseModel):
-    """A day whose key was made, that was due, and about which the service reported nothing."""
-
-    service: str
-    day: str
-    due: str
 
 
 class Contradiction(BaseModel):
@@ -72,7 +56,7 @@ class PurgeReports(BaseModel):
     """Reports newest first, at most 200; `before` an index for the ones before it."""
 
     reports: list[PurgeReport]
-    missing: list[MissingReport]
+    missing: list[Missing]
     contradictions: list[Contradiction]
     checkpoint: str | None
     """The signed head of the log that the proofs lead to."""
@@ -148,7 +132,7 @@ class Routes:
         missing = self._overview.missing(self._parts.party.now())
         return PurgeReports(
             reports=[self._shown(report, size) for report in newest],
-            missing=[_missing(gone) for gone in missing if _fits(gone, service, day)],
+            missing=[gone for gone in missing if _fits(gone, service, day)],
             contradictions=self._contradictions(service, day),
             checkpoint=note,
         )
@@ -234,10 +218,6 @@ class Routes:
             for who, when in self._overview.contradictions()
             if service in (None, who) and day in (None, when)
         ]
-
-
-def _missing(gone: Missing) -> MissingReport:
-    return MissingReport(**vars(gone))
 
 
 def _fits(gone: Missing, service: str | None, day: str | None) -> bool:
