@@ -74,8 +74,7 @@ def commands_page() -> str:
         rows = [parameter_row(parameter) for parameter in command.params if parameter.name != "help"]
         if rows:
             out.append("| parameter | what |\n|---|---|\n" + "\n".join(rows) + "\n")
-        if command.epilog:
-            out.append(f"    {command.epilog.removeprefix('Example: ')}\n")
+        out.append(f"    {command.example}\n")
     return "\n".join(out)
 
 

@@ -17,6 +17,7 @@ from checkin.audit.entry import DayState
 from checkin.audit.evidence import VKEYS, Evidence, read_vkeys
 from checkin.client import Client
 from checkin.clock import Calendar, SystemClock
+from checkin.commands.example import WithExample
 from checkin.errors import NotFound, SettingsInvalid
 from checkin.secretfile import read_token
 
@@ -29,7 +30,7 @@ Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 Url = Annotated[str | None, typer.Option(help="The retention service.")]
 
 
-@app.command("verify", epilog="Example: checkin audit verify --dir evidence")
+@app.command("verify", cls=WithExample, epilog="checkin audit verify --dir evidence")
 def verify_evidence(  # noqa: PLR0913, PLR0917 - options of a command
     folder: Annotated[
         Path | None,
@@ -65,7 +66,7 @@ def verify_evidence(  # noqa: PLR0913, PLR0917 - options of a command
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: checkin audit run --url https://retention.example --token auditor.token")
+@app.command(cls=WithExample, epilog="checkin audit run --url https://retention.example --token auditor.token")
 def run(  # noqa: PLR0913, PLR0917 - options of a command
     url: Annotated[str, typer.Option(help="The retention service.")],
     token: Annotated[Path, typer.Option(help="The file with the auditor's token.")],
@@ -93,7 +94,7 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command
     _show(int(audit["place"]), str(audit["note"]), as_json=as_json)
 
 
-@app.command(epilog="Example: checkin audit show --url https://retention.example")
+@app.command(cls=WithExample, epilog="checkin audit show --url https://retention.example")
 def show(
     number: Annotated[int | None, typer.Argument(help="An audit's place in the log; by default the newest.")] = None,
     url: Url = None,

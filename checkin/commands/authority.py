@@ -8,13 +8,17 @@ import typer
 
 from checkin.authority import Authority
 from checkin.commands import daykeys
+from checkin.commands.example import WithExample
 from checkin.commands.office import Dir, Json, Simulated, Unfit, clock_of, report
 
 app = typer.Typer(no_args_is_help=True, help="The health authority's work.")
 app.add_typer(daykeys.app, name="keys")
 
 
-@app.command(epilog="Example: checkin authority init --dir authority --officers 3 --threshold 2 --name health.example")
+@app.command(
+    cls=WithExample,
+    epilog="checkin authority init --dir authority --officers 3 --threshold 2 --name health.example",
+)
 def init(  # noqa: PLR0913 - one option for each thing that is decided once and for all
     *,
     folder: Dir,

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
+from checkin.commands.example import WithExample
 from checkin.errors import NotFound, RequestInvalid
 
 ALL: Final = "all"
@@ -25,7 +26,7 @@ _ELSEWHERE: Final = (
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog="Example: checkin bench vault --rounds 2 --json", context_settings=_PASSED_ON)(bench)
+    app.command(cls=WithExample, epilog="checkin bench vault --rounds 2 --json", context_settings=_PASSED_ON)(bench)
 
 
 def bench(

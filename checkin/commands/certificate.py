@@ -14,6 +14,7 @@ from checkin.certificate import registry
 from checkin.certificate.report import Report, rfc3339
 from checkin.certificate.trust import TrustList
 from checkin.clock import SystemClock
+from checkin.commands.example import WithExample
 from checkin.errors import PictureUnreadable, TrustListInvalid
 from checkin.qr import read_image
 
@@ -38,7 +39,10 @@ def _group() -> None:
     """Verify vaccination, recovery and test certificates."""
 
 
-@app.command(epilog="Example: checkin certificate verify certificate.png --trust signers.pem --at 2021-06-01T12:00:00Z")
+@app.command(
+    cls=WithExample,
+    epilog="checkin certificate verify certificate.png --trust signers.pem --at 2021-06-01T12:00:00Z",
+)
 def verify(
     certificate: Annotated[
         str, typer.Argument(metavar="TEXT|IMAGE|-", help="The code's text, a picture or text file, or - for stdin.")

@@ -12,6 +12,7 @@ from checkin.audit.auditpoint import Result, overall
 from checkin.audit.auditwords import MARKS, RESULTS, point_words
 from checkin.audit.authorityaudit import AuthorityAudit
 from checkin.authority import AHEAD_DAYS, DESTROYED_FILE, LOGGED_FOLDER
+from checkin.commands.example import WithExample
 from checkin.commands.office import PARTIES_FILE, Dir, Json, Simulated, Unfit, clock_of, opened, progress, report
 from checkin.durable import replace_file
 from checkin.errors import RequestInvalid
@@ -28,7 +29,7 @@ Note = Annotated[Path, typer.Argument(help="A list of day keys, or a statement t
 Officer = Annotated[list[Path], typer.Option("--officer", help="The folder of an officer who signs; may be repeated.")]
 
 
-@app.command(epilog="Example: checkin authority keys make --dir authority")
+@app.command(cls=WithExample, epilog="checkin authority keys make --dir authority")
 def make(
     folder: Dir,
     ahead: Annotated[int, typer.Option(min=0, max=AHEAD_DAYS, help="How many days after today.")] = AHEAD_DAYS,
@@ -48,7 +49,7 @@ def make(
     )
 
 
-@app.command("list", epilog="Example: checkin authority keys list --dir authority -o keys.txt")
+@app.command("list", cls=WithExample, epilog="checkin authority keys list --dir authority -o keys.txt")
 def list_keys(  # noqa: PLR0913 - an option each
     *,
     folder: Dir,
@@ -73,7 +74,7 @@ def list_keys(  # noqa: PLR0913 - an option each
     )
 
 
-@app.command(epilog="Example: checkin authority keys sign keys.txt --officer authority/officers/2")
+@app.command(cls=WithExample, epilog="checkin authority keys sign keys.txt --officer authority/officers/2")
 def sign(note: Note, officer: Officer, as_json: Json = False) -> None:
     """Add an officer's signature to a list of day keys or a statement that some were destroyed, and to nothing else."""
     content = _read(note)
@@ -91,7 +92,7 @@ def sign(note: Note, officer: Officer, as_json: Json = False) -> None:
     )
 
 
-@app.command(epilog="Example: checkin authority keys publish keys.txt --dir authority")
+@app.command(cls=WithExample, epilog="checkin authority keys publish keys.txt --dir authority")
 def publish(  # noqa: PLR0913 - an option each
     *,
     note: Note,
@@ -138,7 +139,7 @@ def publish(  # noqa: PLR0913 - an option each
     report(as_json, {"published": published.answers, "index": index}, _told(published, folder))
 
 
-@app.command(epilog="Example: checkin authority keys destroy --dir authority")
+@app.command(cls=WithExample, epilog="checkin authority keys destroy --dir authority")
 def destroy(
     folder: Dir,
     confirm_clock: Annotated[bool, typer.Option("--confirm-clock", help="The clock was compared.")] = False,
@@ -163,7 +164,7 @@ def destroy(
     report(as_json, {"destroyed": records, "statement": str(path) if stated else None}, sentence)
 
 
-@app.command(epilog="Example: checkin authority keys status --dir authority")
+@app.command(cls=WithExample, epilog="checkin authority keys status --dir authority")
 def status(
     folder: Dir,
     simulated_clock: Simulated = None,

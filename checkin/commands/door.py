@@ -14,6 +14,7 @@ from checkin import qr as pictures
 from checkin import wallet as wallets
 from checkin.client import Client
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
+from checkin.commands.example import WithExample
 from checkin.errors import CodeWrong, RequestInvalid, TokenMalformed
 from checkin.jsonfile import write_private
 from checkin.orders.notice import in_words
@@ -29,9 +30,18 @@ Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Add the three commands."""
-    app.command(epilog="Example: checkin qr --issuer http://127.0.0.1:8001 --name 'Kim Ji-woo' --phone 01012345678")(qr)
-    app.command(epilog="Example: checkin enrol --venue http://127.0.0.1:8002 --secret-file enrolment.token")(enrol)
-    app.command(epilog="Example: checkin scan photo.jpg --venue http://127.0.0.1:8002 --scanner scanner.json")(scan)
+    app.command(
+        cls=WithExample,
+        epilog="checkin qr --issuer http://127.0.0.1:8001 --name 'Kim Ji-woo' --phone 01012345678",
+    )(qr)
+    app.command(
+        cls=WithExample,
+        epilog="checkin enrol --venue http://127.0.0.1:8002 --secret-file enrolment.token",
+    )(enrol)
+    app.command(
+        cls=WithExample,
+        epilog="checkin scan photo.jpg --venue http://127.0.0.1:8002 --scanner scanner.json",
+    )(scan)
 
 
 def qr(  # noqa: PLR0913 - an option each

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from checkin.clock import Calendar, parse_rfc3339
+from checkin.commands.example import WithExample
 from checkin.commands.office import PARTIES_FILE, Dir, Json, Simulated, Unfit, clock_of, opened, progress
 from checkin.durable import replace_file
 from checkin.errors import NoteMalformed, RequestInvalid, SettingsInvalid
@@ -31,10 +32,13 @@ Officer = Annotated[list[Path], typer.Option("--officer", help="The folder of an
 def register(app: typer.Typer) -> None:
     """Add the three commands to `checkin authority`."""
     person = "checkin authority order ORDER --dir authority --case 2026-17 --purpose 'measles' --basis 'Act, Art. 76-2'"
-    app.command(epilog=f"Example: {person} --person +821012345678 --since 2026-11-07 --until 2026-11-20")(order)
-    app.command(epilog="Example: checkin authority sign ORDER --officer authority/officers/2 --dir authority")(sign)
+    app.command(cls=WithExample, epilog=f"{person} --person +821012345678 --since 2026-11-07 --until 2026-11-20")(order)
+    app.command(
+        cls=WithExample,
+        epilog="checkin authority sign ORDER --officer authority/officers/2 --dir authority",
+    )(sign)
     two = "--officer authority/officers/1 --officer authority/officers/2"
-    app.command(epilog=f"Example: checkin authority trace ORDER --dir authority {two} -o result")(trace)
+    app.command(cls=WithExample, epilog=f"checkin authority trace ORDER --dir authority {two} -o result")(trace)
 
 
 def order(  # noqa: PLR0913 - what an officer has to say

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import structlog
 import typer
 
+from checkin.commands.example import WithExample
 from checkin.errors import CheckinError, ClockUntrusted
 from checkin.holdings import PurgeStatus
 from checkin.service.launch import load
@@ -27,7 +28,7 @@ Simulated = Annotated[
 ]
 
 
-@app.command(epilog="Example: checkin purge status --config venue.toml")
+@app.command(cls=WithExample, epilog="checkin purge status --config venue.toml")
 def status(config: Config, simulated_clock: Simulated = None, as_json: Json = False) -> None:
     """Show the days that are held, overdue and destroyed. Changes nothing."""
     folder = _open(config, simulated_clock)
@@ -39,7 +40,7 @@ def status(config: Config, simulated_clock: Simulated = None, as_json: Json = Fa
         typer.echo(line)
 
 
-@app.command(epilog="Example: checkin purge run --config venue.toml --confirm-clock")
+@app.command(cls=WithExample, epilog="checkin purge run --config venue.toml --confirm-clock")
 def run(
     config: Config,
     confirm_clock: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from checkin.commands.example import WithExample
 from checkin.deployment import Deployment
 from checkin.errors import RequestInvalid
 from checkin.processes import Processes
@@ -21,8 +22,8 @@ Simulated = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add both commands."""
-    app.command(epilog="Example: checkin serve issuer --config issuer.toml")(serve)
-    app.command(epilog="Example: checkin up --dir my-checkin")(up)
+    app.command(cls=WithExample, epilog="checkin serve issuer --config issuer.toml")(serve)
+    app.command(cls=WithExample, epilog="checkin up --dir my-checkin")(up)
 
 
 def serve(

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from checkin.commands.example import WithExample
 from checkin.deployment import make_folder
 from checkin.errors import SettingsInvalid
 from checkin.story import demo as story
@@ -19,7 +20,7 @@ from checkin.story.stage import MARKER
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog="Example: checkin demo --dir my-demo")(demo)
+    app.command(cls=WithExample, epilog="checkin demo --dir my-demo")(demo)
 
 
 def demo(

@@ -11,18 +11,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from checkin.commands.example import WithExample
 from checkin.deployment import make_folder
 from checkin.story.narrator import Narrator
 from checkin.town.plan import Size
 from checkin.town.simulation import Ended
 from checkin.town.simulation import simulate as live
 
-_EXAMPLE = "Example: checkin simulate --people 20 --venues 5 --days 32 --seed 7"
+_EXAMPLE = "checkin simulate --people 20 --venues 5 --days 32 --seed 7"
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=_EXAMPLE)(simulate)
+    app.command(cls=WithExample, epilog=_EXAMPLE)(simulate)
 
 
 def simulate(  # noqa: PLR0913 - an option each

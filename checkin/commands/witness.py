@@ -10,6 +10,7 @@ import typer
 import uvicorn
 
 from checkin.clock import SimulatedClock, SystemClock
+from checkin.commands.example import WithExample
 from checkin.log.witness import WitnessState
 from checkin.log.witnessapp import create_app
 from checkin.log.witnessfolder import add_log, make_folder, open_witness, read_identity, read_logs
@@ -30,7 +31,7 @@ def _report(as_json: bool, values: dict[str, object], sentence: str) -> None:
     typer.echo(json.dumps(values, ensure_ascii=False, indent=2) if as_json else sentence)
 
 
-@app.command(epilog="Example: checkin witness init --dir witness --name witness.example/w1 --log LOG_VKEY")
+@app.command(cls=WithExample, epilog="checkin witness init --dir witness --name witness.example/w1 --log LOG_VKEY")
 def init(
     folder: Dir,
     name: Annotated[str, typer.Option(help="What it cosigns as: an address without its scheme.")],
@@ -44,14 +45,14 @@ def init(
     _report(as_json, {"vkey": verifier.vkey, "logs": origins}, verifier.vkey)
 
 
-@app.command("add-log", epilog="Example: checkin witness add-log --dir witness --log LOG_VKEY")
+@app.command("add-log", cls=WithExample, epilog="checkin witness add-log --dir witness --log LOG_VKEY")
 def watch(folder: Dir, log: LogKey, as_json: Json = False) -> None:
     """Watch one more log, or more; a witness that runs is started again for it."""
     origins = [add_log(folder, vkey).name for vkey in log]
     _report(as_json, {"logs": origins}, f"Watching {', '.join(origins)}.")
 
 
-@app.command(epilog="Example: checkin witness status --dir witness --json")
+@app.command(cls=WithExample, epilog="checkin witness status --dir witness --json")
 def status(folder: Dir, as_json: Json = False) -> None:
     """What it has seen: the newest head of each log, and heads that did not continue it."""
     verifier, _ = read_identity(folder)
@@ -66,7 +67,7 @@ def status(folder: Dir, as_json: Json = False) -> None:
     )
 
 
-@app.command(epilog="Example: checkin witness serve --dir witness --port 8004")
+@app.command(cls=WithExample, epilog="checkin witness serve --dir witness --port 8004")
 def serve(
     folder: Dir,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
