@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 
 from checkin.clock import Calendar, SimulatedClock
 from checkin.encoding import b64url_encode
@@ -29,6 +27,7 @@ from issuer.app import create_app
 from issuer.contact import Contact
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
+from tests.serving import visiting
 
 NOON = "2026-11-20T12:00:00+09:00"
 DAY = 20777  # 2026-11-20
@@ -96,20 +95,8 @@ class Site:
     def serve(self) -> Iterator[Running]:
         """The app behind a real server, in a thread of this process, so that a test can look inside."""
         app = create_app(self.folder / "issuer.toml", self.folder / "clock")
-        config = uvicorn.Config(app, port=0, log_level="warning", access_log=False, ws="none")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            assert thread.is_alive(), "the issuer did not start"
-            time.sleep(0.005)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as http:
-                yield Running(http, app.state.issuer)
-        finally:
-            server.should_exit = True
-            thread.join()
+        with visiting(app) as http:
+            yield Running(http, app.state.issuer)
 
     @contextmanager
     def open(self) -> Iterator[Issuer]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-import uvicorn
 
 from checkin.note import NoteSigner, sign_note
 from checkin.primitives import SigningKey, random_bytes
@@ -25,6 +23,7 @@ from checkin.statements import KEY_MADE, PURGE_REPORT
 from retention.app import create_app
 from retention.parts import Parts
 from tests.checkin.house import CALENDAR, DAY, HOUR, House, at
+from tests.serving import visiting
 
 TOKEN = "a-token-of-this-test"
 Answers = Callable[[], Any]
@@ -171,20 +170,8 @@ class Retention:
     @contextmanager
     def client(self) -> Iterator[httpx.Client]:
         """The service in a thread of this process, over HTTP."""
-        options: dict[str, Any] = {"access_log": False, "log_level": "error", "server_header": False}
-        server = uvicorn.Server(uvicorn.Config(create_app(self.config, self.clock), port=0, **options))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.005)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
-                yield client
-        finally:
-            server.should_exit = True
-            thread.join()
+        with visiting(create_app(self.config, self.clock), log_level="error", server_header=False) as client:
+            yield client
 
 
 def pinned(service: Service) -> tuple[str, str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 
 import issuer.app
@@ -35,6 +33,7 @@ from checkin.tracing.parties import Parties
 from checkin.tracing.trace import Trace, publish
 from checkin.tracing.traceresult import Result
 from checkin.wallet import Wallet
+from tests.serving import serving as running
 
 CALENDAR = Calendar("Asia/Seoul")
 DAY = 20777  # 2026-11-20
@@ -255,19 +254,8 @@ def country(folder: Path, moment: float = NOON) -> Iterator[Country]:
 def serving(country: Country, service: str) -> Iterator[FastAPI]:
     """One service behind a real server, in a thread, so that a test can look inside."""
     app = APPS[service](country.deployment.folder / service / "settings.toml", country.clock.path)
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=country.ports[service], log_level="warning", access_log=False, ws="none")
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive(), f"{service} did not start"
-        time.sleep(0.005)
-    try:
+    with running(app, country.ports[service]):
         yield app
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def _add_issuer(deployment: Deployment, port: int) -> None:

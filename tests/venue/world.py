@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 
 from checkin import presentation
 from checkin.clock import Calendar
@@ -29,6 +28,7 @@ from checkin.primitives import SigningKey, random_bytes
 from checkin.secretfile import make_secret
 from checkin.service.addresses import free_ports
 from checkin.service.auth import token_hash
+from tests.serving import visiting
 from venue.app import create_app
 
 CALENDAR = Calendar("Asia/Seoul")
@@ -178,20 +178,8 @@ class Registry:
     @contextmanager
     def client(self) -> Iterator[httpx.Client]:
         """The service in a thread of this process, over HTTP."""
-        options: dict[str, Any] = {"access_log": False, "log_level": "error", "server_header": False}
-        server = uvicorn.Server(uvicorn.Config(create_app(self.config, self.clock), port=0, **options))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.005)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
-                yield client
-        finally:
-            server.should_exit = True
-            thread.join()
+        with visiting(create_app(self.config, self.clock), log_level="error", server_header=False) as client:
+            yield client
 
 
 def enrol(client: httpx.Client, name: str = "Cafe") -> Enrolled:

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from checkin.service import wire
 from checkin.service.wire import MAX_HEAD_BYTES, BoundedHttp
+from tests.serving import port_of, serving
 
 MAY = threading.Event()
 LARGEST_CHUNK = 256 * 1024  # what asyncio reads at once
@@ -35,26 +36,17 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture(scope="module")
 def server() -> Iterator[uvicorn.Server]:
     """With the bounded protocol."""
-    config = uvicorn.Config(app, port=0, http=BoundedHttp, lifespan="off", log_level="critical", ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.005)
-    listening = server.servers[0].sockets[0]
-    # Connections inherit it: what waits to be read is little, whatever the machine would allow.
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
-    yield server
-    server.should_exit = True
-    thread.join()
+    with serving(app, http=BoundedHttp, lifespan="off", log_level="critical") as server:
+        listening = server.servers[0].sockets[0]
+        # Connections inherit it: what waits to be read is little, whatever the machine would allow.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        yield server
 
 
 @pytest.fixture
 def port(server: uvicorn.Server) -> int:
     """Where it listens."""
-    found: int = server.servers[0].sockets[0].getsockname()[1]
-    return found
+    return port_of(server)
 
 
 def flood(port: int, begin: bytes, more: bytes) -> int:
