@@ -37,6 +37,7 @@ NOON = int(CALENDAR.start(DAY)) + 12 * 3600
 ENROLMENT = "enrolment-secret-of-this-test"
 RETENTION = "retention-token-of-this-test"
 METRICS = "metrics-token-of-this-test"
+BUCKETS = 25  # of a day's check-ins by hours since its local start
 
 
 def iso(moment: float) -> str:
