@@ -129,8 +129,8 @@ def a_door(stage: Stage) -> None:
             stage.processes.start("venue")
             stage.processes.wait_for("venue")
             expect(scanner.upload(client) == [{"result": "accepted"}], "The queued visit was not accepted.")
-    for service in SERVICES:
-        tell.table(f"What the {service} holds", ["file", "table", "rows", "columns"], table_rows(stage, service))
+    for service, name in zip(SERVICES, ("issuer", "registry", "retention service"), strict=True):
+        tell.table(f"What the {name} holds", ["file", "table", "rows", "columns"], table_rows(stage, service))
 
 
 def a_thief(stage: Stage) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from checkin.clock import SystemClock
 from checkin.errors import CheckinError
+
+WIDTH: Final = 100  # where there is no terminal
+_INDENT: Final = "    "
 
 
 @dataclass
@@ -30,6 +34,8 @@ class Narrator:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
+        if not self.console.is_terminal:
+            self.console.width = WIDTH
         self.steps: list[Step] = []
         self._clock = SystemClock()
         self._begun = self._clock.boot()
@@ -48,7 +54,7 @@ class Narrator:
         """A heading and the sentence under it."""
         self.console.print()
         self.console.print(Text(title, style="bold cyan"))
-        self.console.print(Text(sentence, style="dim"))
+        self.console.print(Text(sentence, style="dim"), soft_wrap=not self.console.is_terminal)
 
     @contextmanager
     def step(self, name: str, happens: str, proves: str) -> Iterator[None]:
@@ -62,15 +68,20 @@ class Narrator:
             seconds = round(self._clock.boot() - begun, 3)
             self.steps.append(Step(name, ok, seconds))
             mark = Text("  ✓ ", style="bold green") if ok else Text("  ✗ ", style="bold red")
-            self.console.print(mark + Text(happens) + Text(f"  {seconds:.2f} s", style="dim"))
-            self.console.print(Text(f"    {proves}", style="dim italic"))
+            line = Table.grid(Column(no_wrap=True), Column(), Column(no_wrap=True))
+            line.add_row(mark, happens, Text(f"  {seconds:.2f} s", style="dim"))
+            self.console.print(line)
+            self.console.print(_indented(Text(proves, style="dim italic")))
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """What something holds."""
-        table = Table(*columns, title=title, title_justify="left", title_style="bold", pad_edge=False)
+        whole = (Column(name, overflow="fold") for name in columns)
+        table = Table(*whole, title=title, title_justify="left", title_style="bold")
         for row in rows:
             table.add_row(*row)
-        self.console.print(Padding(table, (1, 0, 1, 4)))
+        self.console.print()
+        self.console.print(_indented(table))
+        self.console.print()
 
     def block(self, text: str) -> None:
         """Something drawn, as it is: only where there is a terminal to look at it."""
@@ -80,8 +91,15 @@ class Narrator:
             self.console.print(Text(text, style="black on white"), soft_wrap=True)
 
     def say(self, text: str) -> None:
-        """A line."""
-        self.console.print(Text(f"    {text}"), soft_wrap=True)
+        """Lines, broken between words where the terminal ends: a path or an address is copied in one piece."""
+        for line in text.splitlines():
+            width = self.console.width - len(_INDENT) if self.console.is_terminal else len(line) + 1
+            for part in textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False):
+                self.console.print(Text(_INDENT + part), soft_wrap=True)
+
+
+def _indented(drawn: RenderableType) -> Padding:
+    return Padding(drawn, (0, 0, 0, len(_INDENT)), expand=False)
 
 
 class StoryFailedError(CheckinError):
