@@ -9,9 +9,16 @@ from pathlib import Path
 import httpx
 import pytest
 
+from checkin.errors import Unreachable
+from checkin.keylist import issuer_kid
 from checkin.note import NoteVerifier
 from checkin.service import app as frame
+from checkin.service.party import Party
 from tests.venue.world import DAY, ENROLMENT, NOON, Enrolled, Issuer, Phone, Registry, bearer, enrol, intake_keys
+from venue.database import Database
+from venue.settings import Issuer as Pinned
+from venue.settings import VenueSettings
+from venue.trust import Fetched, IssuerTrust, fetch_list
 
 
 @dataclass
@@ -82,3 +89,46 @@ def no_chores(monkeypatch: pytest.MonkeyPatch) -> None:
 def enrolment() -> dict[str, str]:
     """The header with the enrolment secret."""
     return bearer(ENROLMENT)
+
+
+class Book:
+    """An `IssuerTrust` by itself, with an issuer that hands over whatever it is told to."""
+
+    def __init__(self, folder: Path, *issuers: Issuer) -> None:
+        registry = Registry(folder, list(issuers))
+        settings = VenueSettings.load(registry.config)
+        self.registry = registry
+        self.party = Party(settings, registry.clock)
+        self.database = Database(self.party.data / "venue.db")
+        self.pinned: tuple[Pinned, ...] = settings.issuers
+        self.asked = 0
+        self.down = False
+        self.trust = IssuerTrust(self.party, self.database, settings.issuers, self.fetch)
+
+    def fetch(self, url: str) -> Fetched:
+        self.asked += 1
+        if self.down:
+            raise Unreachable
+        return fetch_list(url)
+
+    def findings(self) -> dict[str, str]:
+        return {finding.name: finding.level for finding in self.trust.findings()}
+
+
+@pytest.fixture
+def issuer(new_issuer: NewIssuer) -> Issuer:
+    """The only one that the registry pins."""
+    return new_issuer()
+
+
+@pytest.fixture
+def book(tmp_path: Path, issuer: Issuer) -> Iterator[Book]:
+    """With that issuer."""
+    made = Book(tmp_path / "registry", issuer)
+    yield made
+    made.database.close()
+
+
+def kid(issuer: Issuer, day: int) -> bytes:
+    """Of an issuer's key of the day."""
+    return issuer_kid(issuer.number, issuer.keys[day].public)

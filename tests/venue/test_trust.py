@@ -2,67 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from checkin.errors import KeyMissing, ListRefused, NoteMalformed, NoteUntrusted, UnknownIssuerKey, Unreachable
 from checkin.keylist import IntakeList, IssuerKey, IssuerList, issuer_kid
-from checkin.log.checkpoint import Checkpoint
-from checkin.log.logproof import LogProof
-from checkin.log.merkle import leaf_hash, root
-from checkin.log.pinnedlog import PinnedLog
 from checkin.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.primitives import SigningKey, random_bytes
-from checkin.service.party import Party
-from tests.venue.conftest import NewIssuer, Scene
+from tests.venue.conftest import Book, NewIssuer, Scene, kid
 from tests.venue.test_checkins import code
 from tests.venue.world import CALENDAR, DAY, NOON, Issuer, Phone, Registry, bearer, check_in, enrol
-from venue.database import Database
-from venue.settings import Issuer as Pinned
-from venue.settings import VenueSettings
 from venue.trust import LISTED_AHEAD, ROUNDS_BETWEEN, Fetched, IssuerTrust, fetch_list
-
-
-class Book:
-    """An `IssuerTrust` by itself, with an issuer that hands over whatever it is told to."""
-
-    def __init__(self, folder: Path, *issuers: Issuer) -> None:
-        registry = Registry(folder, list(issuers))
-        settings = VenueSettings.load(registry.config)
-        self.registry = registry
-        self.party = Party(settings, registry.clock)
-        self.database = Database(self.party.data / "venue.db")
-        self.pinned: tuple[Pinned, ...] = settings.issuers
-        self.asked = 0
-        self.down = False
-        self.trust = IssuerTrust(self.party, self.database, settings.issuers, self.fetch)
-
-    def fetch(self, url: str) -> Fetched:
-        self.asked += 1
-        if self.down:
-            raise Unreachable
-        return fetch_list(url)
-
-    def findings(self) -> dict[str, str]:
-        return {finding.name: finding.level for finding in self.trust.findings()}
-
-
-@pytest.fixture
-def issuer(new_issuer: NewIssuer) -> Issuer:
-    return new_issuer()
-
-
-@pytest.fixture
-def book(tmp_path: Path, issuer: Issuer) -> Iterator[Book]:
-    made = Book(tmp_path / "registry", issuer)
-    yield made
-    made.database.close()
-
-
-def kid(issuer: Issuer, day: int) -> bytes:
-    return issuer_kid(issuer.number, issuer.keys[day].public)
 
 
 def test_keys_are_taken_from_the_signed_list_and_kept_over_a_restart(book: Book, issuer: Issuer) -> None:
@@ -266,59 +217,3 @@ def rows(book: Book, query: str) -> list[tuple[int, ...]]:
     """Of the registry's database."""
     with book.database.reading() as tables:
         return list(tables.execute(query).fetchall())
-
-
-LOG, LATER_LOG = (NoteSigner("log.example", SigningKey(bytes([seed]) * 32)) for seed in (5, 6))
-
-
-def proof(note: str, log: NoteSigner = LOG) -> str:
-    """Of a log with this one entry."""
-    head = Checkpoint(log.name, 1, root([leaf_hash(note.encode())]))
-    return LogProof(0, (), sign_note(head.write(), log)).write()
-
-
-def pinning(book: Book, log: NoteSigner) -> IssuerTrust:
-    """The registry, started again with the log in its settings."""
-    return IssuerTrust(book.party, book.database, book.pinned, book.fetch, pinned=PinnedLog(log.verifier))
-
-
-def test_a_list_from_before_the_log_was_pinned_is_handed_to_no_scanner(tmp_path: Path, new_issuer: NewIssuer) -> None:
-    """Beside the log it would make every scanner refuse all lists; its keys stay good, and /readyz says so."""
-    first, second = new_issuer(1), new_issuer(2)
-    book = Book(tmp_path / "registry", first, second)
-    book.trust.refresh()
-    again = pinning(book, LOG)
-    assert again.given() == {}
-    again.take(book.pinned[1], second.listed(), proof(second.listed()))
-    assert again.given() == {2: Fetched(second.listed(), proof(second.listed()))}
-    assert again.keys_of_day(DAY).find(kid(first, DAY)).issuer == 1
-    assert {found.name: found.level for found in again.findings()}["issuer_1_proof"] == "warning"
-    assert sorted(again.lists()) == [1, 2]
-    book.database.close()
-
-
-def test_a_proof_out_of_a_log_that_is_pinned_no_more_makes_room_for_the_new_ones(book: Book, issuer: Issuer) -> None:
-    """And only then: a proof that still holds is not written again for each one that comes."""
-    note = issuer.listed()
-    old, new = (Fetched(note, proof(note, log)) for log in (LOG, LATER_LOG))
-    pinning(book, LOG).take(book.pinned[0], *old)
-    later = pinning(book, LATER_LOG)
-    assert later.given() == {}
-    later.take(book.pinned[0], *new)
-    assert (later.given(), later.lists()) == ({1: new}, {1: new})
-    another = Fetched(note, proof(note, LATER_LOG) + NoteSigner("a.example", SigningKey(b"\x07" * 32)).sign("x\n"))
-    later.take(book.pinned[0], *another)
-    assert later.lists() == {1: new}
-
-
-def test_a_scanner_is_told_of_the_log_and_of_no_list_that_is_not_in_it(tmp_path: Path, new_issuer: NewIssuer) -> None:
-    """A registry that pins a log after a year of running stops no door."""
-    registry = Registry(tmp_path / "registry", [new_issuer()])
-    with registry.client() as client:
-        at = enrol(client)
-        assert client.get("/v1/trust", headers=bearer(at.scanner)).json()["issuers"]
-    with registry.config.open("a") as config:
-        config.write(f'\nlog = {{ vkey = "{LOG.verifier.vkey}" }}\n')
-    with registry.client() as client:
-        trust = client.get("/v1/trust", headers=bearer(at.scanner)).json()
-    assert (trust["issuers"], trust["log"]["vkey"]) == ([], LOG.verifier.vkey)
