@@ -18,7 +18,7 @@ from checkin.client import Client
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.credential import Credential, IssuerKey, IssuerKeys, Mode, Status, StatusOpening
 from checkin.encoding import b64url_decode, b64url_encode
-from checkin.errors import ServiceError, SettingsInvalid
+from checkin.errors import RequestInvalid, ServiceError, SettingsInvalid
 from checkin.jsonfile import write_private
 from checkin.keylist import IssuerList
 from checkin.log.pinnedlog import PinnedLog
@@ -26,6 +26,7 @@ from checkin.note import NoteVerifier, open_note, split_note
 from checkin.primitives import SigningKey, random_bytes
 
 BATCH_SIZE: Final = 10
+CODE_DIGITS: Final = 8  # of a one-time code
 
 
 @dataclass
@@ -138,7 +139,9 @@ def register(issuer_url: str, name: str, phone: str) -> str:
 
 
 def confirm(issuer_url: str, registration: str, code: str, path: Path) -> Wallet:
-    """Answer with the code; the new wallet, saved."""
+    """Answer with the code; the new wallet, saved. `RequestInvalid`, which costs no try, for what cannot be a code."""
+    if len(code) != CODE_DIGITS or not (code.isascii() and code.isdigit()):
+        raise RequestInvalid(f"A one-time code has {CODE_DIGITS} digits.")
     with Client(issuer_url) as client:
         token = client.post(f"/v1/registrations/{registration}/confirm", {"code": code})["wallet_token"]
     wallet = Wallet(path, issuer_url, token)

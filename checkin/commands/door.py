@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -50,7 +51,7 @@ def qr(  # noqa: PLR0913 - an option each
     wallet: Annotated[Path, typer.Option(help="The wallet's file; made when it is not there.")] = Path("wallet.json"),
     name: Annotated[str | None, typer.Option(help="Your name, for a new wallet.")] = None,
     phone: Annotated[str | None, typer.Option(help="Your phone, for a new wallet.")] = None,
-    code: Annotated[str | None, typer.Option(help="The one-time code from the message.")] = None,
+    code: Annotated[str | None, typer.Option(help="The one-time code from the message, 8 digits.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A .png or .svg file.")] = None,
     show_status: Annotated[bool, typer.Option("--show-status", help="Show your vaccination status.")] = False,
     zone: Annotated[str, typer.Option(help="The time zone whose calendar days count.")] = "Asia/Seoul",
@@ -151,7 +152,10 @@ def _load(path: Path, issuer: str) -> Wallet:
 def _check_output(path: Path) -> None:
     if path.suffix not in (".png", ".svg"):
         raise RequestInvalid(f"{path} must end in .png or .svg.")
+    fresh = not path.exists()
     path.touch()  # an unwritable place is told now
+    if fresh:
+        path.unlink()
 
 
 def _register(issuer: str, path: Path, name: str | None, phone: str | None, code: str | None) -> Wallet:
@@ -160,23 +164,31 @@ def _register(issuer: str, path: Path, name: str | None, phone: str | None, code
     if not (code and pending.exists()):
         registration = wallets.register(issuer, name or _ask("Name", "--name"), phone or _ask("Phone", "--phone"))
         write_private(pending, registration)
-        typer.echo("A one-time code is on its way by message.", err=True)
+        typer.echo(_on_its_way(issuer), err=True)
     registration = json.loads(pending.read_text(encoding="utf-8"))
     held = _confirm(issuer, registration, code, path)
     pending.unlink()
     return held
 
 
+def _on_its_way(issuer: str) -> str:
+    sent = f"A one-time code of {wallets.CODE_DIGITS} digits is on its way by message, good for five minutes."
+    if urlsplit(issuer).hostname not in ("127.0.0.1", "localhost", "::1"):
+        return sent
+    return f"{sent} An issuer of `checkin up` sends none: it leaves it in issuer/data/outbox of its folder."
+
+
 def _confirm(issuer: str, registration: str, code: str | None, path: Path) -> Wallet:
     """Whoever mistypes at a terminal may try again; the issuer counts five tries."""
     if code is not None:
         return wallets.confirm(issuer, registration, code, path)
+    question = f"Code from the message, {wallets.CODE_DIGITS} digits"
     for _ in range(2):
         try:
-            return wallets.confirm(issuer, registration, _ask("Code from the message", "--code"), path)
+            return wallets.confirm(issuer, registration, _ask(question, "--code"), path)
         except (CodeWrong, RequestInvalid) as error:
             typer.echo(error.detail, err=True)
-    return wallets.confirm(issuer, registration, _ask("Code from the message", "--code"), path)
+    return wallets.confirm(issuer, registration, _ask(question, "--code"), path)
 
 
 def _ask(what: str, option: str) -> str:
@@ -184,7 +196,7 @@ def _ask(what: str, option: str) -> str:
         return str(typer.prompt(what, err=True))
     except typer.Abort:
         typer.echo("", err=True)
-        raise RequestInvalid(f"{what} is needed: repeat the command with {option}.") from None
+        raise RequestInvalid(f"There was no answer: repeat the command with {option}.") from None
 
 
 def _read(source: str) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from checkin import presentation, wallet
+from checkin import cli, presentation, wallet
 from checkin.client import Client
 from checkin.credential import IssuerKey, IssuerKeys, Mode
 from checkin.encoding import b64url_decode, b64url_encode
@@ -19,6 +20,7 @@ from checkin.errors import (
     BadStatus,
     CheckinError,
     NoteUntrusted,
+    RequestInvalid,
     ServiceError,
     SettingsInvalid,
     Unauthorized,
@@ -30,6 +32,7 @@ from checkin.primitives import SigningKey
 from checkin.qr import read_image
 from checkin.story.stage import Stage, one_time_code
 from checkin.wallet import Wallet
+from issuer.pending import CODE_DIGITS
 
 PHONES = iter(f"+8210{number:08}" for number in range(20_000_000, 20_000_100))
 
@@ -175,7 +178,27 @@ def test_the_command_registers_in_two_calls_and_draws_a_picture(town: Stage, tmp
 
 def test_the_command_asks_for_what_it_was_not_given(town: Stage, tmp_path: Path) -> None:
     """A person at a terminal answers questions instead of reading a manual."""
-    done = command(town, tmp_path, stdin=f"Choi Sun\n{next(PHONES)}\n" + "00000000\n" * 3)
+    done = command(town, tmp_path, "-o", "qr.png", stdin=f"Choi Sun\n{next(PHONES)}\n12345\n00000000\n00000000\n")
     assert done.returncode == 1
+    assert "Code from the message, 8 digits" in done.stderr
+    assert "issuer/data/outbox" in done.stderr
+    assert "A one-time code has 8 digits." in done.stderr
     assert "checkin: code_wrong: " in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "qr.png").exists()
+
+
+def test_an_issuer_elsewhere_sends_its_messages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nobody is sent to look for a folder that is on another machine."""
+    monkeypatch.setattr(wallet, "register", lambda *_: "a registration")
+    options = ["--issuer", "https://issuer.example", "--wallet", str(tmp_path / "w"), "--name", "A", "--phone", "1"]
+    told = CliRunner().invoke(cli.app, ["qr", *options]).output
+    assert "8 digits" in told and "outbox" not in told
+
+
+@pytest.mark.parametrize("code", ["", "1234567", "123456789", "1234567a", "१२३४५६७८"])
+def test_what_cannot_be_a_code_costs_no_try(code: str, tmp_path: Path) -> None:
+    """The issuer is not even asked; its codes have just so many digits."""
+    assert CODE_DIGITS == wallet.CODE_DIGITS
+    with pytest.raises(RequestInvalid, match="8 digits"):
+        wallet.confirm("http://127.0.0.1:9", "a registration", code, tmp_path / "wallet.json")
