@@ -14,6 +14,7 @@ from checkin.keylist import issuer_kid
 from checkin.note import NoteVerifier
 from checkin.service import app as frame
 from checkin.service.party import Party
+from tests.venue.realtime import CALENDAR, today
 from tests.venue.world import DAY, ENROLMENT, NOON, Enrolled, Issuer, Phone, Registry, bearer, enrol, intake_keys
 from venue.database import Database
 from venue.settings import Issuer as Pinned
@@ -132,3 +133,10 @@ def book(tmp_path: Path, issuer: Issuer) -> Iterator[Book]:
 def kid(issuer: Issuer, day: int) -> bytes:
     """Of an issuer's key of the day."""
     return issuer_kid(issuer.number, issuer.keys[day].public)
+
+
+@pytest.fixture
+def registry(tmp_path: Path, new_issuer: NewIssuer) -> tuple[Registry, Issuer]:
+    """A registry under the real clock, as in production."""
+    issuer = new_issuer(1, simulated=False, day=today())
+    return Registry(tmp_path / "registry", [issuer], now=None, zone=CALENDAR.zone), issuer
