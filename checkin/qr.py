@@ -71,7 +71,7 @@ def read_image(source: Path | bytes) -> list[str]:
                 raise PictureUnreadable("The picture has more than 50 million pixels.")
             picture = image.convert("L")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError):
-        raise PictureUnreadable("The file is not a picture.") from None
+        raise PictureUnreadable("This is no picture that can be read: give a PNG or a JPEG.") from None
     for attempt in _ATTEMPTS:
         found = zxingcpp.read_barcodes(attempt(picture), formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode))
         if found:

@@ -83,6 +83,12 @@ def test_a_file_that_is_no_picture_is_told_so(data: bytes) -> None:
         qr.read_image(data)
 
 
+def test_a_drawing_is_refused_with_what_to_give_instead() -> None:
+    """An SVG, as `checkin qr -o` draws it, is for printers."""
+    with pytest.raises(PictureUnreadable, match="PNG or a JPEG"):
+        qr.read_image(qr.to_svg(TEXTS[0]))
+
+
 @given(st.integers(0, 2**32))
 def test_a_damaged_picture_is_read_or_refused(seed: int) -> None:
     """A download that broke off, or a changed byte: the right text, or a clear error."""
