@@ -128,14 +128,14 @@ def scan(  # noqa: PLR0913 - an option each
         passed, uploaded = ({}, []) if offline else device.tend(client, now)
         for issuer, code in passed.items():
             typer.echo(f"issuer {issuer}: its new list was passed over ({code}): tell the operator", err=True)
+        counts = dict(Counter(entry["result"] for entry in uploaded))
+        for entry, count in counts.items():
+            typer.echo(f"uploaded from the queue: {count} {entry}", err=True)  # also if this code is refused
         result = device.scan(text, None if offline else client, now)
-    counts = dict(Counter(entry["result"] for entry in uploaded))
     if as_json:
         typer.echo(json.dumps({"result": result, "queued": len(device.queue), "uploaded": counts}))
     else:
         typer.echo(f"{result}" + (f", {len(device.queue)} in the queue" if device.queue else ""))
-        for entry, count in counts.items():
-            typer.echo(f"uploaded from the queue: {count} {entry}")
 
 
 def _clock(path: Path | None) -> Clock:

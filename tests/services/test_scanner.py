@@ -203,6 +203,15 @@ def test_the_command_reads_a_picture_a_text_and_standard_input(town: Stage, visi
     assert piped[1] == {"result": "accepted", "queued": 0, "uploaded": {"accepted": 1}}
 
 
+def test_the_command_tells_of_an_upload_also_when_it_refuses_the_code(town: Stage, visitor: Wallet) -> None:
+    """Nobody wonders where the queue went."""
+    scanner = enrol(town, "Pier")
+    command(town, scanner, text := code(town, visitor), "--offline")
+    status, answer, error = command(town, scanner, text)
+    assert (status, answer["error"]["code"]) == (1, "already_used")
+    assert error.startswith("uploaded from the queue: 1 accepted\ncheckin: already_used: ")
+
+
 def test_the_command_refuses_in_one_line(town: Stage, visitor: Wallet, tmp_path: Path) -> None:
     """A stable code, a sentence, a non-zero exit, no traceback."""
     scanner = enrol(town, "Harbour")
