@@ -26,9 +26,11 @@ CHUNK: Final = 4 * 2**20
 OVERLAP: Final = 256
 TIMEOUT_SECONDS: Final = 3600.0
 _NOISE: Final = re.compile(rb"[0-9a-fA-F]{16,}|[A-Za-z0-9+/]{40,}={0,2}")
-# Digits, perhaps with something between each two: the rest is looked at only around these, or it would take an hour.
+# Digits, perhaps with something between each two: every phone has them. Only what is around them is looked at, or it
+# would take an hour.
 _DIGITS: Final = re.compile(rb"[0-9](?:[ .-]?[0-9]){8}")
 _AROUND: Final = 80
+_HEX: Final = b"0123456789abcdefABCDEF"
 _PHONES: Final = (
     # E.164, perhaps with spaces, dots or dashes
     re.compile(rb"\+[1-9](?:[ .-]?[0-9]){8,14}(?![0-9])"),
@@ -66,9 +68,9 @@ def sweep(folder: Path, words: Sequence[str] = ()) -> Swept:
         if path.is_file() and not path.is_symlink():
             files += 1
             found: set[str] = set()
-            for chunk in _chunks(path):
+            for chunk, cut in _chunks(path):
                 size += len(chunk)
-                found |= set(_seen(chunk, needles))
+                found |= set(_seen(chunk, cut, needles))
             hits += [Hit(path.relative_to(folder).as_posix(), what) for what in sorted(found)]
     return Swept(files, size, tuple(hits))
 
@@ -94,33 +96,51 @@ def run_sweep(folder: Path, words: Sequence[str] = ()) -> Swept:
     return Swept(values["files"], values["bytes"], tuple(Hit(**hit) for hit in values["hits"]))
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    """The file in pieces that overlap, so that nothing is cut in two. A file that goes meanwhile is gone."""
+def _chunks(path: Path) -> Iterator[tuple[bytes, tuple[bool, bool]]]:
+    """The file in pieces that overlap, and whether one was cut before and after. A file that goes meanwhile is gone."""
     try:
         with path.open("rb") as file:
-            before = b""
-            while piece := file.read(CHUNK):
-                yield before + piece
-                before = (before + piece)[-OVERLAP:]
+            before, piece = b"", file.read(CHUNK)
+            while piece:
+                following = file.read(CHUNK)
+                yield before + piece, (bool(before), bool(following))
+                before, piece = (before + piece)[-OVERLAP:], following
     except FileNotFoundError:
         return
 
 
-def _seen(chunk: bytes, needles: Sequence[bytes]) -> Iterator[str]:
+def _seen(chunk: bytes, cut: tuple[bool, bool], needles: Sequence[bytes]) -> Iterator[str]:
     if any(needle in chunk for needle in needles):
         yield "a test visitor's name or phone"
-    if any(has_phone(text) for text in (chunk, chunk.replace(b"\0", b""))):
+    if any(has_phone(_uncut(text, *cut)) for text in (chunk, chunk.replace(b"\0", b""))):
         yield "a phone number"
+
+
+def _uncut(text: bytes, before: bool, after: bool) -> bytes:
+    """Without the digits at an edge where a chunk was cut: they are whole in its neighbour, and half an id is too short
+    to be known as one."""
+    text = text.lstrip(_HEX) if before else text
+    return text.rstrip(_HEX) if after else text
 
 
 def has_phone(text: bytes) -> bool:
     """Whether a phone number is in there, written as people and programs write them."""
-    for digits in _DIGITS.finditer(text):
-        around = text[max(0, digits.start() - _AROUND) : digits.end() + _AROUND]
-        without = _NOISE.sub(b" ", around)
-        if any(phone.search(without) for phone in _PHONES):
-            return True
-    return False
+    return any(_is_phone(text, digits) for digits in _DIGITS.finditer(text))
+
+
+def _is_phone(text: bytes, digits: re.Match[bytes]) -> bool:
+    """Whether these digits are of a phone number. Another one near them is not asked about: the edge of what is looked
+    at may cut an id there, and what is left of it is too short to be known as one."""
+    begin = max(0, digits.start() - _AROUND)
+    around = _NOISE.sub(_blank, text[begin : digits.end() + _AROUND])
+    start, end = digits.start() - begin, digits.end() - begin
+    if around[start:end].isspace():
+        return False
+    return any(found.start() < end and start < found.end() for phone in _PHONES for found in phone.finditer(around))
+
+
+def _blank(noise: re.Match[bytes]) -> bytes:
+    return b" " * len(noise[0])
 
 
 def main() -> None:
