@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from checkin.service.auth import token_hash
-from tests.audit.test_retention_audit import AUDITOR, Audited
+from tests.audit.office import AUDITOR, Audited
 from tests.checkin.house import CALENDAR, DAY
 from tests.retention.world import Retention, pinned
 

@@ -2,109 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlite_utils
 
-from checkin.audit.auditpoint import SELF_AUDIT, Point, Result
-from checkin.clockguard import ClockGuard
+from checkin.audit.auditpoint import Result
 from checkin.log.logproof import LogProof
-from checkin.note import NoteSigner, open_note, sign_note
+from checkin.note import NoteSigner, open_note
 from checkin.primitives import SigningKey
-from checkin.service.auth import token_hash
-from checkin.statements import DAY_CLOSED
-from retention.auditing import ANSWERED, TEST_VISIT, Asked, Auditing
-from retention.audits import Audit, Audits
-from retention.logaudit import AUTHORITY, CONTINUES, FILES, LOGGED, MATCH, STATED, LogAudit
-from retention.parts import Parts
-from retention.schedule import Schedule
+from retention.auditing import ANSWERED, TEST_VISIT, Asked
+from retention.audits import Audit
+from retention.logaudit import AUTHORITY
+from tests.audit.office import AUDITOR, Audited, Office, ask, failed
 from tests.checkin.house import CALENDAR, DAY, HOUR
-from tests.retention.world import Retention, Service, pinned
-
-AUDITOR = "the-auditor-of-this-test"
-
-
-class Audited(Service):
-    """A registry that audits itself and says what a test wants."""
-
-    points: list[str]
-    today: str
-
-    def own_audit(self, signer: NoteSigner | None = None) -> str:
-        """What it found on itself."""
-        values = {"service": self.name, "day": self.today, "point": self.points, "clock": "simulated"}
-        return sign_note(SELF_AUDIT.write(values), signer or self.signer)
-
-
-@pytest.fixture
-def service() -> Iterator[Audited]:
-    """It finds that all is well."""
-    service = Audited()
-    service.points = ["pass oldest-day registry.example All is young."]
-    service.today = CALENDAR.date(DAY)
-    service.server.routes["/v1/audit"] = lambda: {"statement": service.own_audit()}
-    yield service
-    service.server.stop()
-
-
-@pytest.fixture
-def retention(tmp_path: Path, service: Audited) -> Retention:
-    """Asks that registry, and takes an auditor's token."""
-    retention = Retention(tmp_path / "retention", pinned(service))
-    with retention.config.open("a") as file:
-        file.write(f'auditor_token_sha256 = "{token_hash(AUDITOR).hex()}"\n')
-    return retention
-
-
-class Office:
-    """One process of it."""
-
-    def __init__(self, retention: Retention) -> None:
-        self.parts: Parts = retention.parts()
-        party = self.parts.party
-        self.audits = Audits(party.data / "audits.db")
-        guard = ClockGuard(party.data / "clock.json", party.clock, tuple)
-        guard.tick()
-        self.auditing = Auditing(self.parts, guard, self.audits)
-        self.schedule = Schedule(self.parts)
-
-    def audit(self, asked: Asked | None = None) -> dict[tuple[str, str], Point]:
-        """The lines of a new audit, by service and point."""
-        audit = self.auditing.run(asked)
-        assert audit is not None
-        return {(point.service, point.name): point for point in audit.points()}
-
-    def done(self) -> None:
-        """Waits for the audit that is being made, however long it takes."""
-        if self.auditing._worker:
-            self.auditing._worker.join()
-
-    def close(self) -> None:
-        """As the process ends."""
-        self.audits.close()
-        self.parts.close()
-
-
-@pytest.fixture
-def office(retention: Retention) -> Iterator[Office]:
-    """A running one."""
-    office = Office(retention)
-    yield office
-    office.close()
-
-
-def failed(points: dict[tuple[str, str], Point]) -> list[str]:
-    """The names of points that fail."""
-    return [point.name for point in points.values() if point.result is Result.FAIL]
-
-
-def ask(office: Office) -> None:
-    """What the schedule does daily."""
-    office.schedule.ask(office.parts.settings.services[0])
+from tests.retention.world import Retention, pinned
 
 
 def test_an_audit_is_composed_signed_logged_and_kept(office: Office, service: Audited) -> None:
@@ -163,100 +76,6 @@ def test_a_services_own_failure_fails_the_whole(office: Office, service: Audited
     service.points = ["fail closings registry.example A row was changed."]
     assert failed(office.audit()) == ["closings"]
     assert office.audits.find()[0].result == "fail"
-
-
-def test_a_report_that_is_missing_from_the_log_is_found(retention: Retention, service: Audited) -> None:
-    """The log was made anew without it; what the service states and what the log has are compared."""
-    service.make_key(DAY)
-    retention.go(DAY + 29)
-    service.today = CALENDAR.date(DAY + 29)
-    service.report(DAY)
-    office = Office(retention)
-    ask(office)
-    assert failed(office.audit()) == []
-    data = office.parts.party.data
-    office.close()
-    made, _ = service.notes
-    rewrite(retention, data, [made])
-    office = Office(retention)
-    points = office.audit()
-    office.close()
-    assert {STATED, LOGGED, CONTINUES} == set(failed(points))
-    about = f"purge-report {CALENDAR.date(DAY)} is stated and is not in the log"
-    assert about in points[service.name, STATED].evidence
-    assert f"no report of {service.name} about {CALENDAR.date(DAY)}" in points["retention.example", LOGGED].evidence
-
-
-def test_a_report_that_was_never_given_is_found(retention: Retention, service: Audited) -> None:
-    """The key was stated to be made; its day is over; the service says nothing."""
-    service.make_key(DAY)
-    retention.go(DAY + 29, HOUR)
-    service.today = CALENDAR.date(DAY + 29)
-    office = Office(retention)
-    assert failed(office.audit()) == [LOGGED]
-    office.close()
-
-
-def test_a_rewritten_log_is_found(retention: Retention, service: Audited) -> None:
-    """Same key, same name, in order in itself: it does not continue the log of the last audit."""
-    service.make_key(DAY)
-    office = Office(retention)
-    assert failed(office.audit()) == []
-    data = office.parts.party.data
-    office.close()
-    service.notes.clear()
-    service.make_key(DAY + 1)
-    rewrite(retention, data, [*service.notes, *(service.make_key(DAY + number) for number in range(2, 9))])
-    office = Office(retention)
-    points = office.audit()
-    office.close()
-    assert CONTINUES in failed(points)
-    assert "does not continue that of the audit" in points["retention.example", CONTINUES].evidence
-
-
-def test_a_changed_file_of_the_log_is_found(office: Office, service: Audited) -> None:
-    """A bundle of entries with one bit changed: the very file is named."""
-    service.make_key(DAY)
-    assert failed(office.audit()) == []
-    folder = office.parts.party.data / "log" / "tile" / "entries"
-    for path in folder.rglob("*"):
-        if path.is_file():
-            content = path.read_bytes()
-            path.write_bytes(content[:40] + bytes([content[40] ^ 1]) + content[41:])
-    points = office.audit()
-    assert FILES in failed(points)
-    assert "tile/entries/000" in points["retention.example", FILES].evidence
-
-
-def test_what_is_logged_while_an_audit_reads_is_no_fault(office: Office, service: Audited) -> None:
-    """The head was taken; then another statement came."""
-    service.make_key(DAY)
-    ask(office)
-    parts = office.parts
-    note = parts.log.checkpoint()
-    look = LogAudit("retention.example", parts.party.data / "log", parts.log.file, note, parts.log_verifier)
-    for number in range(1, 300):
-        service.make_key(DAY + number)
-    parts.receipt.take_all(parts.settings.services[0], service.notes)
-    points = {point.name: point for point in look.points(None, CALENDAR.date(DAY), {})}
-    assert {point.result for name, point in points.items() if name != AUTHORITY} == {Result.PASS}, points
-
-
-def test_a_report_that_contradicts_what_was_stated_is_found(
-    office: Office, retention: Retention, service: Audited
-) -> None:
-    """It names another closing than the one that was logged."""
-    service.make_key(DAY)
-    service.say(  # the day was closed with a digest that the report does not name
-        DAY_CLOSED,
-        day=CALENDAR.date(DAY),
-        digest="cd" * 32,
-        count="12",
-    )
-    service.report(DAY)
-    retention.go(DAY + 28)
-    service.today = CALENDAR.date(DAY + 28)
-    assert MATCH in failed(office.audit())
 
 
 def test_a_trace_that_did_not_find_the_test_visitor_fails(office: Office) -> None:
@@ -327,14 +146,6 @@ def test_an_audit_reads_back_as_it_was_signed(office: Office) -> None:
     (audit,) = office.audits.find()
     assert Audit.of(audit.place, audit.note) == audit
     assert audit.passed + audit.failed + audit.not_run == len(audit.points())
-
-
-def rewrite(retention: Retention, data: Path, notes: list[str]) -> None:
-    """Somebody with the log's key makes another log in its place; what was received stays in the database."""
-    shutil.rmtree(data / "log")
-    parts = retention.parts()
-    parts.log.append([note.encode() for note in notes])
-    parts.close()
 
 
 @pytest.mark.parametrize(
