@@ -21,6 +21,7 @@ from checkin.vault import Vault
 CALENDAR = Calendar()
 DAY = CALENDAR.parse_date("2026-11-20")
 HOUR = 3600.0
+REPORT = f"purge-{CALENDAR.date(DAY)}"
 
 
 def day_key(day: int = DAY) -> KeyName:
@@ -88,3 +89,13 @@ class House:
     def live(self, day: int = DAY) -> bool:
         """Whether anything of the day is left that could be read."""
         return day_key(day) in self.party.ring.names() or day in self.store.days()
+
+
+def age(house: House, days: int, seconds: float = HOUR) -> list[str]:
+    """The service runs through the days, as it does; what it states at the last one."""
+    made: list[str] = []
+    for day in range(house.party.today() + 1, DAY + days + 1):
+        house.go(day, seconds)
+        made = house.purger.run()
+        house.purger.close_due_days()
+    return made

@@ -1,0 +1,20 @@
+"""A registry in which people were today, for the files that test its purge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.checkin.house import House, prepare
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """A registry with twelve visits today."""
+    prepare(tmp_path / "registry")
+    house = House(tmp_path / "registry")
+    house.purger.run()
+    house.purger.make_keys()
+    house.open_day()
+    return house
