@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
-from typing import Any
 
-import httpx
 import pytest
 
 from checkin.errors import NoteMalformed, NoteUntrusted, OrderTooLarge, SealBroken, SharesInvalid
@@ -16,43 +13,15 @@ from checkin.log.logproof import LogProof
 from checkin.log.merkle import leaf_hash
 from checkin.note import NoteSigner, add_signature, join_note, sign_note, split_note
 from checkin.officers import load_share
-from checkin.orders.orderfolder import ORDER_FILE, SignedOrder
-from checkin.orders.orderlist import ListedSeal, ListedVisit, write_list
-from checkin.orders.orderpart import BATCHES, CONTACTS, PEOPLE, VISITS, part_digest
+from checkin.orders.orderfolder import ORDER_FILE
+from checkin.orders.orderpart import BATCHES, PEOPLE, VISITS, part_digest
 from checkin.primitives import SigningKey, random_bytes
 from checkin.service.orderdesk import Pins
 from checkin.service.pins import LogSettings
 from checkin.tracing.trace import Trace
 from tests.trace.conftest import Scene
-from tests.trace.world import DAY, NOON, SECOND, person_order, venue_order
-
-_NAMES = (f"order-{number}" for number in itertools.count())
-HOUR = 3600.0
-
-
-def order(scene: Scene, **changes: Any) -> SignedOrder:
-    """A good order about the café, or with changes."""
-    wish = replace(venue_order(scene.cafe, NOON - HOUR, NOON + HOUR), **changes)
-    return scene.country.signed(next(_NAMES), wish)
-
-
-def code(answer: httpx.Response) -> str:
-    """`ok`, or why not."""
-    return "ok" if answer.status_code == 200 else str(answer.json()["code"])
-
-
-def number_of(signed: SignedOrder, step: str, audience: str = "") -> int:
-    """Which part of an order it is."""
-    for number, one in enumerate(signed.parts):
-        if one.part.step == step and audience in ("", one.part.audience):
-            return number
-    raise AssertionError(step)
-
-
-def listed(scene: Scene, signed: SignedOrder, number: int, items: list[Any], trace: Trace | None = None) -> str:
-    """A list signed with the order's key."""
-    signer = (trace or scene.country.opened(signed)).keys.signer
-    return sign_note(write_list(signed.parts[number].part.digest, items), signer)
+from tests.trace.orders import HOUR, NAMES, code, number_of, order
+from tests.trace.world import NOON, SECOND, person_order, venue_order
 
 
 def stranger() -> NoteSigner:
@@ -68,7 +37,7 @@ def test_one_officer_alone_is_refused_wherever_it_is_tried(scene: Scene) -> None
     body, part = scene.country.body(signed), signed.parts[0]
     officer = scene.country.officers[0]
     assert code(scene.country.send("venue", body | {"part": sign_note(part.part.text, officer)})) == "order_untrusted"
-    folder = scene.country.drafted(next(_NAMES), venue_order(scene.cafe, NOON - HOUR, NOON))
+    folder = scene.country.drafted(next(NAMES), venue_order(scene.cafe, NOON - HOUR, NOON))
     folder.sign([officer])
     with pytest.raises(NoteUntrusted):
         folder.open(scene.country.authority.officers)
@@ -106,7 +75,7 @@ def test_what_is_no_note_is_refused_and_counted(scene: Scene, junk: str) -> None
 
 def test_an_order_of_the_real_world_is_refused_under_a_simulated_clock(scene: Scene) -> None:
     """And the other way round, by the same line: real and simulated time do not mix."""
-    signed = scene.country.signed(next(_NAMES), venue_order(scene.cafe, NOON, NOON + HOUR), simulated=False)
+    signed = scene.country.signed(next(NAMES), venue_order(scene.cafe, NOON, NOON + HOUR), simulated=False)
     good = order(scene)
     body = scene.country.body(good) | {"part": signed.parts[0].note}
     assert code(scene.country.send("venue", body)) == "order_untrusted"
@@ -208,61 +177,6 @@ def test_more_rows_than_the_part_allows_give_nothing_at_all(scene: Scene) -> Non
     assert code(scene.country.send("venue", scene.country.body(order(scene, limit=4)))) == "ok"
 
 
-# --- lists of later steps -----------------------------------------------------------------------------------------
-
-
-def test_a_part_is_for_one_list_and_a_second_one_is_refused(scene: Scene) -> None:
-    """Reuse: the first list is answered as often as it is asked, another one never."""
-    signed = order(scene)
-    number = number_of(signed, PEOPLE, "issuer.localhost")
-    body = scene.country.body(signed, number)
-    seal = ListedSeal(DAY, random_bytes(16), random_bytes(24))
-    first = body | {"list": listed(scene, signed, number, [])}
-    assert [code(scene.country.send("issuer", first)) for _ in range(2)] == ["ok", "ok"]
-    second = body | {"list": listed(scene, signed, number, [seal])}
-    assert code(scene.country.send("issuer", second)) == "order_reused"
-    assert code(scene.country.send("issuer", first)) == "ok"
-
-
-def test_a_list_by_another_hand_or_for_another_part_is_refused(scene: Scene) -> None:
-    """The order's own key signs, and exists only inside a trace."""
-    signed, other = order(scene), order(scene)
-    number = number_of(signed, PEOPLE, "issuer.localhost")
-    body = scene.country.body(signed, number)
-    foreign = listed(scene, other, number, [])
-    own_key = sign_note(write_list(other.parts[number].part.digest, []), scene.country.opened(signed).keys.signer)
-    by_officer = sign_note(write_list(signed.parts[number].part.digest, []), scene.country.officers[0])
-    for note in (foreign, own_key, by_officer, "", None):
-        assert code(scene.country.send("issuer", body | {"list": note})) == "order_scope"
-    assert code(scene.country.send("issuer", body | {"list": listed(scene, signed, number, [])})) == "ok"
-
-
-def test_a_list_about_a_day_that_the_part_does_not_cover_is_refused(scene: Scene) -> None:
-    """At the issuer and at the registry."""
-    signed = order(scene)
-    number = number_of(signed, PEOPLE, "issuer.localhost")
-    seal = ListedSeal(DAY - 1, random_bytes(16), random_bytes(24))
-    body = scene.country.body(signed, number) | {"list": listed(scene, signed, number, [seal])}
-    assert code(scene.country.send("issuer", body)) == "order_scope"
-    signed = scene.country.signed(next(_NAMES), person_order(scene.alice))
-    number = number_of(signed, CONTACTS)
-    visit = ListedVisit(1, DAY + 1, random_bytes(16))
-    body = scene.country.body(signed, number) | {"list": listed(scene, signed, number, [visit])}
-    assert code(scene.country.send("venue", body)) == "order_scope"
-
-
-def test_seals_of_another_issuer_or_visit_open_nothing(scene: Scene) -> None:
-    """An inner seal is bound to its issuer, day and visit: moved, it is noise, and its visit id is told back."""
-    signed = order(scene)
-    trace = scene.country.opened(signed)
-    number = number_of(signed, PEOPLE, f"{SECOND}.localhost")
-    seals = [ListedSeal(DAY, random_bytes(16), random_bytes(24))]
-    body = scene.country.body(signed, number) | {"list": listed(scene, signed, number, seals, trace)}
-    assert code(scene.country.send(SECOND, body)) == "ok"
-    digest = signed.parts[number].part.digest
-    assert "people fewer than 10\n" in scene.country.statements(SECOND)[f"order-executed-{digest[:32]}"]
-
-
 # --- logged -------------------------------------------------------------------------------------------------------
 
 
@@ -292,7 +206,7 @@ def test_an_order_that_is_not_in_the_log_is_refused(scene: Scene) -> None:
 
 def test_a_checkpoint_that_no_witness_saw_does_not_count_where_witnesses_are_pinned(scene: Scene) -> None:
     """The log alone cannot show the authority one history and the public another."""
-    signed = scene.country.signed(next(_NAMES), person_order(scene.bob))
+    signed = scene.country.signed(next(NAMES), person_order(scene.bob))
     number = number_of(signed, BATCHES, f"{SECOND}.localhost")
     body = scene.country.body(signed, number)
     witness = Cosigner("witness.example/w1", SigningKey(random_bytes(32)))
@@ -316,8 +230,8 @@ def test_a_checkpoint_that_no_witness_saw_does_not_count_where_witnesses_are_pin
 
 def test_an_order_changed_after_it_was_read_is_not_signed_and_not_opened(scene: Scene) -> None:
     """The parts follow from the order; whoever changes one of them is noticed by the next officer."""
-    folder = scene.country.drafted(next(_NAMES), venue_order(scene.cafe, NOON, NOON + HOUR))
-    path = scene.country.deployment.folder / "orders" / f"order-{int(next(_NAMES)[6:]) - 1}" / "part-1-visits.txt"
+    folder = scene.country.drafted(next(NAMES), venue_order(scene.cafe, NOON, NOON + HOUR))
+    path = scene.country.deployment.folder / "orders" / f"order-{int(next(NAMES)[6:]) - 1}" / "part-1-visits.txt"
     text = path.read_text()
     path.write_text(text.replace("limit 1000", "limit 2000"))
     with pytest.raises(NoteMalformed, match="part-1-visits"):
@@ -344,7 +258,7 @@ def test_without_enough_shares_there_is_no_answer_key_and_no_list(scene: Scene) 
 
 def test_an_unknown_step_of_a_known_audience_is_out_of_scope(scene: Scene) -> None:
     """The registry opens no names, an issuer knows no visits, whoever signs."""
-    signed = scene.country.signed(next(_NAMES), person_order(scene.alice))
+    signed = scene.country.signed(next(NAMES), person_order(scene.alice))
     text = signed.parts[number_of(signed, BATCHES)].part.text.replace("audience issuer", "audience registry")
     assert code(scene.country.send("venue", forged(scene, text))) == "order_scope"
     text = order(scene).parts[number_of(order(scene), VISITS)].part.text
