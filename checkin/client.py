@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ssl
+from enum import Enum
 from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from checkin.errors import CheckinError, RequestInvalid, ServiceError, Unreachable
+from checkin.errors import CheckinError, NotFound, RequestInvalid, ServiceError, Unreachable
 from checkin.exchange import Exchange
 
 TIMEOUT_SECONDS = 15.0
@@ -27,11 +28,28 @@ def _by_code(root: type[CheckinError] = CheckinError) -> dict[str, type[CheckinE
     return {root.code: root} | {code: cls for sub in root.__subclasses__() for code, cls in _by_code(sub).items()}
 
 
-class Client:
-    """One service at one address; `token` is sent as a bearer token. `RequestInvalid` for an address without scheme."""
+class Service(Enum):
+    """Whose address somebody may have given; the value is the title in its /openapi.json."""
 
-    def __init__(self, url: str, token: str | None = None, timeout: float = TIMEOUT_SECONDS) -> None:
+    ISSUER = "Check-in issuer"
+    REGISTRY = "Venue registry"
+    RETENTION = "Check-in retention service"
+
+    def __str__(self) -> str:
+        return "retention service" if self is Service.RETENTION else self.name.lower()
+
+
+class Client:
+    """One service at one address; `token` is sent as a bearer token. `RequestInvalid` for an address without scheme.
+
+    Where there is nothing because another service than `wanted` has the address, `NotFound` says so.
+    """
+
+    def __init__(
+        self, url: str, token: str | None = None, timeout: float = TIMEOUT_SECONDS, wanted: Service | None = None
+    ) -> None:
         self.url = url.rstrip("/")
+        self._wanted = wanted
         if not self.url.startswith(("http://", "https://")):
             raise RequestInvalid(f"{url} is no address: write it with its scheme, as http://127.0.0.1:8001.")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -79,7 +97,19 @@ class Client:
             raise Unreachable(f"{self.url} did not answer: check the address and that the service runs.") from None
         if response.is_success:
             return response
-        raise problem_error(response)
+        error = problem_error(response)
+        if isinstance(error, NotFound) and self._wanted:
+            self._require(self._wanted)
+        raise error
+
+    def _require(self, wanted: Service) -> None:
+        """Raises `NotFound` that names the service that answers here, if it is known and another one."""
+        try:
+            found = Service(self._exchange.send("GET", "/openapi.json").json()["info"]["title"])
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return
+        if found is not wanted:
+            raise NotFound(f"{self.url} is the address of the {found}: give that of the {wanted}.")
 
 
 def problem_error(response: httpx.Response) -> CheckinError:

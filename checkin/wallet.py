@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from checkin import credential as credentials
 from checkin import presentation
-from checkin.client import Client
+from checkin.client import Client, Service
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.credential import Credential, IssuerKey, IssuerKeys, Mode, Status, StatusOpening
 from checkin.encoding import b64url_decode, b64url_encode
@@ -80,7 +80,7 @@ class Wallet:
         """
         seeds = [random_bytes(32) for _ in range(BATCH_SIZE)]
         holder_keys = [b64url_encode(SigningKey(seed).public) for seed in seeds]
-        with Client(self.issuer_url, self.token) as client:
+        with Client(self.issuer_url, self.token, wanted=Service.ISSUER) as client:
             listed = self._listed_keys(client.get("/v1/keys"), day, pinned)
             answer = client.post(
                 "/v1/credentials",
@@ -134,7 +134,7 @@ def present(item: Held, now: float, calendar: Calendar, *, show_status: bool = F
 
 def register(issuer_url: str, name: str, phone: str) -> str:
     """Ask for a one-time code by message; the id of the registration."""
-    with Client(issuer_url) as client:
+    with Client(issuer_url, wanted=Service.ISSUER) as client:
         return str(client.post("/v1/registrations", {"name": name, "phone": phone})["registration_id"])
 
 
@@ -142,7 +142,7 @@ def confirm(issuer_url: str, registration: str, code: str, path: Path) -> Wallet
     """Answer with the code; the new wallet, saved. `RequestInvalid`, which costs no try, for what cannot be a code."""
     if len(code) != CODE_DIGITS or not (code.isascii() and code.isdigit()):
         raise RequestInvalid(f"A one-time code has {CODE_DIGITS} digits.")
-    with Client(issuer_url) as client:
+    with Client(issuer_url, wanted=Service.ISSUER) as client:
         token = client.post(f"/v1/registrations/{registration}/confirm", {"code": code})["wallet_token"]
     wallet = Wallet(path, issuer_url, token)
     wallet.save()

@@ -15,7 +15,7 @@ from checkin.audit.auditpage import read_audit
 from checkin.audit.auditwords import MARKS, RESULTS, STATES, point_words
 from checkin.audit.entry import DayState
 from checkin.audit.evidence import VKEYS, Evidence, read_vkeys
-from checkin.client import Client
+from checkin.client import Client, Service
 from checkin.clock import Calendar, SystemClock
 from checkin.commands.example import WithExample
 from checkin.errors import NotFound, SettingsInvalid
@@ -89,7 +89,7 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command
             raise SettingsInvalid("With --trace name the test visitor, who should be in it: --test-visitor.")
         found = _text(trace)
         body["found"] = any(word in found for word in words)
-    with Client(url, read_token(token), RUN_SECONDS) as client:
+    with Client(url, read_token(token), RUN_SECONDS, Service.RETENTION) as client:
         audit = client.post("/v1/audits", body)
     _show(int(audit["place"]), str(audit["note"]), as_json=as_json)
 
@@ -110,7 +110,7 @@ def show(
         except (OSError, ValueError):
             raise NotFound("There is no audit.json in this folder.") from None
     else:
-        with Client(str(url)) as client:
+        with Client(str(url), wanted=Service.RETENTION) as client:
             audit = client.get(f"/v1/audits/{number}") if number is not None else _newest(client)
     _show(int(audit["place"]), str(audit["note"]), as_json=as_json)
 
@@ -151,7 +151,7 @@ def _online(url: str, vkeys: Path | None, date: str, previous: bytes | None, sav
         raise SettingsInvalid("Give --vkeys: a file of verifier keys that you got from somebody else than the service.")
     calendar = Calendar()
     today = calendar.date(calendar.day(SystemClock().now()))
-    with Client(url) as client:
+    with Client(url, wanted=Service.RETENTION) as client:
         evidence = Evidence.online(client, read_vkeys(vkeys))
         verdict = verify(evidence, date, previous, today)
         if save is not None and verdict.head is not None:

@@ -13,7 +13,7 @@ import typer
 
 from checkin import qr as pictures
 from checkin import wallet as wallets
-from checkin.client import Client
+from checkin.client import Client, Service
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
 from checkin.commands.example import WithExample
 from checkin.errors import CodeWrong, RequestInvalid, TokenMalformed
@@ -100,7 +100,7 @@ def enrol(  # noqa: PLR0913 - an option each
     """Enrol a venue with one scanner. Keep the operator's token that is printed: it is shown this once."""
     if output.exists():
         raise RequestInvalid(f"{output} is there already: name another file with --output.")
-    with Client(venue, read_token(secret_file)) as client:
+    with Client(venue, read_token(secret_file), wanted=Service.REGISTRY) as client:
         place = client.post("/v1/venues", {"name": name, "category": category})
     with Client(venue, place["operator_token"]) as client:
         device = client.post(f"/v1/venues/{place['venue_id']}/scanners", {"label": label})
@@ -124,7 +124,7 @@ def scan(  # noqa: PLR0913 - an option each
     """Check a code as a door does, and record the visit. A queue from before is uploaded first."""
     text = _read(source)
     device, now = Scanner.load(scanner), _clock(simulated_clock).now()
-    with Client(venue, device.token) as client:
+    with Client(venue, device.token, wanted=Service.REGISTRY) as client:
         passed, uploaded = ({}, []) if offline else device.tend(client, now)
         for issuer, code in passed.items():
             typer.echo(f"issuer {issuer}: its new list was passed over ({code}): tell the operator", err=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from checkin.authority import Authority
-from checkin.client import Client
+from checkin.client import Client, Service
 from checkin.errors import NoteMalformed, NoteUntrusted, ProofInvalid, RequestInvalid
 from checkin.keylist import AUTHORITY_DESTROYED, AUTHORITY_KEYS, AuthorityList, DestroyedList
 from checkin.log.logproof import LogProof
@@ -76,7 +76,7 @@ def publish_keys(
         raise RequestInvalid("A statement goes into the log: give --dir with a parties.toml, or --log.")
     proof, body = None, {"list": note}
     if log is not None:
-        with Client(log.url, log.token) as client:
+        with Client(log.url, log.token, wanted=Service.RETENTION) as client:
             proof = submit_and_wait(client, note, log.pinned, tell)
             note = _logged(client, proof, log, text)
         body = {"list": note, "proof": proof.write()}
@@ -85,7 +85,7 @@ def publish_keys(
     answers = {}
     for done, (url, token) in enumerate(issuers.items() if listed else ()):
         tell(f"bringing the list to {url}", done, len(issuers))
-        with Client(url, token) as client:
+        with Client(url, token, wanted=Service.ISSUER) as client:
             answers[url] = client.put("/v1/authority-keys", body)
     return Published(proof, answers)
 

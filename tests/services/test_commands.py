@@ -134,3 +134,23 @@ def test_a_terminal_without_check_marks_shows_something(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.stderr.startswith("checkin: settings_invalid: ")
+
+
+def test_the_address_of_another_service_is_called_that(town: Stage, tmp_path: Path) -> None:
+    """Whoever mixes up the ports reads which service answered and which one it takes."""
+    issuer, registry, retention = (town.deployment.url(name) for name in ("issuer", "venue", "retention"))
+    tokens, vkeys = town.deployment.folder / "tokens", str(town.deployment.folder / "vkeys.txt")
+    enrolment, auditor = str(tokens / "enrolment.token"), str(tokens / "auditor.token")
+    (tmp_path / "s.json").write_text('{"venue_id": "00", "scanner_id": "00", "scanner_token": "x"}')
+    for arguments, told in [
+        (["qr", "--issuer", registry, "--name", "A", "--phone", "1"], "registry: give that of the issuer"),
+        (["enrol", "--venue", issuer, "--secret-file", enrolment], "issuer: give that of the registry"),
+        (["scan", "CK1:A", "--venue", retention, "--scanner", "s.json"], "service: give that of the registry"),
+        (["audit", "verify", "--url", issuer, "--vkeys", vkeys], "issuer: give that of the retention service"),
+        (["audit", "show", "--url", registry], "registry: give that of the retention service"),
+        (["audit", "run", "--url", issuer, "--token", auditor], "issuer: give that of the retention service"),
+        (["audit", "show", "9999", "--url", retention], "There is no audit with this number"),
+    ]:
+        done = checkin(tmp_path, *arguments)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+        assert done.stderr.startswith("checkin: not_found: ") and told in done.stderr, done.stderr
