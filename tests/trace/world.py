@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,21 +18,20 @@ import venue.app
 from checkin import wallet as wallets
 from checkin.authority import Authority
 from checkin.clock import Calendar, SimulatedClock
-from checkin.deployment import Deployment, to_toml
+from checkin.deployment import Deployment
 from checkin.encoding import b64url_encode
 from checkin.note import NoteSigner
 from checkin.officers import load_share, load_signer
 from checkin.orders.order import Wish, draft
 from checkin.orders.orderfolder import OrderFolder, SignedOrder
-from checkin.primitives import SigningKey, random_bytes
-from checkin.secretfile import make_secret
+from checkin.primitives import random_bytes
 from checkin.service.addresses import free_ports
-from checkin.service.auth import new_token, token_hash
 from checkin.tracing.parties import Parties
 from checkin.tracing.trace import Trace, publish
 from checkin.tracing.traceresult import Result
 from checkin.wallet import Wallet
 from tests.serving import serving as running
+from tests.trace.secondissuer import add_issuer
 
 CALENDAR = Calendar("Asia/Seoul")
 DAY = 20777  # 2026-11-20
@@ -239,7 +237,7 @@ def country(folder: Path, moment: float = NOON) -> Iterator[Country]:
     deployment = Deployment.open_or_make(
         folder, (ports["issuer"], ports["venue"], ports["retention"]), simulated_clock=clock
     )
-    _add_issuer(deployment, ports[SECOND])
+    add_issuer(deployment, SECOND, ports[SECOND])
     self = Country(deployment, ports)
     with ExitStack() as stack:
         for services in (("issuer", SECOND), ("venue",), ("retention",)):
@@ -256,47 +254,3 @@ def serving(country: Country, service: str) -> Iterator[FastAPI]:
     app = APPS[service](country.deployment.folder / service / "settings.toml", country.clock.path)
     with running(app, country.ports[service]):
         yield app
-
-
-def _add_issuer(deployment: Deployment, port: int) -> None:
-    """A second issuer, whom everybody pins."""
-    folder = deployment.folder
-    (folder / SECOND).mkdir()
-    make_secret(folder / SECOND / "master.key")
-    key = SigningKey(make_secret(folder / SECOND / "statement.key"))
-    peer = {"url": f"http://127.0.0.1:{port}", "vkey": NoteSigner(f"{SECOND}.localhost", key).verifier.vkey}
-    token = folder / "tokens" / f"retention-{SECOND}.token"
-    token.write_text(new_token() + "\n", encoding="ascii")
-    hashed = token_hash(token.read_text().strip()).hex()
-    own = {"name": f"{SECOND}.localhost", "listen": f"127.0.0.1:{port}", "issuer": 2}
-    # The second issuer takes the first one's tokens: who bears them is not what is tested here.
-    common = {"code_cooldown_seconds": 0, "codes_a_day": 1000, "registrations_a_minute": 1_000_000}
-    _edit(folder / "issuer" / "settings.toml", lambda values: values | common)
-    _edit(
-        folder / "issuer" / "settings.toml",
-        lambda values: (
-            values
-            | own
-            | {"retention_token_sha256": hashed, "log": values["log"] | {"token_file": f"../tokens/{token.name}"}}
-        ),
-        folder / SECOND / "settings.toml",
-    )
-    _edit(
-        folder / "venue" / "settings.toml",
-        lambda values: values | {"issuers": [*values["issuers"], {"number": 2} | peer]},
-    )
-    service = {"name": f"{SECOND}.localhost", "token_file": f"../tokens/{token.name}", "issuer": 2} | peer
-    _edit(
-        folder / "retention" / "settings.toml",
-        lambda values: values | {"services": [*values["services"], service]},
-    )
-    asked = {"number": 2, "token_file": "../tokens/authority-issuer.token"} | peer
-    _edit(
-        folder / "authority" / "parties.toml",
-        lambda values: values | {"issuers": [*values["issuers"], asked]},
-    )
-
-
-def _edit(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], to: Path | None = None) -> None:
-    values = change(tomllib.loads(path.read_text(encoding="utf-8")))
-    (to or path).write_text(to_toml(values), encoding="utf-8")
