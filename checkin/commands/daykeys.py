@@ -13,7 +13,18 @@ from checkin.audit.auditwords import MARKS, RESULTS, point_words
 from checkin.audit.authorityaudit import AuthorityAudit
 from checkin.authority import AHEAD_DAYS, DESTROYED_FILE, LOGGED_FOLDER
 from checkin.commands.example import WithExample
-from checkin.commands.office import PARTIES_FILE, Dir, Json, Simulated, Unfit, clock_of, opened, progress, report
+from checkin.commands.office import (
+    PARTIES_FILE,
+    Dir,
+    Json,
+    Simulated,
+    Unfit,
+    clock_of,
+    counted,
+    opened,
+    progress,
+    report,
+)
 from checkin.durable import replace_file
 from checkin.errors import RequestInvalid
 from checkin.keylist import AuthorityList
@@ -42,11 +53,8 @@ def make(
     made = [authority.calendar.date(day) for day in authority.make_keys(clock_of(simulated_clock).now(), ahead)]
     lost = [authority.calendar.date(day) for day in authority.lost_days()]
     warning = f" Listed, but their slots are lost: {', '.join(lost)}." if lost else ""
-    report(
-        as_json,
-        {"made": made, "lost": lost},
-        (f"Made keys for {len(made)} days, {made[0]} to {made[-1]}." if made else "No key was missing.") + warning,
-    )
+    told = f"Made keys for {counted(len(made), 'day')}, {made[0]} to {made[-1]}." if made else "No key was missing."
+    report(as_json, {"made": made, "lost": lost}, told + warning)
 
 
 @app.command("list", cls=WithExample, epilog="checkin authority keys list --dir authority -o keys.txt")
@@ -69,7 +77,7 @@ def list_keys(  # noqa: PLR0913 - an option each
     report(
         as_json,
         {"days": dates, "signatures": len(signers), "needed": authority.officers.threshold, "list": str(output)},
-        f"{output} lists {len(dates)} days, {min(dates)} to {max(dates)}, and has {len(signers)} of "
+        f"{output} lists {counted(len(dates), 'day')}, {min(dates)} to {max(dates)}, and has {len(signers)} of "
         f"{authority.officers.threshold} signatures.",
     )
 
@@ -88,7 +96,7 @@ def sign(note: Note, officer: Officer, as_json: Json = False) -> None:
     report(
         as_json,
         {"list": str(note), "kind": what, "days": len(stated.keys), "signatures": count},
-        f"{note}, {what} of {len(stated.keys)} days, has {count} signatures now.",
+        f"{note}, {what} of {counted(len(stated.keys), 'day')}, has {counted(count, 'signature')} now.",
     )
 
 
@@ -159,7 +167,7 @@ def destroy(
     sentence = f"Destroyed the keys of {dates}." if records else "Nothing is due."
     path = folder / DESTROYED_FILE
     if stated:
-        sentence += f" {path} states the end of {len(stated.keys)} keys: to be signed by "
+        sentence += f" {path} states the end of {counted(len(stated.keys), 'key')}: to be signed by "
         sentence += f"{authority.officers.threshold} officers, and published."
     report(as_json, {"destroyed": records, "statement": str(path) if stated else None}, sentence)
 

@@ -52,6 +52,11 @@ def report(as_json: bool, values: dict[str, object], sentence: str) -> None:
     typer.echo(json.dumps(values, ensure_ascii=False, indent=2) if as_json else sentence)
 
 
+def counted(number: int, what: str) -> str:
+    """`1 day`, `2 days`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 @contextmanager
 def progress() -> Iterator[Tell]:
     """A bar with a rate and the time left, where there is a terminal to see it."""

@@ -12,7 +12,7 @@ import typer
 
 from checkin.clock import Calendar, parse_rfc3339
 from checkin.commands.example import WithExample
-from checkin.commands.office import PARTIES_FILE, Dir, Json, Simulated, Unfit, clock_of, opened, progress
+from checkin.commands.office import PARTIES_FILE, Dir, Json, Simulated, Unfit, clock_of, counted, opened, progress
 from checkin.durable import replace_file
 from checkin.errors import NoteMalformed, RequestInvalid, SettingsInvalid
 from checkin.officers import Officers, load_share, load_signer
@@ -96,7 +96,7 @@ def sign(
         typer.echo(text)
     count = pieces.sign([load_signer(path) for path in officer])
     report = {"order": str(folder), "signatures": count, **({"needed": needed} if needed else {})}
-    enough = f"{count} of {needed} signatures" if needed else f"{count} signature{'' if count == 1 else 's'}"
+    enough = f"{count} of {needed} signatures" if needed else counted(count, "signature")
     typer.echo(json.dumps(report) if as_json else f"{folder} has {enough} now.")
 
 

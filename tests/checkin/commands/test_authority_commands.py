@@ -233,6 +233,8 @@ def test_reports_are_sentences_without_json(place: Place) -> None:
         (["keys", "make", *place.common], "Made keys for 15 days"),
         (["keys", "make", *place.common], "No key was missing."),
         (["keys", "list", *place.common, "-o", place.list], "0 of 2 signatures"),
+        (["keys", "sign", place.list, *place.officer(1)], "of 15 days, has 1 signature now."),
+        (["keys", "sign", place.list, *place.officer(2)], "of 15 days, has 2 signatures now."),
         (["keys", "destroy", *place.common], "Nothing is due."),
     ]:
         assert expected in CliRunner().invoke(app, [*map(str, words)]).output
