@@ -12,7 +12,7 @@ from checkin.keyring import KeyName, KeyRing, Purpose
 from checkin.primitives import SigningKey, aead_seal, random_bytes
 from checkin.secretfile import read_secret
 from checkin.service.auth import token_hash
-from tests.vectors import make
+from tests.vectors import material
 from tests.venue.conftest import NewIssuer
 from tests.venue.test_fuzz import DOCUMENTED
 from tests.venue.world import Registry, enrol
@@ -36,16 +36,16 @@ def known_key(registry: Registry, name: KeyName, key: bytes) -> None:
 def known_scanner(registry: Registry, token: str) -> None:
     """Gives the first venue and scanner the ids of the example, and the scanner its token."""
     with closing(sqlite3.connect(registry.folder / "data" / "venue.db")) as database, database:
-        database.execute("UPDATE venues SET id = ?", [make.PLACE.venue.hex()])
-        values = [make.PLACE.scanner.hex(), make.PLACE.venue.hex(), token_hash(token)]
+        database.execute("UPDATE venues SET id = ?", [material.PLACE.venue.hex()])
+        values = [material.PLACE.scanner.hex(), material.PLACE.venue.hex(), token_hash(token)]
         database.execute("UPDATE scanners SET id = ?, venue = ?, token_sha256 = ?", values)
 
 
 def test_the_complete_example_gets_the_answers_it_shows(tmp_path: Path, new_issuer: NewIssuer) -> None:
-    issuer = new_issuer(make.ISSUER)
-    issuer.keys[make.DAY] = SigningKey(make.seed("issuer key"))
-    registry = Registry(tmp_path / "registry", [issuer], now=make.NOON + 3)
-    known_key(registry, KeyName(Purpose.INTAKE, make.DAY), make.seed("intake key"))
+    issuer = new_issuer(material.ISSUER)
+    issuer.keys[material.DAY] = SigningKey(material.seed("issuer key"))
+    registry = Registry(tmp_path / "registry", [issuer], now=material.NOON + 3)
+    known_key(registry, KeyName(Purpose.INTAKE, material.DAY), material.seed("intake key"))
     exchanges = EXCHANGE.findall(PAGE)
     assert len(exchanges) == PAGE.count("```exchange") == 4
     with registry.client() as client:

@@ -1,0 +1,50 @@
+"""What the vectors are made of: keys out of SHA-256 of a label, one visit, and credentials and tokens of it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from checkin import credential as credentials
+from checkin import presentation as presentations
+from checkin.clock import Calendar
+from checkin.credential import Draft, Mode, Status, StatusOpening
+from checkin.intake import Place
+from checkin.primitives import OpeningKey, SigningKey
+
+ZONE = "Asia/Seoul"
+CALENDAR = Calendar(ZONE)
+DAY = 20777  # 2026-11-20
+NOON = int(CALENDAR.start(DAY)) + 12 * 3600
+ISSUER = 7
+SUBJECT = 4242
+
+
+def seed(label: str) -> bytes:
+    """32 bytes that anyone can rebuild."""
+    return hashlib.sha256(b"checkin test vector: " + label.encode()).digest()
+
+
+ISSUER_KEY = SigningKey(seed("issuer key"))
+OTHER_KEY = SigningKey(seed("another issuer's key"))
+HOLDER = SigningKey(seed("holder key"))
+STRANGER = SigningKey(seed("stranger's key"))
+AUTHORITY = OpeningKey(seed("authority day key"))
+INTAKE = OpeningKey(seed("intake key"))
+SEAL_KEY = seed("issuer seal sub-key")
+VISIT_ID = seed("visit")[:16]
+OPENING = StatusOpening(Status.VACCINATED, seed("status salt")[:16])
+PLACE = Place(seed("venue")[:8], seed("scanner")[:8])
+CONTEXT = credentials.visit_context(ISSUER, DAY, VISIT_ID)
+
+
+def credential(sealed: bytes, key: SigningKey = ISSUER_KEY, issuer: int = ISSUER, **changes: Any) -> bytes:
+    """The good credential, or one with fields changed before signing."""
+    fields: dict[str, Any] = {"day": DAY, "mode": Mode.SCREEN, "visit_id": VISIT_ID, "holder_key": HOLDER.public}
+    fields |= changes
+    return credentials.issue(Draft(sealed_subject=sealed, opening=OPENING, **fields), issuer, key)
+
+
+def token(sealed: bytes, iat: int = NOON, holder: SigningKey = HOLDER, opening: Any = None, **changes: Any) -> bytes:
+    """The good token, or one with parts changed before signing."""
+    return presentations.present(credential(sealed, **changes), holder, iat, opening)
