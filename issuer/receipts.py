@@ -130,7 +130,6 @@ def _context(day: int, row_id: bytes, owner: bytes) -> bytes:
 
 
 def _migrate(tables: sqlite_utils.Database) -> None:
-    tables.execute("PRAGMA secure_delete = ON")
     tables.execute(
         "CREATE TABLE IF NOT EXISTS receipts (id BLOB PRIMARY KEY NOT NULL, day INTEGER NOT NULL, owner BLOB NOT NULL,"
         " release INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID"

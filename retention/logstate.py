@@ -19,7 +19,7 @@ import sqlite_utils
 
 from checkin.errors import LogConflict, NotFound, SettingsInvalid
 from checkin.log.merkle import EMPTY_ROOT, leaf_hash
-from checkin.stores.statefile import StateFile
+from checkin.stores.statefile import NOTES_PAGE, StateFile
 
 _SWAP = """INSERT INTO heads (size, root) SELECT :size, :root
     WHERE (SELECT max(size) FROM heads) = :old_size AND (SELECT root FROM heads WHERE size = :old_size) = :old_root"""
@@ -50,7 +50,7 @@ class LogState:
 
     def __init__(self, path: Path, origin: str) -> None:
         """Makes the file if need be; raises `SettingsInvalid` when it is another log's."""
-        self._file = StateFile(path, _migrate)
+        self._file = StateFile(path, _migrate, page=NOTES_PAGE)
         with self._file.writing() as tables:
             tables.execute("INSERT INTO log (origin) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM log)", [origin])
             (known,) = tables.execute("SELECT origin FROM log").fetchone()

@@ -21,7 +21,7 @@ from typing import Final
 import sqlite_utils
 
 from checkin.keylist import AUTHORITY_KEYS, INTAKE_KEYS, ISSUER_KEYS
-from checkin.stores.statefile import StateFile
+from checkin.stores.statefile import NOTES_PAGE, StateFile
 
 REPORTS_VIEW = "SELECT place, service, day, note FROM statements WHERE kind = 'checkin/purge-report/v1'"
 LISTS: Final = (ISSUER_KEYS.kind, AUTHORITY_KEYS.kind, INTAKE_KEYS.kind)
@@ -53,7 +53,7 @@ class Statements:
     """Every method is one commit, on the disk when it returns. Thread-safe; several processes may share the file."""
 
     def __init__(self, path: Path) -> None:
-        self._file = StateFile(path, _migrate)
+        self._file = StateFile(path, _migrate, page=NOTES_PAGE)
 
     def place_of(self, service: str, digest: bytes) -> int | None:
         """Where the log has the service's text with this SHA-256, if it was received before."""

@@ -81,7 +81,6 @@ class GateFile(StateFile):
 
 
 def _migrate(tables: sqlite_utils.Database) -> None:
-    tables.execute("PRAGMA secure_delete = ON")
     counts = {"day": int, "gate": bytes, "hour": int, "visits": int}
     tables.table("counts").create(
         counts, pk=("day", "gate", "hour"), not_null=set(counts), strict=True, if_not_exists=True

@@ -81,7 +81,6 @@ class OrderBook:
 
 
 def _migrate(tables: sqlite_utils.Database) -> None:
-    tables.execute("PRAGMA secure_delete = ON")
     answers = {"part": str, "list": str, "expires": int, "oldest": int, "sealed": str}
     tables.table("answers").create(
         answers, pk="part", not_null=set(answers) - {"sealed"}, strict=True, if_not_exists=True

@@ -1,7 +1,8 @@
 """A small SQLite file for state that must not be forgotten: one commit or nothing, on the disk before it returns.
 
 For the heads of logs (a log's own, and those that a witness has seen), which are written a few times a day.
-Opens in Datasette and `sqlite-utils` as it is. Source: https://sqlite.org/pragma.html#pragma_synchronous.
+Opens in Datasette and `sqlite-utils` as it is. What is deleted is overwritten with zeros. Sources:
+https://sqlite.org/pragma.html#pragma_synchronous and #pragma_secure_delete, https://sqlite.org/fileformat2.html §1.6.
 """
 
 from __future__ import annotations
@@ -11,22 +12,32 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import sqlite_utils
 
 from checkin.errors import NotReady
 
+NOTES_PAGE: Final = 16384
+"""For files of signed notes. SQLite cuts a row that does not fit into a page, perhaps within a hash, whose rest could
+read as a phone number to an audit; a list of 64 days of keys has 8 KiB and its signatures."""
+_WAL_BYTES: Final = 4_096_000  # then it goes into the file; SQLite counts in pages
+
 
 class StateFile:
     """One connection, used by one thread at a time; other processes may have the file open too."""
 
-    def __init__(self, path: Path, migrate: Callable[[sqlite_utils.Database], None], timeout: float = 10.0) -> None:
-        """Makes the file if need be; `migrate` makes what is missing in it. `timeout` seconds for another's lock."""
+    def __init__(
+        self, path: Path, migrate: Callable[[sqlite_utils.Database], None], timeout: float = 10.0, page: int = 4096
+    ) -> None:
+        """Makes the file if need be, with pages of so many bytes; `migrate` makes what is missing in it. `timeout`
+        seconds for another's lock."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
         self._connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
+        for pragma in (f"page_size = {page}", "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_BYTES // page}")
         self._tables = sqlite_utils.Database(self._connection)
         with self.writing() as tables:
             migrate(tables)

@@ -46,6 +46,14 @@ def test_every_commit_is_on_the_disk_before_it_returns(tmp_path: Path) -> None:
     state.close()
 
 
+def test_what_is_deleted_is_overwritten_whatever_sqlite_does_by_itself(tmp_path: Path) -> None:
+    """Some builds of SQLite leave it in the file."""
+    state = StateFile(tmp_path / "state.sqlite", migrate)
+    with state.reading() as tables:
+        assert tables.execute("PRAGMA secure_delete").fetchone() == (1,)
+    state.close()
+
+
 def test_another_process_that_holds_the_file_too_long_is_named(tmp_path: Path) -> None:
     """Not ready, and nothing lost: it can be tried again."""
     path = tmp_path / "state.sqlite"
