@@ -18,7 +18,7 @@ from checkin.clock import Calendar, SystemClock
 from checkin.encoding import b64url_encode
 from checkin.primitives import random_bytes
 from tests.browser.conftest import Launch
-from tests.browser.test_pages import looked_at, watch
+from tests.browser.looks import looked_at, watch
 from tests.browser.world import PHONE, Site, Venue
 
 NUMBERS = iter(range(5000_0000, 6000_0000, 7919))

@@ -13,19 +13,17 @@ from typing import Any
 
 import pytest
 import zxingcpp
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from checkin.errors import TokenError
 from checkin.service.webpages import STATIC, WEB, messages
 from tests.browser.conftest import Launch
+from tests.browser.looks import AXE, RULES, axe_finds_nothing, looked_at, watch
 from tests.browser.world import PHONE, Camera, ScannerPage, Site, WalletPage
 from tests.conftest import Needs
 
 PAGES = ("wallet", "scanner", "operator")
-AXE = Axe()
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 # Everything IndexedDB, localStorage and the caches hold, as text; CryptoKeys only by what they are.
 STORED = """async () => {
     const seen = [JSON.stringify({ ...localStorage }), JSON.stringify({ ...sessionStorage })];
@@ -48,43 +46,6 @@ STORED = """async () => {
 }"""
 
 
-def watch(page: Page, site: Site) -> list[str]:
-    """Everything that a strict page never does: other hosts, refused scripts, errors."""
-    wrong: list[str] = []
-    allowed = tuple(site.url(service) for service in ("issuer", "venue"))
-    ours = (*allowed, "blob:", "data:")
-    page.on("request", lambda request: None if request.url.startswith(ours) else wrong.append(request.url))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
-    return wrong
-
-
-def axe_finds_nothing(page: Page, where: str) -> None:
-    """In this state, in both languages, light and dark."""
-    for language in ("ko", "en"):
-        page.evaluate(f"document.querySelector('[data-language={language}]').click()")
-        expect(page.locator("html")).to_have_attribute("lang", language)
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            found = AXE.run(page, options=RULES).response["violations"]
-            told = [(item["id"], [node["html"][:120] for node in item["nodes"]]) for item in found]
-            assert told == [], f"{where}, {language}, {scheme}"
-
-
-def targets_are_large(page: Page, where: str) -> None:
-    """Whatever can be touched has at least 44 × 44 px."""
-    script = """() => [...document.querySelectorAll(
-            "button, a, input:not([type=checkbox]), textarea, summary, label.check")]
-        .map((element) => [element.outerHTML.slice(0, 80), element.getBoundingClientRect()])
-        .filter(([, box]) => box.width > 0 && (box.height < 43.5 || box.width < 43.5)).map(([html]) => html)"""
-    assert page.evaluate(script) == [], where
-
-
-def fits_the_width(page: Page, where: str) -> None:
-    """Nothing has to be scrolled sideways on a phone."""
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), where
-
-
 def test_axe_would_find_something(launch: Launch) -> None:
     """The control: a page with pale text and a nameless button does not pass."""
     page = launch().new_page()
@@ -92,13 +53,6 @@ def test_axe_would_find_something(launch: Launch) -> None:
     page.set_content(f"<html lang=en><title>x</title>{body}")
     found = {item["id"] for item in AXE.run(page, options=RULES).response["violations"]}
     assert {"color-contrast", "button-name"} <= found
-
-
-def looked_at(page: Page, where: str) -> None:
-    """All of the above."""
-    axe_finds_nothing(page, where)
-    targets_are_large(page, where)
-    fits_the_width(page, where)
 
 
 def test_the_wallet_in_every_state(site: Site, launch: Launch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Launch
-from tests.browser.test_pages import looked_at
+from tests.browser.looks import looked_at
 from tests.browser.world import Site, WalletPage
 
 
