@@ -1,0 +1,64 @@
+"""The public page of a retention service, as a visitor's browser checks it: its steps and what each comes to."""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from retention.page import STEPS
+from tests.browser.looks import AXE, RULES, fits_the_width
+from tests.checkin.house import DAY
+from tests.retention.world import Service
+
+
+def with_reports() -> Service:
+    """A registry that destroyed three days."""
+    service = Service()
+    for day in (DAY - 32, DAY - 31, DAY - 30, DAY):
+        service.make_key(day)
+    for day in (DAY - 32, DAY - 31, DAY - 30):
+        service.report(day)
+    return service
+
+
+def wait_for_an_audit(client: httpx.Client) -> None:
+    """The service makes it by itself, once it asked everybody."""
+    until = time.monotonic() + 300  # who was not up yet when it was asked is asked again after a minute
+    while not client.get("/v1/audits").json()["audits"]:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def states(page: Page, address: str, language: str = "en") -> dict[str, str]:
+    """Opens the page, presses the button by keyboard, and gives each step's state in the end."""
+    page.goto(f"{address}/?lang={language}")
+    page.locator("#run").press("Enter")
+    expect(page.locator("#outcome")).not_to_be_empty()
+    return {name: page.locator(f"[data-step={name}]").get_attribute("class") or "" for name in STEPS}
+
+
+def ended(*nothing: str) -> dict[str, str]:
+    """Every step is checked, but for those that had nothing to compare."""
+    return {name: "nothing" if name in nothing else "done" for name in STEPS}
+
+
+def broken(at: int, *nothing: str) -> dict[str, str]:
+    """The step at this place failed, and none after it was run."""
+    after = {name: "failed" if name == STEPS[at] else "skipped" for name in STEPS[at:]}
+    return ended(*nothing) | after
+
+
+def has_no_barriers(page: Page, where: str) -> None:
+    """Nothing for axe, light and dark; nothing to be scrolled sideways on a phone."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = AXE.run(page, options=RULES).response["violations"]
+        assert [(item["id"], item["nodes"][0]["html"][:200]) for item in found] == [], (where, scheme)
+    fits_the_width(page, where)
+
+
+def said(page: Page, step: str) -> str:
+    """A step's sentence."""
+    return page.locator(f"[data-step={step}] .said").inner_text()
