@@ -11,6 +11,7 @@ from checkin.primitives import random_bytes
 
 _FIRST, _MANY = 10_000, 20_000
 _LOOPBACK: Final = "127.0.0.1"
+_GIVEN: Final[set[int]] = set()
 
 
 def require_free(host: str, port: int) -> None:
@@ -29,12 +30,14 @@ def free_ports(count: int) -> list[int]:
     """So many different loopback ports that nobody listens on.
 
     They lie below those that the kernel deals out by itself: until somebody listens there, and while whoever listened
-    is away for a moment, no connection of another program gets one of them by accident.
+    is away for a moment, no connection of another program gets one of them by accident; nor does a later call here.
     """
-    found: set[int] = set()
+    found: list[int] = []
     while len(found) < count:
         port = _FIRST + int.from_bytes(random_bytes(4), "big") % _MANY
         with suppress(AddressTaken):
             require_free(_LOOPBACK, port)
-            found.add(port)
-    return list(found)
+            if port not in _GIVEN:
+                _GIVEN.add(port)
+                found.append(port)
+    return found
