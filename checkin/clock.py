@@ -78,8 +78,10 @@ class SimulatedClock:
         return self._read()[1]
 
     def set(self, first: str, boot: float | None = None) -> None:
-        """Write a new time; for the demonstration, the simulation and tests."""
-        self.path.write_text(first + "\n" + ("" if boot is None else f"{boot}\n"), encoding="ascii")
+        """Write a new time, at once for whoever reads it; for the demonstration, the simulation and tests."""
+        draft = self.path.with_name(f"{self.path.name}.new")
+        draft.write_text(first + "\n" + ("" if boot is None else f"{boot}\n"), encoding="ascii")
+        draft.replace(self.path)
 
     def _read(self) -> tuple[float, float]:
         lines = self._lines()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,25 @@ def test_an_unknown_zone_is_named() -> None:
     """A typing error in the settings is told, not guessed around."""
     with pytest.raises(SettingsInvalid, match="Seol"):
         Calendar("Asia/Seol")
+
+
+def test_whoever_reads_a_simulated_clock_while_it_is_set_reads_a_time(tmp_path: Path) -> None:
+    """Also a process that has just been started and knows no earlier one."""
+    path = tmp_path / "clock"
+    path.write_text("2026-11-20T12:00:00+09:00\n")
+    clock, stop = SimulatedClock(path), threading.Event()
+
+    def turn() -> None:
+        while not stop.is_set():
+            clock.set("2026-11-20T12:00:00+09:00")
+
+    with ThreadPoolExecutor(1) as pool:
+        turning = pool.submit(turn)
+        try:
+            assert {SimulatedClock(path).now() for _ in range(1000)} == {parse_rfc3339("2026-11-20T12:00:00+09:00")}
+        finally:
+            stop.set()
+        turning.result()
 
 
 def test_a_simulated_clock_stands_still_or_runs_ahead(tmp_path: Path) -> None:
