@@ -86,8 +86,8 @@ class Outbox:
         draft.rename(self._folder / f"{name}.txt")
 
     def forget_before(self, start: float) -> None:
-        """Removes the messages of days that began before `start` (unix seconds)."""
-        for path in self._folder.glob("*.txt"):
+        """Removes the messages of days that began before `start` (unix seconds), half-written ones too."""
+        for path in self._folder.iterdir():
             with suppress(FileNotFoundError):  # another worker was faster
                 if path.stat().st_mtime < start:
                     path.unlink()

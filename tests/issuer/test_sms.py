@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -111,6 +112,9 @@ def test_the_outbox_forgets_messages_of_earlier_days(tmp_path: Path) -> None:
     began = [1000.0]
     outbox = Outbox(tmp_path / "outbox", lambda: began[0])
     outbox.send(E164, "first")
+    half_written = tmp_path / "outbox" / ".0123.new"  # as a stop of the machine leaves it
+    half_written.write_text(f"To: {E164}")
+    os.utime(half_written, (1000.0, 1000.0))
     began[0] = 2000.0
     outbox.send(E164, "second")
     outbox.forget_before(2000.0)
