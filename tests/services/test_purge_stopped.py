@@ -32,7 +32,7 @@ def stopped(folder: Path) -> Site:
     site = Site.make(folder)
     with site.serve() as running:
         site.list_keys(running.http)
-        gone, stays = register(site, running.http, "Gone", "010-8888-7777"), register(site, running.http)
+        gone, stays = register(site, running.http, "Gone Visitor", "010-8888-7777"), register(site, running.http)
         for token in (gone, stays):
             assert ask_batch(running.http, token).status_code == 200
             assert running.http.post("/v1/qr", json={}, headers=bearer(token)).status_code == 200
@@ -71,7 +71,7 @@ def test_nothing_of_it_waits_for_the_start_of_the_service(tmp_path: Path) -> Non
     ring = {path.name for path in (site.folder / "keys").iterdir()}
     assert f"{KeyName(Purpose.IDENTITY, DAY)}.slot" not in ring and f"{KeyName(Purpose.DAY, DAY)}.slot" not in ring
     content = b"".join(site.files().values())
-    assert all(word.encode() not in content for word in (NAME, PHONE, "8888-7777", "Gone"))
+    assert all(word.encode() not in content for word in (NAME, PHONE, "8888-7777", "Gone Visitor"))
     assert "Nothing was due." in run(site.folder, site.folder / "issuer.toml")[1]
 
 
