@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.browser.healthoffice import HealthOffice
 from tests.browser.world import Camera, Site, running
@@ -111,3 +111,11 @@ def site(launch: Launch, running_site: Site) -> Iterator[Site]:  # noqa: ARG001 
 def camera(tmp_path: Path) -> Camera:
     """What a scanner sees."""
     return Camera(tmp_path / "camera.y4m")
+
+
+@pytest.fixture
+def page(launch: Launch, files: str) -> Page:
+    """A page with nothing on it."""
+    made = launch().new_page()
+    made.goto(f"{files}/tests/js/blank.html")
+    return made

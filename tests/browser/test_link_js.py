@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.conftest import Launch
-
 # A link over a line that carries `most` entries at once; how many were asked to go in each request, what the link
 # says of itself, and how many entries are left. `lists`: the code with which they are refused, if any.
 LINK = """async ({ waiting, most, lists, met, tries }) => {
@@ -38,14 +36,6 @@ LINK = """async ({ waiting, most, lists, met, tries }) => {
     link.stop();
     return { sizes, online: link.online, problem: link.problem, left: queue.length };
 }"""
-
-
-@pytest.fixture
-def page(launch: Launch, files: str) -> Page:
-    """A page with nothing on it."""
-    made = launch().new_page()
-    made.goto(f"{files}/tests/js/blank.html")
-    return made
 
 
 def test_a_batch_that_does_not_get_through_is_halved_and_grows_again_slowly(page: Page) -> None:

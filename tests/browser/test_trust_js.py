@@ -3,32 +3,25 @@ the first key of a day for ever."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page
 
-from checkin.clock import Calendar
-from checkin.errors import CheckinError
-from checkin.keylist import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
-from checkin.log.checkpoint import Checkpoint
-from checkin.log.cosignature import Cosigner
-from checkin.log.logproof import LogProof
-from checkin.log.merkle import inclusion_proof, leaf_hash, subtrees
-from checkin.note import NoteSigner, sign_note
-from checkin.primitives import OpeningKey, SigningKey
-from checkin.signedtime import TIME_STATEMENT
-from checkin.trust import Trust
-from tests.browser.conftest import Launch
+from checkin.note import NoteSigner
+from tests.browser.trustanswers import (
+    ISSUER,
+    NOW,
+    OTHER,
+    OTHER_LOG,
+    THIEF,
+    TODAY,
+    InLog,
+    answer,
+    issuer_list,
+    logged,
+    told,
+)
 
-CALENDAR = Calendar()
-NOW = float(int(time.time()))
-TODAY = CALENDAR.day(NOW)
-REGISTRY, ISSUER = NoteSigner("registry.test", SigningKey(b"\x01" * 32)), NoteSigner("a.test", SigningKey(b"\x02" * 32))
-THIEF = NoteSigner("registry.test", SigningKey(b"\x03" * 32))
-LOG, OTHER_LOG = (NoteSigner("retention.test/log", SigningKey(bytes([seed]) * 32)) for seed in (5, 6))
-WITNESS, OTHER = Cosigner("witness.test/w1", SigningKey(b"\x07" * 32)), Cosigner("w2.test", SigningKey(b"\x08" * 32))
 # Updates in turn; the code of the first that is refused, or the days that are known at the end.
 UPDATE = """async ([answers, now]) => {
     const { Trust } = await import("/checkin/web/static/js/trust.js");
@@ -43,65 +36,6 @@ UPDATE = """async ([answers, now]) => {
     }
     return [...stored.issuers.get(1).keys()].sort();
 }"""
-
-
-def issuer_list(days: dict[int, int], signer: NoteSigner = ISSUER) -> str:
-    """A signed list: day → which of several keys."""
-    keys = {day: SigningKey(bytes([100 + number]) * 32).public for day, number in days.items()}
-    listed = IssuerList(1, {day: IssuerKey(issuer_kid(1, key), key) for day, key in keys.items()})
-    return sign_note(listed.text(), signer)
-
-
-def answer(
-    days: dict[int, int], registry: NoteSigner = REGISTRY, issuer: NoteSigner = ISSUER, nonce: str = "n" * 16
-) -> dict[str, Any]:
-    """What GET /v1/trust says."""
-    intake = IntakeList("registry.test", {TODAY: IntakeKey(OpeningKey(b"\x04" * 32).public)}).text()
-    stamp = CALENDAR.rfc3339(NOW)
-    told = TIME_STATEMENT.write({"service": "registry.test", "nonce": nonce, "time": stamp})
-    return {
-        "registry": {"vkey": registry.verifier.vkey},
-        "issuers": [{"issuer": 1, "vkey": issuer.verifier.vkey, "list": issuer_list(days, issuer)}],
-        "intake": sign_note(intake, registry),
-        "status_rule": [],
-        "venue": {"id": "00" * 8, "name": "Café"},
-        "zone": "Asia/Seoul",
-        "time": stamp,
-        "time_note": sign_note(told, registry),
-    }
-
-
-def told(content: dict[str, Any], nonce: str = "n" * 16, late: float = 0) -> dict[str, Any]:
-    """An answer, the question it came for, and how far this device's clock is off."""
-    return {"answer": content, "nonce": nonce, "late": late}
-
-
-class InLog:
-    """A log that took some lists, its head seen by some witnesses; what a service says about it."""
-
-    def __init__(
-        self, *entries: str, log: NoteSigner = LOG, seen: tuple[Cosigner, ...] = (WITNESS,), quorum: int | None = 1
-    ) -> None:
-        self._leaves = [leaf_hash(entry.encode()) for entry in ("an entry", *entries, "another")]
-        self._tree = subtrees(self._leaves)
-        text = Checkpoint(log.name, len(self._leaves), self._tree(0, len(self._leaves))).write()
-        self._head = sign_note(text, log) + "".join(witness.cosign(text, NOW) for witness in seen)
-        self.pins = {"vkey": log.verifier.vkey, "witnesses": [WITNESS.verifier.vkey], "quorum": quorum}
-
-    def proof(self, entry: str) -> str:
-        """That this list is in the log; of one that is not, a true proof of something else."""
-        leaf = leaf_hash(entry.encode())
-        index = self._leaves.index(leaf) if leaf in self._leaves else 0
-        hashes = tuple(inclusion_proof(index, len(self._leaves), self._tree))
-        return LogProof(index, hashes, self._head).write()
-
-
-def logged(content: dict[str, Any], book: InLog | None = None, **changes: Any) -> dict[str, Any]:
-    """The same answer from a registry that pins a log and shows proofs out of `book` (of one with its very lists)."""
-    lists = [content["intake"], *(item["list"] for item in content["issuers"])]
-    book = book or InLog(*lists)
-    issuers = [item | {"proof": book.proof(item["list"])} for item in content["issuers"]]
-    return content | {"issuers": issuers, "intake_proof": book.proof(content["intake"]), "log": book.pins} | changes
 
 
 def unproved(content: dict[str, Any]) -> dict[str, Any]:
@@ -201,14 +135,6 @@ BATCHES = """async ([answers, vkey, day]) => {
 }"""
 
 
-@pytest.fixture
-def page(launch: Launch, files: str) -> Page:
-    """A page with nothing on it."""
-    made = launch().new_page()
-    made.goto(f"{files}/tests/js/blank.html")
-    return made
-
-
 def test_a_scanner_pages_trust_only_grows(page: Page) -> None:
     """A registry that was taken over cannot put keys of its own in the place of others."""
     for name, (answers, expected) in CASES.items():
@@ -228,91 +154,6 @@ def test_nothing_of_a_refused_answer_is_taken(page: Page) -> None:
         if isinstance(expected, str):
             first = answers[0] if len(answers) > 1 else None
             assert page.evaluate(UNCHANGED, [first, answers[-1], NOW]) == [expected, True], name
-
-
-# What is known of each issuer in the end, and whose list was passed over in the last answer.
-ISSUERS = """async ([answers, now]) => {
-    const { Trust } = await import("/checkin/web/static/js/trust.js");
-    const trust = new Trust();
-    for (const { answer, nonce } of answers) {
-        const code = await trust.update(answer, nonce, now, now).then(() => null, (error) => error.code);
-        if (code) return [code, trust.met];
-    }
-    const known = [...trust.stored.issuers].map(([issuer, keys]) => [issuer, [...keys.keys()].sort()]);
-    return [known.sort(), [...trust.stored.issuerVkeys.keys()].sort(), trust.passed, trust.met];
-}"""
-SECOND = NoteSigner("b.test", SigningKey(b"\x09" * 32))
-
-
-def second(days: dict[int, int], signer: NoteSigner = SECOND) -> dict[str, Any]:
-    """Another issuer's part of an answer."""
-    keys = {day: SigningKey(bytes([150 + number]) * 32).public for day, number in days.items()}
-    listed = IssuerList(2, {day: IssuerKey(issuer_kid(2, key), key) for day, key in keys.items()})
-    return {"issuer": 2, "vkey": SECOND.verifier.vkey, "list": sign_note(listed.text(), signer)}
-
-
-def both(days: dict[int, int], other: dict[str, Any]) -> dict[str, Any]:
-    """An answer with two issuers."""
-    content = answer(days)
-    return content | {"issuers": [*content["issuers"], other]}
-
-
-def padded(content: dict[str, Any]) -> dict[str, Any]:
-    """The last issuer's proof is too long to be read."""
-    *others, last = content["issuers"]
-    return content | {"issuers": [*others, last | {"proof": last["proof"] + THIEF.sign("x\n") * 200}]}
-
-
-TWO, THREE = both({TODAY: 0}, second({TODAY: 0})), both({TODAY: 0, TODAY + 1: 0}, second({TODAY: 0, TODAY + 1: 0}))
-GROWN, STAYED = [[1, [TODAY, TODAY + 1]], [2, [TODAY]]], [[1, [TODAY]], [2, [TODAY]]]
-ALONE = [[[1, [TODAY]]], [1], [2], True]
-ISSUER_CASES: dict[str, tuple[list[dict[str, Any]], Any]] = {
-    "all is well": ([told(TWO)], [STAYED, [1, 2], [], True]),
-    "another key for a day": (
-        [told(TWO), told(both({TODAY: 0, TODAY + 1: 0}, second({TODAY: 1, TODAY + 1: 0})))],
-        [GROWN, [1, 2], [2], True],
-    ),
-    "signed by somebody else": (
-        [told(TWO), told(both({TODAY: 0, TODAY + 1: 0}, second({TODAY + 1: 0}, THIEF)))],
-        [GROWN, [1, 2], [2], True],
-    ),
-    "at first sight, and its key is not pinned": ([told(both({TODAY: 0}, second({TODAY: 0}, THIEF)))], ALONE),
-    "a list that is another issuer's": (
-        [told(both({TODAY: 0}, answer({TODAY: 0})["issuers"][0] | {"issuer": 2}))],
-        ALONE,
-    ),
-    "no proof": ([told(logged(TWO)), told(logged(THREE, InLog(THREE["intake"], THREE["issuers"][0]["list"])))],
-                 [GROWN, [1, 2], [2], True]),
-    "a proof that is too long": ([told(logged(TWO)), told(padded(logged(THREE)))], [GROWN, [1, 2], [2], True]),
-    "it is better the next time": (
-        [told(both({TODAY: 0}, second({TODAY: 0}, THIEF))), told(TWO)],
-        [STAYED, [1, 2], [], True],
-    ),
-    "both": ([told(TWO), told(answer({TODAY: 1}) | {"issuers": [second({TODAY: 1})]})], ["list_refused", True]),
-    "the intake keys": ([told(logged(TWO)), told(logged(THREE, intake_proof=None))], ["proof_invalid", True]),
-    "the time": ([told(TWO), told(TWO, nonce="m" * 16)], ["note_untrusted", False]),
-}  # fmt: skip
-
-
-def test_one_issuers_bad_list_stops_no_other_issuers(page: Page) -> None:
-    """One of several cannot close every door of a country; what the registry itself says is whole or nothing."""
-    for name, (answers, expected) in ISSUER_CASES.items():
-        assert page.evaluate(ISSUERS, [answers, NOW]) == expected, name
-
-
-@pytest.mark.parametrize("name", ISSUER_CASES)
-def test_the_command_line_scanner_judges_issuers_lists_as_a_page_does(name: str) -> None:
-    """By the same cases."""
-    answers, expected = ISSUER_CASES[name]
-    trust = Trust()
-    try:
-        for content in answers:
-            passed = trust.update(content["answer"], content["nonce"], NOW)
-    except CheckinError as error:
-        assert error.code == expected[0]
-    else:
-        known = sorted([issuer, sorted(keys)] for issuer, keys in trust.issuer_keys.items())
-        assert [known, sorted(trust.issuer_vkeys), list(passed)] == expected[:3]
 
 
 def keys_answer(days: dict[int, int], book: InLog | None = None, signer: NoteSigner = ISSUER) -> dict[str, Any]:
