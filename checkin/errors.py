@@ -271,6 +271,12 @@ class CertificateOutdated(CertificateError):
     default = "The certificate is genuine, but what it proves no longer holds: show a newer one."
 
 
+class CertificateNotTaken(CheckinError):
+    code = "certificate_not_taken"
+    status = 404
+    default = "This issuer takes no vaccination proofs: its settings name no trust list."
+
+
 class TrustListInvalid(CheckinError):
     code = "trust_list_invalid"
     status = 500

@@ -8,7 +8,7 @@ from checkin.certificate.registry import prove
 from checkin.certificate.trust import TrustList
 from checkin.clock import Calendar
 from checkin.credential import DAY_LAST, Status
-from checkin.errors import CertificateOutdated, NotReady
+from checkin.errors import CertificateNotTaken, CertificateOutdated
 from issuer.identities import Identities
 
 _SHOWN = {Proved.VACCINATED: Status.VACCINATED, Proved.RECOVERED: Status.RECOVERED, Proved.TESTED: Status.TESTED}
@@ -24,9 +24,9 @@ class Vaccination:
 
     def prove(self, subject: int, text: str, now: float) -> tuple[Status, int, int]:
         """The status, and the first and last day of which credentials commit to it. Raises the `CertificateError`
-        of the first step that fails, or `NotReady` without a trust list."""
+        of the first step that fails, or `CertificateNotTaken` without a trust list."""
         if self._trust is None:
-            raise NotReady("No certificates are verified here: the settings name no trust list.")
+            raise CertificateNotTaken
         proof = prove(text, self._trust, now)
         status, (first, last) = _SHOWN[proof.status], service_days(proof, now, self._calendar)
         self._identities.set_status(subject, status, first, last)

@@ -22,6 +22,7 @@ _CERTIFICATE = (
     errors.CertificateExpiry,
     errors.CertificateNoStatus,
     errors.CertificateOutdated,
+    errors.CertificateNotTaken,
 )
 router = APIRouter(tags=["wallet"])
 

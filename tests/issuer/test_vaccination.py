@@ -96,8 +96,9 @@ def test_a_certificate_that_does_not_verify_sets_nothing(tmp_path: Path, text: s
 
 
 def test_without_a_trust_list_no_status_can_be_proved(site: Site, client: httpx.Client) -> None:
+    """And nobody is told to try again in a minute."""
     answer = client.put("/v1/vaccination", json={"certificate": "HC1:"}, headers=bearer(register(site, client)))
-    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    assert (answer.status_code, answer.json()["code"]) == (404, "certificate_not_taken")
 
 
 def test_a_trust_list_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
