@@ -47,6 +47,7 @@ ANSWER_SECONDS: Final = 3600.0  # a service reads every file it has
 PATIENCE_SECONDS: Final = 600.0  # for services that have not been asked today
 RETRY_SECONDS: Final = 60.0
 SILENT_DAYS: Final = 1
+SKEW_SECONDS: Final = 3600.0  # between a service's clock and ours; clocks that differ by more are doubted elsewhere
 ANSWERED: Final = "answered"
 TEST_VISIT: Final = "test-visit"
 MAX_POINTS: Final = 32  # of one service
@@ -169,12 +170,13 @@ class Auditing:
     def _ask(self, service: Service, words: Sequence[str]) -> tuple[list[Point], list[str], list[int]]:
         """A service's own points; its notes, its self-audit first, then all statements that it shows; and the place of
         the self-audit in the log."""
+        began = self._party.now()
         try:
             with Client(service.url, self._tokens[service.name], ANSWER_SECONDS) as client:
                 shown = [str(item["note"]) for item in client.get("/v1/statements")["statements"]]
                 self._parts.receipt.take_all(service, shown)
                 note = str(client.post("/v1/audit", {"words": list(words)})["statement"])
-            points = self._verified(service, note)
+            points = self._verified(service, note, began)
             place = self._parts.receipt.take(service, note)
         except Exception as error:  # whatever a service says, there is an audit
             reason = f"It did not audit itself: {_code(error)}."
@@ -182,13 +184,15 @@ class Auditing:
         answered = Point(ANSWERED, service.name, Result.PASS, f"It looked at {len(points)} points and signed them.")
         return [answered, *points], [note, *shown], [place]
 
-    def _verified(self, service: Service, note: str) -> list[Point]:
-        """Its own points, of today and no more than an audit has room for; raises `NoteMalformed`, `NoteUntrusted`."""
+    def _verified(self, service: Service, note: str, began: float) -> list[Point]:
+        """Its own points, made since it was asked (`began`, unix seconds) by a clock that may differ from ours, and no
+        more than an audit has room for; raises `NoteMalformed`, `NoteUntrusted`."""
         values = self._party.open(note, SELF_AUDIT, [service.verifier])
         points = points_of(values)
         if one(values, "service") != service.name or any(point.service != service.name for point in points):
             raise NoteUntrusted("The self-audit is about another service than the one that signed it.")
-        if one(values, "day") != self._today():
+        date, day = self._party.calendar.date, self._party.calendar.day
+        if not date(day(began - SKEW_SECONDS)) <= one(values, "day") <= date(day(self._party.now() + SKEW_SECONDS)):
             raise NoteUntrusted("The self-audit is of another day.")
         room = _ROOM // len(self._parts.settings.services)
         if len(points) > MAX_POINTS or sum(len(point.line().encode()) for point in points) > room:

@@ -71,6 +71,33 @@ def test_a_service_that_does_not_audit_itself_fails(office: Office, service: Aud
     assert failed(office.audit()) == [ANSWERED]
 
 
+@pytest.mark.parametrize(("its_day", "second"), [(DAY - 1, 1), (DAY + 1, 86_399)])
+def test_a_service_whose_clock_passes_midnight_a_second_apart_from_ours_did_audit_itself(
+    office: Office, retention: Retention, service: Audited, its_day: int, second: int
+) -> None:
+    """The day's audit is made right after midnight; no two clocks show the same moment."""
+    retention.go(DAY, second)
+    service.today = CALENDAR.date(its_day)
+    assert failed(office.audit()) == []
+
+
+def test_an_audit_that_lasts_over_midnight_is_of_either_day(
+    office: Office, retention: Retention, service: Audited
+) -> None:
+    """The service signed before, or after."""
+    honest = service.server.routes["/v1/audit"]
+
+    def over_midnight() -> object:
+        retention.go(DAY + 1, 6 * HOUR)
+        return honest()
+
+    service.server.routes["/v1/audit"] = over_midnight
+    for day in (DAY, DAY + 1):
+        retention.go(DAY, 12 * HOUR)
+        service.today = CALENDAR.date(day)
+        assert failed(office.audit()) == []
+
+
 def test_a_services_own_failure_fails_the_whole(office: Office, service: Audited) -> None:
     """And its evidence is shown."""
     service.points = ["fail closings registry.example A row was changed."]
