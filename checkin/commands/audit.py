@@ -18,6 +18,7 @@ from checkin.audit.evidence import VKEYS, Evidence, read_vkeys
 from checkin.client import Client, Service
 from checkin.clock import Calendar, SystemClock
 from checkin.commands.example import WithExample
+from checkin.commands.office import counted
 from checkin.errors import NotFound, SettingsInvalid
 from checkin.secretfile import read_token
 
@@ -167,9 +168,10 @@ def _tell(verdict: Verdict) -> None:
         console.print(f"✗ {fault.path}: {fault.kind}. {fault.reason}", soft_wrap=True, markup=False)
     if verdict.head is not None:
         head = f"{verdict.head.origin}, {verdict.head.size} entries"
-        counts = f"{verdict.reports} purge reports, {verdict.audits} audits, as of {verdict.date or 'no day'}"
+        kinds = f"{counted(verdict.reports, 'purge report')}, {counted(verdict.audits, 'audit')}"
+        counts = f"{kinds}, as of {verdict.date or 'no day'}"
         console.print(f"{'✗' if verdict.faults else '✓'} {head}: {counts}", markup=False)
-    console.print(f"{len(verdict.faults)} faults." if verdict.faults else "Nothing is wrong.")
+    console.print(f"{counted(len(verdict.faults), 'fault')}." if verdict.faults else "Nothing is wrong.")
 
 
 def _days(days: list[DayState]) -> Table:
@@ -188,7 +190,7 @@ def _cell(day: DayState) -> str:
         if not day.rows:  # the authority's: it holds keys and no records
             return f"✓ key destroyed {day.done}{late}, stated by {day.by}, entry {day.index}"
         rows = day.rows if day.rows != "unknown" else "an unknown number of"
-        return f"✓ {rows} records destroyed {day.done}{late}, report {day.index}"
+        return f"✓ {counted(rows, 'record')} destroyed {day.done}{late}, report {day.index}"
     if day.state == "held":
         return f"■ kept until {day.due}"
     if day.state == "missing":

@@ -52,9 +52,9 @@ def report(as_json: bool, values: dict[str, object], sentence: str) -> None:
     typer.echo(json.dumps(values, ensure_ascii=False, indent=2) if as_json else sentence)
 
 
-def counted(number: int, what: str) -> str:
-    """`1 day`, `2 days`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def counted(number: int | str, what: str) -> str:
+    """`1 day`, `2 days`; a number as text may also be words."""
+    return f"{number} {what}{'' if str(number) == '1' else 's'}"
 
 
 @contextmanager

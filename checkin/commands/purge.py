@@ -12,6 +12,7 @@ import structlog
 import typer
 
 from checkin.commands.example import WithExample
+from checkin.commands.office import counted
 from checkin.errors import CheckinError, ClockUntrusted
 from checkin.holdings import PurgeStatus
 from checkin.service.launch import load
@@ -137,8 +138,8 @@ def _lines(name: str, found: PurgeStatus) -> list[str]:
     if found.doubt:
         lines.append(f"The clock is in doubt: {found.doubt}")
     for day in found.held:
-        rows = "unreadable" if day.rows is None else f"{day.rows} rows, {day.bytes} bytes"
+        rows = "unreadable" if day.rows is None else f"{counted(day.rows, 'row')}, {day.bytes} bytes"
         mark = "OVERDUE since" if day.day in found.due else "to be destroyed on"
         lines.append(f"  {day.day}  {rows}, {mark} {day.due}")
-    lines += [f"  {gone.day}  {gone.rows} rows, destroyed on {gone.done}" for gone in found.destroyed]
+    lines += [f"  {gone.day}  {counted(gone.rows, 'row')}, destroyed on {gone.done}" for gone in found.destroyed]
     return lines
