@@ -16,7 +16,7 @@ from checkin import wallet as wallets
 from checkin.client import Client, Service
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
 from checkin.commands.example import WithExample
-from checkin.errors import CodeWrong, RequestInvalid, TokenMalformed
+from checkin.errors import CodeWrong, RequestInvalid, TokenMalformed, Unreachable
 from checkin.jsonfile import write_private
 from checkin.orders.notice import in_words
 from checkin.presentation import PREFIX
@@ -125,7 +125,7 @@ def scan(  # noqa: PLR0913 - an option each
     text = _read(source)
     device, now = Scanner.load(scanner), _clock(simulated_clock).now()
     with Client(venue, device.token, wanted=Service.REGISTRY) as client:
-        passed, uploaded = ({}, []) if offline else device.tend(client, now)
+        passed, uploaded = ({}, []) if offline else _tended(device, client, now)
         for issuer, code in passed.items():
             typer.echo(f"issuer {issuer}: its new list was passed over ({code}): tell the operator", err=True)
         counts = dict(Counter(entry["result"] for entry in uploaded))
@@ -136,6 +136,13 @@ def scan(  # noqa: PLR0913 - an option each
         typer.echo(json.dumps({"result": result, "queued": len(device.queue), "uploaded": counts}))
     else:
         typer.echo(f"{result}" + (f", {len(device.queue)} in the queue" if device.queue else ""))
+
+
+def _tended(device: Scanner, client: Client, now: float) -> tuple[dict[int, str], list[dict[str, str]]]:
+    try:
+        return device.tend(client, now)
+    except Unreachable as error:
+        raise Unreachable(f"{error.detail} With --offline the visit waits in the queue.") from None
 
 
 def _clock(path: Path | None) -> Clock:
