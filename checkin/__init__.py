@@ -12,8 +12,8 @@ The main flow, step → file:
 8. After 28 days its key, then its bytes are destroyed       purge.py, keyring.py, slots.py
 9. … and stated in signed notes, kept in a log, audited      statements.py, note.py, log/, audit/
 
-Under all of it: errors.py, encoding.py, primitives.py (the one door to cryptography), clock.py (the one reader of
-time). The services stand on service/. Commands are in commands/, the demonstration is in story/, a town that lives
-over time in town/, the pages' files are in web/. The order of the layers is in pyproject.toml, where import-linter
-holds it.
+Under all of it: errors.py, encoding.py, primitives.py (the one door to cryptography, with primitives_x509.py for
+others' certificates), clock.py (the one reader of time). The services stand on service/. Commands are in commands/, the
+demonstration is in story/, a town that lives over time in town/, the pages' files are in web/. The order of the layers
+is in pyproject.toml, where import-linter holds it.
 """

@@ -11,7 +11,7 @@ import pytest
 from checkin.certificate import registry
 from checkin.certificate.report import STEPS, Report
 from checkin.certificate.trust import TrustList
-from checkin.primitives import SignerCertificate
+from checkin.primitives_x509 import SignerCertificate
 
 ARC = "1.3.6.1.4.1.1847.2021.1."
 OLD_ARC = "1.3.6.1.4.1.0.1847.2021.1."

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from checkin.certificate import registry
 from checkin.certificate.trust import TrustList
 from checkin.errors import BadSignature, TrustListInvalid
-from checkin.primitives import SignerCertificate
+from checkin.primitives_x509 import SignerCertificate
 
 
 def believed(forge: SimpleNamespace, trust: TrustList) -> bool | None:
