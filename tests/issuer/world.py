@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,8 +132,12 @@ class Site:
         return [(text.splitlines()[0].removeprefix("To: "), read_code(text)) for text in texts]
 
     def files(self) -> dict[Path, bytes]:
-        """Every file of the data folder."""
-        return {path: path.read_bytes() for path in (self.folder / "data").rglob("*") if path.is_file()}
+        """Every file of the data folder, but for those that are gone meanwhile: drafts."""
+        found = {}
+        for path in (self.folder / "data").rglob("*"):
+            with suppress(FileNotFoundError, IsADirectoryError):
+                found[path] = path.read_bytes()
+        return found
 
 
 def keep_house(issuer: Issuer) -> None:

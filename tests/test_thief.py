@@ -1,0 +1,37 @@
+"""A thief's copies, made while the services run."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from checkin.durable import replace_file
+from checkin.story.thief import COPIED, copy_databases
+
+
+def test_a_service_that_writes_at_this_moment_is_copied_all_the_same(tmp_path: Path) -> None:
+    """Each half second it writes down the time, first under another name, which may be gone before it is copied."""
+    files = [tmp_path / service / "data" / "clock.json" for service in COPIED]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"{}")
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            for file in files:
+                replace_file(file, b"{}")
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            for number in range(300):
+                copies = tmp_path / f"copies {number}"
+                copy_databases(tmp_path, copies)
+                assert {file.relative_to(copies).as_posix() for file in copies.rglob("*.*")} == {
+                    f"{service}/clock.json" for service in COPIED
+                }
+        finally:
+            stop.set()
+        writing.result()
