@@ -14,7 +14,7 @@ from checkin.errors import CheckinError, FileTrouble
 from checkin.hardening import harden
 
 # Who runs these has a party's keys in hand. `serve` tells it in the service's log; a wallet's owner could do nothing.
-_WARNED: Final = {"authority", "purge", "witness"}
+_WARNED: Final = {"authority", "key", "purge", "witness"}
 
 app = typer.Typer(
     name="checkin",

@@ -1,4 +1,4 @@
-"""`checkin serve` and `checkin up`: the services as processes."""
+"""`checkin serve` and `checkin up`: the services as processes; `checkin key`: what others pin of one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import typer
 from checkin.commands.example import WithExample
 from checkin.deployment import Deployment
 from checkin.errors import RequestInvalid
+from checkin.note import NoteSigner, check_own_name
+from checkin.primitives import SigningKey
 from checkin.processes import Processes
+from checkin.secretfile import make_secret, read_secret
 from checkin.service import launch
 
 Simulated = Annotated[
@@ -21,9 +24,10 @@ Simulated = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add both commands."""
+    """Add the three commands."""
     app.command(cls=WithExample, epilog="checkin serve issuer --config issuer.toml")(serve)
     app.command(cls=WithExample, epilog="checkin up --dir my-checkin")(up)
+    app.command(cls=WithExample, epilog="checkin key statement.key --name issuer.example/checkin")(key)
 
 
 def serve(
@@ -56,6 +60,16 @@ def up(
     with Processes(deployment) as processes:
         typer.echo(deployment.addresses())
         processes.wait(deployment.tend)
+
+
+def key(
+    file: Annotated[Path, typer.Argument(help="A service's statement.key, or retention's log.key.")],
+    name: Annotated[str, typer.Option(help="The service's name, as in its settings; the log's ends in /log.")],
+) -> None:
+    """Print the verifier key that others pin. The file is made when it is not there; nothing else is needed."""
+    check_own_name(name)
+    secret = read_secret(file) if file.exists() else make_secret(file)
+    typer.echo(NoteSigner(name, SigningKey(secret)).verifier.vkey)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

@@ -24,7 +24,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("command", "warns"), [("purge", True), ("authority", True), ("witness", True), ("qr", False), ("serve", False)]
+    ("command", "warns"),
+    [("purge", True), ("authority", True), ("key", True), ("witness", True), ("qr", False), ("serve", False)],
 )
 def test_a_crash_of_a_command_leaves_no_copy_of_its_keys(command: str, warns: bool) -> None:
     """Core dumps are off before it reads anything. Who runs one that holds others' keys is told what could not be had;
