@@ -73,8 +73,8 @@ class AuthorityDays:
             for day, key in entry.listed.items():
                 first, where = self._listed[entry["authority"], day]
                 if first != key:
-                    date = self._calendar.date(day)
-                    yield entry, CONTRADICTS, f"It lists another key for {date} than entry {where.index}."
+                    reason = f"It lists another key for {self._calendar.date(day)} than entry {where.index}."
+                    yield entry, CONTRADICTS, reason
         for entry in self._statements:
             # An audit saw the log so long on its day: what stands before was stated by then.
             by = min([day for size, day in self._audited if entry.index < size], default=date) or date

@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from checkin.audit.auditor import Verdict, verify
 from checkin.audit.auditpoint import Point, Result
-from checkin.audit.entry import DayState
+from checkin.audit.authoritydays import AuthorityDays
+from checkin.audit.entry import DayState, Entry
 from checkin.audit.evidence import Evidence
 from checkin.cli import app
-from checkin.keylist import DestroyedKey, DestroyedList
+from checkin.keylist import AUTHORITY_DESTROYED, AUTHORITY_KEYS, AuthorityKey, DestroyedKey, DestroyedList
 from retention.logaudit import AUTHORITY as POINT
 from retention.logaudit import LogAudit
 from tests.audit.evidence import AUTHORITY, CALENDAR, FIRST, LAST, Site, commitment, signer
@@ -158,6 +159,18 @@ def test_an_end_that_was_stated_before_it_came_is_named_for_good(tmp_path: Path)
     faults = [fault for fault in verdict.faults if "had not come" in fault.reason]
     assert {fault.path for fault in faults} == {f"log entry {place}" for place in places}
     assert {fault.kind for fault in faults} == {"altered"}
+
+
+def test_a_second_key_does_not_hide_an_end_that_had_not_come() -> None:
+    """Both lies are named: what the one is about changes nothing in the day on which the other is judged."""
+    by, whose = (f"{AUTHORITY}/officer-1", f"{AUTHORITY}/officer-2"), {"authority": AUTHORITY}
+    pairs = [{day: bytes([number]) * 32 for day in (FIRST, FIRST + 60)} for number in (1, 2)]
+    keys = [{day: AuthorityKey(public, commitment(day)) for day, public in pair.items()} for pair in pairs]
+    lists = [Entry(number, AUTHORITY_KEYS.kind, {**whose}, by, listed=some) for number, some in enumerate(keys)]
+    gone = {FIRST: DestroyedKey(commitment(FIRST), FIRST + 28)}
+    days = AuthorityDays([*lists, Entry(2, AUTHORITY_DESTROYED.kind, {**whose}, by, destroyed=gone)], CALENDAR)
+    named = [(entry.index, kind) for entry, kind, _ in days.quarrels(CALENDAR.date(FIRST + 27))]
+    assert named == [(1, "contradicts"), (1, "contradicts"), (2, "altered")]
 
 
 @pytest.mark.parametrize("officers", [(1,), (1, 1)])
