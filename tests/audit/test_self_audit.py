@@ -177,6 +177,15 @@ def test_a_partition_of_day_29_is_found(house: House) -> None:
     assert f"a partition of {CALENDAR.date(DAY)} is there" in points[OLDEST].evidence
 
 
+def test_a_day_that_became_due_this_minute_is_no_fault_and_one_that_is_left_is(house: House) -> None:
+    """No two clocks show the same moment: who asks may be in the new day when the purge still saw the old one."""
+    for seconds, fails in ((1, False), (2 * HOUR, True)):
+        house.go(DAY + 1 + RETENTION_DAYS, seconds)
+        house.guard.tick()
+        house.guard.confirm()
+        assert (OLDEST in failed(audit(house))) == fails
+
+
 @pytest.mark.parametrize("change", ["altered", "removed", "added", "swapped"])
 def test_a_row_changed_after_closing_is_found(house: House, change: str) -> None:
     """Altered, removed, slipped in, or moved to another venue."""
