@@ -39,7 +39,7 @@ NOBODY: Final = 2**64 - 1  # subject numbers are below 2⁶³
 
 def self_audit(issuer: Issuer) -> SelfAudit:
     """The issuer's audit of itself."""
-    days = Days(issuer.vault, issuer.book, issuer.purger.close_due_days)
+    days = Days(issuer.vault, issuer.book, issuer.purger.close_due_days, issuer.purger.run)
     looks = [TokenSample(issuer).points, lambda: _given_lists(issuer)]
     return SelfAudit(issuer.party, issuer.guard, MAP, issuer.settings.keys, days, looks)
 

@@ -102,7 +102,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     # First, so that the busiest route is found first.
     app.router.routes.insert(0, Route("/v1/check-ins", door_route, methods=["POST"]))
     given = lists.Lists(party, trust, settings.issuers, own)
-    days = Days(vault, book, purger.close_due_days)
+    days = Days(vault, book, purger.close_due_days, purger.run)
     audit = SelfAudit(party, guard, DATA_MAP, settings.keys, days, [lambda: given.audit(settings.log)])
     queued = batches.Batches(party, guard, trust, visits, gates)
     for router in (

@@ -1,11 +1,13 @@
 """What a service finds out about itself, and signs: the first half of the day-28 audit (docs/spec/audit.md §5).
 
-Each point looks at what is on the disk, not at what the service remembers. Nothing here changes anything.
+Each point looks at what is on the disk, not at what the service remembers. Nothing here changes anything, but that what
+became due in this very minute is done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -50,6 +52,8 @@ class Days:
     book: StatementBook
     close: Callable[[], object]
     """Closes the days that are over: a day may be over since this very minute."""
+    purge: Callable[[], object]
+    """Destroys the days that are due: one may be due since this very minute."""
 
 
 class SelfAudit:
@@ -126,6 +130,7 @@ class SelfAudit:
 
     def _locked(self, days: Days) -> Iterator[Point]:
         """What is not to change under our eyes: keys are made, stated and destroyed under this lock."""
+        self._destroy_just_due(days)
         with locked(self._party.data / "purge.lock"):
             yield self._oldest(days)
             holdings = Holdings(self._party, days.vault, days.book)
@@ -134,10 +139,18 @@ class SelfAudit:
         good = f"{gone} destroyed keys are absent, overwritten and stated; {live} live ones are those that were stated."
         yield seen(KEYS, self._name, faults, good)
 
+    def _destroy_just_due(self, days: Days) -> None:
+        """Who asks may be in the new day a moment before our timer is. What was due an hour ago was to be gone by
+        itself: that is left, to be seen."""
+        calendar, now = self._party.calendar, self._guard.settled()
+        held = [*days.vault.store.days(), *(name.day for name in self._party.ring.names(Purpose.DAY))]
+        if held and calendar.oldest(now - GRACE_SECONDS) <= min(held) < calendar.oldest(now):
+            with suppress(CheckinError):  # then the day is seen below
+                days.purge()
+
     def _oldest(self, days: Days) -> Point:
         calendar = self._party.calendar
-        # Right after midnight the day that became due is being destroyed, and who asks may be a moment ahead of us.
-        floor = calendar.oldest(self._guard.settled() - GRACE_SECONDS)
+        floor = calendar.oldest(self._guard.settled())
         partitions = days.vault.store.days()
         keys = [name.day for name in self._party.ring.names(Purpose.DAY)]
         faults = [f"a partition of {calendar.date(day)} is there" for day in partitions if day < floor]
