@@ -7,6 +7,7 @@ The demonstration and the tests use the same opener before and after a purge, wi
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -50,10 +51,14 @@ class Loot:
 
 def copy_databases(deployment: Path, target: Path) -> None:
     """Copy the data folders of all services, as a backup or a thief does; no key is among them."""
-    # What is being written has its name for a millisecond: gone before it is copied, and soon there under another one.
-    half_written = shutil.ignore_patterns("*.new*", "drafts")
     for service in COPIED:
-        shutil.copytree(deployment / service / "data", target / service, ignore=half_written)
+        shutil.copytree(deployment / service / "data", target / service, copy_function=_copy_if_there)
+
+
+def _copy_if_there(source: str, target: str) -> None:
+    """What is being written has its name for a millisecond: gone before it is copied, and there under another one."""
+    with suppress(FileNotFoundError):
+        shutil.copy2(source, target)
 
 
 def open_visits(copies: Path, day: int, registry: SubKeys) -> list[Visit]:
