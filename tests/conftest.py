@@ -1,4 +1,4 @@
-"""What all tests share: a way to say what a machine lacks, and Hypothesis' settings."""
+"""What all tests share: a way to say what a machine lacks, and the seeds of what is tried at random."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ import os
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, settings
+
+from tests import examples
 
 Needs = Callable[[str, object, str], None]
 _MISSING: dict[str, str] = {}
 
-# On CI the same examples each time: a landing is judged by its change. New ones are looked for everywhere else.
-settings.register_profile(
-    "checkin", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
-)
-settings.load_profile("checkin")
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fixed seeds, or random ones and many more examples."""
+    examples.choose_profile(config)
+
+
+@pytest.hookimpl(tryfirst=True)  # before the marks are selected by
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-m explore` runs what Hypothesis drives."""
+    examples.mark(items)
 
 
 @pytest.fixture
@@ -34,8 +40,11 @@ def needs() -> Needs:
     return check
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The table at the end of a run."""
+    if not examples.is_exploring(config):
+        terminalreporter.section("what this run did not try", sep="-")
+        terminalreporter.write_line(f"other random seeds than the fixed ones: pytest -m {examples.EXPLORE}")
     terminalreporter.section("what could not run here", sep="-")
     if not _MISSING:
         terminalreporter.write_line("nothing: everything ran")

@@ -10,13 +10,14 @@ from typing import Any
 
 import base45
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from checkin.certificate import registry
 from checkin.certificate.report import STEPS
 from checkin.certificate.trust import TrustList
 from checkin.errors import CertificateError, TrustListInvalid
+from tests.examples import examples
 
 CODES = {error.code for error in CertificateError.__subclasses__()} - {"certificate_no_status", "certificate_outdated"}
 AT = datetime(2021, 6, 1, tzinfo=UTC).timestamp()
@@ -100,7 +101,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.dictionaries(st.sampled_from(["ver", "nam", "dob", "v", "r", "t"]), VALUES), VALUES, VALUES, VALUES)
 def test_even_a_trusted_signer_cannot_break_the_verifier(
     forge: SimpleNamespace, content: dict[str, object], issued: object, expires: object, extra: object

@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.issuer.world import DAY, PHONE, Running, Site, bearer, begin, holder_keys, register
 
 ROUTES = [
@@ -29,7 +30,7 @@ ROUTES = [
     ("POST", "/v1/audit"),
     ("POST", "/v1/orders"),
 ]
-FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+FEW = examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=20),

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from checkin.audit.auditor import verify
@@ -15,6 +15,7 @@ from checkin.audit.auditpoint import MAX_EVIDENCE, Point, Result, plain
 from checkin.audit.evidence import Evidence, Pinned, report_file
 from checkin.errors import CheckinError, NoteMalformed
 from tests.audit.evidence import Site
+from tests.examples import examples
 
 names = st.from_regex(r"[a-z][a-z-]{0,20}", fullmatch=True)
 services = st.from_regex(r"[a-z0-9.:/-]{1,40}", fullmatch=True)
@@ -56,7 +57,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Site.make(tmp_path_factory.mktemp("evidence") / "folder").write()
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_content_of_any_file_makes_verifying_stumble(honest: Path, tmp_path: Path, data: st.DataObject) -> None:
     """Replaced, cut, doubled or emptied: it ends in a verdict with a fault, or in an error of ours."""

@@ -7,12 +7,12 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from checkin.errors import CheckinError, DayDestroyed, KeyDestroyed, KeyExists, KeyMissing
 from checkin.keyring import KeyName, KeyRing, Purpose
+from tests.examples import examples
 
 MASTER = bytes(range(32))
 NAMES = st.builds(KeyName, st.sampled_from([Purpose.DAY, Purpose.SIGNING]), st.integers(0, 3))
@@ -137,4 +137,4 @@ class KeyRingModel(RuleBasedStateMachine):
 
 
 TestKeyRingModel = KeyRingModel.TestCase
-TestKeyRingModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestKeyRingModel.settings = examples(60, stateful_step_count=40)

@@ -8,10 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from checkin.encoding import b64url_encode, base45_encode
+from tests.examples import examples
 from tests.venue.conftest import Scene, verifier
 from tests.venue.test_roles import ROWS
 from tests.venue.world import (
@@ -80,7 +81,7 @@ def check(answer: httpx.Response, announced: dict[str, set[str]]) -> str:
 TOKENS = {"enrolment": ENROLMENT, "retention": RETENTION, "metrics": METRICS, "authority": "x"}
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(body=JSON | st.binary(max_size=200), role=st.sampled_from(["", "right", "wrong"]))
 def test_any_body_at_any_route(
     scene: Scene, described: dict[tuple[str, str], dict[str, set[str]]], body: Any, role: str
@@ -132,7 +133,7 @@ def test_nasty_bodies_at_every_route(scene: Scene, described: dict[tuple[str, st
 PIECES = st.text(st.characters(exclude_characters="/?#%\\", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(venue=PIECES, scanner=PIECES, nonce=st.text(st.characters(exclude_categories=["Cs"]), max_size=70))
 def test_any_id_in_a_path_and_any_nonce(
     scene: Scene, described: dict[tuple[str, str], dict[str, set[str]]], venue: str, scanner: str, nonce: str
@@ -149,7 +150,7 @@ def test_any_id_in_a_path_and_any_nonce(
         check(answer, described["GET", path])
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(data=st.data())
 def test_a_code_that_was_changed_anywhere_is_refused_and_never_with_an_error_of_ours(
     scene: Scene, described: dict[tuple[str, str], dict[str, set[str]]], data: st.DataObject
@@ -164,7 +165,7 @@ def test_a_code_that_was_changed_anywhere_is_refused_and_never_with_an_error_of_
         assert check(answer, described["POST", "/v1/check-ins"]) != "already_used"
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(text=st.text(max_size=600), scan=st.text(max_size=30))
 def test_any_text_as_a_code_and_as_a_scan_id(
     scene: Scene, described: dict[tuple[str, str], dict[str, set[str]]], text: str, scan: str
@@ -191,7 +192,7 @@ DOCUMENTED = {
 }
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(data=st.data())
 def test_any_entries_in_a_batch_get_a_documented_result_each_and_a_good_one_among_them_is_accepted(
     scene: Scene, data: st.DataObject
