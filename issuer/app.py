@@ -8,11 +8,11 @@ from typing import Final
 from fastapi import FastAPI
 
 from checkin.service import audited
-from checkin.service.app import Frame
-from checkin.service.orderdesk import MAX_BODY
+from checkin.service.frame import Frame
+from checkin.service.order_executor import MAX_BODY
 from issuer import pages
 from issuer.routes import codes, credentials, keys, orders, registrations, retention, wallet
-from issuer.selfaudit import self_audit
+from issuer.self_audit import self_audit
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 

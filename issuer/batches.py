@@ -12,18 +12,27 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Final
 
-from checkin.clockguard import ClockGuard
-from checkin.commit import GroupCommit
-from checkin.credential import Draft, Mode, Status, StatusOpening, issue, new_opening, seal_subject, visit_context
 from checkin.errors import DayNotIssued, HolderKeyInvalid, NotReady, QuotaUsed
-from checkin.keyring import KeyName, Purpose
-from checkin.ledger import Batch, ledger_row, subject_group, visit_id
-from checkin.primitives import Label, SealingKey, SigningKey, check_holder_key, random_bytes, sha256
-from checkin.service.party import Party
-from checkin.vault import Vault
-from issuer.authoritykeys import AuthorityKeys
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.credential import (
+    Draft,
+    Mode,
+    Status,
+    StatusOpening,
+    issue,
+    new_opening,
+    seal_subject,
+    visit_context,
+)
+from checkin.protocol.primitives import Label, SealingKey, SigningKey, check_holder_key, random_bytes, sha256
+from checkin.purge.clock_guard import ClockGuard
+from checkin.service.identity import Party
+from checkin.vault.group_commit import GroupCommit
+from checkin.vault.ledger import Batch, ledger_row, subject_group, visit_id
+from checkin.vault.vault import Vault
+from issuer.authority_keys import AuthorityKeys
 from issuer.identities import Identities
-from issuer.signingkeys import SigningKeys
+from issuer.signing_keys import SigningKeys
 from issuer.stripes import Stripes
 
 BATCH_SIZE: Final = 10  # for everyone: another number would point at somebody

@@ -28,7 +28,7 @@ from typing import Any, Final
 import sqlite_utils
 
 from checkin.errors import NotReady
-from checkin.stores.statefile import write_anew
+from checkin.files.state_file import write_anew
 
 _TIMEOUT = 10.0  # seconds to wait for another worker's commit
 # sqlite-utils makes tables with row ids, and these would tell the order of arrival.

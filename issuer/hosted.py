@@ -12,15 +12,15 @@ from typing import Final
 
 import sqlite_utils
 
-from checkin import presentation
-from checkin.credential import CREDENTIAL_SIZE, Mode, Status, StatusOpening
-from checkin.encoding import u32be
 from checkin.errors import KeyDestroyed, NotReady
-from checkin.keyring import KeyName, Purpose
-from checkin.ledger import subject_group
-from checkin.primitives import Label, SigningKey, aead_open, aead_seal, random_bytes
-from checkin.service.party import Party
-from checkin.vault import Vault
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol import presentation
+from checkin.protocol.credential import CREDENTIAL_SIZE, Mode, Status, StatusOpening
+from checkin.protocol.encoding import u32be
+from checkin.protocol.primitives import Label, SigningKey, aead_open, aead_seal, random_bytes
+from checkin.service.identity import Party
+from checkin.vault.ledger import subject_group
+from checkin.vault.vault import Vault
 from issuer.batches import BATCH_SIZE, Batches, Issued
 from issuer.database import Database, one_row
 from issuer.stripes import Stripes

@@ -13,14 +13,14 @@ from typing import Final
 
 import sqlite_utils
 
-from checkin.credential import Status
 from checkin.errors import KeyDestroyed, Unauthorized
-from checkin.keyring import KeyName, Purpose
-from checkin.primitives import random_bytes
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.credential import Status
+from checkin.protocol.primitives import random_bytes
 from checkin.service.auth import new_token, token_hash
 from issuer.contact import Contact
 from issuer.database import Database, changed, one_row
-from issuer.identitykeys import IdentityKeys
+from issuer.identity_keys import IdentityKeys
 
 _PAD: Final = 512  # bytes: what is sealed tells nothing about how long a name is
 _ATTEMPTS: Final = 3  # to read a row that is being sealed anew

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
 
-from checkin.credential import DAY_FIRST, DAY_LAST
+from checkin.protocol.credential import DAY_FIRST, DAY_LAST
 from checkin.service.body import Body
-from checkin.service.listbook import LogAnswer
+from checkin.service.key_list_publisher import LogAnswer
 from issuer.batches import BATCH_SIZE
 from issuer.pending import CODE_DIGITS, LIFE_SECONDS
 

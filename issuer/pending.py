@@ -12,10 +12,19 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from checkin.encoding import b64url_decode, b64url_encode
 from checkin.errors import CodeWrong, KeyDestroyed, KeyMissing, SealBroken
-from checkin.keyring import KeyName, KeyRing, Purpose
-from checkin.primitives import AEAD_OVERHEAD, Label, aead_open, aead_seal, equal, random_below, random_bytes, sha256
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.protocol.encoding import b64url_decode, b64url_encode
+from checkin.protocol.primitives import (
+    AEAD_OVERHEAD,
+    Label,
+    aead_open,
+    aead_seal,
+    equal,
+    random_below,
+    random_bytes,
+    sha256,
+)
 from issuer.contact import MAX_NAME, Contact
 
 LIFE_SECONDS: Final = 300

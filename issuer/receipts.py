@@ -20,14 +20,14 @@ from typing import Final
 
 import sqlite_utils
 
-from checkin.encoding import u32be, u64be
 from checkin.errors import CheckinError, SealBroken
-from checkin.keyring import KeyName, Purpose
-from checkin.ledger import subject_group
-from checkin.primitives import Label, aead_open, aead_seal, random_bytes
-from checkin.service.party import Party
-from checkin.stores.statefile import StateFile
-from checkin.vault import Vault
+from checkin.files.state_file import StateFile
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.encoding import u32be, u64be
+from checkin.protocol.primitives import Label, aead_open, aead_seal, random_bytes
+from checkin.service.identity import Party
+from checkin.vault.ledger import subject_group
+from checkin.vault.vault import Vault
 
 IDENTIFIED: Final = "identified"
 CODES: Final = "codes"

@@ -11,12 +11,12 @@ from typing import Final
 import sqlite_utils
 
 from checkin.errors import CodeWrong
-from checkin.service.party import Party
+from checkin.service.identity import Party
 from issuer import pending
 from issuer.contact import Contact
 from issuer.database import Database, changed
 from issuer.identities import Identities
-from issuer.identitykeys import IdentityKeys
+from issuer.identity_keys import IdentityKeys
 from issuer.sms import Gateway
 from issuer.throttle import Throttle
 

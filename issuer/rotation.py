@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Final
 
 from checkin.clock import RETENTION_DAYS
-from checkin.keyring import KeyName, Purpose
-from checkin.service.party import Party
-from checkin.statements import KEY_MADE, StatementBook
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.purge.statement_store import KEY_MADE, StatementBook
+from checkin.service.identity import Party
 from issuer.database import Database
 from issuer.identities import Record
-from issuer.identitykeys import IdentityKeys
+from issuer.identity_keys import IdentityKeys
 
 CHUNK: Final = 500
 

@@ -10,31 +10,31 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from checkin.certificate.trust import TrustList
 from checkin.clock import RETENTION_DAYS
-from checkin.clockguard import ClockGuard
 from checkin.errors import SettingsInvalid
-from checkin.keylist import IssuerList
-from checkin.keyring import KeyName, Purpose
-from checkin.purge import Purger
-from checkin.service.app import Finding
-from checkin.service.listbook import ListBook
-from checkin.service.orderdesk import OrderDesk, Pins
-from checkin.service.party import Party
-from checkin.service.peers import TimePeers
-from checkin.statements import SMALL_COUNT, StatementBook
-from checkin.stores.sqlite import SqliteStore
-from checkin.vault import Vault
-from issuer.authoritykeys import WARN_DAYS, AuthorityKeys
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.key_list import IssuerList
+from checkin.purge.clock_guard import ClockGuard
+from checkin.purge.purger import Purger
+from checkin.purge.statement_store import SMALL_COUNT, StatementBook
+from checkin.service.frame import Finding
+from checkin.service.identity import Party
+from checkin.service.key_list_publisher import ListBook
+from checkin.service.order_executor import OrderDesk, Pins
+from checkin.service.time_peers import TimePeers
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.vault import Vault
+from issuer.authority_keys import WARN_DAYS, AuthorityKeys
 from issuer.batches import Batches
 from issuer.database import Database
 from issuer.hosted import Hosted
 from issuer.identities import Identities
-from issuer.identitykeys import IdentityKeys
-from issuer.orders import Disclosures
+from issuer.identity_keys import IdentityKeys
+from issuer.order_steps import Disclosures
 from issuer.receipts import Receipts
 from issuer.registrations import Registrations
 from issuer.rotation import Rotation
 from issuer.settings import IssuerSettings
-from issuer.signingkeys import AHEAD_DAYS, SigningKeys
+from issuer.signing_keys import AHEAD_DAYS, SigningKeys
 from issuer.sms import Gateway, HttpGateway, Outbox
 from issuer.throttle import Throttle
 from issuer.vaccination import Vaccination

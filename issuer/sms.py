@@ -13,7 +13,7 @@ import httpx
 import structlog
 
 from checkin.errors import SettingsInvalid, Unreachable
-from checkin.primitives import random_bytes
+from checkin.protocol.primitives import random_bytes
 from issuer.settings import SmsSettings
 
 log = structlog.get_logger()

@@ -14,7 +14,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from checkin.errors import TooManyRequests
 from issuer.database import Database, changed
-from issuer.identitykeys import IdentityKeys
+from issuer.identity_keys import IdentityKeys
 from issuer.settings import IssuerSettings
 
 # At most so many a day; nothing is counted when it is refused.

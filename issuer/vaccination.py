@@ -7,8 +7,8 @@ from checkin.certificate.policy import Status as Proved
 from checkin.certificate.registry import prove
 from checkin.certificate.trust import TrustList
 from checkin.clock import Calendar
-from checkin.credential import DAY_LAST, Status
 from checkin.errors import CertificateNotTaken, CertificateOutdated
+from checkin.protocol.credential import DAY_LAST, Status
 from issuer.identities import Identities
 
 _SHOWN = {Proved.VACCINATED: Status.VACCINATED, Proved.RECOVERED: Status.RECOVERED, Proved.TESTED: Status.TESTED}

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from checkin.clockguard import ClockGuard
-from checkin.service.app import Finding, Frame
-from checkin.service.peers import TimePeers
+from checkin.purge.clock_guard import ClockGuard
+from checkin.service.frame import Finding, Frame
+from checkin.service.time_peers import TimePeers
+from retention.audit_routes import AuditRoutes
 from retention.auditing import Auditing
-from retention.auditroutes import AuditRoutes
 from retention.audits import Audits
 from retention.page import Page
 from retention.parts import Parts
 from retention.routes import ENTRY_BYTES, Routes
-from retention.schedule import Schedule
+from retention.tasks import Schedule
 
 DESCRIPTION = (
     "Asks every service each day to destroy what is due, keeps their signed statements in a public log, and shows "

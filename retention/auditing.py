@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from checkin.audit.auditpoint import (
+from checkin.audit.point import (
     AUDIT,
     MAX_EVIDENCE,
     SELF_AUDIT,
@@ -24,21 +24,21 @@ from checkin.audit.auditpoint import (
     points_of,
     seen,
 )
-from checkin.audit.selfaudit import TOKENS, SelfAudit
-from checkin.audit.tokencheck import check_tokens
-from checkin.client import Client
+from checkin.audit.self_audit import TOKENS, SelfAudit
+from checkin.audit.token_check import check_tokens
 from checkin.clock import SystemClock
-from checkin.clockguard import ClockGuard
-from checkin.credential import IssuerKey, IssuerKeys
-from checkin.durable import locked
-from checkin.encoding import b64url_decode
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, NotFound, ServiceError
-from checkin.secretfile import read_token
-from checkin.service.app import Finding
-from checkin.statement import one
-from checkin.statements import ORDER_EXECUTED
+from checkin.files.durable import locked
+from checkin.http.client import Client
+from checkin.keys.secret_file import read_token
+from checkin.protocol.credential import IssuerKey, IssuerKeys
+from checkin.protocol.encoding import b64url_decode
+from checkin.protocol.statement import one
+from checkin.purge.clock_guard import ClockGuard
+from checkin.purge.statement_store import ORDER_EXECUTED
+from checkin.service.frame import Finding
 from retention.audits import Audit, Audits
-from retention.logaudit import LogAudit
+from retention.log_audit import LogAudit
 from retention.parts import Parts
 from retention.settings import Service
 

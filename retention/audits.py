@@ -15,12 +15,12 @@ from typing import Self
 
 import sqlite_utils
 
-from checkin.audit.auditpoint import AUDIT, Point, Result, points_of
-from checkin.encoding import decimal_decode
+from checkin.audit.point import AUDIT, Point, Result, points_of
 from checkin.errors import NoteMalformed
-from checkin.note import split_note
-from checkin.statement import one
-from checkin.stores.statefile import StateFile
+from checkin.files.state_file import StateFile
+from checkin.protocol.encoding import decimal_decode
+from checkin.protocol.note import split_note
+from checkin.protocol.statement import one
 
 _LATEST = (
     "SELECT service, point, result, evidence FROM points WHERE audit = (SELECT max(place) FROM audits) ORDER BY number"

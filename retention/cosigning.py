@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import structlog
 
 from checkin.clock import SystemClock
-from checkin.durable import locked
 from checkin.errors import SettingsInvalid
-from checkin.log.cosignature import cosignatures
-from checkin.service.party import SIMULATED, Party
+from checkin.files.durable import locked
+from checkin.service.identity import SIMULATED, Party
+from checkin.tlog.cosignature import cosignatures
 from retention.log import Log
 from retention.statements import Asking, Statements
 from retention.witnessing import Outcome, PinnedWitness, Witnessing

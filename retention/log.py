@@ -14,10 +14,11 @@ from itertools import islice
 from pathlib import Path
 
 from checkin.errors import LogConflict, NoteMalformed, NoteUntrusted, NotFound, ProofInvalid, RequestTooLarge
-from checkin.log.checkpoint import Checkpoint, open_checkpoint
-from checkin.log.logproof import LogProof
-from checkin.log.merkle import HASH_SIZE, RootBuilder, consistency_proof, inclusion_proof, leaf_hash, root
-from checkin.log.tiles import (
+from checkin.protocol.note import NoteSigner, decode_note, join_note, sign_note, split_note
+from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
+from checkin.tlog.merkle import HASH_SIZE, RootBuilder, consistency_proof, inclusion_proof, leaf_hash, root
+from checkin.tlog.proof import LogProof
+from checkin.tlog.tiles import (
     ENTRIES,
     MAX_ENTRY,
     WIDTH,
@@ -29,10 +30,9 @@ from checkin.log.tiles import (
     tile_of,
     write_bundle,
 )
-from checkin.note import NoteSigner, decode_note, join_note, sign_note, split_note
-from checkin.stores.turn import Turn
-from retention.logfiles import LogFiles
-from retention.logstate import Head, LogState
+from checkin.vault.engines.turn import Turn
+from retention.log_files import LogFiles
+from retention.log_state import Head, LogState
 
 _CHECKPOINT = "checkpoint"
 _FORKED = "The log in this folder is older than what it has published: put back its newest database, never a copy."

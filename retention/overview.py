@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from checkin.clock import RETENTION_DAYS, Calendar
-from checkin.keyring import KeyName, Purpose
-from checkin.note import split_note
-from checkin.statement import StatementType, one
-from checkin.statements import DAY_CLOSED, KEY_MADE, LAST_DAY, PURGE_REPORT, read_count
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.note import split_note
+from checkin.protocol.statement import StatementType, one
+from checkin.purge.statement_store import DAY_CLOSED, KEY_MADE, LAST_DAY, PURGE_REPORT, read_count
 from retention.settings import Service
 from retention.statements import Stated, Statements
 

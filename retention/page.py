@@ -11,14 +11,14 @@ from fastapi import APIRouter, Header, Query
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from checkin.audit.auditpoint import Point
-from checkin.audit.auditwords import point_words
-from checkin.encoding import decimal_decode
+from checkin.audit.point import Point
+from checkin.audit.words import point_words
+from checkin.protocol.encoding import decimal_decode
+from checkin.purge.statement_store import FEWER
 from checkin.service.language import LANGUAGES, choose_language
-from checkin.statements import FEWER
 from retention.audits import Audit, Audits
 from retention.messages import TEXTS
-from retention.orders import order_numbers
+from retention.order_numbers import order_numbers
 from retention.overview import Cell, Missing, Report
 from retention.parts import Parts
 

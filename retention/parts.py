@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from checkin.note import NoteSigner, NoteVerifier
-from checkin.primitives import SigningKey
-from checkin.secretfile import make_secret, read_secret
-from checkin.service.party import Party
+from checkin.keys.secret_file import make_secret, read_secret
+from checkin.protocol.note import NoteSigner, NoteVerifier
+from checkin.protocol.primitives import SigningKey
+from checkin.service.identity import Party
 from retention.cosigning import Cosigning
 from retention.log import Log
 from retention.overview import Overview

@@ -7,20 +7,20 @@ from typing import Final
 
 import structlog
 
-from checkin.audit.auditpoint import SELF_AUDIT, points_of
-from checkin.durable import locked
-from checkin.encoding import decimal_decode
+from checkin.audit.point import SELF_AUDIT, points_of
 from checkin.errors import CheckinError, ListRefused, NoteMalformed, NoteUntrusted, RequestTooLarge
-from checkin.keyring import KeyName
-from checkin.note import NoteVerifier, open_note, split_note
-from checkin.primitives import sha256
-from checkin.purge import UNKNOWN
-from checkin.service.party import SIMULATED, Party
+from checkin.files.durable import locked
+from checkin.keys.key_ring import KeyName
+from checkin.protocol.encoding import decimal_decode
+from checkin.protocol.note import NoteVerifier, open_note, split_note
+from checkin.protocol.primitives import sha256
+from checkin.protocol.statement import kind_of
+from checkin.purge.purger import UNKNOWN
+from checkin.purge.statement_store import ABSENT, KEY_MADE, KINDS, LAST_DAY, read_count
+from checkin.service.identity import SIMULATED, Party
 from checkin.service.pins import AuthoritySettings
-from checkin.statement import kind_of
-from checkin.statements import ABSENT, KEY_MADE, KINDS, LAST_DAY, read_count
-from retention.authority import read_note
-from retention.keylists import MAX_LISTS, READERS, read_list
+from retention.authority_entries import read_note
+from retention.key_list_entries import MAX_LISTS, READERS, read_list
 from retention.log import Log
 from retention.settings import Service
 from retention.statements import LISTS, Stated, Statements

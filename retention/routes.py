@@ -8,17 +8,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from checkin.encoding import b64_encode
 from checkin.errors import Forbidden, NoteMalformed, NotFound
-from checkin.log.checkpoint import Checkpoint
-from checkin.log.tiles import parse_path
-from checkin.note import split_note
-from checkin.primitives import equal, sha256
-from checkin.secretfile import read_token
+from checkin.keys.secret_file import read_token
+from checkin.protocol.encoding import b64_encode
+from checkin.protocol.note import split_note
+from checkin.protocol.primitives import equal, sha256
 from checkin.service.auth import Bearer
 from checkin.service.body import Body
 from checkin.service.pins import AuthoritySettings
-from retention.orders import order_numbers
+from checkin.tlog.checkpoint import Checkpoint
+from checkin.tlog.tiles import parse_path
+from retention.order_numbers import order_numbers
 from retention.overview import Missing, Report
 from retention.parts import Parts
 from retention.settings import Service

@@ -7,10 +7,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from checkin.log.cosignature import CosignatureVerifier
-from checkin.note import NoteVerifier
+from checkin.protocol.note import NoteVerifier
 from checkin.service.pins import AuthoritySettings, WitnessKey
 from checkin.service.settings import FilePath, Peer, ServiceSettings, Strict, TokenHash
+from checkin.tlog.cosignature import CosignatureVerifier
 
 
 class Service(Peer):

@@ -20,8 +20,8 @@ from typing import Final
 
 import sqlite_utils
 
-from checkin.keylist import AUTHORITY_KEYS, INTAKE_KEYS, ISSUER_KEYS
-from checkin.stores.statefile import NOTES_PAGE, StateFile
+from checkin.files.state_file import NOTES_PAGE, StateFile
+from checkin.protocol.key_list import AUTHORITY_KEYS, INTAKE_KEYS, ISSUER_KEYS
 
 REPORTS_VIEW = "SELECT place, service, day, note FROM statements WHERE kind = 'checkin/purge-report/v1'"
 LISTS: Final = (ISSUER_KEYS.kind, AUTHORITY_KEYS.kind, INTAKE_KEYS.kind)

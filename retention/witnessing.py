@@ -8,7 +8,6 @@ from typing import Final
 
 import httpx
 
-from checkin.encoding import decimal_decode
 from checkin.errors import (
     CheckinError,
     LogConflict,
@@ -18,12 +17,13 @@ from checkin.errors import (
     ProofInvalid,
     Unreachable,
 )
-from checkin.exchange import Exchange
-from checkin.log.checkpoint import Checkpoint
-from checkin.log.cosignature import CosignatureVerifier, cosignatures
-from checkin.log.witness import Request
-from checkin.log.witnessapp import SIZE_TYPE
-from checkin.note import decode_note, join_note, split_note
+from checkin.http.exchange import Exchange
+from checkin.protocol.encoding import decimal_decode
+from checkin.protocol.note import decode_note, join_note, split_note
+from checkin.tlog.checkpoint import Checkpoint
+from checkin.tlog.cosignature import CosignatureVerifier, cosignatures
+from checkin.tlog.witness import Request
+from checkin.tlog.witness_app import SIZE_TYPE
 from retention.log import Log
 
 _MAX_ANSWER: Final = 64 * 1024

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import reference
+from tests.support import reference
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -23,7 +23,7 @@ def written() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", ["errors.md", "commands.md", "routes.md", "settings.md"])
 def test_a_reference_page_says_what_the_code_says(written: dict[str, str], name: str) -> None:
-    """Whoever adds a command, route, setting or error runs `python tests/reference.py`."""
+    """Whoever adds a command, route, setting or error runs `python tests/support/reference.py`."""
     assert (DOCS / name).read_text(encoding="utf-8") == written[name]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+ENGINES = ("checkin/vault/engines/", "checkin/files/")
 PACKAGES = ("checkin", "issuer", "venue", "retention")
 
 
@@ -67,14 +68,14 @@ def users_of(*names: str) -> set[str]:
 
 def test_there_is_one_door_to_cryptography() -> None:
     """Nobody but the primitives imports a cryptographic library."""
-    doors = {"checkin/primitives.py", "checkin/primitives_x509.py"}
+    doors = {"checkin/protocol/primitives.py", "checkin/protocol/x509.py"}
     assert users_of("cryptography", "nacl", "hashlib", "hmac", "secrets") <= doors
 
 
 def test_databases_are_opened_in_few_places() -> None:
-    """Engines are in `stores/`; each service has one file for its own database."""
+    """Engines are in `vault/engines/`, small state in `files/`; each service has one file for its own database."""
     allowed = {"issuer/database.py", "venue/database.py", "retention/database.py"}
-    assert {path for path in users_of("sqlite3", "psycopg") if not path.startswith("checkin/stores/")} <= allowed
+    assert {path for path in users_of("sqlite3", "psycopg") if not path.startswith(ENGINES)} <= allowed
 
 
 def test_one_file_reads_time() -> None:

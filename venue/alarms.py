@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from checkin.service.app import Finding
-from checkin.service.party import Party
+from checkin.service.frame import Finding
+from checkin.service.identity import Party
 from venue.database import Database
 
 _ADD = "INSERT INTO alarms VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET failed = failed + excluded.failed"

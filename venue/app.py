@@ -7,23 +7,25 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from checkin.audit.selfaudit import Days, SelfAudit
-from checkin.clockguard import ClockGuard
-from checkin.keylist import IntakeList
-from checkin.keyring import Purpose
-from checkin.purge import Purger
+from checkin.audit.self_audit import Days, SelfAudit
+from checkin.keys.key_ring import Purpose
+from checkin.protocol.key_list import IntakeList
+from checkin.purge.clock_guard import ClockGuard
+from checkin.purge.purger import Purger
+from checkin.purge.statement_store import StatementBook
 from checkin.service import audited
-from checkin.service.app import Frame
 from checkin.service.auth import pinned
-from checkin.service.listbook import ListBook
-from checkin.service.orderdesk import MAX_BODY as MAX_ORDER
-from checkin.service.orderdesk import OrderDesk, Pins
-from checkin.service.party import Party
-from checkin.service.peers import TimePeers
-from checkin.statements import StatementBook
-from checkin.stores.sqlite import SqliteStore
-from checkin.vault import Vault
-from venue import batches, checkins, described, duties, lists, orders, pages, scanners, stats, venues
+from checkin.service.frame import Frame
+from checkin.service.identity import Party
+from checkin.service.key_list_publisher import ListBook
+from checkin.service.order_executor import MAX_BODY as MAX_ORDER
+from checkin.service.order_executor import OrderDesk, Pins
+from checkin.service.time_peers import TimePeers
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.vault import Vault
+from venue import batches, checkins, described, lists, pages, scanners, stats, venues
+from venue import order_steps as orders
+from venue import tasks as duties
 from venue.alarms import Alarms
 from venue.commits import Commits
 from venue.database import Database

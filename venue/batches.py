@@ -21,9 +21,6 @@ import structlog
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from checkin import presentation
-from checkin.clockguard import ClockGuard
-from checkin.encoding import b64url_decode
 from checkin.errors import (
     BadSignature,
     CheckinError,
@@ -38,13 +35,16 @@ from checkin.errors import (
     StatusDisclosed,
     WrongDay,
 )
-from checkin.intake import ENTRY_SIZE, Place, Scan, entry_day, open_entry
-from checkin.keyring import KeyName, Purpose
-from checkin.presentation import EARLY_SECONDS, Presentation
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol import presentation
+from checkin.protocol.encoding import b64url_decode
+from checkin.protocol.intake import ENTRY_SIZE, Place, Scan, entry_day, open_entry
+from checkin.protocol.presentation import EARLY_SECONDS, Presentation
+from checkin.purge.clock_guard import ClockGuard
 from checkin.service.auth import Bearer
 from checkin.service.body import Body
-from checkin.service.party import Party
-from checkin.visit import Visit
+from checkin.service.identity import Party
+from checkin.vault.visit import Visit
 from venue.alarms import Alarms
 from venue.gates import Gates
 from venue.metrics import Metrics

@@ -15,9 +15,6 @@ from typing import Final
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from checkin import presentation
-from checkin.clockguard import ClockGuard
-from checkin.encoding import b64url_decode
 from checkin.errors import (
     AlreadyUsed,
     CheckinError,
@@ -28,11 +25,14 @@ from checkin.errors import (
     StatusDisclosed,
     Unauthorized,
 )
-from checkin.intake import SCAN_ID_SIZE
-from checkin.presentation import Presentation
+from checkin.protocol import presentation
+from checkin.protocol.encoding import b64url_decode
+from checkin.protocol.intake import SCAN_ID_SIZE
+from checkin.protocol.presentation import Presentation
+from checkin.purge.clock_guard import ClockGuard
 from checkin.service import problems
-from checkin.service.party import Party
-from checkin.visit import Visit
+from checkin.service.identity import Party
+from checkin.vault.visit import Visit
 from venue.commits import Commits
 from venue.gates import Gates
 from venue.metrics import Metrics

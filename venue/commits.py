@@ -1,7 +1,7 @@
 """Many check-ins in one commit, for one event loop: while a commit is on its way to the disk, the next ones gather.
 
-`checkin.commit.GroupCommit` does the same for threads. Here everything but the commit itself happens on the loop,
-without a lock or a wake-up for each row, which saves a fifth of a check-in's CPU (measured).
+`checkin.vault.group_commit.GroupCommit` does the same for threads. Here everything but the commit itself happens on the
+loop, without a lock or a wake-up for each row, which saves a fifth of a check-in's CPU (measured).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from checkin.errors import NotReady
-from checkin.stores import Row
-from checkin.vault import Vault
+from checkin.vault.engines import Row
+from checkin.vault.vault import Vault
 
 
 class _Waiting(NamedTuple):

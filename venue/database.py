@@ -19,7 +19,7 @@ from typing import Any
 
 import sqlite_utils
 
-from checkin.stores.statefile import StateFile
+from checkin.files.state_file import StateFile
 
 _TIMEOUT = 10.0  # seconds to wait for another worker's commit
 _TABLES: dict[str, tuple[dict[str, Any], str | tuple[str, ...]]] = {

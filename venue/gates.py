@@ -13,13 +13,13 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from checkin.clock import CLOSING_DAYS
-from checkin.clockguard import ClockGuard
 from checkin.errors import CheckinError, DayDestroyed, KeyMissing
-from checkin.primitives import Label
-from checkin.service.party import Party
-from checkin.vault import Vault
+from checkin.protocol.primitives import Label
+from checkin.purge.clock_guard import ClockGuard
+from checkin.service.identity import Party
+from checkin.vault.vault import Vault
 from venue.database import Database
-from venue.gatefile import Cell, GateFile
+from venue.gate_file import Cell, GateFile
 
 GRAIN_SECONDS: Final = 300
 ROUNDS_BETWEEN: Final = 3  # chores run about every 20 seconds

@@ -9,16 +9,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from checkin.audit.auditpoint import Point
-from checkin.audit.listaudit import GivenList, given_lists, is_young
+from checkin.audit.list_audit import GivenList, given_lists, is_young
+from checkin.audit.point import Point
 from checkin.errors import KeyDestroyed, KeyMissing
-from checkin.keylist import IntakeKey, IntakeList
-from checkin.keyring import KeyName, Purpose
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.key_list import IntakeKey, IntakeList
+from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.service.auth import Bearer
-from checkin.service.listbook import ListBook, LogAnswer
-from checkin.service.party import Party
+from checkin.service.identity import Party
+from checkin.service.key_list_publisher import ListBook, LogAnswer
 from checkin.service.pins import LogSettings
-from checkin.signedtime import TIME_STATEMENT
 from venue.gates import Gates
 from venue.scanners import Scanner, Scanners
 from venue.settings import Issuer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from checkin.service.party import Party
-from checkin.service.webpages import WebPage
+from checkin.service.identity import Party
+from checkin.service.pwa import WebPage
 
 _DECODER = "js/worker/decode.js"
 _READER = (_DECODER, "vendor/zxing/*", "vendor/zxing/*/*", "vendor/hpke/**/*.js")

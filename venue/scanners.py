@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel
 
 from checkin.errors import Forbidden, NotFound, Unauthorized
-from checkin.intake import Place
-from checkin.primitives import random_bytes
+from checkin.protocol.intake import Place
+from checkin.protocol.primitives import random_bytes
 from checkin.service.auth import new_token, token_hash
 from checkin.service.body import Body
 from venue.database import Database

@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from checkin.clockguard import ClockGuard
 from checkin.errors import DayDestroyed, KeyMissing
-from checkin.service.party import Party
-from checkin.stores import MAX_BUCKET
-from checkin.vault import Vault
-from checkin.visit import venue_group
+from checkin.purge.clock_guard import ClockGuard
+from checkin.service.identity import Party
+from checkin.vault.engines import MAX_BUCKET
+from checkin.vault.vault import Vault
+from checkin.vault.visit import venue_group
 from venue.gates import Gates
 from venue.scanners import ScannerEntry, Scanners
 from venue.venues import VenueId, Venues, operator_of

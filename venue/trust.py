@@ -14,15 +14,15 @@ import sqlite_utils
 import structlog
 
 from checkin.clock import RETENTION_DAYS, SystemClock
-from checkin.credential import IssuerKey, IssuerKeys
 from checkin.errors import CheckinError, KeyMissing, ListRefused, NoteUntrusted, Unreachable
-from checkin.exchange import Exchange
-from checkin.keylist import IssuerKey as ListedKey
-from checkin.keylist import IssuerList, issuer_kid, merge
-from checkin.log.pinnedlog import PinnedLog
-from checkin.note import MAX_NOTE, NoteVerifier, open_note
-from checkin.service.app import Finding
-from checkin.service.party import Party
+from checkin.http.exchange import Exchange
+from checkin.protocol.credential import IssuerKey, IssuerKeys
+from checkin.protocol.key_list import IssuerKey as ListedKey
+from checkin.protocol.key_list import IssuerList, issuer_kid, merge
+from checkin.protocol.note import MAX_NOTE, NoteVerifier, open_note
+from checkin.service.frame import Finding
+from checkin.service.identity import Party
+from checkin.tlog.policy import PinnedLog
 from venue.database import Database
 from venue.settings import Issuer
 

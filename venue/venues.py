@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
 from checkin.errors import Forbidden, NotFound, Unauthorized
-from checkin.primitives import random_bytes
+from checkin.protocol.primitives import random_bytes
 from checkin.service.auth import Bearer, new_token, pinned, token_hash
 from checkin.service.body import Body
 from venue.database import Database

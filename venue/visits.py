@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from checkin.clock import Calendar
-from checkin.presentation import Presentation
-from checkin.primitives import equal
-from checkin.stores import Row
-from checkin.vault import Vault
-from checkin.visit import CONFLICT, Visit, conflict_keys, open_visit, seal_visit, visit_key
+from checkin.protocol.presentation import Presentation
+from checkin.protocol.primitives import equal
+from checkin.vault.engines import Row
+from checkin.vault.vault import Vault
+from checkin.vault.visit import CONFLICT, Visit, conflict_keys, open_visit, seal_visit, visit_key
 
 
 def visit_of(verified: Presentation, venue: bytes, scan_id: bytes, scanned_at: float) -> Visit:

@@ -10,18 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from checkin.audit.auditpage import audit_html, audit_json
-from checkin.audit.auditpoint import AUDIT
 from checkin.audit.destroyed import Book
-from checkin.audit.entry import ALTERED, CONTRADICTS, REORDERED, DayState, Entry, read_entry
 from checkin.audit.evidence import AUDITS, CHECKPOINT, LOG, REPORTS, SHOWN, VKEYS, Evidence, report_file
-from checkin.audit.listaudit import quarrels
+from checkin.audit.list_audit import quarrels
+from checkin.audit.log_entry import ALTERED, CONTRADICTS, REORDERED, DayState, Entry, read_entry
+from checkin.audit.page import audit_html, audit_json
+from checkin.audit.point import AUDIT
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
-from checkin.log.checkpoint import Checkpoint, open_checkpoint
-from checkin.log.logcheck import check_log
-from checkin.log.logreader import LogReader
-from checkin.note import Opened, Signature, decode_note, open_note, split_note
-from checkin.statements import PURGE_REPORT
+from checkin.protocol.note import Opened, Signature, decode_note, open_note, split_note
+from checkin.purge.statement_store import PURGE_REPORT
+from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
+from checkin.tlog.fsck import check_log
+from checkin.tlog.reader import LogReader
 
 FORGED: Final = "forged"
 MISSING: Final = "missing"

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from checkin.audit.authoritydays import AuthorityDays
-from checkin.audit.entry import ALTERED, REORDERED, DayState, Entry
+from checkin.audit.authority_days import AuthorityDays
+from checkin.audit.log_entry import ALTERED, REORDERED, DayState, Entry
 from checkin.clock import RETENTION_DAYS, Calendar
-from checkin.keyring import KeyName, Purpose
-from checkin.statements import ABSENT, DAY_CLOSED, KEY_DESTROYED, KEY_MADE, PURGE_REPORT
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.purge.statement_store import ABSENT, DAY_CLOSED, KEY_DESTROYED, KEY_MADE, PURGE_REPORT
 
 STRIP_DAYS: Final = 60
 

@@ -19,12 +19,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from checkin.client import Client
 from checkin.errors import NoteMalformed, SettingsInvalid
-from checkin.log.cosignature import CosignatureVerifier
-from checkin.log.logreader import folder_fetch
-from checkin.log.tiles import Fetch, new_tiles
-from checkin.note import NoteVerifier, Verifier
+from checkin.http.client import Client
+from checkin.protocol.note import NoteVerifier, Verifier
+from checkin.tlog.cosignature import CosignatureVerifier
+from checkin.tlog.reader import folder_fetch
+from checkin.tlog.tiles import Fetch, new_tiles
 
 VKEYS: Final = "vkeys.txt"
 CHECKPOINT: Final = "checkpoint.txt"

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from checkin.errors import CheckinError
-from checkin.log.logproof import LogProof
-from checkin.note import split_note
+from checkin.protocol.note import split_note
+from checkin.tlog.proof import LogProof
 
 
 def _matches(pattern: str) -> Callable[[object], bool]:

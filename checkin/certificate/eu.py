@@ -14,7 +14,7 @@ from checkin.certificate.report import Report, rfc3339
 from checkin.certificate.schema import Certificate
 from checkin.certificate.trust import TrustList
 from checkin.errors import CertificateExpiry, CertificateKeyUsage
-from checkin.primitives_x509 import SignerCertificate
+from checkin.protocol.x509 import SignerCertificate
 
 _EXPIRES: Final = 4
 _ISSUED: Final = 6

@@ -14,7 +14,7 @@ from typing import Final
 
 from checkin.certificate.cose import Signed
 from checkin.errors import BadSignature, CertificateSignature, TrustListInvalid
-from checkin.primitives_x509 import SignerCertificate
+from checkin.protocol.x509 import SignerCertificate
 
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 _MAX_CERTIFICATE: Final = 65536  # characters of base64; signers' certificates have about 2,000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from checkin.encoding import base45_decode
 from checkin.errors import CertificateBase45, CertificateCompression, TokenMalformed
+from checkin.protocol.encoding import base45_decode
 
 MAX_TEXT: Final = 8192  # a QR code holds at most 4,296 characters
 MAX_UNPACKED: Final = 65536  # the largest real certificates have 2,000 bytes; zlib grows input up to 1,000-fold

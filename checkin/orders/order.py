@@ -15,10 +15,8 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from checkin.clock import Calendar, parse_rfc3339
-from checkin.encoding import b64_decode, b64_encode
 from checkin.errors import NoteMalformed, OrderScope, SealBroken
-from checkin.note import NoteSigner
-from checkin.orders.orderpart import (
+from checkin.orders.part import (
     BATCHES,
     CONTACTS,
     MAX_LIFE_SECONDS,
@@ -31,8 +29,10 @@ from checkin.orders.orderpart import (
     read_days,
     write_days,
 )
-from checkin.primitives import Label, OpeningKey, SealingKey, SigningKey, hmac_sha256, random_bytes, sha256
-from checkin.statement import Field, StatementType, Values, many, one
+from checkin.protocol.encoding import b64_decode, b64_encode
+from checkin.protocol.note import NoteSigner
+from checkin.protocol.primitives import Label, OpeningKey, SealingKey, SigningKey, hmac_sha256, random_bytes, sha256
+from checkin.protocol.statement import Field, StatementType, Values, many, one
 
 VENUE: Final = "venue"
 PERSON: Final = "person"

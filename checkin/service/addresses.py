@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Final
 
 from checkin.errors import AddressTaken
-from checkin.primitives import random_bytes
+from checkin.protocol.primitives import random_bytes
 
 _FIRST, _MANY = 10_000, 20_000
 _LOOPBACK: Final = "127.0.0.1"

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from checkin.audit.selfaudit import SelfAudit
+from checkin.audit.self_audit import SelfAudit
 from checkin.errors import Forbidden, NotReady, RequestInvalid, RequestTooLarge, Unauthorized
 from checkin.service.auth import pinned
 from checkin.service.body import Body

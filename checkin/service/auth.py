@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from checkin.encoding import b64url_encode
 from checkin.errors import Forbidden, Unauthorized
-from checkin.primitives import equal, random_bytes, sha256
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.primitives import equal, random_bytes, sha256
 
 _scheme = HTTPBearer(auto_error=False, description="Authorization: Bearer TOKEN")
 

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from checkin.errors import SettingsInvalid
-from checkin.hardening import harden
+from checkin.keys.hardening import harden
 from checkin.service.addresses import require_free
 from checkin.service.settings import Launch
 from checkin.service.wire import BoundedHttp

@@ -7,11 +7,11 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from checkin.errors import CheckinError, SettingsInvalid
-from checkin.log.cosignature import CosignatureVerifier
-from checkin.log.pinnedlog import PinnedLog
-from checkin.note import NoteVerifier
-from checkin.secretfile import read_token
+from checkin.keys.secret_file import read_token
+from checkin.protocol.note import NoteVerifier
 from checkin.service.settings import FilePath, Strict, Url, VerifierKey
+from checkin.tlog.cosignature import CosignatureVerifier
+from checkin.tlog.policy import PinnedLog
 
 
 def _witness(text: str) -> str:

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from checkin.clock import Calendar
 from checkin.errors import CheckinError, SettingsInvalid
-from checkin.note import NoteVerifier
+from checkin.protocol.note import NoteVerifier
 
 
 def _beside_settings(path: Path, info: ValidationInfo) -> Path:

@@ -11,10 +11,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from checkin.authority import Authority
-from checkin.client import Client
-from checkin.credential import visit_context
-from checkin.encoding import b64url_decode
 from checkin.errors import (
     KeyDestroyed,
     KeyMissing,
@@ -22,19 +18,23 @@ from checkin.errors import (
     SealBroken,
     ServiceError,
 )
-from checkin.ledger import open_entry
-from checkin.log.logproof import LogProof
-from checkin.log.submission import submit_and_wait
-from checkin.note import decode_note, open_note, sign_note
+from checkin.http.client import Client
+from checkin.orders.folder import SignedOrder, SignedPart
+from checkin.orders.lists import ListedSeal, ListedVisit, write_list
 from checkin.orders.order import VENUE, OrderKeys
-from checkin.orders.orderfolder import SignedOrder, SignedPart
-from checkin.orders.orderlist import ListedSeal, ListedVisit, write_list
-from checkin.orders.orderpart import BATCHES, CONTACTS, ORDER_ANSWER, PEOPLE, STEPS, VISITS, answer_info
-from checkin.orders.orderrows import AnswerRow, BatchRow, PersonRow, PlaceRow, VenueRow, VisitRow, read_row
-from checkin.primitives import Label, OpeningKey
-from checkin.statement import many, one
-from checkin.tracing.parties import Parties
-from checkin.tracing.traceresult import AskedStep, Found, Place, Result, merge
+from checkin.orders.part import BATCHES, CONTACTS, ORDER_ANSWER, PEOPLE, STEPS, VISITS, answer_info
+from checkin.orders.rows import AnswerRow, BatchRow, PersonRow, PlaceRow, VenueRow, VisitRow, read_row
+from checkin.parties.authority import Authority
+from checkin.protocol.credential import visit_context
+from checkin.protocol.encoding import b64url_decode
+from checkin.protocol.note import decode_note, open_note, sign_note
+from checkin.protocol.primitives import Label, OpeningKey
+from checkin.protocol.statement import many, one
+from checkin.tlog.proof import LogProof
+from checkin.tlog.submission import submit_and_wait
+from checkin.tracing.counterparties import Parties
+from checkin.tracing.trace_result import AskedStep, Found, Place, Result, merge
+from checkin.vault.ledger import open_entry
 
 Tell = Callable[[str, int, int], None]
 """(what is being done, how many are done, of how many)."""

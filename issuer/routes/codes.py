@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import JSONResponse
 
-from checkin import qr
 from checkin.errors import DayNotIssued, NotAcceptable
+from checkin.protocol import qr
 from checkin.service.describe import problem_answers
 from issuer.models import CodeAnswer, CodeRequest
 from issuer.negotiate import choose

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from checkin.credential import Mode
-from checkin.encoding import b64url_decode, b64url_encode
 from checkin.errors import (
     ClockUntrusted,
     DayClosed,
@@ -15,6 +13,8 @@ from checkin.errors import (
     KeyMissing,
     QuotaUsed,
 )
+from checkin.protocol.credential import Mode
+from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.service.describe import problem_answers
 from issuer.models import Batch, BatchRequest, Opening
 from issuer.routes.common import BODY, WALLET, Served, Subject

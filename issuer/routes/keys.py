@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
-from checkin.encoding import b64url_encode
 from checkin.errors import ListRefused, NoteMalformed, NoteUntrusted, NotReady, ProofInvalid
+from checkin.protocol.encoding import b64url_encode
 from checkin.service.describe import problem_answers
 from issuer.models import Added, Jwk, KeysAnswer, ListBody
 from issuer.routes.common import BODY, PINNED, Served, authority

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 
 from checkin import errors
 from checkin.service.describe import problem_answers
-from checkin.service.orderdesk import OrderBody, SealedAnswer
+from checkin.service.order_executor import OrderBody, SealedAnswer
 from issuer.routes.common import BODY, PINNED, Served, authority
 
 ORDERS = "/v1/orders"

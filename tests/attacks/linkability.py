@@ -19,10 +19,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
-from checkin.credential import Credential
-from checkin.ledger import Batch
-from checkin.orders.orderrows import PersonRow, PlaceRow, VisitRow
-from checkin.visit import Visit
+from checkin.orders.rows import PersonRow, PlaceRow, VisitRow
+from checkin.protocol.credential import Credential
+from checkin.vault.ledger import Batch
+from checkin.vault.visit import Visit
 from issuer.identities import Record as IdentityRecord
 from issuer.receipts import Receipt
 

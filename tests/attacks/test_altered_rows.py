@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from checkin.closing import check_rows, close_day
-from checkin.credential import open_inner, seal_inner, seal_subject, visit_context
 from checkin.errors import ClosingBroken, DayClosed, SealBroken
-from checkin.keyring import KeyName, KeyRing, Purpose
-from checkin.ledger import Batch, ledger_row, open_entry, open_row
-from checkin.primitives import Label, OpeningKey, SealingKey, aead_open, aead_seal, random_bytes
-from checkin.stores.sqlite import SqliteStore
-from checkin.vault import Vault
-from checkin.visit import Visit, open_visit, seal_visit
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.protocol.credential import open_inner, seal_inner, seal_subject, visit_context
+from checkin.protocol.primitives import Label, OpeningKey, SealingKey, aead_open, aead_seal, random_bytes
+from checkin.vault.closing import check_rows, close_day
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.ledger import Batch, ledger_row, open_entry, open_row
+from checkin.vault.vault import Vault
+from checkin.vault.visit import Visit, open_visit, seal_visit
 
 DAY, ISSUER = 20777, 1
 AUTHORITY = OpeningKey(random_bytes(32))

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from checkin.client import Client
 from checkin.errors import TokenError
-from checkin.presentation import LIFE_SECONDS
-from checkin.scanner import Result, Scanner
-from tests.trace.world import CALENDAR, DAY, NOON, Country, Door, Person, country
+from checkin.http.client import Client
+from checkin.parties.scanner import Result, Scanner
+from checkin.protocol.presentation import LIFE_SECONDS
+from tests.checkin.tracing.world import CALENDAR, DAY, NOON, Country, Door, Person, country
 
 
 @dataclass(frozen=True)

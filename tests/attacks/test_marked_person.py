@@ -16,20 +16,20 @@ from typing import Any
 import pytest
 
 from checkin.clock import Calendar
-from checkin.credential import IssuerKey as CredentialKey
-from checkin.encoding import b64url_encode
 from checkin.errors import CheckinError, ListRefused, NoteUntrusted, ProofInvalid, UnknownIssuerKey
-from checkin.keylist import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
-from checkin.log.checkpoint import Checkpoint
-from checkin.log.logproof import LogProof
-from checkin.log.merkle import leaf_hash, root
-from checkin.log.pinnedlog import PinnedLog
-from checkin.note import NoteSigner, NoteVerifier, sign_note
-from checkin.primitives import OpeningKey, SigningKey, random_bytes
-from checkin.scanner import Scanner
-from checkin.service.listbook import Published
-from checkin.service.party import Party
-from tests.trace.world import DAY, SECOND, Country, country
+from checkin.parties.scanner import Scanner
+from checkin.protocol.credential import IssuerKey as CredentialKey
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.protocol.note import NoteSigner, NoteVerifier, sign_note
+from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
+from checkin.service.identity import Party
+from checkin.service.key_list_publisher import Published
+from checkin.tlog.checkpoint import Checkpoint
+from checkin.tlog.merkle import leaf_hash, root
+from checkin.tlog.policy import PinnedLog
+from checkin.tlog.proof import LogProof
+from tests.checkin.tracing.world import DAY, SECOND, Country, country
 from venue.database import Database
 from venue.settings import VenueSettings
 from venue.trust import IssuerTrust

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from checkin.authority import Authority
+from checkin.demo.thief import SavedKeys, copy_databases, open_subject, open_visits, save_key
 from checkin.errors import CheckinError, KeyDestroyed, KeyMissing, SealBroken
-from checkin.keyring import KeyName, KeyRing, Purpose
-from checkin.officers import load_share
-from checkin.primitives import OpeningKey
-from checkin.story.thief import SavedKeys, copy_databases, open_subject, open_visits, save_key
-from tests.trace.world import CALENDAR, DAY, NOON, Country, country
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.keys.officers import load_share
+from checkin.parties.authority import Authority
+from checkin.protocol.primitives import OpeningKey
+from tests.checkin.tracing.world import CALENDAR, DAY, NOON, Country, country
 
 GONE = (KeyDestroyed, KeyMissing)
 

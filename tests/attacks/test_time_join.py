@@ -12,12 +12,12 @@ from pathlib import Path
 
 import sqlite_utils
 
-from checkin.encoding import u64be
-from checkin.keyring import KeyName, KeyRing, Purpose
-from checkin.ledger import Batch, ledger_row
-from checkin.primitives import OpeningKey, SealingKey, random_bytes
-from checkin.stores.sqlite import SqliteStore
-from checkin.vault import Vault
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.protocol.encoding import u64be
+from checkin.protocol.primitives import OpeningKey, SealingKey, random_bytes
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.ledger import Batch, ledger_row
+from checkin.vault.vault import Vault
 
 DAY, PEOPLE = 20777, 200
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from time import perf_counter
 
 from checkin.errors import DayDestroyed
-from checkin.keyring import KeyName, KeyRing, Purpose
-from checkin.stores import Row
-from checkin.stores.sqlite import SqliteStore
-from checkin.vault import Vault
-from checkin.visit import Visit, open_visit, seal_visit, venue_group
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.vault.engines import Row
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.vault import Vault
+from checkin.vault.visit import Visit, open_visit, seal_visit, venue_group
 
 COMMIT = 10_000
 VENUE = bytes(8)

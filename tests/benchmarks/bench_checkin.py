@@ -26,12 +26,12 @@ from pathlib import Path
 import httpx
 
 from checkin.clock import SystemClock
-from checkin.credential import Draft, Mode, Status, issue, new_opening
-from checkin.encoding import b64url_encode
-from checkin.intake import Scan, seal_entry
-from checkin.note import NoteVerifier
-from checkin.presentation import present, to_text
-from checkin.primitives import SigningKey, random_bytes
+from checkin.protocol.credential import Draft, Mode, Status, issue, new_opening
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.intake import Scan, seal_entry
+from checkin.protocol.note import NoteVerifier
+from checkin.protocol.presentation import present, to_text
+from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service.addresses import free_ports
 from tests.benchmarks.load import drive, http, measure
 from tests.venue import world

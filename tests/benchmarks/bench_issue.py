@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from checkin.credential import Draft, Mode, Status, issue, new_opening, seal_subject, visit_context
-from checkin.ledger import visit_id
-from checkin.primitives import OpeningKey, SealingKey, SigningKey
+from checkin.protocol.credential import Draft, Mode, Status, issue, new_opening, seal_subject, visit_context
+from checkin.protocol.primitives import OpeningKey, SealingKey, SigningKey
+from checkin.vault.ledger import visit_id
 from issuer.batches import BATCH_SIZE
 from issuer.service import Issuer
 from tests.issuer.world import DAY, Site, enrol, publics

@@ -15,15 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-from checkin.credential import Mode, open_inner, read, seal_inner, visit_context
-from checkin.keyring import KeyRing
-from checkin.orders.orderpart import MAX_ROWS
-from checkin.primitives import Label, OpeningKey, SealingKey, SigningKey, random_bytes
-from checkin.stores.sqlite import SqliteStore
-from checkin.vault import Vault
-from checkin.visit import Visit, seal_visit
+from checkin.keys.key_ring import KeyRing
+from checkin.orders.part import MAX_ROWS
+from checkin.protocol.credential import Mode, open_inner, read, seal_inner, visit_context
+from checkin.protocol.primitives import Label, OpeningKey, SealingKey, SigningKey, random_bytes
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.vault import Vault
+from checkin.vault.visit import Visit, seal_visit
 from issuer.contact import Contact
-from tests.trace.world import CALENDAR, DAY, NOON, SECOND, Country, Door, country, person_order, venue_order
+from tests.checkin.tracing.world import CALENDAR, DAY, NOON, SECOND, Country, Door, country, person_order, venue_order
 
 
 def fill(made: Country, door: Door, contacts: int) -> None:

@@ -19,13 +19,13 @@ from contextlib import closing
 from pathlib import Path
 from time import perf_counter
 
-from checkin.keyring import KeyName, KeyRing, Purpose
-from checkin.ledger import Batch, ledger_row
-from checkin.primitives import OpeningKey, SealingKey
-from checkin.stores import Row
-from checkin.stores.sqlite import SqliteStore
-from checkin.vault import Vault
-from checkin.visit import Visit, open_visit, seal_visit, venue_group
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.protocol.primitives import OpeningKey, SealingKey
+from checkin.vault.engines import Row
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.ledger import Batch, ledger_row
+from checkin.vault.vault import Vault
+from checkin.vault.visit import Visit, open_visit, seal_visit, venue_group
 
 VENUES = 1000
 SINGLES = 500

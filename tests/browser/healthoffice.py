@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from tests.certificate.conftest import Signer, claims_of
+from tests.checkin.certificate.conftest import Signer, claims_of
 
 
 class HealthOffice(Signer):

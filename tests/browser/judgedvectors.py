@@ -9,17 +9,18 @@ from typing import Any
 import nacl.bindings
 
 from checkin.clock import Calendar
-from checkin.encoding import b64_encode
 from checkin.errors import CheckinError
-from checkin.keylist import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
-from checkin.note import ED25519, NoteSigner, NoteVerifier, key_id, open_note, sign_note, write_vkey
-from checkin.primitives import OpeningKey, SigningKey, sha256, verify
-from checkin.statement import Field, StatementType
+from checkin.protocol.encoding import b64_encode
+from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.protocol.note import ED25519, NoteSigner, NoteVerifier, key_id, open_note, sign_note, write_vkey
+from checkin.protocol.primitives import OpeningKey, SigningKey, sha256, verify
+from checkin.protocol.statement import Field, StatementType
 from tests.browser.conftest import ROOT
 
 VECTORS = ROOT / "tests" / "vectors"
 
-# Encoded points that OpenSSL or WebCrypto may take for keys and that no list may hold: see checkin/primitives.py.
+# Encoded points that OpenSSL or WebCrypto may take for keys and that no list may hold:
+# see checkin/protocol/primitives.py.
 _P = 2**255 - 19
 ODD_KEYS = [value.to_bytes(32, "little") for value in (0, 1, 2, _P - 1, _P, _P + 1, _P + 3, 9, 2**255 - 1)] + [
     bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),

@@ -11,9 +11,9 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Page
 
-from checkin import wallet
 from checkin.clock import Calendar, SystemClock
-from checkin.wallet import Wallet
+from checkin.parties import wallet
+from checkin.parties.wallet import Wallet
 from tests.browser.world import Site
 
 BATCHES = 6  # a person's for a day

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from checkin.errors import CheckinError
-from checkin.log.merkle import (
+from checkin.tlog.merkle import (
     EMPTY_ROOT,
     Subtree,
     consistency_proof,
@@ -16,7 +16,7 @@ from checkin.log.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from checkin.log.tiles import ENTRIES, Tile, new_tiles, write_bundle
+from checkin.tlog.tiles import ENTRIES, Tile, new_tiles, write_bundle
 
 Proof = list[bytes]
 

@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 
 from retention.page import STEPS
 from tests.browser.looks import AXE, RULES, fits_the_width
-from tests.checkin.house import DAY
 from tests.retention.world import Service
+from tests.support.house import DAY
 
 
 def with_reports() -> Service:

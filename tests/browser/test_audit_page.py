@@ -9,8 +9,8 @@ from typing import Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.audit.evidence import Site
 from tests.browser.conftest import Launch
+from tests.checkin.audit.evidence import Site
 
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 

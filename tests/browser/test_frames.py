@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.browser.conftest import Launch
 from tests.browser.judging import judge, tokens
 from tests.browser.world import Camera, ScannerPage, Site
-from tests.frames import frames
+from tests.support.frames import frames
 
 COUNT = 24
 MOST = 0.75  # of these frames; docs/benchmarks.md has the counts of 120

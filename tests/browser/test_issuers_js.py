@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import Page
 
 from checkin.errors import CheckinError
-from checkin.keylist import IssuerKey, IssuerList, issuer_kid
-from checkin.note import NoteSigner, sign_note
-from checkin.primitives import SigningKey
-from checkin.trust import Trust
+from checkin.parties.scanner_trust import Trust
+from checkin.protocol.key_list import IssuerKey, IssuerList, issuer_kid
+from checkin.protocol.note import NoteSigner, sign_note
+from checkin.protocol.primitives import SigningKey
 from tests.browser.trustanswers import NOW, THIEF, TODAY, InLog, answer, logged, told
 
 # What is known of each issuer in the end, and whose list was passed over in the last answer.

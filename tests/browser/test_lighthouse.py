@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.audit.evidence import Site as Evidence
 from tests.browser.conftest import CHROMIUM
 from tests.browser.world import Site
+from tests.checkin.audit.evidence import Site as Evidence
 from tests.conftest import Needs
 
 FOLDER = Path(__file__).parent / "lighthouse"

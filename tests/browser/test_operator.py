@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from checkin import wallet
-from checkin.client import Client
 from checkin.clock import Calendar, SystemClock
-from checkin.encoding import b64url_encode
-from checkin.primitives import random_bytes
+from checkin.http.client import Client
+from checkin.parties import wallet
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.primitives import random_bytes
 from tests.browser.conftest import Launch
 from tests.browser.looks import looked_at, watch
 from tests.browser.world import PHONE, Site, Venue

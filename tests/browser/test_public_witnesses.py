@@ -14,9 +14,9 @@ from playwright.sync_api import Route
 from retention.page import STEPS
 from tests.browser.conftest import Launch
 from tests.browser.publicpage import broken, ended, has_no_barriers, said, states, wait_for_an_audit, with_reports
-from tests.checkin.house import DAY
 from tests.retention.witnesses import Witness, bring, published, wait_until, watch
 from tests.retention.world import Retention, Service, pinned
+from tests.support.house import DAY
 
 
 def watched(folder: Path, service: Service, quorum: int = 1) -> tuple[Retention, Witness]:

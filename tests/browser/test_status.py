@@ -6,13 +6,13 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from checkin.client import Client
-from checkin.encoding import base45_decode
-from checkin.presentation import read
+from checkin.http.client import Client
+from checkin.protocol.encoding import base45_decode
+from checkin.protocol.presentation import read
 from tests.browser.conftest import Launch
 from tests.browser.healthoffice import HealthOffice
 from tests.browser.world import Camera, ScannerPage, Site, WalletPage
-from tests.frames import drawn
+from tests.support.frames import drawn
 
 
 def test_a_status_is_proved_by_a_picture_and_shown_only_by_choice(

@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from checkin.note import NoteSigner
+from checkin.protocol.note import NoteSigner
 from tests.browser.trustanswers import (
     ISSUER,
     NOW,

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from checkin.encoding import b64url_decode
 from checkin.errors import BadSignature
-from checkin.intake import ENTRY_SIZE, Place, open_entry
-from checkin.primitives import OpeningKey
+from checkin.protocol.encoding import b64url_decode
+from checkin.protocol.intake import ENTRY_SIZE, Place, open_entry
+from checkin.protocol.primitives import OpeningKey
 from tests.browser.conftest import ROOT, Launch
 from tests.browser.judgedvectors import VECTORS, calendars, code_of, lists, notes, signatures, values
 from tests.browser.merklevectors import merkle

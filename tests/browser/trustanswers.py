@@ -6,14 +6,14 @@ import time
 from typing import Any
 
 from checkin.clock import Calendar
-from checkin.keylist import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
-from checkin.log.checkpoint import Checkpoint
-from checkin.log.cosignature import Cosigner
-from checkin.log.logproof import LogProof
-from checkin.log.merkle import inclusion_proof, leaf_hash, subtrees
-from checkin.note import NoteSigner, sign_note
-from checkin.primitives import OpeningKey, SigningKey
-from checkin.signedtime import TIME_STATEMENT
+from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.protocol.note import NoteSigner, sign_note
+from checkin.protocol.primitives import OpeningKey, SigningKey
+from checkin.protocol.signed_time import TIME_STATEMENT
+from checkin.tlog.checkpoint import Checkpoint
+from checkin.tlog.cosignature import Cosigner
+from checkin.tlog.merkle import inclusion_proof, leaf_hash, subtrees
+from checkin.tlog.proof import LogProof
 
 CALENDAR = Calendar()
 NOW = float(int(time.time()))

@@ -16,15 +16,15 @@ import zxingcpp
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from checkin.client import Client
 from checkin.clock import Calendar
-from checkin.deployment import Deployment
-from checkin.encoding import base45_decode
-from checkin.presentation import read
-from checkin.processes import Processes
+from checkin.deployment.deployment import Deployment
+from checkin.deployment.processes import Processes
+from checkin.http.client import Client
+from checkin.protocol.encoding import base45_decode
+from checkin.protocol.presentation import read
 from checkin.service.addresses import free_ports
-from tests.frames import drawn
-from tests.noon import zone_at_noon
+from tests.support.frames import drawn
+from tests.support.noon import zone_at_noon
 
 PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 60_000

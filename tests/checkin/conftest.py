@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkin.house import House, prepare
+from tests.support.house import House, prepare
 
 
 @pytest.fixture

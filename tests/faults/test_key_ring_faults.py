@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from checkin.errors import DayDestroyed, KeyDestroyed, KeyMissing
-from checkin.keyring import KeyName, KeyRing, Purpose
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 
 NAME = KeyName(Purpose.DAY, 20779)
 STEPS = ("open", "pwrite", "fsync", "unlink", "rename", "pread", "stat", "fstat")

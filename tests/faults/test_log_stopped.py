@@ -18,15 +18,15 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import NotReady
-from checkin.log.checkpoint import Checkpoint, open_checkpoint
-from checkin.log.logcheck import check_log
-from checkin.log.logreader import LogReader, folder_fetch
-from checkin.log.merkle import leaf_hash, root
-from checkin.note import NoteSigner
-from checkin.primitives import SigningKey
+from checkin.protocol.note import NoteSigner
+from checkin.protocol.primitives import SigningKey
+from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
+from checkin.tlog.fsck import check_log
+from checkin.tlog.merkle import leaf_hash, root
+from checkin.tlog.reader import LogReader, folder_fetch
 from retention.log import Log
-from retention.logfiles import LogFiles
-from retention.logstate import LogState
+from retention.log_files import LogFiles
+from retention.log_state import LogState
 
 SIGNER = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
 BATCHES = [[b"a"], [b"b", b"c"], [b"%d" % number for number in range(300)]]
@@ -141,8 +141,8 @@ def test_a_folder_that_cannot_be_written_is_named_as_the_cause(tmp_path: Path) -
 APPENDER = """
     import sys
     from pathlib import Path
-    from checkin.note import NoteSigner
-    from checkin.primitives import SigningKey
+    from checkin.protocol.note import NoteSigner
+    from checkin.protocol.primitives import SigningKey
     from retention.log import Log
 
     log = Log(Path(sys.argv[1]), NoteSigner("retention.example/log", SigningKey(bytes([5]) * 32)))

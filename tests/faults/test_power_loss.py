@@ -23,10 +23,10 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import DayDestroyed, KeyDestroyed, NotReady
-from checkin.keyring import KeyName, KeyRing, Purpose
-from checkin.primitives import random_bytes
-from checkin.stores import dayfile
-from checkin.vault import Vault
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.protocol.primitives import random_bytes
+from checkin.vault.engines import day_file as dayfile
+from checkin.vault.vault import Vault
 from tests.faults.disk import INSTALL, Needs, can_mount, found, mounted, new_image, snapshot
 from tests.faults.till import DAY, shop
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from checkin.keyring import Purpose
-from tests.checkin.house import CALENDAR, DAY, HOUR, House, day_key, prepare
+from checkin.keys.key_ring import Purpose
+from tests.support.house import CALENDAR, DAY, HOUR, House, day_key, prepare
 
 AHEAD = {Purpose.DAY: 0, Purpose.INTAKE: 0}
 STEPS = ("open", "pwrite", "fsync", "unlink", "rename", "replace", "link")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import DayDestroyed, KeyDestroyed
-from checkin.keyring import KeyName, KeyRing, Purpose
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from tests.faults.disk import INSTALL, Needs, can_mount, found, mounted, new_image
 
 DESTROYED, UNLINKED, RENAMED = range(1000), range(1000, 1200), range(1200, 1400)

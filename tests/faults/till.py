@@ -16,12 +16,12 @@ import time
 from itertools import count
 from pathlib import Path
 
-from checkin.commit import GroupCommit
-from checkin.keyring import KeyName, KeyRing, Purpose
-from checkin.primitives import random_bytes
-from checkin.stores import dayfile
-from checkin.stores.sqlite import SqliteStore
-from checkin.vault import Vault
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.protocol.primitives import random_bytes
+from checkin.vault.engines import day_file as dayfile
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.group_commit import GroupCommit
+from checkin.vault.vault import Vault
 
 DAY, MASTER = 20779, bytes(32)
 WRITERS = 8

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkin.encoding import base45_decode, base45_encode
 from checkin.errors import TokenMalformed
+from checkin.protocol.encoding import base45_decode, base45_encode
 
 # RFC 9285 §4.3 and §4.4
 EXAMPLES = [(b"AB", "BB8"), (b"Hello!!", "%69 VD92EX0"), (b"base-45", "UJCLQE7W581"), (b"ietf!", "QED8WEX0")]

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from pyhpke import AEADId, CipherSuite, KDFId, KEMId, KEMKey
 
 from checkin.errors import SealBroken
-from checkin.primitives import OpeningKey, SealingKey, random_bytes
+from checkin.protocol.primitives import OpeningKey, SealingKey, random_bytes
 
 SUITE = CipherSuite.new(KEMId.DHKEM_X25519_HKDF_SHA256, KDFId.HKDF_SHA256, AEADId.AES256_GCM)
 VECTOR = json.loads((Path(__file__).parent.parent / "vectors" / "credential.json").read_text(encoding="ascii"))

@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from checkin import qr
 from checkin.errors import PictureUnreadable
+from checkin.protocol import qr
 
 HERE = Path(__file__).parent
 VECTORS = json.loads((HERE.parent / "vectors" / "presentation.json").read_text(encoding="ascii"))
 TEXTS = [case["text"] for case in VECTORS["cases"] if case["expected"] == "ok"]
-FRAMES = runpy.run_path(str(HERE.parent / "frames.py"))
+FRAMES = runpy.run_path(str(HERE.parent / "support" / "frames.py"))
 
 
 def as_file(image: Image.Image, kind: str = "PNG") -> bytes:

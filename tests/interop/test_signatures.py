@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from checkin.errors import BadSignature, HolderKeyInvalid
-from checkin.primitives import SigningKey, check_holder_key, verify
+from checkin.protocol.primitives import SigningKey, check_holder_key, verify
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 # Of the twelve, a cofactorless verifier that wants S < L and no small order accepts exactly this one.

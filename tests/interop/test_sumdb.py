@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from checkin.encoding import b64_encode
 from checkin.errors import CheckinError
-from checkin.log.checkpoint import Checkpoint, open_checkpoint
-from checkin.log.cosignature import Cosigner
-from checkin.log.merkle import consistency_proof, inclusion_proof, leaf_hash, subtrees
-from checkin.note import NoteSigner, NoteVerifier, open_note, sign_note
-from checkin.primitives import SigningKey
+from checkin.protocol.encoding import b64_encode
+from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
+from checkin.protocol.primitives import SigningKey
+from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
+from checkin.tlog.cosignature import Cosigner
+from checkin.tlog.merkle import consistency_proof, inclusion_proof, leaf_hash, subtrees
 from retention.log import Log
 
 SOURCE = Path(__file__).parent / "go" / "oracle.go"

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from checkin.errors import SealBroken
-from checkin.primitives import aead_open, aead_seal, check_sealing_key, hmac_sha256
+from checkin.protocol.primitives import aead_open, aead_seal, check_sealing_key, hmac_sha256
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "wycheproof"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checkin.service import app as frame
+from checkin.service import frame
 from issuer.service import Issuer
 from tests.issuer.world import Running, Site
 

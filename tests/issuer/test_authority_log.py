@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from checkin.log.cosignature import Cosigner
-from checkin.log.logproof import LogProof
-from checkin.note import NoteSigner, sign_note, split_note
-from checkin.primitives import SigningKey
+from checkin.protocol.note import NoteSigner, sign_note, split_note
+from checkin.protocol.primitives import SigningKey
+from checkin.tlog.cosignature import Cosigner
+from checkin.tlog.proof import LogProof
 from retention.log import Log
 from tests.issuer.world import DAY, Running, Site, bearer
 

@@ -9,10 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from checkin import credential as credentials
-from checkin import presentation
-from checkin.credential import IssuerKey, IssuerKeys, Mode, Status, StatusOpening
-from checkin.encoding import b64url_decode, b64url_encode
 from checkin.errors import (
     ClockUntrusted,
     DayClosed,
@@ -21,9 +17,13 @@ from checkin.errors import (
     QuotaUsed,
     SealBroken,
 )
-from checkin.keyring import KeyName, Purpose
-from checkin.ledger import open_entry, open_row, visit_id
-from checkin.primitives import Label, OpeningKey, SigningKey, random_bytes
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol import credential as credentials
+from checkin.protocol import presentation
+from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode, Status, StatusOpening
+from checkin.protocol.encoding import b64url_decode, b64url_encode
+from checkin.protocol.primitives import Label, OpeningKey, SigningKey, random_bytes
+from checkin.vault.ledger import open_entry, open_row, visit_id
 from issuer.service import Issuer
 from tests.issuer.world import DAY, Site, ask_batch, bearer, enrol, holder_keys, keep_house, publics, register
 

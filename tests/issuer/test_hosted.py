@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from checkin import presentation, qr
 from checkin.clock import parse_rfc3339
-from checkin.credential import IssuerKey, IssuerKeys, Status
-from checkin.encoding import b64url_decode
 from checkin.errors import NotAcceptable
+from checkin.protocol import presentation, qr
+from checkin.protocol.credential import IssuerKey, IssuerKeys, Status
+from checkin.protocol.encoding import b64url_decode
 from issuer.negotiate import choose
 from issuer.service import Issuer
 from tests.issuer.world import DAY, Site, bearer, register

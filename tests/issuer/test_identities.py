@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from checkin.credential import Mode, Status
 from checkin.errors import DayNotIssued, SealBroken, Unauthorized
-from checkin.keyring import KeyName, Purpose
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.credential import Mode, Status
 from issuer.contact import Contact
 from issuer.database import changed
 from issuer.identities import Record

@@ -8,13 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from checkin import keylist
-from checkin.encoding import b64url_decode, b64url_encode
 from checkin.errors import KeyDestroyed, ListRefused, NotReady
-from checkin.keylist import AuthorityKey, AuthorityList, IssuerList
-from checkin.keyring import KeyName, Purpose
-from checkin.note import NoteSigner, open_note, sign_note
-from checkin.primitives import OpeningKey, SigningKey, random_bytes
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol import key_list as keylist
+from checkin.protocol.encoding import b64url_decode, b64url_encode
+from checkin.protocol.key_list import AuthorityKey, AuthorityList, IssuerList
+from checkin.protocol.note import NoteSigner, open_note, sign_note
+from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from issuer.database import changed
 from issuer.service import Issuer
 from tests.issuer.world import DAY, Site, ask_batch, bearer, keep_house, register
@@ -78,7 +78,7 @@ def test_two_keys_with_one_kid_are_never_both_listed(
 ) -> None:
     """A credential names its key by nothing else. The second key of a collision is refused, its day fails readiness."""
     known = opened.signing.listed()[DAY]
-    monkeypatch.setattr("issuer.signingkeys.issuer_kid", lambda *_: known.kid)
+    monkeypatch.setattr("issuer.signing_keys.issuer_kid", lambda *_: known.kid)
     site.set_day(DAY + 1)
     opened.guard.confirm()
     keep_house(opened)

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from checkin.errors import NotReady, Unreachable
-from checkin.log.checkpoint import Checkpoint
-from checkin.log.logproof import LogProof
-from checkin.log.merkle import inclusion_proof, leaf_hash, root
-from checkin.note import NoteSigner, sign_note
-from checkin.primitives import SigningKey, random_bytes
-from checkin.service import listbook
+from checkin.protocol.note import NoteSigner, sign_note
+from checkin.protocol.primitives import SigningKey, random_bytes
+from checkin.service import key_list_publisher as listbook
+from checkin.tlog.checkpoint import Checkpoint
+from checkin.tlog.merkle import inclusion_proof, leaf_hash, root
+from checkin.tlog.proof import LogProof
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 from tests.issuer.world import DAY, Site, keep_house

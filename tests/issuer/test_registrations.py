@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checkin.encoding import b64url_decode, b64url_encode
 from checkin.errors import CodeWrong, TooManyRequests
-from checkin.keyring import KeyName, Purpose
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.encoding import b64url_decode, b64url_encode
 from issuer.contact import Contact
 from issuer.pending import CODE_DIGITS, ID_LENGTH, Pending
 from issuer.registrations import MAX_TRIES

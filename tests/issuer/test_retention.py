@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from checkin.errors import DayDestroyed
-from checkin.keyring import KeyName, Purpose
-from checkin.note import open_note
-from checkin.statement import kind_of
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.note import open_note
+from checkin.protocol.statement import kind_of
 from issuer.service import Issuer
 from tests.issuer.world import DAY, Site, ask_batch, bearer, register
 

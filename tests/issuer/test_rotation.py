@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from checkin.errors import KeyDestroyed
-from checkin.keyring import KeyName, Purpose
+from checkin.keys.key_ring import KeyName, Purpose
 from issuer import rotation
 from issuer.database import Database
 from issuer.service import Issuer

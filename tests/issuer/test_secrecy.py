@@ -14,10 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checkin import credential as credentials
-from checkin import presentation
-from checkin.encoding import b64url_decode
-from checkin.primitives import random_bytes
+from checkin.protocol import credential as credentials
+from checkin.protocol import presentation
+from checkin.protocol.encoding import b64url_decode
+from checkin.protocol.primitives import random_bytes
 from issuer.database import Database, one_row
 from issuer.service import Issuer
 from tests.issuer.world import (

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from checkin.encoding import b64url_decode, u64be
 from checkin.errors import CodeWrong
-from checkin.keyring import KeyName, KeyRing, Purpose
-from checkin.primitives import Label, derive
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.protocol.encoding import b64url_decode, u64be
+from checkin.protocol.primitives import Label, derive
 from issuer import pending
 from issuer.contact import MAX_NAME, Contact
 from issuer.database import Database
-from issuer.identitykeys import IdentityKeys
+from issuer.identity_keys import IdentityKeys
 from issuer.registrations import MAX_TRIES
 
 NAME = KeyName(Purpose.IDENTITY, 20779)

@@ -11,12 +11,12 @@ import pytest
 from checkin.certificate.policy import LAST_SECOND, Proof
 from checkin.certificate.policy import Status as Proved
 from checkin.clock import Calendar
-from checkin.credential import DAY_LAST, Status
 from checkin.errors import CertificateOutdated, SettingsInvalid
+from checkin.protocol.credential import DAY_LAST, Status
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 from issuer.vaccination import service_days
-from tests.certificate.conftest import Signer, claims_of
+from tests.checkin.certificate.conftest import Signer, claims_of
 from tests.issuer.world import Running, Site, bearer, holder_keys, register
 
 KST = Calendar()

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from checkin import presentation, wallet
-from checkin.client import Client
-from checkin.credential import IssuerKey, IssuerKeys, Mode
-from checkin.encoding import b64url_decode
 from checkin.errors import CodeWrong, QuotaUsed, Unauthorized
+from checkin.http.client import Client
+from checkin.parties import wallet
+from checkin.protocol import presentation
+from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode
+from checkin.protocol.encoding import b64url_decode
 from tests.issuer.world import DAY, E164, Site, Workers
 
 

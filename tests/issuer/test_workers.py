@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 
-from checkin import presentation
+from checkin.protocol import presentation
 from tests.issuer.world import DAY, Site, Workers, ask_batch, bearer, begin, confirm, register
 
 

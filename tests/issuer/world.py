@@ -16,18 +16,18 @@ from typing import Any
 import httpx
 
 from checkin.clock import Calendar, SimulatedClock
-from checkin.encoding import b64url_encode
-from checkin.keylist import AuthorityKey, AuthorityList
-from checkin.note import NoteSigner, sign_note
-from checkin.primitives import OpeningKey, SigningKey, random_bytes
-from checkin.secretfile import make_secret
+from checkin.keys.secret_file import make_secret
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.key_list import AuthorityKey, AuthorityList
+from checkin.protocol.note import NoteSigner, sign_note
+from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.service.addresses import free_ports
 from checkin.service.auth import token_hash
 from issuer.app import create_app
 from issuer.contact import Contact
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
-from tests.serving import visiting
+from tests.support.serving import visiting
 
 NOON = "2026-11-20T12:00:00+09:00"
 DAY = 20777  # 2026-11-20

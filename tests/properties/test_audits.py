@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from checkin.audit.auditor import verify
-from checkin.audit.auditpoint import MAX_EVIDENCE, Point, Result, plain
 from checkin.audit.evidence import Evidence, Pinned, report_file
+from checkin.audit.point import MAX_EVIDENCE, Point, Result, plain
 from checkin.errors import CheckinError, NoteMalformed
-from tests.audit.evidence import Site
+from tests.checkin.audit.evidence import Site
 from tests.examples import examples
 
 names = st.from_regex(r"[a-z][a-z-]{0,20}", fullmatch=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from checkin.errors import CheckinError, DayDestroyed, KeyDestroyed, KeyExists, KeyMissing
-from checkin.keyring import KeyName, KeyRing, Purpose
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from tests.examples import examples
 
 MASTER = bytes(range(32))

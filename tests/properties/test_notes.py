@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkin.errors import NoteMalformed, NoteUntrusted
-from checkin.note import NoteSigner, decode_note, join_note, open_note, sign_note, split_note
-from checkin.primitives import SigningKey
-from checkin.statement import Field, StatementType
+from checkin.protocol.note import NoteSigner, decode_note, join_note, open_note, sign_note, split_note
+from checkin.protocol.primitives import SigningKey
+from checkin.protocol.statement import Field, StatementType
 
 KNOWN = NoteSigner("issuer.example/checkin", SigningKey(b"\x01" * 32))
 STRANGER = NoteSigner("stranger.example", SigningKey(b"\x02" * 32))

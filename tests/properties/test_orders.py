@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkin.errors import CheckinError
-from checkin.ledger import LedgerEntry
+from checkin.orders.lists import ListedSeal, ListedVisit, read_list, write_list
 from checkin.orders.order import Order
-from checkin.orders.orderlist import ListedSeal, ListedVisit, read_list, write_list
-from checkin.orders.orderpart import Part
-from checkin.orders.orderrows import BatchRow, PersonRow, PlaceRow, UnopenedRow, VenueRow, VisitRow, read_row
+from checkin.orders.part import Part
+from checkin.orders.rows import BatchRow, PersonRow, PlaceRow, UnopenedRow, VenueRow, VisitRow, read_row
+from checkin.vault.ledger import LedgerEntry
 
 PAGE = (Path(__file__).parents[2] / "docs/spec/order.md").read_text(encoding="utf-8")
 TEXTS = [note.rpartition("\n\n")[0] + "\n" for note in re.findall(r"```order(?:-part)?\n(.*?)```", PAGE, re.S)]

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkin.errors import SealBroken
-from checkin.ledger import MAX_BATCH, Batch, LedgerEntry, open_entry
-from checkin.primitives import OpeningKey
-from checkin.visit import RECORD_SIZE, Visit
+from checkin.protocol.primitives import OpeningKey
+from checkin.vault.ledger import MAX_BATCH, Batch, LedgerEntry, open_entry
+from checkin.vault.visit import RECORD_SIZE, Visit
 
 U32 = st.integers(0, 2**32 - 1)
 VISITS = st.builds(

@@ -8,11 +8,11 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from checkin import credential as credentials
-from checkin import presentation
 from checkin.clock import Calendar
-from checkin.credential import IssuerKey, IssuerKeys
 from checkin.errors import TokenError, TokenMalformed
+from checkin.protocol import credential as credentials
+from checkin.protocol import presentation
+from checkin.protocol.credential import IssuerKey, IssuerKeys
 
 VECTOR = json.loads((Path(__file__).parent.parent / "vectors" / "credential.json").read_text(encoding="ascii"))
 TOKEN = bytes.fromhex(VECTOR["token"])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkin.errors import ProofInvalid
-from checkin.log.merkle import (
+from checkin.tlog.merkle import (
     consistency_proof,
     inclusion_proof,
     leaf_hash,

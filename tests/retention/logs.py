@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from checkin.log.checkpoint import Checkpoint, open_checkpoint
-from checkin.log.cosignature import Cosigner
-from checkin.note import NoteSigner
-from checkin.primitives import SigningKey
+from checkin.protocol.note import NoteSigner
+from checkin.protocol.primitives import SigningKey
+from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
+from checkin.tlog.cosignature import Cosigner
 from retention.log import Log
 
 SIGNER = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))

@@ -7,17 +7,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checkin.authority import Authority
-from checkin.keylist import AuthorityKey, AuthorityList, DestroyedKey, DestroyedList
-from checkin.log.logproof import LogProof
-from checkin.note import add_signature, sign_note
-from checkin.officers import load_signer
-from checkin.primitives import OpeningKey
+from checkin.keys.officers import load_signer
+from checkin.parties.authority import Authority
+from checkin.protocol.key_list import AuthorityKey, AuthorityList, DestroyedKey, DestroyedList
+from checkin.protocol.note import add_signature, sign_note
+from checkin.protocol.primitives import OpeningKey
 from checkin.service.auth import token_hash
-from tests.checkin.house import CALENDAR, DAY
+from checkin.tlog.proof import LogProof
 from tests.retention.test_receipt import STRANGER, size
 from tests.retention.world import TOKEN as SERVICE_TOKEN
 from tests.retention.world import Retention
+from tests.support.house import CALENDAR, DAY
 
 TOKEN = "the authority's token of this test"
 KEY = AuthorityKey(OpeningKey(bytes(32)).public, "ab" * 32)

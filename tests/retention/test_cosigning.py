@@ -8,15 +8,15 @@ import httpx
 import pytest
 
 from checkin.errors import SettingsInvalid
-from checkin.log.checkpoint import open_checkpoint
-from checkin.log.cosignature import cosignatures
-from checkin.log.witnessfolder import make_folder
-from checkin.note import NoteVerifier
+from checkin.protocol.note import NoteVerifier
+from checkin.tlog.checkpoint import open_checkpoint
+from checkin.tlog.cosignature import cosignatures
+from checkin.tlog.witness_folder import make_folder
 from retention import cosigning
 from retention.settings import RetentionSettings
-from tests.checkin.house import DAY, HOUR
 from tests.retention.witnesses import Witness, bring, pin, published, wait_until, watch
 from tests.retention.world import Retention, Service
+from tests.support.house import DAY, HOUR
 
 
 @pytest.fixture

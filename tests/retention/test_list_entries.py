@@ -12,14 +12,14 @@ import sqlite_utils
 
 from checkin.audit.sweep import sweep
 from checkin.errors import SettingsInvalid
-from checkin.keylist import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
-from checkin.log.logproof import LogProof
-from checkin.note import NoteSigner, sign_note
-from checkin.primitives import OpeningKey, SigningKey
-from checkin.trust import HORIZON_DAYS
-from retention.keylists import MAX_LISTS
-from tests.checkin.house import CALENDAR, DAY
+from checkin.parties.scanner_trust import HORIZON_DAYS
+from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.protocol.note import NoteSigner, sign_note
+from checkin.protocol.primitives import OpeningKey, SigningKey
+from checkin.tlog.proof import LogProof
+from retention.key_list_entries import MAX_LISTS
 from tests.retention.world import TOKEN, Retention, Service, pinned
+from tests.support.house import CALENDAR, DAY
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 

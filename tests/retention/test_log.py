@@ -10,15 +10,15 @@ import pytest
 import sqlite_utils
 
 from checkin.errors import LogConflict, NotFound, NotReady, RequestTooLarge, SettingsInvalid
-from checkin.log.checkpoint import Checkpoint, open_checkpoint
-from checkin.log.logcheck import check_log
-from checkin.log.logproof import LogProof
-from checkin.log.logreader import LogReader, folder_fetch
-from checkin.log.merkle import EMPTY_ROOT, leaf_hash, root, verify_consistency, verify_inclusion
-from checkin.note import NoteSigner, sign_note
-from checkin.primitives import SigningKey
+from checkin.protocol.note import NoteSigner, sign_note
+from checkin.protocol.primitives import SigningKey
+from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
+from checkin.tlog.fsck import check_log
+from checkin.tlog.merkle import EMPTY_ROOT, leaf_hash, root, verify_consistency, verify_inclusion
+from checkin.tlog.proof import LogProof
+from checkin.tlog.reader import LogReader, folder_fetch
 from retention.log import Log
-from retention.logstate import Head, LogState
+from retention.log_state import Head, LogState
 from tests.retention.logs import SIGNER, WITNESS, entries, files_of, head_of
 
 

@@ -8,7 +8,7 @@ import pytest
 import sqlite_utils
 
 from checkin.errors import LogConflict, NotFound
-from checkin.log.checkpoint import open_checkpoint
+from checkin.tlog.checkpoint import open_checkpoint
 from retention.log import Log
 from tests.retention.logs import SIGNER, entries, files_of, head_of
 

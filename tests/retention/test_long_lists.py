@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from checkin.audit.sweep import sweep
-from checkin.encoding import b64_encode
-from checkin.keylist import AUTHORITY_KEYS
-from retention.keylists import MAX_DAYS
-from retention.logstate import LogState
+from checkin.protocol.encoding import b64_encode
+from checkin.protocol.key_list import AUTHORITY_KEYS
+from retention.key_list_entries import MAX_DAYS
+from retention.log_state import LogState
 from retention.statements import Stated, Statements
-from tests.checkin.house import CALENDAR, DAY
+from tests.support.house import CALENDAR, DAY
 
 LIKE_A_PHONE = "01012345678a0119876543b" * 4
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from checkin.audit.auditpoint import SELF_AUDIT
-from checkin.note import NoteSigner, add_signature, sign_note, split_note
-from checkin.primitives import SigningKey
-from checkin.statements import KEY_MADE, PURGE_REPORT
+from checkin.audit.point import SELF_AUDIT
+from checkin.protocol.note import NoteSigner, add_signature, sign_note, split_note
+from checkin.protocol.primitives import SigningKey
+from checkin.purge.statement_store import KEY_MADE, PURGE_REPORT
 from retention.statements import Stated
-from tests.checkin.house import CALENDAR, DAY
 from tests.retention.world import TOKEN, Retention, Service
+from tests.support.house import CALENDAR, DAY
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 DIGITS = "9" * 5000

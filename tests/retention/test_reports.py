@@ -9,18 +9,18 @@ import httpx
 import pytest
 import sqlite_utils
 
-from checkin.encoding import b64_decode
 from checkin.errors import CheckinError, NoteUntrusted
-from checkin.log.checkpoint import open_checkpoint
-from checkin.log.merkle import leaf_hash, verify_inclusion
-from checkin.note import NoteSigner, NoteVerifier, open_note, sign_note, split_note
-from checkin.primitives import SigningKey
-from checkin.statements import PURGE_REPORT
+from checkin.protocol.encoding import b64_decode
+from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note, split_note
+from checkin.protocol.primitives import SigningKey
+from checkin.purge.statement_store import PURGE_REPORT
+from checkin.tlog.checkpoint import open_checkpoint
+from checkin.tlog.merkle import leaf_hash, verify_inclusion
 from retention.messages import TEXTS
-from retention.schedule import Schedule
 from retention.settings import RetentionSettings
-from tests.checkin.house import CALENDAR, DAY, HOUR, House, prepare
+from retention.tasks import Schedule
 from tests.retention.world import TOKEN, Retention, Service, pinned, serve_house
+from tests.support.house import CALENDAR, DAY, HOUR, House, prepare
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 

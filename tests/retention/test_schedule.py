@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from checkin.audit.auditpoint import SELF_AUDIT
-from checkin.note import NoteSigner, sign_note
-from retention.schedule import Schedule
-from tests.checkin.house import CALENDAR, DAY
+from checkin.audit.point import SELF_AUDIT
+from checkin.protocol.note import NoteSigner, sign_note
+from retention.tasks import Schedule
 from tests.retention.world import Retention, Service, pinned
+from tests.support.house import CALENDAR, DAY
 
 
 def test_a_service_that_did_not_answer_is_asked_as_soon_as_a_new_day_begins(tmp_path: Path) -> None:

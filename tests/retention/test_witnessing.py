@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from checkin.errors import CheckinError, LogConflict, NoteMalformed, NoteUntrusted, NotFound, ProofInvalid, Unreachable
-from checkin.log.checkpoint import open_checkpoint
-from checkin.log.cosignature import Cosigner, cosignatures
-from checkin.log.witness import Request, Witness, WitnessState
-from checkin.log.witnessapp import SIZE_TYPE
-from checkin.note import NoteSigner, split_note
-from checkin.primitives import SigningKey
+from checkin.protocol.note import NoteSigner, split_note
+from checkin.protocol.primitives import SigningKey
+from checkin.tlog.checkpoint import open_checkpoint
+from checkin.tlog.cosignature import Cosigner, cosignatures
+from checkin.tlog.witness import Request, Witness, WitnessState
+from checkin.tlog.witness_app import SIZE_TYPE
 from retention.log import Log
 from retention.witnessing import PinnedWitness, Witnessing
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checkin.log.cosignature import CosignatureVerifier
-from checkin.log.witnessfolder import add_log, make_folder
 from checkin.service.addresses import free_ports
+from checkin.tlog.cosignature import CosignatureVerifier
+from checkin.tlog.witness_folder import add_log, make_folder
 from tests.retention.world import TOKEN, Retention
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

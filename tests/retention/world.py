@@ -14,16 +14,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from checkin.note import NoteSigner, sign_note
-from checkin.primitives import SigningKey, random_bytes
-from checkin.secretfile import make_secret
-from checkin.signedtime import TIME_STATEMENT
-from checkin.statement import StatementType
-from checkin.statements import KEY_MADE, PURGE_REPORT
+from checkin.keys.secret_file import make_secret
+from checkin.protocol.note import NoteSigner, sign_note
+from checkin.protocol.primitives import SigningKey, random_bytes
+from checkin.protocol.signed_time import TIME_STATEMENT
+from checkin.protocol.statement import StatementType
+from checkin.purge.statement_store import KEY_MADE, PURGE_REPORT
 from retention.app import create_app
 from retention.parts import Parts
-from tests.checkin.house import CALENDAR, DAY, HOUR, House, at
-from tests.serving import visiting
+from tests.support.house import CALENDAR, DAY, HOUR, House, at
+from tests.support.serving import visiting
 
 TOKEN = "a-token-of-this-test"
 Answers = Callable[[], Any]

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from checkin.clock import Calendar, SimulatedClock
-from checkin.deployment import Deployment
-from checkin.processes import Processes
+from checkin.demo.narrator import Narrator
+from checkin.demo.stage import Stage
+from checkin.deployment.deployment import Deployment
+from checkin.deployment.processes import Processes
 from checkin.service.addresses import free_ports
-from checkin.story.narrator import Narrator
-from checkin.story.stage import Stage
 
 NOON = "2026-11-20T12:00:00+09:00"
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from checkin.client import Client
+from checkin.demo.stage import Stage
 from checkin.errors import AddressTaken, Unreachable
+from checkin.http.client import Client
 from checkin.service.addresses import free_ports, require_free
-from checkin.story.stage import Stage
 
 
 def checkin(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

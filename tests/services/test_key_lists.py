@@ -10,19 +10,19 @@ from typing import Any
 import httpx
 import pytest
 
-from checkin import wallet
-from checkin.client import Client
 from checkin.clock import Calendar, SimulatedClock
-from checkin.deployment import Deployment
+from checkin.demo.stage import Stage, enrol, one_time_code
+from checkin.deployment.deployment import Deployment
+from checkin.deployment.processes import Processes
 from checkin.errors import ProofInvalid
-from checkin.keylist import IntakeList, IssuerList
-from checkin.log.pinnedlog import PinnedLog
-from checkin.note import split_note
-from checkin.processes import Processes
-from checkin.scanner import Result, Scanner
+from checkin.http.client import Client
+from checkin.parties import wallet
+from checkin.parties.scanner import Result, Scanner
+from checkin.parties.wallet import Wallet
+from checkin.protocol.key_list import IntakeList, IssuerList
+from checkin.protocol.note import split_note
 from checkin.service.addresses import free_ports
-from checkin.story.stage import Stage, enrol, one_time_code
-from checkin.wallet import Wallet
+from checkin.tlog.policy import PinnedLog
 from tests.services.conftest import NOON
 
 PHONE = "+821055556666"

@@ -10,10 +10,10 @@ import pytest
 import sqlite_utils
 from typer.testing import CliRunner
 
-from checkin.commands.purge import app
+from checkin.cli.purge import app
 from checkin.errors import NotReady
-from checkin.keyring import KeyName, KeyRing, Purpose
-from checkin.purge import Purger
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.purge.purger import Purger
 from tests.issuer.world import DAY, NAME, PHONE, Site, ask_batch, bearer, register
 from tests.venue.world import NOON, Issuer, Registry
 

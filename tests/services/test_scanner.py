@@ -11,16 +11,17 @@ from typing import Any
 
 import pytest
 
-from checkin import qr, wallet
-from checkin.client import Client
-from checkin.encoding import b64url_decode
+from checkin.demo.stage import Stage, enrol, one_time_code
 from checkin.errors import AlreadyUsed, ListRefused, NoteUntrusted, ScannerStale, SettingsInvalid, StatusRequired
-from checkin.note import NoteSigner
-from checkin.primitives import SigningKey
-from checkin.scanner import Result, Scanner
-from checkin.secretfile import read_secret
-from checkin.story.stage import Stage, enrol, one_time_code
-from checkin.wallet import Wallet
+from checkin.http.client import Client
+from checkin.keys.secret_file import read_secret
+from checkin.parties import wallet
+from checkin.parties.scanner import Result, Scanner
+from checkin.parties.wallet import Wallet
+from checkin.protocol import qr
+from checkin.protocol.encoding import b64url_decode
+from checkin.protocol.note import NoteSigner
+from checkin.protocol.primitives import SigningKey
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from checkin import cli, presentation, wallet
-from checkin.client import Client
-from checkin.credential import IssuerKey, IssuerKeys, Mode
-from checkin.encoding import b64url_decode, b64url_encode
+from checkin import cli
+from checkin.demo.stage import Stage, one_time_code
 from checkin.errors import (
     BadSignature,
     BadStatus,
@@ -27,11 +25,15 @@ from checkin.errors import (
     UnknownIssuerKey,
     Unreachable,
 )
-from checkin.note import NoteSigner
-from checkin.primitives import SigningKey
-from checkin.qr import read_image
-from checkin.story.stage import Stage, one_time_code
-from checkin.wallet import Wallet
+from checkin.http.client import Client
+from checkin.parties import wallet
+from checkin.parties.wallet import Wallet
+from checkin.protocol import presentation
+from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode
+from checkin.protocol.encoding import b64url_decode, b64url_encode
+from checkin.protocol.note import NoteSigner
+from checkin.protocol.primitives import SigningKey
+from checkin.protocol.qr import read_image
 from issuer.pending import CODE_DIGITS
 
 PHONES = iter(f"+8210{number:08}" for number in range(20_000_000, 20_000_100))

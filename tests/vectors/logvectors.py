@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from checkin.encoding import b64_encode, u64be
-from checkin.log.checkpoint import Checkpoint
-from checkin.log.cosignature import COSIGNATURE, Cosigner
-from checkin.log.logproof import MAX_PROOF_BYTES, LogProof
-from checkin.log.merkle import EMPTY_ROOT, inclusion_proof, leaf_hash, subtrees
-from checkin.note import NoteSigner, Signature, sign_note, split_note, write_vkey
-from checkin.primitives import SigningKey
+from checkin.protocol.encoding import b64_encode, u64be
+from checkin.protocol.note import NoteSigner, Signature, sign_note, split_note, write_vkey
+from checkin.protocol.primitives import SigningKey
+from checkin.tlog.checkpoint import Checkpoint
+from checkin.tlog.cosignature import COSIGNATURE, Cosigner
+from checkin.tlog.merkle import EMPTY_ROOT, inclusion_proof, leaf_hash, subtrees
+from checkin.tlog.proof import MAX_PROOF_BYTES, LogProof
 
 SIZE = 11
 ENTRIES = [f"entry {number}\n".encode() for number in range(SIZE + 1)]

@@ -10,12 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from checkin import credential as credentials
-from checkin.credential import IssuerKey
-from checkin.encoding import base45_encode, u32be
 from checkin.errors import SealBroken
-from checkin.intake import Place, Scan, open_entry, seal_entry
-from checkin.primitives import Label, SealingKey
+from checkin.protocol import credential as credentials
+from checkin.protocol.credential import IssuerKey
+from checkin.protocol.encoding import base45_encode, u32be
+from checkin.protocol.intake import Place, Scan, open_entry, seal_entry
+from checkin.protocol.primitives import Label, SealingKey
 from tests.vectors.logvectors import LogVectors
 from tests.vectors.material import (
     AUTHORITY,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from checkin import credential as credentials
-from checkin import presentation as presentations
 from checkin.clock import Calendar
-from checkin.credential import Draft, Mode, Status, StatusOpening
-from checkin.intake import Place
-from checkin.primitives import OpeningKey, SigningKey
+from checkin.protocol import credential as credentials
+from checkin.protocol import presentation as presentations
+from checkin.protocol.credential import Draft, Mode, Status, StatusOpening
+from checkin.protocol.intake import Place
+from checkin.protocol.primitives import OpeningKey, SigningKey
 
 ZONE = "Asia/Seoul"
 CALENDAR = Calendar(ZONE)

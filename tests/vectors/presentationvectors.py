@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from checkin import presentation as presentations
-from checkin.credential import IssuerKey, Mode, Status, StatusOpening
-from checkin.encoding import base45_encode, u32be
+from checkin.protocol import presentation as presentations
+from checkin.protocol.credential import IssuerKey, Mode, Status, StatusOpening
+from checkin.protocol.encoding import base45_encode, u32be
 from tests.vectors.material import (
     CALENDAR,
     DAY,

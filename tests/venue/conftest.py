@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from checkin.errors import Unreachable
-from checkin.keylist import issuer_kid
-from checkin.note import NoteVerifier
-from checkin.service import app as frame
-from checkin.service.party import Party
+from checkin.protocol.key_list import issuer_kid
+from checkin.protocol.note import NoteVerifier
+from checkin.service import frame
+from checkin.service.identity import Party
 from tests.venue.realtime import CALENDAR, today
 from tests.venue.world import DAY, ENROLMENT, NOON, Enrolled, Issuer, Phone, Registry, bearer, enrol, intake_keys
 from venue.database import Database

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from checkin.clock import Calendar, SystemClock
-from checkin.credential import Mode
-from tests.noon import zone_at_noon
+from checkin.protocol.credential import Mode
+from tests.support.noon import zone_at_noon
 from tests.venue.world import Issuer, Phone
 
 PATIENCE = 120.0  # seconds for an answer: on a slow machine, with all of these at once

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from checkin.stores.sqlite import SqliteStore
-from checkin.visit import CONFLICT
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.visit import CONFLICT
 from tests.venue.conftest import Scene
 from tests.venue.test_batches import entry, flags
 from tests.venue.world import NOON, Enrolled, bearer, sealed, upload

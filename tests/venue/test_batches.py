@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from checkin.clock import CLOSING_DAYS
-from checkin.credential import Mode
-from checkin.encoding import b64url_decode, b64url_encode
 from checkin.errors import NotReady
-from checkin.primitives import SigningKey, random_bytes
-from checkin.stores.sqlite import SqliteStore
-from checkin.visit import CONFLICT, open_visit
+from checkin.protocol.credential import Mode
+from checkin.protocol.encoding import b64url_decode, b64url_encode
+from checkin.protocol.primitives import SigningKey, random_bytes
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.visit import CONFLICT, open_visit
 from tests.venue.conftest import NewIssuer, Scene, verifier
 from tests.venue.test_checkins import MIDNIGHT, code, vault_of
 from tests.venue.world import (

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 
-from checkin.encoding import b64url_decode, b64url_encode
-from checkin.presentation import to_text
-from checkin.primitives import SigningKey, random_bytes
+from checkin.protocol.encoding import b64url_decode, b64url_encode
+from checkin.protocol.presentation import to_text
+from checkin.protocol.primitives import SigningKey, random_bytes
 from tests.venue.conftest import NewIssuer, verifier
 from tests.venue.world import (
     DAY,

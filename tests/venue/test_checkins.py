@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from checkin.credential import Mode, Status, new_opening
-from checkin.encoding import b64url_encode
 from checkin.errors import NotReady
-from checkin.keyring import KeyName, KeyRing, Purpose
-from checkin.primitives import SigningKey, random_bytes
-from checkin.secretfile import read_secret
-from checkin.stores.sqlite import SqliteStore
-from checkin.vault import Vault
-from checkin.visit import open_visit
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.keys.secret_file import read_secret
+from checkin.protocol.credential import Mode, Status, new_opening
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.primitives import SigningKey, random_bytes
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.vault import Vault
+from checkin.vault.visit import open_visit
 from tests.venue.conftest import NewIssuer, Scene
 from tests.venue.world import CALENDAR, DAY, METRICS, NOON, Issuer, Phone, Registry, bearer, check_in, enrol, scan_id
 
@@ -237,7 +237,7 @@ def test_a_broken_disk_is_no_success_and_the_code_can_be_used_afterwards(
 
     phone, errors = scene.phone(), [OSError("disk"), NotReady("disk")]
     with monkeypatch.context() as patch:
-        patch.setattr("checkin.stores.sqlite.SqliteStore.insert", broken)
+        patch.setattr("checkin.vault.engines.sqlite.SqliteStore.insert", broken)
         answers = [code(check_in(scene.client, scene.at, phone.at(NOON))) for _ in range(2)]
         assert answers == ["not_ready", "internal_error"]
     assert check_in(scene.client, scene.at, phone.at(NOON)).status_code == 201

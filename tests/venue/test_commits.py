@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import NotReady
-from checkin.stores import Row
-from checkin.vault import Vault
-from tests.checkin.vaults import DAY, open_vault
+from checkin.vault.engines import Row
+from checkin.vault.vault import Vault
+from tests.support.vaults import DAY, open_vault
 from venue.commits import Commits
 
 

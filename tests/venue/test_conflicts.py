@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from checkin.orders.orderlist import ListedVisit
-from checkin.orders.orderrows import PlaceRow, VenueRow, VisitRow
-from checkin.primitives import random_bytes
-from checkin.visit import CONFLICT, CONFLICTS, Visit, open_visit
+from checkin.orders.lists import ListedVisit
+from checkin.orders.rows import PlaceRow, VenueRow, VisitRow
+from checkin.protocol.primitives import random_bytes
+from checkin.vault.visit import CONFLICT, CONFLICTS, Visit, open_visit
 from tests.venue.conftest import Scene
 from tests.venue.test_batches import entry, flags
 from tests.venue.test_checkins import vault_of
 from tests.venue.world import CALENDAR, DAY, NOON, Enrolled, Phone, sealed, upload
 from venue.database import Database
-from venue.orders import Traces
+from venue.order_steps import Traces
 from venue.visits import Visits
 
 

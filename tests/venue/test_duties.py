@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import SimulationRefused
-from checkin.note import open_note
-from checkin.service import app as frame
-from checkin.statements import KINDS
+from checkin.protocol.note import open_note
+from checkin.purge.statement_store import KINDS
+from checkin.service import frame
 from tests.venue.conftest import NewIssuer, Scene, verifier
 from tests.venue.test_checkins import MIDNIGHT
 from tests.venue.world import (

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkin.encoding import b64url_encode, base45_encode
+from checkin.protocol.encoding import b64url_encode, base45_encode
 from tests.examples import examples
 from tests.venue.conftest import Scene, verifier
 from tests.venue.test_roles import ROWS

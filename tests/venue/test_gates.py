@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from checkin.primitives import random_bytes
+from checkin.protocol.primitives import random_bytes
 from tests.venue.conftest import NewIssuer, verifier
 from tests.venue.world import (
     BUCKETS,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import NotReady
-from tests.checkin.house import DAY, HOUR, House, prepare
+from tests.support.house import DAY, HOUR, House, prepare
 from tests.venue.world import BUCKETS
 from venue.database import Database
-from venue.gatefile import GateFile
+from venue.gate_file import GateFile
 from venue.gates import Gates
 
 SCANNER = b"scanner1"

@@ -8,9 +8,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from checkin.keyring import KeyName, KeyRing, Purpose
-from checkin.primitives import SigningKey, aead_seal, random_bytes
-from checkin.secretfile import read_secret
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.keys.secret_file import read_secret
+from checkin.protocol.primitives import SigningKey, aead_seal, random_bytes
 from checkin.service.auth import token_hash
 from tests.vectors import material
 from tests.venue.conftest import NewIssuer

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from checkin.stores import dayfile
+from checkin.vault.engines import day_file as dayfile
 from tests.conftest import Needs
 from tests.venue.realtime import PATIENCE, paper, today
 from tests.venue.world import METRICS, Issuer, Process, Registry, enrol, processes, scan_id

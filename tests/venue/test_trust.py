@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import KeyMissing, ListRefused, NoteMalformed, NoteUntrusted, UnknownIssuerKey, Unreachable
-from checkin.keylist import IntakeList, IssuerKey, IssuerList, issuer_kid
-from checkin.note import NoteSigner, NoteVerifier, open_note, sign_note
-from checkin.primitives import SigningKey, random_bytes
+from checkin.protocol.key_list import IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
+from checkin.protocol.primitives import SigningKey, random_bytes
 from tests.venue.conftest import Book, NewIssuer, Scene, kid
 from tests.venue.test_checkins import code
 from tests.venue.world import CALENDAR, DAY, NOON, Issuer, Phone, Registry, bearer, check_in, enrol

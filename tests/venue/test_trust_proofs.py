@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from checkin.log.checkpoint import Checkpoint
-from checkin.log.logproof import LogProof
-from checkin.log.merkle import leaf_hash, root
-from checkin.log.pinnedlog import PinnedLog
-from checkin.note import NoteSigner, sign_note
-from checkin.primitives import SigningKey
+from checkin.protocol.note import NoteSigner, sign_note
+from checkin.protocol.primitives import SigningKey
+from checkin.tlog.checkpoint import Checkpoint
+from checkin.tlog.merkle import leaf_hash, root
+from checkin.tlog.policy import PinnedLog
+from checkin.tlog.proof import LogProof
 from tests.venue.conftest import Book, NewIssuer, kid
 from tests.venue.world import DAY, Issuer, Registry, bearer, enrol
 from venue.trust import Fetched, IssuerTrust

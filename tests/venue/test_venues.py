@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from checkin.note import NoteVerifier, open_note
+from checkin.protocol.note import NoteVerifier, open_note
+from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.service.auth import token_hash
-from checkin.signedtime import TIME_STATEMENT
 from tests.venue.conftest import NewIssuer, Scene, verifier
 from tests.venue.world import CALENDAR, DAY, NOON, Enrolled, Issuer, Registry, bearer, check_in, enrol, intake_keys
 from venue import scanners, throttle

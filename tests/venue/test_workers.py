@@ -10,10 +10,10 @@ from collections import Counter
 
 import httpx
 
-from checkin.encoding import b64url_encode
-from checkin.keyring import KeyName, KeyRing, Purpose
-from checkin.primitives import random_bytes
-from checkin.secretfile import read_secret
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.keys.secret_file import read_secret
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.primitives import random_bytes
 from tests.venue.realtime import PATIENCE, paper, today
 from tests.venue.world import Enrolled, Issuer, Process, Registry, bearer, check_in, enrol, processes, scan_id
 

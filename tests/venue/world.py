@@ -17,18 +17,18 @@ from typing import Any
 
 import httpx
 
-from checkin import presentation
 from checkin.clock import Calendar
-from checkin.credential import Draft, Mode, StatusOpening, issue, new_opening
-from checkin.encoding import b64url_encode
-from checkin.intake import Place, Scan, seal_entry
-from checkin.keylist import IntakeList, IssuerKey, IssuerList, issuer_kid
-from checkin.note import NoteSigner, open_note, sign_note
-from checkin.primitives import SigningKey, random_bytes
-from checkin.secretfile import make_secret
+from checkin.keys.secret_file import make_secret
+from checkin.protocol import presentation
+from checkin.protocol.credential import Draft, Mode, StatusOpening, issue, new_opening
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.intake import Place, Scan, seal_entry
+from checkin.protocol.key_list import IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.protocol.note import NoteSigner, open_note, sign_note
+from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service.addresses import free_ports
 from checkin.service.auth import token_hash
-from tests.serving import visiting
+from tests.support.serving import visiting
 from venue.app import create_app
 
 CALENDAR = Calendar("Asia/Seoul")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from checkin.service import app
-from checkin.service.app import Frame
+from checkin.service import frame as app
+from checkin.service.frame import Frame
 
 
 def test_chores_go_on_when_nobody_can_say_whether_they_hurry(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from checkin.clock import Calendar, SystemClock
-from checkin.note import NoteSigner, sign_note, split_note
-from checkin.primitives import SigningKey
-from checkin.service import peers
-from checkin.service.peers import TimePeers
+from checkin.protocol.note import NoteSigner, sign_note, split_note
+from checkin.protocol.primitives import SigningKey
+from checkin.service import time_peers as peers
 from checkin.service.settings import Peer
-from tests.checkin.house import DAY, HOUR, House, prepare
-from tests.checkin.trickle import trickling, whole
+from checkin.service.time_peers import TimePeers
 from tests.retention.world import Service
+from tests.support.house import DAY, HOUR, House, prepare
+from tests.support.trickle import trickling, whole
 
 CALENDAR = Calendar()
 

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from checkin.service import wire
 from checkin.service.wire import MAX_HEAD_BYTES, BoundedHttp
-from tests.serving import port_of, serving
+from tests.support.serving import port_of, serving
 
 MAY = threading.Event()
 LARGEST_CHUNK = 256 * 1024  # what asyncio reads at once

@@ -1,4 +1,4 @@
-// Bytes ↔ text and fixed CBOR shapes; the same answers as checkin/encoding.py (docs/spec/encoding.md).
+// Bytes ↔ text and fixed CBOR shapes; the same answers as checkin/protocol/encoding.py (docs/spec/encoding.md).
 //
 // Sources: RFC 9285 (base45), RFC 4648 (base64), RFC 8949 §4.2. Decoders accept only what the encoder makes.
 

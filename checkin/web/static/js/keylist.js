@@ -1,4 +1,4 @@
-// Lists of keys by service day, as their owners sign them (docs/spec/keys.md §5, checkin/keylist.py).
+// Lists of keys by service day, as their owners sign them (docs/spec/keys.md §5, checkin/protocol/key_list.py).
 
 import { Calendar } from "./calendar.js";
 import { kidOf } from "./credential.js";

@@ -1,5 +1,5 @@
 // A log read by its signed head and its static files (c2sp.org/tlog-checkpoint, c2sp.org/tlog-tiles); the same rules as
-// checkin/log/checkpoint.py and tiles.py. Nothing out of a tile is believed before it led to the head's root.
+// checkin/tlog/checkpoint.py and tiles.py. Nothing out of a tile is believed before it led to the head's root.
 
 import { base64Decode, decimalDecode, readUint, toHex } from "./encoding.js";
 import { Refusal } from "./errors.js";

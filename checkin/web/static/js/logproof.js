@@ -1,5 +1,5 @@
 // That an entry is in a log under a head that witnesses saw, verified without asking anybody (c2sp.org/tlog-proof); the
-// same answers as checkin/log/logproof.py.
+// same answers as checkin/tlog/proof.py.
 
 import { base64Decode, decimalDecode, utf8 } from "./encoding.js";
 import { Refusal } from "./errors.js";

@@ -1,4 +1,4 @@
-// Merkle trees of RFC 6962: roots, inclusion and consistency, with the same answers as checkin/log/merkle.py.
+// Merkle trees of RFC 6962: roots, inclusion and consistency, with the same answers as checkin/tlog/merkle.py.
 //
 // Hashes are 32 bytes of SHA-256. A subtree is named by its range of leaves [low, high); sizes are whole numbers below
 // 2⁵³, so nothing here uses the bit operators, which know 32 bits only.

@@ -1,4 +1,4 @@
-// Signed notes, read as strictly as checkin/note.py reads them (docs/spec/notes.md, c2sp.org/signed-note).
+// Signed notes, read as strictly as checkin/protocol/note.py reads them (docs/spec/notes.md, c2sp.org/signed-note).
 
 import { base64Decode, toHex, utf8 } from "./encoding.js";
 import { Refusal } from "./errors.js";

@@ -7,7 +7,7 @@ import { Refusal } from "./errors.js";
 const subtle = globalThis.crypto.subtle;
 const ALGORITHM = { name: "Ed25519" };
 
-/** Every context of the protocol that a page hashes, signs or seals in; all distinct (checkin/primitives.py). */
+/** Every context of the protocol that a page hashes, signs or seals in; all distinct (checkin/protocol/primitives.py). */
 export const Label = Object.freeze({
   STATUS: utf8("ck1/status"),
   CREDENTIAL: utf8("ck1/credential"),

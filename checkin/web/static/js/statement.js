@@ -1,4 +1,4 @@
-// The text of a signed note as fixed lines; reading is the exact inverse of writing (checkin/statement.py).
+// The text of a signed note as fixed lines; reading is the exact inverse of writing (checkin/protocol/statement.py).
 
 import { Refusal } from "./errors.js";
 

@@ -1,5 +1,5 @@
 // What a scanner verifies with, kept over restarts: pinned verifier keys, and the keys of the days around now. The same
-// rules as checkin/trust.py: notes are opened here, under pinned keys, the first key seen for a day is final, and once a
+// rules as checkin/parties/scanner_trust.py: notes are opened here, under pinned keys, the first key seen for a day is final, and once a
 // log is pinned a list counts only with its inclusion under a head that witnesses saw.
 
 import { Calendar } from "./calendar.js";

@@ -1,0 +1,107 @@
+"""What a log says about the health authority's day keys: listed, and by which officers stated to be destroyed.
+
+A list is of days ahead, so each day's first listing is its key; what is stated later must name that key's commitment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from checkin.audit.log_entry import ALTERED, CONTRADICTS, REORDERED, DayState, Entry
+from checkin.audit.point import AUDIT
+from checkin.clock import RETENTION_DAYS, Calendar
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.key_list import AuthorityKey
+
+GRACE_DAYS: Final = 7  # officers come together once a week to sign
+
+
+class AuthorityDays:
+    """Of every authority that listed keys in the log."""
+
+    def __init__(self, entries: Iterable[Entry], calendar: Calendar) -> None:
+        entries = list(entries)
+        self._calendar = calendar
+        self._lists = [entry for entry in entries if entry.listed]
+        self._statements = [entry for entry in entries if entry.destroyed]
+        self._listed: dict[tuple[str, int], tuple[AuthorityKey, Entry]] = {}
+        for entry in self._lists:
+            for day, key in entry.listed.items():
+                self._listed.setdefault((entry["authority"], day), (key, entry))
+        self._stated: dict[tuple[str, int], Entry] = {}
+        for entry in self._statements:
+            for day, gone in entry.destroyed.items():
+                known = self._listed.get((entry["authority"], day))
+                if known is not None and known[0].commitment == gone.commitment:
+                    self._stated.setdefault((entry["authority"], day), entry)
+        self._audited = [(int(entry["size"]), entry["day"]) for entry in entries if entry.kind == AUDIT.kind]
+        self.names = sorted({name for name, _ in self._listed})
+
+    def state(self, name: str, day: int, date: str) -> DayState:
+        """One day of one authority, as of `date` (ISO)."""
+        shown, stated = self._calendar.date(day), self._stated.get((name, day))
+        if (name, day) not in self._listed:
+            return DayState(shown, name, "none")
+        due, key = self._due(day), str(KeyName(Purpose.AUTHORITY, day))
+        if stated is None:
+            state = "held" if due >= date else "missing" if self._overdue(day, date) else "awaited"
+            return DayState(shown, name, state, due=due, key=key)
+        done = self._calendar.date(stated.destroyed[day].done)
+        state = "late" if done > due else "destroyed"
+        by = ", ".join(stated.by)
+        return DayState(shown, name, state, due=due, done=done, key=key, index=stated.index, by=by)
+
+    def missing(self, date: str) -> list[tuple[str, str, int]]:
+        """(authority, day, place of the list) of days that were due a week and more before `date`, of which no officer
+        stated an end."""
+        return [
+            (name, self._calendar.date(day), entry.index)
+            for (name, day), (_, entry) in sorted(self._listed.items(), key=lambda item: (item[0][1], item[0][0]))
+            if self._overdue(day, date) and (name, day) not in self._stated
+        ]
+
+    def counts(self, date: str) -> tuple[int, int]:
+        """How many keys of days that are due by `date` were listed, and how many of them are stated destroyed."""
+        due = [place for place in self._listed if self._due(place[1]) <= date]
+        return len(due), sum(place in self._stated for place in due)
+
+    def quarrels(self, date: str) -> Iterator[tuple[Entry, str, str]]:
+        """Lists and statements that do not fit what was logged before, or the day of the audit (`date`): in a word, and
+        in a sentence."""
+        for entry in self._lists:
+            for day, key in entry.listed.items():
+                first, where = self._listed[entry["authority"], day]
+                if first != key:
+                    reason = f"It lists another key for {self._calendar.date(day)} than entry {where.index}."
+                    yield entry, CONTRADICTS, reason
+        for entry in self._statements:
+            # An audit saw the log so long on its day: what stands before was stated by then.
+            by = min([day for size, day in self._audited if entry.index < size], default=date) or date
+            for day in entry.destroyed:
+                yield from self._quarrel(entry, day)
+                if date and self._calendar.date(entry.destroyed[day].done) > by:
+                    reason = f"It states an end of the key for {self._calendar.date(day)} that had not come."
+                    yield entry, ALTERED, reason
+
+    def _quarrel(self, entry: Entry, day: int) -> Iterator[tuple[Entry, str, str]]:
+        date, gone = self._calendar.date(day), entry.destroyed[day]
+        listed = self._listed.get((entry["authority"], day))
+        if listed is None:
+            yield entry, ALTERED, f"It states the end of a key for {date} that was never listed."
+        elif listed[0].commitment != gone.commitment:
+            reason = f"Its commitment for {date} is not the one that entry {listed[1].index} listed."
+            yield entry, ALTERED, reason
+        elif listed[1].index > entry.index:
+            yield entry, REORDERED, f"It stands before the list with the key for {date}."
+        if self._calendar.date(gone.done) < self._due(day):
+            yield entry, ALTERED, f"By it the key for {date} was destroyed before it was due."
+        first = self._stated.get((entry["authority"], day), entry)
+        if first is not entry and first.destroyed[day] != gone:
+            yield entry, CONTRADICTS, f"Entry {first.index} states something else about {date}."
+
+    def _overdue(self, day: int, date: str) -> bool:
+        return self._calendar.date(day + RETENTION_DAYS + GRACE_DAYS) < date
+
+    def _due(self, day: int) -> str:
+        return self._calendar.date(day + RETENTION_DAYS)

@@ -1,0 +1,258 @@
+"""The declared data map: every file, table and column that a service keeps, and why, how fine, until when.
+
+Each service has one, `data_map.toml` in its package, and docs/data-map.md shows them all. The service's audit holds
+what is on its disk against it (docs/spec/audit.md §5). Form:
+
+    service = "issuer"
+
+    [[database]]
+    path = "ledger/day-*.db"        # below the data folder; * is any name, ** also slashes
+    why = "…"
+    [database.tables.rows]
+    key = { why = "…", grain = "none", until = "…", form = "16 bytes" }
+
+    [[file]]
+    path = "clock.json"
+    why = "…"
+    grain = "second"
+    until = "…"
+    in = "data"                     # or "keys", the key ring's folder
+
+`optional = true` for what is made when it is first needed. `personal = true` for a file that may hold a phone.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from checkin.audit.forms import FORMS
+from checkin.errors import CheckinError, SettingsInvalid
+from checkin.files.database_shape import DATABASES, shape_of, values_of
+
+GRAINS: Final = ("none", "day", "hour", "minute", "second")
+SAMPLE_ROWS: Final = 2000
+FREE_ROWS: Final = 1_000_000
+_SIDECARS: Final = ("-wal", "-shm", "-journal")
+_BEGIN, _END = "<!-- begin {} -->\n", "<!-- end {} -->\n"
+
+
+class Gap(NamedTuple):
+    """Where disk and map differ: the file (below its folder), the table and column or '', and what is wrong."""
+
+    path: str
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}{' ' + self.place if self.place else ''}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A column, or a file as a whole: its reason, the finest time in it, until when it lives, its form."""
+
+    why: str
+    grain: str
+    until: str
+    form: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A database or another file. `tables` of a database: columns by table."""
+
+    path: str
+    why: str
+    folder: str
+    optional: bool
+    personal: bool
+    entry: Entry | None
+    tables: dict[str, dict[str, Entry]]
+
+    def holds(self, path: str) -> bool:
+        """Whether a file, by its path below the folder, is this one; a database's log and its index belong to it, also
+        while it is being made under another name."""
+        database = self.tables or self.path.endswith(".new")
+        names = [path, *(path.removesuffix(suffix) for suffix in _SIDECARS if database)]
+        return any(_glob(self.path).fullmatch(name) for name in names)
+
+
+class DataMap:
+    """One service's map."""
+
+    def __init__(self, service: str, places: list[Place]) -> None:
+        self.service = service
+        self.places = places
+
+    @classmethod
+    def load(cls, path: Path) -> DataMap:
+        """Raises `SettingsInvalid` for a file of another form."""
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            databases = [_database(item) for item in values.pop("database", [])]
+            files = [_file(item) for item in values.pop("file", [])]
+            return cls(values["service"], databases + files)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SettingsInvalid(f"The data map {path.name} cannot be read: {error}") from None
+
+    def databases(self) -> list[Place]:
+        """Those with tables."""
+        return [place for place in self.places if place.tables]
+
+    def columns(self) -> int:
+        """How many are declared."""
+        return sum(len(columns) for place in self.databases() for columns in place.tables.values())
+
+    def of(self, folder: str, path: str) -> Place | None:
+        """What a file is, by its path below the folder (`data` or `keys`)."""
+        return next((place for place in self.places if place.folder == folder and place.holds(path)), None)
+
+    def gaps(self, data: Path, keys: Path | None = None) -> Iterator[Gap]:
+        """Every difference between the folders and the map; empty when there is none."""
+        for folder, root in (("data", data), ("keys", keys)):
+            if root is None:
+                continue
+            files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+            yield from (Gap(path, "", "the file is not declared") for path in files if not self.of(folder, path))
+            for place in self.places:
+                yield from self._place_gaps(place, folder, root, files)
+
+    def _place_gaps(self, place: Place, folder: str, root: Path, files: list[str]) -> Iterator[Gap]:
+        if place.folder != folder:
+            return
+        found = [path for path in files if _glob(place.path).fullmatch(path)]
+        if not found and not place.optional and "*" not in place.path:
+            yield Gap(place.path, "", "declared and not there")
+        for path in found if place.tables else []:
+            try:
+                yield from _database_gaps(place, root, path)
+            except CheckinError as error:
+                if (root / path).exists():  # a day may be destroyed while it is looked at
+                    yield Gap(path, "", error.detail)
+
+    def columns_with(self, data: Path, is_strange: Callable[[str], bool]) -> Iterator[str]:
+        """Columns of free text in which some value is strange, as `venue.db venues.name`."""
+        for place in self.databases():
+            for file in sorted(data.rglob("*")):
+                path = file.relative_to(data).as_posix()
+                if place.folder == "data" and _glob(place.path).fullmatch(path):
+                    yield from (f"{path} {column}" for column in _strange_columns(place, file, is_strange))
+
+    def markdown(self) -> str:
+        """The tables of docs/data-map.md."""
+        lines = []
+        for place in self.places:
+            lines += [f"### `{_shown(place)}`", "", place.why, ""]
+            if place.entry:
+                lines += [f"Finest time: {place.entry.grain}. Lives {place.entry.until}.", ""]
+            for table, columns in place.tables.items():
+                lines += [f"**{table}**", "", "| column | reason | form | finest time | lives |", "|---" * 5 + "|"]
+                lines += [f"| `{name}` | {e.why} | {e.form} | {e.grain} | {e.until} |" for name, e in columns.items()]
+                lines.append("")
+        return "\n".join(lines)
+
+
+def replace_tables(document: str, data_map: DataMap) -> str:
+    """The document with the map's tables between its two marks; `ValueError` where they are not."""
+    begin, end = _BEGIN.format(data_map.service), _END.format(data_map.service)
+    before, found, rest = document.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the document has no marks for {data_map.service}")
+    return before + begin + "\n" + data_map.markdown() + end + after
+
+
+def _database_gaps(place: Place, root: Path, path: str) -> Iterator[Gap]:
+    shape = shape_of(root / path)
+    for table in sorted(shape.keys() - place.tables.keys()):
+        yield Gap(path, table, "the table is not declared")
+    for table, columns in place.tables.items():
+        if table not in shape:
+            yield Gap(path, table, "declared and not there")
+            continue
+        there = shape[table]
+        yield from (Gap(path, f"{table}.{name}", "not declared") for name in there if name not in columns)
+        yield from (Gap(path, f"{table}.{name}", "declared and not there") for name in columns if name not in there)
+        yield from _form_gaps(columns, there, root / path, path, table)
+
+
+def _strange_columns(place: Place, file: Path, is_strange: Callable[[str], bool]) -> Iterator[str]:
+    there = shape_of(file)
+    for table, columns in place.tables.items():
+        free = [name for name, entry in columns.items() if entry.form == "words" and name in there.get(table, ())]
+        found = set()
+        for row in values_of(file, table, FREE_ROWS) if free else ():
+            values = dict(zip(there[table], row, strict=True))
+            found |= {name for name in free if isinstance(values[name], str) and is_strange(str(values[name]))}
+        yield from (f"{table}.{name}" for name in sorted(found))
+
+
+def _form_gaps(
+    columns: dict[str, Entry], names: tuple[str, ...], file: Path, path: str, table: str
+) -> Iterator[Gap]:
+    """Columns with a value of another form, in the first rows of a table."""
+    forms = {at: columns[name].form for at, name in enumerate(names) if name in columns}
+    if all(form == "view" for form in forms.values()):
+        return
+    strange: set[int] = set()
+    for row in values_of(file, table, SAMPLE_ROWS):
+        strange |= {at for at, form in forms.items() if row[at] is not None and not FORMS[form](row[at])}
+    for at in sorted(strange):
+        yield Gap(path, f"{table}.{names[at]}", f"a value is not of the form {forms[at]!r}")
+
+
+def _shown(place: Place) -> str:
+    return f"{'keys/' if place.folder == 'keys' else ''}{place.path}"
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    parts = re.split(r"(\*\*|\*)", pattern)
+    return re.compile("".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in parts))
+
+
+def _database(item: dict[str, Any]) -> Place:
+    tables = {
+        table: {name: _entry(values) for name, values in columns.items()} for table, columns in item["tables"].items()
+    }
+    if not item["path"].endswith(DATABASES):
+        raise ValueError(f"{item['path']} is not named like a database")
+    return _place(item, None, tables)
+
+
+def _file(item: dict[str, Any]) -> Place:
+    return _place(item, _entry({"form": "words", **{name: item[name] for name in ("why", "grain", "until")}}), {})
+
+
+def _place(item: dict[str, Any], entry: Entry | None, tables: dict[str, dict[str, Entry]]) -> Place:
+    folder = item.get("in", "data")
+    if folder not in ("data", "keys"):
+        raise ValueError(f"{folder} is no folder of a service")
+    optional, personal = bool(item.get("optional", False)), bool(item.get("personal", False))
+    return Place(item["path"], item["why"], folder, optional, personal, entry, tables)
+
+
+def _entry(values: dict[str, str]) -> Entry:
+    entry = Entry(**values)
+    if entry.grain not in GRAINS or entry.form not in FORMS:
+        raise ValueError(f"unknown grain {entry.grain!r} or form {entry.form!r}")
+    if not entry.why or not entry.until:
+        raise ValueError("an entry has a reason and an end")
+    return entry
+
+
+def main(document: Path, maps: list[Path]) -> None:
+    """`python -m checkin.audit.data_map docs/data-map.md */data_map.toml` writes the tables anew."""
+    text = document.read_text(encoding="utf-8")
+    for path in maps:
+        text = replace_tables(text, DataMap.load(path))
+    document.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), [Path(argument) for argument in sys.argv[2:]])

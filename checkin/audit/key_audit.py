@@ -1,0 +1,61 @@
+"""Whether each key is where its statements say: in its slot, or overwritten, gone and stated (docs/spec/audit.md §5).
+
+What a slot's absence alone shows is that it was unlinked. `KeyRing.destroy` overwrites first and leaves a mark; a
+tombstone of a key that was once made, without a mark, is one of a key that was only unlinked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from checkin.errors import CheckinError
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.protocol.note import split_note
+from checkin.protocol.statement import one
+from checkin.purge.inventory import Holdings
+from checkin.purge.statement_store import KEY_MADE, StatementBook
+
+_MADE = "key-made-"
+
+
+def made_keys(book: StatementBook) -> dict[KeyName, str]:
+    """The commitment of every key that was ever stated to be made."""
+    made = {}
+    for name, note in book.all():
+        if name.startswith(_MADE):
+            values = KEY_MADE.read(split_note(note)[0])
+            made[KeyName.parse(one(values, "key"))] = one(values, "commitment")
+    return made
+
+
+def key_faults(ring: KeyRing, book: StatementBook, holdings: Holdings) -> Iterator[str]:
+    """What is wrong with the ring, a sentence each. Under the purger's lock, so that no key is half-way."""
+    made, tombs, there = made_keys(book), ring.tombstones(), set(ring.names())
+    for name in tombs:
+        if name in there:
+            yield f"{name} has a tombstone and is still there"
+        elif name in made and not ring.overwritten(name):
+            yield f"{name} was unlinked and not overwritten: its bytes may still be on the disk"
+        if _statement(name, holdings) not in book:
+            yield f"{name} has a tombstone and its destruction was never stated"
+    for name in sorted(made.keys() - set(tombs)):
+        yield from _live(name, ring, made[name], there=name in there)
+    unstated = there - made.keys()
+    yield from (f"{name} is in the ring and was never stated" for name in sorted(unstated))
+
+
+def _statement(name: KeyName, holdings: Holdings) -> str:
+    return holdings.report_name(name.day) if name.purpose is Purpose.DAY else holdings.destroyed_name(name)
+
+
+def _live(name: KeyName, ring: KeyRing, commitment: str, *, there: bool) -> Iterator[str]:
+    if not there:
+        yield f"{name} is gone without a tombstone"
+        return
+    try:
+        standing = ring.commitment(name)
+    except CheckinError as error:
+        yield f"{name} does not open ({error.code})"
+        return
+    if standing != commitment:
+        yield f"{name} is another key than the one that was stated"

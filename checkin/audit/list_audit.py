@@ -1,0 +1,93 @@
+"""Lists of keys in an audit: a service gives out none that is not in the log, and no two in the log contradict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from checkin.audit.point import Point, not_run, seen
+from checkin.errors import CheckinError, NoteMalformed
+from checkin.keys.key_ring import KeyRing, Purpose
+from checkin.protocol.key_list import INTAKE_KEYS, ISSUER_KEYS
+from checkin.protocol.note import split_note
+from checkin.protocol.statement import kind_of, many, one
+from checkin.tlog.policy import PinnedLog
+
+GIVEN: Final = "lists-logged"
+AGREE: Final = "key-lists"
+_OWNED: Final = {ISSUER_KEYS.kind: (ISSUER_KEYS, "issuer"), INTAKE_KEYS.kind: (INTAKE_KEYS, "registry")}
+
+
+class GivenList(NamedTuple):
+    """A list that a service gives out: whose, the signed note, and the proof that the log has it."""
+
+    whose: str
+    note: str
+    proof: str | None
+
+
+class Quarrel(NamedTuple):
+    """The place of a list in the log, and what it contradicts."""
+
+    place: int
+    reason: str
+
+
+def is_young(ring: KeyRing, today: int) -> bool:
+    """Whether a service has run for a day at most, by the keys of its days: its first list may wait for the log yet."""
+    return all(name.day >= today - 1 for name in ring.names(Purpose.DAY))
+
+
+def given_lists(name: str, pinned: PinnedLog | None, lists: Sequence[GivenList], *, young: bool) -> Iterator[Point]:
+    """A service's own line: each proof is verified under the log that its settings pin; none if they pin none.
+
+    A list without a proof is a fault, but at a `young` service, where it leaves the line undecided.
+    """
+    if pinned is None:
+        return
+    faults = []
+    waiting = [item.whose for item in lists if item.proof is None] if young else []
+    for item in lists:
+        if item.whose in waiting:
+            continue
+        try:
+            pinned.require(item.note, item.proof)
+        except CheckinError as error:
+            faults.append(f"{item.whose}: {error.code}")
+    if waiting and not faults:
+        yield not_run(GIVEN, name, f"Still without a proof, and so refused by who pins the log: {', '.join(waiting)}.")
+        return
+    yield seen(GIVEN, name, faults, f"Lists of keys that are given out: {len(lists)}; each is in the log.")
+
+
+def quarrels(notes: Iterable[str]) -> tuple[int, list[Quarrel]]:
+    """How many lists of issuer and intake keys a log's entries have, and which contradict an earlier one."""
+    owners: dict[tuple[str, str], str] = {}
+    first: dict[tuple[str, str, str], tuple[str, int]] = {}
+    count, found = 0, []
+    for index, note in enumerate(notes):
+        try:
+            text, lines = split_note(note)
+            kind = kind_of(text)
+            if kind not in _OWNED:
+                continue
+            owner, keys = _read(kind, text)
+        except NoteMalformed:
+            continue
+        count += 1
+        if owners.setdefault((kind, owner), lines[0].name) != lines[0].name:
+            found.append(Quarrel(index, f"{lines[0].name} lists keys of {owner}, as another service did before"))
+            continue
+        for date, key in keys:
+            before, place = first.setdefault((kind, owner, date), (key, index))
+            if before != key:
+                found.append(Quarrel(index, f"it has another key of {owner} for {date} than entry {place}"))
+    return count, found
+
+
+def _read(kind: str, text: str) -> tuple[str, list[tuple[str, str]]]:
+    """Whose list, and (day, key) as it is written: what is the same text is the same key."""
+    statement, field = _OWNED[kind]
+    values = statement.read(text)
+    keys = [line.partition(" ")[::2] for line in many(values, "key")]
+    return f"{field} {one(values, field)}", [(date, key) for date, key in keys]

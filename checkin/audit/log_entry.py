@@ -1,0 +1,109 @@
+"""A statement of a log as an auditor reads it, and what a day's state is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from checkin.audit.point import AUDIT, SELF_AUDIT
+from checkin.clock import Calendar
+from checkin.errors import NoteMalformed, NoteUntrusted
+from checkin.keys.key_ring import KeyName
+from checkin.protocol.encoding import decimal_decode
+from checkin.protocol.key_list import (
+    AUTHORITY_DESTROYED,
+    AUTHORITY_KEYS,
+    AuthorityKey,
+    AuthorityList,
+    DestroyedKey,
+    DestroyedList,
+)
+from checkin.protocol.statement import StatementType, Values, kind_of, one
+from checkin.purge.statement_store import KINDS
+
+ALTERED: Final = "altered"
+REORDERED: Final = "reordered"
+CONTRADICTS: Final = "contradicts"
+FEWEST_OFFICERS: Final = 2  # of every authority: one officer alone never suffices
+_BY_SERVICES: Final[dict[str, StatementType]] = {**KINDS, AUDIT.kind: AUDIT, SELF_AUDIT.kind: SELF_AUDIT}
+_BY_OFFICERS: Final[dict[str, StatementType]] = {
+    kind.kind: kind for kind in (AUTHORITY_KEYS, AUTHORITY_DESTROYED)
+}
+_DATES: Final = Calendar("UTC")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Its place in the log, its kind, what it says, and who signed it. Of an unknown kind `values` is empty."""
+
+    index: int
+    kind: str
+    values: Values
+    by: tuple[str, ...] = ()
+    listed: Mapping[int, AuthorityKey] = field(default_factory=dict)
+    """Of a list of the authority: the keys by day."""
+    destroyed: Mapping[int, DestroyedKey] = field(default_factory=dict)
+    """Of a statement of its officers: which keys are gone."""
+
+    def __getitem__(self, name: str) -> str:
+        """A field; `NoteMalformed` when it is absent."""
+        return one(self.values, name)
+
+
+@dataclass(frozen=True)
+class DayState:
+    """A day of one service, or of the authority, whose `rows` are ''. The rest is '' where it does not apply.
+
+    `state`: held, destroyed, late, missing or none; of the authority also awaited: due, and to be stated within days.
+    `by`: who stated it.
+    """
+
+    day: str
+    service: str
+    state: str
+    rows: str = ""
+    due: str = ""
+    done: str = ""
+    key: str = ""
+    index: int | None = None
+    by: str = ""
+
+
+def read_entry(index: int, text: str, signers: Sequence[str]) -> Entry:
+    """From the text of a note that these signed; raises `NoteMalformed`, and `NoteUntrusted` unless it is a statement
+    by the service that it names, or by two officers of the authority that it names."""
+    kind = kind_of(text)
+    if kind in _BY_OFFICERS:
+        return _by_officers(index, kind, text, signers)
+    if kind not in _BY_SERVICES:
+        return Entry(index, kind, {})
+    entry = Entry(index, kind, _BY_SERVICES[kind].read(text), tuple(signers))
+    if entry["service"] not in signers:
+        raise NoteUntrusted("The statement names another service than the one that signed it.")
+    _check(entry)
+    return entry
+
+
+def _by_officers(index: int, kind: str, text: str, signers: Sequence[str]) -> Entry:
+    values = _BY_OFFICERS[kind].read(text)
+    officers = tuple(name for name in signers if name.startswith(f"{one(values, 'authority')}/"))
+    if len(officers) < FEWEST_OFFICERS:
+        raise NoteUntrusted("Fewer than two officers of the authority that it names signed it.")
+    if kind == AUTHORITY_KEYS.kind:
+        return Entry(index, kind, values, officers, listed=AuthorityList.read(text).keys)
+    return Entry(index, kind, values, officers, destroyed=DestroyedList.read(text).keys)
+
+
+def _check(entry: Entry) -> None:
+    """Raises `NoteMalformed` for dates, names of keys or sizes that are not written as they should be."""
+    try:
+        for name in ("day", "due", "done"):
+            if isinstance(entry.values.get(name), str):
+                _DATES.parse_date(entry[name])
+        if "key" in entry.values:
+            KeyName.parse(entry["key"])
+        if entry.kind == AUDIT.kind:
+            decimal_decode(entry["size"])
+    except ValueError:
+        raise NoteMalformed("A date, a size or the name of a key is not written as it should be.") from None

@@ -1,0 +1,97 @@
+"""An audit for programs (audit.json) and for people (audit.html): both follow from the signed note and the log alone.
+
+So an auditor makes them anew and compares. The page is in English and Korean, has no script, and prints on A4; as a
+file it carries its own style, a service links it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from checkin.audit.destroyed import Book
+from checkin.audit.log_entry import DayState
+from checkin.audit.point import AUDIT, Point, points_of
+from checkin.audit.words import LABELS, RESULTS, STATES, point_words
+from checkin.protocol.note import split_note
+from checkin.protocol.statement import Values, one
+
+_WEB: Final = Path(__file__).parent.parent / "web"
+_STYLE: Final = _WEB / "static" / "audit.css"
+CELL: Final = 11
+COLUMNS: Final = 30  # two rows of days, large enough to see on a phone
+
+
+def read_audit(note: str) -> tuple[Values, list[Point]]:
+    """The statement's values and its lines; nothing is verified here. Raises `NoteMalformed`."""
+    values = AUDIT.read(split_note(note)[0])
+    return values, points_of(values)
+
+
+def audit_json(place: int, note: str, book: Book) -> str:
+    """The audit number `place` of the log as JSON; `book`: the log's statements, those after the audit are left out."""
+    values, points = read_audit(note)
+    counts = Counter(point.result.value for point in points)
+    shown: dict[str, Any] = {
+        "place": place,
+        **{name.replace("-", "_"): value for name, value in values.items() if name != "point"},
+        "counts": {result: counts[result] for result in RESULTS},
+        "points": [
+            {"service": p.service, "point": p.name, "result": p.result.value, "evidence": p.evidence} for p in points
+        ],
+        "days": [vars(day) for day in _days(place, values, book)],
+        "note": note,
+    }
+    return json.dumps(shown, ensure_ascii=False, indent=1) + "\n"
+
+
+def audit_html(place: int, note: str, book: Book, *, linked: bool = False) -> str:
+    """The audit as a page. `linked`: its style comes from the service that shows it, not from the page itself."""
+    values, points = read_audit(note)
+    services = list(dict.fromkeys(point.service for point in points))
+    counts = Counter(point.result.value for point in points)
+    return _template().render(
+        place=place,
+        values=values,
+        result=one(values, "result"),
+        day=one(values, "day"),
+        size=one(values, "size"),
+        simulated="clock" in values,
+        counts=[(result, counts[result]) for result in RESULTS if counts[result]],
+        total=len(points),
+        groups=[(service, [point for point in points if point.service == service]) for service in services],
+        strips=_strips(_days(place, values, book)),
+        labels=LABELS,
+        results=RESULTS,
+        states=STATES,
+        words=point_words,
+        cell=CELL,
+        columns=COLUMNS,
+        style=None if linked else _STYLE.read_text(encoding="utf-8"),
+    )
+
+
+def _days(place: int, values: Values, book: Book) -> list[DayState]:
+    return book.until(place).strip(one(values, "day"))
+
+
+def _strips(days: list[DayState]) -> list[tuple[str, list[DayState]]]:
+    services = list(dict.fromkeys(day.service for day in days))
+    return [(service, [day for day in days if day.service == service]) for service in services]
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(_WEB / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("audit.html")

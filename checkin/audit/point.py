@@ -1,0 +1,101 @@
+"""The lines of an audit: what was looked at, at whom, what came of it, and what was seen (docs/spec/audit.md §2).
+
+Public for good, so a line names no person, no place and no time finer than a day.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from checkin.errors import NoteMalformed
+from checkin.protocol.statement import Field, StatementType, many
+
+MAX_EVIDENCE: Final = 300
+_CLOCK: Final = Field("clock", optional=True)
+_POINT: Final = Field("point", repeated=True)
+SELF_AUDIT: Final = StatementType("checkin/self-audit/v1", Field("service"), Field("day"), _POINT, _CLOCK)
+AUDIT: Final = StatementType(
+    "checkin/audit/v1",
+    Field("service"),
+    Field("day"),
+    Field("result"),
+    Field("size"),
+    Field("root"),
+    Field("previous"),
+    Field("self-audit", repeated=True, optional=True),
+    _POINT,
+    _CLOCK,
+)
+_NAME = re.compile(r"[a-z][a-z-]{0,40}")
+_SERVICE = re.compile(r"[^ ]{1,255}")
+_PLAIN = re.compile(r"[^ -~–…]")
+
+
+class Result(StrEnum):
+    """What came of a line. `NOT_RUN` where there was nothing to look at it with; the evidence says what is missing."""
+
+    PASS = "pass"  # noqa: S105 - a result
+    FAIL = "fail"
+    NOT_RUN = "not-run"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One line. `evidence` is a sentence."""
+
+    name: str
+    service: str
+    result: Result
+    evidence: str
+
+    def line(self) -> str:
+        """`pass oldest-day registry.example The oldest day held is 2026-11-23.`"""
+        return f"{self.result} {self.name} {self.service} {self.evidence}"
+
+    @classmethod
+    def read(cls, line: str) -> Point:
+        """Inverse of `line`; raises `NoteMalformed`."""
+        result, _, rest = line.partition(" ")
+        name, _, rest = rest.partition(" ")
+        service, _, evidence = rest.partition(" ")
+        try:
+            point = cls(name, service, Result(result), evidence)
+        except ValueError:
+            raise NoteMalformed("A line of an audit begins with pass, fail or not-run.") from None
+        if not _NAME.fullmatch(name) or not _SERVICE.fullmatch(service) or not evidence:
+            raise NoteMalformed("A line of an audit is a result, a point, a service and a sentence.")
+        return point
+
+
+def seen(name: str, service: str, faults: Iterable[str], good: str) -> Point:
+    """A line that fails with what was found, or passes with `good`."""
+    found = list(faults)
+    if not found:
+        return Point(name, service, Result.PASS, good)
+    more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
+    return Point(name, service, Result.FAIL, plain("; ".join(found[:3]) + more))
+
+
+def not_run(name: str, service: str, missing: str) -> Point:
+    """A line about something that could not be looked at."""
+    return Point(name, service, Result.NOT_RUN, plain(missing))
+
+
+def plain(text: str) -> str:
+    """What may stand in a public line: printable ASCII, not too long."""
+    text = " ".join(_PLAIN.sub("?", text).split())
+    return text if len(text) <= MAX_EVIDENCE else text[: MAX_EVIDENCE - 1] + "…"
+
+
+def overall(points: Iterable[Point]) -> Result:
+    """Fails if any line fails; lines that were not run are counted beside."""
+    return Result.FAIL if any(point.result is Result.FAIL for point in points) else Result.PASS
+
+
+def points_of(values: Mapping[str, str | list[str]]) -> list[Point]:
+    """The lines of a statement of either kind; raises `NoteMalformed`."""
+    return [Point.read(line) for line in many(values, "point")]

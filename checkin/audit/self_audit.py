@@ -1,0 +1,194 @@
+"""What a service finds out about itself, and signs: the first half of the day-28 audit (docs/spec/audit.md §5).
+
+Each point looks at what is on the disk, not at what the service remembers. Nothing here changes anything, but that what
+became due in this very minute is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from checkin.audit.data_map import DataMap
+from checkin.audit.key_audit import key_faults
+from checkin.audit.point import SELF_AUDIT, Point, Result, not_run, plain, seen
+from checkin.audit.sweep import has_phone, run_sweep
+from checkin.errors import CheckinError
+from checkin.files.durable import locked
+from checkin.keys.key_ring import Purpose
+from checkin.protocol.note import split_note
+from checkin.protocol.statement import kind_of, one
+from checkin.purge.clock_guard import ClockGuard
+from checkin.purge.inventory import Holdings, PurgeParty
+from checkin.purge.statement_store import DAY_CLOSED, ORDER_EXECUTED, ORDER_REFUSED, StatementBook, published_count
+from checkin.vault.closing import check_rows
+from checkin.vault.vault import Vault
+
+DATA_MAP: Final = "data-map"
+PLAINTEXT: Final = "no-plaintext"
+OLDEST: Final = "oldest-day"
+KEYS: Final = "destroyed-keys"
+CLOSINGS: Final = "closings"
+ORDERS: Final = "orders"
+TOKENS: Final = "tokens"
+ROWS_A_RUN: Final = 5_000_000  # read again in one audit; the days take turns
+GRACE_SECONDS: Final = 3600.0
+log = structlog.get_logger()
+
+Look = Callable[[], Iterable[Point]]
+"""A service's own points."""
+
+
+@dataclass(frozen=True)
+class Days:
+    """The day vault of a service that has one, and what it stated about it."""
+
+    vault: Vault
+    book: StatementBook
+    close: Callable[[], object]
+    """Closes the days that are over: a day may be over since this very minute."""
+    purge: Callable[[], object]
+    """Destroys the days that are due: one may be due since this very minute."""
+
+
+class SelfAudit:
+    """One per process of a service."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - all that a service keeps meets here
+        self,
+        party: PurgeParty,
+        guard: ClockGuard,
+        data_map: Path,
+        keys: Path,
+        days: Days | None = None,
+        looks: Sequence[Look] = (),
+    ) -> None:
+        """`data_map`: the service's map; `keys`: its key ring's folder. Raises `SettingsInvalid` for a map that is
+        none."""
+        self._party = party
+        self._guard = guard
+        self._map = DataMap.load(data_map)
+        self._keys = keys
+        self._days = days
+        self._looks = looks
+        self._name = party.signer.name
+
+    def run(self, words: Sequence[str] = ()) -> list[Point]:
+        """All points. `words`: a test visitor's name and phone (E.164), to be searched for; they belong to nobody."""
+        looks: list[Look] = [self._data_map, lambda: self._plaintext(words)]
+        if self._days is not None:
+            days = self._days
+            looks += [lambda: self._locked(days), lambda: self._closings(days), lambda: self._orders(days.book)]
+        points = []
+        for look in (*looks, *self._looks):
+            points += self._guarded(look)
+        return points
+
+    def sign(self, points: Iterable[Point]) -> str:
+        """The statement about them, a signed note."""
+        today = self._party.calendar.date(self._party.calendar.day(self._guard.now()))
+        values = {"service": self._name, "day": today, "point": [point.line() for point in points]}
+        return self._party.sign(SELF_AUDIT, values)
+
+    def _guarded(self, look: Look) -> list[Point]:
+        """A look that fails is a line that was not run; it says why."""
+        try:
+            return list(look())
+        except (CheckinError, OSError, ValueError) as error:
+            reason = error.code if isinstance(error, CheckinError) else type(error).__name__
+            log.error("audit_point_not_run", type=type(error).__name__)
+            return [not_run("complete", self._name, f"A point could not be looked at: {reason}.")]
+
+    def _data_map(self) -> Iterator[Point]:
+        gaps = []
+        for gap in self._map.gaps(self._party.data, self._keys):
+            # The name of a file that nobody declared could be anything, a person's too.
+            path = gap.path if gap.place or self._map.of("data", gap.path) else "a file"
+            gaps.append(plain(f"{path} {gap.place}: {gap.reason}"))
+        columns, places = self._map.columns(), len(self._map.databases())
+        yield seen(DATA_MAP, self._name, gaps, f"All is declared: {columns} columns of {places} kinds of databases.")
+
+    def _plaintext(self, words: Sequence[str]) -> Iterator[Point]:
+        swept = run_sweep(self._party.data, words)
+        declared = [place for place in self._map.places if place.personal]
+        hits = [hit for hit in swept.hits if not any(place.holds(hit.path) for place in declared)]
+        faults = [f"{hit.what} in {hit.path if self._map.of('data', hit.path) else 'a file'}" for hit in hits]
+        faults += [f"a phone number in {column}" for column in self._map.columns_with(self._party.data, _is_phone)]
+        known = "and no test visitor's name or phone, is" if words else "is (no test visitor was named)"
+        but = f", but for {', '.join(place.path for place in declared)}" if len(swept.hits) > len(hits) else ""
+        yield seen(
+            PLAINTEXT,
+            self._name,
+            dict.fromkeys(faults),
+            f"No phone number{', ' if words else ' '}{known} in {swept.files} files of {swept.bytes} bytes{but}.",
+        )
+
+    def _locked(self, days: Days) -> Iterator[Point]:
+        """What is not to change under our eyes: keys are made, stated and destroyed under this lock."""
+        self._destroy_just_due(days)
+        with locked(self._party.data / "purge.lock"):
+            yield self._oldest(days)
+            holdings = Holdings(self._party, days.vault, days.book)
+            faults = list(key_faults(self._party.ring, days.book, holdings))
+        gone, live = len(self._party.ring.tombstones()), len(self._party.ring.names())
+        good = f"{gone} destroyed keys are absent, overwritten and stated; {live} live ones are those that were stated."
+        yield seen(KEYS, self._name, faults, good)
+
+    def _destroy_just_due(self, days: Days) -> None:
+        """Who asks may be in the new day a moment before our timer is. What was due an hour ago was to be gone by
+        itself: that is left, to be seen."""
+        calendar, now = self._party.calendar, self._guard.settled()
+        held = [*days.vault.store.days(), *(name.day for name in self._party.ring.names(Purpose.DAY))]
+        if held and calendar.oldest(now - GRACE_SECONDS) <= min(held) < calendar.oldest(now):
+            with suppress(CheckinError):  # then the day is seen below
+                days.purge()
+
+    def _oldest(self, days: Days) -> Point:
+        calendar = self._party.calendar
+        floor = calendar.oldest(self._guard.settled())
+        partitions = days.vault.store.days()
+        keys = [name.day for name in self._party.ring.names(Purpose.DAY)]
+        faults = [f"a partition of {calendar.date(day)} is there" for day in partitions if day < floor]
+        faults += [f"the key of {calendar.date(day)} is there" for day in keys if day < floor]
+        held = sorted({*partitions, *keys})
+        good = f"The oldest day held is {calendar.date(held[0])}" if held else "No day is held"
+        return seen(OLDEST, self._name, faults, f"{good}; {calendar.date(floor)} is the oldest that may be.")
+
+    def _closings(self, days: Days) -> Iterator[Point]:
+        """Reads the rows of closed days again, as many as one run may; every day has its turn."""
+        days.close()
+        calendar, now = self._party.calendar, self._guard.settled()
+        holdings = Holdings(self._party, days.vault, days.book)
+        over = [day for day in holdings.held() if calendar.closes(day) + GRACE_SECONDS < now < calendar.due(day)]
+        faults = [f"{calendar.date(day)} was not closed" for day in over if holdings.closed_name(day) not in days.book]
+        closed = [day for day in holdings.held() if holdings.closed_name(day) in days.book]
+        turn = calendar.day(now) % len(closed) if closed else 0
+        read, rows = 0, 0
+        for day in closed[turn:] + closed[:turn]:
+            if rows > ROWS_A_RUN:
+                break
+            note = days.book.get(holdings.closed_name(day)) or ""
+            digest = one(DAY_CLOSED.read(split_note(note)[0]), "digest")
+            read += 1
+            try:
+                rows += check_rows(days.vault, day, bytes.fromhex(digest)).count
+            except CheckinError as error:
+                if calendar.due(day) > self._guard.now():
+                    faults.append(f"{calendar.date(day)}: {error.code}, its rows are not those it was closed with")
+        good = f"{read} of {len(closed)} closed days were read again; their rows are those they were closed with."
+        yield seen(CLOSINGS, self._name, faults, good)
+
+    def _orders(self, book: StatementBook) -> Iterator[Point]:
+        kinds = [kind_of(note) for name, note in book.all() if name.startswith("order-")]
+        executed, refused = (published_count(kinds.count(kind.kind)) for kind in (ORDER_EXECUTED, ORDER_REFUSED))
+        text = f"Parts of orders executed: {executed}, refused: {refused}; each is stated."
+        yield Point(ORDERS, self._name, Result.PASS, text)
+
+
+def _is_phone(value: str) -> bool:
+    return has_phone(value.encode(errors="replace"))

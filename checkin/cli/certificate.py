@@ -1,0 +1,120 @@
+"""`checkin certificate verify`: a health certificate, step by step, offline."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from checkin.certificate import registry
+from checkin.certificate.report import Report, rfc3339
+from checkin.certificate.trust import TrustList
+from checkin.cli.example import WithExample
+from checkin.clock import SystemClock
+from checkin.errors import PictureUnreadable, TrustListInvalid
+from checkin.protocol.qr import read_image
+
+app = typer.Typer(help="Verify vaccination, recovery and test certificates.", no_args_is_help=True)
+
+MAX_INPUT: Final = 32 * 1024 * 1024  # more than a camera's largest picture
+_SIGNS: Final = {True: "✓", False: "✗", None: "·"}
+_STEPS: Final = {
+    "prefix": "the text says which kind of certificate it is",
+    "base45": "its characters stand for bytes",
+    "compression": "the bytes unpack",
+    "cose": "inside is a signed message",
+    "schema": "its content has the prescribed form",
+    "signature": "a signer on the trust list signed it",
+    "key_usage": "the signer may sign certificates of this kind",
+    "expiry": "it is valid at this time, and so is its signer",
+}
+
+
+@app.callback()
+def _group() -> None:
+    """Verify vaccination, recovery and test certificates."""
+
+
+@app.command(
+    cls=WithExample,
+    epilog="checkin certificate verify certificate.png --trust signers.pem --at 2021-06-01T12:00:00Z",
+)
+def verify(
+    certificate: Annotated[
+        str, typer.Argument(metavar="TEXT|IMAGE|-", help="The code's text, a picture or text file, or - for stdin.")
+    ],
+    trust: Annotated[
+        Path,
+        typer.Option("--trust", exists=True, dir_okay=False, readable=True, help="Signer certificates, PEM or base64."),
+    ],
+    at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="ISO 8601, UTC if no zone; else now.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Check an EU Digital COVID Certificate (HC1:) step by step. Exit code: 0 valid, 1 not valid, 2 usage."""
+    now = _instant(at) if at is not None else SystemClock().now()
+    try:
+        signers = TrustList.parse(trust.read_bytes())
+    except TrustListInvalid as error:
+        raise typer.BadParameter(error.detail, param_hint="--trust") from None
+    data = _input(certificate)
+    try:
+        report = registry.examine(_text(data), signers, now)
+        outcome, reason = report.to_json(), report.error.detail if report.error else ""
+    except PictureUnreadable as error:
+        report = Report()
+        outcome, reason = {**report.to_json(), "code": error.code}, error.detail
+    typer.echo(json.dumps(outcome, indent=2) if as_json else _page(report, str(outcome["code"]), reason, now))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def _instant(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise typer.BadParameter("not a time such as 2021-06-01T12:00:00Z", param_hint="--at") from None
+
+
+def _input(source: str) -> bytes:
+    """What was given: standard input, a file if there is one of this name, or the argument itself."""
+    if source == "-":
+        return sys.stdin.buffer.read(MAX_INPUT)
+    path = Path(source)
+    try:
+        if path.is_file():
+            with path.open("rb") as file:
+                return file.read(MAX_INPUT)
+    except (OSError, ValueError) as error:  # a text is often no possible name of a file
+        if isinstance(error, PermissionError):
+            raise typer.BadParameter("the file cannot be read", param_hint="TEXT|IMAGE|-") from None
+    if path.suffix.lower() in {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".txt"} and ":" not in source:
+        raise typer.BadParameter("there is no such file", param_hint="TEXT|IMAGE|-")
+    return source.encode("utf-8", "surrogateescape")
+
+
+def _text(data: bytes) -> str:
+    """Text as it is; anything else is a picture, of whose codes a certificate comes first."""
+    if data.isascii():
+        return data.decode("ascii")
+    try:
+        return data.decode("utf-8")  # no certificate, but a text: the first step says so
+    except UnicodeDecodeError:
+        found = read_image(data)
+    return next((text for text in found if registry.knows(text)), found[0])
+
+
+def _page(report: Report, code: str, reason: str, now: float) -> str:
+    lines = [f"{_SIGNS[outcome]} {name:<12} {_STEPS[name]}" for name, outcome in report.checks.items()]
+    if not report.ok:
+        lines += ["", f"Not valid: {reason} ({code})"]
+    elif report.proof is None:
+        lines += ["", "Genuine, but it proves no status: a dose is missing, or the test was not negative."]
+    else:
+        proof = report.proof
+        over = "" if now <= proof.valid_until else ": over by now"
+        lines += ["", f"Valid: {proof.status}, {rfc3339(proof.valid_from)} to {rfc3339(proof.valid_until)}{over}"]
+    return "\n".join(lines)

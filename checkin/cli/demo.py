@@ -1,0 +1,48 @@
+"""`checkin demo`: the whole story."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from checkin.cli.example import WithExample
+from checkin.demo import demo as story
+from checkin.demo.narrator import Narrator
+from checkin.demo.stage import MARKER
+from checkin.deployment.deployment import make_folder
+from checkin.errors import SettingsInvalid
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(cls=WithExample, epilog="checkin demo --dir my-demo")(demo)
+
+
+def demo(
+    folder: Annotated[Path, typer.Option("--dir", help="Where the story's files are left.")] = Path("checkin-demo"),
+    serve: Annotated[bool, typer.Option("--serve", help="Keep the services running afterwards.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only the summary, as JSON.")] = False,
+) -> None:
+    """Tell the whole story with three real services: a code, a door, a thief, 28 days, an auditor."""
+    _clear(folder)
+    tell = Narrator(Console(highlight=False, quiet=as_json))
+    ok = story.run(folder, tell, serve=serve)
+    if as_json:
+        typer.echo(json.dumps(tell.summary()))
+    if not ok:
+        raise typer.Exit(1)
+
+
+def _clear(folder: Path) -> None:
+    """Make way for a new story: a folder of an earlier one is removed, anybody else's is left alone."""
+    make_folder(folder)
+    if any(folder.iterdir()):
+        if not (folder / MARKER).exists():
+            raise SettingsInvalid(f"The folder {folder} is neither empty nor an earlier story's: choose another one.")
+        shutil.rmtree(folder)
+        folder.mkdir(mode=0o700)

@@ -1,0 +1,226 @@
+"""`checkin qr`, `checkin enrol` and `checkin scan`: a wallet, a venue and a scanner for the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from checkin.cli.example import WithExample
+from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
+from checkin.errors import CodeWrong, RequestInvalid, TokenMalformed, Unreachable
+from checkin.files.json_file import write_private
+from checkin.http.client import Client, Service
+from checkin.keys.secret_file import read_token
+from checkin.orders.notice import in_words
+from checkin.parties import wallet as wallets
+from checkin.parties.scanner import Scanner
+from checkin.parties.wallet import Wallet
+from checkin.protocol import qr as pictures
+from checkin.protocol.presentation import PREFIX
+
+MAX_BYTES = 50_000_000  # of a picture on standard input
+Simulated = Annotated[Path | None, typer.Option("--simulated-clock", help="Take the time from this file.")]
+Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the three commands."""
+    app.command(
+        cls=WithExample,
+        epilog="checkin qr --issuer http://127.0.0.1:8001 --name 'Kim Ji-woo' --phone 01012345678",
+    )(qr)
+    app.command(
+        cls=WithExample,
+        epilog="checkin enrol --venue http://127.0.0.1:8002 --secret-file enrolment.token",
+    )(enrol)
+    app.command(
+        cls=WithExample,
+        epilog="checkin scan photo.jpg --venue http://127.0.0.1:8002 --scanner scanner.json",
+    )(scan)
+
+
+def qr(  # noqa: PLR0913 - an option each
+    *,
+    issuer: Annotated[str, typer.Option(help="The issuer's address.")],
+    wallet: Annotated[Path, typer.Option(help="The wallet's file; made when it is not there.")] = Path("wallet.json"),
+    name: Annotated[str | None, typer.Option(help="Your name, for a new wallet.")] = None,
+    phone: Annotated[str | None, typer.Option(help="Your phone, for a new wallet.")] = None,
+    code: Annotated[str | None, typer.Option(help="The one-time code from the message, 8 digits.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="A .png or .svg file.")] = None,
+    show_status: Annotated[bool, typer.Option("--show-status", help="Show your vaccination status.")] = False,
+    zone: Annotated[str, typer.Option(help="The time zone whose calendar days count.")] = "Asia/Seoul",
+    simulated_clock: Simulated = None,
+    as_json: Json = False,
+) -> None:
+    """Show a fresh code. A new wallet registers first, and asks for what it was not given."""
+    clock = _clock(simulated_clock)
+    if output:
+        _check_output(output)  # before a code is used up
+    held = _load(wallet, issuer) if wallet.exists() else _register(issuer, wallet, name, phone, code)
+    calendar, now = Calendar(zone), clock.now()
+    day = calendar.day(now)
+    known = len(held.disclosures)
+    if not held.left(day):
+        held.fetch(day, calendar)
+    notices = [in_words(notice) for notice in held.disclosures]
+    if not as_json:
+        for words in notices[known:]:
+            typer.echo(words, err=True)
+    opened = held.open_code(day)
+    assert opened is not None  # noqa: S101 - fetched above
+    text = wallets.present(opened, now, calendar, show_status=show_status)
+    if output:
+        output.write_bytes(pictures.to_svg(text) if output.suffix == ".svg" else pictures.to_png(text))
+    if as_json:
+        picture = str(output) if output else None
+        report = {"token": text, "left_today": held.left(day), "picture": picture, "notices": notices}
+        typer.echo(json.dumps(report))
+    elif output:
+        typer.echo(f"{output}: good for 20 seconds, for one door. {held.left(day)} more codes today.")
+    else:
+        typer.echo(pictures.to_terminal(text) if sys.stdout.isatty() else text)
+
+
+def enrol(  # noqa: PLR0913 - an option each
+    *,
+    venue: Annotated[str, typer.Option(help="The registry's address.")],
+    secret_file: Annotated[Path, typer.Option(help="The file with the enrolment secret.")],
+    name: Annotated[str, typer.Option(help="What the venue is called.")] = "Café",
+    category: Annotated[str, typer.Option(help="What kind of place it is.")] = "cafe",
+    label: Annotated[str, typer.Option(help="What the scanner is called.")] = "front door",
+    output: Annotated[Path, typer.Option("-o", "--output", help="The scanner's new file.")] = Path("scanner.json"),
+    as_json: Json = False,
+) -> None:
+    """Enrol a venue with one scanner. Keep the operator's token that is printed: it is shown this once."""
+    if output.exists():
+        raise RequestInvalid(f"{output} is there already: name another file with --output.")
+    with Client(venue, read_token(secret_file), wanted=Service.REGISTRY) as client:
+        place = client.post("/v1/venues", {"name": name, "category": category})
+    with Client(venue, place["operator_token"]) as client:
+        device = client.post(f"/v1/venues/{place['venue_id']}/scanners", {"label": label})
+    Scanner(output, place["venue_id"], device["scanner_id"], device["scanner_token"]).save()
+    if as_json:
+        typer.echo(json.dumps(place | {"scanner_id": device["scanner_id"], "scanner": str(output)}))
+    else:
+        typer.echo(f"venue {place['venue_id']}, operator token {place['operator_token']}")
+        typer.echo(f"{output}: its scanner, for checkin scan --scanner {output}")
+
+
+def scan(  # noqa: PLR0913 - an option each
+    *,
+    source: Annotated[str, typer.Argument(metavar="IMAGE|TEXT|-", help="A picture, the code's text, or - for stdin.")],
+    venue: Annotated[str, typer.Option(help="The registry's address.")],
+    scanner: Annotated[Path, typer.Option(help="The scanner's file, with the id and token from enrolment.")],
+    offline: Annotated[bool, typer.Option("--offline", help="Queue the visit, sealed, instead of sending it.")] = False,
+    simulated_clock: Simulated = None,
+    as_json: Json = False,
+) -> None:
+    """Check a code as a door does, and record the visit. A queue from before is uploaded first."""
+    text = _read(source)
+    device, now = Scanner.load(scanner), _clock(simulated_clock).now()
+    with Client(venue, device.token, wanted=Service.REGISTRY) as client:
+        passed, uploaded = ({}, []) if offline else _tended(device, client, now)
+        for issuer, code in passed.items():
+            typer.echo(f"issuer {issuer}: its new list was passed over ({code}): tell the operator", err=True)
+        counts = dict(Counter(entry["result"] for entry in uploaded))
+        for entry, count in counts.items():
+            typer.echo(f"uploaded from the queue: {count} {entry}", err=True)  # also if this code is refused
+        result = device.scan(text, None if offline else client, now)
+    if as_json:
+        typer.echo(json.dumps({"result": result, "queued": len(device.queue), "uploaded": counts}))
+    else:
+        typer.echo(f"{result}" + (f", {len(device.queue)} in the queue" if device.queue else ""))
+
+
+def _tended(device: Scanner, client: Client, now: float) -> tuple[dict[int, str], list[dict[str, str]]]:
+    try:
+        return device.tend(client, now)
+    except Unreachable as error:
+        raise Unreachable(f"{error.detail} With --offline the visit waits in the queue.") from None
+
+
+def _clock(path: Path | None) -> Clock:
+    return SimulatedClock(path) if path else SystemClock()
+
+
+def _load(path: Path, issuer: str) -> Wallet:
+    held = Wallet.load(path)
+    if held.issuer_url.rstrip("/") != issuer.rstrip("/"):
+        raise RequestInvalid(f"{path.name} is a wallet of {held.issuer_url}: name another file with --wallet.")
+    return held
+
+
+def _check_output(path: Path) -> None:
+    if path.suffix not in (".png", ".svg"):
+        raise RequestInvalid(f"{path} must end in .png or .svg.")
+    fresh = not path.exists()
+    path.touch()  # an unwritable place is told now
+    if fresh:
+        path.unlink()
+
+
+def _register(issuer: str, path: Path, name: str | None, phone: str | None, code: str | None) -> Wallet:
+    """In one go at a terminal; in two calls from a script, the second with --code."""
+    pending = path.with_name(path.name + ".registration")
+    if not (code and pending.exists()):
+        registration = wallets.register(issuer, name or _ask("Name", "--name"), phone or _ask("Phone", "--phone"))
+        write_private(pending, registration)
+        typer.echo(_on_its_way(issuer), err=True)
+    registration = json.loads(pending.read_text(encoding="utf-8"))
+    held = _confirm(issuer, registration, code, path)
+    pending.unlink()
+    return held
+
+
+def _on_its_way(issuer: str) -> str:
+    sent = f"A one-time code of {wallets.CODE_DIGITS} digits is on its way by message, good for five minutes."
+    if urlsplit(issuer).hostname not in ("127.0.0.1", "localhost", "::1"):
+        return sent
+    return f"{sent} An issuer of `checkin up` sends none: it leaves it in issuer/data/outbox of its folder."
+
+
+def _confirm(issuer: str, registration: str, code: str | None, path: Path) -> Wallet:
+    """Whoever mistypes at a terminal may try again; the issuer counts five tries."""
+    if code is not None:
+        return wallets.confirm(issuer, registration, code, path)
+    question = f"Code from the message, {wallets.CODE_DIGITS} digits"
+    for _ in range(2):
+        try:
+            return wallets.confirm(issuer, registration, _ask(question, "--code"), path)
+        except (CodeWrong, RequestInvalid) as error:
+            typer.echo(error.detail, err=True)
+    return wallets.confirm(issuer, registration, _ask(question, "--code"), path)
+
+
+def _ask(what: str, option: str) -> str:
+    try:
+        return str(typer.prompt(what, err=True))
+    except typer.Abort:
+        typer.echo("", err=True)
+        raise RequestInvalid(f"There was no answer: repeat the command with {option}.") from None
+
+
+def _read(source: str) -> str:
+    """The code's text: of several codes in a picture the first that is one of ours."""
+    if source.startswith(PREFIX):
+        return source
+    if source == "-":
+        data = sys.stdin.buffer.read(MAX_BYTES)
+        if not data.strip():
+            raise TokenMalformed("There was nothing on standard input.")
+        if data.startswith(PREFIX.encode()):
+            return data.decode("ascii", "replace").rstrip("\n")
+        return _ours(pictures.read_image(data))
+    if not Path(source).is_file():
+        raise TokenMalformed("This is neither the text of a check-in code, which begins with CK1:, nor a file.")
+    return _ours(pictures.read_image(Path(source)))
+
+
+def _ours(texts: list[str]) -> str:
+    return next((text for text in texts if text.startswith(PREFIX)), texts[0])

@@ -1,0 +1,75 @@
+"""What the commands of the health authority share: options, the clock, reports, a bar while something takes time."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from checkin.clock import Clock, SimulatedClock, SystemClock
+from checkin.parties.authority import Authority
+from checkin.tracing.trace import Tell, silent
+
+PARTIES_FILE: Final = "parties.toml"
+
+Dir = Annotated[Path, typer.Option("--dir", help="The authority's folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+Simulated = Annotated[
+    Path | None, typer.Option("--simulated-clock", help="Take the time from this file; only in a folder made so.")
+]
+Unfit = Annotated[
+    bool, typer.Option("--allow-unfit-storage", help="Accept a file system from which keys could be recovered.")
+]
+
+
+def clock_of(path: Path | None) -> Clock:
+    """The machine's, or a simulated one."""
+    return SimulatedClock(path) if path else SystemClock()
+
+
+def opened(folder: Path, simulated_clock: Path | None, allow_unfit: bool) -> Authority:
+    """The authority in the folder; raises as `Authority.open`."""
+    return Authority.open(folder, simulated=simulated_clock is not None, allow_unfit=allow_unfit)
+
+
+def report(as_json: bool, values: dict[str, object], sentence: str) -> None:
+    """On standard output: one or the other."""
+    typer.echo(json.dumps(values, ensure_ascii=False, indent=2) if as_json else sentence)
+
+
+def counted(number: int | str, what: str) -> str:
+    """`1 day`, `2 days`; a number as text may also be words."""
+    return f"{number} {what}{'' if str(number) == '1' else 's'}"
+
+
+@contextmanager
+def progress() -> Iterator[Tell]:
+    """A bar with a rate and the time left, where there is a terminal to see it."""
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield tell

@@ -1,0 +1,207 @@
+"""`checkin authority order`, `sign` and `trace`: from a question to the people to reach."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from checkin.cli.example import WithExample
+from checkin.cli.office import PARTIES_FILE, Dir, Json, Simulated, Unfit, clock_of, counted, opened, progress
+from checkin.clock import Calendar, parse_rfc3339
+from checkin.errors import NoteMalformed, RequestInvalid, SettingsInvalid
+from checkin.files.durable import replace_file
+from checkin.keys.officers import Officers, load_share, load_signer
+from checkin.orders.folder import ORDER_FILE, OrderFolder
+from checkin.orders.order import PERSON, Wish, draft
+from checkin.orders.part import MAX_DAYS, MAX_WINDOW_SECONDS, PHONE, VENUE_ID
+from checkin.tracing.counterparties import Parties
+from checkin.tracing.trace import Trace
+from checkin.tracing.trace_result import Result
+
+_LOCAL = re.compile(r"(\d{4}-\d{2}-\d{2})[T ]([01]\d|2[0-3]):([0-5]\d)")
+
+OrderDir = Annotated[Path, typer.Argument(metavar="ORDER", help="The order's folder.")]
+Officer = Annotated[list[Path], typer.Option("--officer", help="The folder of an officer; may be repeated.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the three commands to `checkin authority`."""
+    person = "checkin authority order ORDER --dir authority --case 2026-17 --purpose 'measles' --basis 'Act, Art. 76-2'"
+    app.command(cls=WithExample, epilog=f"{person} --person +821012345678 --since 2026-11-07 --until 2026-11-20")(order)
+    app.command(
+        cls=WithExample,
+        epilog="checkin authority sign ORDER --officer authority/officers/2 --dir authority",
+    )(sign)
+    two = "--officer authority/officers/1 --officer authority/officers/2"
+    app.command(cls=WithExample, epilog=f"checkin authority trace ORDER --dir authority {two} -o result")(trace)
+
+
+def order(  # noqa: PLR0913 - what an officer has to say
+    *,
+    folder: OrderDir,
+    authority: Dir,
+    case: Annotated[str, typer.Option(help="The case number.")],
+    purpose: Annotated[str, typer.Option(help="What for, in words that the people concerned will read.")],
+    basis: Annotated[str, typer.Option(help="The legal basis.")],
+    venue: Annotated[str | None, typer.Option(help="Who was at this venue: 16 hex digits; --from, --to.")] = None,
+    begin: Annotated[str | None, typer.Option("--from", help="2026-11-20T12:00, local, or with an offset.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="At most four hours later.")] = None,
+    person: Annotated[str | None, typer.Option(help="Who was near this phone's owner; --since, --until.")] = None,
+    since: Annotated[str | None, typer.Option(help="The first day, 2026-11-07.")] = None,
+    until: Annotated[str | None, typer.Option(help="The last day, at most 28 days in all.")] = None,
+    issuer: Annotated[list[int] | None, typer.Option(help="Ask only issuers of these numbers; repeatable.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=5000, help="No part is answered with more rows than this.")] = 1000,
+    hours: Annotated[int, typer.Option(min=1, max=168, help="How long the order can be executed.")] = 72,
+    simulated_clock: Simulated = None,
+    allow_unfit_storage: Unfit = False,
+    as_json: Json = False,
+) -> None:
+    """Write an order into a new folder, for the officers to read and sign. Nothing is sent anywhere."""
+    who = opened(authority, simulated_clock, allow_unfit_storage)
+    parties = Parties.load(authority / PARTIES_FILE)
+    asked = [party.verifier.name for party in parties.issuers if not issuer or party.number in issuer]
+    common = Wish(case=case, purpose=purpose, basis=basis, life=hours * 3600.0, limit=limit)
+    made, sealed = draft(
+        _about(common, who.calendar, (venue, begin, end), (person, since, until)),
+        authority=who.officers.authority,
+        ring=who.ring.public,
+        registry=parties.registry.verifier.name,
+        issuers=asked,
+        calendar=who.calendar,
+        now=clock_of(simulated_clock).now(),
+        simulated=who.simulated,
+    )
+    OrderFolder.make(folder, made, sealed)
+    report = {"order": made.id, "kind": made.kind, "folder": str(folder), "needed": who.officers.threshold}
+    sentence = f"{folder}/{ORDER_FILE} is to be read, and signed by {who.officers.threshold} officers."
+    typer.echo(json.dumps(report) if as_json else sentence)
+
+
+def sign(
+    folder: OrderDir,
+    officer: Officer,
+    authority: Annotated[Path | None, typer.Option("--dir", help="The authority's, to say how many sign.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the order, then sign it: the order, all its parts, and the entry for the log, in one go."""
+    needed = _needed(authority) if authority else None
+    pieces = OrderFolder(folder)
+    text = pieces.order().text
+    if not as_json:
+        typer.echo(text)
+    count = pieces.sign([load_signer(path) for path in officer])
+    report = {"order": str(folder), "signatures": count, **({"needed": needed} if needed else {})}
+    enough = f"{count} of {needed} signatures" if needed else counted(count, "signature")
+    typer.echo(json.dumps(report) if as_json else f"{folder} has {enough} now.")
+
+
+def trace(  # noqa: PLR0913 - an option each
+    *,
+    folder: OrderDir,
+    authority: Dir,
+    officer: Officer,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A folder for the result.")],
+    simulated_clock: Simulated = None,
+    allow_unfit_storage: Unfit = False,
+    as_json: Json = False,
+) -> None:
+    """Execute a signed order: log it, ask every party, open what only the officers' shares open.
+
+    The result is written as trace.csv, trace.json, and trace.html for printing. Until the order expires the same
+    command comes to the same result.
+    """
+    who = opened(authority, simulated_clock, allow_unfit_storage)
+    signed = OrderFolder(folder).open(who.officers)
+    parties = Parties.load(authority / PARTIES_FILE)
+    with progress() as tell:
+        result = Trace.open(signed, who, parties, [load_share(path) for path in officer], tell).run()
+    write_result(output, result)
+    report = result.json()
+    typer.echo(json.dumps(report, ensure_ascii=False) if as_json else _summary(result, output))
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """trace.csv, trace.json and trace.html, readable by their owner alone."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(folder / "trace.csv", result.csv().encode())
+    replace_file(folder / "trace.json", json.dumps(result.json(), ensure_ascii=False, indent=1).encode())
+    replace_file(folder / "trace.html", result.html().encode())
+
+
+def _summary(result: Result, folder: Path) -> str:
+    lines = [f"{step.audience} was asked {step.asked}; it was not told {step.not_told}." for step in result.asked]
+    if result.order.kind == PERSON:
+        lines.append(f"Places where the person was, with their times: {len(result.places)}.")
+    lines.append(f"{len(result.people)} to reach: {folder}/trace.csv, and {folder}/trace.html for printing.")
+    if result.unopened or result.unknown:
+        lines.append(f"{result.unopened} seals did not open; {result.unknown} people are not known any more.")
+    if result.gone:
+        lines.append(f"Destroyed before the order was executed: {', '.join(result.gone)}.")
+    return "\n".join(lines)
+
+
+def _needed(authority: Path) -> int:
+    """How many officers sign; raises `SettingsInvalid` where that is not written."""
+    try:
+        return Officers.read((authority / "officers.txt").read_text(encoding="utf-8")).threshold
+    except (OSError, ValueError, NoteMalformed):
+        raise SettingsInvalid("There is no authority in the folder that --dir names.") from None
+
+
+def _about(wish: Wish, calendar: Calendar, place: tuple[str | None, ...], who: tuple[str | None, ...]) -> Wish:
+    """With what the order is about; raises `RequestInvalid`, of the option that is wrong."""
+    venue, begin, end = place
+    person, since, until = who
+    if venue and begin and end and not any(who):
+        if not VENUE_ID.fullmatch(venue):
+            raise RequestInvalid("--venue is no venue's id: 16 hexadecimal digits, in small letters.")
+        return replace(wish, venue=venue, window=_window(calendar, begin, end))
+    if person and since and until and not any(place):
+        phone = re.sub(r"[\s()-]", "", person)
+        if not PHONE.fullmatch(phone):
+            raise RequestInvalid("--person is no phone number that begins with + and its country: +821012345678.")
+        return replace(wish, phone=phone, days=_days(calendar, since, until))
+    raise RequestInvalid(
+        "An order is about one venue (--venue with 16 hexadecimal digits, --from, --to) or one person "
+        "(--person with a phone that begins with + and its country, --since, --until)."
+    )
+
+
+def _window(calendar: Calendar, begin: str, end: str) -> tuple[float, float]:
+    first, last = _moment(calendar, "--from", begin), _moment(calendar, "--to", end)
+    if last // 60 <= first // 60:
+        raise RequestInvalid("--to is not after --from.")
+    if last - first > MAX_WINDOW_SECONDS:
+        raise RequestInvalid(f"--to is more than {MAX_WINDOW_SECONDS // 3600} hours after --from.")
+    return first, last
+
+
+def _days(calendar: Calendar, since: str, until: str) -> tuple[int, int]:
+    first, last = _day(calendar, "--since", since), _day(calendar, "--until", until)
+    if last < first:
+        raise RequestInvalid("--until is before --since.")
+    if last - first >= MAX_DAYS:
+        raise RequestInvalid(f"From --since to --until are {last - first + 1} days: {MAX_DAYS} are the most.")
+    return first, last
+
+
+def _moment(calendar: Calendar, option: str, text: str) -> float:
+    local = _LOCAL.fullmatch(text)
+    try:
+        if local:
+            return calendar.start(calendar.parse_date(local[1])) + int(local[2]) * 3600 + int(local[3]) * 60
+        return parse_rfc3339(text)
+    except (ValueError, OverflowError):
+        raise RequestInvalid(f"{option} {text} is no time: write it like 2026-11-20T12:00.") from None
+
+
+def _day(calendar: Calendar, option: str, text: str) -> int:
+    try:
+        return calendar.parse_date(text)
+    except ValueError:
+        raise RequestInvalid(f"{option} {text} is no day: write it like 2026-11-20.") from None

@@ -1,0 +1,145 @@
+"""`checkin purge …`: what a service holds, what is due, and destroying it now."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import structlog
+import typer
+
+from checkin.cli.example import WithExample
+from checkin.cli.office import counted
+from checkin.errors import CheckinError, ClockUntrusted
+from checkin.purge.inventory import PurgeStatus
+from checkin.service.launch import load
+from checkin.service.vault_folder import VaultFolder
+
+app = typer.Typer(no_args_is_help=True, help="What a service holds, what is due, and destroying it now.")
+
+_ENDS: Final = ("purge-", "key-destroyed-")
+Config = Annotated[Path, typer.Option(help="The service's settings, a TOML file.")]
+Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+Simulated = Annotated[
+    Path | None,
+    typer.Option("--simulated-clock", help="Take the time from this file; refused on a real deployment's folder."),
+]
+
+
+@app.command(cls=WithExample, epilog="checkin purge status --config venue.toml")
+def status(config: Config, simulated_clock: Simulated = None, as_json: Json = False) -> None:
+    """Show the days that are held, overdue and destroyed. Changes nothing."""
+    folder = _open(config, simulated_clock)
+    found = folder.purger.status() if folder.purger else PurgeStatus([], [], [], folder.guard.doubt)
+    if as_json:
+        _print({"service": folder.party.settings.name, **asdict(found)})
+        return
+    for line in _lines(folder.party.settings.name, found):
+        typer.echo(line)
+
+
+@app.command(cls=WithExample, epilog="checkin purge run --config venue.toml --confirm-clock")
+def run(
+    config: Config,
+    confirm_clock: Annotated[
+        bool, typer.Option("--confirm-clock", help="You have compared this machine's clock, and it is right.")
+    ] = False,
+    simulated_clock: Simulated = None,
+    as_json: Json = False,
+) -> None:
+    """Destroy all that is due, now: days first, then what the service destroys beside them.
+
+    A running service does this by itself; this is for one that is stopped, or whose clock is in doubt. Days go even if
+    the service cannot be opened. Then everything is done that the service does at its start, without serving: deleted
+    accounts, hosted codes, the identity key, old lists and counters. What failed keeps nothing else from being done and
+    is named; exit status 1.
+    """
+    folder = _open(config, simulated_clock)
+    if confirm_clock:
+        folder.guard.confirm()
+    before = set(folder.book.names())
+    failed = _days(folder)
+    folder.close()
+    chores = _chores(folder.service, config, simulated_clock) if folder.service else Chores()
+    chores = replace(chores, failed=failed | chores.failed)
+    made = [name for name in folder.book.names() if name not in before and name.startswith(_ENDS)]
+    if as_json:
+        _print({"service": folder.party.settings.name, "statements": made, **asdict(chores)})
+    else:
+        typer.echo("Destroyed and stated: " + ", ".join(made) if made else "Nothing was due.")
+        typer.echo(chores.told(), nl=bool(chores.told()))
+    if chores.not_opened or chores.failed:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class Chores:
+    """What came of what the service does at its start: whether it was done, which chores failed and with what code (and
+    `days`, which go before it), and why the service could not be opened at all, if so."""
+
+    chores_done: bool = False
+    failed: dict[str, str] = field(default_factory=dict)
+    not_opened: str = ""
+
+    def told(self) -> str:
+        """A sentence; '' where there was nothing to do."""
+        told = []
+        if self.failed:
+            told.append("These failed: " + ", ".join(f"{name} ({code})" for name, code in self.failed.items()) + ".")
+        if self.not_opened:
+            told.append(
+                f"Days were looked through, and nothing else: the service cannot be opened ({self.not_opened}) What it "
+                "destroys beside its days is still there until it starts."
+            )
+        if self.chores_done and not self.failed:
+            told.append("Its own duties were carried out, as at its start.")
+        return " ".join(told)
+
+
+def _days(folder: VaultFolder) -> dict[str, str]:
+    """Destroys the days that are due; what failed, and with what code. Raises `ClockUntrusted`, before anything."""
+    try:
+        if folder.purger:
+            folder.purger.run()
+    except ClockUntrusted:
+        raise
+    except (CheckinError, OSError) as error:
+        return {"days": error.code if isinstance(error, CheckinError) else type(error).__name__}
+    return {}
+
+
+def _chores(service: str, config: Path, simulated_clock: Path | None) -> Chores:
+    """All that the service does at its start before it serves, through its entry point."""
+    try:
+        frame = load(service, config, simulated_clock).state.frame
+    except CheckinError as error:
+        return Chores(not_opened=f"{error.code}: {error.detail}")
+    try:
+        return Chores(chores_done=True, failed=frame.housekeeping())
+    finally:
+        frame.close()
+
+
+def _open(config: Path, simulated_clock: Path | None) -> VaultFolder:
+    # What is reported goes to standard output, what is logged does not.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    return VaultFolder(config, simulated_clock)
+
+
+def _print(values: dict[str, Any]) -> None:
+    typer.echo(json.dumps(values, ensure_ascii=False, indent=2))
+
+
+def _lines(name: str, found: PurgeStatus) -> list[str]:
+    lines = [f"{name}: {len(found.held)} days held, {len(found.due)} overdue, {len(found.destroyed)} destroyed."]
+    if found.doubt:
+        lines.append(f"The clock is in doubt: {found.doubt}")
+    for day in found.held:
+        rows = "unreadable" if day.rows is None else f"{counted(day.rows, 'row')}, {day.bytes} bytes"
+        mark = "OVERDUE since" if day.day in found.due else "to be destroyed on"
+        lines.append(f"  {day.day}  {rows}, {mark} {day.due}")
+    lines += [f"  {gone.day}  {counted(gone.rows, 'row')}, destroyed on {gone.done}" for gone in found.destroyed]
+    return lines

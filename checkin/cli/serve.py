@@ -1,0 +1,76 @@
+"""`checkin serve` and `checkin up`: the services as processes; `checkin key`: what others pin of one."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from checkin.cli.example import WithExample
+from checkin.deployment.deployment import Deployment
+from checkin.deployment.processes import Processes
+from checkin.errors import RequestInvalid
+from checkin.keys.secret_file import make_secret, read_secret
+from checkin.protocol.note import NoteSigner, check_own_name
+from checkin.protocol.primitives import SigningKey
+from checkin.service import launch
+
+Simulated = Annotated[
+    Path | None,
+    typer.Option("--simulated-clock", help="Take the time from this file; refused on a real deployment's folder."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the three commands."""
+    app.command(cls=WithExample, epilog="checkin serve issuer --config issuer.toml")(serve)
+    app.command(cls=WithExample, epilog="checkin up --dir my-checkin")(up)
+    app.command(cls=WithExample, epilog="checkin key statement.key --name issuer.example/checkin")(key)
+
+
+def serve(
+    service: Annotated[str, typer.Argument(help="issuer, venue or retention")],
+    config: Annotated[Path, typer.Option(help="The service's settings, a TOML file.")],
+    simulated_clock: Simulated = None,
+) -> None:
+    """Run one service, as in production."""
+    if service not in launch.service_names():
+        raise RequestInvalid(f"There is no service {service!r}: it is one of {', '.join(launch.service_names())}.")
+    launch.serve(service, config, simulated_clock)
+
+
+def up(
+    folder: Annotated[Path, typer.Option("--dir", help="Where everything is kept; made on first start.")] = Path(
+        "checkin-data"
+    ),
+    port: Annotated[
+        int, typer.Option(min=1, max=65533, help="On first start: the issuer's port; the next two are the others'.")
+    ] = 8001,
+    simulated_clock: Simulated = None,
+) -> None:
+    """Run all three services on this machine, ports 8001 to 8003. Makes keys and settings on first start."""
+    deployment = Deployment.open_or_make(folder, (port, port + 1, port + 2), simulated_clock)
+    for warning in deployment.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    # `kill` must end the services, too: they would keep their ports.
+    signal.signal(signal.SIGTERM, _interrupt)
+    typer.echo("Starting three services …", err=True)
+    with Processes(deployment) as processes:
+        typer.echo(deployment.addresses())
+        processes.wait(deployment.tend)
+
+
+def key(
+    file: Annotated[Path, typer.Argument(help="A service's statement.key, or retention's log.key.")],
+    name: Annotated[str, typer.Option(help="The service's name, as in its settings; the log's ends in /log.")],
+) -> None:
+    """Print the verifier key that others pin. The file is made when it is not there; nothing else is needed."""
+    check_own_name(name)
+    secret = read_secret(file) if file.exists() else make_secret(file)
+    typer.echo(NoteSigner(name, SigningKey(secret)).verifier.vkey)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt

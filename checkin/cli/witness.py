@@ -1,0 +1,84 @@
+"""`checkin witness …`: a witness that another organisation runs, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from checkin.cli.example import WithExample
+from checkin.clock import SimulatedClock, SystemClock
+from checkin.service import launch
+from checkin.service.addresses import require_free
+from checkin.tlog.witness import WitnessState
+from checkin.tlog.witness_app import create_app
+from checkin.tlog.witness_folder import add_log, make_folder, open_witness, read_identity, read_logs
+
+app = typer.Typer(no_args_is_help=True, help="Watch logs for another organisation, and cosign what continues.")
+
+Dir = Annotated[Path, typer.Option("--dir", help="The witness's folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+Simulated = Annotated[
+    Path | None, typer.Option("--simulated-clock", help="Take the time from this file; only in a folder made so.")
+]
+LogKey = Annotated[list[str], typer.Option("--log", help="The verifier key of a log to watch; may be repeated.")]
+
+
+def _report(as_json: bool, values: dict[str, object], sentence: str) -> None:
+    typer.echo(json.dumps(values, ensure_ascii=False, indent=2) if as_json else sentence)
+
+
+@app.command(cls=WithExample, epilog="checkin witness init --dir witness --name witness.example/w1 --log LOG_VKEY")
+def init(
+    folder: Dir,
+    name: Annotated[str, typer.Option(help="What it cosigns as: an address without its scheme.")],
+    log: LogKey = [],  # noqa: B006 - typer's way to say that there may be none; never changed
+    simulated_clock: Simulated = None,
+    as_json: Json = False,
+) -> None:
+    """Make the folder and its key, and print the verifier key that others pin."""
+    verifier = make_folder(folder, name, log, simulated=simulated_clock is not None)
+    origins = [watched.name for watched in read_logs(folder)]
+    _report(as_json, {"vkey": verifier.vkey, "logs": origins}, verifier.vkey)
+
+
+@app.command("add-log", cls=WithExample, epilog="checkin witness add-log --dir witness --log LOG_VKEY")
+def watch(folder: Dir, log: LogKey, as_json: Json = False) -> None:
+    """Watch one more log, or more; a witness that runs is started again for it."""
+    origins = [add_log(folder, vkey).name for vkey in log]
+    _report(as_json, {"logs": origins}, f"Watching {', '.join(origins)}.")
+
+
+@app.command(cls=WithExample, epilog="checkin witness status --dir witness --json")
+def status(folder: Dir, as_json: Json = False) -> None:
+    """What it has seen: the newest head of each log, and heads that did not continue it."""
+    verifier, _ = read_identity(folder)
+    state = WitnessState(folder / "witness.sqlite")
+    heads = {log.name: state.head(log.name).size for log in read_logs(folder)}
+    evidence = [{"log": origin, "seen": seen, "shown": shown} for origin, seen, shown in state.evidence()]
+    state.close()
+    lines = [f"{origin}: {size} entries" for origin, size in heads.items()]
+    lines += [f"{item['log']} signed a head that did not continue what was seen here." for item in evidence]
+    _report(
+        as_json, {"vkey": verifier.vkey, "logs": heads, "evidence": evidence}, "\n".join(lines) or "Watching no log."
+    )
+
+
+@app.command(cls=WithExample, epilog="checkin witness serve --dir witness --port 8004")
+def serve(
+    folder: Dir,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8004,
+    simulated_clock: Simulated = None,
+) -> None:
+    """Answer POST /add-checkpoint (c2sp.org/tlog-witness) until stopped."""
+    clock = SimulatedClock(simulated_clock) if simulated_clock else SystemClock()
+    witness = open_witness(folder, simulated=simulated_clock is not None)
+    try:
+        require_free(host, port)
+        uvicorn.run(create_app(witness, clock), **launch.bounded(host, port))
+    finally:
+        witness.state.close()

@@ -1,1 +1,0 @@
-"""The commands of `checkin …`, a file each; cli.py registers them."""

@@ -1,0 +1,192 @@
+"""The whole story on real input: three processes, a visitor, a door, a thief, 28 days, an auditor.
+
+Each chapter is a function; what they stand on is in `stage.py`. The simulated clock is the story's own: only what
+a chapter says happens in between. Results are left in DIR/artifacts (docs/demo.md).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from checkin.clock import RETENTION_DAYS
+from checkin.demo.inspection import inspect
+from checkin.demo.investigation import a_health_officer, the_same_order
+from checkin.demo.narrator import Narrator, expect
+from checkin.demo.stage import (
+    Stage,
+    altered,
+    closed,
+    enrol,
+    forged,
+    found_in,
+    gone,
+    one_time_code,
+    opened,
+    raised,
+    refused,
+    table_rows,
+    visit_row,
+    wait_until,
+)
+from checkin.demo.thief import copy_databases, save_key
+from checkin.deployment.deployment import SERVICES
+from checkin.errors import CheckinError
+from checkin.http.client import Client
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.parties import wallet
+from checkin.parties.scanner import Result
+from checkin.protocol import qr
+from checkin.vault.engines.sqlite import SqliteStore
+
+NAME: Final = "Kim Ji-woo"
+PHONE: Final = "+821012345678"
+
+
+def run(folder: Path, tell: Narrator, *, serve: bool = False) -> bool:
+    """Tell the whole story in `folder`, which must be empty; whether every step did what it should.
+
+    With `serve` the services go on afterwards, under the story's clock, until somebody interrupts.
+    """
+    try:
+        opening = "Three services that trust only what is signed, each with keys of its own."
+        tell.chapter("Before the doors open", opening)
+        with raised(folder, tell) as stage:
+            for chapter in (a_visitor, a_door, a_thief, an_officer, twenty_eight_days_later, the_auditor):
+                chapter(stage)
+            _finish(stage)
+            if serve:
+                tell.say(stage.deployment.addresses())
+                stage.processes.wait(stage.deployment.tend)
+    except CheckinError as error:
+        tell.say(f"{error.code}: {error.detail}")
+        _leave_summary(folder, tell)
+    return bool(tell.summary()["ok"])
+
+
+def _leave_summary(folder: Path, tell: Narrator) -> None:
+    (folder / "artifacts").mkdir(exist_ok=True)
+    (folder / "artifacts" / "summary.json").write_text(json.dumps(tell.summary(), indent=1) + "\n", encoding="ascii")
+
+
+def _finish(stage: Stage) -> None:
+    tell = stage.tell
+    _leave_summary(stage.folder, tell)
+    tell.chapter("The end", f"{len(tell.steps)} steps in {tell.seconds:.1f} seconds.")
+    tell.say(f"Everything is in {stage.artifacts}")
+    tell.say("Next: `checkin up` runs it for real; `checkin --help` lists the rest; docs/index.md tells the why.")
+
+
+def a_visitor(stage: Stage) -> None:
+    """Registration, a batch, a code, and the code read back from its picture."""
+    tell, issuer = stage.tell, stage.deployment.url("issuer")
+    tell.chapter("A visitor", f"{NAME} registers once. After this the issuer never learns where or when.")
+    with tell.step("register", "Name and phone, confirmed by a one-time code", "the code came through the outbox"):
+        registration = wallet.register(issuer, NAME, PHONE)
+        code = one_time_code(stage.deployment, PHONE)
+        stage.wallet = wallet.confirm(issuer, registration, code, stage.folder / "wallet.json")
+    with tell.step("batch", "Ten credentials for today, for keys made in the wallet", "one batch, ten doors, no times"):
+        stage.wallet.fetch(stage.day, stage.calendar, pinned=stage.deployment.verifier("issuer"))
+        with Client(issuer) as client:
+            published = client.get("/v1/keys")
+        stage.leave("issuer-keys.json", {"issuer": published["issuer"], "keys": published["keys"]})
+    with tell.step("code", "A code, signed by the wallet alone", "309 bytes, 468 characters, good for 20 seconds"):
+        text = stage.code()
+        expect(len(text) == 468, f"The code has {len(text)} characters instead of 468.")
+        stage.leave("token.txt", text)
+        stage.leave("qr.png", qr.to_png(text))
+        stage.leave("qr.svg", qr.to_svg(text))
+    tell.block(qr.to_terminal(text))
+    with tell.step("read-back", "Another library reads the same text from the PNG", "the picture is the code"):
+        expect(qr.read_image(stage.artifacts / "qr.png") == [text], "The picture does not hold the code.")
+
+
+def a_door(stage: Stage) -> None:
+    """Accepted, refused three times, queued while the registry is down, and what each database holds."""
+    tell = stage.tell
+    tell.chapter("A door", "A café scans codes. It learns that they are genuine, and not whose they are.")
+    with tell.step("enrol", "The café enrols, and its scanner fetches the lists", "it pins who may sign what"):
+        stage.scanner = enrol(stage, "Café Mugunghwa")
+    scanner, token = stage.scanner, (stage.artifacts / "token.txt").read_text(encoding="ascii")
+    with Client(stage.deployment.url("venue"), scanner.token) as client:
+        with tell.step("check-in", "The code is scanned: welcome", "on the disk before the door says so"):
+            expect(scanner.scan(token, client, stage.advance(3)) is Result.ACCEPTED, "The code was not accepted.")
+            stage.leave("visit-row.json", visit_row(stage))
+        with tell.step("second-use", "The same code at another door: already used", "once, in the whole registry"):
+            other = enrol(stage, "Bookshop Daol")
+            with Client(stage.deployment.url("venue"), other.token) as second:
+                refused("already_used", other, token, second, stage.clock.now())
+        with tell.step("expired", "A photograph of a code, half a minute later: expired", "screenshots are no use"):
+            photograph = stage.code()
+            refused("token_expired", scanner, photograph, client, stage.advance(30))
+        with tell.step("forged", "A code that somebody signed himself: no such issuer", "only listed keys count"):
+            refused("unknown_issuer_key", scanner, forged(stage), client, stage.clock.now())
+            refused("bad_signature", scanner, altered(stage.code()), client, stage.clock.now())
+        with tell.step("offline", "The registry goes down; the door goes on, into a sealed queue", "no door closes"):
+            stage.processes.kill("venue")
+            expect(scanner.scan(stage.code(), client, stage.advance(5)) is Result.QUEUED, "The visit was not queued.")
+        with tell.step("upload", "The registry is back and takes the queue", "a sealed entry, opened only there"):
+            stage.processes.start("venue")
+            stage.processes.wait_for("venue")
+            expect(scanner.upload(client) == [{"result": "accepted"}], "The queued visit was not accepted.")
+    for service, name in zip(SERVICES, ("issuer", "registry", "retention service"), strict=True):
+        tell.table(f"What the {name} holds", ["file", "table", "rows", "columns"], table_rows(stage, service))
+
+
+def a_thief(stage: Stage) -> None:
+    """Every database is copied; alone they say nothing, with all three parties' keys everything."""
+    tell = stage.tell
+    tell.chapter("A thief", "Somebody copies every database of all three services.")
+    with tell.step("copy", "All databases copied", "as a backup would be; no key lies in any of them"):
+        copy_databases(stage.deployment.folder, stage.copies)
+    with tell.step("no-names", "Neither name nor phone is anywhere in the registry's files", "searched byte by byte"):
+        expect(not found_in(stage.copies / "venue", [NAME, PHONE[-10:]]), "The registry holds a name or a phone.")
+        expect(not found_in(stage.copies / "issuer" / "ledger", [NAME, PHONE]), "The ledger holds a name or a phone.")
+    with tell.step("with-keys", "With the live keys of all three parties the visits open", "so the opener works"):
+        ring = {name: stage.ring(name) for name in ("issuer", "venue")}
+        subjects = opened(stage, ring["venue"], ring["issuer"], stage.authority_day_key())
+        expect(len(subjects) == 2 and len(set(subjects)) == 1, "The opener did not find the two visits of one person.")
+    tell.say("Somebody dishonest now keeps copies of today's keys, to be the control of what comes later.")
+    stage.saved = {name: save_key(ring[name], stage.day) for name in ring}
+    stage.saved_authority = stage.authority_day_key()
+
+
+def an_officer(stage: Stage) -> None:
+    """An order finds who was near the visitor; `checkin/demo/investigation.py`."""
+    a_health_officer(stage, PHONE)
+
+
+def twenty_eight_days_later(stage: Stage) -> None:
+    """Everything of the day is destroyed by itself; the copies open nothing, but for who kept the keys."""
+    tell, day = stage.tell, stage.day
+    tell.chapter("Twenty-eight days later", "Nobody presses a button. The clock strikes, and the day is gone.")
+    with tell.step("clock", f"The simulated clock jumps to {stage.calendar.date(day + RETENTION_DAYS)}", "28 days on"):
+        stage.advance(stage.calendar.due(day) + 60 - stage.clock.now())
+    with tell.step("purge", "Issuer and registry destroy the day, the authority its key", "by themselves"):
+        stage.deployment.tend()
+        wait_until(lambda: all(gone(stage, service) for service in ("issuer", "venue")))
+    with tell.step("stated", "Two officers state in the log that the authority's key is gone", "with its commitment"):
+        authority = stage.authority()
+        expect(authority.ring.overwritten(day), "The authority's slot was not overwritten.")
+        expect(day in authority.stated(), "The log has no statement of the authority's officers.")
+    with tell.step("row-gone", "The row and the keys are gone from the disk", "looked for in folders and slots"):
+        for service in ("issuer", "venue"):
+            expect(KeyName(Purpose.DAY, day) not in stage.ring(service).names(), f"A slot is left at the {service}.")
+        store = SqliteStore(stage.deployment.folder / "venue" / "data" / "visits", ordered=True)
+        expect(not list(store.rows(day)), "A row is left at the registry.")
+        store.close()
+    with tell.step("copies-closed", "The stolen copies open nothing now", "destroying a key reaches every copy"):
+        saved = stage.saved
+        closed(lambda: opened(stage, stage.ring("venue"), saved["issuer"], stage.saved_authority), "registry")
+        closed(lambda: opened(stage, saved["venue"], stage.ring("issuer"), stage.saved_authority), "issuer")
+        closed(stage.authority_day_key, "authority")
+    with tell.step("control", "The same opener with the keys that were kept opens them", "the key was what mattered"):
+        expect(opened(stage, saved["venue"], saved["issuer"], stage.saved_authority), "The control opened nothing.")
+    with tell.step("same-order", "The same order, signed again: nobody can execute it", "day_destroyed, everywhere"):
+        the_same_order(stage, PHONE)
+
+
+def the_auditor(stage: Stage) -> None:
+    """Everything is audited, signed and logged; an outsider verifies it with nothing but the verifier keys."""
+    inspect(stage, [NAME, PHONE])

@@ -1,0 +1,131 @@
+"""The demonstration's officer: a second visitor in the same café, an order of two officers, what it finds, and what
+the same order finds once the day is gone."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Final
+
+from checkin.clock import RETENTION_DAYS
+from checkin.demo.narrator import expect
+from checkin.demo.stage import Stage, one_time_code, wait_until
+from checkin.errors import CheckinError, DayDestroyed, NoteUntrusted
+from checkin.http.client import Client
+from checkin.keys.officers import load_share, load_signer
+from checkin.orders.folder import OrderFolder
+from checkin.orders.notice import in_words
+from checkin.orders.order import Wish, draft
+from checkin.parties import wallet
+from checkin.parties.scanner import Result as Verdict
+from checkin.tracing.trace import Trace
+from checkin.tracing.trace_result import Result
+
+NAME: Final = "Lee Seo-yeon"
+PHONE: Final = "+821087654321"
+MEASLES: Final = Wish(
+    case="2026-17",
+    purpose="contacts of a person with measles",
+    basis="Infectious Disease Control and Prevention Act, Article 76-2",
+)
+
+
+def a_health_officer(stage: Stage, patient: str) -> None:
+    """`patient` is the first visitor's phone; the second one is found, and learns of it three days later."""
+    tell = stage.tell
+    tell.chapter("A health officer", "The first visitor is ill. Who was near? It takes two officers to ask, in public.")
+    with tell.step("neighbour", f"{NAME} checks in at the same café, eight minutes later", "another visitor, unknown"):
+        second = _check_in(stage)
+    with tell.step("order", "An officer writes an order and signs it alone: not enough", "one officer opens nothing"):
+        wish = Wish(**{**vars(MEASLES), "phone": patient, "days": (stage.day, stage.day)})
+        folder = write_order(stage, "order", wish)
+        folder.sign([load_signer(stage.deployment.officers()[0])])
+        _expect_untrusted(stage, folder)
+    with tell.step("signed", "A second officer signs: the order, its parts, the log's entry", "once, for every step"):
+        folder.sign([load_signer(stage.deployment.officers()[1])])
+    with tell.step("trace", "Logged, asked, opened with two officers' shares", "each party saw only its own part"):
+        result = execute(stage, folder)
+        found = [(person["name"], person["phone"]) for person in csv.DictReader(io.StringIO(result.csv()))]
+        expect(found == [(NAME, "'" + PHONE)], f"The trace found {len(found)} people instead of the one contact.")
+        stage.leave("trace.csv", result.csv())
+        stage.leave("trace.json", result.json())
+        stage.leave("trace.html", result.html())
+    rows = [[step.audience, step.asked, step.not_told, str(step.rows)] for step in result.asked]
+    tell.table("Who was asked what", ["party", "asked", "not told", "rows"], rows)
+    with tell.step("notice", "Three days later the contact's wallet is told, with a batch", "never by asking for it"):
+        stage.advance(3 * 86400)
+        wait_until(lambda: _told(second, stage))
+    tell.say(in_words(second.disclosures[0]))
+
+
+def the_same_order(stage: Stage, patient: str) -> None:
+    """After the purge: signed as before, and nobody can execute it."""
+    assert stage.scanner is not None  # noqa: S101 - an earlier chapter enrolled it
+    noon = stage.calendar.start(stage.day) + 12 * 3600
+    person = Wish(**{**vars(MEASLES), "phone": patient, "days": (stage.day, stage.day)})
+    place = Wish(**{**vars(MEASLES), "venue": stage.scanner.venue_id, "window": (noon, noon + 3600)})
+    for number, wish in enumerate((person, place), start=1):
+        folder = write_order(stage, f"late-order-{number}", wish)
+        folder.sign([load_signer(path) for path in stage.deployment.officers()[:2]])
+        try:
+            execute(stage, folder)
+        except DayDestroyed:
+            continue
+        expect(False, "An order about a destroyed day was executed.")
+
+
+def _check_in(stage: Stage) -> wallet.Wallet:
+    deployment, issuer = stage.deployment, stage.deployment.url("issuer")
+    assert stage.scanner is not None  # noqa: S101 - an earlier chapter enrolled it
+    registration = wallet.register(issuer, NAME, PHONE)
+    second = wallet.confirm(issuer, registration, one_time_code(deployment, PHONE), stage.folder / "wallet-2.json")
+    second.fetch(stage.day, stage.calendar, pinned=deployment.verifier("issuer"))
+    opened = second.open_code(stage.day)
+    now = stage.advance(8 * 60)
+    with Client(deployment.url("venue"), stage.scanner.token) as client:
+        assert opened is not None  # noqa: S101 - fetched above
+        text = wallet.present(opened, now, stage.calendar)
+        expect(stage.scanner.scan(text, client, now) is Verdict.ACCEPTED, "The second visitor was not accepted.")
+    return second
+
+
+def write_order(stage: Stage, name: str, wish: Wish) -> OrderFolder:
+    """An order that nobody has signed yet, in the artifacts."""
+    authority, parties = stage.authority(), stage.deployment.parties()
+    order, sealed = draft(
+        wish,
+        authority=authority.officers.authority,
+        ring=authority.ring.public,
+        registry=parties.registry.verifier.name,
+        issuers=[issuer.verifier.name for issuer in parties.issuers],
+        calendar=stage.calendar,
+        now=stage.clock.now(),
+        simulated=True,
+    )
+    return OrderFolder.make(stage.artifacts / name, order, sealed)
+
+
+def execute(stage: Stage, folder: OrderFolder) -> Result:
+    """What a signed order finds, with two officers' shares; raises what the parties refuse with."""
+    authority = stage.authority()
+    shares = [load_share(path) for path in stage.deployment.officers()[:2]]
+    return Trace.open(folder.open(authority.officers), authority, stage.deployment.parties(), shares).run()
+
+
+def _expect_untrusted(stage: Stage, folder: OrderFolder) -> None:
+    try:
+        folder.open(stage.authority().officers)
+    except NoteUntrusted:
+        return
+    expect(False, "One officer's signature was enough.")
+
+
+def _told(second: wallet.Wallet, stage: Stage) -> bool:
+    """Whether the wallet was told by a batch of today. Repeated until the issuer has made the new day's keys."""
+    day = stage.calendar.day(stage.clock.now())
+    expect(day < stage.day + RETENTION_DAYS, "The day is gone before anybody was told.")
+    try:
+        second.fetch(day, stage.calendar)
+    except CheckinError:
+        return False
+    return bool(second.disclosures)

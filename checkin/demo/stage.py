@@ -1,0 +1,254 @@
+"""What the demonstration's chapters stand on: the deployment, its clock, and the hands that do things at a door."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import sqlite_utils
+
+from checkin.clock import Calendar, SimulatedClock, SystemClock
+from checkin.demo.narrator import Narrator, expect
+from checkin.demo.thief import SavedKeys, open_subject, open_visits
+from checkin.deployment.deployment import ISSUER_NUMBER, Deployment
+from checkin.deployment.processes import Processes
+from checkin.errors import CheckinError
+from checkin.http.client import Client
+from checkin.keys.key_ring import KeyRing
+from checkin.keys.officers import load_share
+from checkin.parties import wallet
+from checkin.parties.authority import Authority
+from checkin.parties.scanner import Scanner
+from checkin.parties.wallet import Wallet
+from checkin.protocol import presentation
+from checkin.protocol.credential import Draft, Mode, Status, issue, new_opening
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
+from checkin.service.addresses import free_ports
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.vault import SubKeys
+
+MARKER: Final = "clock"  # the file by which a folder is known to be a story's
+_LABELS: Final = ("front door", "back door")
+PATIENCE_SECONDS: Final = 120.0  # a machine with little to spare takes its time
+
+
+@dataclass
+class Stage:
+    """What the chapters share."""
+
+    folder: Path
+    tell: Narrator
+    deployment: Deployment
+    clock: SimulatedClock
+    calendar: Calendar
+    day: int
+    processes: Processes
+    wallet: Wallet | None = None
+    scanner: Scanner | None = None
+    saved: dict[str, SavedKeys] = field(default_factory=dict)
+    saved_authority: OpeningKey | None = None
+
+    @property
+    def artifacts(self) -> Path:
+        """Where results are left."""
+        return self.folder / "artifacts"
+
+    @property
+    def copies(self) -> Path:
+        """The stolen databases."""
+        return self.folder / "stolen"
+
+    def ring(self, service: str) -> KeyRing:
+        """A service's key ring, from outside: the same slots that its process maps."""
+        folder = self.deployment.folder / service / "keys"
+        return KeyRing(folder, self.deployment.master_key(service), allow_unfit=bool(self.deployment.warnings))
+
+    def authority(self) -> Authority:
+        """The health authority's folder."""
+        return self.deployment.authority()
+
+    def authority_day_key(self) -> OpeningKey:
+        """Two officers' shares, joined; raises once the day's key is destroyed."""
+        shares = [load_share(folder) for folder in self.deployment.officers()[:2]]
+        return self.authority().open_days([self.day], shares)[self.day]
+
+    def advance(self, seconds: float) -> float:
+        """Let simulated time pass; the new now."""
+        now = self.clock.now() + seconds
+        self.clock.set(self.calendar.rfc3339(now))
+        return self.clock.now()
+
+    def code(self, **options: bool) -> str:
+        """A fresh code out of the wallet, for one door."""
+        assert self.wallet is not None  # noqa: S101 - the first chapter made it
+        opened = self.wallet.open_code(self.day)
+        expect(opened, "The wallet has no code left.")
+        assert opened is not None  # noqa: S101 - just expected
+        return wallet.present(opened, self.clock.now(), self.calendar, **options)
+
+    def leave(self, name: str, content: str | bytes | Any) -> None:
+        """Write an artifact: bytes and text as they are, the rest as JSON."""
+        path = self.artifacts / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not isinstance(content, bytes):
+            text = content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+            content = text.encode()
+        path.write_bytes(content)
+
+
+@contextmanager
+def raised(folder: Path, tell: Narrator, hour: int = 12) -> Iterator[Stage]:
+    """Three services as processes in a new folder, under a clock of their own that shows this hour of today."""
+    calendar, path = Calendar(), folder / MARKER
+    day = calendar.day(SystemClock().now())
+    path.write_text(calendar.rfc3339(calendar.start(day) + hour * 3600) + "\n", encoding="ascii")
+    clock = SimulatedClock(path)
+    with tell.step("deployment", "Keys, settings and a health authority with three officers", "two must agree to act"):
+        deployment = Deployment.open_or_make(folder, free_ports(3), simulated_clock=path)
+    for warning in deployment.warnings:
+        tell.say(f"warning: {warning}")
+    processes = Processes(deployment)
+    with tell.step("services", "Issuer, registry and retention run as three processes", "three parties, three folders"):
+        processes.__enter__()
+    try:
+        yield Stage(folder, tell, deployment, clock, calendar, day, processes)
+    finally:
+        processes.stop()
+
+
+def one_time_code(deployment: Deployment, phone: str) -> str:
+    """What the message to `phone` (E.164) in the issuer's outbox says; the outbox keeps no order."""
+    texts = [text for to, text in messages(deployment) if to == phone]
+    expect(len(texts) == 1, f"There are {len(texts)} messages to this phone in the outbox.")
+    return texts[0].split()[0]
+
+
+def messages(deployment: Deployment) -> list[tuple[str, str]]:
+    """(phone in E.164, text) of everything in the issuer's outbox."""
+    outbox = deployment.folder / "issuer" / "data" / "outbox"
+    parts = [path.read_text(encoding="utf-8").partition("\n\n") for path in outbox.glob("*.txt")]
+    return [(head.removeprefix("To: "), text) for head, _, text in parts]
+
+
+def enrol(stage: Stage, name: str) -> Scanner:
+    """A venue with one scanner that has fetched its lists."""
+    (scanner,) = gates(stage, name, 1)
+    with Client(stage.deployment.url("venue"), scanner.token) as client:
+        scanner.refresh(client, stage.clock.now())
+    return scanner
+
+
+def gates(stage: Stage, name: str, count: int) -> list[Scanner]:
+    """A venue with so many scanners, which have fetched nothing yet."""
+    with Client(stage.deployment.url("venue"), stage.deployment.token("enrolment")) as client:
+        venue = client.post("/v1/venues", {"name": name, "category": "cafe", "capacity": 40})
+    with Client(stage.deployment.url("venue"), venue["operator_token"]) as client:
+        path = f"/v1/venues/{venue['venue_id']}/scanners"
+        devices = [client.post(path, {"label": label}) for label in _LABELS[:count]]
+    return [
+        Scanner(
+            stage.folder / f"scanner-{device['scanner_id']}.json",
+            venue["venue_id"],
+            device["scanner_id"],
+            device["scanner_token"],
+        )
+        for device in devices
+    ]
+
+
+def refused(code: str, scanner: Scanner, text: str, client: Client, now: float) -> None:
+    """Raises `StoryFailedError` unless the scan is refused with exactly this code."""
+    try:
+        scanner.scan(text, client, now)
+    except CheckinError as error:
+        expect(error.code == code, f"Refused with {error.code} instead of {code}.")
+    else:
+        expect(False, f"Accepted, where {code} was due.")
+
+
+def closed(attempt: Callable[[], object], whose: str) -> None:
+    """Raises `StoryFailedError` unless the attempt fails for want of a key."""
+    try:
+        attempt()
+    except CheckinError as error:
+        expect(error.code in ("day_destroyed", "key_destroyed", "key_missing"), f"{whose}: {error.code}")
+    else:
+        expect(False, f"The copies still open with the key ring of the {whose}.")
+
+
+def opened(stage: Stage, registry: SubKeys, issuer: SubKeys, authority: OpeningKey | None) -> list[int]:
+    """The subject numbers behind all visits in the stolen copies."""
+    assert authority is not None  # noqa: S101 - saved before it is used
+    visits = open_visits(stage.copies, stage.day, registry)
+    return [open_subject(visit, stage.day, authority, issuer) for visit in visits]
+
+
+def forged(stage: Stage) -> str:
+    """A code whose issuer is the visitor himself."""
+    holder = SigningKey(random_bytes(32))
+    opening = new_opening(Status.NONE)
+    draft = Draft(stage.day, Mode.SCREEN, random_bytes(16), holder.public, random_bytes(72), opening)
+    credential = issue(draft, ISSUER_NUMBER, SigningKey(random_bytes(32)))
+    return presentation.to_text(presentation.present(credential, holder, int(stage.clock.now())))
+
+
+def altered(text: str) -> str:
+    """A genuine code with one bit of its signature changed."""
+    token = bytearray(presentation.from_text(text))
+    token[-1] ^= 1
+    return presentation.to_text(bytes(token))
+
+
+def found_in(folder: Path, needles: list[str]) -> list[str]:
+    """Which of the texts occur in any file below the folder."""
+    contents = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    expect(contents, "There was no file to search.")
+    return [needle for needle in needles if any(needle.encode() in content for content in contents)]
+
+
+def gone(stage: Stage, service: str) -> bool:
+    """Whether the service has a statement about the day's destruction."""
+    token = stage.deployment.token(f"retention-{service}")
+    with Client(stage.deployment.url(service), token) as client:
+        names = [statement["name"] for statement in client.get("/v1/statements")["statements"]]
+    return f"purge-{stage.calendar.date(stage.day)}" in names
+
+
+def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
+    """Raises `StoryFailedError` when it does not come true in so many seconds."""
+    deadline = SystemClock().boot() + seconds
+    while not condition():
+        expect(SystemClock().boot() < deadline, f"It did not happen in {seconds / 60:.0f} minutes.")
+        time.sleep(0.1)
+
+
+def visit_row(stage: Stage) -> dict[str, Any]:
+    """The one row of the registry, as stored."""
+    store = SqliteStore(stage.deployment.folder / "venue" / "data" / "visits", ordered=True)
+    try:
+        (row,) = store.rows(stage.day)
+    finally:
+        store.close()
+    columns = {"key": row.key, "group": row.group, "nonce": row.nonce, "sealed": row.sealed}
+    return {"day": stage.calendar.date(stage.day), "bucket": row.bucket} | {
+        name: b64url_encode(value) for name, value in columns.items()
+    }
+
+
+def table_rows(stage: Stage, service: str) -> list[list[str]]:
+    """Database, table, rows and columns of everything that a service's data folder holds."""
+    rows = []
+    for path in sorted((stage.deployment.folder / service / "data").rglob("*.*")):
+        if path.suffix not in (".db", ".sqlite"):
+            continue
+        with sqlite_utils.Database(path) as database:
+            for table in database.tables:
+                columns = ", ".join(column.name for column in table.columns)
+                rows.append([path.name, table.name, str(table.count), columns])
+    return rows

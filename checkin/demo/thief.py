@@ -1,0 +1,85 @@
+"""What somebody with a copy of every database can read, given the keys that he has.
+
+The demonstration and the tests use the same opener before and after a purge, with and without saved keys, so that
+'it opens nothing' is said by something that does open everything when it can.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from checkin.errors import KeyMissing
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.protocol.credential import open_inner, visit_context
+from checkin.protocol.primitives import Label, OpeningKey, derive
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.vault import SubKeys, Vault
+from checkin.vault.visit import Visit
+
+COPIED: Final = ("issuer", "venue", "retention")
+
+
+class SavedKeys:
+    """Day keys that somebody copied while they existed; `use` and `subkey` as a key ring has them."""
+
+    def __init__(self, keys: dict[KeyName, bytes]) -> None:
+        self._keys = keys
+
+    def use(self, name: KeyName) -> bytes:
+        """32 bytes; raises `KeyMissing`."""
+        try:
+            return self._keys[name]
+        except KeyError:
+            raise KeyMissing from None
+
+    def subkey(self, name: KeyName, label: Label) -> bytes:
+        """32 bytes; raises `KeyMissing`."""
+        return derive(self.use(name), label)
+
+
+@dataclass(frozen=True)
+class Loot:
+    """One visit, opened layer by layer, and whose it was."""
+
+    visit: Visit
+    subject: int
+
+
+def copy_databases(deployment: Path, target: Path) -> None:
+    """Copy the data folders of all services, as a backup or a thief does; no key is among them."""
+    for service in COPIED:
+        shutil.copytree(deployment / service / "data", target / service, copy_function=_copy_if_there)
+
+
+def _copy_if_there(source: str, target: str) -> None:
+    """What is being written has its name for a millisecond: gone before it is copied, and there under another one."""
+    with suppress(FileNotFoundError):
+        shutil.copy2(source, target)
+
+
+def open_visits(copies: Path, day: int, registry: SubKeys) -> list[Visit]:
+    """The first layer: every visit of the day in the registry's files. Raises `DayDestroyed`, `KeyMissing`."""
+    store = SqliteStore(copies / "venue" / "visits", ordered=True)
+    try:
+        vault = Vault("venue", store, registry)
+        vault.mac(day)  # an empty day, too, must not pass for one that opens
+        return [Visit.decode(vault.open(day, row)) for row in store.rows(day)]
+    finally:
+        store.close()
+
+
+def open_subject(visit: Visit, day: int, authority: OpeningKey, issuer: SubKeys) -> int:
+    """The second and third layer: whose visit it was. Raises `SealBroken`, `KeyDestroyed`, `KeyMissing`."""
+    context = visit_context(visit.issuer, day, visit.visit_id)
+    inner = authority.open(visit.sealed_subject, Label.SUBJECT + context)
+    return open_inner(issuer.subkey(KeyName(Purpose.DAY, day), Label.SUB_SEAL), inner, context)
+
+
+def save_key(ring: KeyRing, day: int) -> SavedKeys:
+    """What a dishonest operator could do while the day is held, and only then."""
+    name = KeyName(Purpose.DAY, day)
+    return SavedKeys({name: ring.use(name)})

@@ -1,0 +1,1 @@
+"""A whole deployment on one machine: its folder, and its services as processes."""

@@ -1,0 +1,299 @@
+"""A whole deployment in one folder, for `checkin up` and `checkin demo`: keys, settings and tokens of all parties.
+
+    issuer/ venue/ retention/   settings.toml, master.key, statement.key, keys/ (never backed up), data/
+    authority/                  officers, ring
+    tokens/                     what one party shows another; the enrolment secret
+    vkeys.txt                   everybody's verifier keys, for `checkin audit verify --vkeys`
+    logs/
+
+In production every party makes its own folder on its own machine (docs/operating.md); here they are neighbours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from checkin.clock import Clock, SimulatedClock, SystemClock
+from checkin.errors import SettingsInvalid, StorageUnfit
+from checkin.keys.file_system import check_storage
+from checkin.keys.officers import load_signer
+from checkin.keys.secret_file import make_secret, read_secret
+from checkin.parties.authority import Authority
+from checkin.protocol.note import NoteSigner, NoteVerifier, sign_note
+from checkin.protocol.primitives import SigningKey
+from checkin.service.addresses import require_free
+from checkin.service.auth import new_token, token_hash
+from checkin.tracing.counterparties import Parties
+from checkin.tracing.publish import publish_keys
+
+SERVICES: Final = ("issuer", "venue", "retention")
+NAMES: Final = {"issuer": "issuer.localhost", "venue": "registry.localhost", "retention": "retention.localhost"}
+AUTHORITY_NAME: Final = "health.localhost"
+ISSUER_NUMBER: Final = 1
+TOKENS: Final = (
+    "retention-issuer",
+    "retention-venue",
+    "authority-issuer",
+    "authority-venue",
+    "authority-retention",
+    "enrolment",
+    "auditor",
+)
+PAGES: Final = (
+    ("wallet", "issuer", "/wallet"),
+    ("scanner", "venue", "/scanner"),
+    ("operator", "venue", "/operator"),
+    ("public page", "retention", "/"),
+)
+MARKER: Final = "deployment.json"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """An opened folder."""
+
+    folder: Path
+    ports: dict[str, int]
+    simulated_clock: Path | None
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def open_or_make(
+        cls, folder: Path, ports: Sequence[int], simulated_clock: Path | None = None, zone: str = "Asia/Seoul"
+    ) -> Self:
+        """The deployment in this folder, as it was made; made now, with `ports` and `zone`, if there is none.
+
+        Raises `SettingsInvalid` for a half-made one or a folder of something else, and for ports that are in use.
+        """
+        make_folder(folder)
+        marker = folder / MARKER
+        made = json.loads(marker.read_text(encoding="ascii"))["ports"] if marker.exists() else None
+        self = cls(folder.resolve(), made or dict(zip(SERVICES, ports, strict=True)), simulated_clock, _unfit(folder))
+        for port in self.ports.values():
+            require_free("127.0.0.1", port)
+        if made is None:
+            if any(folder.iterdir()) and not _only(folder, simulated_clock):
+                raise SettingsInvalid(f"The folder {folder} is neither empty nor a deployment: choose another one.")
+            self._make(zone)
+            marker.write_text(json.dumps({"ports": self.ports}) + "\n", encoding="ascii")
+        return self
+
+    @property
+    def clock(self) -> Clock:
+        """The deployment's time."""
+        return SimulatedClock(self.simulated_clock) if self.simulated_clock else SystemClock()
+
+    def config(self, service: str) -> Path:
+        """The service's settings file."""
+        return self.folder / service / "settings.toml"
+
+    def log(self, service: str) -> Path:
+        """Where the service's output goes."""
+        return self.folder / "logs" / f"{service}.log"
+
+    def url(self, service: str) -> str:
+        """Where the service answers."""
+        return f"http://127.0.0.1:{self.ports[service]}"
+
+    def token(self, name: str) -> str:
+        """One of `TOKENS`."""
+        return (self.folder / "tokens" / f"{name}.token").read_text(encoding="ascii").strip()
+
+    def master_key(self, service: str) -> bytes:
+        """What the service's slots are wrapped under."""
+        return read_secret(self.folder / service / "master.key")
+
+    def vkeys(self) -> dict[str, str]:
+        """Verifier keys of all services, the log and the officers, by name: what everyone pins."""
+        services = [self._signer(service).verifier for service in SERVICES]
+        verifiers = [*services, self.log_verifier(), *self.authority().officers.verifiers]
+        return {verifier.name: verifier.vkey for verifier in verifiers}
+
+    def vkeys_text(self) -> str:
+        """The same, a key a line: what `vkeys.txt` holds."""
+        return "".join(f"{vkey}\n" for vkey in self.vkeys().values())
+
+    def verifier(self, service: str) -> NoteVerifier:
+        """The key a service's notes verify under."""
+        return self._signer(service).verifier
+
+    def log_verifier(self) -> NoteVerifier:
+        """The key that the log's checkpoints verify under."""
+        key = SigningKey(read_secret(self.folder / "retention" / "log.key"))
+        return NoteSigner(f"{NAMES['retention']}/log", key).verifier
+
+    def parties(self) -> Parties:
+        """Whom the authority asks."""
+        return Parties.load(self.folder / "authority" / "parties.toml")
+
+    def authority(self) -> Authority:
+        """The health authority of this deployment."""
+        simulated = self.simulated_clock is not None
+        return Authority.open(self.folder / "authority", simulated=simulated, allow_unfit=bool(self.warnings))
+
+    def officers(self) -> list[Path]:
+        """The officers' folders; in production each is carried away."""
+        return sorted((self.folder / "authority" / "officers").iterdir())
+
+    def tend(self) -> None:
+        """The authority's daily work: destroy what is due, make keys 14 days ahead, put the list of these and the
+        statement about those into the log, and bring the list to the issuers.
+
+        In production two officers sign by hand; here their folders are at hand.
+        """
+        now, authority, parties = self.clock.now(), self.authority(), self.parties()
+        authority.destroy_due(now, confirm_clock=True)
+        authority.make_keys(now)
+        signers = [load_signer(folder) for folder in self.officers()[: authority.officers.threshold]]
+        issuers = {issuer.url: issuer.token for issuer in parties.issuers}
+        publish_keys(sign_note(authority.list_keys(now).text(), *signers), parties.log, issuers, authority)
+        if stated := authority.state_destroyed():
+            publish_keys(sign_note(stated.text(), *signers), parties.log, issuers, authority)
+
+    def addresses(self) -> str:
+        """What to open in a browser, and where the tokens and the one-time codes are."""
+        lines = [f"  {what:13} {self.url(service)}{path}" for what, service, path in PAGES]
+        lines += [f"  {service + ' API':13} {self.url(service)}/docs" for service in SERVICES]
+        lines.append(f"  {'tokens':13} {self.folder / 'tokens'}")
+        lines.append(f"  {'verifier keys':13} {self.folder / 'vkeys.txt'}")
+        lines.append(f"  {'messages':13} {self.folder / 'issuer' / 'data' / 'outbox'}")
+        return "\n".join([*lines, "Stop with Ctrl-C."])
+
+    def _signer(self, service: str) -> NoteSigner:
+        return NoteSigner(NAMES[service], SigningKey(read_secret(self.folder / service / "statement.key")))
+
+    def _make(self, zone: str) -> None:
+        for name in ("logs", "tokens", *SERVICES):
+            (self.folder / name).mkdir(mode=0o700, exist_ok=True)
+        for service in SERVICES:
+            make_secret(self.folder / service / "master.key")
+            make_secret(self.folder / service / "statement.key")
+        make_secret(self.folder / "retention" / "log.key")
+        for name in TOKENS:
+            path = self.folder / "tokens" / f"{name}.token"
+            path.touch(mode=0o600)
+            path.write_text(new_token() + "\n", encoding="ascii")
+        Authority.init(
+            self.folder / "authority",
+            AUTHORITY_NAME,
+            officers=3,
+            threshold=2,
+            now=self.clock.now(),
+            zone=zone,
+            simulated=self.simulated_clock is not None,
+            allow_unfit=bool(self.warnings),
+        )
+        for service, settings in self._settings().items():
+            common = self._common(service) | {"zone": zone}
+            self.config(service).write_text(to_toml(common | settings), encoding="utf-8")
+        parties = self.folder / "authority" / "parties.toml"
+        parties.write_text(to_toml(self._parties()), encoding="utf-8")
+        (self.folder / "vkeys.txt").write_text(self.vkeys_text(), encoding="ascii")
+
+    def _common(self, service: str) -> dict[str, Any]:
+        common: dict[str, Any] = {
+            "name": NAMES[service],
+            "listen": f"127.0.0.1:{self.ports[service]}",
+            "data": "data",
+            "keys": "keys",
+            "master_key": "master.key",
+            "statement_key": "statement.key",
+            "allow_unfit_storage": bool(self.warnings),
+            "time_peers": [self._peer(peer) for peer in SERVICES if peer != service],
+        }
+        if service != "retention":
+            common["retention_token_sha256"] = self._hash(f"retention-{service}")
+        return common
+
+    def _settings(self) -> dict[str, dict[str, Any]]:
+        officers = self.authority().officers
+        vkeys = [verifier.vkey for verifier in officers.verifiers]
+        authority = {"name": AUTHORITY_NAME, "officers": vkeys, "threshold": officers.threshold}
+        log = {"vkey": self.log_verifier().vkey, "url": self.url("retention")}
+        return {
+            "issuer": {
+                "issuer": ISSUER_NUMBER,
+                "authority_token_sha256": self._hash("authority-issuer"),
+                "authority": authority,
+                "log": log | {"token_file": _token_file("retention-issuer")},
+            },
+            "venue": {
+                "enrolment_secret_sha256": self._hash("enrolment"),
+                "authority_token_sha256": self._hash("authority-venue"),
+                "authority": authority,
+                "log": log | {"token_file": _token_file("retention-venue")},
+                "issuers": [{"number": ISSUER_NUMBER} | self._peer("issuer")],
+            },
+            "retention": {
+                "auditor_token_sha256": self._hash("auditor"),
+                "authority_token_sha256": self._hash("authority-retention"),
+                "authority": authority,
+                "services": [
+                    {"name": NAMES[service], "token_file": _token_file(f"retention-{service}")}
+                    | self._peer(service)
+                    | ({"issuer": ISSUER_NUMBER} if service == "issuer" else {})
+                    for service in ("issuer", "venue")
+                ],
+            },
+        }
+
+    def _parties(self) -> dict[str, Any]:
+        tokens = {service: _token_file(f"authority-{service}") for service in SERVICES}
+        return {
+            "registry": self._peer("venue") | {"token_file": tokens["venue"]},
+            "issuers": [{"number": ISSUER_NUMBER, "token_file": tokens["issuer"]} | self._peer("issuer")],
+            "log": {
+                "url": self.url("retention"),
+                "vkey": self.log_verifier().vkey,
+                "token_file": tokens["retention"],
+            },
+        }
+
+    def _peer(self, service: str) -> dict[str, Any]:
+        return {"url": self.url(service), "vkey": self.verifier(service).vkey}
+
+    def _hash(self, token: str) -> str:
+        return token_hash(self.token(token)).hex()
+
+
+def _token_file(name: str) -> str:
+    """As a settings file beside `tokens` names it."""
+    return f"../tokens/{name}.token"
+
+
+def make_folder(folder: Path) -> None:
+    """Make it, for its owner alone, unless it is there; raises `SettingsInvalid` for a file or a forbidden place."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsInvalid(f"{folder} cannot be used as a folder: {error.strerror}.") from None
+
+
+def to_toml(values: dict[str, Any]) -> str:
+    """A flat TOML file; lists of tables as inline tables. Only for what this file writes."""
+    return "".join(f"{name} = {_toml(value)}\n" for name, value in values.items())
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return json.dumps(value)
+
+
+def _only(folder: Path, simulated_clock: Path | None) -> bool:
+    inside = {path.resolve() for path in folder.iterdir()}
+    return bool(simulated_clock) and inside == {simulated_clock.resolve()}  # type: ignore[union-attr]  # tested before
+
+
+def _unfit(folder: Path) -> tuple[str, ...]:
+    try:
+        check_storage(folder)
+    except StorageUnfit as error:
+        return (error.detail,)
+    return ()

@@ -1,0 +1,1 @@
+"""Files that last: durable writes, private files, small state databases."""

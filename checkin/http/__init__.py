@@ -1,0 +1,1 @@
+"""HTTP to the services: the client and its bounded exchanges."""

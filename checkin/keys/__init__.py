@@ -1,0 +1,1 @@
+"""Keys at rest: slot files, the key rings, the officers' shares, and hardening of processes that hold keys."""

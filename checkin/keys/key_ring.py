@@ -1,0 +1,194 @@
+"""Day keys in slot files: make, use, destroy. Every key is 32 fresh random bytes (docs/spec/keys.md).
+
+A key lies alone in its slot, wrapped under the service's master key: body = nonce 12 ‖ AES-256-GCM(salt 16 ‖
+key 32), 76 bytes, aad = the key's name. The master key guards against a stolen disk; what makes a day
+unreadable is that the slot is overwritten, in every copy of every database, the master key known or not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from checkin.errors import DayDestroyed, KeyDestroyed, KeyExists, SealBroken
+from checkin.keys.slots import SLOT_SIZE, Slot, SlotFolder
+from checkin.protocol.primitives import (
+    Label,
+    OpeningKey,
+    SigningKey,
+    aead_open,
+    aead_seal,
+    derive,
+    random_bytes,
+    sha256,
+)
+
+_MAGIC: Final = b"ck1/slot"
+_NONCE: Final = 12
+_SALT: Final = 16
+_BODY: Final = _NONCE + _SALT + 32 + 16
+
+
+class Purpose(StrEnum):
+    """What a key is for; the first half of its name."""
+
+    DAY = "day"  # HKDF root of a day vault and of a day's seals
+    INTAKE = "intake"  # registry, X25519: scanners' queues
+    SIGNING = "signing"  # issuer, Ed25519: credentials
+    IDENTITY = "identity"  # issuer: names and phones at rest
+    AUTHORITY = "authority"  # authority, X25519: outer seals (authorityring.py)
+
+
+@dataclass(frozen=True, order=True)
+class KeyName:
+    """A purpose and a service day, written `day-20779`."""
+
+    purpose: Purpose
+    day: int
+
+    def __str__(self) -> str:
+        return f"{self.purpose.value}-{self.day}"
+
+    @classmethod
+    def parse(cls, text: str) -> KeyName:
+        """Inverse of `str`; `ValueError` for another spelling or an unknown purpose."""
+        match = re.fullmatch(r"([a-z]+)-(0|[1-9][0-9]{0,9})", text, re.ASCII)
+        if match is None:
+            raise ValueError("not the name of a key")
+        return cls(Purpose(match[1]), int(match[2]))
+
+
+def commit(salt: bytes, key: bytes) -> str:
+    """What is logged when a key is made and named when it is destroyed: SHA-256("ck1/key" ‖ salt 16 ‖ key), hex."""
+    return sha256(Label.KEY, salt, key).hex()
+
+
+@dataclass(repr=False)
+class _Held:
+    """An opened key and what was made of it, dropped as soon as its slot is seen destroyed."""
+
+    slot: Slot
+    key: bytes
+    commitment: str
+    subkeys: dict[Label, bytes] = field(default_factory=dict)
+    signing: SigningKey | None = None
+    opening: OpeningKey | None = None
+
+
+class KeyRing:
+    """The key ring of one service; any number of threads and processes share its folder.
+
+    What `use` and its kin return is for one operation: ask again for the next, so that destroying a key in one
+    process stops all.
+    """
+
+    def __init__(self, folder: Path, master: bytes, *, allow_unfit: bool = False) -> None:
+        """`master` is 32 random bytes. Raises `StorageUnfit` where overwriting does not destroy, unless allowed."""
+        if len(master) != 32:
+            raise ValueError("a master key has 32 bytes")
+        self._slots = SlotFolder(folder, _MAGIC, _BODY, allow_unfit=allow_unfit)
+        self._wrap = derive(master, Label.SUB_SLOT)
+        self._held: dict[KeyName, _Held] = {}
+
+    def make(self, name: KeyName, *, oldest: int) -> str:
+        """A new key, on disk when this returns; its commitment, hex.
+
+        Raises `KeyExists`; `DayDestroyed` for a day before `oldest` or one with a tombstone.
+        """
+        if name.day < oldest:
+            raise DayDestroyed
+        salt, key, nonce = random_bytes(_SALT), random_bytes(32), random_bytes(_NONCE)
+        self._slots.write(str(name), nonce + aead_seal(self._wrap, nonce, salt + key, str(name).encode()))
+        return commit(salt, key)
+
+    def ensure(self, name: KeyName, *, oldest: int) -> str:
+        """The commitment of the key, made now if it was not there; every process gets the same. `DayDestroyed`."""
+        if name.day < oldest:
+            raise DayDestroyed
+        try:
+            if name not in self._held:
+                with suppress(KeyExists):
+                    return self.make(name, oldest=oldest)
+            return self.commitment(name)
+        except KeyDestroyed:
+            raise DayDestroyed from None
+
+    def use(self, name: KeyName) -> bytes:
+        """The key, 32 bytes. Raises `KeyMissing`, `KeyDestroyed`, or `SealBroken` under another master key."""
+        return self._look(name).key
+
+    def subkey(self, name: KeyName, label: Label) -> bytes:
+        """HKDF sub-key of the key, 32 bytes; as `use`."""
+        held = self._look(name)
+        if label not in held.subkeys:
+            held.subkeys[label] = derive(held.key, label)
+        return held.subkeys[label]
+
+    def signing_key(self, name: KeyName) -> SigningKey:
+        """The key as an Ed25519 seed; as `use`."""
+        held = self._look(name)
+        held.signing = held.signing or SigningKey(held.key)
+        return held.signing
+
+    def opening_key(self, name: KeyName) -> OpeningKey:
+        """The key as an X25519 private key; as `use`."""
+        held = self._look(name)
+        held.opening = held.opening or OpeningKey(held.key)
+        return held.opening
+
+    def commitment(self, name: KeyName) -> str:
+        """64 hex digits; as `use`."""
+        return self._look(name).commitment
+
+    def names(self, purpose: Purpose | None = None) -> list[KeyName]:
+        """Keys that still have a slot, sorted, those already entombed included."""
+        wanted = "" if purpose is None else f"{purpose.value}-"
+        return sorted(KeyName.parse(text) for text in self._slots.names() if text.startswith(wanted))
+
+    def entomb(self, name: KeyName, record: Mapping[str, str | int]) -> None:
+        """Durably, before `destroy`: this key never comes back. The first record stays; no secret in it."""
+        self._slots.entomb(str(name), record)
+
+    def tombstone(self, name: KeyName) -> dict[str, str | int] | None:
+        """The record of `entomb`, or None."""
+        return self._slots.tombstone(str(name))
+
+    def tombstones(self) -> list[KeyName]:
+        """All that were entombed, sorted."""
+        return sorted(KeyName.parse(text) for text in self._slots.tombstones())
+
+    def overwritten(self, name: KeyName) -> bool:
+        """Whether `destroy` left its mark: the whole slot was overwritten before it was unlinked."""
+        mark = self._slots.overwritten(str(name))
+        return mark is not None and mark.get("bytes") == SLOT_SIZE
+
+    def destroy(self, name: KeyName) -> None:
+        """Gone for every process when this returns. `ValueError` without a tombstone; repeat it after a crash."""
+        self._slots.destroy(str(name))
+        self._held.pop(name, None)
+
+    def _look(self, name: KeyName) -> _Held:
+        held = self._held.get(name)
+        if held is None:
+            held = self._held[name] = self._open(name)
+        if not held.slot.live():
+            self._held.pop(name, None)
+            raise KeyDestroyed
+        return held
+
+    def _open(self, name: KeyName) -> _Held:
+        slot = self._slots.map(str(name))
+        body = slot.body()
+        try:
+            plain = aead_open(self._wrap, body[:_NONCE], body[_NONCE:], str(name).encode())
+        except SealBroken:
+            if not slot.live():  # overwritten while we read it
+                raise KeyDestroyed from None
+            raise SealBroken("A slot of the key ring does not open: is this the master key it was made with?") from None
+        salt, key = plain[:_SALT], plain[_SALT:]
+        return _Held(slot, key, commit(salt, key))

@@ -1,0 +1,265 @@
+"""A folder of write-once slot files, each with one secret body, and their tombstones (docs/spec/keys.md §2).
+
+A slot is 4096 bytes: magic 8 ‖ body ‖ zeros. Never smaller, or ext4 would keep it inside the inode, whose old
+copies lie in the journal. Magic and body fit one 512-byte sector, which a disk writes whole or not at all, so
+a slot that shows its magic is complete and one that does not was never acknowledged.
+
+A slot is never renamed, copied or rewritten: the one write after the first is the one that destroys it. Every
+step of making and destroying runs under a lock on the folder and can be repeated after a crash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import mmap
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from checkin.errors import DayDestroyed, KeyDestroyed, KeyExists, KeyMissing, SealBroken
+from checkin.keys.file_system import check_storage
+from checkin.protocol.primitives import random_bytes, sha256
+
+SLOT_SIZE: Final = 4096
+MAGIC_SIZE: Final = 8
+BODY_LIMIT: Final = 512 - MAGIC_SIZE
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+_WRITE = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+_NAME = re.compile(r"[a-z]{1,32}-(0|[1-9][0-9]{0,9})")
+
+
+class Slot:
+    """One slot mapped into this process (MAP_SHARED): it shows at once what any process does to the file."""
+
+    def __init__(self, fd: int, magic: bytes, size: int) -> None:
+        self._map = mmap.mmap(fd, SLOT_SIZE, access=mmap.ACCESS_READ)
+        self._magic, self._size = magic, size
+
+    def live(self) -> bool:
+        """Whether nobody has destroyed the slot; costs no system call."""
+        return self._map[:MAGIC_SIZE] == self._magic
+
+    def body(self) -> bytes:
+        """The body as it is now; raises `KeyDestroyed`."""
+        content = self._map[: MAGIC_SIZE + self._size]
+        if content[:MAGIC_SIZE] != self._magic:
+            raise KeyDestroyed
+        return content[MAGIC_SIZE:]
+
+
+class SlotFolder:
+    """Slots of one kind in one folder (0700, files 0600). Names are a word, a dash and a day: `day-20779`."""
+
+    def __init__(self, folder: Path, magic: bytes, size: int, *, allow_unfit: bool = False) -> None:
+        """`magic` 8 bytes, `size` of every body ≤ 504; raises `StorageUnfit` unless allowed."""
+        if len(magic) != MAGIC_SIZE or not any(magic) or not 0 < size <= BODY_LIMIT:
+            raise ValueError("a slot has a magic of 8 bytes and a body of at most 504")
+        if not allow_unfit:
+            check_storage(folder)
+        self.folder, self._magic, self._size = folder, magic, size
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        _sync_folder(folder.parent)
+        self._sweep()
+
+    def write(self, name: str, body: bytes) -> None:
+        """A new slot, on disk when this returns. Raises `KeyExists`, or `DayDestroyed` if it has a tombstone.
+
+        On `OSError` nothing was made: what was begun is destroyed, at the latest by the next `write`.
+        """
+        if len(body) != self._size:
+            raise ValueError("the body has another size")
+        with self._locked() as folder:
+            if _exists(folder, _tomb(name)):
+                raise DayDestroyed
+            if self._whole(folder, _file(name)):
+                raise KeyExists
+            _destroy(folder, _file(name))
+            content = (self._magic + body).ljust(SLOT_SIZE, b"\0")
+            try:
+                _create(folder, _file(name), content)
+            except OSError:
+                # The key may be in the page cache and not on disk: it must not be taken for an acknowledged one.
+                with contextlib.suppress(OSError):
+                    _destroy(folder, _file(name))
+                raise
+
+    def map(self, name: str) -> Slot:
+        """The slot, to be looked at before each use. Raises `KeyMissing`, or `KeyDestroyed` if it has a tombstone."""
+        with self._locked() as folder:
+            if _exists(folder, _tomb(name)):
+                raise KeyDestroyed
+            if not self._whole(folder, _file(name)):
+                raise KeyMissing
+            fd = os.open(_file(name), _READ, dir_fd=folder)
+            try:
+                # Its maker may have died before these: nobody uses a key that a power cut could take away.
+                os.fsync(fd)
+                os.fsync(folder)
+                return Slot(fd, self._magic, self._size)
+            finally:
+                os.close(fd)
+
+    def destroy(self, name: str) -> None:
+        """Overwrite in place, mark, unlink, each on the disk, then look. `ValueError` without a tombstone; repeatable.
+
+        The mark says that the slot was overwritten, not merely unlinked: an audit looks for it.
+        """
+        with self._locked() as folder:
+            if not _exists(folder, _tomb(name)):
+                raise ValueError("a tombstone comes before destroying")
+            _destroy(folder, _file(name), _mark(name))
+
+    def overwritten(self, name: str) -> dict[str, str | int] | None:
+        """The mark that `destroy` left: `bytes`, and the `sha256` (hex) of what is in their place. None without one."""
+        return self._record(_mark(name))
+
+    def entomb(self, name: str, record: Mapping[str, str | int]) -> None:
+        """Say for good that `name` is to be destroyed and why; `record` holds no secret. The first record stays."""
+        with self._locked() as folder:
+            if not _exists(folder, _tomb(name)):
+                _write_record(folder, _tomb(name), record)
+            os.fsync(folder)
+
+    def tombstone(self, name: str) -> dict[str, str | int] | None:
+        """The record of `entomb`, or None."""
+        return self._record(_tomb(name))
+
+    def names(self) -> list[str]:
+        """Names that still have a slot file, sorted, those with a tombstone included."""
+        return self._stems(".slot")
+
+    def tombstones(self) -> list[str]:
+        """Names that have a tombstone, sorted, whether or not the slot is gone."""
+        return self._stems(".tombstone")
+
+    def _record(self, file: str) -> dict[str, str | int] | None:
+        try:
+            record: dict[str, str | int] = json.loads((self.folder / file).read_text())
+        except FileNotFoundError:
+            return None
+        return record
+
+    def _stems(self, suffix: str) -> list[str]:
+        files = os.listdir(self.folder)  # noqa: PTH208 - names alone, at a fraction of the cost, for every batch
+        stems = (name.removesuffix(suffix) for name in files if name.endswith(suffix))
+        return sorted(stem for stem in stems if _NAME.fullmatch(stem))
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[int]:
+        """The folder's descriptor under an exclusive lock, held against threads and processes alike."""
+        folder = os.open(self.folder, _READ | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield folder
+        finally:
+            os.close(folder)
+
+    def _whole(self, folder: int, file: str) -> bool:
+        """Whether the slot is complete; `SealBroken` for one of another kind, which is not ours to destroy."""
+        try:
+            fd = os.open(file, _READ, dir_fd=folder)
+        except FileNotFoundError:
+            return False
+        try:
+            size, magic = os.fstat(fd).st_size, os.pread(fd, MAGIC_SIZE, 0)
+        finally:
+            os.close(fd)
+        if size < SLOT_SIZE or not any(magic):
+            return False
+        if magic != self._magic:
+            raise SealBroken("The folder holds slots of another kind: is it the key ring of another party?")
+        return True
+
+    def _sweep(self) -> None:
+        """Destroy what a crash left half made; a half destroyed slot has a tombstone and waits for `destroy`."""
+        with self._locked() as folder:
+            for name in self.names():
+                if not _exists(folder, _tomb(name)) and not self._whole(folder, _file(name)):
+                    _destroy(folder, _file(name))
+
+
+def _file(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("not the name of a slot")
+    return name + ".slot"
+
+
+def _tomb(name: str) -> str:
+    return _file(name).removesuffix(".slot") + ".tombstone"
+
+
+def _mark(name: str) -> str:
+    return _file(name).removesuffix(".slot") + ".overwritten"
+
+
+def _exists(folder: int, file: str) -> bool:
+    try:
+        os.stat(file, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _sync_folder(path: Path) -> None:
+    fd = os.open(path, _READ | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _put(fd: int, content: bytes) -> None:
+    if os.pwrite(fd, content, 0) != len(content):
+        raise OSError(errno.EIO, "the slot was written in part")
+    os.fsync(fd)
+
+
+def _create(folder: int, file: str, content: bytes) -> None:
+    fd = os.open(file, _WRITE | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+    try:
+        _put(fd, content)
+    finally:
+        os.close(fd)
+    os.fsync(folder)
+
+
+def _write_record(folder: int, file: str, record: Mapping[str, str | int]) -> None:
+    """Whole or not at all; the caller syncs the folder."""
+    text = json.dumps(dict(record), ensure_ascii=False, indent=1) + "\n"
+    fd = os.open("draft", _WRITE | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=folder)
+    try:
+        _put(fd, text.encode())
+    finally:
+        os.close(fd)
+    os.rename("draft", file, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _destroy(folder: int, file: str, mark: str | None = None) -> None:
+    """Overwrites what the file has and no more, so that a full disk never keeps a key alive."""
+    try:
+        fd = os.open(file, _WRITE, dir_fd=folder)
+    except FileNotFoundError:
+        os.fsync(folder)  # it may have been unlinked by a process that died before this
+        return
+    try:
+        size = os.fstat(fd).st_size
+        noise = (bytes(MAGIC_SIZE) + random_bytes(SLOT_SIZE))[:size]
+        _put(fd, noise)
+        if os.pread(fd, SLOT_SIZE, 0) != noise:
+            raise OSError(errno.EIO, "the slot still shows other bytes after it was overwritten")
+    finally:
+        os.close(fd)
+    if mark is not None:
+        # On the disk before the name is gone: without it nobody could tell this from a slot that was only unlinked.
+        _write_record(folder, mark, {"bytes": len(noise), "sha256": sha256(noise).hex()})
+        os.fsync(folder)
+    os.unlink(file, dir_fd=folder)
+    os.fsync(folder)
+    if _exists(folder, file):
+        raise OSError(errno.EIO, "the slot is still there after it was unlinked")

@@ -1,0 +1,230 @@
+"""A part of an order: what one service is asked, and all that it is told (docs/spec/order.md §3).
+
+A part names only what its audience must know: a registry's parts no person, issuers' parts no place. Which lines a
+part has follows from its step, and a part with other lines is refused, so that no officer can add them by mistake.
+Later steps are about what earlier ones found, so their lists come later, signed with the order's own key, once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Self, TypeVar
+
+from checkin.clock import Calendar, parse_rfc3339
+from checkin.errors import NoteMalformed
+from checkin.protocol.encoding import b64_decode, decimal_decode
+from checkin.protocol.note import NoteVerifier
+from checkin.protocol.primitives import Label, check_sealing_key, sha256
+from checkin.protocol.statement import Field, StatementType, Values, one
+
+MAX_ROWS: Final = 5000  # of an answer, and items of a list
+MAX_DAYS: Final = 28
+MAX_WINDOW_SECONDS: Final = 4 * 3600
+MAX_LIFE_SECONDS: Final = 7 * 86400
+NEAR_MINUTES: Final = 120  # before and after: there is no check-out, so this is what a contact is
+
+VISITS: Final = "visits"
+BATCHES: Final = "batches"
+CONTACTS: Final = "contacts"
+PEOPLE: Final = "people"
+
+
+@dataclass(frozen=True)
+class Step:
+    """The lines that a part of this step has beside the common ones, and whether a list belongs to it."""
+
+    lines: frozenset[str]
+    listed: bool
+    told: str
+    """What its audience is asked, for people."""
+    untold: str
+    """What its audience is not told, for people."""
+
+
+STEPS: Final = {
+    VISITS: Step(
+        frozenset({"venue", "from", "to"}),
+        listed=False,
+        told="which sealed visits one venue had in a few hours",
+        untold="who anybody is, and who is looked for",
+    ),
+    BATCHES: Step(
+        frozenset({"phone", "days", "purpose"}),
+        listed=False,
+        told="the sealed batches of the person with one phone number",
+        untold="where the person was",
+    ),
+    CONTACTS: Step(
+        frozenset({"days", "order-key"}),
+        listed=True,
+        told=f"where some visits were, and which sealed visits were there within {NEAR_MINUTES // 60} hours",
+        untold="whose visits they are; it learns that they were one person's",
+    ),
+    PEOPLE: Step(
+        frozenset({"days", "order-key", "purpose"}),
+        listed=True,
+        told="names and phones of the people behind some seals",
+        untold="where they were",
+    ),
+}
+
+_OPTIONAL: Final = ("purpose", "venue", "from", "to", "phone", "days", "order-key")
+ORDER_PART: Final = StatementType(
+    "checkin/order-part/v1",
+    Field("authority"),
+    Field("order"),
+    Field("case"),
+    Field("audience"),
+    Field("step"),
+    Field("basis"),
+    *(Field(name, optional=True) for name in _OPTIONAL[:-1]),
+    Field("expires"),
+    Field("limit"),
+    Field("answer-key"),
+    Field("order-key", optional=True),
+    Field("salt"),
+    Field("clock", optional=True),
+)
+ORDER_LIST: Final = StatementType("checkin/order-list/v1", Field("part"), Field("item", repeated=True, optional=True))
+ORDER_ANSWER: Final = StatementType(
+    "checkin/order-answer/v1",
+    Field("service"),
+    Field("part"),
+    Field("row", repeated=True, optional=True),
+    Field("gone", repeated=True, optional=True),
+    Field("clock", optional=True),
+)
+ORDER_LOGGED: Final = StatementType(
+    "checkin/order-logged/v1",
+    Field("authority"),
+    Field("day"),
+    Field("part", repeated=True),
+    Field("clock", optional=True),
+)
+PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+ORDER_ID: Final = re.compile(r"[0-9a-f]{16}")
+VENUE_ID: Final = re.compile(r"[0-9a-f]{16}")
+_DATES: Final = Calendar("UTC")  # only to spell days
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Part:
+    """An opened part. Times are unix seconds, days service days; what its step does not have is None."""
+
+    text: str
+    authority: str
+    order: str
+    case: str
+    audience: str
+    step: str
+    basis: str
+    purpose: str | None
+    venue: bytes | None
+    window: tuple[float, float] | None
+    phone: str | None
+    days: tuple[int, int] | None
+    expires: float
+    limit: int
+    answer_key: bytes
+    order_key: NoteVerifier | None
+    simulated: bool
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Raises `NoteMalformed`, also for a line that its step does not have, and for numbers no order may name."""
+        values = ORDER_PART.read(text)
+        step = STEPS.get(one(values, "step"))
+        if step is None or step.lines != values.keys() & set(_OPTIONAL):
+            raise NoteMalformed("The part does not have exactly the lines of its step.")
+        if values.get("clock") not in (None, "simulated"):
+            raise NoteMalformed("A part says `clock simulated` or nothing about its clock.")
+        try:
+            return cls._of(text, values)
+        except (ValueError, OverflowError):
+            raise NoteMalformed("A time, number or key of the part is not written as it should be.") from None
+
+    @classmethod
+    def _of(cls, text: str, values: Values) -> Self:
+        _matching(ORDER_ID, one(values, "order"))
+        b64_decode(one(values, "salt"), 32)
+        return cls(
+            text=text,
+            authority=one(values, "authority"),
+            order=one(values, "order"),
+            case=one(values, "case"),
+            audience=one(values, "audience"),
+            step=one(values, "step"),
+            basis=one(values, "basis"),
+            purpose=_given(values, "purpose", str),
+            venue=_given(values, "venue", lambda text: bytes.fromhex(_matching(VENUE_ID, text))),
+            window=_window(values),
+            phone=_given(values, "phone", lambda text: _matching(PHONE, text)),
+            days=_given(values, "days", lambda text: read_days(text, _most_days(one(values, "step")))),
+            expires=parse_rfc3339(one(values, "expires")),
+            limit=decimal_decode(one(values, "limit"), MAX_ROWS),
+            answer_key=read_answer_key(one(values, "answer-key")),
+            order_key=_given(values, "order-key", NoteVerifier.parse),
+            simulated="clock" in values,
+        )
+
+    @property
+    def digest(self) -> str:
+        """What of the part is in the log, 64 hex digits: nobody guesses it, because of the salt in the text."""
+        return part_digest(self.text)
+
+
+def part_digest(text: str) -> str:
+    """SHA-256("ck1/order" ‖ the part's text), hex. The text holds a salt of 32 random bytes."""
+    return sha256(Label.ORDER, text.encode()).hex()
+
+
+def answer_info(digest: str) -> bytes:
+    """The context in which the answer to a part is sealed."""
+    return Label.ANSWER + bytes.fromhex(digest)
+
+
+def read_answer_key(text: str) -> bytes:
+    """32 bytes of X25519 from base64; `ValueError`."""
+    raw = b64_decode(text, 32)
+    check_sealing_key(raw)
+    return raw
+
+
+def read_days(text: str, most: int = MAX_DAYS) -> tuple[int, int]:
+    """First and last day from `2026-11-07 2026-11-20`; `ValueError` for more days than `most`, or none."""
+    first, last = map(_DATES.parse_date, text.split(" "))
+    if not 0 <= last - first < most:
+        raise ValueError("an order is about 1 to 28 days")
+    return first, last
+
+
+def _most_days(step: str) -> int:
+    """A contact's day may be the one before or after the patient's, when they met around midnight."""
+    return MAX_DAYS + 2 if step == PEOPLE else MAX_DAYS
+
+
+def write_days(days: tuple[int, int]) -> str:
+    """Inverse of `read_days`."""
+    return f"{_DATES.date(days[0])} {_DATES.date(days[1])}"
+
+
+def _window(values: Values) -> tuple[float, float] | None:
+    if "from" not in values:
+        return None
+    begin, end = parse_rfc3339(one(values, "from")), parse_rfc3339(one(values, "to"))
+    if not 0 < end - begin <= MAX_WINDOW_SECONDS:
+        raise ValueError("a venue is asked for at most four hours")
+    return begin, end
+
+
+def _given(values: Values, name: str, read: Callable[[str], T]) -> T | None:
+    return read(one(values, name)) if name in values else None
+
+
+def _matching(pattern: re.Pattern[str], text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError("not of the form")
+    return text

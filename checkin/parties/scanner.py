@@ -1,0 +1,183 @@
+"""The verifier's party: a scanner in a file, as the command line and the tests use it.
+
+It holds public lists, its token and a sealed queue, and nothing about anybody. All checks but the last half of
+'already used' run here without a network; uploads repeat safely, because each scan has a random id.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from checkin.clock import Calendar
+from checkin.errors import AlreadyUsed, CheckinError, ScannerStale, ServiceError, SettingsInvalid, Unreachable
+from checkin.files.json_file import write_private
+from checkin.http.client import Client
+from checkin.parties.scanner_trust import Trust
+from checkin.protocol import presentation
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.intake import Place, Scan, seal_entry
+from checkin.protocol.presentation import Presentation, StatusRule
+from checkin.protocol.primitives import random_bytes, sha256
+
+BATCH_LIMIT: Final = 1000
+BATCH_STEP: Final = 50
+STALE_SECONDS: Final = 24 * 3600
+
+
+class Result(StrEnum):
+    """What became of a scan."""
+
+    ACCEPTED = "accepted"
+    QUEUED = "queued"
+    REPEATED = "repeated"
+
+
+@dataclass
+class Scanner:
+    """One scanner of one venue."""
+
+    path: Path
+    venue_id: str
+    scanner_id: str
+    token: str
+    trust: Trust = field(default_factory=Trust)
+    queue: list[str] = field(default_factory=list)
+    seen: dict[str, float] = field(default_factory=dict)
+    """Hash of a visit id → until when its code lives."""
+    batch: int = BATCH_LIMIT
+    """How many entries are sent at once: half as many after each time without an answer, for the line may be slow."""
+
+    @classmethod
+    def load(cls, path: Path) -> Scanner:
+        """Raises `SettingsInvalid` when the file is no scanner."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                path,
+                data["venue_id"],
+                data["scanner_id"],
+                data["scanner_token"],
+                Trust.of(data.get("trust", {})),
+                data.get("queue", []),
+                data.get("seen", {}),
+                int(data.get("batch", BATCH_LIMIT)),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise SettingsInvalid(
+                f"{path.name} is not a scanner file: it needs venue_id, scanner_id and scanner_token from enrolment."
+            ) from None
+
+    def save(self) -> None:
+        """Write the file, readable by its owner alone, on disk when this returns."""
+        data = {
+            "venue_id": self.venue_id,
+            "scanner_id": self.scanner_id,
+            "scanner_token": self.token,
+            "trust": self.trust.__dict__,
+            "queue": self.queue,
+            "seen": self.seen,
+            "batch": self.batch,
+        }
+        write_private(self.path, data)
+
+    @property
+    def place(self) -> Place:
+        """What queued scans are bound to."""
+        return Place(bytes.fromhex(self.venue_id), bytes.fromhex(self.scanner_id))
+
+    def refresh(self, client: Client, now: float) -> dict[int, str]:
+        """Fetch the lists; what was passed over, and raises, as `Trust.update`, or what the registry answers."""
+        return self._take(*_ask(client), now)
+
+    def tend(self, client: Client, now: float) -> tuple[dict[int, str], list[dict[str, str]]]:
+        """`refresh`, then `upload`, and what both say. If lists are refused the queue is uploaded all the same before
+        that is raised, but only to the registry that was pinned."""
+        answer, nonce = _ask(client)
+        try:
+            passed = self._take(answer, nonce, now)
+        except CheckinError:
+            with suppress(KeyError, TypeError):
+                self.trust.time_told(answer, nonce)
+                self.upload(client)
+            raise
+        return passed, self.upload(client)
+
+    def check(self, text: str, now: float) -> Presentation:
+        """All checks of the door that need no network; raises the `TokenError`, or `ScannerStale`."""
+        if now - self.trust.time > STALE_SECONDS:
+            raise ScannerStale
+        calendar = Calendar(self.trust.zone)
+        verified = presentation.verify(text, now, calendar, self.trust.keys_of, StatusRule.of(self.trust.rule))
+        self.seen = {mark: until for mark, until in self.seen.items() if until >= now}
+        if _mark(verified) in self.seen:
+            raise AlreadyUsed("Already checked in here a moment ago.")
+        return verified
+
+    def scan(self, text: str, client: Client | None, now: float) -> Result:
+        """Check a code and record the visit: at the registry, or in the queue when there is no `client` or no answer.
+
+        Raises the refusal of the door or of the registry; a refused code is never queued.
+        """
+        verified = self.check(text, now)
+        scan = Scan(int(now), random_bytes(16), verified.encoded)
+        result = self._submit(scan, client) or self._enqueue(scan, verified.credential.day)
+        self.seen[_mark(verified)] = presentation.window(verified, Calendar(self.trust.zone))[1]
+        self.save()
+        return result
+
+    def upload(self, client: Client) -> list[dict[str, str]]:
+        """Send the queue in batches of up to 1,000; entries leave it when the registry has answered for them. After
+        `Unreachable` the next call sends half as many at once."""
+        results: list[dict[str, str]] = []
+        while self.queue:
+            batch = self.queue[: self.batch]
+            try:
+                answer = client.post("/v1/check-ins/batch", {"sealed": batch})["results"]
+            except Unreachable:
+                self.batch = max(1, len(batch) // 2)
+                self.save()
+                raise
+            if len(answer) != len(batch):
+                raise ServiceError("The registry did not answer for every entry: the queue is kept.")
+            results += answer
+            del self.queue[: len(batch)]
+            self.batch = min(BATCH_LIMIT, self.batch + BATCH_STEP)
+            self.save()
+        return results
+
+    def _take(self, answer: Any, nonce: str, now: float) -> dict[int, str]:
+        passed = self.trust.update(answer, nonce, now)
+        self.save()
+        return passed
+
+    def _submit(self, scan: Scan, client: Client | None) -> Result | None:
+        if client is None:
+            return None
+        body = {"token": presentation.to_text(scan.token), "scan_id": b64url_encode(scan.scan_id)}
+        try:
+            return Result(client.post("/v1/check-ins", body)["result"])
+        except Unreachable:
+            return None
+        except CheckinError as error:
+            if error.status == 503:
+                return None
+            raise
+
+    def _enqueue(self, scan: Scan, day: int) -> Result:
+        self.queue.append(b64url_encode(seal_entry(scan, day, self.place, self.trust.intake_key(day))))
+        return Result.QUEUED
+
+
+def _ask(client: Client) -> tuple[Any, str]:
+    """The registry's answer, and the nonce that it was asked with."""
+    nonce = b64url_encode(random_bytes(16))
+    return client.get("/v1/trust", nonce=nonce), nonce
+
+
+def _mark(verified: Presentation) -> str:
+    return b64url_encode(sha256(verified.credential.visit_id)[:12])

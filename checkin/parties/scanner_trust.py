@@ -1,0 +1,146 @@
+"""What a scanner verifies with, kept over restarts: pinned verifier keys, the log, and the keys of the days around now.
+
+The first key seen for a day is final: what is kept are the merged keys, not the newest lists, so that no older or
+shorter list makes room for another key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from checkin.clock import CLOSING_DAYS, Calendar
+from checkin.errors import CheckinError, ScannerStale, ServiceError
+from checkin.protocol.credential import IssuerKey, IssuerKeys
+from checkin.protocol.encoding import b64url_decode, b64url_encode
+from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, issuer_kid, merge
+from checkin.protocol.key_list import IssuerKey as ListedKey
+from checkin.protocol.note import NoteVerifier, open_note
+from checkin.protocol.signed_time import read_time
+from checkin.tlog.policy import PinnedLog
+
+MAX_SKEW_SECONDS: Final = 10  # a scanner further from its registry's time refuses good codes and admits old ones
+HORIZON_DAYS: Final = 15  # lists reach 14 days ahead; a thief of a list's key does not own the years to come
+Keys = dict[int, str]
+"""Day → public key, base64url."""
+Key = TypeVar("Key", ListedKey, IntakeKey)
+
+
+@dataclass
+class Trust:
+    """Days and issuers are numbers, keys base64url, `time` unix seconds by this scanner's clock."""
+
+    registry_vkey: str = ""
+    issuer_vkeys: dict[int, str] = field(default_factory=dict)
+    issuer_keys: dict[int, Keys] = field(default_factory=dict)
+    intake_keys: Keys = field(default_factory=dict)
+    log: dict[str, Any] | None = None
+    """The log that lists must be in, as `PinnedLog.plain` writes it: given by hand, or the first one that was told."""
+    rule: list[int] = field(default_factory=list)
+    zone: str = "Asia/Seoul"
+    time: float = 0.0
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Trust:
+        """From a scanner's file, where numbers are written as text."""
+        data = dict(data)
+        for name in ("issuer_vkeys", "issuer_keys", "intake_keys"):
+            data[name] = {int(number): value for number, value in data.get(name, {}).items()}
+        data["issuer_keys"] = {
+            issuer: {int(day): key for day, key in keys.items()} for issuer, keys in data["issuer_keys"].items()
+        }
+        return cls(**data)
+
+    def update(self, answer: Mapping[str, Any], nonce: str, now: float) -> dict[int, str]:
+        """Take over an answer of GET /v1/trust?nonce=…, whole or not at all, but for single issuers' lists.
+
+        Issuer → code of the refusal, for each whose list was passed over: it stops no other's, and what was known of it
+        stays. If none could be taken the answer is refused with the first code.
+        Raises `NoteUntrusted`, `NoteMalformed`, `ProofInvalid` for a list that the pinned log does not show,
+        `ListRefused`, `ScannerStale` for a clock that differs, or `ServiceError` for an answer of another form.
+        """
+        try:
+            # Keys once seen stay pinned: a registry that is taken over cannot put others in their place.
+            registry = NoteVerifier.parse(self.registry_vkey or answer["registry"]["vkey"])
+            issuers = {int(item["issuer"]): item for item in answer["issuers"] if item["list"]}
+            vkeys = {issuer: str(item["vkey"]) for issuer, item in issuers.items()} | self.issuer_vkeys
+            zone, intake, rule = str(answer["zone"]), answer["intake"], list(answer["status_rule"])
+            log = PinnedLog.read(told) if (told := self.log or answer.get("log")) else None
+            if abs(self.time_told(answer, nonce) - now) > MAX_SKEW_SECONDS:
+                raise ScannerStale("This scanner's clock differs from the registry's: set the clock, then try again.")
+        except (KeyError, TypeError, ValueError):
+            raise ServiceError("The registry's lists do not have the documented form.") from None
+        today = Calendar(zone).day(now)
+        intake = _logged(intake, log, answer.get("intake_proof"))
+        intake_keys = _merged_intake(self.intake_keys, intake, registry, today)
+        taken: dict[int, Keys] = {}
+        refused: dict[int, CheckinError] = {}
+        for issuer, item in issuers.items():
+            try:
+                note, verifier = _logged(item["list"], log, item.get("proof")), NoteVerifier.parse(vkeys[issuer])
+                taken[issuer] = _merged_issuer(self.issuer_keys.get(issuer, {}), note, issuer, verifier, today)
+            except CheckinError as error:
+                refused[issuer] = error
+        if refused and not taken:
+            raise next(iter(refused.values()))
+        self.registry_vkey = registry.vkey
+        self.issuer_vkeys = {issuer: vkeys[issuer] for issuer in self.issuer_vkeys | taken}
+        self.issuer_keys, self.intake_keys = self.issuer_keys | taken, intake_keys
+        self.log = log.plain() if log else None
+        self.rule, self.zone, self.time = rule, zone, now
+        return {issuer: error.code for issuer, error in refused.items()}
+
+    def time_told(self, answer: Mapping[str, Any], nonce: str) -> float:
+        """The registry's time, unix seconds: whoever signed it is the registry that is pinned, or will be. Raises
+        `NoteMalformed`, `NoteUntrusted`; KeyError and TypeError for an answer of another form."""
+        registry = NoteVerifier.parse(self.registry_vkey or answer["registry"]["vkey"])
+        return read_time(answer["time_note"], registry, nonce)
+
+    def keys_of(self, day: int) -> IssuerKeys:
+        """All issuers' keys of a day."""
+        listed = ((issuer, keys[day]) for issuer, keys in self.issuer_keys.items() if day in keys)
+        return IssuerKeys.of(*(IssuerKey(issuer, b64url_decode(key, 32)) for issuer, key in listed))
+
+    def intake_key(self, day: int) -> bytes:
+        """What queued scans of a day are sealed to, 32 bytes; raises `ScannerStale` when none was heard of."""
+        try:
+            return b64url_decode(self.intake_keys[day], 32)
+        except KeyError:
+            raise ScannerStale("There is no intake key for this day: connect the scanner once.") from None
+
+
+def _logged(note: str, log: PinnedLog | None, proof: Any) -> str:
+    """The note; where a log is pinned, only if it is in it."""
+    if log:
+        # SPEC keys.md §5.2: "Who has pinned a log MUST refuse a list without a valid proof as a whole"
+        log.require(note, proof)
+    return note
+
+
+def _merged_issuer(known: Keys, note: str, issuer: int, verifier: NoteVerifier, today: int) -> Keys:
+    listed = IssuerList.read(open_note(note, [verifier]).text)
+    if listed.issuer != issuer:
+        raise ServiceError("A list names another issuer than the one it was given for.")
+    before = {day: _listed(issuer, key) for day, key in known.items()}
+    return _kept(before | merge(before, _near(listed.keys, today)), today)
+
+
+def _merged_intake(known: Keys, note: str, verifier: NoteVerifier, today: int) -> Keys:
+    listed = IntakeList.read(open_note(note, [verifier]).text)
+    before = {day: IntakeKey(b64url_decode(key, 32)) for day, key in known.items()}
+    return _kept(before | merge(before, _near(listed.keys, today)), today)
+
+
+def _listed(issuer: int, key: str) -> ListedKey:
+    public = b64url_decode(key, 32)
+    return ListedKey(issuer_kid(issuer, public), public)
+
+
+def _near(keys: Mapping[int, Key], today: int) -> dict[int, Key]:
+    return {day: key for day, key in keys.items() if day <= today + HORIZON_DAYS}
+
+
+def _kept(keys: Mapping[int, ListedKey] | Mapping[int, IntakeKey], today: int) -> Keys:
+    """Days that can still be uploaded, and those to come."""
+    return {day: b64url_encode(key.public) for day, key in keys.items() if day >= today - CLOSING_DAYS}

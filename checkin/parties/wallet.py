@@ -1,0 +1,189 @@
+"""The holder's party: a wallet in a file, as the command line and the tests use it.
+
+It makes the holder keys itself (their private halves never leave the file), takes a batch of credentials a day,
+uses each for one opening of the code, and checks what it is given: the issuer's signature under a listed key,
+its own holder keys, and the openings of the commitments.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from checkin.clock import RETENTION_DAYS, Calendar
+from checkin.errors import RequestInvalid, ServiceError, SettingsInvalid
+from checkin.files.json_file import write_private
+from checkin.http.client import Client, Service
+from checkin.protocol import credential as credentials
+from checkin.protocol import presentation
+from checkin.protocol.credential import Credential, IssuerKey, IssuerKeys, Mode, Status, StatusOpening
+from checkin.protocol.encoding import b64url_decode, b64url_encode
+from checkin.protocol.key_list import IssuerList
+from checkin.protocol.note import NoteVerifier, open_note, split_note
+from checkin.protocol.primitives import SigningKey, random_bytes
+from checkin.tlog.policy import PinnedLog
+
+BATCH_SIZE: Final = 10
+CODE_DIGITS: Final = 8  # of a one-time code
+
+
+@dataclass
+class Held:
+    """A credential with its holder key's seed and its opening."""
+
+    credential: bytes
+    seed: bytes
+    opening: StatusOpening
+    used: bool = False
+
+
+@dataclass
+class Wallet:
+    """One account at one issuer."""
+
+    path: Path
+    issuer_url: str
+    token: str
+    held: dict[int, list[Held]] = field(default_factory=dict)
+    disclosures: list[dict[str, Any]] = field(default_factory=list)
+    log: dict[str, Any] | None = None
+    """The log that the issuer's list must be in, as `PinnedLog.plain` writes it: given, or the first it told of."""
+
+    @classmethod
+    def load(cls, path: Path) -> Wallet:
+        """Raises `SettingsInvalid` when the file is no wallet."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            held = {int(day): [_held(item) for item in items] for day, items in data["held"].items()}
+            return cls(path, data["issuer_url"], data["token"], held, data["disclosures"], data.get("log"))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise SettingsInvalid(f"{path.name} is not a wallet file.") from None
+
+    def save(self) -> None:
+        """Write the file, readable by its owner alone, on disk when this returns."""
+        data = {
+            "issuer_url": self.issuer_url,
+            "token": self.token,
+            "held": {str(day): [_plain(item) for item in items] for day, items in self.held.items()},
+            "disclosures": self.disclosures,
+            "log": self.log,
+        }
+        write_private(self.path, data)
+
+    def fetch(self, day: int, calendar: Calendar, mode: Mode = Mode.SCREEN, pinned: NoteVerifier | None = None) -> None:
+        """One more batch for a day. Raises what the issuer answers, or the error of the first bad credential.
+
+        `pinned` is the issuer's statement key; without one the list is taken as it is. The log that the issuer tells of
+        first is pinned for good: from then on a list without its proof is refused (`NoteUntrusted`, `ProofInvalid`).
+        """
+        seeds = [random_bytes(32) for _ in range(BATCH_SIZE)]
+        holder_keys = [b64url_encode(SigningKey(seed).public) for seed in seeds]
+        with Client(self.issuer_url, self.token, wanted=Service.ISSUER) as client:
+            listed = self._listed_keys(client.get("/v1/keys"), day, pinned)
+            answer = client.post(
+                "/v1/credentials",
+                {"day": day, "holder_keys": holder_keys, "mode": int(mode)},
+            )
+        batch = _read_batch(answer, seeds)
+        for item in batch:
+            _check(item, day, mode, listed)
+        self.held.setdefault(day, []).extend(batch)
+        # The issuer repeats them with each batch, because an answer may be lost.
+        told = self.disclosures + [one for one in answer.get("disclosures", []) if one not in self.disclosures]
+        gone = calendar.date(day - RETENTION_DAYS)
+        self.disclosures = [notice for notice in told if str(notice.get("day")) > gone]
+        self.save()
+
+    def _listed_keys(self, answer: Any, day: int, pinned: NoteVerifier | None) -> IssuerKeys:
+        try:
+            note, proof, told = str(answer["list"]), answer.get("proof"), self.log or answer.get("log")
+            log = PinnedLog.read(told) if told else None
+        except (KeyError, TypeError, AttributeError):
+            raise ServiceError("The issuer's keys do not have the documented form.") from None
+        listed = IssuerList.read(open_note(note, [pinned]).text if pinned else split_note(note)[0])
+        if log:
+            # SPEC keys.md §5.2: "Who has pinned a log MUST refuse a list without a valid proof as a whole"
+            log.require(note, proof)
+            self.log = log.plain()
+        return IssuerKeys.of(*(IssuerKey(listed.issuer, key.public) for of, key in listed.keys.items() if of == day))
+
+    def open_code(self, day: int) -> Held | None:
+        """A fresh credential for one opening of the code, marked as used; None when a new batch is needed."""
+        self.held = {kept: items for kept, items in self.held.items() if kept >= day}
+        for item in self.held.get(day, []):
+            if not item.used:
+                item.used = True
+                self.save()
+                return item
+        return None
+
+    def left(self, day: int) -> int:
+        """How many unused credentials a day has."""
+        return sum(not item.used for item in self.held.get(day, []))
+
+
+def present(item: Held, now: float, calendar: Calendar, *, show_status: bool = False) -> str:
+    """The QR text of an opened code at this moment; on paper the same text all day."""
+    credential = credentials.read(item.credential)
+    iat = calendar.start(credential.day) if credential.mode is Mode.PAPER else now
+    opening = item.opening if show_status else None
+    return presentation.to_text(presentation.present(item.credential, SigningKey(item.seed), int(iat), opening))
+
+
+def register(issuer_url: str, name: str, phone: str) -> str:
+    """Ask for a one-time code by message; the id of the registration."""
+    with Client(issuer_url, wanted=Service.ISSUER) as client:
+        return str(client.post("/v1/registrations", {"name": name, "phone": phone})["registration_id"])
+
+
+def confirm(issuer_url: str, registration: str, code: str, path: Path) -> Wallet:
+    """Answer with the code; the new wallet, saved. `RequestInvalid`, which costs no try, for what cannot be a code."""
+    if len(code) != CODE_DIGITS or not (code.isascii() and code.isdigit()):
+        raise RequestInvalid(f"A one-time code has {CODE_DIGITS} digits.")
+    with Client(issuer_url, wanted=Service.ISSUER) as client:
+        token = client.post(f"/v1/registrations/{registration}/confirm", {"code": code})["wallet_token"]
+    wallet = Wallet(path, issuer_url, token)
+    wallet.save()
+    return wallet
+
+
+def _read_batch(answer: Any, seeds: list[bytes]) -> list[Held]:
+    try:
+        pairs = zip(answer["credentials"], answer["status_openings"], seeds, strict=True)
+        return [
+            Held(
+                b64url_decode(credential, credentials.CREDENTIAL_SIZE),
+                seed,
+                StatusOpening(Status(opening["status"]), b64url_decode(opening["salt"], 16)),
+            )
+            for credential, opening, seed in pairs
+        ]
+    except (KeyError, TypeError, ValueError):
+        raise ServiceError("The issuer's batch does not have the documented form.") from None
+
+
+def _check(item: Held, day: int, mode: Mode, keys: IssuerKeys) -> Credential:
+    credential = credentials.read(item.credential)
+    key = keys.find(credential.kid)
+    credentials.verify_signature(item.credential, key)
+    credentials.verify_opening(credential, item.opening)
+    if (credential.day, credential.mode, credential.holder_key) != (day, mode, SigningKey(item.seed).public):
+        raise ServiceError("The issuer's batch is not the one that was asked for.")
+    return credential
+
+
+def _plain(item: Held) -> dict[str, Any]:
+    return {
+        "credential": b64url_encode(item.credential),
+        "seed": b64url_encode(item.seed),
+        "status": int(item.opening.status),
+        "salt": b64url_encode(item.opening.salt),
+        "used": item.used,
+    }
+
+
+def _held(data: dict[str, Any]) -> Held:
+    opening = StatusOpening(Status(data["status"]), b64url_decode(data["salt"], 16))
+    return Held(b64url_decode(data["credential"]), b64url_decode(data["seed"], 32), opening, bool(data["used"]))

@@ -1,0 +1,250 @@
+"""Lists of keys by service day, as their owners sign them: issuer keys, authority keys, intake keys; and which of the
+authority's were destroyed.
+
+A list is a statement inside a signed note (docs/spec/keys.md §5). Open the note first, with the pinned keys of
+its owner; then read its text here; then `merge` it with what was seen before: the first key for a day is final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Self, TypeVar
+
+from checkin.clock import Calendar
+from checkin.errors import HolderKeyInvalid, ListRefused, NoteMalformed
+from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode, u32be
+from checkin.protocol.note import check_own_name
+from checkin.protocol.primitives import Label, check_listed_key, check_sealing_key, sha256
+from checkin.protocol.statement import Field, StatementType, Values, many, one
+
+# A real service refuses what was signed under a simulated clock; who reads a list decides.
+_TAIL: Final = (Field("clock", optional=True), Field("key", repeated=True))
+ISSUER_KEYS: Final = StatementType("checkin/issuer-keys/v1", Field("issuer"), *_TAIL)
+AUTHORITY_KEYS: Final = StatementType("checkin/authority-keys/v1", Field("authority"), *_TAIL)
+INTAKE_KEYS: Final = StatementType("checkin/intake-keys/v1", Field("registry"), *_TAIL)
+AUTHORITY_DESTROYED: Final = StatementType("checkin/authority-keys-destroyed/v1", Field("authority"), *_TAIL)
+_DATES: Final = Calendar("UTC")  # only to spell days: no zone enters a date
+
+
+def issuer_kid(issuer: int, public: bytes) -> bytes:
+    """The 4 bytes that name an issuer's key: SHA-256("ck1/kid" ‖ issuer u32be ‖ public key)[:4]."""
+    return sha256(Label.KID, u32be(issuer), public)[:4]
+
+
+@dataclass(frozen=True)
+class IssuerKey:
+    """What credentials of a day verify under: kid 4 bytes, Ed25519 public key 32 bytes."""
+
+    kid: bytes
+    public: bytes
+
+
+@dataclass(frozen=True)
+class AuthorityKey:
+    """What subjects of a day are sealed to: X25519 public key 32 bytes; commitment to the private half, hex."""
+
+    public: bytes
+    commitment: str
+
+
+@dataclass(frozen=True)
+class IntakeKey:
+    """What scanners seal their queues of a day to: X25519 public key 32 bytes."""
+
+    public: bytes
+
+
+@dataclass(frozen=True)
+class DestroyedKey:
+    """A day key of the authority that is gone: its commitment (hex) as it was listed, and the day of its end."""
+
+    commitment: str
+    done: int
+
+
+K = TypeVar("K", IssuerKey, AuthorityKey, IntakeKey)
+L = TypeVar("L", IssuerKey, AuthorityKey, IntakeKey, DestroyedKey)
+
+
+@dataclass(frozen=True)
+class IssuerList:
+    """Keys by day of the issuer with this number (u32)."""
+
+    issuer: int
+    keys: Mapping[int, IssuerKey]
+    simulated: bool = False
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The list in an opened note's text; `NoteMalformed`, also for a key no verifier could use alike."""
+        values = ISSUER_KEYS.read(text)
+        try:
+            issuer = decimal_decode(one(values, "issuer"), 2**32 - 1)
+        except ValueError:
+            raise NoteMalformed("An issuer's number is a decimal below 2³².") from None
+        keys = _read_keys(values, 2, lambda parts: _issuer_key(issuer, *parts))
+        _check_kids(keys)
+        return cls(issuer, keys, _read_clock(values))
+
+    def text(self) -> str:
+        """The note's text, ready to be signed."""
+        lines = _lines(self.keys, lambda key: f"{key.kid.hex()} {b64_encode(key.public)}")
+        return _write(ISSUER_KEYS, str(self.issuer), lines, simulated=self.simulated)
+
+
+@dataclass(frozen=True)
+class AuthorityList:
+    """Keys by day of the authority of this name."""
+
+    authority: str
+    keys: Mapping[int, AuthorityKey]
+    simulated: bool = False
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The list in an opened note's text; `NoteMalformed`, also for a key that anyone could open."""
+        values = AUTHORITY_KEYS.read(text)
+        keys = _read_keys(values, 2, lambda parts: AuthorityKey(_sealing_key(parts[0]), _commitment(parts[1])))
+        return cls(_name(values, "authority"), keys, _read_clock(values))
+
+    def text(self) -> str:
+        """The note's text, ready to be signed."""
+        lines = _lines(self.keys, lambda key: f"{b64_encode(key.public)} {key.commitment}")
+        return _write(AUTHORITY_KEYS, self.authority, lines, simulated=self.simulated)
+
+
+@dataclass(frozen=True)
+class DestroyedList:
+    """By day, keys of the authority of this name of which its officers state that they were destroyed."""
+
+    authority: str
+    keys: Mapping[int, DestroyedKey]
+    simulated: bool = False
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The statement in an opened note's text; `NoteMalformed`."""
+        values = AUTHORITY_DESTROYED.read(text)
+        keys = _read_keys(values, 2, lambda parts: DestroyedKey(_commitment(parts[0]), _day(parts[1])))
+        return cls(_name(values, "authority"), keys, _read_clock(values))
+
+    def text(self) -> str:
+        """The note's text, ready to be signed."""
+        lines = _lines(self.keys, lambda key: f"{key.commitment} {_DATES.date(key.done)}")
+        return _write(AUTHORITY_DESTROYED, self.authority, lines, simulated=self.simulated)
+
+
+@dataclass(frozen=True)
+class IntakeList:
+    """Keys by day of the registry of this name."""
+
+    registry: str
+    keys: Mapping[int, IntakeKey]
+    simulated: bool = False
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The list in an opened note's text; `NoteMalformed`, also for a key that anyone could open."""
+        values = INTAKE_KEYS.read(text)
+        keys = _read_keys(values, 1, lambda parts: IntakeKey(_sealing_key(parts[0])))
+        return cls(_name(values, "registry"), keys, _read_clock(values))
+
+    def text(self) -> str:
+        """The note's text, ready to be signed."""
+        lines = _lines(self.keys, lambda key: b64_encode(key.public))
+        return _write(INTAKE_KEYS, self.registry, lines, simulated=self.simulated)
+
+
+def merge(known: Mapping[int, K], new: Mapping[int, K]) -> dict[int, K]:
+    """What `new` adds to the keys seen before, by day. Raises `ListRefused` if it contradicts any of them."""
+    for day, key in new.items():
+        # SPEC keys.md §5.1: "The first list for a day is final."
+        if known.get(day, key) != key:
+            raise ListRefused(f"The list has another key for {_DATES.date(day)} than the first list of that day.")
+    try:
+        _check_kids({**known, **new})
+    except NoteMalformed as error:
+        raise ListRefused(error.detail) from None
+    return {day: key for day, key in new.items() if day not in known}
+
+
+def _read_keys(values: Values, width: int, build: Callable[[list[str]], L]) -> Mapping[int, L]:
+    keys: dict[int, L] = {}
+    last = -1
+    for line in many(values, "key"):
+        date, *parts = line.split(" ")
+        day = _day(date)
+        if day <= last or len(parts) != width:
+            raise NoteMalformed("A list of keys has one line a day, in the order of the days.")
+        keys[day] = build(parts)
+        last = day
+    return MappingProxyType(keys)
+
+
+def _lines(keys: Mapping[int, L], spell: Callable[[L], str]) -> list[str]:
+    return [f"{_DATES.date(day)} {spell(key)}" for day, key in sorted(keys.items(), key=lambda item: item[0])]
+
+
+def _day(date: str) -> int:
+    try:
+        day = _DATES.parse_date(date)
+    except ValueError:
+        raise NoteMalformed("A day is written YYYY-MM-DD.") from None
+    if day < 0:
+        raise NoteMalformed("There are no service days before 1970.")
+    return day
+
+
+def _name(values: Values, field: str) -> str:
+    name = one(values, field)
+    check_own_name(name)
+    return name
+
+
+def _issuer_key(issuer: int, kid: str, public: str) -> IssuerKey:
+    try:
+        raw = b64_decode(public, 32)
+        check_listed_key(raw)
+    except (ValueError, HolderKeyInvalid):
+        raise NoteMalformed("An issuer's key is a canonical Ed25519 public key of large order.") from None
+    if issuer_kid(issuer, raw).hex() != kid:
+        raise NoteMalformed("A kid is not the one of its issuer and key.")
+    return IssuerKey(bytes.fromhex(kid), raw)
+
+
+def _check_kids(keys: Mapping[int, K]) -> None:
+    """Refuses two keys with one kid: a credential names its key by nothing else."""
+    publics: dict[bytes, bytes] = {}
+    for key in keys.values():
+        if isinstance(key, IssuerKey) and publics.setdefault(key.kid, key.public) != key.public:
+            raise NoteMalformed("Two different keys of the list have the same kid: make another key.")
+
+
+def _sealing_key(text: str) -> bytes:
+    try:
+        raw = b64_decode(text, 32)
+        check_sealing_key(raw)
+    except ValueError:
+        raise NoteMalformed("A key to seal to is a canonical X25519 public key of large order.") from None
+    return raw
+
+
+def _commitment(text: str) -> str:
+    if len(text) != 64 or set(text) - set("0123456789abcdef"):
+        raise NoteMalformed("A commitment is 64 hexadecimal digits.")
+    return text
+
+
+def _read_clock(values: Values) -> bool:
+    clock = values.get("clock")
+    if clock not in (None, "simulated"):
+        raise NoteMalformed("A list says `clock simulated` or nothing about its clock.")
+    return clock is not None
+
+
+def _write(statement: StatementType, owner: str, lines: list[str], *, simulated: bool) -> str:
+    """A list's first field names its owner."""
+    clock = {"clock": "simulated"} if simulated else {}
+    return statement.write({statement.fields[0].name: owner, **clock, "key": lines})

@@ -1,0 +1,243 @@
+"""Signed notes: text that a person can read, then Ed25519 signatures over it.
+
+Source: c2sp.org/signed-note, signature type 0x01. Reading is strict: a note has one spelling, control characters
+are refused, unknown signers are ignored, and one bad signature of a known key refuses the whole note.
+`docs/spec/notes.md` has the grammar and the steps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+from checkin.errors import BadSignature, NoteMalformed, NoteUntrusted
+from checkin.protocol.encoding import b64_decode, b64_encode
+from checkin.protocol.primitives import SigningKey, sha256, verify
+
+MAX_NOTE: Final = 2**20  # bytes of UTF-8
+MAX_SIGNATURES: Final = 64
+ED25519: Final = 0x01
+
+# A schema-less URL: host, perhaps a port, perhaps a path. Only for names that we give; others' names are theirs.
+_OWN_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
+_MAX_NAME: Final = 255
+_NO_VKEY: Final = "This is not a verifier key of the form name+hash+key."
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
+
+
+class Signature(NamedTuple):
+    """One signature line: the key's name and id, and what it signed (any size)."""
+
+    name: str
+    key_id: bytes
+    value: bytes
+
+    def line(self) -> str:
+        """`— name base64(key id ‖ signature)` and a newline."""
+        return f"— {self.name} {b64_encode(self.key_id + self.value)}\n"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A verified note: its text, and the names of the keys that signed it, in the order of their lines."""
+
+    text: str
+    names: tuple[str, ...]
+
+
+class Verifier(Protocol):
+    """What `open_note` needs to know about a trusted key; other signature types fit in (`cosignature.py`)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def key_id(self) -> bytes: ...
+    @property
+    def public(self) -> bytes: ...
+    def verify(self, text: str, signature: bytes) -> None:
+        """Raises `BadSignature`."""
+
+
+class Signer(Protocol):
+    """Whoever can add a line to a note."""
+
+    def sign(self, text: str) -> str:
+        """The signature line over the text, with its newline."""
+
+
+def check_key_name(name: str) -> None:
+    """Raises `NoteMalformed` for a name that no key may have: empty, or with a space, plus or control character."""
+    unfit = any(char.isspace() or char < " " or "\ud800" <= char <= "\udfff" for char in name)
+    if not name or len(name) > _MAX_NAME or "+" in name or unfit:
+        raise NoteMalformed("A key name is not empty and has neither spaces nor a plus.")
+
+
+def check_own_name(name: str) -> None:
+    """Raises `NoteMalformed` unless `name` looks like `issuer.example/checkin`: host, perhaps port, perhaps path."""
+    if len(name) > _MAX_NAME or not _OWN_NAME.fullmatch(name):
+        raise NoteMalformed("Name a key like an address without its scheme, as in issuer.example/checkin.")
+
+
+def key_id(name: str, kind: int, public: bytes) -> bytes:
+    """The 4 bytes that stand for a key beside its name; no cryptographic strength (signed-note, "Signatures")."""
+    return sha256(name.encode() + b"\n" + bytes([kind]) + public)[:4]
+
+
+def write_vkey(name: str, kind: int, public: bytes) -> str:
+    """`name+hash8+base64(type ‖ key)`, as golang.org/x/mod/sumdb/note writes it."""
+    return f"{name}+{key_id(name, kind, public).hex()}+{b64_encode(bytes([kind]) + public)}"
+
+
+def read_vkey(vkey: str, kind: int) -> tuple[str, bytes]:
+    """The (name, 32-byte public key) of a verifier key of that type; raises `NoteMalformed`."""
+    name, _, rest = vkey.partition("+")
+    check_key_name(name)
+    try:
+        material = b64_decode(rest.partition("+")[2], 33)
+    except ValueError:
+        raise NoteMalformed(_NO_VKEY) from None
+    if material[0] != kind or write_vkey(name, kind, material[1:]) != vkey:
+        raise NoteMalformed(_NO_VKEY)
+    return name, material[1:]
+
+
+class NoteVerifier:
+    """A key that may be trusted: name and Ed25519 public key (32 bytes). `NoteMalformed` for an impossible name."""
+
+    def __init__(self, name: str, public: bytes) -> None:
+        check_key_name(name)
+        self.name = name
+        self.public = public
+        self.key_id = key_id(name, ED25519, public)
+        self.vkey = write_vkey(name, ED25519, public)
+
+    @classmethod
+    def parse(cls, vkey: str) -> NoteVerifier:
+        """From `name+hash8+base64(0x01 ‖ key)`; raises `NoteMalformed`."""
+        return cls(*read_vkey(vkey, ED25519))
+
+    def verify(self, text: str, signature: bytes) -> None:
+        """Raises `BadSignature` unless `signature` (64 bytes) is this key's over the UTF-8 text."""
+        verify(self.public, text.encode(), signature)
+
+
+class NoteSigner:
+    """A name and the key that signs for it; the name has the form of `issuer.example/checkin`."""
+
+    def __init__(self, name: str, key: SigningKey) -> None:
+        check_own_name(name)
+        self.name = name
+        self.verifier = NoteVerifier(name, key.public)
+        self._key = key
+
+    def sign(self, text: str) -> str:
+        """The signature line over `text`, with its newline. The same text gives the same line."""
+        return Signature(self.name, self.verifier.key_id, self._key.sign(text.encode())).line()
+
+
+def check_text(text: str) -> None:
+    """Raises `NoteMalformed` unless `text` can be a note's: ends in a newline, no other control character."""
+    if not text.endswith("\n"):
+        raise NoteMalformed("A note's text ends in a newline.")
+    # SPEC signed-note: "MUST NOT contain any ASCII control characters (those below U+0020) other than newline."
+    if _CONTROL.search(text):
+        raise NoteMalformed("A note has no control characters but newlines.")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise NoteMalformed("A note is UTF-8.") from None
+    if size > MAX_NOTE:
+        raise NoteMalformed("A note has at most 1 MiB.")
+
+
+def decode_note(data: bytes) -> str:
+    """The note in these bytes, before any check but that they are UTF-8; raises `NoteMalformed`."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise NoteMalformed("A note is UTF-8.") from None
+
+
+def _read_line(line: str) -> Signature:
+    dash, _, rest = line.partition(" ")
+    name, _, encoded = rest.partition(" ")
+    check_key_name(name)
+    try:
+        data = b64_decode(encoded)
+    except ValueError:
+        raise NoteMalformed("A signature line does not end in base64.") from None
+    if dash != "—" or len(data) < 5:
+        raise NoteMalformed("A signature line is a dash, a name and a signature.")
+    return Signature(name, data[:4], data[4:])
+
+
+def split_note(note: str) -> tuple[str, list[Signature]]:
+    """The text and the signature lines, nothing of which is verified; raises `NoteMalformed`."""
+    check_text(note)
+    text, blank, tail = note[:-1].rpartition("\n\n")
+    lines = tail.split("\n")
+    if not blank or not tail or len(lines) > MAX_SIGNATURES:
+        raise NoteMalformed("A note is a text, an empty line, and 1 to 64 signature lines.")
+    return text + "\n", [_read_line(line) for line in lines]
+
+
+def join_note(text: str, lines: Iterable[str]) -> str:
+    """Inverse of `split_note` on `Signature.line()`s; raises `NoteMalformed` for what it would not read back."""
+    note = text + "\n" + "".join(lines)
+    check_text(text)
+    split_note(note)
+    return note
+
+
+def sign_note(text: str, *signers: Signer) -> str:
+    """The note with one line a signer, in order; raises `NoteMalformed` for a text that no note can have."""
+    check_text(text)
+    return join_note(text, [signer.sign(text) for signer in signers])
+
+
+def add_signature(note: str, signer: Signer) -> str:
+    """The note with one more line, or unchanged if it has that very line; nothing else is verified."""
+    text, signatures = split_note(note)
+    lines = [signature.line() for signature in signatures]
+    line = signer.sign(text)
+    return note if line in lines else join_note(text, [*lines, line])
+
+
+def _trusted(verifiers: Iterable[Verifier]) -> dict[tuple[str, bytes], Verifier]:
+    known: dict[tuple[str, bytes], Verifier] = {}
+    for verifier in verifiers:
+        other = known.setdefault((verifier.name, verifier.key_id), verifier)
+        if other.public != verifier.public:
+            raise NoteUntrusted("Two trusted keys have the same name and id: rename one of them.")
+    return known
+
+
+def open_note(note: str, verifiers: Iterable[Verifier], threshold: int = 1) -> Opened:
+    """The text of `note`, once at least `threshold` different trusted keys signed it.
+
+    A signer is counted once, by name and by public key: neither a second key under the same name nor the same key
+    under a second name adds to the count. Raises `NoteMalformed`, or `NoteUntrusted` when a trusted key's
+    signature is bad or too few signed.
+    """
+    text, signatures = split_note(note)
+    known = _trusted(verifiers)
+    names: dict[str, None] = {}
+    publics: set[bytes] = set()
+    for signature in signatures:
+        # SPEC signed-note: "Verifiers MUST ignore signatures from unknown keys".
+        verifier = known.get((signature.name, signature.key_id))
+        if verifier is None:
+            continue
+        try:
+            verifier.verify(text, signature.value)
+        except BadSignature:
+            # SPEC signed-note: "If a signature from a known key fails to verify, clients SHOULD reject the whole note."
+            raise NoteUntrusted("A known key's signature does not verify: the note was changed.") from None
+        if verifier.name not in names and verifier.public not in publics:
+            names[verifier.name] = None
+            publics.add(verifier.public)
+    if len(names) < max(threshold, 1):
+        raise NoteUntrusted(f"The note needs {max(threshold, 1)} trusted signatures and has {len(names)}.")
+    return Opened(text, tuple(names))

@@ -1,0 +1,25 @@
+"""The time, signed together with the asker's nonce, so that an old answer says nothing about now."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from checkin.clock import parse_rfc3339
+from checkin.errors import NoteUntrusted
+from checkin.protocol.note import NoteVerifier, open_note
+from checkin.protocol.statement import Field, StatementType, one
+
+TIME_STATEMENT: Final = StatementType(
+    "checkin/time/v1", Field("service"), Field("nonce"), Field("time"), Field("clock", optional=True)
+)
+
+
+def read_time(note: str, verifier: NoteVerifier, nonce: str) -> float:
+    """Unix seconds; raises `NoteMalformed`, or `NoteUntrusted` for another signer or another question."""
+    values = TIME_STATEMENT.read(open_note(note, [verifier]).text)
+    if one(values, "nonce") != nonce or one(values, "service") != verifier.name:
+        raise NoteUntrusted("The signed time is not the answer to this question.")
+    try:
+        return parse_rfc3339(one(values, "time"))
+    except ValueError:
+        raise NoteUntrusted("The signed time is no time.") from None

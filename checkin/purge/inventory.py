@@ -1,0 +1,146 @@
+"""What a service holds and what of it is over: read from the key ring, the day store and the statements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from checkin.clock import RETENTION_DAYS, Calendar
+from checkin.errors import CheckinError
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.protocol.note import NoteSigner, split_note
+from checkin.protocol.statement import StatementType, one
+from checkin.purge.statement_store import ABSENT, KEY_MADE, PURGE_REPORT, StatementBook
+from checkin.vault.vault import Vault
+
+
+class PurgeParty(Protocol):
+    """What of a service is needed to destroy its days (`checkin.service.identity.Party`)."""
+
+    calendar: Calendar
+    ring: KeyRing
+    data: Path
+    signer: NoteSigner
+
+    def sign(self, kind: StatementType, values: Mapping[str, str | Sequence[str]]) -> str:
+        """A signed note of the service."""
+        ...
+
+
+@dataclass(frozen=True)
+class HeldDay:
+    """A day that is held, and when it must be gone (ISO dates). `rows` and `bytes` are None for a damaged day."""
+
+    day: str
+    rows: int | None
+    bytes: int | None
+    due: str
+
+
+@dataclass(frozen=True)
+class DestroyedDay:
+    """A day that was destroyed, as its report says."""
+
+    day: str
+    rows: str
+    due: str
+    done: str
+
+
+@dataclass(frozen=True)
+class PurgeStatus:
+    """What is held, what of it is overdue, what was destroyed, and why nothing is destroyed now, if so."""
+
+    held: list[HeldDay]
+    due: list[str]
+    destroyed: list[DestroyedDay]
+    doubt: str | None
+
+
+class Holdings:
+    """Reads only. Names of statements are made here, so that who writes and who looks use the same."""
+
+    def __init__(self, party: PurgeParty, vault: Vault, book: StatementBook) -> None:
+        self._calendar = party.calendar
+        self._ring = party.ring
+        self._vault = vault
+        self._book = book
+
+    def report_name(self, day: int) -> str:
+        """`purge-2026-11-20`."""
+        return f"purge-{self._calendar.date(day)}"
+
+    def closed_name(self, day: int) -> str:
+        """`closed-2026-11-20`."""
+        return f"closed-{self._calendar.date(day)}"
+
+    def made_name(self, name: KeyName) -> str:
+        """`key-made-day-2026-11-20`."""
+        return f"key-made-{name.purpose.value}-{self._calendar.date(name.day)}"
+
+    def destroyed_name(self, name: KeyName) -> str:
+        """`key-destroyed-intake-2026-11-20`."""
+        return f"key-destroyed-{name.purpose.value}-{self._calendar.date(name.day)}"
+
+    def held(self) -> list[int]:
+        """Days with a key that is not entombed, or with a partition; oldest first."""
+        gone = {name.day for name in self._ring.tombstones() if name.purpose is Purpose.DAY}
+        keys = {name.day for name in self._ring.names(Purpose.DAY)} - gone
+        return sorted(keys | set(self._vault.store.days()))
+
+    def due(self, oldest: int) -> list[int]:
+        """Days before `oldest` with anything left of them, or destroyed without a statement yet.
+
+        What a restored backup brings back is due again.
+        """
+        tombs = [name.day for name in self._ring.tombstones() if name.purpose is Purpose.DAY]
+        unstated = {day for day in tombs if self.report_name(day) not in self._book}
+        left = {name.day for name in self._ring.names(Purpose.DAY)} | set(self._vault.store.days())
+        return sorted(day for day in unstated | left if day < oldest)
+
+    def retired(self) -> list[KeyName]:
+        """Entombed keys of those that `spent` gives, whose destruction was not stated yet."""
+        tombs = [name for name in self._ring.tombstones() if name.purpose in (Purpose.INTAKE, Purpose.SIGNING)]
+        return [name for name in tombs if self.destroyed_name(name) not in self._book]
+
+    def spent(self, now: float) -> list[KeyName]:
+        """Keys that have done their work: intake keys of closed days, signing keys of past days."""
+        calendar = self._calendar
+        unclosed = {day for day in self.held() if self.closed_name(day) not in self._book}
+        intake = [name for name in self._ring.names(Purpose.INTAKE) if calendar.closes(name.day) <= now]
+        signing = [name for name in self._ring.names(Purpose.SIGNING) if name.day < calendar.day(now)]
+        return [name for name in intake if name.day not in unclosed] + signing
+
+    def commitment(self, name: KeyName) -> str:
+        """From the slot, or from the statement made with the key when the slot can no longer be read."""
+        try:
+            return self._ring.commitment(name)
+        except CheckinError:
+            made = self._book.get(self.made_name(name))
+            return one(KEY_MADE.read(split_note(made)[0]), "commitment") if made else ABSENT
+
+    def status(self, floor: int, doubt: str | None) -> PurgeStatus:
+        """As of this moment; days before `floor` are overdue."""
+        held = self.held()
+        notes = [note for name, note in self._book.all() if name.startswith("purge-")]
+        return PurgeStatus(
+            held=[self._held_day(day) for day in held],
+            due=[self._calendar.date(day) for day in held if day < floor],
+            destroyed=[_destroyed_day(note) for note in notes],
+            doubt=doubt,
+        )
+
+    def _held_day(self, day: int) -> HeldDay:
+        date, due = self._calendar.date(day), self._calendar.date(day + RETENTION_DAYS)
+        try:
+            measure = self._vault.store.measure(day)
+        except CheckinError:
+            return HeldDay(date, None, None, due)
+        return HeldDay(date, measure.rows, measure.bytes, due)
+
+
+def _destroyed_day(note: str) -> DestroyedDay:
+    values = PURGE_REPORT.read(split_note(note)[0])
+    return DestroyedDay(one(values, "day"), one(values, "rows"), one(values, "due"), one(values, "done"))

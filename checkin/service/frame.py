@@ -1,0 +1,179 @@
+"""The frame of a service: health, readiness, metrics, signed time, documentation, limits, housekeeping."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import structlog
+from fastapi import FastAPI, Query, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, disable_created_metrics, generate_latest
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from checkin.errors import CheckinError
+from checkin.protocol.signed_time import TIME_STATEMENT
+from checkin.purge.clock_guard import ClockGuard
+from checkin.service import pages, problems
+from checkin.service.identity import Party
+from checkin.service.limits import BodyLimit, SecurityHeaders
+
+HOUSEKEEPING_SECONDS = 20.0
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they would tell to the millisecond when a code first came
+SIMULATED_HOUSEKEEPING_SECONDS = 0.5  # a simulated clock may jump at any moment
+HURRIED_HOUSEKEEPING_SECONDS = 0.5
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that readiness depends on. A `warning` leaves the service ready, a `failure` does not."""
+
+    name: str
+    level: Literal["ok", "warning", "failure"]
+    text: str
+
+
+class Readiness(BaseModel):
+    """Whether the service can do its work, and what somebody should look at."""
+
+    ready: bool
+    findings: list[dict[str, str]]
+
+
+class Health(BaseModel):
+    """That the process answers, and under which clock."""
+
+    service: str
+    status: Literal["ok"] = "ok"
+    clock: Literal["real", "simulated"]
+
+
+@dataclass
+class Frame:
+    """What a service hangs into the frame."""
+
+    party: Party
+    guard: ClockGuard
+    title: str
+    description: str
+    checks: list[Callable[[], Iterable[Finding]]] = field(default_factory=list)
+    chores: list[Callable[[], None]] = field(default_factory=list)
+    """Run at start before anything is served, then about every 20 seconds; each must be repeatable."""
+    hurries: list[Callable[[], bool]] = field(default_factory=list)
+    """As long as one says so, the chores are run every half second."""
+    closers: list[Callable[[], None]] = field(default_factory=list)
+    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+    metrics_for: list[Any] = field(default_factory=list)
+    """Dependencies of /metrics; without any, everybody reads the counters: then they must tell nobody anything."""
+    body_limits: dict[str, int] = field(default_factory=dict)
+    """Path → largest request body in bytes, where the common limit of 64 KiB is too small."""
+
+    def build(self) -> FastAPI:
+        """The app, with the common routes; the service adds its own."""
+        app = FastAPI(
+            title=self.title,
+            description=self.description,
+            version="1",
+            docs_url=None,
+            redoc_url=None,
+            lifespan=self._lifespan,
+            redirect_slashes=False,  # the redirection would lead to whatever host the request names
+        )
+        app.state.frame = self  # for who carries out the chores without serving: `checkin purge run`
+        problems.install(app)
+        pages.install(app, self.title)
+        self._install_common(app)
+        app.add_middleware(BodyLimit, limits=self.body_limits)
+        app.add_middleware(SecurityHeaders)
+        return app
+
+    def findings(self) -> list[Finding]:
+        """What all checks found."""
+        doubt = self.guard.doubt
+        clock = Finding("clock", "failure" if doubt else "ok", doubt or "The clock is trusted.")
+        return [clock, *(finding for check in self.checks for finding in check())]
+
+    def housekeeping(self) -> dict[str, str]:
+        """Every chore once; one that fails is reported, with what it failed with, and does not keep the others from
+        running."""
+        failed = {}
+        for chore in (self.guard.tick, *self.chores):
+            try:
+                chore()
+            except CheckinError as error:
+                log.warning("chore_failed", chore=chore.__qualname__, code=error.code)
+                failed[chore.__qualname__] = error.code
+            except Exception as error:  # the next round must come
+                log.error("chore_failed", chore=chore.__qualname__, type=type(error).__name__)
+                failed[chore.__qualname__] = type(error).__name__
+        return failed
+
+    def close(self) -> None:
+        """Gives back what the service holds."""
+        for close in self.closers:
+            close()
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(self.housekeeping)
+        stop = threading.Event()
+        worker = threading.Thread(target=self._keep_house, args=(stop,), name="housekeeping", daemon=True)
+        worker.start()
+        log.info("started", service=self.party.settings.name, simulated=self.party.clock.simulated)
+        try:
+            yield
+        finally:
+            stop.set()
+            worker.join(timeout=10)
+            self.close()
+
+    def _keep_house(self, stop: threading.Event) -> None:
+        while not stop.wait(self._pause()):
+            self.housekeeping()
+
+    def _pause(self) -> float:
+        if self.party.clock.simulated:
+            return SIMULATED_HOUSEKEEPING_SECONDS
+        try:
+            hurried = any(hurries() for hurries in self.hurries)
+        except Exception as error:  # the next round must come
+            log.error("hurry_not_known", type=type(error).__name__)
+            hurried = False
+        return HURRIED_HOUSEKEEPING_SECONDS if hurried else HOUSEKEEPING_SECONDS
+
+    def _install_common(self, app: FastAPI) -> None:
+        party = self.party
+
+        @app.get("/healthz", tags=["operation"])
+        def healthz() -> Health:
+            """The process answers."""
+            return Health(service=party.settings.name, clock="simulated" if party.clock.simulated else "real")
+
+        @app.get("/readyz", tags=["operation"], responses={503: {"model": Readiness}})
+        def readyz(response: Response) -> Readiness:
+            """Whether the service can do its work; 503 when not. Warnings come days before failures."""
+            findings = self.findings()
+            ready = all(finding.level != "failure" for finding in findings)
+            response.status_code = 200 if ready else 503
+            return Readiness(
+                ready=ready, findings=[{"name": f.name, "level": f.level, "text": f.text} for f in findings]
+            )
+
+        @app.get("/metrics", tags=["operation"], response_class=Response, dependencies=self.metrics_for)
+        def metrics() -> Response:
+            """Counters in the text format of Prometheus; no label names a person, a venue or a code.
+
+            With several workers each counts for itself, and one of them answers: scrape services of one worker each.
+            """
+            return Response(generate_latest(self.metrics), media_type=CONTENT_TYPE_LATEST)
+
+        @app.get("/v1/time", tags=["operation"])
+        def time(nonce: Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{16,64}$")]) -> dict[str, str]:
+            """The time to the second, signed together with the caller's nonce."""
+            stamp = party.calendar.rfc3339(party.now())
+            note = party.sign(TIME_STATEMENT, {"service": party.settings.name, "nonce": nonce, "time": stamp})
+            return {"time": stamp, "note": note}

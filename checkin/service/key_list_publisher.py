@@ -1,0 +1,200 @@
+"""A service's own list of keys, put into the log before it is published: data/key-list.json, which its workers share.
+
+The list in force and its proof stay published while a newer list waits for the log, so a log that is down for days
+keeps no door closed: lists reach 14 days ahead (docs/spec/keys.md §5.2).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import structlog
+from pydantic import BaseModel
+
+from checkin.clock import SystemClock
+from checkin.errors import CheckinError
+from checkin.files.durable import locked, replace_file
+from checkin.http.client import Client
+from checkin.protocol.note import sign_note, split_note
+from checkin.service.frame import Finding
+from checkin.service.identity import Party
+from checkin.service.pins import LogSettings
+from checkin.tlog.submission import proof_of, submit
+
+TIMEOUT_SECONDS: Final = 3.0
+HURRY_SECONDS: Final = 60.0  # for so long a new list is tried every half second, then with the other chores
+UNWITNESSED: Final = "not_ready"
+_STOPWATCH: Final = SystemClock()  # a simulated clock may stand still
+log = structlog.get_logger()
+
+
+class LogAnswer(BaseModel):
+    """The log that a service pins: its verifier key, its witnesses', and how many of these must have cosigned."""
+
+    vkey: str
+    witnesses: list[str]
+    quorum: int
+
+
+class KeyList(Protocol):
+    """An `IssuerList` or `IntakeList`."""
+
+    @property
+    def keys(self) -> Mapping[int, Any]:
+        """By service day."""
+
+    def text(self) -> str:
+        """Ready to be signed."""
+
+
+K = TypeVar("K", bound=KeyList)
+
+
+@dataclass(frozen=True)
+class Published(Generic[K]):
+    """The list in force: the signed note, the proof (c2sp.org/tlog-proof) that the log has it if any, what it says."""
+
+    note: str
+    proof: str | None
+    list: K
+
+
+@dataclass(frozen=True)
+class _State:
+    note: str = ""
+    proof: str = ""
+    waiting: str = ""
+    """The note that the log is asked to take; written down before anybody is shown it."""
+
+
+class ListBook(Generic[K]):
+    """One per process. Nothing but `run` asks the log."""
+
+    def __init__(
+        self, party: Party, settings: LogSettings | None, make: Callable[[], K], read: Callable[[str], K]
+    ) -> None:
+        """`make` gives the list as it should be now, `read` one from its text. Raises `SettingsInvalid`."""
+        self._party = party
+        self._make = make
+        self._read = read
+        self._pinned = settings.pinned if settings else None
+        self._token = settings.token if settings and settings.url else ""
+        self._url = settings.url if settings else None
+        self._path = party.data / "key-list.json"
+        self._lock = party.data / "key-list.lock"
+        self._failure = ""
+        self._hurry: tuple[str, float] = ("", 0.0)
+        self._seen: tuple[_State, K] | None = None
+        if self._url:
+            with locked(self._lock):
+                self._drop_foreign_proof()
+
+    @property
+    def log(self) -> LogAnswer | None:
+        """The pinned log, for who asks for the list."""
+        return LogAnswer(**self._pinned.plain()) if self._pinned else None
+
+    def published(self) -> Published[K]:
+        """What everybody is given. Before the log took any list, the present one without a proof; raises as `make`."""
+        state = self._load() if self._url else _State()
+        if not state.proof:
+            listed = self._make()
+            return Published(sign_note(listed.text(), self._party.signer), None, listed)
+        if self._seen is None or self._seen[0] != state:
+            self._seen = (state, self._read(split_note(state.note)[0]))
+        return Published(state.note, state.proof, self._seen[1])
+
+    def run(self) -> None:
+        """A chore: a list that changed is signed, written down, logged, proved, and only then published."""
+        if self._pinned is None or self._url is None:
+            return
+        note = sign_note(self._make().text(), self._party.signer)
+        if self._is_published(note):
+            self._fail("")
+            return
+        if self._hurry[0] != note:
+            self._hurry = (note, _STOPWATCH.boot() + HURRY_SECONDS)
+        try:
+            with Client(self._url, self._token, TIMEOUT_SECONDS) as client:
+                proof = proof_of(client, submit(client, note), self._pinned)
+            if proof is None:
+                self._fail(UNWITNESSED)
+                return
+            self._pinned.require(note, proof.write())
+        except CheckinError as error:
+            self._fail(error.code)
+            return
+        self._publish(note, proof.write())
+
+    def hurries(self) -> bool:
+        """Whether the chores should come again in half a second: a list is new, and not in the log yet."""
+        return bool(self._failure) and _STOPWATCH.boot() < self._hurry[1]
+
+    def findings(self) -> Iterator[Finding]:
+        """For /readyz, once a log is pinned: fails when no list in the log has today's key."""
+        if self._pinned is None:
+            return
+        if self._url is None:
+            text = "The pinned log has no url in the settings: the list of keys is published without a proof."
+            yield Finding("logged_list", "warning", f"{text} Who pins the log, too, refuses it.")
+            return
+        state, reason = self._load(), f" ({self._failure})" if self._failure else ""
+        with suppress(CheckinError):
+            if not state.proof or self._party.today() not in self.published().list.keys:
+                text = f"No list with today's key is in the log yet{reason}: see the retention service."
+                yield Finding("logged_list", "failure", text)
+            elif state.waiting:
+                text = f"The newest list of keys waits for the log{reason}; the one before stays in force."
+                yield Finding("logged_list", "warning", text)
+            else:
+                yield Finding("logged_list", "ok", "The list of keys is in the log.")
+
+    def _is_published(self, note: str) -> bool:
+        """If not, it waits from now on."""
+        with locked(self._lock):
+            state = self._load()
+            done = bool(state.proof) and state.note == note
+            waiting = "" if done else note
+            if state.waiting != waiting:
+                self._save(replace(state, waiting=waiting))
+            return done
+
+    def _publish(self, note: str, proof: str) -> None:
+        with locked(self._lock):
+            if self._load().waiting == note:  # another worker may have made a newer one meanwhile
+                self._save(_State(note, proof))
+        self._fail("")
+
+    def _drop_foreign_proof(self) -> None:
+        """A proof out of a log that is pinned no more convinces nobody."""
+        state = self._load()
+        if self._pinned and state.proof:
+            try:
+                self._pinned.require(state.note, state.proof)
+            except CheckinError:
+                self._save(_State())
+
+    def _fail(self, code: str) -> None:
+        if code and code != self._failure:
+            log.warning("list_waits_for_log", code=code)
+        self._failure = code
+
+    def _load(self) -> _State:
+        """What the file says; a damaged one is as good as none: the log has the list, and proves it again."""
+        try:
+            state = _State(**json.loads(self._path.read_bytes()))
+        except FileNotFoundError:
+            return _State()
+        except (ValueError, TypeError):
+            state = None
+        if state is None or not all(isinstance(value, str) for value in asdict(state).values()):
+            log.error("key_list_file_damaged")
+            return _State()
+        return state
+
+    def _save(self, state: _State) -> None:
+        replace_file(self._path, json.dumps(asdict(state)).encode())

@@ -1,0 +1,257 @@
+"""Where a service takes parts of orders: checked in the order of docs/spec/order.md §6, executed once, all recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final
+
+import structlog
+from pydantic import BaseModel, Field
+
+from checkin.errors import (
+    CheckinError,
+    DayDestroyed,
+    NoteMalformed,
+    NoteUntrusted,
+    NotReady,
+    OrderError,
+    OrderExpired,
+    OrderNotLogged,
+    OrderReused,
+    OrderScope,
+    OrderTooLarge,
+    OrderUntrusted,
+    OrderWrongAudience,
+    ProofInvalid,
+)
+from checkin.files.durable import locked
+from checkin.orders.lists import read_list
+from checkin.orders.part import MAX_LIFE_SECONDS, ORDER_ANSWER, ORDER_LOGGED, STEPS, Part, answer_info, part_digest
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.note import MAX_NOTE, open_note, split_note
+from checkin.protocol.primitives import SealingKey, sha256
+from checkin.protocol.statement import StatementType, many
+from checkin.purge.clock_guard import ClockGuard
+from checkin.purge.statement_store import ABSENT, ORDER_EXECUTED, ORDER_REFUSED, StatementBook, published_count
+from checkin.service.body import Body
+from checkin.service.identity import Party
+from checkin.service.order_store import KeptAnswer, OrderBook
+from checkin.service.pins import AuthoritySettings, LogSettings
+
+MAX_BODY: Final = 2 * MAX_NOTE  # a list of 5,000 items fits
+STATED_REFUSALS_A_DAY: Final = 100  # further ones are counted, not stated: a stolen token must not fill the log
+log = structlog.get_logger()
+
+
+class OrderBody(Body):
+    """A part of an order, signed by enough officers, and the proof that it was logged."""
+
+    part: Annotated[str, Field(max_length=65536, description="signed note of kind checkin/order-part/v1")]
+    entry: Annotated[str, Field(max_length=65536, description="the log's entry with the part's salted hash")]
+    proof: Annotated[str, Field(max_length=65536, description="c2sp.org/tlog-proof of the entry")]
+    list: Annotated[
+        str | None, Field(max_length=MAX_NOTE, description="for later steps: signed note of kind checkin/order-list/v1")
+    ] = None
+
+
+class SealedAnswer(BaseModel):
+    """The service's signed answer, sealed to the order's answer key (HPKE); the same part gets the same again."""
+
+    sealed: Annotated[str, Field(description="base64url")]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What executing a part gave: rows as lines, dates of days that are gone, and how many people were identified."""
+
+    rows: list[str]
+    days: list[int]
+    """The service days that the rows are about."""
+    gone: list[int] = field(default_factory=list)
+    people: int | None = None
+    """None where a step identifies nobody."""
+
+
+Execute = Callable[[Part, list[str]], Found]
+
+
+@dataclass(frozen=True)
+class Pins:
+    """Whom a service believes about orders; without all of them it executes none."""
+
+    authority: AuthoritySettings | None
+    log: LogSettings | None
+
+
+class OrderDesk:
+    """One per process; parts are executed one at a time in all processes together."""
+
+    def __init__(
+        self,
+        party: Party,
+        guard: ClockGuard,
+        book: StatementBook,
+        pins: Pins,
+        execute: Mapping[str, Execute],
+    ) -> None:
+        """`execute`: what this service does, by step. It raises `OrderScope` for items that the part does not cover."""
+        self._party = party
+        self._guard = guard
+        self._statements = book
+        self._pins = pins
+        self._execute = execute
+        self._book = OrderBook(party.data / "orders.db")
+        self._lock: Path = party.data / "orders.lock"
+
+    def take(self, body: OrderBody) -> SealedAnswer:
+        """The sealed answer; a refusal is on the disk, counted and stated before it is raised.
+
+        Raises the `OrderError`s and `DayDestroyed`; `NotReady` without pins, `ClockUntrusted`.
+        """
+        self._guard.tick()  # what has expired now stays so, whatever the clock does next
+        self._guard.require_trusted()
+        if self._pins.authority is None or self._pins.log is None:
+            raise NotReady("This service has pinned no authority or no log: it executes no orders.")
+        try:
+            part = self._opened(body.part, self._pins.authority)
+            self._check(part, body)
+            with locked(self._lock):
+                return SealedAnswer(sealed=self._answer(part, body.list))
+        except (OrderError, DayDestroyed) as error:
+            self._refuse(body.part, error)
+            raise
+
+    def forget(self) -> None:
+        """A chore: expired answers, and those about destroyed days, are removed."""
+        self._book.forget(self._guard.now(), self._guard.floor(self._party.calendar))
+
+    def refused(self) -> dict[str, int]:
+        """How often each code was answered."""
+        return self._book.refused()
+
+    def close(self) -> None:
+        """Gives back the file."""
+        self._book.close()
+
+    # --- checks, in the order of the spec ------------------------------------------------------------------------
+
+    def _opened(self, note: str, authority: AuthoritySettings) -> Part:
+        """SPEC order.md §6.1: "signed by k different officers of the pinned authority"."""
+        try:
+            part = Part.read(open_note(note, authority.verifiers, authority.threshold).text)
+        except (NoteMalformed, NoteUntrusted) as error:
+            raise OrderUntrusted(error.detail) from None
+        if part.authority != authority.name or part.simulated != self._party.clock.simulated:
+            raise OrderUntrusted("The part is another authority's, or was made under another clock.")
+        return part
+
+    def _check(self, part: Part, body: OrderBody) -> None:
+        if part.audience != self._party.settings.name:
+            raise OrderWrongAudience
+        now = self._guard.now()
+        if now >= part.expires:
+            raise OrderExpired
+        self._check_logged(part, body)
+        if part.expires - now > MAX_LIFE_SECONDS:
+            raise OrderScope("An order lives for at most seven days.")
+        if part.step not in self._execute or STEPS[part.step].listed != (body.list is not None):
+            raise OrderScope("This service does not execute this step, or its list is missing.")
+
+    def _check_logged(self, part: Part, body: OrderBody) -> None:
+        """SPEC order.md §6.4: "An entry that names the part's salted hash is in the pinned log"."""
+        pinned = self._pins.log
+        assert pinned is not None  # noqa: S101 - asked in `take`
+        try:
+            pinned.pinned.require(body.entry, body.proof)
+            logged = many(ORDER_LOGGED.read(split_note(body.entry)[0]), "part")
+        except (NoteMalformed, NoteUntrusted, ProofInvalid) as error:
+            raise OrderNotLogged(error.detail) from None
+        if part.digest not in logged:
+            raise OrderNotLogged("The log's entry is about other parts than this one.")
+
+    def _items(self, part: Part, note: str | None) -> list[str]:
+        """SPEC order.md §6.6: "the list is signed with the order's key and belongs to this part"."""
+        if note is None or part.order_key is None:
+            return []
+        try:
+            items = read_list(open_note(note, [part.order_key]).text, part.digest)
+        except (NoteMalformed, NoteUntrusted) as error:
+            raise OrderScope(error.detail) from None
+        return items
+
+    # --- executing -----------------------------------------------------------------------------------------------
+
+    def _answer(self, part: Part, note: str | None) -> str:
+        """Under the lock: the answer that was given before, or a new one, kept before it leaves."""
+        items = self._items(part, note)
+        list_digest = sha256("\n".join(items).encode()).hex() if part.order_key else ""
+        kept = self._book.answer(part.digest)
+        if kept is not None:
+            if kept.list_digest != list_digest:
+                raise OrderReused
+            # What was answered is gone with its day, whether or not the chore that removes it has run.
+            if kept.sealed is None or kept.oldest < self._guard.floor(self._party.calendar):
+                raise DayDestroyed
+            return kept.sealed
+        found = self._execute[part.step](part, items)
+        if len(found.rows) > part.limit:
+            raise OrderTooLarge
+        sealed = self._sealed(part, found)
+        # Stated before it is kept: what was answered is in the book, whenever the machine stops.
+        people = ABSENT if found.people is None else published_count(found.people)
+        values = {"step": part.step, "part": part.digest, "people": people, "done": self._today()}
+        self._statements.put(f"order-executed-{part.digest[:32]}", self._sign(ORDER_EXECUTED, values))
+        answer = KeptAnswer(list_digest, sealed, min(found.days))
+        self._book.keep(part.digest, answer, expires=part.expires)
+        log.info("order_executed", step=part.step)
+        return sealed
+
+    def _sealed(self, part: Part, found: Found) -> str:
+        gone = [self._party.calendar.date(day) for day in found.gone]
+        try:
+            note = self._sign(ORDER_ANSWER, {"part": part.digest, "row": found.rows, "gone": gone})
+        except NoteMalformed:
+            raise OrderTooLarge("The answer would not fit into a note of 1 MiB: ask for less.") from None
+        return b64url_encode(SealingKey(part.answer_key).seal(note.encode(), answer_info(part.digest)))
+
+    def _refuse(self, note: str, error: CheckinError) -> None:
+        """Durably counted; each part and code is stated once, up to a number a day."""
+        digest = _digest_of(note)
+        number = self._book.refuse(digest, error.code, self._today())
+        log.warning("order_refused", code=error.code)
+        if 0 < number <= STATED_REFUSALS_A_DAY:
+            values = {"code": error.code, "part": digest, "done": self._today()}
+            name = f"order-refused-{digest[:32]}-{error.code.replace('_', '-')}"
+            self._statements.put(name, self._sign(ORDER_REFUSED, values))
+
+    def _sign(self, kind: StatementType, values: Mapping[str, str | Sequence[str]]) -> str:
+        return self._party.sign(kind, {"service": self._party.settings.name, **values})
+
+    def _today(self) -> str:
+        return self._party.calendar.date(self._party.today())
+
+
+def held_days(days: Iterable[int], floor: int) -> tuple[list[int], list[int]]:
+    """(held, gone); raises `DayDestroyed` when none of them is held any more."""
+    all_days = list(days)
+    held = [day for day in all_days if day >= floor]
+    if not held:
+        raise DayDestroyed
+    return held, [day for day in all_days if day < floor]
+
+
+def _digest_of(note: str) -> str:
+    """By which a refusal names what was sent: the part's, or if it is no note, that of all of it."""
+    try:
+        return part_digest(split_note(note)[0])
+    except CheckinError:
+        return part_digest(note.encode(errors="replace").decode(errors="replace"))
+
+
+def check_days(part: Part, days: Iterable[int]) -> None:
+    """Raises `OrderScope` unless the part covers all of these days."""
+    first, last = part.days or (0, -1)
+    if not all(first <= day <= last for day in days):
+        raise OrderScope("The list has a day that the part does not cover.")

@@ -1,0 +1,91 @@
+"""data/orders.db: what a service answered to which part of an order, until it expires, and what it refused.
+
+    answers   part, list (digests, hex), expires (unix seconds), oldest (the oldest service day that the answer is
+              about), sealed (to the order's answer key; NULL once that day is destroyed)
+    refusals  part (digest, hex), code, day, times
+
+No row names a person or a place: an answer is sealed to officers before it comes here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlite_utils
+
+from checkin.files.state_file import StateFile
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    """An answer to a part, for the list with this digest ('' without one), about days from `oldest` on. `sealed` is
+    None once that day is gone."""
+
+    list_digest: str
+    sealed: str | None
+    oldest: int
+
+
+class OrderBook:
+    """Every method is one commit, on the disk when it returns; several processes may share the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = StateFile(path, _migrate)
+
+    def answer(self, part: str) -> KeptAnswer | None:
+        """What was answered to the part."""
+        with self._file.reading() as tables:
+            row = tables.execute("SELECT list, sealed, oldest FROM answers WHERE part = ?", [part]).fetchone()
+        return KeptAnswer(*row) if row else None
+
+    def keep(self, part: str, answer: KeptAnswer, *, expires: float) -> None:
+        """The first answer to a part is the only one."""
+        with self._file.writing() as tables:
+            row = [part, answer.list_digest, int(expires), answer.oldest, answer.sealed]
+            tables.execute("INSERT INTO answers (part, list, expires, oldest, sealed) VALUES (?, ?, ?, ?, ?)", row)
+
+    def refuse(self, part: str, code: str, day: str) -> int:
+        """Counts a refusal; how many different ones that day has by now, 0 if this one was there before."""
+        add = (
+            "INSERT INTO refusals (part, code, day, times) VALUES (?, ?, ?, 1)"
+            " ON CONFLICT (part, code) DO UPDATE SET times = times + 1"
+        )
+        with self._file.writing() as tables:
+            known = tables.execute("SELECT 1 FROM refusals WHERE part = ? AND code = ?", [part, code]).fetchone()
+            tables.execute(add, [part, code, day])
+            (count,) = tables.execute("SELECT count(*) FROM refusals WHERE day = ?", [day]).fetchone()
+        return 0 if known else int(count)
+
+    def refused(self) -> dict[str, int]:
+        """How often each code was answered."""
+        with self._file.reading() as tables:
+            return dict(tables.execute("SELECT code, sum(times) FROM refusals GROUP BY code").fetchall())
+
+    def forget(self, now: float, oldest_day: int) -> None:
+        """Removes expired answers, and what answers held of days that are destroyed."""
+        query = "SELECT 1 FROM answers WHERE expires < ? OR (oldest < ? AND sealed IS NOT NULL)"
+        with self._file.reading() as tables:
+            if tables.execute(query, [now, oldest_day]).fetchone() is None:
+                return
+        with self._file.writing() as tables:
+            tables.execute("DELETE FROM answers WHERE expires < ?", [now])
+            # The row stays until it expires, so that the part cannot be used for another list.
+            tables.execute("UPDATE answers SET sealed = NULL WHERE oldest < ?", [oldest_day])
+        with self._file.reading() as tables:
+            tables.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        """Gives back the file."""
+        self._file.close()
+
+
+def _migrate(tables: sqlite_utils.Database) -> None:
+    answers = {"part": str, "list": str, "expires": int, "oldest": int, "sealed": str}
+    tables.table("answers").create(
+        answers, pk="part", not_null=set(answers) - {"sealed"}, strict=True, if_not_exists=True
+    )
+    refusals = {"part": str, "code": str, "day": str, "times": int}
+    tables.table("refusals").create(
+        refusals, pk=("part", "code"), not_null=set(refusals), strict=True, if_not_exists=True
+    )

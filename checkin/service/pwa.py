@@ -1,0 +1,134 @@
+"""Pages that people keep open: HTML in their language, a web app manifest, and a worker that keeps them offline.
+
+    /NAME                  the page, from checkin/web/templates/NAME.html
+    /NAME.webmanifest      makes it installable
+    /NAME-worker.js        keeps its files, so that it opens without a network; scope /NAME
+    /NAME-background.js    the same, and it fetches in the background where browsers let it (wallet only)
+    /NAME-decoder.js       reads pictures beside the page (scanner only)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Query
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from checkin.protocol.primitives import sha256
+from checkin.service.language import LANGUAGES, choose_language
+
+WEB: Final = Path(__file__).parent.parent / "web"
+STATIC: Final = WEB / "static"
+_TEMPLATES: Final = Environment(
+    loader=FileSystemLoader(WEB / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_SHARED: Final = ("style.css", "js/*.js", "messages/errors.json", "icons/*", "vendor/qr.js")
+# What every browser may load again and again: the worker's own scripts are asked for at each start.
+_SCRIPT: Final = {"content-type": "text/javascript; charset=utf-8"}
+
+
+@cache
+def messages(page: str) -> dict[str, dict[str, str]]:
+    """A page's words by language."""
+    words: dict[str, dict[str, str]] = json.loads((STATIC / "messages" / f"{page}.json").read_text(encoding="utf-8"))
+    return words
+
+
+@dataclass(frozen=True)
+class WebPage:
+    """One page. `values` reach the page as data attributes of its body; `files` are globs under static/."""
+
+    name: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    background: str | None = None
+    decoder: str | None = None
+
+    def router(self) -> APIRouter:
+        """Its routes; none of them needs a token, and none sets a cookie."""
+        router = APIRouter()
+        summary = f"The {self.name} page"
+        router.add_api_route(f"/{self.name}", self.page, response_class=HTMLResponse, tags=["pages"], summary=summary)
+        parts = {f"/{self.name}.webmanifest": self.manifest, f"/{self.name}-worker.js": self.worker}
+        if self.background:
+            parts[f"/{self.name}-background.js"] = self.background_worker
+        if self.decoder:
+            parts[f"/{self.name}-decoder.js"] = self.decoder_worker
+        for path, part in parts.items():
+            router.add_api_route(path, part, include_in_schema=False)
+        return router
+
+    def page(
+        self,
+        lang: Annotated[str | None, Query(max_length=8)] = None,
+        accept_language: Annotated[str, Header()] = "",
+    ) -> HTMLResponse:
+        """The page in Korean or English; it can be read before any script has run."""
+        language = choose_language(lang, accept_language)
+        html = self._render(language)
+        return HTMLResponse(html, headers={"vary": "accept-language"})
+
+    def manifest(self, lang: Annotated[str | None, Query(max_length=8)] = None) -> JSONResponse:
+        """W3C Web App Manifest."""
+        language = choose_language(lang, "")
+        words = messages(self.name)[language]
+        content: dict[str, Any] = {
+            "id": f"/{self.name}",
+            "name": words["app_name"],
+            "short_name": words["app_short"],
+            "lang": language,
+            "start_url": f"/{self.name}",
+            "scope": f"/{self.name}",
+            "display": "standalone",
+            "background_color": "#fbfaf7",
+            "theme_color": "#0a665a",
+            "icons": [
+                {"src": "/static/icons/icon.svg", "sizes": "any", "type": "image/svg+xml"},
+                {"src": "/static/icons/icon-192.png", "sizes": "192x192", "type": "image/png"},
+                {"src": "/static/icons/icon-512.png", "sizes": "512x512", "type": "image/png", "purpose": "any"},
+            ],
+        }
+        return JSONResponse(content, media_type="application/manifest+json")
+
+    def worker(self) -> Response:
+        """The service worker, as a classic script."""
+        return Response(self._worker_script(), headers=_SCRIPT)
+
+    def background_worker(self) -> Response:
+        """The same as a module, which may import what works in the background."""
+        return Response(f'import "/static/{self.background}";\n{self._worker_script()}', headers=_SCRIPT)
+
+    def decoder_worker(self) -> Response:
+        """A worker is kept offline by its own address, not by that of the page that starts it."""
+        return Response(f'import "/static/{self.decoder}";\n', headers=_SCRIPT)
+
+    def _render(self, language: str) -> str:
+        template = _TEMPLATES.get_template(f"{self.name}.html")
+        return template.render(lang=language, languages=LANGUAGES, t=messages(self.name)[language], values=self.values)
+
+    def _worker_script(self) -> str:
+        paths = sorted(self._paths())
+        pages = [self._render(language).encode() for language in LANGUAGES]
+        digest = sha256(*pages, *(path.read_bytes() for path in paths))
+        own = [f"/{self.name}.webmanifest", *([f"/{self.name}-decoder.js"] if self.decoder else [])]
+        known = {
+            "page": f"/{self.name}",
+            "version": digest.hex()[:16],
+            "files": [*own, *(f"/static/{path.relative_to(STATIC)}" for path in paths)],
+        }
+        body = (STATIC / "js" / "worker" / "offline.js").read_text(encoding="utf-8")
+        return f"self.CHECKIN = {json.dumps(known)};\n{body}"
+
+    def _paths(self) -> set[Path]:
+        own = (f"js/{self.name}/*.js", f"messages/{self.name}.json", *self.files)
+        return {path for pattern in (*_SHARED, *own) for path in STATIC.glob(pattern) if path.is_file()}

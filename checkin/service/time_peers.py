@@ -1,0 +1,61 @@
+"""Other parties' signed time, asked when our own clock is in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import httpx
+import structlog
+
+from checkin.clock import SystemClock, parse_rfc3339
+from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
+from checkin.http.exchange import Exchange
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.note import NoteVerifier
+from checkin.protocol.primitives import random_bytes
+from checkin.protocol.signed_time import TIME_STATEMENT
+from checkin.protocol.statement import one
+from checkin.service.identity import Party
+from checkin.service.settings import Peer
+
+TIMEOUT_SECONDS = 5.0
+LONGEST_SECONDS = 10.0
+_MAX_ANSWER = 16 * 1024
+_STOPWATCH = SystemClock()  # runs on while the machine sleeps
+log = structlog.get_logger()
+
+
+class TimePeers:
+    """The pinned parties of `time_peers`; calling it asks one after the other and yields the times that verify."""
+
+    def __init__(self, peers: Sequence[Peer], party: Party) -> None:
+        self._peers = peers
+        self._party = party
+
+    def __call__(self) -> Iterator[float]:
+        """Unix seconds. A peer that does not answer, or whose note does not verify, is passed over."""
+        for peer in self._peers:
+            try:
+                yield self._ask(peer)
+            except (httpx.HTTPError, CheckinError, ValueError) as error:
+                log.warning("time_peer_failed", peer=NoteVerifier.parse(peer.vkey).name, why=type(error).__name__)
+
+    def _ask(self, peer: Peer) -> float:
+        nonce = b64url_encode(random_bytes(16))
+        asked = _STOPWATCH.boot()
+        with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+            exchange = Exchange(http, LONGEST_SECONDS, _MAX_ANSWER)
+            answer = exchange.send("GET", f"{peer.url}/v1/time", params={"nonce": nonce})
+        # SPEC days.md §3: "An answer that took longer than ten seconds is not believed"
+        if _STOPWATCH.boot() - asked > LONGEST_SECONDS:
+            raise NoteUntrusted("The signed time was held back.")
+        body = answer.raise_for_status().json()
+        note = body.get("note") if isinstance(body, dict) else None
+        if not isinstance(note, str):
+            raise NoteMalformed
+        verifier = NoteVerifier.parse(peer.vkey)
+        values = self._party.open(note, TIME_STATEMENT, [verifier])
+        # The nonce is fresh: an old note, or one made for somebody else, says nothing about now.
+        if one(values, "nonce") != nonce or one(values, "service") != verifier.name:
+            raise NoteUntrusted("The signed time is not the answer to this question.")
+        return parse_rfc3339(one(values, "time"))

@@ -1,0 +1,117 @@
+"""What the services hold and have destroyed when the simulation ends, said by themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from checkin.audit.page import read_audit
+from checkin.audit.point import Result
+from checkin.demo.stage import Stage
+from checkin.deployment.deployment import SERVICES, Deployment
+from checkin.errors import ServiceError
+from checkin.protocol.statement import one
+from checkin.purge.inventory import PurgeStatus
+from checkin.service.vault_folder import VaultFolder
+from checkin.simulation.town import Town
+
+_SIGNS: Final = ('"level": "error"', "ERROR", "Traceback")
+_SAID_ELSEWHERE: Final = "audit_point_not_run"  # by the audit, which shows it; on a busy machine a day may be locked
+
+
+@dataclass(frozen=True)
+class Public:
+    """What retention shows: purge reports in the log, the newest audits by result, the last one's points by result, and
+    what of the first that failed was found wanting, in its own words."""
+
+    reports: int
+    audits: dict[str, int]
+    points: dict[str, int]
+    failed: list[str]
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Days up to today, visits and bytes of the registry. `server_errors`: lines of the services' logs."""
+
+    public: Public
+    held_days: int
+    destroyed_days: int
+    overdue_days: int
+    visits_held: int
+    bytes_held: int
+    server_errors: int
+
+    @property
+    def bytes_a_visit(self) -> float:
+        """In a small town most of it is the files' own."""
+        return round(self.bytes_held / self.visits_held, 1) if self.visits_held else 0.0
+
+    def summary(self) -> dict[str, Any]:
+        """For programs."""
+        values = asdict(self)
+        return {**values.pop("public"), **values, "bytes_a_visit": self.bytes_a_visit}
+
+
+def ask(town: Town) -> Public:
+    """As long as the services answer."""
+    audits = town.clients["retention"].get("/v1/audits")["audits"]
+    results = [str(audit["result"]) for audit in audits]
+    points = [point.result.value for point in read_audit(audits[0]["note"])[1]] if audits else []
+    return Public(_reports(town), _counted(results), _counted(points), failed(audits))
+
+
+def failed(audits: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Day, service and line of all that failed in the first audit that did. `audits`: the newest first."""
+    for audit in reversed(audits):
+        values, points = read_audit(audit["note"])
+        wrong = [point for point in points if point.result is Result.FAIL]
+        if wrong:
+            return [f"{one(values, 'day')}, {point.service}, {point.name}: {point.evidence}" for point in wrong]
+    return []
+
+
+def look(stage: Stage, public: Public) -> Holding:
+    """When the services have stopped, and their days are files without a write-ahead log."""
+    today = stage.calendar.date(stage.calendar.day(stage.clock.now()))
+    registry, issuer = _status(stage.deployment, "venue"), _status(stage.deployment, "issuer")
+    held = [day for day in registry.held if day.day <= today]
+    return Holding(
+        public=public,
+        held_days=len(held),
+        destroyed_days=len(registry.destroyed),
+        overdue_days=len(registry.due) + len(issuer.due),
+        visits_held=sum(day.rows or 0 for day in held),
+        bytes_held=sum(day.bytes or 0 for day in held),
+        server_errors=_errors(stage.deployment),
+    )
+
+
+def _status(deployment: Deployment, service: str) -> PurgeStatus:
+    """As `checkin purge status` shows it."""
+    purger = VaultFolder(deployment.config(service), deployment.simulated_clock).purger
+    if purger is None:
+        raise ServiceError(f"The {service} service holds no days.")
+    return purger.status()
+
+
+def _reports(town: Town) -> int:
+    """Purge reports in the log, over all pages."""
+    client, found = town.clients["retention"], 0
+    before: dict[str, str] = {}
+    while reports := client.get("/v1/purge-reports", **before)["reports"]:
+        found += len(reports)
+        before = {"before": str(reports[-1]["index"])}
+    return found
+
+
+def _errors(deployment: Deployment) -> int:
+    texts = [deployment.log(service).read_text(encoding="utf-8", errors="replace") for service in SERVICES]
+    lines = (line for text in texts for line in text.splitlines() if _SAID_ELSEWHERE not in line)
+    return sum(any(sign in line for sign in _SIGNS) for line in lines)
+
+
+def _counted(words: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(words).items()))

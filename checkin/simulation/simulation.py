@@ -1,0 +1,156 @@
+"""`checkin simulate`: a town lives its days at three real services, and at the end everything adds up or it says so."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from checkin.demo.narrator import Narrator
+from checkin.demo.progress import Progress
+from checkin.demo.stage import raised
+from checkin.errors import SettingsInvalid
+from checkin.simulation.days import live, upload
+from checkin.simulation.holding import Holding, ask, look
+from checkin.simulation.outbreak import Outbreak, break_out, day_of_outbreak
+from checkin.simulation.plan import Plan, Size
+from checkin.simulation.tally import Tally
+from checkin.simulation.town import Town, settled
+
+_DAWN: Final = 5  # o'clock on the first day
+# Seconds on two cores that have little else to do; measured with the default town (docs/benchmarks.md).
+_A_START, _A_PERSON, _A_DAY, _A_GATE, _A_BATCH, _A_SCAN = 8.0, 0.05, 0.9, 0.02, 0.03, 0.015
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What came of a simulation."""
+
+    size: Size
+    tally: Tally
+    outbreak: Outbreak
+    holding: Holding
+    seconds: float
+
+    def faults(self) -> list[str]:
+        """In words, what should not be; none if all is well."""
+        tally, holding, reports = self.tally, self.holding, self.holding.public.reports
+        ended = tally.accepted + tally.conflicts + sum(tally.refused.values())
+        judged = {
+            f"{tally.scans} codes were scanned and {ended} have an end": tally.scans != ended,
+            f"{holding.overdue_days} days are overdue": holding.overdue_days > 0,
+            f"{reports} purge reports are in the log": reports != 2 * holding.destroyed_days,
+            f"{holding.server_errors} lines of the services' logs are errors": holding.server_errors > 0,
+            "the trace found people who were not there": self.outbreak.precision < 1,
+            "the trace missed people who were there": self.outbreak.recall < 1,
+        }
+        wrong = [sentence for sentence, so in judged.items() if so]
+        return wrong + [f"an audit failed ({point})" for point in holding.public.failed]
+
+    def summary(self) -> dict[str, Any]:
+        """For programs: counts, and seconds; nobody's name."""
+        tally = self.tally
+        return {
+            "ok": not self.faults(),
+            "faults": self.faults(),
+            **asdict(self.size),
+            **tally.summary(),
+            **self.holding.summary(),
+            "trace": self.outbreak.summary() | {"told": len(tally.told)},
+            "seconds": round(self.seconds, 1),
+            "rates": {
+                "batches_a_second": tally.rate(tally.batches, "batches"),
+                "check_ins_a_second": tally.rate(tally.scans, "doors"),
+                "days_a_minute": round(60 * self.size.days / self.seconds, 1),
+            },
+        }
+
+
+def simulate(folder: Path, size: Size, tell: Narrator) -> Ended:
+    """All of it, in a new or empty folder, which is left as it is at the end.
+
+    Raises `SettingsInvalid` for a folder that holds something, and what the services refuse with.
+    """
+    if any(folder.iterdir()):
+        raise SettingsInvalid(f"The folder {folder} is not empty: choose a new one.")
+    plan = Plan(size)
+    tell.chapter("A town", _announced(plan))
+    with raised(folder, tell, _DAWN) as stage:
+        with tell.step("town", "Everybody registers, every venue enrols", "a wallet a person, a scanner a gate"):
+            opening = settled(stage, plan)
+            town = opening.__enter__()
+        try:
+            outbreak, public = _lived(town, tell), ask(town)
+        finally:
+            opening.__exit__(None, None, None)
+    ended = Ended(size, town.tally, outbreak, look(stage, public), tell.seconds)
+    _show(ended, tell)
+    return ended
+
+
+def _announced(plan: Plan) -> str:
+    size, gates, visits = plan.size, len(plan.gates()), sum(1 for _ in plan.visits)
+    batches = size.people * size.days
+    seconds = _A_START + _A_PERSON * size.people + size.days * (_A_DAY + _A_GATE * gates)
+    seconds += _A_BATCH * batches + _A_SCAN * visits
+    return (
+        f"{size.people} people, {_many(size.venues, 'venue')} with {_many(gates, 'gate')}, {_many(size.days, 'day')} "
+        f"(seed {size.seed}): {batches:,} batches of codes and {_many(visits, 'visit')}. "
+        f"About {_spoken(seconds)} on two cores."
+    )
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def _spoken(seconds: float) -> str:
+    if seconds < 100:
+        return f"{round(seconds, -1):.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def _lived(town: Town, tell: Narrator) -> Outbreak:
+    """Day after day; in one evening the order."""
+    size, calendar = town.plan.size, town.stage.calendar
+    outbreak: Outbreak | None = None
+    total = size.people * size.days + sum(1 for _ in town.plan.visits)
+    done = 0
+    tell.chapter("Days", "Each morning keys, lists and batches, then the doors; at night the services keep house.")
+    with Progress(tell.console, total, "batches and visits") as progress:
+        for day in range(size.days):
+            live(town, day)
+            if day == size.days - 1:
+                upload(town)
+            if day == day_of_outbreak(town.plan):
+                date = calendar.date(town.stage.day + day)
+                with tell.step("outbreak", f"{date}: somebody is ill; two officers sign an order", "it is in the log"):
+                    outbreak = break_out(town)
+            done += size.people + len(town.plan.days[day])
+            progress.reach(done, f"day {day + 1} of {size.days}, {calendar.date(town.stage.day + day)}")
+    assert outbreak is not None  # noqa: S101 - its day is one of them
+    return outbreak
+
+
+def _show(ended: Ended, tell: Narrator) -> None:
+    summary, tally, holding, outbreak = ended.summary(), ended.tally, ended.holding, ended.outbreak
+    refused = ", ".join(f"{code} {count}" for code, count in sorted(tally.refused.items())) or "none"
+    rates = summary["rates"]
+    audits = ", ".join(f"{count} {result}" for result, count in holding.public.audits.items()) or "none yet"
+    rows = [
+        ("batches of codes", f"{tally.batches:,}", f"{rates['batches_a_second']} a second"),
+        ("codes scanned", f"{tally.scans:,}", f"{rates['check_ins_a_second']} a second"),
+        ("accepted", f"{tally.accepted:,}", ""),
+        ("refused", f"{sum(tally.refused.values()):,}", refused),
+        ("second uses kept, flagged", f"{tally.conflicts:,}", "queued, without a network"),
+        ("days held", f"{holding.held_days}", f"{_many(holding.visits_held, 'visit')} in {holding.bytes_held:,} bytes"),
+        ("days destroyed", f"{holding.destroyed_days}", f"{_many(holding.public.reports, 'signed report')} in the log"),
+        ("contacts found", f"{len(outbreak.found)}", f"{len(outbreak.true)} were there"),
+        ("told of it", f"{len(tally.told)}", "by later batches, the patient among them"),
+        ("precision, recall", f"{outbreak.precision:.3f}, {outbreak.recall:.3f}", "against the town's own truth"),
+        ("daily audits", f"{sum(holding.public.audits.values())}", audits),
+        ("seconds", f"{ended.seconds:.0f}", f"{rates['days_a_minute']} days a minute"),
+    ]
+    tell.table("The town in numbers", ["what", "number", "of that"], rows)
+    for fault in ended.faults():
+        tell.say(f"This should not be: {fault}.")

@@ -1,0 +1,127 @@
+"""Checking every file of a log: which of them are not what was signed, by name.
+
+The entries are the log; every hash is computed from them. Where they lead to the signed root, each tile must be
+what they make it. Where they do not, each bundle is held against its own path through the tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from checkin.errors import NoteMalformed, NotFound, ProofInvalid
+from checkin.tlog.checkpoint import Checkpoint
+from checkin.tlog.merkle import leaf_hash, root
+from checkin.tlog.reader import LogReader
+from checkin.tlog.tiles import (
+    ENTRIES,
+    WIDTH,
+    Fetch,
+    Tile,
+    fetch_bundle,
+    fetch_tile,
+    new_tiles,
+    parse_path,
+    write_bundle,
+)
+
+
+class Fault(NamedTuple):
+    """A file of the log, by its path, and what is wrong with it in a sentence."""
+
+    path: str
+    reason: str
+
+
+def check_log(fetch: Fetch, head: Checkpoint, listed: Iterable[str] = ()) -> list[Fault]:
+    """What is wrong with the files of the log under the verified checkpoint `head`; empty when nothing is.
+
+    `listed`: names of all tile files there are, where that is known; older partial tiles among them are checked too.
+    """
+    tiles = new_tiles(0, head.size)
+    bundles = [tile for tile in tiles if tile.level == ENTRIES]
+    faults, entries = _read_bundles(fetch, bundles)
+    if not faults and root(map(leaf_hash, entries)) == head.root:
+        expected = _Expected(entries)
+        others = _others(listed, set(tiles), faults)
+        faults += _altered(fetch, expected, [tile for tile in tiles if tile.level != ENTRIES])
+        faults += _altered(fetch, expected, others)
+        return faults
+    return faults + list(_off_the_path(fetch, head, bundles, {fault.path for fault in faults}))
+
+
+def _read_bundles(fetch: Fetch, bundles: list[Tile]) -> tuple[list[Fault], list[bytes]]:
+    faults, entries = [], []
+    for bundle in bundles:
+        try:
+            entries += fetch_bundle(fetch, bundle)
+        except (NotFound, ProofInvalid) as error:
+            faults.append(Fault(bundle.path(), error.detail))
+    return faults, entries
+
+
+class _Expected:
+    """What each tile is in a log of these entries."""
+
+    def __init__(self, entries: list[bytes]) -> None:
+        self._entries = entries
+        self._levels = [[leaf_hash(entry) for entry in entries]]
+        while len(self._levels[-1]) >= WIDTH:
+            below = self._levels[-1]
+            full = range(0, len(below) - len(below) % WIDTH, WIDTH)
+            self._levels.append([root(below[at : at + WIDTH]) for at in full])
+
+    def content(self, tile: Tile) -> bytes | None:
+        """None for a tile that a log of this size cannot have."""
+        first = tile.number * WIDTH
+        hashes = self._levels[max(tile.level, 0)] if tile.level < len(self._levels) else []
+        if len(hashes) < first + tile.width:
+            return None
+        if tile.level == ENTRIES:
+            return write_bundle(self._entries[first : first + tile.width])
+        return b"".join(hashes[first : first + tile.width])
+
+
+def _others(listed: Iterable[str], known: set[Tile], faults: list[Fault]) -> list[Tile]:
+    """The listed tiles that this size does not need; a name that is no tile's is a fault."""
+    others = []
+    for path in listed:
+        try:
+            tile = parse_path(path)
+        except NoteMalformed as error:
+            faults.append(Fault(path, error.detail))
+            continue
+        if tile not in known:
+            others.append(tile)
+    return others
+
+
+def _altered(fetch: Fetch, expected: _Expected, tiles: Iterable[Tile]) -> Iterator[Fault]:
+    for tile in tiles:
+        try:
+            data = fetch(tile.path()) if tile.level == ENTRIES else fetch_tile(fetch, tile)
+        except NotFound as error:
+            yield Fault(tile.path(), error.detail)
+            continue
+        if data != expected.content(tile):
+            yield Fault(tile.path(), "The file was altered: its entries give other bytes.")
+
+
+def _off_the_path(fetch: Fetch, head: Checkpoint, bundles: list[Tile], named: set[str]) -> Iterator[Fault]:
+    """The bundles, and the tiles over them, that do not lead to the root."""
+    for bundle in bundles:
+        first = bundle.number * WIDTH
+        if bundle.path() not in named and not _holds(LogReader(fetch, head).entry, first):
+            yield Fault(bundle.path(), "An entry was altered, or stands in another's place.")
+        if not _holds(LogReader(fetch, head).inclusion, first):
+            yield Fault(bundle._replace(level=0).path(), "The tile does not lead to the root that was signed.")
+    if not bundles:
+        yield Fault("checkpoint", "The root of an empty log is that of nothing.")
+
+
+def _holds(read: Callable[[int], object], index: int) -> bool:
+    try:
+        read(index)
+    except (NotFound, ProofInvalid):
+        return False
+    return True

@@ -1,0 +1,98 @@
+"""Reading a log from its static files alone: every answer is checked against the root of one checkpoint.
+
+`fetch` gives a file by its path, `checkpoint` or `tile/…`, over HTTP or from a folder. What it gives is believed
+only as far as hashes lead from it to the checkpoint, which the caller has verified (`checkpoint.open_checkpoint`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from checkin.errors import NotFound, ProofInvalid
+from checkin.tlog.checkpoint import Checkpoint
+from checkin.tlog.merkle import (
+    EMPTY_ROOT,
+    consistency_proof,
+    inclusion_proof,
+    leaf_hash,
+    verify_consistency,
+    verify_inclusion,
+)
+from checkin.tlog.tiles import ENTRIES, WIDTH, Fetch, Tile, TileHashes, fetch_bundle, fetch_tile, tile_of
+
+
+def folder_fetch(folder: Path) -> Fetch:
+    """Files of a copied log; the paths are those that this module makes, never a stranger's."""
+
+    def fetch(path: str) -> bytes:
+        try:
+            return (folder / path).read_bytes()
+        except OSError:
+            raise NotFound(f"The log has no file {path}.") from None
+
+    return fetch
+
+
+class LogReader:
+    """A log of which one verified checkpoint, `head`, is known."""
+
+    def __init__(self, fetch: Fetch, head: Checkpoint) -> None:
+        self.head = head
+        self._fetch = fetch
+        self._hashes = TileHashes(head.size, lambda tile: fetch_tile(fetch, tile))
+
+    def entry(self, index: int) -> bytes:
+        """The entry at that place; raises `NotFound` past the end, `ProofInvalid` if it is not what was logged."""
+        if not 0 <= index < self.head.size:
+            raise NotFound("The log has no such entry.")
+        return self._bundle(index // WIDTH)[index % WIDTH]
+
+    def entries(self, start: int = 0) -> Iterator[bytes]:
+        """All entries from `start` on, each checked before it is given; raises as `entry`."""
+        for number in range(start // WIDTH, -(-self.head.size // WIDTH)):
+            yield from self._bundle(number)[max(0, start - number * WIDTH) :]
+
+    def inclusion(self, index: int) -> list[bytes]:
+        """The inclusion proof of the entry at `index`, checked; raises as `entry`."""
+        if not 0 <= index < self.head.size:
+            raise NotFound("The log has no such entry.")
+        proof = inclusion_proof(index, self.head.size, self._hashes.subtree)
+        verify_inclusion(self._hashes.subtree(index, index + 1), index, self.head.size, proof, self.head.root)
+        return proof
+
+    def verify_entry(self, entry: bytes, index: int) -> None:
+        """Raises `ProofInvalid` unless this very entry is at that place, `NotFound` past the end."""
+        verify_inclusion(leaf_hash(entry), index, self.head.size, self.inclusion(index), self.head.root)
+
+    def verify_continues(self, old: Checkpoint) -> list[bytes]:
+        """The proof that this log still begins as it did at the verified checkpoint `old`.
+
+        Raises `ProofInvalid` when it was rewritten or cut short, or is another log.
+        """
+        if old.origin != self.head.origin or old.size > self.head.size:
+            raise ProofInvalid("The log is another one, or is shorter than it was.")
+        proof = consistency_proof(old.size, self.head.size, self._hashes.subtree) if self.head.size else []
+        verify_consistency(old.size, old.root, self.head.size, self.head.root, proof)
+        return proof
+
+    def verify_root(self) -> None:
+        """Raises `ProofInvalid` unless the tiles at the right edge lead to the checkpoint's root."""
+        found = self._hashes.subtree(0, self.head.size) if self.head.size else EMPTY_ROOT
+        if found != self.head.root:
+            raise ProofInvalid("The tiles do not lead to the root that was signed.")
+
+    def _bundle(self, number: int) -> list[bytes]:
+        """The entries of a bundle, checked: the way from its first entry to the root passes all the others."""
+        first = number * WIDTH
+        tile = tile_of(0, first, self.head.size)
+        entries = fetch_bundle(self._fetch, tile._replace(level=ENTRIES))
+        leaves = [leaf_hash(entry) for entry in entries]
+        own = b"".join(leaves)
+
+        def read(other: Tile) -> bytes:
+            return own if other == tile else fetch_tile(self._fetch, other)
+
+        proof = inclusion_proof(first, self.head.size, TileHashes(self.head.size, read).subtree)
+        verify_inclusion(leaves[0], first, self.head.size, proof, self.head.root)
+        return entries

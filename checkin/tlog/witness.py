@@ -1,0 +1,155 @@
+"""A witness: another organisation that cosigns a log's head only if it continues every head it saw before.
+
+Source: c2sp.org/tlog-witness. So a log cannot show one history to some and another to others, as long as readers
+ask for the witness's line. What it saw is on the disk before it signs; a log is known by its pinned key alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import sqlite_utils
+
+from checkin.errors import LogConflict, NoteMalformed, NotFound, ProofInvalid
+from checkin.files.state_file import StateFile
+from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode
+from checkin.protocol.note import NoteVerifier, open_note, split_note
+from checkin.tlog.checkpoint import Checkpoint
+from checkin.tlog.cosignature import Cosigner
+from checkin.tlog.merkle import EMPTY_ROOT, HASH_SIZE, verify_consistency
+
+MAX_REQUEST: Final = 256 * 1024
+MAX_PROOF_LINES: Final = 63
+# Pairs of heads kept of one log. Anybody can send a true head with a wrong proof; two roots of one size need the
+# log's key, so the one never crowds out the other.
+_MOST_DOUBTS: Final = 100
+_MOST_FORKS: Final = 200
+_SWAP: Final = """INSERT INTO heads (origin, size, root, note) VALUES (:origin, :size, :root, :note)
+    ON CONFLICT (origin) DO UPDATE SET size = :size, root = :root, note = :note
+    WHERE heads.size = :old_size AND heads.root = :old_root"""
+_KEEP: Final = """INSERT INTO evidence (origin, seen, shown) SELECT :origin, :seen, :shown
+    WHERE (SELECT count(*) FROM evidence WHERE origin = :origin) < :most ON CONFLICT DO NOTHING"""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The body of an add-checkpoint: the size that the sender builds on, the proof from there, the signed head."""
+
+    old: int
+    proof: tuple[bytes, ...]
+    note: str
+
+    def write(self) -> str:
+        """The body, each line with its newline."""
+        lines = [f"old {self.old}", *map(b64_encode, self.proof)]
+        return "\n".join(lines) + "\n\n" + self.note
+
+    @classmethod
+    def read(cls, body: str) -> Request:
+        """Inverse of `write`; raises `NoteMalformed`."""
+        head, blank, note = body.partition("\n\n")
+        first, *lines = head.split("\n")
+        # SPEC tlog-witness: "The client MUST NOT send more than 63 consistency proof lines."
+        if not blank or not first.startswith("old ") or len(lines) > MAX_PROOF_LINES:
+            raise NoteMalformed("The body is an old size, at most 63 hashes, an empty line, and a checkpoint.")
+        try:
+            return cls(decimal_decode(first[4:]), tuple(b64_decode(line, HASH_SIZE) for line in lines), note)
+        except ValueError:
+            raise NoteMalformed("The old size is a decimal number, each hash 32 bytes in base64.") from None
+
+
+def _migrate(tables: sqlite_utils.Database) -> None:
+    columns = {"origin": str, "size": int, "root": bytes, "note": str}
+    tables.table("heads").create(columns, pk="origin", not_null=set(columns), strict=True, if_not_exists=True)
+    found = {"origin": str, "seen": str, "shown": str}
+    tables.table("evidence").create(found, pk=("origin", "seen", "shown"), strict=True, if_not_exists=True)
+
+
+class WitnessState:
+    """witness.sqlite: the newest head of each log that was cosigned, and heads that did not continue it.
+
+    Tables (docs/spec/log.md §8): heads (origin, size, root, note), evidence (origin, seen, shown).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = StateFile(path, _migrate)
+
+    def head(self, origin: str) -> Checkpoint:
+        """The newest head that was cosigned; that of an empty log before there is any."""
+        with self._file.reading() as tables:
+            row = tables.execute("SELECT size, root FROM heads WHERE origin = ?", [origin]).fetchone()
+        return Checkpoint(origin, *(row or (0, EMPTY_ROOT)))
+
+    def swap(self, old: Checkpoint, new: Checkpoint, note: str) -> None:
+        """Compare and swap, on the disk when it returns; raises `LogConflict` when `old` is not the newest."""
+        values = {"origin": new.origin, "size": new.size, "root": new.root, "note": note}
+        with self._file.writing() as tables:
+            if tables.execute(_SWAP, {**values, "old_size": old.size, "old_root": old.root}).rowcount == 1:
+                return
+        raise LogConflict("Another head of this log came in between.", self.head(new.origin).size)
+
+    def keep_evidence(self, origin: str, note: str, most: int) -> None:
+        """Keeps the head seen here beside another one that the log signed, for people to look at; `most` of a log."""
+        with self._file.writing() as tables:
+            row = tables.execute("SELECT note FROM heads WHERE origin = ?", [origin]).fetchone()
+            values = {"origin": origin, "seen": row[0] if row else "", "shown": note, "most": most}
+            tables.execute(_KEEP, values)
+
+    def evidence(self) -> list[tuple[str, str, str]]:
+        """(origin, the head that was cosigned, the head that did not continue it), for each that was found."""
+        with self._file.reading() as tables:
+            return [tuple(row) for row in tables.execute("SELECT origin, seen, shown FROM evidence")]
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Witness:
+    """The rules of tlog-witness, for the logs whose keys it was given."""
+
+    def __init__(self, state: WitnessState, cosigner: Cosigner, logs: Iterable[NoteVerifier]) -> None:
+        self.state = state
+        self.cosigner = cosigner
+        self.logs: dict[str, list[NoteVerifier]] = {}
+        for log in logs:
+            self.logs.setdefault(log.name, []).append(log)
+
+    def add_checkpoint(self, body: str, now: float) -> str:
+        """The cosignature line over the submitted checkpoint.
+
+        Raises `NoteMalformed` (400), `NoteUntrusted` (403), `NotFound` for an unknown log (404), `LogConflict` (409,
+        with `size` when another old size is needed), `ProofInvalid` (422).
+        """
+        request = Request.read(body)
+        checkpoint = self._signed(request.note)
+        # SPEC tlog-witness: "The old size MUST be equal to or lower than the checkpoint size."
+        if request.old > checkpoint.size:
+            raise NoteMalformed("The old size is larger than the checkpoint's.")
+        seen = self.state.head(checkpoint.origin)
+        if request.old != seen.size:
+            raise LogConflict("The old size is not that of the newest head seen here.", seen.size)
+        self._reject_fork(seen, checkpoint, request)
+        # SPEC tlog-witness: "The witness MUST persist the new checkpoint before responding."
+        self.state.swap(seen, checkpoint, request.note)
+        return self.cosigner.cosign(checkpoint.write(), now)
+
+    def _signed(self, note: str) -> Checkpoint:
+        checkpoint = Checkpoint.read(split_note(note)[0])
+        if checkpoint.origin not in self.logs:
+            raise NotFound("This witness does not know that log.")
+        open_note(note, self.logs[checkpoint.origin])
+        return checkpoint
+
+    def _reject_fork(self, seen: Checkpoint, checkpoint: Checkpoint, request: Request) -> None:
+        """Raises `LogConflict` for two roots of one size, `ProofInvalid` for a head that does not continue `seen`."""
+        if seen.size == checkpoint.size and not request.proof and seen.root != checkpoint.root:
+            self.state.keep_evidence(checkpoint.origin, request.note, _MOST_FORKS)
+            raise LogConflict("The log signed another root for the size that was seen here.")
+        try:
+            verify_consistency(seen.size, seen.root, checkpoint.size, checkpoint.root, request.proof)
+        except ProofInvalid:
+            self.state.keep_evidence(checkpoint.origin, request.note, _MOST_DOUBTS)
+            raise

@@ -1,0 +1,71 @@
+"""Whom the authority asks, and whom it believes: `parties.toml` in its folder, pinned by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from checkin.errors import SettingsInvalid
+from checkin.keys.secret_file import read_token
+from checkin.protocol.note import NoteVerifier
+from checkin.service.pins import LogSettings
+from checkin.service.settings import FilePath, Peer, Strict, Url, load_toml
+
+
+class Asked(Peer):
+    """A service that takes orders: its answers verify under `vkey`."""
+
+    token_file: FilePath
+    """What the authority presents to it; a line of text, for its owner alone."""
+
+    @property
+    def verifier(self) -> NoteVerifier:
+        """The pinned key; its name is the service's, as orders address it."""
+        return NoteVerifier.parse(self.vkey)
+
+    @property
+    def token(self) -> str:
+        """The bearer token; raises `SettingsInvalid`."""
+        return read_token(self.token_file)
+
+
+class AskedIssuer(Asked):
+    """An issuer, with the number that visits remember."""
+
+    number: Annotated[int, Field(ge=1, lt=2**32)]
+
+
+class PublicLog(LogSettings):
+    """The log; the authority always puts entries into it."""
+
+    url: Url
+    token_file: FilePath
+
+
+class Parties(Strict):
+    """One registry, its issuers, and the log."""
+
+    registry: Asked
+    issuers: Annotated[tuple[AskedIssuer, ...], Field(min_length=1, max_length=64, strict=False)]
+    log: PublicLog
+
+    @model_validator(mode="after")
+    def _different(self) -> Self:
+        names = [self.registry.verifier.name, *(issuer.verifier.name for issuer in self.issuers)]
+        if len(set(names)) != len(names) or len({issuer.number for issuer in self.issuers}) != len(self.issuers):
+            raise ValueError("two parties have the same name or number")
+        return self
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Raises `SettingsInvalid`."""
+        return load_toml(cls, path)
+
+    def named(self, name: str) -> Asked:
+        """The party that a part is addressed to; raises `SettingsInvalid`."""
+        for party in (self.registry, *self.issuers):
+            if party.verifier.name == name:
+                return party
+        raise SettingsInvalid(f"The order asks {name}, which is not in parties.toml.")

@@ -1,0 +1,99 @@
+"""Publishing what the officers signed about the authority's day keys: into the log first, then to the issuers.
+
+A list counts with the proof that it is in the log (docs/spec/keys.md §5), so the issuers get both. A statement that
+keys were destroyed is for everybody, and stays in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from checkin.errors import NoteMalformed, NoteUntrusted, ProofInvalid, RequestInvalid
+from checkin.http.client import Client, Service
+from checkin.parties.authority import Authority
+from checkin.protocol.key_list import AUTHORITY_DESTROYED, AUTHORITY_KEYS, AuthorityList, DestroyedList
+from checkin.protocol.note import decode_note, split_note
+from checkin.protocol.statement import kind_of
+from checkin.tlog.proof import LogProof
+from checkin.tlog.reader import LogReader
+from checkin.tlog.submission import submit_and_wait
+from checkin.tracing.counterparties import PublicLog
+from checkin.tracing.trace import Tell, silent
+
+_READERS: Final[dict[str, Callable[[str], AuthorityList | DestroyedList]]] = {
+    AUTHORITY_KEYS.kind: AuthorityList.read,
+    AUTHORITY_DESTROYED.kind: DestroyedList.read,
+}
+_ANEW: Final = "Take the file as `checkin authority keys list` or `keys destroy` wrote it."
+_NEITHER: Final = f"This is neither a list of day keys nor a statement that some were destroyed. {_ANEW}"
+
+
+@dataclass(frozen=True)
+class Published:
+    """The place in the log and its proof, if there is a log; what each issuer answered, by its address."""
+
+    proof: LogProof | None = None
+    answers: dict[str, Any] = field(default_factory=dict)
+
+
+def read_keys_note(content: str) -> tuple[str, AuthorityList | DestroyedList]:
+    """The text, and what it says, of either of the two kinds that officers sign about day keys, signed or not.
+
+    Raises `NoteMalformed` that says what to take instead.
+    """
+    read = _READERS.get(kind_of(content))
+    if read is None:
+        raise NoteMalformed(_NEITHER)
+    try:
+        text = split_note(content)[0] if "\n\n" in content else content
+        return text, read(text)
+    except NoteMalformed as error:
+        raise NoteMalformed(f"{error.detail} {_ANEW}") from None
+
+
+def publish_keys(
+    note: str,
+    log: PublicLog | None,
+    issuers: Mapping[str, str],
+    authority: Authority | None = None,
+    tell: Tell = silent,
+) -> Published:
+    """Logs a list or a statement where there is a log, and brings a list to the issuers (address → token).
+
+    With `authority` it is first held against its officers, and what is logged is kept in its folder. Raises
+    `NoteMalformed`, `NoteUntrusted`, `RequestInvalid`, `NotReady` for a log whose witnesses take too long, and what
+    the log and the issuers answer. It can be repeated: the log keeps a text once, issuers pass over what they know.
+    """
+    text, stated = read_keys_note(note)
+    listed = isinstance(stated, AuthorityList)
+    if text == note:
+        raise NoteUntrusted("Nobody has signed this yet: enough officers do, each with `checkin authority keys sign`.")
+    if authority is not None:
+        authority.officers.open(note)
+    if log is None and not listed:
+        raise RequestInvalid("A statement goes into the log: give --dir with a parties.toml, or --log.")
+    proof, body = None, {"list": note}
+    if log is not None:
+        with Client(log.url, log.token, wanted=Service.RETENTION) as client:
+            proof = submit_and_wait(client, note, log.pinned, tell)
+            note = _logged(client, proof, log, text)
+        body = {"list": note, "proof": proof.write()}
+        if authority is not None:
+            authority.keep_logged(proof.index, note, proof.write())
+    answers = {}
+    for done, (url, token) in enumerate(issuers.items() if listed else ()):
+        tell(f"bringing the list to {url}", done, len(issuers))
+        with Client(url, token, wanted=Service.ISSUER) as client:
+            answers[url] = client.put("/v1/authority-keys", body)
+    return Published(proof, answers)
+
+
+def _logged(client: Client, proof: LogProof, log: PublicLog, text: str) -> str:
+    """The note as the log has it: the same text may have been logged before, with other officers' signatures."""
+    head = log.pinned.head(proof.checkpoint)
+    note = decode_note(LogReader(lambda path: client.get_bytes(f"/{path}"), head).entry(proof.index))
+    if split_note(note)[0] != text:
+        raise ProofInvalid("The log shows another entry in the place that it named.")
+    return note

@@ -1,0 +1,115 @@
+"""What a trace found, for a person and for programs: CSV, JSON, and a page that prints on A4."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from checkin.orders.order import Order
+from checkin.protocol.statement import one
+
+# What a spreadsheet takes for a formula, also in the wide forms that East Asian ones accept.
+_FORMULA: Final = frozenset("=+-@\t\r\n＝＋－＠")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A person who was in the room: when (local date, time where it was asked), how many minutes from the patient."""
+
+    name: str
+    phone: str
+    place: str
+    date: str
+    time: str
+    minutes_apart: str
+    issuer: str
+    notice: str
+    """The number that the person's own notice will bear."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the patient was, and when (RFC 3339, to the minute)."""
+
+    name: str
+    time: str
+
+
+@dataclass(frozen=True)
+class AskedStep:
+    """What a party was asked, what it was not told, and how much went each way."""
+
+    audience: str
+    asked: str
+    not_told: str
+    items: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished trace. `unopened`: seals that nobody could open; `unknown`: people whose issuer knows them no more;
+    `gone`: dates that were destroyed before the order was executed."""
+
+    order: Order
+    people: list[Found]
+    places: list[Place]
+    asked: list[AskedStep]
+    unopened: int
+    unknown: int
+    gone: list[str]
+
+    def csv(self) -> str:
+        """RFC 4180 with a header; every cell quoted, and none begins like a formula."""
+        out = io.StringIO()
+        writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+        names = [field.name for field in fields(Found)]
+        writer.writerow(names)
+        for person in self.people:
+            writer.writerow([neutral(getattr(person, name)) for name in names])
+        return out.getvalue()
+
+    def json(self) -> dict[str, Any]:
+        """Everything, as it was said."""
+        values = self.order.values
+        return {
+            "order": self.order.id,
+            "kind": self.order.kind,
+            "case": one(values, "case"),
+            "purpose": one(values, "purpose"),
+            "people": [asdict(person) for person in self.people],
+            "places": [asdict(place) for place in self.places],
+            "asked": [asdict(step) for step in self.asked],
+            "unopened": self.unopened,
+            "unknown": self.unknown,
+            "gone": self.gone,
+        }
+
+    def html(self) -> str:
+        """A page of its own, without scripts or anything to fetch; prints on A4."""
+        loader = FileSystemLoader(Path(__file__).parent.parent / "web" / "templates")
+        environment = Environment(
+            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        )
+        return environment.get_template("trace.html").render(result=self, order=self.order.values)
+
+
+def neutral(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula (names with formulas reached health offices in 2021)."""
+    return f"'{cell}" if cell[:1] in _FORMULA else cell
+
+
+def merge(people: Iterable[Found]) -> list[Found]:
+    """One line for a person, place and day: the one nearest to the patient; by place, date, time, name."""
+    nearest: dict[tuple[str, str, str, str], Found] = {}
+    for person in people:
+        key = (person.phone, person.name, person.place, person.date)
+        if key not in nearest or int(person.minutes_apart or 0) < int(nearest[key].minutes_apart or 0):
+            nearest[key] = person
+    return sorted(nearest.values(), key=lambda person: (person.date, person.time, person.place, person.name))

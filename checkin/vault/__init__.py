@@ -1,0 +1,1 @@
+"""The day vault: sealed rows, one partition a service day, over an engine that never sees plaintext."""

@@ -1,0 +1,87 @@
+"""The authority's list: for each day the public key that subjects are sealed to. The first key for a day is final.
+
+So nobody, not even somebody who stole the authority's token and two officers' keys later, can have a day's
+subjects sealed to a key of his own once the real one was listed. And a list counts only as far ahead as honest ones
+reach, so that who has those keys for a moment does not own the years to come. Once the issuer pins a log, a list counts
+only with the proof that it is there, under a head that the witnesses saw: nobody can be shown one that others are not.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from checkin.errors import NoteUntrusted, NotReady, ProofInvalid
+from checkin.parties.scanner_trust import HORIZON_DAYS
+from checkin.protocol.key_list import AuthorityKey, AuthorityList, merge
+from checkin.protocol.note import NoteVerifier, open_note
+from checkin.protocol.primitives import SealingKey
+from checkin.service.identity import Party
+from checkin.service.pins import AuthoritySettings, LogSettings
+from issuer.database import Database, one_row
+from issuer.signing_keys import consecutive
+
+WARN_DAYS: Final = 7
+
+
+class AuthorityKeys:
+    """The table `authority_keys`."""
+
+    def __init__(
+        self, party: Party, database: Database, settings: AuthoritySettings, log: LogSettings | None = None
+    ) -> None:
+        self._party = party
+        self._database = database
+        self._settings = settings
+        self._officers = [NoteVerifier.parse(vkey) for vkey in settings.officers]
+        self._log = log.pinned if log else None
+
+    def accept(self, note: str, proof: str | None = None) -> list[int]:
+        """The days that a list added, on disk when it returns; days beyond the horizon are passed over. `proof`: that
+        the note is in the log (tlog-proof), if one is pinned.
+
+        Raises `NoteMalformed`; `NoteUntrusted` without enough officers, for another authority's list, simulated time
+        on a real deployment, or a head without its witnesses; `ProofInvalid` without a proof that fits; `ListRefused`
+        when it contradicts what was listed before.
+        """
+        self._require_logged(note, proof)
+        listed = AuthorityList.read(open_note(note, self._officers, self._settings.threshold).text)
+        if listed.authority != self._settings.name or listed.simulated != self._party.clock.simulated:
+            raise NoteUntrusted("The list is another authority's, or was made under another clock.")
+        oldest = self._party.calendar.oldest(self._party.now())
+        wanted = {day: key for day, key in listed.keys.items() if oldest <= day <= self._party.today() + HORIZON_DAYS}
+        with self._database.writing() as tables:
+            rows = tables.execute("SELECT day, public, commitment FROM authority_keys").fetchall()
+            added = merge({day: AuthorityKey(public, commitment) for day, public, commitment in rows}, wanted)
+            for day, key in added.items():
+                tables.execute("INSERT INTO authority_keys VALUES (?, ?, ?)", (day, key.public, key.commitment))
+        return sorted(added)
+
+    def _require_logged(self, note: str, proof: str | None) -> None:
+        """As docs/spec/keys.md §5.2 says for every list, once there is a log."""
+        if self._log is None:
+            return
+        if proof is None:
+            raise ProofInvalid(
+                "This issuer takes a list only with the proof that it is in the log: publish it with --dir, whose "
+                "parties.toml names the log, or with --log."
+            )
+        self._log.require(note, proof)
+
+    def key(self, day: int) -> SealingKey:
+        """What subjects of the day are sealed to; raises `NotReady` for a day that was not listed."""
+        with self._database.reading() as tables:
+            row = one_row(tables, "SELECT public FROM authority_keys WHERE day = ?", day)
+        if row is None:
+            raise NotReady("The authority has listed no key for this day yet: nothing can be issued.")
+        return SealingKey(row[0])
+
+    def days_ahead(self) -> int:
+        """How many days from today on are listed without a gap."""
+        with self._database.reading() as tables:
+            days = {row[0] for row in tables.execute("SELECT day FROM authority_keys").fetchall()}
+        return consecutive(days, self._party.today())
+
+    def forget_before(self, oldest: int) -> None:
+        """Removes days that are gone."""
+        with self._database.writing() as tables:
+            tables.execute("DELETE FROM authority_keys WHERE day < ?", (oldest,))

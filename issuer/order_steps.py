@@ -1,0 +1,95 @@
+"""Orders at the issuer: the batches of one person, still sealed, or names and phones behind seals.
+
+No place is named here, in either direction (docs/spec/order.md §4). Whoever an order is about gets a notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from checkin.errors import DayDestroyed, KeyDestroyed, KeyMissing, OrderScope, SealBroken
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.orders.lists import ListedSeal
+from checkin.orders.part import BATCHES, PEOPLE, Part
+from checkin.orders.rows import BatchRow, PersonRow, UnopenedRow
+from checkin.protocol.credential import open_inner, visit_context
+from checkin.protocol.primitives import Label
+from checkin.purge.clock_guard import ClockGuard
+from checkin.service.identity import Party
+from checkin.service.order_executor import Execute, Found, check_days, held_days
+from checkin.vault.ledger import open_row, subject_group
+from checkin.vault.vault import Vault
+from issuer.identities import Identities, Record
+from issuer.receipts import CODES, IDENTIFIED, Receipt, Receipts
+
+
+class Disclosures:
+    """What the issuer does for an order."""
+
+    def __init__(  # noqa: PLR0913 - what a disclosure touches
+        self, *, party: Party, guard: ClockGuard, vault: Vault, identities: Identities, receipts: Receipts, issuer: int
+    ) -> None:
+        self._party = party
+        self._guard = guard
+        self._vault = vault
+        self._identities = identities
+        self._receipts = receipts
+        self._issuer = issuer
+
+    def steps(self) -> Mapping[str, Execute]:
+        """By step of the order."""
+        return {BATCHES: self.batches, PEOPLE: self.people}
+
+    def batches(self, part: Part, _: list[str]) -> Found:
+        """The ledger rows of whoever registered a phone, of an account that was deleted since, too."""
+        if part.phone is None or part.days is None:
+            raise OrderScope
+        held, gone = held_days(range(part.days[0], part.days[1] + 1), self._floor())
+        subjects = self._identities.subjects_of(part.phone)
+        rows, told = [], []
+        for day in held:
+            for subject in subjects:
+                try:
+                    found = self._vault.store.group(day, subject_group(self._vault, day, subject))
+                except KeyMissing:  # a day for which nothing was issued
+                    continue
+                rows += [BatchRow(day, open_row(self._vault, day, row)).line() for row in found]
+                told += [(subject, self._receipt(part, day, CODES))] if found else []
+        self._receipts.add(part.digest, told)
+        return Found(sorted(rows), held, gone)
+
+    def people(self, part: Part, items: list[str]) -> Found:
+        """Name and phone behind each seal that is this issuer's and of the visit that it is shown with."""
+        if part.days is None:
+            raise OrderScope
+        seals = [ListedSeal.read(item) for item in items]
+        check_days(part, (seal.day for seal in seals))
+        held, gone = held_days(sorted({seal.day for seal in seals} or {part.days[1]}), self._floor())
+        found = [(seal, self._person(seal)) for seal in seals if seal.day in held]
+        known = [(seal, *person) for seal, person in found if person]
+        receipts = [(subject, self._receipt(part, seal.day, IDENTIFIED)) for seal, subject, _ in known]
+        notices = self._receipts.add(part.digest, receipts)
+        rows = [
+            PersonRow(seal.visit_id, notice, record.phone, record.name).line()
+            for (seal, _, record), notice in zip(known, notices, strict=True)
+        ]
+        rows += [UnopenedRow(seal.visit_id).line() for seal, person in found if not person]
+        return Found(rows, held, gone, people=len({subject for _, subject, _ in known}))
+
+    def _floor(self) -> int:
+        return self._guard.floor(self._party.calendar)
+
+    def _person(self, seal: ListedSeal) -> tuple[int, Record] | None:
+        try:
+            key = self._party.ring.subkey(KeyName(Purpose.DAY, seal.day), Label.SUB_SEAL)
+            subject = open_inner(key, seal.inner, visit_context(self._issuer, seal.day, seal.visit_id))
+        except (SealBroken, KeyMissing):
+            return None
+        except KeyDestroyed:
+            raise DayDestroyed from None
+        record = self._identities.disclosed(subject)
+        return None if record is None else (subject, record)
+
+    def _receipt(self, part: Part, day: int, what: str) -> Receipt:
+        date = self._party.calendar.date(day)
+        return Receipt(authority=part.authority, day=date, purpose=part.purpose or "", what=what)

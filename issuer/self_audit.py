@@ -1,0 +1,84 @@
+"""What the issuer adds to its own audit: a sample of tokens, decoded field by field.
+
+Some are made for the audit, by the same code and with the same keys as everybody's but for nobody; some are unused
+codes of hosted wallets. None of them leaves this process, and no value of them is in what is signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from checkin.audit.list_audit import GivenList, given_lists, is_young
+from checkin.audit.point import Point, seen
+from checkin.audit.self_audit import TOKENS, Days, SelfAudit
+from checkin.audit.token_check import check_tokens
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol import presentation
+from checkin.protocol.credential import (
+    Draft,
+    IssuerKey,
+    IssuerKeys,
+    Mode,
+    Status,
+    issue,
+    new_opening,
+    seal_subject,
+    visit_context,
+)
+from checkin.protocol.primitives import Label, SigningKey, random_bytes
+from checkin.vault.ledger import visit_id
+from issuer.service import Issuer
+
+MAP: Final = Path(__file__).parent / "data_map.toml"
+MADE: Final = 4
+HOSTED: Final = 20
+NOBODY: Final = 2**64 - 1  # subject numbers are below 2⁶³
+
+
+def self_audit(issuer: Issuer) -> SelfAudit:
+    """The issuer's audit of itself."""
+    days = Days(issuer.vault, issuer.book, issuer.purger.close_due_days, issuer.purger.run)
+    looks = [TokenSample(issuer).points, lambda: _given_lists(issuer)]
+    return SelfAudit(issuer.party, issuer.guard, MAP, issuer.settings.keys, days, looks)
+
+
+def _given_lists(issuer: Issuer) -> Iterator[Point]:
+    published, pins = issuer.lists.published(), issuer.settings.log
+    own = [GivenList("its own", published.note, published.proof)]
+    party, pinned = issuer.party, pins.pinned if pins else None
+    return given_lists(party.signer.name, pinned, own, young=is_young(party.ring, party.today()))
+
+
+class TokenSample:
+    """Codes of today."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+
+    def points(self) -> Iterator[Point]:
+        """One line."""
+        issuer = self._issuer
+        day = issuer.party.today()
+        listed = issuer.signing.listed()
+        keys = IssuerKeys.of(*(IssuerKey(issuer.signing.issuer, key.public) for at, key in listed.items() if at == day))
+        made = [self._make(day, shown=number % 2 == 1) for number in range(MADE)]
+        hosted = issuer.hosted.sample(day, HOSTED)
+        good = (
+            f"{len(made)} codes made for the audit and {len(hosted)} unused ones of hosted wallets were decoded: every "
+            "byte is a field of the specification, and no two share an id, a key or a seal."
+        )
+        yield seen(TOKENS, issuer.party.signer.name, check_tokens([*made, *hosted], issuer.party.calendar, keys), good)
+
+    def _make(self, day: int, *, shown: bool) -> str:
+        """A code of the form that everybody's has, for nobody: its seal opens to a number that no account has."""
+        issuer, holder = self._issuer, SigningKey(random_bytes(32))
+        visit, opening = visit_id(random_bytes(32), 0), new_opening(Status.NONE)
+        seal_key = issuer.party.ring.subkey(KeyName(Purpose.DAY, day), Label.SUB_SEAL)
+        context = visit_context(issuer.signing.issuer, day, visit)
+        sealed = seal_subject(seal_key, issuer.authority.key(day), NOBODY, context)
+        draft = Draft(day, Mode.SCREEN, visit, holder.public, sealed, opening)
+        credential = issue(draft, issuer.signing.issuer, issuer.signing.key(day))
+        token = presentation.present(credential, holder, int(issuer.party.now()), opening if shown else None)
+        return presentation.to_text(token)

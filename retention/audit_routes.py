@@ -1,0 +1,103 @@
+"""Audits over HTTP: the history, each as JSON and as a page, the proof that it is in the log, and asking for one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, Field
+from starlette.responses import HTMLResponse
+
+from checkin.audit.page import audit_html, audit_json
+from checkin.errors import Forbidden, NotFound, NotReady, RequestInvalid, RequestTooLarge, Unauthorized
+from checkin.service.auth import pinned
+from checkin.service.body import Body
+from checkin.service.describe import problem_answers
+from retention.auditing import Asked, Auditing
+from retention.audits import Audit, Audits
+from retention.log_audit import LogAudit
+from retention.parts import Parts
+
+PATH = "/v1/audits"
+MAX_BODY = 64 * 1024
+PAGE_SIZE = 100
+_Word = Annotated[str, Field(min_length=2, max_length=100)]
+Place = Annotated[int, Path(ge=0, description="the audit's place in the log")]
+
+
+class AuditList(BaseModel):
+    """Newest first, at most 100; `before` a place for the ones before it."""
+
+    audits: list[Audit]
+
+
+class AuditRequest(Body):
+    """What an auditor brings along; all of it may be left out."""
+
+    words: Annotated[list[_Word], Field(max_length=10)] = Field(default=[])
+    """Name and phone (E.164) of a test visitor, searched for in every file of every service."""
+    tokens: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(default=[])
+    """Codes of the test visitor, decoded field by field; they are not published."""
+    found: bool | None = None
+    """Whether a trace by signed order found the test visitor."""
+
+
+class AuditRoutes:
+    """What the routes share."""
+
+    def __init__(self, parts: Parts, audits: Audits, auditing: Auditing) -> None:
+        self._parts = parts
+        self._audits = audits
+        self._auditing = auditing
+
+    def router(self) -> APIRouter:
+        """All of them."""
+        router = APIRouter(tags=["audits"])
+        missing, refused = problem_answers(NotFound), (Unauthorized, Forbidden, RequestInvalid, RequestTooLarge)
+        add = router.add_api_route
+        add(PATH, self.history)
+        auditor = [pinned(self._parts.settings.auditor_token_sha256)]
+        answers = problem_answers(*refused, NotReady)
+        add(PATH, self.audit, methods=["POST"], status_code=201, responses=answers, dependencies=auditor)
+        add(PATH + "/{place}", self.shown, response_class=Response, responses=missing)
+        add(PATH + "/{place}/proof", self.proof, response_class=Response, responses=missing)
+        add("/audits/{place}", self.page, response_class=HTMLResponse, responses=missing)
+        return router
+
+    def history(self, before: Annotated[int | None, Query(ge=0)] = None) -> AuditList:
+        """All audits as they were signed."""
+        return AuditList(audits=self._audits.find(limit=PAGE_SIZE, before=before))
+
+    def audit(self, request: AuditRequest) -> Audit:
+        """Audit everything now. Bearer: the auditor. It takes as long as reading every file of every service does."""
+        audit = self._auditing.run(Asked(request.words, request.tokens, request.found))
+        if audit is None:
+            raise NotReady
+        return audit
+
+    def shown(self, place: Place) -> Response:
+        """One audit with its lines, as `audit.json`: the bytes follow from the signed note and the log."""
+        audit = self._find(place)
+        text = audit_json(place, audit.note, self._look().book())
+        return Response(text, media_type="application/json")
+
+    def proof(self, place: Place) -> Response:
+        """That the audit is in the log, to carry along (c2sp.org/tlog-proof)."""
+        self._find(place)
+        return Response(self._parts.log.proof(place), media_type="text/plain; charset=utf-8")
+
+    def page(self, place: Place) -> HTMLResponse:
+        """One audit as a page, in English and Korean, to read or to print."""
+        audit = self._find(place)
+        return HTMLResponse(audit_html(place, audit.note, self._look().book(), linked=True))
+
+    def _find(self, place: int) -> Audit:
+        found = self._audits.find(place=place)
+        if not found:
+            raise NotFound("There is no audit with this number.")
+        return found[0]
+
+    def _look(self) -> LogAudit:
+        parts = self._parts
+        name, folder = parts.party.settings.name, parts.party.data / "log"
+        return LogAudit(name, folder, parts.log.file, parts.log.checkpoint(), parts.log_verifier)

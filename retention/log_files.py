@@ -1,0 +1,61 @@
+"""The public files of the log: `checkpoint` and `tile/…`, each either old or new whenever the machine stops."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from checkin.errors import NotFound, NotReady
+from checkin.files.durable import sync_folder
+from checkin.protocol.primitives import random_bytes
+from checkin.tlog.tiles import WIDTH, Tile
+
+_DRAFTS = "drafts"
+
+
+class LogFiles:
+    """Files below a folder; a file is written beside its place and then renamed, each step on the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def clear_drafts(self) -> None:
+        """Removes what a writer that was stopped had begun; only while nobody else writes."""
+        shutil.rmtree(self._folder / _DRAFTS, ignore_errors=True)
+
+    def read(self, path: str) -> bytes:
+        """The file's bytes; raises `NotFound`."""
+        try:
+            return (self._folder / path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise NotFound(f"The log has no file {path}.") from None
+
+    def write(self, path: str, data: bytes) -> None:
+        """Makes or replaces the file; on the disk when it returns. Raises `NotReady` when the disk refuses."""
+        target = self._folder / path
+        draft = self._folder / _DRAFTS / random_bytes(8).hex()
+        try:
+            _make_folder(draft.parent)
+            _make_folder(target.parent)
+            with draft.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(target)
+            sync_folder(target.parent)
+        except OSError as error:
+            raise NotReady("The log's folder cannot be written: look at its disk, then try again.") from error
+
+    def drop_partials(self, tile: Tile) -> None:
+        """Removes the partial forms of a tile that is full now (tlog-tiles, "Partial Tiles")."""
+        if tile.width == WIDTH:
+            shutil.rmtree(self._folder / f"{tile.path()}.p", ignore_errors=True)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)

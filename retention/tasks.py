@@ -1,0 +1,79 @@
+"""Asking every service, once a day and at start, to destroy what is due, and collecting what it stated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from checkin.clock import SystemClock
+from checkin.errors import CheckinError, ServiceError
+from checkin.files.durable import locked
+from checkin.http.client import Client
+from checkin.keys.secret_file import read_token
+from retention.parts import Parts
+from retention.settings import Service
+from retention.statements import Asking
+
+RETRY_SECONDS = 60.0
+_STOPWATCH = SystemClock()  # a simulated clock may stand still
+log = structlog.get_logger()
+
+
+class Schedule:
+    """One per process; with several, each service is still asked by one of them."""
+
+    def __init__(self, parts: Parts, connect: Callable[[str, str], Client] = Client) -> None:
+        """`connect(url, token)` reaches a service. Raises `SettingsInvalid` when a token's file cannot be read."""
+        self._party = parts.party
+        self._services = parts.settings.services
+        self._tokens = {service.name: read_token(service.token_file) for service in self._services}
+        self._statements = parts.statements
+        self._receipt = parts.receipt
+        self._connect = connect
+        self._tried: dict[str, tuple[float, str]] = {}  # service → boot seconds and day of this process's last try
+
+    def run(self) -> None:
+        """Asks who was not asked today, and everyone once after the start; who failed, again after a minute."""
+        with locked(self._party.data / "schedule.lock"):
+            for service in self._services:
+                if self._is_time(service):
+                    self.ask(service)
+
+    def ask(self, service: Service) -> None:
+        """Asks one service now; what fails is kept for /readyz and tried again."""
+        today = self._today()  # before asking: an answer that comes after midnight says nothing about the new day
+        self._tried[service.name] = (_STOPWATCH.boot(), today)
+        try:
+            refused = self._receipt.take_all(service, self._collect(service))
+        except Exception as error:  # whatever a service says, the next one is asked
+            code = error.code if isinstance(error, CheckinError) else ServiceError.code
+            log.warning("service_not_asked", service=service.name, code=code)
+            self._statements.set_asking(service.name, Asking(self._statements.asking(service.name).asked, code))
+            return
+        self._statements.set_asking(service.name, Asking(today, refused[0] if refused else ""))
+
+    def _is_time(self, service: Service) -> bool:
+        tried, day = self._tried.get(service.name, (0.0, ""))
+        if not day:
+            return True
+        asking, today = self._statements.asking(service.name), self._today()
+        waited = _STOPWATCH.boot() - tried >= RETRY_SECONDS
+        return asking.asked != today and (waited or day != today or not asking.failure)
+
+    def _collect(self, service: Service) -> list[str]:
+        with self._connect(service.url, self._tokens[service.name]) as client:
+            return _notes(client.post("/v1/purge")) + _notes(client.get("/v1/statements"))
+
+    def _today(self) -> str:
+        return self._party.calendar.date(self._party.today())
+
+
+def _notes(answer: Any) -> list[str]:
+    """Notes as services answer them: plain, or with their names. `ValueError` for an answer of another form."""
+    items = answer.get("statements") if isinstance(answer, dict) else None
+    if items is None:
+        raise ValueError("the answer holds no statements")
+    found = [item.get("note") if isinstance(item, dict) else item for item in items]
+    return [note for note in found if isinstance(note, str)]

@@ -1,0 +1,49 @@
+"""`checkin bench`: what can be measured is listed, and run from a checkout; elsewhere a sentence says what to do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from checkin.cli.bench import measurements
+from checkin.errors import NotFound
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command."""
+    line = [sys.executable, "-m", "checkin", "bench", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, timeout=900, check=False)
+
+
+def test_without_a_name_it_lists_what_can_be_measured_and_runs_nothing() -> None:
+    """Every benchmark of the tests, each with a sentence of its own."""
+    known = json.loads(bench("--json").stdout)
+    files = Path(__file__).parent.glob("bench_*.py")
+    assert known.keys() == {path.stem.removeprefix("bench_") for path in files}
+    assert all(len(sentence) > 10 for sentence in known.values())
+    listed = bench().stdout
+    assert all(f"{name} " in listed for name in known)
+
+
+def test_a_measurement_takes_its_own_options_and_reports_as_json() -> None:
+    """The figures of a tiny vault."""
+    done = bench("vault", "--rounds", "1", "--rows", "1000", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["figures"]["bytes a visit at rest"]["median"] > 200
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    """One line, and nothing is run."""
+    done = bench("speed")
+    assert done.returncode == 1
+    assert "vault" in done.stderr
+
+
+def test_where_there_is_no_source_it_says_what_to_do(tmp_path: Path) -> None:
+    """An installed package has no benchmarks."""
+    with pytest.raises(NotFound, match="pip install -e"):
+        measurements(tmp_path)

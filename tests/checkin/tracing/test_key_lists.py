@@ -1,0 +1,87 @@
+"""The authority's day keys in public: its officers' lists and statements go through the log, and reach the issuers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from checkin.errors import NoteMalformed, NoteUntrusted, ProofInvalid, RequestInvalid
+from checkin.protocol.key_list import AUTHORITY_DESTROYED, AUTHORITY_KEYS, DestroyedKey, DestroyedList
+from checkin.protocol.note import sign_note, split_note
+from checkin.protocol.statement import kind_of
+from checkin.tracing.publish import publish_keys
+from tests.checkin.tracing.world import DAY, NOON, SECOND, Country, country
+
+GONE = DestroyedKey("0" * 64, DAY + 28)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Country]:
+    """Two issuers, a registry, a log, and an authority whose list was published as it started."""
+    with country(tmp_path_factory.mktemp("lists") / "c") as made:
+        yield made
+
+
+def issuers(made: Country) -> dict[str, str]:
+    """Address and token of each."""
+    return {issuer.url: issuer.token for issuer in made.parties.issuers}
+
+
+def kinds(made: Country) -> list[str]:
+    """Of all that the authority has in the log and kept."""
+    return [kind_of(note) for note, _ in made.authority.logged().values()]
+
+
+def test_a_list_reaches_every_issuer_with_its_proof_and_is_kept(made: Country) -> None:
+    """The proof in the authority's folder verifies offline, under the log that everybody pins."""
+    [(index, (note, proof))] = made.authority.logged().items()
+    assert kind_of(note) == AUTHORITY_KEYS.kind
+    assert made.parties.log.pinned.require(note, proof).size > index
+    for service in ("issuer", SECOND):
+        assert made.apps[service].state.issuer.authority.days_ahead() == 15
+
+
+def test_a_list_that_was_not_logged_is_refused_by_the_issuers(made: Country) -> None:
+    note = sign_note(made.authority.list_keys(made.clock.now()).text(), *made.officers[:2])
+    with pytest.raises(ProofInvalid, match="--dir"):
+        publish_keys(note, None, issuers(made))
+
+
+def test_the_same_list_signed_by_other_officers_goes_out_as_the_log_has_it(made: Country) -> None:
+    """The log keeps a text once; its proof is about the signatures that came first."""
+    [(index, (first, _))] = made.authority.logged().items()
+    again = sign_note(split_note(first)[0], *made.officers[1:])
+    published = publish_keys(again, made.parties.log, issuers(made), made.authority)
+    assert published.proof and published.proof.index == index
+    assert [answer["added"] for answer in published.answers.values()] == [[], []]
+    assert made.authority.logged()[index][0] == first
+
+
+def test_nothing_is_sent_that_too_few_officers_signed_or_that_is_something_else(made: Country) -> None:
+    """Found out at the authority's own desk, before anything is public."""
+    text = made.authority.list_keys(made.clock.now()).text()
+    with pytest.raises(NoteUntrusted, match="needs 2"):
+        publish_keys(sign_note(text, made.officers[0]), made.parties.log, issuers(made), made.authority)
+    with pytest.raises(NoteMalformed, match="keys list"):
+        publish_keys(sign_note("checkin/order/v1\n", *made.officers), made.parties.log, {}, made.authority)
+    with pytest.raises(RequestInvalid, match="goes into the log"):
+        publish_keys(sign_note(DestroyedList("x.example", {DAY: GONE}).text(), *made.officers), None, {})
+
+
+def test_28_days_later_the_end_of_the_key_is_stated_in_the_log(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """By two officers, with the commitment that was listed; and stated once."""
+    with country(tmp_path_factory.mktemp("later") / "c") as made:
+        commitment = made.authority.ring.key(DAY).commitment
+        made.set(NOON + 28 * 86400)
+        made.tend()
+        assert kinds(made) == [AUTHORITY_KEYS.kind, AUTHORITY_KEYS.kind, AUTHORITY_DESTROYED.kind]
+        [index] = made.authority.stated().values()
+        note, proof = made.authority.logged()[index]
+        made.parties.log.pinned.require(note, proof)
+        gone = DestroyedList.read(made.authority.officers.open(note).text)
+        assert list(gone.keys) == [DAY] and gone.keys[DAY].commitment == commitment
+        assert gone.keys[DAY].done == DAY + 28
+        made.tend()
+        assert len(kinds(made)) == 3 and made.authority.state_destroyed() is None
+        assert not (made.authority.folder / "destroyed.txt").exists()

@@ -1,0 +1,256 @@
+"""A small country: two issuers, a registry and a retention service behind real servers, an authority with officers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+import issuer.app
+import retention.app
+import venue.app
+from checkin.clock import Calendar, SimulatedClock
+from checkin.deployment.deployment import Deployment
+from checkin.keys.officers import load_share, load_signer
+from checkin.orders.folder import OrderFolder, SignedOrder
+from checkin.orders.order import Wish, draft
+from checkin.parties import wallet as wallets
+from checkin.parties.authority import Authority
+from checkin.parties.wallet import Wallet
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.note import NoteSigner
+from checkin.protocol.primitives import random_bytes
+from checkin.service.addresses import free_ports
+from checkin.tracing.counterparties import Parties
+from checkin.tracing.trace import Trace, publish
+from checkin.tracing.trace_result import Result
+from tests.checkin.tracing.secondissuer import add_issuer
+from tests.support.serving import serving as running
+
+CALENDAR = Calendar("Asia/Seoul")
+DAY = 20777  # 2026-11-20
+NOON = CALENDAR.start(DAY) + 12 * 3600
+SECOND = "issuer2"
+CASE = Wish(case="2026-17", purpose="contacts of a person with measles", basis="Act, Article 76-2")
+APPS: dict[str, Callable[[Path, Path], FastAPI]] = {
+    "issuer": issuer.app.create_app,
+    SECOND: issuer.app.create_app,
+    "venue": venue.app.create_app,
+    "retention": retention.app.create_app,
+}
+
+
+@dataclass
+class Person:
+    """Somebody with a phone and an account."""
+
+    name: str
+    phone: str
+    wallet: Wallet
+
+
+@dataclass(frozen=True)
+class Door:
+    """A venue with one scanner: its token, and its id."""
+
+    name: str
+    venue: str
+    scanner: str
+    scanner_id: str
+
+
+@dataclass
+class Country:
+    """All parties; time is what `set` says."""
+
+    deployment: Deployment
+    ports: dict[str, int]
+    apps: dict[str, FastAPI] = field(default_factory=dict)
+    people: int = 0
+
+    # --- time ----------------------------------------------------------------------------------------------------
+
+    @property
+    def clock(self) -> SimulatedClock:
+        """Everybody's."""
+        assert self.deployment.simulated_clock
+        return SimulatedClock(self.deployment.simulated_clock)
+
+    def set(self, moment: float) -> None:
+        """Now it is then."""
+        self.clock.set(CALENDAR.rfc3339(moment))
+
+    # --- people and doors ----------------------------------------------------------------------------------------
+
+    def url(self, service: str) -> str:
+        return f"http://127.0.0.1:{self.ports[service]}"
+
+    def client(self, service: str, token: str | None = None) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=self.url(service), headers=headers, timeout=60, trust_env=False)
+
+    def person(self, service: str = "issuer", name: str | None = None) -> Person:
+        """Registered by the message that was sent."""
+        self.people += 1
+        name, phone = name or f"Person {self.people}", f"+8210{20000000 + self.people}"
+        outbox = self.deployment.folder / service / "data" / "outbox"
+        before = set(outbox.glob("*.txt"))
+        registration = wallets.register(self.url(service), name, phone)
+        (message,) = set(outbox.glob("*.txt")) - before
+        words = message.read_text(encoding="utf-8").partition("\n\n")[2].split()
+        code = next(word.strip(".") for word in words if len(word.strip(".")) == 8 and word.strip(".").isdigit())
+        path = self.deployment.folder / f"wallet-{self.people}.json"
+        return Person(name, phone, wallets.confirm(self.url(service), registration, code, path))
+
+    def door(self, name: str) -> Door:
+        """Enrolled."""
+        with self.client("venue", self.deployment.token("enrolment")) as client:
+            venue = client.post("/v1/venues", json={"name": name, "category": "cafe"}).json()
+        with self.client("venue", venue["operator_token"]) as client:
+            path = f"/v1/venues/{venue['venue_id']}/scanners"
+            device = client.post(path, json={"label": "door"}).json()
+        return Door(name, venue["venue_id"], device["scanner_token"], device["scanner_id"])
+
+    def code(self, person: Person, moment: float) -> str:
+        """A fresh code out of the wallet, made then, which becomes now."""
+        self.set(moment)
+        day = CALENDAR.day(moment)
+        if not person.wallet.left(day):
+            person.wallet.fetch(day, CALENDAR)
+        opened = person.wallet.open_code(day)
+        assert opened
+        return wallets.present(opened, moment, CALENDAR)
+
+    def scan(self, door: Door, text: str) -> httpx.Response:
+        """At that door, now."""
+        body = {"token": text, "scan_id": b64url_encode(random_bytes(16))}
+        with self.client("venue", door.scanner) as client:
+            return client.post("/v1/check-ins", json=body)
+
+    def visit(self, person: Person, door: Door, moment: float) -> None:
+        """A check-in at that moment, which becomes now."""
+        answer = self.scan(door, self.code(person, moment))
+        assert answer.status_code == 201, answer.text
+
+    # --- the authority -------------------------------------------------------------------------------------------
+
+    @property
+    def authority(self) -> Authority:
+        return self.deployment.authority()
+
+    @property
+    def parties(self) -> Parties:
+        return self.deployment.parties()
+
+    @property
+    def officers(self) -> list[NoteSigner]:
+        return [load_signer(path) for path in self.deployment.officers()]
+
+    def tend(self) -> None:
+        """The authority's keys, listed at both issuers, and what was destroyed, stated."""
+        self.deployment.tend()
+
+    def settle(self) -> None:
+        """Waits until the lists of keys are in the log, and taken."""
+        for service in self.apps:
+            with self.client(service) as client:
+                while any(wanting(finding) for finding in client.get("/readyz").json()["findings"]):
+                    time.sleep(0.05)
+
+    def drafted(self, name: str, wish: Wish, *, simulated: bool = True) -> OrderFolder:
+        """An order that nobody has signed yet."""
+        authority, parties = self.authority, self.parties
+        order, sealed = draft(
+            wish,
+            authority=authority.officers.authority,
+            ring=authority.ring.public,
+            registry=parties.registry.verifier.name,
+            issuers=[party.verifier.name for party in parties.issuers],
+            calendar=CALENDAR,
+            now=self.clock.now(),
+            simulated=simulated,
+        )
+        return OrderFolder.make(self.deployment.folder / "orders" / name, order, sealed)
+
+    def signed(self, name: str, wish: Wish, **options: bool) -> SignedOrder:
+        """By the first two officers."""
+        folder = self.drafted(name, wish, **options)
+        folder.sign(self.officers[:2])
+        return folder.open(self.authority.officers)
+
+    def opened(self, order: SignedOrder, shares: Sequence[int] = (0, 2)) -> Trace:
+        """A trace by two officers, not necessarily those who signed."""
+        folders = self.deployment.officers()
+        return Trace.open(order, self.authority, self.parties, [load_share(folders[share]) for share in shares])
+
+    def trace(self, name: str, wish: Wish) -> Result:
+        """Signed, logged, asked, opened."""
+        return self.opened(self.signed(name, wish)).run()
+
+    def body(self, order: SignedOrder, number: int = 0) -> dict[str, str]:
+        """What the audience of a part is sent, without a list."""
+        proof = publish(order.entry, self.parties)
+        return {"part": order.parts[number].note, "entry": order.entry, "proof": proof.write()}
+
+    def send(self, service: str, body: dict[str, Any]) -> httpx.Response:
+        """As the authority."""
+        token = self.deployment.token("authority-venue" if service == "venue" else "authority-issuer")
+        with self.client(service, token) as client:
+            return client.post("/v1/orders", json=body)
+
+    def statements(self, service: str) -> dict[str, str]:
+        """What a service stated about orders, by name."""
+        token = self.deployment.token(f"retention-{service}")
+        with self.client(service, token) as client:
+            listed = client.get("/v1/statements").json()["statements"]
+        return {item["name"]: item["note"] for item in listed if item["name"].startswith("order-")}
+
+
+def wanting(finding: dict[str, str]) -> bool:
+    """Whether a service is not ready, or waits for an issuer's list."""
+    return finding["level"] == "failure" or (finding["name"].startswith("issuer_") and finding["level"] == "warning")
+
+
+def person_order(person: Person, first: int = DAY, last: int = DAY) -> Wish:
+    """Who was near somebody."""
+    return replace(CASE, phone=person.phone, days=(first, last))
+
+
+def venue_order(door: Door, begin: float, end: float) -> Wish:
+    """Who was at a place."""
+    return replace(CASE, venue=door.venue, window=(begin, end))
+
+
+@contextmanager
+def country(folder: Path, moment: float = NOON) -> Iterator[Country]:
+    """Made and running."""
+    folder.mkdir()
+    clock = folder / "clock"
+    clock.write_text(CALENDAR.rfc3339(moment) + "\n", encoding="ascii")
+    ports = dict(zip(("issuer", "venue", "retention", SECOND), free_ports(4), strict=True))
+    deployment = Deployment.open_or_make(
+        folder, (ports["issuer"], ports["venue"], ports["retention"]), simulated_clock=clock
+    )
+    add_issuer(deployment, SECOND, ports[SECOND])
+    self = Country(deployment, ports)
+    with ExitStack() as stack:
+        for services in (("issuer", SECOND), ("venue",), ("retention",)):
+            for service in services:
+                self.apps[service] = stack.enter_context(serving(self, service))
+        self.tend()
+        self.settle()
+        yield self
+
+
+@contextmanager
+def serving(country: Country, service: str) -> Iterator[FastAPI]:
+    """One service behind a real server, in a thread, so that a test can look inside."""
+    app = APPS[service](country.deployment.folder / service / "settings.toml", country.clock.path)
+    with running(app, country.ports[service]):
+        yield app

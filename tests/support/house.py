@@ -1,0 +1,101 @@
+"""A service's retention on real files under a simulated clock, for tests; several stand for several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from checkin.clock import Calendar, SimulatedClock
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.keys.secret_file import make_secret
+from checkin.protocol.note import open_note
+from checkin.protocol.statement import Values
+from checkin.purge.clock_guard import ClockGuard
+from checkin.purge.purger import Duty, Purger
+from checkin.purge.statement_store import KINDS, StatementBook
+from checkin.service.identity import Party
+from checkin.service.settings import ServiceSettings
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.vault import Vault
+
+CALENDAR = Calendar()
+DAY = CALENDAR.parse_date("2026-11-20")
+HOUR = 3600.0
+REPORT = f"purge-{CALENDAR.date(DAY)}"
+
+
+def day_key(day: int = DAY) -> KeyName:
+    """The name of a day's key."""
+    return KeyName(Purpose.DAY, day)
+
+
+def at(day: int, seconds: float = 0.0) -> str:
+    """A simulated clock's line: so long after the day's local start."""
+    return CALENDAR.rfc3339(CALENDAR.start(day) + seconds, "milliseconds")
+
+
+def prepare(folder: Path, day: int = DAY) -> None:
+    """Secrets, and a clock at noon of the day."""
+    folder.mkdir(exist_ok=True)
+    for name in ("master.key", "statement.key"):
+        make_secret(folder / name)
+    (folder / "clock").write_text(at(day, 12 * HOUR) + "\n")
+
+
+class House:
+    """One process of a registry."""
+
+    def __init__(
+        self,
+        folder: Path,
+        peers: Callable[[], Iterable[float]] = tuple,
+        duties: Iterable[Duty] = (),
+        ahead: dict[Purpose, int] | None = None,
+    ) -> None:
+        settings = ServiceSettings(
+            name="registry.example",
+            data=folder / "data",
+            keys=folder / "keys",
+            master_key=folder / "master.key",
+            statement_key=folder / "statement.key",
+            allow_unfit_storage=True,
+        )
+        self.party = Party(settings, folder / "clock")
+        assert isinstance(self.party.clock, SimulatedClock)
+        self.clock = self.party.clock
+        self.guard = ClockGuard(folder / "data" / "clock.json", self.clock, peers)
+        self.store = SqliteStore(folder / "data" / "visits", ordered=True)
+        self.vault = Vault("venue", self.store, self.party.ring)
+        self.book = StatementBook(folder / "data" / "statements")
+        self.purger = Purger(self.party, self.guard, self.vault, self.book, duties=duties, ahead=ahead)
+
+    def go(self, day: int, seconds: float = 0.0) -> None:
+        """Set the clock."""
+        self.clock.set(at(day, seconds))
+
+    def open_day(self, day: int = DAY, rows: int = 12) -> None:
+        """A day with a key and rows."""
+        self.party.ring.ensure(day_key(day), oldest=0)
+        sealed = [self.vault.seal(day, bytes([n]) * 16, b"g" * 16, n % 24, b"a visit") for n in range(rows)]
+        self.vault.insert(day, sealed)
+
+    def statement(self, name: str) -> Values:
+        """What a statement says, verified."""
+        note = self.book.get(name)
+        assert note is not None, f"there is no {name}"
+        text = open_note(note, [self.party.signer.verifier]).text
+        return KINDS[text.partition("\n")[0]].read(text)
+
+    def live(self, day: int = DAY) -> bool:
+        """Whether anything of the day is left that could be read."""
+        return day_key(day) in self.party.ring.names() or day in self.store.days()
+
+
+def age(house: House, days: int, seconds: float = HOUR) -> list[str]:
+    """The service runs through the days, as it does; what it states at the last one."""
+    made: list[str] = []
+    for day in range(house.party.today() + 1, DAY + days + 1):
+        house.go(day, seconds)
+        made = house.purger.run()
+        house.purger.close_due_days()
+    return made

@@ -1,0 +1,156 @@
+"""Writes the reference pages of `docs/` from the code: `python tests/support/reference.py`. A test compares them.
+
+errors.md, commands.md, routes.md, settings.md: what a person looks up. Reasons and examples live in the other pages.
+"""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import typer
+from pydantic import BaseModel
+
+from checkin import cli, errors
+from checkin.deployment.deployment import Deployment
+from checkin.errors import CheckinError
+from checkin.service.addresses import free_ports
+from issuer.app import create_app as issuer_app
+from issuer.settings import IssuerSettings
+from retention.app import create_app as retention_app
+from retention.settings import RetentionSettings
+from venue.app import create_app as venue_app
+from venue.settings import VenueSettings
+
+DOCS = Path(__file__).parents[2] / "docs"
+APPS = {"issuer": issuer_app, "venue": venue_app, "retention": retention_app}
+SETTINGS: dict[str, type[BaseModel]] = {
+    "issuer": IssuerSettings,
+    "venue": VenueSettings,
+    "retention": RetentionSettings,
+}
+WRITTEN = "Written by `python tests/support/reference.py` from the code; a test compares the two.\n"
+
+
+def all_errors(root: type[CheckinError] = CheckinError) -> Iterator[type[CheckinError]]:
+    """Every error with a code of its own, in the order of the source."""
+    for sub in root.__subclasses__():
+        if "code" in vars(sub):
+            yield sub
+        yield from all_errors(sub)
+
+
+def errors_page() -> str:
+    """Stable codes, their HTTP status, and what they say unless they can say it more exactly."""
+    rows = sorted({(error.code, error.status, error.default) for error in all_errors()})
+    codes = [code for code, _, _ in rows]
+    if len(set(codes)) != len(codes):
+        raise ValueError("two errors share a code")
+    lines = [f"| `{code}` | {status} | {default} |" for code, status, default in rows]
+    head = (
+        "# Errors\n\n"
+        "Over HTTP an error is a problem document (RFC 9457, `application/problem+json`):\n\n"
+        "```json\n"
+        '{"type": "urn:checkin:problem:token_expired", "title": "The code has expired: ask for a new one.",\n'
+        ' "status": 422, "detail": "The code has expired: ask for a new one.", "code": "token_expired"}\n'
+        "```\n\n"
+        "On the command line it is one line, `checkin: token_expired: The code has expired: ask for a new one.`,\n"
+        "and exit status 1. A `code` never changes its meaning. `invalid_request` adds `errors: [{at, why}]`, which\n"
+        "says where and why, never what was sent. 429 and 503 come with `Retry-After`.\n\n"
+    )
+    return head + WRITTEN + "\n| code | status | sentence |\n|---|---|---|\n" + "\n".join(lines) + "\n"
+
+
+def commands_page() -> str:
+    """Every command with its arguments and options."""
+    root = typer.main.get_command(cli.app)
+    out = ["# Commands\n", WRITTEN, "Each takes `--help`. Errors: [errors.md](errors.md).\n"]
+    for path, command in walk(root, ["checkin"]):
+        out.append(f"## `{' '.join(path)}`\n\n{one_line(command.help)}\n")
+        rows = [parameter_row(parameter) for parameter in command.params if parameter.name != "help"]
+        if rows:
+            out.append("| parameter | what |\n|---|---|\n" + "\n".join(rows) + "\n")
+        out.append(f"    {command.example}\n")
+    return "\n".join(out)
+
+
+def walk(command: Any, path: list[str]) -> Iterator[tuple[list[str], Any]]:
+    """Commands that do something, below a group."""
+    subcommands = getattr(command, "commands", None)
+    if not subcommands:
+        yield path, command
+        return
+    for name in sorted(subcommands):
+        yield from walk(subcommands[name], [*path, name])
+
+
+def parameter_row(parameter: Any) -> str:
+    """One line of a command's table."""
+    names = parameter.opts if parameter.param_type_name == "option" else [parameter.metavar or parameter.name.upper()]
+    return f"| `{', '.join(names)}` | {one_line(getattr(parameter, 'help', None))} |"
+
+
+def one_line(text: str | None) -> str:
+    """A help text without its line breaks."""
+    return " ".join(click.unstyle(text or "").split()).replace("|", "\\|")
+
+
+def routes_page() -> str:
+    """Every route of every service, from the same description that /openapi.json serves."""
+    out = ["# Routes\n", WRITTEN, "Bodies, answers and examples: `/docs` and `/openapi.json` of the running service.\n"]
+    with tempfile.TemporaryDirectory() as folder:
+        clock = Path(folder) / "clock"
+        clock.write_text("2026-11-20T12:00:00+09:00\n")
+        deployment = Deployment.open_or_make(Path(folder), free_ports(3), clock)
+        for service, create in APPS.items():
+            paths = create(deployment.config(service), clock).openapi()["paths"]
+            out.append(f"## {service}\n\n| route | what |\n|---|---|")
+            for path in sorted(paths):
+                for method, operation in sorted(paths[path].items()):
+                    what = one_line(operation.get("description") or operation.get("summary")).split(". ")[0].rstrip(".")
+                    out.append(f"| `{method.upper()} {path}` | {what} |")
+            out.append("")
+    return "\n".join(out)
+
+
+def settings_page() -> str:
+    """Every setting of every service; the sample files beside the services explain them at work."""
+    out = ["# Settings\n", WRITTEN, "One TOML file a service, paths relative to it, unknown names refused. Samples:"]
+    out.append("`issuer/settings.sample.toml`, `venue/settings.sample.toml`, `retention/settings.sample.toml`.\n")
+    for service, model in SETTINGS.items():
+        out.append(f"## {service}\n\n| setting | default | what |\n|---|---|---|")
+        sources = "".join(inspect.getsource(cls) for cls in reversed(model.__mro__) if issubclass(cls, BaseModel)
+                          and cls.__module__.startswith(("checkin", "issuer", "venue", "retention")))  # fmt: skip
+        for name, info in model.model_fields.items():
+            default = "required" if info.is_required() else f"`{info.default!r}`"
+            out.append(f"| `{name}` | {default} | {documented(sources, name)} |")
+        out.append("")
+    return "\n".join(out)
+
+
+def documented(source: str, name: str) -> str:
+    """The string under an attribute, as the source has it."""
+    _, _, after = source.partition(f"\n    {name}: ")
+    _, _, rest = after.partition("\n")
+    text = rest.strip()
+    return one_line(text.split('"""')[1]) if text.startswith('"""') else ""
+
+
+def pages() -> dict[str, str]:
+    """Name → content."""
+    assert errors.__doc__
+    return {
+        "errors.md": errors_page(),
+        "commands.md": commands_page(),
+        "routes.md": routes_page(),
+        "settings.md": settings_page(),
+    }
+
+
+if __name__ == "__main__":
+    for name, content in pages().items():
+        (DOCS / name).write_text(content, encoding="utf-8")

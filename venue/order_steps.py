@@ -1,0 +1,151 @@
+"""Orders at the registry: which sealed visits a venue had, or where some visits were and who else was there.
+
+Nobody is named here, in either direction (docs/spec/order.md §4). What the registry answers are seals of the
+authority's day keys; it learns that an order looked at a venue, or that some visits were one person's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from fastapi import APIRouter
+
+from checkin.errors import DayDestroyed, KeyMissing, OrderScope, OrderTooLarge
+from checkin.orders.lists import ListedVisit
+from checkin.orders.part import CONTACTS, MAX_ROWS, NEAR_MINUTES, VISITS, Part
+from checkin.orders.rows import PlaceRow, VenueRow, VisitRow
+from checkin.purge.clock_guard import ClockGuard
+from checkin.service.auth import pinned
+from checkin.service.identity import Party
+from checkin.service.order_executor import Execute, Found, OrderBody, OrderDesk, SealedAnswer, check_days, held_days
+from checkin.vault.vault import Vault
+from checkin.vault.visit import Visit, conflict_keys, open_visit, venue_group, visit_key
+from venue.database import Database
+
+PATH = "/v1/orders"
+
+
+class Traces:
+    """What the registry does for an order."""
+
+    def __init__(self, party: Party, guard: ClockGuard, vault: Vault, database: Database) -> None:
+        self._party = party
+        self._guard = guard
+        self._vault = vault
+        self._database = database
+
+    def steps(self) -> Mapping[str, Execute]:
+        """By step of the order."""
+        return {VISITS: self.visits, CONTACTS: self.contacts}
+
+    def visits(self, part: Part, _: list[str]) -> Found:
+        """Every visit of one venue in a window of at most four hours, without its minute."""
+        if part.venue is None or part.window is None:
+            raise OrderScope
+        first, last = (int(moment // 60) for moment in part.window)
+        held, gone = held_days(self._days(first, last), self._guard.floor(self._party.calendar))
+        found = self._at(part.venue, first, last, held)
+        # A second use of a code at the same venue is the same line.
+        rows = {VisitRow(visit.issuer, day, visit.visit_id, visit.sealed_subject).line() for day, visit in found}
+        names = [row.line() for row in self._names({part.venue})] if rows else []
+        return Found(sorted(rows) + names, held, gone)
+
+    def contacts(self, part: Part, items: list[str]) -> Found:
+        """Where the listed visits were, and who checked in there from two hours before to two hours after."""
+        listed = [ListedVisit.read(item) for item in items]
+        check_days(part, (item.day for item in listed))
+        floor = self._guard.floor(self._party.calendar)
+        held, gone = held_days(range(part.days[0], part.days[1] + 1) if part.days else (), floor)
+        places = self._places([item for item in listed if item.day in held])
+        own = {item.visit_id for item in listed}
+        near: dict[tuple[int, bytes, bytes], tuple[int, VisitRow]] = {}
+        for place in places:
+            first, last = place.minute - NEAR_MINUTES, place.minute + NEAR_MINUTES
+            for day, visit in self._at(place.venue, first, last, range(floor, self._party.today() + 1)):
+                if visit.visit_id not in own:
+                    _keep_nearest(near, place, day, visit)
+            if len(near) > MAX_ROWS:
+                raise OrderTooLarge
+        rows = [place.line() for place in places]
+        rows += [name.line() for name in self._names({place.venue for place in places})]
+        days = held + [row.day for _, row in near.values()]
+        return Found(rows + sorted(row.line() for _, row in near.values()), days, gone)
+
+    def _places(self, listed: list[ListedVisit]) -> list[PlaceRow]:
+        """Where the listed visits happened, numbered from 1 in the order of their time; one whose code was used more
+        than once has several places, because the first to upload need not be the true one."""
+        by_day: dict[int, dict[bytes, ListedVisit]] = {}
+        for item in listed:
+            by_day.setdefault(item.day, {}).update(dict.fromkeys(self._keys(item), item))
+        happened = []
+        for day, keys in by_day.items():
+            for row in self._vault.store.get(day, list(keys)).values():
+                visit = open_visit(self._vault, day, row)
+                if visit.issuer == keys[row.key].issuer:
+                    happened.append((visit.minute, visit.visit_id, day, visit))
+        happened.sort(key=lambda item: item[:2])
+        return [
+            PlaceRow(number, visit.issuer, day, visit.visit_id, visit.minute, visit.venue)
+            for number, (_, _, day, visit) in enumerate(happened, start=1)
+        ]
+
+    def _keys(self, listed: ListedVisit) -> list[bytes]:
+        """Of its row and of those of second uses; none where the day was never used here."""
+        try:
+            first = visit_key(self._vault, listed.day, listed.visit_id)
+            return [first, *conflict_keys(self._vault, listed.day, listed.visit_id)]
+        except (KeyMissing, DayDestroyed):
+            return []
+
+    def _at(self, venue: bytes, first: int, last: int, held: range | list[int]) -> Iterator[tuple[int, Visit]]:
+        """Visits of a venue with first ≤ minute ≤ last, with the day they lie in."""
+        calendar = self._party.calendar
+        for day in self._days(first, last):
+            if day not in held:
+                continue
+            hours = calendar.hour(day, first * 60), calendar.hour(day, last * 60)
+            try:
+                group = venue_group(self._vault, day, venue)
+            except KeyMissing:  # a day that nobody checked in on
+                continue
+            for row in self._vault.store.group(day, group, *hours):
+                visit = open_visit(self._vault, day, row)
+                if first <= visit.minute <= last:
+                    yield day, visit
+
+    def _days(self, first: int, last: int) -> list[int]:
+        """The service days whose visits may have these minutes: a code lives a little beyond its midnight."""
+        calendar = self._party.calendar
+        return list(range(calendar.day(first * 60 - 300), calendar.day(last * 60) + 1))
+
+    def _names(self, venues: set[bytes]) -> Iterator[VenueRow]:
+        with self._database.reading() as tables:
+            known = {row["id"]: row["name"] for row in tables.query("SELECT id, name FROM venues")}
+        for venue in sorted(venues):
+            yield VenueRow(venue, known.get(venue.hex(), "?"))
+
+
+def _keep_nearest(
+    near: dict[tuple[int, bytes, bytes], tuple[int, VisitRow]], place: PlaceRow, day: int, visit: Visit
+) -> None:
+    """A visit that is near several places is told once, with the place that was nearest in time."""
+    apart, key = abs(visit.minute - place.minute), (visit.issuer, visit.visit_id, visit.venue)
+    if key not in near or apart < near[key][0]:
+        row = VisitRow(visit.issuer, day, visit.visit_id, visit.sealed_subject, visit.minute, place.number)
+        near[key] = (apart, row)
+
+
+def routes(desk: OrderDesk, authority_sha256: str | None) -> APIRouter:
+    """/v1/orders."""
+    router = APIRouter(tags=["authority"], dependencies=[pinned(authority_sha256)])
+
+    @router.post(PATH)
+    def order(body: OrderBody) -> SealedAnswer:
+        """Execute a part of an order that enough officers signed and that the log shows. Bearer: the authority.
+
+        The answer is signed by this service and sealed to the order's answer key. The same part again has the
+        identical answer until it expires; everything else is refused, counted, and stated in the log.
+        """
+        return desk.take(body)
+
+    return router
