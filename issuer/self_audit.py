@@ -62,7 +62,7 @@ class TokenSample:
         issuer = self._issuer
         day = issuer.party.today()
         listed = issuer.signing.listed()
-        keys = IssuerKeys.of(*(IssuerKey(issuer.signing.issuer, key.public) for at, key in listed.items() if at == day))
+        keys = IssuerKeys(*(IssuerKey(issuer.signing.issuer, key.public) for at, key in listed.items() if at == day))
         made = [self._make(day, shown=number % 2 == 1) for number in range(MADE)]
         hosted = issuer.hosted.sample(day, HOSTED)
         good = (

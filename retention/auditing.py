@@ -223,7 +223,7 @@ class Auditing:
                 continue
             number = int(published["issuer"])
             found += [IssuerKey(number, b64url_decode(key["x"], 32)) for key in published["keys"]]
-        return IssuerKeys.of(*found)
+        return IssuerKeys(*found)
 
     def _test_visit(self, asked: Asked, look: LogAudit) -> Point:
         name = self._party.settings.name

@@ -33,6 +33,7 @@ from checkin.errors import (
     ScanTimeInvalid,
     ScanTooOld,
     StatusDisclosed,
+    UnknownIssuerKey,
     WrongDay,
 )
 from checkin.keys.key_ring import KeyName, Purpose
@@ -66,9 +67,10 @@ class Batch(Body):
 
 
 class EntryResult(BaseModel):
-    """What became of an entry; `code` says why it was refused."""
+    """What became of an entry; `code` says why it was refused, or why nobody can tell yet (`undecided`): nothing is
+    stored, and the scanner keeps the entry and sends it again later."""
 
-    result: Literal["accepted", "repeated", "conflict", "refused"]
+    result: Literal["accepted", "repeated", "conflict", "refused", "undecided"]
     code: str | None = None
 
 
@@ -121,6 +123,9 @@ class Batches:
                 days.setdefault(day, []).append(_Judged(index, day, visit))
             except (KeyMissing, NotReady) as error:
                 later = error
+            except UnknownIssuerKey as error:
+                # SPEC registry.md: "a list that comes later may have the key"
+                results[index] = EntryResult(result="undecided", code=error.code)
             except CheckinError as error:
                 results[index] = EntryResult(result="refused", code=error.code)
         for day, judged in days.items():
@@ -225,7 +230,7 @@ def routes(batches: Batches, scanners: Scanners, metrics: Metrics, alarms: Alarm
 
     def count(results: list[EntryResult]) -> None:
         for item in results:
-            metrics.entry(item.code or item.result)
+            metrics.entry(item.result if item.result == "undecided" else item.code or item.result)
         failed = sum(item.code == BadSignature.code for item in results)
         if failed:
             # Whoever queued it either forged it or was deceived: a person must look, but nobody is named here.

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from checkin.audit.list_audit import GivenList, given_lists, is_young
-from checkin.audit.point import Point
+from checkin.audit.point import Point, seen
 from checkin.errors import KeyDestroyed, KeyMissing
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IntakeKey, IntakeList
@@ -25,6 +25,7 @@ from venue.settings import Issuer
 from venue.trust import IssuerTrust
 
 INTAKE_DAYS_AHEAD = 14
+KIDS = "kids"
 _Nonce = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
 
 
@@ -112,9 +113,20 @@ class Lists:
             time_note=party.sign(TIME_STATEMENT, signed) if nonce else None,
         )
 
-
     def audit(self, log: LogSettings | None) -> Iterator[Point]:
-        """The line of the registry's own audit: what scanners are given, or should be, is in the log."""
+        """Lines of the registry's own audit: whose kids are alike; what scanners are given, or should be, is logged."""
+        yield self._kids()
+        yield from self._logged(log)
+
+    def _kids(self) -> Point:
+        """Chance gives two keys of a day one kid once in four thousand million times: one was ground to look alike."""
+        faults = [
+            f"issuers {' and '.join(map(str, issuers))} list keys with one kid for {self._party.calendar.date(day)}"
+            for day, issuers in self._trust.shared()
+        ]
+        return seen(KIDS, self._party.signer.name, faults, "No two issuers list keys with one kid for a day.")
+
+    def _logged(self, log: LogSettings | None) -> Iterator[Point]:
         party, own, lists = self._party, self._book.published(), self._trust.lists()
         numbers = [issuer.number for issuer in self._issuers if issuer.number in lists]
         given = [GivenList("its own", own.note, own.proof)]

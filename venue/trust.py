@@ -13,7 +13,7 @@ import httpx
 import sqlite_utils
 import structlog
 
-from checkin.clock import RETENTION_DAYS, SystemClock
+from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, SystemClock
 from checkin.errors import CheckinError, KeyMissing, ListRefused, NoteUntrusted, Unreachable
 from checkin.http.exchange import Exchange
 from checkin.protocol.credential import IssuerKey, IssuerKeys
@@ -180,9 +180,26 @@ class IssuerTrust:
         for number in sorted({issuer.number for issuer in self._issuers} & self.lists().keys() - self.given().keys()):
             text = f"Issuer {number}'s list has no proof under the pinned log yet, so scanners are not given it."
             yield Finding(f"issuer_{number}_proof", "warning", text)
+        yield from self._suspicious()
+
+    def _suspicious(self) -> Iterator[Finding]:
+        """What turns nobody away, and does not come about by chance."""
+        for day, issuers in self.shared():
+            whose, date = " and ".join(map(str, issuers)), self._party.calendar.date(day)
+            text = f"Issuers {whose} list keys with one kid for {date}; codes of each are taken. Ask who was first."
+            yield Finding("shared_kids", "warning", text)
         for number in self._contradicted():
             text = f"Issuer {number} has signed two different keys for a day; the first stays. Ask its operator why."
             yield Finding(f"issuer_{number}_contradiction", "warning", text)
+
+    def shared(self) -> Iterator[tuple[int, list[int]]]:
+        """(day, numbers of issuers) wherever keys of several share a kid, of days that take check-ins or will."""
+        several = "SELECT day FROM issuer_keys WHERE day >= ? GROUP BY day HAVING count(*) > 1 ORDER BY day"
+        with self._database.reading() as tables:
+            days = [row[0] for row in tables.execute(several, [self._party.today() - CLOSING_DAYS])]
+        for day in days:
+            for keys in self._read(day).shared():
+                yield day, sorted(key.issuer for key in keys)
 
     def forget(self, oldest_day: int) -> None:
         """A duty of the purge: lists of days that are due."""
@@ -223,7 +240,7 @@ class IssuerTrust:
         pinned = {issuer.number for issuer in self._issuers}
         with self._database.reading() as tables:
             rows = list(tables.table("issuer_keys").rows_where("day = ?", [day]))
-        return IssuerKeys.of(*(IssuerKey(row["issuer"], row["public"]) for row in rows if row["issuer"] in pinned))
+        return IssuerKeys(*(IssuerKey(row["issuer"], row["public"]) for row in rows if row["issuer"] in pinned))
 
     def _has_key(self, day: int, number: int | None = None) -> bool:
         numbers = [issuer.number for issuer in self._issuers if number in (None, issuer.number)]

@@ -24,6 +24,10 @@ POINTS: Final[dict[str, tuple[str, str]]] = {
     "statements-logged": ("All that was stated is in the log", "서명한 모든 진술이 장부에 있음"),
     "lists-logged": ("Lists of keys that are given out are in the log", "나눠 주는 열쇠 목록이 모두 장부에 있음"),
     "key-lists": ("Lists of keys in the log agree with one another", "장부의 열쇠 목록들이 서로 어긋나지 않음"),
+    "kids": (
+        "No issuer lists a key that looks like another's",
+        "다른 발급 기관의 것처럼 보이는 열쇠를 올린 곳이 없음",
+    ),
     "closings-match": ("Reports match what was stated before", "보고서가 앞서 밝힌 내용과 일치함"),
     "test-visit": (
         "A test visitor's own seals were opened by a signed order",

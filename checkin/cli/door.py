@@ -19,7 +19,7 @@ from checkin.http.client import Client, Service
 from checkin.keys.secret_file import read_token
 from checkin.orders.notice import in_words
 from checkin.parties import wallet as wallets
-from checkin.parties.scanner import Scanner
+from checkin.parties.scanner import UNDECIDED, Scanner
 from checkin.parties.wallet import Wallet
 from checkin.protocol import qr as pictures
 from checkin.protocol.presentation import PREFIX
@@ -129,8 +129,11 @@ def scan(  # noqa: PLR0913 - an option each
         for issuer, code in passed.items():
             typer.echo(f"issuer {issuer}: its new list was passed over ({code}): tell the operator", err=True)
         counts = dict(Counter(entry["result"] for entry in uploaded))
-        for entry, count in counts.items():
-            typer.echo(f"uploaded from the queue: {count} {entry}", err=True)  # also if this code is refused
+        for entry, count in counts.items():  # also if this code is refused
+            if entry == UNDECIDED:
+                typer.echo(f"kept in the queue: {count}, whose issuer key the registry does not know yet", err=True)
+            else:
+                typer.echo(f"uploaded from the queue: {count} {entry}", err=True)
         result = device.scan(text, None if offline else client, now)
     if as_json:
         typer.echo(json.dumps({"result": result, "queued": len(device.queue), "uploaded": counts}))

@@ -27,6 +27,8 @@ from checkin.protocol.primitives import random_bytes, sha256
 BATCH_LIMIT: Final = 1000
 BATCH_STEP: Final = 50
 STALE_SECONDS: Final = 24 * 3600
+UNDECIDED: Final = "undecided"
+"""What a registry says of an entry whose issuer key it does not know yet."""
 
 
 class Result(StrEnum):
@@ -131,11 +133,11 @@ class Scanner:
         return result
 
     def upload(self, client: Client) -> list[dict[str, str]]:
-        """Send the queue in batches of up to 1,000; entries leave it when the registry has answered for them. After
-        `Unreachable` the next call sends half as many at once."""
+        """Send the queue in batches of up to 1,000; an entry leaves it once the registry has decided about it, and
+        stays while it is `undecided`. After `Unreachable` the next call sends half as many at once."""
         results: list[dict[str, str]] = []
-        while self.queue:
-            batch = self.queue[: self.batch]
+        kept = 0
+        while batch := self.queue[kept : kept + self.batch]:
             try:
                 answer = client.post("/v1/check-ins/batch", {"sealed": batch})["results"]
             except Unreachable:
@@ -145,7 +147,9 @@ class Scanner:
             if len(answer) != len(batch):
                 raise ServiceError("The registry did not answer for every entry: the queue is kept.")
             results += answer
-            del self.queue[: len(batch)]
+            undecided = [entry for entry, said in zip(batch, answer, strict=True) if said.get("result") == UNDECIDED]
+            self.queue[kept : kept + len(batch)] = undecided
+            kept += len(undecided)
             self.batch = min(BATCH_LIMIT, self.batch + BATCH_STEP)
             self.save()
         return results

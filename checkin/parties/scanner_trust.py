@@ -100,7 +100,7 @@ class Trust:
     def keys_of(self, day: int) -> IssuerKeys:
         """All issuers' keys of a day."""
         listed = ((issuer, keys[day]) for issuer, keys in self.issuer_keys.items() if day in keys)
-        return IssuerKeys.of(*(IssuerKey(issuer, b64url_decode(key, 32)) for issuer, key in listed))
+        return IssuerKeys(*(IssuerKey(issuer, b64url_decode(key, 32)) for issuer, key in listed))
 
     def intake_key(self, day: int) -> bytes:
         """What queued scans of a day are sealed to, 32 bytes; raises `ScannerStale` when none was heard of."""

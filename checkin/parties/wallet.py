@@ -107,7 +107,7 @@ class Wallet:
             # SPEC keys.md §5.2: "Who has pinned a log MUST refuse a list without a valid proof as a whole"
             log.require(note, proof)
             self.log = log.plain()
-        return IssuerKeys.of(*(IssuerKey(listed.issuer, key.public) for of, key in listed.keys.items() if of == day))
+        return IssuerKeys(*(IssuerKey(listed.issuer, key.public) for of, key in listed.keys.items() if of == day))
 
     def open_code(self, day: int) -> Held | None:
         """A fresh credential for one opening of the code, marked as used; None when a new batch is needed."""
@@ -166,8 +166,7 @@ def _read_batch(answer: Any, seeds: list[bytes]) -> list[Held]:
 
 def _check(item: Held, day: int, mode: Mode, keys: IssuerKeys) -> Credential:
     credential = credentials.read(item.credential)
-    key = keys.find(credential.kid)
-    credentials.verify_signature(item.credential, key)
+    credentials.verify_signature(item.credential, keys)
     credentials.verify_opening(credential, item.opening)
     if (credential.day, credential.mode, credential.holder_key) != (day, mode, SigningKey(item.seed).public):
         raise ServiceError("The issuer's batch is not the one that was asked for.")

@@ -6,12 +6,13 @@ An untagged COSE_Sign1 of 227 bytes (RFC 9052), alg -19 = Ed25519 (RFC 9864), ex
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from checkin.errors import BadStatus, TokenMalformed, UnknownIssuerKey
+from checkin.errors import BadSignature, BadStatus, TokenMalformed, UnknownIssuerKey
 from checkin.protocol.encoding import Shape, u32be, u64be
 from checkin.protocol.primitives import (
     Label,
@@ -92,25 +93,26 @@ class IssuerKey:
 
 
 class IssuerKeys:
-    """The keys that all trusted issuers listed for one day, by kid."""
+    """The keys that all trusted issuers listed for one day, by kid.
 
-    def __init__(self, keys: Mapping[bytes, IssuerKey] | None = None) -> None:
-        self._keys = dict(keys or {})
+    A kid is a hint: anybody can grind a key whose kid is another issuer's, so several keys may share one.
+    """
 
-    @classmethod
-    def of(cls, *keys: IssuerKey) -> IssuerKeys:
-        """Keys that share a kid are all left out: nobody can tell which of them was meant."""
-        seen: dict[bytes, set[IssuerKey]] = {}
-        for key in keys:
-            seen.setdefault(key.kid, set()).add(key)
-        return cls({kid: same.pop() for kid, same in seen.items() if len(same) == 1})
+    def __init__(self, *keys: IssuerKey) -> None:
+        self._keys: dict[bytes, tuple[IssuerKey, ...]] = {}
+        for key in dict.fromkeys(keys):
+            self._keys[key.kid] = (*self._keys.get(key.kid, ()), key)
 
-    def find(self, kid: bytes) -> IssuerKey:
-        """Raises `UnknownIssuerKey`."""
+    def find(self, kid: bytes) -> tuple[IssuerKey, ...]:
+        """All keys with this kid, at most one of each issuer; raises `UnknownIssuerKey` when there is none."""
         try:
             return self._keys[kid]
         except KeyError:
             raise UnknownIssuerKey from None
+
+    def shared(self) -> Iterator[tuple[IssuerKey, ...]]:
+        """Keys of different issuers under one kid."""
+        return (keys for keys in self._keys.values() if len(keys) > 1)
 
 
 def visit_context(issuer: int, day: int, visit_id: bytes) -> bytes:
@@ -193,10 +195,18 @@ def read(encoded: bytes, issuer: int = 0) -> Credential:
     )
 
 
-def verify_signature(encoded: bytes, key: IssuerKey) -> None:
-    """Raises `BadSignature` unless `key` signed exactly these bytes."""
+def verify_signature(encoded: bytes, keys: IssuerKeys) -> IssuerKey:
+    """The key that signed exactly these bytes, of all that have their kid.
+
+    Raises `UnknownIssuerKey` when none has, `BadSignature` when none of those signed.
+    """
     kid, payload, signature = _MESSAGE.read(encoded)
-    verify(key.public, _to_be_signed(key.issuer, kid, payload), signature)
+    # SPEC credential.md: "tries every listed key of the credential's day that has its kid"
+    for key in keys.find(kid):
+        with suppress(BadSignature):
+            verify(key.public, _to_be_signed(key.issuer, kid, payload), signature)
+            return key
+    raise BadSignature
 
 
 def verify_opening(credential: Credential, opening: StatusOpening) -> None:

@@ -143,8 +143,7 @@ def reject_other_day(presentation: Presentation, calendar: Calendar) -> None:
 def reject_unsigned(presentation: Presentation, keys: IssuerKeys) -> int:
     """The issuer's number; raises `UnknownIssuerKey`, then `BadSignature` for the issuer's, then the holder's."""
     credential = presentation.credential
-    key = keys.find(credential.kid)
-    credentials.verify_signature(credential.encoded, key)
+    key = credentials.verify_signature(credential.encoded, keys)
     payload, signature = _PLAIN.read(presentation.encoded)
     verify_signature(credential.holder_key, _to_be_signed(payload), signature)
     return key.issuer

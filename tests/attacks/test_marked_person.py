@@ -160,7 +160,7 @@ def test_a_registry_is_given_the_same_list_as_everybody(made: Country, tmp_path:
 def test_control_a_registry_that_pins_no_log_takes_a_list_of_its_own(made: Country, tmp_path: Path) -> None:
     trust, database, settings = registry(made, tmp_path, pins=False)
     trust.take(settings.issuers[0], marked(made).note)
-    assert trust.keys_of_day(DAY).find(issuer_kid(1, MARK.public)).public == MARK.public
+    assert trust.keys_of_day(DAY).find(issuer_kid(1, MARK.public))[0].public == MARK.public
     database.close()
 
 

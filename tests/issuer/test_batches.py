@@ -38,7 +38,7 @@ def opened(site: Site) -> Iterator[Issuer]:
 def _listed(client: httpx.Client, day: int) -> IssuerKeys:
     keys = client.get("/v1/keys").json()["keys"]
     date = {DAY: "2026-11-20", DAY + 1: "2026-11-21"}[day]
-    return IssuerKeys.of(*(IssuerKey(7, b64url_decode(key["x"])) for key in keys if key["day"] == date))
+    return IssuerKeys(*(IssuerKey(7, b64url_decode(key["x"])) for key in keys if key["day"] == date))
 
 
 def _visits(issued: Any) -> list[bytes]:

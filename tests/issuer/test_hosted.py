@@ -25,7 +25,7 @@ def _present(client: httpx.Client, token: str, accept: str = "application/json",
 
 def _verify(site: Site, client: httpx.Client, text: str) -> presentation.Presentation:
     keys = client.get("/v1/keys").json()["keys"]
-    listed = IssuerKeys.of(*(IssuerKey(7, b64url_decode(key["x"])) for key in keys if key["day"] == "2026-11-20"))
+    listed = IssuerKeys(*(IssuerKey(7, b64url_decode(key["x"])) for key in keys if key["day"] == "2026-11-20"))
     return presentation.verify(text, site.clock.now(), site.calendar, lambda _: listed)
 
 

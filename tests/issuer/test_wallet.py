@@ -29,7 +29,7 @@ def test_a_wallet_registers_fetches_shows_and_leaves(site: Site, tmp_path: Path)
             mine.fetch(DAY, site.calendar, mode)
         assert mine.left(DAY) == 20
         keys = client.get("/v1/keys").json()["keys"]
-        listed = IssuerKeys.of(*(IssuerKey(7, b64url_decode(key["x"])) for key in keys if key["day"] == "2026-11-20"))
+        listed = IssuerKeys(*(IssuerKey(7, b64url_decode(key["x"])) for key in keys if key["day"] == "2026-11-20"))
         item = mine.open_code(DAY)
         assert item is not None
         text = wallet.present(item, site.clock.now(), site.calendar)

@@ -53,12 +53,12 @@ const JUDGES = {
   logproof: judgeLogproof,
 };
 
-async function judgePresentations({ calendar, encoding, errors, presentation }, vectors) {
+async function judgePresentations({ calendar, credential, encoding, errors, presentation }, vectors) {
   const { fromHex, toHex } = encoding;
   const zone = new calendar.Calendar(vectors.zone);
   const keysOf = (day) => {
     const listed = vectors.issuer_keys.filter((key) => key.day === day);
-    return new Map(listed.map((key) => [key.kid, { issuer: key.issuer, public: fromHex(key.public) }]));
+    return credential.byKid(listed.map((key) => ({ ...key, public: fromHex(key.public) })));
   };
   const judge = (item) => presentation.verifyText(item.text, item.now, zone, keysOf, item.rule);
   const results = [];

@@ -18,7 +18,7 @@ VECTOR = json.loads((Path(__file__).parent.parent / "vectors" / "credential.json
 TOKEN = bytes.fromhex(VECTOR["token"])
 SHOWN = bytes.fromhex(VECTOR["token_with_status"])
 CALENDAR = Calendar("Asia/Seoul")
-KEYS = IssuerKeys.of(IssuerKey(VECTOR["issuer"], bytes.fromhex(VECTOR["issuer_public"])))
+KEYS = IssuerKeys(IssuerKey(VECTOR["issuer"], bytes.fromhex(VECTOR["issuer_public"])))
 
 
 def admitted(text: str) -> presentation.Presentation | None:

@@ -54,7 +54,7 @@ def test_a_code_verifies_under_the_published_keys_alone(town: Stage, tmp_path: P
     assert opened is not None
     with Client(town.deployment.url("issuer")) as client:
         answer = client.get("/v1/keys")
-    keys = IssuerKeys.of(*(IssuerKey(answer["issuer"], b64url_decode(key["x"])) for key in answer["keys"]))
+    keys = IssuerKeys(*(IssuerKey(answer["issuer"], b64url_decode(key["x"])) for key in answer["keys"]))
     now = town.clock.now()
     verified = presentation.verify(wallet.present(opened, now, town.calendar), now, town.calendar, lambda _: keys)
     assert verified.credential.issuer == answer["issuer"]

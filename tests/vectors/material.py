@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from pathlib import Path
 from typing import Any
+
+from nacl import bindings
 
 from checkin.clock import Calendar
 from checkin.protocol import credential as credentials
@@ -23,6 +27,33 @@ SUBJECT = 4242
 def seed(label: str) -> bytes:
     """32 bytes that anyone can rebuild."""
     return hashlib.sha256(b"checkin test vector: " + label.encode()).digest()
+
+
+class ScalarKey(SigningKey):
+    """An Ed25519 key whose scalar is known and whose seed is not: what is left of grinding a kid, or of a holder who
+    makes keys that no generator makes."""
+
+    def __init__(self, scalar: bytes, public: bytes) -> None:
+        self.public = public
+        self._scalar = scalar
+
+    def sign(self, message: bytes) -> bytes:
+        """RFC 8032 §5.1.6, the nonce out of scalar and message."""
+        nonce = bindings.crypto_core_ed25519_scalar_reduce(hashlib.sha512(self._scalar + message).digest())
+        point = bindings.crypto_scalarmult_ed25519_base_noclamp(nonce)
+        digest = hashlib.sha512(point + self.public + message).digest()
+        product = bindings.crypto_core_ed25519_scalar_mul(
+            bindings.crypto_core_ed25519_scalar_reduce(digest), self._scalar
+        )
+        return point + bindings.crypto_core_ed25519_scalar_add(nonce, product)
+
+
+def kid_pair() -> tuple[tuple[int, SigningKey], tuple[int, SigningKey]]:
+    """Two issuers' numbers and keys; both keys have one kid (`kid-collision/pair.json`)."""
+    pair = json.loads((Path(__file__).parent / "kid-collision" / "pair.json").read_text(encoding="ascii"))
+    one, other = pair["issuer_1"], pair["issuer_2"]
+    ground = ScalarKey(*(bytes.fromhex(other[name]) for name in ("scalar", "public")))
+    return (one["issuer"], SigningKey(bytes.fromhex(one["seed"]))), (other["issuer"], ground)
 
 
 ISSUER_KEY = SigningKey(seed("issuer key"))

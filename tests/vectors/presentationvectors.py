@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 from checkin.protocol import presentation as presentations
 from checkin.protocol.credential import IssuerKey, Mode, Status, StatusOpening
 from checkin.protocol.encoding import base45_encode, u32be
+from checkin.protocol.primitives import SigningKey
 from tests.vectors.material import (
     CALENDAR,
     DAY,
@@ -20,6 +22,7 @@ from tests.vectors.material import (
     STRANGER,
     ZONE,
     credential,
+    kid_pair,
     seed,
     token,
 )
@@ -133,6 +136,21 @@ def signed(sealed: bytes) -> Iterator[dict[str, Any]]:
     yield case("a holder key of small order", text(unsigned[:-64] + neutral + bytes(32)), "bad_signature")
 
 
+def sharing_a_kid(sealed: bytes) -> Iterator[dict[str, Any]]:
+    """Codes of two issuers whose keys of the day have one kid."""
+    (number, key), (other, ground) = kid_pair()
+    yield case("a kid that two issuers list, by the one", text(token(sealed, key=key, issuer=number)), "ok")
+    yield case("a kid that two issuers list, by the other", text(token(sealed, key=ground, issuer=other)), "ok")
+    yield case("a kid that two issuers list, by the one for the other",
+               text(token(sealed, key=key, issuer=other)), "unknown_issuer_key")  # fmt: skip
+    stranger: Any = SimpleNamespace(public=key.public, sign=OTHER_KEY.sign)
+    yield case("a kid that two issuers list, signed by neither",
+               text(token(sealed, key=stranger, issuer=number)), "bad_signature")  # fmt: skip
+    swapped: Any = SimpleNamespace(public=ground.public, sign=key.sign)
+    yield case("a kid that two issuers list, signed by the one in the other's name",
+               text(token(sealed, key=swapped, issuer=other)), "bad_signature")  # fmt: skip
+
+
 def with_status(sealed: bytes) -> Iterator[dict[str, Any]]:
     """What is shown, and what the venue asks for."""
     shown = token(sealed, opening=OPENING)
@@ -150,16 +168,20 @@ def with_status(sealed: bytes) -> Iterator[dict[str, Any]]:
     yield case("another label in the unprotected header", text(changed(shown, 10, b"\x71")), "token_malformed")
 
 
+def listed(issuer: int, key: SigningKey) -> dict[str, Any]:
+    """A key that an issuer listed for the day."""
+    return {"day": DAY, "issuer": issuer, "kid": IssuerKey(issuer, key.public).kid.hex(), "public": key.public.hex()}
+
+
 def presentation_file(sealed: bytes) -> dict[str, Any]:
     """`presentation.json`."""
     good = token(sealed)
-    day = {"day": DAY, "issuer": ISSUER, "kid": IssuerKey(ISSUER, ISSUER_KEY.public).kid.hex()}
     cases = [case("the complete example", text(good), "ok"), *malformed(good), *in_time(sealed)]
     return {
         "spec": "docs/spec/presentation.md",
         "zone": ZONE,
-        "issuer_keys": [day | {"public": ISSUER_KEY.public.hex()}],
-        "cases": [*cases, *signed(sealed), *with_status(sealed)],
+        "issuer_keys": [listed(ISSUER, ISSUER_KEY), *(listed(*issuer) for issuer in kid_pair())],
+        "cases": [*cases, *signed(sealed), *sharing_a_kid(sealed), *with_status(sealed)],
         "sequences": [sequence(sealed)],
     }
 

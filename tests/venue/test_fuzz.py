@@ -180,6 +180,7 @@ DOCUMENTED = {
     "accepted",
     "repeated",
     "conflict",
+    "undecided",
     "entry_unreadable",
     "token_malformed",
     "scan_time_invalid",

@@ -37,7 +37,7 @@ def test_a_list_from_before_the_log_was_pinned_is_handed_to_no_scanner(tmp_path:
     assert again.given() == {}
     again.take(book.pinned[1], second.listed(), proof(second.listed()))
     assert again.given() == {2: Fetched(second.listed(), proof(second.listed()))}
-    assert again.keys_of_day(DAY).find(kid(first, DAY)).issuer == 1
+    assert again.keys_of_day(DAY).find(kid(first, DAY))[0].issuer == 1
     assert {found.name: found.level for found in again.findings()}["issuer_1_proof"] == "warning"
     assert sorted(again.lists()) == [1, 2]
     book.database.close()

@@ -18,7 +18,7 @@ CALENDAR = Calendar()
 DAY = CALENDAR.parse_date("2026-11-20")
 NOON = int(CALENDAR.start(DAY)) + 12 * 3600
 ISSUER = SigningKey(bytes(range(32)))
-KEYS = IssuerKeys.of(IssuerKey(7, ISSUER.public))
+KEYS = IssuerKeys(IssuerKey(7, ISSUER.public))
 VECTORS = Path(__file__).parents[2] / "vectors"
 
 

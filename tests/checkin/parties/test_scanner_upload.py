@@ -15,8 +15,9 @@ from checkin.parties.scanner_trust import Trust
 class Line:
     """A registry behind a line that carries `most` entries at once."""
 
-    def __init__(self, most: int = 1000) -> None:
+    def __init__(self, most: int = 1000, undecided: set[str] | None = None) -> None:
         self.most = most
+        self.undecided = undecided or set()
         self.sizes: list[int] = []
 
     def get(self, _: str, **__: str) -> dict[str, str]:
@@ -26,7 +27,8 @@ class Line:
         self.sizes.append(len(body["sealed"]))
         if len(body["sealed"]) > self.most:
             raise Unreachable
-        return {"results": [{"result": "accepted"}] * len(body["sealed"])}
+        words = ("undecided" if entry in self.undecided else "accepted" for entry in body["sealed"])
+        return {"results": [{"result": word} for word in words]}
 
 
 class Refusing(Trust):
@@ -45,7 +47,8 @@ class Refusing(Trust):
 
 def scanner(path: Path, queued: int, trust: Trust | None = None) -> Scanner:
     """Its queue is full of something."""
-    return Scanner(path / "scanner.json", "00" * 8, "11" * 8, "token", trust or Trust(), ["entry"] * queued)
+    queue = [str(number) for number in range(queued)]
+    return Scanner(path / "scanner.json", "00" * 8, "11" * 8, "token", trust or Trust(), queue)
 
 
 def test_a_batch_that_does_not_get_through_is_halved_and_grows_again_slowly(tmp_path: Path) -> None:
@@ -74,3 +77,16 @@ def test_a_queue_is_uploaded_also_when_lists_are_refused_but_to_no_other_registr
     with pytest.raises(ListRefused):
         held.tend(line, 0.0)
     assert (line.sizes, held.queue) == ([3], [])
+
+
+def test_what_is_undecided_stays_in_the_queue_and_is_asked_once_a_call(tmp_path: Path) -> None:
+    """Whatever the batches' sizes; what the registry decided about leaves, also from between."""
+    line: Any = Line(undecided={"1", "2", "5"})
+    held = scanner(tmp_path, 7)
+    held.batch = 2
+    assert [said["result"] for said in held.upload(line)].count("undecided") == 3
+    assert Scanner.load(held.path).queue == ["1", "2", "5"]
+    assert sum(line.sizes) == 7
+    line.undecided = set()
+    held.upload(line)
+    assert (sum(line.sizes), Scanner.load(held.path).queue) == (10, [])

@@ -45,7 +45,7 @@ LOG = load("logproof.json")
 def keys_of(day: int) -> IssuerKeys:
     """The keys that the vectors' issuer listed."""
     listed = [key for key in PRESENTATION["issuer_keys"] if key["day"] == day]
-    return IssuerKeys.of(*(IssuerKey(key["issuer"], bytes.fromhex(key["public"])) for key in listed))
+    return IssuerKeys(*(IssuerKey(key["issuer"], bytes.fromhex(key["public"])) for key in listed))
 
 
 def judge(case: dict[str, Any]) -> Presentation:

@@ -1,6 +1,6 @@
 // A credential: what an issuer gives a wallet for one door on one day (docs/spec/credential.md).
 
-import { Shape, concat, readUint, u32be, utf8 } from "./encoding.js";
+import { Shape, concat, readUint, toHex, u32be, utf8 } from "./encoding.js";
 import { Refusal } from "./errors.js";
 import { Label, sameBytes, sha256, verify } from "./primitives.js";
 
@@ -57,6 +57,31 @@ export async function verifyCredential(credential, key) {
     payload,
   );
   await verify(key.public, signed, signature);
+}
+
+/**
+ * Keys by their kid in hex. A kid is a hint: anybody can grind a key with another issuer's, so each has a list.
+ * @param {Iterable<{kid: string, issuer: number, public: Uint8Array}>} keys
+ */
+export function byKid(keys) {
+  const found = new Map();
+  for (const key of keys) found.set(key.kid, [...(found.get(key.kid) ?? []), key]);
+  return found;
+}
+
+/** The key that signed exactly these bytes, of those with their kid; unknown_issuer_key, bad_signature if none did. */
+export async function signerOf(credential, keys) {
+  const candidates = keys.get(toHex(credential.kid));
+  if (!candidates) throw new Refusal("unknown_issuer_key");
+  for (const key of candidates) {
+    try {
+      await verifyCredential(credential, key);
+      return key;
+    } catch (error) {
+      if (error.code !== "bad_signature") throw error;
+    }
+  }
+  throw new Refusal("bad_signature");
 }
 
 /** 16 bytes that bind a status and tell nothing about it. */

@@ -2,8 +2,8 @@
 //
 // The checks at the door, in the protocol's order: cheapest first, each failure with its own code, each final.
 
-import { CREDENTIAL_SIZE, PAPER, STATUS_LAST, readCredential, verifyCredential, verifyOpening } from "./credential.js";
-import { Shape, base45Decode, base45Encode, concat, readUint, toHex, u32be, utf8 } from "./encoding.js";
+import { CREDENTIAL_SIZE, PAPER, STATUS_LAST, readCredential, signerOf, verifyOpening } from "./credential.js";
+import { Shape, base45Decode, base45Encode, concat, readUint, u32be, utf8 } from "./encoding.js";
 import { Refusal } from "./errors.js";
 import { Label, sign, verify } from "./primitives.js";
 
@@ -82,9 +82,7 @@ function rejectOtherDay({ iat, credential }, calendar) {
 }
 
 async function rejectUnsigned({ credential, payload, signature }, keys) {
-  const key = keys.get(toHex(credential.kid));
-  if (!key) throw new Refusal("unknown_issuer_key");
-  await verifyCredential(credential, key);
+  await signerOf(credential, keys);
   await verify(credential.holderKey, toBeSigned(payload), signature);
 }
 
@@ -95,7 +93,7 @@ async function rejectStatus({ credential, opening }, rule) {
 
 /**
  * Everything a door checks but a second use, in order; the verified fields, or the Refusal of the first check.
- * @param {(day: number) => Map<string, {issuer: number, public: Uint8Array}>} keysOfDay by kid in hex
+ * @param {(day: number) => Map<string, {issuer: number, public: Uint8Array}[]>} keysOfDay by kid in hex
  * @param {number[]} rule statuses of which one must be shown; none: no rule
  */
 export async function verifyText(text, now, calendar, keysOfDay, rule = []) {

@@ -3,6 +3,7 @@
 // log is pinned a list counts only with its inclusion under a head that witnesses saw.
 
 import { Calendar } from "./calendar.js";
+import { byKid } from "./credential.js";
 import { Refusal } from "./errors.js";
 import { merge, readIntakeList, readIssuerList } from "./keylist.js";
 import { openNote, parseVkey } from "./note.js";
@@ -108,18 +109,10 @@ export class Trust {
     if (now - time > STALE_SECONDS) throw new Refusal("scanner_stale");
   }
 
-  /** All issuers' keys of a day by kid. Keys that share a kid are left out: nobody can tell which was meant. */
+  /** All issuers' keys of a day by kid. */
   keysOfDay(day) {
-    const keys = new Map();
-    const doubtful = new Set();
-    for (const [issuer, listed] of this.stored.issuers) {
-      const key = listed.get(day);
-      if (!key) continue;
-      if (keys.has(key.kid)) doubtful.add(key.kid);
-      keys.set(key.kid, { issuer, public: key.public });
-    }
-    doubtful.forEach((kid) => keys.delete(kid));
-    return keys;
+    const listed = [...this.stored.issuers].filter(([, keys]) => keys.has(day));
+    return byKid(listed.map(([issuer, keys]) => ({ issuer, ...keys.get(day) })));
   }
 
   #take(stored) {
