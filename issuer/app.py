@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from checkin.service import audited
 from checkin.service.frame import Frame
 from checkin.service.order_executor import MAX_BODY
+from checkin.service.tasks import Task
 from issuer import pages
 from issuer.routes import codes, credentials, keys, orders, registrations, retention, wallet
 from issuer.self_audit import self_audit
@@ -34,16 +35,16 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         title="Check-in issuer",
         description=DESCRIPTION,
         checks=[issuer.findings],
-        chores=[
-            issuer.purge,
-            issuer.make_keys,
-            issuer.close_days,
-            issuer.settle_days,
-            issuer.scrub,
-            issuer.count,
-            issuer.lists.run,  # last: a log that does not answer keeps none of the others waiting
+        periodic=[
+            Task("purge", issuer.purge, lane="purge", vital=True),
+            Task("make_keys", issuer.make_keys, vital=True),
+            Task("close_days", issuer.close_days),
+            Task("settle_days", issuer.settle_days),
+            Task("scrub", issuer.scrub),
+            Task("count", issuer.count),
+            Task("commits", issuer.batches.check, lane="commits", vital=True),
+            Task("own_list", issuer.lists.run, urgent=issuer.lists.urgent, lane="log"),
         ],
-        hurries=[issuer.lists.hurries],
         closers=[issuer.close],
         metrics=issuer.metrics,
         body_limits={keys.AUTHORITY_KEYS: keys.MAX_LIST_BYTES, orders.ORDERS: MAX_BODY},

@@ -109,6 +109,10 @@ class Batches:
     def _count(self, day: int, subject: int) -> int:
         return sum(self._vault.store.counts(day, subject_group(self._vault, day, subject)).values())
 
+    def check(self) -> None:
+        """A task: what writes ledger rows is alive. Raises `NotReady`."""
+        self._commit.check()
+
     def close(self) -> None:
         """Commits what waits, then gives back files."""
         self._commit.close()

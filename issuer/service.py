@@ -114,7 +114,7 @@ class Issuer:
         self._counted: int | None = None
         self._refused: list[int] = []
 
-    # --- chores, in this order -----------------------------------------------------------------------------------
+    # --- periodic tasks, in this order -------------------------------------------------------------------------------
 
     def purge(self) -> None:
         """Destroys what is due, before anything is served and about every 20 seconds."""

@@ -9,9 +9,10 @@ from fastapi import FastAPI
 
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service.frame import Finding, Frame
+from checkin.service.tasks import Task
 from checkin.service.time_peers import TimePeers
 from retention.audit_routes import AuditRoutes
-from retention.auditing import Auditing
+from retention.auditing import ANSWER_SECONDS, Auditing
 from retention.audits import Audits
 from retention.page import Page
 from retention.parts import Parts
@@ -45,8 +46,12 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         "Check-in retention service",
         DESCRIPTION,
         checks=[Watch(parts).findings, auditing.findings],
-        chores=[Schedule(parts).run, auditing.daily, parts.cosigning.run],
-        closers=[auditing.close, audits.close, parts.close],
+        periodic=[
+            Task("services", Schedule(parts).run, lane="services", patience=ANSWER_SECONDS),
+            Task("audit", auditing.daily, lane="audit", patience=2 * ANSWER_SECONDS, at_start=False),
+            Task("witnesses", parts.cosigning.run, lane="witnesses"),
+        ],
+        closers=[audits.close, parts.close],
         body_limits={"/v1/entries": 2 * ENTRY_BYTES},
     )
     app = frame.build()

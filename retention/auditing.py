@@ -4,7 +4,6 @@ logged and kept (docs/spec/audit.md §4). Once a day, and whenever an auditor as
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,23 +77,18 @@ class Auditing:
         self._self = SelfAudit(parts.party, guard, MAP, parts.settings.keys)
         self._waiting: tuple[str, float] | None = None
         self._failed: float | None = None  # boot seconds of the last try that came to nothing
-        self._worker: threading.Thread | None = None
 
     def daily(self) -> None:
-        """A chore: today's audit, as soon as every service was asked today, or after ten minutes without them all.
+        """A task: today's audit, as soon as every service was asked today, or after ten minutes without them all.
 
-        In a thread of its own: a service that takes its time over an audit keeps no other from being asked to destroy.
+        In a lane of its own: a service that takes its time over an audit keeps no other from being asked to destroy.
         """
-        if self._worker is None or not self._worker.is_alive():
-            today = self._today()
-            if self._is_time(today, _STOPWATCH.boot()):
-                self._worker = threading.Thread(target=self._run_daily, args=(today,), name="audit", daemon=True)
-                self._worker.start()
-
-    def close(self) -> None:
-        """Waits for an audit that is being made, but not for long: the next start makes it anew."""
-        if self._worker is not None:
-            self._worker.join(timeout=10)
+        today = self._today()
+        if not self._is_time(today, _STOPWATCH.boot()):
+            return
+        self._failed = _STOPWATCH.boot()
+        self.run(only_if_none_of=today)
+        self._failed = None
 
     def _is_time(self, today: str, now: float) -> bool:
         newest = self._audits.newest()
@@ -106,15 +100,6 @@ class Auditing:
         ready = all(self._parts.statements.asking(name).asked == today for name in names)
         late = now - self._waiting[1] > PATIENCE_SECONDS
         return (ready or late) and (self._failed is None or now - self._failed > RETRY_SECONDS)
-
-    def _run_daily(self, today: str) -> None:
-        try:
-            self.run(only_if_none_of=today)
-        except Exception as error:  # the next round must come
-            self._failed = _STOPWATCH.boot()
-            log.error("audit_failed", type=type(error).__name__)
-        else:
-            self._failed = None
 
     def findings(self) -> Iterator[Finding]:
         """What somebody should look at."""

@@ -35,7 +35,7 @@ class Cosigning:
         self._failed: dict[str, float] = {}  # witness → boot seconds of this process's last try, when it failed
 
     def run(self) -> None:
-        """A chore, also done after an entry is logged: asks each witness whose line of today the newest head lacks.
+        """A task, also done after an entry is logged: asks each witness whose line of today the newest head lacks.
 
         One that failed is asked again after a minute, so that it holds nobody up meanwhile.
         """

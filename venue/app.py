@@ -20,6 +20,7 @@ from checkin.service.identity import Party
 from checkin.service.key_list_publisher import ListBook
 from checkin.service.order_executor import MAX_BODY as MAX_ORDER
 from checkin.service.order_executor import OrderDesk, Pins
+from checkin.service.tasks import Task
 from checkin.service.time_peers import TimePeers
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
@@ -75,17 +76,18 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         DESCRIPTION,
         checks=[trust.findings, own.findings, alarms.findings, work.findings],
         # What is overdue goes before anything else, and no issuer can keep it waiting.
-        chores=[
-            work.purge,
-            desk.forget,
-            work.make_keys,
-            work.close_days,
-            gates.forget_closed,
-            gates.keep,
-            trust.refresh,
-            own.run,
+        periodic=[
+            Task("purge", work.purge, lane="purge", vital=True),
+            Task("orders", desk.forget),
+            Task("make_keys", work.make_keys, vital=True),
+            Task("close_days", work.close_days),
+            Task("closed_gates", gates.forget_closed),
+            Task("gates", gates.keep, every=60),
+            Task("commits", commits.check, lane="commits", vital=True),
+            Task("issuer_lists", trust.refresh, every=60, lane="issuers"),
+            Task("missing_issuer_lists", trust.refresh_missing, urgent=trust.urgent, lane="issuers"),
+            Task("own_list", own.run, urgent=own.urgent, lane="log"),
         ],
-        hurries=[trust.hurries, own.hurries],
         metrics_for=[pinned(settings.metrics_token_sha256)],
         closers=[commits.close, gates.close, desk.close, store.close, database.close],
         body_limits={

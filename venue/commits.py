@@ -7,13 +7,19 @@ loop, without a lock or a wake-up for each row, which saves a fifth of a check-i
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+import structlog
 
 from checkin.errors import NotReady
 from checkin.vault.engines import Row
 from checkin.vault.vault import Vault
+
+PATIENCE_SECONDS: Final = 60.0
+log = structlog.get_logger()
 
 
 class _Waiting(NamedTuple):
@@ -29,7 +35,8 @@ class Commits:
         """At most `max_rows` in a commit."""
         self._vault = vault
         self._max_rows = max_rows
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="commits")
+        self._thread: threading.Thread | None = None
+        self._writer = self._start()
         self._waiting: list[_Waiting] = []
         self._writing: asyncio.Task[None] | None = None
         self._closed = False
@@ -45,10 +52,31 @@ class Commits:
             self._writing = loop.create_task(self._write())
         return await answer
 
+    def check(self) -> None:
+        """A task: the writer answers. One whose thread has ended, by whatever, is replaced; raises `NotReady` when
+        there is no answer for a minute."""
+        if self._closed:
+            return
+        if self._thread is not None and not self._thread.is_alive():
+            ended, self._thread = self._writer, None
+            self._writer = self._start()
+            ended.shutdown(wait=False, cancel_futures=True)  # who waits for it hears of it
+            log.error("writer_started_anew", writer="commits")
+        try:
+            self._writer.submit(int).result(PATIENCE_SECONDS)
+        except TimeoutError:
+            raise NotReady("The disk has not taken what waits for a minute: look at it.") from None
+
     def close(self) -> None:
         """Waits for the commit that is on its way; what still gathers is never acknowledged. Repeatable."""
         self._closed = True
         self._writer.shutdown()
+
+    def _start(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1, thread_name_prefix="commits", initializer=self._remember)
+
+    def _remember(self) -> None:
+        self._thread = threading.current_thread()
 
     async def _write(self) -> None:
         """Until nothing waits. What comes while a commit runs is in the next one."""
@@ -62,6 +90,9 @@ class Commits:
                         added = await loop.run_in_executor(self._writer, self._vault.insert, day, rows)
                     except Exception as error:  # whatever it was, all who wait must hear of it
                         _fail(together, error)
+                    except BaseException:
+                        _fail([*together, *taken], NotReady("The service is stopping: try again in a moment."))
+                        raise
                     else:
                         _answer(together, added)
         finally:

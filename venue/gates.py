@@ -22,7 +22,6 @@ from venue.database import Database
 from venue.gate_file import Cell, GateFile
 
 GRAIN_SECONDS: Final = 300
-ROUNDS_BETWEEN: Final = 3  # chores run about every 20 seconds
 _MAX_REMEMBERED: Final = 100_000
 _LIVE = """SELECT scanners.id FROM scanners JOIN venues ON venues.id = scanners.venue
     WHERE revoked = 0 AND closed = 0"""
@@ -48,7 +47,6 @@ class Gates:
         self._heard: dict[str, int] = {}
         self._written: dict[str, int] = {}
         self._swept = -1
-        self._rounds = 0
 
     def count(self, day: int, scanner: bytes, hour: int) -> None:
         """One more accepted visit; hour as in the vault's row, 0 .. 24."""
@@ -74,14 +72,12 @@ class Gates:
         return self._guard.now() < self._party.calendar.closes(day)
 
     def keep(self) -> None:
-        """A chore: about once a minute what was counted goes to the file, and who is no scanner any more leaves it."""
-        if self._rounds % ROUNDS_BETWEEN == 0:
-            self._write()
-            self._sweep()
-        self._rounds += 1
+        """A task, once a minute: what was counted goes to the file, and who is no scanner any more leaves it."""
+        self._write()
+        self._sweep()
 
     def forget_closed(self) -> None:
-        """A chore: the splits of days that are closed go. Raises `ClockUntrusted`."""
+        """A task: the splits of days that are closed go. Raises `ClockUntrusted`."""
         self._guard.require_trusted()
         calendar, now = self._party.calendar, self._guard.settled()
         oldest = calendar.day(now) - CLOSING_DAYS

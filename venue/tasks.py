@@ -40,7 +40,7 @@ class Statements(BaseModel):
 
 
 class Duties:
-    """Chores of the registry, each repeatable."""
+    """Tasks of the registry, each repeatable."""
 
     def __init__(self, party: Party, purger: Purger, book: StatementBook) -> None:
         self._party = party

@@ -35,11 +35,10 @@ class Fetched(NamedTuple):
 
 
 Fetch = Callable[[str], Fetched]
-ROUNDS_BETWEEN = 3  # chores run about every 20 seconds
 LISTED_AHEAD = 15  # days: issuers list fourteen, and their midnight may come before ours
 HURRY_SECONDS = 60.0  # after the start, for so long issuers are asked every half second until all have a key for today
 _TIMEOUT_SECONDS = 3.0
-_LONGEST_SECONDS = 10.0  # a slow answer must not keep the other chores waiting
+_LONGEST_SECONDS = 10.0  # a slow answer must not keep the next issuer waiting
 _MAX_ANSWER = 4 * MAX_NOTE  # the note and its proof as JSON text, the same keys once as JWK
 _STOPWATCH = SystemClock()
 log = structlog.get_logger()
@@ -75,22 +74,24 @@ class IssuerTrust:
         self._pinned = pinned
         self._fetch = fetch
         self._hurried_until = _STOPWATCH.boot() + HURRY_SECONDS
-        self._rounds = 0
         self._unanswered: dict[int, str] = {}
         self._proved: dict[int, Fetched] = {}
         self._known: tuple[int, dict[int, IssuerKeys]] = (-1, {})
 
     def refresh(self) -> None:
-        """A chore: asks every issuer about every minute; each time as long as it lacks a key for today or tomorrow."""
+        """A task, once a minute: asks every issuer."""
+        for issuer in self._issuers:
+            self._ask(issuer)
+
+    def refresh_missing(self) -> None:
+        """A task: asks the issuers that lack a key for today or tomorrow."""
         today = self._party.today()
         for issuer in self._issuers:
-            listed = self._has_key(today, issuer.number) and self._has_key(today + 1, issuer.number)
-            if self._rounds % ROUNDS_BETWEEN == 0 or not listed:
+            if not all(self._has_key(day, issuer.number) for day in (today, today + 1)):
                 self._ask(issuer)
-        self._rounds += 1
 
-    def hurries(self) -> bool:
-        """Whether the chores should come again in half a second: the service is new, and an issuer's key is missing."""
+    def urgent(self) -> bool:
+        """Whether that should come again in half a second: the service is new, and an issuer's key is missing."""
         today = self._party.today()
         if _STOPWATCH.boot() > self._hurried_until:
             return False

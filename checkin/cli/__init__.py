@@ -12,6 +12,7 @@ import typer
 from checkin.cli import audit, authority, bench, certificate, demo, door, order, purge, serve, simulate, witness
 from checkin.errors import CheckinError, FileTrouble
 from checkin.keys.hardening import harden
+from checkin.service.logs import log_to_terminal
 
 # Who runs these has a party's keys in hand. `serve` tells it in the service's log; a wallet's owner could do nothing.
 _WARNED: Final = {"authority", "key", "purge", "witness"}
@@ -44,6 +45,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a check mark shows a question mark
+    log_to_terminal()
     _harden()
     try:
         app()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import structlog
 import typer
 
 from checkin.cli.example import WithExample
@@ -16,6 +14,7 @@ from checkin.cli.office import counted
 from checkin.errors import CheckinError, ClockUntrusted
 from checkin.purge.inventory import PurgeStatus
 from checkin.service.launch import load
+from checkin.service.logs import log_to_terminal
 from checkin.service.vault_folder import VaultFolder
 
 app = typer.Typer(no_args_is_help=True, help="What a service holds, what is due, and destroying it now.")
@@ -118,14 +117,13 @@ def _chores(service: str, config: Path, simulated_clock: Path | None) -> Chores:
     except CheckinError as error:
         return Chores(not_opened=f"{error.code}: {error.detail}")
     try:
-        return Chores(chores_done=True, failed=frame.housekeeping())
+        return Chores(chores_done=True, failed=frame.tasks.run_all())
     finally:
         frame.close()
 
 
 def _open(config: Path, simulated_clock: Path | None) -> VaultFolder:
-    # What is reported goes to standard output, what is logged does not.
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    log_to_terminal()  # also where the command is called without the rest of the command line
     return VaultFolder(config, simulated_clock)
 
 

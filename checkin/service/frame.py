@@ -1,11 +1,11 @@
-"""The frame of a service: health, readiness, metrics, signed time, documentation, limits, housekeeping."""
+"""The frame of a service: health, readiness, metrics, signed time, documentation, limits, periodic tasks."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import structlog
@@ -14,17 +14,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, disable_cr
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from checkin.errors import CheckinError
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service import pages, problems
 from checkin.service.identity import Party
 from checkin.service.limits import BodyLimit, SecurityHeaders
+from checkin.service.tasks import Task, Tasks
 
-HOUSEKEEPING_SECONDS = 20.0
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they would tell to the millisecond when a code first came
-SIMULATED_HOUSEKEEPING_SECONDS = 0.5  # a simulated clock may jump at any moment
-HURRIED_HOUSEKEEPING_SECONDS = 0.5
 log = structlog.get_logger()
 
 
@@ -61,10 +58,8 @@ class Frame:
     title: str
     description: str
     checks: list[Callable[[], Iterable[Finding]]] = field(default_factory=list)
-    chores: list[Callable[[], None]] = field(default_factory=list)
-    """Run at start before anything is served, then about every 20 seconds; each must be repeatable."""
-    hurries: list[Callable[[], bool]] = field(default_factory=list)
-    """As long as one says so, the chores are run every half second."""
+    periodic: list[Task] = field(default_factory=list)
+    """Run at start before anything is served, in this order, then each by its period."""
     closers: list[Callable[[], None]] = field(default_factory=list)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     metrics_for: list[Any] = field(default_factory=list)
@@ -83,7 +78,8 @@ class Frame:
             lifespan=self._lifespan,
             redirect_slashes=False,  # the redirection would lead to whatever host the request names
         )
-        app.state.frame = self  # for who carries out the chores without serving: `checkin purge run`
+        app.state.frame = self  # for who runs the tasks without serving: `checkin purge run`
+        self.metrics.register(self.tasks)
         problems.install(app)
         pages.install(app, self.title)
         self._install_common(app)
@@ -91,59 +87,41 @@ class Frame:
         app.add_middleware(SecurityHeaders)
         return app
 
+    @cached_property
+    def tasks(self) -> Tasks:
+        """The clock is looked at first."""
+        return Tasks([Task("clock", self.guard.tick), *self.periodic], simulated=self.party.clock.simulated)
+
     def findings(self) -> list[Finding]:
         """What all checks found."""
         doubt = self.guard.doubt
         clock = Finding("clock", "failure" if doubt else "ok", doubt or "The clock is trusted.")
-        return [clock, *(finding for check in self.checks for finding in check())]
-
-    def housekeeping(self) -> dict[str, str]:
-        """Every chore once; one that fails is reported, with what it failed with, and does not keep the others from
-        running."""
-        failed = {}
-        for chore in (self.guard.tick, *self.chores):
-            try:
-                chore()
-            except CheckinError as error:
-                log.warning("chore_failed", chore=chore.__qualname__, code=error.code)
-                failed[chore.__qualname__] = error.code
-            except Exception as error:  # the next round must come
-                log.error("chore_failed", chore=chore.__qualname__, type=type(error).__name__)
-                failed[chore.__qualname__] = type(error).__name__
-        return failed
+        return [clock, *self._late(), *(finding for check in self.checks for finding in check())]
 
     def close(self) -> None:
-        """Gives back what the service holds."""
+        """Gives back what the service holds; what cannot be given back keeps nothing else from it."""
         for close in self.closers:
-            close()
+            try:
+                close()
+            except Exception as error:
+                log.error("not_closed", what=close.__qualname__, type=type(error).__name__)
+
+    def _late(self) -> Iterator[Finding]:
+        for late in self.tasks.late():
+            why = f" It failed with {late.failure}." if late.failure else ""
+            text = f"The task {late.task.name} has not been done for {late.age / 60:.0f} minutes.{why}"
+            yield Finding(f"task_{late.task.name}", "failure" if late.task.vital else "warning", text)
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(self.housekeeping)
-        stop = threading.Event()
-        worker = threading.Thread(target=self._keep_house, args=(stop,), name="housekeeping", daemon=True)
-        worker.start()
+        await run_in_threadpool(self.tasks.run_all)
+        self.tasks.start()
         log.info("started", service=self.party.settings.name, simulated=self.party.clock.simulated)
         try:
             yield
         finally:
-            stop.set()
-            worker.join(timeout=10)
+            await run_in_threadpool(self.tasks.stop)
             self.close()
-
-    def _keep_house(self, stop: threading.Event) -> None:
-        while not stop.wait(self._pause()):
-            self.housekeeping()
-
-    def _pause(self) -> float:
-        if self.party.clock.simulated:
-            return SIMULATED_HOUSEKEEPING_SECONDS
-        try:
-            hurried = any(hurries() for hurries in self.hurries)
-        except Exception as error:  # the next round must come
-            log.error("hurry_not_known", type=type(error).__name__)
-            hurried = False
-        return HURRIED_HOUSEKEEPING_SECONDS if hurried else HOUSEKEEPING_SECONDS
 
     def _install_common(self, app: FastAPI) -> None:
         party = self.party

@@ -26,7 +26,7 @@ from checkin.service.pins import LogSettings
 from checkin.tlog.submission import proof_of, submit
 
 TIMEOUT_SECONDS: Final = 3.0
-HURRY_SECONDS: Final = 60.0  # for so long a new list is tried every half second, then with the other chores
+HURRY_SECONDS: Final = 60.0  # for so long a new list is tried every half second, then by the period
 UNWITNESSED: Final = "not_ready"
 _STOPWATCH: Final = SystemClock()  # a simulated clock may stand still
 log = structlog.get_logger()
@@ -109,7 +109,7 @@ class ListBook(Generic[K]):
         return Published(state.note, state.proof, self._seen[1])
 
     def run(self) -> None:
-        """A chore: a list that changed is signed, written down, logged, proved, and only then published."""
+        """A task: a list that changed is signed, written down, logged, proved, and only then published."""
         if self._pinned is None or self._url is None:
             return
         note = sign_note(self._make().text(), self._party.signer)
@@ -130,8 +130,8 @@ class ListBook(Generic[K]):
             return
         self._publish(note, proof.write())
 
-    def hurries(self) -> bool:
-        """Whether the chores should come again in half a second: a list is new, and not in the log yet."""
+    def urgent(self) -> bool:
+        """Whether `run` should come again in half a second: a list is new, and not in the log yet."""
         return bool(self._failure) and _STOPWATCH.boot() < self._hurry[1]
 
     def findings(self) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from checkin.errors import SettingsInvalid
 from checkin.keys.hardening import harden
 from checkin.service.addresses import require_free
+from checkin.service.logs import log_as_json
 from checkin.service.settings import Launch
 from checkin.service.wire import BoundedHttp
 
@@ -59,7 +59,7 @@ def load(service: str, config: Path, simulated_clock: Path | None = None) -> Fas
 def create() -> FastAPI:
     """The app that this process was launched for; the factory that every worker process calls."""
     launch = Launch()  # type: ignore[call-arg]  # the environment has them
-    _log_as_json()
+    log_as_json()
     for warning in harden():
         log.warning("not_hardened", why=warning)
     return load(launch.service, launch.config, launch.simulated_clock)
@@ -95,12 +95,3 @@ def bounded(host: str, port: int) -> dict[str, Any]:
         "limit_concurrency": MAX_CONNECTIONS,
     }
 
-
-def _log_as_json() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )

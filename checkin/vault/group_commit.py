@@ -10,10 +10,18 @@ import queue
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Final
 
+import structlog
+
+from checkin.clock import SystemClock
 from checkin.errors import NotReady
 from checkin.vault.engines import Row
 from checkin.vault.vault import Vault
+
+PATIENCE_SECONDS: Final = 60.0
+_STOPWATCH: Final = SystemClock()
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +41,7 @@ class GroupCommit:
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(max_waiting)
         self._closing = threading.Lock()
         self._closed = False
-        self._writer = threading.Thread(target=self._write, name="group-commit", daemon=True)
-        self._writer.start()
+        self._writer = self._start()
 
     def submit(self, day: int, row: Row) -> Future[bool]:
         """True: the row is on the disk; False: its key was there already. The future raises what `Vault.insert`
@@ -51,6 +58,21 @@ class GroupCommit:
             except queue.Full:
                 raise NotReady("Too many check-ins wait for the disk: try again in a moment.") from None
         return waiting.answer
+
+    def check(self) -> None:
+        """A task: starts the writer anew if it has ended, by whatever; `NotReady` while what waits is not taken."""
+        with self._closing:
+            if not self._closed and not self._writer.is_alive():
+                self._writer = self._start()
+                log.error("writer_started_anew", writer="group-commit")
+        if not self._queue.empty() and _STOPWATCH.boot() - self._taken > PATIENCE_SECONDS:
+            raise NotReady("The disk has not taken what waits for a minute: look at it.")
+
+    def _start(self) -> threading.Thread:
+        self._taken = _STOPWATCH.boot()
+        writer = threading.Thread(target=self._write, name="group-commit", daemon=True)
+        writer.start()
+        return writer
 
     def close(self) -> None:
         """Commits what waits, then stops; repeatable."""
@@ -75,6 +97,7 @@ class GroupCommit:
     def _take(self) -> list[_Waiting | None]:
         """Waits for one, then takes what else is there. The None of `close` is always the last in the queue."""
         taken = [self._queue.get()]
+        self._taken = _STOPWATCH.boot()
         while len(taken) < self._max_rows and taken[-1] is not None:
             try:
                 taken.append(self._queue.get_nowait())

@@ -8,15 +8,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checkin.service import frame
+from checkin.service import tasks
 from issuer.service import Issuer
 from tests.issuer.world import Running, Site
 
 
 @pytest.fixture(autouse=True)
-def no_chores(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """After its start an issuer in this process does nothing by itself: what a test sees, it has asked for."""
-    monkeypatch.setattr(frame, "SIMULATED_HOUSEKEEPING_SECONDS", 3600.0)
+    monkeypatch.setattr(tasks, "SIMULATED_PERIOD_SECONDS", 3600.0)
 
 
 @pytest.fixture

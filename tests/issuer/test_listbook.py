@@ -216,7 +216,7 @@ def test_without_an_address_of_the_log_there_is_a_list_and_a_warning(tmp_path: P
     with opened(site) as issuer:
         issuer.lists.run()
         assert (issuer.lists.published().proof, told(issuer), log.entries) == (None, "warning", [])
-        assert not issuer.lists.hurries()
+        assert not issuer.lists.urgent()
 
 
 def test_without_a_log_nothing_is_asked_of_anybody(tmp_path: Path, log: Log) -> None:
@@ -230,10 +230,10 @@ def test_without_a_log_nothing_is_asked_of_anybody(tmp_path: Path, log: Log) -> 
 def test_it_is_tried_often_while_it_is_new_and_not_any_more_when_it_is_there(issuer: Issuer, log: Log) -> None:
     log.seen = False
     issuer.lists.run()
-    assert issuer.lists.hurries()
+    assert issuer.lists.urgent()
     log.seen = True
     issuer.lists.run()
-    assert not issuer.lists.hurries()
+    assert not issuer.lists.urgent()
 
 
 def test_a_log_that_refuses_is_named_by_its_code(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:

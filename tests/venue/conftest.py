@@ -12,7 +12,7 @@ import pytest
 from checkin.errors import Unreachable
 from checkin.protocol.key_list import issuer_kid
 from checkin.protocol.note import NoteVerifier
-from checkin.service import frame
+from checkin.service import tasks
 from checkin.service.identity import Party
 from tests.venue.realtime import CALENDAR, today
 from tests.venue.world import DAY, ENROLMENT, NOON, Enrolled, Issuer, Phone, Registry, bearer, enrol, intake_keys
@@ -81,9 +81,9 @@ def verifier(client: httpx.Client, at: Enrolled) -> NoteVerifier:
 
 
 @pytest.fixture(autouse=True)
-def no_chores(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """After its start a service in this process does nothing by itself: what a test sees, it has asked for."""
-    monkeypatch.setattr(frame, "SIMULATED_HOUSEKEEPING_SECONDS", 3600.0)
+    monkeypatch.setattr(tasks, "SIMULATED_PERIOD_SECONDS", 3600.0)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from checkin.errors import SimulationRefused
 from checkin.protocol.note import open_note
 from checkin.purge.statement_store import KINDS
-from checkin.service import frame
+from checkin.service import tasks
 from tests.venue.conftest import NewIssuer, Scene, verifier
 from tests.venue.test_checkins import MIDNIGHT
 from tests.venue.world import (
@@ -101,7 +101,7 @@ def test_a_queue_cannot_bring_back_a_day_that_was_destroyed(scene: Scene) -> Non
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    """Once the chores were done."""
+    """Once the tasks were done."""
     deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
@@ -111,14 +111,14 @@ def eventually(condition: Callable[[], bool]) -> None:
 def test_after_a_day_is_closed_its_intake_key_is_gone_and_the_digest_is_stated(
     tmp_path: Path, new_issuer: NewIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By itself: the chores run several times a second here."""
-    monkeypatch.setattr(frame, "SIMULATED_HOUSEKEEPING_SECONDS", 0.1)
+    """By itself: the tasks run several times a second here."""
+    monkeypatch.setattr(tasks, "SIMULATED_PERIOD_SECONDS", 0.1)
     registry = Registry(tmp_path / "registry", [new_issuer()])
     keys, stated = registry.folder / "keys", registry.folder / "data" / "statements"
     with registry.client() as client:
         assert client.get("/healthz").status_code == 200
         registry.set(CALENDAR.closes(DAY) - 1)
-        eventually((keys / f"intake-{CALENDAR.day(CALENDAR.closes(DAY)) + 14}.slot").exists)  # the chores were there
+        eventually((keys / f"intake-{CALENDAR.day(CALENDAR.closes(DAY)) + 14}.slot").exists)  # the tasks were there
         assert (keys / f"intake-{DAY}.slot").exists()
         registry.set(CALENDAR.closes(DAY))
         eventually((stated / "closed-2026-11-20.txt").exists)

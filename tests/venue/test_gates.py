@@ -160,7 +160,7 @@ def test_the_file_names_no_gate_and_keeps_nothing_finer_than_the_hour(tmp_path: 
 def test_the_split_goes_when_the_day_is_closed_and_the_venues_numbers_stay(
     tmp_path: Path, new_issuer: NewIssuer
 ) -> None:
-    """From that second on nobody is shown it, and the file forgets it with the next round of chores."""
+    """From that second on nobody is shown it, and the file forgets it with the next round of tasks."""
     issuer = new_issuer()
     registry = Registry(tmp_path / "registry", [issuer])
     with processes(registry, 1) as [server], httpx.Client(base_url=server.url, timeout=30) as client:

@@ -13,7 +13,7 @@ from checkin.protocol.primitives import SigningKey, random_bytes
 from tests.venue.conftest import Book, NewIssuer, Scene, kid
 from tests.venue.test_checkins import code
 from tests.venue.world import CALENDAR, DAY, NOON, Issuer, Phone, Registry, bearer, check_in, enrol
-from venue.trust import LISTED_AHEAD, ROUNDS_BETWEEN, Fetched, IssuerTrust, fetch_list
+from venue.trust import LISTED_AHEAD, Fetched, IssuerTrust, fetch_list
 
 
 def test_keys_are_taken_from_the_signed_list_and_kept_over_a_restart(book: Book, issuer: Issuer) -> None:
@@ -29,24 +29,23 @@ def test_keys_are_taken_from_the_signed_list_and_kept_over_a_restart(book: Book,
 def test_an_issuer_that_is_down_changes_nothing_but_a_warning(book: Book, issuer: Issuer) -> None:
     book.trust.refresh()
     book.down = True
-    for _ in range(ROUNDS_BETWEEN):
-        book.trust.refresh()
+    book.trust.refresh()
     assert book.trust.keys_of_day(DAY).find(kid(issuer, DAY))
     assert book.findings() == {"issuer_keys": "ok", "issuer_1": "warning"}
     book.down = False
-    for _ in range(ROUNDS_BETWEEN):
-        book.trust.refresh()
+    book.trust.refresh()
     assert book.findings() == {"issuer_keys": "ok"}
 
 
-def test_issuers_are_asked_every_third_round_and_each_round_while_a_key_is_missing(book: Book, issuer: Issuer) -> None:
-    for _ in range(2 * ROUNDS_BETWEEN):
-        book.trust.refresh()
-    assert book.asked == 2
+def test_issuers_are_asked_in_between_only_while_a_key_is_missing(book: Book, issuer: Issuer) -> None:
+    book.trust.refresh()
+    for _ in range(3):
+        book.trust.refresh_missing()
+    assert book.asked == 1
     book.registry.set(NOON + 86400)  # there is no key for the day after
-    for _ in range(ROUNDS_BETWEEN):
-        book.trust.refresh()
-    assert book.asked == 2 + ROUNDS_BETWEEN
+    for _ in range(3):
+        book.trust.refresh_missing()
+    assert book.asked == 4
     assert book.findings() == {"issuer_keys": "ok", "issuer_1_keys": "warning"}
     assert issuer.number == 1
 

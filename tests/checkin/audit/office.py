@@ -44,11 +44,6 @@ class Office:
         assert audit is not None
         return {(point.service, point.name): point for point in audit.points()}
 
-    def done(self) -> None:
-        """Waits for the audit that is being made, however long it takes."""
-        if self.auditing._worker:
-            self.auditing._worker.join()
-
     def close(self) -> None:
         """As the process ends."""
         self.audits.close()

@@ -11,6 +11,7 @@ import sqlite_utils
 from checkin.audit.point import Result
 from checkin.protocol.note import NoteSigner, open_note
 from checkin.protocol.primitives import SigningKey
+from checkin.service.tasks import Task, Tasks
 from checkin.tlog.proof import LogProof
 from retention.auditing import ANSWERED, TEST_VISIT, Asked
 from retention.audits import Audit
@@ -114,7 +115,6 @@ def test_a_trace_that_did_not_find_the_test_visitor_fails(office: Office) -> Non
 def test_there_is_one_audit_a_day_by_itself(office: Office, retention: Retention, service: Audited) -> None:
     """Once every service was asked; again on the next day."""
     office.auditing.daily()
-    office.done()
     assert office.audits.find() == []
     for day in (DAY, DAY + 1):
         retention.go(day, 12 * HOUR)
@@ -122,13 +122,12 @@ def test_there_is_one_audit_a_day_by_itself(office: Office, retention: Retention
         ask(office)
         for _ in range(2):
             office.auditing.daily()
-            office.done()
     assert [audit.day for audit in office.audits.find()] == [CALENDAR.date(DAY + 1), CALENDAR.date(DAY)]
 
 
 def test_a_service_that_takes_its_time_keeps_no_other_from_being_asked(office: Office, service: Audited) -> None:
-    """The chore returns at once, and starts no second audit meanwhile."""
-    go_on = threading.Event()
+    """The audit waits for it in a lane of its own, and no second one is begun meanwhile."""
+    go_on, asked = threading.Event(), threading.Semaphore(0)
     honest = service.server.routes["/v1/audit"]
 
     def slow() -> object:
@@ -137,11 +136,17 @@ def test_a_service_that_takes_its_time_keeps_no_other_from_being_asked(office: O
 
     service.server.routes["/v1/audit"] = slow
     ask(office)
-    office.auditing.daily()
-    office.auditing.daily()
+    tasks = Tasks(
+        [Task("audit", office.auditing.daily, every=0.01, lane="audit"), Task("services", asked.release, every=0.01)]
+    )
+    tasks.start()
+    for _ in range(3):
+        assert asked.acquire(timeout=60)
     assert office.audits.find() == []
     go_on.set()
-    office.done()
+    while not office.audits.find():
+        assert asked.acquire(timeout=60)
+    tasks.stop()
     assert len(office.audits.find()) == 1
 
 

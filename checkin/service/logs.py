@@ -1,0 +1,40 @@
+"""The log: one line an event. A line that cannot be written is lost, and nothing else: no disk that is full and no pipe
+that was closed ends what it was about."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import suppress
+from typing import Any, Literal
+
+import structlog
+
+
+class _Lines:
+    """structlog's logger: writes to a stream of this process, looked up anew for each line."""
+
+    def __init__(self, stream: Literal["stdout", "stderr"]) -> None:
+        self._stream = stream
+
+    def msg(self, message: str) -> None:
+        """One line."""
+        with suppress(Exception):
+            print(message, file=getattr(sys, self._stream), flush=True)
+
+    debug = info = warning = error = critical = msg
+
+
+def log_to_terminal() -> None:
+    """For commands: what is reported goes to standard output, what is logged does not."""
+    structlog.configure(logger_factory=lambda *_: _Lines("stderr"))
+
+
+def log_as_json() -> None:
+    """For services: JSON on standard output."""
+    processors: list[Any] = [structlog.processors.add_log_level, structlog.processors.JSONRenderer()]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=lambda *_: _Lines("stdout"),
+    )

@@ -1,0 +1,191 @@
+"""Periodic tasks of a service, and the threads that run them: nothing that fails ends a thread (docs/operating.md).
+
+A task runs once before anything is served, then by its period. Tasks of one *lane* share a thread and run in the order
+in which they are given, so a task waits only for those of its own lane: destroying has a lane of its own, and what asks
+other parties never holds up what needs the disk alone. Each thread looks after the others and starts those anew that
+have ended, as do /readyz and /metrics.
+
+Time is the boot clock's: a simulated or a wrong wall clock neither hides nor invents a task that hangs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from checkin.clock import SystemClock
+from checkin.errors import CheckinError
+
+PERIOD_SECONDS: Final = 20.0
+SIMULATED_PERIOD_SECONDS = 0.5  # under a simulated clock, which may jump at any moment; other periods in proportion
+URGENT_SECONDS = 0.5
+LATE_SECONDS: Final = 300.0
+JOIN_SECONDS: Final = 10.0
+_AGAIN_SECONDS: Final = 1.0  # after a loop that ended, so that one that always ends at once costs nothing
+_STOPWATCH: Final = SystemClock()
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Task:
+    """Work that is done again and again. `run` is repeatable; whatever it raises is reported and changes nothing."""
+
+    name: str
+    """As it stands in /readyz, in /metrics and in the log."""
+    run: Callable[[], object]
+    every: float = PERIOD_SECONDS
+    urgent: Callable[[], bool] | None = None
+    """While it says so the task is run every half second."""
+    lane: str = "disk"
+    vital: bool = False
+    """Whether the service is not ready while the task is late; otherwise that is a warning."""
+    patience: float = LATE_SECONDS
+    """It is late when its last good round is older than its period and this, in seconds."""
+    at_start: bool = True
+    """Whether nothing is served before it was tried once."""
+
+
+@dataclass(frozen=True)
+class Late:
+    """A task whose last good round is too long ago: seconds, and the code of what it failed with last, if it did."""
+
+    task: Task
+    age: float
+    failure: str
+
+
+class Tasks(Collector):
+    """The tasks of one process. As a collector of Prometheus it gives the age of each one's last good round."""
+
+    def __init__(self, tasks: Iterable[Task], *, simulated: bool = False) -> None:
+        self._tasks = tuple(tasks)
+        self._simulated = simulated
+        self._begun = _STOPWATCH.boot()
+        self._tried: dict[str, float] = {}
+        self._good: dict[str, float] = {}
+        self._failures: dict[str, str] = {}
+        self._restarts = 0
+        self._threads: dict[str, threading.Thread] = {}
+        self._watching = threading.Lock()
+        self._stopped = threading.Event()
+        self._running = False
+
+    def run_all(self) -> dict[str, str]:
+        """What is done at start, once, in its order; the codes of what failed. A failure keeps nothing else from it."""
+        tasks = [task for task in self._tasks if task.at_start]
+        return {task.name: failure for task in tasks if (failure := self._attempt(task))}
+
+    def start(self) -> None:
+        """Starts the threads."""
+        self._running = True
+        self.revive()
+
+    def stop(self) -> None:
+        """Ends the threads, and waits for what they are doing, but not for long."""
+        self._stopped.set()
+        for thread in list(self._threads.values()):
+            thread.join(timeout=JOIN_SECONDS)
+
+    def revive(self) -> None:
+        """Starts every thread anew that has ended, by whatever."""
+        with self._watching:
+            for lane in dict.fromkeys(task.lane for task in self._tasks):
+                known = self._threads.get(lane)
+                if not self._running or self._stopped.is_set() or (known is not None and known.is_alive()):
+                    continue
+                self._restarts += known is not None
+                thread = threading.Thread(target=self._live, args=(lane,), name=f"tasks-{lane}", daemon=True)
+                self._threads[lane] = thread
+                thread.start()
+
+    def late(self) -> list[Late]:
+        """The tasks that have had no good round for too long."""
+        self.revive()
+        ages = self.ages()
+        return [
+            Late(task, ages[task.name], self._failures.get(task.name, ""))
+            for task in self._tasks
+            if ages[task.name] > self._period(task) + task.patience
+        ]
+
+    def ages(self) -> dict[str, float]:
+        """Seconds since each task's last good round; before the first, since the start."""
+        now = _STOPWATCH.boot()
+        return {task.name: now - self._good.get(task.name, self._begun) for task in self._tasks}
+
+    def collect(self) -> Iterator[Metric]:
+        """Prometheus'."""
+        self.revive()
+        ages = GaugeMetricFamily("checkin_task_age_seconds", "Since the last good round of a task.", labels=["task"])
+        for name, age in self.ages().items():
+            ages.add_metric([name], round(age))
+        yield ages
+        yield CounterMetricFamily("checkin_task_threads_restarted", "Threads started anew.", value=self._restarts)
+
+    def describe(self) -> Sequence[Metric]:
+        """Prometheus'; nothing, so that nobody collects before the service is made."""
+        return []
+
+    def _live(self, lane: str) -> None:
+        tasks = [task for task in self._tasks if task.lane == lane]
+        while not self._stopped.is_set():
+            try:
+                self._loop(tasks)
+            except BaseException as error:  # also what is meant to end a thread: the next round must come
+                _tell(log.error, "task_loop_failed", lane=lane, type=type(error).__name__)
+                self._stopped.wait(_AGAIN_SECONDS)
+
+    def _loop(self, tasks: Sequence[Task]) -> None:
+        while not self._stopped.wait(max(0.0, min(map(self._due, tasks)) - _STOPWATCH.boot())):
+            self.revive()
+            for task in tasks:
+                if not self._stopped.is_set() and self._due(task) <= _STOPWATCH.boot():
+                    self._attempt(task)
+
+    def _due(self, task: Task) -> float:
+        tried = self._tried.get(task.name)
+        return self._begun if tried is None else tried + self._pause(task)
+
+    def _period(self, task: Task) -> float:
+        return task.every * SIMULATED_PERIOD_SECONDS / PERIOD_SECONDS if self._simulated else task.every
+
+    def _pause(self, task: Task) -> float:
+        period = self._period(task)
+        if self._simulated or task.urgent is None:
+            return period
+        try:
+            return URGENT_SECONDS if task.urgent() else period
+        except Exception as error:  # the next round must come
+            _tell(log.error, "urgency_not_known", task=task.name, type=type(error).__name__)
+            return period
+
+    def _attempt(self, task: Task) -> str:
+        """What it failed with, '' if it did not."""
+        self._tried[task.name] = _STOPWATCH.boot()
+        try:
+            task.run()
+        except CheckinError as error:
+            failure, tell = error.code, log.warning
+        except Exception as error:  # the next task must come
+            failure, tell = type(error).__name__, log.error
+        else:
+            self._good[task.name] = _STOPWATCH.boot()
+            self._failures.pop(task.name, None)
+            return ""
+        self._failures[task.name] = failure
+        _tell(tell, "task_failed", task=task.name, code=failure)
+        return failure
+
+
+def _tell(tell: Callable[..., Any], event: str, **values: object) -> None:
+    """A line of the log, if it can be written: what cannot be told must still be done."""
+    with suppress(Exception):
+        tell(event, **values)
