@@ -28,6 +28,7 @@ from typing import Any, Final
 import sqlite_utils
 
 from checkin.errors import NotReady
+from checkin.files.durable import make_private
 from checkin.files.state_file import write_anew
 
 _TIMEOUT = 10.0  # seconds to wait for another worker's commit
@@ -122,8 +123,8 @@ class Database:
 class _Connection:
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
+        make_private(path)
         self._raw = sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False)
-        path.chmod(0o600)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
             self._raw.execute(f"PRAGMA {pragma}")
         self._tables = sqlite_utils.Database(self._raw)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import Protocol
 import httpx
 import structlog
 
-from checkin.errors import SettingsInvalid, Unreachable
+from checkin.errors import Unreachable
+from checkin.files.durable import open_private, private_folder
+from checkin.keys.secret_file import read_token
 from checkin.protocol.primitives import random_bytes
 from issuer.settings import SmsSettings
 
@@ -39,7 +40,7 @@ class HttpGateway:
 
     def __init__(self, settings: SmsSettings) -> None:
         """Raises `SettingsInvalid` when the token's file is missing or readable by others."""
-        token = _read_token(settings.token_file) if settings.token_file else None
+        token = read_token(settings.token_file) if settings.token_file else None
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._url = settings.url
         self._http = httpx.Client(headers=headers, timeout=settings.timeout_seconds, trust_env=False)
@@ -70,7 +71,7 @@ class Outbox:
     def __init__(self, folder: Path, stamp: Callable[[], float]) -> None:
         """`stamp`: unix seconds at which today began, the modification time that a message bears. The file system may
         keep a birth and a change time of its own beside it."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         self._folder = folder
         self._stamp = stamp
 
@@ -78,7 +79,7 @@ class Outbox:
         """Written whole or not at all."""
         name = random_bytes(16).hex()
         draft = self._folder / f".{name}.new"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(f"To: {to}\n\n{text}\n")
         stamp = self._stamp()
@@ -94,15 +95,3 @@ class Outbox:
 
     def close(self) -> None:
         """Nothing to give back."""
-
-
-def _read_token(path: Path) -> str:
-    try:
-        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise SettingsInvalid(f"Others can read the secret file {path.name}: run chmod 600 on it.")
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        raise SettingsInvalid(f"The secret file {path.name} is missing or is not ASCII.") from None
-    if not token or not token.isprintable() or " " in token:
-        raise SettingsInvalid(f"The secret file {path.name} must hold one token.")
-    return token

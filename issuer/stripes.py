@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from checkin.files.durable import open_private
+
 _STRIPES: Final = 256
 
 
@@ -21,7 +23,7 @@ class Stripes:
     """Record locks (fcntl(2)) between processes, a lock of its own between the threads of one."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
         self._threads = [threading.Lock() for _ in range(_STRIPES)]
 
     @contextmanager

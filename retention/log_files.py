@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from checkin.errors import NotFound, NotReady
-from checkin.files.durable import sync_folder
+from checkin.files.durable import open_private, private_folder, sync_folder
 from checkin.protocol.primitives import random_bytes
 from checkin.tlog.tiles import WIDTH, Tile
 
@@ -19,7 +19,7 @@ class LogFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
 
     def clear_drafts(self) -> None:
         """Removes what a writer that was stopped had begun; only while nobody else writes."""
@@ -39,7 +39,7 @@ class LogFiles:
         try:
             _make_folder(draft.parent)
             _make_folder(target.parent)
-            with draft.open("wb") as file:
+            with os.fdopen(open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -57,5 +57,5 @@ class LogFiles:
 def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         sync_folder(folder.parent)

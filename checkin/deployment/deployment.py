@@ -19,9 +19,10 @@ from typing import Any, Final, Self
 
 from checkin.clock import Clock, SimulatedClock, SystemClock
 from checkin.errors import SettingsInvalid, StorageUnfit
+from checkin.files.durable import close_folder, replace_file
 from checkin.keys.file_system import check_storage
 from checkin.keys.officers import load_signer
-from checkin.keys.secret_file import make_secret, read_secret
+from checkin.keys.secret_file import make_secret, read_secret, read_token
 from checkin.parties.authority import Authority
 from checkin.protocol.note import NoteSigner, NoteVerifier, sign_note
 from checkin.protocol.primitives import SigningKey
@@ -75,11 +76,14 @@ class Deployment:
         self = cls(folder.resolve(), made or dict(zip(SERVICES, ports, strict=True)), simulated_clock, _unfit(folder))
         for port in self.ports.values():
             require_free("127.0.0.1", port)
-        if made is None:
+        if made is not None:
+            close_folder(folder)
+        else:
             if any(folder.iterdir()) and not _only(folder, simulated_clock):
                 raise SettingsInvalid(f"The folder {folder} is neither empty nor a deployment: choose another one.")
+            close_folder(folder)
             self._make(zone)
-            marker.write_text(json.dumps({"ports": self.ports}) + "\n", encoding="ascii")
+            replace_file(marker, (json.dumps({"ports": self.ports}) + "\n").encode())
         return self
 
     @property
@@ -101,7 +105,7 @@ class Deployment:
 
     def token(self, name: str) -> str:
         """One of `TOKENS`."""
-        return (self.folder / "tokens" / f"{name}.token").read_text(encoding="ascii").strip()
+        return read_token(self.folder / "tokens" / f"{name}.token")
 
     def master_key(self, service: str) -> bytes:
         """What the service's slots are wrapped under."""
@@ -174,9 +178,7 @@ class Deployment:
             make_secret(self.folder / service / "statement.key")
         make_secret(self.folder / "retention" / "log.key")
         for name in TOKENS:
-            path = self.folder / "tokens" / f"{name}.token"
-            path.touch(mode=0o600)
-            path.write_text(new_token() + "\n", encoding="ascii")
+            replace_file(self.folder / "tokens" / f"{name}.token", (new_token() + "\n").encode())
         Authority.init(
             self.folder / "authority",
             AUTHORITY_NAME,
@@ -189,10 +191,9 @@ class Deployment:
         )
         for service, settings in self._settings().items():
             common = self._common(service) | {"zone": zone}
-            self.config(service).write_text(to_toml(common | settings), encoding="utf-8")
-        parties = self.folder / "authority" / "parties.toml"
-        parties.write_text(to_toml(self._parties()), encoding="utf-8")
-        (self.folder / "vkeys.txt").write_text(self.vkeys_text(), encoding="ascii")
+            replace_file(self.config(service), to_toml(common | settings).encode())
+        replace_file(self.folder / "authority" / "parties.toml", to_toml(self._parties()).encode())
+        replace_file(self.folder / "vkeys.txt", self.vkeys_text().encode())
 
     def _common(self, service: str) -> dict[str, Any]:
         common: dict[str, Any] = {

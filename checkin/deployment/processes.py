@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import Self
 from checkin.clock import SystemClock
 from checkin.deployment.deployment import NAMES, SERVICES, Deployment
 from checkin.errors import CheckinError, NotReady, Unreachable
+from checkin.files.durable import open_private
 from checkin.http.client import Client
 
 START_SECONDS = 180.0  # a machine with little to spare takes its time
@@ -64,7 +66,7 @@ class Processes:
         command = [sys.executable, "-P", "-m", "checkin", "serve", name, "--config", str(self._deployment.config(name))]
         if self._deployment.simulated_clock:
             command += ["--simulated-clock", str(self._deployment.simulated_clock)]
-        with self._deployment.log(name).open("ab") as log:
+        with os.fdopen(open_private(self._deployment.log(name), os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as log:
             self._running[name] = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
 
     def kill(self, name: str) -> None:

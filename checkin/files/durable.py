@@ -1,14 +1,23 @@
-"""Files that are whole or not there, also after a power cut, and locks between processes."""
+"""Files for their owner alone, whole or not there, also after a power cut; private folders; locks between processes.
+
+Every file of a party is made here: mode 0600, never through a link that somebody else has put in its place. The umask
+of our processes (keys/hardening) is the second line, for what libraries make.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
+from checkin.errors import SettingsInvalid
 from checkin.protocol.primitives import random_bytes
+
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 def sync_folder(folder: Path) -> None:
@@ -45,10 +54,66 @@ def create_file(path: Path, content: bytes) -> bool:
         sync_folder(path.parent)
 
 
+def open_private(path: Path, flags: int) -> int:
+    """A descriptor of the file, which is made with mode 0600; `OSError` where a link stands in its place."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def make_private(path: Path) -> None:
+    """An empty file with mode 0600 unless there is a file, which only gets that mode: nothing of it is opened.
+
+    For databases: closing a descriptor of our own would drop SQLite's locks (sqlite.org/howtocorrupt.html §2.2).
+    """
+    try:
+        os.close(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        require_private(path)
+
+
+def private_folder(folder: Path) -> None:
+    """Makes the folder, mode 0700, unless it is there; one that others can enter is closed to them."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    require_private(folder)
+
+
+def require_private(path: Path) -> bool:
+    """Takes others' rights on the file or folder away; whether they had any. Raises `SettingsInvalid`, with what to
+    run, when that is not ours to do."""
+    mode = path.stat().st_mode
+    if not mode & _OTHERS:
+        return False
+    try:
+        path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
+    except OSError:
+        wanted = 700 if stat.S_ISDIR(mode) else 600
+        raise SettingsInvalid(f"Others can read {path}: run chmod {wanted} on it.") from None
+    return True
+
+
+def refuse_public(path: Path) -> None:
+    """For secrets that people bring: raises `SettingsInvalid`, with what to run, when others can read the file."""
+    if path.stat().st_mode & _OTHERS:
+        raise SettingsInvalid(f"Others can read the secret file {path.name}: run chmod 600 {path}")
+
+
+def close_folder(folder: Path) -> int:
+    """Makes the folder and all in it private, links aside; how many files and folders others had rights on."""
+    private_folder(folder)
+    inside = (Path(where) / name for where, folders, files in os.walk(folder) for name in [*folders, *files])
+    return sum(_close(path) for path in inside)
+
+
+def _close(path: Path) -> bool:
+    try:
+        return not path.is_symlink() and require_private(path)
+    except FileNotFoundError:  # another process has just removed it
+        return False
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """One holder at a time among threads and processes; the kernel lets go when the holder dies (flock(2))."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -58,7 +123,7 @@ def locked(path: Path) -> Iterator[None]:
 
 def _draft(path: Path, content: bytes) -> Path:
     draft = path.with_name(f".{path.name}.{random_bytes(8).hex()}.new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

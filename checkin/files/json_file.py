@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from checkin.files.durable import replace_file, require_private
+
 
 def write_private(path: Path, data: Any) -> None:
-    """Replace the file, mode 0600; on disk when this returns."""
-    fresh = path.with_name(path.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(data, file)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    """Replace the file, mode 0600; on disk when this returns. A link in its place is replaced, not followed."""
+    replace_file(path, json.dumps(data).encode())
+
+
+def read_private(path: Path) -> Any:
+    """What the file holds, closed to others if it was not. Raises `OSError`, `ValueError`, `SettingsInvalid`."""
+    require_private(path)
+    return json.loads(path.read_text(encoding="utf-8"))

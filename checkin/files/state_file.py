@@ -17,6 +17,7 @@ from typing import Final
 import sqlite_utils
 
 from checkin.errors import NotReady
+from checkin.files.durable import make_private, private_folder
 
 NOTES_PAGE: Final = 16384
 """For files of signed notes. SQLite cuts a row that does not fit into a page, perhaps within a hash, whose rest could
@@ -32,7 +33,8 @@ class StateFile:
     ) -> None:
         """Makes the file if need be, with pages of so many bytes; `migrate` makes what is missing in it. `timeout`
         seconds for another's lock."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
+        make_private(path)
         self._lock = threading.RLock()
         self._connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
         for pragma in (f"page_size = {page}", "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):

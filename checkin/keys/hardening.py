@@ -1,4 +1,4 @@
-"""Keep a process that holds keys out of core dumps and swap, as far as the machine lets it.
+"""Keep a process that holds keys out of core dumps and swap, as far as the machine lets it, and its files private.
 
 Nothing here is fatal: what could not be had comes back as sentences for the operator (docs/spec/keys.md §6).
 """
@@ -20,7 +20,9 @@ _CAP_IPC_LOCK: Final = 14  # capabilities(7)
 
 
 def harden(proc: Path = Path("/proc")) -> list[str]:
-    """No core dumps, no debugger, memory locked where that is allowed without limit; returns warnings."""
+    """No core dumps, no debugger, no file for others (umask 077), memory locked where that is allowed without limit;
+    returns warnings."""
+    os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform != "linux":
         return ["This is not Linux: nothing keeps this process's keys out of swap."]

@@ -6,7 +6,6 @@ Each officer has a folder to carry away: `signing.key` (Ed25519 seed), `officer.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from shamir_mnemonic.share import Share
 from shamir_mnemonic.utils import MnemonicError
 
 from checkin.errors import CheckinError, NoteMalformed, SettingsInvalid, SharesInvalid
+from checkin.files.durable import create_file, refuse_public
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import NoteSigner, NoteVerifier, Opened, check_own_name, open_note
@@ -98,8 +98,8 @@ def appoint(folder: Path, authority: str, count: int, threshold: int) -> tuple[O
         own.mkdir(mode=0o700, parents=True)
         key = SigningKey(make_secret(own / "signing.key"))
         signer = NoteSigner(f"{authority}/officer-{number}", key)
-        write_private(own / "officer.txt", signer.verifier.vkey + "\n")
-        write_private(own / "share.txt", share + "\n")
+        _write_new(own / "officer.txt", signer.verifier.vkey + "\n")
+        _write_new(own / "share.txt", share + "\n")
         verifiers.append(signer.verifier)
     return Officers(authority, threshold, tuple(verifiers)), OpeningKey(secret)
 
@@ -119,6 +119,7 @@ def load_signer(folder: Path) -> NoteSigner:
 def load_share(folder: Path) -> str:
     """The officer's share, to be joined in the process of one trace; raises `SettingsInvalid`."""
     try:
+        refuse_public(folder / "share.txt")
         return (folder / "share.txt").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         raise SettingsInvalid(f"The officer's folder {folder.name} has no readable share.txt.") from None
@@ -141,10 +142,6 @@ def join_shares(shares: Iterable[str]) -> OpeningKey:
     return OpeningKey(secret)
 
 
-def write_private(path: Path, text: str) -> None:
-    """A new file, mode 0600, on disk when it returns; `FileExistsError`."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+def _write_new(path: Path, text: str) -> None:
+    if not create_file(path, text.encode()):
+        raise FileExistsError(path)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 
 from checkin.errors import SettingsInvalid
+from checkin.files.durable import create_file, refuse_public
 from checkin.protocol.encoding import b64_decode, b64_encode
 from checkin.protocol.primitives import random_bytes
 
@@ -14,27 +13,27 @@ from checkin.protocol.primitives import random_bytes
 def make_secret(path: Path, size: int = 32) -> bytes:
     """Write `size` fresh random bytes to a new file, mode 0600, on disk when it returns; `FileExistsError`."""
     secret = random_bytes(size)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(b64_encode(secret) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    if not create_file(path, (b64_encode(secret) + "\n").encode()):
+        raise FileExistsError(path)
     return secret
 
 
 def read_secret(path: Path, size: int = 32) -> bytes:
     """The bytes; raises `SettingsInvalid` when the file is missing, of another form, or readable by others."""
     try:
-        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise SettingsInvalid(f"Others can read the secret file {path.name}: run chmod 600 on it.")
+        refuse_public(path)
         return b64_decode(path.read_text(encoding="ascii").removesuffix("\n"), size)
     except (OSError, ValueError):
         raise SettingsInvalid(f"The secret file {path.name} is missing or does not hold {size} base64 bytes.") from None
 
 
 def read_token(path: Path) -> str:
-    """The bearer token in a file; raises `SettingsInvalid`."""
+    """The bearer token in a file; raises `SettingsInvalid` when it is missing, no token, or readable by others."""
     try:
-        return path.read_text(encoding="ascii").strip()
+        refuse_public(path)
+        token = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
-        raise SettingsInvalid(f"The token file {path.name} cannot be read.") from None
+        raise SettingsInvalid(f"The token file {path.name} is missing or is not ASCII.") from None
+    if not token or not token.isprintable() or " " in token:
+        raise SettingsInvalid(f"The token file {path.name} must hold one token.")
+    return token

@@ -1,9 +1,9 @@
 """An order in a folder, as officers pass it on: texts to read, to which each adds a signature.
 
-    order.txt           the whole order; it stays with the authority
-    part-1-visits.txt   what each service is sent, one file a part
-    logged.txt          what goes into the public log
-    order.key           the order's private keys, sealed to the ring key
+order.txt           the whole order; it stays with the authority
+part-1-visits.txt   what each service is sent, one file a part
+logged.txt          what goes into the public log
+order.key           the order's private keys, sealed to the ring key
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from checkin.errors import NoteMalformed, RequestInvalid
-from checkin.files.durable import create_file, replace_file
+from checkin.files.durable import create_file, private_folder, replace_file
 from checkin.keys.officers import Officers
 from checkin.orders.order import Order
 from checkin.orders.part import Part
@@ -56,6 +56,7 @@ class OrderFolder:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise RequestInvalid("The order's folder is not empty: choose a new one.")
+        private_folder(folder)
         self = cls(folder)
         for name, text in _texts(order).items():
             create_file(folder / name, text.encode())

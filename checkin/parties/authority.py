@@ -1,13 +1,13 @@
 """The health authority's folder: officers, ring, and what was listed (docs/spec/keys.md §4).
 
-    officers.txt      who signs, and how many of them: pinned by everyone else
-    authority.txt     name, time zone, public half of the ring key
-    officers/1, 2, …  one folder an officer, to be carried away
-    ring/             day keys in slots: never backed up
-    listed.txt        every key of a day not yet due that was ever put on a list
-    destroyed.txt     which keys were destroyed since the officers last stated it: for them to sign
-    logged/           lists and statements that are in the public log, by their number, and the proofs
-    tick.txt          the latest day on which keys were destroyed or looked through
+officers.txt      who signs, and how many of them: pinned by everyone else
+authority.txt     name, time zone, public half of the ring key
+officers/1, 2, …  one folder an officer, to be carried away
+ring/             day keys in slots: never backed up
+listed.txt        every key of a day not yet due that was ever put on a list
+destroyed.txt     which keys were destroyed since the officers last stated it: for them to sign
+logged/           lists and statements that are in the public log, by their number, and the proofs
+tick.txt          the latest day on which keys were destroyed or looked through
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final, Self
 
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.errors import ClockUntrusted, KeyMissing, NoteMalformed, SettingsInvalid, SimulationRefused
-from checkin.files.durable import replace_file
+from checkin.files.durable import close_folder, private_folder, replace_file
 from checkin.keys.authority_ring import AuthorityRing
 from checkin.keys.file_system import check_storage
 from checkin.keys.officers import Officers, appoint, check_wish
@@ -79,6 +79,7 @@ class Authority:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise SettingsInvalid("The authority's folder is not empty: choose a new one.")
+        private_folder(folder)
         if not allow_unfit:
             check_storage(folder)
         appointed, ring_key = appoint(folder / "officers", name, officers, threshold)
@@ -102,6 +103,7 @@ class Authority:
             check_sealing_key(public)
         except (OSError, ValueError, NoteMalformed):
             raise SettingsInvalid("The authority's folder is not complete: run `checkin authority init`.") from None
+        close_folder(folder)
         if simulated != ("clock" in values):
             raise SimulationRefused
         ring = AuthorityRing(folder / "ring", public, allow_unfit=allow_unfit)

@@ -6,7 +6,6 @@ It holds public lists, its token and a sealed queue, and nothing about anybody. 
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,7 +14,7 @@ from typing import Any, Final
 
 from checkin.clock import Calendar
 from checkin.errors import AlreadyUsed, CheckinError, ScannerStale, ServiceError, SettingsInvalid, Unreachable
-from checkin.files.json_file import write_private
+from checkin.files.json_file import read_private, write_private
 from checkin.http.client import Client
 from checkin.parties.scanner_trust import Trust
 from checkin.protocol import presentation
@@ -58,7 +57,7 @@ class Scanner:
     def load(cls, path: Path) -> Scanner:
         """Raises `SettingsInvalid` when the file is no scanner."""
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_private(path)
             return cls(
                 path,
                 data["venue_id"],

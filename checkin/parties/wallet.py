@@ -7,14 +7,13 @@ its own holder keys, and the openings of the commitments.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.errors import RequestInvalid, ServiceError, SettingsInvalid
-from checkin.files.json_file import write_private
+from checkin.files.json_file import read_private, write_private
 from checkin.http.client import Client, Service
 from checkin.protocol import credential as credentials
 from checkin.protocol import presentation
@@ -55,7 +54,7 @@ class Wallet:
     def load(cls, path: Path) -> Wallet:
         """Raises `SettingsInvalid` when the file is no wallet."""
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_private(path)
             held = {int(day): [_held(item) for item in items] for day, items in data["held"].items()}
             return cls(path, data["issuer_url"], data["token"], held, data["disclosures"], data.get("log"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

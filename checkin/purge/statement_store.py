@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from checkin.files.durable import create_file
+from checkin.files.durable import create_file, private_folder
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.statement import Field, StatementType
 
@@ -56,8 +56,7 @@ ORDER_REFUSED: Final = StatementType(
     "checkin/order-refused/v1", Field("service"), Field("code"), Field("part"), Field("done"), _CLOCK
 )
 KINDS: Final = {
-    kind.kind: kind
-    for kind in (KEY_MADE, KEY_DESTROYED, DAY_CLOSED, PURGE_REPORT, ORDER_EXECUTED, ORDER_REFUSED)
+    kind.kind: kind for kind in (KEY_MADE, KEY_DESTROYED, DAY_CLOSED, PURGE_REPORT, ORDER_EXECUTED, ORDER_REFUSED)
 }
 
 ABSENT: Final = "-"
@@ -88,7 +87,7 @@ class StatementBook:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
 
     def put(self, name: str, note: str) -> bool:
         """On disk when it returns; False if a statement of that name stands already, which then stays as it is."""

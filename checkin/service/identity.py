@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import structlog
+
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
 from checkin.errors import NoteUntrusted, SimulationRefused
-from checkin.files.durable import create_file
+from checkin.files.durable import close_folder, create_file
 from checkin.keys.key_ring import KeyRing
 from checkin.keys.secret_file import read_secret
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
@@ -16,6 +18,7 @@ from checkin.protocol.statement import StatementType
 from checkin.service.settings import ServiceSettings
 
 SIMULATED = "simulated"
+log = structlog.get_logger()
 
 
 class Party:
@@ -27,7 +30,8 @@ class Party:
         self.clock: Clock = SimulatedClock(simulated_clock) if simulated_clock else SystemClock()
         self.calendar = Calendar(settings.zone)
         self.data = settings.data
-        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if opened := close_folder(self.data):
+            log.warning("made_private", files=opened)
         _mark(self.data / "deployment", self.clock.simulated)
         self.ring = KeyRing(settings.keys, read_secret(settings.master_key), allow_unfit=settings.allow_unfit_storage)
         self.signer = NoteSigner(settings.name, SigningKey(read_secret(settings.statement_key)))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from checkin.errors import NoteMalformed, SettingsInvalid, SimulationRefused
-from checkin.files.durable import replace_file
+from checkin.files.durable import close_folder, private_folder, replace_file
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.note import NoteVerifier, check_own_name
 from checkin.protocol.primitives import SigningKey
@@ -25,9 +25,7 @@ IDENTITY: Final = StatementType("checkin/witness/v1", Field("vkey"), Field("cloc
 _SIMULATED: Final = "/simulated"
 
 
-def make_folder(
-    folder: Path, name: str, logs: Sequence[str] = (), *, simulated: bool = False
-) -> CosignatureVerifier:
+def make_folder(folder: Path, name: str, logs: Sequence[str] = (), *, simulated: bool = False) -> CosignatureVerifier:
     """Makes the folder and its key, to watch the logs of these verifier keys; what others pin is the result's `vkey`.
 
     A cosignature has no room to say that its time is made up, so on a simulated clock the key's name says it. Raises
@@ -38,7 +36,7 @@ def make_folder(
     check_own_name(name)
     for vkey in logs:
         NoteVerifier.parse(vkey)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder)
     try:
         key = SigningKey(make_secret(folder / "cosigning.key"))
     except FileExistsError:
@@ -84,6 +82,7 @@ def read_logs(folder: Path) -> list[NoteVerifier]:
 def open_witness(folder: Path, *, simulated: bool = False) -> Witness:
     """The witness, ready to cosign; raises `SettingsInvalid`, or `SimulationRefused` under the other kind of clock."""
     verifier, made_simulated = read_identity(folder)
+    close_folder(folder)
     if simulated != made_simulated:
         raise SimulationRefused
     cosigner = Cosigner(verifier.name, SigningKey(read_secret(folder / "cosigning.key")))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from checkin.errors import NotReady, Unreachable
+from checkin.files.durable import replace_file
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service import key_list_publisher as listbook
@@ -65,7 +66,7 @@ def pins(folder: Path, log: Log, url: str = ', url = "http://log.example", token
 def site(tmp_path: Path, log: Log) -> Site:
     """An issuer that pins the log."""
     site = Site.make(tmp_path / "issuer", log=pins(tmp_path, log))
-    (site.folder / "log.token").write_text("token\n")
+    replace_file(site.folder / "log.token", b"token\n")
     return site
 
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from checkin.files.durable import replace_file
 from checkin.keys.secret_file import make_secret
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
@@ -147,7 +148,7 @@ class Retention:
         folder.mkdir(parents=True)
         for name in ("master.key", "statement.key"):
             make_secret(folder / name)
-        (folder / "token").write_text(TOKEN + "\n")
+        replace_file(folder / "token", f"{TOKEN}\n".encode())
         self.clock = folder / "clock"
         self.go(DAY, 12 * HOUR)
         tables = [

@@ -12,7 +12,6 @@ row is nobody's business. A day lives 28 days and keeps the schema it was made w
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import sqlite_utils
 
 from checkin.errors import NotReady
+from checkin.files.durable import make_private, sync_folder
 from checkin.protocol.primitives import random_bytes
 
 SCHEMA_VERSION = 1
@@ -49,7 +49,7 @@ def create(path: Path, *, ordered: bool) -> None:
     """Makes the file unless it is there. Under another name first, then linked, so that no process ever sees a
     day without its schema and two that make it at once share the first."""
     draft = path.with_name(f"{path.name}.{random_bytes(8).hex()}.new")
-    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    make_private(draft)
     try:
         connection = sqlite3.connect(draft, isolation_level=None)
         try:
@@ -127,12 +127,3 @@ def inode(path: Path) -> int:
         return path.stat().st_ino
     except FileNotFoundError:
         return 0
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes new and removed names durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from checkin.errors import CheckinError, DayClosed, NotReady
+from checkin.files.durable import private_folder
 from checkin.vault.engines import MAX_BUCKET, Measure, Row
 from checkin.vault.engines import day_file as dayfile
 from checkin.vault.engines.turn import Turn
@@ -48,7 +49,7 @@ class SqliteStore:
 
     def __init__(self, folder: Path, *, ordered: bool, idle: int = 16, timeout: float = 10.0) -> None:
         """`folder` is made if need be; at most `idle` connections wait; `timeout` seconds for another's lock."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         self._folder = folder
         self._ordered = ordered
         self._limit = idle

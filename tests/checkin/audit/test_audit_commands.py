@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from checkin.files.durable import replace_file
 from checkin.service.auth import token_hash
 from tests.checkin.audit.office import AUDITOR, Audited
 from tests.retention.world import Retention, pinned
@@ -42,7 +43,7 @@ def url(tmp_path: Path, service: Audited) -> Iterator[str]:
     with retention.config.open("a") as file:
         file.write(f'auditor_token_sha256 = "{token_hash(AUDITOR).hex()}"\n')
     retention.go(DAY + 28)
-    (tmp_path / "auditor.token").write_text(AUDITOR + "\n")
+    replace_file(tmp_path / "auditor.token", f"{AUDITOR}\n".encode())
     (tmp_path / "report.txt").write_text('said\nname,phone\n"Test Visitor",1\n')
     with retention.client() as client:
         keys = client.get("/v1/keys").json()

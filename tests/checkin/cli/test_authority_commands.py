@@ -23,12 +23,13 @@ from checkin.errors import (
     Unauthorized,
     Unreachable,
 )
+from checkin.files.durable import replace_file
 from checkin.keys.officers import Officers
 from checkin.protocol.key_list import AuthorityList, DestroyedList
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
 
-TOKEN = "the authority's token"
+TOKEN = "the-authority's-token"
 
 
 def run(*args: object) -> Any:
@@ -130,12 +131,12 @@ def test_the_list_is_published_to_an_issuer_with_a_token(place: Place, issuer: s
     run("keys", "make", *place.common)
     run("keys", "list", *place.common, "-o", place.list, *place.officer(1), *place.officer(2))
     token = tmp_path / "token"
-    token.write_text(TOKEN + "\n")
+    replace_file(token, f"{TOKEN}\n".encode())
     run("keys", "list", *place.common, "-o", tmp_path / "unsigned.txt")
     answer = run("keys", "publish", place.list, "--issuer", issuer, "--token-file", token)
     assert answer == {"published": {issuer: {"days": 15}}, "index": None}
     assert Issuer.seen == [("/v1/authority-keys", {"list": place.list.read_text()})]
-    token.write_text("another")
+    replace_file(token, b"another")
     with pytest.raises(Unauthorized):
         run("keys", "publish", place.list, "--issuer", issuer, "--token-file", token)
     with pytest.raises(Unreachable):
@@ -167,8 +168,10 @@ def test_what_was_destroyed_is_signed_by_two_officers_like_a_list(place: Place) 
     assert (signed["signatures"], signed["days"], signed["kind"]) == (2, 1, "a statement of destroyed keys")
     officers = Officers.read((place.folder / "officers.txt").read_text())
     assert list(DestroyedList.read(officers.open(Path(statement).read_text()).text).keys) == [20779]
+    token = place.folder.with_name("token")
+    replace_file(token, b"token\n")
     with pytest.raises(RequestInvalid, match="goes into the log"):
-        run("keys", "publish", statement, "--issuer", "http://127.0.0.1:1", "--token-file", place.clock)
+        run("keys", "publish", statement, "--issuer", "http://127.0.0.1:1", "--token-file", token)
 
 
 def test_a_wrong_file_is_answered_with_one_line_that_says_what_to_take(place: Place, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from checkin.deployment.deployment import Deployment, to_toml
+from checkin.files.durable import replace_file
 from checkin.keys.secret_file import make_secret
 from checkin.protocol.note import NoteSigner
 from checkin.protocol.primitives import SigningKey
@@ -22,7 +23,7 @@ def add_issuer(deployment: Deployment, issuer: str, port: int) -> None:
     key = SigningKey(make_secret(folder / issuer / "statement.key"))
     peer = {"url": f"http://127.0.0.1:{port}", "vkey": NoteSigner(f"{issuer}.localhost", key).verifier.vkey}
     token = folder / "tokens" / f"retention-{issuer}.token"
-    token.write_text(new_token() + "\n", encoding="ascii")
+    replace_file(token, (new_token() + "\n").encode())
     hashed = token_hash(token.read_text().strip()).hex()
     own = {"name": f"{issuer}.localhost", "listen": f"127.0.0.1:{port}", "issuer": 2}
     # The second issuer takes the first one's tokens: who bears them is not what is tested here.
