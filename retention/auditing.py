@@ -43,7 +43,8 @@ from retention.settings import Service
 
 MAP: Final = Path(__file__).parent / "data_map.toml"
 ANSWER_SECONDS: Final = 3600.0  # a service reads every file it has
-PATIENCE_SECONDS: Final = 600.0  # for services that have not been asked today
+PATIENCE_SECONDS: Final = 600.0  # for services that have not been asked today, or are not ready
+READY_SECONDS: Final = 5.0  # for a service to say whether it is
 RETRY_SECONDS: Final = 60.0
 SILENT_DAYS: Final = 1
 SKEW_SECONDS: Final = 3600.0  # between a service's clock and ours; clocks that differ by more are doubted elsewhere
@@ -79,7 +80,7 @@ class Auditing:
         self._failed: float | None = None  # boot seconds of the last try that came to nothing
 
     def daily(self) -> None:
-        """A task: today's audit, as soon as every service was asked today, or after ten minutes without them all.
+        """A task: today's audit, as soon as every service was asked today and is ready, or after ten minutes without.
 
         In a lane of its own: a service that takes its time over an audit keeps no other from being asked to destroy.
         """
@@ -96,10 +97,16 @@ class Auditing:
             return False
         if self._waiting is None or self._waiting[0] != today:
             self._waiting = (today, now)
-        names = [service.name for service in self._parts.settings.services]
-        ready = all(self._parts.statements.asking(name).asked == today for name in names)
-        late = now - self._waiting[1] > PATIENCE_SECONDS
-        return (ready or late) and (self._failed is None or now - self._failed > RETRY_SECONDS)
+        if self._failed is not None and now - self._failed <= RETRY_SECONDS:
+            return False
+        return now - self._waiting[1] > PATIENCE_SECONDS or self._all_ready(today)
+
+    def _all_ready(self, today: str) -> bool:
+        """Whether all were asked today and say that they are ready: one that still makes its keys, or waits for the
+        log, has nothing yet to be audited."""
+        services = self._parts.settings.services
+        asked = all(self._parts.statements.asking(service.name).asked == today for service in services)
+        return asked and all(_is_ready(service) for service in services)
 
     def findings(self) -> Iterator[Finding]:
         """What somebody should look at."""
@@ -223,6 +230,15 @@ class Auditing:
 
     def _today(self) -> str:
         return self._party.calendar.date(self._party.today())
+
+
+def _is_ready(service: Service) -> bool:
+    try:
+        with Client(service.url, timeout=READY_SECONDS) as client:
+            client.get("/readyz")
+    except (CheckinError, ValueError):
+        return False
+    return True
 
 
 def _code(error: Exception) -> str:

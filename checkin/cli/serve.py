@@ -58,6 +58,8 @@ def up(
     signal.signal(signal.SIGTERM, _interrupt)
     typer.echo("Starting three services …", err=True)
     with Processes(deployment) as processes:
+        for name in processes.unready:
+            typer.echo(f"warning: the {name} service is not ready: see {deployment.url(name)}/readyz", err=True)
         typer.echo(deployment.addresses())
         processes.wait(deployment.tend)
 

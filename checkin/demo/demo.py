@@ -128,7 +128,7 @@ def a_door(stage: Stage) -> None:
             expect(scanner.scan(stage.code(), client, stage.advance(5)) is Result.QUEUED, "The visit was not queued.")
         with tell.step("upload", "The registry is back and takes the queue", "a sealed entry, opened only there"):
             stage.processes.start("venue")
-            stage.processes.wait_for("venue")
+            stage.settle()
             expect(scanner.upload(client) == [{"result": "accepted"}], "The queued visit was not accepted.")
     for service, name in zip(SERVICES, ("issuer", "registry", "retention service"), strict=True):
         tell.table(f"What the {name} holds", ["file", "table", "rows", "columns"], table_rows(stage, service))
@@ -165,6 +165,7 @@ def twenty_eight_days_later(stage: Stage) -> None:
         stage.advance(stage.calendar.due(day) + 60 - stage.clock.now())
     with tell.step("purge", "Issuer and registry destroy the day, the authority its key", "by themselves"):
         stage.deployment.tend()
+        stage.settle()
         wait_until(lambda: all(gone(stage, service) for service in ("issuer", "venue")))
     with tell.step("stated", "Two officers state in the log that the authority's key is gone", "with its commitment"):
         authority = stage.authority()

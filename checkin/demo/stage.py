@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +35,9 @@ from checkin.vault.vault import SubKeys
 
 MARKER: Final = "clock"  # the file by which a folder is known to be a story's
 _LABELS: Final = ("front door", "back door")
-PATIENCE_SECONDS: Final = 120.0  # a machine with little to spare takes its time
+PATIENCE_SECONDS: Final = (
+    600.0  # retention asks again after a minute, and a busy machine takes its time
+)
 
 
 @dataclass
@@ -84,6 +86,18 @@ class Stage:
         self.clock.set(self.calendar.rfc3339(now))
         return self.clock.now()
 
+    def jump(self, seconds: float) -> float:
+        """Let days pass, as far as the authority's keys and every service's readiness for the new day; the new now."""
+        now = self.advance(seconds)
+        self.deployment.tend()
+        self.settle()
+        return now
+
+    def settle(self, seconds: float = PATIENCE_SECONDS) -> None:
+        """Wait until all services are ready; raises `StoryFailedError` for those that are not in so many seconds."""
+        waiting = self.processes.settle(seconds)
+        expect(not waiting, f"Not ready after {seconds / 60:.0f} minutes, see /readyz: {', '.join(waiting)}.")
+
     def code(self, **options: bool) -> str:
         """A fresh code out of the wallet, for one door."""
         assert self.wallet is not None  # noqa: S101 - the first chapter made it
@@ -113,13 +127,13 @@ def raised(folder: Path, tell: Narrator, hour: int = 12) -> Iterator[Stage]:
         deployment = Deployment.open_or_make(folder, free_ports(3), simulated_clock=path)
     for warning in deployment.warnings:
         tell.say(f"warning: {warning}")
-    processes = Processes(deployment)
-    with tell.step("services", "Issuer, registry and retention run as three processes", "three parties, three folders"):
-        processes.__enter__()
-    try:
-        yield Stage(folder, tell, deployment, clock, calendar, day, processes)
-    finally:
-        processes.stop()
+    stage = Stage(folder, tell, deployment, clock, calendar, day, Processes(deployment))
+    happens = "Issuer, registry and retention run as three processes"
+    with ExitStack() as stack:
+        with tell.step("services", happens, "three parties, three folders"):
+            stack.enter_context(stage.processes)
+            stage.settle()
+        yield stage
 
 
 def one_time_code(deployment: Deployment, phone: str) -> str:

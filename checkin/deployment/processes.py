@@ -29,6 +29,8 @@ class Processes:
         self._deployment = deployment
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._clock = SystemClock()
+        self.unready: list[str] = []
+        """Of the start: services that were not ready after a minute. What keeps them may need a person."""
 
     def __enter__(self) -> Self:
         try:
@@ -39,7 +41,7 @@ class Processes:
                 for name in names:
                     self.wait_for(name)
             self._deployment.tend()  # last: the authority's list goes through the log to the issuer
-            self._settle()
+            self.unready = self.settle(SETTLE_SECONDS)
         except BaseException:
             self.stop()
             raise
@@ -50,16 +52,22 @@ class Processes:
     ) -> None:
         self.stop()
 
-    def _settle(self) -> None:
-        """Until all are ready: their lists of keys are in the log. After a minute /readyz has to say what is wrong."""
-        deadline = self._clock.boot() + SETTLE_SECONDS
+    def settle(self, seconds: float) -> list[str]:
+        """Wait until every service's /readyz is good, so that whatever comes next can be done; the services that are
+        still not ready after so many seconds. To be called after each start, and after each jump of a clock."""
+        deadline = self._clock.boot() + seconds
         waiting = list(SERVICES)
-        while waiting and self._clock.boot() < deadline:
-            with contextlib.suppress(CheckinError), Client(self._deployment.url(waiting[0])) as client:
-                client.get("/readyz")
-                waiting.pop(0)
-                continue
+        while True:
+            waiting = [name for name in waiting if not self._is_ready(name)]
+            if not waiting or self._clock.boot() > deadline:
+                return waiting
             time.sleep(0.05)
+
+    def _is_ready(self, name: str) -> bool:
+        with contextlib.suppress(CheckinError), Client(self._deployment.url(name)) as client:
+            client.get("/readyz")
+            return True
+        return False
 
     def start(self, name: str) -> None:
         """Start one service; its output goes to logs/NAME.log."""

@@ -24,6 +24,7 @@ def live(town: Town, day: int) -> None:
     with town.tally.timed("nights"):
         town.set(day, MORNING)
         town.stage.deployment.tend()
+        town.stage.settle(PATIENCE_SECONDS)
         wait_until(lambda: _begun(town, day), PATIENCE_SECONDS)
     with town.tally.timed("doors"):
         upload(town)

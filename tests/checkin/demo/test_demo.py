@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,29 @@ def test_an_outsider_verifies_the_artifacts_with_nothing_else(told: tuple[Path, 
     }
     audit = json.loads((told[0] / "artifacts" / "audit.json").read_text())
     assert audit["result"] == "pass" and audit["counts"]["not-run"] == 0
+
+
+SLOW = """
+import time
+from issuer.service import Issuer
+make_keys = Issuer.make_keys
+def slowly(self):
+    if not self.signing.days_ahead():
+        time.sleep(5)
+    make_keys(self)
+Issuer.make_keys = slowly
+"""
+
+
+def test_the_story_waits_for_an_issuer_that_takes_its_time_over_keys(tmp_path: Path) -> None:
+    """At its start and after 28 days each step is taken when the services are ready for it, and not before."""
+    (tmp_path / "sitecustomize.py").write_text(SLOW)
+    command = [sys.executable, "-m", "checkin", "demo", "--dir", str(tmp_path / "demo"), "--json"]
+    environment = dict(os.environ, PYTHONPATH=str(tmp_path))
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800, check=False)
+    steps = {step["name"]: step for step in json.loads(done.stdout)["steps"]}
+    assert done.returncode == 0, steps
+    assert steps["services"]["seconds"] > 5 and steps["purge"]["seconds"] > 4, "the issuer was slow"
 
 
 def test_an_earlier_story_makes_way_and_another_folder_does_not(tmp_path: Path) -> None:
