@@ -365,6 +365,12 @@ class CodeWrong(CheckinError):
     default = "The code is not the one that was sent, was used or tried too often, or has expired: ask for a new one."
 
 
+class RecoveryWrong(CheckinError):
+    code = "recovery_wrong"
+    status = 403
+    default = "This recovery code is not that of an account with this phone: check it, or go on without it, newly."
+
+
 class DayNotIssued(CheckinError):
     code = "day_not_issued"
     status = 422

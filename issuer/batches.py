@@ -24,16 +24,16 @@ from checkin.protocol.credential import (
     seal_subject,
     visit_context,
 )
-from checkin.protocol.primitives import Label, SealingKey, SigningKey, check_holder_key, random_bytes, sha256
+from checkin.protocol.primitives import Label, SealingKey, SigningKey, check_holder_key, random_bytes
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service.identity import Party
 from checkin.vault.group_commit import GroupCommit
-from checkin.vault.ledger import Batch, ledger_row, subject_group, visit_id
+from checkin.vault.ledger import Batch, ledger_row, visit_id
 from checkin.vault.vault import Vault
 from issuer.authority_keys import AuthorityKeys
 from issuer.identities import Identities
+from issuer.issued_days import IssuedDays
 from issuer.signing_keys import SigningKeys
-from issuer.stripes import Stripes
 
 BATCH_SIZE: Final = 10  # for everyone: another number would point at somebody
 _COMMIT_SECONDS: Final = 30.0
@@ -66,6 +66,7 @@ class Batches:
         guard: ClockGuard,
         vault: Vault,
         identities: Identities,
+        issued: IssuedDays,
         authority: AuthorityKeys,
         signing: SigningKeys,
         a_day: int,
@@ -74,10 +75,10 @@ class Batches:
         self._guard = guard
         self._vault = vault
         self._identities = identities
+        self._issued = issued
         self._authority = authority
         self._signing = signing
         self._a_day = a_day
-        self._stripes = Stripes(party.data / "batches.lock")
         self._commit = GroupCommit(vault)
 
     def issue(self, subject: int, day: int, mode: Mode, holder_keys: Sequence[bytes]) -> list[Issued]:
@@ -91,32 +92,23 @@ class Batches:
         if day - self._party.today() not in (0, 1):
             raise DayNotIssued
         keys = _Day(day, self._authority.key(day), self._signing.key(day))
-        record = self._identities.read(subject).record
-        with self._stripes.held(sha256(record.phone.encode())):  # two requests at once do not both take the last batch
+        phone = self._identities.read(subject).phone
+        with self._issued.held(phone):  # two requests at once do not both take the last batch
+            # Read again: an account that ended meanwhile has looked for its last day in the ledger already.
+            status = self._identities.read(subject).status_on(day)
             # Also what deleted accounts of the phone were issued: registering again brings no second quota.
-            subjects = {subject, *self._identities.subjects_of(record.phone, passes=1)}
-            if sum(self._count(day, one) for one in subjects) >= self._a_day:
+            subjects = {subject, *self._identities.subjects_of(phone, passes=1)}
+            if sum(self._issued.count(day, one) for one in subjects) >= self._a_day:
                 raise QuotaUsed
-            self._identities.mark_issued(subject, day)
-            return self._issue(subject, keys, mode, record.status_on(day), holder_keys)
-
-    def days_of(self, subject: int) -> dict[int, int]:
-        """For which days that are still held batches were issued to the subject, and how many."""
-        floor = self._guard.floor(self._party.calendar)
-        counts = {day: self._count(day, subject) for day in self._vault.store.days() if day >= floor}
-        return {day: count for day, count in counts.items() if count}
-
-    def _count(self, day: int, subject: int) -> int:
-        return sum(self._vault.store.counts(day, subject_group(self._vault, day, subject)).values())
+            return self._issue(subject, keys, mode, status, holder_keys)
 
     def check(self) -> None:
         """A task: what writes ledger rows is alive. Raises `NotReady`."""
         self._commit.check()
 
     def close(self) -> None:
-        """Commits what waits, then gives back files."""
+        """Commits what waits."""
         self._commit.close()
-        self._stripes.close()
 
     def _issue(
         self, subject: int, keys: _Day, mode: Mode, status: Status, holder_keys: Sequence[bytes]

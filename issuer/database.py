@@ -5,7 +5,8 @@ came, so the file is written anew once a day (`settle`); after that nothing tell
 
     subjects        number: every subject number that was ever given out, so that none is given twice
     identities      subject, token (SHA-256 of the wallet's token), key_day (which identity key sealed the row), phone
-                    (a MAC), leaving (0, or 1 after the account was deleted), last_issued (a day), sealed
+                    (a MAC), leaving (0, or 1 after the account was deleted), last_issued (a day), sealed, recovery
+                    (a hash of the recovery code)
     attempts        id (SHA-256 of a registration_id), day, tries
     messages        phone (a MAC of the day), day, sent
     hosted          id, day, owner (a MAC of the day), sealed: one unused credential of a hosted wallet a row
@@ -60,8 +61,12 @@ def _first(tables: sqlite_utils.Database) -> None:
     tables.table("listed_keys").create_index(["kid"], unique=True)
 
 
+def _recovery(tables: sqlite_utils.Database) -> None:
+    tables.execute("ALTER TABLE identities ADD COLUMN recovery BLOB")
+
+
 # SQLite's `user_version` counts how many of these a file has seen; a table of migrations would keep their times.
-_MIGRATIONS: Final[tuple[Callable[[sqlite_utils.Database], None], ...]] = (_first,)
+_MIGRATIONS: Final[tuple[Callable[[sqlite_utils.Database], None], ...]] = (_first, _recovery)
 
 
 class Database:

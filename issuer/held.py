@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from checkin.clock import RETENTION_DAYS, Calendar
-from issuer.identities import Identity
+from issuer.identities import Record
 from issuer.models import HeldItem, StatusAnswer, WalletAnswer
 
 NOT_HELD = [
@@ -13,9 +13,8 @@ NOT_HELD = [
 ]
 
 
-def describe(identity: Identity, days: list[int], calendar: Calendar) -> WalletAnswer:
+def describe(record: Record, days: list[int], calendar: Calendar) -> WalletAnswer:
     """All that is held of a live account; `days` are those for which batches are in the ledger."""
-    record = identity.record
     status = None
     if record.status:
         valid_from, valid_until = calendar.date(record.valid_from), calendar.date(record.valid_until)
@@ -26,7 +25,7 @@ def describe(identity: Identity, days: list[int], calendar: Calendar) -> WalletA
         registered=calendar.date(record.registered),
         status=status,
         days=[calendar.date(day) for day in days],
-        held=_items(identity, days, calendar),
+        held=_items(record, days, calendar),
         not_held=NOT_HELD,
     )
 
@@ -41,9 +40,8 @@ def gone_with(last_issued: int | None, calendar: Calendar) -> str:
     )
 
 
-def _items(identity: Identity, days: list[int], calendar: Calendar) -> list[HeldItem]:
-    last = identity.last_issued
-    after = f"then until {_due(last, calendar)}" if last in days else "then they go at once"
+def _items(record: Record, days: list[int], calendar: Calendar) -> list[HeldItem]:
+    after = f"then until {_due(days[-1], calendar)}" if days else "then they go at once"
     items = [
         HeldItem(
             what="name and phone, encrypted",
@@ -51,8 +49,8 @@ def _items(identity: Identity, days: list[int], calendar: Calendar) -> list[Held
             until=f"until you delete your account, {after}",
         )
     ]
-    if identity.record.status:
-        until = calendar.date(identity.record.valid_until)
+    if record.status:
+        until = calendar.date(record.valid_until)
         why = "so that you can show it at a door that asks; the certificate itself is not kept"
         items.append(HeldItem(what="vaccination status", why=why, until=f"until {until}, or until you take it back"))
     for day in days:
@@ -61,5 +59,5 @@ def _items(identity: Identity, days: list[int], calendar: Calendar) -> list[Held
     return items
 
 
-def _due(day: int | None, calendar: Calendar) -> str:
-    return calendar.date((day or 0) + RETENTION_DAYS)
+def _due(day: int, calendar: Calendar) -> str:
+    return calendar.date(day + RETENTION_DAYS)

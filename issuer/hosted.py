@@ -68,12 +68,11 @@ class Hosted:
         tokens = [presentation.present(issued.credential, SigningKey(seed), now) for seed, issued in opened]
         return [presentation.to_text(token) for token in tokens]
 
-    def forget(self, subject: int) -> None:
-        """Destroys all unused credentials of a subject."""
-        with self._database.writing() as tables:
-            for (day,) in tables.execute("SELECT DISTINCT day FROM hosted").fetchall():
-                owner = subject_group(self._vault, day, subject)
-                tables.execute("DELETE FROM hosted WHERE day = ? AND owner = ?", (day, owner))
+    def forget(self, tables: sqlite_utils.Database, subject: int) -> None:
+        """Destroys all unused credentials of a subject, inside the caller's transaction."""
+        for (day,) in tables.execute("SELECT DISTINCT day FROM hosted").fetchall():
+            owner = subject_group(self._vault, day, subject)
+            tables.execute("DELETE FROM hosted WHERE day = ? AND owner = ?", (day, owner))
 
     def forget_before(self, today: int) -> None:
         """Destroys what was left over of earlier days: nobody can use it any more."""

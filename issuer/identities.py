@@ -17,7 +17,7 @@ from checkin.errors import KeyDestroyed, Unauthorized
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.credential import Status
 from checkin.protocol.primitives import random_bytes
-from checkin.service.auth import new_token, token_hash
+from checkin.service.auth import token_hash
 from issuer.contact import Contact
 from issuer.database import Database, changed, one_row
 from issuer.identity_keys import IdentityKeys
@@ -52,15 +52,6 @@ class Record:
         return cls(**json.loads(plain))
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """A live account."""
-
-    subject: int
-    record: Record
-    last_issued: int | None
-
-
 class Identities:
     """The table `identities`."""
 
@@ -68,20 +59,35 @@ class Identities:
         self._database = database
         self._keys = keys
 
-    def bind(self, tables: sqlite_utils.Database, contact: Contact, today: int) -> str:
-        """A new wallet token for the owner of a phone, inside the caller's transaction; older tokens end.
+    def of_phone(self, tables: sqlite_utils.Database, phone: str) -> list[int]:
+        """The live accounts of a phone: one, or none, as long as nothing but `Accounts` begins them."""
+        query = "SELECT subject FROM identities WHERE phone = ? AND key_day = ? AND leaving = 0"
+        found: set[int] = set()
+        for name in self._keys.live():
+            rows = tables.execute(query, (self._keys.phone_mac(name, phone), name.day)).fetchall()
+            found |= {int(row[0]) for row in rows}
+        return sorted(found)
 
-        The same phone is the same subject, under the name that was given last: the phone is what was checked.
-        """
-        token, name = new_token(), self._keys.current()
-        found = self._find_phone(tables, contact.phone)
-        if found is None:
-            self._add(tables, name, token, Record(contact.name, contact.phone, today))
-        else:
-            subject, record = found
-            self._store(tables, name, subject, replace(record, name=contact.name))
-            tables.execute("UPDATE identities SET token = ? WHERE subject = ?", (token_hash(token), subject))
-        return token
+    def proves(self, tables: sqlite_utils.Database, subject: int, proof: bytes) -> bool:
+        """Whether a hash is that of the account's token or of its recovery code."""
+        query = "SELECT 1 FROM identities WHERE subject = ? AND (token = ? OR recovery = ?)"
+        return one_row(tables, query, subject, proof, proof) is not None
+
+    def add(self, tables: sqlite_utils.Database, contact: Contact, hashes: tuple[bytes, bytes], today: int) -> None:
+        """A new account, inside the caller's transaction; `hashes` are those of its token and its recovery code."""
+        name, subject = self._keys.current(), _new_subject(tables)
+        sealed = self._keys.seal(name, subject, Record(contact.name, contact.phone, today).encode())
+        tables.execute(
+            "INSERT INTO identities (subject, token, recovery, key_day, phone, leaving, last_issued, sealed)"
+            " VALUES (?, ?, ?, ?, ?, 0, ?, ?)",
+            (subject, *hashes, name.day, self._keys.phone_mac(name, contact.phone), today, sealed),
+        )
+
+    def renew(self, tables: sqlite_utils.Database, subject: int, contact: Contact, hashes: tuple[bytes, bytes]) -> None:
+        """The same account under another name, token and recovery code, inside the caller's transaction."""
+        record = self._record(tables, subject)
+        self._store(tables, subject, replace(record, name=contact.name))
+        tables.execute("UPDATE identities SET token = ?, recovery = ? WHERE subject = ?", (*hashes, subject))
 
     def find(self, token: str) -> int:
         """The subject of a wallet token; raises `Unauthorized`."""
@@ -91,16 +97,16 @@ class Identities:
             raise Unauthorized
         return int(row[0])
 
-    def read(self, subject: int) -> Identity:
+    def read(self, subject: int) -> Record:
         """What is held about a live account; raises `Unauthorized` when it was deleted meanwhile."""
-        query = "SELECT key_day, sealed, last_issued FROM identities WHERE subject = ? AND leaving = 0"
+        query = "SELECT key_day, sealed FROM identities WHERE subject = ? AND leaving = 0"
         for _ in range(_ATTEMPTS):
             with self._database.reading() as tables:
                 row = one_row(tables, query, subject)
             if row is None:
                 raise Unauthorized
             try:
-                return Identity(subject, self._open(row[0], subject, row[1]), row[2])
+                return self._open(row[0], subject, row[1])
             except KeyDestroyed:
                 continue
         # Not a rotation, then: the row came back with an old backup, after its key was destroyed.
@@ -134,73 +140,47 @@ class Identities:
     def set_status(self, subject: int, status: Status, valid_from: int, valid_until: int) -> None:
         """Keeps a proved status and the days on which it holds, and nothing else of the proof."""
         with self._database.writing() as tables:
-            row = one_row(tables, "SELECT key_day, sealed FROM identities WHERE subject = ? AND leaving = 0", subject)
-            if row is None:
-                raise Unauthorized
-            record = self._open(row[0], subject, row[1])
-            changed_record = replace(record, status=int(status), valid_from=valid_from, valid_until=valid_until)
-            self._store(tables, self._keys.current(), subject, changed_record)
+            record = self._record(tables, subject)
+            proved = replace(record, status=int(status), valid_from=valid_from, valid_until=valid_until)
+            self._store(tables, subject, proved)
 
-    def mark_issued(self, subject: int, day: int) -> None:
-        """On disk before a credential of the day leaves: the identity stays as long as the day does.
-
-        Raises `Unauthorized` for a deleted account.
-        """
-        query = "SELECT last_issued FROM identities WHERE subject = ? AND leaving = 0"
-        with self._database.reading() as tables:
-            row = one_row(tables, query, subject)
-        if row is None:
-            raise Unauthorized
-        if row[0] is not None and row[0] >= day:
+    def leave(self, tables: sqlite_utils.Database, subject: int, last: int | None) -> None:
+        """Ends a live account, inside the caller's transaction. Name and phone stay, without a status, until the day
+        `last` is destroyed; without one they go now. Raises `Unauthorized` for an account that ended before."""
+        record = self._record(tables, subject)
+        if last is None:
+            tables.execute("DELETE FROM identities WHERE subject = ?", (subject,))
             return
-        update = "UPDATE identities SET last_issued = max(ifnull(last_issued, 0), ?) WHERE subject = ? AND leaving = 0"
-        with self._database.writing() as tables:
-            if not changed(tables, update, day, subject):
-                raise Unauthorized
+        self._store(tables, subject, Record(record.name, record.phone, record.registered))
+        update = "UPDATE identities SET leaving = 1, token = NULL, recovery = NULL, last_issued = ? WHERE subject = ?"
+        tables.execute(update, (last, subject))
 
-    def leave(self, subject: int, oldest: int) -> int | None:
-        """Deletes the account: nothing is issued from now on. The day with which the identity goes, None if it
-        went at once because no day is held for which it was issued."""
-        with self._database.writing() as tables:
-            row = one_row(tables, "SELECT last_issued FROM identities WHERE subject = ? AND leaving = 0", subject)
-            if row is None:
-                raise Unauthorized
-            last: int | None = row[0]
-            if last is None or last < oldest:
-                tables.execute("DELETE FROM identities WHERE subject = ?", (subject,))
-                last = None
-            else:
-                tables.execute("UPDATE identities SET leaving = 1, token = NULL WHERE subject = ?", (subject,))
-        self._database.scrub()
-        return last
+    def unused_since(self, day: int, after: int, most: int) -> list[int]:
+        """Live accounts that were not seen to be used after a day, by subject, from the one after `after` on."""
+        query = (
+            "SELECT subject FROM identities WHERE leaving = 0 AND ifnull(last_issued, 0) <= ? AND subject > ?"
+            " ORDER BY subject LIMIT ?"
+        )
+        with self._database.reading() as tables:
+            return [int(row[0]) for row in tables.execute(query, (day, after, most)).fetchall()]
+
+    def mark_used(self, tables: sqlite_utils.Database, subject: int, day: int) -> None:
+        """Notes a day on which the account was used."""
+        tables.execute("UPDATE identities SET last_issued = ? WHERE subject = ? AND leaving = 0", (day, subject))
 
     def forget_before(self, oldest: int) -> int:
         """Destroys the identities of deleted accounts whose last day is gone; how many."""
         with self._database.writing() as tables:
             return changed(tables, "DELETE FROM identities WHERE leaving = 1 AND last_issued < ?", oldest)
 
-    def _find_phone(self, tables: sqlite_utils.Database, phone: str) -> tuple[int, Record] | None:
-        query = "SELECT subject, sealed FROM identities WHERE phone = ? AND key_day = ? AND leaving = 0"
-        for name in self._keys.live():
-            row = one_row(tables, query, self._keys.phone_mac(name, phone), name.day)
-            if row is not None:
-                return int(row[0]), self._open(name.day, row[0], row[1])
-        return None
+    def _record(self, tables: sqlite_utils.Database, subject: int) -> Record:
+        row = one_row(tables, "SELECT key_day, sealed FROM identities WHERE subject = ? AND leaving = 0", subject)
+        if row is None:
+            raise Unauthorized
+        return self._open(row[0], subject, row[1])
 
-    def _add(self, tables: sqlite_utils.Database, name: KeyName, token: str, record: Record) -> None:
-        subject = _new_subject(tables)
-        tables.execute(
-            "INSERT INTO identities VALUES (?, ?, ?, ?, 0, NULL, ?)",
-            (
-                subject,
-                token_hash(token),
-                name.day,
-                self._keys.phone_mac(name, record.phone),
-                self._keys.seal(name, subject, record.encode()),
-            ),
-        )
-
-    def _store(self, tables: sqlite_utils.Database, name: KeyName, subject: int, record: Record) -> None:
+    def _store(self, tables: sqlite_utils.Database, subject: int, record: Record) -> None:
+        name = self._keys.current()
         sealed, phone = self._keys.seal(name, subject, record.encode()), self._keys.phone_mac(name, record.phone)
         tables.execute(
             "UPDATE identities SET key_day = ?, phone = ?, sealed = ? WHERE subject = ?",

@@ -11,6 +11,7 @@ from checkin.service.body import Body
 from checkin.service.key_list_publisher import LogAnswer
 from issuer.batches import BATCH_SIZE
 from issuer.pending import CODE_DIGITS, LIFE_SECONDS
+from issuer.recovery import MAX_TYPED
 
 Date = Annotated[str, Field(examples=["2026-11-20"])]
 HolderKey = Annotated[StrictStr, Field(min_length=43, max_length=43, description="Ed25519 public key, base64url")]
@@ -31,15 +32,31 @@ class RegistrationAnswer(BaseModel):
 
 
 class Confirmation(Body):
-    """The code from the message."""
+    """The code from the message; and, to keep an account that this phone has, its recovery code."""
 
     code: Annotated[StrictStr, Field(pattern=rf"^[0-9]{{{CODE_DIGITS}}}$", examples=["03133742"])]
+    recovery_code: Annotated[
+        StrictStr | None,
+        Field(
+            max_length=MAX_TYPED,
+            description="as it was given, in any case, with or without hyphens and blanks",
+            examples=["7K2QF-ZX9M4-C0B8N-W3TJ5-HRD6V"],
+        ),
+    ] = None
 
 
 class WalletToken(BaseModel):
-    """`Authorization: Bearer` of all wallet routes. It is shown once; older tokens of the same phone have ended."""
+    """`Authorization: Bearer` of all wallet routes. Older tokens of the same phone have ended."""
 
     wallet_token: str
+    recovery_code: Annotated[
+        str,
+        Field(
+            description="for the holder to keep apart from the phone: with it a later registration of the same phone "
+            "keeps the account. The issuer keeps a hash. One that was used to register stays the same",
+            examples=["7K2QF-ZX9M4-C0B8N-W3TJ5-HRD6V"],
+        ),
+    ]
 
 
 class BatchRequest(Body):

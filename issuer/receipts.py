@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import sqlite_utils
 
-from checkin.errors import CheckinError, SealBroken
+from checkin.errors import CheckinError, DayDestroyed, KeyMissing, SealBroken
 from checkin.files.state_file import StateFile
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import u32be, u64be
@@ -85,6 +86,14 @@ class Receipts:
         with self._file.reading() as tables:
             days = tables.execute("SELECT DISTINCT day FROM receipts WHERE release <= ?", [today]).fetchall()
         return [asdict(receipt) for (day,) in sorted(days) for receipt in self._of_day(subject, day, today)]
+
+    def forget(self, subject: int) -> None:
+        """Removes the notices of an account that ended: nobody can be handed them any more."""
+        with self._file.writing() as tables:
+            for (day,) in tables.execute("SELECT DISTINCT day FROM receipts").fetchall():
+                with suppress(DayDestroyed, KeyMissing):  # the day is going, and they with it
+                    owner = subject_group(self._vault, day, subject)
+                    tables.execute("DELETE FROM receipts WHERE day = ? AND owner = ?", [day, owner])
 
     def forget_before(self, oldest: int) -> None:
         """Removes notices about days that are gone."""

@@ -6,6 +6,7 @@ right, and every refusal of a code is the same `code_wrong`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import sqlite_utils
@@ -13,9 +14,9 @@ import sqlite_utils
 from checkin.errors import CodeWrong
 from checkin.service.identity import Party
 from issuer import pending
+from issuer.accounts import NO_PROOF, Accounts, Proof, WalletKeys
 from issuer.contact import Contact
 from issuer.database import Database, changed
-from issuer.identities import Identities
 from issuer.identity_keys import IdentityKeys
 from issuer.sms import Gateway
 from issuer.throttle import Throttle
@@ -37,14 +38,14 @@ class Registrations:
         party: Party,
         database: Database,
         keys: IdentityKeys,
-        identities: Identities,
+        accounts: Accounts,
         gateway: Gateway,
         throttle: Throttle,
     ) -> None:
         self._party = party
         self._database = database
         self._keys = keys
-        self._identities = identities
+        self._accounts = accounts
         self._gateway = gateway
         self._throttle = throttle
 
@@ -56,8 +57,9 @@ class Registrations:
         self._gateway.send(contact.phone, _TEXT.format(code=code))
         return pending.seal(self._keys.ring, self._keys.current(), contact, code, now)
 
-    def confirm(self, registration: str, code: str) -> str:
-        """The wallet token. Raises `CodeWrong` for whatever is wrong: the code, the id, too late, too often, again."""
+    def confirm(self, registration: str, code: str, proof: Proof = NO_PROOF) -> WalletKeys:
+        """The wallet's keys. Raises `CodeWrong` for whatever is wrong: the code, the id, too late, too often, again;
+        then `RecoveryWrong`, which leaves the code to be used."""
         now = self._party.now()
         waiting = pending.read(self._keys.ring, registration)
         if now >= waiting.expires:
@@ -66,15 +68,17 @@ class Registrations:
             if not changed(tables, _TRY, waiting.id, self._party.calendar.day(now), MAX_TRIES):
                 raise CodeWrong
         waiting.check(code, now)
-        with self._database.writing() as tables:
-            if not changed(tables, _USE, _USED, waiting.id, _USED):
-                raise CodeWrong
-            return self._identities.bind(tables, waiting.contact, self._party.calendar.day(now))
+        return self._accounts.register(waiting.contact, proof, partial(_use, waiting.id))
 
     def forget_before(self, day: int) -> None:
         """Removes counts of earlier days."""
         with self._database.writing() as tables:
             _delete_before(tables, day)
+
+
+def _use(registration: bytes, tables: sqlite_utils.Database) -> None:
+    if not changed(tables, _USE, _USED, registration, _USED):
+        raise CodeWrong
 
 
 def _delete_before(tables: sqlite_utils.Database, day: int) -> None:

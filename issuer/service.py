@@ -23,12 +23,14 @@ from checkin.service.order_executor import OrderDesk, Pins
 from checkin.service.time_peers import TimePeers
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
+from issuer.accounts import Accounts
 from issuer.authority_keys import WARN_DAYS, AuthorityKeys
 from issuer.batches import Batches
 from issuer.database import Database
 from issuer.hosted import Hosted
 from issuer.identities import Identities
 from issuer.identity_keys import IdentityKeys
+from issuer.issued_days import IssuedDays
 from issuer.order_steps import Disclosures
 from issuer.receipts import Receipts
 from issuer.registrations import Registrations
@@ -59,11 +61,13 @@ class Issuer:
         self.signing = SigningKeys(party, self.database, settings.issuer)
         self.lists = ListBook(party, settings.log, self.signing.list, IssuerList.read)
         self.authority = AuthorityKeys(party, self.database, settings.authority, settings.log)
+        self.issued = IssuedDays(party, self.guard, self.vault)
         self.batches = Batches(
             party=party,
             guard=self.guard,
             vault=self.vault,
             identities=self.identities,
+            issued=self.issued,
             authority=self.authority,
             signing=self.signing,
             a_day=settings.batches_a_day,
@@ -81,13 +85,21 @@ class Issuer:
             party, self.guard, self.book, Pins(settings.authority, settings.log), disclosures.steps()
         )
         self.hosted = Hosted(party, self.database, self.vault, self.batches)
+        self.accounts = Accounts(
+            party=party,
+            database=self.database,
+            identities=self.identities,
+            issued=self.issued,
+            hosted=self.hosted,
+            receipts=self.receipts,
+        )
         self.outbox = None if settings.sms else Outbox(party.data / "outbox", self._today_began)
         self.gateway: Gateway = self.outbox or HttpGateway(settings.sms)  # type: ignore[arg-type]  # one of the two
         self.registrations = Registrations(
             party=party,
             database=self.database,
             keys=self.identity_keys,
-            identities=self.identities,
+            accounts=self.accounts,
             gateway=self.gateway,
             throttle=Throttle(self.database, self.identity_keys, settings),
         )
@@ -174,6 +186,7 @@ class Issuer:
     def close(self) -> None:
         """Gives back files and connections."""
         self.batches.close()
+        self.issued.close()
         self.hosted.close()
         self.receipts.close()
         self.orders.close()

@@ -52,6 +52,9 @@ def qr(  # noqa: PLR0913 - an option each
     name: Annotated[str | None, typer.Option(help="Your name, for a new wallet.")] = None,
     phone: Annotated[str | None, typer.Option(help="Your phone, for a new wallet.")] = None,
     code: Annotated[str | None, typer.Option(help="The one-time code from the message, 8 digits.")] = None,
+    recovery_code: Annotated[
+        str | None, typer.Option(help="Of an earlier wallet of this phone: its account goes on in the new file.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A .png or .svg file.")] = None,
     show_status: Annotated[bool, typer.Option("--show-status", help="Show your vaccination status.")] = False,
     zone: Annotated[str, typer.Option(help="The time zone whose calendar days count.")] = "Asia/Seoul",
@@ -62,7 +65,7 @@ def qr(  # noqa: PLR0913 - an option each
     clock = _clock(simulated_clock)
     if output:
         _check_output(output)  # before a code is used up
-    held = _load(wallet, issuer) if wallet.exists() else _register(issuer, wallet, name, phone, code)
+    held = _load(wallet, issuer) if wallet.exists() else _register(issuer, wallet, name, phone, code, recovery_code)
     calendar, now = Calendar(zone), clock.now()
     day = calendar.day(now)
     known = len(held.disclosures)
@@ -168,7 +171,9 @@ def _check_output(path: Path) -> None:
         path.unlink()
 
 
-def _register(issuer: str, path: Path, name: str | None, phone: str | None, code: str | None) -> Wallet:
+def _register(  # noqa: PLR0913, PLR0917 - what a registration is given
+    issuer: str, path: Path, name: str | None, phone: str | None, code: str | None, recovery_code: str | None
+) -> Wallet:
     """In one go at a terminal; in two calls from a script, the second with --code."""
     pending = path.with_name(path.name + ".registration")
     if not (code and pending.exists()):
@@ -176,8 +181,9 @@ def _register(issuer: str, path: Path, name: str | None, phone: str | None, code
         write_private(pending, registration)
         typer.echo(_on_its_way(issuer), err=True)
     registration = json.loads(pending.read_text(encoding="utf-8"))
-    held = _confirm(issuer, registration, code, path)
+    held = _confirm(issuer, registration, code, path, recovery_code)
     pending.unlink()
+    typer.echo(_keep(path), err=True)
     return held
 
 
@@ -188,17 +194,24 @@ def _on_its_way(issuer: str) -> str:
     return f"{sent} An issuer of `checkin up` sends none: it leaves it in issuer/data/outbox of its folder."
 
 
-def _confirm(issuer: str, registration: str, code: str | None, path: Path) -> Wallet:
+def _keep(path: Path) -> str:
+    return (
+        f"Your recovery code is in {path}: keep it elsewhere, too. Without it, whoever registers your phone number "
+        "begins a new account."
+    )
+
+
+def _confirm(issuer: str, registration: str, code: str | None, path: Path, recovery_code: str | None) -> Wallet:
     """Whoever mistypes at a terminal may try again; the issuer counts five tries."""
     if code is not None:
-        return wallets.confirm(issuer, registration, code, path)
+        return wallets.confirm(issuer, registration, code, path, recovery_code)
     question = f"Code from the message, {wallets.CODE_DIGITS} digits"
     for _ in range(2):
         try:
-            return wallets.confirm(issuer, registration, _ask(question, "--code"), path)
+            return wallets.confirm(issuer, registration, _ask(question, "--code"), path, recovery_code)
         except (CodeWrong, RequestInvalid) as error:
             typer.echo(error.detail, err=True)
-    return wallets.confirm(issuer, registration, _ask(question, "--code"), path)
+    return wallets.confirm(issuer, registration, _ask(question, "--code"), path, recovery_code)
 
 
 def _ask(what: str, option: str) -> str:

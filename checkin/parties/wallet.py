@@ -49,6 +49,8 @@ class Wallet:
     disclosures: list[dict[str, Any]] = field(default_factory=list)
     log: dict[str, Any] | None = None
     """The log that the issuer's list must be in, as `PinnedLog.plain` writes it: given, or the first it told of."""
+    recovery_code: str | None = None
+    """Shows, when the phone is registered again without this file, that the account is the same person's."""
 
     @classmethod
     def load(cls, path: Path) -> Wallet:
@@ -56,7 +58,8 @@ class Wallet:
         try:
             data = read_private(path)
             held = {int(day): [_held(item) for item in items] for day, items in data["held"].items()}
-            return cls(path, data["issuer_url"], data["token"], held, data["disclosures"], data.get("log"))
+            notices, log, recovery = data["disclosures"], data.get("log"), data.get("recovery_code")
+            return cls(path, data["issuer_url"], data["token"], held, notices, log, recovery)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise SettingsInvalid(f"{path.name} is not a wallet file.") from None
 
@@ -65,6 +68,7 @@ class Wallet:
         data = {
             "issuer_url": self.issuer_url,
             "token": self.token,
+            "recovery_code": self.recovery_code,
             "held": {str(day): [_plain(item) for item in items] for day, items in self.held.items()},
             "disclosures": self.disclosures,
             "log": self.log,
@@ -137,13 +141,18 @@ def register(issuer_url: str, name: str, phone: str) -> str:
         return str(client.post("/v1/registrations", {"name": name, "phone": phone})["registration_id"])
 
 
-def confirm(issuer_url: str, registration: str, code: str, path: Path) -> Wallet:
-    """Answer with the code; the new wallet, saved. `RequestInvalid`, which costs no try, for what cannot be a code."""
+def confirm(issuer_url: str, registration: str, code: str, path: Path, recovery_code: str | None = None) -> Wallet:
+    """Answer with the code; the new wallet, saved. `RequestInvalid`, which costs no try, for what cannot be a code.
+
+    With the recovery code of an earlier wallet its account goes on; without it, it ends and another one begins.
+    Raises `RecoveryWrong` when it is not this phone's; the one-time code is still good then.
+    """
     if len(code) != CODE_DIGITS or not (code.isascii() and code.isdigit()):
         raise RequestInvalid(f"A one-time code has {CODE_DIGITS} digits.")
     with Client(issuer_url, wanted=Service.ISSUER) as client:
-        token = client.post(f"/v1/registrations/{registration}/confirm", {"code": code})["wallet_token"]
-    wallet = Wallet(path, issuer_url, token)
+        body = {"code": code} | ({"recovery_code": recovery_code} if recovery_code else {})
+        answer = client.post(f"/v1/registrations/{registration}/confirm", body)
+    wallet = Wallet(path, issuer_url, answer["wallet_token"], recovery_code=answer.get("recovery_code"))
     wallet.save()
     return wallet
 

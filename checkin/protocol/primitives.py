@@ -63,6 +63,7 @@ class Label(bytes, Enum):
     RING = b"ck1/ring"  # authority: a day's private half, sealed to the ring key
     IDENTITY = b"ck1/identity"  # issuer: a person's record at rest
     REGISTRATION = b"ck1/registration"  # issuer: a registration that waits for its code
+    RECOVERY = b"ck1/recovery"  # issuer: what is kept of a recovery code
     HOSTED = b"ck1/hosted"  # issuer: a hosted wallet's credential at rest
     ORDER = b"ck1/order"  # what of an order's part is in the log
     ORDER_KEYS = b"ck1/order-keys"  # authority: the private keys of one order, sealed to the ring key

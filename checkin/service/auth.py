@@ -24,11 +24,19 @@ def token_hash(token: str) -> bytes:
     return sha256(token.encode())
 
 
-def bearer(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)]) -> str:
+def maybe_bearer(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)]) -> str | None:
+    """The token of a request, if there is one. Use as a dependency."""
+    return credentials.credentials if credentials else None
+
+
+MaybeBearer = Annotated[str | None, Depends(maybe_bearer)]
+
+
+def bearer(token: MaybeBearer) -> str:
     """The token of a request; raises `Unauthorized` when there is none. Use as a dependency."""
-    if credentials is None:
+    if token is None:
         raise Unauthorized
-    return credentials.credentials
+    return token
 
 
 Bearer = Annotated[str, Depends(bearer)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from checkin.errors import CodeWrong, NameInvalid, PhoneInvalid, TooManyRequests, Unreachable
+from checkin.errors import CodeWrong, NameInvalid, PhoneInvalid, RecoveryWrong, TooManyRequests, Unreachable
+from checkin.service.auth import MaybeBearer
 from checkin.service.describe import problem_answers
+from issuer.accounts import Proof
 from issuer.contact import read_contact
 from issuer.models import Confirmation, Registration, RegistrationAnswer, WalletToken
 from issuer.routes.common import BODY, Served
@@ -30,11 +32,14 @@ def begin(body: Registration, issuer: Served) -> RegistrationAnswer:
     return RegistrationAnswer(registration_id=issuer.registrations.begin(contact))
 
 
-@router.post("/{registration_id}/confirm", status_code=201, responses=problem_answers(CodeWrong, *BODY))
-def confirm(registration_id: str, body: Confirmation, issuer: Served) -> WalletToken:
-    """Answer with the code; five tries, five minutes, once.
+@router.post("/{registration_id}/confirm", status_code=201, responses=problem_answers(CodeWrong, RecoveryWrong, *BODY))
+def confirm(registration_id: str, body: Confirmation, issuer: Served, earlier: MaybeBearer) -> WalletToken:
+    """Answer with the code; five tries, five minutes, once. Whatever is wrong, the refusal is `code_wrong`.
 
-    The same phone is the same account: its wallet tokens from before end now, and the name is the one given last.
-    Whatever is wrong, the refusal is `code_wrong`.
+    A phone number is no identity. Who registers a phone again and shows that the account is theirs (its
+    `recovery_code`, or `Authorization: Bearer` with the token of the earlier wallet) keeps it, under the name given
+    last. Without that it is a new account: an earlier one of the same phone ends, as with `DELETE /v1/wallet`.
+    Either way earlier tokens end. A proof that is not of this phone's account is `recovery_wrong` and changes nothing.
     """
-    return WalletToken(wallet_token=issuer.registrations.confirm(registration_id, body.code))
+    keys = issuer.registrations.confirm(registration_id, body.code, Proof(earlier, body.recovery_code))
+    return WalletToken(wallet_token=keys.token, recovery_code=keys.recovery_code)

@@ -30,21 +30,20 @@ router = APIRouter(tags=["wallet"])
 @router.get("/v1/wallet", responses=problem_answers(*WALLET))
 def held(subject: Subject, issuer: Served) -> WalletAnswer:
     """All that this issuer holds about you, why, and until when."""
-    identity = issuer.identities.read(subject)
-    return describe(identity, sorted(issuer.batches.days_of(subject)), issuer.party.calendar)
+    record = issuer.identities.read(subject)
+    return describe(record, sorted(issuer.issued.of(subject)), issuer.party.calendar)
 
 
 @router.delete("/v1/wallet", status_code=202, responses=problem_answers(*WALLET))
 def forget(subject: Subject, issuer: Served) -> Deleted:
-    """Delete the account: nothing is issued from now on, and all wallet tokens end.
+    """Delete the account: nothing is issued from now on; the wallet token and the recovery code end.
 
-    Unused codes of the hosted wallet are destroyed at once. The name and phone stay, encrypted, as long as the
-    last day for which credentials were issued, because until then somebody may have to be warned; they are
-    destroyed with it.
+    Unused codes of the hosted wallet, a vaccination status, and notices that were not handed over are destroyed at
+    once. The name and phone stay, encrypted, as long as the last day for which credentials were issued, because
+    until then somebody may have to be warned; they are destroyed with it.
     """
     calendar = issuer.party.calendar
-    last = issuer.identities.leave(subject, issuer.guard.floor(calendar))
-    issuer.hosted.forget(subject)
+    last = issuer.accounts.end(subject)
     due = None if last is None else calendar.date(last + RETENTION_DAYS)
     return Deleted(identity_destroyed_on=due, text=gone_with(last, calendar))
 

@@ -35,8 +35,7 @@ def fill(made: Country, door: Door, contacts: int) -> None:
     for number in range(contacts):
         issuer = made.apps["issuer" if number % 2 else SECOND].state.issuer
         contact = Contact(f"Contact {number}", f"+8210{50000000 + number}")
-        with issuer.database.writing() as tables:
-            token = issuer.identities.bind(tables, contact, DAY)
+        token = issuer.accounts.register(contact).token
         keys = [SigningKey(random_bytes(32)).public for _ in range(10)]
         issued = issuer.batches.issue(issuer.identities.find(token), DAY, Mode.SCREEN, keys)
         credential = read(issued[0].credential, issuer.settings.issuer)

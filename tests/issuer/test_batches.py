@@ -160,7 +160,7 @@ def test_a_person_gets_six_batches_for_a_day_and_no_seventh(opened: Issuer) -> N
         opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
     opened.batches.issue(subject, DAY + 1, Mode.SCREEN, publics())
     opened.batches.issue(enrol(opened, "Other", "+821087654321"), DAY, Mode.SCREEN, publics())
-    assert opened.batches.days_of(subject) == {DAY: 6, DAY + 1: 1}
+    assert opened.issued.of(subject) == {DAY: 6, DAY + 1: 1}
 
 
 def test_who_deletes_the_account_and_registers_again_gets_no_more_batches(opened: Issuer) -> None:
@@ -168,7 +168,7 @@ def test_who_deletes_the_account_and_registers_again_gets_no_more_batches(opened
     subject = enrol(opened)
     for _ in range(4):
         opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
-    opened.identities.leave(subject, DAY - 27)
+    opened.accounts.end(subject)
     again = enrol(opened)
     assert again != subject
     for _ in range(2):

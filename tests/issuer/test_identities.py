@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
 from checkin.errors import DayNotIssued, SealBroken, Unauthorized
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.credential import Mode, Status
-from issuer.contact import Contact
+from checkin.vault.engines import Row
 from issuer.database import changed
 from issuer.identities import Record
 from issuer.service import Issuer
@@ -30,7 +32,7 @@ def test_subject_numbers_are_never_given_out_twice(opened: Issuer, monkeypatch: 
     drawn = iter([5, 5, 5, 9])
     monkeypatch.setattr("issuer.identities.random_bytes", lambda _: (next(drawn) << 1).to_bytes(8, "big"))
     first = enrol(opened)
-    assert opened.identities.leave(first, DAY - 27) is None
+    assert opened.accounts.end(first) is None
     second = enrol(opened, phone=OTHER)
     assert (first, second) == (5, 9)
 
@@ -44,7 +46,7 @@ def test_subject_numbers_do_not_tell_who_came_first(opened: Issuer) -> None:
 def test_a_deleted_account_gets_nothing_and_its_identity_goes_with_the_last_day(site: Site, opened: Issuer) -> None:
     subject = enrol(opened)
     opened.batches.issue(subject, DAY + 1, Mode.SCREEN, publics())
-    assert opened.identities.leave(subject, DAY - 27) == DAY + 1
+    assert opened.accounts.end(subject) == DAY + 1
     with pytest.raises(Unauthorized):
         opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
     for day, left in [(DAY + 28, 1), (DAY + 29, 0)]:
@@ -58,34 +60,60 @@ def test_a_deleted_account_gets_nothing_and_its_identity_goes_with_the_last_day(
 def test_the_same_phone_starts_anew_after_a_deletion(opened: Issuer) -> None:
     subject = enrol(opened)
     opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
-    opened.identities.leave(subject, DAY - 27)
+    opened.accounts.end(subject)
     again = enrol(opened)
     assert again != subject
-    assert opened.identities.read(again).last_issued is None
+    assert opened.issued.of(again) == {}
 
 
-def test_a_deletion_between_asking_and_issuing_wins(opened: Issuer) -> None:
-    """Issuing marks the day first, on the disk; a deleted account can no longer be marked."""
-    subject = enrol(opened)
-    opened.identities.leave(subject, DAY - 27)
+def test_a_deletion_between_asking_and_issuing_wins(opened: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account is looked at again under the phone's lock, which a deletion takes, too."""
+    subject, held = enrol(opened), opened.issued.held
+
+    @contextmanager
+    def overtaken(phone: str) -> Iterator[None]:
+        monkeypatch.setattr(opened.issued, "held", held)
+        assert opened.accounts.end(subject) is None
+        with held(phone):
+            yield
+
+    monkeypatch.setattr(opened.issued, "held", overtaken)
     with pytest.raises(Unauthorized):
-        opened.identities.mark_issued(subject, DAY)
+        opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
+    with opened.database.reading() as tables:
+        assert tables.table("identities").count == 0
+    assert opened.issued.of(subject) == {}
+
+
+def test_a_deletion_during_a_batch_waits_for_its_last_day(opened: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An identity is never destroyed before the last record that could name it."""
+    subject, submit = enrol(opened), opened.batches._commit.submit
+    with ThreadPoolExecutor(1) as pool:
+        ended: list[Future[int | None]] = []
+
+        def delayed(day: int, row: Row) -> Future[bool]:
+            ended.append(pool.submit(opened.accounts.end, subject))
+            return submit(day, row)
+
+        monkeypatch.setattr(opened.batches._commit, "submit", delayed)
+        opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
+        assert ended[0].result(60) == DAY
 
 
 def test_a_deleted_account_is_read_by_nobody_while_its_name_still_stays(opened: Issuer) -> None:
     subject = enrol(opened)
     opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
-    opened.identities.leave(subject, DAY - 27)
+    opened.accounts.end(subject)
     for ask in (opened.identities.read, lambda of: opened.identities.set_status(of, Status.NONE, 0, 0)):
         with pytest.raises(Unauthorized):
             ask(subject)
 
 
-def test_the_last_day_never_goes_back(opened: Issuer) -> None:
+def test_the_last_day_is_the_newest_in_the_ledger(opened: Issuer) -> None:
     subject = enrol(opened)
     for day in (DAY + 1, DAY):
-        opened.identities.mark_issued(subject, day)
-        assert opened.identities.read(subject).last_issued == DAY + 1
+        opened.batches.issue(subject, day, Mode.SCREEN, publics())
+    assert opened.accounts.end(subject) == DAY + 1
 
 
 def test_a_row_opens_only_for_its_subject(opened: Issuer) -> None:
@@ -135,5 +163,3 @@ def test_a_phone_is_found_by_a_mac_that_is_not_the_one_that_counts_messages(open
     keys, name = opened.identity_keys, opened.identity_keys.current()
     macs = {keys.phone_mac(name, E164), keys.day_mac(name, DAY, E164), keys.day_mac(name, DAY + 1, E164)}
     assert len(macs) == 3
-    with opened.database.writing() as tables:
-        opened.identities.bind(tables, Contact(NAME, E164), DAY)

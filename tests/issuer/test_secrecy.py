@@ -205,7 +205,7 @@ def test_a_deleted_name_is_not_even_sealed_in_the_file_any_more(site: Site, issu
     with issuer.database.reading() as tables:
         sealed, phone = tables.execute("SELECT sealed, phone FROM identities").fetchone()
     assert _holds(site, sealed)
-    issuer.identities.leave(subject, DAY - 27)
+    issuer.accounts.end(subject)
     assert not _holds(site, sealed)
     assert not _holds(site, phone)
 

@@ -72,7 +72,7 @@ def test_nothing_of_a_certificate_is_kept_but_status_and_days(tmp_path: Path) ->
     with site.serve() as running:
         token = register(site, running.http)
         assert _prove(running, token, text).status_code == 200
-        record = running.issuer.identities.read(running.issuer.identities.find(token)).record
+        record = running.issuer.identities.read(running.issuer.identities.find(token))
         assert "Musterfrau" not in repr(record)
     pieces = (b"Musterfrau", text[4:40].encode())
     assert [path for path, content in site.files().items() for piece in pieces if piece in content] == []

@@ -1,0 +1,129 @@
+"""An account's beginning and its end: registering, deleting, and the end of those that nobody uses.
+
+A phone number is no identity. Who registers it and shows no proof of the earlier wallet gets a new account, and the
+earlier one is deleted as by its owner. What belongs to a person (status, access notices, days) hangs on the subject,
+so none of it passes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import sqlite_utils
+
+from checkin.errors import RecoveryWrong
+from checkin.service.auth import new_token, token_hash
+from checkin.service.identity import Party
+from issuer import recovery
+from issuer.contact import Contact
+from issuer.database import Database
+from issuer.hosted import Hosted
+from issuer.identities import Identities
+from issuer.issued_days import IssuedDays
+from issuer.receipts import Receipts
+
+_CHUNK: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Of the earlier wallet: its token or its recovery code, as they were given."""
+
+    token: str | None = None
+    recovery_code: str | None = None
+
+
+NO_PROOF: Final = Proof()
+
+
+@dataclass(frozen=True, slots=True)
+class WalletKeys:
+    """What a wallet shows to be known again: a token with each request, the recovery code to register again."""
+
+    token: str
+    recovery_code: str
+
+
+class Accounts:
+    """Begins and ends accounts; the lock of a phone keeps batches from being issued meanwhile."""
+
+    def __init__(  # noqa: PLR0913 - all that an account has
+        self,
+        *,
+        party: Party,
+        database: Database,
+        identities: Identities,
+        issued: IssuedDays,
+        hosted: Hosted,
+        receipts: Receipts,
+    ) -> None:
+        self._party = party
+        self._database = database
+        self._identities = identities
+        self._issued = issued
+        self._hosted = hosted
+        self._receipts = receipts
+
+    def register(
+        self,
+        contact: Contact,
+        proof: Proof = NO_PROOF,
+        first: Callable[[sqlite_utils.Database], None] = lambda _: None,
+    ) -> WalletKeys:
+        """The keys of a phone's account, under the name given; older ones end. `first` is part of the same commit.
+
+        Without a proof it is a new account. Raises `RecoveryWrong`, with nothing changed, for a proof that is not of
+        the account of this phone, also when there is none.
+        """
+        proved, code = _read(proof)
+        keys = WalletKeys(new_token(), code)
+        hashes = token_hash(keys.token), recovery.digest(code)
+        with self._issued.held(contact.phone):
+            with self._database.writing() as tables:
+                first(tables)
+                former = self._identities.of_phone(tables, contact.phone)
+                if proved is None:
+                    for subject in former:
+                        self._end(tables, subject)
+                    self._identities.add(tables, contact, hashes, self._party.today())
+                else:
+                    kept = next((one for one in former if self._identities.proves(tables, one, proved)), None)
+                    if kept is None:
+                        raise RecoveryWrong
+                    self._identities.renew(tables, kept, contact, hashes)
+            if proved is None:
+                self._forget(former)
+        return keys
+
+    def end(self, subject: int) -> int | None:
+        """Deletes the account: nothing is issued from now on. The day with which name and phone go, None if they went
+        at once because no day is held for which anything was issued. Raises `Unauthorized` if it was deleted before."""
+        phone = self._identities.read(subject).phone
+        with self._issued.held(phone):
+            with self._database.writing() as tables:
+                last = self._end(tables, subject)
+            self._forget([subject])
+        return last
+
+    def _end(self, tables: sqlite_utils.Database, subject: int) -> int | None:
+        last = self._issued.last(subject)
+        self._identities.leave(tables, subject, last)
+        self._hosted.forget(tables, subject)
+        return last
+
+    def _forget(self, subjects: list[int]) -> None:
+        for subject in subjects:
+            self._receipts.forget(subject)
+        if subjects:
+            self._database.scrub()
+
+
+def _read(proof: Proof) -> tuple[bytes | None, str]:
+    """The hash to be found at the account, and the recovery code from now on. One that was used stays: the answer may
+    be lost on its way, and a code that nobody knows would end the account."""
+    if proof.recovery_code is not None:
+        code = recovery.read(proof.recovery_code)
+        return recovery.digest(code), code
+    return (token_hash(proof.token) if proof.token is not None else None), recovery.new_code()

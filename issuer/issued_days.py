@@ -1,0 +1,60 @@
+"""For which days batches were issued to whom, by the ledger: the one place where it is written down.
+
+`identities` has no column that moves with each batch: in most engines the order of such updates tells for good in
+which order people came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from checkin.errors import DayDestroyed, KeyMissing
+from checkin.protocol.primitives import sha256
+from checkin.purge.clock_guard import ClockGuard
+from checkin.service.identity import Party
+from checkin.vault.ledger import subject_group
+from checkin.vault.vault import Vault
+from issuer.stripes import Stripes
+
+
+class IssuedDays:
+    """Looks in the ledger of the days that are held."""
+
+    def __init__(self, party: Party, guard: ClockGuard, vault: Vault) -> None:
+        self._party = party
+        self._guard = guard
+        self._vault = vault
+        self._stripes = Stripes(party.data / "batches.lock")
+
+    @contextmanager
+    def held(self, phone: str) -> Iterator[None]:
+        """While it runs, no other thread or process issues anything to this phone or ends its account."""
+        with self._stripes.held(sha256(phone.encode())):
+            yield
+
+    def count(self, day: int, subject: int) -> int:
+        """How many batches of a day."""
+        return sum(self._vault.store.counts(day, subject_group(self._vault, day, subject)).values())
+
+    def of(self, subject: int) -> dict[int, int]:
+        """Day → how many batches, newest day first."""
+        return {day: count for day in self._days() if (count := self._held(day, subject))}
+
+    def last(self, subject: int) -> int | None:
+        """The newest day, None if none is held."""
+        return next((day for day in self._days() if self._held(day, subject)), None)
+
+    def close(self) -> None:
+        """Gives back files."""
+        self._stripes.close()
+
+    def _days(self) -> list[int]:
+        floor = self._guard.floor(self._party.calendar)
+        return [day for day in reversed(self._vault.store.days()) if day >= floor]
+
+    def _held(self, day: int, subject: int) -> int:
+        try:
+            return self.count(day, subject)
+        except (DayDestroyed, KeyMissing):  # no seal of that day opens any more
+            return 0
