@@ -13,13 +13,23 @@ import typer
 
 from checkin.cli.example import WithExample
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
-from checkin.errors import CodeWrong, RequestInvalid, TokenMalformed, Unreachable
+from checkin.errors import (
+    CheckinError,
+    CodeWrong,
+    RequestInvalid,
+    TokenExpired,
+    TokenMalformed,
+    TokenNotYetValid,
+    WrongDay,
+)
+from checkin.files.durable import locked_beside
 from checkin.files.json_file import write_private
 from checkin.http.client import Client, Service
 from checkin.keys.secret_file import read_token
 from checkin.orders.notice import in_words
 from checkin.parties import wallet as wallets
-from checkin.parties.scanner import UNDECIDED, Scanner
+from checkin.parties.scanner import UNDECIDED, Result, Scanner, waits
+from checkin.parties.scanner_trust import MAX_SKEW_SECONDS
 from checkin.parties.wallet import Wallet
 from checkin.protocol import qr as pictures
 from checkin.protocol.presentation import PREFIX
@@ -65,17 +75,19 @@ def qr(  # noqa: PLR0913 - an option each
     clock = _clock(simulated_clock)
     if output:
         _check_output(output)  # before a code is used up
-    held = _load(wallet, issuer) if wallet.exists() else _register(issuer, wallet, name, phone, code, recovery_code)
     calendar, now = Calendar(zone), clock.now()
     day = calendar.day(now)
-    known = len(held.disclosures)
-    if not held.left(day):
-        held.fetch(day, calendar)
+    with locked_beside(wallet):  # no other command takes the same code
+        fresh = (name, phone, code, recovery_code)
+        held = _load(wallet, issuer) if wallet.exists() else _register(issuer, wallet, *fresh)
+        known = len(held.disclosures)
+        if not held.left(day):
+            held.fetch(day, calendar)
+        opened = held.open_code(day)
     notices = [in_words(notice) for notice in held.disclosures]
     if not as_json:
         for words in notices[known:]:
             typer.echo(words, err=True)
-    opened = held.open_code(day)
     assert opened is not None  # noqa: S101 - fetched above
     text = wallets.present(opened, now, calendar, show_status=show_status)
     if output:
@@ -124,31 +136,57 @@ def scan(  # noqa: PLR0913 - an option each
     simulated_clock: Simulated = None,
     as_json: Json = False,
 ) -> None:
-    """Check a code as a door does, and record the visit. A queue from before is uploaded first."""
-    text = _read(source)
-    device, now = Scanner.load(scanner), _clock(simulated_clock).now()
-    with Client(venue, device.token, wanted=Service.REGISTRY) as client:
-        passed, uploaded = ({}, []) if offline else _tended(device, client, now)
-        for issuer, code in passed.items():
-            typer.echo(f"issuer {issuer}: its new list was passed over ({code}): tell the operator", err=True)
-        counts = dict(Counter(entry["result"] for entry in uploaded))
+    """Check a code as a door does, and record the visit. A queue from before is uploaded first.
+
+    The visit waits in the queue, sealed, when the registry does not answer, or answers with anything but its own word.
+    """
+    text, clock = _read(source), _clock(simulated_clock)
+    with Scanner.opened(scanner) as device, Client(venue, device.token, wanted=Service.REGISTRY) as client:
+        uploaded = None if offline else _tended(device, client, clock)
+        counts = dict(Counter(entry["result"] for entry in uploaded or ()))
         for entry, count in counts.items():  # also if this code is refused
             if entry == UNDECIDED:
                 typer.echo(f"kept in the queue: {count}, whose issuer key the registry does not know yet", err=True)
             else:
                 typer.echo(f"uploaded from the queue: {count} {entry}", err=True)
-        result = device.scan(text, None if offline else client, now)
+        if device.refused:
+            codes = ", ".join(sorted({entry["code"] for entry in device.refused}))
+            kept = f"{len(device.refused)} visits that the registry refused ({codes}) are kept in {scanner.name}"
+            typer.echo(f"{kept}: tell the operator", err=True)
+        result = _scanned(device, text, client if uploaded is not None else None, clock)
     if as_json:
         typer.echo(json.dumps({"result": result, "queued": len(device.queue), "uploaded": counts}))
     else:
         typer.echo(f"{result}" + (f", {len(device.queue)} in the queue" if device.queue else ""))
 
 
-def _tended(device: Scanner, client: Client, now: float) -> tuple[dict[int, str], list[dict[str, str]]]:
+def _tended(device: Scanner, client: Client, clock: Clock) -> list[dict[str, str]] | None:
+    """What became of the queue; None without an answer, which is no refusal."""
     try:
-        return device.tend(client, now)
-    except Unreachable as error:
-        raise Unreachable(f"{error.detail} With --offline the visit waits in the queue.") from None
+        passed, uploaded = device.tend(client, clock)
+    except CheckinError as error:
+        if not waits(error):
+            raise
+        typer.echo(f"{error.code}: {error.detail} The visit waits in the queue.", err=True)
+        return None
+    for issuer, code in passed.items():
+        typer.echo(f"issuer {issuer}: its new list was passed over ({code}): tell the operator", err=True)
+    return uploaded
+
+
+def _scanned(device: Scanner, text: str, client: Client | None, clock: Clock) -> Result:
+    """By the registry's time; a refusal for the time of a code tells of a clock of ours that nobody has confirmed."""
+    off = device.told.off(clock)
+    if abs(off) > MAX_SKEW_SECONDS:
+        way = "ahead" if off > 0 else "behind"
+        typer.echo(f"this machine's clock is {abs(off):.0f} s {way}: set it; the registry's time is used", err=True)
+    try:
+        return device.scan(text, client, device.told.now(clock))
+    except (TokenExpired, TokenNotYetValid, WrongDay) as error:
+        if device.told.proved(clock):
+            raise
+        why = "Or this machine's clock is wrong: it has not heard its registry since it was started."
+        raise type(error)(f"{error.detail} {why}") from None
 
 
 def _clock(path: Path | None) -> Clock:

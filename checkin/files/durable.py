@@ -10,7 +10,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -119,6 +119,11 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def locked_beside(path: Path) -> AbstractContextManager[None]:
+    """`locked` for a file that is replaced while it is held: the lock is a file beside it."""
+    return locked(path.with_name(path.name + ".lock"))
 
 
 def _draft(path: Path, content: bytes) -> Path:

@@ -1,14 +1,18 @@
-"""HTTP to the services: a problem document comes back as the error it stands for."""
+"""HTTP to the services: a problem document comes back as the error it stands for, and what is no answer of a service
+(a Wi-Fi's login page, a proxy's error) as no answer. The pages' checkin/web/static/js/answer.js has the same rules."""
 
 from __future__ import annotations
 
+import json
+import re
 import ssl
 from enum import Enum
 from functools import cache
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self, TypeVar
 
 import httpx
+from pydantic import BaseModel, ValidationError
 
 from checkin.errors import CheckinError, NotFound, RequestInvalid, ServiceError, Unreachable
 from checkin.http.exchange import Exchange
@@ -16,6 +20,9 @@ from checkin.http.exchange import Exchange
 TIMEOUT_SECONDS = 15.0
 MAX_ANSWER = 64 * 2**20
 _WHOLE = 4  # an exchange may take so many times what its longest pause may
+_WITH_CONTENT: Final = (200, 201, 202)
+_CODE: Final = re.compile(r"[a-z][a-z0-9_]{1,63}")
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @cache
@@ -67,28 +74,33 @@ class Client:
         self._http.close()
 
     def get(self, path: str, **query: str) -> Any:
-        """The JSON answer; raises the `CheckinError` of the problem, or `Unreachable`."""
-        return self._send("GET", path, params=query).json()
+        """The JSON answer, an object or a list; raises the `CheckinError` of the problem, or `Unreachable`."""
+        return _json(self._send("GET", path, params=query))
 
     def post(self, path: str, body: Any = None) -> Any:
         """As `get`, with a JSON body."""
-        return self._send("POST", path, json={} if body is None else body).json()
+        return _json(self._send("POST", path, json={} if body is None else body))
 
     def put(self, path: str, body: Any) -> Any:
         """As `get`, with a JSON body."""
-        return self._send("PUT", path, json=body).json()
+        return _json(self._send("PUT", path, json=body))
 
-    def delete(self, path: str) -> None:
-        """As `get`; the answer, if any, is left aside."""
-        self._send("DELETE", path)
+    def delete(self, path: str, **query: str) -> None:
+        """As `get`; the answer's content, if any, is left aside."""
+        response = self._send("DELETE", path, params=query)
+        if response.status_code != 204:
+            _json(response)
 
     def get_bytes(self, path: str) -> bytes:
         """The answer as it is: a file of the log."""
         return self._send("GET", path).content
 
     def post_for_bytes(self, path: str, body: Any, accept: str) -> bytes:
-        """The answer's bytes, in the media type asked for."""
-        return self._send("POST", path, json=body, headers={"Accept": accept}).content
+        """The answer's bytes; raises as `get`, and `Unreachable` where they are not of the media type asked for."""
+        response = self._send("POST", path, json=body, headers={"Accept": accept})
+        if _media(response) != accept:
+            raise Unreachable(_NO_ANSWER)
+        return response.content
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
@@ -112,11 +124,42 @@ class Client:
             raise NotFound(f"{self.url} is the address of the {found}: give that of the {wanted}.")
 
 
-def problem_error(response: httpx.Response) -> CheckinError:
-    """The error that a problem document stands for."""
+_NO_ANSWER: Final = "What answered is not the service: a Wi-Fi's login page or a proxy may be in between."
+
+
+def conform(model: type[Model], content: Any) -> Model:
+    """An answer's content as the interface says it, with what later versions add left aside; `Unreachable` for any
+    other: then it is somebody else's."""
     try:
-        problem = response.json()
-        kind = _by_code().get(problem["code"], ServiceError)
-        return kind(str(problem["detail"]))
-    except (ValueError, KeyError, TypeError):
-        return ServiceError(f"The service answered with status {response.status_code}.")
+        return model.model_validate(content, strict=True)
+    except ValidationError:
+        raise Unreachable(_NO_ANSWER) from None
+
+
+def _media(response: httpx.Response) -> str:
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+
+def _json(response: httpx.Response) -> Any:
+    """The content of a service's answer; `Unreachable` for any other."""
+    if response.status_code in _WITH_CONTENT and _media(response) == "application/json":
+        try:
+            content = json.loads(response.content)
+        except (ValueError, RecursionError):
+            content = None
+        if isinstance(content, dict | list):
+            return content
+    raise Unreachable(_NO_ANSWER)
+
+
+def problem_error(response: httpx.Response) -> CheckinError:
+    """The error that a service's problem document stands for; `Unreachable` for what is none."""
+    try:
+        problem = json.loads(response.content) if _media(response) == "application/problem+json" else {}
+        code, detail = problem["code"], str(problem["detail"])
+        ours = problem["type"] == f"urn:checkin:problem:{code}" and problem["status"] == response.status_code
+        if response.status_code >= 400 and ours and _CODE.fullmatch(code):
+            return _by_code().get(code, ServiceError)(detail)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    return Unreachable(f"{_NO_ANSWER} It answered with status {response.status_code}.")

@@ -6,17 +6,22 @@ It holds public lists, its token and a sealed queue, and nothing about anybody. 
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, Self
 
-from checkin.clock import Calendar
-from checkin.errors import AlreadyUsed, CheckinError, ScannerStale, ServiceError, SettingsInvalid, Unreachable
+from pydantic import BaseModel
+
+from checkin.clock import Calendar, Clock
+from checkin.errors import AlreadyUsed, CheckinError, ScannerStale, SettingsInvalid, Unreachable
+from checkin.files.durable import locked_beside
 from checkin.files.json_file import read_private, write_private
-from checkin.http.client import Client
-from checkin.parties.scanner_trust import Trust
+from checkin.http.client import Client, conform
+from checkin.parties.scanner_trust import MAX_SKEW_SECONDS, Trust
+from checkin.parties.told_time import ToldTime
 from checkin.protocol import presentation
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.intake import Place, Scan, seal_entry
@@ -38,6 +43,25 @@ class Result(StrEnum):
     REPEATED = "repeated"
 
 
+class CheckInAnswer(BaseModel):
+    """What POST /v1/check-ins answers to a code that it takes."""
+
+    result: Literal["accepted", "repeated"]
+
+
+class EntryAnswer(BaseModel):
+    """What became of a queued entry; undecided: it cannot be judged yet, and is to be sent again."""
+
+    result: Literal["accepted", "repeated", "conflict", "refused", "undecided"]
+    code: str | None = None
+
+
+class BatchAnswer(BaseModel):
+    """What POST /v1/check-ins/batch answers: a result for each entry, in their order."""
+
+    results: list[EntryAnswer]
+
+
 @dataclass
 class Scanner:
     """One scanner of one venue."""
@@ -52,9 +76,21 @@ class Scanner:
     """Hash of a visit id → until when its code lives."""
     batch: int = BATCH_LIMIT
     """How many entries are sent at once: half as many after each time without an answer, for the line may be slow."""
+    refused: list[dict[str, str]] = field(default_factory=list)
+    """Entries that the registry refused, {sealed, code}: each is somebody who was let in, so a person has to look."""
+    told: ToldTime = field(default_factory=ToldTime)
 
     @classmethod
-    def load(cls, path: Path) -> Scanner:
+    @contextmanager
+    def opened(cls, path: Path) -> Iterator[Self]:
+        """The scanner, for one process at a time from here to the end: what another one saved is not overwritten."""
+        if not path.is_file():
+            cls.load(path)  # raises
+        with locked_beside(path):
+            yield cls.load(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
         """Raises `SettingsInvalid` when the file is no scanner."""
         try:
             data = read_private(path)
@@ -67,6 +103,8 @@ class Scanner:
                 data.get("queue", []),
                 data.get("seen", {}),
                 int(data.get("batch", BATCH_LIMIT)),
+                data.get("refused", []),
+                ToldTime(**data.get("told", {})),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise SettingsInvalid(
@@ -83,6 +121,8 @@ class Scanner:
             "queue": self.queue,
             "seen": self.seen,
             "batch": self.batch,
+            "refused": self.refused,
+            "told": self.told.__dict__,
         }
         write_private(self.path, data)
 
@@ -95,15 +135,19 @@ class Scanner:
         """Fetch the lists; what was passed over, and raises, as `Trust.update`, or what the registry answers."""
         return self._take(*_ask(client), now)
 
-    def tend(self, client: Client, now: float) -> tuple[dict[int, str], list[dict[str, str]]]:
-        """`refresh`, then `upload`, and what both say. If lists are refused the queue is uploaded all the same before
-        that is raised, but only to the registry that was pinned."""
+    def tend(self, client: Client, clock: Clock) -> tuple[dict[int, str], list[dict[str, str]]]:
+        """`refresh` by the registry's time, whatever this machine's is, then `upload`, and what both say. If lists are
+        refused the queue is uploaded all the same before that is raised, but only to the registry that was pinned."""
+        asked = clock.now()
         answer, nonce = _ask(client)
+        ours = False
         try:
-            passed = self._take(answer, nonce, now)
+            with suppress(KeyError, TypeError):  # of another form, as `update` will say
+                self.told.tell(self.trust.time_told(answer, nonce), asked, clock)
+                ours = True
+            passed = self._take(answer, nonce, self.told.now(clock))
         except CheckinError:
-            with suppress(KeyError, TypeError):
-                self.trust.time_told(answer, nonce)
+            if ours:
                 self.upload(client)
             raise
         return passed, self.upload(client)
@@ -112,6 +156,8 @@ class Scanner:
         """All checks of the door that need no network; raises the `TokenError`, or `ScannerStale`."""
         if now - self.trust.time > STALE_SECONDS:
             raise ScannerStale
+        if now < self.trust.time - MAX_SKEW_SECONDS:
+            raise ScannerStale("This scanner's clock is behind: set the clock, or connect it to its registry.")
         calendar = Calendar(self.trust.zone)
         verified = presentation.verify(text, now, calendar, self.trust.keys_of, StatusRule.of(self.trust.rule))
         self.seen = {mark: until for mark, until in self.seen.items() if until >= now}
@@ -132,26 +178,28 @@ class Scanner:
         return result
 
     def upload(self, client: Client) -> list[dict[str, str]]:
-        """Send the queue in batches of up to 1,000; an entry leaves it once the registry has decided about it, and
-        stays while it is `undecided`. After `Unreachable` the next call sends half as many at once."""
-        results: list[dict[str, str]] = []
-        kept = 0
-        while batch := self.queue[kept : kept + self.batch]:
+        """Send the queue in batches of up to 1,000. An entry leaves it by the registry's answer to it, a refused one
+        for `refused`; an undecided one stays. After `Unreachable` the next call sends half as many at once."""
+        results: list[EntryAnswer] = []
+        undecided: list[str] = []
+        while rest := self.queue[len(undecided) :]:
+            batch = rest[: self.batch]
             try:
-                answer = client.post("/v1/check-ins/batch", {"sealed": batch})["results"]
+                answer = _answers(client, batch)
             except Unreachable:
                 self.batch = max(1, len(batch) // 2)
                 self.save()
                 raise
-            if len(answer) != len(batch):
-                raise ServiceError("The registry did not answer for every entry: the queue is kept.")
             results += answer
-            undecided = [entry for entry, said in zip(batch, answer, strict=True) if said.get("result") == UNDECIDED]
-            self.queue[kept : kept + len(batch)] = undecided
-            kept += len(undecided)
+            for entry, told in zip(batch, answer, strict=True):
+                if told.result == UNDECIDED:
+                    undecided.append(entry)
+                elif told.result == "refused":
+                    self.refused.append({"sealed": entry, "code": told.code or "service_error"})
+            self.queue = undecided + rest[len(batch) :]
             self.batch = min(BATCH_LIMIT, self.batch + BATCH_STEP)
             self.save()
-        return results
+        return [told.model_dump(exclude_none=True) for told in results]
 
     def _take(self, answer: Any, nonce: str, now: float) -> dict[int, str]:
         passed = self.trust.update(answer, nonce, now)
@@ -163,17 +211,27 @@ class Scanner:
             return None
         body = {"token": presentation.to_text(scan.token), "scan_id": b64url_encode(scan.scan_id)}
         try:
-            return Result(client.post("/v1/check-ins", body)["result"])
-        except Unreachable:
-            return None
+            return Result(conform(CheckInAnswer, client.post("/v1/check-ins", body)).result)
         except CheckinError as error:
-            if error.status == 503:
+            if waits(error):
                 return None
             raise
 
     def _enqueue(self, scan: Scan, day: int) -> Result:
         self.queue.append(b64url_encode(seal_entry(scan, day, self.place, self.trust.intake_key(day))))
         return Result.QUEUED
+
+
+def _answers(client: Client, batch: list[str]) -> list[EntryAnswer]:
+    answer = conform(BatchAnswer, client.post("/v1/check-ins/batch", {"sealed": batch})).results
+    if len(answer) != len(batch):
+        raise Unreachable("What answered did not answer for every entry: the queue is kept.")
+    return answer
+
+
+def waits(error: CheckinError) -> bool:
+    """Whether a visit waits in the queue for it: everything but a refusal that the registry itself coded."""
+    return error.status >= 500 or error.status == 429
 
 
 def _ask(client: Client) -> tuple[Any, str]:

@@ -12,16 +12,16 @@ LINK = """async ({ waiting, most, lists, met, tries }) => {
         ["scanner/link", "errors"].map((name) => import(`/checkin/web/static/js/${name}.js`)));
     const sizes = [];
     globalThis.fetch = async (path, { body }) => {
-        if (path.startsWith("/v1/trust")) return new Response("{}");
+        if (path.startsWith("/v1/trust")) return Response.json({});
         const { sealed } = JSON.parse(body);
         sizes.push(sealed.length);
         if (sealed.length > most) throw new TypeError("timed out");
-        return new Response(JSON.stringify({ results: sealed.map(() => ({ result: "accepted" })) }));
+        return Response.json({ results: sealed.map(() => ({ result: "accepted" })) });
     };
-    let queue = Array.from({ length: waiting }, (_, number) => ({ sealed: `${number}` }));
+    let queue = Array.from({ length: waiting }, (_, number) => ({ id: number + 1, sealed: `${number}` }));
     const store = {
         set: async () => {},
-        oldest: async (count) => queue.slice(0, count),
+        oldest: async (count, last) => queue.filter(({ id }) => id > last).slice(0, count),
         settle: async (entries) => { queue = queue.slice(entries.length); },
     };
     const trust = {

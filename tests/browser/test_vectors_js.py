@@ -17,6 +17,7 @@ from checkin.errors import BadSignature
 from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.intake import ENTRY_SIZE, Place, open_entry
 from checkin.protocol.primitives import OpeningKey
+from tests.browser.answervectors import ANSWERS
 from tests.browser.conftest import ROOT, Launch
 from tests.browser.judgedvectors import VECTORS, calendars, code_of, lists, notes, signatures, values
 from tests.browser.merklevectors import merkle
@@ -30,14 +31,14 @@ def vectors() -> Vectors:
     """The project's files, and what Python makes on the spot."""
     own = {name: json.loads((VECTORS / f"{name}.json").read_text(encoding="ascii")) for name in OWN}
     own |= {"signatures": signatures(), "notes": notes(), "lists": lists(), "values": values()}
-    return own | {"calendar": calendars(), "merkle": merkle()}
+    return own | {"calendar": calendars(), "merkle": merkle(), "answers": ANSWERS}
 
 
 def altered(vectors: Vectors) -> list[Vectors]:
     """The same, each with one expectation changed."""
     wrong = []
     places = (("presentation", "cases"), ("intake", "cases"), ("notes", None), ("lists", None))
-    for name, where in (*places, ("logproof", "proofs"), ("logproof", "cosignatures")):
+    for name, where in (*places, ("answers", None), ("logproof", "proofs"), ("logproof", "cosignatures")):
         other = copy.deepcopy(vectors)
         cases = other[name][where] if where else other[name]
         cases[1]["expected"] = "wrong_day"
@@ -68,7 +69,7 @@ def judged(page: Page, files: str, vectors: Vectors) -> list[dict[str, Any]]:
 
 def test_python_made_both_good_and_bad_cases(vectors: Vectors) -> None:
     """An oracle that refuses everything would agree with anything."""
-    for name in ("signatures", "notes", "lists"):
+    for name in ("signatures", "notes", "lists", "answers"):
         codes = [case["expected"] for case in vectors[name]]
         assert codes.count("ok") >= 3, name
         assert len(codes) - codes.count("ok") >= 10, name

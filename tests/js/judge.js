@@ -3,7 +3,7 @@
 // judgeAll returns a list of {name, expected, got}; whoever calls it compares.
 
 const NAMES =
-  "calendar cosignature credential curve encoding errors intake keylist log logproof merkle note presentation statement".split(" ");
+  "answer calendar cosignature credential curve encoding errors intake keylist log logproof merkle note presentation statement".split(" ");
 
 /** The modules under test, from a folder or an address; primitives last, so that a failing import names it. */
 export async function load(base) {
@@ -51,7 +51,23 @@ const JUDGES = {
   calendar: judgeCalendar,
   merkle: judgeMerkle,
   logproof: judgeLogproof,
+  answers: judgeAnswers,
 };
+
+async function judgeAnswers({ answer }, cases) {
+  const { listOf, object, oneOf, optional, text } = answer;
+  const outcome = oneOf("accepted", "repeated", "conflict", "refused", "undecided");
+  const models = {
+    any: object(),
+    "check-in": object({ result: oneOf("accepted", "repeated") }),
+    batch: object({ results: listOf(object({ result: outcome, code: optional(text) })) }),
+  };
+  const results = [];
+  for (const { name, expected, status, kind, content, model } of cases) {
+    results.push({ name, expected, got: await verdict(() => answer.readAnswer(status, kind, content, models[model])) });
+  }
+  return results;
+}
 
 async function judgePresentations({ calendar, credential, encoding, errors, presentation }, vectors) {
   const { fromHex, toHex } = encoding;

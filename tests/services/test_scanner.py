@@ -213,12 +213,14 @@ def test_the_command_tells_of_an_upload_also_when_it_refuses_the_code(town: Stag
     assert error.startswith("uploaded from the queue: 1 accepted\ncheckin: already_used: ")
 
 
-def test_the_command_says_how_to_go_on_without_the_registry(town: Stage) -> None:
-    """No answer is no refusal: the visit can wait."""
+def test_the_command_queues_without_the_registry_and_says_so(town: Stage, visitor: Wallet) -> None:
+    """No answer is no refusal: the visit waits. What is no code is refused all the same."""
     scanner = enrol(town, "Ferry")
-    status, _, error = command(town, scanner, "CK1:A", "--venue", "http://127.0.0.1:9")
-    assert status == 1
-    assert error.startswith("checkin: unreachable: http://127.0.0.1:9 ") and "--offline" in error
+    nowhere = ("--venue", "http://127.0.0.1:9")
+    status, answer, error = command(town, scanner, code(town, visitor), *nowhere)
+    assert (status, answer["result"], answer["queued"]) == (0, "queued", 1)
+    assert error.startswith("unreachable: http://127.0.0.1:9 ") and "waits in the queue" in error
+    assert command(town, scanner, "CK1:A", *nowhere)[1]["error"]["code"] == "token_malformed"
 
 
 def test_the_command_refuses_in_one_line(town: Stage, visitor: Wallet, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from checkin.keys.officers import Officers
 from checkin.protocol.key_list import AuthorityList, DestroyedList
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
+from checkin.service import problems
 
 TOKEN = "the-authority's-token"
 
@@ -109,8 +110,9 @@ class Issuer(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         known = self.headers["Authorization"] == f"Bearer {TOKEN}"
         type(self).seen.append((self.path, body))
-        answer = {"days": 15} if known else {"code": "unauthorized", "detail": "no"}
+        answer = {"days": 15} if known else problems.document(Unauthorized("no"))
         self.send_response(200 if known else 401)
+        self.send_header("Content-Type", "application/json" if known else "application/problem+json")
         self.end_headers()
         self.wfile.write(json.dumps(answer).encode())
 

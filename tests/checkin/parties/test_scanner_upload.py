@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from checkin.clock import SystemClock
 from checkin.errors import ListRefused, NoteUntrusted, Unreachable
 from checkin.parties.scanner import Scanner
 from checkin.parties.scanner_trust import Trust
@@ -71,11 +72,11 @@ def test_a_queue_is_uploaded_also_when_lists_are_refused_but_to_no_other_registr
     held = scanner(tmp_path, 3, trust)
     trust.ours = False
     with pytest.raises(NoteUntrusted):
-        held.tend(line, 0.0)
+        held.tend(line, SystemClock())
     assert line.sizes == []
     trust.ours = True
     with pytest.raises(ListRefused):
-        held.tend(line, 0.0)
+        held.tend(line, SystemClock())
     assert (line.sizes, held.queue) == ([3], [])
 
 

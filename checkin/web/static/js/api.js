@@ -1,21 +1,25 @@
 // Requests to the service this page came from; problem documents (RFC 9457) become Refusals with their code.
 
+import { object, readAnswer } from "./answer.js";
 import { Refusal } from "./errors.js";
 
 const PATIENCE_MS = 10_000;
 
 /**
- * The answer's JSON. Throws Refusal: the service's own code, or `unreachable` without an answer.
+ * The answer's JSON, which `answer` fits; null where that is `nothing` (both of answer.js). Throws Refusal: the service's
+ * own code with its `status`, or `unreachable` for whatever is no answer of the service.
  * @param {string} token bearer token, or "" for none
+ * @param {(value: unknown) => boolean} answer what the interface says of the content; by default any JSON object
  */
-export async function request(method, path, { token = "", body = undefined, patience = PATIENCE_MS } = {}) {
+export async function request(method, path, options = {}) {
+  const { token = "", body, patience = PATIENCE_MS, answer = object() } = options;
   const headers = { accept: "application/json" };
   if (token) headers.authorization = `Bearer ${token}`;
   if (body !== undefined) headers["content-type"] = "application/json";
-  let answer;
+  let response;
   let content;
   try {
-    answer = await fetch(path, {
+    response = await fetch(path, {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
@@ -24,22 +28,9 @@ export async function request(method, path, { token = "", body = undefined, pati
       cache: "no-store",
       redirect: "error",
     });
-    content = await answer.text();
+    content = await response.text();
   } catch {
     throw new Refusal("unreachable");
   }
-  const read = parse(content);
-  if (answer.ok) return read;
-  const problem = new Refusal(read?.code ?? "service_error", read?.detail);
-  problem.status = answer.status;
-  problem.sameVenue = read?.same_venue;
-  throw problem;
-}
-
-function parse(content) {
-  try {
-    return JSON.parse(content);
-  } catch {
-    return null;
-  }
+  return readAnswer(response.status, response.headers.get("content-type"), content, answer);
 }

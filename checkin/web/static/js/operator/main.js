@@ -1,5 +1,6 @@
 // The operator's page: today's numbers, scanners, the rule at the door, export. The token lives as long as the tab.
 
+import { flag, listOf, nothing, number, object, optional, text } from "../answer.js";
 import { request } from "../api.js";
 import { Calendar } from "../calendar.js";
 import { currentLanguage, loadMessages, onLanguage, say, sayError, wireLanguageButtons } from "../messages.js";
@@ -13,6 +14,20 @@ import { fillDays, fillRoom } from "./numbers.js";
 import { listScanners } from "./scanners.js";
 
 const REFRESH_MS = 60_000;
+// What the registry answers, as its /openapi.json says it.
+const HOURS = listOf(number);
+const GATE = object({ scanner_id: text, label: text, hours: HOURS });
+const DAY = object({ day: text, total: number, hours: HOURS, gates: listOf(GATE) });
+const SCANNER = object({ scanner_id: text, label: text, revoked: flag, last_seen: optional(text) });
+const ANSWERS = {
+  venue: object({ name: text, capacity: optional(number), status_rule: listOf(number) }),
+  stats: object({ days: listOf(DAY) }),
+  scanners: object({ scanners: listOf(SCANNER) }),
+  device: object({ scanner_id: text, scanner_token: text }),
+  rule: object({ accepted: listOf(number) }),
+  capacity: object({ capacity: optional(number) }),
+  enrolled: object({ venue_id: text, operator_token: text }),
+};
 const VIEWS = ["enter", "keep", "desk"];
 const $ = (id) => document.getElementById(id);
 const clock = () => Date.now() / 1000;
@@ -30,8 +45,9 @@ class Desk {
     Object.assign(this, { venue: null, days: [], scanners: [], asOf: 0, rule: null });
   }
 
-  ask(method, path, body) {
-    return request(method, `/v1/venues/${this.keys.venue_id}${path}`, { token: this.keys.operator_token, body });
+  ask(method, path, answer, body) {
+    const options = { token: this.keys.operator_token, body, answer };
+    return request(method, `/v1/venues/${this.keys.venue_id}${path}`, options);
   }
 
   keep(keys) {
@@ -47,7 +63,9 @@ class Desk {
   }
 
   async load() {
-    const asked = ["", "/stats", "/scanners"].map((path) => this.ask("GET", path));
+    const asked = ["venue", "stats", "scanners"].map((name) =>
+      this.ask("GET", name === "venue" ? "" : `/${name}`, ANSWERS[name]),
+    );
     const [venue, { days }, { scanners }] = await Promise.all(asked);
     Object.assign(this, { venue, days, scanners, asOf: clock() });
     this.show("desk"); // first, because a bar's size is that of the place it is drawn in
@@ -97,14 +115,14 @@ class Desk {
   }
 
   async revoke() {
-    await this.ask("DELETE", `/scanners/${this.leaving.scanner_id}`);
+    await this.ask("DELETE", `/scanners/${this.leaving.scanner_id}`, nothing);
     await this.load();
     $("scanners-title").focus();
   }
 
   /** A new scanner and its code, which is shown this once. */
   async add(label) {
-    const device = await this.ask("POST", "/scanners", { label });
+    const device = await this.ask("POST", "/scanners", ANSWERS.device, { label });
     const text = writeEnrolment({ venue_id: this.keys.venue_id, ...device, label });
     drawCode($("device-code"), text, say("device_code"));
     $("device-text").value = text;
@@ -114,14 +132,14 @@ class Desk {
 
   async setRule() {
     const accepted = boxes().filter((box) => box.checked).map((box) => Number(box.value));
-    this.venue.status_rule = (await this.ask("PUT", "/status-rule", { accepted })).accepted;
+    this.venue.status_rule = (await this.ask("PUT", "/status-rule", ANSWERS.rule, { accepted })).accepted;
     this.draw();
     $("rule-result").textContent = say("rule_saved");
   }
 
   async setCapacity() {
     if (!$("capacity").reportValidity()) return;
-    const { capacity } = await this.ask("PUT", "/capacity", { capacity: Number($("capacity").value) || null });
+    const { capacity } = await this.ask("PUT", "/capacity", ANSWERS.capacity, { capacity: Number($("capacity").value) || null });
     this.venue.capacity = capacity;
     this.draw();
   }
@@ -161,7 +179,8 @@ function wireEntrance(desk) {
   onSubmit("new-venue", async () => {
     const [name, capacity] = [$("new-name").value.trim(), Number($("new-capacity").value) || null];
     const body = { name, category: $("new-category").value.trim(), capacity };
-    desk.keep(await request("POST", "/v1/venues", { token: $("secret").value.trim(), body }));
+    const options = { token: $("secret").value.trim(), body, answer: ANSWERS.enrolled };
+    desk.keep(await request("POST", "/v1/venues", options));
     $("new-venue").reset();
     $("keep-id").textContent = desk.keys.venue_id;
     $("keep-token").textContent = desk.keys.operator_token;

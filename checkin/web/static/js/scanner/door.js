@@ -1,5 +1,6 @@
 // A code at the door: checked in the protocol's order without a network, then recorded at the registry or queued.
 
+import { object, oneOf } from "../answer.js";
 import { request } from "../api.js";
 import { base64urlEncode, fromHex } from "../encoding.js";
 import { Refusal } from "../errors.js";
@@ -9,6 +10,7 @@ import { randomBytes, sha256 } from "../primitives.js";
 
 const PATIENCE_MS = 2500; // nobody waits longer at a door; after that the scan is queued
 const SCAN_ID_SIZE = 16;
+const TAKEN = object({ result: oneOf("accepted", "repeated") });
 
 /** A refusal of a second use: when and where the first was, as far as this door knows. */
 export class UsedBefore extends Refusal {
@@ -54,12 +56,14 @@ export class Door {
   /** Whether the registry took it; false without an answer. The same scan id later makes a doubtful one harmless. */
   async #submit(verified, scanId) {
     const body = { token: toText(verified.encoded), scan_id: base64urlEncode(scanId) };
+    const options = { token: this.device.scanner_token, body, patience: PATIENCE_MS, answer: TAKEN };
     try {
-      await request("POST", "/v1/check-ins", { token: this.device.scanner_token, body, patience: PATIENCE_MS });
+      await request("POST", "/v1/check-ins", options);
       return true;
     } catch (error) {
-      if (error.code === "already_used") throw new UsedBefore({ here: error.sameVenue === true });
-      if (error.code !== "unreachable" && error.status < 500 && error.status !== 429) throw error;
+      if (error.code === "already_used") throw new UsedBefore({ here: error.sameVenue });
+      // Only what the registry itself coded is its refusal; after anything else the visit waits in the queue.
+      if (error.status < 500 && error.status !== 429) throw error;
       this.link.lost();
       return false;
     }

@@ -1,5 +1,6 @@
 // The line to the registry: falls to offline by itself, comes back by itself, and then uploads what waits.
 
+import { listOf, object, oneOf, optional, text } from "../answer.js";
 import { request } from "../api.js";
 import { base64urlEncode } from "../encoding.js";
 import { Refusal } from "../errors.js";
@@ -8,15 +9,18 @@ import { randomBytes } from "../primitives.js";
 const BATCH_LIMIT = 1000;
 const BATCH_STEP = 50;
 const BATCH_PATIENCE_MS = 60_000; // what the server has for a request
-const RETRY_MS = 4000;
-const REFRESH_MS = 60_000;
+const FIRST_PAUSE_MS = 4000;
+const REFRESH_MS = 60_000; // also the longest pause
 const PATIENCE_MS = 4000;
+const OUTCOME = oneOf("accepted", "repeated", "conflict", "refused", "undecided");
+const RESULTS = object({ results: listOf(object({ result: OUTCOME, code: optional(text) })) });
 
 export class Link extends EventTarget {
   /** Fires "change" whenever something a steward sees is different. */
   constructor(store, trust, device, clock) {
     super();
     Object.assign(this, { store, trust, device, clock, online: false, problem: null, uploaded: null, timer: 0 });
+    Object.assign(this, { heard: null, failures: 0 });
     this.batch = BATCH_LIMIT;
     this.ended = new AbortController();
     addEventListener("online", () => this.try(), { signal: this.ended.signal });
@@ -32,20 +36,31 @@ export class Link extends EventTarget {
   /** No answer: offline from now on, until one comes. */
   lost() {
     this.online = false;
+    this.failures = Math.max(1, this.failures);
     this.#changed();
-    this.#again(RETRY_MS);
+    this.#again();
   }
 
-  /** Asks for the lists and the time, then uploads; calls itself again for as long as the page is open. */
+  /** Asks for the lists and the time, then uploads; calls itself again for as long as the page is open, whatever happens. */
   async try() {
     if (this.ended.signal.aborted) return;
     clearTimeout(this.timer);
-    // Two windows of one scanner take turns, or both would upload the same entries.
-    if (navigator.locks) await navigator.locks.request("scanner-link", () => this.#work());
-    else await this.#work();
-    this.#again(this.online ? REFRESH_MS : RETRY_MS);
+    try {
+      // Two windows of one scanner take turns, or both would upload the same entries.
+      if (navigator.locks) await navigator.locks.request("scanner-link", () => this.#work());
+      else await this.#work();
+    } catch (error) {
+      console.error(error);
+      this.online = false;
+      this.problem = error.code ?? "other";
+    } finally {
+      this.failures = this.online ? 0 : this.failures + 1;
+      this.#changed();
+      this.#again();
+    }
   }
 
+  /** Online is who has done the whole round: the lists are fetched, and what waits is uploaded. */
   async #work() {
     let refused = null;
     try {
@@ -54,16 +69,15 @@ export class Link extends EventTarget {
         if (!(error instanceof Refusal) || !this.trust.met) throw error;
         refused = error;
       });
+      await this.#upload();
       this.online = !refused;
       this.problem = refused?.code ?? null;
-      this.#changed();
-      await this.#upload();
+      if (this.online) this.heard = this.clock();
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       this.online = false;
       this.problem = refused?.code ?? (error.code === "unreachable" ? null : error.code);
     }
-    this.#changed();
   }
 
   async #refresh() {
@@ -74,32 +88,40 @@ export class Link extends EventTarget {
     await this.store.set("trust", await this.trust.update(answer, nonce, asked, this.clock()));
   }
 
+  /** Each entry once; what is undecided stays for the next round. */
   async #upload() {
+    let last = 0;
     for (;;) {
-      const entries = await this.store.oldest(this.batch);
+      const entries = await this.store.oldest(this.batch, last);
       if (!entries.length) return;
       const body = { sealed: entries.map((entry) => entry.sealed) };
-      const { results } = await this.#ask("POST", "/v1/check-ins/batch", body, BATCH_PATIENCE_MS).catch((error) => {
+      const options = { body, patience: BATCH_PATIENCE_MS, answer: RESULTS };
+      const { results } = await this.#ask("POST", "/v1/check-ins/batch", options).catch((error) => {
         // The line may be too slow for so many: fewer the next time, and slowly more again.
         if (error.code === "unreachable") this.batch = Math.max(1, Math.floor(entries.length / 2));
         throw error;
       });
       // Entries leave the queue only when there is an answer for each of them.
-      if (results.length !== entries.length) throw new Refusal("service_error");
+      if (results.length !== entries.length) throw new Refusal("unreachable");
       await this.store.settle(entries, results);
+      last = entries.at(-1).id;
       this.batch = Math.min(BATCH_LIMIT, this.batch + BATCH_STEP);
       this.uploaded = this.clock();
       this.#changed();
     }
   }
 
-  #ask(method, path, body, patience = PATIENCE_MS) {
-    return request(method, path, { token: this.device.scanner_token, body, patience });
+  #ask(method, path, options = {}) {
+    return request(method, path, { token: this.device.scanner_token, patience: PATIENCE_MS, ...options });
   }
 
-  #again(wait) {
+  /** After failures in growing pauses of random length: a registry that is back is not asked by all gates at once. */
+  #again() {
     clearTimeout(this.timer);
-    if (!this.ended.signal.aborted) this.timer = setTimeout(() => this.try(), wait);
+    if (this.ended.signal.aborted) return;
+    const longest = this.failures ? Math.min(REFRESH_MS, FIRST_PAUSE_MS * 2 ** (this.failures - 1)) : REFRESH_MS;
+    const wait = this.failures ? longest * (0.5 + Math.random() / 2) : longest;
+    this.timer = setTimeout(() => this.try(), wait);
   }
 
   #changed() {

@@ -54,22 +54,27 @@ export class Store {
     });
   }
 
-  /** The oldest entries, at most `limit`. */
-  oldest(limit) {
-    return this.database.read("queue", (queue) => queue.getAll(null, limit));
+  /** The oldest entries after the one of the id `last`, at most `limit`. */
+  oldest(limit, last = 0) {
+    return this.database.read("queue", (queue) => queue.getAll(IDBKeyRange.lowerBound(last, true), limit));
   }
 
   waiting() {
     return this.database.read("queue", (queue) => queue.count());
   }
 
-  /** Removes entries that the registry answered for, and keeps what somebody should look at. */
+  /**
+   * Removes entries that the registry answered for, and keeps what somebody should look at: of a refused one, who was
+   * let in, the entry too. What is undecided stays.
+   */
   settle(entries, results) {
     return this.database.change(["queue", "findings"], (queue, findings) => {
-      entries.forEach((entry, i) => {
-        queue.delete(entry.id);
+      entries.forEach(({ id, at, sealed }, i) => {
         const { result, code } = results[i];
-        if (result === "conflict" || result === "refused") findings.add({ at: entry.at, result, code });
+        if (result === "undecided") return;
+        queue.delete(id);
+        if (result === "conflict") findings.add({ at, result });
+        if (result === "refused") findings.add({ at, result, code, sealed });
       });
     });
   }

@@ -3,6 +3,7 @@
 // When a batch is asked for should tell the issuer nothing about when somebody goes out: tomorrow's is asked for at a
 // random moment of today, another one of today at a random number of codes left.
 
+import { listOf, number, object, optional, text } from "../answer.js";
 import { request } from "../api.js";
 import { SCREEN, readCredential, verifyCredential, verifyOpening } from "../credential.js";
 import { base64urlDecode, base64urlEncode, toHex } from "../encoding.js";
@@ -13,6 +14,12 @@ import { PinnedLog } from "../pinnedlog.js";
 import { newSigningKey, randomBelow, randomBytes, sameBytes } from "../primitives.js";
 
 const SIZE = 10;
+const BATCH = object({
+  credentials: (value) => listOf(text)(value) && value.length === SIZE,
+  status_openings: (value) => listOf(object({ status: number, salt: text }))(value) && value.length === SIZE,
+  disclosures: optional(listOf(object())),
+});
+const KEYS = object({ list: text, proof: optional(text), log: optional(object()) });
 
 /**
  * One more batch, kept in the account; its credentials. Refusal: what the issuer answers, or the first bad
@@ -22,7 +29,7 @@ export async function fetchBatch(account, day, mode = SCREEN) {
   const pairs = await Promise.all(Array.from({ length: SIZE }, newSigningKey));
   const listed = await listedKey(account, day);
   const body = { day, mode, holder_keys: pairs.map((pair) => base64urlEncode(pair.public)) };
-  const answer = await request("POST", "/v1/credentials", { token: account.token, body });
+  const answer = await request("POST", "/v1/credentials", { token: account.token, body, answer: BATCH });
   const batch = pairs.map((pair, i) => ({
     key: pair.key,
     public: pair.public,
@@ -44,7 +51,7 @@ export async function fetchBatch(account, day, mode = SCREEN) {
  * pinned, too, only a list that is in it. So the issuer cannot give this wallet a key of its own, to know it by.
  */
 async function listedKey(account, day) {
-  const { list, proof, log: told } = await request("GET", "/v1/keys");
+  const { list, proof, log: told } = await request("GET", "/v1/keys", { answer: KEYS });
   const log = await PinnedLog.of(await account.get("log"), told);
   await log?.require(list, proof);
   const { text } = await openNote(list, [await parseVkey(await account.get("vkey"))]);
@@ -104,7 +111,7 @@ export async function clockAhead(clock) {
   try {
     const nonce = base64urlEncode(randomBytes(16));
     const asked = clock();
-    const { time } = await request("GET", `/v1/time?nonce=${nonce}`, { patience: 3000 });
+    const { time } = await request("GET", `/v1/time?nonce=${nonce}`, { patience: 3000, answer: object({ time: text }) });
     return (asked + clock()) / 2 - Date.parse(time) / 1000 - 0.5; // times are cut to the second
   } catch {
     return null;

@@ -1,5 +1,6 @@
 // Behind "More": receipts, what is held, vaccination proof, paper codes, settings, forget me.
 
+import { listOf, nothing, number, object, optional, text } from "../answer.js";
 import { request } from "../api.js";
 import { Calendar } from "../calendar.js";
 import { onLanguage, say, sayDay, sayError } from "../messages.js";
@@ -7,6 +8,8 @@ import { makeSheet } from "./paper.js";
 import { allowShake } from "./shake.js";
 
 const RETENTION_DAYS = 28;
+const STATUS = object({ status: number, valid_from: text, valid_until: text });
+const HELD = object({ name: text, phone: text, registered: text, status: optional(STATUS), days: listOf(text) });
 const $ = (id) => document.getElementById(id);
 
 function element(tag, text, name = "") {
@@ -47,13 +50,13 @@ export class More {
     $("tick-setting").setAttribute("aria-pressed", String(!(await this.account.get("silent"))));
   }
 
-  #ask(method, path, body) {
-    return request(method, path, { token: this.account.token, body });
+  #ask(method, path, answer, body) {
+    return request(method, path, { token: this.account.token, body, answer });
   }
 
   async #held() {
     try {
-      this.answer = await this.#ask("GET", "/v1/wallet");
+      this.answer = await this.#ask("GET", "/v1/wallet", HELD);
       this.#tellHeld();
     } catch (error) {
       $("held-list").replaceChildren(pair(["", sayError(error.code)]));
@@ -81,7 +84,7 @@ export class More {
   async #prove(event) {
     event.preventDefault();
     await this.#result("proof-result", async () => {
-      const answer = await this.#ask("PUT", "/v1/vaccination", { certificate: $("certificate").value.trim() });
+      const answer = await this.#ask("PUT", "/v1/vaccination", STATUS, { certificate: $("certificate").value.trim() });
       $("proof").reset();
       await this.proved();
       return say("proof_good", { status: say(`status_${answer.status}`), until: dateText(answer.valid_until) });
@@ -101,7 +104,7 @@ export class More {
 
   async #takeBack() {
     await this.#result("proof-result", async () => {
-      await this.#ask("DELETE", "/v1/vaccination");
+      await this.#ask("DELETE", "/v1/vaccination", nothing);
       return say("proof_gone");
     });
   }
@@ -130,7 +133,7 @@ export class More {
   async #forget(forgotten) {
     await this.#result("forget-result", async () => {
       try {
-        await this.#ask("DELETE", "/v1/wallet");
+        await this.#ask("DELETE", "/v1/wallet", object({ text }));
       } catch (error) {
         if (error.code !== "unauthorized") throw error; // that account has ended already
       }

@@ -1,5 +1,6 @@
 // First use: who, the code from the message, a shake to try it.
 
+import { object, text } from "../answer.js";
 import { request } from "../api.js";
 import { say, sayError } from "../messages.js";
 import { allowShake } from "./shake.js";
@@ -29,7 +30,7 @@ export class Setup {
 
   async #send() {
     const body = { name: $("name").value.trim(), phone: $("phone").value.trim() };
-    const answer = await request("POST", "/v1/registrations", { body });
+    const answer = await request("POST", "/v1/registrations", { body, answer: object({ registration_id: text }) });
     this.registration = answer.registration_id;
     this.step(1);
   }
@@ -37,7 +38,7 @@ export class Setup {
   async #confirm() {
     const body = { code: $("one-time").value.trim() };
     const path = `/v1/registrations/${encodeURIComponent(this.registration)}/confirm`;
-    const { wallet_token: token } = await request("POST", path, { body });
+    const { wallet_token: token } = await request("POST", path, { body, answer: object({ wallet_token: text }) });
     await this.registered(token);
     this.step(2);
   }

@@ -1,0 +1,60 @@
+"""The registry's time at a scanner, between the moments when it is told: by a clock that nobody sets. The scanner page
+has the same rules in checkin/web/static/js/scanner/time.js.
+
+Whoever verifies suspects his own clock, too: on a machine whose time is ten minutes ahead every code has expired.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from checkin.clock import Clock
+
+JUMP_SECONDS: Final = 5.0  # two clocks of one machine drift less in the days without a registry
+CUT_SECONDS: Final = 1.0  # the registry's time is cut to the second
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass
+class ToldTime:
+    """`ahead`: seconds by which the machine's clock was ahead of the registry's when it was last told; `gap`: what lay
+    between the machine's clock and its boot clock then, in the boot of `boot_id`."""
+
+    ahead: float = 0.0
+    gap: float = 0.0
+    boot_id: str = ""
+
+    def tell(self, told: float, asked: float, clock: Clock) -> None:
+        """The registry said `told` to a question of `asked`, by the machine's clock. As nobody knows when in between it
+        looked, a clock that may be right is taken for right."""
+        now = clock.now()
+        self.ahead = max(0.0, asked - told - CUT_SECONDS) + min(0.0, now - told)
+        self.gap, self.boot_id = now - clock.boot(), _boot_id(clock)
+
+    def now(self, clock: Clock) -> float:
+        """Unix seconds by the registry's clock, as far as they can be known here."""
+        return clock.now() - self.off(clock)
+
+    def off(self, clock: Clock) -> float:
+        """By how many seconds the machine's clock is ahead."""
+        return self.ahead + (self._jumped(clock) if self.proved(clock) else 0.0)
+
+    def proved(self, clock: Clock) -> bool:
+        """Whether the machine runs since the registry was heard: a restart may have set its clock."""
+        return self.boot_id == _boot_id(clock)
+
+    def _jumped(self, clock: Clock) -> float:
+        jumped = clock.now() - clock.boot() - self.gap
+        return jumped if abs(jumped) > JUMP_SECONDS else 0.0
+
+
+def _boot_id(clock: Clock) -> str:
+    """Tells one start of the machine from another; where nothing does, none is the same as the last."""
+    if clock.simulated:
+        return "simulated"
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return f"since {clock.now() - clock.boot():.0f}"

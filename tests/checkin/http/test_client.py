@@ -1,0 +1,32 @@
+"""A client of the services takes for an answer what a service answers, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from checkin.errors import CheckinError
+from checkin.http.client import Client, conform
+from checkin.parties.scanner import BatchAnswer, CheckInAnswer
+from tests.browser.answervectors import ANSWERS
+
+MODELS: dict[str, Any] = {"check-in": CheckInAnswer, "batch": BatchAnswer, "any": None}
+
+
+@pytest.mark.parametrize("case", ANSWERS, ids=lambda case: case["name"])
+def test_what_is_no_answer_of_the_service_is_unreachable(case: dict[str, Any]) -> None:
+    """The same cases as the pages'."""
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(case["status"], headers={"Content-Type": case["kind"]}, content=case["content"])
+
+    with Client("http://registry.test") as client:
+        client._http._transport = httpx.MockTransport(answer)
+        try:
+            content, model = client.post("/v1/check-ins"), MODELS[case["model"]]
+            seen = "ok" if model is None or conform(model, content) else ""
+        except CheckinError as error:
+            seen = error.code
+    assert seen == case["expected"]
