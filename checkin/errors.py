@@ -201,6 +201,12 @@ class LogConflict(CheckinError):
         self.size = size
 
 
+class LogBehind(CheckinError):
+    code = "log_behind"
+    status = 503
+    default = "The log is older than what it has signed: nothing is signed until its newest data are put back."
+
+
 class ListRefused(CheckinError):
     code = "list_refused"
     status = 409

@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from checkin.service import audited
+from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.frame import Frame
 from checkin.service.order_executor import MAX_BODY
 from checkin.service.tasks import Task
@@ -53,6 +54,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     app.state.issuer = issuer
     for module in (registrations, credentials, codes, wallet, keys, orders, retention):
         app.include_router(module.router)
+    app.include_router(CheckpointSeen(issuer.party).routes())
     app.include_router(audited.routes(self_audit(issuer), issuer.settings.retention_token_sha256))
     app.include_router(pages.routes(issuer.party))
     return app

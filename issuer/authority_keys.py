@@ -15,6 +15,7 @@ from checkin.parties.scanner_trust import HORIZON_DAYS
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, merge
 from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.primitives import SealingKey
+from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.identity import Party
 from checkin.service.pins import AuthoritySettings, LogSettings
 from issuer.database import Database, one_row
@@ -66,6 +67,7 @@ class AuthorityKeys:
                 "parties.toml names the log, or with --log."
             )
         self._log.require(note, proof)
+        CheckpointSeen(self._party).saw(proof)
 
     def key(self, day: int) -> SealingKey:
         """What subjects of the day are sealed to; raises `NotReady` for a day that was not listed."""

@@ -49,6 +49,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         periodic=[
             Task("services", Schedule(parts).run, lane="services", patience=ANSWER_SECONDS),
             Task("audit", auditing.daily, lane="audit", patience=2 * ANSWER_SECONDS, at_start=False),
+            Task("log", parts.log.resume, lane="log"),
             Task("witnesses", parts.cosigning.run, lane="witnesses"),
         ],
         closers=[audits.close, parts.close],
@@ -69,7 +70,9 @@ class Watch:
 
     def findings(self) -> Iterator[Finding]:
         """Warnings for /readyz; the service goes on showing what it has."""
-        now, overview = self._parts.party.now(), self._parts.overview
+        now, overview, behind = self._parts.party.now(), self._parts.overview, self._parts.log.behind
+        if behind:
+            yield Finding("log", "failure", f"{behind.code}: {behind.detail}")
         yield _finding("reports", [f"{gone.service} {gone.day}" for gone in overview.missing(now)], _MISSING)
         yield _finding("contradictions", [f"{who} {day}" for who, day in overview.contradictions()], _CONTRADICT)
         yield _finding("services", [f"{who} since {day or 'ever'}" for who, day in overview.silent(now)], _SILENT)

@@ -8,12 +8,14 @@ there and comes to the same bytes. docs/spec/log.md; the order is FiloSottile/su
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
-from checkin.errors import LogConflict, NoteMalformed, NoteUntrusted, NotFound, ProofInvalid, RequestTooLarge
+from checkin.errors import LogBehind, LogConflict, NoteMalformed, NoteUntrusted, NotFound, ProofInvalid, RequestTooLarge
 from checkin.protocol.note import NoteSigner, decode_note, join_note, sign_note, split_note
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.merkle import HASH_SIZE, RootBuilder, consistency_proof, inclusion_proof, leaf_hash, root
@@ -47,14 +49,27 @@ class _Asked:
     places: list[int] | None = None
 
 
+class OutsideRecord(Protocol):
+    """What is known of the log outside its folder (`retention.continuity`)."""
+
+    def require(self, head: Head, root_at: Callable[[int], bytes | None], note: str | None) -> None:
+        """Raises `LogBehind` unless all that is known to be signed leads to `head`."""
+        ...
+
+    def sign(self, head: Head) -> None:
+        """Keeps a head that is about to be signed."""
+        ...
+
+
 class Log:
     """One log in one folder: `log.sqlite` for itself, `checkpoint` and `tile/` for everybody.
 
     Threads and processes may share the folder; those who append at once share one checkpoint.
     """
 
-    def __init__(self, folder: Path, signer: NoteSigner, quorum: int = 0) -> None:
-        """Opens or makes the log named `signer.name`, and finishes what was begun.
+    def __init__(self, folder: Path, signer: NoteSigner, quorum: int = 0, outside: OutsideRecord | None = None) -> None:
+        """Opens or makes the log named `signer.name`, and finishes what was begun. When it is `behind` what is known of
+        it outside its folder, it signs nothing.
 
         With a `quorum`, a checkpoint is shown once that many witnesses have cosigned it, and the one before until
         then. Raises `LogConflict` when the database was rolled back or altered, `SettingsInvalid` when it is
@@ -63,6 +78,10 @@ class Log:
         self.origin = signer.name
         self._signer = signer
         self._quorum = quorum
+        self._outside = outside  # until it was asked
+        self._record: OutsideRecord | None = None  # from then on
+        self.behind: LogBehind | None = None
+        """Why nothing is signed; None once it was seen that the log is the newest."""
         self._files = LogFiles(folder)
         self._state = LogState(folder / "log.sqlite", self.origin)
         self._turn = Turn(folder)
@@ -72,7 +91,14 @@ class Log:
             self._files.clear_drafts()
             self._reject_rollback()
             self._mend_tiles()
-            self._advance()
+            with suppress(LogBehind):
+                self._advance()
+
+    def resume(self) -> None:
+        """Looks again whether the log is the newest, if that is not known yet, and goes on. Raises `LogBehind`."""
+        if self.behind is not None:
+            with self._turn.taken():
+                self._advance()
 
     # --- writing ------------------------------------------------------------------------------------------------
 
@@ -97,6 +123,7 @@ class Log:
         with self._queue_lock:
             served, self._queue = self._queue, []
         try:
+            self._require_newest()  # before an entry gets a place that another one may have
             places = iter(self._state.sequence([entry for asked in served for entry in asked.entries]))
             self._advance()
         except BaseException:
@@ -119,7 +146,20 @@ class Log:
             self._state.keep_note(size, join_note(text, [item.line() for item in kept.values()]))
             self._publish()
 
+    def _require_newest(self) -> None:
+        """Once a process, before it signs anything. Raises `LogBehind`."""
+        if self._outside is not None:
+            note = next((note for _, note in self._state.notes()), None)
+            try:
+                self._outside.require(self._state.head(), self._state.root, note)
+            except LogBehind as error:
+                self.behind = error
+                raise
+            self._outside, self._record = None, self._outside
+        self.behind = None
+
     def _advance(self) -> None:
+        self._require_newest()
         head = self._state.head()
         size = self._state.count()
         if size > head.size:
@@ -168,6 +208,8 @@ class Log:
         head = self._state.head()
         if self._state.note(head.size) is None:
             text = Checkpoint(self.origin, head.size, head.root).write()
+            if self._record is not None:
+                self._record.sign(head)
             self._state.keep_note(head.size, sign_note(text, self._signer))
         ready = (note for _, note in self._state.notes() if self._cosigners(note) >= self._quorum)
         shown = next(ready, None)

@@ -11,6 +11,7 @@ from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.note import NoteSigner, NoteVerifier
 from checkin.protocol.primitives import SigningKey
 from checkin.service.identity import Party
+from retention.continuity import Continuity
 from retention.cosigning import Cosigning
 from retention.log import Log
 from retention.overview import Overview
@@ -40,8 +41,10 @@ class Parts:
         party = Party(settings, simulated_clock)
         statements = Statements(party.data / "retention.db")
         signer = _log_signer(settings)
-        log = Log(party.data / "log", signer, settings.needed)
         witnesses = [PinnedWitness(witness.url, witness.verifier) for witness in settings.witnesses]
+        peers = [service.url for service in settings.services]
+        outside = Continuity(settings.keys, signer.verifier, peers, witnesses)
+        log = Log(party.data / "log", signer, settings.needed, outside)
         return cls(
             party=party,
             settings=settings,

@@ -26,9 +26,9 @@ from checkin.tlog.witness import Request
 from checkin.tlog.witness_app import SIZE_TYPE
 from retention.log import Log
 
-_MAX_ANSWER: Final = 64 * 1024
-_TIMEOUT_SECONDS: Final = 5.0
-_LONGEST_SECONDS: Final = 10.0
+MAX_ANSWER: Final = 64 * 1024
+TIMEOUT_SECONDS: Final = 5.0
+LONGEST_SECONDS: Final = 10.0
 _TRIES: Final = 4  # a witness that moves on while we ask tells its size; more often than this it is not honest
 _REFUSALS: Final[dict[int, type[CheckinError]]] = {
     400: NoteMalformed,
@@ -61,8 +61,8 @@ class Witnessing:
     def __init__(self, log: Log, witnesses: Iterable[PinnedWitness], http: httpx.Client | None = None) -> None:
         self._log = log
         self._witnesses = tuple(witnesses)
-        self._http = http or httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False)
-        self._exchange = Exchange(self._http, _LONGEST_SECONDS, _MAX_ANSWER)
+        self._http = http or httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
+        self._exchange = Exchange(self._http, LONGEST_SECONDS, MAX_ANSWER)
         self._seen: dict[str, int] = {}
 
     def submit(self, chosen: Iterable[PinnedWitness] | None = None) -> list[Outcome]:
@@ -94,19 +94,12 @@ class Witnessing:
             if old > size:
                 raise LogConflict("The witness has seen a longer log than this one: this one was put back.", old)
             request = Request(old, tuple(self._log.consistency(old, size)), note)
-            answer = self._post(witness, request.write())
+            answer = _post(self._exchange, witness, request.write())
             self._seen[witness.url] = size if answer.status_code == 200 else _size_in(answer)
             if answer.status_code == 200:
                 self._keep(witness, note, size, answer)
                 return
         raise LogConflict("The witness names another size each time it is asked.")
-
-    def _post(self, witness: PinnedWitness, body: str) -> httpx.Response:
-        try:
-            url = f"{witness.url.rstrip('/')}/add-checkpoint"
-            return self._exchange.send("POST", url, content=body.encode())
-        except (httpx.HTTPError, httpx.InvalidURL):
-            raise Unreachable("The witness did not answer: check its address and that it runs.") from None
 
     def _keep(self, witness: PinnedWitness, note: str, size: int, answer: httpx.Response) -> None:
         text = split_note(note)[0]
@@ -117,6 +110,21 @@ class Witnessing:
         if not lines or not cosignatures(join_note(text, lines), [witness.verifier]):
             raise NoteUntrusted("The witness's answer is not signed with its pinned key.")
         self._log.add_cosignatures(size, lines)
+
+
+def seen_size(exchange: Exchange, witness: PinnedWitness, note: str) -> int:
+    """How many entries the witness has seen of the log whose signed checkpoint is shown to it; nothing is kept of the
+    answer. Raises `LogConflict` or `ProofInvalid` when it saw another history, `NotFound`, `Unreachable` and others."""
+    size = Checkpoint.read(split_note(note)[0]).size
+    answer = _post(exchange, witness, Request(size, (), note).write())
+    return size if answer.status_code == 200 else _size_in(answer)
+
+
+def _post(exchange: Exchange, witness: PinnedWitness, body: str) -> httpx.Response:
+    try:
+        return exchange.send("POST", f"{witness.url.rstrip('/')}/add-checkpoint", content=body.encode())
+    except (httpx.HTTPError, httpx.InvalidURL):
+        raise Unreachable("The witness did not answer: check its address and that it runs.") from None
 
 
 def _size_in(answer: httpx.Response) -> int:

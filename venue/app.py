@@ -15,6 +15,7 @@ from checkin.purge.purger import Purger
 from checkin.purge.statement_store import StatementBook
 from checkin.service import audited
 from checkin.service.auth import pinned
+from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.frame import Frame
 from checkin.service.identity import Party
 from checkin.service.key_list_publisher import ListBook
@@ -116,6 +117,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         batches.routes(queued, known_scanners, metrics, alarms, batches.Turns(settings.max_batches)),
         stats.routes(known_venues, stats.Stats(party, guard, vault, gates, known_scanners)),
         duties.routes(work, settings.retention_token_sha256),
+        CheckpointSeen(party).routes(),
         audited.routes(audit, settings.retention_token_sha256),
         orders.routes(desk, settings.authority_token_sha256),
     ):

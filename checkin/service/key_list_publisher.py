@@ -20,6 +20,7 @@ from checkin.errors import CheckinError
 from checkin.files.durable import locked, replace_file
 from checkin.http.client import Client
 from checkin.protocol.note import sign_note, split_note
+from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.frame import Finding
 from checkin.service.identity import Party
 from checkin.service.pins import LogSettings
@@ -84,6 +85,7 @@ class ListBook(Generic[K]):
         self._pinned = settings.pinned if settings else None
         self._token = settings.token if settings and settings.url else ""
         self._url = settings.url if settings else None
+        self._checkpoint = CheckpointSeen(party)
         self._path = party.data / "key-list.json"
         self._lock = party.data / "key-list.lock"
         self._failure = ""
@@ -167,6 +169,7 @@ class ListBook(Generic[K]):
         with locked(self._lock):
             if self._load().waiting == note:  # another worker may have made a newer one meanwhile
                 self._save(_State(note, proof))
+        self._checkpoint.saw(proof)
         self._fail("")
 
     def _drop_foreign_proof(self) -> None:

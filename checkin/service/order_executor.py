@@ -36,6 +36,7 @@ from checkin.protocol.statement import StatementType, many
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.statement_store import ABSENT, ORDER_EXECUTED, ORDER_REFUSED, StatementBook, published_count
 from checkin.service.body import Body
+from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.identity import Party
 from checkin.service.order_store import KeptAnswer, OrderBook
 from checkin.service.pins import AuthoritySettings, LogSettings
@@ -165,6 +166,7 @@ class OrderDesk:
         assert pinned is not None  # noqa: S101 - asked in `take`
         try:
             pinned.pinned.require(body.entry, body.proof)
+            CheckpointSeen(self._party).saw(body.proof)
             logged = many(ORDER_LOGGED.read(split_note(body.entry)[0]), "part")
         except (NoteMalformed, NoteUntrusted, ProofInvalid) as error:
             raise OrderNotLogged(error.detail) from None

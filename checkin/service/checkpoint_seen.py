@@ -1,0 +1,64 @@
+"""The newest checkpoint of the pinned log that this service has verified: kept, and told to whoever asks.
+
+The log asks for it when it starts: one that was put back from a backup must not sign a second history
+(docs/spec/log.md §7). Public, as every checkpoint is.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from checkin.files.durable import locked, replace_file
+from checkin.protocol.note import decode_note, split_note
+from checkin.service.identity import Party
+from checkin.tlog.checkpoint import Checkpoint
+from checkin.tlog.proof import LogProof
+
+PATH: Final = "/v1/checkpoint"
+
+
+class CheckpointAnswer(BaseModel):
+    """The checkpoint as the log signed it; null before the first."""
+
+    checkpoint: str | None
+
+
+class CheckpointSeen:
+    """The file `data/checkpoint.txt`; any number of processes."""
+
+    def __init__(self, party: Party) -> None:
+        self._path = party.data / "checkpoint.txt"
+        self._lock = party.data / "checkpoint.lock"
+
+    def saw(self, proof: str) -> None:
+        """Keeps the checkpoint of a proof (c2sp.org/tlog-proof) that was verified, if it is of a longer log."""
+        note = LogProof.read(proof).checkpoint
+        with locked(self._lock):
+            known = self.newest()
+            if known is None or _size(note) > _size(known):
+                replace_file(self._path, note.encode())
+
+    def newest(self) -> str | None:
+        """The note, or None."""
+        try:
+            return decode_note(self._path.read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def routes(self) -> APIRouter:
+        """GET /v1/checkpoint."""
+        router = APIRouter(tags=["keys"])
+
+        @router.get(PATH)
+        def checkpoint() -> CheckpointAnswer:
+            """The newest checkpoint of the pinned log that this service verified; the log asks for it at its start."""
+            return CheckpointAnswer(checkpoint=self.newest())
+
+        return router
+
+
+def _size(note: str) -> int:
+    return Checkpoint.read(split_note(note)[0]).size

@@ -1,0 +1,112 @@
+"""Whether the log in the data folder is the newest there is, before it signs after a start (docs/spec/log.md §7).
+
+A database that was put back from a backup would sign a second checkpoint of a size that it has signed before. So what
+was signed last is kept beside the key ring, which is never backed up, and the services and witnesses are asked which
+checkpoint of this log they saw last.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import httpx
+import structlog
+
+from checkin.errors import CheckinError, LogBehind, LogConflict, NotFound, ProofInvalid
+from checkin.files.durable import replace_file
+from checkin.http.client import Client
+from checkin.http.exchange import Exchange
+from checkin.protocol.note import NoteVerifier
+from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
+from retention.log_state import Head
+from retention.witnessing import LONGEST_SECONDS, MAX_ANSWER, TIMEOUT_SECONDS, PinnedWitness, seen_size
+
+SIGNED_FILE: Final = "signed-head.json"
+PEER_SECONDS: Final = 3.0
+_PUT_BACK: Final = "put back its newest data folder, or make a new log (docs/operating.md, Backups)."
+log = structlog.get_logger()
+
+
+class Continuity:
+    """What is known of a log outside its own folder."""
+
+    def __init__(
+        self, keys: Path, verifier: NoteVerifier, peers: Sequence[str], witnesses: Sequence[PinnedWitness]
+    ) -> None:
+        """`peers` are the addresses of services that keep the newest checkpoint they verified."""
+        self._path = keys / SIGNED_FILE
+        self._verifier = verifier
+        self._peers = tuple(peers)
+        self._witnesses = tuple(witnesses)
+
+    def require(self, head: Head, root_at: Callable[[int], bytes | None], note: str | None) -> None:
+        """Raises `LogBehind` unless everything that was ever signed and is known of leads to `head`.
+
+        `root_at` gives the root of an earlier head, `note` is the newest signed checkpoint in the folder. A party that
+        does not answer is passed over, unless nothing is known from beside the key ring either.
+        """
+        signed = self._signed()
+        if signed is not None:
+            _compare(f"The file {SIGNED_FILE} beside the key ring", signed, head, root_at)
+        answers = [self._ask_peer(url, head, root_at) for url in self._peers]
+        answers += [self._ask_witness(witness, note) for witness in self._witnesses if note is not None]
+        if signed is None and head.size > 0 and answers and not any(answers):
+            raise LogBehind(
+                "Nobody could say which checkpoint of this log is the newest, and the record beside the key ring is "
+                "missing. It is asked again; nothing is signed until a service or a witness answers."
+            )
+
+    def sign(self, head: Head) -> None:
+        """Keeps what is about to be signed; on the disk when this returns."""
+        if self._signed() != head:
+            replace_file(self._path, json.dumps({"size": head.size, "root": head.root.hex()}).encode())
+
+    def _signed(self) -> Head | None:
+        try:
+            kept = json.loads(self._path.read_bytes())
+            return Head(int(kept["size"]), bytes.fromhex(kept["root"]))
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            raise LogBehind(f"{SIGNED_FILE} beside the key ring cannot be read: nothing is signed.") from None
+
+    def _ask_peer(self, url: str, head: Head, root_at: Callable[[int], bytes | None]) -> bool:
+        """Whether it answered with a checkpoint that this log signed, or that it has seen none."""
+        try:
+            with Client(url, timeout=PEER_SECONDS) as client:
+                note = client.get("/v1/checkpoint")["checkpoint"]
+            if note is None:
+                return True
+            seen = open_checkpoint(str(note), self._verifier)
+        except (CheckinError, ValueError, KeyError, TypeError) as error:
+            log.warning("checkpoint_not_told", peer=url, why=type(error).__name__)
+            return False
+        _compare(url, Head(seen.size, seen.root), head, root_at)
+        return True
+
+    def _ask_witness(self, witness: PinnedWitness, note: str | None) -> bool:
+        """Whether it answered. It is shown what was signed already, so nothing new is signed by asking."""
+        assert note is not None  # noqa: S101 - the caller's
+        name = witness.verifier.name
+        try:
+            with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+                size = seen_size(Exchange(http, LONGEST_SECONDS, MAX_ANSWER), witness, note)
+        except (LogConflict, ProofInvalid):
+            raise LogBehind(f"The witness {name} has seen another history of this log: {_PUT_BACK}") from None
+        except NotFound:  # it does not watch this log yet
+            return True
+        except CheckinError as error:
+            log.warning("checkpoint_not_told", peer=name, why=type(error).__name__)
+            return False
+        if size > Checkpoint.read(note.partition("\n\n")[0] + "\n").size:
+            raise LogBehind(f"The witness {name} has seen a checkpoint of {size} entries: {_PUT_BACK}")
+        return True
+
+
+def _compare(who: str, seen: Head, head: Head, root_at: Callable[[int], bytes | None]) -> None:
+    if seen.size > head.size or root_at(seen.size) != seen.root:
+        text = f"{who} has a checkpoint of {seen.size} entries that the log's database does not know: {_PUT_BACK}"
+        raise LogBehind(text)

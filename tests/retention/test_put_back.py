@@ -1,0 +1,136 @@
+"""A log whose data were put back from a backup signs nothing: no second checkpoint of a size that it has signed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from checkin.errors import LogBehind
+from checkin.tlog.checkpoint import Checkpoint
+from retention.continuity import SIGNED_FILE
+from retention.log import Log
+from retention.parts import Parts
+from tests.retention.witnesses import Witness
+from tests.retention.world import Retention, Service
+
+
+@pytest.fixture
+def put_back(retention: Retention) -> Iterator[tuple[Retention, str]]:
+    """A stopped service of two entries whose data are of the first alone, and the checkpoint it signed last."""
+    parts = retention.parts()
+    parts.log.append([b"one\n"])
+    shutil.copytree(retention.folder / "data", retention.folder / "copy")
+    parts.log.append([b"two\n"])
+    signed = parts.log.checkpoint()
+    parts.close()
+    restore(retention.folder)
+    yield retention, signed
+
+
+def restore(folder: Path) -> None:
+    shutil.rmtree(folder / "data")
+    shutil.copytree(folder / "copy", folder / "data")
+
+
+def size(parts: Parts) -> int:
+    return Checkpoint.read(parts.log.checkpoint().partition("\n\n")[0] + "\n").size
+
+
+def refuses(parts: Parts) -> str:
+    """What it says; nothing was signed and no entry has got a place."""
+    with pytest.raises(LogBehind) as refused:
+        parts.log.append([b"another\n"])
+    with pytest.raises(LogBehind):
+        parts.log.resume()
+    assert size(parts) == parts.log.size() == 1
+    assert parts.log.find(b"another\n") is None
+    return refused.value.detail
+
+
+def test_a_log_that_was_put_back_signs_nothing_and_says_so(put_back: tuple[Retention, str]) -> None:
+    retention, _ = put_back
+    parts = retention.parts()
+    assert SIGNED_FILE in refuses(parts)
+    parts.close()
+    with retention.client() as client:
+        ready = client.get("/readyz")
+        found = {finding["name"]: finding for finding in ready.json()["findings"]}
+        assert (ready.status_code, found["log"]["level"]) == (503, "failure")
+        assert found["log"]["text"].startswith("log_behind: ")
+
+
+def test_without_the_record_it_would_sign_a_second_checkpoint_of_that_size(put_back: tuple[Retention, str]) -> None:
+    """The control arm."""
+    retention, signed = put_back
+    parts = retention.parts()
+    signer, folder = parts.log._signer, parts.party.data / "log"
+    parts.close()
+    log = Log(folder, signer)
+    log.append([b"another\n"])
+    before, after = (Checkpoint.read(note.partition("\n\n")[0] + "\n") for note in (signed, log.checkpoint()))
+    assert before.size == after.size and before.root != after.root
+    log.close()
+
+
+def test_a_service_that_saw_more_stops_a_log_whose_keys_were_put_back_too(
+    put_back: tuple[Retention, str], service: Service
+) -> None:
+    retention, signed = put_back
+    (retention.folder / "keys" / SIGNED_FILE).unlink()
+    service.server.routes["/v1/checkpoint"] = lambda: {"checkpoint": signed}
+    parts = retention.parts()
+    assert service.server.url in refuses(parts)
+    parts.close()
+
+
+def test_a_witness_that_saw_more_stops_it(put_back: tuple[Retention, str], tmp_path: Path) -> None:
+    retention, _ = put_back
+    parts = retention.parts()
+    witness = Witness(tmp_path / "witness", retention.clock, parts.log_verifier.vkey)
+    parts.close()
+    with witness.running():
+        with retention.config.open("a") as settings:
+            settings.write(f'witnesses = [{{ url = "{witness.url}", vkey = "{witness.verifier.vkey}" }}]\nquorum = 0\n')
+        shutil.move(retention.folder / "data", retention.folder / "older")
+        (retention.folder / "keys" / SIGNED_FILE).unlink()
+        newer = Parts.open(retention.config, retention.clock)
+        newer.log.append([b"one\n", b"two\n"])
+        newer.cosigning.run()
+        assert newer.cosigning.failures() == []
+        newer.close()
+        shutil.rmtree(retention.folder / "data")
+        shutil.move(retention.folder / "older", retention.folder / "data")
+        (retention.folder / "keys" / SIGNED_FILE).unlink()
+        parts = retention.parts()
+        assert "witness.example" in refuses(parts)
+        parts.close()
+
+
+def test_without_record_or_answer_nothing_is_signed_until_somebody_answers(
+    put_back: tuple[Retention, str], service: Service
+) -> None:
+    """And a peer that has seen no more than the log itself lets it go on."""
+    retention, _ = put_back
+    (retention.folder / "keys" / SIGNED_FILE).unlink()
+    parts = retention.parts()
+    assert "Nobody could say" in refuses(parts)
+    service.server.routes["/v1/checkpoint"] = lambda: {"checkpoint": parts.log.checkpoint()}
+    parts.log.resume()
+    assert parts.log.behind is None
+    assert parts.log.append([b"another\n"]) == [1]
+    parts.close()
+
+
+@pytest.mark.parametrize("answer", [[], {}, {"checkpoint": 7}, {"checkpoint": "x"}, {"checkpoint": None}])
+def test_an_answer_of_another_form_is_no_answer(retention: Retention, service: Service, answer: object) -> None:
+    """It neither stops a log that has its own record, nor ends in a traceback."""
+    service.server.routes["/v1/checkpoint"] = lambda: answer
+    parts = retention.parts()
+    assert parts.log.append([b"one\n"]) == [0]
+    parts.close()
+    again = retention.parts()
+    assert again.log.append([b"two\n"]) == [1]
+    again.close()
