@@ -16,6 +16,7 @@ from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
 from checkin.errors import (
     CheckinError,
     CodeWrong,
+    PictureUnreadable,
     RequestInvalid,
     TokenExpired,
     TokenMalformed,
@@ -261,7 +262,7 @@ def _ask(what: str, option: str) -> str:
 
 
 def _read(source: str) -> str:
-    """The code's text: of several codes in a picture the first that is one of ours."""
+    """The code's text. Raises `PictureUnreadable` for a picture of several: whom the others belong to must be told."""
     if source.startswith(PREFIX):
         return source
     if source == "-":
@@ -277,4 +278,7 @@ def _read(source: str) -> str:
 
 
 def _ours(texts: list[str]) -> str:
-    return next((text for text in texts if text.startswith(PREFIX)), texts[0])
+    ours = [text for text in texts if text.startswith(PREFIX)]
+    if len(ours) > 1:
+        raise PictureUnreadable(f"There are {len(ours)} check-in codes in the picture: show one at a time.")
+    return (ours or texts)[0]

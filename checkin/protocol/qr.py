@@ -12,12 +12,13 @@ from typing import Final
 
 import qrcode
 import zxingcpp
-from PIL import Image, ImageFilter, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFilter, ImageOps, UnidentifiedImageError
 from qrcode.constants import ERROR_CORRECT_L
 from qrcode.image.svg import SvgPathImage
 
 from checkin.errors import PictureUnreadable
 
+_FORMATS: Final = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 MAX_PIXELS: Final = 50_000_000  # a phone camera's largest pictures; more would be a decompression bomb
 
 # As it is; enlarged, for codes of few pixels a module; softened, against a sensor's noise. Of 240 hard camera frames
@@ -64,16 +65,42 @@ def to_terminal(text: str) -> str:
 
 
 def read_image(source: Path | bytes) -> list[str]:
-    """The texts of all QR codes in a picture, from a camera or a screen; raises `PictureUnreadable` if none."""
+    """The texts of all QR codes in a picture, each once, from a camera or a screen; `PictureUnreadable` for none."""
     try:
         with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise PictureUnreadable("The picture has more than 50 million pixels.")
-            picture = image.convert("L")
+            pictures = _as_seen(image)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError):
         raise PictureUnreadable("This is no picture that can be read: give a PNG or a JPEG.") from None
-    for attempt in _ATTEMPTS:
-        found = zxingcpp.read_barcodes(attempt(picture), formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode))
-        if found:
-            return [code.text for code in found]
+    for picture in pictures:
+        for attempt in _ATTEMPTS:
+            found = zxingcpp.read_barcodes(attempt(picture), formats=_FORMATS)
+            if found:
+                return list(dict.fromkeys(code.text for code in found))
     raise PictureUnreadable
+
+
+def _as_seen(image: Image.Image) -> list[Image.Image]:
+    """The picture in greys as a viewer shows it: upright, its 16 bits cut to 8, and what is transparent on white; on
+    black too, for a light code that was made for a dark page."""
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):
+        return [upright.convert("I").point(lambda value: value * (1 / 256)).convert("L")]
+    if not upright.has_transparency_data:
+        return [_in_srgb(upright).convert("L")]
+    layers = upright.convert("RGBA")
+    grounds = [Image.new("RGBA", layers.size, ground) for ground in ("white", "black")]
+    return [Image.alpha_composite(ground, layers).convert("L") for ground in grounds]
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """By its colour profile, if it has one that can be read: a profile may turn light to dark."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in {"RGB", "CMYK", "L"}:
+        return image
+    try:
+        seen = ImageCms.profileToProfile(image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
+    return seen or image

@@ -53,6 +53,43 @@ def test_the_terminal_s_drawing_is_the_same_code() -> None:
     assert found.text == TEXTS[0]
 
 
+def on_nothing(mode: str, colour: int) -> Image.Image:
+    """Only the modules are drawn, in one colour; the ground is left out."""
+    drawn = Image.open(io.BytesIO(qr.to_png(TEXTS[0]))).convert("L")
+    layers = Image.merge("LA", [Image.new("L", drawn.size, colour), drawn.point(lambda value: 255 - value)])
+    return layers.convert("RGBA").quantize(4) if mode == "P" else layers.convert(mode)
+
+
+def sixteen_bits() -> Image.Image:
+    """Greys of 16 bits, all of them dark in their lower halves."""
+    drawn = Image.open(io.BytesIO(qr.to_png(TEXTS[0]))).convert("I")
+    return drawn.point(lambda value: value * 120 + 20000).convert("I;16")
+
+
+PICTURES = {
+    "dark on nothing": (lambda: on_nothing("RGBA", 0)),
+    "light on nothing": (lambda: on_nothing("RGBA", 255)),
+    "greys with alpha": (lambda: on_nothing("LA", 0)),
+    "a palette with a transparent colour": (lambda: on_nothing("P", 0)),
+    "16 bits": sixteen_bits,
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_read_as_a_viewer_shows_it(name: str) -> None:
+    """Whatever its format says about its pixels."""
+    assert qr.read_image(as_file(PICTURES[name]())) == [TEXTS[0]]
+
+
+def test_all_codes_of_a_picture_are_told_each_once() -> None:
+    """Whoever asked for one has to decide."""
+    one, other = (Image.open(io.BytesIO(qr.to_png(text))).convert("L") for text in TEXTS[:2])
+    both = Image.new("L", (one.width * 2 + other.width, max(one.height, other.height)), 255)
+    for place, code in enumerate((one, other, one)):
+        both.paste(code, (place * one.width if place < 2 else both.width - one.width, 0))
+    assert set(qr.read_image(as_file(both))) == set(TEXTS[:2])
+
+
 def test_a_phone_s_photographs_are_read() -> None:
     """Turned, tilted, blurred, noisy, as JPEG: at least 95 of 100 are read, and none is read wrongly."""
     read = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from checkin.demo.stage import Stage, enrol, one_time_code
 from checkin.errors import AlreadyUsed, ListRefused, NoteUntrusted, ScannerStale, SettingsInvalid, StatusRequired
@@ -202,6 +204,19 @@ def test_the_command_reads_a_picture_a_text_and_standard_input(town: Stage, visi
     assert queued[1] == {"result": "queued", "queued": 1, "uploaded": {}}
     piped = command(town, scanner, "-", stdin=qr.to_png(code(town, visitor)))
     assert piped[1] == {"result": "accepted", "queued": 0, "uploaded": {"accepted": 1}}
+
+
+def test_the_command_passes_no_second_code_over_in_silence(town: Stage, visitor: Wallet, tmp_path: Path) -> None:
+    """Two people's codes in one picture: nobody is recorded, and the steward is told."""
+    scanner = enrol(town, "Cinema hall")
+    codes = [Image.open(io.BytesIO(qr.to_png(code(town, visitor)))).convert("L") for _ in range(2)]
+    both = Image.new("L", (2 * codes[0].width, codes[0].height), 255)
+    for place, one in enumerate(codes):
+        both.paste(one, (place * codes[0].width, 0))
+    both.save(tmp_path / "both.png")
+    status, answer, _ = command(town, scanner, str(tmp_path / "both.png"))
+    assert (status, answer["error"]["code"]) == (1, "picture_unreadable")
+    assert "2 check-in codes" in answer["error"]["detail"]
 
 
 def test_the_command_tells_of_an_upload_also_when_it_refuses_the_code(town: Stage, visitor: Wallet) -> None:
