@@ -86,7 +86,7 @@ class PictureUnreadable(CheckinError):
 class HolderKeyInvalid(CheckinError):
     code = "holder_key_invalid"
     status = 422
-    default = "A holder key is not a canonical Ed25519 public key of large order."
+    default = "A holder key is not a canonical Ed25519 public key of prime order."
 
 
 # --- uploads ----------------------------------------------------------------------------------------------

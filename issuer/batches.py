@@ -24,7 +24,7 @@ from checkin.protocol.credential import (
     seal_subject,
     visit_context,
 )
-from checkin.protocol.primitives import Label, SealingKey, SigningKey, check_holder_key, random_bytes
+from checkin.protocol.primitives import Label, SealingKey, SigningKey, check_signing_key, random_bytes
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service.identity import Party
 from checkin.vault.group_commit import GroupCommit
@@ -135,6 +135,6 @@ class Batches:
 
 def _check_holder_keys(holder_keys: Sequence[bytes]) -> None:
     for holder_key in holder_keys:
-        check_holder_key(holder_key)
+        check_signing_key(holder_key)
     if len(set(holder_keys)) != len(holder_keys):
         raise HolderKeyInvalid("A holder key is there twice: each credential has its own.")

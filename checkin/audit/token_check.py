@@ -14,7 +14,7 @@ from checkin.clock import Calendar
 from checkin.errors import CheckinError
 from checkin.protocol import presentation
 from checkin.protocol.credential import IssuerKeys
-from checkin.protocol.primitives import check_holder_key
+from checkin.protocol.primitives import check_signing_key
 
 Field = tuple[str, bytes | int]
 
@@ -111,4 +111,4 @@ def check_values(values: dict[str, bytes], calendar: Calendar) -> None:
     for name in ONCE:
         if len(set(values[name])) < 4:
             raise ValueError(f"{name} is not random")
-    check_holder_key(values["holder_key"])
+    check_signing_key(values["holder_key"])

@@ -16,7 +16,7 @@ from checkin.clock import Calendar
 from checkin.errors import HolderKeyInvalid, ListRefused, NoteMalformed
 from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode, u32be
 from checkin.protocol.note import check_own_name
-from checkin.protocol.primitives import Label, check_listed_key, check_sealing_key, sha256
+from checkin.protocol.primitives import Label, check_sealing_key, check_signing_key, sha256
 from checkin.protocol.statement import Field, StatementType, Values, many, one
 
 # A real service refuses what was signed under a simulated clock; who reads a list decides.
@@ -206,9 +206,9 @@ def _name(values: Values, field: str) -> str:
 def _issuer_key(issuer: int, kid: str, public: str) -> IssuerKey:
     try:
         raw = b64_decode(public, 32)
-        check_listed_key(raw)
+        check_signing_key(raw)
     except (ValueError, HolderKeyInvalid):
-        raise NoteMalformed("An issuer's key is a canonical Ed25519 public key of large order.") from None
+        raise NoteMalformed("An issuer's key is a canonical Ed25519 public key of prime order.") from None
     if issuer_kid(issuer, raw).hex() != kid:
         raise NoteMalformed("A kid is not the one of its issuer and key.")
     return IssuerKey(bytes.fromhex(kid), raw)

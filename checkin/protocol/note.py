@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-from checkin.errors import BadSignature, NoteMalformed, NoteUntrusted
+from checkin.errors import BadSignature, HolderKeyInvalid, NoteMalformed, NoteUntrusted
 from checkin.protocol.encoding import b64_decode, b64_encode
-from checkin.protocol.primitives import SigningKey, sha256, verify
+from checkin.protocol.primitives import SigningKey, check_signing_key, sha256, verify
 
 MAX_NOTE: Final = 2**20  # bytes of UTF-8
 MAX_SIGNATURES: Final = 64
@@ -100,6 +100,10 @@ def read_vkey(vkey: str, kind: int) -> tuple[str, bytes]:
         raise NoteMalformed(_NO_VKEY) from None
     if material[0] != kind or write_vkey(name, kind, material[1:]) != vkey:
         raise NoteMalformed(_NO_VKEY)
+    try:
+        check_signing_key(material[1:])
+    except HolderKeyInvalid:
+        raise NoteMalformed("A verifier key is a canonical Ed25519 public key of prime order.") from None
     return name, material[1:]
 
 

@@ -166,9 +166,6 @@ _SMALL_ORDER: Final = frozenset(
     {_ORDER_8, _ORDER_8_NEG} | {value.to_bytes(32, "little") for value in (0, 1, _P - 1, _P, _P + 1)}
 )
 
-_NEUTRAL: Final = b"\x01" + bytes(31)
-
-
 def _is_small_order(point: bytes) -> bool:
     return point[:31] + bytes([point[31] & 0x7F]) in _SMALL_ORDER
 
@@ -183,26 +180,13 @@ def verify(public: bytes, message: bytes, signature: bytes) -> None:
         raise BadSignature from None
 
 
-def check_listed_key(public: bytes) -> None:
+def check_signing_key(public: bytes) -> None:
     """Raises `HolderKeyInvalid` unless 32 bytes encode, canonically, a point of the prime-order group but 0.
 
-    For keys in lists, which are few and judged by pages, too: everybody can afford the full question.
+    Asked of every public key where it enters: about its signatures, and only about those of such keys, all verifiers
+    agree (docs/spec/encoding.md §4).
     """
     if len(public) != 32 or not nacl.bindings.crypto_core_ed25519_is_valid_point(public):
-        raise HolderKeyInvalid
-
-
-def check_holder_key(public: bytes) -> None:
-    """Raises `HolderKeyInvalid` unless 32 bytes encode, canonically, a point of the curve that is not of small order.
-
-    Not whether it lies in the prime-order group: verifying without the cofactor judges such keys alike everywhere,
-    and the question would cost as much as the credential's signature.
-    """
-    try:
-        spelt = nacl.bindings.crypto_core_ed25519_add(public, _NEUTRAL)  # decodes, which is what it is here for
-    except (nacl.exceptions.RuntimeError, nacl.exceptions.ValueError, nacl.exceptions.TypeError):
-        raise HolderKeyInvalid from None
-    if spelt != public or _is_small_order(public):
         raise HolderKeyInvalid
 
 

@@ -13,7 +13,7 @@ from checkin.errors import CheckinError
 from checkin.protocol.encoding import b64_encode
 from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
 from checkin.protocol.note import ED25519, NoteSigner, NoteVerifier, key_id, open_note, sign_note, write_vkey
-from checkin.protocol.primitives import OpeningKey, SigningKey, sha256, verify
+from checkin.protocol.primitives import OpeningKey, SigningKey, check_signing_key, sha256, verify
 from checkin.protocol.statement import Field, StatementType
 from tests.browser.conftest import ROOT
 
@@ -28,6 +28,9 @@ ODD_KEYS = [value.to_bytes(32, "little") for value in (0, 1, 2, _P - 1, _P, _P +
 ]
 # A point of the right curve with a part of small order: a key of a pair, plus one of order 8.
 ODD_KEYS.append(nacl.bindings.crypto_core_ed25519_add(SigningKey(b"\x01" * 32).public, ODD_KEYS[-1]))
+
+
+MET = (34369, 88483)  # keys of SHA-256 of these, u32be, have one id under the name a.test/x
 
 
 def code_of(work: Callable[..., object], *values: Any) -> str:
@@ -46,6 +49,8 @@ def signatures() -> list[dict[str, str]]:
     for group in json.loads((VECTORS / "wycheproof" / "ed25519_test.json").read_text())["testGroups"]:
         key = group["publicKey"]["pk"]
         cases += [(f"wycheproof {test['tcId']}", key, test["msg"], test["sig"]) for test in group["tests"]]
+    for number, case in enumerate(json.loads((VECTORS / "cctv-ed25519" / "ed25519vectors.json").read_text())):
+        cases.append((f"cctv {number}", case["key"], case["msg"].encode().hex(), case["sig"]))
     return [
         {
             "name": name,
@@ -58,20 +63,24 @@ def signatures() -> list[dict[str, str]]:
     ]
 
 
+def keys() -> list[dict[str, str]]:
+    """Encodings of points, good and odd, with what Python says of each as a key."""
+    publics = {case["public"] for case in signatures()} | {odd.hex() for odd in ODD_KEYS}
+    return [
+        {"public": public, "expected": code_of(check_signing_key, bytes.fromhex(public))} for public in sorted(publics)
+    ]
+
+
 def opened(note: str, vkeys: list[str], threshold: int) -> None:
     """Raises what opening the note under these verifier keys raises."""
     open_note(note, [NoteVerifier.parse(vkey) for vkey in vkeys], threshold)
 
 
 def same_id() -> list[str]:
-    """Two verifier keys of one name and id: the id has four bytes, so chance brings them together soon."""
-    seen: dict[bytes, bytes] = {}
-    for number in range(2**20):
-        public = sha256(number.to_bytes(4, "big"))
-        other = seen.setdefault(key_id("a.test/x", ED25519, public), public)
-        if other != public:
-            return [write_vkey("a.test/x", ED25519, key) for key in (other, public)]
-    raise AssertionError("no two keys met")
+    """Two verifier keys of one name and id: the id has four bytes, and these were the first of which two met."""
+    pair = [SigningKey(sha256(number.to_bytes(4, "big"))).public for number in MET]
+    assert len({key_id("a.test/x", ED25519, public) for public in pair}) == 1
+    return [write_vkey("a.test/x", ED25519, public) for public in pair]
 
 
 def notes() -> list[dict[str, Any]]:
@@ -106,6 +115,7 @@ def notes() -> list[dict[str, Any]]:
     }
     keys = [one.verifier.vkey, two.verifier.vkey]
     broken = [keys[0][:-1] + ("A" if keys[0][-1] != "A" else "B"), keys[0].replace("+", "-"), "a+00000000+AAAA", ""]
+    broken.append(write_vkey("a.test/x", ED25519, ODD_KEYS[-1]))
     cases = [(name, note, keys, threshold) for name, note in candidates.items() for threshold in (1, 2)]
     cases += [("a broken key", good, [vkey], 1) for vkey in broken]
     cases += [("two keys of one name and id", good, [*keys, *same_id()], 1), ("a key twice", good, [*keys, *keys], 1)]

@@ -19,7 +19,7 @@ from checkin.protocol.intake import ENTRY_SIZE, Place, open_entry
 from checkin.protocol.primitives import OpeningKey
 from tests.browser.answervectors import ANSWERS
 from tests.browser.conftest import ROOT, Launch
-from tests.browser.judgedvectors import VECTORS, calendars, code_of, lists, notes, signatures, values
+from tests.browser.judgedvectors import VECTORS, calendars, code_of, keys, lists, notes, signatures, values
 from tests.browser.merklevectors import merkle
 
 OWN = ("presentation", "credential", "intake", "encoding", "logproof")
@@ -30,7 +30,7 @@ Vectors = dict[str, Any]
 def vectors() -> Vectors:
     """The project's files, and what Python makes on the spot."""
     own = {name: json.loads((VECTORS / f"{name}.json").read_text(encoding="ascii")) for name in OWN}
-    own |= {"signatures": signatures(), "notes": notes(), "lists": lists(), "values": values()}
+    own |= {"signatures": signatures(), "keys": keys(), "notes": notes(), "lists": lists(), "values": values()}
     return own | {"calendar": calendars(), "merkle": merkle(), "answers": ANSWERS}
 
 
@@ -69,7 +69,7 @@ def judged(page: Page, files: str, vectors: Vectors) -> list[dict[str, Any]]:
 
 def test_python_made_both_good_and_bad_cases(vectors: Vectors) -> None:
     """An oracle that refuses everything would agree with anything."""
-    for name in ("signatures", "notes", "lists", "answers"):
+    for name in ("signatures", "keys", "notes", "lists", "answers"):
         codes = [case["expected"] for case in vectors[name]]
         assert codes.count("ok") >= 3, name
         assert len(codes) - codes.count("ok") >= 10, name

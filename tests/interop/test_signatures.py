@@ -1,7 +1,8 @@
 """Ed25519 by others' vectors, in every library that the project signs or verifies with.
 
 Sources, with licences beside them: tests/vectors/wycheproof (C2SP/wycheproof), tests/vectors/ed25519-speccheck
-(novifinancial/ed25519-speccheck, the 12 signatures on which implementations differ).
+(novifinancial/ed25519-speccheck, the 12 signatures on which implementations differ), tests/vectors/cctv-ed25519
+(C2SP/CCTV, 914 of them around small order and second spellings).
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from pathlib import Path
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from nacl.bindings import crypto_sign_open
+from nacl.exceptions import CryptoError
 
-from checkin.errors import BadSignature, HolderKeyInvalid
-from checkin.protocol.primitives import SigningKey, check_holder_key, verify
+from checkin.errors import BadSignature, HolderKeyInvalid, NoteMalformed
+from checkin.protocol.note import ED25519, NoteVerifier, write_vkey
+from checkin.protocol.primitives import SigningKey, check_signing_key, verify
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 # Of the twelve, a cofactorless verifier that wants S < L and no small order accepts exactly this one.
@@ -36,6 +40,15 @@ def accepted_by_openssl(public: bytes, message: bytes, signature: bytes) -> bool
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def accepted_by_libsodium(public: bytes, message: bytes, signature: bytes) -> bool:
+    """What libsodium alone says."""
+    try:
+        crypto_sign_open(signature + message, public)
+    except CryptoError:
         return False
     return True
 
@@ -86,6 +99,46 @@ def test_where_openssl_is_laxer_only_small_order_is_in_play() -> None:
         assert clear(public) in small or clear(signature[:32]) in small
 
 
+def cctv() -> list[tuple[bytes, bytes, bytes]]:
+    """Key, message, signature: 14 points as key and R, canonical and not, with parts of small order and without."""
+    cases = json.loads((VECTORS / "cctv-ed25519" / "ed25519vectors.json").read_text())
+    return [(bytes.fromhex(case["key"]), case["msg"].encode(), bytes.fromhex(case["sig"])) for case in cases]
+
+
+def of_prime_order(public: bytes) -> bool:
+    """What is asked of a key where it enters."""
+    try:
+        check_signing_key(public)
+    except HolderKeyInvalid:
+        return False
+    return True
+
+
+def test_of_keys_that_are_taken_all_libraries_accept_the_same_signatures() -> None:
+    """But for R of small order, which every verifier here refuses by name."""
+    cases = [case for case in cctv() if of_prime_order(case[0])]
+    plain = [case for case in cases if clear(case[2][:32]).hex() not in SMALL_ORDER]
+    assert (len(cctv()), len(cases), len(plain)) == (914, 28, 8)
+    verdicts = [accepted_here(*case) for case in plain]
+    assert any(verdicts)
+    assert not all(verdicts)
+    assert [accepted_by_libsodium(*case) for case in plain] == verdicts
+    assert [accepted_by_openssl(*case) for case in plain] == verdicts
+    assert not any(accepted_here(*case) for case in cases if case not in plain)
+
+
+def test_keys_with_a_part_of_small_order_are_refused_though_signatures_under_them_verify() -> None:
+    """The control: verifying alone would let them in, here and in OpenSSL, and not in every browser."""
+    accepted = {public for public, message, signature in cctv() if accepted_here(public, message, signature)}
+    mixed = [public for public in accepted if not of_prime_order(public)]
+    assert mixed
+    for public in mixed:
+        with pytest.raises(HolderKeyInvalid):
+            check_signing_key(public)
+        with pytest.raises(NoteMalformed):
+            NoteVerifier.parse(write_vkey("a.test", ED25519, public))
+
+
 def test_a_holder_key_of_small_order_is_refused_before_it_is_signed() -> None:
     """The issuer keeps out keys that some verifier refuses later."""
     for text in SMALL_ORDER:
@@ -93,8 +146,8 @@ def test_a_holder_key_of_small_order_is_refused_before_it_is_signed() -> None:
             point = bytearray.fromhex(text)
             point[31] |= sign
             with pytest.raises(HolderKeyInvalid):
-                check_holder_key(bytes(point))
-    check_holder_key(SigningKey(b"\x07" * 32).public)
+                check_signing_key(bytes(point))
+    check_signing_key(SigningKey(b"\x07" * 32).public)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +156,7 @@ def test_a_holder_key_of_small_order_is_refused_before_it_is_signed() -> None:
 def test_a_holder_key_that_is_no_canonical_point_is_refused(point: bytes) -> None:
     """Wrong size, off the curve, or a second spelling of a point."""
     with pytest.raises(HolderKeyInvalid):
-        check_holder_key(point)
+        check_signing_key(point)
 
 
 def clear(point: bytes) -> bytes:

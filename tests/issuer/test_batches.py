@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from nacl.bindings import crypto_core_ed25519_add
 
 from checkin.errors import (
     ClockUntrusted,
@@ -137,6 +138,10 @@ def test_a_batch_is_ten_for_everyone(site: Site, client: httpx.Client) -> None:
         (2**255 - 19).to_bytes(32, "little"),
         b"\xff" * 32,
         bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+        crypto_core_ed25519_add(
+            SigningKey(b"\x01" * 32).public,
+            bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+        ),
     ],
 )
 def test_a_holder_key_that_libraries_disagree_about_is_refused(site: Site, client: httpx.Client, bad: bytes) -> None:

@@ -27,7 +27,7 @@ async function verdict(work) {
 /**
  * @param modules of load()
  * @param vectors the content of presentation.json, credential.json, intake.json, encoding.json, logproof.json by name;
- *   `signatures`, a list of {name, public, message, signature, expected}; more made by Python: `notes`, `lists`, `calendar`,
+ *   `signatures`, a list of {name, public, message, signature, expected}; more made by Python: `keys`, `notes`, `lists`, `calendar`,
  *   `merkle`, `values`
  */
 export async function judgeAll(modules, vectors) {
@@ -45,6 +45,7 @@ const JUDGES = {
   intake: judgeIntake,
   encoding: judgeEncoding,
   signatures: judgeSignatures,
+  keys: judgeKeys,
   notes: judgeNotes,
   lists: judgeLists,
   values: judgeValues,
@@ -174,6 +175,13 @@ async function judgeSignatures({ encoding, primitives }, cases) {
     results.push({ name: item.name, expected: item.expected, got });
   }
   return results;
+}
+
+function judgeKeys({ curve, encoding }, cases) {
+  return cases.map(({ public: key, expected }) => {
+    const got = curve.isSigningKey(encoding.fromHex(key)) ? "ok" : "holder_key_invalid";
+    return { name: key, expected, got };
+  });
 }
 
 async function judgeNotes({ note }, cases) {

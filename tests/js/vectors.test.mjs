@@ -11,7 +11,7 @@ const modules = await load(new URL("../../checkin/web/static/js", import.meta.ur
 const { fromHex, toHex } = modules.encoding;
 
 // signatures.json and those after it are made by tests/browser/test_vectors_js.py
-const FILES = "presentation credential intake encoding logproof signatures notes lists calendar merkle answers".split(" ");
+const FILES = "presentation credential intake encoding logproof signatures keys notes lists calendar merkle answers".split(" ");
 for (const name of FILES.filter((file) => existsSync(`${folder}/${file}.json`))) {
   const vectors = JSON.parse(readFileSync(`${folder}/${name}.json`, "utf-8"));
   for (const result of await judgeAll(modules, { [name]: vectors })) {

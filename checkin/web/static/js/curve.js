@@ -38,7 +38,10 @@ export const isSmallOrder = (bytes) => SMALL_Y.has(littleEndian(bytes) & (SIGN -
 /** Whether y is below p: the one spelling of an Ed25519 point. */
 export const isCanonical = (bytes) => (littleEndian(bytes) & (SIGN - 1n)) < P;
 
-/** Whether 32 bytes are a canonical point of the prime-order group other than 0, as every listed key must be. */
+/** Whether 32 bytes are a number below the order of the group, as S in a signature must be (RFC 8032 §5.1.7). */
+export const isReduced = (bytes) => littleEndian(bytes) < L;
+
+/** Whether 32 bytes are a canonical point of the prime-order group other than 0, as every key that is taken must be. */
 export function isSigningKey(bytes) {
   if (bytes.length !== 32 || !isCanonical(bytes) || isSmallOrder(bytes)) return false;
   const point = decompress(littleEndian(bytes));

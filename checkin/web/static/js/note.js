@@ -1,5 +1,6 @@
 // Signed notes, read as strictly as checkin/protocol/note.py reads them (docs/spec/notes.md, c2sp.org/signed-note).
 
+import { isSigningKey } from "./curve.js";
 import { base64Decode, toHex, utf8 } from "./encoding.js";
 import { Refusal } from "./errors.js";
 import { sameBytes, sha256, verify } from "./primitives.js";
@@ -31,7 +32,7 @@ export async function readVkey(vkey, kind) {
   checkName(name);
   const material = decode64(rest.join("+"), 33);
   const keyId = (await sha256(utf8(name), [0x0a], material)).slice(0, 4);
-  if (material[0] !== kind || toHex(keyId) !== hash) throw malformed();
+  if (material[0] !== kind || toHex(keyId) !== hash || !isSigningKey(material.slice(1))) throw malformed();
   return { name, keyId, public: material.slice(1) };
 }
 

@@ -1,6 +1,6 @@
 // The pages' one door to cryptography: WebCrypto's Ed25519, SHA-256 and randomness (docs/spec/encoding.md §4).
 
-import { isCanonical, isSmallOrder } from "./curve.js";
+import { isCanonical, isReduced, isSmallOrder } from "./curve.js";
 import { concat, utf8 } from "./encoding.js";
 import { Refusal } from "./errors.js";
 
@@ -48,6 +48,7 @@ export async function verify(publicKey, message, signature) {
   const refused = new Refusal("bad_signature");
   if (publicKey.length !== 32 || signature.length !== 64) throw refused;
   if (isSmallOrder(publicKey) || isSmallOrder(signature.subarray(0, 32)) || !isCanonical(publicKey)) throw refused;
+  if (!isReduced(signature.subarray(32))) throw refused; // WebKitGTK's libgcrypt takes S + L, too
   let genuine = false;
   try {
     const key = await subtle.importKey("raw", publicKey, ALGORITHM, false, ["verify"]);
