@@ -12,16 +12,19 @@ Nothing is verified here (`auditor.py`).
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from checkin.audit.answers import Reader
 from checkin.errors import NoteMalformed, SettingsInvalid
 from checkin.http.client import Client
 from checkin.protocol.note import NoteVerifier, Verifier
+from checkin.shown import shown
 from checkin.tlog.cosignature import CosignatureVerifier
 from checkin.tlog.reader import folder_fetch
 from checkin.tlog.tiles import Fetch, new_tiles
@@ -82,6 +85,8 @@ class Evidence:
     fetch: Fetch
     listed: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
+    places: Mapping[str, int] = field(default_factory=dict)
+    """Under which number in the log a service shows a report; from a folder nothing is known about that."""
 
     @classmethod
     def of_folder(cls, folder: Path, vkeys: Path | None = None) -> Evidence:
@@ -106,31 +111,39 @@ class Evidence:
     @classmethod
     def online(cls, client: Client, pinned: Pinned) -> Evidence:
         """Of a retention service; raises `Unreachable` and what the service answers."""
-        files = {}
-        for report in _all(client, "/v1/purge-reports", "reports", "index"):
-            files[f"{REPORTS}/{report_file(report['service'], report['day'])}"] = str(report["note"]).encode()
-        for audit in _all(client, "/v1/audits", "audits", "place"):
-            files[f"{AUDITS}/{audit['place']}.txt"] = str(audit["note"]).encode()
+        reader = Reader(client)
+        files, places = {}, {}
+        for report in reader.reports():
+            name = f"{REPORTS}/{report_file(report.service, report.day)}"
+            files[name], places[name] = report.note.encode(), report.index
+        for audit in reader.audits():
+            files[f"{AUDITS}/{audit.place}.txt"] = audit.note.encode()
         kept: dict[str, bytes] = {}
 
         def fetch(path: str) -> bytes:
             if path not in kept:
-                kept[path] = client.get_bytes(f"/{path}")
+                kept[path] = reader.bytes(f"/{path}")
             return kept[path]
 
         # The head last: what is shown before it is covered by it.
-        return cls(pinned, client.get_bytes("/checkpoint"), fetch, files=files)
+        return cls(pinned, reader.bytes("/checkpoint"), fetch, files=files, places=places)
 
-    def save(self, folder: Path, size: int) -> None:
-        """Writes the folder that `of_folder` reads; `size` of the verified head."""
+    def save(self, folder: Path, size: int, faulty: Collection[str]) -> None:
+        """Writes a new folder that `of_folder` reads, without the files that are named in `faulty`; `size` of the
+        verified head. Raises `SettingsInvalid` for a folder that holds something."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise SettingsInvalid("The folder to save in is not empty: choose a new one.")
+        named = self.contents(size)
+        for name in named.keys() - set(faulty):
+            _write_new(folder, name, named[name])
+
+    def contents(self, size: int) -> dict[str, bytes]:
+        """The files of the folder that `of_folder` reads, by their names in it; `size` of the verified head."""
         keys = [verifier.vkey for verifier in self.pinned.notes] + [witness.vkey for witness in self.pinned.witnesses]
         vkeys = "".join(f"{vkey}\n" for vkey in keys)
         tiles = {f"{LOG}/{tile.path()}": self.fetch(tile.path()) for tile in new_tiles(0, size)}
-        named = {VKEYS: vkeys.encode(), CHECKPOINT: self.checkpoint, **self.files, **tiles}
-        for name, content in named.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+        return {VKEYS: vkeys.encode(), CHECKPOINT: self.checkpoint, **self.files, **tiles}
 
 
 def read_vkeys(path: Path) -> Pinned:
@@ -146,11 +159,12 @@ def report_file(service: str, day: str) -> str:
     return f"{_UNFIT.sub('_', service)}-{_UNFIT.sub('_', day)}.txt"
 
 
-def _all(client: Client, path: str, member: str, number: str) -> list[dict[str, Any]]:
-    """All pages of a list that is shown newest first."""
-    found: list[dict[str, Any]] = []
-    page = client.get(path)[member]
-    while page:
-        found += page
-        page = client.get(path, before=str(min(item[number] for item in page)))[member]
-    return found
+def _write_new(folder: Path, name: str, content: bytes) -> None:
+    """A file that was not there, below `folder`; raises `SettingsInvalid` for a name that leads out of it."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.resolve().is_relative_to(folder.resolve()):
+        raise SettingsInvalid(f"{shown(name)} leads out of the folder to save in.")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)

@@ -64,8 +64,8 @@ LABELS: Final = {
     "evidence": ("Evidence, as signed", "서명된 근거"),
     "service": ("Organisation", "기관"),
     "check": (
-        "Check it: checkin audit verify --dir FOLDER, with nothing but the verifier keys.",
-        "확인 방법: 공개 검증 열쇠만으로 checkin audit verify --dir FOLDER 를 실행합니다.",
+        "Check it: checkin audit verify --dir FOLDER --vkeys KEYS, with verifier keys that you got from somebody else.",
+        "확인 방법: 다른 곳에서 받은 공개 검증 열쇠로 checkin audit verify --dir FOLDER --vkeys KEYS 를 실행합니다.",
     ),
 }
 

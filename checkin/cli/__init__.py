@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from typing import Final
 
@@ -13,6 +12,7 @@ from checkin.cli import audit, authority, bench, certificate, demo, door, order,
 from checkin.errors import CheckinError, FileTrouble
 from checkin.keys.hardening import harden
 from checkin.service.logs import log_to_terminal
+from checkin.shown import as_json, shown
 
 # Who runs these has a party's keys in hand. `serve` tells it in the service's log; a wallet's owner could do nothing.
 _WARNED: Final = {"authority", "key", "purge", "witness"}
@@ -54,7 +54,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(141)
     except OSError as error:
-        name = f" {error.filename}" if error.filename else ""
+        name = f" {shown(error.filename)}" if error.filename else ""
         _fail(FileTrouble(f"The file{name} could not be read or written: {error.strerror or 'unknown reason'}."))
     except KeyboardInterrupt:
         sys.exit(130)
@@ -69,7 +69,7 @@ def _harden() -> None:
 
 
 def _fail(error: CheckinError) -> None:
-    print(f"checkin: {error.code}: {error.detail}", file=sys.stderr)
+    print(f"checkin: {error.code}: {shown(error.detail)}", file=sys.stderr)
     if "--json" in sys.argv:
-        print(json.dumps({"error": {"code": error.code, "detail": error.detail}}, ensure_ascii=False))
+        print(as_json({"error": {"code": error.code, "detail": error.detail}}))
     sys.exit(1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from checkin.audit.answers import AuditPage, AuditShown, read_answer
 from checkin.audit.auditor import Verdict, verify
 from checkin.audit.evidence import VKEYS, Evidence, read_vkeys
 from checkin.audit.log_entry import DayState
@@ -17,38 +16,45 @@ from checkin.audit.page import read_audit
 from checkin.audit.words import MARKS, RESULTS, STATES, point_words
 from checkin.cli.example import WithExample
 from checkin.cli.office import counted
+from checkin.cli.terminal import console, say, say_json
 from checkin.clock import Calendar, SystemClock
-from checkin.errors import NotFound, SettingsInvalid
-from checkin.http.client import Client, Service
+from checkin.errors import NotFound, ServiceError, SettingsInvalid
+from checkin.http.client import Client, Service, read_json
 from checkin.keys.secret_file import read_token
+from checkin.shown import shown
 
 app = typer.Typer(
     no_args_is_help=True, help="Check what was destroyed and by whom it was stated; the day-28 audit of all services."
 )
 
+OWN_KEYS = 3
+"""The exit status of a folder that is consistent under keys that lie in it."""
+_OWN_KEYS = (
+    "The folder is consistent under the folder's own keys, which proves nothing about who made it: "
+    "give --vkeys, a file of verifier keys that you got from somebody else."
+)
 RUN_SECONDS = 3600.0  # every service reads every file it has
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 Url = Annotated[str | None, typer.Option(help="The retention service.")]
 
 
-@app.command("verify", cls=WithExample, epilog="checkin audit verify --dir evidence")
+@app.command("verify", cls=WithExample, epilog="checkin audit verify --dir evidence --vkeys vkeys.txt")
 def verify_evidence(  # noqa: PLR0913, PLR0917 - options of a command
     folder: Annotated[
         Path | None,
         typer.Option("--dir", help="A folder with vkeys.txt, checkpoint.txt, log/, purge-reports/; works offline."),
     ] = None,
     url: Url = None,
-    vkeys: Annotated[Path | None, typer.Option(help="Verifier keys, one a line; by default --dir's vkeys.txt.")] = None,
-    since: Annotated[
-        Path | None, typer.Option(help="An earlier checkpoint.txt, which the log must continue.")
-    ] = None,
+    vkeys: Annotated[Path | None, typer.Option(help="Verifier keys, one a line, not from whom you audit.")] = None,
+    since: Annotated[Path | None, typer.Option(help="An earlier checkpoint.txt, which the log must continue.")] = None,
     date: Annotated[str, typer.Option(help="As of which day; by default today, or the newest day in a folder.")] = "",
-    save: Annotated[Path | None, typer.Option(help="With --url: keep everything in this folder.")] = None,
+    save: Annotated[Path | None, typer.Option(help="With --url: keep everything in this new folder.")] = None,
     as_json: Json = False,
 ) -> None:
     """Verify every report, every file of the log and every audit with nothing but verifier keys.
 
-    Shows for each of the last 60 days what was destroyed and who stated it. Exit status 1 when anything is wrong.
+    Shows for each of the last 60 days what was destroyed and who stated it. Exit status 1 when anything is wrong;
+    3 when nothing is, but the keys are the folder's own: whoever made the folder chose them.
     """
     if (folder is None) == (url is None):
         raise SettingsInvalid("Give either --dir, a folder of files, or --url, a retention service, with --vkeys.")
@@ -59,12 +65,16 @@ def verify_evidence(  # noqa: PLR0913, PLR0917 - options of a command
         verdict = verify(evidence, date, previous)
     else:
         verdict = _online(str(url), vkeys, date, previous, save)
+    pinned = vkeys is not None
     if as_json:
-        typer.echo(json.dumps(verdict.summary(), ensure_ascii=False, indent=1))
+        summary = verdict.summary()
+        say_json(summary | {"ok": verdict.ok and pinned, "pinned": pinned}, indent=1)
     else:
-        _tell(verdict)
+        _tell(verdict, pinned=pinned)
     if not verdict.ok:
         raise typer.Exit(1)
+    if not pinned:
+        raise typer.Exit(OWN_KEYS)
 
 
 @app.command(cls=WithExample, epilog="checkin audit run --url https://retention.example --token auditor.token")
@@ -91,8 +101,8 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command
         found = _text(trace)
         body["found"] = any(word in found for word in words)
     with Client(url, read_token(token), RUN_SECONDS, Service.RETENTION) as client:
-        audit = client.post("/v1/audits", body)
-    _show(int(audit["place"]), str(audit["note"]), as_json=as_json)
+        audit = read_answer(AuditShown, client.post("/v1/audits", body))
+    _show(audit, as_json=as_json)
 
 
 @app.command(cls=WithExample, epilog="checkin audit show --url https://retention.example")
@@ -107,13 +117,14 @@ def show(
         raise SettingsInvalid("Give either --dir, a folder with audit.json, or --url, a retention service.")
     if folder is not None:
         try:
-            audit = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise NotFound("There is no audit.json in this folder.") from None
+            audit = read_answer(AuditShown, read_json((folder / "audit.json").read_bytes()))
+        except (OSError, ServiceError):
+            raise NotFound("There is no audit.json in this folder, or it is none.") from None
     else:
         with Client(str(url), wanted=Service.RETENTION) as client:
-            audit = client.get(f"/v1/audits/{number}") if number is not None else _newest(client)
-    _show(int(audit["place"]), str(audit["note"]), as_json=as_json)
+            asked = number is not None
+            audit = read_answer(AuditShown, client.get(f"/v1/audits/{number}")) if asked else _newest(client)
+    _show(audit, as_json=as_json)
 
 
 def _check_date(date: str) -> None:
@@ -134,14 +145,8 @@ def _text(path: Path) -> str:
     return _read(path).decode(errors="replace").strip()
 
 
-def _console() -> Console:
-    """Without a terminal a line is as long as it is."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
-
-
-def _newest(client: Client) -> Any:
-    audits = client.get("/v1/audits")["audits"]
+def _newest(client: Client) -> AuditShown:
+    audits = read_answer(AuditPage, client.get("/v1/audits")).audits
     if not audits:
         raise NotFound("There has been no audit yet.")
     return audits[0]
@@ -155,28 +160,43 @@ def _online(url: str, vkeys: Path | None, date: str, previous: bytes | None, sav
     with Client(url, wanted=Service.RETENTION) as client:
         evidence = Evidence.online(client, read_vkeys(vkeys))
         verdict = verify(evidence, date, previous, today)
-        if save is not None and verdict.head is not None:
-            evidence.save(save, verdict.head.size)
+        if save is not None:
+            _save(save, evidence, verdict)
     return verdict
 
 
-def _tell(verdict: Verdict) -> None:
-    console = _console()
+def _save(folder: Path, evidence: Evidence, verdict: Verdict) -> None:
+    """Keeps what was verified; nothing where the log itself is not what was signed."""
+    if verdict.head is None or not verdict.read_all:
+        say("Nothing was saved: the log is not what was signed, so the rest was not looked at.", err=True)
+        return
+    faulty = {fault.path for fault in verdict.faults}
+    evidence.save(folder, verdict.head.size, faulty)
+
+
+def _tell(verdict: Verdict, *, pinned: bool) -> None:
+    out = console()
     if verdict.days:
-        console.print(_days(list(verdict.days)))
+        out.print(_days(list(verdict.days)))
     for fault in verdict.faults:
-        console.print(f"✗ {fault.path}: {fault.kind}. {fault.reason}", soft_wrap=True, markup=False)
+        out.print(f"✗ {shown(fault.path)}: {fault.kind}. {shown(fault.reason)}", soft_wrap=True)
     if verdict.head is not None:
-        head = f"{verdict.head.origin}, {verdict.head.size} entries"
+        head = f"{shown(verdict.head.origin)}, {verdict.head.size} entries"
         kinds = f"{counted(verdict.reports, 'purge report')}, {counted(verdict.audits, 'audit')}"
         counts = f"{kinds}, as of {verdict.date or 'no day'}"
-        console.print(f"{'✗' if verdict.faults else '✓'} {head}: {counts}", markup=False)
-    console.print(f"{counted(len(verdict.faults), 'fault')}." if verdict.faults else "Nothing is wrong.")
+        out.print(f"{'✗' if verdict.faults else '✓' if pinned else '?'} {head}: {counts}", soft_wrap=True)
+    if verdict.faults:
+        out.print(f"{counted(len(verdict.faults), 'fault')}.")
+    elif pinned:
+        out.print("Nothing is wrong.")
+    else:
+        out.print(_OWN_KEYS, soft_wrap=True)
 
 
 def _days(days: list[DayState]) -> Table:
     services = list(dict.fromkeys(day.service for day in days))
-    table = Table("day", *services, title="What was destroyed, and by whom it was stated", title_justify="left")
+    title = "What was destroyed, and by whom it was stated"
+    table = Table("day", *map(shown, services), title=title, title_justify="left")
     dates = list(dict.fromkeys(day.day for day in days))
     known = {(day.day, day.service): day for day in days}
     for date in dates:
@@ -188,9 +208,9 @@ def _cell(day: DayState) -> str:
     if day.index is not None:
         late = ", late" if day.state == "late" else ""
         if not day.rows:  # the authority's: it holds keys and no records
-            return f"✓ key destroyed {day.done}{late}, stated by {day.by}, entry {day.index}"
+            return f"✓ key destroyed {shown(day.done)}{late}, stated by {shown(day.by)}, entry {day.index}"
         rows = day.rows if day.rows != "unknown" else "an unknown number of"
-        return f"✓ {counted(rows, 'record')} destroyed {day.done}{late}, report {day.index}"
+        return f"✓ {shown(counted(rows, 'record'))} destroyed {shown(day.done)}{late}, report {day.index}"
     if day.state == "held":
         return f"■ kept until {day.due}"
     if day.state == "missing":
@@ -198,21 +218,21 @@ def _cell(day: DayState) -> str:
     return f"◇ due {day.due}: statement awaited" if day.state == "awaited" else f"· {STATES[day.state][0]}"
 
 
-def _show(place: int, note: str, *, as_json: bool) -> None:
-    values, points = read_audit(note)
+def _show(audit: AuditShown, *, as_json: bool) -> None:
+    values, points = read_audit(audit.note)
+    place, result = audit.place, str(values["result"])
     if as_json:
         lines = [{**vars(point), "result": point.result.value} for point in points]
-        shown = {"place": place, "day": values["day"], "result": values["result"], "points": lines}
-        typer.echo(json.dumps(shown, ensure_ascii=False, indent=1))
+        say_json({"place": place, "day": values["day"], "result": result, "points": lines}, indent=1)
     else:
-        console = _console()
+        out = console()
         for service in dict.fromkeys(point.service for point in points):
-            console.print(f"\n{service}", markup=False)
+            out.print(f"\n{shown(service)}")
             for point in points:
                 if point.service == service:
-                    asks, result = point_words(point.name)[0], RESULTS[point.result.value][0]
-                    console.print(f"  {MARKS[point.result.value]} {asks} ({result})", markup=False, soft_wrap=True)
-                    console.print(f"    {point.evidence}", markup=False, soft_wrap=True)
-        console.print(f"\nAudit {place} of {values['day']}: {RESULTS[str(values['result'])][0]}.", markup=False)
-    if values["result"] != "pass":
+                    asks, word = point_words(point.name)[0], RESULTS[point.result.value][0]
+                    out.print(f"  {MARKS[point.result.value]} {shown(asks)} ({word})", soft_wrap=True)
+                    out.print(f"    {shown(point.evidence)}", soft_wrap=True)
+        out.print(f"\nAudit {place} of {shown(values['day'])}: {shown(RESULTS.get(result, (result,))[0])}.")
+    if result != "pass":
         raise typer.Exit(1)

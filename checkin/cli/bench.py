@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from checkin.cli.example import WithExample
+from checkin.cli.terminal import say, say_json
 from checkin.errors import NotFound, RequestInvalid
 
 ALL: Final = "all"
@@ -40,14 +40,17 @@ def bench(
     """
     known = measurements(_CHECKOUT)
     if name is None:
-        typer.echo(json.dumps(known) if as_json else _listed(known))
+        if as_json:
+            say_json(known)
+        else:
+            say(_listed(known))
         return
     if name not in {*known, ALL}:
         raise RequestInvalid(f"There is no measurement {name!r}: there are {', '.join(known)}, and `{ALL}`.")
     options = ["--json"] * as_json + context.args
     for one in known if name == ALL else [name]:
         if name == ALL and not as_json:
-            typer.echo(f"# {one}")
+            say(f"# {one}")
         command = [sys.executable, "-m", f"tests.benchmarks.bench_{one}", *options]
         done = subprocess.run(command, cwd=_CHECKOUT, check=False)  # noqa: S603 - our own program
         if done.returncode:

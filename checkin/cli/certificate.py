@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from checkin.certificate import registry
 from checkin.certificate.report import Report, rfc3339
 from checkin.certificate.trust import TrustList
 from checkin.cli.example import WithExample
+from checkin.cli.terminal import say, say_json
 from checkin.clock import SystemClock
 from checkin.errors import PictureUnreadable, TrustListInvalid
 from checkin.protocol.qr import read_image
@@ -67,7 +67,10 @@ def verify(
     except PictureUnreadable as error:
         report = Report()
         outcome, reason = {**report.to_json(), "code": error.code}, error.detail
-    typer.echo(json.dumps(outcome, indent=2) if as_json else _page(report, str(outcome["code"]), reason, now))
+    if as_json:
+        say_json(outcome, indent=2)
+    else:
+        say(_page(report, str(outcome["code"]), reason, now))
     raise typer.Exit(0 if report.ok else 1)
 
 

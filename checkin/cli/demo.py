@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 from rich.console import Console
 
 from checkin.cli.example import WithExample
+from checkin.cli.terminal import say_json
 from checkin.demo import demo as story
 from checkin.demo.narrator import Narrator
 from checkin.demo.stage import MARKER
@@ -33,7 +33,7 @@ def demo(
     tell = Narrator(Console(highlight=False, quiet=as_json))
     ok = story.run(folder, tell, serve=serve)
     if as_json:
-        typer.echo(json.dumps(tell.summary()))
+        say_json(tell.summary())
     if not ok:
         raise typer.Exit(1)
 

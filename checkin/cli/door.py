@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import typer
 
 from checkin.cli.example import WithExample
+from checkin.cli.terminal import draw, say, say_json
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
 from checkin.errors import (
     CheckinError,
@@ -34,6 +35,7 @@ from checkin.parties.scanner_trust import MAX_SKEW_SECONDS
 from checkin.parties.wallet import Wallet
 from checkin.protocol import qr as pictures
 from checkin.protocol.presentation import PREFIX
+from checkin.shown import shown
 
 MAX_BYTES = 50_000_000  # of a picture on standard input
 Simulated = Annotated[Path | None, typer.Option("--simulated-clock", help="Take the time from this file.")]
@@ -88,7 +90,7 @@ def qr(  # noqa: PLR0913 - an option each
     notices = [in_words(notice) for notice in held.disclosures]
     if not as_json:
         for words in notices[known:]:
-            typer.echo(words, err=True)
+            say(words, err=True)
     assert opened is not None  # noqa: S101 - fetched above
     text = wallets.present(opened, now, calendar, show_status=show_status)
     if output:
@@ -96,11 +98,11 @@ def qr(  # noqa: PLR0913 - an option each
     if as_json:
         picture = str(output) if output else None
         report = {"token": text, "left_today": held.left(day), "picture": picture, "notices": notices}
-        typer.echo(json.dumps(report))
+        say_json(report)
     elif output:
-        typer.echo(f"{output}: good for 20 seconds, for one door. {held.left(day)} more codes today.")
+        say(f"{output}: good for 20 seconds, for one door. {held.left(day)} more codes today.")
     else:
-        typer.echo(pictures.to_terminal(text) if sys.stdout.isatty() else text)
+        draw(pictures.to_terminal(text) if sys.stdout.isatty() else text)
 
 
 def enrol(  # noqa: PLR0913 - an option each
@@ -122,10 +124,10 @@ def enrol(  # noqa: PLR0913 - an option each
         device = client.post(f"/v1/venues/{place['venue_id']}/scanners", {"label": label})
     Scanner(output, place["venue_id"], device["scanner_id"], device["scanner_token"]).save()
     if as_json:
-        typer.echo(json.dumps(place | {"scanner_id": device["scanner_id"], "scanner": str(output)}))
+        say_json(place | {"scanner_id": device["scanner_id"], "scanner": str(output)})
     else:
-        typer.echo(f"venue {place['venue_id']}, operator token {place['operator_token']}")
-        typer.echo(f"{output}: its scanner, for checkin scan --scanner {output}")
+        say(f"venue {shown(place['venue_id'])}, operator token {shown(place['operator_token'])}")
+        say(f"{output}: its scanner, for checkin scan --scanner {output}")
 
 
 def scan(  # noqa: PLR0913 - an option each
@@ -147,18 +149,18 @@ def scan(  # noqa: PLR0913 - an option each
         counts = dict(Counter(entry["result"] for entry in uploaded or ()))
         for entry, count in counts.items():  # also if this code is refused
             if entry == UNDECIDED:
-                typer.echo(f"kept in the queue: {count}, whose issuer key the registry does not know yet", err=True)
+                say(f"kept in the queue: {count}, whose issuer key the registry does not know yet", err=True)
             else:
-                typer.echo(f"uploaded from the queue: {count} {entry}", err=True)
+                say(f"uploaded from the queue: {count} {shown(entry)}", err=True)
         if device.refused:
             codes = ", ".join(sorted({entry["code"] for entry in device.refused}))
-            kept = f"{len(device.refused)} visits that the registry refused ({codes}) are kept in {scanner.name}"
-            typer.echo(f"{kept}: tell the operator", err=True)
+            kept = f"{len(device.refused)} visits that the registry refused ({shown(codes)}) are kept in {scanner.name}"
+            say(f"{kept}: tell the operator", err=True)
         result = _scanned(device, text, client if uploaded is not None else None, clock)
     if as_json:
-        typer.echo(json.dumps({"result": result, "queued": len(device.queue), "uploaded": counts}))
+        say_json({"result": result, "queued": len(device.queue), "uploaded": counts})
     else:
-        typer.echo(f"{result}" + (f", {len(device.queue)} in the queue" if device.queue else ""))
+        say(f"{result}" + (f", {len(device.queue)} in the queue" if device.queue else ""))
 
 
 def _tended(device: Scanner, client: Client, clock: Clock) -> list[dict[str, str]] | None:
@@ -168,10 +170,10 @@ def _tended(device: Scanner, client: Client, clock: Clock) -> list[dict[str, str
     except CheckinError as error:
         if not waits(error):
             raise
-        typer.echo(f"{error.code}: {error.detail} The visit waits in the queue.", err=True)
+        say(f"{error.code}: {error.detail} The visit waits in the queue.", err=True)
         return None
     for issuer, code in passed.items():
-        typer.echo(f"issuer {issuer}: its new list was passed over ({code}): tell the operator", err=True)
+        say(f"issuer {issuer}: its new list was passed over ({shown(code)}): tell the operator", err=True)
     return uploaded
 
 
@@ -180,7 +182,7 @@ def _scanned(device: Scanner, text: str, client: Client | None, clock: Clock) ->
     off = device.told.off(clock)
     if abs(off) > MAX_SKEW_SECONDS:
         way = "ahead" if off > 0 else "behind"
-        typer.echo(f"this machine's clock is {abs(off):.0f} s {way}: set it; the registry's time is used", err=True)
+        say(f"this machine's clock is {abs(off):.0f} s {way}: set it; the registry's time is used", err=True)
     try:
         return device.scan(text, client, device.told.now(clock))
     except (TokenExpired, TokenNotYetValid, WrongDay) as error:
@@ -218,11 +220,11 @@ def _register(  # noqa: PLR0913, PLR0917 - what a registration is given
     if not (code and pending.exists()):
         registration = wallets.register(issuer, name or _ask("Name", "--name"), phone or _ask("Phone", "--phone"))
         write_private(pending, registration)
-        typer.echo(_on_its_way(issuer), err=True)
+        say(_on_its_way(issuer), err=True)
     registration = json.loads(pending.read_text(encoding="utf-8"))
     held = _confirm(issuer, registration, code, path, recovery_code)
     pending.unlink()
-    typer.echo(_keep(path), err=True)
+    say(_keep(path), err=True)
     return held
 
 
@@ -249,7 +251,7 @@ def _confirm(issuer: str, registration: str, code: str | None, path: Path, recov
         try:
             return wallets.confirm(issuer, registration, _ask(question, "--code"), path, recovery_code)
         except (CodeWrong, RequestInvalid) as error:
-            typer.echo(error.detail, err=True)
+            say(error.detail, err=True)
     return wallets.confirm(issuer, registration, _ask(question, "--code"), path, recovery_code)
 
 
@@ -257,7 +259,7 @@ def _ask(what: str, option: str) -> str:
     try:
         return str(typer.prompt(what, err=True))
     except typer.Abort:
-        typer.echo("", err=True)
+        say("", err=True)
         raise RequestInvalid(f"There was no answer: repeat the command with {option}.") from None
 
 

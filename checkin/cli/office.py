@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +20,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from checkin.cli.terminal import say, say_json
 from checkin.clock import Clock, SimulatedClock, SystemClock
 from checkin.parties.authority import Authority
+from checkin.shown import shown
 from checkin.tracing.trace import Tell, silent
 
 PARTIES_FILE: Final = "parties.toml"
@@ -49,7 +50,10 @@ def opened(folder: Path, simulated_clock: Path | None, allow_unfit: bool) -> Aut
 
 def report(as_json: bool, values: dict[str, object], sentence: str) -> None:
     """On standard output: one or the other."""
-    typer.echo(json.dumps(values, ensure_ascii=False, indent=2) if as_json else sentence)
+    if as_json:
+        say_json(values, indent=2)
+    else:
+        say(sentence)
 
 
 def counted(number: int | str, what: str) -> str:
@@ -63,13 +67,13 @@ def progress() -> Iterator[Tell]:
     if not sys.stderr.isatty():
         yield silent
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
         def tell(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
+                tasks[what] = bars.add_task(shown(what), total=total)
             bars.update(tasks[what], completed=done, total=total)
 
         yield tell

@@ -12,6 +12,7 @@ import typer
 
 from checkin.cli.example import WithExample
 from checkin.cli.office import PARTIES_FILE, Dir, Json, Simulated, Unfit, clock_of, counted, opened, progress
+from checkin.cli.terminal import say, say_json
 from checkin.clock import Calendar, parse_rfc3339
 from checkin.errors import NoteMalformed, RequestInvalid, SettingsInvalid
 from checkin.files.durable import replace_file
@@ -79,7 +80,7 @@ def order(  # noqa: PLR0913 - what an officer has to say
     OrderFolder.make(folder, made, sealed)
     report = {"order": made.id, "kind": made.kind, "folder": str(folder), "needed": who.officers.threshold}
     sentence = f"{folder}/{ORDER_FILE} is to be read, and signed by {who.officers.threshold} officers."
-    typer.echo(json.dumps(report) if as_json else sentence)
+    say_json(report) if as_json else say(sentence)
 
 
 def sign(
@@ -93,11 +94,11 @@ def sign(
     pieces = OrderFolder(folder)
     text = pieces.order().text
     if not as_json:
-        typer.echo(text)
+        say(text)
     count = pieces.sign([load_signer(path) for path in officer])
     report = {"order": str(folder), "signatures": count, **({"needed": needed} if needed else {})}
     enough = f"{count} of {needed} signatures" if needed else counted(count, "signature")
-    typer.echo(json.dumps(report) if as_json else f"{folder} has {enough} now.")
+    say_json(report) if as_json else say(f"{folder} has {enough} now.")
 
 
 def trace(  # noqa: PLR0913 - an option each
@@ -122,7 +123,7 @@ def trace(  # noqa: PLR0913 - an option each
         result = Trace.open(signed, who, parties, [load_share(path) for path in officer], tell).run()
     write_result(output, result)
     report = result.json()
-    typer.echo(json.dumps(report, ensure_ascii=False) if as_json else _summary(result, output))
+    say_json(report) if as_json else say(_summary(result, output))
 
 
 def write_result(folder: Path, result: Result) -> None:

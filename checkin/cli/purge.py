@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,6 +10,7 @@ import typer
 
 from checkin.cli.example import WithExample
 from checkin.cli.office import counted
+from checkin.cli.terminal import say, say_json
 from checkin.errors import CheckinError, ClockUntrusted
 from checkin.purge.inventory import PurgeStatus
 from checkin.service.launch import load
@@ -37,7 +37,7 @@ def status(config: Config, simulated_clock: Simulated = None, as_json: Json = Fa
         _print({"service": folder.party.settings.name, **asdict(found)})
         return
     for line in _lines(folder.party.settings.name, found):
-        typer.echo(line)
+        say(line)
 
 
 @app.command(cls=WithExample, epilog="checkin purge run --config venue.toml --confirm-clock")
@@ -68,8 +68,9 @@ def run(
     if as_json:
         _print({"service": folder.party.settings.name, "statements": made, **asdict(chores)})
     else:
-        typer.echo("Destroyed and stated: " + ", ".join(made) if made else "Nothing was due.")
-        typer.echo(chores.told(), nl=bool(chores.told()))
+        say("Destroyed and stated: " + ", ".join(made) if made else "Nothing was due.")
+        if told := chores.told():
+            say(told)
     if chores.not_opened or chores.failed:
         raise typer.Exit(1)
 
@@ -128,7 +129,7 @@ def _open(config: Path, simulated_clock: Path | None) -> VaultFolder:
 
 
 def _print(values: dict[str, Any]) -> None:
-    typer.echo(json.dumps(values, ensure_ascii=False, indent=2))
+    say_json(values, indent=2)
 
 
 def _lines(name: str, found: PurgeStatus) -> list[str]:

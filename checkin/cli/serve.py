@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from checkin.cli.example import WithExample
+from checkin.cli.terminal import say
 from checkin.deployment.deployment import Deployment
 from checkin.deployment.processes import Processes
 from checkin.errors import RequestInvalid
@@ -53,14 +54,14 @@ def up(
     """Run all three services on this machine, ports 8001 to 8003. Makes keys and settings on first start."""
     deployment = Deployment.open_or_make(folder, (port, port + 1, port + 2), simulated_clock)
     for warning in deployment.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)
     # `kill` must end the services, too: they would keep their ports.
     signal.signal(signal.SIGTERM, _interrupt)
-    typer.echo("Starting three services …", err=True)
+    say("Starting three services …", err=True)
     with Processes(deployment) as processes:
         for name in processes.unready:
-            typer.echo(f"warning: the {name} service is not ready: see {deployment.url(name)}/readyz", err=True)
-        typer.echo(deployment.addresses())
+            say(f"warning: the {name} service is not ready: see {deployment.url(name)}/readyz", err=True)
+        say(deployment.addresses())
         processes.wait(deployment.tend)
 
 
@@ -71,7 +72,7 @@ def key(
     """Print the verifier key that others pin. The file is made when it is not there; nothing else is needed."""
     check_own_name(name)
     secret = read_secret(file) if file.exists() else make_secret(file)
-    typer.echo(NoteSigner(name, SigningKey(secret)).verifier.vkey)
+    say(NoteSigner(name, SigningKey(secret)).verifier.vkey)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

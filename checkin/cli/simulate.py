@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 from rich.console import Console
 
 from checkin.cli.example import WithExample
+from checkin.cli.terminal import say_json
 from checkin.demo.narrator import Narrator
 from checkin.deployment.deployment import make_folder
 from checkin.simulation.plan import Size
@@ -43,7 +43,7 @@ def simulate(  # noqa: PLR0913 - an option each
     tell = Narrator(Console(highlight=False, stderr=as_json))
     ended = _in(folder, Size(people, venues, days, seed), tell)
     if as_json:
-        typer.echo(json.dumps(ended.summary()))
+        say_json(ended.summary())
     if ended.faults():
         raise typer.Exit(1)
 

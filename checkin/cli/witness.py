@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 import uvicorn
 
 from checkin.cli.example import WithExample
+from checkin.cli.terminal import say, say_json
 from checkin.clock import SimulatedClock, SystemClock
 from checkin.service import launch
 from checkin.service.addresses import require_free
@@ -28,7 +28,10 @@ LogKey = Annotated[list[str], typer.Option("--log", help="The verifier key of a 
 
 
 def _report(as_json: bool, values: dict[str, object], sentence: str) -> None:
-    typer.echo(json.dumps(values, ensure_ascii=False, indent=2) if as_json else sentence)
+    if as_json:
+        say_json(values, indent=2)
+    else:
+        say(sentence)
 
 
 @app.command(cls=WithExample, epilog="checkin witness init --dir witness --name witness.example/w1 --log LOG_VKEY")

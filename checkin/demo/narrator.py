@@ -15,6 +15,7 @@ from rich.text import Text
 
 from checkin.clock import SystemClock
 from checkin.errors import CheckinError
+from checkin.shown import lines
 
 WIDTH: Final = 100  # where there is no terminal
 _INDENT: Final = "    "
@@ -78,7 +79,7 @@ class Narrator:
         whole = (Column(name, overflow="fold") for name in columns)
         table = Table(*whole, title=title, title_justify="left", title_style="bold")
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*(Text(lines(cell)) for cell in row))
         self.console.print()
         self.console.print(_indented(table))
         self.console.print()
@@ -92,7 +93,7 @@ class Narrator:
 
     def say(self, text: str) -> None:
         """Lines, broken between words where the terminal ends: a path or an address is copied in one piece."""
-        for line in text.splitlines():
+        for line in lines(text).splitlines():
             width = self.console.width - len(_INDENT) if self.console.is_terminal else len(line) + 1
             for part in textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False):
                 self.console.print(Text(_INDENT + part), soft_wrap=True)

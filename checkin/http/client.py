@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from checkin.errors import CheckinError, NotFound, RequestInvalid, ServiceError, Unreachable
 from checkin.http.exchange import Exchange
+from checkin.shown import shown
 
 TIMEOUT_SECONDS = 15.0
 MAX_ANSWER = 64 * 2**20
@@ -118,7 +119,7 @@ class Client:
         """Raises `NotFound` that names the service that answers here, if it is known and another one."""
         try:
             found = Service(self._exchange.send("GET", "/openapi.json").json()["info"]["title"])
-        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, RecursionError):
             return
         if found is not wanted:
             raise NotFound(f"{self.url} is the address of the {found}: give that of the {wanted}.")
@@ -134,6 +135,14 @@ def conform(model: type[Model], content: Any) -> Model:
         return model.model_validate(content, strict=True)
     except ValidationError:
         raise Unreachable(_NO_ANSWER) from None
+
+
+def read_json(data: bytes) -> Any:
+    """The value that bytes hold as JSON; raises `ServiceError` for anything else, however deep."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise ServiceError("The answer is not the JSON that the service documents.") from None
 
 
 def _media(response: httpx.Response) -> str:
@@ -156,7 +165,7 @@ def problem_error(response: httpx.Response) -> CheckinError:
     """The error that a service's problem document stands for; `Unreachable` for what is none."""
     try:
         problem = json.loads(response.content) if _media(response) == "application/problem+json" else {}
-        code, detail = problem["code"], str(problem["detail"])
+        code, detail = problem["code"], shown(problem["detail"])
         ours = problem["type"] == f"urn:checkin:problem:{code}" and problem["status"] == response.status_code
         if response.status_code >= 400 and ours and _CODE.fullmatch(code):
             return _by_code().get(code, ServiceError)(detail)

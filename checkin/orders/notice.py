@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
+from checkin.shown import shown
+
 _GIVEN: Final = {
     "identified": "asked who was at a place you visited on {day}; your name and phone were given",
     "codes": "asked where your codes of {day} were used; they were given, sealed",
@@ -15,10 +17,11 @@ _GIVEN: Final = {
 def in_words(notice: Mapping[str, Any]) -> str:
     """A sentence or two; what a newer issuer says that we do not know is told as it is."""
     given = _GIVEN.get(str(notice.get("what")), "asked about your record of {day}")
-    what = given.format(day=_day(str(notice.get("day", "?"))))
+    what = given.format(day=shown(_day(str(notice.get("day", "?")))))
     return (
-        f"The health authority {notice.get('authority', '?')} {what}. "
-        f"Purpose: {notice.get('purpose', '?')}. If you have questions, name case {notice.get('case', '?')}."
+        f"The health authority {shown(notice.get('authority', '?'))} {what}. "
+        f"Purpose: {shown(notice.get('purpose', '?'))}. If you have questions, "
+        f"name case {shown(notice.get('case', '?'))}."
     )
 
 

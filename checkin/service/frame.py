@@ -20,8 +20,10 @@ from checkin.service import pages, problems
 from checkin.service.identity import Party
 from checkin.service.limits import BodyLimit, SecurityHeaders
 from checkin.service.tasks import Task, Tasks
+from checkin.shown import shown
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they would tell to the millisecond when a code first came
+MOST_TOLD = 2000  # characters of a finding
 log = structlog.get_logger()
 
 
@@ -138,7 +140,8 @@ class Frame:
             ready = all(finding.level != "failure" for finding in findings)
             response.status_code = 200 if ready else 503
             return Readiness(
-                ready=ready, findings=[{"name": f.name, "level": f.level, "text": f.text} for f in findings]
+                ready=ready,
+                findings=[{"name": f.name, "level": f.level, "text": shown(f.text, MOST_TOLD)} for f in findings],
             )
 
         @app.get("/metrics", tags=["operation"], response_class=Response, dependencies=self.metrics_for)

@@ -7,7 +7,7 @@ what they make it. Where they do not, each bundle is held against its own path t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from checkin.errors import NoteMalformed, NotFound, ProofInvalid
 from checkin.tlog.checkpoint import Checkpoint
@@ -24,6 +24,8 @@ from checkin.tlog.tiles import (
     parse_path,
     write_bundle,
 )
+
+MAX_FAULTS: Final = 100  # files of one log that are named
 
 
 class Fault(NamedTuple):
@@ -57,6 +59,8 @@ def _read_bundles(fetch: Fetch, bundles: list[Tile]) -> tuple[list[Fault], list[
             entries += fetch_bundle(fetch, bundle)
         except (NotFound, ProofInvalid) as error:
             faults.append(Fault(bundle.path(), error.detail))
+            if len(faults) >= MAX_FAULTS:  # a size that was only claimed
+                break
     return faults, entries
 
 
@@ -109,7 +113,7 @@ def _altered(fetch: Fetch, expected: _Expected, tiles: Iterable[Tile]) -> Iterat
 
 def _off_the_path(fetch: Fetch, head: Checkpoint, bundles: list[Tile], named: set[str]) -> Iterator[Fault]:
     """The bundles, and the tiles over them, that do not lead to the root."""
-    for bundle in bundles:
+    for bundle in bundles[:MAX_FAULTS] if len(named) >= MAX_FAULTS else bundles:
         first = bundle.number * WIDTH
         if bundle.path() not in named and not _holds(LogReader(fetch, head).entry, first):
             yield Fault(bundle.path(), "An entry was altered, or stands in another's place.")

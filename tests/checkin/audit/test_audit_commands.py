@@ -65,12 +65,13 @@ def test_run_show_verify_and_keep(url: str, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     online = command("verify", "--url", url, "--vkeys", tmp_path / "vkeys.txt", "--save", kept, "--json")
     assert online.returncode == 0, online.stdout
-    offline = command("verify", "--dir", kept, "--json")
+    offline = command("verify", "--dir", kept, "--vkeys", tmp_path / "vkeys.txt", "--json")
     assert json.loads(offline.stdout) == json.loads(online.stdout)
     days = {day["day"]: day for day in json.loads(offline.stdout)["days"]}
     assert days[CALENDAR.date(DAY)]["state"] == "destroyed"
     assert days[CALENDAR.date(DAY)]["service"] == "registry.example"
-    earlier = command("verify", "--dir", kept, "--since", kept / "checkpoint.txt")
+    keys: list[str | Path] = ["--vkeys", tmp_path / "vkeys.txt"]
+    earlier = command("verify", "--dir", kept, *keys, "--since", kept / "checkpoint.txt")
     assert earlier.returncode == 0 and "12 records destroyed" in earlier.stdout
 
 

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from checkin.audit.auditor import verify
 from checkin.audit.evidence import Evidence
 from checkin.cli import app
+from checkin.cli.audit import OWN_KEYS
 from checkin.errors import SettingsInvalid
-from checkin.protocol.note import NoteSigner
+from checkin.protocol.note import NoteSigner, Signature, split_note
 from checkin.protocol.primitives import SigningKey, random_bytes
 from tests.checkin.audit.evidence import CALENDAR, FIRST, LAST, SERVICES, Site, signer
 
@@ -57,11 +58,40 @@ def test_an_outsider_can_say_for_each_of_sixty_days_what_was_destroyed_and_by_wh
 
 def test_the_command_prints_the_table_and_succeeds(honest: Path) -> None:
     """One line a day; exit status 0."""
-    done = CliRunner().invoke(app, ["audit", "verify", "--dir", str(honest)])
+    done = CliRunner().invoke(app, ["audit", "verify", "--dir", str(honest), "--vkeys", str(honest / "vkeys.txt")])
     assert done.exit_code == 0, done.output
     assert done.output.count("records destroyed") == 2 * 32 and "Nothing is wrong." in done.output
-    shown = CliRunner().invoke(app, ["audit", "verify", "--dir", str(honest), "--json"])
+    keys = ["--vkeys", str(honest / "vkeys.txt")]
+    shown = CliRunner().invoke(app, ["audit", "verify", "--dir", str(honest), *keys, "--json"])
     assert json.loads(shown.output)["ok"] is True
+
+
+def test_a_folder_under_its_own_keys_proves_nothing_about_who_made_it(honest: Path) -> None:
+    """Whoever forges a folder forges its vkeys.txt: no exit status 0, no `ok`. Control: with pinned keys, above."""
+    done = CliRunner().invoke(app, ["audit", "verify", "--dir", str(honest)])
+    assert done.exit_code == OWN_KEYS
+    assert "consistent under the folder's own keys, which proves nothing about who made it" in done.output
+    assert "Nothing is wrong" not in done.output
+    shown = CliRunner().invoke(app, ["audit", "verify", "--dir", str(honest), "--json"])
+    assert shown.exit_code == OWN_KEYS
+    assert {"ok": False, "pinned": False, "faults": []}.items() <= json.loads(shown.output).items()
+
+
+def test_a_signature_line_of_an_unknown_key_is_ignored(folder: Path) -> None:
+    """A witness that the reader has not pinned, and noise: C2SP signed-note, and as the public page does. Control: the
+    same line under the name of a pinned key is no unknown one."""
+    checkpoint = folder / "checkpoint.txt"
+    genuine = checkpoint.read_text()
+    text = split_note(genuine)[0]
+    stranger = NoteSigner("stranger.example", SigningKey(random_bytes(32)))
+    checkpoint.write_text(genuine + stranger.sign(text))
+    assert faults(folder) == []
+    forged = Signature(REGISTRY, signer(REGISTRY).verifier.key_id, random_bytes(64)).line()
+    checkpoint.write_text(genuine + forged)
+    assert faults(folder) == []  # a service's key signs no checkpoints, so it is unknown here
+    log = signer("retention.example/log").verifier
+    checkpoint.write_text(genuine + Signature(log.name, log.key_id, random_bytes(64)).line())
+    assert faults(folder) == [("checkpoint.txt", "altered")]
 
 
 def test_a_byte_changed_in_any_file_is_named_as_such(folder: Path) -> None:

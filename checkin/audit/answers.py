@@ -1,0 +1,138 @@
+"""What a retention service answers to an auditor who believes nothing of it: read by strict models, and bounded.
+
+The audited party writes these answers. No text of them becomes part of a file's name unchecked, no list goes on for
+ever, and what has another form than docs/spec/audit.md §6 gives it is refused in one line.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import urlencode
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from checkin.clock import Calendar, SystemClock
+from checkin.errors import ServiceError
+from checkin.http.client import Client, read_json
+
+MAX_NUMBER: Final = 2**24
+"""Entries of a log that an auditor reads; one with 1,000 entries a day has so many after 45 years."""
+MAX_NAME: Final = 200
+MAX_NOTE: Final = 65_535  # characters: an entry of the log has at most so many bytes
+MAX_PAGE: Final = 1000
+PAGES: Final = 5000
+BYTES: Final = 2**30
+SECONDS: Final = 1800.0
+_DATES: Final = Calendar("UTC")
+_STOPWATCH: Final = SystemClock()
+
+
+def _is_date(text: str) -> str:
+    """Raises `ValueError` for another spelling."""
+    _DATES.parse_date(text)
+    return text
+
+
+Number = Annotated[int, Field(ge=0, lt=MAX_NUMBER)]
+Note = Annotated[str, Field(max_length=MAX_NOTE)]
+
+
+class Answer(BaseModel):
+    """Members that are not named here are left aside."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class ReportShown(Answer):
+    """A purge report: its number in the log, whose it is, and the signed note."""
+
+    index: Number
+    service: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+    day: Annotated[str, Field(max_length=10), AfterValidator(_is_date)]
+    note: Note
+
+
+class AuditShown(Answer):
+    """An audit: its number in the log, and the signed note."""
+
+    place: Number
+    note: Note
+
+
+class ReportPage(Answer):
+    """One page of reports, newest first."""
+
+    reports: Annotated[list[ReportShown], Field(max_length=MAX_PAGE)]
+
+
+class AuditPage(Answer):
+    """One page of audits, newest first."""
+
+    audits: Annotated[list[AuditShown], Field(max_length=MAX_PAGE)]
+
+
+A = TypeVar("A", bound=Answer)
+
+
+def read_answer(model: type[A], answer: Any) -> A:
+    """The answer in its form; raises `ServiceError`, which quotes nothing of it."""
+    try:
+        return model.model_validate(answer)
+    except (ValidationError, RecursionError):
+        raise ServiceError("The service's answer does not have the documented form.") from None
+
+
+class Reader:
+    """Asks one service, up to a number of pages, bytes and seconds in all; raises `ServiceError` beyond them."""
+
+    def __init__(self, client: Client, pages: int = PAGES, size: int = BYTES, seconds: float = SECONDS) -> None:
+        self._client = client
+        self._pages = pages
+        self._bytes = size
+        self._end = _STOPWATCH.boot() + seconds
+
+    def bytes(self, path: str) -> bytes:
+        """An answer as it is."""
+        if _STOPWATCH.boot() > self._end:
+            raise ServiceError("The service takes too long over what it shows: nothing of it was believed.")
+        data = self._client.get_bytes(path)
+        self._bytes -= len(data)
+        if self._bytes < 0:
+            raise ServiceError("The service shows more than any log has: nothing of it was believed.")
+        return data
+
+    def page(self, model: type[A], path: str, **query: str) -> A:
+        """One page of a list."""
+        self._pages -= 1
+        if self._pages < 0:
+            raise ServiceError("The service's lists do not end: nothing of them was believed.")
+        return read_answer(model, read_json(self.bytes(f"{path}?{urlencode(query)}" if query else path)))
+
+    def reports(self) -> list[ReportShown]:
+        """All of them."""
+        found: list[ReportShown] = []
+        page = self.page(ReportPage, "/v1/purge-reports").reports
+        while page:
+            found += page
+            oldest = _next([report.index for report in found], len(page))
+            page = self.page(ReportPage, "/v1/purge-reports", before=str(oldest)).reports
+        return found
+
+    def audits(self) -> list[AuditShown]:
+        """All of them."""
+        found: list[AuditShown] = []
+        page = self.page(AuditPage, "/v1/audits").audits
+        while page:
+            found += page
+            oldest = _next([audit.place for audit in found], len(page))
+            page = self.page(AuditPage, "/v1/audits", before=str(oldest)).audits
+        return found
+
+
+def _next(numbers: list[int], fresh: int) -> int:
+    """Where the next page begins, after the last `fresh` numbers; each must be smaller than the one before it."""
+    tail = numbers[-fresh - 1 :]
+    if any(later >= earlier for earlier, later in pairwise(tail)):
+        raise ServiceError("The service's list is not in its order, newest first.")
+    return numbers[-1]

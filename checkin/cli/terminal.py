@@ -1,0 +1,34 @@
+"""The one way of the commands to a terminal: whatever text is printed, none of it acts there (`checkin/shown.py`).
+
+Foreign text goes through `shown` where it enters a sentence, so that it stays one line; `say` is the net beneath.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from checkin.shown import as_json, lines
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Prints lines of text on standard output, or on standard error."""
+    typer.echo(lines(text), err=err)
+
+
+def say_json(values: Any, indent: int | None = None) -> None:
+    """Prints values as JSON."""
+    typer.echo(as_json(values, indent))
+
+
+def draw(picture: str) -> None:
+    """Prints a picture of ours that is made of escape sequences."""
+    typer.echo(picture)
+
+
+def console() -> Console:
+    """For tables; brackets in foreign text are no markup. Without a terminal a line is as long as it is."""
+    made = Console(highlight=False, markup=False, emoji=False)
+    return made if made.is_terminal else Console(highlight=False, markup=False, emoji=False, width=200)
