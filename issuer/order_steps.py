@@ -55,8 +55,8 @@ class Disclosures:
                     continue
                 rows += [BatchRow(day, open_row(self._vault, day, row)).line() for row in found]
                 told += [(subject, self._receipt(part, day, CODES))] if found else []
-        self._receipts.add(part.digest, told)
-        return Found(sorted(rows), held, gone)
+        drafts = self._receipts.draft(part.digest, told)
+        return Found(sorted(rows), held, gone, keep=lambda: self._receipts.add(drafts))
 
     def people(self, part: Part, items: list[str]) -> Found:
         """Name and phone behind each seal that is this issuer's and of the visit that it is shown with."""
@@ -68,13 +68,14 @@ class Disclosures:
         found = [(seal, self._person(seal)) for seal in seals if seal.day in held]
         known = [(seal, *person) for seal, person in found if person]
         receipts = [(subject, self._receipt(part, seal.day, IDENTIFIED)) for seal, subject, _ in known]
-        notices = self._receipts.add(part.digest, receipts)
+        drafts = self._receipts.draft(part.digest, receipts)
         rows = [
             PersonRow(seal.visit_id, notice, record.phone, record.name).line()
-            for (seal, _, record), notice in zip(known, notices, strict=True)
+            for (seal, _, record), notice in zip(known, drafts.cases, strict=True)
         ]
         rows += [UnopenedRow(seal.visit_id).line() for seal, person in found if not person]
-        return Found(rows, held, gone, people=len({subject for _, subject, _ in known}))
+        named = len({subject for _, subject, _ in known})
+        return Found(rows, held, gone, people=named, keep=lambda: self._receipts.add(drafts))
 
     def _floor(self) -> int:
         return self._guard.floor(self._party.calendar)

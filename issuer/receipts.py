@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlite_utils
 
@@ -49,6 +49,17 @@ class Receipt:
     case: str = ""
 
 
+Row = tuple[bytes, int, bytes, int, bytes]
+"""id, day, owner, release, sealed: a row of the table."""
+
+
+class Drafts(NamedTuple):
+    """Notices that are made and not stored: the people's own case numbers, one each, and the rows that are new."""
+
+    cases: list[str]
+    rows: list[Row]
+
+
 class Receipts:
     """The table `receipts`."""
 
@@ -57,26 +68,36 @@ class Receipts:
         self._vault = vault
         self._file = StateFile(path, _migrate)
 
-    def add(self, part: str, about: Iterable[tuple[int, Receipt]]) -> list[str]:
-        """The people's own case numbers, for (subject, receipt) each; one commit, on the disk when it returns.
+    def draft(self, part: str, about: Iterable[tuple[int, Receipt]]) -> Drafts:
+        """Notices for (subject, receipt) each, of which nothing is stored yet: the answer may still be refused.
 
-        The same part, person and day again change nothing and have the same number. `part` is the digest of the
+        The same part, person and day have one notice, the stored one where there is one. `part` is the digest of the
         order's part. Raises `DayDestroyed`.
         """
-        with self._file.writing() as tables:
-            return [self._add(tables, bytes.fromhex(part), subject, receipt) for subject, receipt in about]
+        rows: dict[bytes, Row] = {}
+        with self._file.reading() as tables:
+            cases = [self._draft(tables, rows, bytes.fromhex(part), subject, receipt) for subject, receipt in about]
+        return Drafts(cases, list(rows.values()))
 
-    def _add(self, tables: sqlite_utils.Database, part: bytes, subject: int, receipt: Receipt) -> str:
+    def add(self, drafts: Drafts) -> None:
+        """Stores notices in one commit, on the disk when it returns; those that are there stay as they are."""
+        with self._file.writing() as tables:
+            for row in drafts.rows:
+                tables.execute("INSERT INTO receipts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", list(row))
+
+    def _draft(
+        self, tables: sqlite_utils.Database, rows: dict[bytes, Row], part: bytes, subject: int, receipt: Receipt
+    ) -> str:
         day = self._party.calendar.parse_date(receipt.day)
         row_id = self._vault.mac(day, Label.RECEIPT, part, u64be(subject))
         owner = subject_group(self._vault, day, subject)
-        standing = tables.execute("SELECT sealed FROM receipts WHERE id = ?", [row_id]).fetchone()
-        if standing:
-            return self._open(day, row_id, owner, standing[0]).case
+        stored = tables.execute("SELECT sealed FROM receipts WHERE id = ?", [row_id]).fetchone()
+        sealed = stored[0] if stored else rows[row_id][-1] if row_id in rows else None
+        if sealed is not None:
+            return self._open(day, row_id, owner, sealed).case
         receipt = replace(receipt, case=random_bytes(6).hex())
         release = self._party.today() + 1 + int.from_bytes(random_bytes(8), "big") % LATEST_DAYS
-        sealed = self._seal(day, row_id, owner, receipt)
-        tables.execute("INSERT INTO receipts VALUES (?, ?, ?, ?, ?)", [row_id, day, owner, release, sealed])
+        rows[row_id] = (row_id, day, owner, release, self._seal(day, row_id, owner, receipt))
         return receipt.case
 
     def of(self, subject: int) -> list[dict[str, str]]:

@@ -65,7 +65,8 @@ class SealedAnswer(BaseModel):
 
 @dataclass(frozen=True)
 class Found:
-    """What executing a part gave: rows as lines, dates of days that are gone, and how many people were identified."""
+    """What executing a part computed, before anybody sees it: rows as lines, dates of days that are gone, and how many
+    people were identified."""
 
     rows: list[str]
     days: list[int]
@@ -73,6 +74,9 @@ class Found:
     gone: list[int] = field(default_factory=list)
     people: int | None = None
     """None where a step identifies nobody."""
+    keep: Callable[[], None] = lambda: None
+    """Stores what goes with the answer (notices to people): called once nothing can refuse the answer any more, and
+    again after a stop in between."""
 
 
 Execute = Callable[[Part, list[str]], Found]
@@ -201,6 +205,8 @@ class OrderDesk:
         if len(found.rows) > part.limit:
             raise OrderTooLarge
         sealed = self._sealed(part, found)
+        # SPEC order.md §6: "Nobody is told of an answer that was refused": limit and size come before any effect.
+        found.keep()
         # Stated before it is kept: what was answered is in the book, whenever the machine stops.
         people = ABSENT if found.people is None else published_count(found.people)
         values = {"step": part.step, "part": part.digest, "people": people, "done": self._today()}

@@ -54,7 +54,8 @@ def lived(site: Site, running: Running) -> dict[str, str]:
     issuer.identities.set_status(subject, Status.VACCINATED, DAY, DAY + 90)
     assert ask_batch(running.http, token, DAY).status_code == 200
     assert running.http.post("/v1/qr", json={}, headers=bearer(token)).status_code == 200
-    issuer.receipts.add("0" * 64, [(subject, Receipt("health.example", "2026-11-20", "outbreak", CODES))])
+    told = [(subject, Receipt("health.example", "2026-11-20", "outbreak", CODES))]
+    issuer.receipts.add(issuer.receipts.draft("0" * 64, told))
     site.set_day(DAY + 5)
     issuer.guard.confirm()
     issuer.make_keys()

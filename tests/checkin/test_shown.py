@@ -13,6 +13,7 @@ from checkin.errors import ServiceError
 from checkin.http.client import read_json
 from checkin.shown import as_json, lines, shown
 
+PRINTING = {"print", "typer.echo", "typer.secho", "click.echo", "sys.stdout.write", "sys.stderr.write"}
 ROOT = Path(__file__).parents[2]
 ACTING = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0001]"
@@ -71,6 +72,6 @@ def test_nothing_prints_but_through_the_terminal() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue
-            if ast.unparse(node.func) in ("print", "typer.echo", "typer.secho", "click.echo", "sys.stdout.write", "sys.stderr.write"):
+            if ast.unparse(node.func) in PRINTING:
                 found.append(f"{path.name}:{node.lineno}")
     assert found == []

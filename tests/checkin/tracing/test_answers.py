@@ -278,3 +278,18 @@ def test_the_result_is_a_table_with_a_header_and_a_page_without_scripts(scene: S
     assert "@page { size: A4" in page
     assert result.json()["people"][0]["name"] == '김, "하나" <b>'
     assert [step.audience for step in result.asked] == [NAMES["venue"], NAMES["issuer"], "issuer2.localhost"]
+
+
+def test_nobody_is_told_of_an_answer_that_was_refused(scene: Scene) -> None:
+    """Two batches where one row was allowed: refused, and no notice says that codes were given. Control: allowed."""
+    scene.bob.wallet.fetch(DAY, CALENDAR)
+    issuer = scene.country.apps[SECOND].state.issuer
+    (subject,) = issuer.identities.subjects_of(scene.bob.phone)
+    for limit, purpose, told in ((1, "too much", 0), (1000, "not too much", 1)):
+        wish = replace(person_order(scene.bob), limit=limit, purpose=purpose)
+        signed = scene.country.signed(next(_NAMES), wish)
+        number = next(at for at, one in enumerate(signed.parts) if one.part.audience == f"{SECOND}.localhost")
+        answer = scene.country.send(SECOND, scene.country.body(signed, number))
+        assert (answer.status_code == 200) == bool(told)
+        notices = [notice for notice in issuer.receipts._of_day(subject, DAY, DAY + 3) if notice.purpose == purpose]
+        assert len(notices) == told
