@@ -17,12 +17,12 @@ from checkin.errors import RecoveryWrong
 from checkin.service.auth import new_token, token_hash
 from checkin.service.identity import Party
 from issuer import recovery
+from issuer.access_notices import Receipts
 from issuer.contact import Contact
 from issuer.database import Database
 from issuer.hosted import Hosted
 from issuer.identities import Identities
 from issuer.issued_days import IssuedDays
-from issuer.receipts import Receipts
 
 _CHUNK: Final = 500
 

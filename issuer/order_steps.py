@@ -19,8 +19,8 @@ from checkin.service.identity import Party
 from checkin.service.order_executor import Execute, Found, check_days, held_days
 from checkin.vault.ledger import open_row, subject_group
 from checkin.vault.vault import Vault
+from issuer.access_notices import CODES, IDENTIFIED, Receipt, Receipts
 from issuer.identities import Identities, Record
-from issuer.receipts import CODES, IDENTIFIED, Receipt, Receipts
 
 
 class Disclosures:

@@ -23,6 +23,7 @@ from checkin.service.order_executor import OrderDesk, Pins
 from checkin.service.time_peers import TimePeers
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
+from issuer.access_notices import Receipts
 from issuer.accounts import Accounts
 from issuer.authority_keys import WARN_DAYS, AuthorityKeys
 from issuer.batches import Batches
@@ -32,7 +33,6 @@ from issuer.identities import Identities
 from issuer.identity_keys import IdentityKeys
 from issuer.issued_days import IssuedDays
 from issuer.order_steps import Disclosures
-from issuer.receipts import Receipts
 from issuer.registrations import Registrations
 from issuer.rotation import Rotation
 from issuer.settings import IssuerSettings

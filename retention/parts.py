@@ -15,8 +15,8 @@ from retention.continuity import Continuity
 from retention.cosigning import Cosigning
 from retention.log import Log
 from retention.overview import Overview
-from retention.receipt import Receipt
 from retention.settings import RetentionSettings
+from retention.statement_intake import Receipt
 from retention.statements import Statements
 from retention.witnessing import PinnedWitness
 

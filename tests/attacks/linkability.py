@@ -23,8 +23,8 @@ from checkin.orders.rows import PersonRow, PlaceRow, VisitRow
 from checkin.protocol.credential import Credential
 from checkin.vault.ledger import Batch
 from checkin.vault.visit import Visit
+from issuer.access_notices import Receipt
 from issuer.identities import Record as IdentityRecord
-from issuer.receipts import Receipt
 
 ROOT: Final = Path(__file__).parents[2]
 PERSON, PLACE = "person", "venue"

@@ -16,7 +16,7 @@ import pytest
 from checkin.protocol.credential import Status
 from checkin.service import tasks
 from issuer import recovery
-from issuer.receipts import CODES, Receipt
+from issuer.access_notices import CODES, Receipt
 from tests.issuer.world import DAY, NAME, Running, Site, ask_batch, bearer, begin, register_with
 
 STRANGER = "다음 사람"

@@ -14,7 +14,7 @@ from checkin.protocol.note import add_signature, sign_note
 from checkin.protocol.primitives import OpeningKey
 from checkin.service.auth import token_hash
 from checkin.tlog.proof import LogProof
-from tests.retention.test_receipt import STRANGER, size
+from tests.retention.test_statement_intake import STRANGER, size
 from tests.retention.world import TOKEN as SERVICE_TOKEN
 from tests.retention.world import Retention
 from tests.support.house import CALENDAR, DAY

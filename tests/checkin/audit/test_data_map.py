@@ -16,8 +16,8 @@ from checkin.tlog.witness import WitnessState
 from checkin.vault.engines import Row
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
+from issuer.access_notices import Receipts
 from issuer.database import Database as IssuerDatabase
-from issuer.receipts import Receipts
 from retention.audits import Audits
 from retention.log_state import LogState
 from retention.statements import Statements
