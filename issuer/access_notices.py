@@ -26,7 +26,7 @@ from checkin.files.state_file import StateFile
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import u32be, u64be
 from checkin.protocol.primitives import Label, aead_open, aead_seal, random_bytes
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.vault.ledger import subject_group
 from checkin.vault.vault import Vault
 
@@ -38,7 +38,7 @@ LATEST_DAYS: Final = 3
 
 
 @dataclass(frozen=True)
-class Receipt:
+class AccessNotice:
     """What a person is told: which authority, about which day (ISO date), what for, a case number of the person's own,
     and what was given: `identified` (name and phone) or `codes` (which codes were the person's, sealed)."""
 
@@ -60,15 +60,15 @@ class Drafts(NamedTuple):
     rows: list[Row]
 
 
-class Receipts:
+class AccessNotices:
     """The table `receipts`."""
 
-    def __init__(self, party: Party, vault: Vault, path: Path) -> None:
+    def __init__(self, party: ServiceIdentity, vault: Vault, path: Path) -> None:
         self._party = party
         self._vault = vault
         self._file = StateFile(path, _migrate)
 
-    def draft(self, part: str, about: Iterable[tuple[int, Receipt]]) -> Drafts:
+    def draft(self, part: str, about: Iterable[tuple[int, AccessNotice]]) -> Drafts:
         """Notices for (subject, receipt) each, of which nothing is stored yet: the answer may still be refused.
 
         The same part, person and day have one notice, the stored one where there is one. `part` is the digest of the
@@ -86,7 +86,7 @@ class Receipts:
                 tables.execute("INSERT INTO receipts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", list(row))
 
     def _draft(
-        self, tables: sqlite_utils.Database, rows: dict[bytes, Row], part: bytes, subject: int, receipt: Receipt
+        self, tables: sqlite_utils.Database, rows: dict[bytes, Row], part: bytes, subject: int, receipt: AccessNotice
     ) -> str:
         day = self._party.calendar.parse_date(receipt.day)
         row_id = self._vault.mac(day, Label.RECEIPT, part, u64be(subject))
@@ -129,7 +129,7 @@ class Receipts:
         """Gives back the file."""
         self._file.close()
 
-    def _of_day(self, subject: int, day: int, today: int) -> list[Receipt]:
+    def _of_day(self, subject: int, day: int, today: int) -> list[AccessNotice]:
         query = "SELECT id, sealed FROM receipts WHERE day = ? AND owner = ? AND release <= ?"
         try:
             owner = subject_group(self._vault, day, subject)
@@ -139,15 +139,15 @@ class Receipts:
         except CheckinError:  # the day is going at this moment; issuing must not depend on it
             return []
 
-    def _seal(self, day: int, row_id: bytes, owner: bytes, receipt: Receipt) -> bytes:
+    def _seal(self, day: int, row_id: bytes, owner: bytes, receipt: AccessNotice) -> bytes:
         text, nonce = json.dumps(asdict(receipt), ensure_ascii=False).encode(), random_bytes(_NONCE)
         padded = text.ljust(-(-len(text) // _PAD) * _PAD)
         return nonce + aead_seal(self._key(day), nonce, padded, _context(day, row_id, owner))
 
-    def _open(self, day: int, row_id: bytes, owner: bytes, sealed: bytes) -> Receipt:
+    def _open(self, day: int, row_id: bytes, owner: bytes, sealed: bytes) -> AccessNotice:
         plain = aead_open(self._key(day), sealed[:_NONCE], sealed[_NONCE:], _context(day, row_id, owner))
         try:
-            return Receipt(**json.loads(plain))
+            return AccessNotice(**json.loads(plain))
         except (ValueError, TypeError):
             raise SealBroken from None
 

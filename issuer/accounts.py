@@ -15,11 +15,11 @@ import sqlite_utils
 
 from checkin.errors import RecoveryWrong
 from checkin.service.auth import new_token, token_hash
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from issuer import recovery
-from issuer.access_notices import Receipts
+from issuer.access_notices import AccessNotices
 from issuer.contact import Contact
-from issuer.database import Database
+from issuer.database import IssuerDatabase
 from issuer.hosted import Hosted
 from issuer.identities import Identities
 from issuer.issued_days import IssuedDays
@@ -52,12 +52,12 @@ class Accounts:
     def __init__(  # noqa: PLR0913 - all that an account has
         self,
         *,
-        party: Party,
-        database: Database,
+        party: ServiceIdentity,
+        database: IssuerDatabase,
         identities: Identities,
         issued: IssuedDays,
         hosted: Hosted,
-        receipts: Receipts,
+        receipts: AccessNotices,
     ) -> None:
         self._party = party
         self._database = database

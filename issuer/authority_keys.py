@@ -16,9 +16,9 @@ from checkin.protocol.key_list import AuthorityKey, AuthorityList, merge
 from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.primitives import SealingKey
 from checkin.service.checkpoint_seen import CheckpointSeen
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.service.pins import AuthoritySettings, LogSettings
-from issuer.database import Database, one_row
+from issuer.database import IssuerDatabase, one_row
 from issuer.signing_keys import consecutive
 
 WARN_DAYS: Final = 7
@@ -28,7 +28,11 @@ class AuthorityKeys:
     """The table `authority_keys`."""
 
     def __init__(
-        self, party: Party, database: Database, settings: AuthoritySettings, log: LogSettings | None = None
+        self,
+        party: ServiceIdentity,
+        database: IssuerDatabase,
+        settings: AuthoritySettings,
+        log: LogSettings | None = None,
     ) -> None:
         self._party = party
         self._database = database

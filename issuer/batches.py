@@ -26,9 +26,9 @@ from checkin.protocol.credential import (
 )
 from checkin.protocol.primitives import Label, SealingKey, SigningKey, check_signing_key, random_bytes
 from checkin.purge.clock_guard import ClockGuard
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.vault.group_commit import GroupCommit
-from checkin.vault.ledger import Batch, ledger_row, visit_id
+from checkin.vault.ledger import LedgerBatch, ledger_row, visit_id
 from checkin.vault.vault import Vault
 from issuer.authority_keys import AuthorityKeys
 from issuer.identities import Identities
@@ -56,13 +56,13 @@ class _Day:
     signing: SigningKey
 
 
-class Batches:
+class BatchIssuer:
     """Issues batches; one per process."""
 
     def __init__(  # noqa: PLR0913 - a batch meets all of these once
         self,
         *,
-        party: Party,
+        party: ServiceIdentity,
         guard: ClockGuard,
         vault: Vault,
         identities: Identities,
@@ -114,7 +114,7 @@ class Batches:
         self, subject: int, keys: _Day, mode: Mode, status: Status, holder_keys: Sequence[bytes]
     ) -> list[Issued]:
         issuer = self._signing.issuer
-        batch = Batch(random_bytes(32), len(holder_keys))
+        batch = LedgerBatch(random_bytes(32), len(holder_keys))
         row = ledger_row(self._vault, keys.day, subject, batch, issuer=issuer, authority=keys.authority)
         committed = self._commit.submit(keys.day, row)  # the disk works while the processor does
         seal_key = self._party.ring.subkey(KeyName(Purpose.DAY, keys.day), Label.SUB_SEAL)

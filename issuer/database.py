@@ -69,7 +69,7 @@ def _recovery(tables: sqlite_utils.Database) -> None:
 _MIGRATIONS: Final[tuple[Callable[[sqlite_utils.Database], None], ...]] = (_first, _recovery)
 
 
-class Database:
+class IssuerDatabase:
     """Two connections a process, one that writes and one that reads, each used by one thread at a time."""
 
     def __init__(self, path: Path) -> None:

@@ -18,11 +18,11 @@ from checkin.protocol import presentation
 from checkin.protocol.credential import CREDENTIAL_SIZE, Mode, Status, StatusOpening
 from checkin.protocol.encoding import u32be
 from checkin.protocol.primitives import Label, SigningKey, aead_open, aead_seal, random_bytes
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.vault.ledger import subject_group
 from checkin.vault.vault import Vault
-from issuer.batches import BATCH_SIZE, Batches, Issued
-from issuer.database import Database, one_row
+from issuer.batches import BATCH_SIZE, BatchIssuer, Issued
+from issuer.database import IssuerDatabase, one_row
 from issuer.stripes import Stripes
 
 _NONCE: Final = 12
@@ -42,7 +42,7 @@ class Code:
 class Hosted:
     """The table `hosted`."""
 
-    def __init__(self, party: Party, database: Database, vault: Vault, batches: Batches) -> None:
+    def __init__(self, party: ServiceIdentity, database: IssuerDatabase, vault: Vault, batches: BatchIssuer) -> None:
         self._party = party
         self._database = database
         self._vault = vault

@@ -19,7 +19,7 @@ from checkin.protocol.credential import Status
 from checkin.protocol.primitives import random_bytes
 from checkin.service.auth import token_hash
 from issuer.contact import Contact
-from issuer.database import Database, changed, one_row
+from issuer.database import IssuerDatabase, changed, one_row
 from issuer.identity_keys import IdentityKeys
 
 _PAD: Final = 512  # bytes: what is sealed tells nothing about how long a name is
@@ -55,7 +55,7 @@ class Record:
 class Identities:
     """The table `identities`."""
 
-    def __init__(self, database: Database, keys: IdentityKeys) -> None:
+    def __init__(self, database: IssuerDatabase, keys: IdentityKeys) -> None:
         self._database = database
         self._keys = keys
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from checkin.errors import DayDestroyed, KeyMissing
 from checkin.protocol.primitives import sha256
 from checkin.purge.clock_guard import ClockGuard
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.vault.ledger import subject_group
 from checkin.vault.vault import Vault
 from issuer.stripes import Stripes
@@ -21,7 +21,7 @@ from issuer.stripes import Stripes
 class IssuedDays:
     """Looks in the ledger of the days that are held."""
 
-    def __init__(self, party: Party, guard: ClockGuard, vault: Vault) -> None:
+    def __init__(self, party: ServiceIdentity, guard: ClockGuard, vault: Vault) -> None:
         self._party = party
         self._guard = guard
         self._vault = vault

@@ -74,7 +74,7 @@ class Opening(BaseModel):
     salt: Annotated[str, Field(description="16 bytes, base64url")]
 
 
-class Batch(BaseModel):
+class BatchAnswer(BaseModel):
     """Credentials and openings in the order of the holder keys."""
 
     credentials: Annotated[list[str], Field(description="227 bytes each, base64url")]

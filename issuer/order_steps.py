@@ -15,11 +15,11 @@ from checkin.orders.rows import BatchRow, PersonRow, UnopenedRow
 from checkin.protocol.credential import open_inner, visit_context
 from checkin.protocol.primitives import Label
 from checkin.purge.clock_guard import ClockGuard
-from checkin.service.identity import Party
-from checkin.service.order_executor import Execute, Found, check_days, held_days
+from checkin.service.identity import ServiceIdentity
+from checkin.service.order_executor import Execute, PartResult, check_days, held_days
 from checkin.vault.ledger import open_row, subject_group
 from checkin.vault.vault import Vault
-from issuer.access_notices import CODES, IDENTIFIED, Receipt, Receipts
+from issuer.access_notices import CODES, IDENTIFIED, AccessNotice, AccessNotices
 from issuer.identities import Identities, Record
 
 
@@ -27,7 +27,14 @@ class Disclosures:
     """What the issuer does for an order."""
 
     def __init__(  # noqa: PLR0913 - what a disclosure touches
-        self, *, party: Party, guard: ClockGuard, vault: Vault, identities: Identities, receipts: Receipts, issuer: int
+        self,
+        *,
+        party: ServiceIdentity,
+        guard: ClockGuard,
+        vault: Vault,
+        identities: Identities,
+        receipts: AccessNotices,
+        issuer: int,
     ) -> None:
         self._party = party
         self._guard = guard
@@ -40,7 +47,7 @@ class Disclosures:
         """By step of the order."""
         return {BATCHES: self.batches, PEOPLE: self.people}
 
-    def batches(self, part: Part, _: list[str]) -> Found:
+    def batches(self, part: Part, _: list[str]) -> PartResult:
         """The ledger rows of whoever registered a phone, of an account that was deleted since, too."""
         if part.phone is None or part.days is None:
             raise OrderScope
@@ -56,9 +63,9 @@ class Disclosures:
                 rows += [BatchRow(day, open_row(self._vault, day, row)).line() for row in found]
                 told += [(subject, self._receipt(part, day, CODES))] if found else []
         drafts = self._receipts.draft(part.digest, told)
-        return Found(sorted(rows), held, gone, keep=lambda: self._receipts.add(drafts))
+        return PartResult(sorted(rows), held, gone, keep=lambda: self._receipts.add(drafts))
 
-    def people(self, part: Part, items: list[str]) -> Found:
+    def people(self, part: Part, items: list[str]) -> PartResult:
         """Name and phone behind each seal that is this issuer's and of the visit that it is shown with."""
         if part.days is None:
             raise OrderScope
@@ -75,7 +82,7 @@ class Disclosures:
         ]
         rows += [UnopenedRow(seal.visit_id).line() for seal, person in found if not person]
         named = len({subject for _, subject, _ in known})
-        return Found(rows, held, gone, people=named, keep=lambda: self._receipts.add(drafts))
+        return PartResult(rows, held, gone, people=named, keep=lambda: self._receipts.add(drafts))
 
     def _floor(self) -> int:
         return self._guard.floor(self._party.calendar)
@@ -91,6 +98,6 @@ class Disclosures:
         record = self._identities.disclosed(subject)
         return None if record is None else (subject, record)
 
-    def _receipt(self, part: Part, day: int, what: str) -> Receipt:
+    def _receipt(self, part: Part, day: int, what: str) -> AccessNotice:
         date = self._party.calendar.date(day)
-        return Receipt(authority=part.authority, day=date, purpose=part.purpose or "", what=what)
+        return AccessNotice(authority=part.authority, day=date, purpose=part.purpose or "", what=what)

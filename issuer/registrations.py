@@ -12,14 +12,14 @@ from typing import Final
 import sqlite_utils
 
 from checkin.errors import CodeWrong
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from issuer import pending
 from issuer.accounts import NO_PROOF, Accounts, Proof, WalletKeys
 from issuer.contact import Contact
-from issuer.database import Database, changed
+from issuer.database import IssuerDatabase, changed
 from issuer.identity_keys import IdentityKeys
 from issuer.sms import Gateway
-from issuer.throttle import Throttle
+from issuer.throttle import MessageThrottle
 
 MAX_TRIES: Final = 5
 _USED: Final = MAX_TRIES + 1
@@ -35,12 +35,12 @@ class Registrations:
     def __init__(  # noqa: PLR0913 - a registration meets all of these once
         self,
         *,
-        party: Party,
-        database: Database,
+        party: ServiceIdentity,
+        database: IssuerDatabase,
         keys: IdentityKeys,
         accounts: Accounts,
         gateway: Gateway,
-        throttle: Throttle,
+        throttle: MessageThrottle,
     ) -> None:
         self._party = party
         self._database = database

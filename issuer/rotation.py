@@ -11,9 +11,9 @@ from typing import Final
 
 from checkin.clock import RETENTION_DAYS
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.purge.statement_store import KEY_MADE, StatementBook
-from checkin.service.identity import Party
-from issuer.database import Database
+from checkin.purge.statement_store import KEY_MADE, StatementStore
+from checkin.service.identity import ServiceIdentity
+from issuer.database import IssuerDatabase
 from issuer.identities import Record
 from issuer.identity_keys import IdentityKeys
 
@@ -23,7 +23,9 @@ CHUNK: Final = 500
 class Rotation:
     """Rotates the identity keys of one issuer; several processes may do so at once."""
 
-    def __init__(self, party: Party, database: Database, keys: IdentityKeys, book: StatementBook) -> None:
+    def __init__(
+        self, party: ServiceIdentity, database: IssuerDatabase, keys: IdentityKeys, book: StatementStore
+    ) -> None:
         self._party = party
         self._database = database
         self._keys = keys

@@ -15,19 +15,19 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IssuerList
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Purger
-from checkin.purge.statement_store import SMALL_COUNT, StatementBook
+from checkin.purge.statement_store import SMALL_COUNT, StatementStore
 from checkin.service.frame import Finding
-from checkin.service.identity import Party
-from checkin.service.key_list_publisher import ListBook
-from checkin.service.order_executor import OrderDesk, Pins
+from checkin.service.identity import ServiceIdentity
+from checkin.service.key_list_publisher import KeyListPublisher
+from checkin.service.order_executor import OrderExecutor, Pins
 from checkin.service.time_peers import TimePeers
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
-from issuer.access_notices import Receipts
+from issuer.access_notices import AccessNotices
 from issuer.accounts import Accounts
 from issuer.authority_keys import WARN_DAYS, AuthorityKeys
-from issuer.batches import Batches
-from issuer.database import Database
+from issuer.batches import BatchIssuer
+from issuer.database import IssuerDatabase
 from issuer.hosted import Hosted
 from issuer.identities import Identities
 from issuer.identity_keys import IdentityKeys
@@ -38,7 +38,7 @@ from issuer.rotation import Rotation
 from issuer.settings import IssuerSettings
 from issuer.signing_keys import AHEAD_DAYS, SigningKeys
 from issuer.sms import Gateway, HttpGateway, Outbox
-from issuer.throttle import Throttle
+from issuer.throttle import MessageThrottle
 from issuer.vaccination import Vaccination
 
 _SETTLED: Final = "settled"  # attachment of a ledger day whose order of arrival was erased
@@ -50,19 +50,19 @@ class Issuer:
     def __init__(self, settings: IssuerSettings, simulated_clock: Path | None = None) -> None:
         """Raises `SettingsInvalid`, `StorageUnfit`, `SimulationRefused`, `TrustListInvalid`."""
         self.settings = settings
-        self.party = party = Party(settings, simulated_clock)
+        self.party = party = ServiceIdentity(settings, simulated_clock)
         self.guard = ClockGuard(party.data / "clock.json", party.clock, TimePeers(settings.time_peers, party))
-        self.database = Database(party.data / "issuer.db")
+        self.database = IssuerDatabase(party.data / "issuer.db")
         self.vault = Vault("issuer", SqliteStore(party.data / "ledger", ordered=False), party.ring)
-        self.book = StatementBook(party.data / "statements")
+        self.book = StatementStore(party.data / "statements")
         self.identity_keys = IdentityKeys(party.ring)
         self.identities = Identities(self.database, self.identity_keys)
         self.rotation = Rotation(party, self.database, self.identity_keys, self.book)
         self.signing = SigningKeys(party, self.database, settings.issuer)
-        self.lists = ListBook(party, settings.log, self.signing.list, IssuerList.read)
+        self.lists = KeyListPublisher(party, settings.log, self.signing.list, IssuerList.read)
         self.authority = AuthorityKeys(party, self.database, settings.authority, settings.log)
         self.issued = IssuedDays(party, self.guard, self.vault)
-        self.batches = Batches(
+        self.batches = BatchIssuer(
             party=party,
             guard=self.guard,
             vault=self.vault,
@@ -72,7 +72,7 @@ class Issuer:
             signing=self.signing,
             a_day=settings.batches_a_day,
         )
-        self.receipts = Receipts(party, self.vault, party.data / "receipts.db")
+        self.receipts = AccessNotices(party, self.vault, party.data / "receipts.db")
         disclosures = Disclosures(
             party=party,
             guard=self.guard,
@@ -81,7 +81,7 @@ class Issuer:
             receipts=self.receipts,
             issuer=settings.issuer,
         )
-        self.orders = OrderDesk(
+        self.orders = OrderExecutor(
             party, self.guard, self.book, Pins(settings.authority, settings.log), disclosures.steps()
         )
         self.hosted = Hosted(party, self.database, self.vault, self.batches)
@@ -101,7 +101,7 @@ class Issuer:
             keys=self.identity_keys,
             accounts=self.accounts,
             gateway=self.gateway,
-            throttle=Throttle(self.database, self.identity_keys, settings),
+            throttle=MessageThrottle(self.database, self.identity_keys, settings),
         )
         self.vaccination = Vaccination(self.identities, _trust_list(settings), party.calendar)
         self.purger = Purger(

@@ -13,8 +13,8 @@ from checkin.errors import CheckinError, ListRefused, NotReady
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IssuerKey, IssuerList, issuer_kid, merge
 from checkin.protocol.primitives import SigningKey
-from checkin.service.identity import Party
-from issuer.database import Database, one_row
+from checkin.service.identity import ServiceIdentity
+from issuer.database import IssuerDatabase, one_row
 
 AHEAD_DAYS: Final = 14
 
@@ -22,7 +22,7 @@ AHEAD_DAYS: Final = 14
 class SigningKeys:
     """The table `listed_keys`, and the private halves in the ring."""
 
-    def __init__(self, party: Party, database: Database, issuer: int) -> None:
+    def __init__(self, party: ServiceIdentity, database: IssuerDatabase, issuer: int) -> None:
         self._party = party
         self._database = database
         self.issuer = issuer

@@ -13,7 +13,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from checkin.errors import TooManyRequests
-from issuer.database import Database, changed
+from issuer.database import IssuerDatabase, changed
 from issuer.identity_keys import IdentityKeys
 from issuer.settings import IssuerSettings
 
@@ -23,10 +23,10 @@ _COUNT: Final = (
 )
 
 
-class Throttle:
+class MessageThrottle:
     """Asked before each message. It looks at no account, so it answers alike for known and unknown phones."""
 
-    def __init__(self, database: Database, keys: IdentityKeys, settings: IssuerSettings) -> None:
+    def __init__(self, database: IssuerDatabase, keys: IdentityKeys, settings: IssuerSettings) -> None:
         self._database = database
         self._keys = keys
         self._a_day = settings.codes_a_day

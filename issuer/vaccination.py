@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from checkin.certificate.policy import Proof
-from checkin.certificate.policy import Status as Proved
+from checkin.certificate.policy import ProofStatus as Proved
+from checkin.certificate.policy import VaccinationProof
 from checkin.certificate.registry import prove
 from checkin.certificate.trust import TrustList
 from checkin.clock import Calendar
@@ -37,7 +37,7 @@ class Vaccination:
         self._identities.set_status(subject, Status.NONE, 0, 0)
 
 
-def service_days(proof: Proof, now: float, calendar: Calendar) -> tuple[int, int]:
+def service_days(proof: VaccinationProof, now: float, calendar: Calendar) -> tuple[int, int]:
     """The days that a proof covers until they end, from now on; raises `CertificateOutdated` if there is none.
 
     A credential commits to its status for a whole day, so a test that ends at noon covers no part of that day:

@@ -13,7 +13,7 @@ from checkin.errors import Forbidden, NotFound, NotReady, RequestInvalid, Reques
 from checkin.service.auth import pinned
 from checkin.service.body import Body
 from checkin.service.describe import problem_answers
-from retention.auditing import Asked, Auditing
+from retention.auditing import Auditing, AuditInput
 from retention.audits import Audit, Audits
 from retention.log_audit import LogAudit
 from retention.parts import Parts
@@ -70,7 +70,7 @@ class AuditRoutes:
 
     def audit(self, request: AuditRequest) -> Audit:
         """Audit everything now. Bearer: the auditor. It takes as long as reading every file of every service does."""
-        audit = self._auditing.run(Asked(request.words, request.tokens, request.found))
+        audit = self._auditing.run(AuditInput(request.words, request.tokens, request.found))
         if audit is None:
             raise NotReady
         return audit

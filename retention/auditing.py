@@ -16,7 +16,7 @@ from checkin.audit.point import (
     MAX_EVIDENCE,
     SELF_AUDIT,
     Point,
-    Result,
+    PointResult,
     not_run,
     overall,
     plain,
@@ -39,7 +39,7 @@ from checkin.service.frame import Finding
 from retention.audits import Audit, Audits
 from retention.log_audit import LogAudit
 from retention.parts import Parts
-from retention.settings import Service
+from retention.settings import CollectedService
 
 MAP: Final = Path(__file__).parent / "data_map.toml"
 ANSWER_SECONDS: Final = 3600.0  # a service reads every file it has
@@ -57,7 +57,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Asked:
+class AuditInput:
     """What an auditor brings along: his test visitor's name and phone, some of that visitor's codes (`tokens`), and
     whether a trace by signed order found that visitor (None: there was none)."""
 
@@ -111,7 +111,7 @@ class Auditing:
     def findings(self) -> Iterator[Finding]:
         """What somebody should look at."""
         newest, party = self._audits.newest(), self._party
-        if newest is not None and newest.result != Result.PASS:
+        if newest is not None and newest.result != PointResult.PASS:
             text = f"The audit of {newest.day} failed in {newest.failed} lines: see /audits/{newest.place}."
             yield Finding("audit", "warning", text)
         elif newest is not None and newest.day < party.calendar.date(party.today() - SILENT_DAYS):
@@ -119,19 +119,19 @@ class Auditing:
         else:
             yield Finding("audit", "ok", "Nothing to report.")
 
-    def run(self, asked: Asked | None = None, only_if_none_of: str = "") -> Audit | None:
+    def run(self, asked: AuditInput | None = None, only_if_none_of: str = "") -> Audit | None:
         """Audits now. None if, meanwhile, another process made one of the day `only_if_none_of`."""
         with locked(self._party.data / "audit.lock"):
             previous = self._audits.newest()
             if previous is not None and previous.day == only_if_none_of:
                 return None
-            audit = self._compose(asked or Asked(), previous)
+            audit = self._compose(asked or AuditInput(), previous)
             self._audits.add(audit)
         self._parts.cosigning.run()
         log.info("audited", result=audit.result, failed=audit.failed, not_run=audit.not_run)
         return audit
 
-    def _compose(self, asked: Asked, previous: Audit | None) -> Audit:
+    def _compose(self, asked: AuditInput, previous: Audit | None) -> Audit:
         points: list[Point] = []
         places, stated = [], {}
         for service in self._parts.settings.services:
@@ -159,7 +159,7 @@ class Auditing:
         note = party.sign(AUDIT, values)
         return Audit.of(self._parts.log.append([note.encode()])[0], note)
 
-    def _ask(self, service: Service, words: Sequence[str]) -> tuple[list[Point], list[str], list[int]]:
+    def _ask(self, service: CollectedService, words: Sequence[str]) -> tuple[list[Point], list[str], list[int]]:
         """A service's own points; its notes, its self-audit first, then all statements that it shows; and the place of
         the self-audit in the log."""
         began = self._party.now()
@@ -172,11 +172,13 @@ class Auditing:
             place = self._parts.receipt.take(service, note)
         except Exception as error:  # whatever a service says, there is an audit
             reason = f"It did not audit itself: {_code(error)}."
-            return [Point(ANSWERED, service.name, Result.FAIL, reason)], [], []
-        answered = Point(ANSWERED, service.name, Result.PASS, f"It looked at {len(points)} points and signed them.")
+            return [Point(ANSWERED, service.name, PointResult.FAIL, reason)], [], []
+        answered = Point(
+            ANSWERED, service.name, PointResult.PASS, f"It looked at {len(points)} points and signed them."
+        )
         return [answered, *points], [note, *shown], [place]
 
-    def _verified(self, service: Service, note: str, began: float) -> list[Point]:
+    def _verified(self, service: CollectedService, note: str, began: float) -> list[Point]:
         """Its own points, made since it was asked (`began`, unix seconds) by a clock that may differ from ours, and no
         more than an audit has room for; raises `NoteMalformed`, `NoteUntrusted`."""
         values = self._party.open(note, SELF_AUDIT, [service.verifier])
@@ -193,14 +195,14 @@ class Auditing:
             raise NoteMalformed(f"Evidence is printable ASCII of at most {MAX_EVIDENCE} characters.")
         return points
 
-    def _sample(self, asked: Asked) -> Point:
+    def _sample(self, asked: AuditInput) -> Point:
         name = self._party.settings.name
         if not asked.tokens:
             return not_run(TOKENS, name, "No test visitor's codes were given; the issuers decoded a sample of theirs.")
         try:
             keys = self._issuer_keys()
         except Exception as error:
-            return Point(TOKENS, name, Result.FAIL, f"The keys of an issuer could not be read: {_code(error)}.")
+            return Point(TOKENS, name, PointResult.FAIL, f"The keys of an issuer could not be read: {_code(error)}.")
         good = f"{len(asked.tokens)} codes of a test visitor: every byte is a field of the specification."
         return seen(TOKENS, name, check_tokens(asked.tokens, self._party.calendar, keys), good)
 
@@ -217,7 +219,7 @@ class Auditing:
             found += [IssuerKey(number, b64url_decode(key["x"], 32)) for key in published["keys"]]
         return IssuerKeys(*found)
 
-    def _test_visit(self, asked: Asked, look: LogAudit) -> Point:
+    def _test_visit(self, asked: AuditInput, look: LogAudit) -> Point:
         name = self._party.settings.name
         if asked.found is None:
             return not_run(TEST_VISIT, name, "No trace of a test visitor was given.")
@@ -232,7 +234,7 @@ class Auditing:
         return self._party.calendar.date(self._party.today())
 
 
-def _is_ready(service: Service) -> bool:
+def _is_ready(service: CollectedService) -> bool:
     try:
         with Client(service.url, timeout=READY_SECONDS) as client:
             client.get("/readyz")

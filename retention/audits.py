@@ -15,7 +15,7 @@ from typing import Self
 
 import sqlite_utils
 
-from checkin.audit.point import AUDIT, Point, Result, points_of
+from checkin.audit.point import AUDIT, Point, PointResult, points_of
 from checkin.errors import NoteMalformed
 from checkin.files.state_file import StateFile
 from checkin.protocol.encoding import decimal_decode
@@ -55,9 +55,9 @@ class Audit:
             place=place,
             day=one(values, "day"),
             result=one(values, "result"),
-            passed=counts[Result.PASS],
-            failed=counts[Result.FAIL],
-            not_run=counts[Result.NOT_RUN],
+            passed=counts[PointResult.PASS],
+            failed=counts[PointResult.FAIL],
+            not_run=counts[PointResult.NOT_RUN],
             size=size,
             root=one(values, "root"),
             note=note,

@@ -15,10 +15,10 @@ from checkin.orders.part import ORDER_LOGGED
 from checkin.protocol.key_list import AUTHORITY_DESTROYED, AUTHORITY_KEYS, AuthorityList, DestroyedList
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import StatementType, Values, kind_of, many, one
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.service.pins import AuthoritySettings
 from retention.key_list_entries import check_days, check_list
-from retention.statements import Statements
+from retention.statements import ServiceStatements
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _KINDS: Final[dict[str, StatementType]] = {
@@ -27,7 +27,7 @@ _KINDS: Final[dict[str, StatementType]] = {
 
 
 def read_note(
-    note: str, authority: AuthoritySettings, statements: Statements, party: Party
+    note: str, authority: AuthoritySettings, statements: ServiceStatements, party: ServiceIdentity
 ) -> tuple[str, str, str]:
     """(kind, day, '') of what enough officers signed; the day is '' where there are several.
 

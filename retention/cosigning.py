@@ -9,10 +9,10 @@ import structlog
 from checkin.clock import SystemClock
 from checkin.errors import SettingsInvalid
 from checkin.files.durable import locked
-from checkin.service.identity import SIMULATED, Party
+from checkin.service.identity import SIMULATED, ServiceIdentity
 from checkin.tlog.cosignature import cosignatures
 from retention.log import Log
-from retention.statements import Asking, Statements
+from retention.statements import CollectionState, ServiceStatements
 from retention.witnessing import Outcome, PinnedWitness, Witnessing
 
 RETRY_SECONDS = 60.0
@@ -23,7 +23,9 @@ log = structlog.get_logger()
 class Cosigning:
     """One per process; how it went is kept for all of them, in the table `services`."""
 
-    def __init__(self, party: Party, ledger: Log, statements: Statements, witnesses: Sequence[PinnedWitness]) -> None:
+    def __init__(
+        self, party: ServiceIdentity, ledger: Log, statements: ServiceStatements, witnesses: Sequence[PinnedWitness]
+    ) -> None:
         """Raises `SettingsInvalid` for a witness under another kind of clock than ours."""
         if any(witness.verifier.name.endswith(f"/{SIMULATED}") != party.clock.simulated for witness in witnesses):
             raise SettingsInvalid("Real and simulated time do not mix: a witness is under the other one.")
@@ -69,7 +71,7 @@ class Cosigning:
         else:
             self._failed[name] = _STOPWATCH.boot()
             log.warning("head_not_cosigned", witness=name, code=error.code)
-        after = Asking(before.asked, error.code) if error else Asking(self._today())
+        after = CollectionState(before.asked, error.code) if error else CollectionState(self._today())
         if after != before:
             self._statements.set_asking(name, after)
 

@@ -14,9 +14,9 @@ from checkin.parties.scanner_trust import HORIZON_DAYS
 from checkin.protocol.key_list import INTAKE_KEYS, ISSUER_KEYS, AuthorityList, IntakeList, IssuerList, merge
 from checkin.protocol.statement import kind_of
 from checkin.purge.statement_store import LAST_DAY
-from checkin.service.identity import Party
-from retention.settings import Service
-from retention.statements import Statements
+from checkin.service.identity import ServiceIdentity
+from retention.settings import CollectedService
+from retention.statements import ServiceStatements
 
 MAX_DAYS: Final = 64  # a list has those that are held and those ahead, a statement what `Authority` puts into one
 MAX_LISTS: Final = 24  # of one kind and owner a day
@@ -27,7 +27,9 @@ READERS: Final[dict[str, Callable[[str], IssuerList | IntakeList]]] = {
 _PAST_DAYS: Final = RETENTION_DAYS + 7  # a list of keys that are held, and officers come together once a week
 
 
-def read_list(service: Service, text: str, statements: Statements, party: Party) -> tuple[str, str, str]:
+def read_list(
+    service: CollectedService, text: str, statements: ServiceStatements, party: ServiceIdentity
+) -> tuple[str, str, str]:
     """(kind, '', '') of a service's list, whose signature is verified.
 
     Raises `NoteMalformed`; `NoteUntrusted` for another owner's list, too many days or days too far away;
@@ -43,8 +45,8 @@ def check_list(
     kind: str,
     reader: Callable[[str], IssuerList | IntakeList | AuthorityList],
     text: str,
-    statements: Statements,
-    party: Party,
+    statements: ServiceStatements,
+    party: ServiceIdentity,
 ) -> None:
     """Holds a list against the keys that its owner listed before; raises as `read_list`."""
     listed, today = reader(text), party.today()
@@ -67,7 +69,7 @@ def check_days(days: list[int], today: int) -> None:
         raise NoteUntrusted(f"It names days that are more than {HORIZON_DAYS} days ahead.")
 
 
-def _check_owner(service: Service, listed: IssuerList | IntakeList) -> None:
+def _check_owner(service: CollectedService, listed: IssuerList | IntakeList) -> None:
     """The settings say whose an issuer's number is: who pins the log alone goes by the number."""
     if isinstance(listed, IntakeList):
         if service.issuer is not None or listed.registry != service.name:

@@ -9,13 +9,13 @@ from typing import Final
 
 from checkin.audit.destroyed import Book
 from checkin.audit.list_audit import AGREE, quarrels
-from checkin.audit.log_entry import Entry, read_entry
-from checkin.audit.point import Point, Result, not_run, plain, seen
+from checkin.audit.log_entry import LogEntry, read_entry
+from checkin.audit.point import Point, PointResult, not_run, plain, seen
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
 from checkin.protocol.note import NoteVerifier, split_note
 from checkin.purge.statement_store import ORDER_EXECUTED, ORDER_REFUSED, published_count
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
-from checkin.tlog.fsck import Fault, check_log
+from checkin.tlog.fsck import LogFault, check_log
 from checkin.tlog.merkle import EMPTY_ROOT
 from checkin.tlog.reader import LogReader
 from checkin.tlog.tiles import WIDTH, parse_path
@@ -49,7 +49,7 @@ class LogAudit:
             logged = set(self.entries())
             book = self.book()
         except CheckinError as error:
-            yield Point(LOGGED, self._name, Result.FAIL, plain(f"The log cannot be read: {error.detail}"))
+            yield Point(LOGGED, self._name, PointResult.FAIL, plain(f"The log cannot be read: {error.detail}"))
             return
         yield self._reports(book, date)
         yield from (self._stated(service, notes, logged) for service, notes in stated.items())
@@ -61,7 +61,7 @@ class LogAudit:
         kinds = [entry.kind for entry in book.entries]
         executed, refused = (published_count(kinds.count(kind.kind)) for kind in (ORDER_EXECUTED, ORDER_REFUSED))
         text = f"In the log, parts of orders executed: {executed}, refused: {refused}."
-        yield Point(ORDERS, self._name, Result.PASS, text)
+        yield Point(ORDERS, self._name, PointResult.PASS, text)
 
     def entries(self) -> list[bytes]:
         """All entries, each proved to be under the checkpoint; raises `ProofInvalid`, `NotFound`."""
@@ -84,7 +84,7 @@ class LogAudit:
         good = f"{len(listed)} files of {self.head.size} entries lead to the signed root."
         return seen(FILES, self._name, [f"{fault.path}: {fault.reason}" for fault in faults], good)
 
-    def _check_files(self) -> tuple[list[str], list[Fault]]:
+    def _check_files(self) -> tuple[list[str], list[LogFault]]:
         paths = [path for path in (self._folder / "tile").rglob("*") if path.is_file()]
         names = [path.relative_to(self._folder).as_posix() for path in paths]
         listed = [name for name in names if not self._is_later(name)]
@@ -100,7 +100,7 @@ class LogAudit:
 
     def _continues(self, previous: Audit | None) -> Point:
         if previous is None:
-            return Point(CONTINUES, self._name, Result.PASS, "This is the first audit: the log begins with it.")
+            return Point(CONTINUES, self._name, PointResult.PASS, "This is the first audit: the log begins with it.")
         old = Checkpoint(self.head.origin, previous.size, bytes.fromhex(previous.root))
         text = f"The log of {self.head.size} entries continues that of {old.size} entries of {previous.day}"
         try:
@@ -108,8 +108,8 @@ class LogAudit:
                 LogReader(self._fetch, self.head).verify_continues(old)
         except (ProofInvalid, CheckinError) as error:
             reason = f"The log does not continue that of the audit of {previous.day}: {error.detail}"
-            return Point(CONTINUES, self._name, Result.FAIL, plain(reason))
-        return Point(CONTINUES, self._name, Result.PASS, f"{text}.")
+            return Point(CONTINUES, self._name, PointResult.FAIL, plain(reason))
+        return Point(CONTINUES, self._name, PointResult.PASS, f"{text}.")
 
     def _reports(self, book: Book, date: str) -> Point:
         faults = [f"no report of {service} about {day}" for service, day in book.missing(date)]
@@ -140,7 +140,7 @@ class LogAudit:
         return seen(STATED, service, faults, f"All of its {len(notes)} statements are in the log.")
 
 
-def read_logged(index: int, note: str) -> Entry:
+def read_logged(index: int, note: str) -> LogEntry:
     """A statement of the log; its lines were verified when it came. Raises `NoteMalformed`, `NoteUntrusted`."""
     text, lines = split_note(note)
     return read_entry(index, text, [*dict.fromkeys(line.name for line in lines)])

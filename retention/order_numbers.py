@@ -13,7 +13,7 @@ from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import one
 from checkin.purge.statement_store import ABSENT, FEWER, ORDER_EXECUTED, ORDER_REFUSED, published_count
-from retention.statements import Statements
+from retention.statements import ServiceStatements
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Numbers:
     """Parts in which fewer than ten people were identified."""
 
 
-def order_numbers(statements: Statements) -> Numbers | None:
+def order_numbers(statements: ServiceStatements) -> Numbers | None:
     """From all statements received so far; None when there are none about orders."""
     made = statements.find(kind=ORDER_LOGGED.kind)
     executed = [ORDER_EXECUTED.read(split_note(stated.note)[0]) for stated in statements.find(kind=ORDER_EXECUTED.kind)]

@@ -11,8 +11,8 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import StatementType, one
 from checkin.purge.statement_store import DAY_CLOSED, KEY_MADE, LAST_DAY, PURGE_REPORT, read_count
-from retention.settings import Service
-from retention.statements import Stated, Statements
+from retention.settings import CollectedService
+from retention.statements import ServiceStatements, Stated
 
 STRIP_DAYS: Final = 60
 GRACE_SECONDS: Final = 3600.0
@@ -30,7 +30,7 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Report:
+class DayReport:
     """A purge report as its service signed it; `index` is its place in the log."""
 
     index: int
@@ -45,7 +45,7 @@ class Report:
     note: str
 
     @classmethod
-    def of(cls, stated: Stated) -> Report:
+    def of(cls, stated: Stated) -> DayReport:
         """From a statement of that kind, verified when it was received."""
         values = PURGE_REPORT.read(split_note(stated.note)[0])
         return cls(
@@ -63,27 +63,27 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Cell:
+class StripCell:
     """A day of the strip. `level` 0 to 100: how much it holds against the fullest day, in all services together."""
 
     day: str
     state: State
     level: int
-    reports: tuple[Report, ...]
+    reports: tuple[DayReport, ...]
     due: str
 
 
 class Overview:
     """Reads the statements of one retention service."""
 
-    def __init__(self, statements: Statements, services: Sequence[Service], calendar: Calendar) -> None:
+    def __init__(self, statements: ServiceStatements, services: Sequence[CollectedService], calendar: Calendar) -> None:
         self._statements = statements
         self._services = services
         self._calendar = calendar
 
-    def reports(self, service: str | None = None, day: str | None = None) -> list[Report]:
+    def reports(self, service: str | None = None, day: str | None = None) -> list[DayReport]:
         """Reports by what is given, oldest first."""
-        return [Report.of(stated) for stated in self._find(PURGE_REPORT, service, day)]
+        return [DayReport.of(stated) for stated in self._find(PURGE_REPORT, service, day)]
 
     def missing(self, now: float) -> list[Missing]:
         """Days whose key a service made, that were due more than an hour ago, and of which it reported nothing."""
@@ -105,14 +105,14 @@ class Overview:
         asked = [(service.name, self._statements.asking(service.name).asked) for service in self._services]
         return [(name, date) for name, date in asked if date < late]
 
-    def strip(self, now: float) -> list[Cell]:
+    def strip(self, now: float) -> list[StripCell]:
         """The last 60 days, today last."""
         today = self._calendar.day(now)
         made, missing = self._made(), {gone.day for gone in self.missing(now)}
         known = {day for _, day in made}
         counts = self._counts()
         fullest = max(counts.values(), default=0)
-        reports: dict[str, list[Report]] = {}
+        reports: dict[str, list[DayReport]] = {}
         for report in self.reports():
             reports.setdefault(report.day, []).append(report)
         cells = []
@@ -123,7 +123,7 @@ class Overview:
             expected = {service for service, other in made if other == day} - {report.service for report in mine}
             state = _state(known=day in known, missing=date in missing, reported=bool(mine) and not expected)
             state = "open" if state == "held" and date not in counts else state
-            cells.append(Cell(date, state, level, mine, self._calendar.date(day + RETENTION_DAYS)))
+            cells.append(StripCell(date, state, level, mine, self._calendar.date(day + RETENTION_DAYS)))
         return cells
 
     def _made(self) -> set[tuple[str, int]]:

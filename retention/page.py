@@ -19,7 +19,7 @@ from checkin.service.language import LANGUAGES, choose_language
 from retention.audits import Audit, Audits
 from retention.messages import TEXTS
 from retention.order_numbers import order_numbers
-from retention.overview import Cell, Missing, Report
+from retention.overview import DayReport, Missing, StripCell
 from retention.parts import Parts
 
 SHOWN_REPORTS = 120
@@ -146,7 +146,7 @@ class Words:
         """A day as people write it."""
         return format_date(date.fromisoformat(iso), format="medium", locale=self._language)
 
-    def cell(self, cell: Cell) -> dict[str, Any]:
+    def cell(self, cell: StripCell) -> dict[str, Any]:
         """A square of the strip: its state, what it says, where it leads, and the height of its filling in percent."""
         day = date.fromisoformat(cell.day)
         numbers = ", ".join(str(report.index) for report in cell.reports)
@@ -162,7 +162,7 @@ class Words:
             "month": format_date(day, format="MMM", locale=self._language) if day.day == 1 else "",
         }
 
-    def report(self, report: Report, contradictions: set[tuple[str, str]]) -> dict[str, Any]:
+    def report(self, report: DayReport, contradictions: set[tuple[str, str]]) -> dict[str, Any]:
         """A line of the table of reports."""
         result = "late" if report.done > report.due else "in_time"
         if (report.service, report.day) in contradictions:
@@ -191,7 +191,7 @@ class Words:
             return self.text("fewer" if rows == FEWER else "unknown")
 
 
-def _target(cell: Cell) -> str:
+def _target(cell: StripCell) -> str:
     if cell.state in ("held", "open"):
         return f"held-{cell.day}"
     if cell.state == "missing":

@@ -10,14 +10,14 @@ from typing import Self
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.note import NoteSigner, NoteVerifier
 from checkin.protocol.primitives import SigningKey
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from retention.continuity import Continuity
 from retention.cosigning import Cosigning
 from retention.log import Log
 from retention.overview import Overview
 from retention.settings import RetentionSettings
-from retention.statement_intake import Receipt
-from retention.statements import Statements
+from retention.statement_intake import StatementIntake
+from retention.statements import ServiceStatements
 from retention.witnessing import PinnedWitness
 
 
@@ -25,21 +25,21 @@ from retention.witnessing import PinnedWitness
 class Parts:
     """What routes, page and schedule share."""
 
-    party: Party
+    party: ServiceIdentity
     settings: RetentionSettings
-    statements: Statements
+    statements: ServiceStatements
     log: Log
     log_verifier: NoteVerifier
     cosigning: Cosigning
-    receipt: Receipt
+    receipt: StatementIntake
     overview: Overview
 
     @classmethod
     def open(cls, config: Path, simulated_clock: Path | None = None) -> Self:
         """Raises `SettingsInvalid`, `StorageUnfit`, `SimulationRefused`, `LogConflict`."""
         settings = RetentionSettings.load(config)
-        party = Party(settings, simulated_clock)
-        statements = Statements(party.data / "retention.db")
+        party = ServiceIdentity(settings, simulated_clock)
+        statements = ServiceStatements(party.data / "retention.db")
         signer = _log_signer(settings)
         witnesses = [PinnedWitness(witness.url, witness.verifier) for witness in settings.witnesses]
         peers = [service.url for service in settings.services]
@@ -52,7 +52,7 @@ class Parts:
             log=log,
             log_verifier=signer.verifier,
             cosigning=Cosigning(party, log, statements, witnesses),
-            receipt=Receipt(party, statements, log),
+            receipt=StatementIntake(party, statements, log),
             overview=Overview(statements, settings.services, party.calendar),
         )
 

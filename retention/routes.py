@@ -19,16 +19,16 @@ from checkin.service.pins import AuthoritySettings
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.tiles import parse_path
 from retention.order_numbers import order_numbers
-from retention.overview import Missing, Report
+from retention.overview import DayReport, Missing
 from retention.parts import Parts
-from retention.settings import Service
+from retention.settings import CollectedService
 
 MAX_REPORTS = 200
 ENTRY_BYTES = 65_535  # what an entry of the log may have
 IMMUTABLE = "public, max-age=31536000, immutable"
 
 
-class Proof(BaseModel):
+class InclusionProof(BaseModel):
     """RFC 6962 inclusion of the report, as the entry number `index`, in the log of `size` entries."""
 
     index: int
@@ -37,10 +37,10 @@ class Proof(BaseModel):
 
 
 @dataclass(frozen=True)
-class PurgeReport(Report):
+class PurgeReport(DayReport):
     """A purge report: what it says, the signed note that says it, and where it is in the log."""
 
-    proof: Proof | None
+    proof: InclusionProof | None
     """Absent until a checkpoint that covers the report is published."""
 
 
@@ -62,13 +62,13 @@ class PurgeReports(BaseModel):
     """The signed head of the log that the proofs lead to."""
 
 
-class Entry(Body):
+class EntryBody(Body):
     """A statement for the log, signed by the service that sends it."""
 
     note: Annotated[str, Field(max_length=ENTRY_BYTES)]
 
 
-class Place(BaseModel):
+class EntryPlace(BaseModel):
     """Where the statement is in the log."""
 
     index: int
@@ -144,17 +144,17 @@ class Routes:
             raise NotFound("There is no purge report with this number.")
         return self._shown(found[0], self._head()[1])
 
-    def add_entry(self, entry: Entry, token: Bearer) -> Place:
+    def add_entry(self, entry: EntryBody, token: Bearer) -> EntryPlace:
         """Logs a service's statement, or what the authority's officers signed: an order's entry, a list of day keys, a
         statement that some were destroyed. The token names the service, whose signature the statement must carry, or
         the authority, of whose officers enough must have signed. The same again has the same index."""
         sender = self._sender(token)
-        if isinstance(sender, Service):
+        if isinstance(sender, CollectedService):
             index = self._parts.receipt.take(sender, entry.note)
         else:
             index = self._parts.receipt.take_authority(sender, entry.note)
         self._parts.cosigning.run()
-        return Place(index=index)
+        return EntryPlace(index=index)
 
     def orders(self) -> OrderNumbers:
         """Orders of the health authority, in numbers; those below ten read `fewer than 10`."""
@@ -186,7 +186,7 @@ class Routes:
         headers = {"cache-control": IMMUTABLE}
         return Response(self._log.file(name), media_type="application/octet-stream", headers=headers)
 
-    def _sender(self, token: Bearer) -> Service | AuthoritySettings:
+    def _sender(self, token: Bearer) -> CollectedService | AuthoritySettings:
         """Who bears the token; as a route's dependency it refuses strangers before anybody looks at their body."""
         settings, digest = self._parts.settings, sha256(token.encode())
         pinned = settings.authority_token_sha256
@@ -205,11 +205,11 @@ class Routes:
             return None, 0
         return note, Checkpoint.read(split_note(note)[0]).size
 
-    def _shown(self, report: Report, size: int) -> PurgeReport:
+    def _shown(self, report: DayReport, size: int) -> PurgeReport:
         proof = None
         if report.index < size:
             hashes = [b64_encode(value) for value in self._log.inclusion(report.index, size)]
-            proof = Proof(index=report.index, size=size, hashes=hashes)
+            proof = InclusionProof(index=report.index, size=size, hashes=hashes)
         return PurgeReport(**vars(report), proof=proof)
 
     def _contradictions(self, service: str | None, day: str | None) -> list[Contradiction]:

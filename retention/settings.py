@@ -13,7 +13,7 @@ from checkin.service.settings import FilePath, Peer, ServiceSettings, Strict, To
 from checkin.tlog.cosignature import CosignatureVerifier
 
 
-class Service(Peer):
+class CollectedService(Peer):
     """A service that destroys: asked daily at its `url`, its statements believed under its `vkey`."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9.:/-]+$")]
@@ -50,7 +50,7 @@ class WitnessSettings(Strict):
 class RetentionSettings(ServiceSettings):
     """What the retention service needs beyond the common settings."""
 
-    services: tuple[Service, ...] = Field(default=(), strict=False)
+    services: tuple[CollectedService, ...] = Field(default=(), strict=False)
     authority: AuthoritySettings | None = None
     """Whose orders go into the log, signed by its officers."""
     auditor_token_sha256: TokenHash | None = None

@@ -17,13 +17,13 @@ from checkin.protocol.primitives import sha256
 from checkin.protocol.statement import kind_of
 from checkin.purge.purger import UNKNOWN
 from checkin.purge.statement_store import ABSENT, KEY_MADE, KINDS, LAST_DAY, read_count
-from checkin.service.identity import SIMULATED, Party
+from checkin.service.identity import SIMULATED, ServiceIdentity
 from checkin.service.pins import AuthoritySettings
 from retention.authority_entries import read_note
 from retention.key_list_entries import MAX_LISTS, READERS, read_list
 from retention.log import Log
-from retention.settings import Service
-from retention.statements import LISTS, Stated, Statements
+from retention.settings import CollectedService
+from retention.statements import LISTS, ServiceStatements, Stated
 
 _DATES: Final = ("day", "due", "done", "oldest-day-held")
 _COUNTS: Final = ("count", "rows", "people")
@@ -40,15 +40,15 @@ _STATED: Final = {**KINDS, SELF_AUDIT.kind: SELF_AUDIT}
 log = structlog.get_logger()
 
 
-class Receipt:
+class StatementIntake:
     """Receives for one retention service."""
 
-    def __init__(self, party: Party, statements: Statements, ledger: Log) -> None:
+    def __init__(self, party: ServiceIdentity, statements: ServiceStatements, ledger: Log) -> None:
         self._party = party
         self._statements = statements
         self._log = ledger
 
-    def take(self, service: Service, note: str) -> int:
+    def take(self, service: CollectedService, note: str) -> int:
         """The statement's place in the log. The same again gives the same place.
 
         Raises `NoteMalformed`, `NoteUntrusted`, `ListRefused`, `RequestTooLarge`; a note that is refused is remembered
@@ -77,7 +77,7 @@ class Receipt:
             self._refuse(authority.name, note, error)
             raise
 
-    def take_all(self, service: Service, notes: Iterable[str]) -> list[str]:
+    def take_all(self, service: CollectedService, notes: Iterable[str]) -> list[str]:
         """Takes what is new and passes over what is refused; the codes of those.
 
         That keys were made comes first: a service that nobody reached for 28 days says at once that a day's key was
@@ -115,14 +115,14 @@ class Receipt:
         if kind in LISTS and self._statements.count(kind, name, self._today()) >= MAX_LISTS:
             raise ListRefused(f"The log takes at most {MAX_LISTS} lists of one kind a day.")
 
-    def _verified(self, service: Service, note: str) -> str:
+    def _verified(self, service: CollectedService, note: str) -> str:
         text = open_note(note, [service.verifier]).text
         # Real and simulated time do not mix, also in kinds that are not known here.
         if (f"clock {SIMULATED}" in text.split("\n")) != self._party.clock.simulated:
             raise NoteUntrusted("The statement was made under a simulated clock and we run under a real one, or back.")
         return text
 
-    def _read(self, service: Service, text: str) -> tuple[str, str, str]:
+    def _read(self, service: CollectedService, text: str) -> tuple[str, str, str]:
         """(kind, day, key) of what a service may state; all of it is read strictly, as what is logged is public for
         good and every audit reads it."""
         kind = kind_of(text)

@@ -42,14 +42,14 @@ class Stated:
 
 
 @dataclass(frozen=True)
-class Asking:
+class CollectionState:
     """How asking a service went: the day of its last answer ('' never), the code of what failed since."""
 
     asked: str = ""
     failure: str = ""
 
 
-class Statements:
+class ServiceStatements:
     """Every method is one commit, on the disk when it returns. Thread-safe; several processes may share the file."""
 
     def __init__(self, path: Path) -> None:
@@ -117,14 +117,14 @@ class Statements:
         with self._file.reading() as tables:
             return dict(tables.execute("SELECT service, count(*) FROM refused GROUP BY service").fetchall())
 
-    def asking(self, service: str) -> Asking:
+    def asking(self, service: str) -> CollectionState:
         """How asking went so far."""
         query = "SELECT asked, failure FROM services WHERE service = ?"
         with self._file.reading() as tables:
             row = tables.execute(query, [service]).fetchone()
-        return Asking(*row) if row else Asking()
+        return CollectionState(*row) if row else CollectionState()
 
-    def set_asking(self, service: str, asking: Asking) -> None:
+    def set_asking(self, service: str, asking: CollectionState) -> None:
         """Keeps how it went."""
         with self._file.writing() as tables:
             tables.execute(

@@ -13,8 +13,8 @@ from checkin.files.durable import locked
 from checkin.http.client import Client
 from checkin.keys.secret_file import read_token
 from retention.parts import Parts
-from retention.settings import Service
-from retention.statements import Asking
+from retention.settings import CollectedService
+from retention.statements import CollectionState
 
 RETRY_SECONDS = 60.0
 _STOPWATCH = SystemClock()  # a simulated clock may stand still
@@ -41,7 +41,7 @@ class Schedule:
                 if self._is_time(service):
                     self.ask(service)
 
-    def ask(self, service: Service) -> None:
+    def ask(self, service: CollectedService) -> None:
         """Asks one service now; what fails is kept for /readyz and tried again."""
         today = self._today()  # before asking: an answer that comes after midnight says nothing about the new day
         self._tried[service.name] = (_STOPWATCH.boot(), today)
@@ -50,11 +50,13 @@ class Schedule:
         except Exception as error:  # whatever a service says, the next one is asked
             code = error.code if isinstance(error, CheckinError) else ServiceError.code
             log.warning("service_not_asked", service=service.name, code=code)
-            self._statements.set_asking(service.name, Asking(self._statements.asking(service.name).asked, code))
+            self._statements.set_asking(
+                service.name, CollectionState(self._statements.asking(service.name).asked, code)
+            )
             return
-        self._statements.set_asking(service.name, Asking(today, refused[0] if refused else ""))
+        self._statements.set_asking(service.name, CollectionState(today, refused[0] if refused else ""))
 
-    def _is_time(self, service: Service) -> bool:
+    def _is_time(self, service: CollectedService) -> bool:
         tried, day = self._tried.get(service.name, (0.0, ""))
         if not day:
             return True
@@ -62,7 +64,7 @@ class Schedule:
         waited = _STOPWATCH.boot() - tried >= RETRY_SECONDS
         return asking.asked != today and (waited or day != today or not asking.failure)
 
-    def _collect(self, service: Service) -> list[str]:
+    def _collect(self, service: CollectedService) -> list[str]:
         with self._connect(service.url, self._tokens[service.name]) as client:
             return _notes(client.post("/v1/purge")) + _notes(client.get("/v1/statements"))
 

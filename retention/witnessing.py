@@ -22,7 +22,7 @@ from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import decode_note, join_note, split_note
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.cosignature import CosignatureVerifier, cosignatures
-from checkin.tlog.witness import Request
+from checkin.tlog.witness import AddCheckpoint
 from checkin.tlog.witness_app import SIZE_TYPE
 from retention.log import Log
 
@@ -93,7 +93,7 @@ class Witnessing:
             old = self._seen.get(witness.url, 0)
             if old > size:
                 raise LogConflict("The witness has seen a longer log than this one: this one was put back.", old)
-            request = Request(old, tuple(self._log.consistency(old, size)), note)
+            request = AddCheckpoint(old, tuple(self._log.consistency(old, size)), note)
             answer = _post(self._exchange, witness, request.write())
             self._seen[witness.url] = size if answer.status_code == 200 else _size_in(answer)
             if answer.status_code == 200:
@@ -116,7 +116,7 @@ def seen_size(exchange: Exchange, witness: PinnedWitness, note: str) -> int:
     """How many entries the witness has seen of the log whose signed checkpoint is shown to it; nothing is kept of the
     answer. Raises `LogConflict` or `ProofInvalid` when it saw another history, `NotFound`, `Unreachable` and others."""
     size = Checkpoint.read(split_note(note)[0]).size
-    answer = _post(exchange, witness, Request(size, (), note).write())
+    answer = _post(exchange, witness, AddCheckpoint(size, (), note).write())
     return size if answer.status_code == 200 else _size_in(answer)
 
 

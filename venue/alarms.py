@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from checkin.service.frame import Finding
-from checkin.service.identity import Party
-from venue.database import Database
+from checkin.service.identity import ServiceIdentity
+from venue.database import RegistryDatabase
 
 _ADD = "INSERT INTO alarms VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET failed = failed + excluded.failed"
 
@@ -14,7 +14,7 @@ _ADD = "INSERT INTO alarms VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET failed 
 class Alarms:
     """The table `alarms`; it names nobody."""
 
-    def __init__(self, party: Party, database: Database) -> None:
+    def __init__(self, party: ServiceIdentity, database: RegistryDatabase) -> None:
         self._party = party
         self._database = database
 

@@ -12,15 +12,15 @@ from checkin.keys.key_ring import Purpose
 from checkin.protocol.key_list import IntakeList
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Purger
-from checkin.purge.statement_store import StatementBook
+from checkin.purge.statement_store import StatementStore
 from checkin.service import audited
 from checkin.service.auth import pinned
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.frame import Frame
-from checkin.service.identity import Party
-from checkin.service.key_list_publisher import ListBook
+from checkin.service.identity import ServiceIdentity
+from checkin.service.key_list_publisher import KeyListPublisher
 from checkin.service.order_executor import MAX_BODY as MAX_ORDER
-from checkin.service.order_executor import OrderDesk, Pins
+from checkin.service.order_executor import OrderExecutor, Pins
 from checkin.service.tasks import Task
 from checkin.service.time_peers import TimePeers
 from checkin.vault.engines.sqlite import SqliteStore
@@ -30,11 +30,11 @@ from venue import order_steps as orders
 from venue import tasks as duties
 from venue.alarms import Alarms
 from venue.commits import Commits
-from venue.database import Database
+from venue.database import RegistryDatabase
 from venue.gates import Gates
 from venue.metrics import Metrics
 from venue.settings import VenueSettings
-from venue.throttle import Throttle
+from venue.throttle import OperatorThrottle
 from venue.trust import IssuerTrust
 from venue.visits import Visits
 
@@ -48,16 +48,16 @@ DATA_MAP = Path(__file__).parent / "data_map.toml"
 def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     """The registry of this settings file. Raises `SettingsInvalid`, `StorageUnfit`, `SimulationRefused`."""
     settings = VenueSettings.load(config)
-    party = Party(settings, simulated_clock)
+    party = ServiceIdentity(settings, simulated_clock)
     guard = ClockGuard(party.data / "clock.json", party.clock, TimePeers(settings.time_peers, party))
     store = SqliteStore(party.data / "visits", ordered=True)
     vault = Vault("venue", store, party.ring)
-    database = Database(party.data / "venue.db")
+    database = RegistryDatabase(party.data / "venue.db")
     trust = IssuerTrust(party, database, settings.issuers, pinned=settings.log.pinned if settings.log else None)
-    own = ListBook(party, settings.log, lambda: lists.intake_list(party), IntakeList.read)
+    own = KeyListPublisher(party, settings.log, lambda: lists.intake_list(party), IntakeList.read)
     alarms = Alarms(party, database)
     gates = Gates(party, guard, vault, database)
-    book = StatementBook(party.data / "statements")
+    book = StatementStore(party.data / "statements")
     purger = Purger(
         party,
         guard,
@@ -69,7 +69,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     work = duties.Duties(party, purger, book)
     commits = Commits(vault)
     traces = orders.Traces(party, guard, vault, database)
-    desk = OrderDesk(party, guard, book, Pins(settings.authority, settings.log), traces.steps())
+    desk = OrderExecutor(party, guard, book, Pins(settings.authority, settings.log), traces.steps())
     frame = Frame(
         party,
         guard,
@@ -101,7 +101,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     metrics = Metrics(frame.metrics)
     visits = Visits(vault, party.calendar)
     known_venues, known_scanners = venues.Venues(database), scanners.Scanners(database)
-    throttle = Throttle()
+    throttle = OperatorThrottle()
     door = checkins.CheckIns(party, guard, trust, visits, commits, gates)
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
     # First, so that the busiest route is found first.
@@ -109,7 +109,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     given = lists.Lists(party, trust, settings.issuers, own)
     days = Days(vault, book, purger.close_due_days, purger.run)
     audit = SelfAudit(party, guard, DATA_MAP, settings.keys, days, [lambda: given.audit(settings.log)])
-    queued = batches.Batches(party, guard, trust, visits, gates)
+    queued = batches.BatchIntake(party, guard, trust, visits, gates)
     for router in (
         venues.routes(known_venues, settings.enrolment_secret_sha256, throttle),
         scanners.routes(known_venues, known_scanners, gates, throttle),

@@ -44,12 +44,12 @@ from checkin.protocol.presentation import EARLY_SECONDS, Presentation
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service.auth import Bearer
 from checkin.service.body import Body
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.vault.visit import Visit
 from venue.alarms import Alarms
 from venue.gates import Gates
 from venue.metrics import Metrics
-from venue.scanners import Scanner, Scanners
+from venue.scanners import Scanners, VenueScanner
 from venue.trust import IssuerTrust
 from venue.visits import Visits, same_scan, visit_of
 
@@ -60,7 +60,7 @@ _OfDay = Callable[[int], type[CheckinError] | None]
 log = structlog.get_logger()
 
 
-class Batch(Body):
+class BatchBody(Body):
     """Entries as base64url."""
 
     sealed: Annotated[list[str], Field(min_length=1, max_length=MAX_ENTRIES)]
@@ -96,10 +96,12 @@ _ACCEPTED, _REPEATED, _CONFLICT = (
 )
 
 
-class Batches:
+class BatchIntake:
     """Takes queued scans. Any number of threads."""
 
-    def __init__(self, party: Party, guard: ClockGuard, trust: IssuerTrust, visits: Visits, gates: Gates) -> None:
+    def __init__(
+        self, party: ServiceIdentity, guard: ClockGuard, trust: IssuerTrust, visits: Visits, gates: Gates
+    ) -> None:
         self._party = party
         self._guard = guard
         self._trust = trust
@@ -224,7 +226,7 @@ class Turns:
                 self._taken.remove(venue)
 
 
-def routes(batches: Batches, scanners: Scanners, metrics: Metrics, alarms: Alarms, turns: Turns) -> APIRouter:
+def routes(batches: BatchIntake, scanners: Scanners, metrics: Metrics, alarms: Alarms, turns: Turns) -> APIRouter:
     """/v1/check-ins/batch."""
     router = APIRouter(tags=["scanner"])
 
@@ -238,11 +240,11 @@ def routes(batches: Batches, scanners: Scanners, metrics: Metrics, alarms: Alarm
             log.warning("queued_signature_failed", count=failed)
             alarms.add(failed)
 
-    def bearing(token: Bearer) -> Scanner:
+    def bearing(token: Bearer) -> VenueScanner:
         return scanners.bearing(token)
 
     @router.post("/v1/check-ins/batch", response_model_exclude_none=True)
-    def batch(uploaded: Batch, scanner: Scanner = Depends(bearing)) -> BatchAnswer:  # noqa: B008 - FastAPI's way
+    def batch(uploaded: BatchBody, scanner: VenueScanner = Depends(bearing)) -> BatchAnswer:  # noqa: B008 - FastAPI's way
         """Upload queued scans; a result for each, in order. Bearer: the scanner that sealed them."""
         with turns.one(scanner.place.venue):
             results = batches.take(scanner.place, uploaded.sealed)

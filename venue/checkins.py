@@ -31,12 +31,12 @@ from checkin.protocol.intake import SCAN_ID_SIZE
 from checkin.protocol.presentation import Presentation
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service import problems
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.vault.visit import Visit
 from venue.commits import Commits
 from venue.gates import Gates
 from venue.metrics import Metrics
-from venue.scanners import Scanner, Scanners
+from venue.scanners import Scanners, VenueScanner
 from venue.trust import IssuerTrust
 from venue.visits import Visits, same_scan, visit_of
 
@@ -46,14 +46,14 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CheckInRequest:
     """A code as it was read, and the scan's random id of 16 bytes."""
 
     token: str
     scan_id: bytes
 
     @classmethod
-    def read(cls, body: bytes) -> Request:
+    def read(cls, body: bytes) -> CheckInRequest:
         """From JSON with exactly the members `token` and `scan_id`; raises `RequestInvalid`."""
         try:
             members = json.loads(body)
@@ -77,7 +77,13 @@ class CheckIns:
     """Admits codes, each once."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that a check-in touches meets here
-        self, party: Party, guard: ClockGuard, trust: IssuerTrust, visits: Visits, commits: Commits, gates: Gates
+        self,
+        party: ServiceIdentity,
+        guard: ClockGuard,
+        trust: IssuerTrust,
+        visits: Visits,
+        commits: Commits,
+        gates: Gates,
     ) -> None:
         self._party = party
         self._guard = guard
@@ -86,7 +92,7 @@ class CheckIns:
         self._commits = commits
         self._gates = gates
 
-    async def admit(self, request: Request, scanner: Scanner) -> str:
+    async def admit(self, request: CheckInRequest, scanner: VenueScanner) -> str:
         """`accepted`, once the visit is on the disk, or `repeated` for the same scan at the same venue.
 
         Raises the first check that fails, `StatusDisclosed`, `UsedBefore`, or `NotReady`.
@@ -161,7 +167,7 @@ class CheckInRoute:
             raise NotReady("Too many check-ins at once: queue this one, or try again in a few seconds.")
         scanner = self._scanners.bearing(_bearer(scope))
         message = await receive()
-        return await self._check_ins.admit(Request.read(message.get("body", b"")), scanner)
+        return await self._check_ins.admit(CheckInRequest.read(message.get("body", b"")), scanner)
 
 
 def _bearer(scope: Scope) -> str:

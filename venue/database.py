@@ -43,7 +43,7 @@ _TABLES: dict[str, tuple[dict[str, Any], str | tuple[str, ...]]] = {
 }
 
 
-class Database(StateFile):
+class RegistryDatabase(StateFile):
     """One connection a process, used by one thread at a time; every commit is on the disk before it returns."""
 
     def __init__(self, path: Path) -> None:

@@ -25,7 +25,7 @@ _ADD = (
 _HEAR = "INSERT INTO heard VALUES (?, ?) ON CONFLICT (scanner) DO UPDATE SET at = max(at, excluded.at)"
 
 
-class Cell(NamedTuple):
+class GateHour(NamedTuple):
     """One gate (its MAC, 16 bytes) in one hour of a day."""
 
     day: int
@@ -39,7 +39,7 @@ class GateFile(StateFile):
     def __init__(self, path: Path) -> None:
         super().__init__(path, _migrate)
 
-    def add(self, counts: Mapping[Cell, int], heard: Mapping[str, int]) -> None:
+    def add(self, counts: Mapping[GateHour, int], heard: Mapping[str, int]) -> None:
         """Adds to what all processes have counted; of a scanner the latest time stays."""
         with self.writing() as tables:
             tables.conn.executemany(_ADD, [(*cell, number) for cell, number in counts.items()])

@@ -16,10 +16,10 @@ from checkin.clock import CLOSING_DAYS
 from checkin.errors import CheckinError, DayDestroyed, KeyMissing
 from checkin.protocol.primitives import Label
 from checkin.purge.clock_guard import ClockGuard
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.vault.vault import Vault
-from venue.database import Database
-from venue.gate_file import Cell, GateFile
+from venue.database import RegistryDatabase
+from venue.gate_file import GateFile, GateHour
 
 GRAIN_SECONDS: Final = 300
 _MAX_REMEMBERED: Final = 100_000
@@ -36,7 +36,7 @@ class _Passage(NamedTuple):
 class Gates:
     """Counts of this process, and the file of all. Any number of threads."""
 
-    def __init__(self, party: Party, guard: ClockGuard, vault: Vault, database: Database) -> None:
+    def __init__(self, party: ServiceIdentity, guard: ClockGuard, vault: Vault, database: RegistryDatabase) -> None:
         self._party = party
         self._guard = guard
         self._vault = vault
@@ -108,11 +108,11 @@ class Gates:
             raise
         self._written = {} if len(self._written) > _MAX_REMEMBERED else self._written | fresh
 
-    def _cells(self, counted: Counter[_Passage]) -> dict[Cell, int]:
+    def _cells(self, counted: Counter[_Passage]) -> dict[GateHour, int]:
         cells = {}
         for (day, scanner, hour), number in counted.items():
             with suppress(DayDestroyed, KeyMissing):
-                cells[Cell(day, self._gate(day, scanner), hour)] = number
+                cells[GateHour(day, self._gate(day, scanner), hour)] = number
         return cells
 
     def _sweep(self) -> None:

@@ -16,12 +16,12 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IntakeKey, IntakeList
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.service.auth import Bearer
-from checkin.service.identity import Party
-from checkin.service.key_list_publisher import ListBook, LogAnswer
+from checkin.service.identity import ServiceIdentity
+from checkin.service.key_list_publisher import KeyListPublisher, LogAnswer
 from checkin.service.pins import LogSettings
 from venue.gates import Gates
-from venue.scanners import Scanner, Scanners
-from venue.settings import Issuer
+from venue.scanners import Scanners, VenueScanner
+from venue.settings import TrustedIssuer
 from venue.trust import IssuerTrust
 
 INTAKE_DAYS_AHEAD = 14
@@ -45,7 +45,7 @@ class IssuerEntry(BaseModel):
     proof: str | None = None
 
 
-class VenueEntry(BaseModel):
+class ScannerVenue(BaseModel):
     """The scanner's own venue."""
 
     id: str
@@ -62,13 +62,13 @@ class TrustAnswer(BaseModel):
     intake_proof: str | None = None
     log: LogAnswer | None = None
     status_rule: list[int]
-    venue: VenueEntry
+    venue: ScannerVenue
     zone: str
     time: str
     time_note: str | None = None
 
 
-def intake_list(party: Party) -> IntakeList:
+def intake_list(party: ServiceIdentity) -> IntakeList:
     """The registry's own list from yesterday, for who stands at the door at midnight, to 14 days ahead; raises
     `KeyMissing`."""
     today, keys = party.today(), {}
@@ -84,14 +84,18 @@ class Lists:
     """Answers /v1/trust."""
 
     def __init__(
-        self, party: Party, trust: IssuerTrust, issuers: tuple[Issuer, ...], book: ListBook[IntakeList]
+        self,
+        party: ServiceIdentity,
+        trust: IssuerTrust,
+        issuers: tuple[TrustedIssuer, ...],
+        book: KeyListPublisher[IntakeList],
     ) -> None:
         self._party = party
         self._trust = trust
         self._issuers = issuers
         self._book = book
 
-    def answer(self, scanner: Scanner, nonce: str | None) -> TrustAnswer:
+    def answer(self, scanner: VenueScanner, nonce: str | None) -> TrustAnswer:
         """Everything a scanner needs to work without a network until tomorrow."""
         party, lists, intake = self._party, self._trust.given(), self._book.published()
         time = party.calendar.rfc3339(party.now())
@@ -107,7 +111,7 @@ class Lists:
             intake_proof=intake.proof,
             log=self._book.log,
             status_rule=list(scanner.venue.rule),
-            venue=VenueEntry(id=scanner.venue.id, name=scanner.venue.name),
+            venue=ScannerVenue(id=scanner.venue.id, name=scanner.venue.name),
             zone=party.calendar.zone,
             time=time,
             time_note=party.sign(TIME_STATEMENT, signed) if nonce else None,

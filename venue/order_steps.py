@@ -16,11 +16,19 @@ from checkin.orders.part import CONTACTS, MAX_ROWS, NEAR_MINUTES, VISITS, Part
 from checkin.orders.rows import PlaceRow, VenueRow, VisitRow
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service.auth import pinned
-from checkin.service.identity import Party
-from checkin.service.order_executor import Execute, Found, OrderBody, OrderDesk, SealedAnswer, check_days, held_days
+from checkin.service.identity import ServiceIdentity
+from checkin.service.order_executor import (
+    Execute,
+    OrderBody,
+    OrderExecutor,
+    PartResult,
+    SealedAnswer,
+    check_days,
+    held_days,
+)
 from checkin.vault.vault import Vault
 from checkin.vault.visit import Visit, conflict_keys, open_visit, venue_group, visit_key
-from venue.database import Database
+from venue.database import RegistryDatabase
 
 PATH = "/v1/orders"
 
@@ -28,7 +36,7 @@ PATH = "/v1/orders"
 class Traces:
     """What the registry does for an order."""
 
-    def __init__(self, party: Party, guard: ClockGuard, vault: Vault, database: Database) -> None:
+    def __init__(self, party: ServiceIdentity, guard: ClockGuard, vault: Vault, database: RegistryDatabase) -> None:
         self._party = party
         self._guard = guard
         self._vault = vault
@@ -38,7 +46,7 @@ class Traces:
         """By step of the order."""
         return {VISITS: self.visits, CONTACTS: self.contacts}
 
-    def visits(self, part: Part, _: list[str]) -> Found:
+    def visits(self, part: Part, _: list[str]) -> PartResult:
         """Every visit of one venue in a window of at most four hours, without its minute."""
         if part.venue is None or part.window is None:
             raise OrderScope
@@ -48,9 +56,9 @@ class Traces:
         # A second use of a code at the same venue is the same line.
         rows = {VisitRow(visit.issuer, day, visit.visit_id, visit.sealed_subject).line() for day, visit in found}
         names = [row.line() for row in self._names({part.venue})] if rows else []
-        return Found(sorted(rows) + names, held, gone)
+        return PartResult(sorted(rows) + names, held, gone)
 
-    def contacts(self, part: Part, items: list[str]) -> Found:
+    def contacts(self, part: Part, items: list[str]) -> PartResult:
         """Where the listed visits were, and who checked in there from two hours before to two hours after."""
         listed = [ListedVisit.read(item) for item in items]
         check_days(part, (item.day for item in listed))
@@ -69,7 +77,7 @@ class Traces:
         rows = [place.line() for place in places]
         rows += [name.line() for name in self._names({place.venue for place in places})]
         days = held + [row.day for _, row in near.values()]
-        return Found(rows + sorted(row.line() for _, row in near.values()), days, gone)
+        return PartResult(rows + sorted(row.line() for _, row in near.values()), days, gone)
 
     def _places(self, listed: list[ListedVisit]) -> list[PlaceRow]:
         """Where the listed visits happened, numbered from 1 in the order of their time; one whose code was used more
@@ -135,7 +143,7 @@ def _keep_nearest(
         near[key] = (apart, row)
 
 
-def routes(desk: OrderDesk, authority_sha256: str | None) -> APIRouter:
+def routes(desk: OrderExecutor, authority_sha256: str | None) -> APIRouter:
     """/v1/orders."""
     router = APIRouter(tags=["authority"], dependencies=[pinned(authority_sha256)])
 

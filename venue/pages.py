@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.service.pwa import WebPage
 
 _DECODER = "js/worker/decode.js"
 _READER = (_DECODER, "vendor/zxing/*", "vendor/zxing/*/*", "vendor/hpke/**/*.js")
 
 
-def routes(party: Party) -> APIRouter:
+def routes(party: ServiceIdentity) -> APIRouter:
     """GET /scanner and /operator, and what belongs to them."""
     router = APIRouter()
     router.include_router(WebPage("scanner", files=_READER, decoder=_DECODER).router())

@@ -13,10 +13,10 @@ from checkin.protocol.intake import Place
 from checkin.protocol.primitives import random_bytes
 from checkin.service.auth import new_token, token_hash
 from checkin.service.body import Body
-from venue.database import Database
+from venue.database import RegistryDatabase
 from venue.gates import Gates
 from venue.names import Name
-from venue.throttle import Throttle
+from venue.throttle import OperatorThrottle
 from venue.venues import ID_SIZE, Venue, VenueId, Venues, operator_of, read_venue
 
 MAX_SCANNERS = 1000  # a venue's live ones
@@ -57,7 +57,7 @@ class ScannerList(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Scanner:
+class VenueScanner:
     """Who scans: the venue with its rule, and the two ids as they go into seals (8 bytes each)."""
 
     venue: Venue
@@ -67,9 +67,9 @@ class Scanner:
 class Scanners:
     """The table `scanners`, and who bears which token."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: RegistryDatabase) -> None:
         self._database = database
-        self._known: tuple[int, dict[bytes, Scanner]] = (-1, {})
+        self._known: tuple[int, dict[bytes, VenueScanner]] = (-1, {})
 
     def enrol(self, venue: str, label: str) -> EnrolledScanner:
         """A scanner with its token. Raises `Forbidden` for one too many."""
@@ -94,7 +94,7 @@ class Scanners:
             if not tables.execute(revoke, [scanner, venue]).rowcount:
                 raise NotFound("This venue has no scanner of this id.")
 
-    def bearing(self, token: str) -> Scanner:
+    def bearing(self, token: str) -> VenueScanner:
         """The scanner that bears `token`; raises `Unauthorized`, or `Forbidden` for an operator's token.
 
         Found in memory as long as no process has committed anything since, otherwise in the database.
@@ -111,7 +111,7 @@ class Scanners:
             scanner = known[hashed] = self._find(hashed)
         return scanner
 
-    def _find(self, hashed: bytes) -> Scanner:
+    def _find(self, hashed: bytes) -> VenueScanner:
         with self._database.reading() as tables:
             found = list(tables.query(_FIND, [hashed]))
             operator = "SELECT 1 FROM venues WHERE operator_sha256 = ? AND closed = 0"
@@ -120,10 +120,10 @@ class Scanners:
         if not found:
             raise Unauthorized
         place = Place(bytes.fromhex(found[0]["id"]), bytes.fromhex(found[0]["scanner"]))
-        return Scanner(read_venue(found[0]), place)
+        return VenueScanner(read_venue(found[0]), place)
 
 
-def routes(venues: Venues, scanners: Scanners, gates: Gates, throttle: Throttle) -> APIRouter:
+def routes(venues: Venues, scanners: Scanners, gates: Gates, throttle: OperatorThrottle) -> APIRouter:
     """What a venue's operator does with scanners."""
     prefix = "/v1/venues/{venue_id}/scanners"
     router = APIRouter(prefix=prefix, tags=["operator"], dependencies=[operator_of(venues)])

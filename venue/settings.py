@@ -10,7 +10,7 @@ from checkin.service.pins import AuthoritySettings, LogSettings
 from checkin.service.settings import Peer, ServiceSettings, TokenHash
 
 
-class Issuer(Peer):
+class TrustedIssuer(Peer):
     """A trusted issuer: where it publishes its keys, the key its list verifies under, and its number (u32)."""
 
     number: Annotated[int, Field(ge=1, lt=2**32)]
@@ -21,7 +21,7 @@ class VenueSettings(ServiceSettings):
 
     enrolment_secret_sha256: TokenHash
     """SHA-256 of the secret with which venues are enrolled."""
-    issuers: tuple[Issuer, ...] = Field(default=(), strict=False)
+    issuers: tuple[TrustedIssuer, ...] = Field(default=(), strict=False)
     """All of them are trusted at once."""
     authority: AuthoritySettings | None = None
     """Whose orders are executed; none are without it and `log`."""

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from checkin.errors import DayDestroyed, KeyMissing
 from checkin.purge.clock_guard import ClockGuard
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.vault.engines import MAX_BUCKET
 from checkin.vault.vault import Vault
 from checkin.vault.visit import venue_group
@@ -47,7 +47,9 @@ class VenueStats(BaseModel):
 class Stats:
     """Counts from the day vault, of which no row is opened; beside them the counts by gate."""
 
-    def __init__(self, party: Party, guard: ClockGuard, vault: Vault, gates: Gates, scanners: Scanners) -> None:
+    def __init__(
+        self, party: ServiceIdentity, guard: ClockGuard, vault: Vault, gates: Gates, scanners: Scanners
+    ) -> None:
         self._party = party
         self._guard = guard
         self._vault = vault

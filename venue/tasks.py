@@ -9,11 +9,11 @@ from pydantic import BaseModel
 
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.purge.purger import Purger
-from checkin.purge.statement_store import StatementBook
+from checkin.purge.statement_store import StatementStore
 from checkin.service.auth import pinned
 from checkin.service.body import Body
 from checkin.service.frame import Finding
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 
 
 class NoMembers(Body):
@@ -42,7 +42,7 @@ class Statements(BaseModel):
 class Duties:
     """Tasks of the registry, each repeatable."""
 
-    def __init__(self, party: Party, purger: Purger, book: StatementBook) -> None:
+    def __init__(self, party: ServiceIdentity, purger: Purger, book: StatementStore) -> None:
         self._party = party
         self._purger = purger
         self._book = book

@@ -16,7 +16,7 @@ from checkin.errors import TooManyRequests
 CHANGES_A_MINUTE: Final = 30
 
 
-class Throttle:
+class OperatorThrottle:
     """One for all routes by which operators change something."""
 
     def __init__(self) -> None:

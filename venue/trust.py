@@ -21,10 +21,10 @@ from checkin.protocol.key_list import IssuerKey as ListedKey
 from checkin.protocol.key_list import IssuerList, issuer_kid, merge
 from checkin.protocol.note import MAX_NOTE, NoteVerifier, open_note
 from checkin.service.frame import Finding
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.tlog.policy import PinnedLog
-from venue.database import Database
-from venue.settings import Issuer
+from venue.database import RegistryDatabase
+from venue.settings import TrustedIssuer
 
 
 class Fetched(NamedTuple):
@@ -60,9 +60,9 @@ class IssuerTrust:
 
     def __init__(
         self,
-        party: Party,
-        database: Database,
-        issuers: tuple[Issuer, ...],
+        party: ServiceIdentity,
+        database: RegistryDatabase,
+        issuers: tuple[TrustedIssuer, ...],
         fetch: Fetch = fetch_list,
         *,
         pinned: PinnedLog | None = None,
@@ -97,7 +97,7 @@ class IssuerTrust:
             return False
         return not all(self._has_key(today, issuer.number) for issuer in self._issuers)
 
-    def take(self, issuer: Issuer, note: str, proof: str | None = None) -> None:
+    def take(self, issuer: TrustedIssuer, note: str, proof: str | None = None) -> None:
         """Adds a list's days to those known, but for days that no issuer lists yet.
 
         Raises `NoteMalformed`, `NoteUntrusted`; `ProofInvalid` unless the pinned log, if any, has the list;
@@ -228,7 +228,7 @@ class IssuerTrust:
         row = {"issuer": number, "note": found.note, "proof": found.proof or ""}
         tables.table("issuer_lists").insert(row, replace=True)
 
-    def _ask(self, issuer: Issuer) -> None:
+    def _ask(self, issuer: TrustedIssuer) -> None:
         try:
             self.take(issuer, *self._fetch(issuer.url))
         except CheckinError as error:

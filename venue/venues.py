@@ -13,9 +13,9 @@ from checkin.errors import Forbidden, NotFound, Unauthorized
 from checkin.protocol.primitives import random_bytes
 from checkin.service.auth import Bearer, new_token, pinned, token_hash
 from checkin.service.body import Body
-from venue.database import Database
+from venue.database import RegistryDatabase
 from venue.names import Name
-from venue.throttle import Throttle
+from venue.throttle import OperatorThrottle
 
 ID_SIZE = 8  # bytes, as in the seals of queued scans
 VenueId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="8 bytes as 16 hexadecimal digits")]
@@ -62,7 +62,7 @@ class Capacity(Body):
     capacity: People | None
 
 
-class StatusRule(Body):
+class StatusRuleBody(Body):
     """Statuses of which a visitor must show one: 1 vaccinated, 2 recovered, 3 tested; none: no rule."""
 
     accepted: Annotated[list[Status], Field(max_length=3)]
@@ -80,7 +80,7 @@ class Venue:
 class Venues:
     """The table `venues`. Every change is seen by all workers at their next request."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: RegistryDatabase) -> None:
         self._database = database
 
     def enrol(self, new: NewVenue) -> EnrolledVenue:
@@ -116,11 +116,11 @@ class Venues:
         self._update(venue, "capacity = ?", capacity.capacity)
         return capacity
 
-    def set_rule(self, venue: str, accepted: list[int]) -> StatusRule:
+    def set_rule(self, venue: str, accepted: list[int]) -> StatusRuleBody:
         """Which statuses the venue's scanners ask for, as they learn from /v1/trust."""
         rule = sorted(set(accepted))
         self._update(venue, "status_rule = ?", json.dumps(rule))
-        return StatusRule(accepted=rule)
+        return StatusRuleBody(accepted=rule)
 
     def operated(self, venue: str, token: str) -> Venue:
         """The venue whose operator bears `token`.
@@ -160,7 +160,7 @@ def operator_of(venues: Venues) -> Any:
     return Depends(operator)
 
 
-def routes(venues: Venues, enrolment_sha256: str, throttle: Throttle) -> APIRouter:
+def routes(venues: Venues, enrolment_sha256: str, throttle: OperatorThrottle) -> APIRouter:
     """Enrolment, with its secret; the venue itself, with the operator's token."""
     router = APIRouter(prefix="/v1/venues")
     enrolment, operator = [pinned(enrolment_sha256)], [operator_of(venues)]
@@ -192,7 +192,7 @@ def routes(venues: Venues, enrolment_sha256: str, throttle: Throttle) -> APIRout
         return venues.set_capacity(venue_id, wanted)
 
     @router.put("/{venue_id}/status-rule", tags=["operator"], dependencies=operator)
-    def rule(venue_id: VenueId, wanted: StatusRule) -> StatusRule:
+    def rule(venue_id: VenueId, wanted: StatusRuleBody) -> StatusRuleBody:
         """What visitors must show. Bearer: the venue's operator. Scanners hear of it with their next /v1/trust."""
         throttle.pass_one(venue_id)
         return venues.set_rule(venue_id, wanted.accepted)

@@ -14,7 +14,7 @@ from checkin.audit.answers import MAX_NUMBER
 from checkin.audit.destroyed import Book
 from checkin.audit.evidence import AUDITS, CHECKPOINT, LOG, REPORTS, SHOWN, VKEYS, Evidence, report_file
 from checkin.audit.list_audit import quarrels
-from checkin.audit.log_entry import ALTERED, CONTRADICTS, REORDERED, DayState, Entry, read_entry
+from checkin.audit.log_entry import ALTERED, CONTRADICTS, REORDERED, DayState, LogEntry, read_entry
 from checkin.audit.page import audit_html, audit_json
 from checkin.audit.point import AUDIT
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
@@ -31,7 +31,7 @@ MAX_NAMED: Final = 3
 
 
 @dataclass(frozen=True)
-class Fault:
+class AuditFault:
     """A file (as the folder names it), in one word what happened to it, and the sentence."""
 
     path: str
@@ -45,11 +45,11 @@ class Verdict:
 
     head: Checkpoint | None
     date: str
-    faults: tuple[Fault, ...]
+    faults: tuple[AuditFault, ...]
     days: tuple[DayState, ...] = ()
     reports: int = 0
     audits: int = 0
-    entries: tuple[Entry, ...] = field(default=(), repr=False)
+    entries: tuple[LogEntry, ...] = field(default=(), repr=False)
 
     @property
     def ok(self) -> bool:
@@ -76,12 +76,12 @@ def verify(evidence: Evidence, date: str = "", previous: bytes | None = None, to
         head = _open_head(evidence, evidence.checkpoint)
     except CheckinError as error:
         return Verdict(None, date, (_blame(CHECKPOINT, evidence.checkpoint, error, evidence),))
-    faults = [Fault(f"{LOG}/{fault.path}", ALTERED, fault.reason) for fault in _log_faults(evidence, head)]
+    faults = [AuditFault(f"{LOG}/{fault.path}", ALTERED, fault.reason) for fault in _log_faults(evidence, head)]
     faults += _rewritten(evidence, head, previous)
     if faults:
         return Verdict(head, date, tuple(faults))
     notes = [entry.decode(errors="replace") for entry in LogReader(evidence.fetch, head).entries()]
-    entries: list[Entry] = []
+    entries: list[LogEntry] = []
     for index, note in enumerate(notes):
         try:
             entries.append(_read(evidence, head.origin, index, note))
@@ -91,7 +91,7 @@ def verify(evidence: Evidence, date: str = "", previous: bytes | None = None, to
     simulated = any("clock" in entry.values for entry in entries)
     date = date or max(book.newest(), "" if simulated else today)
     faults += [*_file_faults(evidence, notes, book), *_book_faults(book, date)]
-    faults += [Fault(f"{LOG} entry {place}", CONTRADICTS, reason) for place, reason in quarrels(notes)[1]]
+    faults += [AuditFault(f"{LOG} entry {place}", CONTRADICTS, reason) for place, reason in quarrels(notes)[1]]
     return Verdict(
         head=head,
         date=date,
@@ -122,21 +122,21 @@ def _log_faults(evidence: Evidence, head: Checkpoint) -> list[Any]:
     listed = [path for path in evidence.listed if path != "checkpoint"]
     faults: list[Any] = check_log(evidence.fetch, head, listed)
     if "checkpoint" in evidence.listed and evidence.fetch("checkpoint") != evidence.checkpoint:
-        faults.append(Fault("checkpoint", ALTERED, "It is not the checkpoint beside this folder."))
+        faults.append(AuditFault("checkpoint", ALTERED, "It is not the checkpoint beside this folder."))
     return faults
 
 
-def _rewritten(evidence: Evidence, head: Checkpoint, previous: bytes | None) -> list[Fault]:
+def _rewritten(evidence: Evidence, head: Checkpoint, previous: bytes | None) -> list[AuditFault]:
     if previous is None:
         return []
     try:
         LogReader(evidence.fetch, head).verify_continues(_open_head(evidence, previous))
     except CheckinError as error:
-        return [Fault(CHECKPOINT, REWRITTEN, f"It does not continue the earlier checkpoint: {error.detail}")]
+        return [AuditFault(CHECKPOINT, REWRITTEN, f"It does not continue the earlier checkpoint: {error.detail}")]
     return []
 
 
-def _read(evidence: Evidence, origin: str, index: int, note: str) -> Entry:
+def _read(evidence: Evidence, origin: str, index: int, note: str) -> LogEntry:
     """A statement of the log, signed by the service that it names, or by officers of the authority that it names; an
     audit by the service whose log it is."""
     opened = open_note(note, evidence.pinned.all())
@@ -146,7 +146,7 @@ def _read(evidence: Evidence, origin: str, index: int, note: str) -> Entry:
     return entry
 
 
-def _file_faults(evidence: Evidence, notes: list[str], book: Book) -> Iterator[Fault]:
+def _file_faults(evidence: Evidence, notes: list[str], book: Book) -> Iterator[AuditFault]:
     places = {note: index for index, note in enumerate(notes)}
     there = set()
     for name, data in evidence.files.items():
@@ -159,73 +159,77 @@ def _file_faults(evidence: Evidence, notes: list[str], book: Book) -> Iterator[F
     for entry in book.reports:
         name = f"{REPORTS}/{report_file(entry['service'], entry['day'])}"
         if name not in there:
-            yield Fault(name, MISSING, f"The log has this report as entry {entry.index}, and the folder has not.")
+            yield AuditFault(name, MISSING, f"The log has this report as entry {entry.index}, and the folder has not.")
     yield from _shown_faults(evidence, notes, book)
 
 
-def _report_faults(name: str, data: bytes, evidence: Evidence, places: dict[str, int], book: Book) -> Iterator[Fault]:
+def _report_faults(
+    name: str, data: bytes, evidence: Evidence, places: dict[str, int], book: Book
+) -> Iterator[AuditFault]:
     try:
         note = decode_note(data)
         values = PURGE_REPORT.read(open_note(note, evidence.pinned.all()).text)
         service, day = str(values["service"]), str(values["day"])
         if name != f"{REPORTS}/{report_file(service, day)}":
-            yield Fault(name, REORDERED, f"It holds the report of {service} about {day}.")
+            yield AuditFault(name, REORDERED, f"It holds the report of {service} about {day}.")
         elif note not in places:
             standing = book.report(service, day)
             also = f"; entry {standing.index} is another one about this day" if standing else ""
-            yield Fault(name, CONTRADICTS if standing else MISSING, f"It is signed and is not in the log{also}.")
+            yield AuditFault(name, CONTRADICTS if standing else MISSING, f"It is signed and is not in the log{also}.")
         elif evidence.places.get(name, places[note]) != places[note]:
-            yield Fault(name, REORDERED, f"It is shown as entry {evidence.places[name]} and is entry {places[note]}.")
+            yield AuditFault(
+                name, REORDERED, f"It is shown as entry {evidence.places[name]} and is entry {places[note]}."
+            )
     except CheckinError as error:
         yield _blame(name, data, error, evidence)
 
 
-def _audit_faults(name: str, data: bytes, places: dict[str, int]) -> Iterator[Fault]:
+def _audit_faults(name: str, data: bytes, places: dict[str, int]) -> Iterator[AuditFault]:
     index = places.get(data.decode(errors="replace"))
     if index is None:
-        yield Fault(name, ALTERED, "The log has no such audit: it was altered, forged, or never logged.")
+        yield AuditFault(name, ALTERED, "The log has no such audit: it was altered, forged, or never logged.")
     elif name != f"{AUDITS}/{index}.txt":
-        yield Fault(name, REORDERED, f"It is entry {index} of the log.")
+        yield AuditFault(name, REORDERED, f"It is entry {index} of the log.")
 
 
-def _shown_faults(evidence: Evidence, notes: list[str], book: Book) -> Iterator[Fault]:
+def _shown_faults(evidence: Evidence, notes: list[str], book: Book) -> Iterator[AuditFault]:
     """audit.json and audit.html must be, byte for byte, what an audit of the log makes them."""
     audits = [entry.index for entry in reversed(book.entries) if entry.kind == AUDIT.kind]
     for name, make in zip(SHOWN, (audit_json, audit_html), strict=True):
         data = evidence.files.get(name)
         if data is not None and not any(make(index, notes[index], book).encode() == data for index in audits):
-            yield Fault(name, ALTERED, "It is not what this version of the program makes of any audit in the log.")
+            yield AuditFault(name, ALTERED, "It is not what this version of the program makes of any audit in the log.")
 
 
-def _book_faults(book: Book, date: str) -> Iterator[Fault]:
+def _book_faults(book: Book, date: str) -> Iterator[AuditFault]:
     for entry, kind, reason in (*book.quarrels(), *book.authority.quarrels(max(date, book.newest()))):
-        yield Fault(f"{LOG} entry {entry.index}", kind, reason)
+        yield AuditFault(f"{LOG} entry {entry.index}", kind, reason)
     for first, later in book.contradictions():
-        yield Fault(
+        yield AuditFault(
             f"{LOG} entry {later.index}", CONTRADICTS, f"Entry {first.index} is another report about the same day."
         )
     for service, day in book.missing(date):
-        yield Fault(
+        yield AuditFault(
             f"{REPORTS}/{report_file(service, day)}", MISSING, f"{service} made a key for {day} and never reported."
         )
     for name, day, index in book.authority.missing(date):
         reason = f"{name} listed its key for {day}, and its officers never stated that it was destroyed."
-        yield Fault(f"{LOG} entry {index}", MISSING, reason)
+        yield AuditFault(f"{LOG} entry {index}", MISSING, reason)
 
 
 def _is_strange(item: Signature, evidence: Evidence) -> bool:
     return (item.name, item.key_id) not in evidence.pinned.known
 
 
-def _blame(path: str, data: bytes, error: CheckinError, evidence: Evidence) -> Fault:
+def _blame(path: str, data: bytes, error: CheckinError, evidence: Evidence) -> AuditFault:
     """In one word: missing; forged, where nobody whom we know signed; altered otherwise."""
     if not data:
-        return Fault(path, MISSING, error.detail)
+        return AuditFault(path, MISSING, error.detail)
     try:
         signatures = split_note(decode_note(data))[1]
     except NoteMalformed:
         signatures = []
     if not signatures or not all(_is_strange(item, evidence) for item in signatures):
-        return Fault(path, ALTERED, error.detail)
+        return AuditFault(path, ALTERED, error.detail)
     names = ", ".join(sorted({item.name for item in signatures})[:MAX_NAMED])
-    return Fault(path, FORGED, f"No key in {VKEYS} signed it. It names {names}: if you know them, add their keys.")
+    return AuditFault(path, FORGED, f"No key in {VKEYS} signed it. It names {names}: if you know them, add their keys.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from checkin.audit.log_entry import ALTERED, CONTRADICTS, REORDERED, DayState, Entry
+from checkin.audit.log_entry import ALTERED, CONTRADICTS, REORDERED, DayState, LogEntry
 from checkin.audit.point import AUDIT
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.keys.key_ring import KeyName, Purpose
@@ -20,16 +20,16 @@ GRACE_DAYS: Final = 7  # officers come together once a week to sign
 class AuthorityDays:
     """Of every authority that listed keys in the log."""
 
-    def __init__(self, entries: Iterable[Entry], calendar: Calendar) -> None:
+    def __init__(self, entries: Iterable[LogEntry], calendar: Calendar) -> None:
         entries = list(entries)
         self._calendar = calendar
         self._lists = [entry for entry in entries if entry.listed]
         self._statements = [entry for entry in entries if entry.destroyed]
-        self._listed: dict[tuple[str, int], tuple[AuthorityKey, Entry]] = {}
+        self._listed: dict[tuple[str, int], tuple[AuthorityKey, LogEntry]] = {}
         for entry in self._lists:
             for day, key in entry.listed.items():
                 self._listed.setdefault((entry["authority"], day), (key, entry))
-        self._stated: dict[tuple[str, int], Entry] = {}
+        self._stated: dict[tuple[str, int], LogEntry] = {}
         for entry in self._statements:
             for day, gone in entry.destroyed.items():
                 known = self._listed.get((entry["authority"], day))
@@ -66,7 +66,7 @@ class AuthorityDays:
         due = [place for place in self._listed if self._due(place[1]) <= date]
         return len(due), sum(place in self._stated for place in due)
 
-    def quarrels(self, date: str) -> Iterator[tuple[Entry, str, str]]:
+    def quarrels(self, date: str) -> Iterator[tuple[LogEntry, str, str]]:
         """Lists and statements that do not fit what was logged before, or the day of the audit (`date`): in a word, and
         in a sentence."""
         for entry in self._lists:
@@ -84,7 +84,7 @@ class AuthorityDays:
                     reason = f"It states an end of the key for {self._calendar.date(day)} that had not come."
                     yield entry, ALTERED, reason
 
-    def _quarrel(self, entry: Entry, day: int) -> Iterator[tuple[Entry, str, str]]:
+    def _quarrel(self, entry: LogEntry, day: int) -> Iterator[tuple[LogEntry, str, str]]:
         date, gone = self._calendar.date(day), entry.destroyed[day]
         listed = self._listed.get((entry["authority"], day))
         if listed is None:

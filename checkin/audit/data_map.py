@@ -54,7 +54,7 @@ class Gap(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Entry:
+class MapEntry:
     """A column, or a file as a whole: its reason, the finest time in it, until when it lives, its form."""
 
     why: str
@@ -64,7 +64,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Place:
+class MapPlace:
     """A database or another file. `tables` of a database: columns by table."""
 
     path: str
@@ -72,8 +72,8 @@ class Place:
     folder: str
     optional: bool
     personal: bool
-    entry: Entry | None
-    tables: dict[str, dict[str, Entry]]
+    entry: MapEntry | None
+    tables: dict[str, dict[str, MapEntry]]
 
     def holds(self, path: str) -> bool:
         """Whether a file, by its path below the folder, is this one; a database's log and its index belong to it, also
@@ -86,7 +86,7 @@ class Place:
 class DataMap:
     """One service's map."""
 
-    def __init__(self, service: str, places: list[Place]) -> None:
+    def __init__(self, service: str, places: list[MapPlace]) -> None:
         self.service = service
         self.places = places
 
@@ -101,7 +101,7 @@ class DataMap:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SettingsInvalid(f"The data map {path.name} cannot be read: {error}") from None
 
-    def databases(self) -> list[Place]:
+    def databases(self) -> list[MapPlace]:
         """Those with tables."""
         return [place for place in self.places if place.tables]
 
@@ -109,7 +109,7 @@ class DataMap:
         """How many are declared."""
         return sum(len(columns) for place in self.databases() for columns in place.tables.values())
 
-    def of(self, folder: str, path: str) -> Place | None:
+    def of(self, folder: str, path: str) -> MapPlace | None:
         """What a file is, by its path below the folder (`data` or `keys`)."""
         return next((place for place in self.places if place.folder == folder and place.holds(path)), None)
 
@@ -123,7 +123,7 @@ class DataMap:
             for place in self.places:
                 yield from self._place_gaps(place, folder, root, files)
 
-    def _place_gaps(self, place: Place, folder: str, root: Path, files: list[str]) -> Iterator[Gap]:
+    def _place_gaps(self, place: MapPlace, folder: str, root: Path, files: list[str]) -> Iterator[Gap]:
         if place.folder != folder:
             return
         found = [path for path in files if _glob(place.path).fullmatch(path)]
@@ -168,7 +168,7 @@ def replace_tables(document: str, data_map: DataMap) -> str:
     return before + begin + "\n" + data_map.markdown() + end + after
 
 
-def _database_gaps(place: Place, root: Path, path: str) -> Iterator[Gap]:
+def _database_gaps(place: MapPlace, root: Path, path: str) -> Iterator[Gap]:
     shape = shape_of(root / path)
     for table in sorted(shape.keys() - place.tables.keys()):
         yield Gap(path, table, "the table is not declared")
@@ -182,7 +182,7 @@ def _database_gaps(place: Place, root: Path, path: str) -> Iterator[Gap]:
         yield from _form_gaps(columns, there, root / path, path, table)
 
 
-def _strange_columns(place: Place, file: Path, is_strange: Callable[[str], bool]) -> Iterator[str]:
+def _strange_columns(place: MapPlace, file: Path, is_strange: Callable[[str], bool]) -> Iterator[str]:
     there = shape_of(file)
     for table, columns in place.tables.items():
         free = [name for name, entry in columns.items() if entry.form == "words" and name in there.get(table, ())]
@@ -194,7 +194,7 @@ def _strange_columns(place: Place, file: Path, is_strange: Callable[[str], bool]
 
 
 def _form_gaps(
-    columns: dict[str, Entry], names: tuple[str, ...], file: Path, path: str, table: str
+    columns: dict[str, MapEntry], names: tuple[str, ...], file: Path, path: str, table: str
 ) -> Iterator[Gap]:
     """Columns with a value of another form, in the first rows of a table."""
     forms = {at: columns[name].form for at, name in enumerate(names) if name in columns}
@@ -207,7 +207,7 @@ def _form_gaps(
         yield Gap(path, f"{table}.{names[at]}", f"a value is not of the form {forms[at]!r}")
 
 
-def _shown(place: Place) -> str:
+def _shown(place: MapPlace) -> str:
     return f"{'keys/' if place.folder == 'keys' else ''}{place.path}"
 
 
@@ -216,7 +216,7 @@ def _glob(pattern: str) -> re.Pattern[str]:
     return re.compile("".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in parts))
 
 
-def _database(item: dict[str, Any]) -> Place:
+def _database(item: dict[str, Any]) -> MapPlace:
     tables = {
         table: {name: _entry(values) for name, values in columns.items()} for table, columns in item["tables"].items()
     }
@@ -225,20 +225,20 @@ def _database(item: dict[str, Any]) -> Place:
     return _place(item, None, tables)
 
 
-def _file(item: dict[str, Any]) -> Place:
+def _file(item: dict[str, Any]) -> MapPlace:
     return _place(item, _entry({"form": "words", **{name: item[name] for name in ("why", "grain", "until")}}), {})
 
 
-def _place(item: dict[str, Any], entry: Entry | None, tables: dict[str, dict[str, Entry]]) -> Place:
+def _place(item: dict[str, Any], entry: MapEntry | None, tables: dict[str, dict[str, MapEntry]]) -> MapPlace:
     folder = item.get("in", "data")
     if folder not in ("data", "keys"):
         raise ValueError(f"{folder} is no folder of a service")
     optional, personal = bool(item.get("optional", False)), bool(item.get("personal", False))
-    return Place(item["path"], item["why"], folder, optional, personal, entry, tables)
+    return MapPlace(item["path"], item["why"], folder, optional, personal, entry, tables)
 
 
-def _entry(values: dict[str, str]) -> Entry:
-    entry = Entry(**values)
+def _entry(values: dict[str, str]) -> MapEntry:
+    entry = MapEntry(**values)
     if entry.grain not in GRAINS or entry.form not in FORMS:
         raise ValueError(f"unknown grain {entry.grain!r} or form {entry.form!r}")
     if not entry.why or not entry.until:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from checkin.audit.authority_days import AuthorityDays
-from checkin.audit.log_entry import ALTERED, REORDERED, DayState, Entry
+from checkin.audit.log_entry import ALTERED, REORDERED, DayState, LogEntry
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.purge.statement_store import ABSENT, DAY_CLOSED, KEY_DESTROYED, KEY_MADE, PURGE_REPORT
@@ -17,7 +17,7 @@ STRIP_DAYS: Final = 60
 class Book:
     """The statements of a log, in their order."""
 
-    def __init__(self, entries: list[Entry], calendar: Calendar | None = None) -> None:
+    def __init__(self, entries: list[LogEntry], calendar: Calendar | None = None) -> None:
         self.entries = entries
         self._calendar = calendar or Calendar()
         self.authority = AuthorityDays(entries, self._calendar)
@@ -36,7 +36,7 @@ class Book:
         kinds = (PURGE_REPORT.kind, KEY_DESTROYED.kind)
         return max((entry["done"] for entry in self.entries if entry.kind in kinds), default="")
 
-    def report(self, service: str, day: str) -> Entry | None:
+    def report(self, service: str, day: str) -> LogEntry | None:
         """The first report about a day."""
         return self._reported.get((service, day))
 
@@ -48,15 +48,15 @@ class Book:
             if self._due(day) < date and self.report(service, day) is None
         ]
 
-    def contradictions(self) -> Iterator[tuple[Entry, Entry]]:
+    def contradictions(self) -> Iterator[tuple[LogEntry, LogEntry]]:
         """Reports about one day that say different things: the first, and each later one."""
-        first: dict[tuple[str, str], Entry] = {}
+        first: dict[tuple[str, str], LogEntry] = {}
         for entry in self.reports:
             standing = first.setdefault((entry["service"], entry["day"]), entry)
             if standing is not entry:
                 yield standing, entry
 
-    def quarrels(self) -> Iterator[tuple[Entry, str, str]]:
+    def quarrels(self) -> Iterator[tuple[LogEntry, str, str]]:
         """Reports that do not fit what the same service stated before; in a word, and in a sentence."""
         for entry in self.reports:
             made = self._made.get((entry["service"], entry["key"]))
@@ -83,7 +83,7 @@ class Book:
             states += [self.authority.state(name, day, date) for name in self.authority.names]
         return states
 
-    def _other_quarrels(self, entry: Entry) -> Iterator[str]:
+    def _other_quarrels(self, entry: LogEntry) -> Iterator[str]:
         closed = self._closed.get((entry["service"], entry["day"]))
         if entry["closing"] != (closed["digest"] if closed is not None else ABSENT):
             yield "It does not say what the day was closed with."

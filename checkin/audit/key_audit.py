@@ -12,13 +12,13 @@ from checkin.errors import CheckinError
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import one
-from checkin.purge.inventory import Holdings
-from checkin.purge.statement_store import KEY_MADE, StatementBook
+from checkin.purge.inventory import Inventory
+from checkin.purge.statement_store import KEY_MADE, StatementStore
 
 _MADE = "key-made-"
 
 
-def made_keys(book: StatementBook) -> dict[KeyName, str]:
+def made_keys(book: StatementStore) -> dict[KeyName, str]:
     """The commitment of every key that was ever stated to be made."""
     made = {}
     for name, note in book.all():
@@ -28,7 +28,7 @@ def made_keys(book: StatementBook) -> dict[KeyName, str]:
     return made
 
 
-def key_faults(ring: KeyRing, book: StatementBook, holdings: Holdings) -> Iterator[str]:
+def key_faults(ring: KeyRing, book: StatementStore, holdings: Inventory) -> Iterator[str]:
     """What is wrong with the ring, a sentence each. Under the purger's lock, so that no key is half-way."""
     made, tombs, there = made_keys(book), ring.tombstones(), set(ring.names())
     for name in tombs:
@@ -44,7 +44,7 @@ def key_faults(ring: KeyRing, book: StatementBook, holdings: Holdings) -> Iterat
     yield from (f"{name} is in the ring and was never stated" for name in sorted(unstated))
 
 
-def _statement(name: KeyName, holdings: Holdings) -> str:
+def _statement(name: KeyName, holdings: Inventory) -> str:
     return holdings.report_name(name.day) if name.purpose is Purpose.DAY else holdings.destroyed_name(name)
 
 

@@ -34,7 +34,7 @@ _DATES: Final = Calendar("UTC")
 
 
 @dataclass(frozen=True)
-class Entry:
+class LogEntry:
     """Its place in the log, its kind, what it says, and who signed it. Of an unknown kind `values` is empty."""
 
     index: int
@@ -70,32 +70,32 @@ class DayState:
     by: str = ""
 
 
-def read_entry(index: int, text: str, signers: Sequence[str]) -> Entry:
+def read_entry(index: int, text: str, signers: Sequence[str]) -> LogEntry:
     """From the text of a note that these signed; raises `NoteMalformed`, and `NoteUntrusted` unless it is a statement
     by the service that it names, or by two officers of the authority that it names."""
     kind = kind_of(text)
     if kind in _BY_OFFICERS:
         return _by_officers(index, kind, text, signers)
     if kind not in _BY_SERVICES:
-        return Entry(index, kind, {})
-    entry = Entry(index, kind, _BY_SERVICES[kind].read(text), tuple(signers))
+        return LogEntry(index, kind, {})
+    entry = LogEntry(index, kind, _BY_SERVICES[kind].read(text), tuple(signers))
     if entry["service"] not in signers:
         raise NoteUntrusted("The statement names another service than the one that signed it.")
     _check(entry)
     return entry
 
 
-def _by_officers(index: int, kind: str, text: str, signers: Sequence[str]) -> Entry:
+def _by_officers(index: int, kind: str, text: str, signers: Sequence[str]) -> LogEntry:
     values = _BY_OFFICERS[kind].read(text)
     officers = tuple(name for name in signers if name.startswith(f"{one(values, 'authority')}/"))
     if len(officers) < FEWEST_OFFICERS:
         raise NoteUntrusted("Fewer than two officers of the authority that it names signed it.")
     if kind == AUTHORITY_KEYS.kind:
-        return Entry(index, kind, values, officers, listed=AuthorityList.read(text).keys)
-    return Entry(index, kind, values, officers, destroyed=DestroyedList.read(text).keys)
+        return LogEntry(index, kind, values, officers, listed=AuthorityList.read(text).keys)
+    return LogEntry(index, kind, values, officers, destroyed=DestroyedList.read(text).keys)
 
 
-def _check(entry: Entry) -> None:
+def _check(entry: LogEntry) -> None:
     """Raises `NoteMalformed` for dates, names of keys or sizes that are not written as they should be."""
     try:
         for name in ("day", "due", "done"):

@@ -35,7 +35,7 @@ _SERVICE = re.compile(r"[^ ]{1,255}")
 _PLAIN = re.compile(r"[^ -~–…]")
 
 
-class Result(StrEnum):
+class PointResult(StrEnum):
     """What came of a line. `NOT_RUN` where there was nothing to look at it with; the evidence says what is missing."""
 
     PASS = "pass"  # noqa: S105 - a result
@@ -49,7 +49,7 @@ class Point:
 
     name: str
     service: str
-    result: Result
+    result: PointResult
     evidence: str
 
     def line(self) -> str:
@@ -63,7 +63,7 @@ class Point:
         name, _, rest = rest.partition(" ")
         service, _, evidence = rest.partition(" ")
         try:
-            point = cls(name, service, Result(result), evidence)
+            point = cls(name, service, PointResult(result), evidence)
         except ValueError:
             raise NoteMalformed("A line of an audit begins with pass, fail or not-run.") from None
         if not _NAME.fullmatch(name) or not _SERVICE.fullmatch(service) or not evidence:
@@ -75,14 +75,14 @@ def seen(name: str, service: str, faults: Iterable[str], good: str) -> Point:
     """A line that fails with what was found, or passes with `good`."""
     found = list(faults)
     if not found:
-        return Point(name, service, Result.PASS, good)
+        return Point(name, service, PointResult.PASS, good)
     more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
-    return Point(name, service, Result.FAIL, plain("; ".join(found[:3]) + more))
+    return Point(name, service, PointResult.FAIL, plain("; ".join(found[:3]) + more))
 
 
 def not_run(name: str, service: str, missing: str) -> Point:
     """A line about something that could not be looked at."""
-    return Point(name, service, Result.NOT_RUN, plain(missing))
+    return Point(name, service, PointResult.NOT_RUN, plain(missing))
 
 
 def plain(text: str) -> str:
@@ -91,9 +91,9 @@ def plain(text: str) -> str:
     return text if len(text) <= MAX_EVIDENCE else text[: MAX_EVIDENCE - 1] + "…"
 
 
-def overall(points: Iterable[Point]) -> Result:
+def overall(points: Iterable[Point]) -> PointResult:
     """Fails if any line fails; lines that were not run are counted beside."""
-    return Result.FAIL if any(point.result is Result.FAIL for point in points) else Result.PASS
+    return PointResult.FAIL if any(point.result is PointResult.FAIL for point in points) else PointResult.PASS
 
 
 def points_of(values: Mapping[str, str | list[str]]) -> list[Point]:

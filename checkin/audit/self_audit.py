@@ -16,7 +16,7 @@ import structlog
 
 from checkin.audit.data_map import DataMap
 from checkin.audit.key_audit import key_faults
-from checkin.audit.point import SELF_AUDIT, Point, Result, not_run, plain, seen
+from checkin.audit.point import SELF_AUDIT, Point, PointResult, not_run, plain, seen
 from checkin.audit.sweep import has_phone, run_sweep
 from checkin.errors import CheckinError
 from checkin.files.durable import locked
@@ -24,8 +24,8 @@ from checkin.keys.key_ring import Purpose
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import kind_of, one
 from checkin.purge.clock_guard import ClockGuard
-from checkin.purge.inventory import Holdings, PurgeParty
-from checkin.purge.statement_store import DAY_CLOSED, ORDER_EXECUTED, ORDER_REFUSED, StatementBook, published_count
+from checkin.purge.inventory import Inventory, PurgeParty
+from checkin.purge.statement_store import DAY_CLOSED, ORDER_EXECUTED, ORDER_REFUSED, StatementStore, published_count
 from checkin.vault.closing import check_rows
 from checkin.vault.vault import Vault
 
@@ -49,7 +49,7 @@ class Days:
     """The day vault of a service that has one, and what it stated about it."""
 
     vault: Vault
-    book: StatementBook
+    book: StatementStore
     close: Callable[[], object]
     """Closes the days that are over: a day may be over since this very minute."""
     purge: Callable[[], object]
@@ -133,7 +133,7 @@ class SelfAudit:
         self._destroy_just_due(days)
         with locked(self._party.data / "purge.lock"):
             yield self._oldest(days)
-            holdings = Holdings(self._party, days.vault, days.book)
+            holdings = Inventory(self._party, days.vault, days.book)
             faults = list(key_faults(self._party.ring, days.book, holdings))
         gone, live = len(self._party.ring.tombstones()), len(self._party.ring.names())
         good = f"{gone} destroyed keys are absent, overwritten and stated; {live} live ones are those that were stated."
@@ -163,7 +163,7 @@ class SelfAudit:
         """Reads the rows of closed days again, as many as one run may; every day has its turn."""
         days.close()
         calendar, now = self._party.calendar, self._guard.settled()
-        holdings = Holdings(self._party, days.vault, days.book)
+        holdings = Inventory(self._party, days.vault, days.book)
         over = [day for day in holdings.held() if calendar.closes(day) + GRACE_SECONDS < now < calendar.due(day)]
         faults = [f"{calendar.date(day)} was not closed" for day in over if holdings.closed_name(day) not in days.book]
         closed = [day for day in holdings.held() if holdings.closed_name(day) in days.book]
@@ -183,11 +183,11 @@ class SelfAudit:
         good = f"{read} of {len(closed)} closed days were read again; their rows are those they were closed with."
         yield seen(CLOSINGS, self._name, faults, good)
 
-    def _orders(self, book: StatementBook) -> Iterator[Point]:
+    def _orders(self, book: StatementStore) -> Iterator[Point]:
         kinds = [kind_of(note) for name, note in book.all() if name.startswith("order-")]
         executed, refused = (published_count(kinds.count(kind.kind)) for kind in (ORDER_EXECUTED, ORDER_REFUSED))
         text = f"Parts of orders executed: {executed}, refused: {refused}; each is stated."
-        yield Point(ORDERS, self._name, Result.PASS, text)
+        yield Point(ORDERS, self._name, PointResult.PASS, text)
 
 
 def _is_phone(value: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 from checkin.certificate import cbor, cose, policy, schema, unpack
 from checkin.certificate.cose import Signed
-from checkin.certificate.report import Report, rfc3339
+from checkin.certificate.report import CertificateReport, rfc3339
 from checkin.certificate.schema import Certificate
 from checkin.certificate.trust import TrustList
 from checkin.errors import CertificateExpiry, CertificateKeyUsage
@@ -28,9 +28,9 @@ class EuVerifier:
 
     prefix: Final = "HC1:"
 
-    def examine(self, text: str, trust: TrustList, now: float) -> Report:
+    def examine(self, text: str, trust: TrustList, now: float) -> CertificateReport:
         """Runs every step that can be run; raises nothing for any text. `text` still has its prefix."""
-        report = Report()
+        report = CertificateReport()
         report.checks["prefix"] = True
         unpacked = _unpack(report, text.removeprefix(self.prefix))
         if unpacked is None:
@@ -49,7 +49,7 @@ class EuVerifier:
         return report
 
 
-def _unpack(report: Report, text: str) -> tuple[Signed, Certificate] | None:
+def _unpack(report: CertificateReport, text: str) -> tuple[Signed, Certificate] | None:
     packed = report.step("base45", lambda: unpack.text_to_bytes(text))
     if packed is None:
         return None

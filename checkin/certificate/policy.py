@@ -22,7 +22,7 @@ _TEST_SECONDS: Final = 72 * 3600
 _DAY: Final = 86400
 
 
-class Status(StrEnum):
+class ProofStatus(StrEnum):
     """What can be proved; how it is shown at a door is a matter of docs/spec/credential.md."""
 
     VACCINATED = "vaccinated"
@@ -31,15 +31,15 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Proof:
+class VaccinationProof:
     """A status and the two instants between which it holds, both included; unix seconds."""
 
-    status: Status
+    status: ProofStatus
     valid_from: float
     valid_until: float
 
 
-def proof_in(certificate: Certificate, expires: float) -> Proof | None:
+def proof_in(certificate: Certificate, expires: float) -> VaccinationProof | None:
     """The longest-lasting proof in a certificate that fits its schema and is genuine; None if it proves nothing."""
     rules = (("v", _vaccinated), ("r", _recovered), ("t", _tested))
     proofs = []
@@ -50,7 +50,7 @@ def proof_in(certificate: Certificate, expires: float) -> Proof | None:
             except ValueError:  # a date that is none: the schemas do not look so closely
                 continue
             if proof and entry.get("tg") == _COVID_19 and proof.valid_from <= min(proof.valid_until, expires):
-                proofs.append(Proof(proof.status, proof.valid_from, min(proof.valid_until, expires)))
+                proofs.append(VaccinationProof(proof.status, proof.valid_from, min(proof.valid_until, expires)))
     return max(proofs, key=lambda proof: (proof.valid_until, -proof.valid_from), default=None)
 
 
@@ -59,22 +59,22 @@ def _entries(certificate: Certificate, group: str) -> list[Mapping[str, object]]
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
-def _vaccinated(entry: Mapping[str, object]) -> Proof | None:
+def _vaccinated(entry: Mapping[str, object]) -> VaccinationProof | None:
     dose, doses = entry.get("dn"), entry.get("sd")
     if not isinstance(dose, int | float) or not isinstance(doses, int | float) or dose < doses:
         return None
-    return Proof(Status.VACCINATED, _day(entry.get("dt")), LAST_SECOND)
+    return VaccinationProof(ProofStatus.VACCINATED, _day(entry.get("dt")), LAST_SECOND)
 
 
-def _recovered(entry: Mapping[str, object]) -> Proof:
-    return Proof(Status.RECOVERED, _day(entry.get("df")), _day(entry.get("du")) + _DAY - 1)
+def _recovered(entry: Mapping[str, object]) -> VaccinationProof:
+    return VaccinationProof(ProofStatus.RECOVERED, _day(entry.get("df")), _day(entry.get("du")) + _DAY - 1)
 
 
-def _tested(entry: Mapping[str, object]) -> Proof | None:
+def _tested(entry: Mapping[str, object]) -> VaccinationProof | None:
     if entry.get("tr") != _NOT_DETECTED:
         return None
     sampled = _instant(entry.get("sc"))
-    return Proof(Status.TESTED, sampled, sampled + _TEST_SECONDS)
+    return VaccinationProof(ProofStatus.TESTED, sampled, sampled + _TEST_SECONDS)
 
 
 def _instant(text: object) -> float:

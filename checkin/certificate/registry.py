@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from checkin.certificate.eu import EuVerifier
-from checkin.certificate.policy import Proof
-from checkin.certificate.report import Report
+from checkin.certificate.policy import VaccinationProof
+from checkin.certificate.report import CertificateReport
 from checkin.certificate.trust import TrustList
 from checkin.errors import CertificateError, CertificateNoStatus, CertificateOutdated, CertificatePrefix
 
 
-class Verifier(Protocol):
+class CertificateVerifier(Protocol):
     """Verifies one kind of certificate."""
 
     @property
@@ -23,12 +23,12 @@ class Verifier(Protocol):
         """How every text of this kind begins."""
         ...
 
-    def examine(self, text: str, trust: TrustList, now: float) -> Report:
+    def examine(self, text: str, trust: TrustList, now: float) -> CertificateReport:
         """A report with the outcome of each step; raises nothing, whatever the text."""
         ...
 
 
-VERIFIERS: Final[tuple[Verifier, ...]] = (EuVerifier(),)
+VERIFIERS: Final[tuple[CertificateVerifier, ...]] = (EuVerifier(),)
 
 
 def knows(text: str) -> bool:
@@ -36,18 +36,18 @@ def knows(text: str) -> bool:
     return any(text.startswith(verifier.prefix) for verifier in VERIFIERS)
 
 
-def examine(text: str, trust: TrustList, now: float) -> Report:
+def examine(text: str, trust: TrustList, now: float) -> CertificateReport:
     """Every step for a person to see, at `now` (unix seconds). Line ends around the text do not count."""
     text = text.strip("\r\n")  # a blank is a character of base45
     for verifier in VERIFIERS:
         if text.startswith(verifier.prefix):
             return verifier.examine(text, trust, now)
-    report = Report(error=CertificatePrefix())
+    report = CertificateReport(error=CertificatePrefix())
     report.checks["prefix"] = False
     return report
 
 
-def prove(text: str, trust: TrustList, now: float) -> Proof:
+def prove(text: str, trust: TrustList, now: float) -> VaccinationProof:
     """The proof in a certificate that passes every step and is not over at `now`; it may begin later.
 
     Raises the `CertificateError` of the first step that failed, `CertificateNoStatus` for a genuine certificate that

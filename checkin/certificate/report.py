@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
-from checkin.certificate.policy import Proof
+from checkin.certificate.policy import VaccinationProof
 from checkin.errors import CertificateError
 
 STEPS: Final = ("prefix", "base45", "compression", "cose", "schema", "signature", "key_usage", "expiry")
@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 
 @dataclass
-class Report:
+class CertificateReport:
     """Filled step by step. `checks`: True = passed, False = failed, None = not reached."""
 
     checks: dict[str, bool | None] = field(default_factory=lambda: dict.fromkeys(STEPS))
     error: CertificateError | None = None  # of the first step that failed
-    proof: Proof | None = None  # only ever set when all steps passed
+    proof: VaccinationProof | None = None  # only ever set when all steps passed
 
     def step(self, name: str, run: Callable[[], T]) -> T | None:
         """Runs one step and notes its outcome; what it gave, or None when it raised a `CertificateError`."""

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from checkin.certificate import registry
-from checkin.certificate.report import Report, rfc3339
+from checkin.certificate.report import CertificateReport, rfc3339
 from checkin.certificate.trust import TrustList
 from checkin.cli.example import WithExample
 from checkin.cli.terminal import say, say_json
@@ -65,7 +65,7 @@ def verify(
         report = registry.examine(_text(data), signers, now)
         outcome, reason = report.to_json(), report.error.detail if report.error else ""
     except PictureUnreadable as error:
-        report = Report()
+        report = CertificateReport()
         outcome, reason = {**report.to_json(), "code": error.code}, error.detail
     if as_json:
         say_json(outcome, indent=2)
@@ -110,7 +110,7 @@ def _text(data: bytes) -> str:
     return next((text for text in found if registry.knows(text)), found[0])
 
 
-def _page(report: Report, code: str, reason: str, now: float) -> str:
+def _page(report: CertificateReport, code: str, reason: str, now: float) -> str:
     lines = [f"{_SIGNS[outcome]} {name:<12} {_STEPS[name]}" for name, outcome in report.checks.items()]
     if not report.ok:
         lines += ["", f"Not valid: {reason} ({code})"]

@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from checkin.audit.authority_audit import AuthorityAudit
-from checkin.audit.point import Result, overall
+from checkin.audit.point import PointResult, overall
 from checkin.audit.words import MARKS, RESULTS, point_words
 from checkin.cli.example import WithExample
 from checkin.cli.office import (
@@ -32,7 +32,7 @@ from checkin.parties.authority import AHEAD_DAYS, DESTROYED_FILE, LOGGED_FOLDER
 from checkin.protocol.key_list import AuthorityList
 from checkin.protocol.note import add_signature, sign_note, split_note
 from checkin.tracing.counterparties import Parties, PublicLog
-from checkin.tracing.publish import Published, publish_keys, read_keys_note
+from checkin.tracing.publish import Publication, publish_keys, read_keys_note
 
 app = typer.Typer(no_args_is_help=True, help="Day keys: make, list, sign, publish, destroy, look after.")
 
@@ -194,7 +194,7 @@ def status(
     ]
     values: dict[str, object] = {"authority": authority.officers.authority, "result": result.value, "points": lines}
     report(as_json, values, "\n".join([authority.officers.authority, *told]))
-    if result is Result.FAIL:
+    if result is PointResult.FAIL:
         raise typer.Exit(1)
 
 
@@ -224,7 +224,7 @@ def _log(url: str | None, key: str | None, token_file: Path | None, witnesses: l
         ) from None
 
 
-def _told(published: Published, folder: Path | None) -> str:
+def _told(published: Publication, folder: Path | None) -> str:
     told = f"Entry {published.proof.index} of the log. " if published.proof else ""
     if folder and published.proof:
         told += f"Kept in {folder / LOGGED_FOLDER}. "

@@ -30,7 +30,7 @@ from checkin.http.client import Client, Service
 from checkin.keys.secret_file import read_token
 from checkin.orders.notice import in_words
 from checkin.parties import wallet as wallets
-from checkin.parties.scanner import UNDECIDED, Result, Scanner, waits
+from checkin.parties.scanner import UNDECIDED, Scanner, ScanResult, waits
 from checkin.parties.scanner_trust import MAX_SKEW_SECONDS
 from checkin.parties.wallet import Wallet
 from checkin.protocol import qr as pictures
@@ -177,7 +177,7 @@ def _tended(device: Scanner, client: Client, clock: Clock) -> list[dict[str, str
     return uploaded
 
 
-def _scanned(device: Scanner, text: str, client: Client | None, clock: Clock) -> Result:
+def _scanned(device: Scanner, text: str, client: Client | None, clock: Clock) -> ScanResult:
     """By the registry's time; a refusal for the time of a code tells of a clock of ours that nobody has confirmed."""
     off = device.told.off(clock)
     if abs(off) > MAX_SKEW_SECONDS:

@@ -18,11 +18,11 @@ from checkin.errors import NoteMalformed, RequestInvalid, SettingsInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officers import Officers, load_share, load_signer
 from checkin.orders.folder import ORDER_FILE, OrderFolder
-from checkin.orders.order import PERSON, Wish, draft
+from checkin.orders.order import PERSON, OrderRequest, draft
 from checkin.orders.part import MAX_DAYS, MAX_WINDOW_SECONDS, PHONE, VENUE_ID
 from checkin.tracing.counterparties import Parties
 from checkin.tracing.trace import Trace
-from checkin.tracing.trace_result import Result
+from checkin.tracing.trace_result import TraceResult
 
 _LOCAL = re.compile(r"(\d{4}-\d{2}-\d{2})[T ]([01]\d|2[0-3]):([0-5]\d)")
 
@@ -66,7 +66,7 @@ def order(  # noqa: PLR0913 - what an officer has to say
     who = opened(authority, simulated_clock, allow_unfit_storage)
     parties = Parties.load(authority / PARTIES_FILE)
     asked = [party.verifier.name for party in parties.issuers if not issuer or party.number in issuer]
-    common = Wish(case=case, purpose=purpose, basis=basis, life=hours * 3600.0, limit=limit)
+    common = OrderRequest(case=case, purpose=purpose, basis=basis, life=hours * 3600.0, limit=limit)
     made, sealed = draft(
         _about(common, who.calendar, (venue, begin, end), (person, since, until)),
         authority=who.officers.authority,
@@ -126,7 +126,7 @@ def trace(  # noqa: PLR0913 - an option each
     say_json(report) if as_json else say(_summary(result, output))
 
 
-def write_result(folder: Path, result: Result) -> None:
+def write_result(folder: Path, result: TraceResult) -> None:
     """trace.csv, trace.json and trace.html, readable by their owner alone."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace_file(folder / "trace.csv", result.csv().encode())
@@ -134,7 +134,7 @@ def write_result(folder: Path, result: Result) -> None:
     replace_file(folder / "trace.html", result.html().encode())
 
 
-def _summary(result: Result, folder: Path) -> str:
+def _summary(result: TraceResult, folder: Path) -> str:
     lines = [f"{step.audience} was asked {step.asked}; it was not told {step.not_told}." for step in result.asked]
     if result.order.kind == PERSON:
         lines.append(f"Places where the person was, with their times: {len(result.places)}.")
@@ -154,7 +154,9 @@ def _needed(authority: Path) -> int:
         raise SettingsInvalid("There is no authority in the folder that --dir names.") from None
 
 
-def _about(wish: Wish, calendar: Calendar, place: tuple[str | None, ...], who: tuple[str | None, ...]) -> Wish:
+def _about(
+    wish: OrderRequest, calendar: Calendar, place: tuple[str | None, ...], who: tuple[str | None, ...]
+) -> OrderRequest:
     """With what the order is about; raises `RequestInvalid`, of the option that is wrong."""
     venue, begin, end = place
     person, since, until = who

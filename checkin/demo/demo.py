@@ -36,7 +36,7 @@ from checkin.errors import CheckinError
 from checkin.http.client import Client
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.parties import wallet
-from checkin.parties.scanner import Result
+from checkin.parties.scanner import ScanResult
 from checkin.protocol import qr
 from checkin.vault.engines.sqlite import SqliteStore
 
@@ -111,7 +111,7 @@ def a_door(stage: Stage) -> None:
     scanner, token = stage.scanner, (stage.artifacts / "token.txt").read_text(encoding="ascii")
     with Client(stage.deployment.url("venue"), scanner.token) as client:
         with tell.step("check-in", "The code is scanned: welcome", "on the disk before the door says so"):
-            expect(scanner.scan(token, client, stage.advance(3)) is Result.ACCEPTED, "The code was not accepted.")
+            expect(scanner.scan(token, client, stage.advance(3)) is ScanResult.ACCEPTED, "The code was not accepted.")
             stage.leave("visit-row.json", visit_row(stage))
         with tell.step("second-use", "The same code at another door: already used", "once, in the whole registry"):
             other = enrol(stage, "Bookshop Daol")
@@ -125,7 +125,9 @@ def a_door(stage: Stage) -> None:
             refused("bad_signature", scanner, altered(stage.code()), client, stage.clock.now())
         with tell.step("offline", "The registry goes down; the door goes on, into a sealed queue", "no door closes"):
             stage.processes.kill("venue")
-            expect(scanner.scan(stage.code(), client, stage.advance(5)) is Result.QUEUED, "The visit was not queued.")
+            expect(
+                scanner.scan(stage.code(), client, stage.advance(5)) is ScanResult.QUEUED, "The visit was not queued."
+            )
         with tell.step("upload", "The registry is back and takes the queue", "a sealed entry, opened only there"):
             stage.processes.start("venue")
             stage.settle()

@@ -14,15 +14,15 @@ from checkin.http.client import Client
 from checkin.keys.officers import load_share, load_signer
 from checkin.orders.folder import OrderFolder
 from checkin.orders.notice import in_words
-from checkin.orders.order import Wish, draft
+from checkin.orders.order import OrderRequest, draft
 from checkin.parties import wallet
-from checkin.parties.scanner import Result as Verdict
+from checkin.parties.scanner import ScanResult as Verdict
 from checkin.tracing.trace import Trace
-from checkin.tracing.trace_result import Result
+from checkin.tracing.trace_result import TraceResult
 
 NAME: Final = "Lee Seo-yeon"
 PHONE: Final = "+821087654321"
-MEASLES: Final = Wish(
+MEASLES: Final = OrderRequest(
     case="2026-17",
     purpose="contacts of a person with measles",
     basis="Infectious Disease Control and Prevention Act, Article 76-2",
@@ -36,7 +36,7 @@ def a_health_officer(stage: Stage, patient: str) -> None:
     with tell.step("neighbour", f"{NAME} checks in at the same café, eight minutes later", "another visitor, unknown"):
         second = _check_in(stage)
     with tell.step("order", "An officer writes an order and signs it alone: not enough", "one officer opens nothing"):
-        wish = Wish(**{**vars(MEASLES), "phone": patient, "days": (stage.day, stage.day)})
+        wish = OrderRequest(**{**vars(MEASLES), "phone": patient, "days": (stage.day, stage.day)})
         folder = write_order(stage, "order", wish)
         folder.sign([load_signer(stage.deployment.officers()[0])])
         _expect_untrusted(stage, folder)
@@ -62,8 +62,8 @@ def the_same_order(stage: Stage, patient: str) -> None:
     """After the purge: signed as before, and nobody can execute it."""
     assert stage.scanner is not None  # noqa: S101 - an earlier chapter enrolled it
     noon = stage.calendar.start(stage.day) + 12 * 3600
-    person = Wish(**{**vars(MEASLES), "phone": patient, "days": (stage.day, stage.day)})
-    place = Wish(**{**vars(MEASLES), "venue": stage.scanner.venue_id, "window": (noon, noon + 3600)})
+    person = OrderRequest(**{**vars(MEASLES), "phone": patient, "days": (stage.day, stage.day)})
+    place = OrderRequest(**{**vars(MEASLES), "venue": stage.scanner.venue_id, "window": (noon, noon + 3600)})
     for number, wish in enumerate((person, place), start=1):
         folder = write_order(stage, f"late-order-{number}", wish)
         folder.sign([load_signer(path) for path in stage.deployment.officers()[:2]])
@@ -89,7 +89,7 @@ def _check_in(stage: Stage) -> wallet.Wallet:
     return second
 
 
-def write_order(stage: Stage, name: str, wish: Wish) -> OrderFolder:
+def write_order(stage: Stage, name: str, wish: OrderRequest) -> OrderFolder:
     """An order that nobody has signed yet, in the artifacts."""
     authority, parties = stage.authority(), stage.deployment.parties()
     order, sealed = draft(
@@ -105,7 +105,7 @@ def write_order(stage: Stage, name: str, wish: Wish) -> OrderFolder:
     return OrderFolder.make(stage.artifacts / name, order, sealed)
 
 
-def execute(stage: Stage, folder: OrderFolder) -> Result:
+def execute(stage: Stage, folder: OrderFolder) -> TraceResult:
     """What a signed order finds, with two officers' shares; raises what the parties refuse with."""
     authority = stage.authority()
     shares = [load_share(path) for path in stage.deployment.officers()[:2]]

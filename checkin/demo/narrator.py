@@ -22,7 +22,7 @@ _INDENT: Final = "    "
 
 
 @dataclass
-class Step:
+class StoryStep:
     """What `summary.json` says of a step."""
 
     name: str
@@ -37,7 +37,7 @@ class Narrator:
         self.console = console or Console(highlight=False)
         if not self.console.is_terminal:
             self.console.width = WIDTH
-        self.steps: list[Step] = []
+        self.steps: list[StoryStep] = []
         self._clock = SystemClock()
         self._begun = self._clock.boot()
 
@@ -67,7 +67,7 @@ class Narrator:
             ok = True
         finally:
             seconds = round(self._clock.boot() - begun, 3)
-            self.steps.append(Step(name, ok, seconds))
+            self.steps.append(StoryStep(name, ok, seconds))
             mark = Text("  ✓ ", style="bold green") if ok else Text("  ✗ ", style="bold red")
             line = Table.grid(Column(no_wrap=True), Column(), Column(no_wrap=True))
             line.add_row(mark, happens, Text(f"  {seconds:.2f} s", style="dim"))

@@ -66,7 +66,7 @@ ORDER: Final = StatementType(
 
 
 @dataclass(frozen=True)
-class Wish:
+class OrderRequest:
     """What an officer asks for: exactly one of (`venue` 16 hex digits and `window`) and (`phone` and `days`)."""
 
     case: str
@@ -175,7 +175,7 @@ class OrderKeys:
 
 
 def draft(  # noqa: PLR0913 - whose order it is, who gets it, and when
-    wish: Wish,
+    wish: OrderRequest,
     *,
     authority: str,
     ring: bytes,
@@ -213,7 +213,7 @@ def draft(  # noqa: PLR0913 - whose order it is, who gets it, and when
     return order, SealingKey(ring).seal(private + seed, _keys_info(order.text))
 
 
-def _subject(wish: Wish, calendar: Calendar) -> dict[str, str]:
+def _subject(wish: OrderRequest, calendar: Calendar) -> dict[str, str]:
     values: dict[str, str] = {}
     if wish.venue and wish.window:
         begin, end = (calendar.rfc3339(moment, "minutes") for moment in wish.window)

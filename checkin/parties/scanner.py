@@ -35,7 +35,7 @@ UNDECIDED: Final = "undecided"
 """What a registry says of an entry whose issuer key it does not know yet."""
 
 
-class Result(StrEnum):
+class ScanResult(StrEnum):
     """What became of a scan."""
 
     ACCEPTED = "accepted"
@@ -165,7 +165,7 @@ class Scanner:
             raise AlreadyUsed("Already checked in here a moment ago.")
         return verified
 
-    def scan(self, text: str, client: Client | None, now: float) -> Result:
+    def scan(self, text: str, client: Client | None, now: float) -> ScanResult:
         """Check a code and record the visit: at the registry, or in the queue when there is no `client` or no answer.
 
         Raises the refusal of the door or of the registry; a refused code is never queued.
@@ -206,20 +206,20 @@ class Scanner:
         self.save()
         return passed
 
-    def _submit(self, scan: Scan, client: Client | None) -> Result | None:
+    def _submit(self, scan: Scan, client: Client | None) -> ScanResult | None:
         if client is None:
             return None
         body = {"token": presentation.to_text(scan.token), "scan_id": b64url_encode(scan.scan_id)}
         try:
-            return Result(conform(CheckInAnswer, client.post("/v1/check-ins", body)).result)
+            return ScanResult(conform(CheckInAnswer, client.post("/v1/check-ins", body)).result)
         except CheckinError as error:
             if waits(error):
                 return None
             raise
 
-    def _enqueue(self, scan: Scan, day: int) -> Result:
+    def _enqueue(self, scan: Scan, day: int) -> ScanResult:
         self.queue.append(b64url_encode(seal_entry(scan, day, self.place, self.trust.intake_key(day))))
-        return Result.QUEUED
+        return ScanResult.QUEUED
 
 
 def _answers(client: Client, batch: list[str]) -> list[EntryAnswer]:

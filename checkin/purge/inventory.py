@@ -12,7 +12,7 @@ from checkin.errors import CheckinError
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.note import NoteSigner, split_note
 from checkin.protocol.statement import StatementType, one
-from checkin.purge.statement_store import ABSENT, KEY_MADE, PURGE_REPORT, StatementBook
+from checkin.purge.statement_store import ABSENT, KEY_MADE, PURGE_REPORT, StatementStore
 from checkin.vault.vault import Vault
 
 
@@ -59,10 +59,10 @@ class PurgeStatus:
     doubt: str | None
 
 
-class Holdings:
+class Inventory:
     """Reads only. Names of statements are made here, so that who writes and who looks use the same."""
 
-    def __init__(self, party: PurgeParty, vault: Vault, book: StatementBook) -> None:
+    def __init__(self, party: PurgeParty, vault: Vault, book: StatementStore) -> None:
         self._calendar = party.calendar
         self._ring = party.ring
         self._vault = vault

@@ -17,7 +17,7 @@ from checkin.files.durable import locked
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.statement import StatementType
 from checkin.purge.clock_guard import ClockGuard
-from checkin.purge.inventory import Holdings, PurgeParty, PurgeStatus
+from checkin.purge.inventory import Inventory, PurgeParty, PurgeStatus
 from checkin.purge.statement_store import (
     ABSENT,
     DAY_CLOSED,
@@ -25,7 +25,7 @@ from checkin.purge.statement_store import (
     KEY_MADE,
     PURGE_REPORT,
     SMALL_COUNT,
-    StatementBook,
+    StatementStore,
     published_count,
 )
 from checkin.vault.closing import Closing, close_day, find_closing
@@ -47,7 +47,7 @@ class Purger:
         party: PurgeParty,
         guard: ClockGuard,
         vault: Vault,
-        book: StatementBook,
+        book: StatementStore,
         *,
         duties: Iterable[Duty] = (),
         ahead: Mapping[Purpose, int] | None = None,
@@ -57,7 +57,7 @@ class Purger:
         self._guard = guard
         self._vault = vault
         self._book = book
-        self._holdings = Holdings(party, vault, book)
+        self._holdings = Inventory(party, vault, book)
         self._duties = tuple(duties)
         self._ahead = dict(ahead or {Purpose.DAY: 1})
         self.last_destruction_ms: float | None = None

@@ -82,7 +82,7 @@ def read_count(text: str) -> int | None:
     return count
 
 
-class StatementBook:
+class StatementStore:
     """Signed notes in a folder, one file each, written once; any number of processes may write."""
 
     def __init__(self, folder: Path) -> None:

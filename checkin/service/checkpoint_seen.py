@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from checkin.files.durable import locked, replace_file
 from checkin.protocol.note import decode_note, split_note
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.proof import LogProof
 
@@ -29,7 +29,7 @@ class CheckpointAnswer(BaseModel):
 class CheckpointSeen:
     """The file `data/checkpoint.txt`; any number of processes."""
 
-    def __init__(self, party: Party) -> None:
+    def __init__(self, party: ServiceIdentity) -> None:
         self._path = party.data / "checkpoint.txt"
         self._lock = party.data / "checkpoint.lock"
 

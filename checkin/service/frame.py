@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service import pages, problems
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.service.limits import BodyLimit, SecurityHeaders
 from checkin.service.tasks import Task, Tasks
 from checkin.shown import shown
@@ -55,7 +55,7 @@ class Health(BaseModel):
 class Frame:
     """What a service hangs into the frame."""
 
-    party: Party
+    party: ServiceIdentity
     guard: ClockGuard
     title: str
     description: str

@@ -21,7 +21,7 @@ SIMULATED = "simulated"
 log = structlog.get_logger()
 
 
-class Party:
+class ServiceIdentity:
     """Opens a service's folders and keys, once per process."""
 
     def __init__(self, settings: ServiceSettings, simulated_clock: Path | None = None) -> None:

@@ -22,7 +22,7 @@ from checkin.http.client import Client
 from checkin.protocol.note import sign_note, split_note
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.frame import Finding
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.service.pins import LogSettings
 from checkin.tlog.submission import proof_of, submit
 
@@ -56,7 +56,7 @@ K = TypeVar("K", bound=KeyList)
 
 
 @dataclass(frozen=True)
-class Published(Generic[K]):
+class PublishedList(Generic[K]):
     """The list in force: the signed note, the proof (c2sp.org/tlog-proof) that the log has it if any, what it says."""
 
     note: str
@@ -72,11 +72,11 @@ class _State:
     """The note that the log is asked to take; written down before anybody is shown it."""
 
 
-class ListBook(Generic[K]):
+class KeyListPublisher(Generic[K]):
     """One per process. Nothing but `run` asks the log."""
 
     def __init__(
-        self, party: Party, settings: LogSettings | None, make: Callable[[], K], read: Callable[[str], K]
+        self, party: ServiceIdentity, settings: LogSettings | None, make: Callable[[], K], read: Callable[[str], K]
     ) -> None:
         """`make` gives the list as it should be now, `read` one from its text. Raises `SettingsInvalid`."""
         self._party = party
@@ -100,15 +100,15 @@ class ListBook(Generic[K]):
         """The pinned log, for who asks for the list."""
         return LogAnswer(**self._pinned.plain()) if self._pinned else None
 
-    def published(self) -> Published[K]:
+    def published(self) -> PublishedList[K]:
         """What everybody is given. Before the log took any list, the present one without a proof; raises as `make`."""
         state = self._load() if self._url else _State()
         if not state.proof:
             listed = self._make()
-            return Published(sign_note(listed.text(), self._party.signer), None, listed)
+            return PublishedList(sign_note(listed.text(), self._party.signer), None, listed)
         if self._seen is None or self._seen[0] != state:
             self._seen = (state, self._read(split_note(state.note)[0]))
-        return Published(state.note, state.proof, self._seen[1])
+        return PublishedList(state.note, state.proof, self._seen[1])
 
     def run(self) -> None:
         """A task: a list that changed is signed, written down, logged, proved, and only then published."""

@@ -34,11 +34,11 @@ from checkin.protocol.note import MAX_NOTE, open_note, split_note
 from checkin.protocol.primitives import SealingKey, sha256
 from checkin.protocol.statement import StatementType, many
 from checkin.purge.clock_guard import ClockGuard
-from checkin.purge.statement_store import ABSENT, ORDER_EXECUTED, ORDER_REFUSED, StatementBook, published_count
+from checkin.purge.statement_store import ABSENT, ORDER_EXECUTED, ORDER_REFUSED, StatementStore, published_count
 from checkin.service.body import Body
 from checkin.service.checkpoint_seen import CheckpointSeen
-from checkin.service.identity import Party
-from checkin.service.order_store import KeptAnswer, OrderBook
+from checkin.service.identity import ServiceIdentity
+from checkin.service.order_store import KeptAnswer, OrderStore
 from checkin.service.pins import AuthoritySettings, LogSettings
 
 MAX_BODY: Final = 2 * MAX_NOTE  # a list of 5,000 items fits
@@ -64,7 +64,7 @@ class SealedAnswer(BaseModel):
 
 
 @dataclass(frozen=True)
-class Found:
+class PartResult:
     """What executing a part computed, before anybody sees it: rows as lines, dates of days that are gone, and how many
     people were identified."""
 
@@ -79,7 +79,7 @@ class Found:
     again after a stop in between."""
 
 
-Execute = Callable[[Part, list[str]], Found]
+Execute = Callable[[Part, list[str]], PartResult]
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,14 @@ class Pins:
     log: LogSettings | None
 
 
-class OrderDesk:
+class OrderExecutor:
     """One per process; parts are executed one at a time in all processes together."""
 
     def __init__(
         self,
-        party: Party,
+        party: ServiceIdentity,
         guard: ClockGuard,
-        book: StatementBook,
+        book: StatementStore,
         pins: Pins,
         execute: Mapping[str, Execute],
     ) -> None:
@@ -107,7 +107,7 @@ class OrderDesk:
         self._statements = book
         self._pins = pins
         self._execute = execute
-        self._book = OrderBook(party.data / "orders.db")
+        self._book = OrderStore(party.data / "orders.db")
         self._lock: Path = party.data / "orders.lock"
 
     def take(self, body: OrderBody) -> SealedAnswer:
@@ -216,7 +216,7 @@ class OrderDesk:
         log.info("order_executed", step=part.step)
         return sealed
 
-    def _sealed(self, part: Part, found: Found) -> str:
+    def _sealed(self, part: Part, found: PartResult) -> str:
         gone = [self._party.calendar.date(day) for day in found.gone]
         try:
             note = self._sign(ORDER_ANSWER, {"part": part.digest, "row": found.rows, "gone": gone})

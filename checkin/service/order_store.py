@@ -27,7 +27,7 @@ class KeptAnswer:
     oldest: int
 
 
-class OrderBook:
+class OrderStore:
     """Every method is one commit, on the disk when it returns; several processes may share the file."""
 
     def __init__(self, path: Path) -> None:

@@ -15,7 +15,7 @@ from checkin.protocol.note import NoteVerifier
 from checkin.protocol.primitives import random_bytes
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.protocol.statement import one
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from checkin.service.settings import Peer
 
 TIMEOUT_SECONDS = 5.0
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 class TimePeers:
     """The pinned parties of `time_peers`; calling it asks one after the other and yields the times that verify."""
 
-    def __init__(self, peers: Sequence[Peer], party: Party) -> None:
+    def __init__(self, peers: Sequence[Peer], party: ServiceIdentity) -> None:
         self._peers = peers
         self._party = party
 

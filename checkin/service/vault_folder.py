@@ -14,8 +14,8 @@ from pydantic import ConfigDict
 from checkin.errors import NotReady
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Purger
-from checkin.purge.statement_store import StatementBook
-from checkin.service.identity import Party
+from checkin.purge.statement_store import StatementStore
+from checkin.service.identity import ServiceIdentity
 from checkin.service.settings import ServiceSettings
 from checkin.service.time_peers import TimePeers
 from checkin.vault.engines.sqlite import SqliteStore
@@ -39,11 +39,11 @@ class VaultFolder:
         settings = CommonSettings.load(config)
         if not settings.data.is_dir():
             raise NotReady("The service has no data yet: start it once.")
-        self.party = Party(settings, simulated_clock)
+        self.party = ServiceIdentity(settings, simulated_clock)
         self.guard = ClockGuard(
             settings.data / "clock.json", self.party.clock, TimePeers(settings.time_peers, self.party)
         )
-        self.book = StatementBook(settings.data / "statements")
+        self.book = StatementStore(settings.data / "statements")
         self.service: str | None = None
         self._store: SqliteStore | None = None
         self.purger = self._purger()

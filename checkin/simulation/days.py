@@ -8,9 +8,9 @@ from checkin.clock import RETENTION_DAYS
 from checkin.demo.stage import wait_until
 from checkin.errors import CheckinError
 from checkin.parties import wallet as wallets
-from checkin.parties.scanner import Result
+from checkin.parties.scanner import ScanResult
 from checkin.protocol.presentation import LIFE_SECONDS
-from checkin.simulation.plan import Mishap, Visit, gates_of
+from checkin.simulation.plan import Mishap, PlannedVisit, gates_of
 from checkin.simulation.town import Gate, Town
 
 MORNING: Final = 6 * 60
@@ -74,7 +74,7 @@ def _fetch(town: Town, who: int, day: int) -> None:
         town.tally.told.add(who)
 
 
-def _visit(town: Town, visit: Visit) -> None:
+def _visit(town: Town, visit: PlannedVisit) -> None:
     """A code is opened, held before a gate, and in the end let in."""
     now = town.set(visit.day, visit.minute)
     code = town.wallets[visit.who].open_code(town.stage.day + visit.day)
@@ -87,7 +87,7 @@ def _visit(town: Town, visit: Visit) -> None:
         _scan(town, visit, (visit.gate + 1) % gates_of(visit.where), text, now)
 
 
-def _scan(town: Town, visit: Visit, number: int, text: str, now: float) -> None:
+def _scan(town: Town, visit: PlannedVisit, number: int, text: str, now: float) -> None:
     gate: Gate = town.gates[visit.where, number]
     offline = (visit.day, visit.where, number) in town.plan.outages
     town.tally.scans += 1
@@ -96,7 +96,7 @@ def _scan(town: Town, visit: Visit, number: int, text: str, now: float) -> None:
     except CheckinError as error:
         town.tally.refused[error.code] += 1
         return
-    if result is Result.QUEUED:
+    if result is ScanResult.QUEUED:
         town.tally.queued += 1
     else:
         town.tally.accepted += 1

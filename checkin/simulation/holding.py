@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from checkin.audit.page import read_audit
-from checkin.audit.point import Result
+from checkin.audit.point import PointResult
 from checkin.demo.stage import Stage
 from checkin.deployment.deployment import SERVICES, Deployment
 from checkin.errors import ServiceError
@@ -67,7 +67,7 @@ def failed(audits: Sequence[Mapping[str, Any]]) -> list[str]:
     """Day, service and line of all that failed in the first audit that did. `audits`: the newest first."""
     for audit in reversed(audits):
         values, points = read_audit(audit["note"])
-        wrong = [point for point in points if point.result is Result.FAIL]
+        wrong = [point for point in points if point.result is PointResult.FAIL]
         if wrong:
             return [f"{one(values, 'day')}, {point.service}, {point.name}: {point.evidence}" for point in wrong]
     return []

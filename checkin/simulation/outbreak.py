@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from checkin.demo.investigation import execute, write_order
 from checkin.keys.officers import load_signer
-from checkin.orders.order import Wish
+from checkin.orders.order import OrderRequest
 from checkin.orders.part import MAX_ROWS
 from checkin.simulation.plan import Plan, contacts, patient_of
 from checkin.simulation.town import Town
@@ -62,7 +62,7 @@ def break_out(town: Town) -> Outbreak:
     first = max(0, last - _ASKED_DAYS + 1)
     patient = patient_of(town.plan, first, last)
     start = town.stage.day
-    wish = Wish(
+    wish = OrderRequest(
         case="town-1",
         purpose="contacts of a person with measles",
         basis="Infectious Disease Control and Prevention Act, Article 76-2",

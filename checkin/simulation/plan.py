@@ -46,7 +46,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class PlannedVisit:
     """Person, venue and gate by number; `day` counts from the first one, `minute` from its midnight."""
 
     day: int
@@ -93,7 +93,7 @@ class Plan:
         return [(where, gate) for where in range(self.size.venues) for gate in range(gates_of(where))]
 
     @property
-    def visits(self) -> Iterator[Visit]:
+    def visits(self) -> Iterator[PlannedVisit]:
         """Of all days."""
         return (visit for day in self.days for visit in day)
 
@@ -130,12 +130,12 @@ def _habit(dice: random.Random, venues: int) -> Habit:
     return Habit(places, tuple(dice.randrange(_OPENS, _CLOSES) for _ in places))
 
 
-def _day(dice: random.Random, size: Size, habits: list[Habit], day: int) -> Iterator[Visit]:
+def _day(dice: random.Random, size: Size, habits: list[Habit], day: int) -> Iterator[PlannedVisit]:
     for who, habit in enumerate(habits):
         latest = -_PAUSE
         for minute, where in sorted(_outing(dice, size, habit) for _ in range(dice.choice(_OUTINGS))):
             if minute - latest >= _PAUSE:
-                yield Visit(day, minute, who, where, dice.randrange(gates_of(where)), _mishap(dice))
+                yield PlannedVisit(day, minute, who, where, dice.randrange(gates_of(where)), _mishap(dice))
                 latest = minute
 
 
@@ -155,5 +155,5 @@ def _mishap(dice: random.Random) -> Mishap:
     return Mishap.FROZEN if chance < _TWICE + _FROZEN else Mishap.NONE
 
 
-def _order(visit: Visit) -> tuple[int, int]:
+def _order(visit: PlannedVisit) -> tuple[int, int]:
     return visit.minute, visit.who

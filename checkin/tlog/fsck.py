@@ -28,14 +28,14 @@ from checkin.tlog.tiles import (
 MAX_FAULTS: Final = 100  # files of one log that are named
 
 
-class Fault(NamedTuple):
+class LogFault(NamedTuple):
     """A file of the log, by its path, and what is wrong with it in a sentence."""
 
     path: str
     reason: str
 
 
-def check_log(fetch: Fetch, head: Checkpoint, listed: Iterable[str] = ()) -> list[Fault]:
+def check_log(fetch: Fetch, head: Checkpoint, listed: Iterable[str] = ()) -> list[LogFault]:
     """What is wrong with the files of the log under the verified checkpoint `head`; empty when nothing is.
 
     `listed`: names of all tile files there are, where that is known; older partial tiles among them are checked too.
@@ -52,13 +52,13 @@ def check_log(fetch: Fetch, head: Checkpoint, listed: Iterable[str] = ()) -> lis
     return faults + list(_off_the_path(fetch, head, bundles, {fault.path for fault in faults}))
 
 
-def _read_bundles(fetch: Fetch, bundles: list[Tile]) -> tuple[list[Fault], list[bytes]]:
+def _read_bundles(fetch: Fetch, bundles: list[Tile]) -> tuple[list[LogFault], list[bytes]]:
     faults, entries = [], []
     for bundle in bundles:
         try:
             entries += fetch_bundle(fetch, bundle)
         except (NotFound, ProofInvalid) as error:
-            faults.append(Fault(bundle.path(), error.detail))
+            faults.append(LogFault(bundle.path(), error.detail))
             if len(faults) >= MAX_FAULTS:  # a size that was only claimed
                 break
     return faults, entries
@@ -86,41 +86,41 @@ class _Expected:
         return b"".join(hashes[first : first + tile.width])
 
 
-def _others(listed: Iterable[str], known: set[Tile], faults: list[Fault]) -> list[Tile]:
+def _others(listed: Iterable[str], known: set[Tile], faults: list[LogFault]) -> list[Tile]:
     """The listed tiles that this size does not need; a name that is no tile's is a fault."""
     others = []
     for path in listed:
         try:
             tile = parse_path(path)
         except NoteMalformed as error:
-            faults.append(Fault(path, error.detail))
+            faults.append(LogFault(path, error.detail))
             continue
         if tile not in known:
             others.append(tile)
     return others
 
 
-def _altered(fetch: Fetch, expected: _Expected, tiles: Iterable[Tile]) -> Iterator[Fault]:
+def _altered(fetch: Fetch, expected: _Expected, tiles: Iterable[Tile]) -> Iterator[LogFault]:
     for tile in tiles:
         try:
             data = fetch(tile.path()) if tile.level == ENTRIES else fetch_tile(fetch, tile)
         except NotFound as error:
-            yield Fault(tile.path(), error.detail)
+            yield LogFault(tile.path(), error.detail)
             continue
         if data != expected.content(tile):
-            yield Fault(tile.path(), "The file was altered: its entries give other bytes.")
+            yield LogFault(tile.path(), "The file was altered: its entries give other bytes.")
 
 
-def _off_the_path(fetch: Fetch, head: Checkpoint, bundles: list[Tile], named: set[str]) -> Iterator[Fault]:
+def _off_the_path(fetch: Fetch, head: Checkpoint, bundles: list[Tile], named: set[str]) -> Iterator[LogFault]:
     """The bundles, and the tiles over them, that do not lead to the root."""
     for bundle in bundles[:MAX_FAULTS] if len(named) >= MAX_FAULTS else bundles:
         first = bundle.number * WIDTH
         if bundle.path() not in named and not _holds(LogReader(fetch, head).entry, first):
-            yield Fault(bundle.path(), "An entry was altered, or stands in another's place.")
+            yield LogFault(bundle.path(), "An entry was altered, or stands in another's place.")
         if not _holds(LogReader(fetch, head).inclusion, first):
-            yield Fault(bundle._replace(level=0).path(), "The tile does not lead to the root that was signed.")
+            yield LogFault(bundle._replace(level=0).path(), "The tile does not lead to the root that was signed.")
     if not bundles:
-        yield Fault("checkpoint", "The root of an empty log is that of nothing.")
+        yield LogFault("checkpoint", "The root of an empty log is that of nothing.")
 
 
 def _holds(read: Callable[[int], object], index: int) -> bool:

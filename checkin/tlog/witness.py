@@ -35,7 +35,7 @@ _KEEP: Final = """INSERT INTO evidence (origin, seen, shown) SELECT :origin, :se
 
 
 @dataclass(frozen=True)
-class Request:
+class AddCheckpoint:
     """The body of an add-checkpoint: the size that the sender builds on, the proof from there, the signed head."""
 
     old: int
@@ -48,7 +48,7 @@ class Request:
         return "\n".join(lines) + "\n\n" + self.note
 
     @classmethod
-    def read(cls, body: str) -> Request:
+    def read(cls, body: str) -> AddCheckpoint:
         """Inverse of `write`; raises `NoteMalformed`."""
         head, blank, note = body.partition("\n\n")
         first, *lines = head.split("\n")
@@ -123,7 +123,7 @@ class Witness:
         Raises `NoteMalformed` (400), `NoteUntrusted` (403), `NotFound` for an unknown log (404), `LogConflict` (409,
         with `size` when another old size is needed), `ProofInvalid` (422).
         """
-        request = Request.read(body)
+        request = AddCheckpoint.read(body)
         checkpoint = self._signed(request.note)
         # SPEC tlog-witness: "The old size MUST be equal to or lower than the checkpoint size."
         if request.old > checkpoint.size:
@@ -143,7 +143,7 @@ class Witness:
         open_note(note, self.logs[checkpoint.origin])
         return checkpoint
 
-    def _reject_fork(self, seen: Checkpoint, checkpoint: Checkpoint, request: Request) -> None:
+    def _reject_fork(self, seen: Checkpoint, checkpoint: Checkpoint, request: AddCheckpoint) -> None:
         """Raises `LogConflict` for two roots of one size, `ProofInvalid` for a head that does not continue `seen`."""
         if seen.size == checkpoint.size and not request.proof and seen.root != checkpoint.root:
             self.state.keep_evidence(checkpoint.origin, request.note, _MOST_FORKS)

@@ -14,7 +14,7 @@ from checkin.service.pins import LogSettings
 from checkin.service.settings import FilePath, Peer, Strict, Url, load_toml
 
 
-class Asked(Peer):
+class Counterparty(Peer):
     """A service that takes orders: its answers verify under `vkey`."""
 
     token_file: FilePath
@@ -31,7 +31,7 @@ class Asked(Peer):
         return read_token(self.token_file)
 
 
-class AskedIssuer(Asked):
+class AskedIssuer(Counterparty):
     """An issuer, with the number that visits remember."""
 
     number: Annotated[int, Field(ge=1, lt=2**32)]
@@ -47,7 +47,7 @@ class PublicLog(LogSettings):
 class Parties(Strict):
     """One registry, its issuers, and the log."""
 
-    registry: Asked
+    registry: Counterparty
     issuers: Annotated[tuple[AskedIssuer, ...], Field(min_length=1, max_length=64, strict=False)]
     log: PublicLog
 
@@ -63,7 +63,7 @@ class Parties(Strict):
         """Raises `SettingsInvalid`."""
         return load_toml(cls, path)
 
-    def named(self, name: str) -> Asked:
+    def named(self, name: str) -> Counterparty:
         """The party that a part is addressed to; raises `SettingsInvalid`."""
         for party in (self.registry, *self.issuers):
             if party.verifier.name == name:

@@ -31,7 +31,7 @@ _NEITHER: Final = f"This is neither a list of day keys nor a statement that some
 
 
 @dataclass(frozen=True)
-class Published:
+class Publication:
     """The place in the log and its proof, if there is a log; what each issuer answered, by its address."""
 
     proof: LogProof | None = None
@@ -59,7 +59,7 @@ def publish_keys(
     issuers: Mapping[str, str],
     authority: Authority | None = None,
     tell: Tell = silent,
-) -> Published:
+) -> Publication:
     """Logs a list or a statement where there is a log, and brings a list to the issuers (address → token).
 
     With `authority` it is first held against its officers, and what is logged is kept in its folder. Raises
@@ -87,7 +87,7 @@ def publish_keys(
         tell(f"bringing the list to {url}", done, len(issuers))
         with Client(url, token, wanted=Service.ISSUER) as client:
             answers[url] = client.put("/v1/authority-keys", body)
-    return Published(proof, answers)
+    return Publication(proof, answers)
 
 
 def _logged(client: Client, proof: LogProof, log: PublicLog, text: str) -> str:

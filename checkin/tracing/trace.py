@@ -33,7 +33,7 @@ from checkin.protocol.statement import many, one
 from checkin.tlog.proof import LogProof
 from checkin.tlog.submission import submit_and_wait
 from checkin.tracing.counterparties import Parties
-from checkin.tracing.trace_result import AskedStep, Found, Place, Result, merge
+from checkin.tracing.trace_result import AskedStep, Contact, PatientVisit, TraceResult, merge
 from checkin.vault.ledger import open_entry
 
 Tell = Callable[[str, int, int], None]
@@ -64,10 +64,10 @@ class Trace:
         ring = authority.ring.unlock(shares)
         return cls(order, authority, parties, ring, OrderKeys.unseal(order.sealed_keys, order.order, ring), tell)
 
-    def run(self) -> Result:
+    def run(self) -> TraceResult:
         """The people, and how they were found. Raises what the parties refuse with."""
         proof = publish(self.order.entry, self.parties, self.tell)
-        asking = Asking(self, proof)
+        asking = PartSender(self, proof)
         if self.order.order.kind == VENUE:
             rows = asking.ask(VISITS)
         else:
@@ -82,7 +82,7 @@ class Trace:
                 people |= {(issuer.number, person.visit_id): person for person in _of(found, PersonRow)}
         return self._result(asking, rows, people, unopened)
 
-    def _visits_of_person(self, asking: Asking) -> list[ListedVisit]:
+    def _visits_of_person(self, asking: PartSender) -> list[ListedVisit]:
         """The visit ids that follow from the person's batches; days that cannot be opened any more are left out."""
         listed = []
         for issuer in self.parties.issuers:
@@ -127,8 +127,8 @@ class Trace:
         self._opened: dict[int, OpeningKey | None] = {}
 
     def _result(
-        self, asking: Asking, rows: list[AnswerRow], people: dict[tuple[int, bytes], PersonRow], unopened: int
-    ) -> Result:
+        self, asking: PartSender, rows: list[AnswerRow], people: dict[tuple[int, bytes], PersonRow], unopened: int
+    ) -> TraceResult:
         names = {row.venue: row.name for row in _of(rows, VenueRow)}
         values = self.order.order.values
         own = bytes.fromhex(one(values, "venue")) if "venue" in values else b""
@@ -140,7 +140,7 @@ class Trace:
             if person is None:
                 continue
             found.append(
-                Found(
+                Contact(
                     name=person.name,
                     phone=person.phone,
                     place=names.get(place.venue if place else own, ""),
@@ -152,10 +152,10 @@ class Trace:
                 )
             )
         listed = len(_of(rows, VisitRow)) - unopened
-        return Result(
+        return TraceResult(
             order=self.order.order,
             people=merge(found),
-            places=[Place(names.get(row.venue, ""), self._moment(row.minute)) for row in places.values()],
+            places=[PatientVisit(names.get(row.venue, ""), self._moment(row.minute)) for row in places.values()],
             asked=asking.asked,
             unopened=unopened,
             unknown=listed - len(found),
@@ -169,7 +169,7 @@ class Trace:
         return self._moment(minute).partition("T")[2][:5] if minute else ""
 
 
-class Asking:
+class PartSender:
     """Sends parts and opens their answers."""
 
     def __init__(self, trace: Trace, proof: LogProof) -> None:

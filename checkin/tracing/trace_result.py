@@ -19,7 +19,7 @@ _FORMULA: Final = frozenset("=+-@\t\r\n＝＋－＠")
 
 
 @dataclass(frozen=True)
-class Found:
+class Contact:
     """A person who was in the room: when (local date, time where it was asked), how many minutes from the patient."""
 
     name: str
@@ -34,7 +34,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Place:
+class PatientVisit:
     """Where the patient was, and when (RFC 3339, to the minute)."""
 
     name: str
@@ -53,13 +53,13 @@ class AskedStep:
 
 
 @dataclass(frozen=True)
-class Result:
+class TraceResult:
     """A finished trace. `unopened`: seals that nobody could open; `unknown`: people whose issuer knows them no more;
     `gone`: dates that were destroyed before the order was executed."""
 
     order: Order
-    people: list[Found]
-    places: list[Place]
+    people: list[Contact]
+    places: list[PatientVisit]
     asked: list[AskedStep]
     unopened: int
     unknown: int
@@ -69,7 +69,7 @@ class Result:
         """RFC 4180 with a header; every cell quoted, and none begins like a formula."""
         out = io.StringIO()
         writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-        names = [field.name for field in fields(Found)]
+        names = [field.name for field in fields(Contact)]
         writer.writerow(names)
         for person in self.people:
             writer.writerow([neutral(getattr(person, name)) for name in names])
@@ -105,9 +105,9 @@ def neutral(cell: str) -> str:
     return f"'{cell}" if cell[:1] in _FORMULA else cell
 
 
-def merge(people: Iterable[Found]) -> list[Found]:
+def merge(people: Iterable[Contact]) -> list[Contact]:
     """One line for a person, place and day: the one nearest to the patient; by place, date, time, name."""
-    nearest: dict[tuple[str, str, str, str], Found] = {}
+    nearest: dict[tuple[str, str, str, str], Contact] = {}
     for person in people:
         key = (person.phone, person.name, person.place, person.date)
         if key not in nearest or int(person.minutes_apart or 0) < int(nearest[key].minutes_apart or 0):

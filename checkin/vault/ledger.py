@@ -32,7 +32,7 @@ def visit_id(sigma: bytes, index: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class LedgerBatch:
     """σ, 32 bytes, and how many credentials were issued, 1 .. 1000. `ValueError` otherwise."""
 
     sigma: bytes
@@ -51,7 +51,7 @@ class Batch:
         return self.sigma + u32be(self.count)
 
     @classmethod
-    def decode(cls, plain: bytes) -> Batch:
+    def decode(cls, plain: bytes) -> LedgerBatch:
         """Inverse of `encode`; raises `SealBroken` for anything it could not have made."""
         try:
             return cls(plain[:SIGMA_SIZE], int.from_bytes(plain[SIGMA_SIZE:], "big"))
@@ -74,7 +74,7 @@ def subject_group(vault: Vault, day: int, subject: int) -> bytes:
 
 
 def ledger_row(  # noqa: PLR0913 — what the row binds together
-    vault: Vault, day: int, subject: int, batch: Batch, *, issuer: int, authority: SealingKey
+    vault: Vault, day: int, subject: int, batch: LedgerBatch, *, issuer: int, authority: SealingKey
 ) -> Row:
     """The row of a new batch, under a random key: rows of one batch cannot be told from those of another."""
     key, group = vault.mac(day, random_bytes(16)), subject_group(vault, day, subject)
@@ -87,9 +87,9 @@ def open_row(vault: Vault, day: int, row: Row) -> LedgerEntry:
     return LedgerEntry(row.key, row.group, vault.open(day, row))
 
 
-def open_entry(entry: LedgerEntry, *, issuer: int, day: int, authority: OpeningKey) -> Batch:
+def open_entry(entry: LedgerEntry, *, issuer: int, day: int, authority: OpeningKey) -> LedgerBatch:
     """The batch, for the authority; raises `SealBroken` for another issuer's, day's or row's entry."""
-    return Batch.decode(authority.open(entry.sealed, _info(issuer, day, entry.key, entry.group)))
+    return LedgerBatch.decode(authority.open(entry.sealed, _info(issuer, day, entry.key, entry.group)))
 
 
 def _info(issuer: int, day: int, key: bytes, group: bytes) -> bytes:

@@ -16,7 +16,7 @@ from checkin.errors import (
 from checkin.protocol.credential import Mode
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.service.describe import problem_answers
-from issuer.models import Batch, BatchRequest, Opening
+from issuer.models import BatchAnswer, BatchRequest, Opening
 from issuer.routes.common import BODY, WALLET, Served, Subject
 
 router = APIRouter(prefix="/v1/credentials", tags=["wallet"])
@@ -24,14 +24,14 @@ ISSUING = (QuotaUsed, DayClosed, DayDestroyed, KeyMissing, ClockUntrusted)
 
 
 @router.post("", responses=problem_answers(HolderKeyInvalid, DayNotIssued, *ISSUING, *WALLET, *BODY))
-def issue(body: BatchRequest, subject: Subject, issuer: Served) -> Batch:
+def issue(body: BatchRequest, subject: Subject, issuer: Served) -> BatchAnswer:
     """Ten credentials for today or tomorrow, one for each holder key, each for one door.
 
     Each is a COSE_Sign1 of 227 bytes (docs/spec/credential.md). The issuer keeps one ledger row a batch, which only
     the authority can open, and neither the visit ids nor the time.
     """
     issued = issuer.batches.issue(subject, body.day, Mode(body.mode), [_holder_key(text) for text in body.holder_keys])
-    return Batch(
+    return BatchAnswer(
         credentials=[b64url_encode(one.credential) for one in issued],
         status_openings=[Opening(status=one.opening.status, salt=b64url_encode(one.opening.salt)) for one in issued],
         disclosures=issuer.receipts.of(subject),

@@ -21,9 +21,9 @@ from typing import Any, Final
 
 from checkin.orders.rows import PersonRow, PlaceRow, VisitRow
 from checkin.protocol.credential import Credential
-from checkin.vault.ledger import Batch
+from checkin.vault.ledger import LedgerBatch
 from checkin.vault.visit import Visit
-from issuer.access_notices import Receipt
+from issuer.access_notices import AccessNotice
 from issuer.identities import Record as IdentityRecord
 
 ROOT: Final = Path(__file__).parents[2]
@@ -51,7 +51,7 @@ def inside(kind: Any) -> tuple[str, ...]:
 SEALS: Final[Mapping[str, Opens]] = {
     "sealed_subject": (AUTHORITY, ("inner",)),
     "inner": (frozenset({ISSUER_DAY}), ("subject",)),
-    "entry": (AUTHORITY, inside(Batch)),
+    "entry": (AUTHORITY, inside(LedgerBatch)),
     "sigma": (frozenset(), ("visit_id",)),
     "minute": (frozenset(), ("moment",)),
     "phone": (frozenset(), (PERSON,)),
@@ -68,7 +68,7 @@ COLUMNS: Final[Mapping[tuple[str, str, str], Opens]] = {
     ("issuer", "rows", "group"): (frozenset({ISSUER_DAY}), ("subject",)),
     ("issuer", "rows", "sealed"): (frozenset({ISSUER_DAY}), ("entry",)),
     ("issuer", "receipts", "owner"): (frozenset({ISSUER_DAY}), ("subject",)),
-    ("issuer", "receipts", "sealed"): (frozenset({ISSUER_DAY}), inside(Receipt)),
+    ("issuer", "receipts", "sealed"): (frozenset({ISSUER_DAY}), inside(AccessNotice)),
     ("issuer", "answers", "sealed"): (ORDER_KEYS, inside(PersonRow)),
     ("venue", "venues", "id"): (frozenset(), (PLACE,)),
     ("venue", "rows", "key"): (frozenset({REGISTRY_DAY}), ("visit_id",)),

@@ -19,7 +19,7 @@ from checkin.protocol.credential import open_inner, seal_inner, seal_subject, vi
 from checkin.protocol.primitives import Label, OpeningKey, SealingKey, aead_open, aead_seal, random_bytes
 from checkin.vault.closing import check_rows, close_day
 from checkin.vault.engines.sqlite import SqliteStore
-from checkin.vault.ledger import Batch, ledger_row, open_entry, open_row
+from checkin.vault.ledger import LedgerBatch, ledger_row, open_entry, open_row
 from checkin.vault.vault import Vault
 from checkin.vault.visit import Visit, open_visit, seal_visit
 
@@ -103,7 +103,7 @@ def test_a_ledger_row_given_to_another_person_is_refused_by_the_authority(vault:
     list Bob's visits. The entry is bound to the row's key and group."""
     public = SealingKey(AUTHORITY.public)
     rows = {
-        subject: ledger_row(vault, DAY, subject, Batch(random_bytes(32), 10), issuer=ISSUER, authority=public)
+        subject: ledger_row(vault, DAY, subject, LedgerBatch(random_bytes(32), 10), issuer=ISSUER, authority=public)
         for subject in (1, 2)
     }
     bob = open_row(vault, DAY, rows[2])

@@ -14,7 +14,7 @@ import pytest
 
 from checkin.errors import TokenError
 from checkin.http.client import Client
-from checkin.parties.scanner import Result, Scanner
+from checkin.parties.scanner import Scanner, ScanResult
 from checkin.protocol.presentation import LIFE_SECONDS
 from tests.checkin.tracing.world import CALENDAR, DAY, NOON, Country, Door, Person, country
 
@@ -83,8 +83,8 @@ def test_a_scanner_whose_clock_was_set_back_admits_a_photograph_but_its_upload_s
     town.country.set(NOON + 3600)
     with pytest.raises(TokenError):
         device.scan(code, None, NOON + 3600)
-    assert device.scan(code, None, NOON + 302) is Result.QUEUED
-    assert device.scan(fresh, None, NOON + 303) is Result.QUEUED
+    assert device.scan(code, None, NOON + 302) is ScanResult.QUEUED
+    assert device.scan(fresh, None, NOON + 303) is ScanResult.QUEUED
     with town.client(town.bookshop) as client:
         results = [entry["result"] for entry in device.upload(client)]
     assert sorted(results) == ["accepted", "conflict"]
@@ -96,7 +96,7 @@ def test_a_code_in_two_offline_queues_counts_once_and_the_second_is_kept_as_a_co
     code = town.country.code(town.visitor, NOON + 7200)
     results = []
     for device in devices:
-        assert device.scan(code, None, NOON + 7201) is Result.QUEUED
+        assert device.scan(code, None, NOON + 7201) is ScanResult.QUEUED
     with pytest.raises(TokenError):  # the same door sees it for itself
         devices[0].scan(code, None, NOON + 7202)
     for device, door in zip(devices, (town.cafe, town.bookshop), strict=True):

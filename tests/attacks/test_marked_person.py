@@ -23,14 +23,14 @@ from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
 from checkin.protocol.note import NoteSigner, NoteVerifier, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
-from checkin.service.identity import Party
-from checkin.service.key_list_publisher import Published
+from checkin.service.identity import ServiceIdentity
+from checkin.service.key_list_publisher import PublishedList
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.merkle import leaf_hash, root
 from checkin.tlog.policy import PinnedLog
 from checkin.tlog.proof import LogProof
 from tests.checkin.tracing.world import DAY, SECOND, Country, country
-from venue.database import Database
+from venue.database import RegistryDatabase
 from venue.settings import VenueSettings
 from venue.trust import IssuerTrust
 
@@ -45,19 +45,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Country]:
         yield made
 
 
-def everybodys(made: Country) -> Published[IssuerList]:
+def everybodys(made: Country) -> PublishedList[IssuerList]:
     """The list that is in the log."""
-    published: Published[IssuerList] = made.apps["issuer"].state.issuer.lists.published()
+    published: PublishedList[IssuerList] = made.apps["issuer"].state.issuer.lists.published()
     assert published.proof
     return published
 
 
-def marked(made: Country, signer: NoteSigner | None = None) -> Published[IssuerList]:
+def marked(made: Country, signer: NoteSigner | None = None) -> PublishedList[IssuerList]:
     """A list with another key for today, and no proof."""
     keys = {**everybodys(made).list.keys, DAY: IssuerKey(issuer_kid(1, MARK.public), MARK.public)}
     listed = IssuerList(1, keys, simulated=True)
     note = sign_note(listed.text(), signer or made.apps["issuer"].state.issuer.party.signer)
-    return Published(note, None, listed)
+    return PublishedList(note, None, listed)
 
 
 def own_log(note: str) -> tuple[PinnedLog, str]:
@@ -67,19 +67,19 @@ def own_log(note: str) -> tuple[PinnedLog, str]:
     return PinnedLog(signer.verifier), LogProof(0, (), sign_note(head.write(), signer)).write()
 
 
-def answer_with(made: Country, monkeypatch: pytest.MonkeyPatch, shown: Published[IssuerList]) -> None:
+def answer_with(made: Country, monkeypatch: pytest.MonkeyPatch, shown: PublishedList[IssuerList]) -> None:
     """From now on the issuer shows this list, and signs credentials with the marking key."""
     issuer = made.apps["issuer"].state.issuer
     monkeypatch.setattr(issuer.signing, "key", lambda _: MARK)
     monkeypatch.setattr(issuer.lists, "published", lambda: shown)
 
 
-def registry(made: Country, folder: Path, *, pins: bool) -> tuple[IssuerTrust, Database, VenueSettings]:
+def registry(made: Country, folder: Path, *, pins: bool) -> tuple[IssuerTrust, RegistryDatabase, VenueSettings]:
     """A registry that has not seen any list yet."""
     settings = VenueSettings.load(made.deployment.config("venue"))
     assert settings.log
-    database = Database(folder / "venue.db")
-    party = Party(settings, made.clock.path)
+    database = RegistryDatabase(folder / "venue.db")
+    party = ServiceIdentity(settings, made.clock.path)
     trust = IssuerTrust(party, database, settings.issuers, pinned=settings.log.pinned if pins else None)
     return trust, database, settings
 
@@ -187,7 +187,7 @@ def test_a_scanner_takes_no_intake_key_that_the_log_does_not_show(made: Country,
     odd, now = OpeningKey(random_bytes(32)), made.clock.now()
     name = made.deployment.verifier("venue").name
     text = IntakeList(name, {DAY: IntakeKey(odd.public)}, simulated=True).text()
-    note = sign_note(text, Party(VenueSettings.load(made.deployment.config("venue")), made.clock.path).signer)
+    note = sign_note(text, ServiceIdentity(VenueSettings.load(made.deployment.config("venue")), made.clock.path).signer)
 
     class Lying:
         """The registry's answers, but for its own list."""

@@ -16,7 +16,7 @@ import pytest
 from checkin.protocol.credential import Status
 from checkin.service import tasks
 from issuer import recovery
-from issuer.access_notices import CODES, Receipt
+from issuer.access_notices import CODES, AccessNotice
 from tests.issuer.world import DAY, NAME, Running, Site, ask_batch, bearer, begin, register_with
 
 STRANGER = "다음 사람"
@@ -54,7 +54,7 @@ def lived(site: Site, running: Running) -> dict[str, str]:
     issuer.identities.set_status(subject, Status.VACCINATED, DAY, DAY + 90)
     assert ask_batch(running.http, token, DAY).status_code == 200
     assert running.http.post("/v1/qr", json={}, headers=bearer(token)).status_code == 200
-    told = [(subject, Receipt("health.example", "2026-11-20", "outbreak", CODES))]
+    told = [(subject, AccessNotice("health.example", "2026-11-20", "outbreak", CODES))]
     issuer.receipts.add(issuer.receipts.draft("0" * 64, told))
     site.set_day(DAY + 5)
     issuer.guard.confirm()

@@ -16,7 +16,7 @@ from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.encoding import u64be
 from checkin.protocol.primitives import OpeningKey, SealingKey, random_bytes
 from checkin.vault.engines.sqlite import SqliteStore
-from checkin.vault.ledger import Batch, ledger_row
+from checkin.vault.ledger import LedgerBatch, ledger_row
 from checkin.vault.vault import Vault
 
 DAY, PEOPLE = 20777, 200
@@ -33,7 +33,9 @@ def fetch(vault: Vault, people: list[int]) -> None:
     """Everybody takes a batch, one after the other."""
     authority = SealingKey(OpeningKey(random_bytes(32)).public)
     for person in people:
-        vault.insert(DAY, [ledger_row(vault, DAY, person, Batch(random_bytes(32), 10), issuer=1, authority=authority)])
+        vault.insert(
+            DAY, [ledger_row(vault, DAY, person, LedgerBatch(random_bytes(32), 10), issuer=1, authority=authority)]
+        )
 
 
 def order_in_the_file(vault: Vault, folder: Path) -> list[int]:

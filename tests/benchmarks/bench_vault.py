@@ -23,7 +23,7 @@ from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.primitives import OpeningKey, SealingKey
 from checkin.vault.engines import Row
 from checkin.vault.engines.sqlite import SqliteStore
-from checkin.vault.ledger import Batch, ledger_row
+from checkin.vault.ledger import LedgerBatch, ledger_row
 from checkin.vault.vault import Vault
 from checkin.vault.visit import Visit, open_visit, seal_visit, venue_group
 
@@ -116,7 +116,7 @@ class Bench:
     def ledger_rows(self, day: int) -> None:
         """Rows of the true size; HPKE is measured once, the rest are the same bytes under other keys."""
         authority = SealingKey(OpeningKey(os.urandom(32)).public)
-        real = ledger_row(self.ledger, day, 1, Batch(os.urandom(32), 10), issuer=1, authority=authority)
+        real = ledger_row(self.ledger, day, 1, LedgerBatch(os.urandom(32), 10), issuer=1, authority=authority)
         count = max(1000, self.rows // 10)
         rows = [Row(os.urandom(16), os.urandom(16), 0, real.nonce, real.sealed) for _ in range(count)]
         for at in range(0, count, 100):

@@ -11,7 +11,7 @@ import pytest
 from checkin.errors import KeyDestroyed
 from checkin.keys.key_ring import KeyName, Purpose
 from issuer import rotation
-from issuer.database import Database
+from issuer.database import IssuerDatabase
 from issuer.service import Issuer
 from tests.issuer.world import DAY, Site, enrol, keep_house
 
@@ -137,7 +137,7 @@ def test_a_copy_of_the_database_from_before_opens_nothing_after(site: Site, open
     copy.write_bytes((site.folder / "data" / "issuer.db").read_bytes())
     _let_pass(site, opened)
     keep_house(opened)
-    stolen = Database(copy)
+    stolen = IssuerDatabase(copy)
     with stolen.reading() as tables:
         rows = tables.execute("SELECT subject, key_day, sealed FROM identities").fetchall()
     stolen.close()

@@ -18,7 +18,7 @@ from checkin.protocol import credential as credentials
 from checkin.protocol import presentation
 from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.primitives import random_bytes
-from issuer.database import Database, one_row
+from issuer.database import IssuerDatabase, one_row
 from issuer.service import Issuer
 from tests.issuer.world import (
     DAY,
@@ -118,7 +118,7 @@ def test_when_a_day_has_ended_the_database_keeps_no_order_of_arrival(tmp_path: P
     people = [[number, random_bytes(32), DAY, random_bytes(16), 0, None, random_bytes(540)] for number in range(200)]
     files = []
     for name, order in (("forth", people), ("back", people[::-1])):
-        database = Database(tmp_path / f"{name}.db")
+        database = IssuerDatabase(tmp_path / f"{name}.db")
         for person in order:
             with database.writing() as tables:
                 tables.execute("INSERT INTO identities VALUES (?, ?, ?, ?, ?, ?, ?)", person)

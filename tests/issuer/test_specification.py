@@ -13,7 +13,7 @@ from checkin.protocol.encoding import b64url_decode, u64be
 from checkin.protocol.primitives import Label, derive
 from issuer import pending, recovery
 from issuer.contact import MAX_NAME, Contact
-from issuer.database import Database
+from issuer.database import IssuerDatabase
 from issuer.identity_keys import IdentityKeys
 from issuer.registrations import MAX_TRIES
 
@@ -79,7 +79,7 @@ def test_the_examples_subject_is_found_as_it_says(text: str) -> None:
 def test_the_page_names_every_column_and_no_other(text: str, tmp_path: Path) -> None:
     rows = re.findall(r"^\| ([a-z_]+) \| ([a-z_, ]+) \| ", text, re.MULTILINE)
     documented = {table: columns.split(", ") for table, columns in rows if table != "table"}
-    database = Database(tmp_path / "issuer.db")
+    database = IssuerDatabase(tmp_path / "issuer.db")
     with database.reading() as tables:
         stored = {table.name: [column.name for column in table.columns] for table in tables.tables}
     database.close()

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from checkin.certificate.policy import LAST_SECOND, Proof
-from checkin.certificate.policy import Status as Proved
+from checkin.certificate.policy import LAST_SECOND, VaccinationProof
+from checkin.certificate.policy import ProofStatus as Proved
 from checkin.clock import Calendar
 from checkin.errors import CertificateOutdated, SettingsInvalid
 from checkin.protocol.credential import DAY_LAST, Status
@@ -120,7 +120,7 @@ def test_a_trust_list_that_cannot_be_read_stops_the_start(tmp_path: Path) -> Non
 )
 def test_a_status_covers_whole_days_only(valid_from: float, valid_until: float, days: Any) -> None:
     """No door is ever shown a status that no longer holds; today counts from now on."""
-    proof = Proof(Proved.VACCINATED, valid_from, valid_until)
+    proof = VaccinationProof(Proved.VACCINATED, valid_from, valid_until)
     if days is None:
         with pytest.raises(CertificateOutdated):
             service_days(proof, NOON, KST)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from checkin.audit.auditor import verify
 from checkin.audit.evidence import Evidence, Pinned, report_file
-from checkin.audit.point import MAX_EVIDENCE, Point, Result, plain
+from checkin.audit.point import MAX_EVIDENCE, Point, PointResult, plain
 from checkin.errors import CheckinError, NoteMalformed
 from tests.checkin.audit.evidence import Site
 from tests.examples import examples
@@ -21,8 +21,8 @@ names = st.from_regex(r"[a-z][a-z-]{0,20}", fullmatch=True)
 services = st.from_regex(r"[a-z0-9.:/-]{1,40}", fullmatch=True)
 
 
-@given(name=names, service=services, result=st.sampled_from(Result), text=st.text(min_size=1))
-def test_a_line_reads_back_as_it_was(name: str, service: str, result: Result, text: str) -> None:
+@given(name=names, service=services, result=st.sampled_from(PointResult), text=st.text(min_size=1))
+def test_a_line_reads_back_as_it_was(name: str, service: str, result: PointResult, text: str) -> None:
     """Whatever was seen becomes printable ASCII of bounded length, and the line is the point."""
     evidence = plain(text) or "Nothing."
     assert len(evidence) <= MAX_EVIDENCE and evidence.replace("…", "").isascii()

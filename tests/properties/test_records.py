@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from checkin.errors import SealBroken
 from checkin.protocol.primitives import OpeningKey
-from checkin.vault.ledger import MAX_BATCH, Batch, LedgerEntry, open_entry
+from checkin.vault.ledger import MAX_BATCH, LedgerBatch, LedgerEntry, open_entry
 from checkin.vault.visit import RECORD_SIZE, Visit
 
 U32 = st.integers(0, 2**32 - 1)
@@ -23,7 +23,7 @@ VISITS = st.builds(
     sealed_subject=st.binary(min_size=72, max_size=72),
     flags=st.integers(0, 255),
 )
-BATCHES = st.builds(Batch, sigma=st.binary(min_size=32, max_size=32), count=st.integers(1, MAX_BATCH))
+BATCHES = st.builds(LedgerBatch, sigma=st.binary(min_size=32, max_size=32), count=st.integers(1, MAX_BATCH))
 AUTHORITY = OpeningKey(bytes(31) + b"\x40")
 
 
@@ -40,18 +40,18 @@ def test_a_record_that_is_accepted_is_written_again_to_the_same_bytes(record: by
 
 
 @given(BATCHES)
-def test_a_batch_is_read_as_it_was_written(batch: Batch) -> None:
-    assert Batch.decode(batch.encode()) == batch
+def test_a_batch_is_read_as_it_was_written(batch: LedgerBatch) -> None:
+    assert LedgerBatch.decode(batch.encode()) == batch
 
 
-@given(st.binary(max_size=80) | st.binary(min_size=36, max_size=36) | BATCHES.map(Batch.encode))
+@given(st.binary(max_size=80) | st.binary(min_size=36, max_size=36) | BATCHES.map(LedgerBatch.encode))
 def test_a_batch_that_is_accepted_is_written_again_to_the_same_bytes(plain: bytes) -> None:
     with suppress(SealBroken):
-        assert Batch.decode(plain).encode() == plain
+        assert LedgerBatch.decode(plain).encode() == plain
 
 
 @given(BATCHES)
-def test_the_visit_ids_of_a_batch_are_all_different(batch: Batch) -> None:
+def test_the_visit_ids_of_a_batch_are_all_different(batch: LedgerBatch) -> None:
     assert len(set(batch.visit_ids())) == batch.count
 
 

@@ -11,7 +11,7 @@ from checkin.protocol.encoding import b64_encode
 from checkin.protocol.key_list import AUTHORITY_KEYS
 from retention.key_list_entries import MAX_DAYS
 from retention.log_state import LogState
-from retention.statements import Stated, Statements
+from retention.statements import ServiceStatements, Stated
 from tests.support.house import CALENDAR, DAY
 
 LIKE_A_PHONE = "01012345678a0119876543b" * 4
@@ -32,7 +32,7 @@ def lists() -> list[str]:
 @pytest.mark.parametrize("closed", [False, True])
 def test_no_list_of_keys_in_a_database_is_taken_for_phone_numbers(tmp_path: Path, *, closed: bool) -> None:
     """Neither in the file nor in its write-ahead log, however many days it has."""
-    statements, log = Statements(tmp_path / "retention.db"), LogState(tmp_path / "log.sqlite", "log.example")
+    statements, log = ServiceStatements(tmp_path / "retention.db"), LogState(tmp_path / "log.sqlite", "log.example")
     for place, note in enumerate(lists()):
         stated = Stated(place, "health.example", AUTHORITY_KEYS.kind, "", "", note, CALENDAR.date(DAY))
         statements.add(stated, bytes(31) + bytes([place]))

@@ -13,7 +13,7 @@ from checkin.protocol.note import NoteSigner, split_note
 from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import open_checkpoint
 from checkin.tlog.cosignature import Cosigner, cosignatures
-from checkin.tlog.witness import Request, Witness, WitnessState
+from checkin.tlog.witness import AddCheckpoint, Witness, WitnessState
 from checkin.tlog.witness_app import SIZE_TYPE
 from retention.log import Log
 from retention.witnessing import PinnedWitness, Witnessing
@@ -161,7 +161,7 @@ def test_lines_of_other_keys_are_left_behind(tmp_path: Path) -> None:
     log.append([b"a"])
 
     def generous(request: httpx.Request) -> httpx.Response:
-        text = split_note(Request.read(request.content.decode()).note)[0]
+        text = split_note(AddCheckpoint.read(request.content.decode()).note)[0]
         return httpx.Response(200, text=SECOND.cosign(text, 1) + FIRST.cosign(text, 1))
 
     assert errors(witnessing(log, {"first": generous})) == [None]

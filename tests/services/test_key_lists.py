@@ -17,7 +17,7 @@ from checkin.deployment.processes import Processes
 from checkin.errors import ProofInvalid
 from checkin.http.client import Client
 from checkin.parties import wallet
-from checkin.parties.scanner import Result, Scanner
+from checkin.parties.scanner import Scanner, ScanResult
 from checkin.parties.wallet import Wallet
 from checkin.protocol.key_list import IntakeList, IssuerList
 from checkin.protocol.note import split_note
@@ -80,7 +80,7 @@ def test_a_log_that_is_away_over_midnight_keeps_nobody_out(town: Stage) -> None:
         opened = held.open_code(town.day + 1)
         assert opened
         text = wallet.present(opened, town.clock.now(), town.calendar)
-        assert scanner.scan(text, client, town.clock.now()) is Result.ACCEPTED
+        assert scanner.scan(text, client, town.clock.now()) is ScanResult.ACCEPTED
     assert trust(town, scanner)["intake"] == before["intake"]
     town.processes.start("retention")
     town.processes.wait_for("retention")

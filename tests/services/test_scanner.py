@@ -18,7 +18,7 @@ from checkin.errors import AlreadyUsed, ListRefused, NoteUntrusted, ScannerStale
 from checkin.http.client import Client
 from checkin.keys.secret_file import read_secret
 from checkin.parties import wallet
-from checkin.parties.scanner import Result, Scanner
+from checkin.parties.scanner import Scanner, ScanResult
 from checkin.parties.wallet import Wallet
 from checkin.protocol import qr
 from checkin.protocol.encoding import b64url_decode
@@ -54,7 +54,7 @@ def test_a_queue_survives_a_restart_and_is_uploaded_once(town: Stage, visitor: W
     """Nothing is lost when the battery runs out, and nothing counts twice when an answer gets lost."""
     scanner = enrol(town, "Library")
     for _ in range(3):
-        assert scanner.scan(code(town, visitor), None, town.clock.now()) is Result.QUEUED
+        assert scanner.scan(code(town, visitor), None, town.clock.now()) is ScanResult.QUEUED
     again = Scanner.load(scanner.path)
     assert len(again.queue) == 3
     kept = list(again.queue)
@@ -84,7 +84,7 @@ def test_a_door_goes_on_while_the_registry_is_gone(town: Stage, visitor: Wallet)
     try:
         with registry(town, scanner) as client:
             text = code(town, visitor)
-            assert scanner.scan(text, client, town.clock.now()) is Result.QUEUED
+            assert scanner.scan(text, client, town.clock.now()) is ScanResult.QUEUED
             with pytest.raises(AlreadyUsed):
                 scanner.scan(text, client, town.clock.now())
     finally:
@@ -176,7 +176,7 @@ def test_a_venue_s_rule_is_asked_at_its_door_only(town: Stage, visitor: Wallet) 
         scanner.scan(code(town, visitor), client, town.clock.now())
     scanner.trust.rule = []
     with registry(town, scanner) as client:
-        assert scanner.scan(code(town, visitor, show_status=True), client, town.clock.now()) is Result.ACCEPTED
+        assert scanner.scan(code(town, visitor, show_status=True), client, town.clock.now()) is ScanResult.ACCEPTED
 
 
 def test_a_file_that_is_no_scanner_is_told_so(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from checkin.protocol.note import open_note
 from checkin.protocol.statement import Values
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Duty, Purger
-from checkin.purge.statement_store import KINDS, StatementBook
-from checkin.service.identity import Party
+from checkin.purge.statement_store import KINDS, StatementStore
+from checkin.service.identity import ServiceIdentity
 from checkin.service.settings import ServiceSettings
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
@@ -60,13 +60,13 @@ class House:
             statement_key=folder / "statement.key",
             allow_unfit_storage=True,
         )
-        self.party = Party(settings, folder / "clock")
+        self.party = ServiceIdentity(settings, folder / "clock")
         assert isinstance(self.party.clock, SimulatedClock)
         self.clock = self.party.clock
         self.guard = ClockGuard(folder / "data" / "clock.json", self.clock, peers)
         self.store = SqliteStore(folder / "data" / "visits", ordered=True)
         self.vault = Vault("venue", self.store, self.party.ring)
-        self.book = StatementBook(folder / "data" / "statements")
+        self.book = StatementStore(folder / "data" / "statements")
         self.purger = Purger(self.party, self.guard, self.vault, self.book, duties=duties, ahead=ahead)
 
     def go(self, day: int, seconds: float = 0.0) -> None:

@@ -13,11 +13,11 @@ from checkin.errors import Unreachable
 from checkin.protocol.key_list import issuer_kid
 from checkin.protocol.note import NoteVerifier
 from checkin.service import tasks
-from checkin.service.identity import Party
+from checkin.service.identity import ServiceIdentity
 from tests.venue.realtime import CALENDAR, today
 from tests.venue.world import DAY, ENROLMENT, NOON, Enrolled, Issuer, Phone, Registry, bearer, enrol, intake_keys
-from venue.database import Database
-from venue.settings import Issuer as Pinned
+from venue.database import RegistryDatabase
+from venue.settings import TrustedIssuer as Pinned
 from venue.settings import VenueSettings
 from venue.trust import Fetched, IssuerTrust, fetch_list
 
@@ -99,8 +99,8 @@ class Book:
         registry = Registry(folder, list(issuers))
         settings = VenueSettings.load(registry.config)
         self.registry = registry
-        self.party = Party(settings, registry.clock)
-        self.database = Database(self.party.data / "venue.db")
+        self.party = ServiceIdentity(settings, registry.clock)
+        self.database = RegistryDatabase(self.party.data / "venue.db")
         self.pinned: tuple[Pinned, ...] = settings.issuers
         self.asked = 0
         self.down = False

@@ -16,7 +16,7 @@ from tests.venue.conftest import Scene
 from tests.venue.test_batches import entry, flags
 from tests.venue.test_checkins import vault_of
 from tests.venue.world import CALENDAR, DAY, NOON, Enrolled, Phone, sealed, upload
-from venue.database import Database
+from venue.database import RegistryDatabase
 from venue.order_steps import Traces
 from venue.visits import Visits
 
@@ -25,7 +25,7 @@ from venue.visits import Visits
 def traces(scene: Scene) -> Iterator[Traces]:
     """What the registry would answer, without an order's signatures around it."""
     vault = vault_of(scene.registry)
-    database = Database(scene.registry.folder / "data" / "venue.db")
+    database = RegistryDatabase(scene.registry.folder / "data" / "venue.db")
     party: Any = SimpleNamespace(calendar=CALENDAR, today=lambda: DAY)
     guard: Any = SimpleNamespace(floor=lambda _: DAY - 27)
     try:

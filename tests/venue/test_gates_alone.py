@@ -10,7 +10,7 @@ import pytest
 from checkin.errors import NotReady
 from tests.support.house import DAY, HOUR, House, prepare
 from tests.venue.world import BUCKETS
-from venue.database import Database
+from venue.database import RegistryDatabase
 from venue.gate_file import GateFile
 from venue.gates import Gates
 
@@ -18,12 +18,12 @@ SCANNER = b"scanner1"
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[tuple[House, Database, Gates]]:
+def house(tmp_path: Path) -> Iterator[tuple[House, RegistryDatabase, Gates]]:
     """A registry's retention, and its gates."""
     prepare(tmp_path)
     house = House(tmp_path)
     house.guard.tick()
-    database = Database(tmp_path / "data" / "venue.db")
+    database = RegistryDatabase(tmp_path / "data" / "venue.db")
     gates = Gates(house.party, house.guard, house.vault, database)
     house.open_day()
     yield house, database, gates
@@ -32,7 +32,7 @@ def house(tmp_path: Path) -> Iterator[tuple[House, Database, Gates]]:
     house.store.close()
 
 
-def test_keeping_count_empties_nobodys_memory(house: tuple[House, Database, Gates]) -> None:
+def test_keeping_count_empties_nobodys_memory(house: tuple[House, RegistryDatabase, Gates]) -> None:
     """The counts are in a file of their own: no worker has to look for its scanners anew each minute."""
     _, database, gates = house
     before = database.look()
@@ -44,7 +44,7 @@ def test_keeping_count_empties_nobodys_memory(house: tuple[House, Database, Gate
 
 
 def test_a_disk_that_refuses_loses_no_count(
-    house: tuple[House, Database, Gates], monkeypatch: pytest.MonkeyPatch
+    house: tuple[House, RegistryDatabase, Gates], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next round tries again; what came meanwhile counts, too."""
     _, _, gates = house
@@ -61,7 +61,9 @@ def test_a_disk_that_refuses_loses_no_count(
     assert gates.hours(DAY, SCANNER)[12] == 2
 
 
-def test_a_service_that_stood_still_forgets_the_split_with_the_day(house: tuple[House, Database, Gates]) -> None:
+def test_a_service_that_stood_still_forgets_the_split_with_the_day(
+    house: tuple[House, RegistryDatabase, Gates],
+) -> None:
     """The purge does it by itself, whether or not the day was ever closed."""
     standing, _, gates = house
     gates.count(DAY, SCANNER, 12)
@@ -73,7 +75,9 @@ def test_a_service_that_stood_still_forgets_the_split_with_the_day(house: tuple[
     assert standing.live()
 
 
-def test_the_split_of_an_open_day_is_not_forgotten_a_second_too_early(house: tuple[House, Database, Gates]) -> None:
+def test_the_split_of_an_open_day_is_not_forgotten_a_second_too_early(
+    house: tuple[House, RegistryDatabase, Gates],
+) -> None:
     """Uploads are taken until then, so it still changes."""
     standing, _, gates = house
     gates.count(DAY, SCANNER, 12)
@@ -85,7 +89,7 @@ def test_the_split_of_an_open_day_is_not_forgotten_a_second_too_early(house: tup
         assert gates.hours(DAY, SCANNER)[12] == kept
 
 
-def test_a_time_that_a_wrong_clock_put_into_the_future_goes(house: tuple[House, Database, Gates]) -> None:
+def test_a_time_that_a_wrong_clock_put_into_the_future_goes(house: tuple[House, RegistryDatabase, Gates]) -> None:
     """A scanner that is dead must not look alive for a year."""
     standing, database, gates = house
     with database.writing() as tables:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from checkin.audit.point import SELF_AUDIT, Point, Result
+from checkin.audit.point import SELF_AUDIT, Point, PointResult
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.purge.clock_guard import ClockGuard
-from retention.auditing import Asked, Auditing
+from retention.auditing import Auditing, AuditInput
 from retention.audits import Audits
 from retention.parts import Parts
 from retention.tasks import Schedule
@@ -38,7 +38,7 @@ class Office:
         self.auditing = Auditing(self.parts, guard, self.audits)
         self.schedule = Schedule(self.parts)
 
-    def audit(self, asked: Asked | None = None) -> dict[tuple[str, str], Point]:
+    def audit(self, asked: AuditInput | None = None) -> dict[tuple[str, str], Point]:
         """The lines of a new audit, by service and point."""
         audit = self.auditing.run(asked)
         assert audit is not None
@@ -52,7 +52,7 @@ class Office:
 
 def failed(points: dict[tuple[str, str], Point]) -> list[str]:
     """The names of points that fail."""
-    return [point.name for point in points.values() if point.result is Result.FAIL]
+    return [point.name for point in points.values() if point.result is PointResult.FAIL]
 
 
 def ask(office: Office) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from checkin.audit.point import Result
+from checkin.audit.point import PointResult
 from checkin.purge.statement_store import DAY_CLOSED
 from retention.log_audit import AUTHORITY, CONTINUES, FILES, LOGGED, MATCH, STATED, LogAudit
 from tests.checkin.audit.office import Audited, Office, ask, failed
@@ -87,7 +87,7 @@ def test_what_is_logged_while_an_audit_reads_is_no_fault(office: Office, service
         service.make_key(DAY + number)
     parts.receipt.take_all(parts.settings.services[0], service.notes)
     points = {point.name: point for point in look.points(None, CALENDAR.date(DAY), {})}
-    assert {point.result for name, point in points.items() if name != AUTHORITY} == {Result.PASS}, points
+    assert {point.result for name, point in points.items() if name != AUTHORITY} == {PointResult.PASS}, points
 
 
 def test_a_report_that_contradicts_what_was_stated_is_found(

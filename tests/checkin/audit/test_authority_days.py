@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from checkin.audit.auditor import Verdict, verify
 from checkin.audit.authority_days import AuthorityDays
 from checkin.audit.evidence import Evidence
-from checkin.audit.log_entry import DayState, Entry
-from checkin.audit.point import Point, Result
+from checkin.audit.log_entry import DayState, LogEntry
+from checkin.audit.point import Point, PointResult
 from checkin.cli import app
 from checkin.protocol.key_list import AUTHORITY_DESTROYED, AUTHORITY_KEYS, AuthorityKey, DestroyedKey, DestroyedList
 from retention.log_audit import AUTHORITY as POINT
@@ -166,9 +166,9 @@ def test_a_second_key_does_not_hide_an_end_that_had_not_come() -> None:
     by, whose = (f"{AUTHORITY}/officer-1", f"{AUTHORITY}/officer-2"), {"authority": AUTHORITY}
     pairs = [{day: bytes([number]) * 32 for day in (FIRST, FIRST + 60)} for number in (1, 2)]
     keys = [{day: AuthorityKey(public, commitment(day)) for day, public in pair.items()} for pair in pairs]
-    lists = [Entry(number, AUTHORITY_KEYS.kind, {**whose}, by, listed=some) for number, some in enumerate(keys)]
+    lists = [LogEntry(number, AUTHORITY_KEYS.kind, {**whose}, by, listed=some) for number, some in enumerate(keys)]
     gone = {FIRST: DestroyedKey(commitment(FIRST), FIRST + 28)}
-    days = AuthorityDays([*lists, Entry(2, AUTHORITY_DESTROYED.kind, {**whose}, by, destroyed=gone)], CALENDAR)
+    days = AuthorityDays([*lists, LogEntry(2, AUTHORITY_DESTROYED.kind, {**whose}, by, destroyed=gone)], CALENDAR)
     named = [(entry.index, kind) for entry, kind, _ in days.quarrels(CALENDAR.date(FIRST + 27))]
     assert named == [(1, "contradicts"), (1, "contradicts"), (2, "altered")]
 
@@ -200,7 +200,7 @@ def test_a_log_of_a_deployment_whose_authority_logs_nothing_has_no_such_days(tmp
     folder = Site.make(tmp_path / "folder").write()
     verdict = verify(Evidence.of_folder(folder))
     assert verdict.ok and states(verdict) == {}
-    assert look(folder).result is Result.NOT_RUN
+    assert look(folder).result is PointResult.NOT_RUN
 
 
 def look(folder: Path) -> Point:
@@ -226,6 +226,6 @@ def test_the_daily_audit_has_a_line_about_the_authority(tmp_path: Path) -> None:
     )
     site(tmp_path / "missing", drop("keys-destroyed", FIRST + 21))
     missing = look(tmp_path / "missing")
-    assert missing.result is Result.FAIL and f"its key for {CALENDAR.date(FIRST + 21)}" in missing.evidence
+    assert missing.result is PointResult.FAIL and f"its key for {CALENDAR.date(FIRST + 21)}" in missing.evidence
     site(tmp_path / "lie", lambda made: planted(made, "second key"))
-    assert look(tmp_path / "lie").result is Result.FAIL
+    assert look(tmp_path / "lie").result is PointResult.FAIL

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from checkin.audit.authority_audit import AuthorityAudit
-from checkin.audit.point import Point, Result
+from checkin.audit.point import Point, PointResult
 from checkin.cli.authority import app
 from checkin.keys.officers import load_signer
 from checkin.parties.authority import Authority
@@ -72,7 +72,7 @@ def slot(office: Office, day: int) -> Path:
 def test_a_folder_in_order_passes(office: Office) -> None:
     """A key that was destroyed today waits for the officers without being a fault."""
     points = office.look()
-    assert {point.result for point in points.values()} == {Result.PASS}
+    assert {point.result for point in points.values()} == {PointResult.PASS}
     assert points["statements-logged"].evidence == (
         "The end of 1 keys is in the log, signed by 2 officers; 1 wait for the officers, none for over a week."
     )
@@ -83,17 +83,17 @@ def test_a_destroyed_days_slot_that_is_still_there_is_found(office: Office) -> N
     """As when somebody puts a copy back, or a run was cut short for good."""
     shutil.copy(slot(office, LAST - 20), slot(office, LAST - 29))
     points = office.look()
-    assert points["destroyed-keys"].result is Result.FAIL
+    assert points["destroyed-keys"].result is PointResult.FAIL
     assert f"{CALENDAR.date(LAST - 29)} has a tombstone and is still there" in points["destroyed-keys"].evidence
-    assert points["oldest-day"].result is Result.FAIL
+    assert points["oldest-day"].result is PointResult.FAIL
 
 
 def test_a_statement_that_is_missing_for_a_week_is_found(office: Office) -> None:
     """The day was destroyed yesterday or a week ago; nobody can be shown that."""
     shutil.rmtree(office.folder / "logged")
-    assert office.look()["statements-logged"].result is Result.PASS
+    assert office.look()["statements-logged"].result is PointResult.PASS
     point = office.look(NOW + 86400 * 7)["statements-logged"]
-    assert point.result is Result.FAIL and CALENDAR.date(LAST - 29) in point.evidence
+    assert point.result is PointResult.FAIL and CALENDAR.date(LAST - 29) in point.evidence
     assert (CALENDAR.date(LAST - 28) in point.evidence) is False, "that one has a day left"
 
 
@@ -140,7 +140,7 @@ def another_log(office: Office) -> str:
 def test_what_was_planted_is_found(office: Office, plant: Callable[[Office], str]) -> None:
     """Each alone makes one line fail, and the line says what it is."""
     found = plant(office)
-    failed = [point.evidence for point in office.look().values() if point.result is Result.FAIL]
+    failed = [point.evidence for point in office.look().values() if point.result is PointResult.FAIL]
     assert len(failed) == 1 and found in failed[0]
 
 
@@ -148,7 +148,7 @@ def test_a_listed_key_that_was_carried_off_is_missed_also_after_its_day(office: 
     """A thief takes a slot away whole, to open the day whenever he likes: no later list makes the audit forget it."""
     day = LAST - 20
     office.log_text(office.authority.list_keys(NOW).text())
-    assert office.look()["destroyed-keys"].result is Result.PASS
+    assert office.look()["destroyed-keys"].result is PointResult.PASS
     slot(office, day).rename(tmp_path / "stolen.slot")
     later = NOW + 20 * 86400
     office.authority.destroy_due(later, confirm_clock=True)
@@ -156,7 +156,7 @@ def test_a_listed_key_that_was_carried_off_is_missed_also_after_its_day(office: 
     office.authority.list_keys(later)
     assert day not in office.authority.listed(), "its own list does not go back so far"
     point = office.look(later)["destroyed-keys"]
-    assert point.result is Result.FAIL
+    assert point.result is PointResult.FAIL
     assert f"the key of {CALENDAR.date(day)} was listed and is gone without a tombstone" in point.evidence
 
 

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from checkin.audit.data_map import DataMap, Place, replace_tables
+from checkin.audit.data_map import DataMap, MapPlace, replace_tables
 from checkin.errors import SettingsInvalid
 from checkin.keys.key_ring import KeyRing
-from checkin.service.order_store import OrderBook
+from checkin.service.order_store import OrderStore
 from checkin.tlog.witness import WitnessState
 from checkin.vault.engines import Row
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
-from issuer.access_notices import Receipts
-from issuer.database import Database as IssuerDatabase
+from issuer.access_notices import AccessNotices
+from issuer.database import IssuerDatabase
 from retention.audits import Audits
 from retention.log_state import LogState
-from retention.statements import Statements
-from venue.database import Database as VenueDatabase
+from retention.statements import ServiceStatements
+from venue.database import RegistryDatabase as VenueDatabase
 from venue.gate_file import GateFile
 
 ROOT = Path(__file__).parents[3]
@@ -47,10 +47,10 @@ def _ring(data: Path) -> KeyRing:
 def make_issuer(data: Path) -> None:
     """Every database of an issuer, by the code that makes them."""
     IssuerDatabase(data / "issuer.db").close()
-    OrderBook(data / "orders.db").close()
+    OrderStore(data / "orders.db").close()
     _day_file(data / "ledger", ordered=False)
     vault = Vault("issuer", SqliteStore(data / "ledger", ordered=False), _ring(data))
-    Receipts(None, vault, data / "receipts.db").close()  # type: ignore[arg-type]  # only the file is wanted
+    AccessNotices(None, vault, data / "receipts.db").close()  # type: ignore[arg-type]  # only the file is wanted
     vault.store.close()
 
 
@@ -58,13 +58,13 @@ def make_venue(data: Path) -> None:
     """Every database of a registry."""
     VenueDatabase(data / "venue.db").close()
     GateFile(data / "gates.db").close()
-    OrderBook(data / "orders.db").close()
+    OrderStore(data / "orders.db").close()
     _day_file(data / "visits", ordered=True)
 
 
 def make_retention(data: Path) -> None:
     """Every database of a retention service."""
-    Statements(data / "retention.db").close()
+    ServiceStatements(data / "retention.db").close()
     LogState(data / "log" / "log.sqlite", "retention.example/log").close()
     Audits(data / "audits.db").close()
     (data / "log" / "checkpoint").write_text("a checkpoint")
@@ -171,7 +171,7 @@ def test_no_service_that_sees_people_keeps_a_time_finer_than_it_must() -> None:
     """The issuer's databases: days. The registry's: hours, and minutes only under a seal, or about a device that asks
     by itself."""
     def grains(name: str) -> set[str]:
-        def of(place: Place) -> set[str]:
+        def of(place: MapPlace) -> set[str]:
             kept = {table: columns for table, columns in place.tables.items() if table != "heard"}
             return {entry.grain for columns in kept.values() for entry in columns.values()}
 

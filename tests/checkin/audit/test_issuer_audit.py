@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from checkin.audit.point import Result
+from checkin.audit.point import PointResult
 from checkin.audit.self_audit import PLAINTEXT, TOKENS
 from issuer.self_audit import self_audit
 from issuer.service import Issuer
@@ -35,7 +35,7 @@ def test_an_issuer_in_use_passes_every_point(site: Site) -> None:
     with site.open() as issuer:
         use(site, issuer)
         points = {point.name: point for point in self_audit(issuer).run([NAME, E164])}
-        assert {point.result for point in points.values()} == {Result.PASS}, points
+        assert {point.result for point in points.values()} == {PointResult.PASS}, points
         assert "but for outbox/*" in points[PLAINTEXT].evidence
         assert "4 codes made for the audit and 8 unused ones of hosted wallets" in points[TOKENS].evidence
 
@@ -62,7 +62,7 @@ def test_a_name_in_plaintext_beside_the_sealed_one_is_found(site: Site) -> None:
         with sqlite_utils.Database(issuer.party.data / "issuer.db") as database:
             database.execute("ALTER TABLE identities ADD COLUMN display_name TEXT")
             database.execute("UPDATE identities SET display_name = ?", [NAME])
-        failed = [point for point in self_audit(issuer).run([NAME, E164]) if point.result is Result.FAIL]
+        failed = [point for point in self_audit(issuer).run([NAME, E164]) if point.result is PointResult.FAIL]
         assert [point.name for point in failed] == ["data-map", PLAINTEXT]
         assert "identities.display_name: not declared" in failed[0].evidence
         assert "Canary" not in failed[1].evidence
@@ -75,4 +75,4 @@ def test_without_the_authoritys_key_the_sample_says_that_it_was_not_run(site: Si
             tables.execute("DELETE FROM authority_keys")
         points = {point.name: point for point in self_audit(issuer).run()}
         assert TOKENS not in points
-        assert points["complete"].result is Result.NOT_RUN and "not_ready" in points["complete"].evidence
+        assert points["complete"].result is PointResult.NOT_RUN and "not_ready" in points["complete"].evidence

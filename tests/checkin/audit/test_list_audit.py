@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from checkin.audit.list_audit import GivenList, given_lists, is_young, quarrels
-from checkin.audit.point import Result
+from checkin.audit.point import PointResult
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
 from checkin.protocol.note import NoteSigner, sign_note
@@ -65,15 +65,15 @@ def test_keys_under_a_number_of_somebody_else_are_found() -> None:
 def test_what_a_service_gives_out_is_held_against_its_proofs() -> None:
     pinned, note = PinnedLog(LOG.verifier), listed(DAY)
     good, bad = GivenList("its own", note, proof(note)), GivenList("issuer 2", listed(DAY + 1), proof(note))
-    assert [point.result for point in given_lists("x.example", pinned, [good], young=True)] == [Result.PASS]
+    assert [point.result for point in given_lists("x.example", pinned, [good], young=True)] == [PointResult.PASS]
     [point] = given_lists("x.example", pinned, [good, bad], young=True)
-    assert (point.result, point.evidence) == (Result.FAIL, "issuer 2: proof_invalid")
+    assert (point.result, point.evidence) == (PointResult.FAIL, "issuer 2: proof_invalid")
 
 
 def test_a_list_that_waits_for_its_first_proof_is_not_run_and_without_a_log_there_is_no_line() -> None:
     waiting = GivenList("its own", listed(DAY), None)
     [point] = given_lists("x.example", PinnedLog(LOG.verifier), [waiting], young=True)
-    assert point.result is Result.NOT_RUN
+    assert point.result is PointResult.NOT_RUN
     assert list(given_lists("x.example", None, [waiting], young=True)) == []
 
 
@@ -82,13 +82,13 @@ def test_a_list_that_waits_hides_no_false_proof_of_another() -> None:
     note = listed(DAY)
     waiting, bad = GivenList("issuer 1", note, None), GivenList("issuer 2", listed(DAY + 1), proof(note))
     [point] = given_lists("x.example", PinnedLog(LOG.verifier), [waiting, bad], young=True)
-    assert (point.result, point.evidence) == (Result.FAIL, "issuer 2: proof_invalid")
+    assert (point.result, point.evidence) == (PointResult.FAIL, "issuer 2: proof_invalid")
 
 
 def test_a_list_that_has_no_proof_when_the_service_is_no_more_new_is_a_fault(tmp_path: Path) -> None:
     waiting = GivenList("its own", listed(DAY), None)
     [point] = given_lists("x.example", PinnedLog(LOG.verifier), [waiting], young=False)
-    assert (point.result, point.evidence) == (Result.FAIL, "its own: proof_invalid")
+    assert (point.result, point.evidence) == (PointResult.FAIL, "its own: proof_invalid")
     ring = KeyRing(tmp_path, b"\x08" * 32, allow_unfit=True)
     assert is_young(ring, DAY)
     for day in (DAY, DAY + 1):

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from checkin.audit.point import Result
+from checkin.audit.point import PointResult
 from checkin.protocol.note import NoteSigner, open_note
 from checkin.protocol.primitives import SigningKey
 from checkin.service.tasks import Task, Tasks
 from checkin.tlog.proof import LogProof
-from retention.auditing import ANSWERED, TEST_VISIT, Asked
+from retention.auditing import ANSWERED, TEST_VISIT, AuditInput
 from retention.audits import Audit
 from retention.log_audit import AUTHORITY
 from tests.checkin.audit.office import AUDITOR, Audited, Office, ask, failed
@@ -52,7 +52,7 @@ def test_a_failed_audit_is_a_warning_in_readiness_until_the_next_one(office: Off
 def test_what_was_not_looked_at_says_so(office: Office) -> None:
     """Without a test visitor nobody pretends that one was found."""
     points = office.audit()
-    not_run = {point.name for point in points.values() if point.result is Result.NOT_RUN}
+    not_run = {point.name for point in points.values() if point.result is PointResult.NOT_RUN}
     assert not_run == {"tokens", TEST_VISIT, AUTHORITY}
 
 
@@ -108,8 +108,8 @@ def test_a_services_own_failure_fails_the_whole(office: Office, service: Audited
 
 def test_a_trace_that_did_not_find_the_test_visitor_fails(office: Office) -> None:
     """Also when it did and no executed order is in the log."""
-    assert TEST_VISIT in failed(office.audit(Asked(found=False)))
-    assert TEST_VISIT in failed(office.audit(Asked(found=True)))
+    assert TEST_VISIT in failed(office.audit(AuditInput(found=False)))
+    assert TEST_VISIT in failed(office.audit(AuditInput(found=True)))
 
 
 def test_there_is_one_audit_a_day_by_itself(office: Office, retention: Retention, service: Audited) -> None:
@@ -204,7 +204,7 @@ def test_two_services_that_each_take_half_an_entry_keep_no_audit_from_being_made
     for each in (service, other):
         each.points = [f"pass {'n' * 40} {each.name} {'…' * 300}"] * 32
     office = Office(Retention(tmp_path / "two", pinned(service), pinned(other)))
-    assert {key for key, point in office.audit().items() if point.result is Result.FAIL} == {
+    assert {key for key, point in office.audit().items() if point.result is PointResult.FAIL} == {
         (service.name, ANSWERED),
         (other.name, ANSWERED),
     }
@@ -216,4 +216,4 @@ def test_an_auditors_codes_of_issuers_that_publish_no_keys_fail_and_end_no_audit
     office: Office, service: Audited
 ) -> None:
     service.server.routes["/v1/keys"] = lambda: {"issuer": "none", "keys": 7}
-    assert failed(office.audit(Asked(tokens=("a",)))) == ["tokens"]
+    assert failed(office.audit(AuditInput(tokens=("a",)))) == ["tokens"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from checkin.audit.point import SELF_AUDIT, Point, Result, points_of
+from checkin.audit.point import SELF_AUDIT, Point, PointResult, points_of
 from checkin.audit.self_audit import CLOSINGS, DATA_MAP, KEYS, OLDEST, ORDERS, PLAINTEXT, Days, SelfAudit
 from checkin.clock import RETENTION_DAYS
 from checkin.errors import NotReady
@@ -17,7 +17,7 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import open_note
 from checkin.vault.engines.day_file import path_of
 from tests.support.house import CALENDAR, DAY, HOUR, House, day_key, prepare
-from venue.database import Database
+from venue.database import RegistryDatabase
 from venue.gate_file import GateFile
 
 MAP = Path(__file__).parents[3] / "venue" / "data_map.toml"
@@ -30,7 +30,7 @@ def house(tmp_path: Path) -> House:
     """A registry with a closed day and a day that was destroyed, as its own code leaves them."""
     prepare(tmp_path / "registry")
     house = House(tmp_path / "registry", ahead={Purpose.DAY: 1, Purpose.INTAKE: 2})
-    Database(house.party.data / "venue.db").close()
+    RegistryDatabase(house.party.data / "venue.db").close()
     GateFile(house.party.data / "gates.db").close()
     house.guard.tick()
     for day in (DAY, DAY + 24):
@@ -58,14 +58,14 @@ def audit(house: House, words: Sequence[str] = ()) -> dict[str, Point]:
 
 def failed(points: dict[str, Point]) -> list[str]:
     """Which points fail."""
-    return [name for name, point in points.items() if point.result is Result.FAIL]
+    return [name for name, point in points.items() if point.result is PointResult.FAIL]
 
 
 def test_an_honest_service_passes_every_point_and_signs_it(house: House) -> None:
     """Each line has evidence in numbers; without a fault nothing fails, and nothing was left out."""
     points = audit(house, [NAME, PHONE])
     assert list(points) == POINTS
-    assert {point.result for point in points.values()} == {Result.PASS}, points
+    assert {point.result for point in points.values()} == {PointResult.PASS}, points
     assert "The oldest day held is" in points[OLDEST].evidence
     assert points[CLOSINGS].evidence.startswith("1 of 1 ") or "closed days were read again" in points[CLOSINGS].evidence
 
@@ -118,7 +118,7 @@ def test_hashes_random_bytes_and_dates_are_no_phones(house: House) -> None:
     (house.party.data / "statements" / "order-refused-1.txt").write_text(lines)
     (house.party.data / "statements" / "order-refused-2.txt").write_bytes(noise.randbytes(2**22))
     points = audit(house)
-    assert points[PLAINTEXT].result is Result.PASS, points[PLAINTEXT]
+    assert points[PLAINTEXT].result is PointResult.PASS, points[PLAINTEXT]
 
 
 def test_an_undeclared_column_is_found(house: House) -> None:
@@ -237,4 +237,4 @@ def test_a_point_that_cannot_be_looked_at_says_so(house: House) -> None:
     """It is neither passed nor left out."""
     (house.party.data / "statements" / "key-made-day-2026-01-01.txt").write_text("no note")
     points = audit(house)
-    assert points["complete"].result is Result.NOT_RUN
+    assert points["complete"].result is PointResult.NOT_RUN

@@ -10,7 +10,7 @@ import sqlite_utils
 from checkin.audit import list_audit as listaudit
 from checkin.audit import self_audit as selfaudit
 from checkin.audit.evidence import Pinned
-from checkin.audit.point import AUDIT, SELF_AUDIT, Result, overall, points_of
+from checkin.audit.point import AUDIT, SELF_AUDIT, PointResult, overall, points_of
 from checkin.audit.words import POINTS
 from checkin.protocol.note import open_note
 from retention import auditing
@@ -31,7 +31,7 @@ def test_the_example_verifies_under_its_keys() -> None:
     keys = Pinned.read(blocks("vkeys")[0]).notes
     own = SELF_AUDIT.read(open_note(blocks("self-audit")[0], keys).text)
     audit = AUDIT.read(open_note(blocks("audit")[0], keys).text)
-    assert {point.result for point in points_of(own)} == {Result.PASS}
+    assert {point.result for point in points_of(own)} == {PointResult.PASS}
     assert audit["result"] == overall(points_of(audit)) == "fail"
     assert Audit.of(1740, blocks("audit")[0]).failed == 1
 

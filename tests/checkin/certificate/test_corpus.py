@@ -16,7 +16,7 @@ import cbor2
 import pytest
 
 from checkin.certificate import cbor, cose, registry, schema, unpack
-from checkin.certificate.report import Report
+from checkin.certificate.report import CertificateReport
 from checkin.certificate.trust import TrustList
 from checkin.errors import CheckinError, PictureUnreadable
 from checkin.protocol.encoding import base45_encode
@@ -31,7 +31,7 @@ KNOWN = {
 }
 
 
-def examine(case: Case) -> Report:
+def examine(case: Case) -> CertificateReport:
     """The whole way from the text of the code, at the time and with the one signer that the case names."""
     clock = datetime.fromisoformat(case["TESTCTX"]["VALIDATIONCLOCK"])
     now = (clock if clock.tzinfo else clock.replace(tzinfo=UTC)).timestamp()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from checkin.certificate import registry
-from checkin.certificate.report import STEPS, Report
+from checkin.certificate.report import STEPS, CertificateReport
 from checkin.certificate.trust import TrustList
 from checkin.protocol.x509 import SignerCertificate
 
@@ -18,7 +18,7 @@ OLD_ARC = "1.3.6.1.4.1.0.1847.2021.1."
 DAY = 86400
 
 
-def examine(forge: SimpleNamespace, claims: Any, now: float | None = None, signer: Any = None) -> Report:
+def examine(forge: SimpleNamespace, claims: Any, now: float | None = None, signer: Any = None) -> CertificateReport:
     signer = signer or forge.signer
     return registry.examine(signer.text(claims), TrustList([signer.der]), forge.NOW if now is None else now)
 

@@ -82,17 +82,19 @@ def test_of_several_entries_the_one_that_holds_longest_counts(forge: SimpleNames
     for entries in ([first, full], [full, first], [full, dict(full, dt="2021-05-30")]):
         claims[-260][1] = {**claims[-260][1], "ver": "1.2.1", "v": entries}
         report = registry.examine(forge.signer.text(claims), TrustList([forge.signer.der]), forge.NOW)
-        assert report.proof == policy.Proof(policy.Status.VACCINATED, 1621468800.0, float(forge.EXPIRES))
+        assert report.proof == policy.VaccinationProof(
+            policy.ProofStatus.VACCINATED, 1621468800.0, float(forge.EXPIRES)
+        )
 
 
 def test_the_issuer_gets_the_proof_or_the_one_error_that_says_why_not(forge: SimpleNamespace) -> None:
     """`prove`: what PUT /v1/vaccination keeps."""
     trust = TrustList([forge.signer.der])
 
-    def prove(group: str, now: float = forge.NOW, **changed: Any) -> policy.Proof:
+    def prove(group: str, now: float = forge.NOW, **changed: Any) -> policy.VaccinationProof:
         return registry.prove(forge.signer.text(forge.claims_of(group, **changed)), trust, now)
 
-    assert prove("t").status is policy.Status.TESTED
+    assert prove("t").status is policy.ProofStatus.TESTED
     assert prove("t", now=1625292000.0).valid_until == 1625292000.0  # the last second
     with pytest.raises(CertificateOutdated):
         prove("t", now=1625292001.0)

@@ -24,7 +24,7 @@ from checkin.service.wire import MAX_HEAD_BYTES
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.cosignature import CosignatureVerifier
 from checkin.tlog.merkle import leaf_hash
-from checkin.tlog.witness import Request
+from checkin.tlog.witness import AddCheckpoint
 from checkin.tlog.witness_folder import add_log, make_folder, open_witness, read_logs
 
 LOG = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
@@ -137,7 +137,7 @@ def test_a_witness_serves_until_it_is_stopped(tmp_path: Path) -> None:
     add_log(tmp_path, LOG.verifier.vkey)
     with _serving(tmp_path) as port:
         url = f"http://127.0.0.1:{port}/add-checkpoint"
-        answer = httpx.post(url, content=Request(0, (), NOTE).write().encode(), timeout=60, trust_env=False)
+        answer = httpx.post(url, content=AddCheckpoint(0, (), NOTE).write().encode(), timeout=60, trust_env=False)
     assert answer.status_code == 200
     witness = CosignatureVerifier.parse(vkey)
     assert open_checkpoint(NOTE + answer.text, LOG.verifier, [witness]).size == 1

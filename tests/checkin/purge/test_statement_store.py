@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkin.purge.statement_store import FEWER, StatementBook, published_count, read_count
+from checkin.purge.statement_store import FEWER, StatementStore, published_count, read_count
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, FEWER), (1, FEWER), (9, FEWER), (10, "10"), (123456, "123456")])
@@ -33,7 +33,7 @@ def test_nobody_can_publish_a_small_count_in_another_spelling(text: str) -> None
 
 def test_the_first_statement_of_a_name_stands(tmp_path: Path) -> None:
     """A service cannot take back what it stated; the same again is no second statement."""
-    book = StatementBook(tmp_path / "book")
+    book = StatementStore(tmp_path / "book")
     assert book.put("purge-2026-11-20", "one\n")
     assert not book.put("purge-2026-11-20", "another\n")
     assert book.get("purge-2026-11-20") == "one\n"
@@ -43,7 +43,7 @@ def test_the_first_statement_of_a_name_stands(tmp_path: Path) -> None:
 
 def test_of_many_writers_at_once_one_wins(tmp_path: Path) -> None:
     """And all read the same afterwards."""
-    books = [StatementBook(tmp_path) for _ in range(8)]
+    books = [StatementStore(tmp_path) for _ in range(8)]
     won: list[bool] = []
     threads = [
         threading.Thread(target=lambda book=book, n=n: won.append(book.put("closed-2026-11-20", f"{n}\n")))
@@ -61,11 +61,11 @@ def test_of_many_writers_at_once_one_wins(tmp_path: Path) -> None:
 def test_a_name_never_leads_out_of_the_book(tmp_path: Path, name: str) -> None:
     """Names are words and days."""
     with pytest.raises(ValueError, match="name of a statement"):
-        StatementBook(tmp_path).get(name)
+        StatementStore(tmp_path).get(name)
 
 
 def test_what_was_never_stated_is_not_there(tmp_path: Path) -> None:
     """Neither as a file nor as a half of one."""
-    book = StatementBook(tmp_path)
+    book = StatementStore(tmp_path)
     assert book.get("purge-2026-11-20") is None
     assert "purge-2026-11-20" not in book

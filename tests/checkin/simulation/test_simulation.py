@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from checkin.audit.point import AUDIT, Point, Result
+from checkin.audit.point import AUDIT, Point, PointResult
 from checkin.deployment.deployment import SERVICES
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
@@ -139,7 +139,9 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
 
 def test_of_an_audit_that_failed_the_day_and_the_line_are_told() -> None:
     """Whoever reads the end of a log, and has nothing else, knows where to look."""
-    good, bad = (Point("log-files", "retention.example", result, "So it is.") for result in (Result.PASS, Result.FAIL))
+    good, bad = (
+        Point("log-files", "retention.example", result, "So it is.") for result in (PointResult.PASS, PointResult.FAIL)
+    )
     told = failed([{"note": _audit("2026-12-02", good, bad)}, {"note": _audit("2026-12-01", good)}])
     assert told == ["2026-12-02, retention.example, log-files: So it is."]
 

@@ -15,7 +15,7 @@ from checkin.tlog.checkpoint import open_checkpoint
 from checkin.tlog.cosignature import CosignatureVerifier, Cosigner, cosignatures
 from checkin.tlog.merkle import consistency_proof, leaf_hash, root, subtrees
 from checkin.tlog.proof import LogProof
-from checkin.tlog.witness import Request, Witness, WitnessState
+from checkin.tlog.witness import AddCheckpoint, Witness, WitnessState
 from retention.log import Log
 
 SPEC = Path(__file__).parents[3] / "docs" / "spec"
@@ -68,13 +68,13 @@ def test_the_proof_of_the_example_convinces() -> None:
 def test_the_request_of_the_example_is_cosigned(tmp_path: Path) -> None:
     """By a witness that has seen two entries."""
     [body] = blocks(PAGE, "add-checkpoint")
-    request = Request.read(body)
+    request = AddCheckpoint.read(body)
     assert request.proof == tuple(consistency_proof(2, 3, subtrees([leaf_hash(entry) for entry in ENTRIES])))
     signer = NoteSigner(LOG.name, SigningKey(b"\x05" * 32))
     log = Log(tmp_path, signer)
     log.append(ENTRIES[:2])
     witness = Witness(WitnessState(tmp_path / "w"), Cosigner(WITNESS.name, SigningKey(b"\x06" * 32)), [LOG])
-    witness.add_checkpoint(Request(0, (), log.checkpoint()).write(), 1.0)
+    witness.add_checkpoint(AddCheckpoint(0, (), log.checkpoint()).write(), 1.0)
     assert open_checkpoint(request.note + witness.add_checkpoint(body, 2.0), LOG, [WITNESS]).size == 3
     witness.state.close()
 

@@ -16,7 +16,7 @@ from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.cosignature import Cosigner, cosignatures
 from checkin.tlog.merkle import EMPTY_ROOT, consistency_proof, leaf_hash, root, subtrees
-from checkin.tlog.witness import MAX_REQUEST, Request, Witness, WitnessState
+from checkin.tlog.witness import MAX_REQUEST, AddCheckpoint, Witness, WitnessState
 from checkin.tlog.witness_app import create_app
 
 LOG = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
@@ -33,7 +33,7 @@ def head(size: int, leaves: list[bytes] = LEAVES) -> str:
 
 def request(old: int, size: int, leaves: list[bytes] = LEAVES) -> str:
     """What the log sends."""
-    return Request(old, tuple(consistency_proof(old, size, subtrees(leaves))), head(size, leaves)).write()
+    return AddCheckpoint(old, tuple(consistency_proof(old, size, subtrees(leaves))), head(size, leaves)).write()
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_an_empty_log_is_cosigned(witness: Witness) -> None:
     assert witness.add_checkpoint(request(0, 0), NOW)
     lie = sign_note(Checkpoint(LOG.name, 0, b"\x01" * 32).write(), LOG)
     with pytest.raises(LogConflict):
-        witness.add_checkpoint(Request(0, (), lie).write(), NOW)
+        witness.add_checkpoint(AddCheckpoint(0, (), lie).write(), NOW)
 
 
 @pytest.mark.parametrize("old", [0, 4, 6, 7])
@@ -84,14 +84,14 @@ def test_an_older_head_is_not_cosigned(witness: Witness) -> None:
     with pytest.raises(LogConflict):
         witness.add_checkpoint(request(3, 4), NOW)
     with pytest.raises(NoteMalformed, match="larger"):
-        witness.add_checkpoint(Request(5, (), head(4)).write(), NOW)
+        witness.add_checkpoint(AddCheckpoint(5, (), head(4)).write(), NOW)
 
 
 def test_a_second_root_for_one_size_is_not_cosigned_and_kept_as_evidence(witness: Witness) -> None:
     """409 without a size: both heads are signed by the log, which says it all."""
     witness.add_checkpoint(request(0, 5), NOW)
     with pytest.raises(LogConflict) as caught:
-        witness.add_checkpoint(Request(5, (), head(5, FORGED)).write(), NOW)
+        witness.add_checkpoint(AddCheckpoint(5, (), head(5, FORGED)).write(), NOW)
     assert caught.value.size is None
     assert witness.state.evidence() == [(LOG.name, head(5), head(5, FORGED))]
     assert witness.state.head(LOG.name).root == root(LEAVES[:5])
@@ -102,9 +102,9 @@ def test_a_rewritten_log_is_not_cosigned(witness: Witness) -> None:
     witness.add_checkpoint(request(0, 5), NOW)
     for body in (
         request(5, 9, FORGED),
-        Request(5, (), head(9)).write(),
-        Request(5, (LEAVES[0],) * 4, head(9)).write(),
-        Request(5, (LEAVES[0],), head(5)).write(),
+        AddCheckpoint(5, (), head(9)).write(),
+        AddCheckpoint(5, (LEAVES[0],) * 4, head(9)).write(),
+        AddCheckpoint(5, (LEAVES[0],), head(5)).write(),
     ):
         with pytest.raises(ProofInvalid):
             witness.add_checkpoint(body, NOW)
@@ -116,7 +116,7 @@ def test_a_rewritten_log_is_not_cosigned(witness: Witness) -> None:
 def test_a_proof_from_nothing_is_refused(witness: Witness) -> None:
     """ "The proof MUST be empty if the old size is zero."."""
     with pytest.raises(ProofInvalid):
-        witness.add_checkpoint(Request(0, (LEAVES[0],), head(5)).write(), NOW)
+        witness.add_checkpoint(AddCheckpoint(0, (LEAVES[0],), head(5)).write(), NOW)
 
 
 def test_strangers_are_told_apart(witness: Witness) -> None:
@@ -124,12 +124,12 @@ def test_strangers_are_told_apart(witness: Witness) -> None:
     other = NoteSigner("other.example/log", SigningKey(b"\x05" * 32))
     unknown = sign_note(Checkpoint(other.name, 0, EMPTY_ROOT).write(), other)
     with pytest.raises(NotFound):
-        witness.add_checkpoint(Request(0, (), unknown).write(), NOW)
+        witness.add_checkpoint(AddCheckpoint(0, (), unknown).write(), NOW)
     imposter = NoteSigner(LOG.name, SigningKey(b"\x09" * 32))
     text = Checkpoint(LOG.name, 5, root(LEAVES[:5])).write()
     with pytest.raises(NoteUntrusted):
-        witness.add_checkpoint(Request(0, (), sign_note(text, imposter)).write(), NOW)
-    assert witness.add_checkpoint(Request(0, (), sign_note(text, imposter, LOG)).write(), NOW)
+        witness.add_checkpoint(AddCheckpoint(0, (), sign_note(text, imposter)).write(), NOW)
+    assert witness.add_checkpoint(AddCheckpoint(0, (), sign_note(text, imposter, LOG)).write(), NOW)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_requests_are_written_as_the_specification_has_them() -> None:
     lines = body.split("\n")
     assert lines[0] == "old 5"
     assert lines[lines.index("") + 1] == LOG.name
-    assert Request.read(body).write() == body
+    assert AddCheckpoint.read(body).write() == body
 
 
 def test_a_head_is_remembered_before_it_is_cosigned(witness: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,10 +224,10 @@ def test_evidence_is_limited(witness: Witness) -> None:
     for size in range(2, 120):
         lie = sign_note(Checkpoint(LOG.name, size, b"\x01" * 32).write(), LOG)
         with pytest.raises(ProofInvalid):
-            witness.add_checkpoint(Request(1, (LEAVES[0],), lie).write(), NOW)
+            witness.add_checkpoint(AddCheckpoint(1, (LEAVES[0],), lie).write(), NOW)
     assert len(witness.state.evidence()) == 100
     with pytest.raises(LogConflict):
-        witness.add_checkpoint(Request(1, (), head(1, FORGED)).write(), NOW)
+        witness.add_checkpoint(AddCheckpoint(1, (), head(1, FORGED)).write(), NOW)
     assert len(witness.state.evidence()) == 101
 
 
@@ -266,7 +266,7 @@ def test_over_http_each_refusal_has_its_status(witness: Witness) -> None:
         (403, forged_key),
         (404, request(5, 9).replace("retention.example", "other.example")),
         (409, request(0, 9)),
-        (409, Request(5, (), head(5, FORGED)).write()),
+        (409, AddCheckpoint(5, (), head(5, FORGED)).write()),
         (422, request(5, 9, FORGED)),
         (413, b"x" * (MAX_REQUEST + 1)),
     ]

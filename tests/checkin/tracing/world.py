@@ -19,7 +19,7 @@ from checkin.clock import Calendar, SimulatedClock
 from checkin.deployment.deployment import Deployment
 from checkin.keys.officers import load_share, load_signer
 from checkin.orders.folder import OrderFolder, SignedOrder
-from checkin.orders.order import Wish, draft
+from checkin.orders.order import OrderRequest, draft
 from checkin.parties import wallet as wallets
 from checkin.parties.authority import Authority
 from checkin.parties.wallet import Wallet
@@ -29,7 +29,7 @@ from checkin.protocol.primitives import random_bytes
 from checkin.service.addresses import free_ports
 from checkin.tracing.counterparties import Parties
 from checkin.tracing.trace import Trace, publish
-from checkin.tracing.trace_result import Result
+from checkin.tracing.trace_result import TraceResult
 from tests.checkin.tracing.secondissuer import add_issuer
 from tests.support.serving import serving as running
 
@@ -37,7 +37,7 @@ CALENDAR = Calendar("Asia/Seoul")
 DAY = 20777  # 2026-11-20
 NOON = CALENDAR.start(DAY) + 12 * 3600
 SECOND = "issuer2"
-CASE = Wish(case="2026-17", purpose="contacts of a person with measles", basis="Act, Article 76-2")
+CASE = OrderRequest(case="2026-17", purpose="contacts of a person with measles", basis="Act, Article 76-2")
 APPS: dict[str, Callable[[Path, Path], FastAPI]] = {
     "issuer": issuer.app.create_app,
     SECOND: issuer.app.create_app,
@@ -163,7 +163,7 @@ class Country:
                 while any(wanting(finding) for finding in client.get("/readyz").json()["findings"]):
                     time.sleep(0.05)
 
-    def drafted(self, name: str, wish: Wish, *, simulated: bool = True) -> OrderFolder:
+    def drafted(self, name: str, wish: OrderRequest, *, simulated: bool = True) -> OrderFolder:
         """An order that nobody has signed yet."""
         authority, parties = self.authority, self.parties
         order, sealed = draft(
@@ -178,7 +178,7 @@ class Country:
         )
         return OrderFolder.make(self.deployment.folder / "orders" / name, order, sealed)
 
-    def signed(self, name: str, wish: Wish, **options: bool) -> SignedOrder:
+    def signed(self, name: str, wish: OrderRequest, **options: bool) -> SignedOrder:
         """By the first two officers."""
         folder = self.drafted(name, wish, **options)
         folder.sign(self.officers[:2])
@@ -189,7 +189,7 @@ class Country:
         folders = self.deployment.officers()
         return Trace.open(order, self.authority, self.parties, [load_share(folders[share]) for share in shares])
 
-    def trace(self, name: str, wish: Wish) -> Result:
+    def trace(self, name: str, wish: OrderRequest) -> TraceResult:
         """Signed, logged, asked, opened."""
         return self.opened(self.signed(name, wish)).run()
 
@@ -217,12 +217,12 @@ def wanting(finding: dict[str, str]) -> bool:
     return finding["level"] == "failure" or (finding["name"].startswith("issuer_") and finding["level"] == "warning")
 
 
-def person_order(person: Person, first: int = DAY, last: int = DAY) -> Wish:
+def person_order(person: Person, first: int = DAY, last: int = DAY) -> OrderRequest:
     """Who was near somebody."""
     return replace(CASE, phone=person.phone, days=(first, last))
 
 
-def venue_order(door: Door, begin: float, end: float) -> Wish:
+def venue_order(door: Door, begin: float, end: float) -> OrderRequest:
     """Who was at a place."""
     return replace(CASE, venue=door.venue, window=(begin, end))
 

@@ -15,7 +15,7 @@ from checkin.errors import SealBroken
 from checkin.protocol.primitives import OpeningKey, SealingKey
 from checkin.vault.ledger import (
     ENTRY_SIZE,
-    Batch,
+    LedgerBatch,
     LedgerEntry,
     ledger_row,
     open_entry,
@@ -37,8 +37,8 @@ def vault(tmp_path: Path) -> Iterator[Vault]:
     vault.store.close()
 
 
-def a_batch() -> Batch:
-    return Batch(os.urandom(32), 10)
+def a_batch() -> LedgerBatch:
+    return LedgerBatch(os.urandom(32), 10)
 
 
 def test_the_authority_learns_one_person_s_visit_ids_from_what_the_issuer_stored(vault: Vault) -> None:
@@ -97,7 +97,7 @@ def test_two_batches_of_a_person_lie_under_random_keys(vault: Vault) -> None:
 @pytest.mark.parametrize(("sigma", "count"), [(bytes(31), 10), (bytes(33), 10), (bytes(32), 0), (bytes(32), 1001)])
 def test_a_batch_of_another_size_cannot_be_made(sigma: bytes, count: int) -> None:
     with pytest.raises(ValueError, match="batch"):
-        Batch(sigma, count)
+        LedgerBatch(sigma, count)
 
 
 def test_an_entry_that_holds_no_batch_says_so() -> None:

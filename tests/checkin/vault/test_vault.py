@@ -18,7 +18,7 @@ from checkin.errors import DayDestroyed, KeyMissing, SealBroken
 from checkin.protocol.primitives import Label, OpeningKey, SealingKey
 from checkin.tlog.merkle import root
 from checkin.vault.engines import Row
-from checkin.vault.ledger import Batch, ledger_row
+from checkin.vault.ledger import LedgerBatch, ledger_row
 from checkin.vault.vault import Vault
 from checkin.vault.visit import seal_visit
 from tests.support.vaults import DAY, a_visit, destroy_key, open_vault
@@ -211,7 +211,7 @@ def test_a_visit_takes_at_most_320_bytes_on_the_disk(vault: Vault) -> None:
 def test_a_ledger_row_takes_at_most_320_bytes_on_the_disk(tmp_path: Path) -> None:
     vault = open_vault(tmp_path, "issuer", ordered=False)
     authority = SealingKey(OpeningKey(os.urandom(32)).public)
-    row = ledger_row(vault, DAY, 1, Batch(os.urandom(32), 10), issuer=1, authority=authority)
+    row = ledger_row(vault, DAY, 1, LedgerBatch(os.urandom(32), 10), issuer=1, authority=authority)
     assert len(row.sealed) == 100
     rows = [a_row(vault, 0, bytes(84)) for _ in range(10_000)]
     assert bytes_a_row(vault, rows) <= 320
