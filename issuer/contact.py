@@ -22,8 +22,21 @@ MAX_E164: Final = 16  # a plus sign and fifteen digits (ITU-T E.164 §6); some c
 _FORMULA: Final = frozenset("=+-@\t\r＝＋－＠")  # also the wide forms, which East Asian spreadsheets accept
 # Control, format, surrogate, private, unassigned, line and paragraph separator: what is shown must be what is there.
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_VIRAMA: Final = 9  # the combining class of what joins consonants
 # Letters and a symbol by their category, yet blank: fillers of Hangul (also the half-wide one), Khmer vowels, Braille.
 _BLANK: Final = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+# Zero width non-joiner and joiner: invisible themselves, they choose the shape of the letters around them in these
+# scripts (Unicode Standard Annex 31, table 5, of those whose letters join or stack), so names are spelt with them.
+_JOINERS: Final = frozenset("\u200c\u200d")
+_JOINING: Final = frozenset({"ARABIC", "BENGALI", "DEVANAGARI", "GUJARATI", "GURMUKHI", "KANNADA", "KHMER"}) | {
+    "MALAYALAM",
+    "MYANMAR",
+    "ORIYA",
+    "SINHALA",
+    "TAMIL",
+    "TELUGU",
+    "TIBETAN",
+}
 # What reads messages and earns nothing from them; in North America a number does not tell a mobile from a landline.
 _MOBILE: Final = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 
@@ -43,7 +56,7 @@ def read_contact(name: str, phone: str, region: str, abroad: Collection[str] = (
 
 def read_name(text: str) -> str:
     """The name in Unicode's composed form, without spaces at its ends; raises `NameInvalid`."""
-    if len(text) > 4 * MAX_NAME or any(_unseen(char) for char in text):
+    if len(text) > 4 * MAX_NAME or any(_unseen(text, at) for at in range(len(text))):
         raise NameInvalid
     name = unicodedata.normalize("NFC", text).strip()
     if not 1 <= len(name) <= MAX_NAME or name[0] in _FORMULA or not any(char.isalpha() for char in name):
@@ -53,8 +66,38 @@ def read_name(text: str) -> str:
     return name
 
 
-def _unseen(char: str) -> bool:
+def _unseen(text: str, at: int) -> bool:
+    char = text[at]
+    if char in _JOINERS:
+        return not _joins(text, at)
     return char in _BLANK or unicodedata.category(char) in _HIDDEN
+
+
+def _joins(text: str, at: int) -> bool:
+    """Whether a joiner stands between two letters or marks of one script that has joining forms.
+
+    A zero width joiner after a mark may also end a word: so does a Malayalam chillu.
+    """
+    before, after = _script(text[at - 1 : at]), _script(text[at + 1 : at + 2])
+    if not before:
+        return False
+    ends = (
+        text[at] == "\u200d" and unicodedata.combining(text[at - 1]) == _VIRAMA and text[at + 1 : at + 2] in ("", " ")
+    )
+    return ends or before == after
+
+
+def _script(char: str) -> str:
+    """The joining script of a letter or mark, "" for anything else: a character's name begins with its script."""
+    if not char or unicodedata.category(char)[0] not in "LM":
+        return ""
+    script = unicodedata.name(char, "").partition(" ")[0]
+    return script if script in _JOINING else ""
+
+
+def calling_codes(region: str, abroad: Collection[str] = ()) -> list[str]:
+    """What the numbers begin with that codes are sent to: `+82`."""
+    return sorted({f"+{phonenumbers.country_code_for_region(one)}" for one in (region, *abroad)})
 
 
 def read_phone(text: str, region: str, abroad: Collection[str] = ()) -> str:
@@ -73,7 +116,8 @@ def read_phone(text: str, region: str, abroad: Collection[str] = ()) -> str:
         raise PhoneInvalid
     country = phonenumbers.region_code_for_number(number)
     if phonenumbers.number_type(number) not in _MOBILE or country not in (region, *abroad):
-        raise PhoneInvalid("Codes go to mobile phones of this issuer's countries only: register another number.")
+        codes = ", ".join(calling_codes(region, abroad))
+        raise PhoneInvalid(f"This issuer sends codes to mobile numbers of {codes} only: register another number.")
     phone = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     if len(phone) > MAX_E164:
         raise PhoneInvalid

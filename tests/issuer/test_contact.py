@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +41,61 @@ def test_nobody_is_called_by_letters_that_cannot_be_seen(name: str) -> None:
     """Fillers of Hangul are letters to Unicode, and blank: alone they name nobody, in front they hide a formula."""
     with pytest.raises(NameInvalid):
         read_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "علی\u200cرضا",
+        "محمد\u200d",
+        "র\u200d্যাচেল",
+        "श्रीमान्\u200cजी",
+        "ક્\u200dષ",
+        "ਪ੍\u200dਯਾਰ",
+        "ರಾಜ್\u200cಕುಮಾರ್",
+        "អ្ន\u200cក",
+        "അവന്\u200d",
+        "മനോജ് അവന്\u200d കെ",
+        "မြ\u200cန်",
+        "ପ୍\u200cର",
+        "ශ්\u200dරී",
+        "க்\u200cஷ",
+        "రామ్\u200cగోపాల్",
+        "ཀྱ\u200cི",
+    ],
+)
+def test_a_name_is_spelt_with_the_joiners_that_its_script_needs(name: str) -> None:
+    """Persian, Indic and other names change their shape, and some their meaning, without them."""
+    if name == "محمد\u200d":  # nothing follows that it could join to
+        with pytest.raises(NameInvalid):
+            read_name(name)
+    else:
+        assert read_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Ki\u200dm",
+        "김\u200c하나",
+        "李\u200d小",
+        "\u200cعلی",
+        "علی\u200c",
+        "علی\u200c\u200cرضا",
+        "علی\u200cx",
+    ],
+)
+def test_a_joiner_that_joins_nothing_is_invisible(name: str) -> None:
+    """Two names that look alike are one name."""
+    with pytest.raises(NameInvalid):
+        read_name(name)
+
+
+def test_whoever_writes_a_foreign_number_reads_where_codes_go() -> None:
+    """The number is right as it is; to write it otherwise would not help."""
+    for regions, told in (([], "+82 only"), (["JP", "US"], "+1, +81, +82 only")):
+        with pytest.raises(PhoneInvalid, match=re.escape(told)):
+            read_phone("+44 7400 123456", "KR", regions)
 
 
 def test_a_character_may_have_the_form_that_its_bearer_writes() -> None:
