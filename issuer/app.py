@@ -56,5 +56,5 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         app.include_router(module.router)
     app.include_router(CheckpointSeen(issuer.party).routes())
     app.include_router(audited.routes(self_audit(issuer), issuer.settings.retention_token_sha256))
-    app.include_router(pages.routes(issuer.party))
+    app.include_router(pages.routes(issuer.party, issuer.settings))
     return app

@@ -86,6 +86,9 @@ class BatchAnswer(BaseModel):
             "given (`identified`: name and phone; `codes`: which codes were this person's). docs/spec/order.md §8"
         ),
     ] = []
+    time_note: Annotated[
+        str | None, Field(description="with a `nonce`: `checkin/time/v1`, by which a wallet sets its own clock right")
+    ] = None
 
 
 class CodeRequest(Body):

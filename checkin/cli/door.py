@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -32,11 +33,12 @@ from checkin.orders.notice import in_words
 from checkin.parties import wallet as wallets
 from checkin.parties.scanner import UNDECIDED, Scanner, ScanResult, waits
 from checkin.parties.scanner_trust import MAX_SKEW_SECONDS
-from checkin.parties.wallet import Wallet
+from checkin.parties.wallet import Held, Wallet
 from checkin.protocol import qr as pictures
 from checkin.protocol.presentation import PREFIX
 from checkin.shown import shown
 
+TELL_SECONDS = 5.0  # doors let codes be that much too early
 MAX_BYTES = 50_000_000  # of a picture on standard input
 Simulated = Annotated[Path | None, typer.Option("--simulated-clock", help="Take the time from this file.")]
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
@@ -78,20 +80,19 @@ def qr(  # noqa: PLR0913 - an option each
     clock = _clock(simulated_clock)
     if output:
         _check_output(output)  # before a code is used up
-    calendar, now = Calendar(zone), clock.now()
-    day = calendar.day(now)
+    calendar = Calendar(zone)
     with locked_beside(wallet):  # no other command takes the same code
         fresh = (name, phone, code, recovery_code)
         held = _load(wallet, issuer) if wallet.exists() else _register(issuer, wallet, *fresh)
         known = len(held.disclosures)
-        if not held.left(day):
-            held.fetch(day, calendar)
-        opened = held.open_code(day)
+        opened = held.open_today(calendar, clock)
+    now = held.now(clock)
+    day = calendar.day(now)
     notices = [in_words(notice) for notice in held.disclosures]
     if not as_json:
         for words in notices[known:]:
             say(words, err=True)
-    assert opened is not None  # noqa: S101 - fetched above
+    _tell_of(held, opened, clock, show_status=show_status)
     text = wallets.present(opened, now, calendar, show_status=show_status)
     if output:
         output.write_bytes(pictures.to_svg(text) if output.suffix == ".svg" else pictures.to_png(text))
@@ -103,6 +104,17 @@ def qr(  # noqa: PLR0913 - an option each
         say(f"{output}: good for 20 seconds, for one door. {held.left(day)} more codes today.")
     else:
         draw(pictures.to_terminal(text) if sys.stdout.isatty() else text)
+
+
+def _tell_of(held: Wallet, opened: Held, clock: Clock, *, show_status: bool) -> None:
+    """What the caller should know about the code that was made."""
+    ahead = held.time.off(clock) if held.time else 0.0
+    if abs(ahead) > TELL_SECONDS:
+        where = "ahead of" if ahead > 0 else "behind"
+        span = timedelta(seconds=round(abs(ahead)))
+        say(f"This machine's clock is {span} {where} the issuer's, by which the code goes.", err=True)
+    if show_status and not opened.opening.status:
+        say("There is no status to show: add a vaccination proof first (PUT /v1/vaccination).", err=True)
 
 
 def enrol(  # noqa: PLR0913 - an option each

@@ -7,14 +7,15 @@ its own holder keys, and the openings of the commitments.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from checkin.clock import RETENTION_DAYS, Calendar
-from checkin.errors import RequestInvalid, ServiceError, SettingsInvalid
+from checkin.clock import RETENTION_DAYS, Calendar, Clock
+from checkin.errors import DayNotIssued, RequestInvalid, ServiceError, SettingsInvalid
 from checkin.files.json_file import read_private, write_private
 from checkin.http.client import Client, Service
+from checkin.parties.told_time import ToldTime
 from checkin.protocol import credential as credentials
 from checkin.protocol import presentation
 from checkin.protocol.credential import Credential, IssuerKey, IssuerKeys, Mode, Status, StatusOpening
@@ -22,6 +23,7 @@ from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.key_list import IssuerList
 from checkin.protocol.note import NoteVerifier, open_note, split_note
 from checkin.protocol.primitives import SigningKey, random_bytes
+from checkin.protocol.signed_time import read_time, stated_time
 from checkin.tlog.policy import PinnedLog
 
 BATCH_SIZE: Final = 10
@@ -51,6 +53,8 @@ class Wallet:
     """The log that the issuer's list must be in, as `PinnedLog.plain` writes it: given, or the first it told of."""
     recovery_code: str | None = None
     """Shows, when the phone is registered again without this file, that the account is the same person's."""
+    time: ToldTime | None = None
+    """The issuer's time as the last batch told it, if it was asked for with a clock."""
 
     @classmethod
     def load(cls, path: Path) -> Wallet:
@@ -59,7 +63,8 @@ class Wallet:
             data = read_private(path)
             held = {int(day): [_held(item) for item in items] for day, items in data["held"].items()}
             notices, log, recovery = data["disclosures"], data.get("log"), data.get("recovery_code")
-            return cls(path, data["issuer_url"], data["token"], held, notices, log, recovery)
+            time = ToldTime(**data["time"]) if data.get("time") else None
+            return cls(path, data["issuer_url"], data["token"], held, notices, log, recovery, time)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise SettingsInvalid(f"{path.name} is not a wallet file.") from None
 
@@ -72,23 +77,37 @@ class Wallet:
             "held": {str(day): [_plain(item) for item in items] for day, items in self.held.items()},
             "disclosures": self.disclosures,
             "log": self.log,
+            "time": self.time and asdict(self.time),
         }
         write_private(self.path, data)
 
-    def fetch(self, day: int, calendar: Calendar, mode: Mode = Mode.SCREEN, pinned: NoteVerifier | None = None) -> None:
+    def fetch(
+        self,
+        day: int,
+        calendar: Calendar,
+        mode: Mode = Mode.SCREEN,
+        pinned: NoteVerifier | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         """One more batch for a day. Raises what the issuer answers, or the error of the first bad credential.
 
         `pinned` is the issuer's statement key; without one the list is taken as it is. The log that the issuer tells of
         first is pinned for good: from then on a list without its proof is refused (`NoteUntrusted`, `ProofInvalid`).
+        With `clock` the machine's time is measured by the signed time in the answer.
         """
         seeds = [random_bytes(32) for _ in range(BATCH_SIZE)]
         holder_keys = [b64url_encode(SigningKey(seed).public) for seed in seeds]
+        nonce = b64url_encode(random_bytes(16))
         with Client(self.issuer_url, self.token, wanted=Service.ISSUER) as client:
             listed = self._listed_keys(client.get("/v1/keys"), day, pinned)
+            asked = clock.now() if clock else 0.0
             answer = client.post(
-                "/v1/credentials",
+                f"/v1/credentials?nonce={nonce}",
                 {"day": day, "holder_keys": holder_keys, "mode": int(mode)},
             )
+            time = _signed_time(answer, "time_note", nonce, pinned)
+            if clock and time is not None:
+                self._hear(time, asked, clock)
         batch = _read_batch(answer, seeds)
         for item in batch:
             _check(item, day, mode, listed)
@@ -97,6 +116,8 @@ class Wallet:
         told = self.disclosures + [one for one in answer.get("disclosures", []) if one not in self.disclosures]
         gone = calendar.date(day - RETENTION_DAYS)
         self.disclosures = [notice for notice in told if str(notice.get("day")) > gone]
+        if time is not None:  # this machine's may be wrong for a moment, and what is deleted is gone
+            self.held = {kept: items for kept, items in self.held.items() if kept >= calendar.day(time)}
         self.save()
 
     def _listed_keys(self, answer: Any, day: int, pinned: NoteVerifier | None) -> IssuerKeys:
@@ -112,9 +133,42 @@ class Wallet:
             self.log = log.plain()
         return IssuerKeys(*(IssuerKey(listed.issuer, key.public) for of, key in listed.keys.items() if of == day))
 
+    def now(self, clock: Clock) -> float:
+        """Unix seconds by the issuer's time, as far as it was measured."""
+        return self.time.now(clock) if self.time else clock.now()
+
+    def _hear(self, time: float, asked: float, clock: Clock) -> None:
+        self.time = self.time or ToldTime()
+        self.time.tell(time, asked, clock)
+
+    def open_today(self, calendar: Calendar, clock: Clock) -> Held:
+        """A credential of today by the issuer's time; a batch is fetched first when none is left.
+
+        Raises as `fetch`; `DayNotIssued` that names the clock when it is wrong and the right time could not be learnt.
+        """
+        for _ in range(3):  # what the issuer answers may show that today is another day
+            day = calendar.day(self.now(clock))
+            if opened := self.open_code(day):
+                return opened
+            try:
+                self.fetch(day, calendar, clock=clock)
+            except DayNotIssued:
+                self._ask_time(clock)
+                if calendar.day(self.now(clock)) == day:
+                    break
+        raise DayNotIssued(f"The issuer issues nothing for {calendar.date(day)}: set this machine's clock.")
+
+    def _ask_time(self, clock: Clock) -> None:
+        """The one case in which the time is asked for on its own: a batch was refused because of it."""
+        nonce = b64url_encode(random_bytes(16))
+        with Client(self.issuer_url, wanted=Service.ISSUER) as client:
+            asked = clock.now()
+            time = _signed_time(client.get("/v1/time", nonce=nonce), "note", nonce, None)
+        if time is not None:
+            self._hear(time, asked, clock)
+
     def open_code(self, day: int) -> Held | None:
         """A fresh credential for one opening of the code, marked as used; None when a new batch is needed."""
-        self.held = {kept: items for kept, items in self.held.items() if kept >= day}
         for item in self.held.get(day, []):
             if not item.used:
                 item.used = True
@@ -170,6 +224,14 @@ def _read_batch(answer: Any, seeds: list[bytes]) -> list[Held]:
         ]
     except (KeyError, TypeError, ValueError):
         raise ServiceError("The issuer's batch does not have the documented form.") from None
+
+
+def _signed_time(answer: Any, member: str, nonce: str, pinned: NoteVerifier | None) -> float | None:
+    """Unix seconds; None where the issuer signs no time. Raises `NoteMalformed`, `NoteUntrusted`."""
+    note = answer.get(member) if isinstance(answer, dict) else None
+    if note is None:
+        return None
+    return read_time(str(note), pinned, nonce) if pinned else stated_time(split_note(str(note))[0], nonce)
 
 
 def _check(item: Held, day: int, mode: Mode, keys: IssuerKeys) -> Credential:

@@ -16,8 +16,16 @@ TIME_STATEMENT: Final = StatementType(
 
 def read_time(note: str, verifier: NoteVerifier, nonce: str) -> float:
     """Unix seconds; raises `NoteMalformed`, or `NoteUntrusted` for another signer or another question."""
-    values = TIME_STATEMENT.read(open_note(note, [verifier]).text)
-    if one(values, "nonce") != nonce or one(values, "service") != verifier.name:
+    text = open_note(note, [verifier]).text
+    if one(TIME_STATEMENT.read(text), "service") != verifier.name:
+        raise NoteUntrusted("The signed time is not this service's.")
+    return stated_time(text, nonce)
+
+
+def stated_time(text: str, nonce: str) -> float:
+    """Unix seconds that a note's text states, whoever signed it; raises as `read_time`."""
+    values = TIME_STATEMENT.read(text)
+    if one(values, "nonce") != nonce:
         raise NoteUntrusted("The signed time is not the answer to this question.")
     try:
         return parse_rfc3339(one(values, "time"))

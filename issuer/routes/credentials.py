@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from checkin.errors import (
     ClockUntrusted,
@@ -15,17 +17,20 @@ from checkin.errors import (
 )
 from checkin.protocol.credential import Mode
 from checkin.protocol.encoding import b64url_decode, b64url_encode
+from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.service.describe import problem_answers
 from issuer.models import BatchAnswer, BatchRequest, Opening
 from issuer.routes.common import BODY, WALLET, Served, Subject
+from issuer.service import Issuer
 
 router = APIRouter(prefix="/v1/credentials", tags=["wallet"])
+_Nonce = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
 ISSUING = (QuotaUsed, DayClosed, DayDestroyed, KeyMissing, ClockUntrusted)
 
 
 @router.post("", responses=problem_answers(HolderKeyInvalid, DayNotIssued, *ISSUING, *WALLET, *BODY))
-def issue(body: BatchRequest, subject: Subject, issuer: Served) -> BatchAnswer:
-    """Ten credentials for today or tomorrow, one for each holder key, each for one door.
+def issue(body: BatchRequest, subject: Subject, issuer: Served, nonce: _Nonce = None) -> BatchAnswer:
+    """Ten credentials for today or tomorrow, one for each holder key, each for one door; the signed time to a `nonce`.
 
     Each is a COSE_Sign1 of 227 bytes (docs/spec/credential.md). The issuer keeps one ledger row a batch, which only
     the authority can open, and neither the visit ids nor the time.
@@ -35,7 +40,15 @@ def issue(body: BatchRequest, subject: Subject, issuer: Served) -> BatchAnswer:
         credentials=[b64url_encode(one.credential) for one in issued],
         status_openings=[Opening(status=one.opening.status, salt=b64url_encode(one.opening.salt)) for one in issued],
         disclosures=issuer.receipts.of(subject),
+        time_note=_signed_time(issuer, nonce) if nonce else None,
     )
+
+
+def _signed_time(issuer: Issuer, nonce: str) -> str:
+    """Read last, so that a slow disk does not make the answer's time old."""
+    party = issuer.party
+    stamp = party.calendar.rfc3339(party.now())
+    return party.sign(TIME_STATEMENT, {"service": party.settings.name, "nonce": nonce, "time": stamp})
 
 
 def _holder_key(text: str) -> bytes:

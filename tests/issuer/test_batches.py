@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +15,7 @@ from checkin.errors import (
     ClockUntrusted,
     DayClosed,
     HolderKeyInvalid,
+    NoteUntrusted,
     NotReady,
     QuotaUsed,
     SealBroken,
@@ -23,7 +25,9 @@ from checkin.protocol import credential as credentials
 from checkin.protocol import presentation
 from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode, Status, StatusOpening
 from checkin.protocol.encoding import b64url_decode, b64url_encode
+from checkin.protocol.note import NoteVerifier
 from checkin.protocol.primitives import Label, OpeningKey, SigningKey, random_bytes
+from checkin.protocol.signed_time import read_time
 from checkin.vault.ledger import open_entry, open_row, visit_id
 from issuer.service import Issuer
 from tests.issuer.world import DAY, Site, ask_batch, bearer, enrol, holder_keys, keep_house, publics, register
@@ -65,6 +69,21 @@ def test_a_wallet_can_show_each_credential_at_a_door(site: Site, client: httpx.C
         assert verified.credential.issuer == 7
         seen |= {verified.credential.visit_id, verified.credential.commitment, verified.credential.sealed_subject}
     assert len(seen) == 30
+
+
+def test_a_batch_brings_the_signed_time_to_the_question_that_came_with_it(site: Site, client: httpx.Client) -> None:
+    """No request more tells a wallet how wrong its phone's clock is; without a question nothing is signed."""
+    headers, body = bearer(register(site, client)), {"day": DAY, "holder_keys": holder_keys()[1]}
+    nonce = "n" * 22
+    answer = client.post(f"/v1/credentials?nonce={nonce}", json=body, headers=headers).json()
+    page = client.get("/wallet").text
+    verifier = NoteVerifier.parse(html.unescape(page.partition('data-vkey="')[2].partition('"')[0]))
+    assert read_time(answer["time_note"], verifier, nonce) == int(site.clock.now())
+    with pytest.raises(NoteUntrusted):
+        read_time(answer["time_note"], verifier, "m" * 22)
+    body["holder_keys"] = holder_keys()[1]
+    assert client.post("/v1/credentials", json=body, headers=headers).json()["time_note"] is None
+    assert client.post("/v1/credentials?nonce=short", json=body, headers=headers).status_code == 422
 
 
 def test_a_paper_code_is_one_the_door_knows_as_paper(site: Site, client: httpx.Client) -> None:

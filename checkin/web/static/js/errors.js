@@ -8,3 +8,6 @@ export class Refusal extends Error {
     this.code = code;
   }
 }
+
+/** The stable code of whatever was thrown. A browser's own errors have none, or a number: `unexpected`. */
+export const codeOf = (error) => (error instanceof Refusal ? error.code : "unexpected");

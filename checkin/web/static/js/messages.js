@@ -5,6 +5,7 @@ const CHOSEN = "language";
 let words = { en: {}, ko: {} };
 let language = document.documentElement.lang;
 const listeners = [];
+const told = new Map(); // element → what makes its text
 
 /** Loads the words of all errors and of a page, which may say an error its own way, and fills what names one. */
 export async function loadMessages(page) {
@@ -28,7 +29,14 @@ export function setLanguage(name, { remember = false } = {}) {
   if (remember) localStorage.setItem(CHOSEN, name);
   document.documentElement.lang = name;
   fill(document);
+  for (const [element, make] of told) element.textContent = make();
   for (const listener of listeners) listener();
+}
+
+/** Writes a text that a script found out, now and again at every change of the language. */
+export function tell(element, make) {
+  told.set(element, make);
+  element.textContent = make();
 }
 
 /** A text with {placeholders} filled; the key itself where there is no such text. */
@@ -38,9 +46,9 @@ export function say(key, values = {}) {
 }
 
 /** The sentence for an error's code. */
-export function sayError(code) {
+export function sayError(code, values = {}) {
   const key = `error_${code}`;
-  return words[language]?.[key] ?? say("error_other", { code });
+  return words[language]?.[key] ? say(key, values) : say("error_other", { code });
 }
 
 /** Fills elements under `root`: data-t their text, data-t-label their accessible name, data-t-hint a placeholder. */
@@ -67,4 +75,18 @@ export function wireLanguageButtons() {
 export function sayDay(day) {
   const format = new Intl.DateTimeFormat(language, { dateStyle: "long", timeZone: "UTC" });
   return format.format(new Date(day * 86_400_000));
+}
+
+const UNITS = [
+  ["day", 86_400, 20 * 3600],
+  ["hour", 3600, 90 * 60],
+  ["minute", 60, 90],
+  ["second", 1, 0],
+];
+
+/** A span of time as people say it: `8 seconds`, `2 hours`, `1 day`. */
+export function sayAmount(seconds) {
+  const [unit, size] = UNITS.find(([, , from]) => seconds >= from);
+  const options = { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 };
+  return new Intl.NumberFormat(language, options).format(seconds / size);
 }

@@ -4,7 +4,7 @@ import { isCanonical, isReduced, isSmallOrder } from "./curve.js";
 import { concat, utf8 } from "./encoding.js";
 import { Refusal } from "./errors.js";
 
-const subtle = globalThis.crypto.subtle;
+const subtle = globalThis.crypto.subtle; // undefined on a page that came over plain HTTP
 const ALGORITHM = { name: "Ed25519" };
 
 /** Every context of the protocol that a page hashes, signs or seals in; all distinct (checkin/protocol/primitives.py). */
@@ -28,10 +28,18 @@ export async function sha256(...parts) {
 
 export const sameBytes = (one, other) => one.length === other.length && one.every((byte, i) => byte === other[i]);
 
-/** An Ed25519 key pair whose private half cannot leave the browser: {key: CryptoKey, public: 32 bytes}. */
-export async function newSigningKey() {
-  const pair = await subtle.generateKey(ALGORITHM, false, ["sign", "verify"]);
-  return { key: pair.privateKey, public: new Uint8Array(await subtle.exportKey("raw", pair.publicKey)) };
+/**
+ * An Ed25519 key pair whose private half cannot leave the browser: {key: CryptoKey, public: 32 bytes}. Tried again, because
+ * one browser in use (WebKitGTK) fails to make about one key in a hundred.
+ */
+export async function newSigningKey(tries = 4) {
+  try {
+    const pair = await subtle.generateKey(ALGORITHM, false, ["sign", "verify"]);
+    return { key: pair.privateKey, public: new Uint8Array(await subtle.exportKey("raw", pair.publicKey)) };
+  } catch (error) {
+    if (tries <= 1) throw error;
+    return newSigningKey(tries - 1);
+  }
 }
 
 /** The private key of a 32-byte seed; only vectors need it. RFC 8410 §7 is the wrapping that WebCrypto takes. */

@@ -8,20 +8,13 @@ import { Refusal } from "./errors.js";
 import { merge, readIntakeList, readIssuerList } from "./keylist.js";
 import { openNote, parseVkey } from "./note.js";
 import { PinnedLog } from "./pinnedlog.js";
-import { StatementType } from "./statement.js";
+import { readSignedTime } from "./signedtime.js";
 
 const STALE_SECONDS = 24 * 3600;
 const MAX_SKEW_SECONDS = 10; // a scanner further off refuses good codes and admits old ones
 const CUT_SECONDS = 0.5; // the registry's time is cut to the second
 const HORIZON_DAYS = 15; // lists reach 14 days ahead; a thief of a list's key does not own the years to come
 const CLOSING_DAYS = 4; // days before that take no uploads any more
-const TIME = new StatementType(
-  "checkin/time/v1",
-  { name: "service" },
-  { name: "nonce" },
-  { name: "time" },
-  { name: "clock", optional: true },
-);
 const NOTHING = {
   registryVkey: "",
   issuerVkeys: new Map(), // issuer → vkey
@@ -63,7 +56,7 @@ export class Trust {
     // Keys once pinned stay: a registry that is taken over cannot put others in their place.
     const registryVkey = known.registryVkey || answer.registry.vkey;
     const registry = await parseVkey(registryVkey);
-    const time = await signedTime(answer.time_note, registry, nonce);
+    const time = await readSignedTime(answer.time_note, registry, nonce);
     this.met = true;
     // Both ends of the request, because nobody knows when in between the registry looked at its clock.
     this.skewed = time + CUT_SECONDS - now > MAX_SKEW_SECONDS || asked - time - CUT_SECONDS > MAX_SKEW_SECONDS;
@@ -130,13 +123,4 @@ async function openList(note, owner, log, proof) {
 function around(today, known = new Map(), listed) {
   const near = [...listed].filter(([day]) => day <= today + HORIZON_DAYS);
   return new Map([...merge(known, new Map(near))].filter(([day]) => day >= today - CLOSING_DAYS));
-}
-
-async function signedTime(note, registry, nonce) {
-  const { text } = await openNote(note ?? "", [registry]);
-  const values = TIME.read(text);
-  const time = Date.parse(values.get("time")) / 1000;
-  const ours = values.get("nonce") === nonce && values.get("service") === registry.name;
-  if (!ours || Number.isNaN(time)) throw new Refusal("note_untrusted");
-  return time;
 }

@@ -28,6 +28,10 @@ export class Account {
     return this.database.put("state", value, name);
   }
 
+  delete(name) {
+    return this.database.delete("state", name);
+  }
+
   /** A new account takes the place of any earlier one: its credentials are somebody else's perhaps. */
   async begin(token, vkey) {
     await this.database.change(["state", "held"], (state, held) => {
@@ -48,10 +52,14 @@ export class Account {
     this.token = undefined;
   }
 
-  /** Adds checked credentials of a batch and its receipts, in one transaction. */
-  async take(batch, disclosures) {
+  /**
+   * Adds checked credentials of a batch and its receipts, in one transaction. Those of days before `past` go: the day is by
+   * the issuer's signed time, because a device's clock may be wrong for a moment, and what is deleted is gone.
+   */
+  async take(batch, disclosures, past = 0) {
     await this.database.change(["state", "held"], async (state, held) => {
       for (const item of batch) held.put({ ...item, id: toHex(item.visitId), used: false });
+      for (const item of await settled(held.getAll())) if (item.day < past) held.delete(item.id);
       if (!disclosures.length) return;
       const known = (await settled(state.get("disclosures"))) ?? [];
       const spelled = new Set(known.map((item) => JSON.stringify(item)));
@@ -61,12 +69,11 @@ export class Account {
 
   /**
    * A fresh credential for one opening of the code, marked as used in the same transaction, so that two windows
-   * never show the same one; undefined when there is none. Those of past days go.
+   * never show the same one; undefined when there is none.
    */
   open(day) {
     return this.database.change("held", async (held) => {
       const all = await settled(held.getAll());
-      for (const item of all) if (item.day < day) held.delete(item.id);
       const fresh = all.find((item) => item.day === day && item.mode === SCREEN && !item.used);
       if (fresh) held.put({ ...fresh, used: true });
       return fresh;

@@ -3,6 +3,7 @@
 import { Calendar } from "../calendar.js";
 import { Account } from "./account.js";
 import { work } from "./batches.js";
+import { WalletClock } from "./clock.js";
 
 self.addEventListener("periodicsync", (event) => {
   if (event.tag === "batches") event.waitUntil(run());
@@ -11,5 +12,7 @@ self.addEventListener("periodicsync", (event) => {
 async function run() {
   const account = await Account.open();
   const zone = await account.get("zone");
-  if (account.token && zone) await work(account, new Calendar(zone), Date.now() / 1000);
+  const clock = new WalletClock();
+  clock.restore(await account.get("clock"));
+  if (account.token && zone) await work(account, clock, new Calendar(zone));
 }

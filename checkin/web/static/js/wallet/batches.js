@@ -12,24 +12,33 @@ import { readIssuerList } from "../keylist.js";
 import { openNote, parseVkey } from "../note.js";
 import { PinnedLog } from "../pinnedlog.js";
 import { newSigningKey, randomBelow, randomBytes, sameBytes } from "../primitives.js";
+import { readSignedTime } from "../signedtime.js";
 
 const SIZE = 10;
 const BATCH = object({
   credentials: (value) => listOf(text)(value) && value.length === SIZE,
   status_openings: (value) => listOf(object({ status: number, salt: text }))(value) && value.length === SIZE,
   disclosures: optional(listOf(object())),
+  time_note: optional(text),
 });
 const KEYS = object({ list: text, proof: optional(text), log: optional(object()) });
+const TIME_PATIENCE_MS = 3000;
+const OTHER_DAY = ["day_not_issued", "key_missing"]; // what a batch for a day far from today is refused with
 
 /**
- * One more batch, kept in the account; its credentials. Refusal: what the issuer answers, or the first bad
- * credential's.
+ * One more batch, kept in the account; its credentials. The clock is set by the signed time in the answer. Refusal: what the
+ * issuer answers, or the first bad credential's.
  */
-export async function fetchBatch(account, day, mode = SCREEN) {
-  const pairs = await Promise.all(Array.from({ length: SIZE }, newSigningKey));
+export async function fetchBatch(account, clock, calendar, day, mode = SCREEN) {
+  const pairs = await Promise.all(Array.from({ length: SIZE }, () => newSigningKey()));
   const listed = await listedKey(account, day);
   const body = { day, mode, holder_keys: pairs.map((pair) => base64urlEncode(pair.public)) };
-  const answer = await request("POST", "/v1/credentials", { token: account.token, body, answer: BATCH });
+  const nonce = base64urlEncode(randomBytes(16));
+  const asked = clock.ask();
+  const path = `/v1/credentials?nonce=${nonce}`;
+  const answer = await request("POST", path, { token: account.token, body, answer: BATCH });
+  const time = answer.time_note ? await readSignedTime(answer.time_note, await issuerKey(account), nonce) : null;
+  if (time !== null) await setClock(account, clock, time, asked);
   const batch = pairs.map((pair, i) => ({
     key: pair.key,
     public: pair.public,
@@ -42,8 +51,46 @@ export async function fetchBatch(account, day, mode = SCREEN) {
   const checked = [];
   for (const item of batch) checked.push(await check(item, day, mode, listed));
   // What is printed is kept nowhere but on the paper.
-  await account.take(mode === SCREEN ? checked : [], answer.disclosures ?? []);
+  const past = time === null ? 0 : calendar.day(time);
+  await account.take(mode === SCREEN ? checked : [], answer.disclosures ?? [], past);
   return checked;
+}
+
+const issuerKey = async (account) => parseVkey(await account.get("vkey"));
+
+async function setClock(account, clock, time, asked) {
+  clock.measure(time, asked);
+  await account.set("clock", clock.plain);
+}
+
+/**
+ * A credential of today, marked as used; a batch is fetched first where none is left, for the day that it is by the issuer's
+ * time. `fetching` is called before anything is asked for. Refusal as of fetchBatch; clock_wrong when this device's day is
+ * none that the issuer issues for, and its time could not be learnt.
+ */
+export async function openToday(account, clock, calendar, fetching) {
+  for (let asked = 0; ; asked += 1) {
+    const day = calendar.day(clock.now());
+    const item = await account.open(day);
+    if (item) return item;
+    if (asked > 1) throw new Refusal("clock_wrong"); // the day changed twice under our hands
+    fetching();
+    try {
+      await fetchBatch(account, clock, calendar, day);
+    } catch (error) {
+      if (!OTHER_DAY.includes(error.code) || !(await askTime(account, clock, calendar, day))) throw error;
+    }
+  }
+}
+
+/** The one case in which the time is asked for on its own: a batch was refused because of it. Whether the day is another. */
+async function askTime(account, clock, calendar, day) {
+  const nonce = base64urlEncode(randomBytes(16));
+  const asked = clock.ask();
+  const answer = object({ note: text });
+  const { note } = await request("GET", `/v1/time?nonce=${nonce}`, { patience: TIME_PATIENCE_MS, answer });
+  await setClock(account, clock, await readSignedTime(note, await issuerKey(account), nonce), asked);
+  return calendar.day(clock.now()) !== day;
 }
 
 /**
@@ -54,7 +101,7 @@ async function listedKey(account, day) {
   const { list, proof, log: told } = await request("GET", "/v1/keys", { answer: KEYS });
   const log = await PinnedLog.of(await account.get("log"), told);
   await log?.require(list, proof);
-  const { text } = await openNote(list, [await parseVkey(await account.get("vkey"))]);
+  const { text } = await openNote(list, [await issuerKey(account)]);
   const { issuer, keys } = await readIssuerList(text);
   if (log) await account.set("log", log.plain);
   if (!keys.has(day)) throw new Refusal("key_missing");
@@ -77,7 +124,8 @@ async function check({ key, public: holder, encoded, opening }, day, mode, liste
  * What is due in the background now: tomorrow's batch once its random moment has come, another one for today once
  * few are left. Quiet about failures; the next call tries again. Returns when to call again, in seconds.
  */
-export async function work(account, calendar, now) {
+export async function work(account, clock, calendar) {
+  const now = clock.now();
   const today = calendar.day(now);
   const plan = await planFor(account, calendar, now);
   const due = [];
@@ -86,7 +134,7 @@ export async function work(account, calendar, now) {
   if (now >= plan.tomorrowAt && !(await account.left(today + 1))) due.push(today + 1);
   for (const day of due) {
     try {
-      await fetchBatch(account, day);
+      await fetchBatch(account, clock, calendar, day);
     } catch (error) {
       if (error.code === "quota_used" && day === today) await account.set("plan", { ...plan, full: true });
       return 60 + randomBelow(240);
@@ -104,16 +152,4 @@ async function planFor(account, calendar, now) {
   const plan = { day, tomorrowAt: now + randomBelow(Math.floor(rest)), topUpAt: 1 + randomBelow(4), full: false };
   await account.set("plan", plan);
   return plan;
-}
-
-/** By how many seconds this device's clock is ahead of the issuer's; null without an answer. */
-export async function clockAhead(clock) {
-  try {
-    const nonce = base64urlEncode(randomBytes(16));
-    const asked = clock();
-    const { time } = await request("GET", `/v1/time?nonce=${nonce}`, { patience: 3000, answer: object({ time: text }) });
-    return (asked + clock()) / 2 - Date.parse(time) / 1000 - 0.5; // times are cut to the second
-  } catch {
-    return null;
-  }
 }

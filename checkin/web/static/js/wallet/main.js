@@ -1,22 +1,24 @@
 // The wallet page: opening it is showing the code.
 
 import { Calendar } from "../calendar.js";
+import { codeOf } from "../errors.js";
 import { allowSound } from "../feedback.js";
-import { loadMessages, say, wireLanguageButtons } from "../messages.js";
+import { loadMessages, say, tell, wireLanguageButtons } from "../messages.js";
 import { keepOffline } from "../offline.js";
-import { newSigningKey } from "../primitives.js";
+import { missing } from "./ability.js";
 import { Account } from "./account.js";
-import { clockAhead, work } from "./batches.js";
+import { work } from "./batches.js";
+import { WalletClock } from "./clock.js";
 import { CodeView } from "./code.js";
 import { More } from "./more.js";
 import { Setup } from "./setup.js";
 import { onShake } from "./shake.js";
+import { onWake } from "./wake.js";
 
-const AWAY_MS = 30_000; // longer away than this, and the code is opened anew: it may have been scanned
-const CLOCK_SECONDS = 4;
+const FIRST_WORK_MS = 5000;
+const REST_SECONDS = 300; // after a round that failed
 const VIEWS = ["unfit", "setup", "code", "more"];
 const { zone, vkey } = document.body.dataset;
-const clock = () => Date.now() / 1000;
 const $ = (id) => document.getElementById(id);
 
 function show(view) {
@@ -24,45 +26,57 @@ function show(view) {
   document.body.dataset.view = view;
 }
 
+function refuse(lack) {
+  tell($("unfit-text"), () => say(`unfit_${lack}`));
+  show("unfit");
+}
+
 async function start() {
   await loadMessages("wallet");
   wireLanguageButtons();
-  const key = await newSigningKey().catch(() => null);
-  if (!key) return show("unfit");
+  let account;
+  try {
+    account = await Account.open();
+  } catch {
+    return refuse("storage");
+  }
+  const lack = account.token ? "" : await missing(account);
+  if (lack) return refuse(lack);
   const calendar = new Calendar(zone);
-  const account = await Account.open();
+  const clock = new WalletClock();
+  clock.restore(await account.get("clock"));
   const code = new CodeView(account, calendar, clock);
   const openCode = () => {
     if (location.hash) history.replaceState(null, "", location.pathname + location.search);
     show("code");
-    return code.open().catch((error) => expire(error, account));
+    return code.open().then(() => code.notice("ended", null), ended);
   };
   const more = new More(account, calendar, clock, {
-    forgotten: () => begin(),
+    forgotten: (farewell) => begin(farewell),
     proved: () => account.dropUnused(),
   });
-  const setup = new Setup(
-    async (token) => {
+  const setup = new Setup(account, clock, {
+    registered: async (token, recovery) => {
       await account.begin(token, vkey);
       await account.set("zone", zone);
+      await account.set("recovery", recovery);
     },
-    async (shake) => {
+    done: async (shake) => {
       await account.set("shake", shake);
       await openCode();
       watch();
     },
-  );
+  });
 
-  function begin() {
+  async function begin(farewell) {
     code.close();
     show("setup");
-    setup.step(0);
+    await setup.begin(farewell);
   }
 
-  function expire(error) {
-    if (error.code !== "unauthorized") return;
-    $("code-warning").textContent = say("error_unauthorized");
-    $("code-warning").hidden = false;
+  /** What went wrong stands where the code would be; that the account has ended is told beside it. */
+  function ended(error) {
+    if (codeOf(error) === "unauthorized") code.notice("ended", () => say("error_unauthorized"));
   }
 
   function route() {
@@ -70,9 +84,8 @@ async function start() {
     if (location.hash !== "#more") return openCode();
     code.close();
     show("more");
-    more.show();
     $("more-title").focus();
-    return undefined;
+    return more.show();
   }
 
   let watching = false;
@@ -80,20 +93,20 @@ async function start() {
     if (watching) return;
     watching = true;
     const again = async () => {
-      const wait = account.token ? await work(account, calendar, clock()).catch(() => 300) : 300;
+      const wait = account.token ? await work(account, clock, calendar).catch(() => REST_SECONDS) : REST_SECONDS;
       setTimeout(again, wait * 1000);
     };
-    setTimeout(again, 5000);
-    warnOfClock();
-    navigator.wakeLock?.request("screen").catch(() => {});
+    setTimeout(again, FIRST_WORK_MS);
+    stayAwake();
+  }
+
+  /** Browsers take the lock away whenever the page is hidden. */
+  function stayAwake() {
+    if (watching) navigator.wakeLock?.request("screen").catch(() => {});
   }
 
   $("new-code").addEventListener("click", openCode);
-  $("show-status").addEventListener("click", async () => {
-    const shown = await code.toggleStatus();
-    $("code-warning").hidden = shown;
-    if (!shown) $("code-warning").textContent = say("no_status");
-  });
+  $("show-status").addEventListener("click", () => code.toggleStatus());
   onShake(async () => {
     const trying = !$("setup").hidden && !$("step-shake").hidden;
     if (trying) await account.set("shake", true);
@@ -101,20 +114,20 @@ async function start() {
     if (trying) watch();
   });
   addEventListener("hashchange", route);
-  let hiddenAt = 0;
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) hiddenAt = performance.now();
-    else if (!$("code").hidden && performance.now() - hiddenAt > AWAY_MS) openCode();
-  });
+  onWake(
+    () => {
+      clock.leave();
+      if (!$("code").hidden) code.leave();
+      if (account.token) account.set("clock", clock.plain).catch(() => {});
+    },
+    () => {
+      clock.comeBack();
+      stayAwake();
+      if (!$("code").hidden) code.comeBack().catch(ended);
+    },
+  );
   if (account.token) watch();
   await route();
-}
-
-async function warnOfClock() {
-  const ahead = await clockAhead(clock);
-  if (ahead === null || Math.abs(ahead) < CLOCK_SECONDS) return;
-  $("code-warning").textContent = say("clock_wrong", { seconds: Math.round(Math.abs(ahead)) });
-  $("code-warning").hidden = false;
 }
 
 allowSound();

@@ -3,13 +3,17 @@
 import { listOf, nothing, number, object, optional, text } from "../answer.js";
 import { request } from "../api.js";
 import { Calendar } from "../calendar.js";
-import { onLanguage, say, sayDay, sayError } from "../messages.js";
+import { codeOf } from "../errors.js";
+import { accept, refuse } from "../form.js";
+import { onLanguage, say, sayDay, sayError, tell } from "../messages.js";
+import { cleanCertificate } from "./clean.js";
 import { makeSheet } from "./paper.js";
 import { allowShake } from "./shake.js";
 
 const RETENTION_DAYS = 28;
 const STATUS = object({ status: number, valid_from: text, valid_until: text });
 const HELD = object({ name: text, phone: text, registered: text, status: optional(STATUS), days: listOf(text) });
+const GONE = object({ identity_destroyed_on: optional(text), backups_outdated_on: optional(text) });
 const $ = (id) => document.getElementById(id);
 
 function element(tag, text, name = "") {
@@ -38,14 +42,17 @@ export class More {
   /** Fills in what this device knows. */
   async show() {
     if (!this.account.token) return;
-    const today = this.calendar.day(this.clock());
+    const today = this.calendar.day(this.clock.now());
     const counts = { today: await this.account.left(today), tomorrow: await this.account.left(today + 1) };
     $("held-here").textContent = say("held_here", counts);
     const receipts = (await this.account.get("disclosures")) ?? [];
     $("no-receipts").hidden = receipts.length > 0;
     $("receipt-list").hidden = receipts.length === 0;
     $("receipt-list").replaceChildren(...receipts.map(receiptCard));
-    if (this.answer) this.#tellHeld();
+    const recovery = await this.account.get("recovery");
+    $("recovery-shown").hidden = !recovery;
+    $("recovery-code").textContent = recovery ?? "";
+    if (this.answer || this.problem) this.#tellHeld();
     $("shake-setting").setAttribute("aria-pressed", String(Boolean(await this.account.get("shake"))));
     $("tick-setting").setAttribute("aria-pressed", String(!(await this.account.get("silent"))));
   }
@@ -57,15 +64,20 @@ export class More {
   async #held() {
     try {
       this.answer = await this.#ask("GET", "/v1/wallet", HELD);
-      this.#tellHeld();
+      this.problem = null;
     } catch (error) {
-      $("held-list").replaceChildren(pair(["", sayError(error.code)]));
+      this.problem = codeOf(error);
     }
+    this.#tellHeld();
     $("held-list").hidden = false;
   }
 
   /** The issuer's answer in the words of this page, so that it is in one language. */
   #tellHeld() {
+    if (this.problem) {
+      $("held-list").replaceChildren(pair(["", sayError(this.problem)]));
+      return;
+    }
     const { name, phone, registered, status, days } = this.answer;
     const until = (date) => say("held_until", { until: dateText(date) });
     const due = (date) => Calendar.date(Calendar.parseDate(date) + RETENTION_DAYS);
@@ -84,11 +96,12 @@ export class More {
   async #prove(event) {
     event.preventDefault();
     await this.#result("proof-result", async () => {
-      const answer = await this.#ask("PUT", "/v1/vaccination", STATUS, { certificate: $("certificate").value.trim() });
+      const body = { certificate: await cleanCertificate($("certificate").value) };
+      const { status, valid_until: until } = await this.#ask("PUT", "/v1/vaccination", STATUS, body);
       $("proof").reset();
       await this.proved();
-      return say("proof_good", { status: say(`status_${answer.status}`), until: dateText(answer.valid_until) });
-    });
+      return () => say("proof_good", { status: say(`status_${status}`), until: dateText(until) });
+    }, $("certificate"));
   }
 
   async #readPicture() {
@@ -98,24 +111,24 @@ export class More {
       // A megabyte that most people never need: loaded when it is.
       const { readPicture } = await import("../decoder.js");
       $("certificate").value = await readPicture(file);
-      return "";
-    });
+      return null;
+    }, $("proof-picture"));
   }
 
   async #takeBack() {
     await this.#result("proof-result", async () => {
       await this.#ask("DELETE", "/v1/vaccination", nothing);
-      return say("proof_gone");
+      return () => say("proof_gone");
     });
   }
 
   async #print(ahead) {
     await this.#result("paper-result", async () => {
       const sheet = $("paper");
-      await makeSheet(this.account, this.calendar, this.calendar.day(this.clock()) + ahead, sheet);
+      await makeSheet(this.account, this.clock, this.calendar, this.calendar.day(this.clock.now()) + ahead, sheet);
       sheet.hidden = false;
       print();
-      return "";
+      return null;
     });
   }
 
@@ -132,29 +145,44 @@ export class More {
 
   async #forget(forgotten) {
     await this.#result("forget-result", async () => {
+      let answer = {};
       try {
-        await this.#ask("DELETE", "/v1/wallet", object({ text }));
+        answer = await this.#ask("DELETE", "/v1/wallet", GONE);
       } catch (error) {
-        if (error.code !== "unauthorized") throw error; // that account has ended already
+        if (codeOf(error) !== "unauthorized") throw error; // that account has ended already
       }
       await this.account.end();
       this.answer = null;
       $("held-list").replaceChildren();
-      forgotten();
-      return say("forgotten");
+      await forgotten(() => farewell(answer));
+      return null;
     });
   }
 
-  async #result(id, work) {
-    $(id).textContent = "…";
+  /** Runs `work` and tells what it returns, a function that makes the words; what goes wrong is told in their place. */
+  async #result(id, work, field = null) {
+    const place = $(id);
+    if (field) accept(field.form, place);
+    tell(place, () => "…");
+    place.className = "";
+    place.hidden = false;
     try {
-      $(id).textContent = await work();
-      $(id).className = "";
+      tell(place, (await work()) ?? (() => ""));
     } catch (error) {
-      $(id).textContent = sayError(error.code ?? "other");
-      $(id).className = "bad";
+      const code = codeOf(error);
+      place.className = "bad";
+      if (field) refuse(field, place, () => sayError(code), { fault: code.startsWith("certificate_") });
+      else tell(place, () => sayError(code));
     }
   }
+}
+
+/** What is left after "Forget me", and until when. */
+function farewell({ identity_destroyed_on: due, backups_outdated_on: backups }) {
+  const words = [say("forgotten")];
+  if (due) words.push(say("forgotten_until", { until: dateText(due) }));
+  if (backups) words.push(say("forgotten_backups", { until: dateText(backups) }));
+  return words.join(" ");
 }
 
 function dateText(date) {

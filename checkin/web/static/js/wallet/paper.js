@@ -9,8 +9,8 @@ import { fetchBatch } from "./batches.js";
 const COUNT = 8; // two pages; the other two of the batch would fill half a page
 
 /** Fetches a batch for the day and lays out the sheet. The codes are nowhere but on it. */
-export async function makeSheet(account, calendar, day, sheet) {
-  const batch = (await fetchBatch(account, day, PAPER)).slice(0, COUNT);
+export async function makeSheet(account, clock, calendar, day, sheet) {
+  const batch = (await fetchBatch(account, clock, calendar, day, PAPER)).slice(0, COUNT);
   const iat = calendar.start(day);
   const cards = [];
   for (const [i, item] of batch.entries()) {
