@@ -8,12 +8,13 @@ so none of it passes on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 import sqlite_utils
 
-from checkin.errors import RecoveryWrong
+from checkin.errors import RecoveryWrong, Unauthorized
 from checkin.service.auth import new_token, token_hash
 from checkin.service.identity import ServiceIdentity
 from issuer import recovery
@@ -106,6 +107,32 @@ class Accounts:
                 last = self._end(tables, subject)
             self._forget([subject])
         return last
+
+    def end_idle(self, limit: int) -> None:
+        """Ends all accounts that were neither registered nor issued anything for after the day `limit`. Repeatable."""
+        after = -1
+        while subjects := self._identities.unused_since(limit, after, _CHUNK):
+            for subject in subjects:
+                self._look(subject, limit)
+            after = subjects[-1]
+
+    def _look(self, subject: int, limit: int) -> None:
+        """Ends the account unless its newest day is after `limit`, which is noted then, so that it is looked at again
+        when that day is as old: by this task, in the order of subjects, and not when anybody comes."""
+        try:
+            record = self._identities.read(subject)
+        except Unauthorized:  # ended meanwhile; or a backup brought it back after its key was destroyed
+            self._identities.drop_unreadable(subject, limit)
+            return
+        with self._issued.held(record.phone):
+            used = max(record.registered, self._issued.last(subject) or 0)
+            with self._database.writing() as tables, suppress(Unauthorized):  # ended by its owner meanwhile
+                if used > limit:
+                    self._identities.mark_used(tables, subject, used)
+                else:
+                    self._end(tables, subject)
+            if used <= limit:
+                self._forget([subject])
 
     def _end(self, tables: sqlite_utils.Database, subject: int) -> int | None:
         last = self._issued.last(subject)

@@ -41,6 +41,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             Task("make_keys", issuer.make_keys, vital=True),
             Task("close_days", issuer.close_days),
             Task("settle_days", issuer.settle_days),
+            Task("end_idle_accounts", issuer.end_idle_accounts, lane="accounts"),
             Task("scrub", issuer.scrub),
             Task("count", issuer.count),
             Task("commits", issuer.batches.check, lane="commits", vital=True),

@@ -13,7 +13,7 @@ NOT_HELD = [
 ]
 
 
-def describe(record: Record, days: list[int], calendar: Calendar) -> WalletAnswer:
+def describe(record: Record, days: list[int], calendar: Calendar, idle_days: int) -> WalletAnswer:
     """All that is held of a live account; `days` are those for which batches are in the ledger."""
     status = None
     if record.status:
@@ -25,7 +25,7 @@ def describe(record: Record, days: list[int], calendar: Calendar) -> WalletAnswe
         registered=calendar.date(record.registered),
         status=status,
         days=[calendar.date(day) for day in days],
-        held=_items(record, days, calendar),
+        held=_items(record, days, calendar, idle_days),
         not_held=NOT_HELD,
     )
 
@@ -40,13 +40,14 @@ def gone_with(last_issued: int | None, calendar: Calendar) -> str:
     )
 
 
-def _items(record: Record, days: list[int], calendar: Calendar) -> list[HeldItem]:
+def _items(record: Record, days: list[int], calendar: Calendar, idle_days: int) -> list[HeldItem]:
     after = f"then until {_due(days[-1], calendar)}" if days else "then they go at once"
+    idle = calendar.date(max([record.registered, *days]) + idle_days)
     items = [
         HeldItem(
-            what="name and phone, encrypted",
-            why="so that the health authority can reach you, on an order",
-            until=f"until you delete your account, {after}",
+            what="name and phone, encrypted; hashes of your wallet's token and of your recovery code",
+            why="so that the health authority can reach you, on an order, and your wallet is known again",
+            until=f"until you delete your account, or take no credentials until {idle}; {after}",
         )
     ]
     if record.status:

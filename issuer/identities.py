@@ -168,6 +168,14 @@ class Identities:
         """Notes a day on which the account was used."""
         tables.execute("UPDATE identities SET last_issued = ? WHERE subject = ? AND leaving = 0", (day, subject))
 
+    def drop_unreadable(self, subject: int, day: int) -> None:
+        """Removes an account that was not used after a day and whose identity key is destroyed."""
+        with self._database.writing() as tables:
+            query = "SELECT key_day FROM identities WHERE subject = ? AND leaving = 0 AND ifnull(last_issued, 0) <= ?"
+            row = one_row(tables, query, subject, day)
+            if row is not None and KeyName(Purpose.IDENTITY, row[0]) not in self._keys.live():
+                tables.execute("DELETE FROM identities WHERE subject = ?", (subject,))
+
     def forget_before(self, oldest: int) -> int:
         """Destroys the identities of deleted accounts whose last day is gone; how many."""
         with self._database.writing() as tables:

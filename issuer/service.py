@@ -124,6 +124,7 @@ class Issuer:
             registry=self.metrics,
         )
         self._counted: int | None = None
+        self._idle_looked: int | None = None
         self._refused: list[int] = []
 
     # --- periodic tasks, in this order -------------------------------------------------------------------------------
@@ -152,6 +153,15 @@ class Issuer:
                 store.attach(day, _SETTLED, b"")
         self.database.settle(self.party.today())
         self.receipts.settle(self.party.today())
+
+    def end_idle_accounts(self) -> None:
+        """Deletes the accounts that nobody uses any more, once a day. Raises `ClockUntrusted` where it is not sure
+        which day it is."""
+        self.guard.require_trusted()
+        today = self.party.calendar.day(self.guard.settled())
+        if self._idle_looked != today:
+            self.accounts.end_idle(today - self.settings.idle_days)
+            self._idle_looked = today
 
     def scrub(self) -> None:
         """What was overwritten or deleted in the database is gone from its log, too."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import phonenumbers
 from pydantic import AfterValidator, Field
 
+from checkin.clock import RETENTION_DAYS
 from checkin.service.pins import AuthoritySettings, LogSettings
 from checkin.service.settings import FilePath, ServiceSettings, Strict, TokenHash
 
@@ -53,5 +54,8 @@ class IssuerSettings(ServiceSettings):
     """Of all phones together, in each worker process: two workers send twice as many."""
     batches_a_day: Annotated[int, Field(ge=1, le=100)] = 6
     """How many batches of ten credentials a phone gets for one day, also if its account is deleted and made again."""
+    idle_days: Annotated[int, Field(ge=1, le=RETENTION_DAYS)] = RETENTION_DAYS
+    """An account ends so many days after the last day that it was registered or issued anything for. At most 28: after
+    that nothing is left that could show when it was used, and names would outlive what they are kept for."""
     certificate_trust: FilePath | None = None
     """Signer certificates (PEM or base64 DER) that vaccination proofs must be signed by."""

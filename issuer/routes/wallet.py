@@ -31,7 +31,8 @@ router = APIRouter(tags=["wallet"])
 def held(subject: Subject, issuer: Served) -> WalletAnswer:
     """All that this issuer holds about you, why, and until when."""
     record = issuer.identities.read(subject)
-    return describe(record, sorted(issuer.issued.of(subject)), issuer.party.calendar)
+    days = sorted(issuer.issued.of(subject))
+    return describe(record, days, issuer.party.calendar, issuer.settings.idle_days)
 
 
 @router.delete("/v1/wallet", status_code=202, responses=problem_answers(*WALLET))

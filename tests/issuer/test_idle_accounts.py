@@ -1,0 +1,194 @@
+"""Accounts that nobody uses end 28 days after the last day they were used for, with everything of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from checkin.errors import ClockUntrusted, SettingsInvalid, Unauthorized
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.credential import Mode
+from issuer.database import one_row
+from issuer.receipts import CODES, Receipt
+from issuer.service import Issuer
+from issuer.settings import IssuerSettings
+from tests.issuer.world import DAY, Site, ask_batch, bearer, enrol, keep_house, publics, register
+
+OTHER = "+821087654321"
+
+
+@pytest.fixture
+def opened(site: Site) -> Iterator[Issuer]:
+    """Objects without a server."""
+    with site.open() as issuer:
+        yield issuer
+
+
+def pass_to(site: Site, issuer: Issuer, day: int) -> None:
+    """A day begins, the clock is believed, and the periodic tasks run."""
+    site.set_day(day, hour=0)
+    issuer.guard.confirm()
+    keep_house(issuer)
+    issuer.authority.accept(site.signed_list(day, day + 1))
+    issuer.end_idle_accounts()
+
+
+def accounts(issuer: Issuer) -> int:
+    """How many rows the table has."""
+    with issuer.database.reading() as tables:
+        return int(tables.table("identities").count)
+
+
+def noted(issuer: Issuer, subject: int) -> int:
+    """The day that the table says of an account."""
+    with issuer.database.reading() as tables:
+        row = one_row(tables, "SELECT last_issued FROM identities WHERE subject = ?", subject)
+    assert row is not None
+    return int(row[0])
+
+
+def test_an_account_that_takes_no_batch_ends_28_days_after_its_registration(site: Site, opened: Issuer) -> None:
+    subject = enrol(opened)
+    pass_to(site, opened, DAY + 27)
+    assert opened.identities.read(subject)
+    pass_to(site, opened, DAY + 28)
+    assert accounts(opened) == 0
+
+
+def test_an_account_ends_28_days_after_the_last_day_it_took_a_batch_for(site: Site, opened: Issuer) -> None:
+    """With the last record that its name is kept for; a day in between moves the end."""
+    subject, idle = enrol(opened), enrol(opened, phone=OTHER)
+    for day in (DAY + 10, DAY + 20):
+        pass_to(site, opened, day)
+        opened.batches.issue(subject, day + 1, Mode.SCREEN, publics())
+    pass_to(site, opened, DAY + 28)
+    assert opened.identities.read(subject)
+    with pytest.raises(Unauthorized):
+        opened.identities.read(idle)
+    pass_to(site, opened, DAY + 48)
+    assert opened.identities.read(subject)
+    pass_to(site, opened, DAY + 49)
+    assert accounts(opened) == 0
+
+
+def test_nothing_of_an_ended_account_is_left(site: Site, client: httpx.Client, issuer: Issuer) -> None:
+    """Token, hosted codes, notices, messages; with the control that they were there."""
+    token = register(site, client)
+    ask_batch(client, token)
+    assert client.post("/v1/qr", json={}, headers=bearer(token)).status_code == 200
+    issuer.receipts.add("0" * 64, [(issuer.identities.find(token), Receipt("h", "2026-11-20", "p", CODES))])
+
+    def rows() -> list[int]:
+        with issuer.database.reading() as tables:
+            kept = [tables.table(name).count for name in ("identities", "hosted", "messages", "attempts")]
+        with issuer.receipts._file.reading() as tables:
+            return [*kept, tables.table("receipts").count]
+
+    assert all(rows())
+    site.set_day(DAY + 28)
+    issuer.guard.confirm()
+    keep_house(issuer)
+    issuer.end_idle_accounts()
+    assert rows() == [0, 0, 0, 0, 0]
+    assert client.get("/v1/wallet", headers=bearer(token)).status_code == 401
+    assert len(site.messages()) == 0
+
+
+def test_a_shorter_time_ends_the_account_and_keeps_the_name_as_long_as_its_last_record(tmp_path: Path) -> None:
+    site = Site.make(tmp_path / "issuer", idle_days="7")
+    with site.open() as issuer:
+        subject = enrol(issuer)
+        issuer.batches.issue(subject, DAY, Mode.SCREEN, publics())
+        pass_to(site, issuer, DAY + 6)
+        assert issuer.identities.read(subject)
+        pass_to(site, issuer, DAY + 7)
+        with pytest.raises(Unauthorized):
+            issuer.identities.read(subject)
+        assert issuer.identities.disclosed(subject)
+        pass_to(site, issuer, DAY + 28)
+        assert accounts(issuer) == 0
+
+
+@pytest.mark.parametrize("days", ["0", "29", "-1"])
+def test_an_account_has_an_end_and_no_later_one_than_its_records(tmp_path: Path, days: str) -> None:
+    site = Site.make(tmp_path / "issuer", idle_days=days)
+    with pytest.raises(SettingsInvalid):
+        IssuerSettings.load(site.folder / "issuer.toml")
+
+
+def test_no_column_moves_when_somebody_takes_a_batch(site: Site, opened: Issuer) -> None:
+    """The day is noted once it is 28 days old, by the task: the order of updates tells nothing of who came when."""
+    subject = enrol(opened)
+    before = noted(opened, subject)
+    for day in (DAY + 9, DAY + 20):
+        pass_to(site, opened, day)
+        opened.batches.issue(subject, day, Mode.SCREEN, publics())
+        assert noted(opened, subject) == before
+    pass_to(site, opened, DAY + 28)
+    assert noted(opened, subject) == DAY + 20
+
+
+def test_a_batch_taken_while_the_task_looks_keeps_the_account(
+    site: Site, opened: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject, held = enrol(opened), opened.issued.held
+    pass_to(site, opened, DAY + 27)
+    site.set_day(DAY + 28, hour=0)
+    keep_house(opened)
+
+    @contextmanager
+    def overtaken(phone: str) -> Iterator[None]:
+        monkeypatch.setattr(opened.issued, "held", held)
+        opened.batches.issue(subject, DAY + 28, Mode.SCREEN, publics())
+        with held(phone):
+            yield
+
+    monkeypatch.setattr(opened.issued, "held", overtaken)
+    opened.end_idle_accounts()
+    assert noted(opened, subject) == DAY + 28
+
+
+def test_a_round_that_was_broken_off_is_finished_by_the_next(
+    site: Site, opened: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        enrol(opened, phone=f"+82108765432{number}")
+    leave, calls = opened.identities.leave, iter(range(10))
+
+    def crashing(*arguments: object) -> None:
+        if next(calls) == 2:
+            raise OSError
+        leave(*arguments)  # type: ignore[arg-type]  # as they came
+
+    monkeypatch.setattr(opened.identities, "leave", crashing)
+    with pytest.raises(OSError):
+        pass_to(site, opened, DAY + 28)
+    assert accounts(opened) == 3
+    opened.end_idle_accounts()
+    assert accounts(opened) == 0
+
+
+def test_an_account_that_a_backup_brought_back_without_its_key_ends_too(site: Site, opened: Issuer) -> None:
+    """Nobody can read it any more, so nobody could delete it."""
+    enrol(opened)
+    opened.identity_keys.ring.ensure(KeyName(Purpose.IDENTITY, DAY + 1), oldest=0)
+    old = KeyName(Purpose.IDENTITY, DAY)
+    opened.identity_keys.ring.entomb(old, {"commitment": "-"})
+    opened.identity_keys.ring.destroy(old)
+    site.set_day(DAY + 28)
+    opened.guard.confirm()
+    opened.end_idle_accounts()
+    assert accounts(opened) == 0
+
+
+def test_a_clock_in_doubt_ends_nobodys_account(site: Site, opened: Issuer) -> None:
+    enrol(opened)
+    site.clock.set("2026-12-18T12:00:00+09:00", boot=opened.party.clock.boot() + 1)
+    opened.guard.tick()
+    with pytest.raises(ClockUntrusted):
+        opened.end_idle_accounts()
+    assert accounts(opened) == 1
