@@ -49,12 +49,13 @@ class Registrations:
         self._gateway = gateway
         self._throttle = throttle
 
-    def begin(self, contact: Contact) -> str:
-        """Sends a code; the registration_id. Raises `TooManyRequests`, or `Unreachable` when the gateway fails."""
+    def begin(self, contact: Contact, network: str | None = None) -> str:
+        """Sends a code; the registration_id. Raises `TooManyRequests`, or `Unreachable` when the gateway fails; then
+        nothing was sent. `network` is what `Networks.of` says."""
         now = self._party.now()
-        self._throttle.pass_one(contact.phone, self._party.calendar.day(now))
         code = pending.new_code()
-        self._gateway.send(contact.phone, _TEXT.format(code=code))
+        with self._throttle.one(contact.phone, network, self._party.calendar.day(now)):
+            self._gateway.send(contact.phone, _TEXT.format(code=code))
         return pending.seal(self._keys.ring, self._keys.current(), contact, code, now)
 
     def confirm(self, registration: str, code: str, proof: Proof = NO_PROOF) -> WalletKeys:

@@ -32,6 +32,7 @@ from issuer.hosted import Hosted
 from issuer.identities import Identities
 from issuer.identity_keys import IdentityKeys
 from issuer.issued_days import IssuedDays
+from issuer.networks import Networks
 from issuer.order_steps import Disclosures
 from issuer.registrations import Registrations
 from issuer.rotation import Rotation
@@ -41,6 +42,10 @@ from issuer.sms import Gateway, HttpGateway, Outbox
 from issuer.throttle import MessageThrottle
 from issuer.vaccination import Vaccination
 
+_FULL: Final = (
+    "All registrations together reached `registrations_a_minute`, so people are refused at this moment. If it is a "
+    "flood, bound what one address may send at the proxy (`limit_req`)."
+)
 _SETTLED: Final = "settled"  # attachment of a ledger day whose order of arrival was erased
 
 
@@ -95,13 +100,15 @@ class Issuer:
         )
         self.outbox = None if settings.sms else Outbox(party.data / "outbox", self._today_began)
         self.gateway: Gateway = self.outbox or HttpGateway(settings.sms)  # type: ignore[arg-type]  # one of the two
+        self.networks = Networks(settings.proxies)
+        self.throttle = MessageThrottle(self.database, self.identity_keys, settings)
         self.registrations = Registrations(
             party=party,
             database=self.database,
             keys=self.identity_keys,
             accounts=self.accounts,
             gateway=self.gateway,
-            throttle=MessageThrottle(self.database, self.identity_keys, settings),
+            throttle=self.throttle,
         )
         self.vaccination = Vaccination(self.identities, _trust_list(settings), party.calendar)
         self.purger = Purger(
@@ -190,6 +197,8 @@ class Issuer:
             yield Finding("identity_key", "failure", "There is no identity key: look at the key ring.")
         if self.purger.overdue():
             yield Finding("purge", "failure", "Days are overdue to be destroyed: run `checkin purge run`.")
+        if self.throttle.full:
+            yield Finding("registrations", "warning", _FULL)
         if self.outbox:
             yield Finding("sms", "warning", "Messages go to the local outbox, in plaintext: set an SMS gateway.")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
 import phonenumbers
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from checkin.clock import RETENTION_DAYS
 from checkin.service.pins import AuthoritySettings, LogSettings
@@ -18,7 +19,14 @@ def _known_region(region: str) -> str:
     return region
 
 
+def _network(text: object) -> IPv4Network | IPv6Network:
+    if not isinstance(text, str):
+        raise ValueError("not an address or a network, like 127.0.0.1 or 10.0.0.0/8")  # noqa: TRY004 - pydantic's
+    return ip_network(text)
+
+
 Region = Annotated[str, AfterValidator(_known_region)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 
 
 class SmsSettings(Strict):
@@ -52,6 +60,12 @@ class IssuerSettings(ServiceSettings):
     """How many codes a phone is sent in a day."""
     registrations_a_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
     """Of all phones together, in each worker process: two workers send twice as many."""
+    registrations_a_minute_of_a_network: Annotated[int, Field(ge=1, le=1_000_000)] = 60
+    """Of one network (/24 of IPv4, /56 of IPv6), in each worker process; clearly fewer than of all together. Counted
+    where the issuer sees addresses of the internet, by itself or from one of the `proxies`."""
+    proxies: tuple[Network, ...] = Field(default=(), strict=False)
+    """Addresses of proxies whose X-Forwarded-For is believed, as ["127.0.0.1"]; whoever else sends one is not. A proxy
+    must put the address it hears from at its end (nginx: `$proxy_add_x_forwarded_for`)."""
     batches_a_day: Annotated[int, Field(ge=1, le=100)] = 6
     """How many batches of ten credentials a phone gets for one day, also if its account is deleted and made again."""
     idle_days: Annotated[int, Field(ge=1, le=RETENTION_DAYS)] = RETENTION_DAYS

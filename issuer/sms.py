@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import httpx
 import structlog
@@ -17,6 +17,7 @@ from checkin.keys.secret_file import read_token
 from checkin.protocol.primitives import random_bytes
 from issuer.settings import SmsSettings
 
+_NOT_SENT: Final = "The message with the code could not be sent: try again in a minute."
 log = structlog.get_logger()
 
 
@@ -24,7 +25,8 @@ class Gateway(Protocol):
     """Sends a text to a phone in E.164."""
 
     def send(self, to: str, text: str) -> None:
-        """Returns when the message was taken; raises `Unreachable`. Neither argument is ever logged."""
+        """Returns when the message was taken, or may have been; raises `Unreachable` when it surely was not. Neither
+        argument is ever logged."""
         ...
 
     def close(self) -> None:
@@ -46,15 +48,19 @@ class HttpGateway:
         self._http = httpx.Client(headers=headers, timeout=settings.timeout_seconds, trust_env=False)
 
     def send(self, to: str, text: str) -> None:
-        """One attempt: a second one might send the message twice."""
+        """One attempt: a second one might send the message twice. A gateway that was asked and does not answer in time
+        may still send it, so the person is let wait for it, and it counts."""
         try:
             answer = self._http.post(self._url, json={"to": to, "text": text})
-        except httpx.HTTPError as error:
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             log.warning("sms_gateway_failed", type=type(error).__name__)
-            raise Unreachable("The message could not be sent: try again in a minute.") from None
+            raise Unreachable(_NOT_SENT) from None
+        except httpx.HTTPError as error:
+            log.warning("sms_gateway_silent", type=type(error).__name__)
+            return
         if not answer.is_success:
             log.warning("sms_gateway_refused", status=answer.status_code)
-            raise Unreachable("The message could not be sent: try again in a minute.")
+            raise Unreachable(_NOT_SENT)
 
     def close(self) -> None:
         """Gives back connections."""

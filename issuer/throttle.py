@@ -1,14 +1,17 @@
-"""How often codes are sent: a pause for each phone, a bound for all together, and a number a day.
+"""How often codes are sent: a pause for each phone, a number a day, and bounds for a network and for all together.
 
-The pause and the bound live in memory, of each worker process on its own, and are gone in a minute: the only
-times finer than the day, and never on a disk. The number a day is counted in the database, for all processes.
+All but the number a day live in memory, of each worker process on its own, and are gone in a minute: the only times
+finer than the day, and never on a disk. The number a day is counted in the database, for all processes. What counts for
+a phone is what was sent to it: a message that was refused, or that the gateway did not take, is given back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
-from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
+from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
@@ -21,6 +24,13 @@ from issuer.settings import IssuerSettings
 _COUNT: Final = (
     "INSERT INTO messages VALUES (?, ?, 1) ON CONFLICT (phone, day) DO UPDATE SET sent = sent + 1 WHERE sent < ?"
 )
+_GIVE_BACK: Final = "UPDATE messages SET sent = sent - 1 WHERE phone = ? AND day = ? AND sent > 0"
+_HAD_ALL: Final = RateLimitItemPerMinute(1, namespace="had all")
+_NO_MORE_TODAY: Final = "This phone was sent as many codes as it gets in a day: try again tomorrow."
+_NETWORK_FULL: Final = (
+    "Too many registrations come from your network at this moment, and no code was sent: try again in a minute."
+)
+_ALL_FULL: Final = "Too many people register at this moment, and no code was sent: try again in a minute."
 
 
 class MessageThrottle:
@@ -30,21 +40,57 @@ class MessageThrottle:
         self._database = database
         self._keys = keys
         self._a_day = settings.codes_a_day
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._storage = MemoryStorage()
+        self._limiter = FixedWindowRateLimiter(self._storage)
         self._all = RateLimitItemPerMinute(settings.registrations_a_minute)
+        self._network = RateLimitItemPerMinute(settings.registrations_a_minute_of_a_network, namespace="network")
         pause = settings.code_cooldown_seconds
         self._phone = RateLimitItemPerSecond(1, pause) if pause else None
+        self._waiting = f"A code is on its way to this phone already: wait {pause} seconds before you ask for another."
 
-    def pass_one(self, phone: str, day: int) -> None:
-        """Counts a message to a phone in E.164; raises `TooManyRequests` if there were too many."""
+    @property
+    def full(self) -> bool:
+        """Whether at this moment the bound of all phones together keeps people from registering."""
+        return not self._limiter.test(self._all, "all")
+
+    @contextmanager
+    def one(self, phone: str, network: str | None, day: int) -> Iterator[None]:
+        """Counts a message to a phone in E.164, which the block sends. Raises `TooManyRequests`, with nothing counted,
+        if there were too many. A block that fails has sent nothing: its phone may try again at once.
+
+        `network` is what `Networks.of` says. The bounds of networks and of all together count tries, because they
+        bound what the gateway is asked, too.
+        """
         mac = self._keys.day_mac(self._keys.current(), day, phone)
-        # The phone first: what is refused to one phone must not use up what all have together.
-        if self._phone and not self._limiter.hit(self._phone, mac.hex()):
-            raise TooManyRequests("A code was sent to this phone a moment ago: wait a minute for the next one.")
-        if not self._limiter.test(self._all, "all"):
-            raise TooManyRequests
+        if not self._limiter.test(_HAD_ALL, mac.hex()):  # one that asks again and again costs no transaction
+            raise TooManyRequests(_NO_MORE_TODAY)
+        with ExitStack() as back:
+            # The phone first: what is refused to one phone must not use up what others have together.
+            if self._phone:
+                self._take(back, self._phone, mac.hex(), self._waiting)
+            with ExitStack() as shared:
+                if network is not None:
+                    self._take(shared, self._network, network, _NETWORK_FULL)
+                self._take(shared, self._all, "all", _ALL_FULL)
+                self._count(mac, day)
+                shared.pop_all()
+            back.callback(self._give_back, mac, day)
+            yield
+            back.pop_all()
+
+    def _take(self, back: ExitStack, item: RateLimitItem, key: str, refusal: str) -> None:
+        taken = self._limiter.hit(item, key)
+        back.callback(self._storage.decr, item.key_for(key))
+        if not taken:
+            raise TooManyRequests(refusal)
+
+    def _count(self, mac: bytes, day: int) -> None:
         with self._database.writing() as tables:
-            if not changed(tables, _COUNT, mac, day, self._a_day):
-                raise TooManyRequests("This phone was sent as many codes as it gets in a day: try again tomorrow.")
-            if not self._limiter.hit(self._all, "all"):  # others came in between: the count is taken back
-                raise TooManyRequests
+            counted = changed(tables, _COUNT, mac, day, self._a_day)
+        if not counted:
+            self._limiter.hit(_HAD_ALL, mac.hex())
+            raise TooManyRequests(_NO_MORE_TODAY)
+
+    def _give_back(self, mac: bytes, day: int) -> None:
+        with self._database.writing() as tables:
+            changed(tables, _GIVE_BACK, mac, day)

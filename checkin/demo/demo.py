@@ -22,10 +22,10 @@ from checkin.demo.stage import (
     forged,
     found_in,
     gone,
-    one_time_code,
     opened,
     raised,
     refused,
+    registered,
     table_rows,
     visit_row,
     wait_until,
@@ -35,7 +35,6 @@ from checkin.deployment.deployment import SERVICES
 from checkin.errors import CheckinError
 from checkin.http.client import Client
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.parties import wallet
 from checkin.parties.scanner import ScanResult
 from checkin.protocol import qr
 from checkin.vault.engines.sqlite import SqliteStore
@@ -83,9 +82,7 @@ def a_visitor(stage: Stage) -> None:
     tell, issuer = stage.tell, stage.deployment.url("issuer")
     tell.chapter("A visitor", f"{NAME} registers once. After this the issuer never learns where or when.")
     with tell.step("register", "Name and phone, confirmed by a one-time code", "the code came through the outbox"):
-        registration = wallet.register(issuer, NAME, PHONE)
-        code = one_time_code(stage.deployment, PHONE)
-        stage.wallet = wallet.confirm(issuer, registration, code, stage.folder / "wallet.json")
+        stage.wallet = registered(stage, NAME, PHONE, "wallet.json")
     with tell.step("batch", "Ten credentials for today, for keys made in the wallet", "one batch, ten doors, no times"):
         stage.wallet.fetch(stage.day, stage.calendar, pinned=stage.deployment.verifier("issuer"))
         with Client(issuer) as client:

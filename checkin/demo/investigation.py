@@ -8,7 +8,7 @@ import io
 from typing import Final
 
 from checkin.demo.narrator import expect
-from checkin.demo.stage import Stage, one_time_code
+from checkin.demo.stage import Stage, registered
 from checkin.errors import DayDestroyed, NoteUntrusted
 from checkin.http.client import Client
 from checkin.keys.officers import load_share, load_signer
@@ -75,10 +75,9 @@ def the_same_order(stage: Stage, patient: str) -> None:
 
 
 def _check_in(stage: Stage) -> wallet.Wallet:
-    deployment, issuer = stage.deployment, stage.deployment.url("issuer")
+    deployment = stage.deployment
     assert stage.scanner is not None  # noqa: S101 - an earlier chapter enrolled it
-    registration = wallet.register(issuer, NAME, PHONE)
-    second = wallet.confirm(issuer, registration, one_time_code(deployment, PHONE), stage.folder / "wallet-2.json")
+    second = registered(stage, NAME, PHONE, "wallet-2.json")
     second.fetch(stage.day, stage.calendar, pinned=deployment.verifier("issuer"))
     opened = second.open_code(stage.day)
     now = stage.advance(8 * 60)

@@ -136,6 +136,13 @@ def raised(folder: Path, tell: Narrator, hour: int = 12) -> Iterator[Stage]:
         yield stage
 
 
+def registered(stage: Stage, name: str, phone: str, file: str) -> Wallet:
+    """A new wallet in a file of the stage's folder; the code comes through the outbox."""
+    url = stage.deployment.url("issuer")
+    registration = wallet.register(url, name, phone)
+    return wallet.confirm(url, registration, one_time_code(stage.deployment, phone), stage.folder / file)
+
+
 def one_time_code(deployment: Deployment, phone: str) -> str:
     """What the message to `phone` (E.164) in the issuer's outbox says; the outbox keeps no order."""
     texts = [text for to, text in messages(deployment) if to == phone]

@@ -89,6 +89,7 @@ def bounded(host: str, port: int) -> dict[str, Any]:
         "access_log": False,
         "log_level": "warning",
         "server_header": False,
+        "proxy_headers": False,  # whoever connects would choose the address he is known by
         "timeout_graceful_shutdown": 10,
         "http": BoundedHttp,
         "ws": "none",

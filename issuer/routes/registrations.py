@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from checkin.errors import CodeWrong, NameInvalid, PhoneInvalid, RecoveryWrong, TooManyRequests, Unreachable
 from checkin.service.auth import MaybeBearer
@@ -20,16 +20,19 @@ router = APIRouter(prefix="/v1/registrations", tags=["registration"])
     status_code=202,
     responses=problem_answers(NameInvalid, PhoneInvalid, TooManyRequests, Unreachable, *BODY),
 )
-def begin(body: Registration, issuer: Served) -> RegistrationAnswer:
+def begin(body: Registration, request: Request, issuer: Served) -> RegistrationAnswer:
     """Send a one-time code to a phone.
 
     The answer is the same whether the phone is known here or not. A name has 1 to 60 characters, a letter among
     them, nothing invisible, and does not begin like a spreadsheet formula. It is a mobile phone of a country
-    that this issuer sends messages to, and gets one code a minute and five a day.
+    that this issuer sends messages to, and gets one code a minute and five a day; a network of addresses, and all
+    together, get so many a minute. A refusal says that nothing was sent.
     """
     settings = issuer.settings
     contact = read_contact(body.name, body.phone, settings.phone_region, settings.phone_regions)
-    return RegistrationAnswer(registration_id=issuer.registrations.begin(contact))
+    peer = request.client.host if request.client else None
+    network = issuer.networks.of(peer, request.headers.getlist("x-forwarded-for"))
+    return RegistrationAnswer(registration_id=issuer.registrations.begin(contact, network))
 
 
 @router.post("/{registration_id}/confirm", status_code=201, responses=problem_answers(CodeWrong, RecoveryWrong, *BODY))

@@ -12,8 +12,8 @@ import pytest
 from checkin.errors import ClockUntrusted, SettingsInvalid, Unauthorized
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.credential import Mode
+from issuer.access_notices import CODES, AccessNotice
 from issuer.database import one_row
-from issuer.receipts import CODES, Receipt
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 from tests.issuer.world import DAY, Site, ask_batch, bearer, enrol, keep_house, publics, register
@@ -80,7 +80,8 @@ def test_nothing_of_an_ended_account_is_left(site: Site, client: httpx.Client, i
     token = register(site, client)
     ask_batch(client, token)
     assert client.post("/v1/qr", json={}, headers=bearer(token)).status_code == 200
-    issuer.receipts.add("0" * 64, [(issuer.identities.find(token), Receipt("h", "2026-11-20", "p", CODES))])
+    told = [(issuer.identities.find(token), AccessNotice("h", "2026-11-20", "p", CODES))]
+    issuer.receipts.add(issuer.receipts.draft("0" * 64, told))
 
     def rows() -> list[int]:
         with issuer.database.reading() as tables:

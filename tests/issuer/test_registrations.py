@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from checkin.errors import CodeWrong, TooManyRequests
+from checkin.errors import CodeWrong, TooManyRequests, Unreachable
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from issuer.contact import Contact
@@ -228,6 +228,86 @@ def test_a_phone_refused_because_of_all_others_has_lost_none_of_its_codes(tmp_pa
             issuer.registrations.begin(Contact(NAME, E164))
         with issuer.database.reading() as tables:
             assert tables.table("messages").count == 1
+
+
+class Gateway:
+    """Takes messages, or fails as it is told."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.fails = False
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def send(self, to: str, _: str) -> None:
+        self.meanwhile()
+        if self.fails:
+            raise Unreachable("The message could not be sent.")
+        self.sent.append(to)
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def test_a_phone_that_was_sent_nothing_may_ask_again_at_once(tmp_path: Path) -> None:
+    """Its pause and its codes of the day are for what was sent; a gateway that fails uses up neither."""
+    site = Site.make(tmp_path / "issuer", code_cooldown_seconds="60", codes_a_day="1")
+    with site.open() as issuer:
+        gateway = issuer.registrations._gateway = Gateway()
+        gateway.fails = True
+        for _ in range(3):
+            with pytest.raises(Unreachable):
+                issuer.registrations.begin(Contact(NAME, E164))
+        gateway.fails = False
+        issuer.registrations.begin(Contact(NAME, E164))
+        assert gateway.sent == [E164]
+        with pytest.raises(TooManyRequests, match="on its way to this phone"):
+            issuer.registrations.begin(Contact(NAME, E164))
+
+
+@pytest.mark.parametrize("network", [None, "a network"])
+def test_a_phone_refused_because_of_others_is_told_so_and_that_nothing_was_sent(
+    tmp_path: Path, network: str | None
+) -> None:
+    """Each time: its own pause is not used up, and no refusal claims that a code was sent."""
+    bounds = {"registrations_a_minute_of_a_network": "1"} if network else {"registrations_a_minute": "1"}
+    site = Site.make(tmp_path / "issuer", code_cooldown_seconds="60", **bounds)
+    with site.open() as issuer:
+        issuer.registrations.begin(Contact(NAME, "+821087654321"), network)
+        for _ in range(3):
+            with pytest.raises(TooManyRequests, match="no code was sent"):
+                issuer.registrations.begin(Contact(NAME, E164), network)
+        if network:
+            issuer.registrations.begin(Contact(NAME, E164), "another network")
+        assert len(site.messages()) == 1 + bool(network)
+
+
+def test_a_phone_that_had_all_its_codes_is_told_so_each_time(tmp_path: Path) -> None:
+    """Not that one was sent a moment ago; and all together lose nothing by it."""
+    site = Site.make(tmp_path / "issuer", code_cooldown_seconds="60", codes_a_day="1", registrations_a_minute="2")
+    with site.open() as issuer:
+        mac = issuer.identity_keys.day_mac(issuer.identity_keys.current(), DAY, E164)
+        with issuer.database.writing() as tables:
+            tables.execute("INSERT INTO messages VALUES (?, ?, 1)", (mac, DAY))
+        for _ in range(5):
+            with pytest.raises(TooManyRequests, match="tomorrow"):
+                issuer.registrations.begin(Contact(NAME, E164))
+        for last in range(2):
+            issuer.registrations.begin(Contact(NAME, f"+82108765432{last}"))
+
+
+def test_two_requests_at_once_send_one_code(tmp_path: Path) -> None:
+    """The pause is taken before the message is sent, not after."""
+    site = Site.make(tmp_path / "issuer", code_cooldown_seconds="60")
+    with site.open() as issuer:
+        gateway = issuer.registrations._gateway = Gateway()
+
+        def second() -> None:
+            with pytest.raises(TooManyRequests, match="on its way"):
+                issuer.registrations.begin(Contact(NAME, E164))
+
+        gateway.meanwhile = second
+        issuer.registrations.begin(Contact(NAME, E164))
+        assert gateway.sent == [E164]
 
 
 def test_counts_of_earlier_days_are_forgotten(site: Site, opened: Issuer) -> None:

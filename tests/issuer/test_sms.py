@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -95,6 +96,18 @@ def test_a_gateway_that_is_away_is_an_error_with_advice() -> None:
     with pytest.raises(Unreachable, match="try again"):
         gateway.send(E164, "x")
     gateway.close()
+
+
+def test_a_gateway_that_took_the_message_and_does_not_answer_lets_the_person_wait_for_it(tmp_path: Path) -> None:
+    """It may be on its way: the registration is given, and it counts."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/send"
+        settings = {"sms": f'{{ url = "{url}", timeout_seconds = 0.2 }}', "code_cooldown_seconds": "60"}
+        site = Site.make(tmp_path / "issuer", **settings)
+        with site.serve() as running:
+            assert begin(running.http)
+            again = running.http.post("/v1/registrations", json={"name": "x", "phone": E164})
+    assert (again.status_code, again.json()["code"]) == (429, "too_many_requests")
 
 
 @pytest.mark.parametrize(("text", "mode"), [("t\n", 0o644), ("", 0o600), ("two words\n", 0o600), ("ä\n", 0o600)])

@@ -36,6 +36,7 @@ def stopped(folder: Path) -> Site:
         for token in (gone, stays):
             assert ask_batch(running.http, token).status_code == 200
             assert running.http.post("/v1/qr", json={}, headers=bearer(token)).status_code == 200
+        assert ask_batch(running.http, stays, DAY + 1).status_code == 200  # so that it does not end with the first day
         assert running.http.delete("/v1/wallet", headers=bearer(gone)).status_code == 202
     return site
 

@@ -15,7 +15,7 @@ import uvicorn
 @contextmanager
 def serving(app: Any, port: int = 0, **options: Any) -> Iterator[uvicorn.Server]:
     """Listens on loopback until the block ends, on a free port unless one is named. `options`: of `uvicorn.Config`."""
-    defaults: dict[str, Any] = {"log_level": "warning", "access_log": False, "ws": "none"}
+    defaults: dict[str, Any] = {"log_level": "warning", "access_log": False, "ws": "none", "proxy_headers": False}
     server = uvicorn.Server(uvicorn.Config(app, port=port, **{**defaults, **options}))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
