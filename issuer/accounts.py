@@ -14,8 +14,10 @@ from typing import Final
 
 import sqlite_utils
 
-from checkin.errors import RecoveryWrong, Unauthorized
+from checkin.errors import KeyDestroyed, RecoveryWrong, SealBroken, Unauthorized
+from checkin.keys.journal import Ending
 from checkin.service.auth import new_token, token_hash
+from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
 from issuer import recovery
 from issuer.access_notices import AccessNotices
@@ -26,6 +28,10 @@ from issuer.identities import Identities
 from issuer.issued_days import IssuedDays
 
 _CHUNK: Final = 500
+# Kinds of endings, in the journal.
+_ACCOUNT: Final = "account"
+_STATUS: Final = "status"
+_KEYS: Final = "keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class Accounts:
         issued: IssuedDays,
         hosted: Hosted,
         receipts: AccessNotices,
+        endings: Endings,
     ) -> None:
         self._party = party
         self._database = database
@@ -66,6 +73,7 @@ class Accounts:
         self._issued = issued
         self._hosted = hosted
         self._receipts = receipts
+        self._endings = endings
 
     def register(
         self,
@@ -94,6 +102,8 @@ class Accounts:
                     if kept is None:
                         raise RecoveryWrong
                     self._identities.renew(tables, kept, contact, hashes)
+                    value = b"".join(hashes).hex()
+                    self._endings.record(tables, Ending(_KEYS, str(kept), value))
             if proved is None:
                 self._forget(former)
         return keys
@@ -134,7 +144,34 @@ class Accounts:
             if used <= limit:
                 self._forget([subject])
 
+    def forget_status(self, subject: int) -> None:
+        """Takes the vaccination status away; credentials issued from now on commit to none. Raises `Unauthorized`."""
+        with self._database.writing() as tables:
+            self._identities.forget_status(tables, subject)
+            self._endings.record(tables, Ending(_STATUS, str(subject)))
+
+    def end_again(self, tables: sqlite_utils.Database, ending: Ending) -> None:
+        """What has ended since a database that was put back; the account may be unknown to it, or ended."""
+        subject = int(ending.name)
+        try:
+            if ending.kind == _ACCOUNT:
+                self._leave(tables, subject)
+            elif ending.kind == _STATUS:
+                self._identities.forget_status(tables, subject)
+            else:
+                value = bytes.fromhex(ending.value)
+                self._identities.set_keys(tables, subject, (value[:32], value[32:]))
+        except Unauthorized:
+            return
+        except (KeyDestroyed, SealBroken):  # so old that its identity key is destroyed: nobody can read it
+            self._identities.remove(tables, subject)
+
     def _end(self, tables: sqlite_utils.Database, subject: int) -> int | None:
+        last = self._leave(tables, subject)
+        self._endings.record(tables, Ending(_ACCOUNT, str(subject)))
+        return last
+
+    def _leave(self, tables: sqlite_utils.Database, subject: int) -> int | None:
         last = self._issued.last(subject)
         self._identities.leave(tables, subject, last)
         self._hosted.forget(tables, subject)

@@ -12,6 +12,7 @@ came, so the file is written anew once a day (`settle`); after that nothing tell
     hosted          id, day, owner (a MAC of the day), sealed: one unused credential of a hosted wallet a row
     listed_keys     day, kid, public: the issuer's own list; the first key for a day is final
     authority_keys  day, public, commitment: the authority's list; the first key for a day is final
+    endings         number: up to which line of the journal beside the key ring this file has seen
 
 What is deleted is overwritten with zeros (`secure_delete`), and `scrub` cuts the write-ahead log, where older
 versions of a page would stay.
@@ -31,6 +32,7 @@ import sqlite_utils
 from checkin.errors import NotReady
 from checkin.files.durable import make_private
 from checkin.files.state_file import write_anew
+from checkin.service import endings
 
 _TIMEOUT = 10.0  # seconds to wait for another worker's commit
 # sqlite-utils makes tables with row ids, and these would tell the order of arrival.
@@ -65,8 +67,12 @@ def _recovery(tables: sqlite_utils.Database) -> None:
     tables.execute("ALTER TABLE identities ADD COLUMN recovery BLOB")
 
 
+def _endings(tables: sqlite_utils.Database) -> None:
+    tables.execute(endings.TABLE)
+
+
 # SQLite's `user_version` counts how many of these a file has seen; a table of migrations would keep their times.
-_MIGRATIONS: Final[tuple[Callable[[sqlite_utils.Database], None], ...]] = (_first, _recovery)
+_MIGRATIONS: Final[tuple[Callable[[sqlite_utils.Database], None], ...]] = (_first, _recovery, _endings)
 
 
 class IssuerDatabase:

@@ -87,7 +87,12 @@ class Identities:
         """The same account under another name, token and recovery code, inside the caller's transaction."""
         record = self._record(tables, subject)
         self._store(tables, subject, replace(record, name=contact.name))
-        tables.execute("UPDATE identities SET token = ?, recovery = ? WHERE subject = ?", (*hashes, subject))
+        self.set_keys(tables, subject, hashes)
+
+    def set_keys(self, tables: sqlite_utils.Database, subject: int, hashes: tuple[bytes, bytes]) -> None:
+        """Another token and recovery code for a live account, inside the caller's transaction."""
+        update = "UPDATE identities SET token = ?, recovery = ? WHERE subject = ? AND leaving = 0"
+        tables.execute(update, (*hashes, subject))
 
     def find(self, token: str) -> int:
         """The subject of a wallet token; raises `Unauthorized`."""
@@ -143,6 +148,15 @@ class Identities:
             record = self._record(tables, subject)
             proved = replace(record, status=int(status), valid_from=valid_from, valid_until=valid_until)
             self._store(tables, subject, proved)
+
+    def forget_status(self, tables: sqlite_utils.Database, subject: int) -> None:
+        """As `set_status` to none, inside the caller's transaction."""
+        record = self._record(tables, subject)
+        self._store(tables, subject, Record(record.name, record.phone, record.registered))
+
+    def remove(self, tables: sqlite_utils.Database, subject: int) -> None:
+        """Takes the account out, whatever is in it."""
+        tables.execute("DELETE FROM identities WHERE subject = ?", (subject,))
 
     def leave(self, tables: sqlite_utils.Database, subject: int, last: int | None) -> None:
         """Ends a live account, inside the caller's transaction. Name and phone stay, without a status, until the day

@@ -44,6 +44,12 @@ class IdentityKeys:
         self.ring.ensure(name, oldest=oldest)
         return name
 
+    def unreadable_from(self, day: int) -> int:
+        """The day that ends the key under which a row of this day is sealed: it is 28 days old then, and so are its
+        successors every 28 days. From then on the row is noise in every copy."""
+        made = self.current().day
+        return made + RETENTION_DAYS * ((max(day, made) - made) // RETENTION_DAYS + 1)
+
     def seal(self, name: KeyName, subject: int, plaintext: bytes) -> bytes:
         """nonce 12 ‖ AES-256-GCM, bound to the subject and the key's day."""
         nonce = random_bytes(_NONCE)

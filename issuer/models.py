@@ -180,6 +180,8 @@ class Deleted(BaseModel):
     """The account has ended: nothing is issued any more. When the name and phone go with the last record."""
 
     identity_destroyed_on: Date | None
+    backups_unreadable_from: Date
+    """The first day on which no backup of the issuer's database shows the name and phone any more."""
     text: str
 
 

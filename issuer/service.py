@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import sqlite_utils
 from prometheus_client import CollectorRegistry, Gauge
 
 from checkin.certificate.trust import TrustList
@@ -16,6 +17,7 @@ from checkin.protocol.key_list import IssuerList
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Purger
 from checkin.purge.statement_store import SMALL_COUNT, StatementStore
+from checkin.service.endings import Endings
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher
@@ -90,6 +92,7 @@ class Issuer:
             party, self.guard, self.book, Pins(settings.authority, settings.log), disclosures.steps()
         )
         self.hosted = Hosted(party, self.database, self.vault, self.batches)
+        self.endings = Endings(party)
         self.accounts = Accounts(
             party=party,
             database=self.database,
@@ -97,7 +100,9 @@ class Issuer:
             issued=self.issued,
             hosted=self.hosted,
             receipts=self.receipts,
+            endings=self.endings,
         )
+        self.endings.replay(self.database, self.accounts.end_again, _nothing_to_read)
         self.outbox = None if settings.sms else Outbox(party.data / "outbox", self._today_began)
         self.gateway: Gateway = self.outbox or HttpGateway(settings.sms)  # type: ignore[arg-type]  # one of the two
         self.networks = Networks(settings.proxies)
@@ -220,6 +225,7 @@ class Issuer:
         self.registrations.forget_before(today - 1)  # a registration may wait over midnight
         self.hosted.forget_before(today)
         self.receipts.forget_before(oldest)
+        self.endings.forget(oldest)
         self.orders.forget()
         self.identities.forget_before(oldest)
         self.signing.forget_before(oldest)
@@ -235,6 +241,11 @@ class Issuer:
 
     def _today_began(self) -> float:
         return self.party.calendar.start(self.party.today())
+
+
+def _nothing_to_read(_: sqlite_utils.Database) -> None:
+    """A database that is older than the journal has names under identity keys that are destroyed: no account of it can
+    be read, and no token of it opens one."""
 
 
 def _trust_list(settings: IssuerSettings) -> TrustList | None:

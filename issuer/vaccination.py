@@ -32,10 +32,6 @@ class Vaccination:
         self._identities.set_status(subject, status, first, last)
         return status, first, last
 
-    def forget(self, subject: int) -> None:
-        """Credentials issued from now on commit to no status."""
-        self._identities.set_status(subject, Status.NONE, 0, 0)
-
 
 def service_days(proof: VaccinationProof, now: float, calendar: Calendar) -> tuple[int, int]:
     """The days that a proof covers until they end, from now on; raises `CertificateOutdated` if there is none.

@@ -16,6 +16,7 @@ from checkin.purge.statement_store import StatementStore
 from checkin.service import audited
 from checkin.service.auth import pinned
 from checkin.service.checkpoint_seen import CheckpointSeen
+from checkin.service.endings import Endings
 from checkin.service.frame import Frame
 from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher
@@ -31,6 +32,7 @@ from venue import tasks as duties
 from venue.alarms import Alarms
 from venue.commits import Commits
 from venue.database import RegistryDatabase
+from venue.endings import end_again, end_all
 from venue.gates import Gates
 from venue.metrics import Metrics
 from venue.settings import VenueSettings
@@ -53,6 +55,8 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     store = SqliteStore(party.data / "visits", ordered=True)
     vault = Vault("venue", store, party.ring)
     database = RegistryDatabase(party.data / "venue.db")
+    endings = Endings(party)
+    endings.replay(database, end_again, end_all)
     trust = IssuerTrust(party, database, settings.issuers, pinned=settings.log.pinned if settings.log else None)
     own = KeyListPublisher(party, settings.log, lambda: lists.intake_list(party), IntakeList.read)
     alarms = Alarms(party, database)
@@ -63,7 +67,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         guard,
         vault,
         book,
-        duties=(trust.forget, alarms.forget, gates.forget),
+        duties=(trust.forget, alarms.forget, gates.forget, endings.forget),
         ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
     )
     work = duties.Duties(party, purger, book)
@@ -100,7 +104,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     app = frame.build()
     metrics = Metrics(frame.metrics)
     visits = Visits(vault, party.calendar)
-    known_venues, known_scanners = venues.Venues(database), scanners.Scanners(database)
+    known_venues, known_scanners = venues.Venues(database, endings), scanners.Scanners(database, endings)
     throttle = OperatorThrottle()
     door = checkins.CheckIns(party, guard, trust, visits, commits, gates)
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)

@@ -8,6 +8,7 @@ Nothing about any visit is in it. Tables (a test holds them against docs/spec/re
     issuer_keys     issuer, day, public: the first key seen for a day is final
     contradictions  issuer, day, public: another key that an issuer signed for the same day
     alarms          day, failed: how many queued codes' signatures failed
+    endings         number: up to which line of the journal beside the key ring this file has seen
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _TABLES: dict[str, tuple[dict[str, Any], str | tuple[str, ...]]] = {
     "issuer_keys": ({"issuer": int, "day": int, "public": bytes}, ("issuer", "day")),
     "contradictions": ({"issuer": int, "day": int, "public": bytes}, ("issuer", "day", "public")),
     "alarms": ({"day": int, "failed": int}, "day"),
+    "endings": ({"number": int}, "number"),
 }
 
 

@@ -9,11 +9,14 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel
 
 from checkin.errors import Forbidden, NotFound, Unauthorized
+from checkin.keys.journal import Ending
 from checkin.protocol.intake import Place
 from checkin.protocol.primitives import random_bytes
 from checkin.service.auth import new_token, token_hash
 from checkin.service.body import Body
+from checkin.service.endings import Endings
 from venue.database import RegistryDatabase
+from venue.endings import SCANNER
 from venue.gates import Gates
 from venue.names import Name
 from venue.throttle import OperatorThrottle
@@ -67,8 +70,9 @@ class VenueScanner:
 class Scanners:
     """The table `scanners`, and who bears which token."""
 
-    def __init__(self, database: RegistryDatabase) -> None:
+    def __init__(self, database: RegistryDatabase, endings: Endings) -> None:
         self._database = database
+        self._endings = endings
         self._known: tuple[int, dict[bytes, VenueScanner]] = (-1, {})
 
     def enrol(self, venue: str, label: str) -> EnrolledScanner:
@@ -90,9 +94,13 @@ class Scanners:
     def revoke(self, venue: str, scanner: str) -> None:
         """Every worker refuses its next request; repeatable. Raises `NotFound`."""
         with self._database.writing() as tables:
-            revoke = "UPDATE scanners SET revoked = 1 WHERE id = ? AND venue = ?"
-            if not tables.execute(revoke, [scanner, venue]).rowcount:
+            query = "SELECT revoked FROM scanners WHERE id = ? AND venue = ?"
+            row = tables.execute(query, [scanner, venue]).fetchone()
+            if row is None:
                 raise NotFound("This venue has no scanner of this id.")
+            if not row[0]:
+                tables.execute("UPDATE scanners SET revoked = 1 WHERE id = ?", [scanner])
+                self._endings.record(tables, Ending(SCANNER, scanner))
 
     def bearing(self, token: str) -> VenueScanner:
         """The scanner that bears `token`; raises `Unauthorized`, or `Forbidden` for an operator's token.

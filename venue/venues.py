@@ -10,10 +10,13 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
 from checkin.errors import Forbidden, NotFound, Unauthorized
+from checkin.keys.journal import Ending
 from checkin.protocol.primitives import random_bytes
 from checkin.service.auth import Bearer, new_token, pinned, token_hash
 from checkin.service.body import Body
+from checkin.service.endings import Endings
 from venue.database import RegistryDatabase
+from venue.endings import CLOSED, OPERATOR
 from venue.names import Name
 from venue.throttle import OperatorThrottle
 
@@ -80,8 +83,9 @@ class Venue:
 class Venues:
     """The table `venues`. Every change is seen by all workers at their next request."""
 
-    def __init__(self, database: RegistryDatabase) -> None:
+    def __init__(self, database: RegistryDatabase, endings: Endings) -> None:
         self._database = database
+        self._endings = endings
 
     def enrol(self, new: NewVenue) -> EnrolledVenue:
         """A venue with its first operator's token."""
@@ -94,12 +98,13 @@ class Venues:
     def renew_operator(self, venue: str) -> OperatorToken:
         """Another token; the one before opens nothing from now on. Raises `NotFound`."""
         token = new_token()
-        self._update(venue, "operator_sha256 = ?", token_hash(token))
+        hashed = token_hash(token)
+        self._update(venue, "operator_sha256 = ?", hashed, Ending(OPERATOR, venue, hashed.hex()))
         return OperatorToken(operator_token=token)
 
     def close(self, venue: str) -> None:
         """From now on its operator and all its scanners are strangers. Its visits stay until they are due."""
-        self._update(venue, "closed = ?", 1)
+        self._update(venue, "closed = ?", 1, Ending(CLOSED, venue))
 
     def entry(self, venue: str) -> VenueEntry:
         """Raises `NotFound`."""
@@ -136,14 +141,15 @@ class Venues:
             return read_venue(found[0])
         raise Forbidden if found or scanner else Unauthorized
 
-    def _update(self, venue: str, assignment: str, value: object) -> None:
+    def _update(self, venue: str, assignment: str, value: object, *ended: Ending) -> None:
         with self._database.writing() as tables:
             changed = tables.execute(
                 f"UPDATE venues SET {assignment} WHERE id = ? AND closed = 0",  # noqa: S608 - a constant from above
                 [value, venue],
             ).rowcount
-        if not changed:
-            raise NotFound("There is no venue of this id.")
+            if not changed:
+                raise NotFound("There is no venue of this id.")
+            self._endings.record(tables, *ended)
 
 
 def read_venue(row: dict[str, object]) -> Venue:

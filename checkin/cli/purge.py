@@ -12,6 +12,7 @@ from checkin.cli.example import WithExample
 from checkin.cli.office import counted
 from checkin.cli.terminal import say, say_json
 from checkin.errors import CheckinError, ClockUntrusted
+from checkin.keys.generation import Generation
 from checkin.purge.inventory import PurgeStatus
 from checkin.service.launch import load
 from checkin.service.logs import log_to_terminal
@@ -46,6 +47,9 @@ def run(
     confirm_clock: Annotated[
         bool, typer.Option("--confirm-clock", help="You have compared this machine's clock, and it is right.")
     ] = False,
+    confirm_restored: Annotated[
+        bool, typer.Option("--confirm-restored", help="You know that the data folder was put back from a backup.")
+    ] = False,
     simulated_clock: Simulated = None,
     as_json: Json = False,
 ) -> None:
@@ -64,6 +68,8 @@ def run(
     folder.close()
     chores = _chores(folder.service, config, simulated_clock) if folder.service else Chores()
     chores = replace(chores, failed=failed | chores.failed)
+    if confirm_restored:  # last: opening the service compares the folders
+        Generation(folder.party.data, folder.party.settings.keys).confirm()
     made = [name for name in folder.book.names() if name not in before and name.startswith(_ENDS)]
     if as_json:
         _print({"service": folder.party.settings.name, "statements": made, **asdict(chores)})

@@ -49,6 +49,7 @@ class Label(bytes, Enum):
     SUB_IDENTITY = b"ck1/sub/identity"  # identity key → names, phones, status
     SUB_PHONE = b"ck1/sub/phone"  # identity key → look-up of a phone
     SUB_REGISTRATION = b"ck1/sub/registration"  # identity key → registrations that wait for their code
+    SUB_ENDING = b"ck1/sub/ending"  # what ended for good, in the journal beside the ring
     # contexts of the protocol
     INNER = b"ck1/inner"
     SUBJECT = b"ck1/subject"
@@ -70,6 +71,7 @@ class Label(bytes, Enum):
     ANSWER = b"ck1/answer"  # a service's answer, sealed to the order's answer key
     RECEIPT = b"ck1/receipt"  # issuer: a notice to somebody who was identified, at rest
     GATE = b"ck1/gate"  # registry: a scanner in the counts by gate
+    ENDING = b"ck1/ending"  # a line of that journal
     DUPLICATE = b"dup"
 
 

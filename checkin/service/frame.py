@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, disable_cr
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
+from checkin.keys.generation import Generation
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service import pages, problems
@@ -24,6 +25,12 @@ from checkin.shown import shown
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they would tell to the millisecond when a code first came
 MOST_TOLD = 2000  # characters of a finding
+GENERATION_SECONDS = 300.0
+_RESTORED = (
+    "The data folder was put back from a backup, or belongs to another key ring: it is of {day}. What came since is "
+    "lost; accounts, scanners and tokens that ended since stay ended. Read docs/operating.md, Backups, then run "
+    "`checkin purge run --confirm-restored`."
+)
 log = structlog.get_logger()
 
 
@@ -80,6 +87,7 @@ class Frame:
             lifespan=self._lifespan,
             redirect_slashes=False,  # the redirection would lead to whatever host the request names
         )
+        self.generation.open(self._date())
         app.state.frame = self  # for who runs the tasks without serving: `checkin purge run`
         self.metrics.register(self.tasks)
         problems.install(app)
@@ -92,21 +100,38 @@ class Frame:
     @cached_property
     def tasks(self) -> Tasks:
         """The clock is looked at first."""
-        return Tasks([Task("clock", self.guard.tick), *self.periodic], simulated=self.party.clock.simulated)
+        first = Task("clock", self.guard.tick)
+        last = Task("generation", self._count_on, every=GENERATION_SECONDS, at_start=False)
+        return Tasks([first, *self.periodic, last], simulated=self.party.clock.simulated)
+
+    @cached_property
+    def generation(self) -> Generation:
+        """Whether the data folder is as new as the key ring."""
+        return Generation(self.party.data, self.party.settings.keys)
+
+    def _count_on(self) -> None:
+        self.generation.advance(self._date())
+
+    def _date(self) -> str:
+        return self.party.calendar.date(self.party.today())
 
     def findings(self) -> list[Finding]:
         """What all checks found."""
         doubt = self.guard.doubt
         clock = Finding("clock", "failure" if doubt else "ok", doubt or "The clock is trusted.")
-        return [clock, *self._late(), *(finding for check in self.checks for finding in check())]
+        return [clock, *self._restored(), *self._late(), *(finding for check in self.checks for finding in check())]
 
     def close(self) -> None:
         """Gives back what the service holds; what cannot be given back keeps nothing else from it."""
-        for close in self.closers:
+        for close in (*self.closers, self._count_on):
             try:
                 close()
             except Exception as error:
                 log.error("not_closed", what=close.__qualname__, type=type(error).__name__)
+
+    def _restored(self) -> Iterator[Finding]:
+        if day := self.generation.restored:
+            yield Finding("restored", "failure", _RESTORED.format(day=day))
 
     def _late(self) -> Iterator[Finding]:
         for late in self.tasks.late():

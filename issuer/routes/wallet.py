@@ -46,7 +46,10 @@ def forget(subject: Subject, issuer: Served) -> Deleted:
     calendar = issuer.party.calendar
     last = issuer.accounts.end(subject)
     due = None if last is None else calendar.date(last + RETENTION_DAYS)
-    return Deleted(identity_destroyed_on=due, text=gone_with(last, calendar))
+    today = issuer.party.today()
+    gone = calendar.date(issuer.identity_keys.unreadable_from(today if last is None else last + RETENTION_DAYS - 1))
+    text = f"{gone_with(last, calendar)} From {gone} on no backup shows them any more: its key is destroyed."
+    return Deleted(identity_destroyed_on=due, backups_unreadable_from=gone, text=text)
 
 
 @router.put("/v1/vaccination", responses=problem_answers(*_CERTIFICATE, *WALLET, *BODY))
@@ -64,5 +67,5 @@ def prove(body: CertificateBody, subject: Subject, issuer: Served) -> StatusAnsw
 @router.delete("/v1/vaccination", status_code=204, responses=problem_answers(*WALLET))
 def take_back(subject: Subject, issuer: Served) -> Response:
     """Forget the status; credentials that a wallet already holds keep their commitments."""
-    issuer.vaccination.forget(subject)
+    issuer.accounts.forget_status(subject)
     return Response(status_code=204)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from checkin.errors import DayDestroyed
+from checkin.errors import DayDestroyed, KeyDestroyed
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import open_note
 from checkin.protocol.statement import kind_of
@@ -81,6 +81,43 @@ def test_an_account_without_batches_is_gone_at_once(site: Site, client: httpx.Cl
     assert client.get("/v1/wallet", headers=bearer(token)).status_code == 401
     with issuer.database.reading() as tables:
         assert tables.table("identities").count == 0
+
+
+@pytest.mark.parametrize(("issued", "unreadable"), [(False, DAY + 28), (True, DAY + 56)])
+def test_a_deletion_names_the_day_from_which_backups_are_noise(
+    site: Site, client: httpx.Client, issuer: Issuer, issued: bool, unreadable: int
+) -> None:
+    """The rows of a copy made now, and later ones, open until the day before and no longer."""
+    site.set_day(DAY + 10)
+    issuer.guard.confirm()
+    issuer.make_keys()
+    token = register(site, client)
+    if issued:
+        ask_batch(client, token, DAY + 10)
+    copies = [_rows(issuer)]
+    answer = client.delete("/v1/wallet", headers=bearer(token)).json()
+    assert answer["backups_unreadable_from"] == issuer.party.calendar.date(unreadable)
+    assert answer["backups_unreadable_from"] in answer["text"]
+    for day in range(DAY + 11, unreadable + 1):
+        site.set_day(day, hour=0)
+        issuer.guard.confirm()
+        issuer.purge()
+        copies.append(_rows(issuer))
+        readable = [_opens(issuer, row) for copy in copies for row in copy]
+        assert any(readable) == (day < unreadable)
+
+
+def _rows(issuer: Issuer) -> list[tuple[int, int, bytes]]:
+    with issuer.database.reading() as tables:
+        return tables.execute("SELECT key_day, subject, sealed FROM identities").fetchall()
+
+
+def _opens(issuer: Issuer, row: tuple[int, int, bytes]) -> bool:
+    try:
+        issuer.identity_keys.open(KeyName(Purpose.IDENTITY, row[0]), *row[1:])
+    except KeyDestroyed:
+        return False
+    return True
 
 
 def test_a_ledger_is_closed_with_a_digest_after_four_days(site: Site, client: httpx.Client, issuer: Issuer) -> None:

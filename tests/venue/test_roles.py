@@ -15,7 +15,10 @@ from tests.venue.conftest import Scene
 from tests.venue.world import DAY, ENROLMENT, METRICS, NOON, RETENTION, Phone, bearer, enrol, scan_id, sealed
 from venue.app import create_app
 
-ANYONE = ("/healthz", "/readyz", "/docs", "/openapi.json", "/v1/time", "/static", "/scanner", "/operator")
+ANYONE = (
+    *("/healthz", "/readyz", "/docs", "/openapi.json", "/v1/time", "/v1/checkpoint"),
+    *("/static", "/scanner", "/operator"),
+)
 
 
 @dataclass(frozen=True)

@@ -90,12 +90,13 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[DataMap, Path]
     """A service's map, and a data folder with all its databases."""
     data = tmp_path / "data"
     data.mkdir()
-    for name in ("clock.json", "deployment"):
+    common = ("clock.json", "deployment", "generation.json")
+    for name in common:
         (data / name).write_text("there")
     MAKERS[request.param](data)
     if request.param == "witness":
-        (data / "clock.json").unlink()
-        (data / "deployment").unlink()
+        for name in common:
+            (data / name).unlink()
     return DataMap.load(MAPS[request.param]), data
 
 

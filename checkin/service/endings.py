@@ -1,0 +1,72 @@
+"""Accounts, scanners and tokens that ended: written down beside the key ring in the very commit that ends them.
+
+A service's database says up to which number of the journal it has seen. When it was put back from a backup it is
+behind, and what ended since is ended again before anything is served (docs/spec/keys.md §7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Final, Protocol
+
+import sqlite_utils
+import structlog
+
+from checkin.keys.journal import Ending, Journal
+from checkin.service.identity import ServiceIdentity
+
+TABLE: Final = "CREATE TABLE IF NOT EXISTS endings (number INTEGER PRIMARY KEY NOT NULL) STRICT, WITHOUT ROWID"
+"""One row: the newest ending that this database has seen."""
+log = structlog.get_logger()
+
+
+class Writable(Protocol):
+    """A database with the table `endings`."""
+
+    def writing(self) -> AbstractContextManager[sqlite_utils.Database]:
+        """One commit or nothing."""
+        ...
+
+
+class Endings:
+    """The journal of one service, and how far its database has seen it."""
+
+    def __init__(self, party: ServiceIdentity) -> None:
+        self._party = party
+        self._journal = Journal(party.settings.keys / "journal", party.ring)
+
+    def record(self, tables: sqlite_utils.Database, *endings: Ending) -> None:
+        """Inside the commit that ends them, as its last step. Raises `NotReady`: then nothing has ended."""
+        if endings:
+            _see(tables, self._journal.append(self._party.today(), endings))
+
+    def replay(
+        self,
+        database: Writable,
+        end: Callable[[sqlite_utils.Database, Ending], None],
+        unknown: Callable[[sqlite_utils.Database], None],
+    ) -> None:
+        """At a start, before anything is served: ends again what the database has forgotten. `unknown` is called when
+        it is so old that some of that is not known any more."""
+        with database.writing() as tables:
+            row = tables.execute("SELECT number FROM endings").fetchone()
+            seen, last = row[0] if row else 0, self._journal.last()
+            if seen >= last:
+                return
+            found, whole = self._journal.since(seen)
+            if not whole:
+                unknown(tables)
+            for ending in found:
+                end(tables, ending)
+            _see(tables, last)
+        log.warning("endings_replayed", count=len(found), whole=whole)
+
+    def forget(self, oldest: int) -> None:
+        """A duty of the purge: what was sealed under destroyed keys."""
+        self._journal.forget(oldest)
+
+
+def _see(tables: sqlite_utils.Database, number: int) -> None:
+    tables.execute("DELETE FROM endings")
+    tables.execute("INSERT INTO endings VALUES (?)", [number])
