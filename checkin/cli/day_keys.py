@@ -18,24 +18,31 @@ from checkin.cli.office import (
     Json,
     Simulated,
     Unfit,
+    Yes,
     clock_of,
+    confirm,
     counted,
     opened,
     progress,
     report,
 )
+from checkin.cli.terminal import say
+from checkin.clock import Calendar
 from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file
-from checkin.keys.officers import load_signer
+from checkin.keys.officers import load_share, load_signer
+from checkin.keys.remembered import new_days, remember
 from checkin.keys.secret_file import read_token
 from checkin.parties.authority import AHEAD_DAYS, DESTROYED_FILE, LOGGED_FOLDER
-from checkin.protocol.key_list import AuthorityList
-from checkin.protocol.note import add_signature, sign_note, split_note
+from checkin.protocol.key_list import AuthorityList, DestroyedList
+from checkin.protocol.note import NoteSigner, add_signature, sign_note, split_note
+from checkin.protocol.primitives import sha256
 from checkin.tracing.counterparties import Parties, PublicLog
 from checkin.tracing.publish import Publication, publish_keys, read_keys_note
 
 app = typer.Typer(no_args_is_help=True, help="Day keys: make, list, sign, publish, destroy, look after.")
 
+Stated = AuthorityList | DestroyedList
 Note = Annotated[Path, typer.Argument(help="A list of day keys, or a statement that some were destroyed.")]
 Officer = Annotated[list[Path], typer.Option("--officer", help="The folder of an officer who signs; may be repeated.")]
 
@@ -63,16 +70,25 @@ def list_keys(  # noqa: PLR0913 - an option each
     folder: Dir,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the list.")],
     officer: Officer = [],  # noqa: B006 - typer's way to say that there may be none; never changed
+    yes: Yes = False,
     simulated_clock: Simulated = None,
     allow_unfit_storage: Unfit = False,
     as_json: Json = False,
 ) -> None:
-    """Write the list of day keys, signed by the officers whose folders are here, or for them to sign."""
+    """Write the list of day keys, for officers to sign, or signed by those whose folders are here, once they agreed.
+
+    Where enough officers are here, each listed key is held against the ring's own: their shares open it.
+    """
     authority = opened(folder, simulated_clock, allow_unfit_storage)
     key_list = authority.list_keys(clock_of(simulated_clock).now())
-    signers = [load_signer(path) for path in officer]
     text = key_list.text()
+    if len(officer) >= authority.officers.threshold:
+        shares = [load_share(path) for path in officer]
+        authority = authority.adopt_list_key(shares)
+        authority.check_ring(key_list.keys, shares)
+    signers = _agreed(key_list, officer, yes=yes, quiet=as_json) if officer else []
     replace_file(output, (sign_note(text, *signers) if signers else text).encode())
+    _remember(key_list, officer)
     dates = [authority.calendar.date(day) for day in key_list.keys]
     report(
         as_json,
@@ -83,15 +99,18 @@ def list_keys(  # noqa: PLR0913 - an option each
 
 
 @app.command(cls=WithExample, epilog="checkin authority keys sign keys.txt --officer authority/officers/2")
-def sign(note: Note, officer: Officer, as_json: Json = False) -> None:
-    """Add an officer's signature to a list of day keys or a statement that some were destroyed, and to nothing else."""
+def sign(note: Note, officer: Officer, yes: Yes = False, as_json: Json = False) -> None:
+    """Add an officer's signature to a list of day keys or a statement that some were destroyed, and to nothing else.
+
+    Shows every day with its key and commitment, and which of them this officer has not signed before, and asks first. A
+    key other than the one that this officer signed for a day is refused.
+    """
     content = _read(note)
     text, stated = read_keys_note(content)
-    for signer in map(load_signer, officer):
-        if not signer.name.startswith(f"{stated.authority}/"):
-            raise RequestInvalid(f"{signer.name} is no officer of {stated.authority}, whose keys these are.")
+    for signer in _agreed(stated, officer, yes=yes, quiet=as_json):
         content = sign_note(content, signer) if content == text else add_signature(content, signer)
     replace_file(note, content.encode())
+    _remember(stated, officer)
     count, what = len(split_note(content)[1]), _what(stated)
     report(
         as_json,
@@ -196,6 +215,46 @@ def status(
     report(as_json, values, "\n".join([authority.officers.authority, *told]))
     if result is PointResult.FAIL:
         raise typer.Exit(1)
+
+
+def _agreed(stated: Stated, folders: list[Path], *, yes: bool, quiet: bool) -> list[NoteSigner]:
+    """The officers of these folders, once they were shown what they sign and agreed to it."""
+    signers = [load_signer(path) for path in folders]
+    for signer in signers:
+        if not signer.name.startswith(f"{stated.authority}/"):
+            raise RequestInvalid(f"{signer.name} is no officer of {stated.authority}, whose keys these are.")
+    new = {day for path in folders for day in new_days(path, stated)} if isinstance(stated, AuthorityList) else set()
+    if not quiet:
+        say("\n".join(_shown(stated, new)))
+    names = ", ".join(signer.name for signer in signers)
+    confirm(f"Sign {_what(stated)} of {counted(len(stated.keys), 'day')} as {names}?", yes=yes)
+    return signers
+
+
+def _shown(stated: Stated, new: set[int]) -> list[str]:
+    """Every day: the key's fingerprint, its commitment, and what is new; or which commitment is gone since when."""
+    dates = Calendar("UTC")
+    lines = [f"{stated.authority}: {_what(stated)}."]
+    if isinstance(stated, AuthorityList):
+        for day, key in stated.keys.items():
+            mark = "NEW" if day in new else "signed before"
+            lines.append(f"  {dates.date(day)}  key {_fingerprint(key.public)}  commitment {key.commitment}  {mark}")
+        return [*lines, f"New to these officers: {counted(len(new), 'key')}."]
+    return lines + [
+        f"  {dates.date(day)}  commitment {gone.commitment}  destroyed {dates.date(gone.done)}"
+        for day, gone in stated.keys.items()
+    ]
+
+
+def _fingerprint(public: bytes) -> str:
+    digest = sha256(public).hex()[:32]
+    return " ".join(digest[at : at + 4] for at in range(0, len(digest), 4))
+
+
+def _remember(stated: Stated, folders: list[Path]) -> None:
+    if isinstance(stated, AuthorityList):
+        for path in folders:
+            remember(path, stated)
 
 
 def _read(path: Path) -> str:

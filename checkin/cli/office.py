@@ -22,6 +22,7 @@ from rich.progress import (
 
 from checkin.cli.terminal import say, say_json
 from checkin.clock import Clock, SimulatedClock, SystemClock
+from checkin.errors import RequestInvalid
 from checkin.parties.authority import Authority
 from checkin.shown import shown
 from checkin.tracing.trace import Tell, silent
@@ -29,6 +30,7 @@ from checkin.tracing.trace import Tell, silent
 PARTIES_FILE: Final = "parties.toml"
 
 Dir = Annotated[Path, typer.Option("--dir", help="The authority's folder.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Sign without asking: for scripts, after somebody has read it.")]
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 Simulated = Annotated[
     Path | None, typer.Option("--simulated-clock", help="Take the time from this file; only in a folder made so.")
@@ -54,6 +56,19 @@ def report(as_json: bool, values: dict[str, object], sentence: str) -> None:
         say_json(values, indent=2)
     else:
         say(sentence)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Asks a person on standard error; raises `RequestInvalid` unless the answer is yes. `yes`: it was given before."""
+    if yes:
+        return
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        say("", err=True)
+        raise RequestInvalid("Nobody answered, and nothing was signed: repeat the command with --yes.") from None
+    if not agreed:
+        raise RequestInvalid("Nothing was signed.")
 
 
 def counted(number: int | str, what: str) -> str:

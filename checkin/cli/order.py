@@ -11,19 +11,36 @@ from typing import Annotated
 import typer
 
 from checkin.cli.example import WithExample
-from checkin.cli.office import PARTIES_FILE, Dir, Json, Simulated, Unfit, clock_of, counted, opened, progress
+from checkin.cli.office import (
+    PARTIES_FILE,
+    Dir,
+    Json,
+    Simulated,
+    Unfit,
+    Yes,
+    clock_of,
+    confirm,
+    counted,
+    opened,
+    progress,
+)
 from checkin.cli.terminal import say, say_json
 from checkin.clock import Calendar, parse_rfc3339
 from checkin.errors import NoteMalformed, RequestInvalid, SettingsInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officers import Officers, load_share, load_signer
 from checkin.orders.folder import ORDER_FILE, OrderFolder
+from checkin.orders.letter import letter
 from checkin.orders.order import PERSON, OrderRequest, draft
 from checkin.orders.part import MAX_DAYS, MAX_WINDOW_SECONDS, PHONE, VENUE_ID
+from checkin.parties.authority import ring_keys
+from checkin.shown import shown
 from checkin.tracing.counterparties import Parties
 from checkin.tracing.trace import Trace
 from checkin.tracing.trace_result import TraceResult
 
+PARTLY = 3
+"""The exit status of a trace from which somebody's answer is missing."""
 _LOCAL = re.compile(r"(\d{4}-\d{2}-\d{2})[T ]([01]\d|2[0-3]):([0-5]\d)")
 
 OrderDir = Annotated[Path, typer.Argument(metavar="ORDER", help="The order's folder.")]
@@ -67,17 +84,23 @@ def order(  # noqa: PLR0913 - what an officer has to say
     parties = Parties.load(authority / PARTIES_FILE)
     asked = [party.verifier.name for party in parties.issuers if not issuer or party.number in issuer]
     common = OrderRequest(case=case, purpose=purpose, basis=basis, life=hours * 3600.0, limit=limit)
-    made, sealed = draft(
+    if not who.list_key:
+        raise SettingsInvalid(
+            "This authority's folder is of an earlier version: list its keys once with enough officers at hand, "
+            "`checkin authority keys list`, which adds the key that signs lists of orders."
+        )
+    made = draft(
         _about(common, who.calendar, (venue, begin, end), (person, since, until)),
         authority=who.officers.authority,
         ring=who.ring.public,
+        list_key=who.list_key,
         registry=parties.registry.verifier.name,
         issuers=asked,
         calendar=who.calendar,
         now=clock_of(simulated_clock).now(),
         simulated=who.simulated,
     )
-    OrderFolder.make(folder, made, sealed)
+    OrderFolder.make(folder, made)
     report = {"order": made.id, "kind": made.kind, "folder": str(folder), "needed": who.officers.threshold}
     sentence = f"{folder}/{ORDER_FILE} is to be read, and signed by {who.officers.threshold} officers."
     say_json(report) if as_json else say(sentence)
@@ -87,15 +110,22 @@ def sign(
     folder: OrderDir,
     officer: Officer,
     authority: Annotated[Path | None, typer.Option("--dir", help="The authority's, to say how many sign.")] = None,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Show the order, then sign it: the order, all its parts, and the entry for the log, in one go."""
+    """Show the order as a letter and ask; then sign it, all its parts, and the entry for the log, as they were shown.
+
+    With --dir the order's keys are held against the authority's, too: its answers are sealed to the ring key.
+    """
     needed = _needed(authority) if authority else None
-    pieces = OrderFolder(folder)
-    text = pieces.order().text
+    pieces = OrderFolder(folder).read()
+    if authority:
+        pieces.order.check_keys(*ring_keys(authority))
     if not as_json:
-        say(text)
-    count = pieces.sign([load_signer(path) for path in officer])
+        say(letter(pieces.order))
+    names = ", ".join(path.name for path in officer)
+    confirm(f"Sign this order with the {'folder' if len(officer) == 1 else 'folders'} {names}?", yes=yes)
+    count = OrderFolder(folder).sign([load_signer(path) for path in officer], pieces)
     report = {"order": str(folder), "signatures": count, **({"needed": needed} if needed else {})}
     enough = f"{count} of {needed} signatures" if needed else counted(count, "signature")
     say_json(report) if as_json else say(f"{folder} has {enough} now.")
@@ -113,8 +143,9 @@ def trace(  # noqa: PLR0913 - an option each
 ) -> None:
     """Execute a signed order: log it, ask every party, open what only the officers' shares open.
 
-    The result is written as trace.csv, trace.json, and trace.html for printing. Until the order expires the same
-    command comes to the same result.
+    The result is written as trace.csv, trace.json, and trace.html for printing. A party that does not answer, or
+    refuses, does not keep the others' answers back: it is named, with the reason, and the exit status is 3. Until the
+    order expires the same command comes to the same result, and asks again for what is missing.
     """
     who = opened(authority, simulated_clock, allow_unfit_storage)
     signed = OrderFolder(folder).open(who.officers)
@@ -123,7 +154,11 @@ def trace(  # noqa: PLR0913 - an option each
         result = Trace.open(signed, who, parties, [load_share(path) for path in officer], tell).run()
     write_result(output, result)
     report = result.json()
+    if result.failed and not as_json:
+        say(_missing(result), err=True)
     say_json(report) if as_json else say(_summary(result, output))
+    if result.failed:
+        raise typer.Exit(PARTLY)
 
 
 def write_result(folder: Path, result: TraceResult) -> None:
@@ -144,6 +179,13 @@ def _summary(result: TraceResult, folder: Path) -> str:
     if result.gone:
         lines.append(f"Destroyed before the order was executed: {', '.join(result.gone)}.")
     return "\n".join(lines)
+
+
+def _missing(result: TraceResult) -> str:
+    lines = [
+        f"✗ {shown(one.audience)} was asked {one.asked}: {shown(one.reason)} ({one.code})" for one in result.failed
+    ]
+    return "\n".join([*lines, "The rest was delivered. Run the same command again, until the order expires."])
 
 
 def _needed(authority: Path) -> int:

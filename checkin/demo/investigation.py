@@ -91,17 +91,18 @@ def _check_in(stage: Stage) -> wallet.Wallet:
 def write_order(stage: Stage, name: str, wish: OrderRequest) -> OrderFolder:
     """An order that nobody has signed yet, in the artifacts."""
     authority, parties = stage.authority(), stage.deployment.parties()
-    order, sealed = draft(
+    order = draft(
         wish,
         authority=authority.officers.authority,
         ring=authority.ring.public,
+        list_key=authority.list_key,
         registry=parties.registry.verifier.name,
         issuers=[issuer.verifier.name for issuer in parties.issuers],
         calendar=stage.calendar,
         now=stage.clock.now(),
         simulated=True,
     )
-    return OrderFolder.make(stage.artifacts / name, order, sealed)
+    return OrderFolder.make(stage.artifacts / name, order)
 
 
 def execute(stage: Stage, folder: OrderFolder) -> TraceResult:

@@ -20,7 +20,7 @@ from checkin.files.durable import create_file, refuse_public
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import NoteSigner, NoteVerifier, Opened, check_own_name, open_note
-from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
+from checkin.protocol.primitives import Label, OpeningKey, SigningKey, random_bytes
 from checkin.protocol.statement import Field, StatementType, many, one
 
 OFFICERS: Final = StatementType(
@@ -123,6 +123,11 @@ def load_share(folder: Path) -> str:
         return (folder / "share.txt").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         raise SettingsInvalid(f"The officer's folder {folder.name} has no readable share.txt.") from None
+
+
+def list_signer(authority: str, ring: OpeningKey) -> NoteSigner:
+    """Who signs the lists of orders: a key that follows from the ring key, so that it needs k officers' shares."""
+    return NoteSigner(f"{authority}/lists", SigningKey(ring.derive(Label.RING_LISTS)))
 
 
 def join_shares(shares: Iterable[str]) -> OpeningKey:

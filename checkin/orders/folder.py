@@ -3,7 +3,6 @@
 order.txt           the whole order; it stays with the authority
 part-1-visits.txt   what each service is sent, one file a part
 logged.txt          what goes into the public log
-order.key           the order's private keys, sealed to the ring key
 """
 
 from __future__ import annotations
@@ -18,12 +17,10 @@ from checkin.files.durable import create_file, private_folder, replace_file
 from checkin.keys.officers import Officers
 from checkin.orders.order import Order
 from checkin.orders.part import Part
-from checkin.protocol.encoding import b64_decode, b64_encode
 from checkin.protocol.note import NoteSigner, add_signature, sign_note, split_note
 
 ORDER_FILE: Final = "order.txt"
 ENTRY_FILE: Final = "logged.txt"
-KEY_FILE: Final = "order.key"
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,14 @@ class SignedOrder:
     order: Order
     parts: tuple[SignedPart, ...]
     entry: str
-    sealed_keys: bytes
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """An order and, by the names of their files, the notes that follow from it, signed or not."""
+
+    order: Order
+    notes: dict[str, str]
 
 
 class OrderFolder:
@@ -51,7 +55,7 @@ class OrderFolder:
         self._folder = folder
 
     @classmethod
-    def make(cls, folder: Path, order: Order, sealed_keys: bytes) -> Self:
+    def make(cls, folder: Path, order: Order) -> Self:
         """Writes an order that nobody has signed yet; raises `RequestInvalid` for a folder that holds something."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -60,19 +64,29 @@ class OrderFolder:
         self = cls(folder)
         for name, text in _texts(order).items():
             create_file(folder / name, text.encode())
-        create_file(folder / KEY_FILE, (b64_encode(sealed_keys) + "\n").encode())
         return self
 
     def order(self) -> Order:
         """What the officers read; raises `RequestInvalid`, `NoteMalformed`."""
         return Order.read(_text_of(self._read(ORDER_FILE)))
 
-    def sign(self, signers: Sequence[NoteSigner]) -> int:
-        """Adds these signatures to all of it; how many signatures there are now.
+    def read(self) -> Pieces:
+        """Everything that is signed, read once: who shows these and signs them signs what was shown.
 
-        Raises `NoteMalformed` when a piece is not what the order says: then nothing is signed.
+        Raises `NoteMalformed` when a piece is not what the order says.
         """
-        notes = {name: self._read(name) for name in self._checked()}
+        note = self._read(ORDER_FILE)
+        order = Order.read(_text_of(note))
+        texts = _texts(order)
+        notes = {name: note if name == ORDER_FILE else self._read(name) for name in texts}
+        for name, text in texts.items():
+            if _text_of(notes[name]) != text:
+                raise NoteMalformed(f"The file {name} is not what order.txt says: somebody changed one of them.")
+        return Pieces(order, notes)
+
+    def sign(self, signers: Sequence[NoteSigner], pieces: Pieces | None = None) -> int:
+        """Adds these signatures to all pieces, as they were read before or are now; how many the order has then."""
+        notes = (pieces or self.read()).notes
         for name, note in notes.items():
             for signer in signers:
                 note = add_signature(note, signer) if _is_signed(note) else sign_note(note, signer)  # noqa: PLW2901
@@ -86,24 +100,14 @@ class OrderFolder:
 
     def open(self, officers: Officers) -> SignedOrder:
         """The order, signed by enough of these officers in every piece. Raises `NoteMalformed`, `NoteUntrusted`."""
-        texts = self._checked()
-        notes = {name: self._read(name) for name in texts}
+        pieces = self.read()
+        notes = pieces.notes
         for note in notes.values():
             officers.open(note)
-        parts = [SignedPart(Part.read(text), notes[name]) for name, text in texts.items() if name.startswith("part-")]
-        try:
-            sealed = b64_decode(self._read(KEY_FILE).removesuffix("\n"))
-        except ValueError:
-            raise NoteMalformed("The order's sealed keys are not base64.") from None
-        return SignedOrder(Order.read(texts[ORDER_FILE]), tuple(parts), notes[ENTRY_FILE], sealed)
-
-    def _checked(self) -> dict[str, str]:
-        """Every piece by its file's name, as it follows from the order; raises `NoteMalformed` if one was changed."""
-        texts = _texts(self.order())
-        for name, text in texts.items():
-            if _text_of(self._read(name)) != text:
-                raise NoteMalformed(f"The file {name} is not what order.txt says: somebody changed one of them.")
-        return texts
+        parts = [
+            SignedPart(Part.read(_text_of(note)), note) for name, note in notes.items() if name.startswith("part-")
+        ]
+        return SignedOrder(pieces.order, tuple(parts), notes[ENTRY_FILE])
 
     def _read(self, name: str) -> str:
         try:

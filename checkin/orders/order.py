@@ -4,18 +4,18 @@ The order itself stays with the authority. Everything that services get follows 
 each step, and the entry for the log, which shows nothing but the parts' salted hashes. Who signs the order signs all
 of these, and checks first that they are what the order says.
 
-An order has two private keys of its own, one that answers are sealed to and one that signs the lists of later steps.
-They are sealed to the ring key, so that they exist only where k officers join their shares: inside a trace.
+Answers are sealed to the authority's ring key, and the lists of later steps signed with a key that follows from it:
+neither private half exists anywhere but where k officers join their shares, inside a trace.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
 from checkin.clock import Calendar, parse_rfc3339
-from checkin.errors import NoteMalformed, OrderScope, SealBroken
+from checkin.errors import NoteMalformed, OrderScope
 from checkin.orders.part import (
     BATCHES,
     CONTACTS,
@@ -30,8 +30,7 @@ from checkin.orders.part import (
     write_days,
 )
 from checkin.protocol.encoding import b64_decode, b64_encode
-from checkin.protocol.note import NoteSigner
-from checkin.protocol.primitives import Label, OpeningKey, SealingKey, SigningKey, hmac_sha256, random_bytes, sha256
+from checkin.protocol.primitives import hmac_sha256, random_bytes
 from checkin.protocol.statement import Field, StatementType, Values, many, one
 
 VENUE: Final = "venue"
@@ -118,6 +117,19 @@ class Order:
         """X25519, 32 bytes."""
         return b64_decode(one(self.values, "answer-key"), 32)
 
+    @property
+    def list_key(self) -> str:
+        """The verifier key of the lists of later steps."""
+        return one(self.values, "order-key")
+
+    def check_keys(self, ring: bytes, list_key: str) -> None:
+        """Raises `OrderScope` unless answers are sealed to this ring key and lists signed with this key."""
+        if self.answer_key != ring or self.list_key != list_key:
+            raise OrderScope(
+                "The order's answers would be sealed to another key than the ring's, as an earlier version or another "
+                "authority made it: write it again with `checkin authority order`."
+            )
+
     def part_texts(self) -> list[str]:
         """The texts of all parts, in the order of their steps."""
         texts: list[str] = []
@@ -157,41 +169,25 @@ class Order:
         return {"clock": "simulated"} if "clock" in self.values else {}
 
 
-@dataclass(frozen=True)
-class OrderKeys:
-    """The private halves of one order: what opens its answers, and what signs its lists."""
-
-    opening: OpeningKey
-    signer: NoteSigner
-
-    @classmethod
-    def unseal(cls, sealed: bytes, order: Order, ring: OpeningKey) -> Self:
-        """With the ring key, inside a trace; raises `SealBroken`, also when the order was changed."""
-        plain = ring.open(sealed, _keys_info(order.text))
-        self = cls(OpeningKey(plain[:32]), _list_signer(order.values, plain[32:]))
-        if self.opening.public != order.answer_key or self.signer.verifier.vkey != one(order.values, "order-key"):
-            raise SealBroken
-        return self
-
-
 def draft(  # noqa: PLR0913 - whose order it is, who gets it, and when
     wish: OrderRequest,
     *,
     authority: str,
     ring: bytes,
+    list_key: str,
     registry: str,
     issuers: Sequence[str],
     calendar: Calendar,
     now: float,
     simulated: bool = False,
-) -> tuple[Order, bytes]:
-    """A new order, and its private keys sealed to the ring key `ring` (X25519, 32 bytes).
+) -> Order:
+    """A new order. Its answers are sealed to the ring key `ring` (X25519, 32 bytes), its lists verify under `list_key`:
+    both have their private halves where k officers join their shares, so whoever drafts an order opens nothing.
 
     Raises `OrderScope` for a life of more than seven days, `NoteMalformed` for anything else that no order can ask.
     """
     if not 0 < wish.life <= MAX_LIFE_SECONDS:
         raise OrderScope("An order lives for at most seven days.")
-    private, seed = random_bytes(32), random_bytes(32)
     values: dict[str, str | list[str]] = {
         "authority": authority,
         "order": random_bytes(8).hex(),
@@ -204,13 +200,12 @@ def draft(  # noqa: PLR0913 - whose order it is, who gets it, and when
         "limit": str(wish.limit),
         "registry": registry,
         "issuer": list(issuers),
-        "answer-key": b64_encode(OpeningKey(private).public),
+        "answer-key": b64_encode(ring),
+        "order-key": list_key,
         "salt": b64_encode(random_bytes(32)),
     }
     values |= _subject(wish, calendar) | ({"clock": "simulated"} if simulated else {})
-    values["order-key"] = _list_signer(values, seed).verifier.vkey
-    order = Order.read(ORDER.write(values))
-    return order, SealingKey(ring).seal(private + seed, _keys_info(order.text))
+    return Order.read(ORDER.write(values))
 
 
 def _subject(wish: OrderRequest, calendar: Calendar) -> dict[str, str]:
@@ -221,14 +216,6 @@ def _subject(wish: OrderRequest, calendar: Calendar) -> dict[str, str]:
     if wish.phone and wish.days:
         values |= {"phone": wish.phone, "days": write_days(wish.days)}
     return values
-
-
-def _list_signer(values: Mapping[str, str | list[str]], seed: bytes) -> NoteSigner:
-    return NoteSigner(f"{one(values, 'authority')}/order-{one(values, 'order')}", SigningKey(seed))
-
-
-def _keys_info(text: str) -> bytes:
-    return Label.ORDER_KEYS + sha256(text.encode())
 
 
 def expires(order: Order) -> float:

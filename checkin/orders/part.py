@@ -181,9 +181,9 @@ def part_digest(text: str) -> str:
     return sha256(Label.ORDER, text.encode()).hex()
 
 
-def answer_info(digest: str) -> bytes:
-    """The context in which the answer to a part is sealed."""
-    return Label.ANSWER + bytes.fromhex(digest)
+def answer_info(order: str, digest: str) -> bytes:
+    """The context in which the answer to a part of an order is sealed: it opens as the answer to nothing else."""
+    return Label.ANSWER + bytes.fromhex(order) + bytes.fromhex(digest)
 
 
 def read_answer_key(text: str) -> bytes:

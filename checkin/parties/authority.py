@@ -12,17 +12,26 @@ tick.txt          the latest day on which keys were destroyed or looked through
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
 from checkin.clock import RETENTION_DAYS, Calendar
-from checkin.errors import ClockUntrusted, KeyMissing, NoteMalformed, SettingsInvalid, SimulationRefused
+from checkin.errors import (
+    ClockUntrusted,
+    KeyDestroyed,
+    KeyMissing,
+    ListRefused,
+    NoteMalformed,
+    SealBroken,
+    SettingsInvalid,
+    SimulationRefused,
+)
 from checkin.files.durable import close_folder, private_folder, replace_file
 from checkin.keys.authority_ring import AuthorityRing
 from checkin.keys.file_system import check_storage
-from checkin.keys.officers import Officers, appoint, check_wish
+from checkin.keys.officers import Officers, appoint, check_wish, list_signer
 from checkin.protocol.encoding import b64_decode, b64_encode
 from checkin.protocol.key_list import (
     AUTHORITY_DESTROYED,
@@ -42,7 +51,12 @@ MAX_STATED: Final = 64  # days in one statement: what officers can read, and the
 DESTROYED_FILE: Final = "destroyed.txt"
 LOGGED_FOLDER: Final = "logged"
 AUTHORITY: Final = StatementType(
-    "checkin/authority/v1", Field("authority"), Field("zone"), Field("ring"), Field("clock", optional=True)
+    "checkin/authority/v1",
+    Field("authority"),
+    Field("zone"),
+    Field("ring"),
+    Field("list-key", optional=True),
+    Field("clock", optional=True),
 )
 
 
@@ -55,6 +69,8 @@ class Authority:
     calendar: Calendar
     ring: AuthorityRing
     simulated: bool
+    list_key: str = ""
+    """The verifier key of the lists of orders; '' in a folder of an earlier version (see `adopt_list_key`)."""
 
     @classmethod
     def init(  # noqa: PLR0913 - one argument for each thing that is decided once and for all
@@ -84,13 +100,11 @@ class Authority:
             check_storage(folder)
         appointed, ring_key = appoint(folder / "officers", name, officers, threshold)
         ring = AuthorityRing(folder / "ring", ring_key.public, allow_unfit=allow_unfit)
-        self = cls(folder, appointed, calendar, ring, simulated)
+        list_key = list_signer(name, ring_key).verifier.vkey
+        self = cls(folder, appointed, calendar, ring, simulated, list_key)
         self._tick(calendar.day(now))
         replace_file(folder / "officers.txt", appointed.text().encode())
-        values = {"authority": name, "zone": zone, "ring": b64_encode(ring_key.public)}
-        text = AUTHORITY.write(values | ({"clock": "simulated"} if simulated else {}))
-        # Last: a folder without it was not finished.
-        replace_file(folder / "authority.txt", text.encode())
+        self._write()  # last: a folder without it was not finished
         return self
 
     @classmethod
@@ -107,7 +121,27 @@ class Authority:
         if simulated != ("clock" in values):
             raise SimulationRefused
         ring = AuthorityRing(folder / "ring", public, allow_unfit=allow_unfit)
-        return cls(folder, officers, Calendar(one(values, "zone")), ring, simulated)
+        list_key = one(values, "list-key") if "list-key" in values else ""
+        return cls(folder, officers, Calendar(one(values, "zone")), ring, simulated, list_key)
+
+    def adopt_list_key(self, shares: Iterable[str]) -> Self:
+        """With the list key that follows from the ring key, written into the folder if it is not there. Raises
+        `SharesInvalid`."""
+        list_key = list_signer(self.officers.authority, self.ring.unlock(shares)).verifier.vkey
+        adopted = replace(self, list_key=list_key)
+        if self.list_key != list_key:
+            adopted._write()
+        return adopted
+
+    def _write(self) -> None:
+        values = {
+            "authority": self.officers.authority,
+            "zone": self.calendar.zone,
+            "ring": b64_encode(self.ring.public),
+        }
+        lists = {"list-key": self.list_key} if self.list_key else {}
+        text = AUTHORITY.write(values | lists | ({"clock": "simulated"} if self.simulated else {}))
+        replace_file(self.folder / "authority.txt", text.encode())
 
     def make_keys(self, now: float, ahead: int = AHEAD_DAYS) -> list[int]:
         """Make what is missing for today and `ahead` days more; the days made. Needs no officer.
@@ -215,6 +249,21 @@ class Authority:
         knows. 0 where no list is in the log."""
         return min(self.logged_keys(), default=0)
 
+    def check_ring(self, keys: Mapping[int, AuthorityKey], shares: Iterable[str]) -> None:
+        """Opens the slot of each of these days with the shares and compares: raises `ListRefused` for a key that is not
+        the ring's own, or that the ring no longer has, and `SharesInvalid`."""
+        ring = self.ring.unlock(shares)
+        strange = []
+        for day, key in keys.items():
+            try:
+                own = self.ring.open_day_with(day, ring).public == key.public and self.ring.key(day) == key
+            except (KeyMissing, KeyDestroyed, SealBroken):
+                own = self.logged_keys().get(day) == key  # lost since officers listed it: nobody opens it
+            if not own:
+                strange.append(self.calendar.date(day))
+        if strange:
+            raise ListRefused(f"These keys of the list are not the ring's own, do not sign it: {', '.join(strange)}.")
+
     def open_days(self, days: Iterable[int], shares: Iterable[str]) -> dict[int, OpeningKey]:
         """The private keys of these days, for one trace; as `AuthorityRing.open_day`."""
         shares = list(shares)
@@ -268,6 +317,15 @@ class Authority:
 
     def _tick(self, day: int) -> None:
         replace_file(self.folder / "tick.txt", (self.calendar.date(day) + "\n").encode())
+
+
+def ring_keys(folder: Path) -> tuple[bytes, str]:
+    """The public half of the ring key and the list key of the authority in a folder; raises `SettingsInvalid`."""
+    try:
+        values = AUTHORITY.read((folder / "authority.txt").read_text(encoding="utf-8"))
+        return b64_decode(one(values, "ring"), 32), one(values, "list-key")
+    except (OSError, ValueError, NoteMalformed):
+        raise SettingsInvalid("The authority's folder is not complete, or of an earlier version.") from None
 
 
 def _text(path: Path) -> str:

@@ -67,7 +67,7 @@ class Label(bytes, Enum):
     RECOVERY = b"ck1/recovery"  # issuer: what is kept of a recovery code
     HOSTED = b"ck1/hosted"  # issuer: a hosted wallet's credential at rest
     ORDER = b"ck1/order"  # what of an order's part is in the log
-    ORDER_KEYS = b"ck1/order-keys"  # authority: the private keys of one order, sealed to the ring key
+    RING_LISTS = b"ck1/ring/lists"  # authority: the seed of the key that signs the lists of orders, from the ring key
     ANSWER = b"ck1/answer"  # a service's answer, sealed to the order's answer key
     RECEIPT = b"ck1/receipt"  # issuer: a notice to somebody who was identified, at rest
     GATE = b"ck1/gate"  # registry: a scanner in the counts by gate
@@ -140,6 +140,10 @@ class OpeningKey:
         self._key = X25519PrivateKey.from_private_bytes(private)
         self.public = self._key.public_key().public_bytes_raw()
 
+    def derive(self, label: Label) -> bytes:
+        """A 32-byte secret that follows from the private key: HKDF-SHA256, no salt, info = label."""
+        return derive(self._key.private_bytes_raw(), label)
+
     def open(self, sealed: bytes, info: bytes) -> bytes:
         """Inverse of `SealingKey.seal`; raises `SealBroken` for another key, another `info` or changed bytes."""
         try:
@@ -167,6 +171,7 @@ _ORDER_8_NEG: Final = bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c3
 _SMALL_ORDER: Final = frozenset(
     {_ORDER_8, _ORDER_8_NEG} | {value.to_bytes(32, "little") for value in (0, 1, _P - 1, _P, _P + 1)}
 )
+
 
 def _is_small_order(point: bytes) -> bool:
     return point[:31] + bytes([point[31] & 0x7F]) in _SMALL_ORDER

@@ -42,6 +42,7 @@ from checkin.service.order_store import KeptAnswer, OrderStore
 from checkin.service.pins import AuthoritySettings, LogSettings
 
 MAX_BODY: Final = 2 * MAX_NOTE  # a list of 5,000 items fits
+MAX_LISTS: Final = 128  # of one part: one from each of 64 issuers' answers, and room for long ones
 STATED_REFUSALS_A_DAY: Final = 100  # further ones are counted, not stated: a stolen token must not fill the log
 log = structlog.get_logger()
 
@@ -193,16 +194,17 @@ class OrderExecutor:
         """Under the lock: the answer that was given before, or a new one, kept before it leaves."""
         items = self._items(part, note)
         list_digest = sha256("\n".join(items).encode()).hex() if part.order_key else ""
-        kept = self._book.answer(part.digest)
+        answers = self._book.answers(part.digest)
+        kept = answers.get(list_digest)
         if kept is not None:
-            if kept.list_digest != list_digest:
-                raise OrderReused
             # What was answered is gone with its day, whether or not the chore that removes it has run.
             if kept.sealed is None or kept.oldest < self._guard.floor(self._party.calendar):
                 raise DayDestroyed
             return kept.sealed
+        if len(answers) >= MAX_LISTS:
+            raise OrderReused
         found = self._execute[part.step](part, items)
-        if len(found.rows) > part.limit:
+        if len(found.rows) + sum(answer.rows for answer in answers.values()) > part.limit:
             raise OrderTooLarge
         sealed = self._sealed(part, found)
         # SPEC order.md §6: "Nobody is told of an answer that was refused": limit and size come before any effect.
@@ -210,8 +212,9 @@ class OrderExecutor:
         # Stated before it is kept: what was answered is in the book, whenever the machine stops.
         people = ABSENT if found.people is None else published_count(found.people)
         values = {"step": part.step, "part": part.digest, "people": people, "done": self._today()}
-        self._statements.put(f"order-executed-{part.digest[:32]}", self._sign(ORDER_EXECUTED, values))
-        answer = KeptAnswer(list_digest, sealed, min(found.days))
+        name = f"order-executed-{part.digest[:32]}" + (f"-{list_digest[:16]}" if answers else "")
+        self._statements.put(name, self._sign(ORDER_EXECUTED, values))
+        answer = KeptAnswer(list_digest, sealed, min(found.days), len(found.rows))
         self._book.keep(part.digest, answer, expires=part.expires)
         log.info("order_executed", step=part.step)
         return sealed
@@ -222,7 +225,7 @@ class OrderExecutor:
             note = self._sign(ORDER_ANSWER, {"part": part.digest, "row": found.rows, "gone": gone})
         except NoteMalformed:
             raise OrderTooLarge("The answer would not fit into a note of 1 MiB: ask for less.") from None
-        return b64url_encode(SealingKey(part.answer_key).seal(note.encode(), answer_info(part.digest)))
+        return b64url_encode(SealingKey(part.answer_key).seal(note.encode(), answer_info(part.order, part.digest)))
 
     def _refuse(self, note: str, error: CheckinError) -> None:
         """Durably counted; each part and code is stated once, up to a number a day."""

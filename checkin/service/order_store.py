@@ -1,7 +1,7 @@
 """data/orders.db: what a service answered to which part of an order, until it expires, and what it refused.
 
-    answers   part, list (digests, hex), expires (unix seconds), oldest (the oldest service day that the answer is
-              about), sealed (to the order's answer key; NULL once that day is destroyed)
+    answers   part, list (digests, hex), expires (unix seconds), rows (how many), oldest (the oldest service day that
+              the answer is about), sealed (to the order's answer key; NULL once that day is destroyed)
     refusals  part (digest, hex), code, day, times
 
 No row names a person or a place: an answer is sealed to officers before it comes here.
@@ -15,6 +15,7 @@ from pathlib import Path
 import sqlite_utils
 
 from checkin.files.state_file import StateFile
+from checkin.orders.part import MAX_ROWS
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class KeptAnswer:
     list_digest: str
     sealed: str | None
     oldest: int
+    rows: int
 
 
 class OrderStore:
@@ -33,17 +35,18 @@ class OrderStore:
     def __init__(self, path: Path) -> None:
         self._file = StateFile(path, _migrate)
 
-    def answer(self, part: str) -> KeptAnswer | None:
-        """What was answered to the part."""
+    def answers(self, part: str) -> dict[str, KeptAnswer]:
+        """What was answered to the part, by the digest of the list that came with it."""
         with self._file.reading() as tables:
-            row = tables.execute("SELECT list, sealed, oldest FROM answers WHERE part = ?", [part]).fetchone()
-        return KeptAnswer(*row) if row else None
+            query = "SELECT list, sealed, oldest, rows FROM answers WHERE part = ?"
+            return {row[0]: KeptAnswer(*row) for row in tables.execute(query, [part]).fetchall()}
 
     def keep(self, part: str, answer: KeptAnswer, *, expires: float) -> None:
-        """The first answer to a part is the only one."""
+        """The first answer to a part and a list is the only one."""
         with self._file.writing() as tables:
-            row = [part, answer.list_digest, int(expires), answer.oldest, answer.sealed]
-            tables.execute("INSERT INTO answers (part, list, expires, oldest, sealed) VALUES (?, ?, ?, ?, ?)", row)
+            row = [part, answer.list_digest, int(expires), answer.oldest, answer.rows, answer.sealed]
+            add = "INSERT INTO answers (part, list, expires, oldest, rows, sealed) VALUES (?, ?, ?, ?, ?, ?)"
+            tables.execute(add, row)
 
     def refuse(self, part: str, code: str, day: str) -> int:
         """Counts a refusal; how many different ones that day has by now, 0 if this one was there before."""
@@ -70,7 +73,7 @@ class OrderStore:
                 return
         with self._file.writing() as tables:
             tables.execute("DELETE FROM answers WHERE expires < ?", [now])
-            # The row stays until it expires, so that the part cannot be used for another list.
+            # The row stays until it expires, so that its rows still count against the part's limit.
             tables.execute("UPDATE answers SET sealed = NULL WHERE oldest < ?", [oldest_day])
         with self._file.reading() as tables:
             tables.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -81,10 +84,18 @@ class OrderStore:
 
 
 def _migrate(tables: sqlite_utils.Database) -> None:
-    answers = {"part": str, "list": str, "expires": int, "oldest": int, "sealed": str}
+    answers = {"part": str, "list": str, "expires": int, "oldest": int, "rows": int, "sealed": str}
+    earlier = tables.table("answers")
+    if earlier.exists() and "rows" not in earlier.columns_dict:
+        tables.execute("ALTER TABLE answers RENAME TO earlier_answers")
     tables.table("answers").create(
-        answers, pk="part", not_null=set(answers) - {"sealed"}, strict=True, if_not_exists=True
+        answers, pk=("part", "list"), not_null=set(answers) - {"sealed"}, strict=True, if_not_exists=True
     )
+    if tables.table("earlier_answers").exists():
+        # A part that an earlier version answered takes no further list: its rows were not counted.
+        columns = "part, list, expires, oldest, sealed"
+        tables.execute(f"INSERT INTO answers ({columns}, rows) SELECT {columns}, ? FROM earlier_answers", [MAX_ROWS])  # noqa: S608
+        tables.execute("DROP TABLE earlier_answers")
     refusals = {"part": str, "code": str, "day": str, "times": int}
     tables.table("refusals").create(
         refusals, pk=("part", "code"), not_null=set(refusals), strict=True, if_not_exists=True

@@ -1,39 +1,46 @@
 """Tracing, from the authority's side: put the order into the log, ask each party its part, open what only it can open.
 
-The ring key exists from `open_order` on, in this process alone, and is forgotten with it: shares are joined inside
+The ring key exists from `Trace.open` on, in this process alone, and is forgotten with it: shares are joined inside
 one trace. Everything here can be repeated until the order expires, and comes to the same result, because each
-party answers the same part identically.
+party answers the same part and list identically.
+
+Parties are independent: one that does not answer, or refuses, or whose rows cannot be read, is named in the result and
+keeps nobody else's answer back. Lists are made from one issuer's answer each, so that what is asked again when a party
+is back has the same lists for all others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 from checkin.errors import (
+    CheckinError,
     KeyDestroyed,
     KeyMissing,
     NoteMalformed,
+    NotFound,
     SealBroken,
     ServiceError,
 )
 from checkin.http.client import Client
+from checkin.keys.officers import list_signer
 from checkin.orders.folder import SignedOrder, SignedPart
 from checkin.orders.lists import ListedSeal, ListedVisit, write_list
-from checkin.orders.order import VENUE, OrderKeys
-from checkin.orders.part import BATCHES, CONTACTS, ORDER_ANSWER, PEOPLE, STEPS, VISITS, answer_info
+from checkin.orders.order import VENUE
+from checkin.orders.part import BATCHES, CONTACTS, MAX_ROWS, ORDER_ANSWER, PEOPLE, STEPS, VISITS, Part, answer_info
 from checkin.orders.rows import AnswerRow, BatchRow, PersonRow, PlaceRow, VenueRow, VisitRow, read_row
 from checkin.parties.authority import Authority
 from checkin.protocol.credential import visit_context
 from checkin.protocol.encoding import b64url_decode
-from checkin.protocol.note import decode_note, open_note, sign_note
+from checkin.protocol.note import NoteSigner, decode_note, open_note, sign_note
 from checkin.protocol.primitives import Label, OpeningKey
 from checkin.protocol.statement import many, one
 from checkin.tlog.proof import LogProof
 from checkin.tlog.submission import submit_and_wait
 from checkin.tracing.counterparties import Parties
-from checkin.tracing.trace_result import AskedStep, Contact, PatientVisit, TraceResult, merge
+from checkin.tracing.trace_result import AskedStep, Contact, FailedStep, PatientVisit, TraceResult, merge
 from checkin.vault.ledger import open_entry
 
 Tell = Callable[[str, int, int], None]
@@ -53,45 +60,63 @@ class Trace:
     authority: Authority
     parties: Parties
     ring: OpeningKey
-    keys: OrderKeys
+    signer: NoteSigner
     tell: Tell
 
     @classmethod
     def open(
         cls, order: SignedOrder, authority: Authority, parties: Parties, shares: Iterable[str], tell: Tell = silent
     ) -> Trace:
-        """Joins the shares; raises `SharesInvalid`, and `SealBroken` for an order that was changed."""
+        """Joins the shares; raises `SharesInvalid`, and `OrderScope` for an order whose keys are not the ring's."""
         ring = authority.ring.unlock(shares)
-        return cls(order, authority, parties, ring, OrderKeys.unseal(order.sealed_keys, order.order, ring), tell)
+        signer = list_signer(authority.officers.authority, ring)
+        order.order.check_keys(ring.public, signer.verifier.vkey)
+        return cls(order, authority, parties, ring, signer, tell)
 
     def run(self) -> TraceResult:
-        """The people, and how they were found. Raises what the parties refuse with."""
-        proof = publish(self.order.entry, self.parties, self.tell)
-        asking = PartSender(self, proof)
+        """The people, how they were found, and who did not answer. Raises what the log refuses with, and what the first
+        party refuses with if nobody answered where people were."""
+        asking = PartSender(self, publish(self.order.entry, self.parties, self.tell))
+        own: set[bytes] = set()
         if self.order.order.kind == VENUE:
-            rows = asking.ask(VISITS)
+            sights = [asking.ask(VISITS)]
         else:
             listed = self._visits_of_person(asking)
-            rows = asking.ask(CONTACTS, listed) if listed else []
-        visits = _of(rows, VisitRow)
-        seals, unopened = self._open_outer(visits)
+            own = {visit.visit_id for visits in listed for visit in visits}
+            sights = [asking.ask(CONTACTS, part) for visits in listed for part in _chunks(visits)]
+        asking.require_some(sights)
+        answers = [Sight.of(rows, own) for rows in sights if rows is not None]
         people: dict[tuple[int, bytes], PersonRow] = {}
-        for issuer in self.parties.issuers:
-            if issuer.number in seals:
-                found = asking.ask(PEOPLE, seals[issuer.number], audience=issuer.verifier.name)
-                people |= {(issuer.number, person.visit_id): person for person in _of(found, PersonRow)}
-        return self._result(asking, rows, people, unopened)
+        unopened = 0
+        for sight in answers:
+            seals, broken = self._open_outer(sight.visits)
+            unopened += broken
+            for number, several in sorted(seals.items()):
+                for part in _chunks(several):
+                    found = asking.ask_issuer(number, part)
+                    people |= {(number, person.visit_id): person for person in _of(found, PersonRow)}
+        return self._result(asking, answers, people, unopened)
 
-    def _visits_of_person(self, asking: PartSender) -> list[ListedVisit]:
-        """The visit ids that follow from the person's batches; days that cannot be opened any more are left out."""
+    def _visits_of_person(self, asking: PartSender) -> list[list[ListedVisit]]:
+        """By issuer, the visit ids that follow from the person's batches; days that cannot be opened any more are left
+        out, and batches that do not open are named."""
         listed = []
         for issuer in self.parties.issuers:
-            for row in _of(asking.ask(BATCHES, audience=issuer.verifier.name), BatchRow):
+            visits, broken = [], 0
+            for row in _of(asking.ask(BATCHES, audience=issuer.verifier.name) or [], BatchRow):
                 key = self._day_key(row.day)
                 if key is None:
                     continue
-                batch = open_entry(row.entry, issuer=issuer.number, day=row.day, authority=key)
-                listed += [ListedVisit(issuer.number, row.day, visit_id) for visit_id in batch.visit_ids()]
+                try:
+                    batch = open_entry(row.entry, issuer=issuer.number, day=row.day, authority=key)
+                except (SealBroken, NoteMalformed, ValueError):
+                    broken += 1
+                    continue
+                visits += [ListedVisit(issuer.number, row.day, visit_id) for visit_id in batch.visit_ids()]
+            if broken:
+                asking.fail(issuer.verifier.name, BATCHES, SealBroken(f"{broken} of its rows do not open."))
+            if visits:
+                listed.append(visits)
         return listed
 
     def _open_outer(self, visits: list[VisitRow]) -> tuple[dict[int, list[ListedSeal]], int]:
@@ -115,11 +140,11 @@ class Trace:
         return seals, unopened
 
     def _day_key(self, day: int) -> OpeningKey | None:
-        """None once the day's key is destroyed, or if there never was one."""
+        """None once the day's key is destroyed, if there never was one, or where its slot was changed."""
         if day not in self._opened:
             try:
                 self._opened[day] = self.authority.ring.open_day_with(day, self.ring)
-            except (KeyDestroyed, KeyMissing):
+            except (KeyDestroyed, KeyMissing, SealBroken):
                 self._opened[day] = None
         return self._opened[day]
 
@@ -127,40 +152,42 @@ class Trace:
         self._opened: dict[int, OpeningKey | None] = {}
 
     def _result(
-        self, asking: PartSender, rows: list[AnswerRow], people: dict[tuple[int, bytes], PersonRow], unopened: int
+        self, asking: PartSender, answers: list[Sight], people: dict[tuple[int, bytes], PersonRow], unopened: int
     ) -> TraceResult:
-        names = {row.venue: row.name for row in _of(rows, VenueRow)}
+        found = [one for sight in answers for one in self._found(sight, people)]
+        seen = {(visit.issuer, visit.visit_id) for sight in answers for visit in sight.visits}
+        return TraceResult(
+            order=self.order.order,
+            people=merge(found),
+            places=[
+                PatientVisit(sight.names.get(row.venue, ""), self._moment(row.minute))
+                for sight in answers
+                for row in sight.places.values()
+            ],
+            asked=asking.asked,
+            unopened=unopened,
+            unknown=max(len(seen) - unopened - len(people), 0),
+            gone=sorted(asking.gone),
+            failed=asking.failed,
+        )
+
+    def _found(self, sight: Sight, people: dict[tuple[int, bytes], PersonRow]) -> Iterator[Contact]:
         values = self.order.order.values
         own = bytes.fromhex(one(values, "venue")) if "venue" in values else b""
-        places = {row.number: row for row in _of(rows, PlaceRow)}
         issuers = {issuer.number: issuer.verifier.name for issuer in self.parties.issuers}
-        found = []
-        for visit in _of(rows, VisitRow):
-            person, place = people.get((visit.issuer, visit.visit_id)), places.get(visit.place)
-            if person is None:
-                continue
-            found.append(
-                Contact(
+        for visit in sight.visits:
+            person, place = people.get((visit.issuer, visit.visit_id)), sight.places.get(visit.place)
+            if person is not None:
+                yield Contact(
                     name=person.name,
                     phone=person.phone,
-                    place=names.get(place.venue if place else own, ""),
+                    place=sight.names.get(place.venue if place else own, ""),
                     date=self.authority.calendar.date(visit.day),
                     time=self._time(visit.minute),
                     minutes_apart=str(abs(visit.minute - place.minute)) if place else "",
                     issuer=issuers[visit.issuer],
                     notice=person.notice,
                 )
-            )
-        listed = len(_of(rows, VisitRow)) - unopened
-        return TraceResult(
-            order=self.order.order,
-            people=merge(found),
-            places=[PatientVisit(names.get(row.venue, ""), self._moment(row.minute)) for row in places.values()],
-            asked=asking.asked,
-            unopened=unopened,
-            unknown=listed - len(found),
-            gone=sorted(asking.gone),
-        )
 
     def _moment(self, minute: int) -> str:
         return self.authority.calendar.rfc3339(minute * 60, "minutes")
@@ -169,52 +196,108 @@ class Trace:
         return self._moment(minute).partition("T")[2][:5] if minute else ""
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What a registry answered to one list: visits, places by their number in this answer, names of venues."""
+
+    visits: list[VisitRow]
+    places: dict[int, PlaceRow]
+    names: dict[bytes, str]
+
+    @classmethod
+    def of(cls, rows: Iterable[AnswerRow], own: set[bytes]) -> Sight:
+        """`own`: the patient's visit ids; the patient is no contact, also of another issuer's list."""
+        rows = list(rows)
+        return cls(
+            visits=[row for row in _of(rows, VisitRow) if row.visit_id not in own],
+            places={row.number: row for row in _of(rows, PlaceRow)},
+            names={row.venue: row.name for row in _of(rows, VenueRow)},
+        )
+
+
 class PartSender:
-    """Sends parts and opens their answers."""
+    """Sends parts and opens their answers; remembers who was asked, and who failed and why."""
 
     def __init__(self, trace: Trace, proof: LogProof) -> None:
         self._trace = trace
         self._proof = proof.write()
+        self._first: CheckinError | None = None
         self.asked: list[AskedStep] = []
+        self.failed: list[FailedStep] = []
         self.gone: set[str] = set()
 
     def ask(
         self, step: str, items: Iterable[ListedVisit | ListedSeal] = (), *, audience: str | None = None
-    ) -> list[AnswerRow]:
-        """All rows that the parties of a step (or one of them) answer."""
+    ) -> list[AnswerRow] | None:
+        """All rows that the parties of a step (or one of them) answer; None if none of them did."""
         parts = [
             signed
             for signed in self._trace.order.parts
             if signed.part.step == step and audience in (None, signed.part.audience)
         ]
-        items, rows = list(items), []
+        items, rows, answered = list(items), [], False
         for done, signed in enumerate(parts):
             self._trace.tell(f"asking {signed.part.audience}", done, len(parts))
-            answered = self._answer(signed, items)
+            try:
+                found = self._answer(signed, items)
+            except CheckinError as error:
+                self.fail(signed.part.audience, step, error)
+                continue
+            answered = True
             self.asked.append(
-                AskedStep(signed.part.audience, STEPS[step].told, STEPS[step].untold, len(items), len(answered))
+                AskedStep(signed.part.audience, STEPS[step].told, STEPS[step].untold, len(items), len(found))
             )
-            rows += answered
-        return rows
+            rows += found
+        return rows if answered else None
+
+    def ask_issuer(self, number: int, seals: list[ListedSeal]) -> list[AnswerRow]:
+        """Who is behind these seals; nobody where the issuer fails, which is remembered."""
+        names = {issuer.number: issuer.verifier.name for issuer in self._trace.parties.issuers}
+        if number not in names:
+            self.fail(f"issuer {number}", PEOPLE, NotFound("No issuer of this number is in parties.toml."))
+            return []
+        return self.ask(PEOPLE, seals, audience=names[number]) or []
+
+    def fail(self, audience: str, step: str, error: CheckinError) -> None:
+        """Remembers who failed, and why."""
+        self._first = self._first or error
+        self.failed.append(FailedStep(audience, STEPS[step].told, error.code, error.detail))
+
+    def require_some(self, sights: list[list[AnswerRow] | None]) -> None:
+        """Raises what the first party failed with, if nobody said where anybody was."""
+        if self._first is not None and all(rows is None for rows in sights):
+            raise self._first
 
     def _answer(self, signed: SignedPart, items: list[ListedVisit | ListedSeal]) -> list[AnswerRow]:
         part = signed.part
         party = self._trace.parties.named(part.audience)
         body = {"part": signed.note, "entry": self._trace.order.entry, "proof": self._proof}
         if STEPS[part.step].listed:
-            body["list"] = sign_note(write_list(part.digest, items), self._trace.keys.signer)
+            body["list"] = sign_note(write_list(part.digest, items), self._trace.signer)
         with Client(party.url, party.token) as client:
             answer = client.post("/v1/orders", body)
         try:
             sealed = b64url_decode(answer["sealed"])
-            note = decode_note(self._trace.keys.opening.open(sealed, answer_info(part.digest)))
+            note = decode_note(self._trace.ring.open(sealed, answer_info(part.order, part.digest)))
             values = ORDER_ANSWER.read(open_note(note, [party.verifier]).text)
-        except (SealBroken, ValueError, KeyError, TypeError):
-            raise ServiceError(f"The answer of {part.audience} does not open with the order's key.") from None
+        except (SealBroken, ValueError, KeyError, TypeError, AttributeError):
+            raise ServiceError(f"The answer of {part.audience} does not open with the ring key.") from None
         if one(values, "part") != part.digest or one(values, "service") != part.audience:
             raise NoteMalformed(f"The answer of {part.audience} is to another part.")
         self.gone |= set(many(values, "gone"))
-        return [read_row(line) for line in many(values, "row")]
+        return self._rows(part, many(values, "row"))
+
+    def _rows(self, part: Part, lines: list[str]) -> list[AnswerRow]:
+        """Those that can be read; the others are named, and take nothing else away."""
+        rows, bad = [], 0
+        for line in lines:
+            try:
+                rows.append(read_row(line))
+            except NoteMalformed:
+                bad += 1
+        if bad:
+            self.fail(part.audience, part.step, NoteMalformed(f"{bad} rows of its answer cannot be read."))
+        return rows
 
 
 def publish(entry: str, parties: Parties, tell: Tell = silent) -> LogProof:
@@ -224,6 +307,16 @@ def publish(entry: str, parties: Parties, tell: Tell = silent) -> LogProof:
     """
     with Client(parties.log.url, parties.log.token) as client:
         return submit_and_wait(client, entry, parties.log.pinned, tell)
+
+
+Item = TypeVar("Item", ListedVisit, ListedSeal)
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Lists of no more items than a service takes, the same for the same items."""
+    everything = sorted(set(items))
+    for at in range(0, len(everything), MAX_ROWS):
+        yield everything[at : at + MAX_ROWS]
 
 
 def _of(rows: Iterable[AnswerRow], kind: type[R]) -> list[R]:

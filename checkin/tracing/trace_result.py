@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +53,16 @@ class AskedStep:
 
 
 @dataclass(frozen=True)
+class FailedStep:
+    """Who failed at what it was asked, with a stable code and a sentence."""
+
+    audience: str
+    asked: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class TraceResult:
     """A finished trace. `unopened`: seals that nobody could open; `unknown`: people whose issuer knows them no more;
     `gone`: dates that were destroyed before the order was executed."""
@@ -64,12 +74,14 @@ class TraceResult:
     unopened: int
     unknown: int
     gone: list[str]
+    failed: list[FailedStep] = field(default_factory=list)
+    """Whose answers are missing: the same order asks for them again."""
 
     def csv(self) -> str:
         """RFC 4180 with a header; every cell quoted, and none begins like a formula."""
         out = io.StringIO()
         writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-        names = [field.name for field in fields(Contact)]
+        names = [column.name for column in fields(Contact)]
         writer.writerow(names)
         for person in self.people:
             writer.writerow([neutral(getattr(person, name)) for name in names])
@@ -89,6 +101,7 @@ class TraceResult:
             "unopened": self.unopened,
             "unknown": self.unknown,
             "gone": self.gone,
+            "failed": [asdict(step) for step in self.failed],
         }
 
     def html(self) -> str:

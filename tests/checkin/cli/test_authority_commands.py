@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from checkin.cli.authority import app
 from checkin.errors import (
     ClockUntrusted,
+    ListRefused,
     NoteMalformed,
     NoteUntrusted,
     RequestInvalid,
@@ -25,9 +26,9 @@ from checkin.errors import (
 )
 from checkin.files.durable import replace_file
 from checkin.keys.officers import Officers
-from checkin.protocol.key_list import AuthorityList, DestroyedList
-from checkin.protocol.note import NoteSigner, sign_note
-from checkin.protocol.primitives import SigningKey
+from checkin.protocol.key_list import AuthorityKey, AuthorityList, DestroyedList
+from checkin.protocol.note import NoteSigner, sign_note, split_note
+from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.service import problems
 
 TOKEN = "the-authority's-token"
@@ -63,15 +64,15 @@ def test_keys_are_made_listed_signed_by_two_officers_and_trusted(place: Place) -
     assert len(place.made["officers"]) == 3
     assert run("keys", "make", *place.common)["made"][-1] == "2026-12-06"
     assert run("keys", "list", *place.common, "-o", place.list)["signatures"] == 0
-    assert run("keys", "sign", place.list, *place.officer(3))["signatures"] == 1
-    assert run("keys", "sign", place.list, *place.officer(3), *place.officer(1))["signatures"] == 2
+    assert run("keys", "sign", "--yes", place.list, *place.officer(3))["signatures"] == 1
+    assert run("keys", "sign", "--yes", place.list, *place.officer(3), *place.officer(1))["signatures"] == 2
     officers = Officers.read((place.folder / "officers.txt").read_text())
     assert len(AuthorityList.read(officers.open(place.list.read_text()).text).keys) == 15
 
 
 def test_officers_who_are_present_sign_while_the_list_is_written(place: Place) -> None:
     run("keys", "make", *place.common, "--ahead", 2)
-    answer = run("keys", "list", *place.common, "-o", place.list, *place.officer(1), *place.officer(2))
+    answer = run("keys", "list", "--yes", *place.common, "-o", place.list, *place.officer(1), *place.officer(2))
     assert (answer["signatures"], answer["days"]) == (2, ["2026-11-22", "2026-11-23", "2026-11-24"])
     Officers.read((place.folder / "officers.txt").read_text()).open(place.list.read_text())
 
@@ -82,8 +83,44 @@ def test_an_officer_is_not_made_to_sign_anything_but_a_list_of_keys(place: Place
     for content in (order, sign_note(order, NoteSigner("x.example", SigningKey(bytes(32))))):
         place.list.write_text(content)
         with pytest.raises(NoteMalformed):
-            run("keys", "sign", place.list, *place.officer(1))
+            run("keys", "sign", "--yes", place.list, *place.officer(1))
         assert place.list.read_text() == content
+
+
+def test_an_officer_sees_every_day_its_commitment_and_what_is_new_and_is_asked(place: Place) -> None:
+    """What was signed before is known from the officer's own folder, not from the machine that wrote the list."""
+    run("keys", "make", *place.common, "--ahead", 1)
+    run("keys", "list", *place.common, "-o", place.list)
+    words = ["keys", "sign", str(place.list), *map(str, place.officer(1))]
+    listed = AuthorityList.read(place.list.read_text())
+    for answer in ("n\n", ""):
+        refused = CliRunner().invoke(app, words, input=answer)
+        assert isinstance(refused.exception, RequestInvalid)
+        assert "officer-1" not in place.list.read_text()
+    shown = CliRunner().invoke(app, words, input="y\n").output
+    for key in listed.keys.values():
+        assert f"commitment {key.commitment}  NEW" in shown
+    assert "New to these officers: 2 keys." in shown and "2026-11-22  key " in shown
+    run("keys", "make", *place.common, "--ahead", 2)
+    run("keys", "list", *place.common, "-o", place.list)
+    again = CliRunner().invoke(app, words, input="y\n").output
+    assert again.count("signed before") == 2 and "2026-11-24" in again and "New to these officers: 1 key." in again
+
+
+def test_a_key_that_the_machine_planted_is_not_signed(place: Place) -> None:
+    """Another key for a day that the officer signed before: refused from the officer's own memory. For a new day: found
+    by the shares of enough officers. Control: the ring's own keys, above."""
+    run("keys", "make", *place.common, "--ahead", 1)
+    run("keys", "list", "--yes", *place.common, "-o", place.list, *place.officer(1))
+    planted = AuthorityKey(OpeningKey(random_bytes(32)).public, "ab" * 32)
+    listed = AuthorityList.read(split_note(place.list.read_text())[0])
+    place.list.write_text(AuthorityList(listed.authority, {**listed.keys, 20779: planted}, True).text())
+    with pytest.raises(ListRefused, match="another key for 2026-11-22"):
+        run("keys", "sign", "--yes", place.list, *place.officer(1))
+    kept = place.folder / "listed.txt"
+    kept.write_text(AuthorityList(listed.authority, {**listed.keys, 20781: planted}, True).text())
+    with pytest.raises(ListRefused, match="not the ring's own, do not sign it: 2026-11-24"):
+        run("keys", "list", "--yes", *place.common, "-o", place.list, *place.officer(2), *place.officer(3))
 
 
 def test_due_keys_are_destroyed_once_the_clock_is_confirmed(place: Place) -> None:
@@ -131,7 +168,7 @@ def issuer() -> Iterator[str]:
 
 def test_the_list_is_published_to_an_issuer_with_a_token(place: Place, issuer: str, tmp_path: Path) -> None:
     run("keys", "make", *place.common)
-    run("keys", "list", *place.common, "-o", place.list, *place.officer(1), *place.officer(2))
+    run("keys", "list", "--yes", *place.common, "-o", place.list, *place.officer(1), *place.officer(2))
     token = tmp_path / "token"
     replace_file(token, f"{TOKEN}\n".encode())
     run("keys", "list", *place.common, "-o", tmp_path / "unsigned.txt")
@@ -164,9 +201,9 @@ def test_what_was_destroyed_is_signed_by_two_officers_like_a_list(place: Place) 
     place.clock.write_text("2026-12-20T00:00:00+09:00\n")
     statement = run("keys", "destroy", *place.common, "--confirm-clock")["statement"]
     assert statement == str(place.folder / "destroyed.txt")
-    assert run("keys", "sign", statement, *place.officer(2))["signatures"] == 1
+    assert run("keys", "sign", "--yes", statement, *place.officer(2))["signatures"] == 1
     assert run("keys", "destroy", *place.common) == {"destroyed": [], "statement": statement}
-    signed = run("keys", "sign", statement, *place.officer(3))
+    signed = run("keys", "sign", "--yes", statement, *place.officer(3))
     assert (signed["signatures"], signed["days"], signed["kind"]) == (2, 1, "a statement of destroyed keys")
     officers = Officers.read((place.folder / "officers.txt").read_text())
     assert list(DestroyedList.read(officers.open(Path(statement).read_text()).text).keys) == [20779]
@@ -184,13 +221,13 @@ def test_a_wrong_file_is_answered_with_one_line_that_says_what_to_take(place: Pl
     wrong = tmp_path / "wrong"
     for content in (b"", b"\n\n", b"hello", b"hello\n\n\xe2\x80\x94 x y\n", b"\xff\xfe\x00", damaged.encode()):
         wrong.write_bytes(content)
-        for words in (["keys", "sign", wrong, *place.officer(1)], ["keys", "publish", wrong, *place.common]):
+        for words in (["keys", "sign", "--yes", wrong, *place.officer(1)], ["keys", "publish", wrong, *place.common]):
             with pytest.raises((NoteMalformed, RequestInvalid), match="keys list") as refused:
                 run(*words)
             assert "\n" not in str(refused.value)
         assert wrong.read_bytes() == content
     with pytest.raises(RequestInvalid, match="authority sign"):
-        run("keys", "sign", tmp_path, *place.officer(1))
+        run("keys", "sign", "--yes", tmp_path, *place.officer(1))
 
 
 def test_another_authoritys_officer_does_not_sign(place: Place, tmp_path: Path) -> None:
@@ -199,7 +236,7 @@ def test_another_authoritys_officer_does_not_sign(place: Place, tmp_path: Path) 
     run("keys", "list", *place.common, "-o", place.list)
     run("init", "--dir", tmp_path / "other", "--name", "other.example", "--allow-unfit-storage")
     with pytest.raises(RequestInvalid, match="no officer of"):
-        run("keys", "sign", place.list, "--officer", tmp_path / "other/officers/1")
+        run("keys", "sign", "--yes", place.list, "--officer", tmp_path / "other/officers/1")
 
 
 @pytest.mark.parametrize(
@@ -238,8 +275,8 @@ def test_reports_are_sentences_without_json(place: Place) -> None:
         (["keys", "make", *place.common], "Made keys for 15 days"),
         (["keys", "make", *place.common], "No key was missing."),
         (["keys", "list", *place.common, "-o", place.list], "0 of 2 signatures"),
-        (["keys", "sign", place.list, *place.officer(1)], "of 15 days, has 1 signature now."),
-        (["keys", "sign", place.list, *place.officer(2)], "of 15 days, has 2 signatures now."),
+        (["keys", "sign", "--yes", place.list, *place.officer(1)], "of 15 days, has 1 signature now."),
+        (["keys", "sign", "--yes", place.list, *place.officer(2)], "of 15 days, has 2 signatures now."),
         (["keys", "destroy", *place.common], "Nothing is due."),
     ]:
         assert expected in CliRunner().invoke(app, [*map(str, words)]).output

@@ -26,9 +26,9 @@ class Officer:
         self._authority = scene.country.deployment.folder / "authority"
         self._clock = str(scene.country.clock.path)
 
-    def run(self, *arguments: str) -> Result:
-        """`checkin authority …`; an error of ours is raised."""
-        done = CliRunner().invoke(app, ["authority", *arguments])
+    def run(self, *arguments: str, answer: str | None = None) -> Result:
+        """`checkin authority …`, with this on standard input; an error of ours is raised."""
+        done = CliRunner().invoke(app, ["authority", *arguments], input=answer)
         if isinstance(done.exception, CheckinError):
             raise done.exception
         return done
@@ -60,16 +60,21 @@ def test_from_a_question_to_a_table_in_three_commands(scene: Scene, desk: Office
         "--person", "+82 10-2000 0001", "--since", "2026-11-20", "--until", "2026-11-20", "--json",
     )  # fmt: skip
     assert reported(made.stdout)["needed"] == 2
-    shown = desk.run("sign", str(desk.order), *desk.officer(1))
-    assert "purpose contacts of a person with measles\n" in shown.stdout
+    shown = desk.run("sign", str(desk.order), *desk.officer(1), answer="y\n")
+    assert "will read this purpose: contacts of a person with measles.\n" in shown.stdout
+    assert "the phone +821020000001 was from 2026-11-20 to 2026-11-20" in shown.stdout
+    assert "at most 1000 rows" in shown.stdout and "is valid until 2026-11-23 12:0" in shown.stdout
     assert "has 1 signature now" in shown.stdout
+    for answer in ("n\n", ""):
+        with pytest.raises(RequestInvalid, match="signed"):
+            desk.run("sign", str(desk.order), *desk.officer(2), answer=answer)
     with pytest.raises(NoteUntrusted):
         desk.run("trace", str(desk.order), *desk.place(), *desk.officer(1, 2), "-o", str(tmp_path / "result"))
-    assert reported(desk.run("sign", str(desk.order), *desk.officer(3), "--json").stdout)["signatures"] == 2
+    assert reported(desk.run("sign", str(desk.order), *desk.officer(3), "--yes", "--json").stdout)["signatures"] == 2
     where = ["--dir", desk.place()[1]]
-    assert "has 2 of 2 signatures now" in desk.run("sign", str(desk.order), *desk.officer(3), *where).stdout
+    assert "has 2 of 2 signatures now" in desk.run("sign", str(desk.order), *desk.officer(3), *where, "--yes").stdout
     with pytest.raises(SettingsInvalid, match="no authority"):
-        desk.run("sign", str(desk.order), *desk.officer(3), "--dir", str(tmp_path))
+        desk.run("sign", str(desk.order), *desk.officer(3), "--yes", "--dir", str(tmp_path))
     result = tmp_path / "result"
     with pytest.raises(SharesInvalid, match="2 different officers are needed, 1 given"):
         desk.run("trace", str(desk.order), *desk.place(), *desk.officer(1), "-o", str(result))
@@ -139,8 +144,6 @@ def test_a_person_is_asked_for_days_in_their_order(
 ) -> None:
     """The sentence names the option, and repeats no phone."""
     with pytest.raises(RequestInvalid, match=why) as refused:
-        desk.run(
-            "order", str(desk.order), *desk.place(), *CASE, "--person", person, "--since", since, "--until", until
-        )
+        desk.run("order", str(desk.order), *desk.place(), *CASE, "--person", person, "--since", since, "--until", until)
     assert person not in str(refused.value)
     assert not desk.order.exists()

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from checkin.errors import NoteMalformed, NoteUntrusted, OrderTooLarge, SealBroken, SharesInvalid
+from checkin.errors import NoteMalformed, NoteUntrusted, OrderScope, OrderTooLarge, SealBroken, SharesInvalid
 from checkin.keys.officers import load_share
-from checkin.orders.folder import ORDER_FILE
-from checkin.orders.part import BATCHES, PEOPLE, VISITS, part_digest
+from checkin.orders.folder import ORDER_FILE, OrderFolder
+from checkin.orders.order import draft
+from checkin.orders.part import BATCHES, PEOPLE, VISITS, answer_info, part_digest
+from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.note import NoteSigner, add_signature, join_note, sign_note, split_note
-from checkin.protocol.primitives import SigningKey, random_bytes
+from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes, sha256
 from checkin.service.order_executor import Pins
 from checkin.service.pins import LogSettings
 from checkin.tlog.checkpoint import Checkpoint
@@ -21,7 +23,7 @@ from checkin.tlog.proof import LogProof
 from checkin.tracing.trace import Trace
 from tests.checkin.tracing.conftest import Scene
 from tests.checkin.tracing.orders import HOUR, NAMES, code, number_of, order
-from tests.checkin.tracing.world import NOON, SECOND, person_order, venue_order
+from tests.checkin.tracing.world import CALENDAR, NOON, SECOND, person_order, venue_order
 
 
 def stranger() -> NoteSigner:
@@ -245,15 +247,52 @@ def test_an_order_changed_after_it_was_read_is_not_signed_and_not_opened(scene: 
 
 
 def test_without_enough_shares_there_is_no_answer_key_and_no_list(scene: Scene) -> None:
-    """The order's private keys are sealed to the ring: a stolen folder, even signed, traces nothing."""
+    """Answers are sealed to the ring key, lists signed with one that follows from it: a stolen folder, even signed,
+    traces nothing."""
     signed = order(scene)
     share = load_share(scene.country.deployment.officers()[0])
     for shares in ([], [share], [share, share]):
         with pytest.raises(SharesInvalid):
             Trace.open(signed, scene.country.authority, scene.country.parties, shares)
-    swapped = replace(signed, sealed_keys=order(scene).sealed_keys)
-    with pytest.raises(SealBroken):
-        scene.country.opened(swapped)
+    assert not list((scene.country.deployment.folder / "orders").rglob("*.key"))
+
+
+def test_an_order_with_keys_of_its_own_is_not_executed(scene: Scene) -> None:
+    """As an earlier version drafted it: whoever drafted it could read its answers. One line says what to do."""
+    country, drafter = scene.country, OpeningKey(random_bytes(32))
+    own = draft(
+        venue_order(scene.cafe, NOON - HOUR, NOON),
+        authority=country.authority.officers.authority,
+        ring=drafter.public,
+        list_key=country.authority.list_key,
+        registry=country.parties.registry.verifier.name,
+        issuers=[party.verifier.name for party in country.parties.issuers],
+        calendar=CALENDAR,
+        now=country.clock.now(),
+        simulated=True,
+    )
+    folder = OrderFolder.make(country.deployment.folder / "orders" / next(NAMES), own)
+    folder.sign(country.officers[:2])
+    with pytest.raises(OrderScope, match="authority order") as refused:
+        country.opened(folder.open(country.authority.officers))
+    assert "\n" not in str(refused.value)
+
+
+def test_whoever_drafts_an_order_opens_no_answer_and_moves_none(scene: Scene) -> None:
+    """All that the drafter has, against an answer as a service keeps it. Control: the ring key opens it, as the answer
+    to this part of this order and to nothing else."""
+    signed = order(scene)
+    sealed = b64url_decode(scene.country.send("venue", scene.country.body(signed)).json()["sealed"])
+    part, trace = signed.parts[0].part, scene.country.opened(signed)
+    assert b"checkin/order-answer/v1" in trace.ring.open(sealed, answer_info(part.order, part.digest))
+    for info in (answer_info("00" * 8, part.digest), answer_info(part.order, "00" * 32), b""):
+        with pytest.raises(SealBroken):
+            trace.ring.open(sealed, info)
+    files = b"".join(path.read_bytes() for path in (scene.country.deployment.folder / "orders").rglob("*.*"))
+    seeds = {files[at : at + 32] for at in range(0, len(files) - 32, 997)} | {sha256(files), bytes(32)}
+    for seed in seeds:
+        with pytest.raises(SealBroken):
+            OpeningKey(seed).open(sealed, answer_info(part.order, part.digest))
 
 
 def test_an_unknown_step_of_a_known_audience_is_out_of_scope(scene: Scene) -> None:

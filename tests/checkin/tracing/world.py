@@ -166,17 +166,18 @@ class Country:
     def drafted(self, name: str, wish: OrderRequest, *, simulated: bool = True) -> OrderFolder:
         """An order that nobody has signed yet."""
         authority, parties = self.authority, self.parties
-        order, sealed = draft(
+        order = draft(
             wish,
             authority=authority.officers.authority,
             ring=authority.ring.public,
+            list_key=authority.list_key,
             registry=parties.registry.verifier.name,
             issuers=[party.verifier.name for party in parties.issuers],
             calendar=CALENDAR,
             now=self.clock.now(),
             simulated=simulated,
         )
-        return OrderFolder.make(self.deployment.folder / "orders" / name, order, sealed)
+        return OrderFolder.make(self.deployment.folder / "orders" / name, order)
 
     def signed(self, name: str, wish: OrderRequest, **options: bool) -> SignedOrder:
         """By the first two officers."""

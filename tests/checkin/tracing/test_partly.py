@@ -1,0 +1,120 @@
+"""A trace in which somebody fails: the rest is delivered, who failed is named, and the same order asks again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from checkin.cli.order import PARTLY
+from checkin.errors import Unreachable
+from checkin.orders.folder import SignedOrder
+from checkin.orders.rows import VenueRow
+from checkin.tracing import trace
+from checkin.tracing.counterparties import Parties
+from checkin.tracing.trace_result import TraceResult
+from tests.checkin.tracing.conftest import Scene
+from tests.checkin.tracing.orders import HOUR, NAMES, order
+from tests.checkin.tracing.test_commands import Officer
+from tests.checkin.tracing.world import NOON, SECOND, Country, person_order, venue_order
+
+NOBODY = "http://127.0.0.1:9"
+BOTH = {"Bob Baek-hyeon", "Carol Choi-won"}
+
+
+def without(country: Country, *services: str) -> Parties:
+    """The parties, of whom these have an address where nobody answers."""
+    parties = country.parties
+    issuers = tuple(
+        one.model_copy(update={"url": NOBODY}) if one.url in map(country.url, services) else one
+        for one in parties.issuers
+    )
+    registry = parties.registry.model_copy(update={"url": NOBODY}) if "venue" in services else parties.registry
+    return parties.model_copy(update={"issuers": issuers, "registry": registry})
+
+
+def run(country: Country, signed: SignedOrder, parties: Parties) -> TraceResult:
+    """The trace, with these parties."""
+    opened = country.opened(signed)
+    opened.parties = parties
+    return opened.run()
+
+
+def names(result: TraceResult) -> set[str]:
+    """Who was found."""
+    return {person.name for person in result.people}
+
+
+def failed(result: TraceResult) -> list[tuple[str, str]]:
+    """Who failed, and why."""
+    return [(step.audience, step.code) for step in result.failed]
+
+
+def test_an_issuer_that_is_down_keeps_no_other_issuers_people_back(scene: Scene) -> None:
+    """At a venue order; the same order again delivers the rest, and nobody has two notices."""
+    country, signed = scene.country, order(scene)
+    partly = run(country, signed, without(country, SECOND))
+    assert names(partly) == {"Alice Ahn-young"}
+    assert failed(partly) == [(f"{SECOND}.localhost", "unreachable")]
+    assert partly.json()["failed"][0]["reason"]
+    whole = run(country, signed, country.parties)
+    assert names(whole) == BOTH | {"Alice Ahn-young"} and whole.failed == []
+    assert {one.notice for one in partly.people} <= {one.notice for one in whole.people}
+
+
+def test_an_issuer_that_is_down_ends_no_order_about_a_person_of_another(scene: Scene) -> None:
+    """Nor one at which the person has no account; where the person was is known at once, the names come later."""
+    country = scene.country
+    signed = country.signed(next(NAMES), person_order(scene.alice))
+    partly = run(country, signed, without(country, SECOND))
+    assert [place.name for place in partly.places] == ["Café"] and names(partly) == set()
+    assert failed(partly) == [(f"{SECOND}.localhost", "unreachable")] * 2
+    whole = run(country, signed, country.parties)
+    assert names(whole) == BOTH and whole.failed == []
+
+
+def test_of_nobody_who_knows_where_anybody_was_the_first_refusal_is_told(scene: Scene) -> None:
+    """There is nothing to deliver then."""
+    country = scene.country
+    with pytest.raises(Unreachable):
+        run(country, order(scene), without(country, "venue"))
+    with pytest.raises(Unreachable):
+        run(country, country.signed(next(NAMES), person_order(scene.alice)), without(country, "issuer", SECOND))
+
+
+def test_a_row_that_cannot_be_read_takes_no_other_row_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signed by the registry, and still nonsense."""
+    signed = order(scene)
+    monkeypatch.setattr(VenueRow, "line", lambda _: "venue nonsense")
+    result = run(scene.country, signed, scene.country.parties)
+    assert names(result) == BOTH | {"Alice Ahn-young"}
+    assert failed(result) == [("registry.localhost", "note_malformed")]
+
+
+def test_long_lists_are_split_and_come_to_the_same_result(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person with more codes than one list may have; control: in one list, above."""
+    signed = scene.country.signed(next(NAMES), person_order(scene.alice))
+    monkeypatch.setattr(trace, "MAX_ROWS", 4)
+    result = run(scene.country, signed, scene.country.parties)
+    assert names(result) == BOTH and result.failed == []
+    assert len([step for step in result.asked if "where some visits were" in step.asked]) >= 3
+
+
+def test_the_command_delivers_names_and_says_who_is_missing(scene: Scene, tmp_path: Path) -> None:
+    """Exit status 3, one line for each, and again the same command."""
+    desk = Officer(scene, tmp_path)
+    country, parties = scene.country, scene.country.deployment.folder / "authority" / "parties.toml"
+    folder = country.drafted(next(NAMES), venue_order(scene.cafe, NOON - HOUR, NOON + HOUR))
+    folder.sign(country.officers[:2])
+    true, words = parties.read_text(), ["trace", str(folder._folder), *desk.place(), *desk.officer(1, 2), "-o"]
+    try:
+        parties.write_text(true.replace(country.url(SECOND), NOBODY))
+        done = desk.run(*words, str(tmp_path / "result"))
+        assert done.exit_code == PARTLY
+        assert f"✗ {SECOND}.localhost was asked names and phones" in done.stderr
+        told = json.loads((tmp_path / "result" / "trace.json").read_text())
+        assert [person["name"] for person in told["people"]] == ["Alice Ahn-young"]
+    finally:
+        parties.write_text(true)
+    assert desk.run(*words, str(tmp_path / "result")).exit_code == 0
