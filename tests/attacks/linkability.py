@@ -15,7 +15,6 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,12 +30,18 @@ PERSON, PLACE = "person", "venue"
 LINKS: Final = frozenset({PERSON, PLACE, "subject", "visit_id", "scan_id", "holder_key", "inner", "sigma", "moment"})
 
 # What can be stolen or corrupted, beside the tables of the data maps.
-AUTHORITY: Final = frozenset({"authority: k officers' shares", "authority: day keys' slots"})
+SHARES: Final = "authority: k officers' shares"
+AUTHORITY: Final = frozenset({SHARES, "authority: day keys' slots"})
 ISSUER_DAY, ISSUER_IDENTITY = "issuer: day key", "issuer: identity key"
 REGISTRY_DAY, REGISTRY_INTAKE = "registry: day key", "registry: intake key"
 QUEUE = "scanner: queue"
 LIVE_ISSUER, LIVE_REGISTRY = "issuer: live process", "registry: live process"
-ORDER_KEYS: Final = frozenset({"authority: k officers' shares", "authority: order's folder"})
+# A scanner, or a camera at the door, that keeps what it reads; the machine on which officers join their shares; and
+# whoever drafts an order, with its folder: no key of an answer is made there.
+LIVE_SCANNER, LIVE_AUTHORITY = "scanner: live process", "authority: live machine"
+DRAFTER: Final = "authority: order's folder"
+LIVE: Final = frozenset({LIVE_ISSUER, LIVE_REGISTRY, LIVE_SCANNER, LIVE_AUTHORITY})
+ORDER_KEYS: Final = frozenset({SHARES})
 
 Opens = tuple[frozenset[str], tuple[str, ...]]
 """(the keys that it takes, what is then seen)."""
@@ -138,13 +143,28 @@ class Model:
 
     def smallest(self) -> set[frozenset[str]]:
         """Every combination that links and of which no part does, out of all combinations of holdings."""
-        found: list[frozenset[str]] = []
-        for size in range(1, len(self.holdings) + 1):
-            for combination in combinations(self.holdings, size):
-                holdings = frozenset(combination)
-                if not any(smaller <= holdings for smaller in found) and self.links(holdings):
-                    found.append(holdings)
-        return set(found)
+        found: set[frozenset[str]] = set()
+        seen: set[frozenset[str]] = set()
+        waiting = [frozenset[str]()]
+        while waiting:
+            # Whatever links and lacks `without` has a smallest part; another one lacks something of that part, too.
+            without = waiting.pop()
+            held = frozenset(self.holdings) - without
+            if without in seen or not self.links(held):
+                continue
+            seen.add(without)
+            known = next((one for one in found if not one & without), None)
+            smallest = known or self._shrunk(held)
+            found.add(smallest)
+            waiting += [without | {one} for one in smallest]
+        return found
+
+    def _shrunk(self, holdings: frozenset[str]) -> frozenset[str]:
+        """What is left of holdings that link once nothing more can be left out."""
+        for one in sorted(holdings):
+            if self.links(holdings - {one}):
+                holdings -= {one}
+        return holdings
 
     def without(self, *stores: str) -> Model:
         """As if these stores were not there."""
@@ -188,10 +208,13 @@ def build(extra: tuple[Column, ...] = (), *, hosted: bool = False, ordered: bool
         Record(QUEUE, ((frozenset({REGISTRY_INTAKE}), visit[1]),)),
         Record(LIVE_ISSUER, ((frozenset(), (PERSON, "subject", "visit_id")),)),
         Record(LIVE_REGISTRY, (visit,)),
+        Record(LIVE_SCANNER, (visit,)),
     ]
     implied = {
         LIVE_ISSUER: frozenset({ISSUER_DAY, ISSUER_IDENTITY}),
         LIVE_REGISTRY: frozenset({REGISTRY_DAY, REGISTRY_INTAKE}),
+        LIVE_AUTHORITY: AUTHORITY,
+        DRAFTER: frozenset(),
     }
     return Model(tuple(records), SEALS, implied)
 

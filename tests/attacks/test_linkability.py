@@ -6,36 +6,38 @@ from dataclasses import replace
 
 import pytest
 
+from tests.attacks import linkability
 from tests.attacks.linkability import (
     AUTHORITY,
     COLUMNS,
+    DRAFTER,
     ISSUER_DAY,
     ISSUER_IDENTITY,
+    LIVE,
+    LIVE_AUTHORITY,
     LIVE_ISSUER,
     LIVE_REGISTRY,
+    LIVE_SCANNER,
     QUEUE,
     REGISTRY_DAY,
     REGISTRY_INTAKE,
     ROOT,
     SEALS,
+    SHARES,
     build,
     columns,
 )
 
 NAMES = {"issuer: issuer.db", ISSUER_IDENTITY}
 """Names and phones by subject."""
-SEAL = {ISSUER_DAY, *AUTHORITY}
+SEALS_OPENED = ({ISSUER_DAY, *AUTHORITY}, {ISSUER_DAY, LIVE_AUTHORITY})
 """What opens a sealed subject."""
 VISITS = {"registry: visits", REGISTRY_DAY}
 QUEUED = {QUEUE, REGISTRY_INTAKE}
-LISTED = {
-    frozenset(NAMES | SEAL | VISITS),
-    frozenset(NAMES | SEAL | QUEUED),
-    frozenset(NAMES | SEAL | {LIVE_REGISTRY}),
-    frozenset({LIVE_ISSUER} | VISITS),
-    frozenset({LIVE_ISSUER} | QUEUED),
-    frozenset({LIVE_ISSUER, LIVE_REGISTRY}),
-}
+SEEN = (VISITS, QUEUED, {LIVE_REGISTRY}, {LIVE_SCANNER})
+"""What shows which visit id was where."""
+LISTED = {frozenset(NAMES | seal | seen) for seal in SEALS_OPENED for seen in SEEN}
+LISTED |= {frozenset({LIVE_ISSUER} | seen) for seen in SEEN}
 
 
 def test_exactly_the_listed_combinations_link_a_person_to_a_visit() -> None:
@@ -48,7 +50,7 @@ def test_exactly_the_listed_combinations_link_a_person_to_a_visit() -> None:
 def test_no_two_parties_stores_and_keys_suffice() -> None:
     """At rest: all that two of the three parties have, with all their keys, and the scanners' queues besides."""
     model = build()
-    at_rest = [one for one in model.holdings if one not in (LIVE_ISSUER, LIVE_REGISTRY)]
+    at_rest = [one for one in model.holdings if one not in LIVE]
     for missing in ("issuer", "registry", "authority"):
         held = frozenset(one for one in at_rest if not one.startswith(missing))
         if missing == "registry":
@@ -61,7 +63,7 @@ def test_no_two_parties_stores_and_keys_suffice() -> None:
 def test_destroying_one_of_three_day_keys_ends_it_for_whoever_comes_later(key: str) -> None:
     """All stores of all parties, and all other keys, officers included; a queue is empty after 28 days."""
     model = build()
-    held = frozenset(model.holdings) - {LIVE_ISSUER, LIVE_REGISTRY, QUEUE, key}
+    held = frozenset(model.holdings) - LIVE - {QUEUE, key}
     assert not model.links(held)
     assert model.links(held | {key})
 
@@ -70,15 +72,27 @@ def test_a_hosted_wallet_lets_its_issuer_and_the_registry_link_codes_that_it_sti
     """Said wherever it is offered: the issuer holds those codes until they are shown."""
     names = NAMES | {ISSUER_DAY}
     sees_it_all = {one for one in LISTED if LIVE_ISSUER in one}
-    without_the_authority = {frozenset(names | there) for there in (VISITS, QUEUED, {LIVE_REGISTRY})}
+    without_the_authority = {frozenset(names | there) for there in SEEN}
     assert build(hosted=True).smallest() == sees_it_all | without_the_authority
 
 
 def test_what_an_order_disclosed_can_be_read_from_the_answers_by_the_officers_who_asked() -> None:
-    """As long as the answers are kept: it takes k officers and the order's folder, and is what they asked for."""
+    """As long as the answers are kept: it takes k officers' shares, and is what they asked for."""
     more = build(ordered=True).smallest() - LISTED
     assert more
-    assert all({"authority: k officers' shares", "authority: order's folder"} <= one for one in more)
+    assert all(SHARES in one or LIVE_AUTHORITY in one for one in more)
+
+
+def test_whoever_drafts_an_order_links_nobody_by_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the folder of the order and every answer that the services keep. Control: when drafting made the keys that
+    answers were sealed to, these and the answers sufficed."""
+    answers = frozenset({DRAFTER, "issuer: orders.db", "registry: orders.db"})
+    assert not any(DRAFTER in one for one in build(ordered=True).smallest())
+    assert not build(ordered=True).links(answers)
+    for service in ("issuer", "venue"):
+        column = (service, "answers", "sealed")
+        monkeypatch.setitem(linkability.COLUMNS, column, (frozenset({DRAFTER}), COLUMNS[column][1]))  # type: ignore[arg-type]
+    assert build(ordered=True).links(answers)
 
 
 # --- the model would notice -----------------------------------------------------------------------------------------
