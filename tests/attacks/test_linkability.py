@@ -91,7 +91,7 @@ def test_whoever_drafts_an_order_links_nobody_by_that(monkeypatch: pytest.Monkey
     assert not build(ordered=True).links(answers)
     for service in ("issuer", "venue"):
         column = (service, "answers", "sealed")
-        monkeypatch.setitem(linkability.COLUMNS, column, (frozenset({DRAFTER}), COLUMNS[column][1]))  # type: ignore[arg-type]
+        monkeypatch.setitem(linkability.COLUMNS, column, (frozenset({DRAFTER}), COLUMNS[column][1]))
     assert build(ordered=True).links(answers)
 
 
