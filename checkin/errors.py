@@ -469,6 +469,12 @@ class AddressTaken(CheckinError):
     default = "The address is in use: stop what listens there, or choose another port."
 
 
+class FolderInUse(CheckinError):
+    code = "folder_in_use"
+    status = 503
+    default = "Another process runs this folder: end it, or choose another folder."
+
+
 class FileTrouble(CheckinError):
     code = "file_trouble"
     default = "A file could not be read or written."

@@ -15,6 +15,7 @@ from checkin.demo import demo as story
 from checkin.demo.narrator import Narrator
 from checkin.demo.stage import MARKER
 from checkin.deployment.deployment import make_folder
+from checkin.deployment.occupied import LOCK, held
 from checkin.errors import SettingsInvalid
 
 
@@ -29,9 +30,11 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print only the summary, as JSON.")] = False,
 ) -> None:
     """Tell the whole story with three real services: a code, a door, a thief, 28 days, an auditor."""
-    _clear(folder)
-    tell = Narrator(Console(highlight=False, quiet=as_json))
-    ok = story.run(folder, tell, serve=serve)
+    make_folder(folder)
+    with held(folder) as hold:
+        _clear(folder)
+        tell = Narrator(Console(highlight=False, quiet=as_json))
+        ok = story.run(folder, tell, serve=serve, started=hold.tell)
     if as_json:
         say_json(tell.summary())
     if not ok:
@@ -40,9 +43,8 @@ def demo(
 
 def _clear(folder: Path) -> None:
     """Make way for a new story: a folder of an earlier one is removed, anybody else's is left alone."""
-    make_folder(folder)
-    if any(folder.iterdir()):
-        if not (folder / MARKER).exists():
-            raise SettingsInvalid(f"The folder {folder} is neither empty nor an earlier story's: choose another one.")
-        shutil.rmtree(folder)
-        folder.mkdir(mode=0o700)
+    inside = [path for path in folder.iterdir() if path.name != LOCK]
+    if inside and not (folder / MARKER).exists():
+        raise SettingsInvalid(f"The folder {folder} is neither empty nor an earlier story's: choose another one.")
+    for path in inside:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

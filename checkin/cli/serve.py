@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -10,17 +9,24 @@ import typer
 
 from checkin.cli.example import WithExample
 from checkin.cli.terminal import say
-from checkin.deployment.deployment import Deployment
+from checkin.deployment.deployment import SERVICES, Deployment, make_folder
+from checkin.deployment.occupied import held
 from checkin.deployment.processes import Processes
 from checkin.errors import RequestInvalid
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.note import NoteSigner, check_own_name
 from checkin.protocol.primitives import SigningKey
 from checkin.service import launch
+from checkin.service.lifeline import GRACE_SECONDS, end_with_stdin
 
 Simulated = Annotated[
     Path | None,
     typer.Option("--simulated-clock", help="Take the time from this file; refused on a real deployment's folder."),
+]
+
+
+EndWithStdin = Annotated[
+    bool, typer.Option("--end-with-stdin", help="End when standard input does: whoever started this is gone.")
 ]
 
 
@@ -35,8 +41,11 @@ def serve(
     service: Annotated[str, typer.Argument(help="issuer, venue or retention")],
     config: Annotated[Path, typer.Option(help="The service's settings, a TOML file.")],
     simulated_clock: Simulated = None,
+    with_stdin: EndWithStdin = False,
 ) -> None:
     """Run one service, as in production."""
+    if with_stdin:
+        end_with_stdin()
     if service not in launch.service_names():
         raise RequestInvalid(f"There is no service {service!r}: it is one of {', '.join(launch.service_names())}.")
     launch.serve(service, config, simulated_clock)
@@ -47,22 +56,29 @@ def up(
         "checkin-data"
     ),
     port: Annotated[
-        int, typer.Option(min=1, max=65533, help="On first start: the issuer's port; the next two are the others'.")
-    ] = 8001,
+        int | None,
+        typer.Option(
+            min=1, max=65533, help="The issuer's port, the next two are the others'. Later: the folder moves there."
+        ),
+    ] = None,
     simulated_clock: Simulated = None,
 ) -> None:
     """Run all three services on this machine, ports 8001 to 8003. Makes keys and settings on first start."""
-    deployment = Deployment.open_or_make(folder, (port, port + 1, port + 2), simulated_clock)
-    for warning in deployment.warnings:
-        say(f"warning: {warning}", err=True)
-    # `kill` must end the services, too: they would keep their ports.
-    signal.signal(signal.SIGTERM, _interrupt)
-    say("Starting three services …", err=True)
-    with Processes(deployment) as processes:
-        for name in processes.unready:
-            say(f"warning: the {name} service is not ready: see {deployment.url(name)}/readyz", err=True)
-        say(deployment.addresses())
-        processes.wait(deployment.tend)
+    make_folder(folder)
+    with held(folder) as hold:
+        ports = (port, port + 1, port + 2) if port else None
+        deployment = Deployment.open_or_make(
+            folder, ports, simulated_clock, patience=GRACE_SECONDS if hold.unclean else 0.0
+        )
+        hold.tell([deployment.url(name) for name in SERVICES])
+        for warning in deployment.warnings:
+            say(f"warning: {warning}", err=True)
+        say("Starting three services …", err=True)
+        with Processes(deployment) as processes:
+            for name in processes.unready:
+                say(f"warning: the {name} service is not ready: see {deployment.url(name)}/readyz", err=True)
+            say(deployment.addresses())
+            processes.wait(deployment.tend)
 
 
 def key(
@@ -73,7 +89,3 @@ def key(
     check_own_name(name)
     secret = read_secret(file) if file.exists() else make_secret(file)
     say(NoteSigner(name, SigningKey(secret)).verifier.vkey)
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt

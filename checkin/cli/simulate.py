@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from rich.console import Console
 from checkin.cli.example import WithExample
 from checkin.cli.terminal import say_json
 from checkin.demo.narrator import Narrator
+from checkin.deployment.child import ended_by_signals
 from checkin.deployment.deployment import make_folder
 from checkin.simulation.plan import Size
 from checkin.simulation.simulation import Ended
@@ -39,9 +39,9 @@ def simulate(  # noqa: PLR0913 - an option each
 
     At the end everything must add up: every code has an end, a trace finds exactly who was there, what is due is gone.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` must end the services, too
     tell = Narrator(Console(highlight=False, stderr=as_json))
-    ended = _in(folder, Size(people, venues, days, seed), tell)
+    with ended_by_signals():  # a folder of our own is removed, too
+        ended = _in(folder, Size(people, venues, days, seed), tell)
     if as_json:
         say_json(ended.summary())
     if ended.faults():

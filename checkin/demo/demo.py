@@ -7,6 +7,7 @@ a chapter says happens in between. Results are left in DIR/artifacts (docs/demo.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -43,15 +44,19 @@ NAME: Final = "Kim Ji-woo"
 PHONE: Final = "+821012345678"
 
 
-def run(folder: Path, tell: Narrator, *, serve: bool = False) -> bool:
+def run(
+    folder: Path, tell: Narrator, *, serve: bool = False, started: Callable[[list[str]], None] = lambda _: None
+) -> bool:
     """Tell the whole story in `folder`, which must be empty; whether every step did what it should.
 
     With `serve` the services go on afterwards, under the story's clock, until somebody interrupts.
+    `started` is told where they answer.
     """
     try:
         opening = "Three services that trust only what is signed, each with keys of its own."
         tell.chapter("Before the doors open", opening)
         with raised(folder, tell) as stage:
+            started([stage.deployment.url(name) for name in SERVICES])
             for chapter in (a_visitor, a_door, a_thief, an_officer, twenty_eight_days_later, the_auditor):
                 chapter(stage)
             _finish(stage)

@@ -12,12 +12,14 @@ In production every party makes its own folder on its own machine (docs/operatin
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
 from checkin.clock import Clock, SimulatedClock, SystemClock
+from checkin.deployment.occupied import LOCK
 from checkin.errors import SettingsInvalid, StorageUnfit
 from checkin.files.durable import close_folder, replace_file
 from checkin.keys.file_system import check_storage
@@ -26,7 +28,7 @@ from checkin.keys.secret_file import make_secret, read_secret, read_token
 from checkin.parties.authority import Authority
 from checkin.protocol.note import NoteSigner, NoteVerifier, sign_note
 from checkin.protocol.primitives import SigningKey
-from checkin.service.addresses import require_free
+from checkin.service.addresses import await_free
 from checkin.service.auth import new_token, token_hash
 from checkin.tracing.counterparties import Parties
 from checkin.tracing.publish import publish_keys
@@ -50,6 +52,7 @@ PAGES: Final = (
     ("operator", "venue", "/operator"),
     ("public page", "retention", "/"),
 )
+PORTS: Final = (8001, 8002, 8003)
 MARKER: Final = "deployment.json"
 
 
@@ -64,22 +67,32 @@ class Deployment:
 
     @classmethod
     def open_or_make(
-        cls, folder: Path, ports: Sequence[int], simulated_clock: Path | None = None, zone: str = "Asia/Seoul"
+        cls,
+        folder: Path,
+        ports: Sequence[int] | None = None,
+        simulated_clock: Path | None = None,
+        zone: str = "Asia/Seoul",
+        *,
+        patience: float = 0.0,
     ) -> Self:
-        """The deployment in this folder, as it was made; made now, with `ports` and `zone`, if there is none.
+        """The deployment in this folder, as it was made, but moved to `ports` if they are others; made now if there is
+        none. Whoever listens on these ports has `patience` seconds to end.
 
         Raises `SettingsInvalid` for a half-made one or a folder of something else, and for ports that are in use.
         """
         make_folder(folder)
         marker = folder / MARKER
         made = json.loads(marker.read_text(encoding="ascii"))["ports"] if marker.exists() else None
-        self = cls(folder.resolve(), made or dict(zip(SERVICES, ports, strict=True)), simulated_clock, _unfit(folder))
+        wanted = dict(zip(SERVICES, ports, strict=True)) if ports else made or dict(zip(SERVICES, PORTS, strict=True))
+        self = cls(folder.resolve(), wanted, simulated_clock, _unfit(folder))
         for port in self.ports.values():
-            require_free("127.0.0.1", port)
+            await_free("127.0.0.1", port, patience)
         if made is not None:
             close_folder(folder)
+            if made != wanted:
+                self._move(made)
         else:
-            if any(folder.iterdir()) and not _only(folder, simulated_clock):
+            if not _is_new(folder, simulated_clock):
                 raise SettingsInvalid(f"The folder {folder} is neither empty nor a deployment: choose another one.")
             close_folder(folder)
             self._make(zone)
@@ -166,6 +179,19 @@ class Deployment:
         lines.append(f"  {'verifier keys':13} {self.folder / 'vkeys.txt'}")
         lines.append(f"  {'messages':13} {self.folder / 'issuer' / 'data' / 'outbox'}")
         return "\n".join([*lines, "Stop with Ctrl-C."])
+
+    def _move(self, made: dict[str, int]) -> None:
+        """All settings from these ports to ours, whatever else somebody wrote there. Can be repeated: no old port is a
+        new one."""
+        if set(made.values()) & set(self.ports.values()):
+            first = made[SERVICES[0]]
+            raise SettingsInvalid(f"The deployment has ports from {first} on: choose three that it has not, or those.")
+        moved = {str(made[name]): str(self.ports[name]) for name in SERVICES}
+        old = re.compile(rf"(?<=127\.0\.0\.1:)({'|'.join(moved)})(?!\d)")
+        for path in (*map(self.config, SERVICES), self.folder / "authority" / "parties.toml"):
+            text = path.read_text(encoding="utf-8")
+            replace_file(path, old.sub(lambda found: moved[found[0]], text).encode())
+        replace_file(self.folder / MARKER, (json.dumps({"ports": self.ports}) + "\n").encode())
 
     def _signer(self, service: str) -> NoteSigner:
         return NoteSigner(NAMES[service], SigningKey(read_secret(self.folder / service / "statement.key")))
@@ -287,9 +313,10 @@ def _toml(value: Any) -> str:
     return json.dumps(value)
 
 
-def _only(folder: Path, simulated_clock: Path | None) -> bool:
-    inside = {path.resolve() for path in folder.iterdir()}
-    return bool(simulated_clock) and inside == {simulated_clock.resolve()}  # type: ignore[union-attr]  # tested before
+def _is_new(folder: Path, simulated_clock: Path | None) -> bool:
+    """Whether the folder holds nothing but what its runner puts there first."""
+    first = {(folder / LOCK).resolve()} | ({simulated_clock.resolve()} if simulated_clock else set())
+    return {path.resolve() for path in folder.iterdir()} <= first
 
 
 def _unfit(folder: Path) -> tuple[str, ...]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+import time
 from contextlib import suppress
 from typing import Final
 
+from checkin.clock import SystemClock
 from checkin.errors import AddressTaken
 from checkin.protocol.primitives import random_bytes
 
 _FIRST, _MANY = 10_000, 20_000
 _LOOPBACK: Final = "127.0.0.1"
+_STOPWATCH: Final = SystemClock()
 _GIVEN: Final[set[int]] = set()
 
 
@@ -24,6 +27,20 @@ def require_free(host: str, port: int) -> None:
         except OSError as error:
             why = f"{host}:{port} cannot be listened on ({error.strerror}): choose another port."
             raise AddressTaken(why) from None
+
+
+def await_free(host: str, port: int, seconds: float) -> None:
+    """As `require_free`, but whoever listens there has so many seconds to end."""
+    deadline = _STOPWATCH.boot() + seconds
+    while True:
+        try:
+            require_free(host, port)
+        except AddressTaken:
+            if _STOPWATCH.boot() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def free_ports(count: int) -> list[int]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from checkin.errors import SettingsInvalid
 from checkin.keys.hardening import harden
 from checkin.service.addresses import require_free
+from checkin.service.lifeline import end_with_supervisor
 from checkin.service.logs import log_as_json
 from checkin.service.settings import Launch
 from checkin.service.wire import BoundedHttp
@@ -58,6 +59,7 @@ def load(service: str, config: Path, simulated_clock: Path | None = None) -> Fas
 
 def create() -> FastAPI:
     """The app that this process was launched for; the factory that every worker process calls."""
+    end_with_supervisor()
     launch = Launch()  # type: ignore[call-arg]  # the environment has them
     log_as_json()
     for warning in harden():

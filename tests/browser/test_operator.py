@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +53,8 @@ def visit(site: Site, gates: list[dict[str, Any]], folder: Path, calendar: Calen
 
 def stop_and_start(site: Site) -> None:
     """In an orderly way: whatever the registry still counted is in its file."""
-    process = site.processes._running["venue"]
-    process.send_signal(signal.SIGTERM)
-    process.wait()
-    site.kill("venue")
+    site.processes.stop("venue")
+    site.down.add("venue")
     site.restart()
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +13,7 @@ from typing import Any
 import httpx
 
 from checkin.clock import Calendar, SimulatedClock
+from checkin.deployment.child import Child, end
 from checkin.keys.secret_file import make_secret
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.key_list import AuthorityKey, AuthorityList
@@ -27,7 +25,7 @@ from issuer.app import create_app
 from issuer.contact import Contact
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
-from tests.support.serving import visiting
+from tests.support.serving import listening, visiting
 
 NOON = "2026-11-20T12:00:00+09:00"
 DAY = 20777  # 2026-11-20
@@ -223,28 +221,24 @@ class Workers:
         ]
         self._processes = [self._start(site, port) for port in ports]
 
-    def _start(self, site: Site, port: int) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "uvicorn", "--factory", "checkin.service.launch:create"]
-        command += ["--port", str(port), "--no-access-log", "--log-level", "warning"]
-        environment = dict(os.environ, CHECKIN_SERVICE="issuer", CHECKIN_CONFIG=str(site.folder / "issuer.toml"))
-        environment["CHECKIN_SIMULATED_CLOCK"] = str(site.folder / "clock")
-        with self.log.open("ab") as log:
-            return subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    def _start(self, site: Site, port: int) -> Child:
+        config = listening(site.folder / "issuer.toml", port)
+        options = ["--config", str(config), "--simulated-clock", str(site.folder / "clock")]
+        return Child(["serve", "issuer", *options], self.log)
 
     def __enter__(self) -> list[httpx.Client]:
         for client, process in zip(self.clients, self._processes, strict=True):
             deadline = time.monotonic() + 120
             while not _answers(client):
-                assert process.poll() is None, self.log.read_text(encoding="utf-8")
+                assert not process.ended, self.log.read_text(encoding="utf-8")
                 assert time.monotonic() < deadline, "the issuer did not start"
                 time.sleep(0.05)
         return self.clients
 
     def __exit__(self, *_: object) -> None:
-        for client, process in zip(self.clients, self._processes, strict=True):
+        for client in self.clients:
             client.close()
-            process.terminate()
-            process.wait(60)
+        end(self._processes)
 
 
 def _answers(client: httpx.Client) -> bool:

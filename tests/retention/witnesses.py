@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from checkin.deployment.child import Child, end
 from checkin.service.addresses import free_ports
 from checkin.tlog.cosignature import CosignatureVerifier
 from checkin.tlog.witness_folder import add_log, make_folder
@@ -33,14 +32,13 @@ class Witness:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Until the end of the block; it answers from the beginning."""
-        command = [sys.executable, "-m", "checkin", "witness", "serve", "--dir", str(self._folder)]
-        command += ["--port", str(self._port), "--simulated-clock", str(self._clock)]
-        with subprocess.Popen(command) as process:
-            try:
-                wait_until(lambda: answers(f"{self.url}/healthz"))
-                yield
-            finally:
-                process.terminate()
+        options = ["--port", str(self._port), "--simulated-clock", str(self._clock)]
+        process = Child(["witness", "serve", "--dir", str(self._folder), *options], self._folder / "log")
+        try:
+            wait_until(lambda: answers(f"{self.url}/healthz"))
+            yield
+        finally:
+            end([process])
 
 
 def answers(url: str) -> bool:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -42,3 +43,12 @@ def visiting(app: Any, **options: Any) -> Iterator[httpx.Client]:
         httpx.Client(base_url=f"http://127.0.0.1:{port_of(server)}", timeout=120, trust_env=False) as client,
     ):
         yield client
+
+
+def listening(config: Path, port: int, *, workers: int = 1) -> Path:
+    """The same settings in a file beside it, for one more process of the service on a port of its own."""
+    lines = config.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if line.partition(" ")[0] not in ("listen", "workers")]
+    own = config.with_name(f"{config.stem}-{port}.toml")
+    own.write_text("\n".join([f'listen = "127.0.0.1:{port}"', f"workers = {workers}", *kept]) + "\n", encoding="utf-8")
+    return own

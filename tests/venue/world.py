@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +15,7 @@ from typing import Any
 import httpx
 
 from checkin.clock import Calendar
+from checkin.deployment.child import Child, end
 from checkin.keys.secret_file import make_secret
 from checkin.protocol import presentation
 from checkin.protocol.credential import Draft, Mode, StatusOpening, issue, new_opening
@@ -28,7 +26,7 @@ from checkin.protocol.note import NoteSigner, open_note, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service.addresses import free_ports
 from checkin.service.auth import token_hash
-from tests.support.serving import visiting
+from tests.support.serving import listening, visiting
 from venue.app import create_app
 
 CALENDAR = Calendar("Asia/Seoul")
@@ -230,21 +228,16 @@ class Process:
         [self.port] = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = registry.folder / f"log-{self.port}"
-        command = [sys.executable, "-m", "uvicorn", "--factory", "checkin.service.launch:create"]
-        command += ["--port", str(self.port), "--workers", str(workers), "--no-access-log", "--log-level", "warning"]
-        environment = dict(os.environ, CHECKIN_SERVICE="venue", CHECKIN_CONFIG=str(registry.config))
+        options = ["--config", str(listening(registry.config, self.port, workers=workers))]
         if registry.clock:
-            environment["CHECKIN_SIMULATED_CLOCK"] = str(registry.clock)
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
-            )
+            options += ["--simulated-clock", str(registry.clock)]
+        self.process = Child(["serve", "venue", *options], self.log)
 
     def ready(self) -> None:
         """Wait until /readyz says so."""
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.log.read_text()
+            assert not self.process.ended, self.log.read_text()
             try:
                 if httpx.get(self.url + "/readyz", timeout=60, trust_env=False).status_code == 200:
                     return
@@ -255,15 +248,10 @@ class Process:
 
     def kill(self) -> None:
         """As a power cut would."""
-        os.killpg(self.process.pid, 9)
-        self.process.wait()
+        self.process.kill()
 
     def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(60)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        end([self.process])
 
 
 @contextmanager

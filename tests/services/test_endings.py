@@ -1,0 +1,160 @@
+"""Nothing that a command started outlives it, whatever ends it; and one process at a time runs a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from checkin.deployment.child import Child, end
+from checkin.deployment.deployment import SERVICES, Deployment
+from checkin.errors import CheckinError
+from checkin.http.client import Client
+from checkin.service.addresses import free_ports
+from tests.services.test_commands import checkin, three_in_a_row
+from tests.support.serving import listening
+
+PATIENCE = 300.0
+ENDINGS = [
+    *(("up", ending) for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)),
+    *(("demo", ending) for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)),
+    *(("demo --serve", ending) for ending in (signal.SIGTERM, signal.SIGKILL)),
+]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Waits for it."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def started_in(folder: Path) -> list[int]:
+    """The processes that serve something of this folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it has ended meanwhile
+            continue
+        if b"serve" in words and any(word.startswith(os.fsencode(folder)) for word in words):
+            found.append(int(process.name))
+    return found
+
+
+def answers(url: str) -> bool:
+    """Whether a service is ready there."""
+    try:
+        with Client(url) as client:
+            client.get("/readyz")
+    except CheckinError:
+        return False
+    return True
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A command, as a terminal or a service manager starts it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "checkin", *arguments], stdin=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(("command", "ending"), ENDINGS)
+def test_no_service_outlives_its_command(tmp_path: Path, command: str, ending: signal.Signals) -> None:
+    """Ended in an orderly way or killed: `demo` in the middle of its story, the others while they serve."""
+    folder = tmp_path / "mine"
+    options = ["--port", str(three_in_a_row())] if command == "up" else []
+    with running(*command.split(), "--dir", str(folder), *options) as process:
+        if command == "demo --serve":
+            until(lambda: process.poll() is not None or (folder / "artifacts" / "summary.json").exists())
+        else:
+            until(lambda: process.poll() is not None or len(started_in(folder)) == len(SERVICES))
+        assert process.poll() is None
+        process.send_signal(ending)
+        status = process.wait(PATIENCE)
+        until(lambda: not started_in(folder))
+    assert status in ([-signal.SIGKILL] if ending == signal.SIGKILL else [0, 130])
+    assert (folder / "running.json").exists() == (ending == signal.SIGKILL)
+
+
+def test_workers_of_a_service_that_was_killed_end(tmp_path: Path) -> None:
+    """A service with two workers is three processes; its starter is gone for all of them."""
+    [port] = free_ports(1)
+    deployment = Deployment.open_or_make(tmp_path / "mine", free_ports(3))
+    config = listening(deployment.config("issuer"), port, workers=2)
+    service = Child(["serve", "issuer", "--config", str(config)], tmp_path / "log")
+    try:
+        until(lambda: not service.ended and _answered(port))
+        session = _session(service.pid)
+        assert len(session) >= 3
+        os.kill(service.pid, signal.SIGKILL)
+        until(lambda: not _session(service.pid))
+    finally:
+        end([service])
+
+
+def _answered(port: int) -> bool:
+    try:
+        with Client(f"http://127.0.0.1:{port}") as client:
+            return bool(client.get("/healthz"))
+    except CheckinError:
+        return False
+
+
+def _session(leader: int) -> list[int]:
+    """The processes of a session that have not ended."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, _, session = (process / "stat").read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(session) == leader and state != "Z":
+            found.append(int(process.name))
+    return found
+
+
+def test_a_second_up_says_who_runs_the_folder(tmp_path: Path) -> None:
+    """In one line, by process and address; the first goes on."""
+    port = three_in_a_row()
+    with running("up", "--dir", str(tmp_path / "mine"), "--port", str(port)) as process:
+        until(lambda: answers(f"http://127.0.0.1:{port}"))
+        for command in ("up", "demo"):
+            second = checkin(tmp_path, command, "--dir", "mine")
+            assert second.returncode == 1
+            assert second.stderr.startswith("checkin: folder_in_use: ") and second.stderr.count("\n") == 1
+            assert f"process {process.pid} at http://127.0.0.1:{port}, " in second.stderr
+        assert answers(f"http://127.0.0.1:{port}")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) in (0, 130)
+
+
+def test_a_folder_moves_to_the_port_that_is_asked_for_later(tmp_path: Path) -> None:
+    """After `kill -9`, at once: the services that are still ending are waited for. All parties find one another."""
+    folder, first, second = tmp_path / "mine", three_in_a_row(), three_in_a_row()
+    with running("up", "--dir", str(folder), "--port", str(first)) as process:
+        until(lambda: answers(f"http://127.0.0.1:{first}"))
+        process.kill()
+    for port, options in ((first, []), (second, ["--port", str(second)]), (second, [])):
+        with running("up", "--dir", str(folder), *options) as process:
+            until(lambda: all(answers(f"http://127.0.0.1:{port + number}") for number in range(3)))  # noqa: B023
+            assert json.loads((folder / "deployment.json").read_text())["ports"]["issuer"] == port
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) in (0, 130)
+    overlapping = checkin(tmp_path, "up", "--dir", "mine", "--port", str(second + 1))
+    assert overlapping.returncode == 1
+    assert overlapping.stderr.startswith("checkin: settings_invalid: ") and overlapping.stderr.count("\n") == 1
