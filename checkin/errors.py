@@ -365,6 +365,16 @@ class PhoneInvalid(CheckinError):
     default = "This is no phone number that can be reached: write it with its country, like +82 10 1234 5678."
 
 
+class PhoneNotMobile(PhoneInvalid):
+    code = "phone_not_mobile"
+    default = "Codes go to mobile phones, and this is a landline or a virtual number: give a mobile number."
+
+
+class PhoneCountry(PhoneInvalid):
+    code = "phone_country"
+    default = "This issuer sends no codes to the country of this phone: register a mobile number of another one."
+
+
 class CodeWrong(CheckinError):
     code = "code_wrong"
     status = 403

@@ -6,6 +6,7 @@ only neutralised on export.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Final
 import phonenumbers
 from phonenumbers import PhoneNumberType
 
-from checkin.errors import NameInvalid, PhoneInvalid
+from checkin.errors import NameInvalid, PhoneCountry, PhoneInvalid, PhoneNotMobile
 
 MAX_NAME: Final = 60  # characters
 MAX_PHONE: Final = 32  # characters as typed
@@ -101,8 +102,9 @@ def calling_codes(region: str, abroad: Collection[str] = ()) -> list[str]:
 
 
 def read_phone(text: str, region: str, abroad: Collection[str] = ()) -> str:
-    """The phone in E.164, up to 16 characters; raises `PhoneInvalid` unless it may be a mobile phone of a country
-    that codes are sent to: `region` (KR), also that of a phone written without one, or those in `abroad`.
+    """The phone in E.164, up to 16 characters; raises `PhoneInvalid`, `PhoneCountry` or `PhoneNotMobile` unless it may
+    be a mobile phone of a country that codes are sent to: `region` (KR), also that of a phone written without one, or
+    those in `abroad`.
 
     Satellite phones have no country. Each code costs the issuer, and on some numbers pays whoever owns them.
     """
@@ -114,11 +116,19 @@ def read_phone(text: str, region: str, abroad: Collection[str] = ()) -> str:
         raise PhoneInvalid from None
     if number.extension or not phonenumbers.is_valid_number(number):
         raise PhoneInvalid
-    country = phonenumbers.region_code_for_number(number)
-    if phonenumbers.number_type(number) not in _MOBILE or country not in (region, *abroad):
+    if phonenumbers.region_code_for_number(number) not in (region, *abroad):
         codes = ", ".join(calling_codes(region, abroad))
-        raise PhoneInvalid(f"This issuer sends codes to mobile numbers of {codes} only: register another number.")
+        raise PhoneCountry(f"This issuer sends codes to mobile numbers of {codes} only: register another number.")
+    if phonenumbers.number_type(number) not in _MOBILE:
+        raise PhoneNotMobile
+    if _too_short(number):
+        raise PhoneInvalid("A Korean mobile number has eight digits after 010: write all of them.")
     phone = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     if len(phone) > MAX_E164:
         raise PhoneInvalid
     return phone
+
+
+def _too_short(number: phonenumbers.PhoneNumber) -> bool:
+    """Whether a digit of a Korean 010 is missing: libphonenumber takes seven digits after it, Korea gives eight."""
+    return number.country_code == 82 and re.fullmatch(r"10\d{1,7}", str(number.national_number)) is not None

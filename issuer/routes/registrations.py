@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from checkin.errors import CodeWrong, NameInvalid, PhoneInvalid, RecoveryWrong, TooManyRequests, Unreachable
+from checkin.errors import (
+    CodeWrong,
+    NameInvalid,
+    PhoneCountry,
+    PhoneInvalid,
+    PhoneNotMobile,
+    RecoveryWrong,
+    TooManyRequests,
+    Unreachable,
+)
 from checkin.service.auth import MaybeBearer
 from checkin.service.describe import problem_answers
 from issuer.accounts import Proof
@@ -18,7 +27,9 @@ router = APIRouter(prefix="/v1/registrations", tags=["registration"])
 @router.post(
     "",
     status_code=202,
-    responses=problem_answers(NameInvalid, PhoneInvalid, TooManyRequests, Unreachable, *BODY),
+    responses=problem_answers(
+        NameInvalid, PhoneInvalid, PhoneCountry, PhoneNotMobile, TooManyRequests, Unreachable, *BODY
+    ),
 )
 def begin(body: Registration, request: Request, issuer: Served) -> RegistrationAnswer:
     """Send a one-time code to a phone.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberType
 
-from checkin.errors import CheckinError, NameInvalid, PhoneInvalid
+from checkin.errors import CheckinError, NameInvalid, PhoneCountry, PhoneInvalid, PhoneNotMobile
 from issuer.contact import read_contact, read_name, read_phone
 
 
@@ -94,8 +94,26 @@ def test_a_joiner_that_joins_nothing_is_invisible(name: str) -> None:
 def test_whoever_writes_a_foreign_number_reads_where_codes_go() -> None:
     """The number is right as it is; to write it otherwise would not help."""
     for regions, told in (([], "+82 only"), (["JP", "US"], "+1, +81, +82 only")):
-        with pytest.raises(PhoneInvalid, match=re.escape(told)):
+        with pytest.raises(PhoneCountry, match=re.escape(told)):
             read_phone("+44 7400 123456", "KR", regions)
+
+
+@pytest.mark.parametrize("phone", ["010-123-4567", "0101234567", "+82 10 123 4567", "+82 0 10 123 4567"])
+def test_a_korean_number_with_a_digit_missing_is_refused_with_the_rule(phone: str) -> None:
+    """libphonenumber takes it; the code would go nowhere."""
+    with pytest.raises(PhoneInvalid, match="eight digits after 010"):
+        read_phone(phone, "KR")
+
+
+@pytest.mark.parametrize("phone", ["02-123-4567", "050-1234-5678", "0505-1234-5678", "070-1234-5678", "1588-1234"])
+def test_whoever_gives_a_landline_or_a_virtual_number_is_asked_for_a_mobile_number(phone: str) -> None:
+    with pytest.raises(PhoneNotMobile, match="mobile number"):
+        read_phone(phone, "KR")
+
+
+@pytest.mark.parametrize("phone", ["+82 0 10 1234 5678", "+82 10-1234-5678", "０１０－１２３４－５６７８"])
+def test_a_whole_korean_number_is_taken_however_it_is_written(phone: str) -> None:
+    assert read_phone(phone, "KR") == "+821012345678"
 
 
 def test_a_character_may_have_the_form_that_its_bearer_writes() -> None:

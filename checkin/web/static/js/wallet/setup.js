@@ -19,6 +19,8 @@ const LIFE_SECONDS = 300;
 const FIELDS = {
   name_invalid: "name",
   phone_invalid: "phone",
+  phone_country: "phone",
+  phone_not_mobile: "phone",
   code_wrong: "one-time",
   code_form: "one-time",
   recovery_wrong: "recovery",
