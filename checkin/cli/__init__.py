@@ -1,40 +1,101 @@
-"""The command `checkin`: registers what lies beside it, and turns errors into one line."""
+"""The command `checkin`: finds the command that is meant beside it, and turns errors into one line.
+
+A command's file is imported when it is called, not for the list of all: what serves and what traces takes a second to
+import, and whoever asks for help waits for it.
+"""
 
 from __future__ import annotations
 
 import io
 import sys
-from typing import Final
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from checkin.cli import audit, authority, bench, certificate, demo, door, order, purge, serve, simulate, witness
 from checkin.errors import CheckinError, FileTrouble
 from checkin.keys.hardening import harden
-from checkin.service.logs import log_to_terminal
 from checkin.shown import as_json, shown
 
 # Who runs these has a party's keys in hand. `serve` tells it in the service's log; a wallet's owner could do nothing.
 _WARNED: Final = {"authority", "key", "purge", "witness"}
+# Command → the file that has it, and the first sentence of its help, for the list.
+COMMANDS: Final = {
+    "demo": ("demo", "Tell the whole story with three real services: a code, a door, a thief, 28 days, an auditor."),
+    "simulate": (
+        "simulate",
+        "Let a town live its days at three real services under a simulated clock: habits, queues, an outbreak, the "
+        "purge.",
+    ),
+    "serve": ("serve", "Run one service, as in production."),
+    "up": ("serve", "Run all three services on this machine."),
+    "key": ("serve", "Print the verifier key that others pin."),
+    "qr": ("door", "Show a fresh code."),
+    "enrol": ("door", "Enrol a venue with one scanner."),
+    "scan": ("door", "Check a code as a door does, and record the visit."),
+    "bench": ("bench", "Measure: figures beside something bare that ran in turn with it."),
+    "audit": ("audit", "Check what was destroyed and by whom it was stated; the day-28 audit of all services."),
+    "authority": ("authority", "The health authority's work."),
+    "purge": ("purge", "What a service holds, what is due, and destroying it now."),
+    "witness": ("witness", "Watch logs for another organisation, and cosign what continues."),
+    "certificate": ("certificate", "Verify vaccination, recovery and test certificates."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Knows its commands by name and sentence, and loads the one that is called."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for name, (_, sentence) in COMMANDS.items():
+            self.commands[name] = TyperCommand(name, help=sentence)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As click, with the real command; also what completion of a command's options goes by."""
+        if args and args[0] in COMMANDS:
+            self.commands[args[0]] = loaded(args[0])
+        return super().resolve_command(ctx, args)
+
+
+def loaded(name: str) -> Any:
+    """A command with its options, or a group of commands."""
+    home = import_module(f"checkin.cli.{COMMANDS[name][0]}")
+    part = typer.Typer()
+    if hasattr(home, "app"):
+        part.add_typer(home.app, name=name)
+    else:
+        home.register(part)
+    part.callback()(lambda: None)  # so that one command alone is a group, too
+    return typer.main.get_group(part).commands[name]
+
 
 app = typer.Typer(
     name="checkin",
+    cls=LazyGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Privacy-preserving QR check-in: codes that an issuer signs, visits that nobody can link, all gone after "
     "28 days. Start with `checkin demo`.",
 )
-demo.register(app)
-simulate.register(app)
-serve.register(app)
-door.register(app)
-order.register(authority.app)
-bench.register(app)
-app.add_typer(audit.app, name="audit")
-app.add_typer(authority.app, name="authority")
-app.add_typer(purge.app, name="purge")
-app.add_typer(witness.app, name="witness")
-app.add_typer(certificate.app, name="certificate")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - nobody else waits for it
+
+        typer.echo(f"checkin {version('checkin')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _checkin(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """What stands before every command."""
 
 
 def main() -> None:
@@ -45,7 +106,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a check mark shows a question mark
-    log_to_terminal()
+    if sys.argv[1:2] and sys.argv[1] in COMMANDS:
+        import_module("checkin.service.logs").log_to_terminal()
     _harden()
     try:
         app()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from checkin.cli import day_keys
+from checkin.cli import day_keys, order
 from checkin.cli.example import WithExample
 from checkin.cli.office import Dir, Json, Simulated, Unfit, clock_of, report
 from checkin.parties.authority import Authority
@@ -48,3 +48,6 @@ def init(  # noqa: PLR0913 - one option for each thing that is decided once and 
         f"{name}: {threshold} of {officers} officers. Let each officer carry away one folder of {folder}/officers, "
         f"and pin {folder}/officers.txt wherever the authority is trusted.",
     )
+
+
+order.register(app)

@@ -46,6 +46,8 @@ def all_errors(root: type[CheckinError] = CheckinError) -> Iterator[type[Checkin
 
 def errors_page() -> str:
     """Stable codes, their HTTP status, and what they say unless they can say it more exactly."""
+    for name in cli.COMMANDS:  # a command may have an error of its own
+        cli.loaded(name)
     rows = sorted({(error.code, error.status, error.default) for error in all_errors()})
     codes = [code for code, _, _ in rows]
     if len(set(codes)) != len(codes):
@@ -68,7 +70,8 @@ def errors_page() -> str:
 def commands_page() -> str:
     """Every command with its arguments and options."""
     root = typer.main.get_command(cli.app)
-    out = ["# Commands\n", WRITTEN, "Each takes `--help`. Errors: [errors.md](errors.md).\n"]
+    manners = "Each takes `-h` or `--help`; `checkin --install-completion` completes them in your shell."
+    out = ["# Commands\n", WRITTEN, f"{manners} Errors: [errors.md](errors.md).\n"]
     for path, command in walk(root, ["checkin"]):
         out.append(f"## `{' '.join(path)}`\n\n{one_line(command.help)}\n")
         rows = [parameter_row(parameter) for parameter in command.params if parameter.name != "help"]
@@ -80,7 +83,8 @@ def commands_page() -> str:
 
 def walk(command: Any, path: list[str]) -> Iterator[tuple[list[str], Any]]:
     """Commands that do something, below a group."""
-    subcommands = getattr(command, "commands", None)
+    lazy = isinstance(command, cli.LazyGroup)
+    subcommands = {name: cli.loaded(name) for name in cli.COMMANDS} if lazy else getattr(command, "commands", None)
     if not subcommands:
         yield path, command
         return

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from importlib.metadata import version
+
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -24,3 +28,37 @@ def test_a_sentence_is_broken_where_the_terminal_ends_and_nowhere_else() -> None
     """Not where the source had its line's end."""
     shown = CliRunner().invoke(cli.app, ["authority", "trace", "--help"], env={"COLUMNS": "300"}).output
     assert "Until the order expires the same command comes to the same result." in shown
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_the_list_of_commands_says_what_each_one_says(name: str) -> None:
+    """The list is written down, so that it is shown without the commands."""
+    assert " ".join(cli.loaded(name).help.split()).startswith(cli.COMMANDS[name][1].rstrip("."))
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_is_there_by_its_short_name(name: str) -> None:
+    short, long = (CliRunner().invoke(cli.app, [*name.split()[1:], option]) for option in ("-h", "--help"))
+    assert (short.exit_code, short.output) == (0, long.output)
+
+
+def test_the_version_is_that_of_the_installation() -> None:
+    done = CliRunner().invoke(cli.app, ["--version"])
+    assert (done.exit_code, done.output) == (0, f"checkin {version('checkin')}\n")
+
+
+def test_whoever_asks_for_help_does_not_wait_for_a_service_to_be_imported() -> None:
+    """With the control that a command which serves does import them."""
+    heavy = "{'fastapi', 'uvicorn', 'starlette', 'httpx', 'sqlite_utils', 'pydantic', 'issuer', 'venue', 'retention'}"
+    script = (
+        "import contextlib, io, sys; from checkin import cli; sys.argv = ['checkin', *sys.argv[1:]]\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): cli.main()\n"
+        f"print(*sorted({heavy} & set(sys.modules)))"
+    )
+
+    def imported(*arguments: str) -> list[str]:
+        command = [sys.executable, "-c", script, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    assert imported("--help") == imported("--version") == imported() == []
+    assert {"fastapi", "uvicorn"} <= set(imported("serve", "--help"))
