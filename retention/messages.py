@@ -27,15 +27,23 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "none_cell": "{day}: nothing was ever kept",
         "in_short": "In short",
         "kept_question": "What is kept?",
-        "kept_answer": "Who entered which room, sealed, for at most 28 days: {count} days are held now, and the names "
+        "kept_answer": "Who entered which room, sealed, for at most 28 days: {days} held now, and the names "
         "lie apart from the visits, with another organisation.",
+        "kept_one": "1 day is",
+        "kept_many": "{count} days are",
         "who_question": "Who can open it?",
         "who": "Nobody alone: opening a visit takes the venue registry, the issuer and the health authority together, "
         "and an order that several of its officers signed.",
         "did_question": "Who did?",
         "did_none": "No order is in the public log so far.",
-        "did": "Orders made: {made}. Parts executed by services: {executed}, refused: {refused}. People identified in "
-        "orders about ten people or more: {people}; parts about fewer: {small}.",
+        "did_who": "Only the health authority may ask, and only with an order that several of its officers signed. It has "
+        "made {made} such orders so far. Services answered {executed} requests that came with them, and refused {refused} "
+        "that did not keep to the rules.",
+        "did_people": "In answers about ten people or more, {people} people were named in all.",
+        "did_no_people": "No answer was about ten people or more.",
+        "did_small": "There were {small} answers about fewer than ten people.",
+        "did_few": "fewer than ten",
+        "did_count": "{count}",
         "check_question": "How do I check?",
         "check": "Each report below is a signed note in a public log that only grows: the verifier keys are at the end "
         "of this page, the notes and their proofs are linked.",
@@ -151,15 +159,22 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "none_cell": "{day}: 보관한 기록 없음",
         "in_short": "요약",
         "kept_question": "무엇을 보관하나요?",
-        "kept_answer": "누가 어느 장소에 들어갔는지를 봉인하여 최대 28일간 보관합니다. 지금 {count}일분을 보관하고 "
+        "kept_answer": "누가 어느 장소에 들어갔는지를 봉인하여 최대 28일간 보관합니다. 지금 {days}을 보관하고 "
         "있으며, 이름은 방문 기록과 분리되어 다른 기관에 있습니다.",
+        "kept_one": "하루분",
+        "kept_many": "{count}일분",
         "who_question": "누가 열어 볼 수 있나요?",
         "who": "누구도 혼자서는 열 수 없습니다. 방문 기록을 열려면 출입 등록소와 발급 기관, 보건 당국이 모두 참여해야 "
         "하고, 여러 담당관이 서명한 명령이 있어야 합니다.",
         "did_question": "누가 열어 보았나요?",
         "did_none": "지금까지 공개 로그에 기록된 명령이 없습니다.",
-        "did": "내려진 명령: {made}. 서비스가 이행한 부분: {executed}, 거부한 부분: {refused}. 10명 이상에 관한 "
-        "명령으로 신원이 확인된 사람: {people}. 10명 미만에 관한 부분: {small}.",
+        "did_who": "보건 당국만, 그것도 여러 담당관이 서명한 명령이 있을 때만 물을 수 있습니다. 지금까지 내려진 명령은 "
+        "{made}입니다. 서비스는 그에 따른 요청 {executed}에 답했고, 규칙에 맞지 않는 요청 {refused}을 거절했습니다.",
+        "did_people": "열 명 이상에 관한 답에서 이름이 확인된 사람은 모두 {people}명입니다.",
+        "did_no_people": "열 명 이상에 관한 답은 없었습니다.",
+        "did_small": "열 명 미만에 관한 답은 {small}입니다.",
+        "did_few": "열 건 미만",
+        "did_count": "{count}건",
         "check_question": "어떻게 확인하나요?",
         "check": "아래의 보고서는 모두 추가만 가능한 공개 로그에 있는 서명된 문서입니다. 검증 키는 이 페이지 끝에 "
         "있고, 문서와 증명은 링크로 열 수 있습니다.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any
 
@@ -64,6 +65,7 @@ class Page:
             t=words.text,
             date=words.date,
             cells=[words.cell(cell) for cell in cells],
+            kept=words.held(sum(cell.state in ("held", "open") for cell in cells)),
             held=[cell for cell in reversed(cells) if cell.state in ("held", "open")],
             reports=[words.report(report, contradictions) for report in reports],
             missing=[words.missing(gone) for gone in reversed(overview.missing(now))],
@@ -83,7 +85,7 @@ class Page:
         numbers = order_numbers(self._parts.statements)
         if numbers is None:
             return words.text("did_none")
-        return words.text("did", **{name: words.count(count) for name, count in vars(numbers).items()})
+        return words.orders(vars(numbers))
 
     def _keys(self, words: Words) -> list[tuple[str, str, str]]:
         """What people call it, what programs call it, and the verifier key."""
@@ -110,6 +112,22 @@ class Words:
     def raw(self, name: str) -> str:
         """A text whose values the browser fills in."""
         return TEXTS[self._language][name]
+
+    def held(self, days: int) -> str:
+        """What is kept, and of how many days."""
+        return self.text("kept_answer", days=self.text("kept_one" if days == 1 else "kept_many", count=days))
+
+    def orders(self, numbers: Mapping[str, str]) -> str:
+        """Who asked, in sentences. Small numbers are words, because a small one could point at a person."""
+        told = {name: self._how_often(count) for name, count in numbers.items()} | {
+            "people": self.count(numbers["people"])
+        }
+        # an order about fewer than ten people is not counted in `people`: it is nought, or ten and more
+        people = "did_no_people" if numbers["people"] == FEWER else "did_people"
+        return " ".join(self.text(name, **told) for name in ("did_who", people, "did_small"))
+
+    def _how_often(self, count: str) -> str:
+        return self.text("did_few") if count == FEWER else self.text("did_count", count=self.count(count))
 
     def step(self, name: str) -> dict[str, str]:
         """A step of "Check it yourself": its title, and what it says when done, with nothing to do, or failed."""
