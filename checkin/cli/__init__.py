@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "bench": ("bench", "Measure: figures beside something bare that ran in turn with it."),
     "audit": ("audit", "Check what was destroyed and by whom it was stated; the day-28 audit of all services."),
     "authority": ("authority", "The health authority's work."),
+    "venue": ("venue", "Renew an operator's token, or close a venue, with the enrolment secret."),
     "purge": ("purge", "What a service holds, what is due, and destroying it now."),
     "witness": ("witness", "Watch logs for another organisation, and cosign what continues."),
     "certificate": ("certificate", "Verify vaccination, recovery and test certificates."),

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from checkin.clock import Calendar, SystemClock
+from checkin.errors import Unauthorized
 from checkin.http.client import Client
 from checkin.parties import wallet
 from checkin.protocol.encoding import b64url_encode
@@ -259,3 +260,54 @@ def test_a_sign_of_life_becomes_words(module: Page) -> None:
         (None, True),
     ]
     assert module.evaluate(script, json.loads(json.dumps(seen))) == ["alive", "silent", "silent", "unheard", "revoked"]
+
+
+def test_a_token_is_copied_renewed_when_it_is_lost_and_a_venue_closed(site: Site, launch: Launch) -> None:
+    """By the holder of the enrolment secret; a wrong one is told beside its field; a portal changes nothing."""
+    venue = site.venue("Kiosk")
+    context = launch().new_context(locale="en-US", viewport={"width": 320, "height": 568})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(site.url("venue", "/operator"))
+    page.wait_for_selector("body[data-started]")
+    page.fill("#known-id", venue.id)
+    page.fill("#known-secret", "mistyped")
+    page.click("#known-venue [data-t=renew_token]")
+    problem = page.locator("#problem")
+    expect(problem).to_contain_text("the enrolment secret is wrong")
+    expect(problem).to_be_in_viewport(ratio=1)
+    expect(page.locator("#known-secret")).to_be_focused()
+    expect(page.locator("#known-secret")).to_have_attribute("aria-invalid", "true")
+    page.evaluate("document.querySelector('[data-language=ko]').click()")
+    expect(problem).to_contain_text("등록용 비밀값")
+    looked_at(page, "refused")
+    page.evaluate("document.querySelector('[data-language=en]').click()")
+    page.fill("#known-secret", site.deployment.token("enrolment"))
+    page.route("**/operator-token", lambda route: route.fulfill(status=200, content_type="text/html", body="<p>Wi-Fi"))
+    page.click("#known-venue [data-t=renew_token]")
+    expect(problem).to_contain_text("No answer from the service")
+    page.unroute("**/operator-token")
+    page.click("#known-venue [data-t=renew_token]")
+    expect(page.locator("#keep")).to_be_visible()
+    page.click("#copy-token")
+    expect(page.locator("#copied")).to_contain_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == page.locator("#keep-token").inner_text() != venue.token
+    looked_at(page, "another token")
+    with pytest.raises(Unauthorized):
+        venue.ask("GET", "/stats")
+    venue.token = copied
+    page.click("#kept")
+    expect(page.locator("#venue-name")).to_have_text("Kiosk")
+    page.click("#sign-out")
+    page.fill("#known-id", venue.id)
+    page.fill("#known-secret", site.deployment.token("enrolment"))
+    for answer in ("no", "yes"):
+        assert venue.ask("GET", "")["name"] == "Kiosk"
+        page.click("#known-venue [value=close]")
+        expect(page.locator("#close-sure")).to_be_visible()
+        page.click(f"#close-sure [value={answer}]")
+        expect(page.locator("#close-sure")).to_be_hidden()
+    expect(page.locator("#known-result")).to_have_text("The venue is closed.")
+    with pytest.raises(Unauthorized):
+        venue.ask("GET", "")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from checkin.demo.stage import Stage
-from checkin.errors import AddressTaken, Unreachable
+from checkin.errors import AddressTaken, Unauthorized, Unreachable
 from checkin.http.client import Client
 from checkin.service.addresses import free_ports, require_free
 
@@ -154,3 +154,36 @@ def test_the_address_of_another_service_is_called_that(town: Stage, tmp_path: Pa
         done = checkin(tmp_path, *arguments)
         assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
         assert done.stderr.startswith("checkin: not_found: ") and told in done.stderr, done.stderr
+
+
+def test_an_operators_token_is_renewed_and_a_venue_closed_by_command(town: Stage, tmp_path: Path) -> None:
+    """With the enrolment secret alone; the old token is void, and without an answer nothing is closed."""
+    registry, secret = town.deployment.url("venue"), tmp_path / "secret"
+    with Client(registry, town.deployment.token("enrolment")) as client:
+        venue = client.post("/v1/venues", {"name": "Kiosk", "category": "shop"})
+    place, token = venue["venue_id"], venue["operator_token"]
+    secret.touch(mode=0o600)
+    secret.write_text(town.deployment.token("enrolment"), encoding="ascii")
+    options = [place, "--registry", registry, "--secret-file", str(secret)]
+    done = checkin(tmp_path, "venue", "renew-token", *options, "--json")
+    assert done.returncode == 0, done.stderr
+    renewed = json.loads(done.stdout)["operator_token"]
+    assert opens(registry, place, renewed)
+    assert not opens(registry, place, token)
+    assert checkin(tmp_path, "venue", "close", *options, stdin="\n").returncode == 1
+    assert opens(registry, place, renewed)
+    assert checkin(tmp_path, "venue", "close", *options, stdin="y\n").stdout.strip() == f"venue {place} is closed"
+    assert not opens(registry, place, renewed)
+    for name, told in ((place, "not_found"), ("../keys", "invalid_request")):
+        done = checkin(tmp_path, "venue", "close", name, *options[1:], "--yes")
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"checkin: {told}: ")
+
+
+def opens(registry: str, venue: str, token: str) -> bool:
+    """Whether the token is that of the venue's operator."""
+    with Client(registry, token) as client:
+        try:
+            return bool(client.get(f"/v1/venues/{venue}")["venue_id"] == venue)
+        except Unauthorized:
+            return False

@@ -3,7 +3,9 @@
 import { flag, listOf, nothing, number, object, optional, text } from "../answer.js";
 import { request } from "../api.js";
 import { Calendar } from "../calendar.js";
-import { currentLanguage, loadMessages, onLanguage, say, sayError, wireLanguageButtons } from "../messages.js";
+import { codeOf } from "../errors.js";
+import { accept, refuse } from "../form.js";
+import { currentLanguage, loadMessages, onLanguage, say, sayError, tell, wireLanguageButtons } from "../messages.js";
 import { drawCode } from "../qrcode.js";
 import { writeEnrolment } from "../scanner/enrol.js";
 import { drawHours } from "./bars.js";
@@ -27,6 +29,7 @@ const ANSWERS = {
   rule: object({ accepted: listOf(number) }),
   capacity: object({ capacity: optional(number) }),
   enrolled: object({ venue_id: text, operator_token: text }),
+  renewed: object({ operator_token: text }),
 };
 const VIEWS = ["enter", "keep", "desk"];
 const $ = (id) => document.getElementById(id);
@@ -134,7 +137,7 @@ class Desk {
     const accepted = boxes().filter((box) => box.checked).map((box) => Number(box.value));
     this.venue.status_rule = (await this.ask("PUT", "/status-rule", ANSWERS.rule, { accepted })).accepted;
     this.draw();
-    $("rule-result").textContent = say("rule_saved");
+    tell($("rule-result"), () => say("rule_saved"));
   }
 
   async setCapacity() {
@@ -149,45 +152,63 @@ class Desk {
   }
 }
 
-/** Runs `work`; its refusal is told at the top of the page. */
-async function guarded(work) {
-  $("problem").hidden = true;
+/** Runs `work`; its refusal is told beside the field of a form, else at the top of the page. */
+async function guarded(work, field = null) {
+  const problem = $("problem");
+  accept(document, problem);
   try {
     await work();
   } catch (error) {
-    $("problem").textContent = sayError(error.code ?? "other");
-    $("problem").hidden = false;
-    $("problem").scrollIntoView({ block: "center" });
+    const code = codeOf(error);
+    if (field) {
+      refuse(field, problem, () => sayError(code), { fault: code !== "unreachable" });
+      return;
+    }
+    $("content").prepend(problem);
+    tell(problem, () => sayError(code));
+    problem.hidden = false;
+    problem.scrollIntoView({ block: "center" });
   }
 }
 
-const onSubmit = (id, work) =>
+/** `last`: the field that most refusals are about. */
+const onSubmit = (id, last, work) =>
   $(id).addEventListener("submit", (event) => {
     event.preventDefault();
-    guarded(work);
+    guarded(() => work(event), $(last));
   });
 
 /** Signing in, enrolling, and the way out. */
 function wireEntrance(desk) {
-  onSubmit("sign-in", async () => {
+  onSubmit("sign-in", "operator-token", async () => {
     const keys = { venue_id: $("venue-id").value.trim(), operator_token: $("operator-token").value.trim() };
     desk.keys = keys;
     await desk.load();
     desk.keep(keys);
     $("sign-in").reset();
   });
-  onSubmit("new-venue", async () => {
+  onSubmit("new-venue", "secret", async () => {
     const [name, capacity] = [$("new-name").value.trim(), Number($("new-capacity").value) || null];
     const body = { name, category: $("new-category").value.trim(), capacity };
     const options = { token: $("secret").value.trim(), body, answer: ANSWERS.enrolled };
     desk.keep(await request("POST", "/v1/venues", options));
     $("new-venue").reset();
-    $("keep-id").textContent = desk.keys.venue_id;
-    $("keep-token").textContent = desk.keys.operator_token;
-    desk.show("keep");
+    showKeys(desk);
+  });
+  onSubmit("known-venue", "known-secret", async ({ submitter }) => {
+    if (submitter?.value === "close") $("close-sure").showModal();
+    else await renew(desk);
+  });
+  $("close-sure").addEventListener("close", () => {
+    if ($("close-sure").returnValue === "yes") guarded(closeVenue, $("known-secret"));
+  });
+  $("copy-token").addEventListener("click", async () => {
+    const copied = await navigator.clipboard?.writeText($("keep-token").textContent).then(() => true, () => false);
+    tell($("copied"), () => say(copied ? "copied" : "copy_refused"));
   });
   $("kept").addEventListener("click", () => {
     $("keep-token").textContent = "";
+    tell($("copied"), () => "");
     guarded(() => desk.load());
   });
   $("sign-out").addEventListener("click", () => {
@@ -196,14 +217,37 @@ function wireEntrance(desk) {
   });
 }
 
+function showKeys(desk) {
+  $("keep-id").textContent = desk.keys.venue_id;
+  $("keep-token").textContent = desk.keys.operator_token;
+  desk.show("keep");
+}
+
+const known = () => `/v1/venues/${encodeURIComponent($("known-id").value.trim())}`;
+
+/** Another token for a venue whose own is lost; it is shown as the first one was. */
+async function renew(desk) {
+  const options = { token: $("known-secret").value.trim(), answer: ANSWERS.renewed };
+  const { operator_token: token } = await request("POST", `${known()}/operator-token`, options);
+  desk.keep({ venue_id: $("known-id").value.trim(), operator_token: token });
+  $("known-venue").reset();
+  showKeys(desk);
+}
+
+async function closeVenue() {
+  await request("DELETE", known(), { token: $("known-secret").value.trim(), answer: nothing });
+  $("known-venue").reset();
+  tell($("known-result"), () => say("venue_closed"));
+}
+
 /** What can be done at the desk. */
 function wireDesk(desk) {
-  onSubmit("add-scanner", async () => {
+  onSubmit("add-scanner", "label", async () => {
     await desk.add($("label").value.trim());
     $("add-scanner").reset();
   });
-  onSubmit("rule", () => desk.setRule());
-  $("rule").addEventListener("change", () => ($("rule-result").textContent = ""));
+  onSubmit("rule", "rule-save", () => desk.setRule());
+  $("rule").addEventListener("change", () => tell($("rule-result"), () => ""));
   $("capacity").addEventListener("change", () => guarded(() => desk.setCapacity()));
   $("refresh").addEventListener("click", () => guarded(() => desk.load()));
   $("export").addEventListener("click", () => desk.export());
