@@ -33,10 +33,11 @@ _TAKE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What is drawn as a QR code, and until when it is good (unix seconds)."""
+    """What is drawn as a QR code, until when it is good (unix seconds), and the status in it, if one was asked for."""
 
     token: str
     expires: int
+    shows: int | None
 
 
 class Hosted:
@@ -57,7 +58,7 @@ class Hosted:
         seed, issued = self._take(day, owner) or self._refill(subject, day, owner)
         shown = issued.opening if show_status else None
         token = presentation.present(issued.credential, SigningKey(seed), int(now), shown)
-        return Code(presentation.to_text(token), int(now) + presentation.LIFE_SECONDS)
+        return Code(presentation.to_text(token), int(now) + presentation.LIFE_SECONDS, shown.status if shown else None)
 
     def sample(self, day: int, count: int) -> list[str]:
         """Up to `count` unused codes of a day, presented for the issuer's own audit; they stay unused and stay here."""

@@ -46,6 +46,7 @@ def present(
     answer = CodeAnswer(
         token=code.token,
         expires_at=issuer.party.calendar.rfc3339(code.expires),
+        shows=code.shows,
         disclosures=issuer.receipts.of(subject),
     )
     return JSONResponse(answer.model_dump())

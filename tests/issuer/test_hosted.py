@@ -71,6 +71,14 @@ def test_the_status_is_shown_only_when_asked_for(site: Site, client: httpx.Clien
     assert _verify(site, client, _present(client, token).json()["token"]).opening is None
 
 
+def test_an_answer_says_whether_there_was_a_status_to_show(site: Site, client: httpx.Client, issuer: Issuer) -> None:
+    token = register(site, client)
+    assert [_present(client, token, show_status=asked).json()["shows"] for asked in (False, True)] == [None, 0]
+    another = register(site, client, phone="010-2222-3333")
+    issuer.identities.set_status(issuer.identities.find(another), Status.RECOVERED, DAY, DAY)
+    assert _present(client, another, show_status=True).json()["shows"] == Status.RECOVERED
+
+
 def test_the_codes_of_a_day_run_out_as_every_wallets_do(site: Site, client: httpx.Client) -> None:
     token = register(site, client)
     answers = [_present(client, token) for _ in range(61)]

@@ -3,7 +3,9 @@
 import { base45Decode } from "../encoding.js";
 import { Refusal } from "../errors.js";
 
-const CODE_DIGITS = 8;
+// The eight digits of a code; written in groups, but then with no further group beside them, as a phone number has.
+const TOGETHER = /(?<!\d)\d{8}(?!\d)/u;
+const IN_GROUPS = /(?<!\d[ .·–-]{0,2})\d(?:[ .·–-]{0,2}\d){7}(?![ .·–-]{0,2}\d)/u;
 const DIGIT = /^\p{Nd}$/u;
 const MARK = "HC1:";
 const INVISIBLE = /[\p{Cf}]/gu;
@@ -23,8 +25,7 @@ function plainDigit(char) {
 /** The eight digits of a one-time code out of a pasted message; Refusal code_form where there is none. */
 export function cleanCode(text) {
   const plain = Array.from(plainText(text), plainDigit).join("");
-  // Digits that are written in groups belong together, but not over a line's end.
-  const found = plain.match(new RegExp(`(?<!\\d)\\d(?:[ .·–-]{0,2}\\d){${CODE_DIGITS - 1}}(?!\\d)`, "u"));
+  const found = plain.match(TOGETHER) ?? plain.match(IN_GROUPS);
   if (!found) throw new Refusal("code_form");
   return found[0].replace(/\D/g, "");
 }

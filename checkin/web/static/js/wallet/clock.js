@@ -5,7 +5,6 @@
 // cannot be set but may stand still in sleep. Where they part, one of the two has happened.
 
 const CUT = 1; // signed times are cut to the second
-const WIDE = 3; // seconds; an answer that leaves more open corrects only a time that it excludes
 const JUMP = 1; // the clocks part by more than this within a look: one of them was set, or the device slept
 const NAP = 0.1; // of sleep that is noticed while nobody looks
 const RIGHT = 2; // a device's clock this near to the issuer's is right
@@ -80,8 +79,8 @@ export class WalletClock {
   measure(signed, asked) {
     this.look();
     if (asked.jumps !== this.jumps) return;
-    const { time, corrected } = measured(signed, this.known.steady - asked.steady, this.known.time);
-    this.known = { ...this.known, time: corrected ? time : this.known.time, proved: signed };
+    const time = measured(signed, this.known.steady - asked.steady, this.known.time);
+    this.known = { ...this.known, time, proved: signed };
   }
 
   /** What is to be stored, for `restore`. */
@@ -96,14 +95,10 @@ export class WalletClock {
   }
 }
 
-/**
- * The time at the end of a question that took `took` seconds, by its answer: the middle of what is possible. An answer that
- * leaves much open corrects only a believed time that it excludes. Vectors: tests/vectors/wallet-clock.json.
- */
-export function measured(signed, took, believed) {
+/** The time at the end of a question that took `took` seconds: as believed if that may be, else the middle of what may be. */
+function measured(signed, took, believed) {
   const [earliest, latest] = [signed, signed + CUT + took];
-  const fits = earliest <= believed && believed <= latest;
-  return { time: (earliest + latest) / 2, corrected: latest - earliest <= WIDE || !fits };
+  return earliest <= believed && believed <= latest ? believed : (earliest + latest) / 2;
 }
 
 /** Whether the device's clock was wrong and is right now, by the time of the steady clock. */

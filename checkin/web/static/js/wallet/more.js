@@ -13,7 +13,7 @@ import { allowShake } from "./shake.js";
 const RETENTION_DAYS = 28;
 const STATUS = object({ status: number, valid_from: text, valid_until: text });
 const HELD = object({ name: text, phone: text, registered: text, status: optional(STATUS), days: listOf(text) });
-const GONE = object({ identity_destroyed_on: optional(text), backups_outdated_on: optional(text) });
+const GONE = object({ identity_destroyed_on: optional(text), backups_unreadable_from: optional(text) });
 const $ = (id) => document.getElementById(id);
 
 function element(tag, text, name = "") {
@@ -178,7 +178,7 @@ export class More {
 }
 
 /** What is left after "Forget me", and until when. */
-function farewell({ identity_destroyed_on: due, backups_outdated_on: backups }) {
+function farewell({ identity_destroyed_on: due, backups_unreadable_from: backups }) {
   const words = [say("forgotten")];
   if (due) words.push(say("forgotten_until", { until: dateText(due) }));
   if (backups) words.push(say("forgotten_backups", { until: dateText(backups) }));
