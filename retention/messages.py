@@ -36,9 +36,9 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "and an order that several of its officers signed.",
         "did_question": "Who did?",
         "did_none": "No order is in the public log so far.",
-        "did_who": "Only the health authority may ask, and only with an order that several of its officers signed. It has "
-        "made {made} such orders so far. Services answered {executed} requests that came with them, and refused {refused} "
-        "that did not keep to the rules.",
+        "did_who": "Only the health authority may ask, and only with an order that several of its officers signed. "
+        "It has made {made} such orders so far. Services answered {executed} requests that came with them, and refused "
+        "{refused} that did not keep to the rules.",
         "did_people": "In answers about ten people or more, {people} people were named in all.",
         "did_no_people": "No answer was about ten people or more.",
         "did_small": "There were {small} answers about fewer than ten people.",
