@@ -420,6 +420,12 @@ class RequestTooLarge(CheckinError):
     default = "The request body is larger than this route takes."
 
 
+class MediaTypeUnsupported(CheckinError):
+    code = "media_type_unsupported"
+    status = 415
+    default = "The body is application/json, without a content coding."
+
+
 class Unauthorized(CheckinError):
     code = "unauthorized"
     status = 401

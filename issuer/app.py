@@ -7,13 +7,13 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from checkin.service import audited
+from checkin.service import day_routes
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.frame import Frame
 from checkin.service.order_executor import MAX_BODY
 from checkin.service.tasks import Task
 from issuer import pages
-from issuer.routes import codes, credentials, keys, orders, registrations, retention, wallet
+from issuer.routes import codes, credentials, keys, registrations, wallet
 from issuer.self_audit import self_audit
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
@@ -48,14 +48,17 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             Task("own_list", issuer.lists.run, urgent=issuer.lists.urgent, lane="log"),
         ],
         closers=[issuer.close],
+        stored_token=issuer.identities.knows_token,
         metrics=issuer.metrics,
-        body_limits={keys.AUTHORITY_KEYS: keys.MAX_LIST_BYTES, orders.ORDERS: MAX_BODY},
+        body_limits={keys.AUTHORITY_KEYS: keys.MAX_LIST_BYTES, day_routes.ORDERS: MAX_BODY},
     )
     app = frame.build()
     app.state.issuer = issuer
-    for module in (registrations, credentials, codes, wallet, keys, orders, retention):
+    for module in (registrations, credentials, codes, wallet, keys):
         app.include_router(module.router)
     app.include_router(CheckpointSeen(issuer.party).routes())
-    app.include_router(audited.routes(self_audit(issuer), issuer.settings.retention_token_sha256))
+    work = day_routes.DayWork(issuer.purger, issuer.book, self_audit(issuer), issuer.orders)
+    pins = issuer.settings.retention_token_sha256, issuer.settings.authority_token_sha256
+    app.include_router(day_routes.routes(work, *pins))
     app.include_router(pages.routes(issuer.party, issuer.settings))
     return app

@@ -102,6 +102,11 @@ class Identities:
             raise Unauthorized
         return int(row[0])
 
+    def knows_token(self, hashed: bytes) -> bool:
+        """Whether some wallet's token has this hash."""
+        with self._database.reading() as tables:
+            return one_row(tables, "SELECT 1 FROM identities WHERE token = ?", hashed) is not None
+
     def read(self, subject: int) -> Record:
         """What is held about a live account; raises `Unauthorized` when it was deleted meanwhile."""
         query = "SELECT key_day, sealed FROM identities WHERE subject = ? AND leaving = 0"

@@ -28,7 +28,7 @@ class RegistrationAnswer(BaseModel):
     """What to confirm, good for five minutes; the name and phone are sealed in it, not kept by the issuer."""
 
     registration_id: str
-    expires_in: int = LIFE_SECONDS
+    expires_in: Annotated[int, Field(ge=LIFE_SECONDS, le=LIFE_SECONDS)] = LIFE_SECONDS
 
 
 class Confirmation(Body):
@@ -70,7 +70,7 @@ class BatchRequest(Body):
 class Opening(BaseModel):
     """Opens a credential's status commitment: shown at a door only by the visitor's choice."""
 
-    status: Annotated[int, Field(description="0 none, 1 vaccinated, 2 recovered, 3 tested")]
+    status: Annotated[int, Field(ge=0, le=3, description="0 none, 1 vaccinated, 2 recovered, 3 tested")]
     salt: Annotated[str, Field(description="16 bytes, base64url")]
 
 
@@ -125,7 +125,7 @@ class Jwk(BaseModel):
 class KeysAnswer(BaseModel):
     """The issuer's keys by day; the same in `list`, the signed note that scanners and wallets verify."""
 
-    issuer: int
+    issuer: Annotated[int, Field(ge=0, le=2**32 - 1)]
     keys: list[Jwk]
     list: str
     proof: Annotated[str | None, Field(description="c2sp.org/tlog-proof of `list`, as it is, in the log")] = None
@@ -148,7 +148,7 @@ class Added(BaseModel):
 class StatusAnswer(BaseModel):
     """A proved status and the first and last service day of which credentials commit to it."""
 
-    status: Annotated[int, Field(description="1 vaccinated, 2 recovered, 3 tested")]
+    status: Annotated[int, Field(ge=1, le=3, description="1 vaccinated, 2 recovered, 3 tested")]
     valid_from: Date
     valid_until: Date
 
@@ -186,22 +186,3 @@ class Deleted(BaseModel):
     backups_unreadable_from: Date
     """The first day on which no backup of the issuer's database shows the name and phone any more."""
     text: str
-
-
-class Statements(BaseModel):
-    """Signed notes that were made now."""
-
-    statements: list[str]
-
-
-class NamedStatement(BaseModel):
-    """A signed note and its name in the book."""
-
-    name: str
-    note: str
-
-
-class StatementList(BaseModel):
-    """The whole book."""
-
-    statements: list[NamedStatement]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from checkin.service.identity import ServiceIdentity
-from checkin.service.pwa import WebPage
+from checkin.service.pwa import WebPage, front_door
 from issuer.contact import calling_codes
 from issuer.settings import IssuerSettings
 
@@ -18,4 +18,6 @@ def routes(party: ServiceIdentity, settings: IssuerSettings) -> APIRouter:
         "countries": ", ".join(calling_codes(settings.phone_region, settings.phone_regions)),
         "proofs": "yes" if settings.certificate_trust else "",
     }
-    return WebPage("wallet", values, background="js/wallet/background.js").router()
+    router = front_door("/wallet")
+    router.include_router(WebPage("wallet", values, background="js/wallet/background.js").router())
+    return router

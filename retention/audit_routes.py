@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field
 from starlette.responses import HTMLResponse
 
 from checkin.audit.page import audit_html, audit_json
-from checkin.errors import Forbidden, NotFound, NotReady, RequestInvalid, RequestTooLarge, Unauthorized
+from checkin.errors import CheckinError, Forbidden, NotFound, NotReady, TokenMalformed
+from checkin.protocol import presentation
 from checkin.service.auth import pinned
-from checkin.service.body import Body
+from checkin.service.body import Body, Number
 from checkin.service.describe import problem_answers
 from retention.auditing import Auditing, AuditInput
 from retention.audits import Audit, Audits
@@ -22,7 +23,7 @@ PATH = "/v1/audits"
 MAX_BODY = 64 * 1024
 PAGE_SIZE = 100
 _Word = Annotated[str, Field(min_length=2, max_length=100)]
-Place = Annotated[int, Path(ge=0, description="the audit's place in the log")]
+Place = Annotated[Number, Path(description="the audit's place in the log")]
 
 
 class AuditList(BaseModel):
@@ -53,23 +54,28 @@ class AuditRoutes:
     def router(self) -> APIRouter:
         """All of them."""
         router = APIRouter(tags=["audits"])
-        missing, refused = problem_answers(NotFound), (Unauthorized, Forbidden, RequestInvalid, RequestTooLarge)
+        missing = problem_answers(NotFound)
         add = router.add_api_route
         add(PATH, self.history)
         auditor = [pinned(self._parts.settings.auditor_token_sha256)]
-        answers = problem_answers(*refused, NotReady)
+        answers = problem_answers(Forbidden, TokenMalformed)
         add(PATH, self.audit, methods=["POST"], status_code=201, responses=answers, dependencies=auditor)
         add(PATH + "/{place}", self.shown, response_class=Response, responses=missing)
         add(PATH + "/{place}/proof", self.proof, response_class=Response, responses=missing)
         add("/audits/{place}", self.page, response_class=HTMLResponse, responses=missing)
         return router
 
-    def history(self, before: Annotated[int | None, Query(ge=0)] = None) -> AuditList:
+    def history(self, before: Annotated[Number | None, Query()] = None) -> AuditList:
         """All audits as they were signed."""
         return AuditList(audits=self._audits.find(limit=PAGE_SIZE, before=before))
 
     def audit(self, request: AuditRequest) -> Audit:
         """Audit everything now. Bearer: the auditor. It takes as long as reading every file of every service does."""
+        for number, text in enumerate(request.tokens, start=1):
+            try:
+                presentation.read(presentation.from_text(text))
+            except CheckinError:  # of whoever copied it: nothing was found about anybody's codes
+                raise TokenMalformed(f"Code {number} of the sample cannot be read as a check-in code.") from None
         audit = self._auditing.run(AuditInput(request.words, request.tokens, request.found))
         if audit is None:
             raise NotReady

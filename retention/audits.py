@@ -21,6 +21,7 @@ from checkin.files.state_file import StateFile
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import one
+from checkin.service.body import Number
 
 _LATEST = (
     "SELECT service, point, result, evidence FROM points WHERE audit = (SELECT max(place) FROM audits) ORDER BY number"
@@ -32,13 +33,13 @@ _COLUMNS = "place, day, result, passed, failed, not_run, size, root, note"
 class Audit:
     """An audit and the signed note that it is; `place` is its place in the log, `root` 64 hex digits."""
 
-    place: int
+    place: Number
     day: str
     result: str
-    passed: int
-    failed: int
-    not_run: int
-    size: int
+    passed: Number
+    failed: Number
+    not_run: Number
+    size: Number
     root: str
     note: str
 

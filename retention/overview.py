@@ -11,6 +11,7 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import StatementType, one
 from checkin.purge.statement_store import DAY_CLOSED, KEY_MADE, LAST_DAY, PURGE_REPORT, read_count
+from checkin.service.body import Number
 from retention.settings import CollectedService
 from retention.statements import ServiceStatements, Stated
 
@@ -33,7 +34,7 @@ class Missing:
 class DayReport:
     """A purge report as its service signed it; `index` is its place in the log."""
 
-    index: int
+    index: Number
     service: str
     day: str
     rows: str

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from checkin.errors import Forbidden, NoteMalformed, NotFound
+from checkin.errors import (
+    Forbidden,
+    ListRefused,
+    LogConflict,
+    NoteMalformed,
+    NoteUntrusted,
+    NotFound,
+    Unauthorized,
+)
 from checkin.keys.secret_file import read_token
 from checkin.protocol.encoding import b64_encode
 from checkin.protocol.note import split_note
 from checkin.protocol.primitives import equal, sha256
-from checkin.service.auth import Bearer
-from checkin.service.body import Body
+from checkin.service.auth import Bearer, pinned_hashes
+from checkin.service.body import Body, Number
+from checkin.service.describe import problem_answers
 from checkin.service.pins import AuthoritySettings
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.tiles import parse_path
@@ -25,14 +35,15 @@ from retention.settings import CollectedService
 
 MAX_REPORTS = 200
 ENTRY_BYTES = 65_535  # what an entry of the log may have
+_REFUSED = (Forbidden, NoteMalformed, NoteUntrusted, ListRefused, LogConflict)
 IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 class InclusionProof(BaseModel):
     """RFC 6962 inclusion of the report, as the entry number `index`, in the log of `size` entries."""
 
-    index: int
-    size: int
+    index: Number
+    size: Number
     hashes: Annotated[list[str], Field(description="base64, from the leaf's sibling up")]
 
 
@@ -49,7 +60,7 @@ class Contradiction(BaseModel):
 
     service: str
     day: str
-    reports: list[int]
+    reports: list[Number]
 
 
 class PurgeReports(BaseModel):
@@ -71,7 +82,7 @@ class EntryBody(Body):
 class EntryPlace(BaseModel):
     """Where the statement is in the log."""
 
-    index: int
+    index: Number
 
 
 class OrderNumbers(BaseModel):
@@ -93,7 +104,7 @@ class Keys(BaseModel):
     services: dict[str, str]
     officers: list[str]
     witnesses: list[str]
-    quorum: int
+    quorum: Annotated[int, Field(ge=0, le=16)]
 
 
 class Routes:
@@ -111,19 +122,22 @@ class Routes:
         router = APIRouter()
         add = router.add_api_route
         add("/v1/purge-reports", self.purge_reports, tags=["reports"])
-        add("/v1/purge-reports/{index}", self.purge_report, tags=["reports"])
-        add("/v1/entries", self.add_entry, methods=["POST"], tags=["log"], dependencies=[Depends(self._sender)])
+        add("/v1/purge-reports/{index}", self.purge_report, tags=["reports"], responses=problem_answers(NotFound))
+        sender = [Depends(self._sender)]
+        taken = problem_answers(*_REFUSED)
+        add("/v1/entries", self.add_entry, methods=["POST"], tags=["log"], dependencies=sender, responses=taken)
         add("/v1/orders", self.orders, tags=["reports"])
         add("/v1/keys", self.keys, tags=["log"])
-        add("/checkpoint", self.checkpoint, tags=["log"], response_class=Response)
-        add("/tile/{path:path}", self.tile, tags=["log"], response_class=Response)
+        missing = problem_answers(NotFound)
+        add("/checkpoint", self.checkpoint, tags=["log"], response_class=Response, responses=missing)
+        add("/tile/{path:path}", self.tile, tags=["log"], response_class=Response, responses=missing)
         return router
 
     def purge_reports(
         self,
         service: Annotated[str | None, Query(max_length=255)] = None,
         day: Annotated[str | None, Query(pattern=r"^\d{4}-\d{2}-\d{2}$")] = None,
-        before: Annotated[int | None, Query(ge=0)] = None,
+        before: Annotated[Number | None, Query()] = None,
     ) -> PurgeReports:
         """What was destroyed, by whom it was stated, what is missing, and what contradicts."""
         reports = self._overview.reports(service, day)
@@ -137,7 +151,7 @@ class Routes:
             checkpoint=note,
         )
 
-    def purge_report(self, index: Annotated[int, Path(ge=0)]) -> PurgeReport:
+    def purge_report(self, index: Number) -> PurgeReport:
         """One report by its place in the log."""
         found = [report for report in self._overview.reports() if report.index == index]
         if not found:
@@ -177,14 +191,21 @@ class Routes:
         """The log's newest signed head (c2sp.org/tlog-checkpoint)."""
         return Response(self._log.file("checkpoint"), media_type="text/plain; charset=utf-8")
 
-    def tile(self, path: Annotated[str, Path(max_length=100)]) -> Response:
-        """A file of the log (c2sp.org/tlog-tiles); it never changes."""
+    def tile(
+        self, path: Annotated[str, Path(max_length=100)], accept_encoding: Annotated[str, Header()] = ""
+    ) -> Response:
+        """A file of the log (c2sp.org/tlog-tiles); it never changes. Entry bundles come as gzip to who reads it."""
         try:
             name = parse_path(f"tile/{path}").path()
         except NoteMalformed:
             raise NotFound("This is not the path of a tile.") from None
-        headers = {"cache-control": IMMUTABLE}
-        return Response(self._log.file(name), media_type="application/octet-stream", headers=headers)
+        content, headers = self._log.file(name), {"cache-control": IMMUTABLE}
+        if name.startswith("tile/entries/"):
+            headers["vary"] = "accept-encoding"
+            # SPEC tlog-tiles: "Entry bundles SHOULD be compressed at the HTTP layer"
+            if accepts_gzip(accept_encoding):
+                content, headers["content-encoding"] = gzip.compress(content, mtime=0), "gzip"
+        return Response(content, media_type="application/octet-stream", headers=headers)
 
     def _sender(self, token: Bearer) -> CollectedService | AuthoritySettings:
         """Who bears the token; as a route's dependency it refuses strangers before anybody looks at their body."""
@@ -195,7 +216,7 @@ class Routes:
         for service, expected in self._tokens:
             if equal(digest, expected):
                 return service
-        raise Forbidden
+        raise Forbidden if digest in pinned_hashes(settings) else Unauthorized
 
     def _head(self) -> tuple[str | None, int]:
         """The published checkpoint and its size."""
@@ -218,6 +239,15 @@ class Routes:
             for who, when in self._overview.contradictions()
             if service in (None, who) and day in (None, when)
         ]
+
+
+def accepts_gzip(header: str) -> bool:
+    """Whether Accept-Encoding names gzip, or everything, without the weight 0 (RFC 9110 §12.5.3)."""
+    weights = {}
+    for item in header.lower().split(","):
+        coding, _, weight = item.replace(" ", "").partition(";q=")
+        weights[coding] = weight.rstrip("0") not in ("", ".", "0.") if weight else True
+    return weights.get("gzip", weights.get("*", False))
 
 
 def _fits(gone: Missing, service: str | None, day: str | None) -> bool:

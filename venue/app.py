@@ -13,7 +13,7 @@ from checkin.protocol.key_list import IntakeList
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Purger
 from checkin.purge.statement_store import StatementStore
-from checkin.service import audited
+from checkin.service import day_routes
 from checkin.service.auth import pinned
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.endings import Endings
@@ -70,7 +70,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         duties=(trust.forget, alarms.forget, gates.forget, endings.forget),
         ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
     )
-    work = duties.Duties(party, purger, book)
+    work = duties.Duties(party, purger)
     commits = Commits(vault)
     traces = orders.Traces(party, guard, vault, database)
     desk = OrderExecutor(party, guard, book, Pins(settings.authority, settings.log), traces.steps())
@@ -94,11 +94,12 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             Task("own_list", own.run, urgent=own.urgent, lane="log"),
         ],
         metrics_for=[pinned(settings.metrics_token_sha256)],
+        stored_token=database.knows_token,
         closers=[commits.close, gates.close, desk.close, store.close, database.close],
         body_limits={
             "/v1/check-ins": checkins.MAX_BODY,
             "/v1/check-ins/batch": batches.MAX_BODY,
-            orders.PATH: MAX_ORDER,
+            day_routes.ORDERS: MAX_ORDER,
         },
     )
     app = frame.build()
@@ -113,6 +114,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     given = lists.Lists(party, trust, settings.issuers, own)
     days = Days(vault, book, purger.close_due_days, purger.run)
     audit = SelfAudit(party, guard, DATA_MAP, settings.keys, days, [lambda: given.audit(settings.log)])
+    days_work = day_routes.DayWork(purger, book, audit, desk)
     queued = batches.BatchIntake(party, guard, trust, visits, gates)
     for router in (
         venues.routes(known_venues, settings.enrolment_secret_sha256, throttle),
@@ -120,10 +122,8 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         lists.routes(given, known_scanners, gates),
         batches.routes(queued, known_scanners, metrics, alarms, batches.Turns(settings.max_batches)),
         stats.routes(known_venues, stats.Stats(party, guard, vault, gates, known_scanners)),
-        duties.routes(work, settings.retention_token_sha256),
         CheckpointSeen(party).routes(),
-        audited.routes(audit, settings.retention_token_sha256),
-        orders.routes(desk, settings.authority_token_sha256),
+        day_routes.routes(days_work, settings.retention_token_sha256, settings.authority_token_sha256),
     ):
         app.include_router(router)
     app.include_router(pages.routes(party))

@@ -27,6 +27,7 @@ from checkin.errors import (
     DayClosed,
     DayDestroyed,
     EntryUnreadable,
+    Forbidden,
     KeyDestroyed,
     KeyMissing,
     NotReady,
@@ -44,6 +45,7 @@ from checkin.protocol.presentation import EARLY_SECONDS, Presentation
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service.auth import Bearer
 from checkin.service.body import Body
+from checkin.service.describe import problem_answers
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.visit import Visit
 from venue.alarms import Alarms
@@ -243,7 +245,9 @@ def routes(batches: BatchIntake, scanners: Scanners, metrics: Metrics, alarms: A
     def bearing(token: Bearer) -> VenueScanner:
         return scanners.bearing(token)
 
-    @router.post("/v1/check-ins/batch", response_model_exclude_none=True)
+    refused = problem_answers(Forbidden, KeyMissing)
+
+    @router.post("/v1/check-ins/batch", response_model_exclude_none=True, responses=refused)
     def batch(uploaded: BatchBody, scanner: VenueScanner = Depends(bearing)) -> BatchAnswer:  # noqa: B008 - FastAPI's way
         """Upload queued scans; a result for each, in order. Bearer: the scanner that sealed them."""
         with turns.one(scanner.place.venue):

@@ -150,7 +150,7 @@ class CheckInRoute:
             await problems.response(used, same_venue=used.same_venue)(scope, receive, send)
         except CheckinError as error:
             self._metrics.check_in(error.code)
-            await problems.response(error)(scope, receive, send)
+            await problems.response(error, scope)(scope, receive, send)
         except Exception as error:
             # Answered here and not let through: a server's traceback could quote what was sent.
             log.error("unexpected_error", type=type(error).__name__)

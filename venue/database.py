@@ -44,6 +44,10 @@ _TABLES: dict[str, tuple[dict[str, Any], str | tuple[str, ...]]] = {
     "endings": ({"number": int}, "number"),
 }
 
+_BEARER = """SELECT 1 FROM venues WHERE operator_sha256 = ? AND closed = 0
+    UNION ALL SELECT 1 FROM scanners JOIN venues ON venues.id = scanners.venue
+    WHERE token_sha256 = ? AND revoked = 0 AND closed = 0"""
+
 
 class RegistryDatabase(StateFile):
     """One connection a process, used by one thread at a time; every commit is on the disk before it returns."""
@@ -65,6 +69,11 @@ class RegistryDatabase(StateFile):
         with self._watching:
             (self.seen,) = self._watch.execute("PRAGMA data_version").fetchone()
             return self.seen
+
+    def knows_token(self, hashed: bytes) -> bool:
+        """Whether an operator or a scanner bears the token of this hash."""
+        with self.reading() as tables:
+            return tables.execute(_BEARER, [hashed, hashed]).fetchone() is not None
 
     def close(self) -> None:
         """Gives back the file."""

@@ -7,15 +7,16 @@ from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from checkin.audit.list_audit import GivenList, given_lists, is_young
 from checkin.audit.point import Point, seen
-from checkin.errors import KeyDestroyed, KeyMissing
+from checkin.errors import Forbidden, KeyDestroyed, KeyMissing
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IntakeKey, IntakeList
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.service.auth import Bearer
+from checkin.service.describe import problem_answers
 from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher, LogAnswer
 from checkin.service.pins import LogSettings
@@ -23,6 +24,7 @@ from venue.gates import Gates
 from venue.scanners import Scanners, VenueScanner
 from venue.settings import TrustedIssuer
 from venue.trust import IssuerTrust
+from venue.venues import Status
 
 INTAKE_DAYS_AHEAD = 14
 KIDS = "kids"
@@ -39,7 +41,7 @@ class IssuerEntry(BaseModel):
     """An issuer: its number, its verifier key as pinned here, its signed list (`checkin/issuer-keys/v1`), and the proof
     (c2sp.org/tlog-proof) that this list is in the log."""
 
-    issuer: int
+    issuer: Annotated[int, Field(ge=0, le=2**32 - 1)]
     vkey: str
     list: str
     proof: str | None = None
@@ -61,7 +63,7 @@ class TrustAnswer(BaseModel):
     intake: str
     intake_proof: str | None = None
     log: LogAnswer | None = None
-    status_rule: list[int]
+    status_rule: list[Status]
     venue: ScannerVenue
     zone: str
     time: str
@@ -143,7 +145,7 @@ def routes(lists: Lists, scanners: Scanners, gates: Gates) -> APIRouter:
     """/v1/trust."""
     router = APIRouter(tags=["scanner"])
 
-    @router.get("/v1/trust", response_model_exclude_none=True)
+    @router.get("/v1/trust", response_model_exclude_none=True, responses=problem_answers(Forbidden, KeyMissing))
     def trust(token: Bearer, nonce: _Nonce = None) -> TrustAnswer:
         """Key lists, intake keys, the venue's rule and the time, signed if a nonce is given. Bearer: a scanner."""
         scanner = scanners.bearing(token)

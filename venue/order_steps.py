@@ -8,29 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from fastapi import APIRouter
-
 from checkin.errors import DayDestroyed, KeyMissing, OrderScope, OrderTooLarge
 from checkin.orders.lists import ListedVisit
 from checkin.orders.part import CONTACTS, MAX_ROWS, NEAR_MINUTES, VISITS, Part
 from checkin.orders.rows import PlaceRow, VenueRow, VisitRow
 from checkin.purge.clock_guard import ClockGuard
-from checkin.service.auth import pinned
 from checkin.service.identity import ServiceIdentity
-from checkin.service.order_executor import (
-    Execute,
-    OrderBody,
-    OrderExecutor,
-    PartResult,
-    SealedAnswer,
-    check_days,
-    held_days,
-)
+from checkin.service.order_executor import Execute, PartResult, check_days, held_days
 from checkin.vault.vault import Vault
 from checkin.vault.visit import Visit, conflict_keys, open_visit, venue_group, visit_key
 from venue.database import RegistryDatabase
-
-PATH = "/v1/orders"
 
 
 class Traces:
@@ -141,19 +128,3 @@ def _keep_nearest(
     if key not in near or apart < near[key][0]:
         row = VisitRow(visit.issuer, day, visit.visit_id, visit.sealed_subject, visit.minute, place.number)
         near[key] = (apart, row)
-
-
-def routes(desk: OrderExecutor, authority_sha256: str | None) -> APIRouter:
-    """/v1/orders."""
-    router = APIRouter(tags=["authority"], dependencies=[pinned(authority_sha256)])
-
-    @router.post(PATH)
-    def order(body: OrderBody) -> SealedAnswer:
-        """Execute a part of an order that enough officers signed and that the log shows. Bearer: the authority.
-
-        The answer is signed by this service and sealed to the order's answer key. The same part again has the
-        identical answer until it expires; everything else is refused, counted, and stated in the log.
-        """
-        return desk.take(body)
-
-    return router

@@ -8,12 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel
 
-from checkin.errors import Forbidden, NotFound, Unauthorized
+from checkin.errors import Forbidden, NotFound, TooManyRequests, Unauthorized
 from checkin.keys.journal import Ending
 from checkin.protocol.intake import Place
 from checkin.protocol.primitives import random_bytes
 from checkin.service.auth import new_token, token_hash
 from checkin.service.body import Body
+from checkin.service.describe import problem_answers
 from checkin.service.endings import Endings
 from venue.database import RegistryDatabase
 from venue.endings import SCANNER
@@ -134,9 +135,10 @@ class Scanners:
 def routes(venues: Venues, scanners: Scanners, gates: Gates, throttle: OperatorThrottle) -> APIRouter:
     """What a venue's operator does with scanners."""
     prefix = "/v1/venues/{venue_id}/scanners"
-    router = APIRouter(prefix=prefix, tags=["operator"], dependencies=[operator_of(venues)])
+    operator, refused = [operator_of(venues)], problem_answers(Forbidden)
+    router = APIRouter(prefix=prefix, tags=["operator"], dependencies=operator, responses=refused)
 
-    @router.post("", status_code=201)
+    @router.post("", status_code=201, responses=problem_answers(TooManyRequests))
     def enrol(venue_id: VenueId, new: NewScanner) -> EnrolledScanner:
         """Enrol a scanner. Bearer: the venue's operator."""
         throttle.pass_one(venue_id)
@@ -150,7 +152,7 @@ def routes(venues: Venues, scanners: Scanners, gates: Gates, throttle: OperatorT
             entry.last_seen = None if entry.revoked else seen.get(entry.scanner_id)
         return ScannerList(scanners=listed)
 
-    @router.delete("/{scanner_id}", status_code=204)
+    @router.delete("/{scanner_id}", status_code=204, responses=problem_answers(NotFound))
     def revoke(venue_id: VenueId, scanner_id: ScannerId) -> None:
         """Revoke a scanner, in all workers from its next request on. Bearer: the venue's operator."""
         scanners.revoke(venue_id, scanner_id)

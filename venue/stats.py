@@ -5,8 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from checkin.errors import DayDestroyed, KeyMissing
+from checkin.errors import DayDestroyed, Forbidden, KeyMissing
 from checkin.purge.clock_guard import ClockGuard
+from checkin.service.body import Number
+from checkin.service.describe import problem_answers
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.engines import MAX_BUCKET
 from checkin.vault.vault import Vault
@@ -21,7 +23,7 @@ class GateStats(BaseModel):
 
     scanner_id: str
     label: str
-    hours: list[int]
+    hours: list[Number]
 
 
 class DayStats(BaseModel):
@@ -33,8 +35,8 @@ class DayStats(BaseModel):
     and second uses that were queued belong to no gate. Gates without anybody are left out."""
 
     day: str
-    total: int
-    hours: list[int]
+    total: Number
+    hours: list[Number]
     gates: list[GateStats]
 
 
@@ -90,9 +92,9 @@ class Stats:
 
 def routes(venues: Venues, stats: Stats) -> APIRouter:
     """/v1/venues/{id}/stats."""
-    router = APIRouter(tags=["operator"])
+    router, refused = APIRouter(tags=["operator"]), problem_answers(Forbidden)
 
-    @router.get("/v1/venues/{venue_id}/stats", dependencies=[operator_of(venues)])
+    @router.get("/v1/venues/{venue_id}/stats", dependencies=[operator_of(venues)], responses=refused)
     def venue_stats(venue_id: VenueId) -> VenueStats:
         """Check-ins per hour and day, and by gate. Bearer: the venue's operator."""
         return stats.of(venue_id)

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
-from checkin.errors import Forbidden, NotFound, Unauthorized
+from checkin.errors import Forbidden, NotFound, TooManyRequests, Unauthorized
 from checkin.keys.journal import Ending
 from checkin.protocol.primitives import random_bytes
 from checkin.service.auth import Bearer, new_token, pinned, token_hash
 from checkin.service.body import Body
+from checkin.service.describe import problem_answers
 from checkin.service.endings import Endings
 from venue.database import RegistryDatabase
 from venue.endings import CLOSED, OPERATOR
@@ -55,8 +56,8 @@ class VenueEntry(BaseModel):
     venue_id: str
     name: str
     category: str
-    capacity: int | None
-    status_rule: list[int]
+    capacity: People | None
+    status_rule: list[Status]
 
 
 class Capacity(Body):
@@ -170,34 +171,38 @@ def routes(venues: Venues, enrolment_sha256: str, throttle: OperatorThrottle) ->
     """Enrolment, with its secret; the venue itself, with the operator's token."""
     router = APIRouter(prefix="/v1/venues")
     enrolment, operator = [pinned(enrolment_sha256)], [operator_of(venues)]
+    refused, missing = problem_answers(Forbidden), problem_answers(Forbidden, NotFound)
+    changed = problem_answers(Forbidden, NotFound, TooManyRequests)
 
-    @router.post("", status_code=201, tags=["enrolment"], dependencies=enrolment)
+    @router.post("", status_code=201, tags=["enrolment"], dependencies=enrolment, responses=refused)
     def enrol(new: NewVenue) -> EnrolledVenue:
         """Enrol a venue. Bearer: the enrolment secret."""
         return venues.enrol(new)
 
-    @router.post("/{venue_id}/operator-token", status_code=201, tags=["enrolment"], dependencies=enrolment)
+    renewal = "/{venue_id}/operator-token"
+
+    @router.post(renewal, status_code=201, tags=["enrolment"], dependencies=enrolment, responses=missing)
     def renew(venue_id: VenueId) -> OperatorToken:
         """A new operator's token for one that was lost or stolen; the old one is void. Bearer: the enrolment secret."""
         return venues.renew_operator(venue_id)
 
-    @router.delete("/{venue_id}", status_code=204, tags=["enrolment"], dependencies=enrolment)
+    @router.delete("/{venue_id}", status_code=204, tags=["enrolment"], dependencies=enrolment, responses=missing)
     def close(venue_id: VenueId) -> None:
         """Close a venue: all its tokens are void. Bearer: the enrolment secret."""
         venues.close(venue_id)
 
-    @router.get("/{venue_id}", tags=["operator"], dependencies=operator)
+    @router.get("/{venue_id}", tags=["operator"], dependencies=operator, responses=missing)
     def entry(venue_id: VenueId) -> VenueEntry:
         """The venue, with the rule at its doors. Bearer: the venue's operator."""
         return venues.entry(venue_id)
 
-    @router.put("/{venue_id}/capacity", tags=["operator"], dependencies=operator)
+    @router.put("/{venue_id}/capacity", tags=["operator"], dependencies=operator, responses=changed)
     def capacity(venue_id: VenueId, wanted: Capacity) -> Capacity:
         """How many people the venue may hold; nobody is kept out by it. Bearer: the venue's operator."""
         throttle.pass_one(venue_id)
         return venues.set_capacity(venue_id, wanted)
 
-    @router.put("/{venue_id}/status-rule", tags=["operator"], dependencies=operator)
+    @router.put("/{venue_id}/status-rule", tags=["operator"], dependencies=operator, responses=changed)
     def rule(venue_id: VenueId, wanted: StatusRuleBody) -> StatusRuleBody:
         """What visitors must show. Bearer: the venue's operator. Scanners hear of it with their next /v1/trust."""
         throttle.pass_one(venue_id)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Final
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
 
 from checkin.errors import Forbidden, Unauthorized
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import equal, random_bytes, sha256
 
+OPTIONAL: Final = "OptionalBearer"
+"""The name under which a token that may be left out is first described."""
 _scheme = HTTPBearer(auto_error=False, description="Authorization: Bearer TOKEN")
+_optional = HTTPBearer(auto_error=False, scheme_name=OPTIONAL)
+_Sent = Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)]
 
 
 def new_token() -> str:
@@ -24,7 +30,7 @@ def token_hash(token: str) -> bytes:
     return sha256(token.encode())
 
 
-def maybe_bearer(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)]) -> str | None:
+def maybe_bearer(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_optional)]) -> str | None:
     """The token of a request, if there is one. Use as a dependency."""
     return credentials.credentials if credentials else None
 
@@ -32,26 +38,35 @@ def maybe_bearer(credentials: Annotated[HTTPAuthorizationCredentials | None, Dep
 MaybeBearer = Annotated[str | None, Depends(maybe_bearer)]
 
 
-def bearer(token: MaybeBearer) -> str:
+def bearer(credentials: _Sent) -> str:
     """The token of a request; raises `Unauthorized` when there is none. Use as a dependency."""
-    if token is None:
+    if credentials is None:
         raise Unauthorized
-    return token
+    return credentials.credentials
 
 
 Bearer = Annotated[str, Depends(bearer)]
 
 
-def require(token: str, expected_sha256: str | None) -> None:
-    """Raises `Forbidden` unless this is the one token whose hash (64 hex digits) the settings pin."""
-    if expected_sha256 is None or not equal(token_hash(token), bytes.fromhex(expected_sha256)):
-        raise Forbidden
+def require(token: str, expected_sha256: str | None, request: Request) -> None:
+    """Raises unless this is the one token whose hash (64 hex digits) the settings pin: `Forbidden` for one that the
+    service knows in another role, otherwise `Unauthorized`."""
+    hashed = token_hash(token)
+    if expected_sha256 is None or not equal(hashed, bytes.fromhex(expected_sha256)):
+        knows: Callable[[bytes], bool] = request.app.state.knows_token
+        raise Forbidden if knows(hashed) else Unauthorized
+
+
+def pinned_hashes(settings: BaseModel) -> frozenset[bytes]:
+    """Of all tokens that a service's settings pin, by the names of the settings."""
+    values = (getattr(settings, name) for name in type(settings).model_fields if name.endswith("_sha256"))
+    return frozenset(bytes.fromhex(value) for value in values if value)
 
 
 def pinned(expected_sha256: str | None) -> Any:
     """For a route's `dependencies`: whoever bears no such token is refused before anybody looks at his body."""
 
-    def check(token: Bearer) -> None:
-        require(token, expected_sha256)
+    def check(token: Bearer, request: Request) -> None:
+        require(token, expected_sha256, request)
 
     return Depends(check)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
+
+Number = Annotated[int, Field(ge=0, le=2**53 - 1)]
+"""A place, a size or a count, in a request or an answer: what a file takes, and every reader of JSON reads exactly."""
 
 
 class Body(BaseModel):

@@ -1,13 +1,31 @@
-"""What /openapi.json says of errors: for each status the codes that a route can answer, each with an example."""
+"""What /openapi.json says of errors: for each status the codes that a route can answer, each with an example.
+
+A route names its own with `problem_answers`; what follows from its form (a bearer token, a body, parameters) is added
+to the whole document by `install`, and FastAPI's own form of a 422, which nothing here answers, is taken out.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any, Final
 
+from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
-from checkin.errors import CheckinError
+from checkin.errors import (
+    CheckinError,
+    InternalError,
+    MediaTypeUnsupported,
+    NotReady,
+    RequestInvalid,
+    RequestTooLarge,
+    Unauthorized,
+)
+from checkin.service.auth import OPTIONAL
 from checkin.service.problems import document
+
+_MEDIA: Final = "application/problem+json"
+_FOREIGN: Final = ("HTTPValidationError", "ValidationError")
 
 
 class Problem(BaseModel):
@@ -15,10 +33,11 @@ class Problem(BaseModel):
 
     type: str
     title: str
-    status: int
+    status: Annotated[int, Field(ge=400, le=599)]
     detail: str
     code: str
     errors: list[dict[str, str]] | None = Field(default=None, description="With `invalid_request`: where, and why.")
+    same_venue: bool | None = Field(default=None, description="With `already_used`: whether at the venue that asks.")
 
 
 def problem_answers(*errors: type[CheckinError]) -> dict[int | str, dict[str, Any]]:
@@ -26,11 +45,66 @@ def problem_answers(*errors: type[CheckinError]) -> dict[int | str, dict[str, An
     by_status: dict[int | str, list[type[CheckinError]]] = {}
     for error in errors:
         by_status.setdefault(error.status, []).append(error)
-    return {status: _answer(several) for status, several in by_status.items()}
+    return {status: _answer({error.code: _example(error) for error in kinds}) for status, kinds in by_status.items()}
 
 
-def _answer(errors: list[type[CheckinError]]) -> dict[str, Any]:
-    examples = {error.code: {"summary": error.default, "value": document(error())} for error in errors}
-    schema = Problem.model_json_schema()
-    media = {"application/problem+json": {"schema": schema, "examples": examples}}
-    return {"description": " · ".join(f"`{error.code}`" for error in errors), "content": media}
+def install(app: FastAPI) -> None:
+    """Complete the app's OpenAPI document, whenever it is first asked for."""
+    generate: Callable[[], dict[str, Any]] = app.openapi
+    made: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not made:
+            made.update(_completed(generate()))
+        return made
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the description
+
+
+def _completed(schema: dict[str, Any]) -> dict[str, Any]:
+    models = schema.setdefault("components", {}).setdefault("schemas", {})
+    models["Problem"] = Problem.model_json_schema()
+    for name in _FOREIGN:
+        models.pop(name, None)
+    schema["components"].get("securitySchemes", {}).pop(OPTIONAL, None)
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            if {OPTIONAL: []} in operation.get("security", []):
+                operation["security"] = [{"HTTPBearer": []}, {}]
+            responses = operation["responses"]
+            if _FOREIGN[0] in str(responses.get("422", "")):
+                del responses["422"]
+            _add(responses, _by_form(path, method, operation))
+    return schema
+
+
+def _by_form(path: str, method: str, operation: dict[str, Any]) -> Iterator[type[CheckinError]]:
+    """What a route can answer because of what it takes."""
+    if {} not in operation.get("security", [{}]):
+        yield Unauthorized
+    if method != "get":
+        yield from (RequestTooLarge, MediaTypeUnsupported)
+    parameters = [parameter["in"] for parameter in operation.get("parameters", [])]
+    if "requestBody" in operation or {"path", "query"} & {*parameters}:
+        yield RequestInvalid
+    if path.startswith("/v1/"):
+        yield from (NotReady, InternalError)
+
+
+def _add(responses: dict[str, Any], errors: Iterable[type[CheckinError]]) -> None:
+    """Beside what is there; an answer that is no problem document stays what it is."""
+    for error in errors:
+        media = responses.get(str(error.status), _answer({}))["content"].get(_MEDIA)
+        if media is not None:
+            responses[str(error.status)] = _answer(media["examples"] | {error.code: _example(error)})
+
+
+def _example(error: type[CheckinError]) -> dict[str, Any]:
+    return {"summary": error.default, "value": document(error())}
+
+
+def _answer(examples: dict[str, Any]) -> dict[str, Any]:
+    one = {"type": "object", "properties": {"code": {"enum": sorted(examples)}}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, one]}
+    description = " · ".join(f"`{code}`" for code in examples)
+    return {"description": description, "content": {_MEDIA: {"schema": schema, "examples": examples}}}

@@ -14,12 +14,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, disable_cr
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
+from checkin.errors import Forbidden
 from checkin.keys.generation import Generation
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.purge.clock_guard import ClockGuard
-from checkin.service import pages, problems
+from checkin.service import describe, pages, problems
+from checkin.service.auth import pinned_hashes
 from checkin.service.identity import ServiceIdentity
-from checkin.service.limits import BodyLimit, SecurityHeaders
+from checkin.service.limits import BodyLimit, Heads, SecurityHeaders
 from checkin.service.tasks import Task, Tasks
 from checkin.shown import shown
 
@@ -70,6 +72,8 @@ class Frame:
     periodic: list[Task] = field(default_factory=list)
     """Run at start before anything is served, in this order, then each by its period."""
     closers: list[Callable[[], None]] = field(default_factory=list)
+    stored_token: Callable[[bytes], bool] = lambda _: False
+    """Whether somebody bears the token of this hash, beside those that the settings pin."""
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     metrics_for: list[Any] = field(default_factory=list)
     """Dependencies of /metrics; without any, everybody reads the counters: then they must tell nobody anything."""
@@ -89,11 +93,15 @@ class Frame:
         )
         self.generation.open(self._date())
         app.state.frame = self  # for who runs the tasks without serving: `checkin purge run`
+        pinned = pinned_hashes(self.party.settings)
+        app.state.knows_token = lambda hashed: hashed in pinned or self.stored_token(hashed)
         self.metrics.register(self.tasks)
         problems.install(app)
+        describe.install(app)
         pages.install(app, self.title)
         self._install_common(app)
         app.add_middleware(BodyLimit, limits=self.body_limits)
+        app.add_middleware(Heads)
         app.add_middleware(SecurityHeaders)
         return app
 
@@ -169,7 +177,15 @@ class Frame:
                 findings=[{"name": f.name, "level": f.level, "text": shown(f.text, MOST_TOLD)} for f in findings],
             )
 
-        @app.get("/metrics", tags=["operation"], response_class=Response, dependencies=self.metrics_for)
+        refused = describe.problem_answers(Forbidden) if self.metrics_for else {}
+
+        @app.get(
+            "/metrics",
+            tags=["operation"],
+            response_class=Response,
+            dependencies=self.metrics_for,
+            responses=refused,
+        )
         def metrics() -> Response:
             """Counters in the text format of Prometheus; no label names a person, a venue or a code.
 

@@ -10,10 +10,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Final, Generic, Protocol, TypeVar
 
 import structlog
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from checkin.clock import SystemClock
 from checkin.errors import CheckinError
@@ -38,7 +38,7 @@ class LogAnswer(BaseModel):
 
     vkey: str
     witnesses: list[str]
-    quorum: int
+    quorum: Annotated[int, Field(ge=0, le=16)]
 
 
 class KeyList(Protocol):

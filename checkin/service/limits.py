@@ -1,12 +1,13 @@
-"""What every request and answer passes: a bound on the body, and headers that keep browsers strict."""
+"""What every request and answer passes: HEAD, a bound on the body and its form, headers that keep browsers strict."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from checkin.errors import RequestTooLarge
+from checkin.errors import MediaTypeUnsupported, RequestTooLarge
 from checkin.service import problems
 
 DEFAULT_BODY_BYTES = 64 * 1024
@@ -35,10 +36,18 @@ class BodyLimit:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
-        limit = self._limits.get(scope["path"], DEFAULT_BODY_BYTES)
+        limit, headers = self._limits.get(scope["path"], DEFAULT_BODY_BYTES), Headers(scope=scope)
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            answer = problems.response(MediaTypeUnsupported("This service reads no content coding."))
+            answer.headers["Accept-Encoding"] = "identity"  # RFC 9110 §15.5.16
+            await answer(scope, receive, send)
+            return
         body = await _read(receive, limit)
         if body is None:
             await problems.response(RequestTooLarge(f"This route takes at most {limit} bytes."))(scope, receive, send)
+            return
+        if body and not _is_json(headers.get("content-type", "application/json")):
+            await problems.response(MediaTypeUnsupported())(scope, receive, send)
             return
         pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -59,6 +68,29 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
             return None
         if not message.get("more_body"):
             return bytes(body)
+
+
+def _is_json(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+class Heads:
+    """HEAD wherever there is GET (RFC 9110 §9.3.2): the same answer without its content."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def without_content(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app({**scope, "method": "GET"}, receive, without_content)
 
 
 class SecurityHeaders:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from checkin.errors import (
@@ -46,12 +49,18 @@ def document(error: CheckinError, **members: Any) -> dict[str, Any]:
     }
 
 
-def response(error: CheckinError, **members: Any) -> Response:
-    """The problem document as an answer."""
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+def response(error: CheckinError, scope: Scope | None = None, **members: Any) -> Response:
+    """The problem document as an answer to the request of this scope."""
+    headers = {"WWW-Authenticate": _challenge(scope)} if error.status == 401 else {}
     if error.status in RETRY_AFTER_SECONDS:
         headers["Retry-After"] = RETRY_AFTER_SECONDS[error.status]
     return JSONResponse(document(error, **members), error.status, headers, "application/problem+json")
+
+
+def _challenge(scope: Scope | None) -> str:
+    """RFC 6750 §3: a request without a token is told what is needed, one with a token also that it is none here."""
+    sent = Headers(scope=scope).get("authorization", "") if scope else ""
+    return 'Bearer error="invalid_token"' if sent.lower().startswith("bearer ") else "Bearer"
 
 
 def install(app: FastAPI) -> None:
@@ -62,9 +71,9 @@ def install(app: FastAPI) -> None:
     app.add_middleware(UnexpectedErrors)
 
 
-async def _ours(_: Request, error: Exception) -> Response:
+async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, CheckinError)  # noqa: S101 - registered for this type only
-    return response(error)
+    return response(error, request.scope)
 
 
 async def _validation(_: Request, error: Exception) -> Response:
@@ -75,9 +84,30 @@ async def _validation(_: Request, error: Exception) -> Response:
     return response(RequestInvalid(), errors=where)
 
 
-async def _framework(_: Request, error: Exception) -> Response:
+async def _framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
-    return response(_BY_STATUS.get(error.status_code, RequestInvalid)())
+    answer = response(_BY_STATUS.get(error.status_code, RequestInvalid)(), request.scope)
+    if error.status_code == MethodNotAllowed.status:
+        answer.headers["Allow"] = ", ".join(sorted(_allowed(request)))
+    return answer
+
+
+def _allowed(request: Request) -> set[str]:
+    """RFC 9110 §15.5.6: what the address takes, at whichever of its routes."""
+    methods = {
+        method
+        for route in _routes(request.app.router)
+        if route.matches(request.scope)[0] is not Match.NONE
+        for method in getattr(route, "methods", None) or {"GET"}  # a mount serves files
+    }
+    return methods | ({"HEAD"} if "GET" in methods else set())
+
+
+def _routes(router: Router) -> Iterator[BaseRoute]:
+    """Those of included routers, too, which FastAPI keeps as they are."""
+    for route in router.routes:
+        included = getattr(route, "original_router", None)
+        yield from _routes(included) if included is not None else (route,)
 
 
 class UnexpectedErrors:

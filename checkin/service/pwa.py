@@ -1,10 +1,10 @@
 """Pages that people keep open: HTML in their language, a web app manifest, and a worker that keeps them offline.
 
-    /NAME                  the page, from checkin/web/templates/NAME.html
-    /NAME.webmanifest      makes it installable
-    /NAME-worker.js        keeps its files, so that it opens without a network; scope /NAME
-    /NAME-background.js    the same, and it fetches in the background where browsers let it (wallet only)
-    /NAME-decoder.js       reads pictures beside the page (scanner only)
+/NAME                  the page, from checkin/web/templates/NAME.html
+/NAME.webmanifest      makes it installable
+/NAME-worker.js        keeps its files, so that it opens without a network; scope /NAME
+/NAME-background.js    the same, and it fetches in the background where browsers let it (wallet only)
+/NAME-decoder.js       reads pictures beside the page (scanner only)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from checkin.protocol.primitives import sha256
 from checkin.service.language import LANGUAGES, choose_language
@@ -35,6 +35,17 @@ _TEMPLATES: Final = Environment(
 _SHARED: Final = ("style.css", "js/*.js", "messages/errors.json", "icons/*", "vendor/qr.js")
 # What every browser may load again and again: the worker's own scripts are asked for at each start.
 _SCRIPT: Final = {"content-type": "text/javascript; charset=utf-8"}
+
+
+def front_door(page: str) -> APIRouter:
+    """GET / leads whoever typed the service's address to a page."""
+    router = APIRouter()
+
+    @router.get("/", include_in_schema=False)
+    def root() -> RedirectResponse:
+        return RedirectResponse(page)
+
+    return router
 
 
 @cache

@@ -25,14 +25,9 @@ def subject(token: Bearer, issuer: Served) -> int:
     return issuer.identities.find(token)
 
 
-def authority(token: Bearer, issuer: Served) -> None:
-    """Raises `Forbidden` for anyone but the authority."""
-    require(token, issuer.settings.authority_token_sha256)
-
-
-def retention(token: Bearer, issuer: Served) -> None:
-    """Raises `Forbidden` for anyone but the retention service."""
-    require(token, issuer.settings.retention_token_sha256)
+def authority(token: Bearer, issuer: Served, request: Request) -> None:
+    """Raises `Unauthorized` or `Forbidden` for anyone but the authority."""
+    require(token, issuer.settings.authority_token_sha256, request)
 
 
 Subject = Annotated[int, Depends(subject)]

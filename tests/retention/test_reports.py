@@ -135,7 +135,7 @@ def test_only_services_bring_statements(retention: Retention, service: Service) 
     with retention.client() as client:
         assert client.post("/v1/entries", json={"note": note}).json()["code"] == "unauthorized"
         wrong = {"Authorization": "Bearer of-somebody-else"}
-        assert client.post("/v1/entries", json={"note": note}, headers=wrong).json()["code"] == "forbidden"
+        assert client.post("/v1/entries", json={"note": note}, headers=wrong).json()["code"] == "unauthorized"
 
 
 def test_a_service_that_nobody_reached_for_28_days_leaves_a_log_in_its_true_order(tmp_path: Path) -> None:

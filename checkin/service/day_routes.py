@@ -1,0 +1,124 @@
+"""What retention and the authority ask of every service that keeps days: one contract at the issuer and the registry.
+
+POST /v1/purge        retention   destroy what is due now
+GET  /v1/statements   retention   all that was stated about days and keys
+POST /v1/audit        retention   look at your own disk
+POST /v1/orders       authority   execute a part of an order
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from checkin import errors
+from checkin.audit.self_audit import SelfAudit
+from checkin.errors import ClockUntrusted, Forbidden
+from checkin.purge.purger import Purger
+from checkin.purge.statement_store import StatementStore
+from checkin.service.auth import pinned
+from checkin.service.body import Body
+from checkin.service.describe import problem_answers
+from checkin.service.order_executor import OrderBody, OrderExecutor, SealedAnswer
+
+ORDERS: Final = "/v1/orders"
+Word = Annotated[str, Field(min_length=2, max_length=100)]
+_REFUSALS: Final = (
+    errors.OrderUntrusted,
+    errors.OrderWrongAudience,
+    errors.OrderExpired,
+    errors.OrderNotLogged,
+    errors.OrderScope,
+    errors.OrderTooLarge,
+    errors.OrderReused,
+    errors.DayDestroyed,
+    ClockUntrusted,
+    Forbidden,
+)
+
+
+class NoMembers(Body):
+    """`{}`, or no body at all."""
+
+
+class Purged(BaseModel):
+    """The signed statements that this purge made; none when nothing was due."""
+
+    statements: list[str]
+
+
+class Statement(BaseModel):
+    """A statement's name, as `purge-2026-10-25`, and its signed note."""
+
+    name: str
+    note: str
+
+
+class Statements(BaseModel):
+    """All statements the service ever made, by name."""
+
+    statements: list[Statement]
+
+
+class SelfAuditRequest(Body):
+    """`words`: name and phone (E.164) of a test visitor, who is nobody; they are searched for in every file."""
+
+    words: Annotated[list[Word], Field(max_length=10)] = Field(default=[])
+
+
+class SelfAudited(BaseModel):
+    """The signed statement (kind `checkin/self-audit/v1`)."""
+
+    statement: str
+
+
+@dataclass(frozen=True)
+class DayWork:
+    """A service's own: what destroys, what was stated, what looks, what executes."""
+
+    purger: Purger
+    book: StatementStore
+    audit: SelfAudit
+    desk: OrderExecutor
+
+
+def routes(work: DayWork, retention_sha256: str | None, authority_sha256: str | None) -> APIRouter:
+    """The four routes, for whoever bears the tokens that the settings pin."""
+    router = APIRouter()
+    retention, authority = [pinned(retention_sha256)], [pinned(authority_sha256)]
+    asked = problem_answers(Forbidden)
+
+    @router.post(
+        "/v1/purge", tags=["retention"], dependencies=retention, responses=problem_answers(ClockUntrusted, Forbidden)
+    )
+    def purge(_: NoMembers | None = None) -> Purged:
+        """Destroy what is due now, as the service also does by itself; the statements made by this. Bearer: the
+        retention service."""
+        return Purged(statements=[note for name in work.purger.run() if (note := work.book.get(name)) is not None])
+
+    @router.get("/v1/statements", tags=["retention"], dependencies=retention, responses=asked)
+    def statements() -> Statements:
+        """Every signed statement about keys, closings and purges. Bearer: the retention service."""
+        return Statements(statements=[Statement(name=name, note=note) for name, note in work.book.all()])
+
+    @router.post("/v1/audit", tags=["retention"], dependencies=retention, responses=asked)
+    def audit_yourself(asked: SelfAuditRequest) -> SelfAudited:
+        """Look at every file, table, key and closed day, and sign what was found; it takes as long as reading all of
+        them takes. Bearer: the retention service."""
+        return SelfAudited(statement=work.audit.sign(work.audit.run(asked.words)))
+
+    @router.post(ORDERS, tags=["authority"], dependencies=authority, responses=problem_answers(*_REFUSALS))
+    def order(body: OrderBody) -> SealedAnswer:
+        """Execute a part of an order that enough officers signed and that the log shows (docs/spec/order.md). Bearer:
+        the authority.
+
+        The answer is signed by this service and sealed to the order's answer key. The same part again has the identical
+        answer until it expires; everything else is refused, counted, and stated in the log. Whoever is identified gets
+        a notice with a later batch.
+        """
+        return work.desk.take(body)
+
+    return router
