@@ -59,6 +59,7 @@ FORMS: Final[dict[str, Callable[[object], bool]]] = {
     "code": _matches(r"[a-z_]*"),
     "result": _matches(r"pass|fail|not-run"),
     "slug": _matches(r"[a-z0-9][a-z0-9./:@-]*"),
+    "origin": _matches(r"[^\x00-\x1f]{1,1000}"),
     "statuses": _matches(r"\[([1-3](, [1-3])*)?\]"),
     "view": lambda _: True,
     "note": _is_note,

@@ -12,6 +12,7 @@ from checkin.cli.example import WithExample
 from checkin.cli.serve import EndWithStdin
 from checkin.cli.terminal import say, say_json
 from checkin.clock import SimulatedClock, SystemClock
+from checkin.errors import RequestInvalid
 from checkin.service import launch
 from checkin.service.addresses import require_free
 from checkin.service.lifeline import end_with_stdin
@@ -46,14 +47,23 @@ def init(
 ) -> None:
     """Make the folder and its key, and print the verifier key that others pin."""
     verifier = make_folder(folder, name, log, simulated=simulated_clock is not None)
-    origins = [watched.name for watched in read_logs(folder)]
+    origins = [watched.origin for watched in read_logs(folder)]
     _report(as_json, {"vkey": verifier.vkey, "logs": origins}, verifier.vkey)
 
 
 @app.command("add-log", cls=WithExample, epilog="checkin witness add-log --dir witness --log LOG_VKEY")
-def watch(folder: Dir, log: LogKey, as_json: Json = False) -> None:
+def watch(
+    folder: Dir,
+    log: LogKey,
+    origin: Annotated[
+        str | None, typer.Option(help="The first line of the log's checkpoints, where it is not the key's name.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Watch one more log, or more; a witness that runs is started again for it."""
-    origins = [add_log(folder, vkey).name for vkey in log]
+    if origin is not None and len(log) != 1:
+        raise RequestInvalid("An origin is one log's: name one --log with it.")
+    origins = [add_log(folder, vkey, origin).origin for vkey in log]
     _report(as_json, {"logs": origins}, f"Watching {', '.join(origins)}.")
 
 
@@ -62,7 +72,7 @@ def status(folder: Dir, as_json: Json = False) -> None:
     """What it has seen: the newest head of each log, and heads that did not continue it."""
     verifier, _ = read_identity(folder)
     state = WitnessState(folder / "witness.sqlite")
-    heads = {log.name: state.head(log.name).size for log in read_logs(folder)}
+    heads = {log.origin: state.head(log.origin).size for log in read_logs(folder)}
     evidence = [{"log": origin, "seen": seen, "shown": shown} for origin, seen, shown in state.evidence()]
     state.close()
     lines = [f"{origin}: {size} entries" for origin, size in heads.items()]

@@ -33,6 +33,8 @@ class Signature(NamedTuple):
     name: str
     key_id: bytes
     value: bytes
+    canonical: bool = True
+    """Whether the line was spelled as `line` spells it; who knows its key takes no other spelling."""
 
     def line(self) -> str:
         """`— name base64(key id ‖ signature)` and a newline."""
@@ -169,12 +171,12 @@ def _read_line(line: str) -> Signature:
     name, _, encoded = rest.partition(" ")
     check_key_name(name)
     try:
-        data = b64_decode(encoded)
+        data = b64_decode(encoded, loose=True)
     except ValueError:
         raise NoteMalformed("A signature line does not end in base64.") from None
     if dash != "—" or len(data) < 5:
         raise NoteMalformed("A signature line is a dash, a name and a signature.")
-    return Signature(name, data[:4], data[4:])
+    return Signature(name, data[:4], data[4:], canonical=b64_encode(data) == encoded)
 
 
 def split_note(note: str) -> tuple[str, list[Signature]]:
@@ -234,6 +236,8 @@ def open_note(note: str, verifiers: Iterable[Verifier], threshold: int = 1) -> O
         verifier = known.get((signature.name, signature.key_id))
         if verifier is None:
             continue
+        if not signature.canonical:
+            raise NoteMalformed("A known key's signature line is not spelled as it is written.")
         try:
             verifier.verify(text, signature.value)
         except BadSignature:

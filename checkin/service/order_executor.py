@@ -40,10 +40,12 @@ from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.identity import ServiceIdentity
 from checkin.service.order_store import KeptAnswer, OrderStore
 from checkin.service.pins import AuthoritySettings, LogSettings
+from checkin.tlog.proof import MAX_PROOF_BYTES
 
 MAX_BODY: Final = 2 * MAX_NOTE  # a list of 5,000 items fits
 MAX_LISTS: Final = 128  # of one part: one from each of 64 issuers' answers, and room for long ones
 STATED_REFUSALS_A_DAY: Final = 100  # further ones are counted, not stated: a stolen token must not fill the log
+
 log = structlog.get_logger()
 
 
@@ -52,7 +54,7 @@ class OrderBody(Body):
 
     part: Annotated[str, Field(max_length=65536, description="signed note of kind checkin/order-part/v1")]
     entry: Annotated[str, Field(max_length=65536, description="the log's entry with the part's salted hash")]
-    proof: Annotated[str, Field(max_length=65536, description="c2sp.org/tlog-proof of the entry")]
+    proof: Annotated[str, Field(max_length=MAX_PROOF_BYTES, description="c2sp.org/tlog-proof of the entry")]
     list: Annotated[
         str | None, Field(max_length=MAX_NOTE, description="for later steps: signed note of kind checkin/order-list/v1")
     ] = None

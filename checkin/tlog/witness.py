@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlite_utils
 
 from checkin.errors import LogConflict, NoteMalformed, NotFound, ProofInvalid
 from checkin.files.state_file import StateFile
 from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode
-from checkin.protocol.note import NoteVerifier, open_note, split_note
+from checkin.protocol.note import NoteVerifier, join_note, open_note, split_note
+from checkin.protocol.primitives import sha256
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.cosignature import Cosigner
 from checkin.tlog.merkle import EMPTY_ROOT, HASH_SIZE, verify_consistency
@@ -27,11 +28,20 @@ MAX_PROOF_LINES: Final = 63
 # log's key, so the one never crowds out the other.
 _MOST_DOUBTS: Final = 100
 _MOST_FORKS: Final = 200
+_SHOW: Final = """INSERT INTO cosigned (origin, size, note) VALUES (:origin, :size, :note)
+    ON CONFLICT (origin) DO UPDATE SET size = :size, note = :note WHERE cosigned.size <= :size"""
 _SWAP: Final = """INSERT INTO heads (origin, size, root, note) VALUES (:origin, :size, :root, :note)
     ON CONFLICT (origin) DO UPDATE SET size = :size, root = :root, note = :note
     WHERE heads.size = :old_size AND heads.root = :old_root"""
 _KEEP: Final = """INSERT INTO evidence (origin, seen, shown) SELECT :origin, :seen, :shown
     WHERE (SELECT count(*) FROM evidence WHERE origin = :origin) < :most ON CONFLICT DO NOTHING"""
+
+
+class WatchedLog(NamedTuple):
+    """A log's key, and the first line of its checkpoints, which need not be the key's name."""
+
+    verifier: NoteVerifier
+    origin: str
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,8 @@ class AddCheckpoint:
 def _migrate(tables: sqlite_utils.Database) -> None:
     columns = {"origin": str, "size": int, "root": bytes, "note": str}
     tables.table("heads").create(columns, pk="origin", not_null=set(columns), strict=True, if_not_exists=True)
+    shown = {"origin": str, "size": int, "note": str}
+    tables.table("cosigned").create(shown, pk="origin", not_null=set(shown), strict=True, if_not_exists=True)
     found = {"origin": str, "seen": str, "shown": str}
     tables.table("evidence").create(found, pk=("origin", "seen", "shown"), strict=True, if_not_exists=True)
 
@@ -82,6 +94,18 @@ class WitnessState:
         with self._file.reading() as tables:
             row = tables.execute("SELECT size, root FROM heads WHERE origin = ?", [origin]).fetchone()
         return Checkpoint(origin, *(row or (0, EMPTY_ROOT)))
+
+    def show(self, checkpoint: Checkpoint, note: str) -> None:
+        """Keeps what monitors are shown, the checkpoint with the log's and this witness's lines; the largest stays."""
+        values = {"origin": checkpoint.origin, "size": checkpoint.size, "note": note}
+        with self._file.writing() as tables:
+            tables.execute(_SHOW, values)
+
+    def shown(self, origin: str) -> str | None:
+        """What `show` kept of a log; None before there is any."""
+        with self._file.reading() as tables:
+            row = tables.execute("SELECT note FROM cosigned WHERE origin = ?", [origin]).fetchone()
+        return None if row is None else str(row[0])
 
     def swap(self, old: Checkpoint, new: Checkpoint, note: str) -> None:
         """Compare and swap, on the disk when it returns; raises `LogConflict` when `old` is not the newest."""
@@ -110,12 +134,14 @@ class WitnessState:
 class Witness:
     """The rules of tlog-witness, for the logs whose keys it was given."""
 
-    def __init__(self, state: WitnessState, cosigner: Cosigner, logs: Iterable[NoteVerifier]) -> None:
+    def __init__(self, state: WitnessState, cosigner: Cosigner, logs: Iterable[NoteVerifier | WatchedLog]) -> None:
+        """A log that is given by its key alone has the key's name for its origin."""
         self.state = state
         self.cosigner = cosigner
         self.logs: dict[str, list[NoteVerifier]] = {}
         for log in logs:
-            self.logs.setdefault(log.name, []).append(log)
+            verifier, origin = log if isinstance(log, WatchedLog) else (log, log.name)
+            self.logs.setdefault(origin, []).append(verifier)
 
     def add_checkpoint(self, body: str, now: float) -> str:
         """The cosignature line over the submitted checkpoint.
@@ -134,7 +160,23 @@ class Witness:
         self._reject_fork(seen, checkpoint, request)
         # SPEC tlog-witness: "The witness MUST persist the new checkpoint before responding."
         self.state.swap(seen, checkpoint, request.note)
-        return self.cosigner.cosign(checkpoint.write(), now)
+        cosignature = self.cosigner.cosign(checkpoint.write(), now)
+        self.state.show(checkpoint, join_note(checkpoint.write(), [*self._verified(request.note), cosignature]))
+        return cosignature
+
+    def monitored(self, origin_hash: str) -> str:
+        """The newest checkpoint of the log whose origin has this SHA-256 in hexadecimal: with the lines that the log
+        signed and this witness verified, and its own. Raises `NotFound`."""
+        for origin in self.logs:
+            if sha256(origin.encode()).hex() == origin_hash and (note := self.state.shown(origin)):
+                return note
+        raise NotFound("This witness has cosigned no checkpoint of that log.")
+
+    def _verified(self, note: str) -> list[str]:
+        text, lines = split_note(note)
+        verifiers = self.logs[Checkpoint.read(text).origin]
+        known = {(verifier.name, verifier.key_id) for verifier in verifiers}
+        return [line.line() for line in lines if (line.name, line.key_id) in known]
 
     def _signed(self, note: str) -> Checkpoint:
         checkpoint = Checkpoint.read(split_note(note)[0])
@@ -144,10 +186,11 @@ class Witness:
         return checkpoint
 
     def _reject_fork(self, seen: Checkpoint, checkpoint: Checkpoint, request: AddCheckpoint) -> None:
-        """Raises `LogConflict` for two roots of one size, `ProofInvalid` for a head that does not continue `seen`."""
+        """Raises `ProofInvalid` for two roots of one size, and for a head that does not continue `seen`."""
+        # SPEC tlog-witness: "the witness MUST check that the root hashes are also identical"; the empty log's is known.
         if seen.size == checkpoint.size and not request.proof and seen.root != checkpoint.root:
             self.state.keep_evidence(checkpoint.origin, request.note, _MOST_FORKS)
-            raise LogConflict("The log signed another root for the size that was seen here.")
+            raise ProofInvalid("The log signed another root for the size that was seen here.")
         try:
             verify_consistency(seen.size, seen.root, checkpoint.size, checkpoint.root, request.proof)
         except ProofInvalid:

@@ -1,4 +1,4 @@
-"""The witness over HTTP: `POST /add-checkpoint` as c2sp.org/tlog-witness has it, and who it is."""
+"""The witness over HTTP as c2sp.org/tlog-witness has it: POST /add-checkpoint, GET /HASH/checkpoint; and who it is."""
 
 from __future__ import annotations
 
@@ -40,6 +40,12 @@ def create_app(witness: Witness, clock: Clock) -> Starlette:
         except CheckinError as error:
             return PlainTextResponse(f"{error.detail}\n", error.status)
 
+    async def monitored(request: Request) -> Response:
+        try:
+            return PlainTextResponse(await run_in_threadpool(witness.monitored, request.path_params["origin_hash"]))
+        except CheckinError as error:
+            return PlainTextResponse(f"{error.detail}\n", error.status)
+
     async def healthz(_request: Request) -> Response:
         verifier = witness.cosigner.verifier
         simulated = "simulated" if clock.simulated else "real"
@@ -48,6 +54,7 @@ def create_app(witness: Witness, clock: Clock) -> Starlette:
     return Starlette(
         routes=[
             Route("/add-checkpoint", add_checkpoint, methods=["POST"]),
+            Route("/{origin_hash}/checkpoint", monitored, methods=["GET"]),
             Route("/healthz", healthz, methods=["GET"]),
         ]
     )

@@ -2,7 +2,7 @@
 
 witness.txt      its verifier key, and whether its clock is simulated (a statement, not signed)
 cosigning.key    the private key, base64 of 32 bytes, for its owner alone; never leaves the folder
-logs.txt         the verifier keys of the logs it watches, one a line
+logs.txt         the verifier keys of the logs it watches, one a line; then a space and the origin, if it is another
 witness.sqlite   the newest head of each log (never put back from a backup)
 """
 
@@ -18,8 +18,10 @@ from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.note import NoteVerifier, check_own_name
 from checkin.protocol.primitives import SigningKey
 from checkin.protocol.statement import Field, StatementType, one
+from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.cosignature import CosignatureVerifier, Cosigner
-from checkin.tlog.witness import Witness, WitnessState
+from checkin.tlog.merkle import EMPTY_ROOT
+from checkin.tlog.witness import WatchedLog, Witness, WitnessState
 
 IDENTITY: Final = StatementType("checkin/witness/v1", Field("vkey"), Field("clock", optional=True))
 _SIMULATED: Final = "/simulated"
@@ -58,23 +60,36 @@ def read_identity(folder: Path) -> tuple[CosignatureVerifier, bool]:
         raise SettingsInvalid("There is no witness in this folder: run `checkin witness init`.") from None
 
 
-def add_log(folder: Path, vkey: str) -> NoteVerifier:
-    """Watches one more log; the same again changes nothing. Raises `NoteMalformed` for what is no verifier key."""
+def add_log(folder: Path, vkey: str, origin: str | None = None) -> WatchedLog:
+    """Watches one more log, whose checkpoints begin with `origin`, or the key's name; the same again changes nothing.
+    Raises `NoteMalformed` for what is no verifier key or no line of a checkpoint."""
     read_identity(folder)
-    log = NoteVerifier.parse(vkey)
-    known = [other.vkey for other in read_logs(folder)]
-    if log.vkey not in known:
-        replace_file(folder / "logs.txt", ("\n".join([*known, log.vkey]) + "\n").encode())
+    verifier = NoteVerifier.parse(vkey)
+    log = WatchedLog(verifier, verifier.name if origin is None else origin)
+    Checkpoint(log.origin, 0, EMPTY_ROOT).write()
+    known = read_logs(folder)
+    if _line(log) not in map(_line, known):
+        replace_file(folder / "logs.txt", "".join(f"{_line(item)}\n" for item in [*known, log]).encode())
     return log
 
 
-def read_logs(folder: Path) -> list[NoteVerifier]:
+def _line(log: WatchedLog) -> str:
+    return log.verifier.vkey if log.origin == log.verifier.name else f"{log.verifier.vkey} {log.origin}"
+
+
+def _read_line(line: str) -> WatchedLog:
+    vkey, _, origin = line.partition(" ")
+    verifier = NoteVerifier.parse(vkey)
+    return WatchedLog(verifier, origin or verifier.name)
+
+
+def read_logs(folder: Path) -> list[WatchedLog]:
     """The logs it watches; raises `SettingsInvalid` for a line that is no verifier key."""
     path = folder / "logs.txt"
     if not path.exists():
         return []
     try:
-        return [NoteVerifier.parse(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+        return [_read_line(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     except (UnicodeDecodeError, NoteMalformed):
         raise SettingsInvalid("A line of logs.txt is not a verifier key of the form name+hash+key.") from None
 

@@ -83,6 +83,13 @@ def same_id() -> list[str]:
     return [write_vkey("a.test/x", ED25519, public) for public in pair]
 
 
+def loosened(note: str) -> str:
+    """The note with a bit set after the last byte of its line."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    at = len(note.rstrip("=\n")) - 1
+    return note[:at] + alphabet[alphabet.index(note[at]) + 1] + note[at + 1 :]
+
+
 def notes() -> list[dict[str, Any]]:
     """Good notes and what can be wrong with one, judged by Python."""
     one, two = NoteSigner("a.test/x", SigningKey(b"\x05" * 32)), NoteSigner("b.test", SigningKey(b"\x06" * 32))
@@ -110,6 +117,8 @@ def notes() -> list[dict[str, Any]]:
         "a wide space in the name": good.replace("a.test/x", "a\u3000test/x"),
         "a next-line character in the name": good.replace("a.test/x", "a\x85test/x"),
         "padding left out": good[:-1].rstrip("=") + "\n",
+        "a stranger's line with loose bits": good + "\u2014 c.test AAAAAAB=\n",
+        "a known line with loose bits": loosened(good),
         "sixty-four lines": text + "\n" + line * 64,
         "sixty-five lines": text + "\n" + line * 65,
     }

@@ -51,6 +51,7 @@ class LogVectors:
         self.elsewhere = NoteSigner("other.example/log", key("log key"))
         self.one = Cosigner("witness.example/w1", key("witness key"))
         self.two = Cosigner("witness.example/w2", key("second witness key"))
+        self.three = Cosigner("witness.example/w3", key("third witness key"))
         self.alias = Cosigner("witness.example/alias", key("witness key"))
         self.stranger = Cosigner("witness.example/w1", key("stranger's witness key"))
         self.plain = NoteSigner("witness.example/w1", key("witness key"))
@@ -68,6 +69,13 @@ class LogVectors:
     def _line(self, value: bytes) -> str:
         """A line with the first witness's name and key id."""
         return Signature(self.one.name, self.one.verifier.key_id, value).line()
+
+    def _loose(self) -> str:
+        """The first witness's line, a bit set after its last byte."""
+        line = self.one.cosign(self.text, SEEN)
+        at = len(line.rstrip("=\n")) - 1
+        alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+        return line[:at] + alphabet[alphabet.index(line[at]) + 1] + line[at + 1 :]
 
     def _lines(self, name: str, note: str, expected: str, times: dict[str, int] | None = None, **keys: Any) -> Case:
         vkeys = [self.one.verifier.vkey, self.two.verifier.vkey]
@@ -134,8 +142,15 @@ class LogVectors:
 
         # More of its bytes than of its characters, and more UTF-16 units than code points: only bytes are counted.
         room = MAX_PROOF_BYTES - len(self._proof(3, self.seen).write().encode())
-        yield self._case("16 KiB of UTF-8", self._proof(3, self.seen + _long_line(room)), "ok")
-        yield self._case("a byte more than 16 KiB", self._proof(3, self.seen + _long_line(room + 1)), MALFORMED)
+        yield self._case("256 KiB of UTF-8", self._proof(3, self.seen + _long_line(room)), "ok")
+        yield self._case("a byte more than 256 KiB", self._proof(3, self.seen + _long_line(room + 1)), MALFORMED)
+        extra = replace(self._proof(3, self.seen), extra=b"of the application")
+        yield self._case("an extra line", extra, "ok")
+        yield self._case("an empty extra line", replace(extra, extra=b""), "ok")
+        large = "".join(_long_line(6_600) for _ in range(14))  # with the log's and a witness's line, sixteen
+        yield self._case("fourteen lines as large as post-quantum signatures", self._proof(3, self.seen + large), "ok")
+        loose = "\u2014 other.example AAAAAAB=\n"  # bits after the last byte, which its writer left as they were
+        yield self._case("a stranger's loose base64", self._proof(3, self.seen + loose), "ok")
 
     def _other_keys(self) -> Iterator[Case]:
         good, bad = self._proof(3, self.seen), UNTRUSTED
@@ -163,6 +178,12 @@ class LogVectors:
         yield self._case("no witness needed", signed, "ok", quorum=0)
         yield self._case("two of two", both, "ok", quorum=2, witnesses=pair)
         yield self._case("one of two, nothing said", seen, "ok", witnesses=pair)
+        three = [*pair, self.three.verifier.vkey]
+        all_saw = self._proof(3, self.both + self.three.cosign(text, SEEN + 2))
+        for count in range(1, 4):
+            yield self._case(f"three cosigned, {count} pinned", all_saw, "ok", quorum=count, witnesses=three[:count])
+        yield self._case("three cosigned, none pinned", all_saw, "ok", witnesses=[])
+        yield self._case("three of three, two cosigned", both, bad, quorum=3, witnesses=three)
         yield self._case("no cosignature", signed, bad)
         yield self._case("one of two, both needed", seen, bad, quorum=2, witnesses=pair)
         yield self._case("one needed, none pinned", seen, bad, witnesses=[], quorum=1)
@@ -209,7 +230,10 @@ class LogVectors:
             "an empty text": "",
             "the checkpoint alone": self.seen,
             "another version": good.replace("@v1", "@v2"),
-            "an extra line": good.replace("index 3\n", "extra AAAA\nindex 3\n"),
+            "an extra line in another alphabet": good.replace("index 3\n", "extra _-_-\nindex 3\n"),
+            "two extra lines": good.replace("index 3\n", "extra AAAA\nextra AAAA\nindex 3\n"),
+            "an extra line after the index": good.replace("index 3\n", "index 3\nextra AAAA\n"),
+            "a known key's loose base64": good.replace(self.one.cosign(self.text, SEEN), self._loose()),
             "no index": good.replace("index 3\n", ""),
             "an index written longer": good.replace("index 3", "index 03"),
             "an index below zero": good.replace("index 3", "index -1"),

@@ -60,7 +60,7 @@ def test_more_logs_are_watched_and_none_twice(tmp_path: Path) -> None:
     other = NoteSigner("other.example/log", SigningKey(b"\x08" * 32)).verifier.vkey
     run("add-log", "--dir", folder, "--log", LOG.verifier.vkey, "--log", other)
     run("add-log", "--dir", folder, "--log", LOG.verifier.vkey)
-    assert [log.name for log in read_logs(folder)] == [LOG.name, "other.example/log"]
+    assert [log.origin for log in read_logs(folder)] == [LOG.name, "other.example/log"]
     with pytest.raises(NoteMalformed):
         run("add-log", "--dir", folder, "--log", "no key")
 
@@ -85,7 +85,7 @@ def test_a_witness_of_a_log_that_is_no_key_is_not_half_made(tmp_path: Path) -> N
             run("init", "--dir", folder, "--name", "witness.example/w1", *(x for log in logs for x in ("--log", log)))
         assert not folder.exists()
     run("init", "--dir", folder, "--name", "witness.example/w1", "--log", LOG.verifier.vkey)
-    assert [log.name for log in read_logs(folder)] == [LOG.name]
+    assert [log.origin for log in read_logs(folder)] == [LOG.name]
 
 
 def test_a_witness_on_a_port_that_is_taken_says_so(tmp_path: Path) -> None:

@@ -72,11 +72,11 @@ GOOD = proof_of(3).write()
         GOOD.replace("index 3", "index -1"),
         GOOD.replace("index 3\n", ""),
         GOOD.replace("index 3\n", "index 3\nAAAA\n"),
-        GOOD.replace("index 3\n", "extra AAAA\nindex 3\n"),
+        GOOD.replace("index 3\n", "extra AAA\nindex 3\n"),
         GOOD.replace("index 3\n", "index 3\n" + ("A" * 43 + "=\n") * 65),
         GOOD.replace("\n\n", "\n", 1),
         GOOD.replace("\n", "\r\n"),
-        GOOD + "x" * 2**14,
+        GOOD + "x" * 2**18,
         GOOD + "\ud83d",
     ],
 )

@@ -11,12 +11,13 @@ import httpx
 import pytest
 
 from checkin.errors import CheckinError, LogConflict, NoteMalformed, NoteUntrusted, NotFound, ProofInvalid
-from checkin.protocol.note import NoteSigner, sign_note
-from checkin.protocol.primitives import SigningKey
+from checkin.protocol.encoding import b64_encode
+from checkin.protocol.note import NoteSigner, sign_note, split_note
+from checkin.protocol.primitives import SigningKey, sha256
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.cosignature import Cosigner, cosignatures
 from checkin.tlog.merkle import EMPTY_ROOT, consistency_proof, leaf_hash, root, subtrees
-from checkin.tlog.witness import MAX_REQUEST, AddCheckpoint, Witness, WitnessState
+from checkin.tlog.witness import MAX_REQUEST, AddCheckpoint, WatchedLog, Witness, WitnessState
 from checkin.tlog.witness_app import create_app
 
 LOG = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
@@ -65,7 +66,7 @@ def test_an_empty_log_is_cosigned(witness: Witness) -> None:
     """If its root is that of nothing."""
     assert witness.add_checkpoint(request(0, 0), NOW)
     lie = sign_note(Checkpoint(LOG.name, 0, b"\x01" * 32).write(), LOG)
-    with pytest.raises(LogConflict):
+    with pytest.raises(ProofInvalid):
         witness.add_checkpoint(AddCheckpoint(0, (), lie).write(), NOW)
 
 
@@ -88,11 +89,10 @@ def test_an_older_head_is_not_cosigned(witness: Witness) -> None:
 
 
 def test_a_second_root_for_one_size_is_not_cosigned_and_kept_as_evidence(witness: Witness) -> None:
-    """409 without a size: both heads are signed by the log, which says it all."""
+    """422: both heads are signed by the log, which says it all."""
     witness.add_checkpoint(request(0, 5), NOW)
-    with pytest.raises(LogConflict) as caught:
+    with pytest.raises(ProofInvalid):
         witness.add_checkpoint(AddCheckpoint(5, (), head(5, FORGED)).write(), NOW)
-    assert caught.value.size is None
     assert witness.state.evidence() == [(LOG.name, head(5), head(5, FORGED))]
     assert witness.state.head(LOG.name).root == root(LEAVES[:5])
 
@@ -226,9 +226,78 @@ def test_evidence_is_limited(witness: Witness) -> None:
         with pytest.raises(ProofInvalid):
             witness.add_checkpoint(AddCheckpoint(1, (LEAVES[0],), lie).write(), NOW)
     assert len(witness.state.evidence()) == 100
-    with pytest.raises(LogConflict):
+    with pytest.raises(ProofInvalid):
         witness.add_checkpoint(AddCheckpoint(1, (), head(1, FORGED)).write(), NOW)
     assert len(witness.state.evidence()) == 101
+
+
+def test_an_empty_log_has_one_root_also_at_first_sight(witness: Witness) -> None:
+    """ "A checkpoint of size zero MUST have the root hash of the empty tree", and nothing of another one is kept."""
+    lie = sign_note(Checkpoint(LOG.name, 0, b"\x01" * 32).write(), LOG)
+    with pytest.raises(ProofInvalid):
+        witness.add_checkpoint(AddCheckpoint(0, (), lie).write(), NOW)
+    assert witness.add_checkpoint(request(0, 5), NOW)
+
+
+def test_a_strangers_line_is_ignored_however_it_is_spelled(witness: Witness) -> None:
+    """Bits after the last byte, as some writers leave them; the log's own line has one spelling."""
+    note = head(5) + "\u2014 other.example/w9 AAAAAAB=\n"
+    assert witness.add_checkpoint(AddCheckpoint(0, (), note).write(), NOW)
+    line = split_note(head(5))[1][0].line()
+    loose = next(line[:-3] + char + line[-2:] for char in "BCDEFGH" if line[-3] == "A") if line[-3] == "A" else None
+    respelled = line[:-4] + chr(ord(line[-4]) + 1) + line[-3:] if loose is None else loose
+    with pytest.raises((NoteMalformed, NoteUntrusted)):
+        witness.add_checkpoint(AddCheckpoint(5, (), head(5).replace(line, respelled)).write(), NOW)
+
+
+def test_monitors_are_shown_the_newest_checkpoint_with_both_lines(witness: Witness) -> None:
+    """GET /HASH/checkpoint: what the log signed and this witness cosigned, and nobody else's lines; 404 before."""
+    address = f"/{sha256(LOG.name.encode()).hex()}/checkpoint"
+    stranger = NoteSigner("other.example", SigningKey(b"\x07" * 32))
+    crowded = head(5) + stranger.sign(split_note(head(5))[0])
+    answers = exchange(
+        witness,
+        ("GET", address, ""),
+        ("POST", "/add-checkpoint", AddCheckpoint(0, (), crowded).write()),
+        ("GET", address, ""),
+        ("HEAD", address, ""),
+        ("POST", "/add-checkpoint", request(5, 9)),
+        ("POST", "/add-checkpoint", request(9, 9, FORGED)),
+        ("GET", address, ""),
+        ("GET", address.upper(), ""),
+        ("GET", "/../checkpoint", ""),
+    )
+    assert [answer.status_code for answer in answers] == [404, 200, 200, 200, 200, 422, 200, 404, 404]
+    assert answers[2].text == head(5) + answers[1].text
+    assert answers[6].text == head(9) + answers[4].text
+    assert open_checkpoint(answers[6].text, LOG.verifier, [COSIGNER.verifier]).size == 9
+
+
+def test_a_log_whose_origin_is_not_its_keys_name_is_watched(tmp_path: Path) -> None:
+    """As the Go checksum database's; under the key's name it is unknown."""
+    state = WitnessState(tmp_path / "witness.sqlite")
+    witness = Witness(state, COSIGNER, [WatchedLog(LOG.verifier, "a database tree")])
+    note = sign_note(Checkpoint("a database tree", 5, root(LEAVES[:5])).write(), LOG)
+    line = witness.add_checkpoint(AddCheckpoint(0, (), note).write(), NOW)
+    assert cosignatures(note + line, [COSIGNER.verifier]) == {COSIGNER.name: int(NOW)}
+    with pytest.raises(NotFound):
+        witness.add_checkpoint(request(0, 5), NOW)
+    state.close()
+
+
+@pytest.mark.parametrize("size", [2**63, 2**64, -1])
+def test_sizes_that_no_file_can_hold_are_refused(witness: Witness, size: int) -> None:
+    """400, in the old size and in the checkpoint; the largest that one can hold is looked at."""
+    text = f"{LOG.name}\n{size}\n{b64_encode(root(LEAVES[:5]))}\n"
+    bodies = [request(0, 5).replace("old 0", f"old {size}"), f"old 0\n\n{sign_note(text, LOG)}"]
+    largest = sign_note(Checkpoint(LOG.name, 2**63 - 1, root(LEAVES[:5])).write(), LOG)
+    answers = exchange(
+        witness,
+        *(("POST", "/add-checkpoint", body) for body in bodies),
+        ("POST", "/add-checkpoint", AddCheckpoint(2**63 - 1, (), largest).write()),
+        ("POST", "/add-checkpoint", AddCheckpoint(0, (), largest).write()),
+    )
+    assert [answer.status_code for answer in answers] == [400, 400, 409, 200]
 
 
 class Stopped:
@@ -257,7 +326,7 @@ def exchange(witness: Witness, *requests: tuple[str, str, str | bytes]) -> list[
 
 
 def test_over_http_each_refusal_has_its_status(witness: Witness) -> None:
-    """200, 400, 403, 404, 409 with the size, 409 without, 413, 422."""
+    """200, 400, 403, 404, 409 with the size, 413, 422."""
     forged_key = request(5, 9).replace("— retention.example/log ", "— retention.example/logs ")
     cases: list[tuple[int, str | bytes]] = [
         (200, request(0, 5)),
@@ -266,7 +335,7 @@ def test_over_http_each_refusal_has_its_status(witness: Witness) -> None:
         (403, forged_key),
         (404, request(5, 9).replace("retention.example", "other.example")),
         (409, request(0, 9)),
-        (409, AddCheckpoint(5, (), head(5, FORGED)).write()),
+        (422, AddCheckpoint(5, (), head(5, FORGED)).write()),
         (422, request(5, 9, FORGED)),
         (413, b"x" * (MAX_REQUEST + 1)),
     ]

@@ -72,15 +72,20 @@ export function base64Encode(bytes) {
   return btoa(binary);
 }
 
-/** Inverse of base64Encode; TypeError for anything it could not have made, or another size. */
-export function base64Decode(text, size = undefined) {
+/**
+ * Inverse of base64Encode; TypeError for anything it could not have made, or another size. `loose`: but for bits after the
+ * last byte, which some writers leave as they are.
+ */
+export function base64Decode(text, size = undefined, loose = false) {
   let bytes;
   try {
     bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
   } catch {
     throw new TypeError("not base64");
   }
-  if (base64Encode(bytes) !== text || (size !== undefined && bytes.length !== size)) throw new TypeError("not base64");
+  const strict = base64Encode(bytes);
+  const same = loose ? strict.length === text.length && strict.slice(0, -3) === text.slice(0, -3) : strict === text;
+  if (!same || (size !== undefined && bytes.length !== size)) throw new TypeError("not base64");
   return bytes;
 }
 

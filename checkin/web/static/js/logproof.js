@@ -6,9 +6,10 @@ import { Refusal } from "./errors.js";
 import { openCheckpoint } from "./log.js";
 import { HASH_SIZE, MAX_PROOF, leafHash, verifyInclusion } from "./merkle.js";
 
-const MAX_BYTES = 16 * 1024;
+const MAX_BYTES = 256 * 1024;
 const FIRST = "c2sp.org/tlog-proof@v1";
 const PLACE = "index ";
+const EXTRA = "extra "; // of the application; nobody signed it, and nothing here looks at it
 
 const malformed = () => new Refusal("note_malformed");
 
@@ -16,9 +17,12 @@ const malformed = () => new Refusal("note_malformed");
 export function readProof(text) {
   if (utf8(text).length > MAX_BYTES) throw malformed();
   const end = text.indexOf("\n\n");
-  const [first, place = "", ...lines] = text.slice(0, Math.max(end, 0)).split("\n");
+  const [first, ...rest] = text.slice(0, Math.max(end, 0)).split("\n");
+  const extra = rest[0]?.startsWith(EXTRA) ? rest.shift() : EXTRA;
+  const [place = "", ...lines] = rest;
   if (first !== FIRST || !place.startsWith(PLACE) || lines.length > MAX_PROOF) throw malformed();
   try {
+    base64Decode(extra.slice(EXTRA.length));
     const index = Number(decimalDecode(place.slice(PLACE.length))); // past 2⁵³ not exact, and past every log's end
     return { index, hashes: lines.map((line) => base64Decode(line, HASH_SIZE)), checkpoint: text.slice(end + 2) };
   } catch {

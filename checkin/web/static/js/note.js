@@ -55,9 +55,10 @@ function checkText(text) {
 function readLine(line) {
   const [dash, name = "", ...rest] = line.split(" ");
   checkName(name);
-  const data = decode64(rest.join(" "));
+  const data = decode64(rest.join(" "), undefined, true);
   if (dash !== "—" || data.length < 5) throw malformed();
-  return { name, keyId: data.slice(0, 4), value: data.slice(4) };
+  const canonical = base64Encode(data) === rest.join(" ");
+  return { name, keyId: data.slice(0, 4), value: data.slice(4), canonical };
 }
 
 /** The text and the signature lines, nothing of which is verified; note_malformed. */
@@ -87,6 +88,7 @@ export async function openNote(note, verifiers, threshold = 1) {
   for (const signature of signatures) {
     const known = signerOf(signature, verifiers);
     if (!known) continue;
+    if (!signature.canonical) throw malformed(); // who knows the key takes one spelling
     await known.verify(text, signature.value).catch(() => {
       throw new Refusal("note_untrusted");
     });
