@@ -12,7 +12,14 @@ from typing import Final
 from checkin.clock import Calendar
 from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.orders.part import ORDER_LOGGED
-from checkin.protocol.key_list import AUTHORITY_DESTROYED, AUTHORITY_KEYS, AuthorityList, DestroyedList
+from checkin.protocol.key_list import (
+    AUTHORITY_CHECKED,
+    AUTHORITY_DESTROYED,
+    AUTHORITY_KEYS,
+    AuthorityList,
+    CheckedList,
+    DestroyedList,
+)
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import StatementType, Values, kind_of, many, one
 from checkin.service.identity import ServiceIdentity
@@ -22,7 +29,7 @@ from retention.statements import ServiceStatements
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _KINDS: Final[dict[str, StatementType]] = {
-    kind.kind: kind for kind in (ORDER_LOGGED, AUTHORITY_KEYS, AUTHORITY_DESTROYED)
+    kind.kind: kind for kind in (ORDER_LOGGED, AUTHORITY_KEYS, AUTHORITY_DESTROYED, AUTHORITY_CHECKED)
 }
 
 
@@ -46,7 +53,8 @@ def read_note(
     if kind is AUTHORITY_KEYS:
         check_list(kind.kind, AuthorityList.read, text, statements, party)
     else:
-        _check_destroyed(DestroyedList.read(text), party.today())
+        stated = DestroyedList.read(text) if kind is AUTHORITY_DESTROYED else CheckedList.read(text)
+        _check_done(stated, party.today())
     return kind.kind, "", ""
 
 
@@ -60,7 +68,7 @@ def _order_day(values: Values, calendar: Calendar) -> str:
     return one(values, "day")
 
 
-def _check_destroyed(gone: DestroyedList, today: int) -> None:
-    check_days(list(gone.keys), today)
-    if any(key.done > today for key in gone.keys.values()):
-        raise NoteUntrusted("It states an end that has not come.")
+def _check_done(stated: DestroyedList | CheckedList, today: int) -> None:
+    check_days(list(stated.keys), today)
+    if any(key.done > today for key in stated.keys.values()):
+        raise NoteUntrusted("It states an end, or a check, of a day that has not come.")

@@ -123,6 +123,7 @@ class LogAudit:
             return not_run(AUTHORITY, self._name, "No health authority has a list of its day keys in the log.")
         faults = [f"entry {entry.index}: {reason}" for entry, _, reason in days.quarrels(date)]
         faults += [f"no statement of {name} about its key for {day}" for name, day, _ in days.missing(date)]
+        faults += [f"no check of the keys of {name} since {day}" for name, day, _ in days.unchecked(date)]
         due, gone = days.counts(date)
         good = f"{gone} of {due} listed keys that were due by {date} are stated to be destroyed, none is overdue."
         return seen(AUTHORITY, self._name, faults, good)

@@ -212,6 +212,9 @@ def _book_faults(book: Book, date: str) -> Iterator[AuditFault]:
         yield AuditFault(
             f"{REPORTS}/{report_file(service, day)}", MISSING, f"{service} made a key for {day} and never reported."
         )
+    for name, day, index in book.authority.unchecked(date):
+        reason = f"Since {day} no officers of {name} stated that its listed keys are the ring's own."
+        yield AuditFault(f"{LOG} entry {index}", MISSING, reason)
     for name, day, index in book.authority.missing(date):
         reason = f"{name} listed its key for {day}, and its officers never stated that it was destroyed."
         yield AuditFault(f"{LOG} entry {index}", MISSING, reason)

@@ -14,6 +14,7 @@ from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import AuthorityKey
 
+CHECK_DAYS: Final = 8  # once a week, and a day more: officers who list look whether the keys are the ring's own
 GRACE_DAYS: Final = 7  # officers come together once a week to sign
 
 
@@ -25,6 +26,7 @@ class AuthorityDays:
         self._calendar = calendar
         self._lists = [entry for entry in entries if entry.listed]
         self._statements = [entry for entry in entries if entry.destroyed]
+        self._checks = [entry for entry in entries if entry.checked]
         self._listed: dict[tuple[str, int], tuple[AuthorityKey, LogEntry]] = {}
         for entry in self._lists:
             for day, key in entry.listed.items():
@@ -61,6 +63,19 @@ class AuthorityDays:
             if self._overdue(day, date) and (name, day) not in self._stated
         ]
 
+    def unchecked(self, date: str) -> list[tuple[str, str, int]]:
+        """(authority, day, place) of each last check of the listed keys that is older than 8 days on `date`. Of an
+        authority that never stated one none is expected: its log shows so."""
+        last: dict[str, tuple[int, int]] = {}
+        for entry in self._checks:
+            done = max(key.done for key in entry.checked.values())
+            last[entry["authority"]] = max(last.get(entry["authority"], (done, entry.index)), (done, entry.index))
+        return [
+            (name, self._calendar.date(done), index)
+            for name, (done, index) in sorted(last.items())
+            if self._calendar.date(done + CHECK_DAYS) < date
+        ]
+
     def counts(self, date: str) -> tuple[int, int]:
         """How many keys of days that are due by `date` were listed, and how many of them are stated destroyed."""
         due = [place for place in self._listed if self._due(place[1]) <= date]
@@ -75,6 +90,7 @@ class AuthorityDays:
                 if first != key:
                     reason = f"It lists another key for {self._calendar.date(day)} than entry {where.index}."
                     yield entry, CONTRADICTS, reason
+        yield from self._check_quarrels()
         for entry in self._statements:
             # An audit saw the log so long on its day: what stands before was stated by then.
             by = min([day for size, day in self._audited if entry.index < size], default=date) or date
@@ -82,6 +98,14 @@ class AuthorityDays:
                 yield from self._quarrel(entry, day)
                 if date and self._calendar.date(entry.destroyed[day].done) > by:
                     reason = f"It states an end of the key for {self._calendar.date(day)} that had not come."
+                    yield entry, ALTERED, reason
+
+    def _check_quarrels(self) -> Iterator[tuple[LogEntry, str, str]]:
+        for entry in self._checks:
+            for day, checked in entry.checked.items():
+                listed = self._listed.get((entry["authority"], day))
+                if listed is None or listed[0].commitment != checked.commitment:
+                    reason = f"It states a check of another key for {self._calendar.date(day)} than was listed."
                     yield entry, ALTERED, reason
 
     def _quarrel(self, entry: LogEntry, day: int) -> Iterator[tuple[LogEntry, str, str]]:

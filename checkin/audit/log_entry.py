@@ -12,10 +12,12 @@ from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.key_list import (
+    AUTHORITY_CHECKED,
     AUTHORITY_DESTROYED,
     AUTHORITY_KEYS,
     AuthorityKey,
     AuthorityList,
+    CheckedList,
     DestroyedKey,
     DestroyedList,
 )
@@ -28,7 +30,7 @@ CONTRADICTS: Final = "contradicts"
 FEWEST_OFFICERS: Final = 2  # of every authority: one officer alone never suffices
 _BY_SERVICES: Final[dict[str, StatementType]] = {**KINDS, AUDIT.kind: AUDIT, SELF_AUDIT.kind: SELF_AUDIT}
 _BY_OFFICERS: Final[dict[str, StatementType]] = {
-    kind.kind: kind for kind in (AUTHORITY_KEYS, AUTHORITY_DESTROYED)
+    kind.kind: kind for kind in (AUTHORITY_KEYS, AUTHORITY_DESTROYED, AUTHORITY_CHECKED)
 }
 _DATES: Final = Calendar("UTC")
 
@@ -45,6 +47,8 @@ class LogEntry:
     """Of a list of the authority: the keys by day."""
     destroyed: Mapping[int, DestroyedKey] = field(default_factory=dict)
     """Of a statement of its officers: which keys are gone."""
+    checked: Mapping[int, DestroyedKey] = field(default_factory=dict)
+    """Of a statement of its officers: which listed keys were the ring's own, and when they looked."""
 
     def __getitem__(self, name: str) -> str:
         """A field; `NoteMalformed` when it is absent."""
@@ -92,6 +96,8 @@ def _by_officers(index: int, kind: str, text: str, signers: Sequence[str]) -> Lo
         raise NoteUntrusted("Fewer than two officers of the authority that it names signed it.")
     if kind == AUTHORITY_KEYS.kind:
         return LogEntry(index, kind, values, officers, listed=AuthorityList.read(text).keys)
+    if kind == AUTHORITY_CHECKED.kind:
+        return LogEntry(index, kind, values, officers, checked=CheckedList.read(text).keys)
     return LogEntry(index, kind, values, officers, destroyed=DestroyedList.read(text).keys)
 
 

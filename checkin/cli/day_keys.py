@@ -33,8 +33,8 @@ from checkin.files.durable import replace_file
 from checkin.keys.officers import load_share, load_signer
 from checkin.keys.remembered import new_days, remember
 from checkin.keys.secret_file import read_token
-from checkin.parties.authority import AHEAD_DAYS, DESTROYED_FILE, LOGGED_FOLDER
-from checkin.protocol.key_list import AuthorityList, DestroyedList
+from checkin.parties.authority import AHEAD_DAYS, CHECKED_FILE, DESTROYED_FILE, LOGGED_FOLDER
+from checkin.protocol.key_list import AuthorityList, CheckedList, DestroyedList
 from checkin.protocol.note import NoteSigner, add_signature, sign_note, split_note
 from checkin.protocol.primitives import sha256
 from checkin.tracing.counterparties import Parties, PublicLog
@@ -42,7 +42,7 @@ from checkin.tracing.publish import Publication, publish_keys, read_keys_note
 
 app = typer.Typer(no_args_is_help=True, help="Day keys: make, list, sign, publish, destroy, look after.")
 
-Stated = AuthorityList | DestroyedList
+Stated = AuthorityList | DestroyedList | CheckedList
 Note = Annotated[Path, typer.Argument(help="A list of day keys, or a statement that some were destroyed.")]
 Officer = Annotated[list[Path], typer.Option("--officer", help="The folder of an officer who signs; may be repeated.")]
 
@@ -77,18 +77,23 @@ def list_keys(  # noqa: PLR0913 - an option each
 ) -> None:
     """Write the list of day keys, for officers to sign, or signed by those whose folders are here, once they agreed.
 
-    Where enough officers are here, each listed key is held against the ring's own: their shares open it.
+    Where enough officers are here, each listed key is held against the ring's own, which their shares open; that is
+    stated in checked.txt of the authority's folder, signed, for the log (`keys publish`).
     """
     authority = opened(folder, simulated_clock, allow_unfit_storage)
-    key_list = authority.list_keys(clock_of(simulated_clock).now())
+    now, checked = clock_of(simulated_clock).now(), None
+    key_list = authority.list_keys(now)
     text = key_list.text()
     if len(officer) >= authority.officers.threshold:
         shares = [load_share(path) for path in officer]
         authority = authority.adopt_list_key(shares)
         authority.check_ring(key_list.keys, shares)
+        checked = authority.state_checked(key_list.keys, now)
     signers = _agreed(key_list, officer, yes=yes, quiet=as_json) if officer else []
     replace_file(output, (sign_note(text, *signers) if signers else text).encode())
     _remember(key_list, officer)
+    if checked:
+        replace_file(folder / CHECKED_FILE, sign_note(checked.text(), *signers).encode())
     dates = [authority.calendar.date(day) for day in key_list.keys]
     report(
         as_json,
@@ -240,8 +245,9 @@ def _shown(stated: Stated, new: set[int]) -> list[str]:
             mark = "NEW" if day in new else "signed before"
             lines.append(f"  {dates.date(day)}  key {_fingerprint(key.public)}  commitment {key.commitment}  {mark}")
         return [*lines, f"New to these officers: {counted(len(new), 'key')}."]
+    word = "destroyed" if isinstance(stated, DestroyedList) else "checked"
     return lines + [
-        f"  {dates.date(day)}  commitment {gone.commitment}  destroyed {dates.date(gone.done)}"
+        f"  {dates.date(day)}  commitment {gone.commitment}  {word} {dates.date(gone.done)}"
         for day, gone in stated.keys.items()
     ]
 

@@ -38,6 +38,7 @@ from checkin.protocol.key_list import (
     AUTHORITY_KEYS,
     AuthorityKey,
     AuthorityList,
+    CheckedList,
     DestroyedKey,
     DestroyedList,
     merge,
@@ -49,6 +50,7 @@ from checkin.protocol.statement import Field, StatementType, kind_of, one
 AHEAD_DAYS: Final = 14
 MAX_STATED: Final = 64  # days in one statement: what officers can read, and the log takes
 DESTROYED_FILE: Final = "destroyed.txt"
+CHECKED_FILE: Final = "checked.txt"
 LOGGED_FOLDER: Final = "logged"
 AUTHORITY: Final = StatementType(
     "checkin/authority/v1",
@@ -263,6 +265,12 @@ class Authority:
                 strange.append(self.calendar.date(day))
         if strange:
             raise ListRefused(f"These keys of the list are not the ring's own, do not sign it: {', '.join(strange)}.")
+
+    def state_checked(self, keys: Mapping[int, AuthorityKey], now: float) -> CheckedList:
+        """What officers state after `check_ring` raised nothing, today."""
+        today = self.calendar.day(now)
+        checked = {day: DestroyedKey(key.commitment, today) for day, key in keys.items()}
+        return CheckedList(self.officers.authority, checked, self.simulated)
 
     def open_days(self, days: Iterable[int], shares: Iterable[str]) -> dict[int, OpeningKey]:
         """The private keys of these days, for one trace; as `AuthorityRing.open_day`."""

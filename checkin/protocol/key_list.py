@@ -25,6 +25,7 @@ ISSUER_KEYS: Final = StatementType("checkin/issuer-keys/v1", Field("issuer"), *_
 AUTHORITY_KEYS: Final = StatementType("checkin/authority-keys/v1", Field("authority"), *_TAIL)
 INTAKE_KEYS: Final = StatementType("checkin/intake-keys/v1", Field("registry"), *_TAIL)
 AUTHORITY_DESTROYED: Final = StatementType("checkin/authority-keys-destroyed/v1", Field("authority"), *_TAIL)
+AUTHORITY_CHECKED: Final = StatementType("checkin/authority-keys-checked/v1", Field("authority"), *_TAIL)
 _DATES: Final = Calendar("UTC")  # only to spell days: no zone enters a date
 
 
@@ -58,7 +59,8 @@ class IntakeKey:
 
 @dataclass(frozen=True)
 class DestroyedKey:
-    """A day key of the authority that is gone: its commitment (hex) as it was listed, and the day of its end."""
+    """A day key of the authority of which its end, or a check, is stated: its commitment (hex) as it was listed, and
+    the day on which that was done."""
 
     commitment: str
     done: int
@@ -134,6 +136,28 @@ class DestroyedList:
         """The note's text, ready to be signed."""
         lines = _lines(self.keys, lambda key: f"{key.commitment} {_DATES.date(key.done)}")
         return _write(AUTHORITY_DESTROYED, self.authority, lines, simulated=self.simulated)
+
+
+@dataclass(frozen=True)
+class CheckedList:
+    """By day, keys of the authority of this name that k officers' shares opened: listed ones, the ring's own. Each with
+    its commitment as it was listed, and the day of the check."""
+
+    authority: str
+    keys: Mapping[int, DestroyedKey]
+    simulated: bool = False
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The statement in an opened note's text; `NoteMalformed`."""
+        values = AUTHORITY_CHECKED.read(text)
+        keys = _read_keys(values, 2, lambda parts: DestroyedKey(_commitment(parts[0]), _day(parts[1])))
+        return cls(_name(values, "authority"), keys, _read_clock(values))
+
+    def text(self) -> str:
+        """The note's text, ready to be signed."""
+        lines = _lines(self.keys, lambda key: f"{key.commitment} {_DATES.date(key.done)}")
+        return _write(AUTHORITY_CHECKED, self.authority, lines, simulated=self.simulated)
 
 
 @dataclass(frozen=True)

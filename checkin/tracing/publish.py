@@ -13,7 +13,14 @@ from typing import Any, Final
 from checkin.errors import NoteMalformed, NoteUntrusted, ProofInvalid, RequestInvalid
 from checkin.http.client import Client, Service
 from checkin.parties.authority import Authority
-from checkin.protocol.key_list import AUTHORITY_DESTROYED, AUTHORITY_KEYS, AuthorityList, DestroyedList
+from checkin.protocol.key_list import (
+    AUTHORITY_CHECKED,
+    AUTHORITY_DESTROYED,
+    AUTHORITY_KEYS,
+    AuthorityList,
+    CheckedList,
+    DestroyedList,
+)
 from checkin.protocol.note import decode_note, split_note
 from checkin.protocol.statement import kind_of
 from checkin.tlog.proof import LogProof
@@ -22,9 +29,10 @@ from checkin.tlog.submission import submit_and_wait
 from checkin.tracing.counterparties import PublicLog
 from checkin.tracing.trace import Tell, silent
 
-_READERS: Final[dict[str, Callable[[str], AuthorityList | DestroyedList]]] = {
+_READERS: Final[dict[str, Callable[[str], AuthorityList | DestroyedList | CheckedList]]] = {
     AUTHORITY_KEYS.kind: AuthorityList.read,
     AUTHORITY_DESTROYED.kind: DestroyedList.read,
+    AUTHORITY_CHECKED.kind: CheckedList.read,
 }
 _ANEW: Final = "Take the file as `checkin authority keys list` or `keys destroy` wrote it."
 _NEITHER: Final = f"This is neither a list of day keys nor a statement that some were destroyed. {_ANEW}"
@@ -38,7 +46,7 @@ class Publication:
     answers: dict[str, Any] = field(default_factory=dict)
 
 
-def read_keys_note(content: str) -> tuple[str, AuthorityList | DestroyedList]:
+def read_keys_note(content: str) -> tuple[str, AuthorityList | DestroyedList | CheckedList]:
     """The text, and what it says, of either of the two kinds that officers sign about day keys, signed or not.
 
     Raises `NoteMalformed` that says what to take instead.

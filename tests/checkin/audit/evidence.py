@@ -12,7 +12,7 @@ from checkin.audit.page import audit_html, audit_json
 from checkin.audit.point import AUDIT
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.errors import CheckinError
-from checkin.protocol.key_list import AuthorityKey, AuthorityList, DestroyedKey, DestroyedList
+from checkin.protocol.key_list import AuthorityKey, AuthorityList, CheckedList, DestroyedKey, DestroyedList
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey, sha256
 from checkin.protocol.statement import StatementType
@@ -108,6 +108,11 @@ class Site:
         """A list of the authority's keys of these days; `changed`: another commitment for all."""
         keys = {day: AuthorityKey(PUBLIC, changed.get("commitment") or commitment(day)) for day in days}
         return self.say_officers(AuthorityList(AUTHORITY, keys).text())
+
+    def check_authority(self, *days: int, done: int = LAST, **changed: str) -> int:
+        """A statement that the keys of these days are the ring's own, as k officers saw on that day."""
+        keys = {day: DestroyedKey(changed.get("commitment") or commitment(day), done) for day in days}
+        return self.say_officers(CheckedList(AUTHORITY, keys).text())
 
     def destroy_authority(self, *days: int, late: int = 0, **changed: str) -> int:
         """A statement that the keys of these days are gone, since they were due and `late` days more."""

@@ -88,6 +88,28 @@ def test_a_day_that_was_due_within_the_week_is_awaited_and_no_fault_yet(tmp_path
     assert unstated.ok and states(unstated)[DUE].state == "held", "it is due this very day"
 
 
+@pytest.mark.parametrize(("ago", "missed"), [(0, False), (8, False), (9, True)])
+def test_a_check_of_the_listed_keys_is_missed_once_it_is_older_than_eight_days(
+    tmp_path: Path, ago: int, missed: bool
+) -> None:
+    """Officers list once a week, and look then whether the keys are the ring's own; a younger check makes it good."""
+    verdict = site(tmp_path / "folder", lambda made: made.check_authority(LAST, LAST + 1, done=LAST - ago))
+    assert [fault.kind for fault in verdict.faults] == ["missing"] * missed
+
+    def again(made: Site) -> None:
+        made.check_authority(LAST, done=LAST - ago)
+        made.check_authority(LAST + 1, done=LAST - 1)
+
+    assert site(tmp_path / "again", again).faults == ()
+
+
+def test_a_check_of_another_key_than_was_listed_is_named(tmp_path: Path) -> None:
+    """Control: the listed commitment, above."""
+    verdict = site(tmp_path / "folder", lambda made: made.check_authority(LAST, commitment="ab" * 32))
+    (fault,) = verdict.faults
+    assert fault.kind == "altered" and "another key" in fault.reason
+
+
 def test_an_end_stated_late_is_shown_late(tmp_path: Path) -> None:
     def change(made: Site) -> None:
         drop("keys-destroyed", DUE - 1)(made)

@@ -26,7 +26,7 @@ from checkin.errors import (
 )
 from checkin.files.durable import replace_file
 from checkin.keys.officers import Officers
-from checkin.protocol.key_list import AuthorityKey, AuthorityList, DestroyedList
+from checkin.protocol.key_list import AuthorityKey, AuthorityList, CheckedList, DestroyedList
 from checkin.protocol.note import NoteSigner, sign_note, split_note
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.service import problems
@@ -105,6 +105,19 @@ def test_an_officer_sees_every_day_its_commitment_and_what_is_new_and_is_asked(p
     run("keys", "list", *place.common, "-o", place.list)
     again = CliRunner().invoke(app, words, input="y\n").output
     assert again.count("signed before") == 2 and "2026-11-24" in again and "New to these officers: 1 key." in again
+
+
+def test_officers_who_list_together_state_that_the_keys_are_the_rings_own(place: Place) -> None:
+    """Signed by them, with the commitments of the list; one officer alone states nothing."""
+    run("keys", "make", *place.common, "--ahead", 1)
+    run("keys", "list", "--yes", *place.common, "-o", place.list, *place.officer(1))
+    assert not (place.folder / "checked.txt").exists()
+    run("keys", "list", "--yes", *place.common, "-o", place.list, *place.officer(1), *place.officer(3))
+    officers = Officers.read((place.folder / "officers.txt").read_text())
+    checked = CheckedList.read(officers.open((place.folder / "checked.txt").read_text()).text).keys
+    listed = AuthorityList.read(split_note(place.list.read_text())[0]).keys
+    assert {day: key.commitment for day, key in checked.items()} == {d: key.commitment for d, key in listed.items()}
+    assert {key.done for key in checked.values()} == {20779}
 
 
 def test_a_key_that_the_machine_planted_is_not_signed(place: Place) -> None:
