@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from tests import examples
+from tests import examples, groups
 
 Needs = Callable[[str, object, str], None]
 _MISSING: dict[str, str] = {}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Fixed seeds, or random ones and many more examples."""
+    """Fixed seeds, or random ones and many more examples; and ports of one's own."""
     examples.choose_profile(config)
+    groups.share_ports(config)
 
 
 @pytest.hookimpl(tryfirst=True)  # before the marks are selected by
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`-m explore` runs what Hypothesis drives."""
+    """`-m explore` runs what Hypothesis drives; `process`, `slow` and `browser` are what their folders say."""
     examples.mark(items)
+    groups.mark(items)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands on what was missing."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["missing"] = _MISSING
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The table at the end tells what was missing in any of them."""
+    _MISSING.update(getattr(node, "workeroutput", {}).get("missing", {}))
 
 
 @pytest.fixture

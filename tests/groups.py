@@ -1,0 +1,53 @@
+"""Which tests start processes or servers, need a browser, or take long: by where they lie, so that none is forgotten.
+
+`pytest -n 2 --dist loadscope -m "not process and not slow"` is what is run between two thoughts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from checkin.service import addresses
+
+ROOT: Final = Path(__file__).parent
+GROUPS: Final = {
+    "process": (
+        "attacks", "benchmarks", "browser", "checkin/audit", "checkin/cli", "checkin/demo", "checkin/simulation",
+        "checkin/service/test_tasks.py", "checkin/service/test_wire.py", "checkin/tracing", "faults", "issuer",
+        "retention", "services", "venue",
+    ),
+    "browser": ("browser",),
+    "slow": (
+        "benchmarks", "browser", "checkin/demo/test_demo.py", "checkin/simulation", "faults", "interop/test_sumdb.py",
+        "properties/test_clock_model.py", "properties/test_key_ring_model.py", "services/test_endings.py",
+        "test_examples.py", "test_habits.py",
+    ),
+}  # fmt: skip
+
+
+def mark(items: list[pytest.Item]) -> None:
+    """Give every test the marks of its folder or file."""
+    for item in items:
+        for name in groups_of(item.path):
+            item.add_marker(name)
+
+
+def groups_of(path: Path) -> list[str]:
+    """The marks of a test in this file."""
+    if not path.is_relative_to(ROOT):
+        return []
+    place = path.relative_to(ROOT)
+    return [name for name, places in GROUPS.items() if any(place.is_relative_to(folder) for folder in places)]
+
+
+def share_ports(config: pytest.Config) -> None:
+    """A worker of pytest-xdist looks for free ports where the others do not: until somebody listens on a port, nobody
+    can see that it was given away."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        each = addresses._MANY // int(worker["workercount"])
+        addresses._FIRST += each * int(worker["workerid"].removeprefix("gw"))
+        addresses._MANY = each
