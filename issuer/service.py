@@ -14,7 +14,6 @@ from checkin.clock import RETENTION_DAYS
 from checkin.errors import SettingsInvalid
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IssuerList
-from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Purger
 from checkin.purge.statement_store import SMALL_COUNT, StatementStore
 from checkin.service.endings import Endings
@@ -22,7 +21,7 @@ from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher
 from checkin.service.order_executor import OrderExecutor, Pins
-from checkin.service.time_peers import TimePeers
+from checkin.service.time_peers import clock_guard
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
 from issuer.access_notices import AccessNotices
@@ -58,7 +57,7 @@ class Issuer:
         """Raises `SettingsInvalid`, `StorageUnfit`, `SimulationRefused`, `TrustListInvalid`."""
         self.settings = settings
         self.party = party = ServiceIdentity(settings, simulated_clock)
-        self.guard = ClockGuard(party.data / "clock.json", party.clock, TimePeers(settings.time_peers, party))
+        self.guard = clock_guard(party)
         self.database = IssuerDatabase(party.data / "issuer.db")
         self.vault = Vault("issuer", SqliteStore(party.data / "ledger", ordered=False), party.ring)
         self.book = StatementStore(party.data / "statements")

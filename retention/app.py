@@ -7,10 +7,9 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from checkin.purge.clock_guard import ClockGuard
 from checkin.service.frame import Finding, Frame
 from checkin.service.tasks import Task
-from checkin.service.time_peers import TimePeers
+from checkin.service.time_peers import clock_guard
 from retention.audit_routes import AuditRoutes
 from retention.auditing import ANSWER_SECONDS, Auditing
 from retention.audits import Audits
@@ -37,7 +36,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     """The service of one settings file; raises as `Parts.open`."""
     parts = Parts.open(config, simulated_clock)
     party = parts.party
-    guard = ClockGuard(party.data / "clock.json", party.clock, TimePeers(parts.settings.time_peers, party))
+    guard = clock_guard(party)
     audits = Audits(party.data / "audits.db")
     auditing = Auditing(parts, guard, audits)
     frame = Frame(

@@ -15,7 +15,7 @@ from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import NoteVerifier, open_note, split_note
 from checkin.protocol.primitives import sha256
 from checkin.protocol.statement import kind_of
-from checkin.purge.purger import UNKNOWN
+from checkin.purge.due_keys import UNKNOWN
 from checkin.purge.statement_store import ABSENT, KEY_MADE, KINDS, LAST_DAY, read_count
 from checkin.service.identity import SIMULATED, ServiceIdentity
 from checkin.service.pins import AuthoritySettings

@@ -10,7 +10,6 @@ from starlette.routing import Route
 from checkin.audit.self_audit import Days, SelfAudit
 from checkin.keys.key_ring import Purpose
 from checkin.protocol.key_list import IntakeList
-from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Purger
 from checkin.purge.statement_store import StatementStore
 from checkin.service import day_routes
@@ -23,7 +22,7 @@ from checkin.service.key_list_publisher import KeyListPublisher
 from checkin.service.order_executor import MAX_BODY as MAX_ORDER
 from checkin.service.order_executor import OrderExecutor, Pins
 from checkin.service.tasks import Task
-from checkin.service.time_peers import TimePeers
+from checkin.service.time_peers import clock_guard
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
 from venue import batches, checkins, described, lists, pages, scanners, stats, venues
@@ -51,7 +50,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     """The registry of this settings file. Raises `SettingsInvalid`, `StorageUnfit`, `SimulationRefused`."""
     settings = VenueSettings.load(config)
     party = ServiceIdentity(settings, simulated_clock)
-    guard = ClockGuard(party.data / "clock.json", party.clock, TimePeers(settings.time_peers, party))
+    guard = clock_guard(party)
     store = SqliteStore(party.data / "visits", ordered=True)
     vault = Vault("venue", store, party.ring)
     database = RegistryDatabase(party.data / "venue.db")

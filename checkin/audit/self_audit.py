@@ -19,12 +19,13 @@ from checkin.audit.key_audit import key_faults
 from checkin.audit.point import SELF_AUDIT, Point, PointResult, not_run, plain, seen
 from checkin.audit.sweep import has_phone, run_sweep
 from checkin.errors import CheckinError
-from checkin.files.durable import locked
+from checkin.files.durable import locked_if_possible
 from checkin.keys.key_ring import Purpose
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import kind_of, one
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.inventory import Inventory, PurgeParty
+from checkin.purge.purger import LOCK
 from checkin.purge.statement_store import DAY_CLOSED, ORDER_EXECUTED, ORDER_REFUSED, StatementStore, published_count
 from checkin.vault.closing import check_rows
 from checkin.vault.vault import Vault
@@ -131,7 +132,7 @@ class SelfAudit:
     def _locked(self, days: Days) -> Iterator[Point]:
         """What is not to change under our eyes: keys are made, stated and destroyed under this lock."""
         self._destroy_just_due(days)
-        with locked(self._party.data / "purge.lock"):
+        with locked_if_possible(self._party.ring.folder / LOCK):
             yield self._oldest(days)
             holdings = Inventory(self._party, days.vault, days.book)
             faults = list(key_faults(self._party.ring, days.book, holdings))

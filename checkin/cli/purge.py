@@ -11,7 +11,7 @@ import typer
 from checkin.cli.example import WithExample
 from checkin.cli.office import counted
 from checkin.cli.terminal import say, say_json
-from checkin.errors import CheckinError, ClockUntrusted
+from checkin.errors import CheckinError, NotReady
 from checkin.keys.generation import Generation
 from checkin.purge.inventory import PurgeStatus
 from checkin.service.launch import load
@@ -31,13 +31,13 @@ Simulated = Annotated[
 
 @app.command(cls=WithExample, epilog="checkin purge status --config venue.toml")
 def status(config: Config, simulated_clock: Simulated = None, as_json: Json = False) -> None:
-    """Show the days that are held, overdue and destroyed. Changes nothing."""
+    """Show what is held, due, done and left, days and keys. Changes nothing."""
     folder = _open(config, simulated_clock)
-    found = folder.purger.status() if folder.purger else PurgeStatus([], [], [], folder.guard.doubt)
+    found = folder.status()
     if as_json:
-        _print({"service": folder.party.settings.name, **asdict(found)})
+        _print({"service": folder.settings.name, **asdict(found)})
         return
-    for line in _lines(folder.party.settings.name, found):
+    for line in _lines(folder.settings.name, found):
         say(line)
 
 
@@ -63,18 +63,24 @@ def run(
     folder = _open(config, simulated_clock)
     if confirm_clock:
         folder.guard.confirm()
-    before = set(folder.book.names())
-    failed = _days(folder)
+    before = set(folder.book.names()) if folder.book else set()
+    keys = set(map(str, folder.keys.due(folder.guard.now())))
+    left = folder.destroy()
+    destroyed = sorted(keys - set(folder.status().keys_due))
     folder.close()
     chores = _chores(folder.service, config, simulated_clock) if folder.service else Chores()
-    chores = replace(chores, failed=failed | chores.failed)
+    chores = replace(chores, failed=({"days": NotReady.code} if left else {}) | chores.failed, left=left)
     if confirm_restored:  # last: opening the service compares the folders
-        Generation(folder.party.data, folder.party.settings.keys).confirm()
-    made = [name for name in folder.book.names() if name not in before and name.startswith(_ENDS)]
+        Generation(folder.settings.data, folder.settings.keys).confirm()
+    names = folder.book.names() if folder.book else []
+    made = [name for name in names if name not in before and name.startswith(_ENDS)]
     if as_json:
-        _print({"service": folder.party.settings.name, "statements": made, **asdict(chores)})
+        _print({"service": folder.settings.name, "keys": destroyed, "statements": made, **asdict(chores)})
     else:
-        say("Destroyed and stated: " + ", ".join(made) if made else "Nothing was due.")
+        if destroyed and not made:
+            say("Destroyed, not stated yet: " + ", ".join(destroyed))
+        elif made or not left:
+            say("Destroyed and stated: " + ", ".join(made) if made else "Nothing was due.")
         if told := chores.told():
             say(told)
     if chores.not_opened or chores.failed:
@@ -89,10 +95,12 @@ class Chores:
     chores_done: bool = False
     failed: dict[str, str] = field(default_factory=dict)
     not_opened: str = ""
+    left: dict[str, str] = field(default_factory=dict)
+    """Of the days and their keys: what could not be destroyed or stated, and why."""
 
     def told(self) -> str:
         """A sentence; '' where there was nothing to do."""
-        told = []
+        told = [f"Left: {what}. {reason}." for what, reason in self.left.items()]
         if self.failed:
             told.append("These failed: " + ", ".join(f"{name} ({code})" for name, code in self.failed.items()) + ".")
         if self.not_opened:
@@ -102,19 +110,7 @@ class Chores:
             )
         if self.chores_done and not self.failed:
             told.append("Its own duties were carried out, as at its start.")
-        return " ".join(told)
-
-
-def _days(folder: VaultFolder) -> dict[str, str]:
-    """Destroys the days that are due; what failed, and with what code. Raises `ClockUntrusted`, before anything."""
-    try:
-        if folder.purger:
-            folder.purger.run()
-    except ClockUntrusted:
-        raise
-    except (CheckinError, OSError) as error:
-        return {"days": error.code if isinstance(error, CheckinError) else type(error).__name__}
-    return {}
+        return "\n".join(told)
 
 
 def _chores(service: str, config: Path, simulated_clock: Path | None) -> Chores:
@@ -142,9 +138,17 @@ def _lines(name: str, found: PurgeStatus) -> list[str]:
     lines = [f"{name}: {len(found.held)} days held, {len(found.due)} overdue, {len(found.destroyed)} destroyed."]
     if found.doubt:
         lines.append(f"The clock is in doubt: {found.doubt}")
+    if found.data_trouble:
+        lines.append(f"Only the key ring could be looked at: {found.data_trouble}")
     for day in found.held:
         rows = "unreadable" if day.rows is None else f"{counted(day.rows, 'row')}, {day.bytes} bytes"
         mark = "OVERDUE since" if day.day in found.due else "to be destroyed on"
         lines.append(f"  {day.day}  {rows}, {mark} {day.due}")
+    if found.keys_due:
+        lines.append("DUE and not destroyed: " + ", ".join(found.keys_due))
+    if found.keys_overwritten:
+        lines.append("Destroyed; what is left of the slot waits for room: " + ", ".join(found.keys_overwritten))
+    if found.not_stated:
+        lines.append("Destroyed and not stated yet: " + ", ".join(found.not_stated))
     lines += [f"  {gone.day}  {counted(gone.rows, 'row')}, destroyed on {gone.done}" for gone in found.destroyed]
     return lines

@@ -6,11 +6,12 @@ of our processes (keys/hardening) is the second line, for what libraries make.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from checkin.errors import SettingsInvalid
 from checkin.protocol.primitives import random_bytes
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+SECTOR: Final = 512
 
 
 def sync_folder(folder: Path) -> None:
@@ -52,6 +54,28 @@ def create_file(path: Path, content: bytes) -> bool:
     finally:
         draft.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+def overwrite_file(path: Path, content: bytes) -> None:
+    """As `replace_file`, but in place: once the file is there it takes no free space, so that a full disk stops nobody.
+
+    `content` fits a sector, which a disk writes whole or not at all; it is filled up with blanks. Who reads meanwhile
+    without a lock may see a mixture.
+    """
+    if len(content) > SECTOR:
+        raise ValueError("what is overwritten in place fits a sector")
+    content = content.ljust(SECTOR)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        replace_file(path, content)
+        return
+    try:
+        if os.pwrite(descriptor, content, 0) != len(content):
+            raise OSError(errno.EIO, "the file was written in part", str(path))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def open_private(path: Path, flags: int) -> int:
@@ -124,6 +148,16 @@ def locked(path: Path) -> Iterator[None]:
 def locked_beside(path: Path) -> AbstractContextManager[None]:
     """`locked` for a file that is replaced while it is held: the lock is a file beside it."""
     return locked(path.with_name(path.name + ".lock"))
+
+
+@contextmanager
+def locked_if_possible(path: Path) -> Iterator[None]:
+    """As `locked`, but without a lock where its file cannot be made: for what must be done on a full disk, too, and can
+    be repeated."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            stack.enter_context(locked(path))
+        yield
 
 
 def _draft(path: Path, content: bytes) -> Path:

@@ -87,13 +87,20 @@ class KeyRing:
     process stops all.
     """
 
-    def __init__(self, folder: Path, master: bytes, *, allow_unfit: bool = False) -> None:
-        """`master` is 32 random bytes. Raises `StorageUnfit` where overwriting does not destroy, unless allowed."""
-        if len(master) != 32:
+    def __init__(self, folder: Path, master: bytes | None, *, allow_unfit: bool = False) -> None:
+        """`master` is 32 random bytes, or None to destroy keys and use none. Raises `StorageUnfit` where overwriting
+        does not destroy, unless allowed."""
+        if master is not None and len(master) != 32:
             raise ValueError("a master key has 32 bytes")
         self._slots = SlotFolder(folder, _MAGIC, _BODY, allow_unfit=allow_unfit)
-        self._wrap = derive(master, Label.SUB_SLOT)
+        # Without the master key no slot opens: `SealBroken`, as under any other one.
+        self._wrap = derive(random_bytes(32) if master is None else master, Label.SUB_SLOT)
         self._held: dict[KeyName, _Held] = {}
+
+    @property
+    def folder(self) -> Path:
+        """Where the slots lie."""
+        return self._slots.folder
 
     def make(self, name: KeyName, *, oldest: int) -> str:
         """A new key, on disk when this returns; its commitment, hex.
@@ -167,8 +174,15 @@ class KeyRing:
         mark = self._slots.overwritten(str(name))
         return mark is not None and mark.get("bytes") == SLOT_SIZE
 
+    def is_gone(self, name: KeyName) -> bool:
+        """Whether the key is destroyed; its slot may still be there, if there was no room for tombstone or mark."""
+        return self._slots.is_gone(str(name))
+
     def destroy(self, name: KeyName) -> None:
-        """Gone for every process when this returns. `ValueError` without a tombstone; repeat it after a crash."""
+        """Gone for every process when this returns. `ValueError` without a tombstone; repeat it after a crash.
+
+        `OSError` without room for tombstone or mark, too: see `is_gone`.
+        """
         self._slots.destroy(str(name))
         self._held.pop(name, None)
 

@@ -4,8 +4,12 @@ A slot is 4096 bytes: magic 8 ‖ body ‖ zeros. Never smaller, or ext4 would k
 copies lie in the journal. Magic and body fit one 512-byte sector, which a disk writes whole or not at all, so
 a slot that shows its magic is complete and one that does not was never acknowledged.
 
-A slot is never renamed, copied or rewritten: the one write after the first is the one that destroys it. Every
+A slot is never renamed or copied, and its key never rewritten: the one write over it is the one that destroys it. Every
 step of making and destroying runs under a lock on the folder and can be repeated after a crash.
+
+Destroying needs no free space. A tombstone for which there is no room stands in its slot, behind the key (magic 8 ‖
+length u32be ‖ SHA-256 of the record, first 8 ‖ record, at offset 512): that block is the slot's already. The key is
+overwritten all the same, and what is left of the slot waits until there is room for the tombstone's own file.
 """
 
 from __future__ import annotations
@@ -23,11 +27,15 @@ from typing import Final
 
 from checkin.errors import DayDestroyed, KeyDestroyed, KeyExists, KeyMissing, SealBroken
 from checkin.keys.file_system import check_storage
+from checkin.protocol.encoding import u32be
 from checkin.protocol.primitives import random_bytes, sha256
 
 SLOT_SIZE: Final = 4096
 MAGIC_SIZE: Final = 8
-BODY_LIMIT: Final = 512 - MAGIC_SIZE
+SECTOR: Final = 512
+BODY_LIMIT: Final = SECTOR - MAGIC_SIZE
+_INSIDE: Final = b"ck1/tomb"
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _WRITE = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 _NAME = re.compile(r"[a-z]{1,32}-(0|[1-9][0-9]{0,9})")
@@ -75,7 +83,7 @@ class SlotFolder:
         if len(body) != self._size:
             raise ValueError("the body has another size")
         with self._locked() as folder:
-            if _exists(folder, _tomb(name)):
+            if _entombed(folder, name):
                 raise DayDestroyed
             if self._whole(folder, _file(name)):
                 raise KeyExists
@@ -92,7 +100,7 @@ class SlotFolder:
     def map(self, name: str) -> Slot:
         """The slot, to be looked at before each use. Raises `KeyMissing`, or `KeyDestroyed` if it has a tombstone."""
         with self._locked() as folder:
-            if _exists(folder, _tomb(name)):
+            if _entombed(folder, name):
                 raise KeyDestroyed
             if not self._whole(folder, _file(name)):
                 raise KeyMissing
@@ -108,12 +116,23 @@ class SlotFolder:
     def destroy(self, name: str) -> None:
         """Overwrite in place, mark, unlink, each on the disk, then look. `ValueError` without a tombstone; repeatable.
 
-        The mark says that the slot was overwritten, not merely unlinked: an audit looks for it.
+        The mark says that the slot was overwritten, not merely unlinked: an audit looks for it. `OSError` without room
+        for tombstone or mark: the key is gone, the slot is left, and a repetition goes on from there.
         """
         with self._locked() as folder:
             if not _exists(folder, _tomb(name)):
-                raise ValueError("a tombstone comes before destroying")
+                record = _inside(folder, _file(name))
+                if record is None:
+                    raise ValueError("a tombstone comes before destroying")
+                _overwrite_key(folder, _file(name))
+                _write_record(folder, _tomb(name), record)
+                os.fsync(folder)
             _destroy(folder, _file(name), _mark(name))
+
+    def is_gone(self, name: str) -> bool:
+        """Whether no key can be read from the slot any more: it has a tombstone, and is overwritten or not there."""
+        with self._locked() as folder:
+            return _entombed(folder, name) and not self._whole(folder, _file(name))
 
     def overwritten(self, name: str) -> dict[str, str | int] | None:
         """The mark that `destroy` left: `bytes`, and the `sha256` (hex) of what is in their place. None without one."""
@@ -122,13 +141,19 @@ class SlotFolder:
     def entomb(self, name: str, record: Mapping[str, str | int]) -> None:
         """Say for good that `name` is to be destroyed and why; `record` holds no secret. The first record stays."""
         with self._locked() as folder:
-            if not _exists(folder, _tomb(name)):
-                _write_record(folder, _tomb(name), record)
+            if not _entombed(folder, name):
+                try:
+                    _write_record(folder, _tomb(name), record)
+                except OSError as error:
+                    if error.errno not in _NO_ROOM or not _exists(folder, _file(name)):
+                        raise
+                    _write_inside(folder, _file(name), record)
             os.fsync(folder)
 
     def tombstone(self, name: str) -> dict[str, str | int] | None:
         """The record of `entomb`, or None."""
-        return self._record(_tomb(name))
+        record = self._record(_tomb(name))
+        return _inside(None, str(self.folder / _file(name))) if record is None else record
 
     def names(self) -> list[str]:
         """Names that still have a slot file, sorted, those with a tombstone included."""
@@ -136,7 +161,9 @@ class SlotFolder:
 
     def tombstones(self) -> list[str]:
         """Names that have a tombstone, sorted, whether or not the slot is gone."""
-        return self._stems(".tombstone")
+        found = self._stems(".tombstone")
+        inside = {name for name in self.names() if name not in found and self.tombstone(name) is not None}
+        return sorted({*found, *inside})
 
     def _record(self, file: str) -> dict[str, str | int] | None:
         try:
@@ -180,7 +207,7 @@ class SlotFolder:
         """Destroy what a crash left half made; a half destroyed slot has a tombstone and waits for `destroy`."""
         with self._locked() as folder:
             for name in self.names():
-                if not _exists(folder, _tomb(name)) and not self._whole(folder, _file(name)):
+                if not _entombed(folder, name) and not self._whole(folder, _file(name)):
                     _destroy(folder, _file(name))
 
 
@@ -232,12 +259,66 @@ def _create(folder: int, file: str, content: bytes) -> None:
 def _write_record(folder: int, file: str, record: Mapping[str, str | int]) -> None:
     """Whole or not at all; the caller syncs the folder."""
     text = json.dumps(dict(record), ensure_ascii=False, indent=1) + "\n"
-    fd = os.open("draft", _WRITE | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=folder)
     try:
-        _put(fd, text.encode())
+        fd = os.open("draft", _WRITE | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=folder)
+        try:
+            _put(fd, text.encode())
+        finally:
+            os.close(fd)
+        os.rename("draft", file, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink("draft", dir_fd=folder)
+        raise
+
+
+def _write_inside(folder: int, file: str, record: Mapping[str, str | int]) -> None:
+    """Behind the key, in the slot's own block; whole or, after a crash within it, as if it were not there."""
+    text = json.dumps(dict(record), ensure_ascii=False).encode()
+    content = _INSIDE + u32be(len(text)) + sha256(text)[:8] + text
+    if len(content) > SLOT_SIZE - SECTOR:
+        raise ValueError("a tombstone has at most 3500 bytes")
+    fd = os.open(file, _WRITE, dir_fd=folder)
+    try:
+        if os.pwrite(fd, content, SECTOR) != len(content):
+            raise OSError(errno.EIO, "the tombstone was written in part")
+        os.fsync(fd)
     finally:
         os.close(fd)
-    os.rename("draft", file, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _inside(folder: int | None, file: str) -> dict[str, str | int] | None:
+    """The tombstone that stands in the slot, or None."""
+    try:
+        fd = os.open(file, _READ, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    try:
+        content = os.pread(fd, SLOT_SIZE - SECTOR, SECTOR)
+    finally:
+        os.close(fd)
+    head, length, digest = content[:8], int.from_bytes(content[8:12], "big"), content[12:20]
+    text = content[20 : 20 + length]
+    if head != _INSIDE or sha256(text)[:8] != digest:
+        return None
+    record: dict[str, str | int] = json.loads(text)
+    return record
+
+
+def _entombed(folder: int, name: str) -> bool:
+    return _exists(folder, _tomb(name)) or _inside(folder, _file(name)) is not None
+
+
+def _overwrite_key(folder: int, file: str) -> None:
+    """The sector that holds magic and body; the tombstone behind it stays."""
+    noise = bytes(MAGIC_SIZE) + random_bytes(SECTOR - MAGIC_SIZE)
+    fd = os.open(file, _WRITE, dir_fd=folder)
+    try:
+        _put(fd, noise)
+        if os.pread(fd, SECTOR, 0) != noise:
+            raise OSError(errno.EIO, "the slot still shows other bytes after it was overwritten")
+    finally:
+        os.close(fd)
 
 
 def _destroy(folder: int, file: str, mark: str | None = None) -> None:

@@ -4,21 +4,24 @@ A wrong clock destroys too early or keeps too long, so the wall clock is held ag
 setting moves, and after a long silence against another party's signed time. In doubt nothing is destroyed.
 
 The state is one small file that all worker processes of a service share: a doubt is everybody's at once, and so
-is its end.
+is its end. It lies beside the keys, the one volume that destroying needs, and is overwritten in place, which takes no
+free space. Where it cannot be written at all, each process goes by what it knows, and doubts the more after a restart.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from checkin.clock import Calendar, Clock
 from checkin.errors import ClockUntrusted
-from checkin.files.durable import locked, replace_file
+from checkin.files.durable import locked_if_possible, overwrite_file
 
 TOLERANCE_SECONDS: Final = 3600.0
 LONGEST_SILENCE_SECONDS: Final = 86400.0
@@ -43,6 +46,9 @@ _SENTENCES: Final = {
     CONTRADICTED: "Since the machine's start all pinned parties that answered show a time more than an hour from ours.",
     STATE_LOST: "The file with the last known time cannot be read.",
 }
+
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -73,9 +79,21 @@ class ClockState:
 class ClockGuard:
     """One per process; `tick` at start and about every 20 seconds."""
 
-    def __init__(self, path: Path, clock: Clock, ask_peers: Callable[[], Iterable[float]]) -> None:
-        """`path`: the shared state; `ask_peers` gives verified times of other parties, unix seconds."""
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        ask_peers: Callable[[], Iterable[float]],
+        *,
+        former: Path | None = None,
+        began: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`path`: the shared state; `ask_peers` gives verified times of other parties, unix seconds; `former`: where
+        earlier versions kept the state; `began` says whether this is no first start, though there is no state."""
         self._path = path
+        self._former = former
+        self._began = began
+        self._unsaved: ClockState | None = None
         self._clock = clock
         self._ask_peers = ask_peers
         self._state = ClockState()
@@ -99,6 +117,9 @@ class ClockGuard:
     def doubt(self) -> str | None:
         """A sentence for /readyz that tells what to do, or None."""
         state = self._read()
+        if state and state.doubt == STATE_LOST:  # perhaps it was read while another process wrote it
+            with self._locked():
+                state = self._read()
         return f"{_SENTENCES.get(state.doubt, state.doubt)} {_CONFIRM}" if state and state.doubt else None
 
     def require_trusted(self) -> None:
@@ -200,20 +221,41 @@ class ClockGuard:
             return "unknown"
 
     def _read(self) -> ClockState | None:
+        known = self._load()
+        if self._unsaved is None:
+            return known
+        return replace(self._unsaved, doubt=(known.doubt if known else "") or self._unsaved.doubt)
+
+    def _load(self) -> ClockState | None:
+        """What the file says; None at the very first start of a service."""
         try:
-            return ClockState(**json.loads(self._path.read_text(encoding="ascii")))
-        except FileNotFoundError:
-            return None
+            for path in (self._path, self._former):
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    if path is not None:
+                        return ClockState(**json.loads(path.read_text(encoding="ascii")))
+            if not self._began():
+                return None
         except (OSError, ValueError, TypeError):
-            return ClockState(self._state.high_water, doubt=STATE_LOST)
+            pass
+        return ClockState(self._state.high_water, doubt=STATE_LOST)
 
     def _write(self, state: ClockState) -> None:
-        replace_file(self._path, json.dumps(asdict(state)).encode())
+        try:
+            overwrite_file(self._path, json.dumps(asdict(state)).encode())
+        except OSError as error:
+            if self._unsaved is None:
+                log.error("clock_state_not_written", file=str(self._path), why=error.strerror)
+            self._unsaved = state
+        else:
+            self._unsaved = None
+            if self._former is not None:
+                with suppress(OSError):
+                    self._former.unlink(missing_ok=True)
         self._state = state
         self._running = True
 
     def _locked(self) -> AbstractContextManager[None]:
-        return locked(self._path.with_name(self._path.name + ".lock"))
+        return locked_if_possible(self._path.with_name(self._path.name + ".lock"))
 
 
 def _drift(known: ClockState, now: float, boot: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -57,6 +57,14 @@ class PurgeStatus:
     due: list[str]
     destroyed: list[DestroyedDay]
     doubt: str | None
+    keys_due: list[str] = field(default_factory=list)
+    """Keys that must be gone and can be read."""
+    keys_overwritten: list[str] = field(default_factory=list)
+    """Keys that can be read no more, whose slots wait for room on the disk."""
+    not_stated: list[str] = field(default_factory=list)
+    """What is destroyed and not stated yet: keys by name, days by date."""
+    data_trouble: str = ""
+    """Why only the key ring could be looked at, if so."""
 
 
 class Inventory:
@@ -101,17 +109,13 @@ class Inventory:
         return sorted(day for day in unstated | left if day < oldest)
 
     def retired(self) -> list[KeyName]:
-        """Entombed keys of those that `spent` gives, whose destruction was not stated yet."""
+        """Entombed keys of those that have no report of a day, whose destruction was not stated yet."""
         tombs = [name for name in self._ring.tombstones() if name.purpose in (Purpose.INTAKE, Purpose.SIGNING)]
         return [name for name in tombs if self.destroyed_name(name) not in self._book]
 
-    def spent(self, now: float) -> list[KeyName]:
-        """Keys that have done their work: intake keys of closed days, signing keys of past days."""
-        calendar = self._calendar
-        unclosed = {day for day in self.held() if self.closed_name(day) not in self._book}
-        intake = [name for name in self._ring.names(Purpose.INTAKE) if calendar.closes(name.day) <= now]
-        signing = [name for name in self._ring.names(Purpose.SIGNING) if name.day < calendar.day(now)]
-        return [name for name in intake if name.day not in unclosed] + signing
+    def unclosed(self) -> set[int]:
+        """Days that are held and whose closing was not stated."""
+        return {day for day in self.held() if self.closed_name(day) not in self._book}
 
     def commitment(self, name: KeyName) -> str:
         """From the slot, or from the statement made with the key when the slot can no longer be read."""

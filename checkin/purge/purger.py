@@ -7,16 +7,16 @@ statement will say, so that every step can be repeated after a crash at any poin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 import structlog
 
-from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, SystemClock
 from checkin.errors import CheckinError, NotReady
-from checkin.files.durable import locked
+from checkin.files.durable import locked_if_possible
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.statement import StatementType
 from checkin.purge.clock_guard import ClockGuard
+from checkin.purge.due_keys import UNREADABLE, DueKeys, why
 from checkin.purge.inventory import Inventory, PurgeParty, PurgeStatus
 from checkin.purge.statement_store import (
     ABSENT,
@@ -31,9 +31,11 @@ from checkin.purge.statement_store import (
 from checkin.vault.closing import Closing, close_day, find_closing
 from checkin.vault.vault import Vault
 
-UNKNOWN: Final = "unknown"
-_STOPWATCH: Final = SystemClock()
+LOCK: Final = "purge.lock"
+"""Beside the keys: what is destroyed must not first write elsewhere."""
 log = structlog.get_logger()
+P = ParamSpec("P")
+R = TypeVar("R")
 
 Duty = Callable[[int], None]
 """What a service destroys beside its vault; it is given the oldest day that is still held, and is repeatable."""
@@ -57,37 +59,44 @@ class Purger:
         self._guard = guard
         self._vault = vault
         self._book = book
-        self._holdings = Inventory(party, vault, book)
+        self._inventory = Inventory(party, vault, book)
         self._duties = tuple(duties)
         self._ahead = dict(ahead or {Purpose.DAY: 1})
-        self.last_destruction_ms: float | None = None
+        self._due = DueKeys(party.ring, party.calendar)
+        self.failed: dict[str, str] = {}
+        """What the last `run` could not do, and why."""
+
+    @property
+    def last_destruction_ms(self) -> float | None:
         """How long the last destruction of a key took, from readable to gone."""
+        return self._due.last_destruction_ms
 
     def run(self) -> list[str]:
         """Destroys all that is due; the names of the statements made now.
 
-        Every key before any partition, and every partition before any statement: what is readable goes first. What
-        cannot be destroyed does not keep the rest from it; then it raises `NotReady`, and is to be run again.
+        Every key before any partition, and every partition before any statement: what is readable goes first, with
+        nothing but the key volume, and removing partitions frees the space that statements need. What fails keeps
+        nothing else from being done; then it raises `NotReady`, `failed` tells more, and it is to be run again.
         Raises `ClockUntrusted` before it does anything.
         """
         self._guard.tick()
         self._guard.require_trusted()
-        with locked(self._party.data / "purge.lock"):
-            now = self._guard.settled()
+        with locked_if_possible(self._party.ring.folder / LOCK):
+            now, self.failed = self._guard.settled(), {}
+            self._destroy_keys(now)
             oldest = self._party.calendar.oldest(now)
-            due = self._holdings.due(oldest)
-            ended = [day for day in due if self._attempt(self._end, day)]
-            dropped = [day for day in ended if self._attempt(self._vault.store.drop, day)]
-            made = [name for day in dropped for name in self._report(day, now)]
-            for name in self._holdings.spent(now):
-                made += self.retire(name, name.day + (CLOSING_DAYS if name.purpose is Purpose.INTAKE else 1))
-            for name in self._holdings.retired():  # a crash came between the tombstone and the statement
-                self._destroy(name)
-                made += self._state_destroyed(name)
+            due = self._attempt("days", self._inventory.due, oldest) or []
+            self._drop(due)
+            self._destroy_keys(now)  # those for whose tombstones there was no room before
+            made = [name for day in due for name in self._attempt_report(day, now)]
+            for name in self._attempt("statements", self._inventory.retired) or []:
+                if name not in self._party.ring.names():
+                    made += self._attempt(f"statement about {name}", self._state_destroyed, name) or []
             for duty in self._duties:
-                duty(oldest)
-        if dropped != due:
-            raise NotReady("Not all that is due could be destroyed: look at the disk; it will be tried again.")
+                self._attempt(getattr(duty, "__qualname__", "duty"), duty, oldest)
+        if self.failed:
+            left = ", ".join(self.failed)
+            raise NotReady(f"Not all that is due could be destroyed ({left}): look at the disk; it is tried again.")
         return made
 
     def close_due_days(self) -> list[str]:
@@ -95,8 +104,8 @@ class Purger:
         self._guard.require_trusted()
         now, calendar = self._guard.settled(), self._party.calendar
         made = []
-        for day in self._holdings.held():
-            name = self._holdings.closed_name(day)
+        for day in self._inventory.held():
+            name = self._inventory.closed_name(day)
             if calendar.closes(day) <= now < calendar.due(day) and name not in self._book:
                 closing = close_day(self._vault, day)
                 values = {"digest": closing.digest.hex(), "count": published_count(closing.count)}
@@ -115,7 +124,7 @@ class Purger:
 
         Under the lock, so that no audit looks between the one and the other.
         """
-        with locked(self._party.data / "purge.lock"):
+        with locked_if_possible(self._party.ring.folder / LOCK):
             return self._make(name)
 
     def _make(self, name: KeyName) -> list[str]:
@@ -123,62 +132,103 @@ class Purger:
         commitment = self._party.ring.ensure(name, oldest=self._guard.floor(calendar))
         if name.purpose is Purpose.DAY and name.day not in self._vault.store.days():
             self._vault.insert(name.day, [])  # the day's file is born now, not when the first person comes
-        if self._holdings.made_name(name) in self._book:
+        if self._inventory.made_name(name) in self._book:
             return []
         values = {"key": str(name), "commitment": commitment, "day": calendar.date(name.day)}
-        return self._state(self._holdings.made_name(name), KEY_MADE, values)
+        return self._state(self._inventory.made_name(name), KEY_MADE, values)
 
     def retire(self, name: KeyName, due: int) -> list[str]:
         """Destroys a key that is no day's vault key, for good, and states it; `due` is the day on which it was due.
 
         For a `Duty`, which runs under the purger's lock, and repeatable like all of it.
         """
-        record = {"commitment": self._holdings.commitment(name), "due": self._party.calendar.date(due)}
+        record = {"commitment": self._inventory.commitment(name), "due": self._party.calendar.date(due)}
         self._party.ring.entomb(name, record)
-        self._destroy(name)
+        self._due.end(name)
         return self._state_destroyed(name)
 
     def overdue(self) -> list[int]:
         """Days that should be gone and are not, for readiness; empty whenever `run` has just succeeded."""
-        return self._holdings.due(self._party.calendar.oldest(self._guard.settled()))
+        now = self._guard.settled()
+        try:
+            return self._inventory.due(self._party.calendar.oldest(now))
+        except OSError:  # the keys can be looked at all the same
+            return sorted({name.day for name in self._due.due(now) if name.purpose is Purpose.DAY})
+
+    def not_stated(self) -> list[str]:
+        """What is destroyed and has no statement yet: keys by name, days by date."""
+        date, oldest = self._party.calendar.date, self._party.calendar.oldest(self._guard.settled())
+        live = {name.day for name in self._party.ring.names(Purpose.DAY)} | set(self._vault.store.days())
+        days = [date(day) for day in self._inventory.due(oldest) if day not in live]
+        return days + [str(name) for name in self._inventory.retired()]
 
     def status(self) -> PurgeStatus:
         """What there is at this moment; changes nothing."""
-        return self._holdings.status(self._guard.floor(self._party.calendar), self._guard.doubt)
+        return self._inventory.status(self._guard.floor(self._party.calendar), self._guard.doubt)
 
-    def _attempt(self, step: Callable[[int], None], day: int) -> bool:
-        """Whether the step could be done for the day."""
+    def _destroy_keys(self, now: float) -> None:
+        ring = self._party.ring
+        due = self._attempt("keys", self._due.due, now, self._unclosed()) or {}
+        failed = self._due.destroy(due, self._grave)
+        for name in due:
+            for what in ("key", "room for"):
+                self.failed.pop(f"{what} {name}", None)
+        gone = {name for name in failed if self._attempt(f"key {name}", ring.is_gone, name)}
+        self.failed |= {f"{'room for' if name in gone else 'key'} {name}": reason for name, reason in failed.items()}
+
+    def _drop(self, due: list[int]) -> None:
+        """The partitions of days whose keys are gone."""
+        live = {name for name in self._party.ring.names(Purpose.DAY) if not self._party.ring.is_gone(name)}
+        for day in due:
+            if KeyName(Purpose.DAY, day) not in live:
+                self._attempt(f"partition {self._party.calendar.date(day)}", self._vault.store.drop, day)
+
+    def _attempt_report(self, day: int, now: float) -> list[str]:
+        """Nothing is stated before it is done."""
+        if KeyName(Purpose.DAY, day) in self._party.ring.names():
+            return []
+        left = self._attempt("days", self._vault.store.days)
+        if left is None or day in left:
+            return []
+        return self._attempt(f"report {self._party.calendar.date(day)}", self._report, day, now) or []
+
+    def _unclosed(self) -> set[int] | None:
         try:
-            step(day)
-        except (CheckinError, OSError) as error:
-            date = self._party.calendar.date(day)
-            log.error("day_not_destroyed", day=date, step=step.__name__, type=type(error).__name__)
-            return False
-        return True
+            return self._inventory.unclosed()
+        except Exception as error:  # whatever the data is like, keys go
+            log.warning("data_unreadable", why=why(error))
+            return None
 
-    def _end(self, day: int) -> None:
-        """Tombstone, then key: after this nobody reads the day."""
-        name, calendar = KeyName(Purpose.DAY, day), self._party.calendar
-        if self._party.ring.tombstone(name) is None:
-            record = {"commitment": self._holdings.commitment(name), "due": calendar.date(day + RETENTION_DAYS)}
-            self._party.ring.entomb(name, {**record, **self._count(day)})
-        self._destroy(name)
+    def _grave(self, name: KeyName, due: int) -> dict[str, str | int]:
+        """The tombstone's record, of as much as can be read."""
+        try:
+            record: dict[str, str | int] = {"commitment": self._inventory.commitment(name)}
+            record |= {"due": self._party.calendar.date(due)}
+            return {**record, **self._count(name.day)} if name.purpose is Purpose.DAY else record
+        except Exception as error:  # whatever the data is like, the key goes
+            log.warning("data_unreadable", key=str(name), why=why(error))
+            return self._due.bare_record(name, due)
 
-    def _destroy(self, name: KeyName) -> None:
-        begun = _STOPWATCH.boot()
-        self._party.ring.destroy(name)
-        self.last_destruction_ms = 1000 * (_STOPWATCH.boot() - begun)
-        log.info("key_destroyed", key=str(name), milliseconds=round(self.last_destruction_ms, 3))
+    def _attempt(self, what: str, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+        """What the step returns; None if it failed, which keeps no other from being done."""
+        try:
+            return step(*args, **kwargs)
+        except Exception as error:  # the next step must come
+            self.failed[what] = why(error)
+            log.error("not_destroyed", what=what, why=self.failed[what])
+            return None
 
     def _count(self, day: int) -> dict[str, str | int]:
         """Rows, bytes, root and closing digest. A day that cannot be read any more is destroyed all the same."""
         closing: Closing | None = None
         try:
+            if day not in self._vault.store.days():
+                raise NotReady("There is no partition.")
             closing = find_closing(self._vault, day)
             measure = self._vault.store.measure(day)
-        except CheckinError as error:
-            log.warning("day_unreadable", day=self._party.calendar.date(day), code=error.code)
-            return {"rows": UNKNOWN, "bytes": UNKNOWN, "root": ABSENT, "closing": ABSENT}
+        except (CheckinError, OSError) as error:
+            log.warning("day_unreadable", day=self._party.calendar.date(day), why=why(error))
+            return dict(UNREADABLE)
         rows, digest = (closing.count, closing.digest.hex()) if closing else (measure.rows, ABSENT)
         if rows < SMALL_COUNT:
             # The size of a day, and the root of an empty one, would tell what the count does not.
@@ -188,7 +238,7 @@ class Purger:
 
     def _report(self, day: int, now: float) -> list[str]:
         calendar = self._party.calendar
-        held = [other for other in self._holdings.held() if other <= calendar.day(now)]
+        held = [other for other in self._inventory.held() if other <= calendar.day(now)]
         values = {
             "day": calendar.date(day),
             **self._record(KeyName(Purpose.DAY, day)),
@@ -196,10 +246,10 @@ class Purger:
             "days-held": str(len(held)),
             "hold": "none",
         }
-        return self._state(self._holdings.report_name(day), PURGE_REPORT, values)
+        return self._state(self._inventory.report_name(day), PURGE_REPORT, values)
 
     def _state_destroyed(self, name: KeyName) -> list[str]:
-        return self._state(self._holdings.destroyed_name(name), KEY_DESTROYED, self._record(name))
+        return self._state(self._inventory.destroyed_name(name), KEY_DESTROYED, self._record(name))
 
     def _record(self, name: KeyName) -> dict[str, str]:
         """What the tombstone says, and that it is done today."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import structlog
 
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
-from checkin.errors import NoteUntrusted, SimulationRefused
+from checkin.errors import CheckinError, NoteUntrusted, NotReady, SimulationRefused
 from checkin.files.durable import close_folder, create_file
 from checkin.keys.key_ring import KeyRing
 from checkin.keys.secret_file import read_secret
@@ -18,23 +20,28 @@ from checkin.protocol.statement import StatementType
 from checkin.service.settings import ServiceSettings
 
 SIMULATED = "simulated"
+MARK: Final = "deployment"
 log = structlog.get_logger()
 
 
-class ServiceIdentity:
-    """Opens a service's folders and keys, once per process."""
+class KeyVolume:
+    """What of a service lies on its key volume: enough to destroy keys, and to ask others for the time."""
 
-    def __init__(self, settings: ServiceSettings, simulated_clock: Path | None = None) -> None:
-        """Raises `SettingsInvalid`, `StorageUnfit`, or `SimulationRefused`."""
+    def __init__(self, settings: ServiceSettings, simulated_clock: Path | None = None, *, strict: bool = False) -> None:
+        """`strict`: raises `StorageUnfit`, and makes the ring's folder. Otherwise destroying goes on where keys may not
+        be made, and without the master key. Raises `NotReady` without a ring, `SettingsInvalid`, `SimulationRefused`.
+        """
         self.settings = settings
         self.clock: Clock = SimulatedClock(simulated_clock) if simulated_clock else SystemClock()
         self.calendar = Calendar(settings.zone)
-        self.data = settings.data
-        if opened := close_folder(self.data):
-            log.warning("made_private", files=opened)
-        _mark(self.data / "deployment", self.clock.simulated)
-        self.ring = KeyRing(settings.keys, read_secret(settings.master_key), allow_unfit=settings.allow_unfit_storage)
-        self.signer = NoteSigner(settings.name, SigningKey(read_secret(settings.statement_key)))
+        if not strict and not settings.keys.is_dir():
+            raise NotReady(f"The key ring {settings.keys} is not there: mount its volume, or start the service once.")
+        known = _check_mark(settings.keys / MARK, self.clock.simulated)
+        if not (known or strict) and self.clock.simulated:
+            raise SimulationRefused("Nothing here tells that this ring is a simulated one: start the service once.")
+        self.ring = KeyRing(
+            settings.keys, _master(settings, strict=strict), allow_unfit=settings.allow_unfit_storage or not strict
+        )
 
     def now(self) -> float:
         """Unix time in seconds."""
@@ -43,10 +50,6 @@ class ServiceIdentity:
     def today(self) -> int:
         """The service day."""
         return self.calendar.day(self.now())
-
-    def sign(self, kind: StatementType, values: Mapping[str, str | Sequence[str]]) -> str:
-        """A signed note; one made under a simulated clock says so (its kind ends with the optional field `clock`)."""
-        return sign_note(kind.write({**values, **({"clock": SIMULATED} if self.clock.simulated else {})}), self.signer)
 
     def open(
         self, note: str, kind: StatementType, verifiers: Sequence[NoteVerifier], threshold: int = 1
@@ -59,14 +62,64 @@ class ServiceIdentity:
         return values
 
 
-def _mark(path: Path, simulated: bool) -> None:
-    """A folder is real or simulated from its first start on."""
+class ServiceIdentity(KeyVolume):
+    """Opens a service's folders and keys, once per process."""
+
+    def __init__(self, settings: ServiceSettings, simulated_clock: Path | None = None) -> None:
+        """Raises `SettingsInvalid`, `StorageUnfit`, `SimulationRefused`, or `NotReady` when the data is missing."""
+        self.data = settings.data
+        _require_data(settings)
+        if opened := close_folder(self.data):
+            log.warning("made_private", files=opened)
+        _mark(self.data / MARK, simulated_clock is not None)
+        super().__init__(settings, simulated_clock, strict=True)
+        # Beside the keys, too: without the data a simulated clock must not destroy what is real.
+        with suppress(OSError):  # of an earlier version, on a full disk: then it comes later
+            _mark(settings.keys / MARK, simulated_clock is not None)
+        self.signer = NoteSigner(settings.name, SigningKey(read_secret(settings.statement_key)))
+
+    def sign(self, kind: StatementType, values: Mapping[str, str | Sequence[str]]) -> str:
+        """A signed note; one made under a simulated clock says so (its kind ends with the optional field `clock`)."""
+        return sign_note(kind.write({**values, **({"clock": SIMULATED} if self.clock.simulated else {})}), self.signer)
+
+
+def _master(settings: ServiceSettings, *, strict: bool) -> bytes | None:
+    try:
+        return read_secret(settings.master_key)
+    except CheckinError:
+        if strict:
+            raise
+        return None
+
+
+def _require_data(settings: ServiceSettings) -> None:
+    """Whoever has keys has data: an empty folder is a volume that was not mounted. Raises `NotReady`."""
+    if not (settings.data / MARK).exists() and any(settings.keys.glob("*.slot")):
+        raise NotReady(
+            f"There are keys in {settings.keys} and no data in {settings.data}: mount its volume. If the data is lost "
+            f"for good, make the file {settings.data / MARK} with the word real in it, and start again."
+        )
+
+
+def _check_mark(path: Path, simulated: bool) -> bool:
+    """Whether the folder says which clock it was started with; raises `SimulationRefused` for the other one."""
     wanted = SIMULATED if simulated else "real"
-    if not path.exists():
-        create_file(path, f"{wanted}\n".encode())  # whole at once: another worker may start at this moment
-    if path.read_text(encoding="ascii").strip() != wanted:
+    try:
+        known = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return False
+    if known != wanted:
         raise SimulationRefused(
             "This folder was started with a simulated clock: give --simulated-clock again, or use another folder."
             if not simulated
             else "This folder belongs to a real deployment: a simulated clock is refused here."
         )
+    return True
+
+
+def _mark(path: Path, simulated: bool) -> None:
+    """A folder is real or simulated from its first start on."""
+    if not _check_mark(path, simulated):
+        # Whole at once: another worker may start at this moment.
+        create_file(path, f"{SIMULATED if simulated else 'real'}\n".encode())
+        _check_mark(path, simulated)

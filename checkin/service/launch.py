@@ -18,6 +18,7 @@ from checkin.service.addresses import require_free
 from checkin.service.lifeline import end_with_supervisor
 from checkin.service.logs import log_as_json
 from checkin.service.settings import Launch
+from checkin.service.vault_folder import destroy_first
 from checkin.service.wire import BoundedHttp
 
 GROUP = "checkin.services"
@@ -64,6 +65,7 @@ def create() -> FastAPI:
     log_as_json()
     for warning in harden():
         log.warning("not_hardened", why=warning)
+    destroy_first(launch.config, launch.simulated_clock)
     return load(launch.service, launch.config, launch.simulated_clock)
 
 

@@ -15,7 +15,8 @@ from checkin.protocol.note import NoteVerifier
 from checkin.protocol.primitives import random_bytes
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.protocol.statement import one
-from checkin.service.identity import ServiceIdentity
+from checkin.purge.clock_guard import ClockGuard
+from checkin.service.identity import KeyVolume
 from checkin.service.settings import Peer
 
 TIMEOUT_SECONDS = 5.0
@@ -28,7 +29,7 @@ log = structlog.get_logger()
 class TimePeers:
     """The pinned parties of `time_peers`; calling it asks one after the other and yields the times that verify."""
 
-    def __init__(self, peers: Sequence[Peer], party: ServiceIdentity) -> None:
+    def __init__(self, peers: Sequence[Peer], party: KeyVolume) -> None:
         self._peers = peers
         self._party = party
 
@@ -59,3 +60,15 @@ class TimePeers:
         if one(values, "nonce") != nonce or one(values, "service") != verifier.name:
             raise NoteUntrusted("The signed time is not the answer to this question.")
         return parse_rfc3339(one(values, "time"))
+
+
+def clock_guard(party: KeyVolume) -> ClockGuard:
+    """A service's guard. Its state lies beside the keys; earlier versions kept it in `data`."""
+    settings, ring = party.settings, party.ring
+    return ClockGuard(
+        settings.keys / "clock.json",
+        party.clock,
+        TimePeers(settings.time_peers, party),
+        former=settings.data / "clock.json",
+        began=lambda: bool(ring.names() or ring.tombstones()),
+    )

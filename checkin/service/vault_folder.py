@@ -1,27 +1,33 @@
 """Opening a service's retention from its settings file alone, beside the running service or without it.
 
 A service is known by the day vault in its data folder: `ledger` is an issuer's, `visits` a registry's. A folder with
-neither holds no days; there is still a clock to confirm.
+neither holds no days; there is still a clock to confirm. Where the data cannot be opened there are still keys to
+destroy.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import structlog
 from pydantic import ConfigDict
 
-from checkin.errors import NotReady
-from checkin.purge.clock_guard import ClockGuard
-from checkin.purge.purger import Purger
+from checkin.errors import CheckinError, ClockUntrusted, NotReady, SettingsInvalid, SimulationRefused
+from checkin.files.durable import locked_if_possible
+from checkin.purge.due_keys import DueKeys, why
+from checkin.purge.inventory import PurgeStatus
+from checkin.purge.purger import LOCK, Purger
 from checkin.purge.statement_store import StatementStore
-from checkin.service.identity import ServiceIdentity
+from checkin.service.identity import KeyVolume, ServiceIdentity
 from checkin.service.settings import ServiceSettings
-from checkin.service.time_peers import TimePeers
+from checkin.service.time_peers import clock_guard
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
 
 _VAULTS: Final = {"ledger": ("issuer", False), "visits": ("venue", True)}
+log = structlog.get_logger()
 
 
 class CommonSettings(ServiceSettings):
@@ -32,31 +38,93 @@ class CommonSettings(ServiceSettings):
 
 class VaultFolder:
     """One service's key ring, days, statements and clock. `purger` and the name by which it is installed, `service`,
-    are None where there are no days."""
+    are None where there are no days, or none that can be opened; `closed` then says why."""
 
     def __init__(self, config: Path, simulated_clock: Path | None = None) -> None:
-        """Raises `SettingsInvalid`, `StorageUnfit`, `SimulationRefused`, or `NotReady` if it was never started."""
-        settings = CommonSettings.load(config)
-        if not settings.data.is_dir():
+        """Raises `SettingsInvalid`, `SimulationRefused`, or `NotReady` if the service was never started."""
+        self.settings = settings = CommonSettings.load(config)
+        if not settings.keys.is_dir() and not settings.data.is_dir():
             raise NotReady("The service has no data yet: start it once.")
-        self.party = ServiceIdentity(settings, simulated_clock)
-        self.guard = ClockGuard(
-            settings.data / "clock.json", self.party.clock, TimePeers(settings.time_peers, self.party)
-        )
-        self.book = StatementStore(settings.data / "statements")
+        self.volume = KeyVolume(settings, simulated_clock)
+        self.guard = clock_guard(self.volume)
+        self.keys = DueKeys(self.volume.ring, self.volume.calendar)
+        self.book: StatementStore | None = None
         self.service: str | None = None
+        self.purger: Purger | None = None
+        self.closed = ""
         self._store: SqliteStore | None = None
-        self.purger = self._purger()
+        try:
+            self._open(ServiceIdentity(settings, simulated_clock))
+        except SimulationRefused:
+            raise
+        except (CheckinError, OSError) as error:
+            self.closed = why(error)
+
+    def destroy(self) -> dict[str, str]:
+        """Destroys what is due: the keys in any case, and the rest where the data can be opened; what failed, and why.
+
+        Raises `ClockUntrusted` before anything.
+        """
+        if self.purger is not None:
+            try:
+                self.purger.run()
+            except ClockUntrusted:
+                raise
+            except (CheckinError, OSError) as error:
+                return self.purger.failed or {"days": why(error)}
+            return {}
+        self.guard.tick()
+        self.guard.require_trusted()
+        with locked_if_possible(self.settings.keys / LOCK):
+            failed = self.keys.destroy(self.keys.due(self.guard.settled()), self.keys.bare_record)
+        shown = {f"key {name}": reason for name, reason in failed.items()}
+        return {"data": self.closed, **shown} if self.closed else shown
+
+    def status(self) -> PurgeStatus:
+        """What is due, done and left; of as much as can be read. Changes nothing."""
+        found, trouble = PurgeStatus([], [], [], self.guard.doubt), self.closed
+        unstated: list[str] = []
+        if self.purger is not None:
+            try:
+                found, unstated = self.purger.status(), self.purger.not_stated()
+            except (CheckinError, OSError) as error:
+                trouble = why(error)
+        ring, due = self.volume.ring, self.keys.due(self.guard.now())
+        return replace(
+            found,
+            keys_due=[str(name) for name in due if not ring.is_gone(name)],
+            keys_overwritten=[str(name) for name in due if ring.is_gone(name)],
+            not_stated=unstated,
+            data_trouble=trouble,
+        )
 
     def close(self) -> None:
         """Gives back the files of its days."""
         if self._store is not None:
             self._store.close()
 
-    def _purger(self) -> Purger | None:
-        data = self.party.data
+    def _open(self, party: ServiceIdentity) -> None:
+        self.book = StatementStore(party.data / "statements")
         for folder, (label, ordered) in _VAULTS.items():
-            if (data / folder).is_dir():
-                self.service, self._store = label, SqliteStore(data / folder, ordered=ordered)
-                return Purger(self.party, self.guard, Vault(label, self._store, self.party.ring), self.book)
-        return None
+            if (party.data / folder).is_dir():
+                self.service, self._store = label, SqliteStore(party.data / folder, ordered=ordered)
+                vault = Vault(label, self._store, party.ring)
+                self.purger = Purger(party, self.guard, vault, self.book)
+
+
+def destroy_first(config: Path, simulated_clock: Path | None = None) -> None:
+    """What a service does before it opens anything else: a disk that keeps it from starting keeps no due key alive.
+
+    What fails is in the log; the start that follows tells the rest.
+    """
+    try:
+        folder = VaultFolder(config, simulated_clock)
+        try:
+            for what, reason in folder.destroy().items():
+                log.error("not_destroyed", what=what, why=reason)
+        finally:
+            folder.close()
+    except (SettingsInvalid, NotReady) as error:
+        log.info("nothing_to_destroy", why=error.detail)
+    except Exception as error:  # the service must start, or say why not
+        log.error("not_destroyed", what="keys", why=why(error))

@@ -63,7 +63,7 @@ class House:
         self.party = ServiceIdentity(settings, folder / "clock")
         assert isinstance(self.party.clock, SimulatedClock)
         self.clock = self.party.clock
-        self.guard = ClockGuard(folder / "data" / "clock.json", self.clock, peers)
+        self.guard = ClockGuard(folder / "keys" / "clock.json", self.clock, peers)
         self.store = SqliteStore(folder / "data" / "visits", ordered=True)
         self.vault = Vault("venue", self.store, self.party.ring)
         self.book = StatementStore(folder / "data" / "statements")

@@ -11,6 +11,7 @@ from checkin.errors import NotReady
 from checkin.protocol.credential import Mode
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.primitives import SigningKey, random_bytes
+from checkin.service.vault_folder import VaultFolder
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.visit import CONFLICT, open_visit
 from tests.venue.conftest import NewIssuer, Scene, verifier
@@ -207,7 +208,9 @@ def test_what_was_queued_on_a_day_on_which_the_registry_was_down_is_accepted(
     registry.set(NOON + 3 * 86400 - 3600)
     scanned = NOON + 2 * 86400
     queued = sealed(at, keys, Phone(issuer, DAY + 2).bytes_at(scanned), scanned)
-    (registry.folder / "data" / "clock.json").unlink()  # as if somebody had confirmed the clock after the downtime
+    confirmed = VaultFolder(registry.config, registry.folder / "clock")  # somebody compares it after the downtime
+    confirmed.guard.confirm()
+    confirmed.close()
     with registry.client() as client:
         assert upload(client, at, [queued]) == ["accepted"]
 

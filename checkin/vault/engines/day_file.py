@@ -101,6 +101,15 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
     return connection
 
 
+def connect_still(path: Path) -> sqlite3.Connection | None:
+    """A connection that reads a day which no process has open, on a disk that takes not even SQLite's shared memory:
+    full or read-only. None where the log ahead of the file holds anything."""
+    if _size(path.with_name(f"{path.name}-wal")):
+        return None
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
 def remove(path: Path) -> None:
     """Unlinks every file of the day, the main one first so that nobody opens a half; repeatable."""
     for file in sorted(path.parent.glob(f"{path.name}*")):

@@ -37,6 +37,8 @@ class _Lent:
     day: int
     inode: int
     connection: sqlite3.Connection
+    still: bool = False
+    """Whether it sees the file as it was when it was opened, and is for one call only."""
 
 
 class _NoDay(NotReady):
@@ -203,9 +205,14 @@ class SqliteStore:
         except sqlite3.Error as error:
             if not path.exists():
                 raise _NoDay from None
+            if still := dayfile.connect_still(path):
+                return _Lent(day, inode, still, still=True)
             raise NotReady("The day's store does not open: look at its disk, then try again.") from error
 
     def _give_back(self, lent: _Lent) -> None:
+        if lent.still:
+            lent.connection.close()
+            return
         with self._lock:
             self._idle.append(lent)
             surplus = self._idle[: max(0, len(self._idle) - self._limit)]

@@ -33,7 +33,7 @@ class Office:
         self.parts: Parts = retention.parts()
         party = self.parts.party
         self.audits = Audits(party.data / "audits.db")
-        guard = ClockGuard(party.data / "clock.json", party.clock, tuple)
+        guard = ClockGuard(party.settings.keys / "clock.json", party.clock, tuple)
         guard.tick()
         self.auditing = Auditing(self.parts, guard, self.audits)
         self.schedule = Schedule(self.parts)

@@ -90,7 +90,7 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[DataMap, Path]
     """A service's map, and a data folder with all its databases."""
     data = tmp_path / "data"
     data.mkdir()
-    common = ("clock.json", "deployment", "generation.json")
+    common = ("deployment", "generation.json")
     for name in common:
         (data / name).write_text("there")
     MAKERS[request.param](data)

@@ -73,9 +73,9 @@ def test_the_same_is_told_in_sentences(house: House) -> None:
 def test_looking_changes_nothing(house: House) -> None:
     """A status after a long downtime raises no doubt and settles none."""
     house.go(DAY + 35, HOUR)
-    state = (house.party.data / "clock.json").read_bytes()
+    state = (house.party.settings.keys / "clock.json").read_bytes()
     call(house, "status")
-    assert (house.party.data / "clock.json").read_bytes() == state
+    assert (house.party.settings.keys / "clock.json").read_bytes() == state
 
 
 def test_a_service_without_days_has_a_clock_to_confirm(house: House, tmp_path: Path) -> None:

@@ -1,0 +1,98 @@
+"""Destroying the keys that are due, with nothing but the key volume (docs/spec/retention.md §3).
+
+What `data` holds is asked for the tombstone's record, and only if it can be read: no full, read-only or missing volume,
+and no statement that cannot be made, keeps a due key alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from typing import Final
+
+import structlog
+
+from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, Calendar, SystemClock
+from checkin.errors import CheckinError
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+
+CLOSING_GRACE_SECONDS: Final = 86400.0
+UNKNOWN: Final = "unknown"
+_STOPWATCH: Final = SystemClock()
+log = structlog.get_logger()
+
+Record = Callable[[KeyName, int], Mapping[str, str | int]]
+"""What a tombstone says of a key that was due on that service day."""
+
+
+class DueKeys:
+    """The keys of one ring that must be gone. Every method is repeatable."""
+
+    def __init__(self, ring: KeyRing, calendar: Calendar) -> None:
+        self._ring = ring
+        self._calendar = calendar
+        self.last_destruction_ms: float | None = None
+        """How long the last destruction of a key took, from readable to gone."""
+
+    def due(self, now: float, unclosed: Container[int] | None = None) -> dict[KeyName, int]:
+        """The keys whose slot is there and should not be, with the service days on which they were due, oldest first.
+
+        `unclosed`: days whose uploads are not closed though it is time; None if nobody can say. Their intake keys are
+        left for a day more.
+        """
+        calendar, oldest, today = self._calendar, self._calendar.oldest(now), self._calendar.day(now)
+        found = {}
+        for name in self._ring.names():
+            day = name.day
+            if name.purpose is Purpose.DAY and day < oldest:
+                found[name] = day + RETENTION_DAYS
+            elif name.purpose is Purpose.SIGNING and day < today:
+                found[name] = day + 1
+            elif name.purpose is Purpose.INTAKE and calendar.closes(day) <= now:
+                late = calendar.closes(day) + CLOSING_GRACE_SECONDS <= now
+                if late or (unclosed is not None and day not in unclosed):
+                    found[name] = day + CLOSING_DAYS
+            elif self._ring.tombstone(name) is not None:  # a process died, or had no room, before it was done
+                found[name] = today
+        return dict(sorted(found.items(), key=lambda item: (item[0].purpose is not Purpose.DAY, item[0])))
+
+    def destroy(self, due: Mapping[KeyName, int], record: Record) -> dict[KeyName, str]:
+        """Tombstone, then key, each key by itself; why those failed whose slots are left. `KeyRing.is_gone` tells
+        which of these can be read no more."""
+        failed = {}
+        for name, day in due.items():
+            try:
+                if self._ring.tombstone(name) is None:
+                    self._ring.entomb(name, record(name, day))
+                self.end(name)
+            except Exception as error:  # the next key must go
+                failed[name] = why(error)
+                log.error("key_not_destroyed", key=str(name), why=failed[name])
+        return failed
+
+    def end(self, name: KeyName) -> None:
+        """Overwrites and unlinks a key that has a tombstone; raises as `KeyRing.destroy`."""
+        begun = _STOPWATCH.boot()
+        self._ring.destroy(name)
+        self.last_destruction_ms = 1000 * (_STOPWATCH.boot() - begun)
+        log.info("key_destroyed", key=str(name), milliseconds=round(self.last_destruction_ms, 3))
+
+    def bare_record(self, name: KeyName, due: int) -> dict[str, str | int]:
+        """A tombstone's record without `data`: of a day it says that what it held is not known."""
+        try:
+            commitment = self._ring.commitment(name)
+        except CheckinError:
+            commitment = "-"
+        record: dict[str, str | int] = {"commitment": commitment, "due": self._calendar.date(due)}
+        return {**record, **UNREADABLE} if name.purpose is Purpose.DAY else record
+
+
+UNREADABLE: Final = {"rows": UNKNOWN, "bytes": UNKNOWN, "root": "-", "closing": "-"}
+
+
+def why(error: Exception) -> str:
+    """A reason for a person: the code, or what the disk says, of which file."""
+    if isinstance(error, CheckinError):
+        return f"{error.code}: {error.detail}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}{f' ({error.filename})' if error.filename else ''}"
+    return type(error).__name__
