@@ -18,6 +18,11 @@ ALL: Final = "all"
 _CHECKOUT: Final = Path(__file__).parents[2]
 _FOLDER: Final = Path("tests", "benchmarks")
 _PASSED_ON: Final = {"ignore_unknown_options": True, "allow_extra_args": True}
+# What a measured service logs does not go where the figures go.
+_RUN: Final = (
+    "import runpy, sys; from checkin.service.logs import log_to_terminal; log_to_terminal(); del sys.argv[0]; "
+    "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+)
 _ELSEWHERE: Final = (
     "The measurements lie in the source, not in what is installed. In a checkout of it run "
     "`pip install -e '.[test]'`, then `checkin bench` from there."
@@ -51,7 +56,7 @@ def bench(
     for one in known if name == ALL else [name]:
         if name == ALL and not as_json:
             say(f"# {one}")
-        command = [sys.executable, "-m", f"tests.benchmarks.bench_{one}", *options]
+        command = [sys.executable, "-c", _RUN, f"tests.benchmarks.bench_{one}", *options]
         done = subprocess.run(command, cwd=_CHECKOUT, check=False)  # noqa: S603 - our own program
         if done.returncode:
             raise typer.Exit(done.returncode)

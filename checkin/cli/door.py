@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 import typer
@@ -18,6 +19,8 @@ from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
 from checkin.errors import (
     CheckinError,
     CodeWrong,
+    NameInvalid,
+    PhoneInvalid,
     PictureUnreadable,
     RequestInvalid,
     TokenExpired,
@@ -39,6 +42,8 @@ from checkin.protocol.presentation import PREFIX
 from checkin.shown import shown
 
 TELL_SECONDS = 5.0  # doors let codes be that much too early
+WIDTHS: Final = {False: 69, True: 73}  # columns of a code in a terminal, without a status and with one
+ASKED: Final = 3  # times, of somebody who mistypes at a terminal
 MAX_BYTES = 50_000_000  # of a picture on standard input
 Simulated = Annotated[Path | None, typer.Option("--simulated-clock", help="Take the time from this file.")]
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
@@ -80,6 +85,8 @@ def qr(  # noqa: PLR0913 - an option each
     clock = _clock(simulated_clock)
     if output:
         _check_output(output)  # before a code is used up
+    elif not as_json and sys.stdout.isatty():
+        _check_width(show_status=show_status)
     calendar = Calendar(zone)
     with locked_beside(wallet):  # no other command takes the same code
         fresh = (name, phone, code, recovery_code)
@@ -103,7 +110,21 @@ def qr(  # noqa: PLR0913 - an option each
     elif output:
         say(f"{output}: good for 20 seconds, for one door. {held.left(day)} more codes today.")
     else:
-        draw(pictures.to_terminal(text) if sys.stdout.isatty() else text)
+        draw(_in_colours(pictures.to_terminal(text)) if sys.stdout.isatty() else text)
+
+
+def _check_width(*, show_status: bool) -> None:
+    needed, columns = WIDTHS[show_status], shutil.get_terminal_size().columns
+    if columns < needed:
+        raise RequestInvalid(
+            f"The code needs {needed} columns and this window has {columns}: make it wider or its letters smaller, or "
+            "write a picture with -o qr.png."
+        )
+
+
+def _in_colours(drawing: str) -> str:
+    """White on black whatever the terminal's colours are: inverted, many cameras do not read it."""
+    return "\n".join(f"\x1b[97;40m{line}\x1b[0m" for line in drawing.splitlines())
 
 
 def _tell_of(held: Wallet, opened: Held, clock: Clock, *, show_status: bool) -> None:
@@ -230,14 +251,32 @@ def _register(  # noqa: PLR0913, PLR0917 - what a registration is given
     """In one go at a terminal; in two calls from a script, the second with --code."""
     pending = path.with_name(path.name + ".registration")
     if not (code and pending.exists()):
-        registration = wallets.register(issuer, name or _ask("Name", "--name"), phone or _ask("Phone", "--phone"))
-        write_private(pending, registration)
+        write_private(pending, _begin(issuer, name, phone))
         say(_on_its_way(issuer), err=True)
     registration = json.loads(pending.read_text(encoding="utf-8"))
     held = _confirm(issuer, registration, code, path, recovery_code)
     pending.unlink()
     say(_keep(path), err=True)
     return held
+
+
+def _begin(issuer: str, name: str | None, phone: str | None) -> str:
+    """The registration's id. What was asked for at a terminal and is refused is asked for again."""
+    if not (name and phone):
+        wallets.require_issuer(issuer)  # before anybody types for an address that leads nowhere
+    typed_name, typed_phone = name, phone
+    for left in reversed(range(ASKED)):
+        typed_name = typed_name or _ask("Name", "--name")
+        typed_phone = typed_phone or _ask("Phone", "--phone")
+        try:
+            return wallets.register(issuer, typed_name, typed_phone)
+        except (NameInvalid, PhoneInvalid) as error:
+            given = name if isinstance(error, NameInvalid) else phone
+            if given or not left:
+                raise
+            say(error.detail, err=True)
+            typed_name, typed_phone = (None, typed_phone) if isinstance(error, NameInvalid) else (typed_name, None)
+    raise AssertionError
 
 
 def _on_its_way(issuer: str) -> str:

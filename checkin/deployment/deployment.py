@@ -178,7 +178,9 @@ class Deployment:
         lines.append(f"  {'tokens':13} {self.folder / 'tokens'}")
         lines.append(f"  {'verifier keys':13} {self.folder / 'vkeys.txt'}")
         lines.append(f"  {'messages':13} {self.folder / 'issuer' / 'data' / 'outbox'}")
-        return "\n".join([*lines, "Stop with Ctrl-C."])
+        first = f"Running in {self.folder.resolve()}. Open the wallet and register; the code lies under `messages`."
+        shell = f"checkin qr --issuer {self.url('issuer')} -o qr.png"
+        return "\n".join([first, *lines, f"Or in another terminal: {shell}", "Stop with Ctrl-C."])
 
     def _move(self, made: dict[str, int]) -> None:
         """All settings from these ports to ours, whatever else somebody wrote there. Can be repeated: no old port is a

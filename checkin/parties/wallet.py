@@ -7,12 +7,13 @@ its own holder keys, and the openings of the commitments.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from checkin.clock import RETENTION_DAYS, Calendar, Clock
-from checkin.errors import DayNotIssued, RequestInvalid, ServiceError, SettingsInvalid
+from checkin.errors import DayNotIssued, NotReady, RequestInvalid, ServiceError, SettingsInvalid
 from checkin.files.json_file import read_private, write_private
 from checkin.http.client import Client, Service
 from checkin.parties.told_time import ToldTime
@@ -187,6 +188,12 @@ def present(item: Held, now: float, calendar: Calendar, *, show_status: bool = F
     iat = calendar.start(credential.day) if credential.mode is Mode.PAPER else now
     opening = item.opening if show_status else None
     return presentation.to_text(presentation.present(item.credential, SigningKey(item.seed), int(iat), opening))
+
+
+def require_issuer(issuer_url: str) -> None:
+    """Raises `Unreachable`, `NotFound` or what else shows that no issuer answers at this address."""
+    with suppress(NotReady), Client(issuer_url, wanted=Service.ISSUER) as client:
+        client.get("/v1/keys")
 
 
 def register(issuer_url: str, name: str, phone: str) -> str:

@@ -6,6 +6,7 @@ Level L on purpose: on hard camera frames fewer modules beat more correction (do
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from qrcode.image.svg import SvgPathImage
 from checkin.errors import PictureUnreadable
 
 _FORMATS: Final = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
+_TOO_LARGE: Final = "The picture has more than 50 million pixels."
 MAX_PIXELS: Final = 50_000_000  # a phone camera's largest pictures; more would be a decompression bomb
 
 # As it is; enlarged, for codes of few pixels a module; softened, against a sensor's noise. Of 240 hard camera frames
@@ -67,11 +69,16 @@ def to_terminal(text: str) -> str:
 def read_image(source: Path | bytes) -> list[str]:
     """The texts of all QR codes in a picture, each once, from a camera or a screen; `PictureUnreadable` for none."""
     try:
-        with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)  # it would print where this file lies
+            opened = Image.open(source if isinstance(source, Path) else io.BytesIO(source))
+        with opened as image:
             if image.width * image.height > MAX_PIXELS:
-                raise PictureUnreadable("The picture has more than 50 million pixels.")
+                raise PictureUnreadable(_TOO_LARGE)
             pictures = _as_seen(image)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError):
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise PictureUnreadable(_TOO_LARGE) from None
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
         raise PictureUnreadable("This is no picture that can be read: give a PNG or a JPEG.") from None
     for picture in pictures:
         for attempt in _ATTEMPTS:

@@ -1,0 +1,102 @@
+"""`checkin qr` at a terminal: it asks in an order that costs nobody anything, and draws only what can be read."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from checkin import cli
+from checkin.cli import door
+from checkin.errors import NameInvalid, PhoneInvalid, PhoneNotMobile, PictureUnreadable, RequestInvalid, Unreachable
+from checkin.protocol import qr
+
+
+def ask(tmp_path: Path, *options: str, typed: str = "") -> Any:
+    """What the command says to somebody who types."""
+    command = ["qr", "--issuer", "http://127.0.0.1:9", "--wallet", str(tmp_path / "w.json"), *options]
+    return CliRunner().invoke(cli.app, command, input=typed)
+
+
+def test_an_address_that_leads_nowhere_is_told_before_anybody_is_asked(tmp_path: Path) -> None:
+    done = ask(tmp_path, typed="Kim\n01012345678\n")
+    assert isinstance(done.exception, Unreachable)
+    assert "Name" not in done.output
+
+
+def test_a_refused_name_and_a_refused_phone_are_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And only what was refused."""
+    tried: list[tuple[str, str]] = []
+
+    def register(_: str, name: str, phone: str) -> str:
+        tried.append((name, phone))
+        if name == "=1":
+            raise NameInvalid
+        if phone == "02-123-4567":
+            raise PhoneNotMobile
+        return "a registration"
+
+    monkeypatch.setattr("checkin.parties.wallet.require_issuer", lambda _: None)
+    monkeypatch.setattr("checkin.parties.wallet.register", register)
+    done = ask(tmp_path, typed="=1\n02-123-4567\nKim\n010-1234-5678\n")
+    assert tried == [("=1", "02-123-4567"), ("Kim", "02-123-4567"), ("Kim", "010-1234-5678")]
+    assert "give a mobile number" in done.output
+
+
+@pytest.mark.parametrize("options", [("--name", "Kim", "--phone", "1"), ("--phone", "1")])
+def test_what_was_given_as_an_option_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    """A script ends with the error."""
+
+    def register(*_: str) -> str:
+        raise PhoneInvalid
+
+    monkeypatch.setattr("checkin.parties.wallet.require_issuer", lambda _: None)
+    monkeypatch.setattr("checkin.parties.wallet.register", register)
+    done = ask(tmp_path, *options, typed="Kim\n")
+    assert isinstance(done.exception, PhoneInvalid)
+    assert "Phone" not in done.output
+
+
+@pytest.mark.parametrize(("shown", "characters"), [(False, 468), (True, 501)])
+def test_a_window_too_narrow_for_the_code_is_told_before_a_code_is_used(
+    monkeypatch: pytest.MonkeyPatch, shown: bool, characters: int
+) -> None:
+    """The number of columns is that of a code of this length."""
+    drawing = qr.to_terminal("CK1:" + "A" * (characters - 4))
+    assert {len(line) for line in drawing.splitlines()} == {door.WIDTHS[shown]}
+    for columns, fits in ((door.WIDTHS[shown] - 1, False), (door.WIDTHS[shown], True)):
+        size = os.terminal_size((columns, 24))
+        monkeypatch.setattr("shutil.get_terminal_size", lambda size=size: size)
+        if fits:
+            door._check_width(show_status=shown)
+        else:
+            with pytest.raises(RequestInvalid, match=f"needs {door.WIDTHS[shown]} columns"):
+                door._check_width(show_status=shown)
+
+
+def test_a_code_has_its_own_colours_in_a_light_terminal_too() -> None:
+    """White on black in every line, so that what is dark is dark."""
+    drawn = door._in_colours(qr.to_terminal("CK1:" + "A" * 464))
+    assert all(line.startswith("\x1b[97;40m") and line.endswith("\x1b[0m") for line in drawn.splitlines())
+
+
+def test_a_picture_that_is_too_large_is_an_error_and_no_warning_with_a_path(tmp_path: Path) -> None:
+    """Pillow's own warning names the line of a file; here every warning is an error."""
+    path = tmp_path / "large.png"
+    Image.new("1", (10_000, 9_500)).save(path)
+    for source in (path, path.read_bytes()):
+        with pytest.raises(PictureUnreadable, match="50 million"):
+            qr.read_image(source)
+    buffer = io.BytesIO()
+    Image.new("1", (30_000, 30_000)).save(buffer, "PNG")
+    with pytest.raises(PictureUnreadable, match="50 million"):
+        qr.read_image(buffer.getvalue())
