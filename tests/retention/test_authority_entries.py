@@ -9,7 +9,7 @@ import pytest
 
 from checkin.keys.officers import load_signer
 from checkin.parties.authority import Authority
-from checkin.protocol.key_list import AuthorityKey, AuthorityList, DestroyedKey, DestroyedList
+from checkin.protocol.key_list import AuthorityKey, AuthorityList, CheckedList, DestroyedKey, DestroyedList
 from checkin.protocol.note import add_signature, sign_note
 from checkin.protocol.primitives import OpeningKey
 from checkin.service.auth import token_hash
@@ -138,6 +138,21 @@ def test_an_end_that_has_not_come_is_not_stated(retention: Retention, office: Of
             text = DestroyedList("health.example", {DAY - 28: DestroyedKey("ab" * 32, done)}, simulated=True).text()
             assert code(bring(client, office.sign(text))) == "note_untrusted"
         assert bring(client, office.sign(office.gone(DAY - 28))).status_code == 200
+
+
+def test_a_check_of_listed_keys_is_taken_from_enough_officers_and_of_no_day_to_come(
+    retention: Retention, office: Office
+) -> None:
+    """One officer, another authority, tomorrow's check: refused. Control: two officers, today."""
+    checked = {done: {DAY: DestroyedKey(KEY.commitment, done)} for done in (DAY, DAY + 1)}
+    text = CheckedList("health.example", checked[DAY], simulated=True).text()
+    with retention.client() as client:
+        assert bring(client, office.sign(office.listed(DAY))).status_code == 200
+        tomorrow = CheckedList("health.example", checked[DAY + 1], simulated=True).text()
+        other = CheckedList("other.example", checked[DAY], simulated=True).text()
+        for note in (office.sign(text, officers=1), office.sign(tomorrow), office.sign(other)):
+            assert code(bring(client, note)) == "note_untrusted"
+        assert bring(client, office.sign(text)).status_code == 200
 
 
 def test_the_first_key_of_the_authority_for_a_day_is_final(retention: Retention, office: Office) -> None:
