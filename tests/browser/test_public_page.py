@@ -8,10 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Route
+from playwright.sync_api import Route, expect
 
 from retention.page import STEPS
 from tests.browser.conftest import Launch
+from tests.browser.looks import fits_the_width
 from tests.browser.publicpage import broken, ended, has_no_barriers, said, states, wait_for_an_audit, with_reports
 from tests.browser.world import Site
 from tests.retention.world import Retention, pinned
@@ -131,3 +132,15 @@ def test_a_deployment_of_the_first_day_is_verified_too(launch: Launch, site: Sit
     nothing = ("witnesses", "continued", "reports", "signatures")
     assert states(page, site.url("retention")) == ended(*nothing), page.locator(".checks").inner_text()
     assert "4 good, 4 had nothing to compare" in page.locator("#outcome").inner_text()
+
+
+def test_large_text_on_a_small_phone_goes_down_and_not_sideways(launch: Launch, address: str) -> None:
+    """Twice the size in 320 pixels, in both languages, also with what the steps say; nothing to press is printed."""
+    page = launch().new_page(viewport={"width": 320, "height": 568})
+    for language in ("ko", "en"):
+        states(page, address, language)
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        fits_the_width(page, language)
+    expect(page.locator("#run")).to_be_visible()
+    page.emulate_media(media="print")
+    assert page.locator("button:visible").count() == 0
