@@ -141,6 +141,16 @@ class Calendar:
         """Whole hours since the day's local start, 0 .. 24 (a day that sets clocks back has 25)."""
         return max(0, min(24, int((now - self.start(day)) // 3600)))
 
+    def hour_labels(self, day: int) -> list[str]:
+        """What clocks show when each of the day's 25 hours begins, by its place as `hour` gives it: `15`; `2A` and `2B`
+        where they show 2 twice, `1:30` where they are moved by half an hour; from the day's end on `24`."""
+        begin, end = self.start(day), self.start(day + 1)
+        labels = [self._label(begin + 3600 * place, end) for place in range(25)]
+        twice = {label for label in labels if labels.count(label) > 1}
+        return [
+            label + "AB"[labels[:place].count(label)] if label in twice else label for place, label in enumerate(labels)
+        ]
+
     def closes(self, day: int) -> float:
         """D+4 00:05 local: from then on the day takes no uploads."""
         return (self._local(day + CLOSING_DAYS) + timedelta(minutes=CLOSING_MINUTES)).timestamp()
@@ -167,6 +177,12 @@ class Calendar:
     def rfc3339(self, now: float, grain: str = "seconds") -> str:
         """Local time with offset, cut to `minutes` or `seconds`."""
         return datetime.fromtimestamp(now, self._zone).isoformat(timespec=grain)
+
+    def _label(self, instant: float, end: float) -> str:
+        if instant >= end:
+            return str(24 + int((instant - end) // 3600))
+        shown = datetime.fromtimestamp(instant, self._zone)
+        return f"{shown.hour}:{shown.minute:02}" if shown.minute else str(shown.hour)
 
     def _local(self, day: int) -> datetime:
         midnight = datetime.combine(_EPOCH + timedelta(days=day), datetime.min.time(), self._zone)

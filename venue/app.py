@@ -73,6 +73,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     commits = Commits(vault)
     traces = orders.Traces(party, guard, vault, database)
     desk = OrderExecutor(party, guard, book, Pins(settings.authority, settings.log), traces.steps())
+    known_scanners = scanners.Scanners(database, endings, party)
     frame = Frame(
         party,
         guard,
@@ -86,6 +87,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             Task("make_keys", work.make_keys, vital=True),
             Task("close_days", work.close_days),
             Task("closed_gates", gates.forget_closed),
+            Task("replaced_scanners", known_scanners.forget_uploads),
             Task("gates", gates.keep, every=60),
             Task("commits", commits.check, lane="commits", vital=True),
             Task("issuer_lists", trust.refresh, every=60, lane="issuers"),
@@ -104,7 +106,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     app = frame.build()
     metrics = Metrics(frame.metrics)
     visits = Visits(vault, party.calendar)
-    known_venues, known_scanners = venues.Venues(database, endings), scanners.Scanners(database, endings)
+    known_venues = venues.Venues(database, endings)
     throttle = OperatorThrottle()
     door = checkins.CheckIns(party, guard, trust, visits, commits, gates)
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)

@@ -110,7 +110,7 @@ class BatchIntake:
         self._visits = visits
         self._gates = gates
 
-    def take(self, place: Place, sealed: list[str]) -> list[EntryResult]:
+    def take(self, scanner: VenueScanner, sealed: list[str]) -> list[EntryResult]:
         """A result for each entry; accepted ones are on the disk.
 
         Raises `NotReady` or `KeyMissing` when some entry cannot be judged or stored now; what was good besides is
@@ -123,7 +123,7 @@ class BatchIntake:
         later: CheckinError | None = None
         for index, entry in enumerate(sealed):
             try:
-                day, visit = self._judge(_read(entry), place, now, refusal)
+                day, visit = self._judge(_read(entry), scanner, now, refusal)
                 days.setdefault(day, []).append(_Judged(index, day, visit))
             except (KeyMissing, NotReady) as error:
                 later = error
@@ -134,27 +134,29 @@ class BatchIntake:
                 results[index] = EntryResult(result="refused", code=error.code)
         for day, judged in days.items():
             try:
-                results |= self._store(day, judged, place.scanner)
+                results |= self._store(day, judged, scanner.place.scanner)
             except (DayClosed, DayDestroyed) as error:
                 results |= {item.place: EntryResult(result="refused", code=error.code) for item in judged}
         if later:
             raise later
         return [results[index] for index in range(len(sealed))]
 
-    def _judge(self, entry: bytes, place: Place, now: float, refusal: _OfDay) -> tuple[int, Visit]:
+    def _judge(self, entry: bytes, scanner: VenueScanner, now: float, refusal: _OfDay) -> tuple[int, Visit]:
         """The day and the visit of an entry; raises the first check that fails."""
         day = entry_day(entry)
         if refused := refusal(day):
             raise refused
-        scan = self._open(entry, place, day)
+        scan = self._open(entry, scanner.place, day)
         read = presentation.read(scan.token)
         if read.opening is not None:
             raise StatusDisclosed
         self._reject_scan_time(scan, read, now)
+        if scanner.uploads_until is not None and scan.scanned_at > scanner.uploads_until:
+            raise ScanTimeInvalid("The scan was made after the scanner was replaced.")
         if read.credential.day != day:
             raise WrongDay("The entry was sealed for another day than its code's.")
         verified = presentation.verify_read(read, self._party.calendar, self._trust.keys_of_day)
-        return day, visit_of(verified, place.venue, scan.scan_id, scan.scanned_at)
+        return day, visit_of(verified, scanner.place.venue, scan.scan_id, scan.scanned_at)
 
     def _refusal(self, now: float, day: int) -> type[CheckinError] | None:
         """`DayDestroyed` for a day that is due, whether or not the purge has run; `DayClosed` from D+4 00:05 on;
@@ -243,15 +245,16 @@ def routes(batches: BatchIntake, scanners: Scanners, metrics: Metrics, alarms: A
             alarms.add(failed)
 
     def bearing(token: Bearer) -> VenueScanner:
-        return scanners.bearing(token)
+        return scanners.uploading(token)
 
     refused = problem_answers(Forbidden, KeyMissing)
 
     @router.post("/v1/check-ins/batch", response_model_exclude_none=True, responses=refused)
     def batch(uploaded: BatchBody, scanner: VenueScanner = Depends(bearing)) -> BatchAnswer:  # noqa: B008 - FastAPI's way
-        """Upload queued scans; a result for each, in order. Bearer: the scanner that sealed them."""
+        """Upload queued scans; a result for each, in order. Bearer: the scanner that sealed them, also one that
+        was replaced since."""
         with turns.one(scanner.place.venue):
-            results = batches.take(scanner.place, uploaded.sealed)
+            results = batches.take(scanner, uploaded.sealed)
         count(results)
         return BatchAnswer(results=results)
 

@@ -3,7 +3,7 @@
 Nothing about any visit is in it. Tables (a test holds them against docs/spec/registry.md):
 
     venues          id, name, category, capacity, operator_sha256, status_rule, closed
-    scanners        id, venue, label, token_sha256, revoked
+    scanners        id, venue, label, token_sha256, revoked, uploads_until
     issuer_lists    issuer, note, proof: the newest list that was accepted, and that the log holds it (or '')
     issuer_keys     issuer, day, public: the first key seen for a day is final
     contradictions  issuer, day, public: another key that an issuer signed for the same day
@@ -36,7 +36,10 @@ _TABLES: dict[str, tuple[dict[str, Any], str | tuple[str, ...]]] = {
         },
         "id",
     ),
-    "scanners": ({"id": str, "venue": str, "label": str, "token_sha256": bytes, "revoked": int}, "id"),
+    "scanners": (
+        {"id": str, "venue": str, "label": str, "token_sha256": bytes, "revoked": int, "uploads_until": int},
+        "id",
+    ),
     "issuer_lists": ({"issuer": int, "note": str, "proof": str}, "issuer"),
     "issuer_keys": ({"issuer": int, "day": int, "public": bytes}, ("issuer", "day")),
     "contradictions": ({"issuer": int, "day": int, "public": bytes}, ("issuer", "day", "public")),
@@ -89,6 +92,8 @@ def _migrate(tables: sqlite_utils.Database) -> None:
         tables.table(name).create(columns, pk=key, not_null=set(columns) - optional, strict=True, if_not_exists=True)
     if "proof" not in tables.table("issuer_lists").columns_dict:  # of a version that asked for none
         tables.table("issuer_lists").add_column("proof", str, not_null_default="")
+    if "uploads_until" not in tables.table("scanners").columns_dict:  # of a version whose revocations ended all
+        tables.table("scanners").add_column("uploads_until", int, not_null_default=0)
     tables.table("venues").create_index(["operator_sha256"], unique=True, if_not_exists=True)
     tables.table("scanners").create_index(["token_sha256"], unique=True, if_not_exists=True)
     tables.table("scanners").create_index(["venue"], if_not_exists=True)

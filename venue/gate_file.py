@@ -1,7 +1,7 @@
 """data/gates.db: how many came through which gate in which hour of an open day, and when a scanner was last heard.
 
     counts  day, gate (16 bytes: a MAC of the scanner under the day's key), hour (0 .. 24), visits
-    heard   scanner (16 hexadecimal digits), at (unix seconds, cut to five minutes)
+    heard   scanner (16 hexadecimal digits), at (unix seconds, cut to five minutes), waiting (visits in its queue then)
 
 Apart from data/venue.db, of which every commit empties all workers' memory, and from the vault, whose rows know no
 scanner. Opens in Datasette and `sqlite-utils` as it is.
@@ -22,7 +22,10 @@ _ADD = (
     "INSERT INTO counts VALUES (?, ?, ?, ?)"
     " ON CONFLICT (day, gate, hour) DO UPDATE SET visits = visits + excluded.visits"
 )
-_HEAR = "INSERT INTO heard VALUES (?, ?) ON CONFLICT (scanner) DO UPDATE SET at = max(at, excluded.at)"
+_HEAR = (
+    "INSERT INTO heard (scanner, at, waiting) VALUES (?, ?, ?) ON CONFLICT (scanner)"
+    " DO UPDATE SET at = max(at, excluded.at), waiting = excluded.waiting"
+)
 
 
 class GateHour(NamedTuple):
@@ -33,17 +36,24 @@ class GateHour(NamedTuple):
     hour: int
 
 
+class Sign(NamedTuple):
+    """A scanner's sign of life: unix seconds, cut to five minutes, and how many visits waited in it; -1: not told."""
+
+    at: int
+    waiting: int = -1
+
+
 class GateFile(StateFile):
     """Every method is one commit at most, on the disk when it returns; several processes may share the file."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, _migrate)
 
-    def add(self, counts: Mapping[GateHour, int], heard: Mapping[str, int]) -> None:
+    def add(self, counts: Mapping[GateHour, int], heard: Mapping[str, Sign]) -> None:
         """Adds to what all processes have counted; of a scanner the latest time stays."""
         with self.writing() as tables:
             tables.conn.executemany(_ADD, [(*cell, number) for cell, number in counts.items()])
-            tables.conn.executemany(_HEAR, list(heard.items()))
+            tables.conn.executemany(_HEAR, [(scanner, *sign) for scanner, sign in heard.items()])
         self._tidy()
 
     def hours(self, day: int, gate: bytes) -> list[int]:
@@ -53,10 +63,11 @@ class GateFile(StateFile):
             found = dict(tables.execute(query, [day, gate]).fetchall())
         return [found.get(hour, 0) for hour in range(MAX_BUCKET + 1)]
 
-    def heard(self) -> dict[str, int]:
+    def heard(self) -> dict[str, Sign]:
         """All scanners that were ever heard and not left out since."""
         with self.reading() as tables:
-            return dict(tables.execute("SELECT scanner, at FROM heard").fetchall())
+            found = tables.execute("SELECT scanner, at, waiting FROM heard").fetchall()
+        return {scanner: Sign(at, waiting) for scanner, at, waiting in found}
 
     def leave_out(self, scanners: Iterable[str]) -> None:
         """Whose signs of life are nobody's business any more."""
@@ -85,5 +96,7 @@ def _migrate(tables: sqlite_utils.Database) -> None:
     tables.table("counts").create(
         counts, pk=("day", "gate", "hour"), not_null=set(counts), strict=True, if_not_exists=True
     )
-    heard = {"scanner": str, "at": int}
+    heard = {"scanner": str, "at": int, "waiting": int}
     tables.table("heard").create(heard, pk="scanner", not_null=set(heard), strict=True, if_not_exists=True)
+    if "waiting" not in tables.table("heard").columns_dict:  # of a version that did not ask
+        tables.table("heard").add_column("waiting", int, not_null_default=-1)

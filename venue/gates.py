@@ -19,7 +19,7 @@ from checkin.purge.clock_guard import ClockGuard
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.vault import Vault
 from venue.database import RegistryDatabase
-from venue.gate_file import GateFile, GateHour
+from venue.gate_file import GateFile, GateHour, Sign
 
 GRAIN_SECONDS: Final = 300
 _MAX_REMEMBERED: Final = 100_000
@@ -44,8 +44,8 @@ class Gates:
         self._file = GateFile(party.data / "gates.db")
         self._lock = threading.Lock()
         self._counted: Counter[_Passage] = Counter()
-        self._heard: dict[str, int] = {}
-        self._written: dict[str, int] = {}
+        self._heard: dict[str, Sign] = {}
+        self._written: dict[str, Sign] = {}
         self._swept = -1
 
     def count(self, day: int, scanner: bytes, hour: int) -> None:
@@ -53,19 +53,23 @@ class Gates:
         with self._lock:
             self._counted[_Passage(day, scanner, hour)] += 1
 
-    def hear(self, scanner: bytes) -> None:
-        """A sign of life: this scanner (8 bytes) asked for its lists, as it does each minute, whoever comes or not."""
+    def hear(self, scanner: bytes, waiting: int = -1) -> None:
+        """A sign of life: this scanner (8 bytes) asked for its lists, as it does each minute, whoever comes or not; so
+        many visits waited in it."""
         at = int(self._party.now()) // GRAIN_SECONDS * GRAIN_SECONDS
         with self._lock:
-            self._heard[scanner.hex()] = at
+            self._heard[scanner.hex()] = Sign(at, waiting)
 
     def hours(self, day: int, scanner: bytes) -> list[int]:
         """25 numbers. Raises `DayDestroyed`, `KeyMissing`."""
         return self._file.hours(day, self._gate(day, scanner))
 
-    def last_heard(self) -> dict[str, str]:
-        """Scanner → RFC 3339, cut to five minutes."""
-        return {scanner: self._party.calendar.rfc3339(at) for scanner, at in self._file.heard().items()}
+    def last_heard(self) -> dict[str, tuple[str, int | None]]:
+        """Scanner → RFC 3339, cut to five minutes, and how many visits waited in it, if it said so."""
+        return {
+            scanner: (self._party.calendar.rfc3339(sign.at), sign.waiting if sign.waiting >= 0 else None)
+            for scanner, sign in self._file.heard().items()
+        }
 
     def is_open(self, day: int) -> bool:
         """Whether the day still takes uploads. Afterwards its split is of no use at the doors, and goes."""
@@ -97,7 +101,7 @@ class Gates:
         with self._lock:
             counted, self._counted = self._counted, Counter()
             heard, self._heard = self._heard, {}
-        fresh = {scanner: at for scanner, at in heard.items() if self._written.get(scanner) != at}
+        fresh = {scanner: sign for scanner, sign in heard.items() if self._written.get(scanner) != sign}
         try:
             if counted or fresh:
                 self._file.add(self._cells(counted), fresh)
@@ -119,7 +123,7 @@ class Gates:
         """Scanners that were revoked, whose venue was closed, or that a wrong clock has put into the future."""
         version, latest = self._database.look(), self._party.now()
         heard = self._file.heard()
-        gone = {scanner for scanner, at in heard.items() if at > latest}
+        gone = {scanner for scanner, sign in heard.items() if sign.at > latest}
         if version != self._swept:
             with self._database.reading() as tables:
                 live = {row[0] for row in tables.execute(_LIVE)}

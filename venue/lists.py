@@ -28,6 +28,7 @@ from venue.venues import Status
 
 INTAKE_DAYS_AHEAD = 14
 KIDS = "kids"
+_Waiting = Annotated[int, Query(ge=-1, le=1_000_000, description="how many visits wait in the scanner's queue")]
 _Nonce = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
 
 
@@ -146,10 +147,10 @@ def routes(lists: Lists, scanners: Scanners, gates: Gates) -> APIRouter:
     router = APIRouter(tags=["scanner"])
 
     @router.get("/v1/trust", response_model_exclude_none=True, responses=problem_answers(Forbidden, KeyMissing))
-    def trust(token: Bearer, nonce: _Nonce = None) -> TrustAnswer:
+    def trust(token: Bearer, nonce: _Nonce = None, waiting: _Waiting = -1) -> TrustAnswer:
         """Key lists, intake keys, the venue's rule and the time, signed if a nonce is given. Bearer: a scanner."""
         scanner = scanners.bearing(token)
-        gates.hear(scanner.place.scanner)
+        gates.hear(scanner.place.scanner, waiting)
         return lists.answer(scanner, nonce)
 
     return router

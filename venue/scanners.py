@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 
 from checkin.errors import Forbidden, NotFound, TooManyRequests, Unauthorized
@@ -16,6 +16,7 @@ from checkin.service.auth import new_token, token_hash
 from checkin.service.body import Body
 from checkin.service.describe import problem_answers
 from checkin.service.endings import Endings
+from checkin.service.identity import ServiceIdentity
 from venue.database import RegistryDatabase
 from venue.endings import SCANNER
 from venue.gates import Gates
@@ -25,9 +26,17 @@ from venue.venues import ID_SIZE, Venue, VenueId, Venues, operator_of, read_venu
 
 MAX_SCANNERS = 1000  # a venue's live ones
 _MAX_CACHED = 100_000
-_FIND = """SELECT venues.id, venues.name, venues.status_rule, scanners.id AS scanner
+GRAIN_SECONDS = 3600  # of when a scanner was replaced
+_FIND = """SELECT venues.id, venues.name, venues.status_rule, scanners.id AS scanner, uploads_until
     FROM scanners JOIN venues ON venues.id = scanners.venue
-    WHERE scanners.token_sha256 = ? AND revoked = 0 AND closed = 0"""
+    WHERE scanners.token_sha256 = ? AND (revoked = 0 OR uploads_until > 0) AND closed = 0"""
+Reason = Annotated[
+    Literal["replaced", "stolen"],
+    Query(
+        description="replaced: what it scanned before may still be uploaded, until those days are closed; "
+        "stolen: nothing may, and the visits that wait in it are lost"
+    ),
+]
 ScannerId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="8 bytes as 16 hexadecimal digits")]
 
 
@@ -46,12 +55,14 @@ class EnrolledScanner(BaseModel):
 
 class ScannerEntry(BaseModel):
     """A scanner in its operator's list. `last_seen`: when it last asked for its lists, which it does each minute
-    whether or not anybody comes; RFC 3339, cut to five minutes, a minute late at most. None: never, or revoked."""
+    whether or not anybody comes; RFC 3339, cut to five minutes, a minute late at most. None: never, or revoked.
+    `waiting`: how many visits waited in it then, if it said so; what it scanned since nobody knows."""
 
     scanner_id: str
     label: str
     revoked: bool
     last_seen: str | None = None
+    waiting: int | None = None
 
 
 class ScannerList(BaseModel):
@@ -62,18 +73,21 @@ class ScannerList(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class VenueScanner:
-    """Who scans: the venue with its rule, and the two ids as they go into seals (8 bytes each)."""
+    """Who scans: the venue with its rule, and the two ids as they go into seals (8 bytes each). `uploads_until`: of one
+    that was replaced, until when its scans were made that it may upload, unix seconds; None: it scans."""
 
     venue: Venue
     place: Place
+    uploads_until: int | None = None
 
 
 class Scanners:
     """The table `scanners`, and who bears which token."""
 
-    def __init__(self, database: RegistryDatabase, endings: Endings) -> None:
+    def __init__(self, database: RegistryDatabase, endings: Endings, party: ServiceIdentity) -> None:
         self._database = database
         self._endings = endings
+        self._party = party
         self._known: tuple[int, dict[bytes, VenueScanner]] = (-1, {})
 
     def enrol(self, venue: str, label: str) -> EnrolledScanner:
@@ -82,8 +96,8 @@ class Scanners:
         with self._database.writing() as tables:
             if tables.table("scanners").count_where("venue = ? AND revoked = 0", [venue]) >= MAX_SCANNERS:
                 raise Forbidden(f"A venue has at most {MAX_SCANNERS} scanners: revoke those that are not used.")
-            row = {"id": identifier, "venue": venue, "label": label, "token_sha256": token_hash(token), "revoked": 0}
-            tables.table("scanners").insert(row)
+            row = {"id": identifier, "venue": venue, "label": label, "token_sha256": token_hash(token)}
+            tables.table("scanners").insert(row | {"revoked": 0, "uploads_until": 0})
         return EnrolledScanner(scanner_id=identifier, scanner_token=token)
 
     def listed(self, venue: str) -> list[ScannerEntry]:
@@ -92,19 +106,40 @@ class Scanners:
             rows = list(tables.table("scanners").rows_where("venue = ?", [venue], order_by="label, id"))
         return [ScannerEntry(scanner_id=row["id"], label=row["label"], revoked=bool(row["revoked"])) for row in rows]
 
-    def revoke(self, venue: str, scanner: str) -> None:
-        """Every worker refuses its next request; repeatable. Raises `NotFound`."""
+    def revoke(self, venue: str, scanner: str, reason: Reason) -> None:
+        """Every worker refuses its next request, but the upload of what a replaced one has scanned; repeatable. Raises
+        `NotFound`."""
+        until = -(-int(self._party.now()) // GRAIN_SECONDS) * GRAIN_SECONDS if reason == "replaced" else 0
         with self._database.writing() as tables:
-            query = "SELECT revoked FROM scanners WHERE id = ? AND venue = ?"
+            query = "SELECT revoked, uploads_until FROM scanners WHERE id = ? AND venue = ?"
             row = tables.execute(query, [scanner, venue]).fetchone()
             if row is None:
                 raise NotFound("This venue has no scanner of this id.")
-            if not row[0]:
-                tables.execute("UPDATE scanners SET revoked = 1 WHERE id = ?", [scanner])
-                self._endings.record(tables, Ending(SCANNER, scanner))
+            revoked, uploads_until = row
+            # What ends with the one reason does not come back with the other.
+            if not revoked or (uploads_until and not until):
+                tables.execute("UPDATE scanners SET revoked = 1, uploads_until = ? WHERE id = ?", [until, scanner])
+                self._endings.record(tables, Ending(SCANNER, scanner, f"{until:08x}" if until else ""))
+
+    def forget_uploads(self) -> None:
+        """A task: what a replaced scanner might upload is of a closed day."""
+        now, calendar = self._party.now(), self._party.calendar
+        with self._database.reading() as tables:
+            query = "SELECT DISTINCT uploads_until FROM scanners WHERE uploads_until > 0"
+            kept = [row[0] for row in tables.execute(query)]
+        if over := [until for until in kept if now >= calendar.closes(calendar.day(until))]:
+            with self._database.writing() as tables:
+                tables.execute("UPDATE scanners SET uploads_until = 0 WHERE uploads_until <= ?", [max(over)])
 
     def bearing(self, token: str) -> VenueScanner:
-        """The scanner that bears `token`; raises `Unauthorized`, or `Forbidden` for an operator's token.
+        """The scanner that bears `token`; raises `Unauthorized`, or `Forbidden` for an operator's token."""
+        scanner = self.uploading(token)
+        if scanner.uploads_until is not None:
+            raise Unauthorized
+        return scanner
+
+    def uploading(self, token: str) -> VenueScanner:
+        """As `bearing`, and also a scanner that was replaced.
 
         Found in memory as long as no process has committed anything since, otherwise in the database.
         """
@@ -129,7 +164,7 @@ class Scanners:
         if not found:
             raise Unauthorized
         place = Place(bytes.fromhex(found[0]["id"]), bytes.fromhex(found[0]["scanner"]))
-        return VenueScanner(read_venue(found[0]), place)
+        return VenueScanner(read_venue(found[0]), place, found[0]["uploads_until"] or None)
 
 
 def routes(venues: Venues, scanners: Scanners, gates: Gates, throttle: OperatorThrottle) -> APIRouter:
@@ -149,12 +184,13 @@ def routes(venues: Venues, scanners: Scanners, gates: Gates, throttle: OperatorT
         """The venue's scanners, and their last signs of life. Bearer: the venue's operator."""
         seen, listed = gates.last_heard(), scanners.listed(venue_id)
         for entry in listed:
-            entry.last_seen = None if entry.revoked else seen.get(entry.scanner_id)
+            if not entry.revoked:
+                entry.last_seen, entry.waiting = seen.get(entry.scanner_id, (None, None))
         return ScannerList(scanners=listed)
 
     @router.delete("/{scanner_id}", status_code=204, responses=problem_answers(NotFound))
-    def revoke(venue_id: VenueId, scanner_id: ScannerId) -> None:
+    def revoke(venue_id: VenueId, scanner_id: ScannerId, reason: Reason = "replaced") -> None:
         """Revoke a scanner, in all workers from its next request on. Bearer: the venue's operator."""
-        scanners.revoke(venue_id, scanner_id)
+        scanners.revoke(venue_id, scanner_id, reason)
 
     return router

@@ -28,7 +28,8 @@ class GateStats(BaseModel):
 
 class DayStats(BaseModel):
     """`hours` has 25 numbers, by whole hours since the day's local start. The last is for days that set clocks back,
-    and for the seconds after midnight in which a code of the day may still be scanned.
+    and for the seconds after midnight in which a code of the day may still be scanned. `labels`: what clocks showed
+    when each of them began, which after clocks were set is not its place: `15`; `2A` and `2B` for what came twice.
 
     `gates`, by label, says how many of them came through which gate, as long as the day takes uploads (four days and
     five minutes after its end at most). Its sums can be smaller: it is a minute late, a crash can lose a minute of it,
@@ -37,6 +38,7 @@ class DayStats(BaseModel):
     day: str
     total: Number
     hours: list[Number]
+    labels: list[str]
     gates: list[GateStats]
 
 
@@ -74,7 +76,9 @@ class Stats:
         if not counts:
             return None
         hours = [counts.get(hour, 0) for hour in range(MAX_BUCKET + 1)]
-        return DayStats(day=self._party.calendar.date(day), total=sum(hours), hours=hours, gates=gates)
+        calendar = self._party.calendar
+        labels = calendar.hour_labels(day)
+        return DayStats(day=calendar.date(day), total=sum(hours), hours=hours, labels=labels, gates=gates)
 
     def _by_gate(self, day: int, scanners: list[ScannerEntry]) -> list[GateStats]:
         if not self._gates.is_open(day):

@@ -62,6 +62,19 @@ class BatchAnswer(BaseModel):
     results: list[EntryAnswer]
 
 
+class ScannerLine(BaseModel):
+    """A scanner in its operator's list; `waiting`: visits in it when it last asked for its lists, if it said so."""
+
+    scanner_id: str
+    waiting: int | None = None
+
+
+class ScannerList(BaseModel):
+    """What GET /v1/venues/{id}/scanners answers an operator."""
+
+    scanners: list[ScannerLine]
+
+
 @dataclass
 class Scanner:
     """One scanner of one venue."""
@@ -133,13 +146,13 @@ class Scanner:
 
     def refresh(self, client: Client, now: float) -> dict[int, str]:
         """Fetch the lists; what was passed over, and raises, as `Trust.update`, or what the registry answers."""
-        return self._take(*_ask(client), now)
+        return self._take(*_ask(client, len(self.queue)), now)
 
     def tend(self, client: Client, clock: Clock) -> tuple[dict[int, str], list[dict[str, str]]]:
         """`refresh` by the registry's time, whatever this machine's is, then `upload`, and what both say. If lists are
         refused the queue is uploaded all the same before that is raised, but only to the registry that was pinned."""
         asked = clock.now()
-        answer, nonce = _ask(client)
+        answer, nonce = _ask(client, len(self.queue))
         ours = False
         try:
             with suppress(KeyError, TypeError):  # of another form, as `update` will say
@@ -234,10 +247,10 @@ def waits(error: CheckinError) -> bool:
     return error.status >= 500 or error.status == 429
 
 
-def _ask(client: Client) -> tuple[Any, str]:
-    """The registry's answer, and the nonce that it was asked with."""
+def _ask(client: Client, waiting: int) -> tuple[Any, str]:
+    """The registry's answer, and the nonce that it was asked with; so many visits wait here."""
     nonce = b64url_encode(random_bytes(16))
-    return client.get("/v1/trust", nonce=nonce), nonce
+    return client.get("/v1/trust", nonce=nonce, waiting=str(waiting)), nonce
 
 
 def _mark(verified: Presentation) -> str:

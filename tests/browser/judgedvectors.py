@@ -195,7 +195,8 @@ def calendars() -> list[dict[str, Any]]:
         "Asia/Seoul": [20777],
         "America/Sao_Paulo": [17838, 17839, 17943, 17944],  # skipped midnight in November 2018, twice in February 2019
         "Asia/Beirut": [20539, 20540],
-        "Europe/Berlin": [20541, 20752],
+        "Europe/Berlin": [20541, 20751, 20752],  # 25 October 2026 has 25 hours
+        "Australia/Lord_Howe": [20548, 20730],  # moves by half an hour
         "Pacific/Apia": [15337, 15338, 20777],  # had no 30 December 2011
         "America/St_Johns": [20777],
         "Asia/Kathmandu": [20777],
@@ -212,6 +213,7 @@ def calendars() -> list[dict[str, Any]]:
                     "zone": zone,
                     "day": day,
                     "start": start,
+                    "labels": calendar.hour_labels(day),
                     "instants": [{"at": instant, "day": calendar.day(instant)} for instant in instants],
                 }
             )

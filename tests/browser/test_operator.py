@@ -234,8 +234,9 @@ def test_the_export_has_a_column_a_gate_and_leaves_empty_what_is_not_known(modul
     script = f"""async (days) => {{
         const {{ exportRows }} = await import("{MODULES}/export.js");
         const {{ table }} = await import("{MODULES}/csv.js");
+        const {{ Calendar }} = await import("{MODULES}/../calendar.js");
         const scanners = ["a", "b", "c"].map((id) => ({{ scanner_id: id, label: "=door" }}));
-        return table(exportRows("Café", days, scanners));
+        return table(exportRows("Café", days, scanners, new Calendar("Asia/Seoul")));
     }}"""
     rows = str(module.evaluate(script, days)).lstrip("\ufeff").split("\r\n")
     assert rows[0] == "venue,day,hour,check_ins,'=door (a),'=door (b)"
@@ -243,6 +244,27 @@ def test_the_export_has_a_column_a_gate_and_leaves_empty_what_is_not_known(modul
     assert rows[1 + 25 + 9] == "Café,2026-11-20,9,7,4,2"
     assert rows[1 + 25 + 10] == "Café,2026-11-20,10,0,0,0"
     assert len(rows) == 1 + 50 + 1
+
+
+def test_bars_and_export_name_an_hour_as_clocks_showed_it(module: Page) -> None:
+    """Berlin, 25 October 2026: at 15:30 it was the 17th hour since midnight, and 2 o'clock came twice."""
+    berlin, day = Calendar("Europe/Berlin"), 20751
+    at = berlin.start(day) + 16 * 3600 + 1800
+    days = [{"day": berlin.date(day), "hours": hours(h16=1), "gates": []}]
+    script = f"""async ([days, at]) => {{
+        const {{ exportRows }} = await import("{MODULES}/export.js");
+        const {{ lastHours }} = await import("{MODULES}/hours.js");
+        const {{ Calendar }} = await import("{MODULES}/../calendar.js");
+        const berlin = new Calendar("Europe/Berlin");
+        const row = exportRows("Café", days, [], berlin).find(([, , , count]) => count === 1);
+        return [lastHours(days, berlin, at).at(-1), row, berlin.hourLabels(Calendar.parseDate(days[0].day))];
+    }}"""
+    bar, row, labels = module.evaluate(script, [days, at])
+    assert (bar["label"], bar["total"]) == ("15", 1)
+    assert row[2] == "15"
+    assert labels[:5] == ["0", "1", "2A", "2B", "3"]
+    assert labels == berlin.hour_labels(day)
+    assert berlin.hour(day, at) == 16
 
 
 def test_a_sign_of_life_becomes_words(module: Page) -> None:

@@ -216,10 +216,11 @@ async function judgeValues({ statement }, cases) {
 }
 
 async function judgeCalendar({ calendar }, cases) {
-  return cases.flatMap(({ zone, day, start, instants }) => {
+  return cases.flatMap(({ zone, day, start, labels, instants }) => {
     const place = new calendar.Calendar(zone);
     return [
       { name: `start of ${day} in ${zone}`, expected: start, got: place.start(day) },
+      { name: `hours of ${day} in ${zone}`, expected: labels.join(), got: place.hourLabels(day).join() },
       ...instants.map((item) => ({ name: `${item.at} in ${zone}`, expected: item.day, got: place.day(item.at) })),
     ];
   });

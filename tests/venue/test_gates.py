@@ -216,7 +216,7 @@ def test_who_is_no_scanner_any_more_leaves_no_sign(tmp_path: Path, new_issuer: N
         assert client.delete(f"/v1/venues/{closed.venue_id}", headers=bearer(ENROLMENT)).status_code == 204
     with registry.client() as client:
         assert listed(client, at)[stays.scanner_id]
-    assert [scanner for scanner, _ in rows(registry.folder, "heard")] == [stays.scanner_id]
+    assert [scanner for scanner, *_ in rows(registry.folder, "heard")] == [stays.scanner_id]
 
 
 def test_a_scanner_that_lives_is_seen_by_itself(tmp_path: Path, new_issuer: NewIssuer) -> None:

@@ -96,7 +96,7 @@ def test_a_time_that_a_wrong_clock_put_into_the_future_goes(house: tuple[House, 
         venue = {"id": "11" * 8, "name": "x", "category": "x", "operator_sha256": b"", "status_rule": "[]", "closed": 0}
         tables.table("venues").insert(venue)
         scanner = {"id": SCANNER.hex(), "venue": "11" * 8, "label": "x", "token_sha256": b"", "revoked": 0}
-        tables.table("scanners").insert(scanner)
+        tables.table("scanners").insert(scanner | {"uploads_until": 0})
     standing.go(DAY + 300)
     gates.hear(SCANNER)
     standing.go(DAY, 12 * HOUR)

@@ -93,7 +93,8 @@ def cast(scene: Scene) -> Cast:
     """Two venues, and tokens that were revoked."""
     other, client = scene.venue(), scene.client
     revoked = enrol(client, "Gone")
-    client.delete(f"/v1/venues/{revoked.venue_id}/scanners/{revoked.scanner_id}", headers=bearer(revoked.operator))
+    gone = f"/v1/venues/{revoked.venue_id}/scanners/{revoked.scanner_id}"
+    client.delete(gone, params={"reason": "stolen"}, headers=bearer(revoked.operator))
     client.post(f"/v1/venues/{revoked.venue_id}/operator-token", headers=bearer(ENROLMENT))
     closed = enrol(client, "Closed")
     client.delete(f"/v1/venues/{closed.venue_id}", headers=bearer(ENROLMENT))

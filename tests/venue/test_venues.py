@@ -134,7 +134,7 @@ def test_tokens_and_ids_are_random_and_of_the_documented_sizes(scene: Scene) -> 
 def test_an_operator_sees_his_scanners_and_revokes_one_which_is_out_at_once(scene: Scene) -> None:
     path, headers = f"/v1/venues/{scene.at.venue_id}/scanners", bearer(scene.at.operator)
     assert check_in(scene.client, scene.at, scene.phone().at(NOON)).status_code == 201
-    scanner = {"scanner_id": scene.at.scanner_id, "label": "door", "last_seen": None}
+    scanner = {"scanner_id": scene.at.scanner_id, "label": "door", "last_seen": None, "waiting": None}
     assert scene.client.get(path, headers=headers).json() == {"scanners": [scanner | {"revoked": False}]}
     for _ in range(2):
         assert scene.client.delete(f"{path}/{scene.at.scanner_id}", headers=headers).status_code == 204

@@ -1,7 +1,7 @@
 // Bars by hour, stacked by gate: each gate has a pattern and a name as well as a colour. The same as a table below.
 
 import { say } from "../messages.js";
-import { share } from "./hours.js";
+import { hourText, share } from "./hours.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const TOP = 22; // room for the numbers above the bars, and for the hours below them
@@ -21,16 +21,16 @@ export function shape(name, attributes, text) {
 /** A part's name in words. */
 export const partName = ({ label, kind }) => (kind === "gate" ? label : say(kind === "others" ? "other_gates" : "apart"));
 
-/** The hours as bars and as a table, and a legend; `clock` tells an hour's number from its start. */
-export function drawHours(hours, parts, clock) {
+/** The hours as bars and as a table, and a legend. */
+export function drawHours(hours, parts) {
   const looks = parts.map(({ kind }, place) => (kind === "gate" ? `url(#gate-${place})` : `url(#gate-${kind})`));
   const svg = $("bars");
   const size = { width: svg.clientWidth || 320, height: svg.clientHeight || 200 };
   svg.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
-  svg.replaceChildren(tiles(parts), ...bars(hours, parts, looks, size, clock));
-  svg.setAttribute("aria-label", inWords(hours, parts, clock));
+  svg.replaceChildren(tiles(parts), ...bars(hours, parts, looks, size));
+  svg.setAttribute("aria-label", inWords(hours, parts));
   $("legend").replaceChildren(...parts.map((part, place) => legendItem(part, looks[place])));
-  fillTable(hours, parts, clock);
+  fillTable(hours, parts);
 }
 
 function tiles(parts) {
@@ -46,7 +46,7 @@ function tiles(parts) {
   return definitions;
 }
 
-function bars(hours, parts, looks, { width, height }, clock) {
+function bars(hours, parts, looks, { width, height }) {
   const most = Math.max(...hours.map(({ total }) => total), 1);
   const [step, ground] = [width / hours.length, height - BOTTOM];
   const drawn = hours.flatMap((hour, place) => {
@@ -60,10 +60,10 @@ function bars(hours, parts, looks, { width, height }, clock) {
       const tall = (count / most) * (ground - TOP);
       y -= tall;
       const piece = shape("rect", { ...wide, y, height: tall, fill: looks[index], class: `piece ${part.kind}` });
-      piece.append(shape("title", {}, `${clock(hour)} · ${partName(part)}: ${count}`));
+      piece.append(shape("title", {}, `${hourText(hour.label)} · ${partName(part)}: ${count}`));
       return [piece];
     });
-    const label = shape("text", { ...middle, y: height - 7, class: last ? "hour now" : "hour" }, clock(hour));
+    const label = shape("text", { ...middle, y: height - 7, class: last ? "hour now" : "hour" }, hour.label);
     const number = hour.total ? [shape("text", { ...middle, y: y - 6, class: "count" }, hour.total)] : [];
     return [...stack, ...number, label];
   });
@@ -71,11 +71,11 @@ function bars(hours, parts, looks, { width, height }, clock) {
   return [...drawn, shape("path", { d: `M0 ${ground + 0.5}H${width}`, class: "ground" }), now];
 }
 
-function inWords(hours, parts, clock) {
+function inWords(hours, parts) {
   const busy = hours.filter(({ total }) => total > 0).map((hour) => {
     const split = parts.map((part) => [partName(part), share(hour, part)]).filter(([, count]) => count > 0);
     const gates = split.map(([name, count]) => `${name} ${count}`).join(", ");
-    return say("hour_gates", { hour: clock(hour), count: hour.total, gates });
+    return say("hour_gates", { hour: hourText(hour.label), count: hour.total, gates });
   });
   return say("bars_label", { list: busy.join("; ") || say("nothing_yet") });
 }
@@ -91,13 +91,13 @@ function legendItem(part, look) {
   return item;
 }
 
-function fillTable(hours, parts, clock) {
+function fillTable(hours, parts) {
   const head = [say("hour"), ...parts.map(partName), say("all_gates")];
   $("hours-head").replaceChildren(...head.map((text, place) => cell("th", text, place > 0, "col")));
   const rows = [...hours].reverse().map((hour) => {
     const row = document.createElement("tr");
     const counts = parts.map((part) => share(hour, part));
-    const title = say("hour_name", { hour: clock(hour) });
+    const title = hourText(hour.label);
     row.append(cell("th", title, false, "row"), ...[...counts, hour.total].map((count) => cell("td", count, true)));
     return row;
   });

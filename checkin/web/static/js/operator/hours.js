@@ -1,20 +1,30 @@
 // The last hours, and which gates people came through. Nothing here draws.
 
 import { Calendar } from "../calendar.js";
+import { say } from "../messages.js";
 
 const HOUR = 3600;
 const LENGTH = 12;
 const NAMED = 5; // gates that get a pattern of their own; the smallest of more are one
 
+/** An hour of a day in words; `labels` are the day's of Calendar.hourLabels. Hours since midnight are no clock time. */
+export const hourText = (label) => (label.includes(":") ? label : say("hour_name", { hour: label }));
+
 /**
- * The last hours, oldest first, across midnight: `{start, total, gates}`, gates being scanner → how many.
+ * The last hours, oldest first, across midnight: `{start, label, total, gates}`, gates being scanner → how many.
  * @param {{day: string, hours: number[], gates: {scanner_id: string, hours: number[]}[]}[]} days as the registry has them
  */
 export function lastHours(days, calendar, now) {
   const begun = calendar.start(calendar.day(now));
   const current = begun + Math.floor((now - begun) / HOUR) * HOUR;
   const known = days.map((item) => ({ ...item, begun: calendar.start(Calendar.parseDate(item.day)) }));
-  return Array.from({ length: LENGTH }, (_, place) => hourFrom(known, current - (LENGTH - 1 - place) * HOUR));
+  const starts = Array.from({ length: LENGTH }, (_, place) => current - (LENGTH - 1 - place) * HOUR);
+  return starts.map((start) => ({ label: labelOf(start, calendar), ...hourFrom(known, start) }));
+}
+
+function labelOf(start, calendar) {
+  const day = calendar.day(start);
+  return calendar.hourLabels(day)[Math.floor((start - calendar.start(day)) / HOUR)];
 }
 
 /** A day's 25th hour is the next one's first: a code lives for some seconds longer than its day. */

@@ -13,14 +13,14 @@ import { save, table } from "./csv.js";
 import { exportRows } from "./export.js";
 import { lastHours, partsOf } from "./hours.js";
 import { fillDays, fillRoom } from "./numbers.js";
-import { listScanners } from "./scanners.js";
+import { costOf, listScanners } from "./scanners.js";
 
 const REFRESH_MS = 60_000;
 // What the registry answers, as its /openapi.json says it.
 const HOURS = listOf(number);
 const GATE = object({ scanner_id: text, label: text, hours: HOURS });
 const DAY = object({ day: text, total: number, hours: HOURS, gates: listOf(GATE) });
-const SCANNER = object({ scanner_id: text, label: text, revoked: flag, last_seen: optional(text) });
+const SCANNER = object({ scanner_id: text, label: text, revoked: flag, last_seen: optional(text), waiting: optional(number) });
 const ANSWERS = {
   venue: object({ name: text, capacity: optional(number), status_rule: listOf(number) }),
   stats: object({ days: listOf(DAY) }),
@@ -31,6 +31,7 @@ const ANSWERS = {
   enrolled: object({ venue_id: text, operator_token: text }),
   renewed: object({ operator_token: text }),
 };
+const REASONS = ["replaced", "stolen"];
 const VIEWS = ["enter", "keep", "desk"];
 const $ = (id) => document.getElementById(id);
 const clock = () => Date.now() / 1000;
@@ -85,15 +86,14 @@ class Desk {
     const time = new Intl.DateTimeFormat(currentLanguage(), { timeStyle: "short", timeZone: this.calendar.zone });
     $("as-of").textContent = say("as_of", { time: time.format(this.asOf * 1000) });
     this.#drawHours(now);
-    fillDays(this.days);
+    fillDays(this.days, this.calendar);
     listScanners(this.scanners, now, (scanner) => this.#askRevoke(scanner));
     this.#drawRule();
   }
 
   #drawHours(now) {
     const hours = lastHours(this.days, this.calendar, now);
-    const local = new Intl.DateTimeFormat("en", { hour: "2-digit", hourCycle: "h23", timeZone: this.calendar.zone });
-    drawHours(hours, partsOf(hours, this.scanners), ({ start }) => String(Number(local.format(start * 1000))));
+    drawHours(hours, partsOf(hours, this.scanners));
     const capacity = this.venue.capacity ?? 0;
     if (document.activeElement !== $("capacity")) $("capacity").value = capacity || "";
     fillRoom(hours.at(-1).total + hours.at(-2).total, capacity);
@@ -113,12 +113,14 @@ class Desk {
   #askRevoke(scanner) {
     this.leaving = scanner;
     $("sure-title").textContent = say("revoke_sure", { label: scanner.label });
+    $("sure-cost").textContent = costOf(scanner, clock());
     $("sure").returnValue = "";
     $("sure").showModal();
   }
 
-  async revoke() {
-    await this.ask("DELETE", `/scanners/${this.leaving.scanner_id}`, nothing);
+  /** `reason`: "replaced", and what waits in it may still be uploaded; or "stolen". */
+  async revoke(reason) {
+    await this.ask("DELETE", `/scanners/${this.leaving.scanner_id}?reason=${reason}`, nothing);
     await this.load();
     $("scanners-title").focus();
   }
@@ -148,7 +150,7 @@ class Desk {
   }
 
   export() {
-    save(`check-ins-${this.keys.venue_id}.csv`, table(exportRows(this.venue.name, this.days, this.scanners)));
+    save(`check-ins-${this.keys.venue_id}.csv`, table(exportRows(this.venue.name, this.days, this.scanners, this.calendar)));
   }
 }
 
@@ -251,7 +253,7 @@ function wireDesk(desk) {
   $("capacity").addEventListener("change", () => guarded(() => desk.setCapacity()));
   $("refresh").addEventListener("click", () => guarded(() => desk.load()));
   $("export").addEventListener("click", () => desk.export());
-  $("sure").addEventListener("close", () => $("sure").returnValue === "yes" && guarded(() => desk.revoke()));
+  $("sure").addEventListener("close", () => REASONS.includes($("sure").returnValue) && guarded(() => desk.revoke($("sure").returnValue)));
   $("device").addEventListener("close", () => {
     $("device-code").replaceChildren();
     $("device-text").value = "";

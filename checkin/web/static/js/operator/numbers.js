@@ -1,7 +1,9 @@
 // A room that fills up, and all days that are held.
 
+import { Calendar } from "../calendar.js";
 import { say } from "../messages.js";
 import { cell } from "./bars.js";
+import { hourText } from "./hours.js";
 
 const FLOOR = 96; // the room's floor and roof in its picture
 const HEIGHT = 84;
@@ -21,11 +23,12 @@ export function fillRoom(count, capacity) {
 }
 
 /** A row a day: date, total, busiest hour. */
-export function fillDays(days) {
+export function fillDays(days, calendar) {
   const rows = [...days].reverse().map(({ day, total, hours }) => {
     const row = document.createElement("tr");
     const busiest = hours.indexOf(Math.max(...hours));
-    const most = say("hour_count", { hour: busiest, count: hours[busiest] });
+    const label = calendar.hourLabels(Calendar.parseDate(day))[busiest];
+    const most = say("hour_count", { hour: hourText(label), count: hours[busiest] });
     row.append(cell("th", day, false, "row"), cell("td", total, true), cell("td", most));
     return row;
   });

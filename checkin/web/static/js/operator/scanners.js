@@ -20,6 +20,13 @@ export function signOfLife({ revoked, last_seen: seen }, now) {
   return { state: "silent", text: say("silent", { when: format.format(-Math.floor(minutes / length), unit) }) };
 }
 
+/** How many visits it may cost that a scanner is revoked as stolen, as far as anybody knows. */
+export function costOf(scanner, now) {
+  const { waiting } = scanner;
+  if (typeof waiting !== "number") return say("cost_unknown");
+  return say(waiting ? "cost" : "cost_none", { count: waiting, seen: signOfLife(scanner, now).text });
+}
+
 /** A card each; those that were revoked lie apart. `revoke` is called with the scanner. */
 export function listScanners(scanners, now, revoke) {
   const live = scanners.filter(({ revoked }) => !revoked);

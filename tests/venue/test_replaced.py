@@ -1,0 +1,66 @@
+"""Why a scanner is revoked decides what becomes of the visits that wait in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from checkin.service.endings import Endings
+from checkin.service.identity import ServiceIdentity
+from tests.venue.conftest import Scene
+from tests.venue.world import DAY, NOON, bearer, check_in, sealed, upload
+from venue.database import RegistryDatabase
+from venue.scanners import Scanners
+from venue.settings import VenueSettings
+
+
+def revoke(scene: Scene, **reason: str) -> int:
+    """As its operator; the status of the answer."""
+    path = f"/v1/venues/{scene.at.venue_id}/scanners/{scene.at.scanner_id}"
+    return scene.client.delete(path, params=reason, headers=bearer(scene.at.operator)).status_code
+
+
+def entry(scene: Scene, moment: float) -> str:
+    """Somebody who was let in at that moment while there was no network."""
+    return sealed(scene.at, scene.intake, scene.phone().bytes_at(moment), moment)
+
+
+@pytest.mark.parametrize("reason", [{"reason": "replaced"}, {}], ids=["replaced", "no reason given"])
+def test_what_a_replaced_scanner_queued_before_is_taken_and_nothing_else(scene: Scene, reason: dict[str, str]) -> None:
+    """It scans no more, is told nothing any more, and what it says to have scanned afterwards is refused."""
+    before = entry(scene, NOON - 15)
+    scene.registry.set(NOON - 60)
+    assert revoke(scene, **reason) == 204
+    assert check_in(scene.client, scene.at, scene.phone().at(NOON - 60)).status_code == 401
+    assert scene.client.get("/v1/trust", headers=bearer(scene.at.scanner)).status_code == 401
+    scene.registry.set(NOON + 1800)
+    assert upload(scene.client, scene.at, [before, entry(scene, NOON + 900)]) == ["accepted", "scan_time_invalid"]
+
+
+def test_a_stolen_scanner_uploads_nothing_and_does_not_come_back(scene: Scene) -> None:
+    """Also when it was called replaced before, or is afterwards."""
+    waiting = [entry(scene, NOON)]
+    for reason in ("replaced", "stolen", "replaced"):
+        assert revoke(scene, reason=reason) == 204
+    answer = scene.client.post("/v1/check-ins/batch", json={"sealed": waiting}, headers=bearer(scene.at.scanner))
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+    assert revoke(scene, reason="lost") == 422
+
+
+def test_when_it_was_replaced_is_forgotten_once_that_day_is_closed(scene: Scene) -> None:
+    """It is known to the hour, and not a second longer than it is of use."""
+    assert revoke(scene) == 204
+    party = ServiceIdentity(VenueSettings.load(scene.registry.config), scene.registry.clock)
+    database = RegistryDatabase(scene.registry.folder / "data" / "venue.db")
+
+    def kept() -> list[int]:
+        Scanners(database, Endings(party), party).forget_uploads()
+        with database.reading() as tables:
+            return [row["uploads_until"] for row in tables.table("scanners").rows]
+
+    closes = party.calendar.closes(DAY)
+    assert kept() == [NOON]
+    scene.registry.set(closes - 1)
+    assert kept() == [NOON]
+    scene.registry.set(closes)
+    assert kept() == [0]
+    database.close()
