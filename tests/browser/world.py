@@ -16,10 +16,11 @@ import zxingcpp
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from checkin.clock import Calendar
+from checkin.clock import Calendar, SystemClock
 from checkin.deployment.deployment import Deployment
 from checkin.deployment.processes import Processes
 from checkin.http.client import Client
+from checkin.parties import wallet
 from checkin.protocol.encoding import base45_decode
 from checkin.protocol.presentation import read
 from checkin.service.addresses import free_ports
@@ -42,6 +43,11 @@ RECORDER = """addEventListener("DOMContentLoaded", () => {
 PATIENT = """AbortSignal.timeout = ((timeout) => (ms) => timeout.call(AbortSignal, 10 * ms))(AbortSignal.timeout)"""
 FRAMES = "document.getElementById('camera').getVideoPlaybackQuality().totalVideoFrames"
 KEPT = "navigator.serviceWorker.ready.then(() => true)"  # all files are on the device
+# Frames are told by performance.now(); the time of day goes on, as performance.timeOrigin + performance.now() tell it.
+STILL = """((now, go, origin) => {
+    performance.now = () => now;
+    Object.defineProperty(performance, "timeOrigin", { get: () => origin + go() - now });
+})(performance.now(), performance.now.bind(performance), performance.timeOrigin)"""
 _numbers = iter(range(2000_0000, 9999_9999, 7919))
 
 
@@ -139,13 +145,16 @@ class Camera:
         self.path = path
         self.show(None)
 
-    def show(self, text: str | None) -> None:
-        """From now on the camera sees this code, or nothing."""
+    def show(self, *texts: str | None) -> None:
+        """From now on the camera sees this code, or several side by side, or nothing."""
         width, height = self.SIZE
         picture = Image.new("L", self.SIZE, 140)
-        if text:
-            code = drawn(text).resize((height - 20, height - 20), Image.Resampling.LANCZOS)
-            picture.paste(code, ((width - code.width) // 2, 10))
+        codes = [text for text in texts if text]
+        for place, text in enumerate(codes):
+            part = width // len(codes)
+            side = min(part, height - 20)
+            code = drawn(text).resize((side, side), Image.Resampling.LANCZOS)
+            picture.paste(code, (place * part + (part - side) // 2, 10))
         frame = b"FRAME\n" + picture.tobytes() + b"\x80" * (width * height // 2)
         header = f"YUV4MPEG2 W{width} H{height} F30:1 Ip A1:1 C420jpeg\n".encode()
         with self.path.open("r+b" if self.path.exists() else "wb") as file:
@@ -213,6 +222,25 @@ class WalletPage:
         return int(self.page.locator("#qr").get_attribute("data-iat") or 0)
 
 
+class Visitor:
+    """Somebody with a fresh code whenever one is asked for."""
+
+    def __init__(self, site: Site, folder: Path) -> None:
+        phone = str(next(_numbers))
+        registration = wallet.register(site.url("issuer"), "Park Seo-jun", f"+8210{phone}")
+        self.held = wallet.confirm(site.url("issuer"), registration, site.message(phone), folder / "visitor.json")
+        self.calendar = site.calendar
+
+    def code(self) -> str:
+        """Signed now."""
+        day = self.calendar.day(SystemClock().now())
+        if not self.held.left(day):
+            self.held.fetch(day, self.calendar)
+        opened = self.held.open_code(day)
+        assert opened is not None
+        return wallet.present(opened, SystemClock().now(), self.calendar)
+
+
 class ScannerPage:
     """A device at a gate."""
 
@@ -257,7 +285,7 @@ class ScannerPage:
 
     def stand_still(self) -> None:
         """From now on no time passes between two frames: what stays in view stays, however slow the machine is."""
-        self.page.evaluate("((now) => { performance.now = () => now; })(performance.now())")
+        self.page.evaluate(STILL)
 
     def away(self) -> None:
         """The camera sees nothing, and has done so for long enough that whoever comes next is somebody new."""

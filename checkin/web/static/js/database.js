@@ -9,25 +9,56 @@ const settled = (request) =>
 export class Database {
   /** @param {Object<string, object>} stores options of createObjectStore by name */
   static async open(name, version, stores) {
-    const request = indexedDB.open(name, version);
+    const database = new Database(name, version, stores);
+    await database.#connect();
+    return database;
+  }
+
+  constructor(name, version, stores) {
+    Object.assign(this, { name, version, stores, connecting: null });
+  }
+
+  /** The connection; another one when the browser has closed it, as it may for a page that was hidden. */
+  #connect() {
+    this.connecting ??= this.#open().catch((error) => {
+      this.connecting = null;
+      throw error;
+    });
+    return this.connecting;
+  }
+
+  async #open() {
+    const request = indexedDB.open(this.name, this.version);
     request.onupgradeneeded = () => {
       const known = request.result.objectStoreNames;
-      for (const [store, options] of Object.entries(stores)) {
+      for (const [store, options] of Object.entries(this.stores)) {
         if (!known.contains(store)) request.result.createObjectStore(store, options);
       }
     };
-    return new Database(await settled(request));
+    const connection = await settled(request);
+    const gone = () => (this.connecting = null);
+    connection.onclose = gone;
+    // Another tab with a newer version of the page must not wait for this one.
+    connection.onversionchange = () => {
+      connection.close();
+      gone();
+    };
+    return connection;
   }
 
-  constructor(connection) {
-    this.connection = connection;
-    // Another tab with a newer version of the page must not wait for this one.
-    connection.onversionchange = () => connection.close();
+  async #transaction(...options) {
+    try {
+      return (await this.#connect()).transaction(...options);
+    } catch (error) {
+      if (error.name !== "InvalidStateError") throw error;
+      this.connecting = null; // closed without a word
+      return (await this.#connect()).transaction(...options);
+    }
   }
 
   /** What a request made by `ask` finds; writes nothing, waits for no disk. */
-  read(store, ask) {
-    return settled(ask(this.connection.transaction(store).objectStore(store)));
+  async read(store, ask) {
+    return settled(ask((await this.#transaction(store)).objectStore(store)));
   }
 
   get(store, key) {
@@ -52,7 +83,7 @@ export class Database {
 
   /** Runs `work` in one transaction; what it returns (a request or a promise's value), once all of it is on disk. */
   async change(stores, work) {
-    const transaction = this.connection.transaction(stores, "readwrite", { durability: "strict" });
+    const transaction = await this.#transaction(stores, "readwrite", { durability: "strict" });
     const done = new Promise((resolve, reject) => {
       transaction.oncomplete = resolve;
       transaction.onabort = () => reject(transaction.error);

@@ -51,24 +51,36 @@ export class Decoder {
 
 const LARGEST = 2000; // pixels a side; a phone's photograph has more than a reader needs
 
-/** The pixels of anything that can be drawn, made smaller where needed. */
-export function pixelsOf(source, width, height, canvas = new OffscreenCanvas(1, 1)) {
+/** The pixels of anything that can be drawn, made smaller where needed; on `ground` what is transparent. */
+export function pixelsOf(source, width, height, canvas = new OffscreenCanvas(1, 1), ground = null) {
   const scale = Math.min(1, LARGEST / Math.max(width, height));
   canvas.width = Math.round(width * scale);
   canvas.height = Math.round(height * scale);
   const context = canvas.getContext("2d", { willReadFrequently: true });
+  if (ground) {
+    context.fillStyle = ground;
+    context.fillRect(0, 0, canvas.width, canvas.height);
+  }
   context.drawImage(source, 0, 0, canvas.width, canvas.height);
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
-/** The text of the first code in a picture file; picture_unreadable. */
+/** The text of the code in a picture file; picture_unreadable, or picture_several where nobody can tell which is meant. */
 export async function readPicture(file) {
   const bitmap = await createImageBitmap(file).catch(() => {
     throw new Refusal("picture_unreadable");
   });
   const decoder = new Decoder();
-  const [text] = await decoder.read(pixelsOf(bitmap, bitmap.width, bitmap.height));
+  const texts = new Set();
+  // A code on a transparent ground is dark for a white page, or light for a black one.
+  for (const ground of ["white", "black"]) {
+    if (!texts.size) {
+      const pixels = pixelsOf(bitmap, bitmap.width, bitmap.height, undefined, ground);
+      for (const text of await decoder.read(pixels)) texts.add(text);
+    }
+  }
   decoder.close();
-  if (!text) throw new Refusal("picture_unreadable");
-  return text;
+  if (!texts.size) throw new Refusal("picture_unreadable");
+  if (texts.size > 1) throw new Refusal("picture_several");
+  return [...texts][0];
 }

@@ -95,6 +95,16 @@ export class Trust {
     return { issuers, issuerVkeys, passed };
   }
 
+  /** The registry's time in an answer, unix seconds cut to one. Refusal as `update`. */
+  async timeTold(answer, nonce) {
+    try {
+      const registry = await parseVkey(this.stored.registryVkey || answer.registry.vkey);
+      return await readSignedTime(answer.time_note, registry, nonce);
+    } catch (error) {
+      throw error instanceof Refusal ? error : new Refusal("service_error");
+    }
+  }
+
   /** Refusal scanner_stale without outside time for 24 hours, clock_wrong when the clock is known to be off. */
   requireTime(now) {
     const { time } = this.stored;

@@ -10,6 +10,7 @@ import { randomBytes, sha256 } from "../primitives.js";
 
 const PATIENCE_MS = 2500; // nobody waits longer at a door; after that the scan is queued
 const SCAN_ID_SIZE = 16;
+const OF_TIME = ["token_expired", "token_not_yet_valid", "wrong_day"];
 const TAKEN = object({ result: oneOf("accepted", "repeated") });
 
 /** A refusal of a second use: when and where the first was, as far as this door knows. */
@@ -25,9 +26,10 @@ export class Door {
    * @param {import("./store.js").Store} store
    * @param {import("../trust.js").Trust} trust
    * @param {{online: boolean, lost: () => void}} link
+   * @param {import("./time.js").ToldTime} time
    */
-  constructor(store, trust, device, link, clock) {
-    Object.assign(this, { store, trust, device, link, clock });
+  constructor(store, trust, device, link, time) {
+    Object.assign(this, { store, trust, device, link, time });
     this.place = { venue: fromHex(device.venue_id), scanner: fromHex(device.scanner_id) };
   }
 
@@ -36,10 +38,13 @@ export class Door {
    * the status, if one was shown, goes no further than this function.
    */
   async scan(text) {
-    const now = this.clock();
+    const now = this.time.now();
     this.trust.requireTime(now);
     const keysOfDay = (day) => this.trust.keysOfDay(day);
-    const verified = await verifyText(text, now, this.trust.calendar, keysOfDay, this.trust.rule);
+    const verified = await verifyText(text, now, this.trust.calendar, keysOfDay, this.trust.rule).catch((error) => {
+      // It may be this device that is wrong about the time, and not the visitor.
+      throw OF_TIME.includes(error.code) ? Object.assign(error, { clockDoubtful: !this.time.proved() }) : error;
+    });
     const mark = base64urlEncode((await sha256(verified.credential.visitId)).slice(0, 12));
     const first = await this.store.seen(mark, now);
     if (first !== undefined) throw new UsedBefore({ here: true, secondsAgo: Math.round(now - first) });

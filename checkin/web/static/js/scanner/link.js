@@ -17,10 +17,10 @@ const RESULTS = object({ results: listOf(object({ result: OUTCOME, code: optiona
 
 export class Link extends EventTarget {
   /** Fires "change" whenever something a steward sees is different. */
-  constructor(store, trust, device, clock) {
+  constructor(store, trust, device, clock, time = null) {
     super();
     Object.assign(this, { store, trust, device, clock, online: false, problem: null, uploaded: null, timer: 0 });
-    Object.assign(this, { heard: null, failures: 0 });
+    Object.assign(this, { time, heard: null, failures: 0, stuck: 0 });
     this.batch = BATCH_LIMIT;
     this.ended = new AbortController();
     addEventListener("online", () => this.try(), { signal: this.ended.signal });
@@ -83,19 +83,40 @@ export class Link extends EventTarget {
   async #refresh() {
     this.trust.met = false;
     const nonce = base64urlEncode(randomBytes(16));
-    const asked = this.clock();
-    const answer = await this.#ask("GET", `/v1/trust?nonce=${nonce}`);
-    await this.store.set("trust", await this.trust.update(answer, nonce, asked, this.clock()));
+    const [asked, ownTime] = [this.clock(), this.time?.asked()];
+    const waiting = await this.store.waiting();
+    const answer = await this.#ask("GET", `/v1/trust?nonce=${nonce}&waiting=${waiting}`);
+    if (this.time) {
+      this.time.tell(await this.trust.timeTold(answer, nonce), ownTime);
+      await this.store.set("clock", this.time.kept);
+    }
+    const begun = this.time ? this.clock() : asked; // by the time just told
+    await this.store.set("trust", await this.trust.update(answer, nonce, begun, this.clock()));
+  }
+
+  /** What waits here, and then what waits of enrolments from before, with their own tokens. */
+  async #upload() {
+    await this.#uploadOf(this.device.scanner_token);
+    let stuck = 0;
+    for (const gate of await this.store.former()) {
+      try {
+        await this.#uploadOf(gate.scanner_token, gate.scanner_id);
+      } catch (error) {
+        if (error.code !== "unauthorized" && error.code !== "forbidden") throw error;
+        stuck += (await this.store.oldest(Infinity, 0, gate.scanner_id)).length;
+      }
+    }
+    this.stuck = stuck;
   }
 
   /** Each entry once; what is undecided stays for the next round. */
-  async #upload() {
+  async #uploadOf(token, gate) {
     let last = 0;
     for (;;) {
-      const entries = await this.store.oldest(this.batch, last);
+      const entries = await this.store.oldest(this.batch, last, gate);
       if (!entries.length) return;
       const body = { sealed: entries.map((entry) => entry.sealed) };
-      const options = { body, patience: BATCH_PATIENCE_MS, answer: RESULTS };
+      const options = { token, body, patience: BATCH_PATIENCE_MS, answer: RESULTS };
       const { results } = await this.#ask("POST", "/v1/check-ins/batch", options).catch((error) => {
         // The line may be too slow for so many: fewer the next time, and slowly more again.
         if (error.code === "unreachable") this.batch = Math.max(1, Math.floor(entries.length / 2));

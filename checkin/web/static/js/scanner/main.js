@@ -6,37 +6,38 @@ import { loadMessages, onLanguage, say, sayError, wireLanguageButtons } from "..
 import { newSigningKey } from "../primitives.js";
 import { keepOffline } from "../offline.js";
 import { Trust } from "../trust.js";
+import { keepScreenOn, whenSeenAgain } from "./awake.js";
 import { Camera } from "./camera.js";
 import { Door } from "./door.js";
 import { readEnrolment } from "./enrol.js";
 import { Gate } from "./gate.js";
 import { Link } from "./link.js";
 import { Store } from "./store.js";
+import { ToldTime } from "./time.js";
 import { showVerdict } from "./verdict.js";
 
-const clock = () => Date.now() / 1000;
+const OFF_SECONDS = 10; // by which a device's clock may be wrong without a word
 const $ = (id) => document.getElementById(id);
 
 class Scanner {
   static async open() {
-    const scanner = new Scanner(await Store.open());
+    const store = await Store.open();
+    const scanner = new Scanner(store, new ToldTime(await store.get("clock")));
     const device = await scanner.store.get("device");
     if (device) await scanner.#work(device);
     return scanner;
   }
 
-  constructor(store) {
-    Object.assign(this, { store, link: null, door: null });
+  constructor(store, time) {
+    Object.assign(this, { store, time, link: null, door: null, kept: true });
     $("findings-open").addEventListener("click", () => this.#showFindings());
-    $("findings-dismiss").addEventListener("click", async () => {
-      await this.store.dismiss();
-      this.line();
+    $("findings-dismiss").addEventListener("click", () => this.#dismiss());
+    $("findings-retry").addEventListener("click", async () => {
+      await this.store.retry();
+      await this.link.try();
     });
     $("menu-open").addEventListener("click", () => $("menu").showModal());
-    $("leave").addEventListener("click", () => {
-      this.leaving = true;
-      this.view();
-    });
+    $("leave").addEventListener("click", () => this.#leave());
     $("enrol-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.enrol($("enrol-text").value);
@@ -57,6 +58,7 @@ class Scanner {
     try {
       const device = readEnrolment(text);
       await this.store.enrol(device);
+      await this.#keepStorage();
       this.leaving = false;
       await this.#work(device);
       $("enrol-error").hidden = true;
@@ -70,8 +72,8 @@ class Scanner {
   async #work(device) {
     this.link?.stop();
     const trust = new Trust(await this.store.get("trust"));
-    this.link = new Link(this.store, trust, device, clock);
-    this.door = new Door(this.store, trust, device, this.link, clock);
+    this.link = new Link(this.store, trust, device, () => this.time.now(), this.time);
+    this.door = new Door(this.store, trust, device, this.link, this.time);
     this.link.addEventListener("change", () => this.line());
     this.view();
     await this.link.try();
@@ -85,21 +87,48 @@ class Scanner {
     this.line();
   }
 
+  /** Another gate: what waits of this one is told before, and stays. */
+  async #leave() {
+    const waiting = await this.store.waiting();
+    if (waiting && !confirm(say("leave_sure", { count: waiting }))) return;
+    this.leaving = true;
+    this.view();
+  }
+
+  /** Refused visits go with what is known of them: only by somebody who was told how many. */
+  async #dismiss() {
+    const lost = (await this.store.findings()).filter(({ sealed }) => sealed).length;
+    if (lost && !confirm(say("dismiss_sure", { count: lost }))) return;
+    await this.store.dismiss();
+    this.line();
+  }
+
+  /** Asks that the browser does not clear what waits here when its disk is full; what it answers is told. */
+  async #keepStorage() {
+    this.kept = Boolean((await navigator.storage?.persisted?.()) || (await navigator.storage?.persist?.()));
+    $("not-kept").hidden = this.kept;
+  }
+
   /** The thin line at the bottom, and the notice that stops everything. */
   async line() {
     if (!this.link) return;
-    const { online, problem, uploaded, trust, device } = this.link;
+    const { online, problem, uploaded, heard, stuck, trust, device } = this.link;
     const [waiting, findings] = [await this.store.waiting(), await this.store.findings()];
     $("line").dataset.link = online ? "online" : "offline";
-    $("link").textContent = say(online ? "connected" : "offline");
+    const last = heard && !online ? say("last_heard", { time: timeText(heard) }) : "";
+    $("link").textContent = [say(online ? "connected" : "offline"), last].filter(Boolean).join(", ");
     $("waiting").textContent = say("waiting", { count: waiting });
     $("waiting").dataset.count = waiting;
     $("uploaded").textContent = uploaded ? say("uploaded", { time: timeText(uploaded) }) : "";
     $("gate").textContent = [trust.stored.venue, device.label].filter(Boolean).join(" · ");
     $("passed").textContent = trust.passed.length ? say("passed_over", { issuers: trust.passed.join(", ") }) : "";
+    const minutes = Math.round(Math.abs(this.time.off()) / 60) || 1;
+    const off = Math.abs(this.time.off()) > OFF_SECONDS;
+    $("clock-off").textContent = off ? say(this.time.off() > 0 ? "clock_ahead" : "clock_behind", { minutes }) : "";
+    $("stuck").textContent = stuck ? say("stuck", { count: stuck }) : "";
     $("findings-open").hidden = findings.length === 0;
     $("findings-open").textContent = say("findings", { count: findings.length });
-    const stop = stopped(trust, problem);
+    const stop = this.#stopped(trust, problem);
     $("stopped").hidden = !stop;
     $("stopped").dataset.code = stop ?? "";
     if (stop) $("stopped-why").textContent = say(`stopped_${stop}`);
@@ -113,20 +142,21 @@ class Scanner {
       return item;
     });
     $("findings-list").replaceChildren(...items);
+    $("findings-retry").hidden = !(await this.store.findings()).some(({ sealed }) => sealed);
     $("findings").showModal();
   }
-}
 
-/** Why no code may be accepted now, or null. */
-function stopped(trust, problem) {
-  if (problem === "unauthorized" || problem === "forbidden") return "revoked";
-  if (["note_untrusted", "note_malformed", "proof_invalid", "list_refused"].includes(problem)) return "lists";
-  try {
-    trust.requireTime(clock());
-  } catch (error) {
-    return error.code;
+  /** Why no code may be accepted now, or null. */
+  #stopped(trust, problem) {
+    if (problem === "unauthorized" || problem === "forbidden") return "revoked";
+    if (["note_untrusted", "note_malformed", "proof_invalid", "list_refused"].includes(problem)) return "lists";
+    try {
+      trust.requireTime(this.time.now());
+    } catch (error) {
+      return error.code;
+    }
+    return null;
   }
-  return null;
 }
 
 function sayRefused(code) {
@@ -148,13 +178,21 @@ async function start() {
   const scanner = await Scanner.open();
   scanner.view();
   const gate = new Gate(new Decoder("/scanner-decoder.js"), (text) => scanner.judge(text), showVerdict);
-  const camera = new Camera($("camera"), (image, taken) => gate.look(image, taken));
-  try {
-    await camera.start();
-    navigator.wakeLock?.request("screen").catch(() => {});
-  } catch {
-    $("no-camera").hidden = false;
-  }
+  const camera = new Camera($("camera"), (image, taken) => gate.look(image, taken), tellCamera);
+  $("camera-again").addEventListener("click", () => camera.start());
+  onLanguage(() => tellCamera($("no-camera").hidden ? null : $("no-camera").dataset.problem));
+  whenSeenAgain({
+    hidden: () => scanner.time.hide(),
+    seen: [() => camera.start(), keepScreenOn, () => scanner.link?.try(), () => scanner.line()],
+  });
+  await Promise.all([camera.start(), keepScreenOn()]);
+}
+
+/** What a steward reads in place of the picture, with a way on. */
+function tellCamera(problem) {
+  $("no-camera").hidden = !problem;
+  $("no-camera").dataset.problem = problem ?? "";
+  $("no-camera-why").textContent = problem ? say(problem) : "";
 }
 
 allowSound();

@@ -28,12 +28,30 @@ export class Store {
     return this.database.put("state", value, name);
   }
 
-  /** A new enrolment; entries of an earlier one could be uploaded by nobody. */
+  /** A new enrolment. What waits of the one before keeps its name, and the token that it is uploaded with. */
   enrol(device) {
-    return this.database.change(Object.keys(STORES), (...stores) => {
-      stores.forEach((store) => store.clear());
-      return stores[0].put(device, "device");
+    return this.database.change(["state", "queue", "seen"], async (state, queue, seen) => {
+      const before = await settled(state.get("device"));
+      const former = (await settled(state.get("former"))) ?? [];
+      const own = (await settled(queue.getAll())).filter((entry) => !entry.gate);
+      if (before && own.length) {
+        for (const entry of own) queue.put({ ...entry, gate: before.scanner_id });
+        former.push(before);
+      }
+      // Who comes back to a gate takes over what waited of it.
+      for (const entry of await settled(queue.getAll())) {
+        if (entry.gate === device.scanner_id) queue.put({ id: entry.id, sealed: entry.sealed, at: entry.at });
+      }
+      state.clear();
+      seen.clear();
+      state.put(former.filter((gate) => gate.scanner_id !== device.scanner_id), "former");
+      return state.put(device, "device");
     });
+  }
+
+  /** Enrolments from before, of which entries may wait. */
+  async former() {
+    return (await this.get("former")) ?? [];
   }
 
   /** When the code with this mark was first scanned here; undefined if it was not, or has expired since. */
@@ -54,9 +72,10 @@ export class Store {
     });
   }
 
-  /** The oldest entries after the one of the id `last`, at most `limit`. */
-  oldest(limit, last = 0) {
-    return this.database.read("queue", (queue) => queue.getAll(IDBKeyRange.lowerBound(last, true), limit));
+  /** The oldest entries after the one of the id `last`, at most `limit`: the present enrolment's, or a former `gate`'s. */
+  async oldest(limit, last = 0, gate = undefined) {
+    const after = await this.database.read("queue", (queue) => queue.getAll(IDBKeyRange.lowerBound(last, true)));
+    return after.filter((entry) => entry.gate === gate).slice(0, limit);
   }
 
   waiting() {
@@ -69,18 +88,29 @@ export class Store {
    */
   settle(entries, results) {
     return this.database.change(["queue", "findings"], (queue, findings) => {
-      entries.forEach(({ id, at, sealed }, i) => {
+      entries.forEach(({ id, at, sealed, gate }, i) => {
         const { result, code } = results[i];
         if (result === "undecided") return;
         queue.delete(id);
         if (result === "conflict") findings.add({ at, result });
-        if (result === "refused") findings.add({ at, result, code, sealed });
+        if (result === "refused") findings.add({ at, result, code, sealed, gate });
       });
     });
   }
 
   findings() {
     return this.database.all("findings");
+  }
+
+  /** Refused entries wait in the queue again. */
+  retry() {
+    return this.database.change(["queue", "findings"], async (queue, findings) => {
+      for (const { id, at, sealed, gate } of await settled(findings.getAll())) {
+        if (!sealed) continue;
+        queue.add(gate ? { at, sealed, gate } : { at, sealed });
+        findings.delete(id);
+      }
+    });
   }
 
   dismiss() {

@@ -39,7 +39,8 @@ export function showVerdict({ result, refusal }) {
 function words(refusal) {
   if (refusal.code !== "already_used") {
     const reason = say(`reason_${refusal.code}`);
-    return [say("refused"), reason === `reason_${refusal.code}` ? say("reason_other") : reason];
+    const why = reason === `reason_${refusal.code}` ? say("reason_other") : reason;
+    return [say("refused"), refusal.clockDoubtful ? say("or_our_clock", { why }) : why];
   }
   if (!refusal.here) return [say("used"), say("used_elsewhere")];
   const seconds = refusal.secondsAgo;

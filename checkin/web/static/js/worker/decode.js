@@ -12,7 +12,7 @@ prepareZXingModule({
 // noisy or distant ones, reads 9 more of 120 (docs/benchmarks.md).
 const QUICK = {
   formats: ["QRCode"],
-  maxNumberOfSymbols: 1,
+  maxNumberOfSymbols: 4, // two people, and a poster
   textMode: "Plain",
   tryHarder: false,
   tryRotate: false,

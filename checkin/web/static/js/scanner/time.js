@@ -1,0 +1,60 @@
+// The registry's time, between the moments when it is told: by a clock that setting the device's time does not move. The
+// same rules as checkin/parties/told_time.py, but that a page cannot tell a device that slept from one that was set.
+
+const JUMP_SECONDS = 5; // two clocks of one device drift less in the days without a registry
+const CUT_SECONDS = 1; // the registry's time is cut to the second
+
+const wall = () => Date.now() / 1000;
+const steady = () => (performance.timeOrigin + performance.now()) / 1000;
+
+export class ToldTime {
+  /** @param {{ahead: number}|undefined} kept of an earlier page: seconds by which the device's clock was ahead */
+  constructor(kept) {
+    Object.assign(this, { ahead: kept?.ahead ?? 0, gap: null, hidden: false });
+  }
+
+  /** What is to be stored. */
+  get kept() {
+    return { ahead: this.ahead };
+  }
+
+  /** The registry said `told` to a question of `asked` by the device's clock; one that may be right is taken for right. */
+  tell(told, asked) {
+    this.ahead = Math.max(0, asked - told - CUT_SECONDS) + Math.min(0, wall() - told);
+    Object.assign(this, { gap: wall() - steady(), hidden: document.hidden });
+  }
+
+  /** By the device's own clock, for `tell`. */
+  asked() {
+    return wall();
+  }
+
+  /** Unix seconds by the registry's clock, as far as they can be known here. */
+  now() {
+    return wall() - this.off();
+  }
+
+  /** By how many seconds the device's clock is ahead. */
+  off() {
+    return this.ahead + (this.#slept() ? 0 : this.#jumped());
+  }
+
+  /** Whether that is sure: the registry was heard since the page was opened, and nothing like a sleep came in between. */
+  proved() {
+    return this.gap !== null && !this.#slept();
+  }
+
+  /** The page was out of sight: the steady clock may have stood still. */
+  hide() {
+    this.hidden = true;
+  }
+
+  #jumped() {
+    const jumped = this.gap === null ? 0 : wall() - steady() - this.gap;
+    return Math.abs(jumped) > JUMP_SECONDS ? jumped : 0;
+  }
+
+  #slept() {
+    return this.hidden && this.#jumped() > 0;
+  }
+}

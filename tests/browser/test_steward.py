@@ -1,0 +1,87 @@
+"""What a steward is told at the door: of two codes at once, a camera that is lost, visits that wait at another gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Dialog, expect
+
+from tests.browser.conftest import Launch
+from tests.browser.world import Camera, ScannerPage, Site, Visitor
+
+TAKEN = """() => { navigator.mediaDevices.getUserMedia =
+    () => Promise.reject(new DOMException("in use", "NotReadableError")); }"""
+LOSE_CAMERA = """(() => {
+    const [track] = document.getElementById("camera").srcObject.getVideoTracks();
+    track.stop();
+    track.dispatchEvent(new Event("ended"));
+})()"""
+
+
+def test_two_codes_in_one_view_are_both_judged(site: Site, launch: Launch, camera: Camera, tmp_path: Path) -> None:
+    """Two people who hold up their phones together; a poster beside them is nobody's turn."""
+    venue, visitor = site.venue(), Visitor(site, tmp_path)
+    scanner = ScannerPage(site, launch(camera.path), camera)
+    scanner.enrol(venue.device("front"))
+    scanner.stand_still()
+    camera.show(visitor.code(), visitor.code())
+    assert scanner.next_verdict(1)["code"] == "accepted"
+    scanner.frames(30)
+    assert [verdict["code"] for verdict in scanner.verdicts()] == ["accepted", "accepted"]
+    assert venue.total() == 2
+
+
+def test_a_camera_that_is_lost_is_told_and_comes_back(
+    site: Site, launch: Launch, camera: Camera, tmp_path: Path
+) -> None:
+    """No frozen picture without a word: a sentence, a button, and the next code is judged."""
+    venue, visitor = site.venue(), Visitor(site, tmp_path)
+    scanner = ScannerPage(site, launch(camera.path), camera)
+    scanner.enrol(venue.device("front"))
+    page = scanner.page
+    page.evaluate(TAKEN)
+    page.evaluate(LOSE_CAMERA)
+    expect(page.locator("#no-camera")).to_contain_text("camera")
+    page.evaluate("delete navigator.mediaDevices.getUserMedia")
+    page.evaluate("document.getElementById('camera-again').click()")
+    expect(page.locator("#no-camera")).to_be_hidden()
+    page.evaluate(LOSE_CAMERA)
+    expect(page.locator("#no-camera")).to_be_hidden()
+    assert scanner.verdict(visitor.code()) == "accepted"
+
+
+def test_another_gate_takes_over_only_after_a_word_and_loses_nothing(
+    site: Site, launch: Launch, camera: Camera, tmp_path: Path
+) -> None:
+    """What waits is counted, asked about, kept, and uploaded as the gate's that scanned it."""
+    venue, visitor = site.venue(), Visitor(site, tmp_path)
+    scanner = ScannerPage(site, launch(camera.path), camera)
+    scanner.enrol(venue.device("front"))
+    page, asked = scanner.page, list[str]()
+    scanner.context.route("**/v1/*", lambda route: route.abort())
+    scanner.context.route("**/v1/check-ins/*", lambda route: route.abort())
+    assert scanner.verdict(visitor.code()) == "queued"
+
+    def leave(answer: str) -> None:
+        def reply(dialog: Dialog) -> None:
+            asked.append(dialog.message)
+            getattr(dialog, answer)()
+
+        page.once("dialog", reply)
+        page.click("#menu-open")
+        page.click("#leave")
+
+    leave("dismiss")
+    expect(page.locator("#enrol")).to_be_hidden()
+    leave("accept")
+    expect(page.locator("#enrol")).to_be_visible()
+    assert all(message.startswith("1 visits") for message in asked) and len(asked) == 2
+    page.fill("#enrol-text", venue.device("back"))
+    page.click("#enrol-form [type=submit]")
+    scanner.line("offline", waiting=1)
+    scanner.context.unroute("**/v1/*")
+    scanner.context.unroute("**/v1/check-ins/*")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    scanner.line("online", waiting=0)
+    assert venue.total() == 1
+    expect(page.locator("#findings-open")).to_be_hidden()

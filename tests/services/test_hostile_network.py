@@ -1,0 +1,129 @@
+"""`checkin scan` behind a network that lies, and several of them at one scanner's file."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from checkin.cli import door
+from checkin.clock import SimulatedClock
+from checkin.demo.stage import Stage, enrol, one_time_code
+from checkin.errors import CheckinError
+from checkin.http.client import Client
+from checkin.parties import wallet
+from checkin.parties.scanner import Scanner, ScanResult
+from checkin.parties.told_time import ToldTime
+from checkin.parties.wallet import Wallet
+from tests.support.hostile import WRONG, Network, hostile
+
+CHECK_IN, BATCH, TRUST = ("POST", "/v1/check-ins"), ("POST", "/v1/check-ins/batch"), ("GET", "/v1/trust")
+APP = typer.Typer()
+door.register(APP)
+
+
+@pytest.fixture(scope="module")
+def visitor(town: Stage) -> Wallet:
+    """Somebody with many codes for today."""
+    registration = wallet.register(town.deployment.url("issuer"), "Jung Ho", "+821033335555")
+    otc = one_time_code(town.deployment, "+821033335555")
+    held = wallet.confirm(town.deployment.url("issuer"), registration, otc, town.folder / "visitor.json")
+    for _ in range(5):
+        held.fetch(town.day, town.calendar)
+    return held
+
+
+def code(town: Stage, visitor: Wallet, now: float | None = None) -> str:
+    """A fresh code, of this moment."""
+    opened = visitor.open_code(town.day)
+    assert opened is not None
+    return wallet.present(opened, town.clock.now() if now is None else now, town.calendar)
+
+
+def scan(network: Network, scanner: Scanner, text: str, clock: Path) -> dict[str, Any]:
+    """What the command reports; its exception, if it ends by one."""
+    options = ["--venue", network.url, "--scanner", str(scanner.path), "--simulated-clock", str(clock), "--json"]
+    done = CliRunner().invoke(APP, ["scan", text, *options])
+    if done.exception:
+        raise done.exception
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def test_a_visit_waits_whatever_answers_in_the_registrys_place(town: Stage, visitor: Wallet) -> None:
+    """At the check-in, and at everything; and not one is lost."""
+    scanner, clock = enrol(town, "Portal"), town.folder / "clock"
+    scanner.save()
+    with hostile(town.deployment.url("venue")) as network:
+        for number, (name, wrong) in enumerate(WRONG.items()):
+            network.rules = {CHECK_IN: wrong, BATCH: wrong}
+            assert scan(network, scanner, code(town, visitor), clock)["result"] == "queued", name
+            network.rules = {TRUST: wrong}
+            told = scan(network, scanner, code(town, visitor), clock)
+            assert (told["result"], told["queued"]) == ("queued", 2 * number + 2), name
+        network.rules = {}
+        report = scan(network, scanner, code(town, visitor), clock)
+    assert report == {"result": "accepted", "queued": 0, "uploaded": {"accepted": 2 * len(WRONG)}}
+
+
+def test_what_the_registry_itself_refuses_is_refused(town: Stage, visitor: Wallet) -> None:
+    """The control: behind the same network, a second use."""
+    here, there, clock = enrol(town, "One"), enrol(town, "Other"), town.folder / "clock"
+    for scanner in (here, there):
+        scanner.save()
+    text = code(town, visitor)
+    with hostile(town.deployment.url("venue")) as network:
+        assert scan(network, here, text, clock)["result"] == "accepted"
+        with pytest.raises(CheckinError) as refused:
+            scan(network, there, text, clock)
+    assert refused.value.code == "already_used"
+    assert Scanner.load(there.path).queue == []
+
+
+def test_six_scans_at_once_at_one_file_all_stay_in_it(town: Stage, visitor: Wallet) -> None:
+    """From load to save nobody else writes."""
+    scanner, now = enrol(town, "Stadium"), town.clock.now()
+    scanner.save()
+    codes = [code(town, visitor) for _ in range(6)]
+
+    def queue(text: str) -> ScanResult:
+        with Scanner.opened(scanner.path) as device:
+            return device.scan(text, None, now)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(queue, codes)) == {ScanResult.QUEUED}
+    assert len(Scanner.load(scanner.path).queue) == 6
+    with Client(town.deployment.url("venue"), scanner.token) as client:
+        assert [told["result"] for told in Scanner.load(scanner.path).upload(client)] == ["accepted"] * 6
+
+
+@pytest.mark.parametrize("shift", [600, -600, 90_000])
+def test_a_clock_that_is_set_wrong_blames_no_visitor(
+    town: Stage, visitor: Wallet, tmp_path: Path, shift: int
+) -> None:
+    """The registry's time is kept by the boot clock, which nobody sets: offline as well as online."""
+    scanner, clock, now = enrol(town, "Clock"), tmp_path / "clock", town.clock.now()
+    scanner.save()
+    clock.write_text(f"{town.calendar.rfc3339(now)}\n1000\n")
+    with hostile(town.deployment.url("venue")) as network:
+        assert scan(network, scanner, code(town, visitor, now), clock)["result"] == "accepted"
+        clock.write_text(f"{town.calendar.rfc3339(now + shift)}\n1000\n")
+        network.rules = {TRUST: WRONG["a proxy's 502"]}
+        assert scan(network, scanner, code(town, visitor, now), clock)["result"] == "queued"
+        network.rules = {}
+        assert scan(network, scanner, code(town, visitor, now), clock)["result"] == "accepted"
+
+
+def test_a_clock_that_nobody_confirmed_since_the_start_is_named(tmp_path: Path) -> None:
+    """After a restart nothing tells a right clock from a wrong one."""
+    (tmp_path / "clock").write_text("2026-11-20T12:00:00+09:00\n1000\n")
+    clock, told = SimulatedClock(tmp_path / "clock"), ToldTime()
+    assert not told.proved(clock)
+    told.tell(clock.now(), clock.now(), clock)
+    assert told.proved(clock)
+    assert told.off(clock) == 0
