@@ -21,7 +21,7 @@ _AGAIN: Final = {
 def end_again(tables: sqlite_utils.Database, ending: Ending) -> None:
     """The venue or scanner may be unknown to the database."""
     value = bytes.fromhex(ending.value)
-    values = {"name": ending.name, "value": value}
+    values: dict[str, str | bytes | int] = {"name": ending.name, "value": value}
     if ending.kind == SCANNER:  # until when scans were made that it may still upload
         values["until"] = int.from_bytes(value)
     tables.execute(_AGAIN[ending.kind], values)

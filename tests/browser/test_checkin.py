@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Launch
-from tests.browser.world import PATIENCE_MS, Camera, ScannerPage, Site, WalletPage, visit_of
+from tests.browser.world import PATIENCE_MS, Camera, ScannerPage, Site, Visitor, WalletPage, visit_of
 
 # `passed` is time that goes by; `stopped`, none does; `shift` is what somebody has set the device's clock by.
 OTHER_CLOCK = """(() => {
@@ -178,29 +179,28 @@ def test_a_scanner_without_outside_time_for_a_day_stops_and_goes_on_by_itself(
 
 @pytest.mark.parametrize("shift", [600, -600, 86400])
 def test_a_scanner_whose_clock_is_set_wrong_blames_no_visitor(
-    site: Site, launch: Launch, camera: Camera, shift: int
+    site: Site, launch: Launch, camera: Camera, tmp_path: Path, shift: int
 ) -> None:
     """It goes by the registry's time, with a network and without, also after a reload; and says what is wrong."""
     browser, venue = launch(camera.path), site.venue()
-    wallet, scanner = WalletPage(site, browser), ScannerPage(site, browser, camera)
+    visitor, scanner = Visitor(site, tmp_path), ScannerPage(site, browser, camera)
     scanner.context.add_init_script(OTHER_CLOCK)
-    wallet.register()
     scanner.enrol(venue.device("front"))
     page = scanner.page
     scanner.context.route("**/v1/*", lambda route: route.abort())
     page.evaluate("(shift) => localStorage.setItem('shift', shift * 1000)", shift)
-    assert scanner.verdict(wallet.text()) == "queued"
+    assert scanner.verdict(visitor.code()) == "queued"
     expect(page.locator("#clock-off")).to_contain_text("ahead" if shift > 0 else "behind")
     scanner.context.unroute("**/v1/*")
     page.evaluate("dispatchEvent(new Event('online'))")
     scanner.line("online", waiting=0)
-    assert scanner.verdict(wallet.new_code()) == "accepted"
+    assert scanner.verdict(visitor.code()) == "accepted"
     expect(page.locator("#clock-off")).to_contain_text("ahead" if shift > 0 else "behind")
     scanner.context.route("**/v1/*", lambda route: route.abort())
     page.reload()
     page.wait_for_selector("body[data-started]")
     scanner.line("offline")
-    assert scanner.verdict(wallet.new_code()) == "queued"
+    assert scanner.verdict(visitor.code()) == "queued"
     scanner.context.unroute("**/v1/*")
     page.evaluate("dispatchEvent(new Event('online'))")
     scanner.line("online", waiting=0)
