@@ -1,9 +1,8 @@
-"""`checkin qr`, `enrol`, `scan` and `revoke`: a wallet, a venue and its scanners for the command line."""
+"""`checkin qr`, `checkin enrol` and `checkin scan`: a wallet, a venue and a scanner for the command line."""
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 from collections import Counter
@@ -31,11 +30,11 @@ from checkin.errors import (
 )
 from checkin.files.durable import locked_beside
 from checkin.files.json_file import write_private
-from checkin.http.client import Client, Service, conform
+from checkin.http.client import Client, Service
 from checkin.keys.secret_file import read_token
 from checkin.orders.notice import in_words
 from checkin.parties import wallet as wallets
-from checkin.parties.scanner import UNDECIDED, Scanner, ScannerList, ScanResult, waits
+from checkin.parties.scanner import UNDECIDED, Scanner, ScanResult, waits
 from checkin.parties.scanner_trust import MAX_SKEW_SECONDS
 from checkin.parties.wallet import Held, Wallet
 from checkin.protocol import qr as pictures
@@ -51,7 +50,7 @@ Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the four commands."""
+    """Add the three commands."""
     app.command(
         cls=WithExample,
         epilog="checkin qr --issuer http://127.0.0.1:8001 --name 'Kim Ji-woo' --phone 01012345678",
@@ -64,11 +63,6 @@ def register(app: typer.Typer) -> None:
         cls=WithExample,
         epilog="checkin scan photo.jpg --venue http://127.0.0.1:8002 --scanner scanner.json",
     )(scan)
-    app.command(
-        cls=WithExample,
-        epilog="checkin revoke 00f1e2d3c4b5a697 --registry http://127.0.0.1:8002 --venue 0123456789abcdef"
-        " --token-file operator.token",
-    )(revoke)
 
 
 def qr(  # noqa: PLR0913 - an option each
@@ -200,33 +194,6 @@ def scan(  # noqa: PLR0913 - an option each
         say_json({"result": result, "queued": len(device.queue), "uploaded": counts})
     else:
         say(f"{result}" + (f", {len(device.queue)} in the queue" if device.queue else ""))
-
-
-def revoke(  # noqa: PLR0913 - an option each
-    *,
-    scanner: Annotated[str, typer.Argument(help="The scanner's id, 16 hexadecimal digits.")],
-    registry: Annotated[str, typer.Option(help="The registry's address.")],
-    venue: Annotated[str, typer.Option(help="The venue's id, 16 hexadecimal digits.")],
-    token_file: Annotated[Path, typer.Option(help="The file with the operator's token.")],
-    stolen: Annotated[bool, typer.Option("--stolen", help="What waits in it is lost.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before visits are lost.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Revoke a scanner. What it queued before may still be uploaded until those days close, unless it was stolen."""
-    if not all(re.fullmatch("[0-9a-f]{16}", part) for part in (scanner, venue)):
-        raise RequestInvalid("A scanner's and a venue's id have 16 hexadecimal digits each.")
-    with Client(registry, read_token(token_file), wanted=Service.REGISTRY) as client:
-        listed = conform(ScannerList, client.get(f"/v1/venues/{venue}/scanners")).scanners
-        waiting = next((entry.waiting for entry in listed if entry.scanner_id == scanner), None)
-        number = "an unknown number of" if waiting is None else str(waiting)
-        cost = f"When it last asked for its lists {number} visits waited in it; what it scanned since is not known."
-        if stolen and not yes and not typer.confirm(f"{cost} They will be lost. Revoke it?", err=True):
-            raise RequestInvalid("Nothing was revoked.")
-        client.delete(f"/v1/venues/{venue}/scanners/{scanner}", reason="stolen" if stolen else "replaced")
-    if as_json:
-        say_json({"scanner_id": scanner, "stolen": stolen, "waiting": waiting})
-    else:
-        say(f"revoked. {cost} " + ("They are lost." if stolen else "They can be uploaded for four days."))
 
 
 def _tended(device: Scanner, client: Client, clock: Clock) -> list[dict[str, str]] | None:

@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from checkin.cli import door
+from checkin.cli import revoke as revoking
 from checkin.demo.stage import Stage, one_time_code
 from checkin.errors import RequestInvalid, Unauthorized
 from checkin.http.client import Client
@@ -19,6 +20,7 @@ from checkin.parties.scanner import Scanner, ScanResult
 
 APP = typer.Typer()
 door.register(APP)
+revoking.register(APP)
 
 
 @pytest.fixture
