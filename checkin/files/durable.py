@@ -20,6 +20,8 @@ from checkin.protocol.primitives import random_bytes
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 SECTOR: Final = 512
+_SECRETS: Final = (".key", ".token")
+_SHARE: Final = "share.txt"
 
 
 def sync_folder(folder: Path) -> None:
@@ -121,7 +123,10 @@ def refuse_public(path: Path) -> None:
 
 
 def close_folder(folder: Path) -> int:
-    """Makes the folder and all in it private, links aside; how many files and folders others had rights on."""
+    """Makes the folder and all in it private; how many files and folders others had rights on.
+
+    Links are left alone, and secrets: who reads one refuses it, because somebody else may have read it.
+    """
     private_folder(folder)
     inside = (Path(where) / name for where, folders, files in os.walk(folder) for name in [*folders, *files])
     return sum(_close(path) for path in inside)
@@ -129,7 +134,8 @@ def close_folder(folder: Path) -> int:
 
 def _close(path: Path) -> bool:
     try:
-        return not path.is_symlink() and require_private(path)
+        secret = path.suffix in _SECRETS or path.name == _SHARE
+        return not secret and not path.is_symlink() and require_private(path)
     except FileNotFoundError:  # another process has just removed it
         return False
 

@@ -73,7 +73,9 @@ def test_a_folder_that_stood_open_is_closed_and_links_in_it_are_left_alone(tmp_p
     (folder / "inner").mkdir(parents=True)
     (folder / "inner" / "old.db").write_text("")
     (folder / "link").symlink_to(outside)
+    (folder / "inner" / "signing.key").write_text("a secret that somebody may have read stays as it is, to be refused")
     assert close_folder(folder) == 2
+    assert mode(folder / "inner" / "signing.key") == 0o644
     assert [mode(path) for path in (folder, folder / "inner", folder / "inner" / "old.db")] == [0o700, 0o700, 0o600]
     assert mode(outside) == 0o644
     assert close_folder(folder) == 0
