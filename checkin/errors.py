@@ -479,6 +479,11 @@ class SettingsInvalid(CheckinError):
     default = "The settings file is not valid."
 
 
+class FormatUnsupported(CheckinError):
+    code = "format_unsupported"
+    default = "The folder or file was written by another version of this program: see docs/upgrading.md."
+
+
 class AddressTaken(CheckinError):
     code = "address_taken"
     status = 503

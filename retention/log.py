@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from checkin.errors import LogBehind, LogConflict, NoteMalformed, NoteUntrusted, NotFound, ProofInvalid, RequestTooLarge
+from checkin.files.format import require_format
 from checkin.protocol.note import NoteSigner, decode_note, join_note, sign_note, split_note
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.merkle import HASH_SIZE, RootBuilder, consistency_proof, inclusion_proof, leaf_hash, root
@@ -83,6 +84,7 @@ class Log:
         self.behind: LogBehind | None = None
         """Why nothing is signed; None once it was seen that the log is the newest."""
         self._files = LogFiles(folder)
+        require_format(folder, "log")
         self._state = LogState(folder / "log.sqlite", self.origin)
         self._turn = Turn(folder)
         self._queue: list[_Asked] = []

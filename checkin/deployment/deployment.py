@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,9 @@ from typing import Any, Final, Self
 
 from checkin.clock import Clock, SimulatedClock, SystemClock
 from checkin.deployment.occupied import LOCK
-from checkin.errors import SettingsInvalid, StorageUnfit
+from checkin.errors import FormatUnsupported, SettingsInvalid, StorageUnfit
 from checkin.files.durable import close_folder, replace_file
+from checkin.files.format import FORMAT, require_file_format
 from checkin.keys.file_system import check_storage
 from checkin.keys.officers import load_signer
 from checkin.keys.secret_file import make_secret, read_secret, read_token
@@ -82,13 +84,15 @@ class Deployment:
         """
         make_folder(folder)
         marker = folder / MARKER
-        made = json.loads(marker.read_text(encoding="ascii"))["ports"] if marker.exists() else None
+        known = json.loads(marker.read_text(encoding="ascii")) if marker.exists() else {}
+        require_file_format(marker, known)
+        made = known.get("ports")
         wanted = dict(zip(SERVICES, ports, strict=True)) if ports else made or dict(zip(SERVICES, PORTS, strict=True))
         self = cls(folder.resolve(), wanted, simulated_clock, _unfit(folder))
         for port in self.ports.values():
             await_free("127.0.0.1", port, patience)
         if made is not None:
-            close_folder(folder)
+            self._bring_up_to_date(known)
             if made != wanted:
                 self._move(made)
         else:
@@ -96,8 +100,24 @@ class Deployment:
                 raise SettingsInvalid(f"The folder {folder} is neither empty nor a deployment: choose another one.")
             close_folder(folder)
             self._make(zone)
-            replace_file(marker, (json.dumps({"ports": self.ports}) + "\n").encode())
+        self._mark()
         return self
+
+    def _bring_up_to_date(self, known: dict[str, Any]) -> None:
+        """What an older version left out. Raises `FormatUnsupported` for a folder in which nothing could be logged."""
+        if "format" not in known:
+            texts = [self.config(service).read_text(encoding="utf-8") for service in ("issuer", "venue")]
+            if any("url" not in tomllib.loads(text).get("log", {}) for text in texts):
+                raise FormatUnsupported(
+                    f"{self.folder} was made by a version whose lists of keys were in no log, and this one takes no "
+                    "others: choose a new folder with --dir. See docs/upgrading.md."
+                )
+        close_folder(self.folder)
+        if not (self.folder / "vkeys.txt").exists():
+            replace_file(self.folder / "vkeys.txt", self.vkeys_text().encode())
+
+    def _mark(self) -> None:
+        replace_file(self.folder / MARKER, (json.dumps({"format": FORMAT, "ports": self.ports}) + "\n").encode())
 
     @property
     def clock(self) -> Clock:
@@ -193,7 +213,6 @@ class Deployment:
         for path in (*map(self.config, SERVICES), self.folder / "authority" / "parties.toml"):
             text = path.read_text(encoding="utf-8")
             replace_file(path, old.sub(lambda found: moved[found[0]], text).encode())
-        replace_file(self.folder / MARKER, (json.dumps({"ports": self.ports}) + "\n").encode())
 
     def _signer(self, service: str) -> NoteSigner:
         return NoteSigner(NAMES[service], SigningKey(read_secret(self.folder / service / "statement.key")))

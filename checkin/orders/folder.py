@@ -14,6 +14,7 @@ from typing import Final, Self
 
 from checkin.errors import NoteMalformed, RequestInvalid
 from checkin.files.durable import create_file, private_folder, replace_file
+from checkin.files.format import FILE, require_format
 from checkin.keys.officers import Officers
 from checkin.orders.order import Order
 from checkin.orders.part import Part
@@ -61,6 +62,7 @@ class OrderFolder:
         if any(folder.iterdir()):
             raise RequestInvalid("The order's folder is not empty: choose a new one.")
         private_folder(folder)
+        require_format(folder, "order")
         self = cls(folder)
         for name, text in _texts(order).items():
             create_file(folder / name, text.encode())
@@ -110,6 +112,8 @@ class OrderFolder:
         return SignedOrder(pieces.order, tuple(parts), notes[ENTRY_FILE])
 
     def _read(self, name: str) -> str:
+        if (self._folder / FILE).exists():
+            require_format(self._folder, "order")
         try:
             return (self._folder / name).read_bytes().decode()
         except (OSError, UnicodeDecodeError):

@@ -29,6 +29,7 @@ from checkin.errors import (
     SimulationRefused,
 )
 from checkin.files.durable import close_folder, private_folder, replace_file
+from checkin.files.format import require_format
 from checkin.keys.authority_ring import AuthorityRing
 from checkin.keys.file_system import check_storage
 from checkin.keys.officers import Officers, appoint, check_wish, list_signer
@@ -106,6 +107,7 @@ class Authority:
         self = cls(folder, appointed, calendar, ring, simulated, list_key)
         self._tick(calendar.day(now))
         replace_file(folder / "officers.txt", appointed.text().encode())
+        require_format(folder, "authority")
         self._write()  # last: a folder without it was not finished
         return self
 
@@ -120,6 +122,7 @@ class Authority:
         except (OSError, ValueError, NoteMalformed):
             raise SettingsInvalid("The authority's folder is not complete: run `checkin authority init`.") from None
         close_folder(folder)
+        require_format(folder, "authority")
         if simulated != ("clock" in values):
             raise SimulationRefused
         ring = AuthorityRing(folder / "ring", public, allow_unfit=allow_unfit)

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from checkin.clock import Calendar, Clock
 from checkin.errors import AlreadyUsed, CheckinError, ScannerStale, SettingsInvalid, Unreachable
 from checkin.files.durable import locked_beside
+from checkin.files.format import FORMAT, require_file_format
 from checkin.files.json_file import read_private, write_private
 from checkin.http.client import Client, conform
 from checkin.parties.scanner_trust import MAX_SKEW_SECONDS, Trust
@@ -107,6 +108,7 @@ class Scanner:
         """Raises `SettingsInvalid` when the file is no scanner."""
         try:
             data = read_private(path)
+            require_file_format(path, data)
             return cls(
                 path,
                 data["venue_id"],
@@ -127,6 +129,7 @@ class Scanner:
     def save(self) -> None:
         """Write the file, readable by its owner alone, on disk when this returns."""
         data = {
+            "format": FORMAT,
             "venue_id": self.venue_id,
             "scanner_id": self.scanner_id,
             "scanner_token": self.token,

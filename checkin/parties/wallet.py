@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from checkin.clock import RETENTION_DAYS, Calendar, Clock
 from checkin.errors import DayNotIssued, NotReady, RequestInvalid, ServiceError, SettingsInvalid
+from checkin.files.format import FORMAT, require_file_format
 from checkin.files.json_file import read_private, write_private
 from checkin.http.client import Client, Service
 from checkin.parties.told_time import ToldTime
@@ -62,6 +63,7 @@ class Wallet:
         """Raises `SettingsInvalid` when the file is no wallet."""
         try:
             data = read_private(path)
+            require_file_format(path, data)
             held = {int(day): [_held(item) for item in items] for day, items in data["held"].items()}
             notices, log, recovery = data["disclosures"], data.get("log"), data.get("recovery_code")
             time = ToldTime(**data["time"]) if data.get("time") else None
@@ -72,6 +74,7 @@ class Wallet:
     def save(self) -> None:
         """Write the file, readable by its owner alone, on disk when this returns."""
         data = {
+            "format": FORMAT,
             "issuer_url": self.issuer_url,
             "token": self.token,
             "recovery_code": self.recovery_code,

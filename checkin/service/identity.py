@@ -12,6 +12,7 @@ import structlog
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
 from checkin.errors import CheckinError, NoteUntrusted, NotReady, SimulationRefused
 from checkin.files.durable import close_folder, create_file
+from checkin.files.format import require_format
 from checkin.keys.key_ring import KeyRing
 from checkin.keys.secret_file import read_secret
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
@@ -71,8 +72,10 @@ class ServiceIdentity(KeyVolume):
         _require_data(settings)
         if opened := close_folder(self.data):
             log.warning("made_private", files=opened)
+        require_format(self.data, "data folder")
         _mark(self.data / MARK, simulated_clock is not None)
         super().__init__(settings, simulated_clock, strict=True)
+        require_format(settings.keys, "key ring")
         # Beside the keys, too: without the data a simulated clock must not destroy what is real.
         with suppress(OSError):  # of an earlier version, on a full disk: then it comes later
             _mark(settings.keys / MARK, simulated_clock is not None)

@@ -14,6 +14,7 @@ from typing import Final
 
 from checkin.errors import NoteMalformed, SettingsInvalid, SimulationRefused
 from checkin.files.durable import close_folder, private_folder, replace_file
+from checkin.files.format import require_format
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.note import NoteVerifier, check_own_name
 from checkin.protocol.primitives import SigningKey
@@ -43,6 +44,7 @@ def make_folder(folder: Path, name: str, logs: Sequence[str] = (), *, simulated:
         key = SigningKey(make_secret(folder / "cosigning.key"))
     except FileExistsError:
         raise SettingsInvalid("There is a witness in this folder already.") from None
+    require_format(folder, "witness")
     verifier = CosignatureVerifier(name, key.public)
     text = IDENTITY.write({"vkey": verifier.vkey, **({"clock": "simulated"} if simulated else {})})
     replace_file(folder / "witness.txt", text.encode())
@@ -98,6 +100,7 @@ def open_witness(folder: Path, *, simulated: bool = False) -> Witness:
     """The witness, ready to cosign; raises `SettingsInvalid`, or `SimulationRefused` under the other kind of clock."""
     verifier, made_simulated = read_identity(folder)
     close_folder(folder)
+    require_format(folder, "witness")
     if simulated != made_simulated:
         raise SimulationRefused
     cosigner = Cosigner(verifier.name, SigningKey(read_secret(folder / "cosigning.key")))
