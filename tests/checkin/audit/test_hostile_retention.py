@@ -137,7 +137,11 @@ def test_no_lie_in_any_member_of_any_answer_changes_the_verdict_unseen(liar: Lia
 
 
 @pytest.mark.parametrize("member", ["index", "service", "day", "note"])
-@pytest.mark.parametrize("lie", [GONE, None, -1, 2**70, "../../keys/vkeys", ESCAPES], ids=["gone", "null", "negative", "huge", "path", "escapes"])
+@pytest.mark.parametrize(
+    "lie",
+    [GONE, None, -1, 2**70, "../../keys/vkeys", ESCAPES],
+    ids=["gone", "null", "negative", "huge", "path", "escapes"],
+)
 def test_a_lie_in_what_names_a_report_is_never_a_success(
     liar: Liar, truth: Truth, desk: Path, member: str, lie: Any
 ) -> None:
