@@ -16,6 +16,7 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IssuerList
 from checkin.purge.purger import Purger
 from checkin.purge.statement_store import SMALL_COUNT, StatementStore
+from checkin.service.day_findings import day_findings
 from checkin.service.endings import Endings
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
@@ -199,8 +200,7 @@ class Issuer:
         yield from self.lists.findings()
         if not self.identity_keys.live():
             yield Finding("identity_key", "failure", "There is no identity key: look at the key ring.")
-        if self.purger.overdue():
-            yield Finding("purge", "failure", "Days are overdue to be destroyed: run `checkin purge run`.")
+        yield from day_findings(self.purger)
         if self.throttle.full:
             yield Finding("registrations", "warning", _FULL)
         if self.outbox:

@@ -15,6 +15,7 @@ from checkin.purge.statement_store import StatementStore
 from checkin.service import day_routes
 from checkin.service.auth import pinned
 from checkin.service.checkpoint_seen import CheckpointSeen
+from checkin.service.day_findings import day_findings
 from checkin.service.endings import Endings
 from checkin.service.frame import Frame
 from checkin.service.identity import ServiceIdentity
@@ -79,7 +80,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         guard,
         "Venue registry",
         DESCRIPTION,
-        checks=[trust.findings, own.findings, alarms.findings, work.findings],
+        checks=[trust.findings, own.findings, alarms.findings, lambda: day_findings(purger)],
         # What is overdue goes before anything else, and no issuer can keep it waiting.
         periodic=[
             Task("purge", work.purge, lane="purge", vital=True),

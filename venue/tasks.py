@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.purge.purger import Purger
-from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 
 
@@ -33,8 +30,3 @@ class Duties:
     def close_days(self) -> None:
         """Closes the days that take no more uploads."""
         self._purger.close_due_days()
-
-    def findings(self) -> Iterator[Finding]:
-        """A failure when a day is held that should be gone."""
-        if self._purger.overdue():
-            yield Finding("purge", "failure", "Days are overdue to be destroyed: run `checkin purge run`.")

@@ -155,6 +155,11 @@ class Purger:
         except OSError:  # the keys can be looked at all the same
             return sorted({name.day for name in self._due.due(now) if name.purpose is Purpose.DAY})
 
+    def has_day_key(self) -> bool:
+        """Whether there is a vault key of today: after a jump of the clock it comes with the next round."""
+        today = KeyName(Purpose.DAY, self._party.calendar.day(self._guard.now()))
+        return today in self._party.ring.names(Purpose.DAY) and not self._party.ring.is_gone(today)
+
     def not_stated(self) -> list[str]:
         """What is destroyed and has no statement yet: keys by name, days by date."""
         date, oldest = self._party.calendar.date, self._party.calendar.oldest(self._guard.settled())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, disable_cr
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from checkin.errors import Forbidden
+from checkin.errors import CheckinError, Forbidden, InternalError
 from checkin.keys.generation import Generation
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.purge.clock_guard import ClockGuard
@@ -33,6 +33,7 @@ _RESTORED = (
     "lost; accounts, scanners and tokens that ended since stay ended. Read docs/operating.md, Backups, then run "
     "`checkin purge run --confirm-restored`."
 )
+_NOT_KNOWN = "{code}: A check ended with {type}, so it is not known what is wrong: look at the disk and at the log."
 log = structlog.get_logger()
 
 
@@ -124,10 +125,9 @@ class Frame:
         return self.party.calendar.date(self.party.today())
 
     def findings(self) -> list[Finding]:
-        """What all checks found."""
-        doubt = self.guard.doubt
-        clock = Finding("clock", "failure" if doubt else "ok", doubt or "The clock is trusted.")
-        return [clock, *self._restored(), *self._late(), *(finding for check in self.checks for finding in check())]
+        """What all checks found; one that fails is a failure itself, and keeps no other from being made."""
+        checks = (self._clock, self._restored, self._late, *self.checks)
+        return [finding for check in checks for finding in _found(check)]
 
     def close(self) -> None:
         """Gives back what the service holds; what cannot be given back keeps nothing else from it."""
@@ -136,6 +136,10 @@ class Frame:
                 close()
             except Exception as error:
                 log.error("not_closed", what=close.__qualname__, type=type(error).__name__)
+
+    def _clock(self) -> Iterator[Finding]:
+        doubt = self.guard.doubt
+        yield Finding("clock", "failure" if doubt else "ok", doubt or "The clock is trusted.")
 
     def _restored(self) -> Iterator[Finding]:
         if day := self.generation.restored:
@@ -199,3 +203,15 @@ class Frame:
             stamp = party.calendar.rfc3339(party.now())
             note = party.sign(TIME_STATEMENT, {"service": party.settings.name, "nonce": nonce, "time": stamp})
             return {"time": stamp, "note": note}
+
+
+def _found(check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """What a check finds, and last why it found no more."""
+    try:
+        yield from check()
+    except CheckinError as error:
+        yield Finding("check_failed", "failure", f"{error.code}: {error.detail}")
+    except Exception as error:  # readiness must be told
+        with suppress(Exception):  # also where the log cannot be written
+            log.error("check_failed", check=getattr(check, "__qualname__", "check"), type=type(error).__name__)
+        yield Finding("check_failed", "failure", _NOT_KNOWN.format(code=InternalError.code, type=type(error).__name__))

@@ -64,6 +64,17 @@ def test_in_doubt_about_the_clock_nothing_is_destroyed(site: Site, client: httpx
     assert [finding["level"] for finding in ready.json()["findings"] if finding["name"] == "clock"] == ["failure"]
 
 
+def test_until_todays_key_is_made_the_issuer_is_not_ready(site: Site, client: httpx.Client, issuer: Issuer) -> None:
+    """After a jump of the clock a good readiness means that a batch is issued."""
+    assert "day_key" not in {finding.name for finding in issuer.findings()}
+    site.set_day(DAY + 3)
+    issuer.guard.tick()
+    found = {item["name"]: item["level"] for item in client.get("/readyz").json()["findings"]}
+    assert found.get("day_key") == "failure"
+    issuer.make_keys()
+    assert "day_key" not in {finding.name for finding in issuer.findings()}
+
+
 def test_what_is_held_names_the_day_it_goes(site: Site, client: httpx.Client) -> None:
     token = register(site, client)
     ask_batch(client, token, DAY + 1)

@@ -58,6 +58,20 @@ def test_overdue_days_are_not_shown_even_if_nothing_has_purged_yet(scene: Scene)
     assert stats(scene, scene.at) == []
 
 
+def test_until_todays_key_is_made_the_registry_is_not_ready(
+    tmp_path: Path, new_issuer: NewIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a jump of the clock a good readiness means that a visit can be recorded."""
+    monkeypatch.setattr(tasks, "SIMULATED_PERIOD_SECONDS", 3600.0)
+    registry = Registry(tmp_path / "registry", [new_issuer()], now=NOON)
+    with registry.client() as client:
+        assert client.get("/readyz").status_code == 200
+        registry.set(CALENDAR.start(DAY + 3))
+        answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert ("day_key", "failure") in {(item["name"], item["level"]) for item in answer.json()["findings"]}
+
+
 def statements(scene: Scene) -> dict[str, str]:
     """Name → note."""
     answer = scene.client.get("/v1/statements", headers=bearer(RETENTION))
