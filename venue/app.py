@@ -60,7 +60,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     trust = IssuerTrust(party, database, settings.issuers, pinned=settings.log.pinned if settings.log else None)
     own = KeyListPublisher(party, settings.log, lambda: lists.intake_list(party), IntakeList.read)
     alarms = Alarms(party, database)
-    gates = Gates(party, guard, vault, database)
+    gates = Gates(party, guard, vault, database, endings)
     book = StatementStore(party.data / "statements")
     purger = Purger(
         party,

@@ -97,3 +97,5 @@ def _migrate(tables: sqlite_utils.Database) -> None:
     tables.table("venues").create_index(["operator_sha256"], unique=True, if_not_exists=True)
     tables.table("scanners").create_index(["token_sha256"], unique=True, if_not_exists=True)
     tables.table("scanners").create_index(["venue"], if_not_exists=True)
+    # Few have been replaced lately, and every worker looks for them again and again.
+    tables.execute("CREATE INDEX IF NOT EXISTS replaced ON scanners (uploads_until) WHERE uploads_until > 0")

@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final, NamedTuple
 
 from checkin.clock import CLOSING_DAYS
 from checkin.errors import CheckinError, DayDestroyed, KeyMissing
+from checkin.files.state_file import rows_in
+from checkin.keys.journal import Ending
 from checkin.protocol.primitives import Label
 from checkin.purge.clock_guard import ClockGuard
+from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.vault import Vault
 from venue.database import RegistryDatabase
+from venue.endings import CLOSED, SCANNER
 from venue.gate_file import GateFile, GateHour, Sign
 
 GRAIN_SECONDS: Final = 300
 _MAX_REMEMBERED: Final = 100_000
 _LIVE = """SELECT scanners.id FROM scanners JOIN venues ON venues.id = scanners.venue
-    WHERE revoked = 0 AND closed = 0"""
+    WHERE revoked = 0 AND closed = 0 AND scanners.id IN"""
 
 
 class _Passage(NamedTuple):
@@ -36,8 +41,11 @@ class _Passage(NamedTuple):
 class Gates:
     """Counts of this process, and the file of all. Any number of threads."""
 
-    def __init__(self, party: ServiceIdentity, guard: ClockGuard, vault: Vault, database: RegistryDatabase) -> None:
+    def __init__(
+        self, party: ServiceIdentity, guard: ClockGuard, vault: Vault, database: RegistryDatabase, endings: Endings
+    ) -> None:
         self._party = party
+        self._endings = endings
         self._guard = guard
         self._vault = vault
         self._database = database
@@ -46,7 +54,8 @@ class Gates:
         self._counted: Counter[_Passage] = Counter()
         self._heard: dict[str, Sign] = {}
         self._written: dict[str, Sign] = {}
-        self._swept = -1
+        self._swept: int | None = None
+        """The newest ending whose scanner has left the file; None before this process has looked at all of it."""
 
     def count(self, day: int, scanner: bytes, hour: int) -> None:
         """One more accepted visit; hour as in the vault's row, 0 .. 24."""
@@ -64,11 +73,11 @@ class Gates:
         """25 numbers. Raises `DayDestroyed`, `KeyMissing`."""
         return self._file.hours(day, self._gate(day, scanner))
 
-    def last_heard(self) -> dict[str, tuple[str, int | None]]:
-        """Scanner → RFC 3339, cut to five minutes, and how many visits waited in it, if it said so."""
+    def last_heard(self, scanners: Iterable[str]) -> dict[str, tuple[str, int | None]]:
+        """Of these, scanner → RFC 3339, cut to five minutes, and how many visits waited in it, if it said so."""
         return {
             scanner: (self._party.calendar.rfc3339(sign.at), sign.waiting if sign.waiting >= 0 else None)
-            for scanner, sign in self._file.heard().items()
+            for scanner, sign in self._file.heard(scanners).items()
         }
 
     def is_open(self, day: int) -> bool:
@@ -120,16 +129,27 @@ class Gates:
         return cells
 
     def _sweep(self) -> None:
-        """Scanners that were revoked, whose venue was closed, or that a wrong clock has put into the future."""
-        version, latest = self._database.look(), self._party.now()
-        heard = self._file.heard()
-        gone = {scanner for scanner, sign in heard.items() if sign.at > latest}
-        if version != self._swept:
-            with self._database.reading() as tables:
-                live = {row[0] for row in tables.execute(_LIVE)}
-            gone |= heard.keys() - live
-            self._swept = version
-        self._file.leave_out(gone)
+        """Scanners that were revoked, whose venue was closed, or that a wrong clock has put into the future: all of
+        the file at a process's first round, then whatever ended since the last one."""
+        self._file.leave_out(self._file.later(self._party.now()))
+        newest, swept = self._endings.seen_by(self._database), self._swept
+        if newest == swept:
+            return
+        ended = None if swept is None else self._endings.since(swept)
+        for scanners in self._file.pages() if ended is None else [self._scanners_of(ended)]:
+            self._file.leave_out(scanners - self._live(scanners))
+        self._swept = newest
+
+    def _scanners_of(self, ended: list[Ending]) -> set[str]:
+        """The scanners that ended, by themselves or with their venue."""
+        venues = [ending.name for ending in ended if ending.kind == CLOSED]
+        with self._database.reading() as tables:
+            theirs = {row[0] for row in rows_in(tables, "SELECT id FROM scanners WHERE venue IN", venues)}
+        return theirs | {ending.name for ending in ended if ending.kind == SCANNER}
+
+    def _live(self, scanners: Iterable[str]) -> set[str]:
+        with self._database.reading() as tables:
+            return {row[0] for row in rows_in(tables, _LIVE, scanners)}
 
     def _gate(self, day: int, scanner: bytes) -> bytes:
         return self._vault.mac(day, Label.GATE, scanner)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from checkin.errors import DayDestroyed, KeyMissing, OrderScope, OrderTooLarge
+from checkin.files.state_file import rows_in
 from checkin.orders.lists import ListedVisit
 from checkin.orders.part import CONTACTS, MAX_ROWS, NEAR_MINUTES, VISITS, Part
 from checkin.orders.rows import PlaceRow, VenueRow, VisitRow
@@ -115,7 +116,8 @@ class Traces:
 
     def _names(self, venues: set[bytes]) -> Iterator[VenueRow]:
         with self._database.reading() as tables:
-            known = {row["id"]: row["name"] for row in tables.query("SELECT id, name FROM venues")}
+            ids = (venue.hex() for venue in venues)
+            known = dict(rows_in(tables, "SELECT id, name FROM venues WHERE id IN", ids))
         for venue in sorted(venues):
             yield VenueRow(venue, known.get(venue.hex(), "?"))
 

@@ -129,7 +129,8 @@ class Scanners:
             kept = [row[0] for row in tables.execute(query)]
         if over := [until for until in kept if now >= calendar.closes(calendar.day(until))]:
             with self._database.writing() as tables:
-                tables.execute("UPDATE scanners SET uploads_until = 0 WHERE uploads_until <= ?", [max(over)])
+                update = "UPDATE scanners SET uploads_until = 0 WHERE uploads_until > 0 AND uploads_until <= ?"
+                tables.execute(update, [max(over)])
 
     def bearing(self, token: str) -> VenueScanner:
         """The scanner that bears `token`; raises `Unauthorized`, or `Forbidden` for an operator's token."""
@@ -182,10 +183,10 @@ def routes(venues: Venues, scanners: Scanners, gates: Gates, throttle: OperatorT
     @router.get("")
     def listed(venue_id: VenueId) -> ScannerList:
         """The venue's scanners, and their last signs of life. Bearer: the venue's operator."""
-        seen, listed = gates.last_heard(), scanners.listed(venue_id)
+        listed = scanners.listed(venue_id)
+        seen = gates.last_heard(entry.scanner_id for entry in listed if not entry.revoked)
         for entry in listed:
-            if not entry.revoked:
-                entry.last_seen, entry.waiting = seen.get(entry.scanner_id, (None, None))
+            entry.last_seen, entry.waiting = seen.get(entry.scanner_id, (None, None))
         return ScannerList(scanners=listed)
 
     @router.delete("/{scanner_id}", status_code=204, responses=problem_answers(NotFound))

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import sqlite_utils
 
@@ -22,6 +22,7 @@ from checkin.files.durable import make_private, private_folder
 NOTES_PAGE: Final = 16384
 """For files of signed notes. SQLite cuts a row that does not fit into a page, perhaps within a hash, whose rest could
 read as a phone number to an audit; a list of 64 days of keys has 8 KiB and its signatures."""
+_KEYS: Final = 500  # in one statement
 _WAL_BYTES: Final = 4_096_000  # then it goes into the file; SQLite counts in pages
 
 
@@ -79,6 +80,14 @@ class StateFile:
         """Gives back the file."""
         with self._lock:
             self._connection.close()
+
+
+def rows_in(tables: sqlite_utils.Database, query: str, keys: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    """The rows of `query`, which ends in `… column IN`, for these keys alone, however many rows the table has."""
+    left = list(keys)
+    while left:
+        some, left = left[:_KEYS], left[_KEYS:]
+        yield from tables.execute(f"{query} ({','.join('?' * len(some))})", some).fetchall()
 
 
 def write_anew(tables: sqlite_utils.Database, day: int) -> bool:

@@ -60,16 +60,20 @@ class Journal:
 
     def last(self) -> int:
         """The number of the newest ending, 0 before the first."""
-        return max([self._gone(), *(_numbers(content)[-1] for content in self._contents().values() if content)])
+        return max([self._gone(), *self._ends().values()])
 
     def since(self, number: int) -> tuple[list[Ending], bool]:
-        """What ended after `number`, in order, and whether that is all: the rest's day is destroyed."""
+        """What ended after `number`, in order, and whether that is all: the rest's day is destroyed. Days with nothing
+        newer are not read."""
         found: dict[int, Ending] = {}
-        for day, content in self._contents().items():
+        with self._locked():
+            last, days = self.last(), [day for day, end in self._ends().items() if end > number]
+            contents = {day: self._content(day) for day in days}
+        for day, content in contents.items():
             for at, line in zip(_numbers(content), _lines(content), strict=True):
                 if at > number and (ending := self._open(day, at, line)):
                     found[at] = ending
-        whole = len(found) == max(0, self.last() - number)
+        whole = len(found) == max(0, last - number)
         return [found[at] for at in sorted(found)], whole
 
     def forget(self, oldest: int) -> None:
@@ -83,10 +87,25 @@ class Journal:
                     sync_folder(self._folder)
 
     def _contents(self) -> dict[int, bytes]:
-        """Whole lines by day; what a crash cut off was not acknowledged."""
-        days = (int(match[1]) for path in self._folder.iterdir() if (match := _NAME.fullmatch(path.name)))
-        found = {day: (self._folder / _file(day)).read_bytes() for day in sorted(days)}
-        return {day: content[: len(content) // _LINE * _LINE] for day, content in found.items()}
+        return {day: self._content(day) for day in self._days()}
+
+    def _content(self, day: int) -> bytes:
+        """Whole lines; what a crash cut off was not acknowledged."""
+        content = (self._folder / _file(day)).read_bytes()
+        return content[: len(content) // _LINE * _LINE]
+
+    def _ends(self) -> dict[int, int]:
+        """The number of each day's last whole line."""
+        found = {}
+        for day in self._days():
+            with (self._folder / _file(day)).open("rb") as file:
+                if whole := file.seek(0, os.SEEK_END) // _LINE:
+                    file.seek((whole - 1) * _LINE)
+                    found[day] = int(file.read(_DIGITS), 16)
+        return found
+
+    def _days(self) -> list[int]:
+        return sorted(int(match[1]) for path in self._folder.iterdir() if (match := _NAME.fullmatch(path.name)))
 
     def _gone(self) -> int:
         try:

@@ -24,6 +24,10 @@ log = structlog.get_logger()
 class Writable(Protocol):
     """A database with the table `endings`."""
 
+    def reading(self) -> AbstractContextManager[sqlite_utils.Database]:
+        """The tables as they stand."""
+        ...
+
     def writing(self) -> AbstractContextManager[sqlite_utils.Database]:
         """One commit or nothing."""
         ...
@@ -50,8 +54,7 @@ class Endings:
         """At a start, before anything is served: ends again what the database has forgotten. `unknown` is called when
         it is so old that some of that is not known any more."""
         with database.writing() as tables:
-            row = tables.execute("SELECT number FROM endings").fetchone()
-            seen, last = row[0] if row else 0, self._journal.last()
+            seen, last = _seen(tables), self._journal.last()
             if seen >= last:
                 return
             found, whole = self._journal.since(seen)
@@ -62,9 +65,24 @@ class Endings:
             _see(tables, last)
         log.warning("endings_replayed", count=len(found), whole=whole)
 
+    def seen_by(self, database: Writable) -> int:
+        """The number of the newest ending that the database has seen, 0 before the first."""
+        with database.reading() as tables:
+            return _seen(tables)
+
+    def since(self, number: int) -> list[Ending] | None:
+        """What ended after `number`, in order; None when that is not all known any more."""
+        found, whole = self._journal.since(number)
+        return found if whole else None
+
     def forget(self, oldest: int) -> None:
         """A duty of the purge: what was sealed under destroyed keys."""
         self._journal.forget(oldest)
+
+
+def _seen(tables: sqlite_utils.Database) -> int:
+    row = tables.execute("SELECT number FROM endings").fetchone()
+    return int(row[0]) if row else 0
 
 
 def _see(tables: sqlite_utils.Database, number: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import NotReady
+from checkin.service.endings import Endings
 from tests.support.house import DAY, HOUR, House, prepare
 from tests.venue.world import BUCKETS
 from venue.database import RegistryDatabase
@@ -24,7 +25,7 @@ def house(tmp_path: Path) -> Iterator[tuple[House, RegistryDatabase, Gates]]:
     house = House(tmp_path)
     house.guard.tick()
     database = RegistryDatabase(tmp_path / "data" / "venue.db")
-    gates = Gates(house.party, house.guard, house.vault, database)
+    gates = Gates(house.party, house.guard, house.vault, database, Endings(house.party))
     house.open_day()
     yield house, database, gates
     gates.close()
@@ -101,4 +102,4 @@ def test_a_time_that_a_wrong_clock_put_into_the_future_goes(house: tuple[House, 
     gates.hear(SCANNER)
     standing.go(DAY, 12 * HOUR)
     gates.keep()
-    assert gates.last_heard() == {}
+    assert gates.last_heard([SCANNER.hex()]) == {}
