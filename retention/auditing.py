@@ -37,6 +37,7 @@ from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.statement_store import ORDER_EXECUTED
 from checkin.service.frame import Finding
 from retention.audits import Audit, Audits
+from retention.collecting import collected
 from retention.log_audit import LogAudit
 from retention.parts import Parts
 from retention.settings import CollectedService
@@ -165,7 +166,7 @@ class Auditing:
         began = self._party.now()
         try:
             with Client(service.url, self._tokens[service.name], ANSWER_SECONDS) as client:
-                shown = [str(item["note"]) for item in client.get("/v1/statements")["statements"]]
+                shown = collected(client)
                 self._parts.receipt.take_all(service, shown)
                 note = str(client.post("/v1/audit", {"words": list(words)})["statement"])
             points = self._verified(service, note, began)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 
@@ -12,6 +11,7 @@ from checkin.errors import CheckinError, ServiceError
 from checkin.files.durable import locked
 from checkin.http.client import Client
 from checkin.keys.secret_file import read_token
+from retention.collecting import collected, notes_of
 from retention.parts import Parts
 from retention.settings import CollectedService
 from retention.statements import CollectionState
@@ -66,16 +66,7 @@ class Schedule:
 
     def _collect(self, service: CollectedService) -> list[str]:
         with self._connect(service.url, self._tokens[service.name]) as client:
-            return _notes(client.post("/v1/purge")) + _notes(client.get("/v1/statements"))
+            return notes_of(client.post("/v1/purge")) + collected(client)
 
     def _today(self) -> str:
         return self._party.calendar.date(self._party.today())
-
-
-def _notes(answer: Any) -> list[str]:
-    """Notes as services answer them: plain, or with their names. `ValueError` for an answer of another form."""
-    items = answer.get("statements") if isinstance(answer, dict) else None
-    if items is None:
-        raise ValueError("the answer holds no statements")
-    found = [item.get("note") if isinstance(item, dict) else item for item in items]
-    return [note for note in found if isinstance(note, str)]

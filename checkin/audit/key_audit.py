@@ -21,10 +21,9 @@ _MADE = "key-made-"
 def made_keys(book: StatementStore) -> dict[KeyName, str]:
     """The commitment of every key that was ever stated to be made."""
     made = {}
-    for name, note in book.all():
-        if name.startswith(_MADE):
-            values = KEY_MADE.read(split_note(note)[0])
-            made[KeyName.parse(one(values, "key"))] = one(values, "commitment")
+    for _, note in book.all(_MADE):
+        values = KEY_MADE.read(split_note(note)[0])
+        made[KeyName.parse(one(values, "key"))] = one(values, "commitment")
     return made
 
 

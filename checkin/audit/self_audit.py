@@ -185,7 +185,7 @@ class SelfAudit:
         yield seen(CLOSINGS, self._name, faults, good)
 
     def _orders(self, book: StatementStore) -> Iterator[Point]:
-        kinds = [kind_of(note) for name, note in book.all() if name.startswith("order-")]
+        kinds = [kind_of(note) for _, note in book.all("order-")]
         executed, refused = (published_count(kinds.count(kind.kind)) for kind in (ORDER_EXECUTED, ORDER_REFUSED))
         text = f"Parts of orders executed: {executed}, refused: {refused}; each is stated."
         yield Point(ORDERS, self._name, PointResult.PASS, text)

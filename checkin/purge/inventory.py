@@ -128,7 +128,7 @@ class Inventory:
     def status(self, floor: int, doubt: str | None) -> PurgeStatus:
         """As of this moment; days before `floor` are overdue."""
         held = self.held()
-        notes = [note for name, note in self._book.all() if name.startswith("purge-")]
+        notes = [note for _, note in self._book.all("purge-")]
         return PurgeStatus(
             held=[self._held_day(day) for day in held],
             due=[self._calendar.date(day) for day in held if day < floor],

@@ -6,7 +6,9 @@ the log and the public page can show all of it. Complete examples: docs/spec/ret
 
 from __future__ import annotations
 
+import heapq
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -64,7 +66,8 @@ SMALL_COUNT: Final = 10
 FEWER: Final = f"fewer than {SMALL_COUNT}"
 LAST_DAY: Final = 65_535
 """6 June 2149: a later day in a statement is a mistake or an attack."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+STATEMENT_NAME: Final = r"[a-z0-9][a-z0-9-]{0,99}"
+_NAME = re.compile(STATEMENT_NAME)
 
 
 def published_count(count: int) -> str:
@@ -101,11 +104,22 @@ class StatementStore:
 
     def names(self) -> list[str]:
         """Sorted."""
-        return sorted(path.stem for path in self._folder.glob("*.txt") if _NAME.fullmatch(path.stem))
+        return sorted(self._names())
 
-    def all(self) -> list[tuple[str, str]]:
-        """(name, note), sorted by name."""
-        return [(name, note) for name in self.names() if (note := self.get(name)) is not None]
+    def all(self, prefix: str = "") -> list[tuple[str, str]]:
+        """(name, note) of the names that begin so, sorted by name; no other file is opened."""
+        return self._read(sorted(name for name in self._names() if name.startswith(prefix)))
+
+    def page(self, after: str, limit: int) -> list[tuple[str, str]]:
+        """As `all`: the first `limit` whose names come after that one."""
+        return self._read(heapq.nsmallest(limit, (name for name in self._names() if name > after)))
+
+    def _names(self) -> Iterator[str]:
+        """In no order; no file is opened."""
+        return (path.stem for path in self._folder.glob("*.txt") if _NAME.fullmatch(path.stem))
+
+    def _read(self, names: list[str]) -> list[tuple[str, str]]:
+        return [(name, note) for name in names if (note := self.get(name)) is not None]
 
     def __contains__(self, name: str) -> bool:
         return self._path(name).exists()

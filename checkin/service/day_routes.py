@@ -11,20 +11,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from checkin import errors
 from checkin.audit.self_audit import SelfAudit
 from checkin.errors import ClockUntrusted, Forbidden
 from checkin.purge.purger import Purger
-from checkin.purge.statement_store import StatementStore
+from checkin.purge.statement_store import STATEMENT_NAME, StatementStore
 from checkin.service.auth import pinned
 from checkin.service.body import Body
 from checkin.service.describe import problem_answers
 from checkin.service.order_executor import OrderBody, OrderExecutor, SealedAnswer
 
 ORDERS: Final = "/v1/orders"
+MAX_PAGE: Final = 1000
+_After = Annotated[str | None, Query(pattern=f"^{STATEMENT_NAME}$", description="a page: names that come after this")]
+_Limit = Annotated[int | None, Query(ge=1, le=MAX_PAGE, description=f"a page of so many; {MAX_PAGE} unless told")]
 Word = Annotated[str, Field(min_length=2, max_length=100)]
 _REFUSALS: Final = (
     errors.OrderUntrusted,
@@ -58,9 +61,11 @@ class Statement(BaseModel):
 
 
 class Statements(BaseModel):
-    """All statements the service ever made, by name."""
+    """Statements by name: all that the service ever made, or a page of them. `next`, while there are more: what the
+    next page comes `after`."""
 
     statements: list[Statement]
+    next: str | None = None
 
 
 class SelfAuditRequest(Body):
@@ -99,10 +104,22 @@ def routes(work: DayWork, retention_sha256: str | None, authority_sha256: str | 
         retention service."""
         return Purged(statements=[note for name in work.purger.run() if (note := work.book.get(name)) is not None])
 
-    @router.get("/v1/statements", tags=["retention"], dependencies=retention, responses=asked)
-    def statements() -> Statements:
-        """Every signed statement about keys, closings and purges. Bearer: the retention service."""
-        return Statements(statements=[Statement(name=name, note=note) for name, note in work.book.all()])
+    @router.get(
+        "/v1/statements",
+        tags=["retention"],
+        dependencies=retention,
+        responses=asked,
+        response_model_exclude_none=True,
+    )
+    def statements(after: _After = None, limit: _Limit = None) -> Statements:
+        """Every signed statement about keys, closings and purges; in pages, if `after` or `limit` is given. Bearer: the
+        retention service."""
+        if after is None and limit is None:
+            return Statements(statements=[Statement(name=name, note=note) for name, note in work.book.all()])
+        limit = limit or MAX_PAGE
+        found = work.book.page(after or "", limit + 1)
+        page = [Statement(name=name, note=note) for name, note in found[:limit]]
+        return Statements(statements=page, next=page[-1].name if len(found) > limit else None)
 
     @router.post("/v1/audit", tags=["retention"], dependencies=retention, responses=asked)
     def audit_yourself(asked: SelfAuditRequest) -> SelfAudited:

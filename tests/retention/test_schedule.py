@@ -14,6 +14,11 @@ from tests.retention.world import Retention, Service, pinned
 from tests.support.house import CALENDAR, DAY
 
 
+def asked(service: Service) -> list[str]:
+    """What the schedule asked: the newest checkpoint that a service saw is asked for before, once."""
+    return [request for request in service.server.asked if request != "GET /v1/checkpoint"]
+
+
 def test_a_service_that_did_not_answer_is_asked_as_soon_as_a_new_day_begins(tmp_path: Path) -> None:
     """What it failed with yesterday is no reason to let a day that became due wait for a minute."""
     service = Service()
@@ -22,13 +27,13 @@ def test_a_service_that_did_not_answer_is_asked_as_soon_as_a_new_day_begins(tmp_
     schedule = Schedule(parts)
     answer = service.server.routes.pop("/v1/purge")
     schedule.run()
-    asked = len(service.server.asked)
+    before = len(asked(service))
     service.server.routes["/v1/purge"] = answer
     schedule.run()
-    assert len(service.server.asked) == asked, "the same day: not before a minute is over"
+    assert len(asked(service)) == before, "the same day: not before a minute is over"
     retention.go(DAY + 1)
     schedule.run()
-    assert service.server.asked[asked:] == ["POST /v1/purge", "GET /v1/statements"]
+    assert asked(service)[before:] == ["POST /v1/purge", "GET /v1/statements"]
     parts.close()
     service.server.stop()
 
@@ -51,7 +56,7 @@ def test_nothing_that_a_service_says_keeps_the_next_one_from_being_asked(
     good.make_key(DAY)
     parts = Retention(tmp_path / "retention", pinned(bad), pinned(good)).parts()
     Schedule(parts).run()
-    assert good.server.asked == ["POST /v1/purge", "GET /v1/statements"]
+    assert asked(good) == ["POST /v1/purge", "GET /v1/statements"]
     assert len(parts.statements.find(service=good.name)) == 1
     parts.close()
     for service in (bad, good):
@@ -71,5 +76,39 @@ def test_a_statement_too_long_for_the_log_is_refused_and_the_other_statements_of
     assert [stated.note for stated in parts.statements.find()] == service.notes[1:]
     assert parts.statements.asking(service.name).failure == "request_too_large"
     assert parts.statements.refused() == {service.name: 1}
+    parts.close()
+    service.server.stop()
+
+
+def test_statements_are_collected_page_by_page(tmp_path: Path) -> None:
+    """Every page once, in one round."""
+    service = Service("registry.example")
+    notes = [service.make_key(DAY + ahead) for ahead in range(5)]
+
+    def paged() -> object:
+        start = int(service.server.query.get("after", ["0"])[0])
+        page = {"statements": [{"name": "x", "note": note} for note in notes[start : start + 2]]}
+        return page | ({"next": str(start + 2)} if start + 2 < len(notes) else {})
+
+    service.server.routes["/v1/statements"] = paged
+    parts = Retention(tmp_path / "retention", pinned(service)).parts()
+    Schedule(parts).run()
+    assert len(parts.statements.find(service=service.name)) == 5
+    assert asked(service) == ["POST /v1/purge", *["GET /v1/statements"] * 3]
+    parts.close()
+    service.server.stop()
+
+
+@pytest.mark.parametrize("leading", ["a", 7, "\ud800"])
+def test_pages_that_lead_nowhere_end_the_round(tmp_path: Path, leading: object) -> None:
+    """A service that always names one more page is asked again later, as one that answers nonsense."""
+    service = Service("registry.example")
+    service.make_key(DAY)
+    listed = service.server.routes["/v1/statements"]
+    service.server.routes["/v1/statements"] = lambda: listed() | {"next": leading}
+    parts = Retention(tmp_path / "retention", pinned(service)).parts()
+    Schedule(parts).run()
+    assert len(asked(service)) <= 3
+    assert parts.statements.asking(service.name).failure
     parts.close()
     service.server.stop()

@@ -160,3 +160,22 @@ def test_midnight_makes_no_gap(scene: Scene) -> None:
 def test_a_simulated_folder_is_refused_by_a_real_clock(scene: Scene) -> None:
     with pytest.raises(SimulationRefused):
         create_app(scene.registry.config)
+
+
+def test_statements_come_in_pages_to_who_asks_for_them(scene: Scene) -> None:
+    """The pages together are what comes without asking for any; the last one names no next."""
+    everything = list(statements(scene))
+    assert len(everything) > 4
+    paged, query = [], {"limit": "2"}
+    while True:
+        page = scene.client.get("/v1/statements", params=query, headers=bearer(RETENTION)).json()
+        paged += [item["name"] for item in page["statements"]]
+        assert len(page["statements"]) <= 2
+        if "next" not in page:
+            break
+        query["after"] = page["next"]
+    assert paged == everything
+    rest = scene.client.get("/v1/statements", params={"after": everything[0]}, headers=bearer(RETENTION)).json()
+    assert [item["name"] for item in rest["statements"]] == everything[1:]
+    for wrong in ({"limit": "0"}, {"limit": "1001"}, {"after": "../x"}, {"after": ""}):
+        assert scene.client.get("/v1/statements", params=wrong, headers=bearer(RETENTION)).status_code == 422

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -69,3 +70,28 @@ def test_what_was_never_stated_is_not_there(tmp_path: Path) -> None:
     book = StatementStore(tmp_path)
     assert book.get("purge-2026-11-20") is None
     assert "purge-2026-11-20" not in book
+
+
+def test_a_page_opens_no_file_but_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many statements there are; pages together are all of them, each once."""
+    book = StatementStore(tmp_path)
+    names = sorted(f"{kind}-{number}" for kind in ("closed", "key-made", "purge") for number in range(7))
+    for name in names:
+        book.put(name, f"{name}\n")
+    opened: list[str] = []
+    real = Path.open
+
+    def counted(path: Path, *arguments: Any, **options: Any) -> Any:
+        opened.append(path.stem)
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", counted)
+    assert book.page("closed-6", 2) == [("key-made-0", "key-made-0\n"), ("key-made-1", "key-made-1\n")]
+    assert opened == ["key-made-0", "key-made-1"]
+    assert [name for name, _ in book.all("purge-")] == [f"purge-{number}" for number in range(7)]
+    assert len(opened) == 9
+    paged, after = [], ""
+    while page := book.page(after, 4):
+        paged += [name for name, _ in page]
+        after = paged[-1]
+    assert paged == names
