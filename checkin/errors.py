@@ -462,6 +462,11 @@ class NotReady(CheckinError):
     default = "The service cannot do this now: see /readyz."
 
 
+class DatabaseUnusable(NotReady):
+    code = "database_unusable"
+    default = "A database does not open: look at its file and its disk."
+
+
 class Unreachable(CheckinError):
     code = "unreachable"
     status = 503

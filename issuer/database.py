@@ -23,14 +23,14 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import sqlite_utils
 
 from checkin.errors import NotReady
-from checkin.files.durable import make_private
+from checkin.files.database import committing, connect, opening
 from checkin.files.state_file import write_anew
 from checkin.service import endings
 
@@ -79,12 +79,15 @@ class IssuerDatabase:
     """Two connections a process, one that writes and one that reads, each used by one thread at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Makes the file, or brings it up to date; several processes may do so at once. Raises `NotReady`."""
-        self._writer = _Connection(path)
-        self._reader = _Connection(path)
+        """Makes the file, or brings it up to date; several processes may do so at once. Raises `DatabaseUnusable`, or
+        `NotReady` for a file of a newer version."""
         self._scrubbed = -1
-        with self.writing() as tables:
-            _migrate(tables)
+        with opening(path), ExitStack() as stack:
+            self._writer = stack.enter_context(closing(_Connection(path)))
+            self._reader = stack.enter_context(closing(_Connection(path)))
+            with committing(self._writer.raw):
+                _migrate(sqlite_utils.Database(self._writer.raw))
+            stack.pop_all()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite_utils.Database]:
@@ -95,14 +98,8 @@ class IssuerDatabase:
     @contextmanager
     def writing(self) -> Iterator[sqlite_utils.Database]:
         """One commit or nothing, on the disk when the block ends; no other process writes while it runs."""
-        with self._writer.held() as tables:
-            tables.execute("BEGIN IMMEDIATE")
-            try:
-                yield tables
-            except BaseException:
-                tables.rollback()
-                raise
-            tables.execute("COMMIT")
+        with self._writer.held() as tables, committing(self._writer.raw):
+            yield tables
 
     def scrub(self) -> None:
         """Moves the write-ahead log into the file and cuts it, so that it keeps no older version of a page.
@@ -134,11 +131,8 @@ class IssuerDatabase:
 class _Connection:
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
-        make_private(path)
-        self._raw = sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
-            self._raw.execute(f"PRAGMA {pragma}")
-        self._tables = sqlite_utils.Database(self._raw)
+        self.raw = connect(path, _TIMEOUT)
+        self._tables = sqlite_utils.Database(self.raw)
 
     @contextmanager
     def held(self) -> Iterator[sqlite_utils.Database]:
@@ -150,7 +144,7 @@ class _Connection:
 
     def close(self) -> None:
         with self._lock:
-            self._raw.close()
+            self.raw.close()
 
 
 def _migrate(tables: sqlite_utils.Database) -> None:

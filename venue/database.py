@@ -13,13 +13,13 @@ Nothing about any visit is in it. Tables (a test holds them against docs/spec/re
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
 
 import sqlite_utils
 
+from checkin.files.database import connect, opening
 from checkin.files.state_file import StateFile
 
 _TIMEOUT = 10.0  # seconds to wait for another worker's commit
@@ -59,7 +59,8 @@ class RegistryDatabase(StateFile):
         """Makes the file if need be; several processes may do so at once."""
         super().__init__(path, _migrate, timeout=_TIMEOUT)
         # A second connection that never writes: SQLite tells it when any other one has committed.
-        self._watch = sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False)
+        with opening(path):
+            self._watch = connect(path, _TIMEOUT)
         self._watching = threading.Lock()
         self.seen = 0
         """What the last look saw."""

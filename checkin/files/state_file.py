@@ -1,8 +1,7 @@
 """A small SQLite file for state that must not be forgotten: one commit or nothing, on the disk before it returns.
 
 For the heads of logs (a log's own, and those that a witness has seen), which are written a few times a day.
-Opens in Datasette and `sqlite-utils` as it is. What is deleted is overwritten with zeros. Sources:
-https://sqlite.org/pragma.html#pragma_synchronous and #pragma_secure_delete, https://sqlite.org/fileformat2.html §1.6.
+Opens in Datasette and `sqlite-utils` as it is. Source: https://sqlite.org/fileformat2.html §1.6.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from typing import Any, Final
 import sqlite_utils
 
 from checkin.errors import NotReady
-from checkin.files.durable import make_private, private_folder
+from checkin.files.database import committing, connect, opening
+from checkin.files.durable import private_folder
 
 NOTES_PAGE: Final = 16384
 """For files of signed notes. SQLite cuts a row that does not fit into a page, perhaps within a hash, whose rest could
 read as a phone number to an audit; a list of 64 days of keys has 8 KiB and its signatures."""
 _KEYS: Final = 500  # in one statement
-_WAL_BYTES: Final = 4_096_000  # then it goes into the file; SQLite counts in pages
 
 
 class StateFile:
@@ -33,17 +32,18 @@ class StateFile:
         self, path: Path, migrate: Callable[[sqlite_utils.Database], None], timeout: float = 10.0, page: int = 4096
     ) -> None:
         """Makes the file if need be, with pages of so many bytes; `migrate` makes what is missing in it. `timeout`
-        seconds for another's lock."""
-        private_folder(path.parent)
-        make_private(path)
+        seconds for another's lock. Raises `DatabaseUnusable`."""
         self._lock = threading.RLock()
-        self._connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
-        for pragma in (f"page_size = {page}", "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_BYTES // page}")
-        self._tables = sqlite_utils.Database(self._connection)
-        with self.writing() as tables:
-            migrate(tables)
+        with opening(path):
+            private_folder(path.parent)
+            self._connection = connect(path, timeout, page)
+            self._tables = sqlite_utils.Database(self._connection)
+            try:
+                with committing(self._connection):
+                    migrate(self._tables)
+            except BaseException:
+                self._connection.close()
+                raise
 
     @contextmanager
     def reading(self) -> Iterator[sqlite_utils.Database]:
@@ -57,15 +57,8 @@ class StateFile:
     @contextmanager
     def writing(self) -> Iterator[sqlite_utils.Database]:
         """As `reading`, as one commit or nothing; durable when the block ends without an error."""
-        with self.reading() as tables:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield tables
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self.reading() as tables, committing(self._connection):
+            yield tables
 
     def settle(self, day: int) -> None:
         """Writes the file anew, in the order of its keys, at the first call of a day (in any process): rows lie in a

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from checkin.errors import CheckinError, DayClosed, NotReady
+from checkin.files.database import opening
 from checkin.files.durable import private_folder
 from checkin.vault.engines import MAX_BUCKET, Measure, Row
 from checkin.vault.engines import day_file as dayfile
@@ -50,15 +51,18 @@ class SqliteStore:
     lie by key, and `settle` erases what order is left in the pages (the ledger)."""
 
     def __init__(self, folder: Path, *, ordered: bool, idle: int = 16, timeout: float = 10.0) -> None:
-        """`folder` is made if need be; at most `idle` connections wait; `timeout` seconds for another's lock."""
-        private_folder(folder)
+        """`folder` is made if need be; at most `idle` connections wait; `timeout` seconds for another's lock.
+
+        Raises `DatabaseUnusable`."""
+        with opening(folder):
+            private_folder(folder)
+            self._turn = Turn(folder)
         self._folder = folder
         self._ordered = ordered
         self._limit = idle
         self._timeout = timeout
         self._idle: list[_Lent] = []
         self._lock = threading.Lock()
-        self._turn = Turn(folder)
 
     # --- rows -------------------------------------------------------------------------------------------------
 
