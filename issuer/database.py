@@ -30,7 +30,7 @@ from typing import Any, Final
 import sqlite_utils
 
 from checkin.errors import NotReady
-from checkin.files.database import committing, connect, opening
+from checkin.files.database import committing, connect, cut_log, opening
 from checkin.files.state_file import write_anew
 from checkin.service import endings
 
@@ -109,8 +109,7 @@ class IssuerDatabase:
         with self._writer.held() as tables:
             changes = tables.conn.total_changes
             if changes != self._scrubbed:
-                (busy, *_) = one_row(tables, "PRAGMA wal_checkpoint(TRUNCATE)") or (1,)
-                self._scrubbed = self._scrubbed if busy else changes
+                self._scrubbed = changes if cut_log(self._writer.raw) else self._scrubbed
 
     def settle(self, today: int) -> None:
         """Writes the file anew, in the order of its keys, at the first call of a day (in any process).

@@ -104,8 +104,7 @@ class GateFile(StateFile):
 
     def _tidy(self) -> None:
         """The log ahead of the file would tell what was added minute by minute: only the sums stay."""
-        with self.reading() as tables:
-            tables.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self.cut_log()
 
 
 def _migrate(tables: sqlite_utils.Database) -> None:

@@ -10,14 +10,17 @@ from __future__ import annotations
 import errno
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 from checkin.errors import DatabaseUnusable
 from checkin.files.durable import make_private
 
+LOG_BYTES: Final = 16 << 20
+"""What is left of a write-ahead log that a reader made longer, once it is used anew."""
 _CHECKPOINT_BYTES: Final = 4_096_000  # then the log goes into the file; SQLite counts in pages
+_PATIENCE_MS: Final = 100  # who waits for readers to cut a log keeps writers waiting
 _FULL: Final = "its disk is full: free space"
 _READ_ONLY: Final = "it cannot be written: mount its volume writable, or give it to the user who runs this"
 _ABSENT: Final = "it is not there, or not ours: mount its volume, or give it to the user who runs this"
@@ -55,10 +58,44 @@ def connect(path: Path, timeout: float, page: int = 4096) -> sqlite3.Connection:
         for pragma in (f"page_size = {page}", "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_BYTES // page}")
+        limit_log(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def limit_log(connection: sqlite3.Connection) -> None:
+    """Whenever it uses the write-ahead log anew, it cuts its file to `LOG_BYTES`."""
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+
+
+def cut_log(connection: sqlite3.Connection) -> bool:
+    """Moves the write-ahead log into the file and cuts it to nothing, so that it keeps no older version of a page;
+    False while somebody reads or writes: then it is to be tried again.
+
+    What can be moved is moved first, which keeps nobody waiting; cutting takes SQLite's write lock and waits for
+    readers, so it waits only a moment (https://sqlite.org/c3ref/wal_checkpoint_v2.html).
+    """
+    (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+    try:
+        (busy, length, moved) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if busy or moved < length:
+            return False
+        (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience}")
+
+
+def cut_log_of(path: Path) -> bool:
+    """As `cut_log`, of a database that this process may have open elsewhere; False, too, for one that was removed."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)) as found:
+            return cut_log(found)
+    except sqlite3.Error:
+        return False
 
 
 @contextmanager

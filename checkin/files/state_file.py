@@ -16,7 +16,7 @@ from typing import Any, Final
 import sqlite_utils
 
 from checkin.errors import NotReady
-from checkin.files.database import committing, connect, opening
+from checkin.files.database import committing, connect, cut_log, opening
 from checkin.files.durable import private_folder
 
 NOTES_PAGE: Final = 16384
@@ -64,10 +64,13 @@ class StateFile:
         """Writes the file anew, in the order of its keys, at the first call of a day (in any process): rows lie in a
         page in the order in which they came, and older versions of it in the write-ahead log."""
         with self.reading() as tables:
-            if write_anew(tables, day):
-                (busy, *_) = tables.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                if busy:  # somebody reads: once more in the next round
-                    tables.execute("PRAGMA application_id = 0")
+            if write_anew(tables, day) and not cut_log(self._connection):  # once more in the next round
+                tables.execute("PRAGMA application_id = 0")
+
+    def cut_log(self) -> None:
+        """What was overwritten or deleted is gone from the write-ahead log, too, unless somebody reads it now."""
+        with self.reading():
+            cut_log(self._connection)
 
     def close(self) -> None:
         """Gives back the file."""

@@ -23,6 +23,7 @@ from checkin.service.auth import pinned_hashes
 from checkin.service.identity import ServiceIdentity
 from checkin.service.limits import BodyLimit, Heads, SecurityHeaders
 from checkin.service.tasks import Task, Tasks
+from checkin.service.wal_watch import WalWatch
 from checkin.shown import shown
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they would tell to the millisecond when a code first came
@@ -34,6 +35,10 @@ _RESTORED = (
     "`checkin purge run --confirm-restored`."
 )
 _NOT_KNOWN = "{code}: A check ended with {type}, so it is not known what is wrong: look at the disk and at the log."
+_LONG_LOG = (
+    "The write-ahead log of {kinds} has grown long, because somebody has been reading for long: end what reads (a "
+    "backup, an open look into the file). The log is cut by itself afterwards."
+)
 log = structlog.get_logger()
 
 
@@ -97,6 +102,7 @@ class Frame:
         pinned = pinned_hashes(self.party.settings)
         app.state.knows_token = lambda hashed: hashed in pinned or self.stored_token(hashed)
         self.metrics.register(self.tasks)
+        self.metrics.register(self.wal)
         problems.install(app)
         describe.install(app)
         pages.install(app, self.title)
@@ -111,12 +117,18 @@ class Frame:
         """The clock is looked at first."""
         first = Task("clock", self.guard.tick)
         last = Task("generation", self._count_on, every=GENERATION_SECONDS, at_start=False)
-        return Tasks([first, *self.periodic, last], simulated=self.party.clock.simulated)
+        logs = Task("wal", self.wal.run, lane="wal", at_start=False)
+        return Tasks([first, *self.periodic, logs, last], simulated=self.party.clock.simulated)
 
     @cached_property
     def generation(self) -> Generation:
         """Whether the data folder is as new as the key ring."""
         return Generation(self.party.data, self.party.settings.keys)
+
+    @cached_property
+    def wal(self) -> WalWatch:
+        """The write-ahead logs of all databases in the data folder."""
+        return WalWatch(self.party.data)
 
     def _count_on(self) -> None:
         self.generation.advance(self._date())
@@ -126,7 +138,7 @@ class Frame:
 
     def findings(self) -> list[Finding]:
         """What all checks found; one that fails is a failure itself, and keeps no other from being made."""
-        checks = (self._clock, self._restored, self._late, *self.checks)
+        checks = (self._clock, self._restored, self._late, self._long_logs, *self.checks)
         return [finding for check in checks for finding in _found(check)]
 
     def close(self) -> None:
@@ -150,6 +162,10 @@ class Frame:
             why = f" It failed with {late.failure}." if late.failure else ""
             text = f"The task {late.task.name} has not been done for {late.age / 60:.0f} minutes.{why}"
             yield Finding(f"task_{late.task.name}", "failure" if late.task.vital else "warning", text)
+
+    def _long_logs(self) -> Iterator[Finding]:
+        if kinds := self.wal.long():
+            yield Finding("wal", "warning", _LONG_LOG.format(kinds=", ".join(kinds)))
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:

@@ -75,8 +75,7 @@ class OrderStore:
             tables.execute("DELETE FROM answers WHERE expires < ?", [now])
             # The row stays until it expires, so that its rows still count against the part's limit.
             tables.execute("UPDATE answers SET sealed = NULL WHERE oldest < ?", [oldest_day])
-        with self._file.reading() as tables:
-            tables.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._file.cut_log()
 
     def close(self) -> None:
         """Gives back the file."""

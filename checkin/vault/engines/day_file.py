@@ -20,6 +20,7 @@ from typing import Any
 import sqlite_utils
 
 from checkin.errors import NotReady
+from checkin.files.database import limit_log
 from checkin.files.durable import make_private, sync_folder
 from checkin.protocol.primitives import random_bytes
 
@@ -91,6 +92,7 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
     )
     try:
         connection.execute("PRAGMA synchronous = FULL")
+        limit_log(connection)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
     except BaseException:
         connection.close()

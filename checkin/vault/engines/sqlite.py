@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from checkin.errors import CheckinError, DayClosed, NotReady
-from checkin.files.database import opening
+from checkin.files.database import cut_log, opening
 from checkin.files.durable import private_folder
 from checkin.vault.engines import MAX_BUCKET, Measure, Row
 from checkin.vault.engines import day_file as dayfile
@@ -130,12 +130,11 @@ class SqliteStore:
 
     def settle(self, day: int) -> None:
         """VACUUM, then the log moved into the file and cut to nothing. Raises `NotReady` while the day is read or
-        written elsewhere for longer than the timeout. SQLite's temporary copy lies in its own temporary folder,
+        written elsewhere. SQLite's temporary copy lies in its own temporary folder,
         sealed as the rows are, and already in the new order."""
         with suppress(_NoDay), self._borrow(day) as connection:
             connection.execute("VACUUM")
-            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if busy:
+            if not cut_log(connection):
                 raise NotReady("The day is being read: settle it again later.")
 
     def drop(self, day: int) -> None:

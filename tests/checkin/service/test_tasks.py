@@ -200,7 +200,8 @@ def test_readiness_names_what_was_not_done(monkeypatch: pytest.MonkeyPatch, hous
         assert found["task_purge"] == "failure" and "task_gates" not in found
         assert "not_ready" in answer.text
         metrics = client.get("/metrics").text
-    assert set(re.findall(r'checkin_task_age_seconds{task="(.*)"} [0-9.]+', metrics)) == {"clock", "purge", "gates"}
+    named = re.findall(r'checkin_task_age_seconds{task="(.*)"} [0-9.]+', metrics)
+    assert named == ["clock", "purge", "gates", "wal", "generation"]
 
 
 def test_a_log_that_cannot_be_written_loses_its_line_and_nothing_else(

@@ -1,0 +1,73 @@
+"""Write-ahead logs of a service's databases: cut when nobody needs them any more, and shown while they are long.
+
+Who reads one state of a database for long (a backup, somebody who looks into a file, a closing) keeps SQLite from
+using its log anew, so the log grows with every commit, and its file stays as long as it once was. Nothing here waits
+for a reader for more than a moment, and no writer for this. Files are looked at from outside, so this knows of every
+database that lies in the data folder or in a folder of it. Source: https://sqlite.org/wal.html §2.1 and §2.3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from checkin.files.database import LOG_BYTES, cut_log_of
+
+WARN_BYTES: Final = 64 << 20
+_DAY: Final = re.compile(r"day-[0-9]+")
+_LOG: Final = "-wal"
+
+
+class WalWatch(Collector):
+    """Of one data folder. As a collector of Prometheus it gives the bytes of each kind of database's logs."""
+
+    def __init__(self, folder: Path, keep: int = LOG_BYTES, warn: int = WARN_BYTES) -> None:
+        """A log of at most `keep` bytes is left alone, one of more than `warn` is told."""
+        self._folder = folder
+        self._keep = keep
+        self._warn = warn
+
+    def run(self) -> None:
+        """A task: moves what it can of each long log into its file, and cuts the log where nobody reads it."""
+        for log, size in self._logs():
+            if size > self._keep:
+                cut_log_of(log.with_name(log.name.removesuffix(_LOG)))
+
+    def long(self) -> list[str]:
+        """Of which kinds of database a log is long now."""
+        return sorted({_kind(log) for log, size in self._logs() if size > self._warn})
+
+    def collect(self) -> Iterator[Metric]:
+        """Prometheus'. In whole steps of what is left alone: a log that nobody keeps long stays at 0, so no commit can
+        be seen in it."""
+        sizes: dict[str, int] = {}
+        for log, size in self._logs():
+            sizes[_kind(log)] = sizes.get(_kind(log), 0) + size // self._keep * self._keep
+        gauge = GaugeMetricFamily("checkin_wal_bytes", "Of write-ahead logs, in steps of 16 MiB.", labels=["database"])
+        for kind, size in sorted(sizes.items()):
+            gauge.add_metric([kind], size)
+        yield gauge
+
+    def describe(self) -> Sequence[Metric]:
+        """Prometheus'; nothing, so that nobody collects before the service is made."""
+        return []
+
+    def _logs(self) -> Iterator[tuple[Path, int]]:
+        # Looked at, never opened: closing a descriptor of our own would drop SQLite's locks on the file (POSIX).
+        for pattern in (f"*{_LOG}", f"*/*{_LOG}"):
+            for path in self._folder.glob(pattern):
+                with suppress(OSError):
+                    yield path, path.stat().st_size
+
+
+def _kind(log: Path) -> str:
+    """`visits` or `ledger` for a day's file, whose day is nobody's business here; else the file's own name."""
+    stem = Path(log.name.removesuffix(_LOG)).stem
+    return log.parent.name if _DAY.match(stem) else stem
