@@ -1,21 +1,25 @@
-"""What a scanner is told to trust: issuers' lists as they signed them, the registry's intake keys, rule and time."""
+"""What a scanner is told to trust: issuers' lists as they signed them, the registry's intake keys, rule and time.
+
+Lists are the same for all scanners and change once a day, so who asks for digests gets them from any cache on the way.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from checkin.audit.list_audit import GivenList, given_lists, is_young
 from checkin.audit.point import Point, seen
-from checkin.errors import Forbidden, KeyDestroyed, KeyMissing
+from checkin.errors import Forbidden, KeyDestroyed, KeyMissing, NotFound
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IntakeKey, IntakeList
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.service.auth import Bearer
+from checkin.service.conditional import NOT_MODIFIED, IfNoneMatch, answer_unless_known, content_digest
 from checkin.service.describe import problem_answers
 from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher, LogAnswer
@@ -28,7 +32,11 @@ from venue.venues import Status
 
 INTAKE_DAYS_AHEAD = 14
 KIDS = "kids"
+CACHED_SECONDS = INTAKE_DAYS_AHEAD * 86_400  # no list is of use for longer
+_FOREVER = {"Cache-Control": f"public, max-age={CACHED_SECONDS}, immutable"}
 _Waiting = Annotated[int, Query(ge=-1, le=1_000_000, description="how many visits wait in the scanner's queue")]
+_Digests = Annotated[bool, Query(description="digests of the lists, for `GET /v1/lists/{digest}`, in their place")]
+_Digest = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{43}$")]
 _Nonce = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
 
 
@@ -48,6 +56,15 @@ class IssuerEntry(BaseModel):
     proof: str | None = None
 
 
+class OwnEntry(BaseModel):
+    """What the registry says of itself, as in the whole answer."""
+
+    registry: RegistryKey
+    intake: str
+    intake_proof: str | None = None
+    log: LogAnswer | None = None
+
+
 class ScannerVenue(BaseModel):
     """The scanner's own venue."""
 
@@ -64,6 +81,19 @@ class TrustAnswer(BaseModel):
     intake: str
     intake_proof: str | None = None
     log: LogAnswer | None = None
+    status_rule: list[Status]
+    venue: ScannerVenue
+    zone: str
+    time: str
+    time_note: str | None = None
+
+
+class TrustDigests(BaseModel):
+    """As the whole answer, but of each issuer's entry, and of what the registry says of itself, the digest: `GET
+    /v1/lists/{digest}` has it."""
+
+    issuers: list[str]
+    own: str
     status_rule: list[Status]
     venue: ScannerVenue
     zone: str
@@ -100,25 +130,54 @@ class Lists:
 
     def answer(self, scanner: VenueScanner, nonce: str | None) -> TrustAnswer:
         """Everything a scanner needs to work without a network until tomorrow."""
-        party, lists, intake = self._party, self._trust.given(), self._book.published()
+        own = self._own()
+        return TrustAnswer(
+            registry=own.registry,
+            issuers=self._entries(),
+            intake=own.intake,
+            intake_proof=own.intake_proof,
+            log=own.log,
+            **self._changing(scanner, nonce),
+        )
+
+    def digests(self, scanner: VenueScanner, nonce: str | None) -> TrustDigests:
+        """The same, with digests of what is the same for all scanners."""
+        issuers, own = [_digest(entry) for entry in self._entries()], _digest(self._own())
+        return TrustDigests(issuers=issuers, own=own, **self._changing(scanner, nonce))
+
+    def content(self, digest: str) -> bytes:
+        """What has this digest now; raises `NotFound` for anything else, also for what was given until yesterday."""
+        for entry in (self._own(), *self._entries()):
+            if _digest(entry) == digest:
+                return _written(entry)
+        raise NotFound("No list has this digest any more: ask for the digests again.")
+
+    def _entries(self) -> list[IssuerEntry]:
+        lists = self._trust.given()
+        return [
+            IssuerEntry(issuer=issuer.number, vkey=issuer.vkey, list=found.note, proof=found.proof)
+            for issuer in self._issuers
+            if (found := lists.get(issuer.number))
+        ]
+
+    def _own(self) -> OwnEntry:
+        intake, vkey = self._book.published(), self._party.signer.verifier.vkey
+        return OwnEntry(
+            registry=RegistryKey(vkey=vkey), intake=intake.note, intake_proof=intake.proof, log=self._book.log
+        )
+
+    def _changing(self, scanner: VenueScanner, nonce: str | None) -> dict[str, Any]:
+        """What is the venue's own, and the time."""
+        party = self._party
         time = party.calendar.rfc3339(party.now())
         signed = {"service": party.settings.name, "nonce": nonce or "", "time": time}
-        return TrustAnswer(
-            registry=RegistryKey(vkey=party.signer.verifier.vkey),
-            issuers=[
-                IssuerEntry(issuer=issuer.number, vkey=issuer.vkey, list=found.note, proof=found.proof)
-                for issuer in self._issuers
-                if (found := lists.get(issuer.number))
-            ],
-            intake=intake.note,
-            intake_proof=intake.proof,
-            log=self._book.log,
-            status_rule=list(scanner.venue.rule),
-            venue=ScannerVenue(id=scanner.venue.id, name=scanner.venue.name),
-            zone=party.calendar.zone,
-            time=time,
-            time_note=party.sign(TIME_STATEMENT, signed) if nonce else None,
-        )
+        return {
+            "status_rule": list(scanner.venue.rule),
+            "venue": ScannerVenue(id=scanner.venue.id, name=scanner.venue.name),
+            "zone": party.calendar.zone,
+            "time": time,
+            "time_note": party.sign(TIME_STATEMENT, signed) if nonce else None,
+        }
 
     def audit(self, log: LogSettings | None) -> Iterator[Point]:
         """Lines of the registry's own audit: whose kids are alike; what scanners are given, or should be, is logged."""
@@ -142,15 +201,46 @@ class Lists:
         return given_lists(party.signer.name, log.pinned if log else None, given, young=young)
 
 
+def _written(answer: BaseModel, *left_out: str) -> bytes:
+    return answer.model_dump_json(exclude_none=True, exclude=set(left_out)).encode()
+
+
+def _digest(answer: BaseModel) -> str:
+    return content_digest(_written(answer))
+
+
 def routes(lists: Lists, scanners: Scanners, gates: Gates) -> APIRouter:
-    """/v1/trust."""
+    """/v1/trust, and the lists by their digests."""
     router = APIRouter(tags=["scanner"])
 
-    @router.get("/v1/trust", response_model_exclude_none=True, responses=problem_answers(Forbidden, KeyMissing))
-    def trust(token: Bearer, nonce: _Nonce = None, waiting: _Waiting = -1) -> TrustAnswer:
-        """Key lists, intake keys, the venue's rule and the time, signed if a nonce is given. Bearer: a scanner."""
+    @router.get(
+        "/v1/trust",
+        response_model=TrustAnswer | TrustDigests,
+        responses=problem_answers(Forbidden, KeyMissing) | NOT_MODIFIED,
+    )
+    def trust(
+        token: Bearer,
+        nonce: _Nonce = None,
+        waiting: _Waiting = -1,
+        digests: _Digests = False,
+        if_none_match: IfNoneMatch = None,
+    ) -> Response:
+        """Key lists, intake keys, the venue's rule and the time, signed if a nonce is given. Bearer: a scanner.
+
+        The `ETag` is of all but the time: 304 for who knows the rest, and asks for no signed time.
+        """
         scanner = scanners.bearing(token)
         gates.hear(scanner.place.scanner, waiting)
-        return lists.answer(scanner, nonce)
+        answer = lists.digests(scanner, nonce) if digests else lists.answer(scanner, nonce)
+        lasting = _written(answer, "time", "time_note")
+        return answer_unless_known(_written(answer), lasting, None if nonce else if_none_match)
+
+    @router.get(
+        "/v1/lists/{digest}", response_model=IssuerEntry | OwnEntry, responses=problem_answers(NotFound, KeyMissing)
+    )
+    def by_digest(digest: _Digest) -> Response:
+        """An issuer's list or the registry's own, with its proof, by the SHA-256 of this answer's content, which never
+        changes. Anybody may ask: all of it is in the log, and no token is seen."""
+        return Response(lists.content(digest), media_type="application/json", headers=_FOREVER)
 
     return router

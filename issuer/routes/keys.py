@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 
 from checkin.errors import ListRefused, NoteMalformed, NoteUntrusted, NotReady, ProofInvalid
 from checkin.protocol.encoding import b64url_encode
+from checkin.service.conditional import NOT_MODIFIED, IfNoneMatch, answer_unless_known
 from checkin.service.describe import problem_answers
 from issuer.models import Added, Jwk, KeysAnswer, ListBody
 from issuer.routes.common import BODY, PINNED, Served, authority
@@ -15,14 +16,14 @@ AUTHORITY_KEYS = "/v1/authority-keys"
 router = APIRouter(tags=["keys"])
 
 
-@router.get("/v1/keys", responses=problem_answers(NotReady))
-def keys(issuer: Served) -> KeysAnswer:
+@router.get("/v1/keys", response_model=KeysAnswer, responses=problem_answers(NotReady) | NOT_MODIFIED)
+def keys(issuer: Served, if_none_match: IfNoneMatch = None) -> Response:
     """Keys that credentials verify under, by service day, 14 days ahead; the first key listed for a day is final.
 
     Once a log is pinned, the newest list that it holds, with the proof; a newer one waits until it is there.
     """
     date, published = issuer.party.calendar.date, issuer.lists.published()
-    return KeysAnswer(
+    answer = KeysAnswer(
         issuer=issuer.settings.issuer,
         keys=[
             Jwk(kid=b64url_encode(key.kid), x=b64url_encode(key.public), day=date(day))
@@ -32,6 +33,8 @@ def keys(issuer: Served) -> KeysAnswer:
         proof=published.proof,
         log=issuer.lists.log,
     )
+    content = answer.model_dump_json().encode()
+    return answer_unless_known(content, content, if_none_match)
 
 
 @router.put(

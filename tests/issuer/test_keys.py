@@ -46,6 +46,16 @@ def test_keys_are_published_fourteen_days_ahead_as_jwks_and_as_a_signed_list(
         assert (jwk["kty"], jwk["crv"], jwk["alg"], jwk["use"]) == ("OKP", "Ed25519", "Ed25519", "sig")
 
 
+def test_who_has_the_keys_already_is_told_so(client: httpx.Client) -> None:
+    """No browser does that by itself: the answer is not for keeping, or its tag could mark a wallet."""
+    answer = client.get("/v1/keys")
+    assert answer.headers["cache-control"] == "no-store"
+    same = client.get("/v1/keys", headers={"If-None-Match": answer.headers["etag"]})
+    assert (same.status_code, same.content) == (304, b"")
+    assert client.get("/v1/keys", headers={"If-None-Match": '"other"'}).content == answer.content
+    assert client.get("/v1/keys").headers["etag"] == answer.headers["etag"]
+
+
 def test_the_list_is_the_same_after_a_restart_and_grows_by_a_day_a_day(site: Site) -> None:
     with site.open() as issuer:
         first = issuer.signing.listed()

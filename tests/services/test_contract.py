@@ -78,7 +78,8 @@ class Served:
 
     def url(self, path: str, **values: Any) -> str:
         """The path, its parameters filled in."""
-        known = {"registration_id": "A" * 40, "index": 0, "place": 0, "path": "0/000", **self.ids, **values}
+        known: dict[str, Any] = {"registration_id": "A" * 40, "index": 0, "place": 0, "path": "0/000"}
+        known |= {"digest": "A" * 43, **self.ids, **values}
         return re.sub(r"{(\w+)}", lambda found: str(known[found[1]]), path)
 
     def headers(self, method: str, path: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from tests.venue.world import DAY, ENROLMENT, METRICS, NOON, RETENTION, Phone, b
 from venue.app import create_app
 
 ANYONE = (
-    *("/healthz", "/readyz", "/docs", "/openapi.json", "/v1/time", "/v1/checkpoint"),
+    *("/healthz", "/readyz", "/docs", "/openapi.json", "/v1/time", "/v1/checkpoint", "/v1/lists"),
     *("/static", "/scanner", "/operator"),
 )
 
