@@ -9,6 +9,7 @@ import structlog
 
 from checkin.clock import SystemClock, parse_rfc3339
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
+from checkin.http.client import read_json
 from checkin.http.exchange import Exchange
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.note import NoteVerifier
@@ -50,7 +51,7 @@ class TimePeers:
         # SPEC days.md §3: "An answer that took longer than ten seconds is not believed"
         if _STOPWATCH.boot() - asked > LONGEST_SECONDS:
             raise NoteUntrusted("The signed time was held back.")
-        body = answer.raise_for_status().json()
+        body = read_json(answer.raise_for_status().content)
         note = body.get("note") if isinstance(body, dict) else None
         if not isinstance(note, str):
             raise NoteMalformed

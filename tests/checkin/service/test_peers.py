@@ -80,6 +80,28 @@ def test_nonsense_is_passed_over_and_the_next_peer_is_heard(house: House, peer: 
     mad.server.stop()
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" * 16_000, b'{"note":' * 2_000, b"\xff\xfe{}", b""], ids=["lists", "objects", "no text", "nothing"]
+)
+def test_json_too_deep_to_read_is_passed_over_and_the_next_peer_ends_the_doubt(tmp_path: Path, body: bytes) -> None:
+    """A pinned party, or whoever sits on the wire to it, must not decide whether the next one is asked."""
+    prepare(tmp_path / "z")
+    house = House(tmp_path / "z")
+    house.guard.tick()
+    house.go(DAY + 7, HOUR)
+    honest = Service("issuer.example")
+    honest.now = house.clock.now
+    with trickling(whole(body), at_once=1_000_000) as mad:
+        both = [Peer(url=url, vkey=honest.signer.verifier.vkey) for url in (mad.url, honest.server.url)]
+        alone = House(tmp_path / "z", peers=TimePeers(both[:1], house.party))
+        alone.guard.tick()
+        assert alone.guard.doubt is not None
+        again = House(tmp_path / "z", peers=TimePeers(both, house.party))
+        again.guard.tick()
+        assert again.guard.doubt is None
+    honest.server.stop()
+
+
 def test_after_seven_days_of_downtime_an_honest_peer_suffices_beside_a_liar(tmp_path: Path) -> None:
     """One two hours off, one that is right, asked over the network; then everything due is destroyed."""
     prepare(tmp_path / "y")
