@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import entry_points
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,11 @@ def create() -> FastAPI:
     return load(launch.service, launch.config, launch.simulated_clock)
 
 
+def _open_once() -> None:
+    """Opens all that a worker opens, and gives it back. Raises what keeps the service from starting."""
+    create().state.frame.close()
+
+
 def serve(service: str, config: Path, simulated_clock: Path | None = None) -> None:
     """Serve until stopped. Raises `SettingsInvalid` and whatever else keeps the service from starting."""
     listening = Listening.load(config)
@@ -80,6 +87,9 @@ def serve(service: str, config: Path, simulated_clock: Path | None = None) -> No
         # In this process, so that an error in the settings reaches the person who started it.
         uvicorn.run(create(), **options)
     else:
+        # In a process of its own, which keeps no key: what keeps workers from starting reaches the person, too.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as once:
+            once.submit(_open_once).result()
         create_in_workers = "checkin.service.launch:create"
         uvicorn.run(create_in_workers, factory=True, workers=listening.workers, **options)
 

@@ -79,12 +79,18 @@ def test_a_service_names_the_database_that_it_cannot_open(
 
 
 def test_the_commands_say_it_in_one_line(deployment: Deployment) -> None:
-    """`serve`, and `up`, whose services' last words it repeats."""
+    """`serve`, also with several workers, and `up`, whose services' last words it repeats."""
+    several = deployment.config("issuer").with_name("several.toml")
+    several.write_text("workers = 2\n" + deployment.config("issuer").read_text())
     path = deployment.folder / "issuer" / "data" / "issuer.db"
     path.parent.mkdir(mode=0o700, exist_ok=True)
     damaged(path)
     try:
-        for words in (["serve", "issuer", "--config", deployment.config("issuer")], ["up", "--dir", deployment.folder]):
+        for words in (
+            ["serve", "issuer", "--config", deployment.config("issuer")],
+            ["serve", "issuer", "--config", several],
+            ["up", "--dir", deployment.folder],
+        ):
             done = subprocess.run(
                 [sys.executable, "-m", "checkin", *map(str, words)],
                 capture_output=True,
