@@ -94,7 +94,7 @@ class Pins:
 
 
 class OrderExecutor:
-    """One per process; parts are executed one at a time in all processes together."""
+    """One per process; a part is executed by one at a time in all processes together, other parts meanwhile."""
 
     def __init__(
         self,
@@ -111,7 +111,6 @@ class OrderExecutor:
         self._pins = pins
         self._execute = execute
         self._book = OrderStore(party.data / "orders.db")
-        self._lock: Path = party.data / "orders.lock"
 
     def take(self, body: OrderBody) -> SealedAnswer:
         """The sealed answer; a refusal is on the disk, counted and stated before it is raised.
@@ -125,7 +124,7 @@ class OrderExecutor:
         try:
             part = self._opened(body.part, self._pins.authority)
             self._check(part, body)
-            with locked(self._lock):
+            with locked(self._lock(part)):
                 return SealedAnswer(sealed=self._answer(part, body.list))
         except (OrderError, DayDestroyed) as error:
             self._refuse(body.part, error)
@@ -191,6 +190,10 @@ class OrderExecutor:
         return items
 
     # --- executing -----------------------------------------------------------------------------------------------
+
+    def _lock(self, part: Part) -> Path:
+        """One of sixteen files, by the part's digest: all that executing it reads and writes is its own."""
+        return self._party.data / f"orders-{part.digest[0]}.lock"
 
     def _answer(self, part: Part, note: str | None) -> str:
         """Under the lock: the answer that was given before, or a new one, kept before it leaves."""

@@ -7,6 +7,7 @@ import io
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,9 +16,11 @@ import pytest
 
 from checkin.deployment.deployment import NAMES
 from checkin.errors import CheckinError, DayDestroyed
+from checkin.files.durable import locked
 from checkin.http.client import Client
 from checkin.orders.notice import in_words
-from checkin.protocol.note import open_note
+from checkin.orders.part import part_digest
+from checkin.protocol.note import open_note, split_note
 from checkin.protocol.statement import one
 from checkin.purge.statement_store import ORDER_EXECUTED, ORDER_REFUSED
 from checkin.service.addresses import free_ports
@@ -51,6 +54,26 @@ def eventually(condition: Callable[[], Any]) -> Any:
 
 def cafe_order(scene: Scene) -> Any:
     return scene.country.signed(next(_NAMES), venue_order(scene.cafe, NOON - HOUR, NOON + HOUR))
+
+
+def test_one_part_does_not_wait_for_another(own_scene: Scene) -> None:
+    """While one is being executed, by whichever worker; the same part, sent again, waits for its turn."""
+    country = own_scene.country
+    slow = country.body(cafe_order(own_scene))
+    quick = slow
+    while _lock_of(quick) == _lock_of(slow):
+        quick = country.body(cafe_order(own_scene))
+    with ThreadPoolExecutor(1) as pool:
+        with locked(country.deployment.folder / "venue" / "data" / _lock_of(slow)):
+            waiting = pool.submit(country.send, "venue", slow)
+            assert country.send("venue", quick).status_code == 200
+            assert not waiting.done()
+        assert waiting.result(120).status_code == 200
+
+
+def _lock_of(body: dict[str, str]) -> str:
+    """The file that a service locks while it executes this part."""
+    return f"orders-{part_digest(split_note(body['part'])[0])[0]}.lock"
 
 
 def test_the_same_part_gets_the_identical_answer_until_it_expires(own_scene: Scene) -> None:
