@@ -19,10 +19,17 @@ from checkin.errors import CheckinError, LogBehind, LogConflict, NotFound, Proof
 from checkin.files.durable import replace_file
 from checkin.http.client import Client
 from checkin.http.exchange import Exchange
-from checkin.protocol.note import NoteVerifier
+from checkin.protocol.note import NoteVerifier, split_note
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from retention.log_state import Head
-from retention.witnessing import LONGEST_SECONDS, MAX_ANSWER, TIMEOUT_SECONDS, PinnedWitness, seen_size
+from retention.witnessing import (
+    LONGEST_SECONDS,
+    MAX_ANSWER,
+    TIMEOUT_SECONDS,
+    PinnedWitness,
+    seen_size,
+    shown_checkpoint,
+)
 
 SIGNED_FILE: Final = "signed-head.json"
 PEER_SECONDS: Final = 3.0
@@ -52,7 +59,11 @@ class Continuity:
         if signed is not None:
             _compare(f"The file {SIGNED_FILE} beside the key ring", signed, head, root_at)
         answers = [self._ask_peer(url, head, root_at) for url in self._peers]
-        answers += [self._ask_witness(witness, note) for witness in self._witnesses if note is not None]
+        answers += [
+            self._ask_witness(witness, note, head, root_at, recorded=signed is not None)
+            for witness in self._witnesses
+            if note is not None
+        ]
         if signed is None and head.size > 0 and answers and not any(answers):
             raise LogBehind(
                 "Nobody could say which checkpoint of this log is the newest, and the record beside the key ring is "
@@ -87,22 +98,42 @@ class Continuity:
         _compare(url, Head(seen.size, seen.root), head, root_at)
         return True
 
-    def _ask_witness(self, witness: PinnedWitness, note: str | None) -> bool:
-        """Whether it answered. It is shown what was signed already, so nothing new is signed by asking."""
-        assert note is not None  # noqa: S101 - the caller's
+    def _ask_witness(
+        self, witness: PinnedWitness, note: str, head: Head, root_at: Callable[[int], bytes | None], *, recorded: bool
+    ) -> bool:
+        """Whether it answered. It is shown what was signed already, so nothing new is signed by asking.
+
+        A refusal is signed by nobody, so it counts as far as the witness shows a checkpoint that this log signed; what
+        it only claims stops a log that has no record of its own (`recorded`).
+        """
         name = witness.verifier.name
         try:
             with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as http:
-                size = seen_size(Exchange(http, LONGEST_SECONDS, MAX_ANSWER), witness, note)
-        except (LogConflict, ProofInvalid):
-            raise LogBehind(f"The witness {name} has seen another history of this log: {_PUT_BACK}") from None
+                exchange = Exchange(http, LONGEST_SECONDS, MAX_ANSWER)
+                if not _disagrees(exchange, witness, note):
+                    return True
+                shown = shown_checkpoint(exchange, witness, self._verifier)
         except NotFound:  # it does not watch this log yet
             return True
         except CheckinError as error:
             log.warning("checkpoint_not_told", peer=name, why=type(error).__name__)
             return False
-        if size > Checkpoint.read(note.partition("\n\n")[0] + "\n").size:
-            raise LogBehind(f"The witness {name} has seen a checkpoint of {size} entries: {_PUT_BACK}")
+        if shown is not None:
+            _compare(f"The witness {name}", Head(shown.size, shown.root), head, root_at)
+        if not recorded:
+            raise LogBehind(
+                f"The witness {name} claims to have seen another history of this log, and the record beside the key "
+                f"ring is missing. It is asked again; if it stays so, {_PUT_BACK}"
+            )
+        log.warning("witness_claim_unproved", peer=name)
+        return False
+
+
+def _disagrees(exchange: Exchange, witness: PinnedWitness, note: str) -> bool:
+    """Whether the witness claims to have seen more than this checkpoint, or another history; raises as `seen_size`."""
+    try:
+        return seen_size(exchange, witness, note) > Checkpoint.read(split_note(note)[0]).size
+    except (LogConflict, ProofInvalid):
         return True
 
 

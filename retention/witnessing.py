@@ -19,8 +19,9 @@ from checkin.errors import (
 )
 from checkin.http.exchange import Exchange
 from checkin.protocol.encoding import decimal_decode
-from checkin.protocol.note import decode_note, join_note, split_note
-from checkin.tlog.checkpoint import Checkpoint
+from checkin.protocol.note import NoteVerifier, decode_note, join_note, split_note
+from checkin.protocol.primitives import sha256
+from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.cosignature import CosignatureVerifier, cosignatures
 from checkin.tlog.witness import AddCheckpoint
 from checkin.tlog.witness_app import SIZE_TYPE
@@ -120,9 +121,25 @@ def seen_size(exchange: Exchange, witness: PinnedWitness, note: str) -> int:
     return size if answer.status_code == 200 else _size_in(answer)
 
 
-def _post(exchange: Exchange, witness: PinnedWitness, body: str) -> httpx.Response:
+def shown_checkpoint(exchange: Exchange, witness: PinnedWitness, log: NoteVerifier) -> Checkpoint | None:
+    """The newest head of the log that the witness shows to monitors; None unless it shows one that the log signed.
+    Raises `Unreachable`."""
+    answer = _exchanged(exchange, "GET", witness, f"{sha256(log.name.encode()).hex()}/checkpoint")
     try:
-        return exchange.send("POST", f"{witness.url.rstrip('/')}/add-checkpoint", content=body.encode())
+        return open_checkpoint(decode_note(answer.content), log) if answer.status_code == 200 else None
+    except (NoteMalformed, NoteUntrusted):
+        return None
+
+
+def _post(exchange: Exchange, witness: PinnedWitness, body: str) -> httpx.Response:
+    return _exchanged(exchange, "POST", witness, "add-checkpoint", content=body.encode())
+
+
+def _exchanged(
+    exchange: Exchange, method: str, witness: PinnedWitness, path: str, content: bytes | None = None
+) -> httpx.Response:
+    try:
+        return exchange.send(method, f"{witness.url.rstrip('/')}/{path}", content=content)
     except (httpx.HTTPError, httpx.InvalidURL):
         raise Unreachable("The witness did not answer: check its address and that it runs.") from None
 

@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import LogBehind
+from checkin.protocol.note import NoteSigner, sign_note
+from checkin.protocol.primitives import SigningKey, sha256
 from checkin.tlog.checkpoint import Checkpoint
+from checkin.tlog.witness_app import SIZE_TYPE
 from retention.continuity import SIGNED_FILE
 from retention.log import Log
 from retention.parts import Parts
-from tests.retention.witnesses import Witness
+from tests.retention.witnesses import Witness, pin
 from tests.retention.world import Retention, Service
+from tests.support.hostile import Answer, Network, hostile
 
 
 @pytest.fixture
@@ -107,6 +111,82 @@ def test_a_witness_that_saw_more_stops_it(put_back: tuple[Retention, str], tmp_p
         parts = retention.parts()
         assert "witness.example" in refuses(parts)
         parts.close()
+
+
+CLAIMS: dict[str, Answer] = {
+    "a larger size": (409, SIZE_TYPE, "999\n"),
+    "a conflict without a size": (409, "text/plain", "no\n"),
+    "another history": (422, "text/plain", "no\n"),
+}
+
+
+@pytest.fixture
+def liar(retention: Retention, tmp_path: Path) -> Iterator[Network]:
+    """Who is on the path to the one witness, which watches a log of one entry and has seen it all."""
+    parts = retention.parts()
+    witness = Witness(tmp_path / "witness", retention.clock, parts.log_verifier.vkey)
+    parts.close()
+    with witness.running(), hostile(witness.url) as network:
+        pin(retention, network.url, witness.verifier, quorum=0)
+        parts = retention.parts()
+        parts.log.append([b"one\n"])
+        parts.cosigning.run()
+        assert parts.cosigning.failures() == []
+        parts.close()
+        yield network
+
+
+def monitor_path(parts: Parts) -> str:
+    return f"/{sha256(parts.log_verifier.name.encode()).hex()}/checkpoint"
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_a_claim_that_nothing_proves_stops_no_log_that_has_its_own_record(
+    retention: Retention, liar: Network, claim: Answer
+) -> None:
+    """Whatever is shown for it: the checkpoint that agrees, one that another key signed, nothing, or no note."""
+    liar.rules["POST", "/add-checkpoint"] = claim
+    forger = NoteSigner("retention.example/log", SigningKey(b"\x01" * 32))
+    forged = sign_note(Checkpoint(forger.name, 999, b"\x01" * 32).write(), forger)
+    shown = (None, (200, "text/plain", forged), (404, "text/plain", "none\n"), (200, "text/plain", "[" * 16_000))
+    for number, answer in enumerate(shown, start=1):
+        parts = retention.parts()
+        if answer is not None:
+            liar.rules["GET", monitor_path(parts)] = answer
+        assert parts.log.append([f"entry {number}\n".encode()]) == [number]
+        parts.close()
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_without_its_own_record_a_log_waits_until_the_claim_is_cleared_up(
+    retention: Retention, liar: Network, claim: Answer
+) -> None:
+    (retention.folder / "keys" / SIGNED_FILE).unlink()
+    liar.rules["POST", "/add-checkpoint"] = claim
+    parts = retention.parts()
+    liar.rules["GET", monitor_path(parts)] = (404, "text/plain", "none\n")
+    assert "witness.example" in refuses(parts)
+    liar.rules.clear()
+    parts.log.resume()
+    assert parts.log.append([b"two\n"]) == [1]
+    parts.close()
+
+
+@pytest.mark.usefixtures("liar")
+def test_a_witness_that_proves_it_stops_a_log_whose_record_was_put_back_too(retention: Retention) -> None:
+    """The control arm: data and record are both of the first entry, and the witness shows what the log signed since."""
+    shutil.copytree(retention.folder / "data", retention.folder / "copy")
+    record = (retention.folder / "keys" / SIGNED_FILE).read_bytes()
+    parts = retention.parts()
+    parts.log.append([b"two\n"])
+    parts.cosigning.run()
+    assert parts.cosigning.failures() == []
+    parts.close()
+    restore(retention.folder)
+    (retention.folder / "keys" / SIGNED_FILE).write_bytes(record)
+    parts = retention.parts()
+    assert "witness.example" in refuses(parts)
+    parts.close()
 
 
 def test_without_record_or_answer_nothing_is_signed_until_somebody_answers(
