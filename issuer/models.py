@@ -103,7 +103,8 @@ class CodeAnswer(BaseModel):
     token: Annotated[str, Field(examples=["CK1:…"])]
     expires_at: Annotated[str, Field(examples=["2026-11-20T12:00:20+09:00"])]
     shows: Annotated[
-        int | None, Field(description="with `show_status`: the status in the code; 0, there is none to show")
+        Annotated[int, Field(ge=0, le=3)] | None,
+        Field(description="with `show_status`: the status in the code; 0, there is none to show"),
     ] = None
     disclosures: Annotated[
         list[dict[str, str]], Field(description="Receipts about access to this person's record, as with a batch")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from checkin.errors import Forbidden, NotFound, TooManyRequests, Unauthorized
 from checkin.keys.journal import Ending
@@ -62,7 +62,7 @@ class ScannerEntry(BaseModel):
     label: str
     revoked: bool
     last_seen: str | None = None
-    waiting: int | None = None
+    waiting: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
 
 
 class ScannerList(BaseModel):
