@@ -467,6 +467,11 @@ class DatabaseUnusable(NotReady):
     default = "A database does not open: look at its file and its disk."
 
 
+class JournalDamaged(NotReady):
+    code = "journal_damaged"
+    default = "The journal of what ended is damaged: look at the disk of `keys`."
+
+
 class Unreachable(CheckinError):
     code = "unreachable"
     status = 503

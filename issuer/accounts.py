@@ -90,12 +90,13 @@ class Accounts:
         keys = WalletKeys(new_token(), code)
         hashes = token_hash(keys.token), recovery.digest(code)
         with self._issued.held(contact.phone):
-            with self._database.writing() as tables:
+            with self._endings.writing(self._database) as (tables, ended):
                 first(tables)
                 former = self._identities.of_phone(tables, contact.phone)
                 if proved is None:
                     for subject in former:
-                        self._end(tables, subject)
+                        self._leave(tables, subject)
+                    ended += [_account(subject) for subject in former]
                     self._identities.add(tables, contact, hashes, self._party.today())
                 else:
                     kept = next((one for one in former if self._identities.proves(tables, one, proved)), None)
@@ -103,7 +104,7 @@ class Accounts:
                         raise RecoveryWrong
                     self._identities.renew(tables, kept, contact, hashes)
                     value = b"".join(hashes).hex()
-                    self._endings.record(tables, Ending(_KEYS, str(kept), value))
+                    ended.append(Ending(_KEYS, str(kept), value))
             if proved is None:
                 self._forget(former)
         return keys
@@ -113,8 +114,9 @@ class Accounts:
         at once because no day is held for which anything was issued. Raises `Unauthorized` if it was deleted before."""
         phone = self._identities.read(subject).phone
         with self._issued.held(phone):
-            with self._database.writing() as tables:
-                last = self._end(tables, subject)
+            with self._endings.writing(self._database) as (tables, ended):
+                last = self._leave(tables, subject)
+                ended.append(_account(subject))
             self._forget([subject])
         return last
 
@@ -136,19 +138,20 @@ class Accounts:
             return
         with self._issued.held(record.phone):
             used = max(record.registered, self._issued.last(subject) or 0)
-            with self._database.writing() as tables, suppress(Unauthorized):  # ended by its owner meanwhile
+            with self._endings.writing(self._database) as (tables, ended), suppress(Unauthorized):  # by its owner
                 if used > limit:
                     self._identities.mark_used(tables, subject, used)
                 else:
-                    self._end(tables, subject)
+                    self._leave(tables, subject)
+                    ended.append(_account(subject))
             if used <= limit:
                 self._forget([subject])
 
     def forget_status(self, subject: int) -> None:
         """Takes the vaccination status away; credentials issued from now on commit to none. Raises `Unauthorized`."""
-        with self._database.writing() as tables:
+        with self._endings.writing(self._database) as (tables, ended):
             self._identities.forget_status(tables, subject)
-            self._endings.record(tables, Ending(_STATUS, str(subject)))
+            ended.append(Ending(_STATUS, str(subject)))
 
     def end_again(self, tables: sqlite_utils.Database, ending: Ending) -> None:
         """What has ended since a database that was put back; the account may be unknown to it, or ended."""
@@ -166,11 +169,6 @@ class Accounts:
         except (KeyDestroyed, SealBroken):  # so old that its identity key is destroyed: nobody can read it
             self._identities.remove(tables, subject)
 
-    def _end(self, tables: sqlite_utils.Database, subject: int) -> int | None:
-        last = self._leave(tables, subject)
-        self._endings.record(tables, Ending(_ACCOUNT, str(subject)))
-        return last
-
     def _leave(self, tables: sqlite_utils.Database, subject: int) -> int | None:
         last = self._issued.last(subject)
         self._identities.leave(tables, subject, last)
@@ -182,6 +180,10 @@ class Accounts:
             self._receipts.forget(subject)
         if subjects:
             self._database.scrub()
+
+
+def _account(subject: int) -> Ending:
+    return Ending(_ACCOUNT, str(subject))
 
 
 def _read(proof: Proof) -> tuple[bytes | None, str]:

@@ -110,7 +110,7 @@ class Scanners:
         """Every worker refuses its next request, but the upload of what a replaced one has scanned; repeatable. Raises
         `NotFound`."""
         until = -(-int(self._party.now()) // GRAIN_SECONDS) * GRAIN_SECONDS if reason == "replaced" else 0
-        with self._database.writing() as tables:
+        with self._endings.writing(self._database) as (tables, ended):
             query = "SELECT revoked, uploads_until FROM scanners WHERE id = ? AND venue = ?"
             row = tables.execute(query, [scanner, venue]).fetchone()
             if row is None:
@@ -119,7 +119,7 @@ class Scanners:
             # What ends with the one reason does not come back with the other.
             if not revoked or (uploads_until and not until):
                 tables.execute("UPDATE scanners SET revoked = 1, uploads_until = ? WHERE id = ?", [until, scanner])
-                self._endings.record(tables, Ending(SCANNER, scanner, f"{until:08x}" if until else ""))
+                ended.append(Ending(SCANNER, scanner, f"{until:08x}" if until else ""))
 
     def forget_uploads(self) -> None:
         """A task: what a replaced scanner might upload is of a closed day."""

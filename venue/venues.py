@@ -143,14 +143,14 @@ class Venues:
         raise Forbidden if found or scanner else Unauthorized
 
     def _update(self, venue: str, assignment: str, value: object, *ended: Ending) -> None:
-        with self._database.writing() as tables:
+        with self._endings.writing(self._database) as (tables, ending):
             changed = tables.execute(
                 f"UPDATE venues SET {assignment} WHERE id = ? AND closed = 0",  # noqa: S608 - a constant from above
                 [value, venue],
             ).rowcount
             if not changed:
                 raise NotFound("There is no venue of this id.")
-            self._endings.record(tables, *ended)
+            ending.extend(ended)
 
 
 def read_venue(row: dict[str, object]) -> Venue:

@@ -4,22 +4,25 @@
     journal/gone.json       the number of the newest line whose day is destroyed
 
 line = number, 16 hex digits ‖ " " ‖ base64(nonce 12 ‖ AES-256-GCM(record, 224 bytes)) ‖ newline, sealed under the
-day's key, aad = "ck1/ending" ‖ day u32be ‖ number u64be. Once that key is destroyed the line is noise, and the purge
-removes its file (docs/spec/keys.md §7).
+day's key, aad = "ck1/ending" ‖ day u32be ‖ number u64be. With "-" for the blank it is struck out: its commit failed, so
+nothing has ended. Once the day's key is destroyed the line is noise, and the purge removes its file
+(docs/spec/keys.md §7).
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-from checkin.errors import KeyDestroyed, KeyMissing, NotReady
+from checkin.errors import JournalDamaged, KeyDestroyed, KeyMissing, NotReady, SealBroken
 from checkin.files.durable import locked, open_private, private_folder, replace_file, sync_folder
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.encoding import b64_decode, b64_encode, u32be, u64be
@@ -30,6 +33,8 @@ _RECORD: Final = 224
 _SEALED: Final = _NONCE + _RECORD + 16
 _DIGITS: Final = 16
 _LINE: Final = _DIGITS + 1 + -(-_SEALED // 3) * 4 + 1
+_WHOLE: Final = re.compile(rb"[0-9a-f]{%d}[ -][A-Za-z0-9+/]+=*\n" % _DIGITS)
+_STRUCK: Final = b"-"
 _GONE: Final = "gone.json"
 _NAME: Final = re.compile(r"day-(0|[1-9][0-9]{0,9})\.log")
 
@@ -43,6 +48,16 @@ class Ending:
     value: str = ""
 
 
+@dataclass(frozen=True)
+class Written:
+    """Lines of one commit: in which day's file, from which byte on, how many, and the number of the last."""
+
+    day: int
+    start: int
+    count: int
+    last: int
+
+
 class Journal:
     """The endings of one service; any number of processes."""
 
@@ -50,57 +65,77 @@ class Journal:
         private_folder(folder)
         self._folder, self._ring = folder, ring
 
-    def append(self, day: int, endings: Sequence[Ending]) -> int:
-        """Writes them down, on the disk when this returns; the number of the last. Raises `NotReady` without a key."""
+    def append(self, day: int, endings: Sequence[Ending]) -> Written:
+        """Writes them down, on the disk when this returns. Raises `NotReady` without a key or where the disk does not
+        take them; then nothing of it stays."""
         with self._locked():
             number, key_day = self.last(), self._key_day(day)
             lines = [self._line(key_day, number + at, ending) for at, ending in enumerate(endings, start=1)]
-            self._write(key_day, b"".join(lines))
-        return number + len(lines)
+            try:
+                start = self._write(key_day, b"".join(lines))
+            except OSError as error:
+                raise NotReady("The journal in `keys` was not written: look at its disk.") from error
+        return Written(key_day, start, len(lines), number + len(lines))
+
+    def strike(self, written: Written) -> None:
+        """Strikes these lines out, because their commit failed. In place, one byte a line: it takes no free space, and
+        no crash leaves half of it."""
+        with self._locked():
+            descriptor = open_private(self._folder / _file(written.day), os.O_WRONLY)
+            try:
+                for line in range(written.count):
+                    os.pwrite(descriptor, _STRUCK, written.start + line * _LINE + _DIGITS)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def last(self) -> int:
-        """The number of the newest ending, 0 before the first."""
+        """The number of the newest ending, 0 before the first. Raises `JournalDamaged`."""
         return max([self._gone(), *self._ends().values()])
 
     def since(self, number: int) -> tuple[list[Ending], bool]:
         """What ended after `number`, in order, and whether that is all: the rest's day is destroyed. Days with nothing
-        newer are not read."""
-        found: dict[int, Ending] = {}
+        newer are not read. Raises `JournalDamaged`."""
+        found: dict[int, Ending | None] = {}
         with self._locked():
             last, days = self.last(), [day for day, end in self._ends().items() if end > number]
             contents = {day: self._content(day) for day in days}
         for day, content in contents.items():
-            for at, line in zip(_numbers(content), _lines(content), strict=True):
-                if at > number and (ending := self._open(day, at, line)):
-                    found[at] = ending
+            try:
+                found |= self._read(day, content, number)
+            except (ValueError, SealBroken):
+                raise JournalDamaged(
+                    f"The file {self._folder / _file(day)} is damaged, and the database has not seen all of it: "
+                    "put back the newest copy of the data folder, then start again."
+                ) from None
         whole = len(found) == max(0, last - number)
-        return [found[at] for at in sorted(found)], whole
+        return [ending for _, ending in sorted(found.items()) if ending], whole
 
     def forget(self, oldest: int) -> None:
         """Removes the days before `oldest`, whose keys are destroyed."""
         with self._locked():
-            for day, content in self._contents().items():
+            ends = self._ends()
+            for day in self._days():
                 if day < oldest:
-                    gone = max([self._gone(), *_numbers(content)])
+                    gone = max(self._gone(), ends.get(day, 0))
                     replace_file(self._folder / _GONE, json.dumps({"number": gone}).encode())
                     (self._folder / _file(day)).unlink()
                     sync_folder(self._folder)
 
-    def _contents(self) -> dict[int, bytes]:
-        return {day: self._content(day) for day in self._days()}
-
     def _content(self, day: int) -> bytes:
-        """Whole lines; what a crash cut off was not acknowledged."""
-        content = (self._folder / _file(day)).read_bytes()
-        return content[: len(content) // _LINE * _LINE]
+        """The lines of a day."""
+        with (self._folder / _file(day)).open("rb") as file:
+            end = _end(file)
+            file.seek(0)
+            return file.read(end)
 
     def _ends(self) -> dict[int, int]:
-        """The number of each day's last whole line."""
+        """The number of each day's last line."""
         found = {}
         for day in self._days():
             with (self._folder / _file(day)).open("rb") as file:
-                if whole := file.seek(0, os.SEEK_END) // _LINE:
-                    file.seek((whole - 1) * _LINE)
+                if end := _end(file):
+                    file.seek(end - _LINE)
                     found[day] = int(file.read(_DIGITS), 16)
         return found
 
@@ -109,9 +144,17 @@ class Journal:
 
     def _gone(self) -> int:
         try:
-            return int(json.loads((self._folder / _GONE).read_bytes())["number"])
+            match json.loads((self._folder / _GONE).read_bytes()):
+                case {"number": int(number)} if number >= 0:
+                    return number
         except FileNotFoundError:
             return 0
+        except ValueError:
+            pass
+        raise JournalDamaged(
+            f'The file {self._folder / _GONE} is damaged: write {{"number": N}} into it, N the number in the '
+            "table `endings` of the service's newest database, then start again."
+        )
 
     def _key_day(self, day: int) -> int:
         """The newest day up to this one whose key is there."""
@@ -127,28 +170,39 @@ class Journal:
         sealed = aead_seal(self._key(day), nonce, plain, _context(day, number))
         return f"{number:0{_DIGITS}x} {b64_encode(nonce + sealed)}\n".encode()
 
-    def _open(self, day: int, number: int, line: bytes) -> Ending | None:
-        """None when the day's key is destroyed. Raises `SealBroken` for an altered line."""
-        sealed = b64_decode(line[_DIGITS + 1 : -1].decode("ascii"), _SEALED)
+    def _read(self, day: int, content: bytes, number: int) -> dict[int, Ending | None]:
+        """Number → ending after `number`, None for one that is struck out; nothing when the day's key is destroyed.
+        Raises `ValueError` or `SealBroken` for a damaged line."""
         try:
             key = self._key(day)
         except (KeyDestroyed, KeyMissing):
-            return None
-        return Ending(**json.loads(aead_open(key, sealed[:_NONCE], sealed[_NONCE:], _context(day, number))))
+            return {}
+        found: dict[int, Ending | None] = {}
+        for start in range(0, len(content), _LINE):
+            line = content[start : start + _LINE]
+            if not _WHOLE.fullmatch(line):
+                raise ValueError("this is no line of the journal")
+            if (at := int(line[:_DIGITS], 16)) > number:
+                struck = line[_DIGITS : _DIGITS + 1] == _STRUCK
+                found[at] = None if struck else _open(key, line, _context(day, at))
+        return found
 
     def _key(self, day: int) -> bytes:
         return self._ring.subkey(KeyName(Purpose.DAY, day), Label.SUB_ENDING)
 
-    def _write(self, day: int, lines: bytes) -> None:
-        path = self._folder / _file(day)
-        with os.fdopen(open_private(path, os.O_RDWR | os.O_CREAT), "r+b") as file:
-            end = file.seek(0, os.SEEK_END) // _LINE * _LINE
+    def _write(self, day: int, lines: bytes) -> int:
+        """Where in the file they begin. What a crash cut off or left as zeros before was not acknowledged."""
+        with os.fdopen(open_private(self._folder / _file(day), os.O_RDWR | os.O_CREAT), "r+b", buffering=0) as file:
+            end = _end(file)
             file.truncate(end)
-            file.seek(end)
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(self._folder)
+            try:
+                _write_all(file.fileno(), lines, end)
+                os.fsync(file.fileno())
+                sync_folder(self._folder)
+            except OSError:
+                file.truncate(end)
+                raise
+        return end
 
     def _locked(self) -> AbstractContextManager[None]:
         return locked(self._folder / "journal.lock")
@@ -158,12 +212,26 @@ def _file(day: int) -> str:
     return f"day-{day}.log"
 
 
-def _lines(content: bytes) -> list[bytes]:
-    return [content[at : at + _LINE] for at in range(0, len(content), _LINE)]
+def _end(file: BinaryIO | FileIO) -> int:
+    """Where its last line ends: after a power cut a piece of one may stand behind it, or zeros."""
+    end = file.seek(0, os.SEEK_END) // _LINE * _LINE
+    while end:
+        file.seek(end - _LINE)
+        if _WHOLE.fullmatch(file.read(_LINE)):
+            break
+        end -= _LINE
+    return end
 
 
-def _numbers(content: bytes) -> list[int]:
-    return [int(line[:_DIGITS], 16) for line in _lines(content)]
+def _write_all(descriptor: int, content: bytes, at: int) -> None:
+    if os.pwrite(descriptor, content, at) != len(content):
+        raise OSError(errno.ENOSPC, "the lines were written in part")
+
+
+def _open(key: bytes, line: bytes, context: bytes) -> Ending:
+    """Raises `SealBroken` for an altered line."""
+    sealed = b64_decode(line[_DIGITS + 1 : -1].decode("ascii"), _SEALED)
+    return Ending(**json.loads(aead_open(key, sealed[:_NONCE], sealed[_NONCE:], context)))
 
 
 def _context(day: int, number: int) -> bytes:

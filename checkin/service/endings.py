@@ -6,14 +6,14 @@ behind, and what ended since is ended again before anything is served (docs/spec
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final, Protocol
 
 import sqlite_utils
 import structlog
 
-from checkin.keys.journal import Ending, Journal
+from checkin.keys.journal import Ending, Journal, Written
 from checkin.service.identity import ServiceIdentity
 
 TABLE: Final = "CREATE TABLE IF NOT EXISTS endings (number INTEGER PRIMARY KEY NOT NULL) STRICT, WITHOUT ROWID"
@@ -40,10 +40,23 @@ class Endings:
         self._party = party
         self._journal = Journal(party.settings.keys / "journal", party.ring)
 
-    def record(self, tables: sqlite_utils.Database, *endings: Ending) -> None:
-        """Inside the commit that ends them, as its last step. Raises `NotReady`: then nothing has ended."""
-        if endings:
-            _see(tables, self._journal.append(self._party.today(), endings))
+    @contextmanager
+    def writing(self, database: Writable) -> Iterator[tuple[sqlite_utils.Database, list[Ending]]]:
+        """One commit or nothing, of the tables and of what ends with it, which the block puts into the list: written
+        down as the commit's last step, and struck out when the commit fails, so that no start carries out what was
+        refused. Raises `NotReady`: then nothing has ended."""
+        written: Written | None = None
+        try:
+            with database.writing() as tables:
+                ended: list[Ending] = []
+                yield tables, ended
+                if ended:
+                    written = self._journal.append(self._party.today(), ended)
+                    _see(tables, written.last)
+        except BaseException:
+            if written:
+                self._strike(written)
+            raise
 
     def replay(
         self,
@@ -78,6 +91,12 @@ class Endings:
     def forget(self, oldest: int) -> None:
         """A duty of the purge: what was sealed under destroyed keys."""
         self._journal.forget(oldest)
+
+    def _strike(self, written: Written) -> None:
+        try:
+            self._journal.strike(written)
+        except OSError as error:
+            log.error("refused_endings_not_struck", count=written.count, why=error.strerror)
 
 
 def _seen(tables: sqlite_utils.Database) -> int:
