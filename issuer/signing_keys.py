@@ -11,7 +11,7 @@ from typing import Final
 
 from checkin.errors import CheckinError, ListRefused, NotReady
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.protocol.key_list import IssuerKey, IssuerList, issuer_kid, merge
+from checkin.protocol.key_list import IssuerList, ListedKey, issuer_kid, merge
 from checkin.protocol.primitives import SigningKey
 from checkin.service.identity import ServiceIdentity
 from issuer.database import IssuerDatabase, one_row
@@ -39,11 +39,11 @@ class SigningKeys:
                     refused.append(name.day)
         return refused
 
-    def listed(self) -> dict[int, IssuerKey]:
+    def listed(self) -> dict[int, ListedKey]:
         """By day, as published."""
         with self._database.reading() as tables:
             rows = tables.execute("SELECT day, kid, public FROM listed_keys ORDER BY day").fetchall()
-        return {day: IssuerKey(kid, public) for day, kid, public in rows}
+        return {day: ListedKey(kid, public) for day, kid, public in rows}
 
     def days_ahead(self) -> int:
         """How many days from today on are listed without a gap."""
@@ -73,12 +73,12 @@ class SigningKeys:
     def _add(self, name: KeyName) -> None:
         public = self._party.ring.signing_key(name).public
         kid = issuer_kid(self.issuer, public)
-        if self.listed().get(name.day) == IssuerKey(kid, public):
+        if self.listed().get(name.day) == ListedKey(kid, public):
             return
         with self._database.writing() as tables:
             rows = tables.execute("SELECT day, kid, public FROM listed_keys").fetchall()
-            known = {day: IssuerKey(known_kid, known_public) for day, known_kid, known_public in rows}
-            for day, key in merge(known, {name.day: IssuerKey(kid, public)}).items():
+            known = {day: ListedKey(known_kid, known_public) for day, known_kid, known_public in rows}
+            for day, key in merge(known, {name.day: ListedKey(kid, public)}).items():
                 tables.execute("INSERT INTO listed_keys VALUES (?, ?, ?)", (day, key.kid, key.public))
 
 

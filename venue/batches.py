@@ -76,7 +76,7 @@ class EntryResult(BaseModel):
     code: str | None = None
 
 
-class BatchAnswer(BaseModel):
+class BatchResults(BaseModel):
     """A result for each entry, in their order."""
 
     results: list[EntryResult]
@@ -250,12 +250,12 @@ def routes(batches: BatchIntake, scanners: Scanners, metrics: Metrics, alarms: A
     refused = problem_answers(Forbidden, KeyMissing)
 
     @router.post("/v1/check-ins/batch", response_model_exclude_none=True, responses=refused)
-    def batch(uploaded: BatchBody, scanner: VenueScanner = Depends(bearing)) -> BatchAnswer:  # noqa: B008 - FastAPI's way
+    def batch(uploaded: BatchBody, scanner: VenueScanner = Depends(bearing)) -> BatchResults:  # noqa: B008 - FastAPI's way
         """Upload queued scans; a result for each, in order. Bearer: the scanner that sealed them, also one that
         was replaced since."""
         with turns.one(scanner.place.venue):
             results = batches.take(scanner, uploaded.sealed)
         count(results)
-        return BatchAnswer(results=results)
+        return BatchResults(results=results)
 
     return router

@@ -17,8 +17,7 @@ from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, SystemClock
 from checkin.errors import CheckinError, KeyMissing, ListRefused, NoteUntrusted, Unreachable
 from checkin.http.exchange import Exchange
 from checkin.protocol.credential import IssuerKey, IssuerKeys
-from checkin.protocol.key_list import IssuerKey as ListedKey
-from checkin.protocol.key_list import IssuerList, issuer_kid, merge
+from checkin.protocol.key_list import IssuerList, ListedKey, issuer_kid, merge
 from checkin.protocol.note import MAX_NOTE, NoteVerifier, open_note
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity

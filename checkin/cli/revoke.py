@@ -13,7 +13,7 @@ from checkin.cli.terminal import say, say_json
 from checkin.errors import RequestInvalid
 from checkin.http.client import Client, Service, conform
 from checkin.keys.secret_file import read_token
-from checkin.parties.scanner import ScannerList
+from checkin.parties.scanner import OwnScanners
 
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
@@ -41,7 +41,7 @@ def revoke(  # noqa: PLR0913 - an option each
     if not all(re.fullmatch("[0-9a-f]{16}", part) for part in (scanner, venue)):
         raise RequestInvalid("A scanner's and a venue's id have 16 hexadecimal digits each.")
     with Client(registry, read_token(token_file), wanted=Service.REGISTRY) as client:
-        listed = conform(ScannerList, client.get(f"/v1/venues/{venue}/scanners")).scanners
+        listed = conform(OwnScanners, client.get(f"/v1/venues/{venue}/scanners")).scanners
         waiting = next((entry.waiting for entry in listed if entry.scanner_id == scanner), None)
         number = "an unknown number of" if waiting is None else str(waiting)
         cost = f"When it last asked for its lists {number} visits waited in it; what it scanned since is not known."

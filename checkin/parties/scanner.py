@@ -57,7 +57,7 @@ class EntryAnswer(BaseModel):
     code: str | None = None
 
 
-class BatchAnswer(BaseModel):
+class UploadAnswer(BaseModel):
     """What POST /v1/check-ins/batch answers: a result for each entry, in their order."""
 
     results: list[EntryAnswer]
@@ -70,7 +70,7 @@ class ScannerLine(BaseModel):
     waiting: int | None = None
 
 
-class ScannerList(BaseModel):
+class OwnScanners(BaseModel):
     """What GET /v1/venues/{id}/scanners answers an operator."""
 
     scanners: list[ScannerLine]
@@ -239,7 +239,7 @@ class Scanner:
 
 
 def _answers(client: Client, batch: list[str]) -> list[EntryAnswer]:
-    answer = conform(BatchAnswer, client.post("/v1/check-ins/batch", {"sealed": batch})).results
+    answer = conform(UploadAnswer, client.post("/v1/check-ins/batch", {"sealed": batch})).results
     if len(answer) != len(batch):
         raise Unreachable("What answered did not answer for every entry: the queue is kept.")
     return answer

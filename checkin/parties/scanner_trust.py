@@ -14,8 +14,7 @@ from checkin.clock import CLOSING_DAYS, Calendar
 from checkin.errors import CheckinError, ScannerStale, ServiceError
 from checkin.protocol.credential import IssuerKey, IssuerKeys
 from checkin.protocol.encoding import b64url_decode, b64url_encode
-from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, issuer_kid, merge
-from checkin.protocol.key_list import IssuerKey as ListedKey
+from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey, issuer_kid, merge
 from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.signed_time import read_time
 from checkin.tlog.policy import PinnedLog

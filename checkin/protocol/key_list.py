@@ -35,7 +35,7 @@ def issuer_kid(issuer: int, public: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
-class IssuerKey:
+class ListedKey:
     """What credentials of a day verify under: kid 4 bytes, Ed25519 public key 32 bytes."""
 
     kid: bytes
@@ -66,8 +66,8 @@ class DestroyedKey:
     done: int
 
 
-K = TypeVar("K", IssuerKey, AuthorityKey, IntakeKey)
-L = TypeVar("L", IssuerKey, AuthorityKey, IntakeKey, DestroyedKey)
+K = TypeVar("K", ListedKey, AuthorityKey, IntakeKey)
+L = TypeVar("L", ListedKey, AuthorityKey, IntakeKey, DestroyedKey)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class IssuerList:
     """Keys by day of the issuer with this number (u32)."""
 
     issuer: int
-    keys: Mapping[int, IssuerKey]
+    keys: Mapping[int, ListedKey]
     simulated: bool = False
 
     @classmethod
@@ -227,7 +227,7 @@ def _name(values: Values, field: str) -> str:
     return name
 
 
-def _issuer_key(issuer: int, kid: str, public: str) -> IssuerKey:
+def _issuer_key(issuer: int, kid: str, public: str) -> ListedKey:
     try:
         raw = b64_decode(public, 32)
         check_signing_key(raw)
@@ -235,14 +235,14 @@ def _issuer_key(issuer: int, kid: str, public: str) -> IssuerKey:
         raise NoteMalformed("An issuer's key is a canonical Ed25519 public key of prime order.") from None
     if issuer_kid(issuer, raw).hex() != kid:
         raise NoteMalformed("A kid is not the one of its issuer and key.")
-    return IssuerKey(bytes.fromhex(kid), raw)
+    return ListedKey(bytes.fromhex(kid), raw)
 
 
 def _check_kids(keys: Mapping[int, K]) -> None:
     """Refuses two keys with one kid: a credential names its key by nothing else."""
     publics: dict[bytes, bytes] = {}
     for key in keys.values():
-        if isinstance(key, IssuerKey) and publics.setdefault(key.kid, key.public) != key.public:
+        if isinstance(key, ListedKey) and publics.setdefault(key.kid, key.public) != key.public:
             raise NoteMalformed("Two different keys of the list have the same kid: make another key.")
 
 

@@ -40,7 +40,7 @@ from checkin.protocol.statement import many, one
 from checkin.tlog.proof import LogProof
 from checkin.tlog.submission import submit_and_wait
 from checkin.tracing.counterparties import Parties
-from checkin.tracing.trace_result import AskedStep, Contact, FailedStep, PatientVisit, TraceResult, merge
+from checkin.tracing.trace_result import AskedStep, FailedStep, PatientVisit, TracedContact, TraceResult, merge
 from checkin.vault.ledger import open_entry
 
 Tell = Callable[[str, int, int], None]
@@ -171,14 +171,14 @@ class Trace:
             failed=asking.failed,
         )
 
-    def _found(self, sight: Sight, people: dict[tuple[int, bytes], PersonRow]) -> Iterator[Contact]:
+    def _found(self, sight: Sight, people: dict[tuple[int, bytes], PersonRow]) -> Iterator[TracedContact]:
         values = self.order.order.values
         own = bytes.fromhex(one(values, "venue")) if "venue" in values else b""
         issuers = {issuer.number: issuer.verifier.name for issuer in self.parties.issuers}
         for visit in sight.visits:
             person, place = people.get((visit.issuer, visit.visit_id)), sight.places.get(visit.place)
             if person is not None:
-                yield Contact(
+                yield TracedContact(
                     name=person.name,
                     phone=person.phone,
                     place=sight.names.get(place.venue if place else own, ""),

@@ -19,7 +19,7 @@ _FORMULA: Final = frozenset("=+-@\t\r\n＝＋－＠")
 
 
 @dataclass(frozen=True)
-class Contact:
+class TracedContact:
     """A person who was in the room: when (local date, time where it was asked), how many minutes from the patient."""
 
     name: str
@@ -68,7 +68,7 @@ class TraceResult:
     `gone`: dates that were destroyed before the order was executed."""
 
     order: Order
-    people: list[Contact]
+    people: list[TracedContact]
     places: list[PatientVisit]
     asked: list[AskedStep]
     unopened: int
@@ -81,7 +81,7 @@ class TraceResult:
         """RFC 4180 with a header; every cell quoted, and none begins like a formula."""
         out = io.StringIO()
         writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-        names = [column.name for column in fields(Contact)]
+        names = [column.name for column in fields(TracedContact)]
         writer.writerow(names)
         for person in self.people:
             writer.writerow([neutral(getattr(person, name)) for name in names])
@@ -118,9 +118,9 @@ def neutral(cell: str) -> str:
     return f"'{cell}" if cell[:1] in _FORMULA else cell
 
 
-def merge(people: Iterable[Contact]) -> list[Contact]:
+def merge(people: Iterable[TracedContact]) -> list[TracedContact]:
     """One line for a person, place and day: the one nearest to the patient; by place, date, time, name."""
-    nearest: dict[tuple[str, str, str, str], Contact] = {}
+    nearest: dict[tuple[str, str, str, str], TracedContact] = {}
     for person in people:
         key = (person.phone, person.name, person.place, person.date)
         if key not in nearest or int(person.minutes_apart or 0) < int(nearest[key].minutes_apart or 0):

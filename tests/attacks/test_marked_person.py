@@ -20,7 +20,7 @@ from checkin.errors import CheckinError, ListRefused, NoteUntrusted, ProofInvali
 from checkin.parties.scanner import Scanner
 from checkin.protocol.credential import IssuerKey as CredentialKey
 from checkin.protocol.encoding import b64url_encode
-from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, NoteVerifier, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.service.identity import ServiceIdentity
@@ -54,7 +54,7 @@ def everybodys(made: Country) -> PublishedList[IssuerList]:
 
 def marked(made: Country, signer: NoteSigner | None = None) -> PublishedList[IssuerList]:
     """A list with another key for today, and no proof."""
-    keys = {**everybodys(made).list.keys, DAY: IssuerKey(issuer_kid(1, MARK.public), MARK.public)}
+    keys = {**everybodys(made).list.keys, DAY: ListedKey(issuer_kid(1, MARK.public), MARK.public)}
     listed = IssuerList(1, keys, simulated=True)
     note = sign_note(listed.text(), signer or made.apps["issuer"].state.issuer.party.signer)
     return PublishedList(note, None, listed)

@@ -11,7 +11,7 @@ import nacl.bindings
 from checkin.clock import Calendar
 from checkin.errors import CheckinError
 from checkin.protocol.encoding import b64_encode
-from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import ED25519, NoteSigner, NoteVerifier, key_id, open_note, sign_note, write_vkey
 from checkin.protocol.primitives import OpeningKey, SigningKey, check_signing_key, sha256, verify
 from checkin.protocol.statement import Field, StatementType
@@ -144,7 +144,7 @@ def notes() -> list[dict[str, Any]]:
 def lists() -> list[dict[str, str]]:
     """Good lists and what can be wrong with one, judged by Python."""
     key = SigningKey(b"\x01" * 32).public
-    good = IssuerList(7, {20777: IssuerKey(issuer_kid(7, key), key), 20779: IssuerKey(issuer_kid(7, key), key)}).text()
+    good = IssuerList(7, {20777: ListedKey(issuer_kid(7, key), key), 20779: ListedKey(issuer_kid(7, key), key)}).text()
     sealing = OpeningKey(b"\x02" * 32).public
     intake = IntakeList("registry.test", {20777: IntakeKey(sealing), 20778: IntakeKey(sealing)}, simulated=True).text()
     head, first, *rest = good.split("\nkey ")

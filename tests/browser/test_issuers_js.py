@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 
 from checkin.errors import CheckinError
 from checkin.parties.scanner_trust import Trust
-from checkin.protocol.key_list import IssuerKey, IssuerList, issuer_kid
+from checkin.protocol.key_list import IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
 from tests.browser.trustanswers import NOW, THIEF, TODAY, InLog, answer, logged, told
@@ -31,7 +31,7 @@ SECOND = NoteSigner("b.test", SigningKey(b"\x09" * 32))
 def second(days: dict[int, int], signer: NoteSigner = SECOND) -> dict[str, Any]:
     """Another issuer's part of an answer."""
     keys = {day: SigningKey(bytes([150 + number]) * 32).public for day, number in days.items()}
-    listed = IssuerList(2, {day: IssuerKey(issuer_kid(2, key), key) for day, key in keys.items()})
+    listed = IssuerList(2, {day: ListedKey(issuer_kid(2, key), key) for day, key in keys.items()})
     return {"issuer": 2, "vkey": SECOND.verifier.vkey, "list": sign_note(listed.text(), signer)}
 
 

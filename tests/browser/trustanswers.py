@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from checkin.clock import Calendar
-from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey
 from checkin.protocol.signed_time import TIME_STATEMENT
@@ -27,7 +27,7 @@ WITNESS, OTHER = Cosigner("witness.test/w1", SigningKey(b"\x07" * 32)), Cosigner
 def issuer_list(days: dict[int, int], signer: NoteSigner = ISSUER) -> str:
     """A signed list: day → which of several keys."""
     keys = {day: SigningKey(bytes([100 + number]) * 32).public for day, number in days.items()}
-    listed = IssuerList(1, {day: IssuerKey(issuer_kid(1, key), key) for day, key in keys.items()})
+    listed = IssuerList(1, {day: ListedKey(issuer_kid(1, key), key) for day, key in keys.items()})
     return sign_note(listed.text(), signer)
 
 

@@ -13,7 +13,7 @@ import sqlite_utils
 from checkin.audit.sweep import sweep
 from checkin.errors import SettingsInvalid
 from checkin.parties.scanner_trust import HORIZON_DAYS
-from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey
 from checkin.tlog.proof import LogProof
@@ -46,7 +46,7 @@ def bring(client: httpx.Client, note: str) -> tuple[int, str]:
 
 def issuer_list(service: Service, *days: int, seed: int = 1, number: int = 7, simulated: bool = True) -> str:
     publics = {day: SigningKey(bytes([day % 251, seed] * 16)).public for day in days}
-    keys = {day: IssuerKey(issuer_kid(number, public), public) for day, public in publics.items()}
+    keys = {day: ListedKey(issuer_kid(number, public), public) for day, public in publics.items()}
     return sign_note(IssuerList(number, keys, simulated).text(), service.signer)
 
 
@@ -186,7 +186,7 @@ def test_a_key_id_that_is_digits_alone_is_no_phone_number_in_any_file(retention:
     publics = (SigningKey(number.to_bytes(32)).public for number in range(10_000))
     kids = ((issuer_kid(7, public), public) for public in publics)
     kid, public = next(pair for pair in kids if re.fullmatch(r"[016789]\d{7}", pair[0].hex()))
-    listed = sign_note(IssuerList(7, {day: IssuerKey(kid, public)}, simulated=True).text(), service.signer)
+    listed = sign_note(IssuerList(7, {day: ListedKey(kid, public)}, simulated=True).text(), service.signer)
     with retention.client() as client:
         assert bring(client, listed)[0] == 200
         data = retention.folder / "data"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import KeyMissing, ListRefused, NoteMalformed, NoteUntrusted, UnknownIssuerKey, Unreachable
-from checkin.protocol.key_list import IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.protocol.key_list import IntakeList, IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
 from tests.venue.conftest import Book, NewIssuer, Scene, kid
@@ -82,10 +82,10 @@ def test_an_older_list_sent_again_takes_nothing_away(book: Book, issuer: Issuer)
 
 
 def test_a_list_counts_only_under_the_pinned_key_for_its_own_number_and_clock(book: Book, issuer: Issuer) -> None:
-    keys = {DAY: IssuerKey(kid(issuer, DAY), issuer.keys[DAY].public)}
+    keys = {DAY: ListedKey(kid(issuer, DAY), issuer.keys[DAY].public)}
     text = IssuerList(1, keys, simulated=True).text()
     stranger = NoteSigner(issuer.signer.name, SigningKey(random_bytes(32)))
-    others = {DAY: IssuerKey(issuer_kid(2, issuer.keys[DAY].public), issuer.keys[DAY].public)}
+    others = {DAY: ListedKey(issuer_kid(2, issuer.keys[DAY].public), issuer.keys[DAY].public)}
     bad = {
         sign_note(text, stranger): NoteUntrusted,
         sign_note(IssuerList(2, others, simulated=True).text(), issuer.signer): NoteUntrusted,

@@ -21,7 +21,7 @@ from checkin.protocol import presentation
 from checkin.protocol.credential import Draft, Mode, StatusOpening, issue, new_opening
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.intake import Place, Scan, seal_entry
-from checkin.protocol.key_list import IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.protocol.key_list import IntakeList, IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, open_note, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service.addresses import free_ports
@@ -81,7 +81,7 @@ class Issuer:
             self.keys.setdefault(day, SigningKey(random_bytes(32)))
 
     def listed(self) -> str:
-        keys = {day: IssuerKey(issuer_kid(self.number, key.public), key.public) for day, key in self.keys.items()}
+        keys = {day: ListedKey(issuer_kid(self.number, key.public), key.public) for day, key in self.keys.items()}
         return sign_note(IssuerList(self.number, keys, self.simulated).text(), self.signer)
 
     def stop(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from checkin.audit.list_audit import GivenList, given_lists, is_young, quarrels
 from checkin.audit.point import PointResult
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
-from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerKey, IssuerList, issuer_kid
+from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.tlog.checkpoint import Checkpoint
@@ -26,7 +26,7 @@ PUBLICS = {day: SigningKey(random_bytes(32)).public for day in range(DAY, DAY + 
 def listed(first: int, signer: NoteSigner = ISSUER, **other: bytes) -> str:
     """Three days of the issuer's; `other` keys by place."""
     publics = [other.get(f"at{place}", PUBLICS[first + place]) for place in range(3)]
-    keys = {first + place: IssuerKey(issuer_kid(1, public), public) for place, public in enumerate(publics)}
+    keys = {first + place: ListedKey(issuer_kid(1, public), public) for place, public in enumerate(publics)}
     return sign_note(IssuerList(1, keys).text(), signer)
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from checkin.errors import CheckinError
 from checkin.http.client import Client, conform
-from checkin.parties.scanner import BatchAnswer, CheckInAnswer
+from checkin.parties.scanner import CheckInAnswer, UploadAnswer
 from tests.browser.answervectors import ANSWERS
 
-MODELS: dict[str, Any] = {"check-in": CheckInAnswer, "batch": BatchAnswer, "any": None}
+MODELS: dict[str, Any] = {"check-in": CheckInAnswer, "batch": UploadAnswer, "any": None}
 
 
 @pytest.mark.parametrize("case", ANSWERS, ids=lambda case: case["name"])

@@ -18,8 +18,8 @@ from checkin.protocol.key_list import (
     DestroyedList,
     IntakeKey,
     IntakeList,
-    IssuerKey,
     IssuerList,
+    ListedKey,
     issuer_kid,
     merge,
 )
@@ -32,9 +32,9 @@ PUBLIC = SigningKey(bytes(32)).public
 SEALING = OpeningKey(bytes(32)).public
 
 
-def issuer_key(issuer: int, seed: bytes) -> IssuerKey:
+def issuer_key(issuer: int, seed: bytes) -> ListedKey:
     public = SigningKey(seed).public
-    return IssuerKey(issuer_kid(issuer, public), public)
+    return ListedKey(issuer_kid(issuer, public), public)
 
 
 @given(st.integers(0, 2**32 - 1), st.dictionaries(DAYS, SEEDS, min_size=1, max_size=5), st.booleans())
@@ -169,7 +169,7 @@ def test_the_first_key_for_a_day_is_final() -> None:
 
 def test_two_issuer_keys_with_one_kid_are_refused_within_a_list_and_across_lists() -> None:
     """A credential names its key by the kid and nothing else."""
-    one, other = IssuerKey(b"same", PUBLIC), IssuerKey(b"same", SigningKey(bytes([1]) * 32).public)
+    one, other = ListedKey(b"same", PUBLIC), ListedKey(b"same", SigningKey(bytes([1]) * 32).public)
     assert merge({1: one}, {2: one}) == {2: one}, "one key may serve several days"
     with pytest.raises(ListRefused, match="kid"):
         merge({1: one}, {2: other})

@@ -24,7 +24,7 @@ from checkin.protocol.note import open_note, split_note
 from checkin.protocol.statement import one
 from checkin.purge.statement_store import ORDER_EXECUTED, ORDER_REFUSED
 from checkin.service.addresses import free_ports
-from checkin.tracing.trace_result import Contact, neutral
+from checkin.tracing.trace_result import TracedContact, neutral
 from tests.checkin.tracing.conftest import Scene
 from tests.checkin.tracing.world import (
     CALENDAR,
@@ -292,7 +292,7 @@ def test_the_result_is_a_table_with_a_header_and_a_page_without_scripts(scene: S
     strange = replace(result.people[0], name='김, "하나" <b>', place="=cmd()")
     result = replace(result, people=[strange, *result.people[1:]])
     (first, *_) = csv.DictReader(io.StringIO(result.csv()))
-    assert list(first) == list(Contact.__dataclass_fields__)
+    assert list(first) == list(TracedContact.__dataclass_fields__)
     assert (first["name"], first["place"], first["phone"]) == ('김, "하나" <b>', "'=cmd()", "'" + strange.phone)
     page = result.html()
     assert "<script" not in page

@@ -8,7 +8,7 @@ from typing import cast
 
 from checkin.orders.order import Order
 from checkin.orders.part import STEPS
-from checkin.tracing.trace_result import AskedStep, Contact, PatientVisit, TraceResult
+from checkin.tracing.trace_result import AskedStep, PatientVisit, TracedContact, TraceResult
 
 COMMON = {
     "authority": "health.example", "order": "00" * 8, "case": "2026-17", "purpose": "measles", "basis": "Act",
@@ -20,7 +20,7 @@ VENUE = COMMON | {"kind": "venue", "venue": "00" * 8, "from": "2026-11-20T11:00+
 
 def page(values: dict[str, str], *, found: bool) -> str:
     """With all that can be on it, or with nobody found."""
-    people = [Contact("김지우", "+821087654321", "Café", "2026-11-20", "12:08", "8", "1", "230d7a19f394")] * found
+    people = [TracedContact("김지우", "+821087654321", "Café", "2026-11-20", "12:08", "8", "1", "230d7a19f394")] * found
     asked = [AskedStep("issuer.example", step.told, step.untold, 1, 1) for step in STEPS.values()]
     places = [PatientVisit("Café", "2026-11-20T12:00+09:00")] * found
     order = cast(Order, SimpleNamespace(values=values))
