@@ -44,7 +44,7 @@ class Server:
             def do_GET(self) -> None:
                 address = urlsplit(self.path)
                 outer.asked.append(f"{self.command} {address.path}")
-                if address.path != "/v1/checkpoint":  # which everybody may ask for
+                if address.path not in ("/v1/checkpoint", "/readyz"):  # which everybody may ask for
                     outer.tokens.add(self.headers["Authorization"])
                 outer.query = parse_qs(address.query)
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -88,6 +88,7 @@ class Service:
         self.signer = NoteSigner(self.name, SigningKey(random_bytes(32)))
         self.server = Server(
             {
+                "/readyz": lambda: {"ready": True},
                 "/v1/purge": lambda: {"statements": []},
                 "/v1/statements": lambda: {"statements": [{"name": "x", "note": note} for note in self.notes]},
                 "/v1/time": lambda: {"note": self.time(self.server.query["nonce"][0])},
