@@ -34,7 +34,10 @@ COMMANDS: Final = {
     "qr": ("door", "Show a fresh code."),
     "enrol": ("door", "Enrol a venue with one scanner."),
     "scan": ("door", "Check a code as a door does, and record the visit."),
-    "revoke": ("revoke", "Revoke a scanner; what it queued before may still be uploaded, unless it was stolen."),
+    "revoke": (
+        "revoke",
+        "Revoke a scanner. What it queued before may still be uploaded until those days close, unless it was stolen.",
+    ),
     "bench": ("bench", "Measure: figures beside something bare that ran in turn with it."),
     "audit": ("audit", "Check what was destroyed and by whom it was stated; the day-28 audit of all services."),
     "authority": ("authority", "The health authority's work."),

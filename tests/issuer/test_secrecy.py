@@ -115,13 +115,15 @@ def test_no_column_of_the_database_is_finer_than_a_day(site: Site, client: httpx
 def test_when_a_day_has_ended_the_database_keeps_no_order_of_arrival(tmp_path: Path) -> None:
     """Rows lie in a page of SQLite in the order in which they came, until the file is written anew: then two files
     with the same rows are the same bytes, whoever came first."""
-    people = [[number, random_bytes(32), DAY, random_bytes(16), 0, None, random_bytes(540)] for number in range(200)]
+    people = [
+        [number, random_bytes(32), None, DAY, random_bytes(16), 0, None, random_bytes(540)] for number in range(200)
+    ]
     files = []
     for name, order in (("forth", people), ("back", people[::-1])):
         database = IssuerDatabase(tmp_path / f"{name}.db")
         for person in order:
             with database.writing() as tables:
-                tables.execute("INSERT INTO identities VALUES (?, ?, ?, ?, ?, ?, ?)", person)
+                tables.execute("INSERT INTO identities VALUES (?, ?, ?, ?, ?, ?, ?, ?)", person)
         database.scrub()
         before = (tmp_path / f"{name}.db").read_bytes()
         for today in (DAY + 1, DAY + 1, DAY + 2):

@@ -126,7 +126,7 @@ def test_the_authoritys_lists_come_with_the_authoritys_token_alone(retention: Re
     """A service's token is for its own statements, a stranger's for nothing."""
     note = {"note": office.sign(office.listed(DAY))}
     with retention.client() as client:
-        for token, refusal in ((SERVICE_TOKEN, "note_untrusted"), ("x", "forbidden")):
+        for token, refusal in ((SERVICE_TOKEN, "note_untrusted"), ("x", "unauthorized")):
             assert code(client.post("/v1/entries", json=note, headers={"Authorization": f"Bearer {token}"})) == refusal
 
 

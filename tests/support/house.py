@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from checkin.clock import Calendar, SimulatedClock
+from checkin.keys.generation import Generation
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.keys.secret_file import make_secret
 from checkin.protocol.note import open_note
@@ -63,6 +64,7 @@ class House:
         self.party = ServiceIdentity(settings, folder / "clock")
         assert isinstance(self.party.clock, SimulatedClock)
         self.clock = self.party.clock
+        Generation(settings.data, settings.keys).open(self.party.calendar.date(self.party.today()))
         self.guard = ClockGuard(folder / "keys" / "clock.json", self.clock, peers)
         self.store = SqliteStore(folder / "data" / "visits", ordered=True)
         self.vault = Vault("venue", self.store, self.party.ring)

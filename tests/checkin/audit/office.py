@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from checkin.audit.point import SELF_AUDIT, Point, PointResult
+from checkin.keys.generation import Generation
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.purge.clock_guard import ClockGuard
 from retention.auditing import Auditing, AuditInput
@@ -35,6 +36,7 @@ class Office:
         self.audits = Audits(party.data / "audits.db")
         guard = ClockGuard(party.settings.keys / "clock.json", party.clock, tuple)
         guard.tick()
+        Generation(party.data, party.settings.keys).open(party.calendar.date(party.today()))
         self.auditing = Auditing(self.parts, guard, self.audits)
         self.schedule = Schedule(self.parts)
 

@@ -27,7 +27,7 @@ def test_an_example_is_copied_in_one_piece_from_the_narrowest_terminal(name: str
 def test_a_sentence_is_broken_where_the_terminal_ends_and_nowhere_else() -> None:
     """Not where the source had its line's end."""
     shown = CliRunner().invoke(cli.app, ["authority", "trace", "--help"], env={"COLUMNS": "300"}).output
-    assert "Until the order expires the same command comes to the same result." in shown
+    assert "A party that does not answer, or refuses, does not keep the others' answers back" in shown
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

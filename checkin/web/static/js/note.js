@@ -1,7 +1,7 @@
 // Signed notes, read as strictly as checkin/protocol/note.py reads them (docs/spec/notes.md, c2sp.org/signed-note).
 
 import { isSigningKey } from "./curve.js";
-import { base64Decode, toHex, utf8 } from "./encoding.js";
+import { base64Decode, base64Encode, toHex, utf8 } from "./encoding.js";
 import { Refusal } from "./errors.js";
 import { sameBytes, sha256, verify } from "./primitives.js";
 
@@ -18,9 +18,9 @@ function checkName(name) {
   if (!name || [...name].length > MAX_NAME || NO_NAME.test(name) || !name.isWellFormed()) throw malformed();
 }
 
-function decode64(text, size) {
+function decode64(text, size, loose = false) {
   try {
-    return base64Decode(text, size);
+    return base64Decode(text, size, loose);
   } catch {
     throw malformed();
   }
