@@ -74,7 +74,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     commits = Commits(vault)
     traces = orders.Traces(party, guard, vault, database)
     desk = OrderExecutor(party, guard, book, Pins(settings.authority, settings.log), traces.steps())
-    known_scanners = scanners.Scanners(database, endings, party)
+    known_scanners = scanners.Scanners(database, endings, party, guard)
     frame = Frame(
         party,
         guard,

@@ -12,6 +12,7 @@ from checkin.errors import Forbidden, NotFound, TooManyRequests, Unauthorized
 from checkin.keys.journal import Ending
 from checkin.protocol.intake import Place
 from checkin.protocol.primitives import random_bytes
+from checkin.purge.clock_guard import ClockGuard
 from checkin.service.auth import new_token, token_hash
 from checkin.service.body import Body
 from checkin.service.describe import problem_answers
@@ -84,10 +85,11 @@ class VenueScanner:
 class Scanners:
     """The table `scanners`, and who bears which token."""
 
-    def __init__(self, database: RegistryDatabase, endings: Endings, party: ServiceIdentity) -> None:
+    def __init__(self, database: RegistryDatabase, endings: Endings, party: ServiceIdentity, guard: ClockGuard) -> None:
         self._database = database
         self._endings = endings
         self._party = party
+        self._guard = guard
         self._known: tuple[int, dict[bytes, VenueScanner]] = (-1, {})
 
     def enrol(self, venue: str, label: str) -> EnrolledScanner:
@@ -122,8 +124,9 @@ class Scanners:
                 ended.append(Ending(SCANNER, scanner, f"{until:08x}" if until else ""))
 
     def forget_uploads(self) -> None:
-        """A task: what a replaced scanner might upload is of a closed day."""
-        now, calendar = self._party.now(), self._party.calendar
+        """A task: what a replaced scanner might upload is of a closed day. Raises `ClockUntrusted`."""
+        self._guard.require_trusted()
+        now, calendar = self._guard.settled(), self._party.calendar
         with self._database.reading() as tables:
             query = "SELECT DISTINCT uploads_until FROM scanners WHERE uploads_until > 0"
             kept = [row[0] for row in tables.execute(query)]

@@ -131,8 +131,10 @@ class OrderExecutor:
             raise
 
     def forget(self) -> None:
-        """A chore: expired answers, and those about destroyed days, are removed."""
-        self._book.forget(self._guard.now(), self._guard.floor(self._party.calendar))
+        """A task: expired answers, and those about destroyed days, are removed. Raises `ClockUntrusted`."""
+        self._guard.require_trusted()
+        now = self._guard.settled()
+        self._book.forget(now, self._party.calendar.oldest(now))
 
     def refused(self) -> dict[str, int]:
         """How often each code was answered."""
@@ -202,7 +204,7 @@ class OrderExecutor:
         answers = self._book.answers(part.digest)
         kept = answers.get(list_digest)
         if kept is not None:
-            # What was answered is gone with its day, whether or not the chore that removes it has run.
+            # What was answered is gone with its day, whether or not the task that removes it has run.
             if kept.sealed is None or kept.oldest < self._guard.floor(self._party.calendar):
                 raise DayDestroyed
             return kept.sealed

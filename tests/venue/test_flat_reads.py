@@ -94,7 +94,7 @@ def test_no_table_is_read_whole_for_one_venue(
 ) -> None:
     """An operator's list, a sign of life, a revocation and its sweep, a token, and the names that an order asks for."""
     house, database, gates, endings = nation
-    scanners = Scanners(database, endings, house.party)
+    scanners = Scanners(database, endings, house.party, house.guard)
     [entry] = scanners.listed(VENUE)
     assert gates.last_heard([entry.scanner_id]).keys() == {SCANNER}
     gates.keep()

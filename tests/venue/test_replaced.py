@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import pytest
 
+from checkin.clock import SimulatedClock
+from checkin.errors import ClockUntrusted
+from checkin.purge.clock_guard import ClockGuard
 from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
+from checkin.service.time_peers import clock_guard
+from tests.support.house import CALENDAR
 from tests.venue.conftest import Scene
 from tests.venue.world import DAY, NOON, bearer, check_in, sealed, upload
 from venue.database import RegistryDatabase
@@ -46,21 +54,65 @@ def test_a_stolen_scanner_uploads_nothing_and_does_not_come_back(scene: Scene) -
     assert revoke(scene, reason="lost") == 422
 
 
-def test_when_it_was_replaced_is_forgotten_once_that_day_is_closed(scene: Scene) -> None:
-    """It is known to the hour, and not a second longer than it is of use."""
-    assert revoke(scene) == 204
-    party = ServiceIdentity(VenueSettings.load(scene.registry.config), scene.registry.clock)
-    database = RegistryDatabase(scene.registry.folder / "data" / "venue.db")
+@dataclass
+class Registry:
+    """A registry of which a scanner was replaced at noon, and its parts."""
 
-    def kept() -> list[int]:
-        Scanners(database, Endings(party), party).forget_uploads()
-        with database.reading() as tables:
+    scene: Scene
+    clock: SimulatedClock
+    guard: ClockGuard
+    scanners: Scanners
+    database: RegistryDatabase
+    closes: float
+
+    def kept(self) -> list[int]:
+        """Until when it may upload, after the task."""
+        self.scanners.forget_uploads()
+        return self.stored()
+
+    def stored(self) -> list[int]:
+        with self.database.reading() as tables:
             return [row["uploads_until"] for row in tables.table("scanners").rows]
 
-    closes = party.calendar.closes(DAY)
-    assert kept() == [NOON]
-    scene.registry.set(closes - 1)
-    assert kept() == [NOON]
-    scene.registry.set(closes)
-    assert kept() == [0]
+    def go(self, moment: float, boot: float | None = None) -> None:
+        """The wall clock shows this moment, and the boot clock this, or as much more as the wall clock."""
+        self.clock.set(CALENDAR.rfc3339(moment, "milliseconds"), boot=boot)
+        self.guard.tick()
+
+
+@pytest.fixture
+def replaced(scene: Scene) -> Iterator[Registry]:
+    """Before its day is closed."""
+    assert revoke(scene) == 204
+    party = ServiceIdentity(VenueSettings.load(scene.registry.config), scene.registry.clock)
+    assert isinstance(party.clock, SimulatedClock)
+    database = RegistryDatabase(scene.registry.folder / "data" / "venue.db")
+    guard = clock_guard(party)
+    scanners = Scanners(database, Endings(party), party, guard)
+    yield Registry(scene, party.clock, guard, scanners, database, party.calendar.closes(DAY))
     database.close()
+
+
+def test_when_it_was_replaced_is_forgotten_once_that_day_is_closed(replaced: Registry) -> None:
+    """It is known to the hour, and not a second longer than it is of use."""
+    assert replaced.kept() == [NOON]
+    replaced.go(replaced.closes - 1)
+    assert replaced.kept() == [NOON]
+    replaced.go(replaced.closes)
+    assert replaced.kept() == [0]
+
+
+def test_a_clock_that_jumped_loses_nothing_that_waits_in_a_replaced_scanner(replaced: Registry) -> None:
+    """Else the visits of people who did check in would be refused when the clock is right again."""
+    replaced.go(replaced.closes, boot=replaced.clock.boot() + 1)
+    with pytest.raises(ClockUntrusted):
+        replaced.kept()
+    assert replaced.stored() == [NOON]
+
+
+def test_a_step_within_the_tolerance_ends_no_upload_early(replaced: Registry) -> None:
+    """Fifty minutes ahead is no doubt; the boot clock says how much time has passed."""
+    replaced.go(replaced.closes - 3000)
+    replaced.guard.confirm()
+    replaced.go(replaced.closes, boot=replaced.clock.boot() + 1)
+    assert replaced.kept() == [NOON]

@@ -1,0 +1,64 @@
+"""Answers to orders are kept until they expire or their day is destroyed, by a clock that may be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from checkin.errors import ClockUntrusted
+from checkin.service.order_executor import OrderExecutor, Pins
+from checkin.service.order_store import KeptAnswer, OrderStore
+from tests.support.house import DAY, HOUR, House, at, prepare
+
+PART = "ab" * 32
+Desk = tuple[House, OrderExecutor]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A service that answered a part about today at noon, valid for three hours."""
+    prepare(tmp_path)
+    house = House(tmp_path)
+    house.guard.tick()
+    executor = OrderExecutor(house.party, house.guard, house.book, Pins(None, None), {})
+    with closing(OrderStore(house.party.data / "orders.db")) as store:
+        store.keep(PART, KeptAnswer("", "sealed", DAY, 1), expires=house.clock.now() + 3 * HOUR)
+    yield house, executor
+    executor.close()
+    house.store.close()
+
+
+def kept(house: House) -> list[str | None]:
+    with closing(OrderStore(house.party.data / "orders.db")) as store:
+        return [answer.sealed for answer in store.answers(PART).values()]
+
+
+@pytest.mark.parametrize("day", [DAY + 1, DAY + 28], ids=["expired", "its day destroyed"])
+def test_a_clock_that_jumped_removes_no_answer(desk: Desk, day: int) -> None:
+    house, executor = desk
+    house.clock.set(at(day, 12 * HOUR), boot=house.clock.boot() + 1)
+    house.guard.tick()
+    with pytest.raises(ClockUntrusted):
+        executor.forget()
+    assert kept(house) == ["sealed"]
+
+
+def test_a_step_within_the_tolerance_removes_no_answer_early(desk: Desk) -> None:
+    """Fifty minutes ahead is no doubt; the boot clock says how much time has passed."""
+    house, executor = desk
+    house.clock.set(at(DAY, 12 * HOUR + 2.5 * HOUR + 3000), boot=house.clock.boot() + 2.5 * HOUR)
+    house.guard.tick()
+    executor.forget()
+    assert kept(house) == ["sealed"]
+
+
+def test_an_answer_goes_when_it_expires(desk: Desk) -> None:
+    """The control arm: the time did pass."""
+    house, executor = desk
+    house.go(DAY, 12 * HOUR + 3 * HOUR + 1)
+    house.guard.tick()
+    executor.forget()
+    assert kept(house) == []
