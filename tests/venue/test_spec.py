@@ -26,7 +26,10 @@ EXCHANGE = re.compile(
 
 
 def known_key(registry: Registry, name: KeyName, key: bytes) -> None:
-    """Puts a known key into a ring, which by itself only makes random ones."""
+    """Puts a known key into the place of the random one that a registry makes at its first start."""
+    with registry.client():
+        pass
+    (registry.folder / "keys" / f"{name}.slot").unlink()
     ring = KeyRing(registry.folder / "keys", read_secret(registry.folder / "master.key"), allow_unfit=True)
     nonce = random_bytes(12)
     ring._slots.write(str(name), nonce + aead_seal(ring._wrap, nonce, random_bytes(16) + key, str(name).encode()))
