@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import structlog
+
 from checkin.clock import RETENTION_DAYS
+from checkin.errors import SealBroken
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.purge.statement_store import KEY_MADE, StatementStore
 from checkin.service.identity import ServiceIdentity
@@ -18,6 +21,7 @@ from issuer.identities import Record
 from issuer.identity_keys import IdentityKeys
 
 CHUNK: Final = 500
+log = structlog.get_logger()
 
 
 class Rotation:
@@ -63,15 +67,24 @@ class Rotation:
         self._database.scrub()
 
     def _seal_anew(self, old: KeyName, current: KeyName) -> int:
-        """One chunk; how many rows it had."""
+        """One chunk; how many rows it had. One that is damaged goes: it would keep the old key, and so every old copy
+        of the others, readable for good."""
+        damaged = 0
         query = "SELECT subject, sealed FROM identities WHERE key_day = ? LIMIT ?"
         update = "UPDATE identities SET key_day = ?, phone = ?, sealed = ? WHERE subject = ?"
         with self._database.writing() as tables:
             rows = tables.execute(query, (old.day, CHUNK)).fetchall()
             for subject, sealed in rows:
-                plain = self._keys.open(old, subject, sealed)
+                try:
+                    plain = self._keys.open(old, subject, sealed)
+                except SealBroken:
+                    damaged += 1
+                    tables.execute("DELETE FROM identities WHERE subject = ?", (subject,))
+                    continue
                 phone = self._keys.phone_mac(current, Record.decode(plain).phone)
                 tables.execute(update, (current.day, phone, self._keys.seal(current, subject, plain), subject))
+        if damaged:
+            log.error("damaged_identities_removed", count=damaged)
         return len(rows)
 
     def _sign_made(self, name: KeyName) -> str:

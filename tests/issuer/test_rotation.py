@@ -154,3 +154,19 @@ def test_a_row_written_while_the_rotation_ends_is_under_the_new_key(site: Site, 
     enrol(opened, "Late", "+821011112222")
     opened.rotation.run(DAY, lambda *_: None)
     assert set(_key_days(opened)) == {NEW.day}
+
+
+def test_a_damaged_row_does_not_keep_the_old_key_alive(
+    site: Site, opened: Issuer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is removed and counted; nothing says whose it was."""
+    with opened.database.writing() as tables:
+        (subject,) = tables.execute("SELECT max(subject) FROM identities").fetchone()
+        tables.execute("UPDATE identities SET sealed = zeroblob(length(sealed)) WHERE subject = ?", [subject])
+    _let_pass(site, opened)
+    keep_house(opened)
+    assert opened.identity_keys.live() == [NEW]
+    assert len(_names(opened)) == 4
+    said = capsys.readouterr()
+    assert "damaged_identities_removed" in said.out + said.err
+    assert str(subject) not in said.out + said.err
