@@ -16,6 +16,8 @@ import sqlite_utils
 
 from checkin.errors import KeyDestroyed, RecoveryWrong, SealBroken, Unauthorized
 from checkin.keys.journal import Ending
+from checkin.protocol.encoding import u32be
+from checkin.purge.clock_guard import ClockGuard
 from checkin.service.auth import new_token, token_hash
 from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
@@ -60,6 +62,7 @@ class Accounts:
         self,
         *,
         party: ServiceIdentity,
+        guard: ClockGuard,
         database: IssuerDatabase,
         identities: Identities,
         issued: IssuedDays,
@@ -68,6 +71,7 @@ class Accounts:
         endings: Endings,
     ) -> None:
         self._party = party
+        self._guard = guard
         self._database = database
         self._identities = identities
         self._issued = issued
@@ -84,8 +88,10 @@ class Accounts:
         """The keys of a phone's account, under the name given; older ones end. `first` is part of the same commit.
 
         Without a proof it is a new account. Raises `RecoveryWrong`, with nothing changed, for a proof that is not of
-        the account of this phone, also when there is none.
+        the account of this phone, also when there is none; `ClockUntrusted`, because its end counts from today.
         """
+        self._guard.require_trusted()
+        today = self._party.today()
         proved, code = _read(proof)
         keys = WalletKeys(new_token(), code)
         hashes = token_hash(keys.token), recovery.digest(code)
@@ -97,14 +103,13 @@ class Accounts:
                     for subject in former:
                         self._leave(tables, subject)
                     ended += [_account(subject) for subject in former]
-                    self._identities.add(tables, contact, hashes, self._party.today())
+                    self._identities.add(tables, contact, hashes, today)
                 else:
                     kept = next((one for one in former if self._identities.proves(tables, one, proved)), None)
                     if kept is None:
                         raise RecoveryWrong
-                    self._identities.renew(tables, kept, contact, hashes)
-                    value = b"".join(hashes).hex()
-                    ended.append(Ending(_KEYS, str(kept), value))
+                    self._identities.renew(tables, kept, contact, hashes, today)
+                    ended.append(Ending(_KEYS, str(kept), b"".join([*hashes, u32be(today)]).hex()))
             if proved is None:
                 self._forget(former)
         return keys
@@ -120,24 +125,25 @@ class Accounts:
             self._forget([subject])
         return last
 
-    def end_idle(self, limit: int) -> None:
-        """Ends all accounts that were neither registered nor issued anything for after the day `limit`. Repeatable."""
-        after = -1
-        while subjects := self._identities.unused_since(limit, after, _CHUNK):
+    def end_idle(self, today: int, idle_days: int) -> None:
+        """Ends all accounts that for so many days were neither registered nor issued anything for. Repeatable."""
+        limit, after = today - idle_days, -1
+        while subjects := self._identities.to_look_at(limit, today, after, _CHUNK):
             for subject in subjects:
-                self._look(subject, limit)
+                self._look(subject, limit, today)
             after = subjects[-1]
 
-    def _look(self, subject: int, limit: int) -> None:
+    def _look(self, subject: int, limit: int, today: int) -> None:
         """Ends the account unless its newest day is after `limit`, which is noted then, so that it is looked at again
-        when that day is as old: by this task, in the order of subjects, and not when anybody comes."""
+        when that day is as old: by this task, in the order of subjects, and not when anybody comes. A day to come, by a
+        clock that was wrong, counts as today."""
         try:
             record = self._identities.read(subject)
-        except Unauthorized:  # ended meanwhile; or a backup brought it back after its key was destroyed
-            self._identities.drop_unreadable(subject, limit)
+        except (Unauthorized, SealBroken):  # ended meanwhile; damaged; or came back after its key was destroyed
+            self._identities.drop_unreadable(subject, limit, today)
             return
         with self._issued.held(record.phone):
-            used = max(record.registered, self._issued.last(subject) or 0)
+            used = min(max(record.registered, self._issued.last(subject) or 0), today)
             with self._endings.writing(self._database) as (tables, ended), suppress(Unauthorized):  # by its owner
                 if used > limit:
                     self._identities.mark_used(tables, subject, used)
@@ -150,8 +156,8 @@ class Accounts:
     def forget_status(self, subject: int) -> None:
         """Takes the vaccination status away; credentials issued from now on commit to none. Raises `Unauthorized`."""
         with self._endings.writing(self._database) as (tables, ended):
-            self._identities.forget_status(tables, subject)
-            ended.append(Ending(_STATUS, str(subject)))
+            if self._identities.forget_status(tables, subject):
+                ended.append(Ending(_STATUS, str(subject)))
 
     def end_again(self, tables: sqlite_utils.Database, ending: Ending) -> None:
         """What has ended since a database that was put back; the account may be unknown to it, or ended."""
@@ -163,7 +169,9 @@ class Accounts:
                 self._identities.forget_status(tables, subject)
             else:
                 value = bytes.fromhex(ending.value)
-                self._identities.set_keys(tables, subject, (value[:32], value[32:]))
+                self._identities.set_keys(tables, subject, (value[:32], value[32:64]))
+                if day := value[64:]:  # none in lines of an earlier version
+                    self._identities.use_again(tables, subject, int.from_bytes(day))
         except Unauthorized:
             return
         except (KeyDestroyed, SealBroken):  # so old that its identity key is destroyed: nobody can read it

@@ -13,7 +13,7 @@ from typing import Final
 
 import sqlite_utils
 
-from checkin.errors import KeyDestroyed, Unauthorized
+from checkin.errors import KeyDestroyed, SealBroken, Unauthorized
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.credential import Status
 from checkin.protocol.primitives import random_bytes
@@ -83,11 +83,23 @@ class Identities:
             (subject, *hashes, name.day, self._keys.phone_mac(name, contact.phone), today, sealed),
         )
 
-    def renew(self, tables: sqlite_utils.Database, subject: int, contact: Contact, hashes: tuple[bytes, bytes]) -> None:
-        """The same account under another name, token and recovery code, inside the caller's transaction."""
-        record = self._record(tables, subject)
-        self._store(tables, subject, replace(record, name=contact.name))
+    def renew(
+        self, tables: sqlite_utils.Database, subject: int, contact: Contact, hashes: tuple[bytes, bytes], today: int
+    ) -> None:
+        """The same account under another name, token and recovery code, registered today, inside the caller's
+        transaction. Of a damaged record the status is lost."""
+        try:
+            record = replace(self._record(tables, subject), name=contact.name)
+        except SealBroken:
+            record = Record(contact.name, contact.phone, today)
+        self._store(tables, subject, record)
+        self.use_again(tables, subject, today)
         self.set_keys(tables, subject, hashes)
+
+    def use_again(self, tables: sqlite_utils.Database, subject: int, day: int) -> None:
+        """A live account is registered on this day, inside the caller's transaction."""
+        self._store(tables, subject, replace(self._record(tables, subject), registered=day))
+        tables.execute("UPDATE identities SET last_issued = ? WHERE subject = ?", (day, subject))
 
     def set_keys(self, tables: sqlite_utils.Database, subject: int, hashes: tuple[bytes, bytes]) -> None:
         """Another token and recovery code for a live account, inside the caller's transaction."""
@@ -154,10 +166,13 @@ class Identities:
             proved = replace(record, status=int(status), valid_from=valid_from, valid_until=valid_until)
             self._store(tables, subject, proved)
 
-    def forget_status(self, tables: sqlite_utils.Database, subject: int) -> None:
-        """As `set_status` to none, inside the caller's transaction."""
+    def forget_status(self, tables: sqlite_utils.Database, subject: int) -> bool:
+        """As `set_status` to none, inside the caller's transaction; whether there was one."""
         record = self._record(tables, subject)
+        if record.status == Status.NONE:
+            return False
         self._store(tables, subject, Record(record.name, record.phone, record.registered))
+        return True
 
     def remove(self, tables: sqlite_utils.Database, subject: int) -> None:
         """Takes the account out, whatever is in it."""
@@ -165,35 +180,48 @@ class Identities:
 
     def leave(self, tables: sqlite_utils.Database, subject: int, last: int | None) -> None:
         """Ends a live account, inside the caller's transaction. Name and phone stay, without a status, until the day
-        `last` is destroyed; without one they go now. Raises `Unauthorized` for an account that ended before."""
-        record = self._record(tables, subject)
+        `last` is destroyed; without one, or damaged, they go now. Raises `Unauthorized` for an account that ended
+        before."""
+        try:
+            record = self._record(tables, subject)
+        except SealBroken:
+            last = None
         if last is None:
-            tables.execute("DELETE FROM identities WHERE subject = ?", (subject,))
+            self.remove(tables, subject)
             return
         self._store(tables, subject, Record(record.name, record.phone, record.registered))
         update = "UPDATE identities SET leaving = 1, token = NULL, recovery = NULL, last_issued = ? WHERE subject = ?"
         tables.execute(update, (last, subject))
 
-    def unused_since(self, day: int, after: int, most: int) -> list[int]:
-        """Live accounts that were not seen to be used after a day, by subject, from the one after `after` on."""
+    def to_look_at(self, limit: int, today: int, after: int, most: int) -> list[int]:
+        """Live accounts that were not seen to be used after the day `limit`, or only on a day to come, by subject, from
+        the one after `after` on."""
         query = (
-            "SELECT subject FROM identities WHERE leaving = 0 AND ifnull(last_issued, 0) <= ? AND subject > ?"
-            " ORDER BY subject LIMIT ?"
+            "SELECT subject FROM identities WHERE leaving = 0 AND (ifnull(last_issued, 0) <= ? OR last_issued > ?)"
+            " AND subject > ? ORDER BY subject LIMIT ?"
         )
         with self._database.reading() as tables:
-            return [int(row[0]) for row in tables.execute(query, (day, after, most)).fetchall()]
+            return [int(row[0]) for row in tables.execute(query, (limit, today, after, most)).fetchall()]
 
     def mark_used(self, tables: sqlite_utils.Database, subject: int, day: int) -> None:
-        """Notes a day on which the account was used."""
+        """Notes the newest day on which a live account was used; it was registered no later."""
+        record = self._record(tables, subject)
+        if record.registered > day:
+            self._store(tables, subject, replace(record, registered=day))
         tables.execute("UPDATE identities SET last_issued = ? WHERE subject = ? AND leaving = 0", (day, subject))
 
-    def drop_unreadable(self, subject: int, day: int) -> None:
-        """Removes an account that was not used after a day and whose identity key is destroyed."""
+    def drop_unreadable(self, subject: int, limit: int, today: int) -> None:
+        """Removes a live account that is damaged or whose identity key is destroyed, once it was not seen to be used
+        after the day `limit`; a day to come counts as today."""
         with self._database.writing() as tables:
-            query = "SELECT key_day FROM identities WHERE subject = ? AND leaving = 0 AND ifnull(last_issued, 0) <= ?"
-            row = one_row(tables, query, subject, day)
-            if row is not None and KeyName(Purpose.IDENTITY, row[0]) not in self._keys.live():
-                tables.execute("DELETE FROM identities WHERE subject = ?", (subject,))
+            try:
+                self._record(tables, subject)
+            except (KeyDestroyed, SealBroken):
+                update = "UPDATE identities SET last_issued = min(ifnull(last_issued, 0), ?) WHERE subject = ?"
+                tables.execute(update, (today, subject))
+                tables.execute("DELETE FROM identities WHERE subject = ? AND last_issued <= ?", (subject, limit))
+            except Unauthorized:  # it has ended
+                return
 
     def forget_before(self, oldest: int) -> int:
         """Destroys the identities of deleted accounts whose last day is gone; how many."""

@@ -12,6 +12,7 @@ from typing import Final
 import sqlite_utils
 
 from checkin.errors import CodeWrong
+from checkin.purge.clock_guard import ClockGuard
 from checkin.service.identity import ServiceIdentity
 from issuer import pending
 from issuer.accounts import NO_PROOF, Accounts, Proof, WalletKeys
@@ -36,6 +37,7 @@ class Registrations:
         self,
         *,
         party: ServiceIdentity,
+        guard: ClockGuard,
         database: IssuerDatabase,
         keys: IdentityKeys,
         accounts: Accounts,
@@ -43,6 +45,7 @@ class Registrations:
         throttle: MessageThrottle,
     ) -> None:
         self._party = party
+        self._guard = guard
         self._database = database
         self._keys = keys
         self._accounts = accounts
@@ -51,7 +54,8 @@ class Registrations:
 
     def begin(self, contact: Contact, network: str | None = None) -> str:
         """Sends a code; the registration_id. Raises `TooManyRequests`, or `Unreachable` when the gateway fails; then
-        nothing was sent. `network` is what `Networks.of` says."""
+        nothing was sent; `ClockUntrusted`. `network` is what `Networks.of` says."""
+        self._guard.require_trusted()
         now = self._party.now()
         code = pending.new_code()
         with self._throttle.one(contact.phone, network, self._party.calendar.day(now)):
@@ -60,7 +64,8 @@ class Registrations:
 
     def confirm(self, registration: str, code: str, proof: Proof = NO_PROOF) -> WalletKeys:
         """The wallet's keys. Raises `CodeWrong` for whatever is wrong: the code, the id, too late, too often, again;
-        then `RecoveryWrong`, which leaves the code to be used."""
+        then `RecoveryWrong`, which leaves the code to be used; `ClockUntrusted` before a try is counted."""
+        self._guard.require_trusted()
         now = self._party.now()
         waiting = pending.read(self._keys.ring, registration)
         if now >= waiting.expires:

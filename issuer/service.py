@@ -95,6 +95,7 @@ class Issuer:
         self.endings = Endings(party)
         self.accounts = Accounts(
             party=party,
+            guard=self.guard,
             database=self.database,
             identities=self.identities,
             issued=self.issued,
@@ -109,6 +110,7 @@ class Issuer:
         self.throttle = MessageThrottle(self.database, self.identity_keys, settings)
         self.registrations = Registrations(
             party=party,
+            guard=self.guard,
             database=self.database,
             keys=self.identity_keys,
             accounts=self.accounts,
@@ -172,7 +174,7 @@ class Issuer:
         self.guard.require_trusted()
         today = self.party.calendar.day(self.guard.settled())
         if self._idle_looked != today:
-            self.accounts.end_idle(today - self.settings.idle_days)
+            self.accounts.end_idle(today, self.settings.idle_days)
             self._idle_looked = today
 
     def scrub(self) -> None:

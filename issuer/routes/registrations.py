@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from checkin.errors import (
+    ClockUntrusted,
     CodeWrong,
     NameInvalid,
     PhoneCountry,
@@ -28,7 +29,7 @@ router = APIRouter(prefix="/v1/registrations", tags=["registration"])
     "",
     status_code=202,
     responses=problem_answers(
-        NameInvalid, PhoneInvalid, PhoneCountry, PhoneNotMobile, TooManyRequests, Unreachable, *BODY
+        NameInvalid, PhoneInvalid, PhoneCountry, PhoneNotMobile, TooManyRequests, Unreachable, ClockUntrusted, *BODY
     ),
 )
 def begin(body: Registration, request: Request, issuer: Served) -> RegistrationAnswer:
@@ -46,7 +47,11 @@ def begin(body: Registration, request: Request, issuer: Served) -> RegistrationA
     return RegistrationAnswer(registration_id=issuer.registrations.begin(contact, network))
 
 
-@router.post("/{registration_id}/confirm", status_code=201, responses=problem_answers(CodeWrong, RecoveryWrong, *BODY))
+@router.post(
+    "/{registration_id}/confirm",
+    status_code=201,
+    responses=problem_answers(CodeWrong, RecoveryWrong, ClockUntrusted, *BODY),
+)
 def confirm(registration_id: str, body: Confirmation, issuer: Served, earlier: MaybeBearer) -> WalletToken:
     """Answer with the code; five tries, five minutes, once. Whatever is wrong, the refusal is `code_wrong`.
 

@@ -11,12 +11,14 @@ import pytest
 
 from checkin.errors import ClockUntrusted, SettingsInvalid, Unauthorized
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.protocol.credential import Mode
+from checkin.protocol.credential import Mode, Status
 from issuer.access_notices import CODES, AccessNotice
+from issuer.accounts import Proof
+from issuer.contact import Contact
 from issuer.database import one_row
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
-from tests.issuer.world import DAY, Site, ask_batch, bearer, enrol, keep_house, publics, register
+from tests.issuer.world import DAY, E164, NAME, Site, ask_batch, bearer, enrol, keep_house, publics, register
 
 OTHER = "+821087654321"
 
@@ -41,6 +43,12 @@ def accounts(issuer: Issuer) -> int:
     """How many rows the table has."""
     with issuer.database.reading() as tables:
         return int(tables.table("identities").count)
+
+
+def damage(issuer: Issuer, subject: int) -> None:
+    """A disk has changed what is sealed."""
+    with issuer.database.writing() as tables:
+        tables.execute("UPDATE identities SET sealed = zeroblob(length(sealed)) WHERE subject = ?", [subject])
 
 
 def noted(issuer: Issuer, subject: int) -> int:
@@ -193,3 +201,95 @@ def test_a_clock_in_doubt_ends_nobodys_account(site: Site, opened: Issuer) -> No
     with pytest.raises(ClockUntrusted):
         opened.end_idle_accounts()
     assert accounts(opened) == 1
+
+
+def test_registering_again_with_a_proof_is_a_use_of_the_account(site: Site, opened: Issuer) -> None:
+    """Its 28 days count from then on, and no longer."""
+    keys = opened.accounts.register(Contact(NAME, E164))
+    pass_to(site, opened, DAY + 27)
+    opened.accounts.register(Contact(NAME, E164), Proof(recovery_code=keys.recovery_code))
+    for day, left in ((DAY + 28, 1), (DAY + 54, 1), (DAY + 55, 0)):
+        pass_to(site, opened, day)
+        assert accounts(opened) == left
+
+
+def test_no_account_begins_by_a_clock_in_doubt(site: Site, opened: Issuer) -> None:
+    """It would end at the next look, or years later."""
+    site.clock.set("2031-01-01T12:00:00+09:00", boot=opened.party.clock.boot() + 1)
+    opened.guard.tick()
+    with pytest.raises(ClockUntrusted):
+        opened.accounts.register(Contact(NAME, E164))
+    with pytest.raises(ClockUntrusted):
+        opened.registrations.begin(Contact(NAME, E164))
+    assert accounts(opened) == 0
+    assert site.messages() == []
+
+
+def test_an_account_of_a_day_that_is_still_to_come_has_its_28_days_from_now(site: Site, opened: Issuer) -> None:
+    """Nobody was in doubt when the clock was years ahead; later somebody put it right."""
+    site.set_day(DAY + 2000)
+    opened.guard.confirm()
+    enrol(opened)
+    site.set_day(DAY)
+    opened.guard.confirm()
+    opened.end_idle_accounts()
+    assert accounts(opened) == 1
+    for day, left in ((DAY + 27, 1), (DAY + 28, 0)):
+        site.set_day(day)
+        opened.guard.confirm()
+        opened.end_idle_accounts()
+        assert accounts(opened) == left
+
+
+def test_a_row_that_is_damaged_keeps_nobody_elses_account_alive(site: Site, opened: Issuer) -> None:
+    """And it goes itself, once its day is due."""
+    subjects = sorted(enrol(opened, phone=f"+82108765432{number}") for number in range(3))
+    damage(opened, subjects[0])
+    for day, left in ((DAY + 27, 3), (DAY + 28, 0)):  # before the rotation, which would remove it, too
+        site.set_day(day)
+        opened.guard.confirm()
+        opened.end_idle_accounts()
+        assert accounts(opened) == left
+
+
+def test_whose_row_is_damaged_registers_anew_with_or_without_a_proof(opened: Issuer) -> None:
+    keys = opened.accounts.register(Contact(NAME, E164))
+    subject = opened.identities.find(keys.token)
+    damage(opened, subject)
+    again = opened.accounts.register(Contact(NAME, E164), Proof(token=keys.token))
+    assert opened.identities.find(again.token) == subject
+    assert opened.identities.read(subject).name == NAME
+    damage(opened, subject)
+    assert enrol(opened) != subject
+    assert accounts(opened) == 1
+
+
+def test_what_is_no_status_is_not_written_down_as_taken_back(opened: Issuer) -> None:
+    """However often somebody asks; with a status that is one line."""
+    subject = enrol(opened)
+    before = opened.endings.seen_by(opened.database)
+    opened.accounts.forget_status(subject)
+    assert opened.endings.seen_by(opened.database) == before
+    opened.identities.set_status(subject, Status.VACCINATED, DAY, DAY + 9)
+    for _ in range(2):
+        opened.accounts.forget_status(subject)
+    assert opened.identities.read(subject).status == Status.NONE
+    assert opened.endings.seen_by(opened.database) == before + 1
+
+
+def test_a_database_that_was_put_back_knows_when_somebody_registered_again(site: Site) -> None:
+    """And with which keys."""
+    file = site.folder / "data" / "issuer.db"
+    with site.open() as issuer:
+        keys = issuer.accounts.register(Contact(NAME, E164))
+        subject = issuer.identities.find(keys.token)
+        issuer.database.scrub()
+        backup = file.read_bytes()
+        site.set_day(DAY + 10)
+        issuer.guard.confirm()
+        keep_house(issuer)
+        again = issuer.accounts.register(Contact(NAME, E164), Proof(token=keys.token))
+    file.write_bytes(backup)
+    with site.open() as issuer:
+        assert issuer.identities.find(again.token) == subject
+        assert (noted(issuer, subject), issuer.identities.read(subject).registered) == (DAY + 10, DAY + 10)
