@@ -188,11 +188,17 @@ class Witness:
     def _reject_fork(self, seen: Checkpoint, checkpoint: Checkpoint, request: AddCheckpoint) -> None:
         """Raises `ProofInvalid` for two roots of one size, and for a head that does not continue `seen`."""
         # SPEC tlog-witness: "the witness MUST check that the root hashes are also identical"; the empty log's is known.
-        if seen.size == checkpoint.size and not request.proof and seen.root != checkpoint.root:
-            self.state.keep_evidence(checkpoint.origin, request.note, _MOST_FORKS)
+        if seen.size == checkpoint.size and seen.root != checkpoint.root:
+            self._keep_evidence(checkpoint, request.note, _MOST_FORKS)
             raise ProofInvalid("The log signed another root for the size that was seen here.")
         try:
             verify_consistency(seen.size, seen.root, checkpoint.size, checkpoint.root, request.proof)
         except ProofInvalid:
-            self.state.keep_evidence(checkpoint.origin, request.note, _MOST_DOUBTS)
+            if seen.root != checkpoint.root:  # one head with a proof that it needs not is evidence of nothing
+                self._keep_evidence(checkpoint, request.note, _MOST_DOUBTS)
             raise
+
+    def _keep_evidence(self, checkpoint: Checkpoint, note: str, most: int) -> None:
+        """With each of the log's own lines once: anybody can add others, and each would make a row of its own."""
+        lines = sorted(set(self._verified(note)))
+        self.state.keep_evidence(checkpoint.origin, join_note(checkpoint.write(), lines), most)

@@ -231,6 +231,27 @@ def test_evidence_is_limited(witness: Witness) -> None:
     assert len(witness.state.evidence()) == 101
 
 
+def test_one_head_with_strangers_lines_does_not_crowd_out_the_evidence_of_a_fork(witness: Witness) -> None:
+    """A true head, a wrong proof, each time other lines: one row; then forks come, whatever proof is sent along."""
+    stranger = NoteSigner("other.example", SigningKey(b"\x07" * 32))
+    other = [NoteSigner(f"other.example/{number}", SigningKey(b"\x07" * 32)) for number in range(120)]
+    witness.add_checkpoint(request(0, 5), NOW)
+    for signer in other:
+        note = head(9) + signer.sign(split_note(head(9))[0])
+        with pytest.raises(ProofInvalid):
+            witness.add_checkpoint(AddCheckpoint(5, (LEAVES[0],), note).write(), NOW)
+    assert witness.state.evidence() == [(LOG.name, head(5), head(9))]
+    with pytest.raises((ProofInvalid, NoteMalformed)):
+        witness.add_checkpoint(AddCheckpoint(5, (LEAVES[0],), head(9) + split_note(head(9))[1][0].line()).write(), NOW)
+    assert witness.state.evidence() == [(LOG.name, head(5), head(9))]
+    crowded = head(5, FORGED) + stranger.sign(split_note(head(5, FORGED))[0])
+    for body in (request(5, 9, FORGED), AddCheckpoint(5, (LEAVES[0],), crowded).write()):
+        with pytest.raises(ProofInvalid):
+            witness.add_checkpoint(body, NOW)
+    kept = {shown for _, _, shown in witness.state.evidence()}
+    assert kept == {head(9), head(9, FORGED), head(5, FORGED)}
+
+
 def test_an_empty_log_has_one_root_also_at_first_sight(witness: Witness) -> None:
     """ "A checkpoint of size zero MUST have the root hash of the empty tree", and nothing of another one is kept."""
     lie = sign_note(Checkpoint(LOG.name, 0, b"\x01" * 32).write(), LOG)
