@@ -122,7 +122,7 @@ def sign(
     if authority:
         pieces.order.check_keys(*ring_keys(authority))
     if not as_json:
-        say(letter(pieces.order))
+        say(letter(pieces.order, checked=authority is not None))
     names = ", ".join(path.name for path in officer)
     confirm(f"Sign this order with the {'folder' if len(officer) == 1 else 'folders'} {names}?", yes=yes)
     count = OrderFolder(folder).sign([load_signer(path) for path in officer], pieces)

@@ -8,8 +8,11 @@ from checkin.protocol.primitives import sha256
 from checkin.protocol.statement import many, one
 
 
-def letter(order: Order) -> str:
-    """Who is asked, about what, from when to when, until when it is valid, and how many rows at most."""
+def letter(order: Order, *, checked: bool) -> str:
+    """Who is asked, about what, from when to when, until when it is valid, and how many rows at most.
+
+    `checked`: whether the order's keys were compared with the authority's; else nobody knows who opens the answers.
+    """
     values = order.values
     made, expires = _said(one(values, "made")), _said(one(values, "expires"))
     lines = [
@@ -23,12 +26,23 @@ def letter(order: Order) -> str:
         "",
         f"Each of them may answer with at most {one(values, 'limit')} rows. The order was written {made} and is valid "
         f"until {expires}.",
-        "The answers are sealed to the ring key with the fingerprint "
-        f"{sha256(order.answer_key).hex()[:16]}: they open where enough officers join their shares.",
+        _opened_by(sha256(order.answer_key).hex()[:16], checked=checked),
     ]
     if "clock" in values:
         lines.append("It was made under a simulated clock, and no real service executes it.")
     return "\n".join(lines)
+
+
+def _opened_by(fingerprint: str, *, checked: bool) -> str:
+    if checked:
+        return (
+            f"The answers are sealed to the ring key with the fingerprint {fingerprint}: they open where enough "
+            "officers join their shares."
+        )
+    return (
+        f"The answers are sealed to the key with the fingerprint {fingerprint}, which was not compared with the "
+        "authority's ring key: name its folder with --dir, or whoever wrote the order may be the one who reads them."
+    )
 
 
 def _asked(text: str) -> str:
