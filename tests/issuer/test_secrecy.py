@@ -116,7 +116,7 @@ def test_when_a_day_has_ended_the_database_keeps_no_order_of_arrival(tmp_path: P
     """Rows lie in a page of SQLite in the order in which they came, until the file is written anew: then two files
     with the same rows are the same bytes, whoever came first."""
     people = [
-        [number, random_bytes(32), None, DAY, random_bytes(16), 0, None, random_bytes(540)] for number in range(200)
+        [number, random_bytes(32), DAY, random_bytes(16), 0, None, random_bytes(540), None] for number in range(200)
     ]
     files = []
     for name, order in (("forth", people), ("back", people[::-1])):
