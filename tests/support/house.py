@@ -64,7 +64,8 @@ class House:
         self.party = ServiceIdentity(settings, folder / "clock")
         assert isinstance(self.party.clock, SimulatedClock)
         self.clock = self.party.clock
-        Generation(settings.data, settings.keys).open(self.party.calendar.date(self.party.today()))
+        if not (settings.data / "generation.json").exists():  # as at the first start of a service
+            Generation(settings.data, settings.keys).open(self.party.calendar.date(self.party.today()))
         self.guard = ClockGuard(folder / "keys" / "clock.json", self.clock, peers)
         self.store = SqliteStore(folder / "data" / "visits", ordered=True)
         self.vault = Vault("venue", self.store, self.party.ring)

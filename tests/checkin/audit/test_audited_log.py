@@ -110,6 +110,7 @@ def test_a_report_that_contradicts_what_was_stated_is_found(
 def rewrite(retention: Retention, data: Path, notes: list[str]) -> None:
     """Somebody with the log's key makes another log in its place; what was received stays in the database."""
     shutil.rmtree(data / "log")
+    (data.parent / "keys" / "signed-head.json").unlink()  # which would keep an honest operator from it
     parts = retention.parts()
     parts.log.append([note.encode() for note in notes])
     parts.close()

@@ -154,6 +154,8 @@ class Desk {
   }
 }
 
+const SECRETS = ["secret", "known-secret"]; // a wrong enrolment secret is nobody's token, and the secret is to be named
+
 /** Runs `work`; its refusal is told beside the field of a form, else at the top of the page. */
 async function guarded(work, field = null) {
   const problem = $("problem");
@@ -161,7 +163,7 @@ async function guarded(work, field = null) {
   try {
     await work();
   } catch (error) {
-    const code = codeOf(error);
+    const code = SECRETS.includes(field?.id) && codeOf(error) === "unauthorized" ? "forbidden" : codeOf(error);
     if (field) {
       refuse(field, problem, () => sayError(code), { fault: code !== "unreachable" });
       return;
