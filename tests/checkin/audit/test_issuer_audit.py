@@ -9,6 +9,7 @@ import sqlite_utils
 
 from checkin.audit.point import PointResult
 from checkin.audit.self_audit import PLAINTEXT, TOKENS
+from checkin.keys.generation import Generation
 from issuer.self_audit import self_audit
 from issuer.service import Issuer
 from tests.issuer.world import E164, NAME, Site, enrol
@@ -34,6 +35,8 @@ def test_an_issuer_in_use_passes_every_point(site: Site) -> None:
     """Name and phone are sealed; the outbox, which is declared to hold a phone, is named as the exception."""
     with site.open() as issuer:
         use(site, issuer)
+        party = issuer.party
+        Generation(party.data, party.settings.keys).open(party.calendar.date(party.today()))
         points = {point.name: point for point in self_audit(issuer).run([NAME, E164])}
         assert {point.result for point in points.values()} == {PointResult.PASS}, points
         assert "but for outbox/*" in points[PLAINTEXT].evidence
