@@ -126,10 +126,13 @@ BATCHES = """async ([answers, vkey, day]) => {
         globalThis.fetch = async (path) => {
             asked.push(path);
             const ours = path === "/v1/keys";
-            return new Response(JSON.stringify(ours ? answer : { code: "quota_used" }), { status: ours ? 200 : 429 });
+            const headers = { "Content-Type": ours ? "application/json" : "application/problem+json" };
+            const problem = { type: "urn:checkin:problem:quota_used", code: "quota_used", status: 429 };
+            return new Response(JSON.stringify(ours ? answer : problem), { status: ours ? 200 : 429, headers });
         };
-        const code = await fetchBatch(account, day).catch((error) => error.code);
-        codes.push(asked.includes("/v1/credentials") ? "taken" : code);
+        const clock = { ask: () => 0, measure: () => undefined, plain: null };
+        const code = await fetchBatch(account, clock, { day: () => day }, day).catch((error) => error.code);
+        codes.push(asked.some((path) => path.startsWith("/v1/credentials")) ? "taken" : code);
     }
     return codes;
 }"""
