@@ -85,10 +85,11 @@ def _arm(patch: pytest.MonkeyPatch, number: int, *, before: bool) -> None:
             mine = next(taken) == number
             if mine and before:
                 os._exit(77)
-            answer = real(*args, **kwargs)
-            if mine:
-                os._exit(77)
-            return answer
+            try:
+                return real(*args, **kwargs)
+            finally:  # a step that fails is one, too
+                if mine:
+                    os._exit(77)
 
         return step
 
