@@ -33,7 +33,7 @@ from checkin.files.durable import replace_file
 from checkin.keys.officers import load_share, load_signer
 from checkin.keys.remembered import new_days, remember
 from checkin.keys.secret_file import read_token
-from checkin.parties.authority import AHEAD_DAYS, CHECKED_FILE, DESTROYED_FILE, LOGGED_FOLDER
+from checkin.parties.authority import AHEAD_DAYS, CHECKED_FILE, DESTROYED_FILE, LOGGED_FOLDER, ring_keys
 from checkin.protocol.key_list import AuthorityList, CheckedList, DestroyedList
 from checkin.protocol.note import NoteSigner, add_signature, sign_note, split_note
 from checkin.protocol.primitives import sha256
@@ -87,6 +87,8 @@ def list_keys(  # noqa: PLR0913 - an option each
     if len(officer) >= authority.officers.threshold:
         shares = [load_share(path) for path in officer]
         authority = authority.adopt_list_key(shares)
+        for path in officer:
+            ring_keys(folder).keep(path)
         authority.check_ring(key_list.keys, shares)
         checked = authority.state_checked(key_list.keys, now)
     signers = _agreed(key_list, officer, yes=yes, quiet=as_json) if officer else []

@@ -29,6 +29,7 @@ from checkin.clock import Calendar, parse_rfc3339
 from checkin.errors import NoteMalformed, RequestInvalid, SettingsInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officers import Officers, load_share, load_signer
+from checkin.keys.ring_keys import RingKeys
 from checkin.orders.folder import ORDER_FILE, OrderFolder
 from checkin.orders.letter import letter
 from checkin.orders.order import PERSON, OrderRequest, draft
@@ -115,14 +116,17 @@ def sign(
 ) -> None:
     """Show the order as a letter and ask; then sign it, all its parts, and the entry for the log, as they were shown.
 
-    With --dir the order's keys are held against the authority's, too: its answers are sealed to the ring key.
+    The order's keys are held against those in each officer's ring.txt, and with --dir against the authority's: its
+    answers are sealed to the ring key.
     """
     needed = _needed(authority) if authority else None
     pieces = OrderFolder(folder).read()
-    if authority:
-        pieces.order.check_keys(*ring_keys(authority))
+    pinned = [RingKeys.load(path) for path in officer] + ([ring_keys(authority)] if authority else [])
+    for keys in pinned:
+        if keys:
+            pieces.order.check_keys(keys.public, keys.list_key)
     if not as_json:
-        say(letter(pieces.order, checked=authority is not None))
+        say(letter(pieces.order, checked=any(pinned)))
     names = ", ".join(path.name for path in officer)
     confirm(f"Sign this order with the {'folder' if len(officer) == 1 else 'folders'} {names}?", yes=yes)
     count = OrderFolder(folder).sign([load_signer(path) for path in officer], pieces)

@@ -1,7 +1,7 @@
 """The authority's officers: k of n sign, and k of n shares join to the ring key (docs/spec/keys.md §4).
 
-Each officer has a folder to carry away: `signing.key` (Ed25519 seed), `officer.txt` (its verifier key) and
-`share.txt` (one SLIP-39 share). What everyone else pins by hand is `officers.txt`.
+Each officer has a folder to carry away: `signing.key` (Ed25519 seed), `officer.txt` (its verifier key), `share.txt`
+(one SLIP-39 share) and `ring.txt` (the keys that orders name). What everyone else pins by hand is `officers.txt`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from shamir_mnemonic.utils import MnemonicError
 
 from checkin.errors import CheckinError, NoteMalformed, SettingsInvalid, SharesInvalid
 from checkin.files.durable import create_file, refuse_public
+from checkin.keys.ring_keys import RingKeys
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import NoteSigner, NoteVerifier, Opened, check_own_name, open_note
@@ -92,6 +93,8 @@ def appoint(folder: Path, authority: str, count: int, threshold: int) -> tuple[O
     check_own_name(authority)
     secret = random_bytes(32)
     shares = generate_mnemonics(1, [(threshold, count)], secret, passphrase=b"", iteration_exponent=0)[0]
+    ring = OpeningKey(secret)
+    named = RingKeys(authority, ring.public, list_signer(authority, ring).verifier.vkey)
     verifiers = []
     for number, share in enumerate(shares, start=1):
         own = folder / str(number)
@@ -100,8 +103,9 @@ def appoint(folder: Path, authority: str, count: int, threshold: int) -> tuple[O
         signer = NoteSigner(f"{authority}/officer-{number}", key)
         _write_new(own / "officer.txt", signer.verifier.vkey + "\n")
         _write_new(own / "share.txt", share + "\n")
+        named.keep(own)
         verifiers.append(signer.verifier)
-    return Officers(authority, threshold, tuple(verifiers)), OpeningKey(secret)
+    return Officers(authority, threshold, tuple(verifiers)), ring
 
 
 def load_signer(folder: Path) -> NoteSigner:

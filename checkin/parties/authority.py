@@ -33,6 +33,7 @@ from checkin.files.format import require_format
 from checkin.keys.authority_ring import AuthorityRing
 from checkin.keys.file_system import check_storage
 from checkin.keys.officers import Officers, appoint, check_wish, list_signer
+from checkin.keys.ring_keys import RingKeys
 from checkin.protocol.encoding import b64_decode, b64_encode
 from checkin.protocol.key_list import (
     AUTHORITY_DESTROYED,
@@ -330,11 +331,11 @@ class Authority:
         replace_file(self.folder / "tick.txt", (self.calendar.date(day) + "\n").encode())
 
 
-def ring_keys(folder: Path) -> tuple[bytes, str]:
-    """The public half of the ring key and the list key of the authority in a folder; raises `SettingsInvalid`."""
+def ring_keys(folder: Path) -> RingKeys:
+    """The keys that orders of the authority in this folder name; raises `SettingsInvalid`."""
     try:
         values = AUTHORITY.read((folder / "authority.txt").read_text(encoding="utf-8"))
-        return b64_decode(one(values, "ring"), 32), one(values, "list-key")
+        return RingKeys(one(values, "authority"), b64_decode(one(values, "ring"), 32), one(values, "list-key"))
     except (OSError, ValueError, NoteMalformed):
         raise SettingsInvalid("The authority's folder is not complete, or of an earlier version.") from None
 

@@ -1,0 +1,105 @@
+"""An officer holds an order against keys that came with the share, whoever's machine the order was drafted on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from checkin.cli import app
+from checkin.clock import Calendar
+from checkin.errors import OrderScope, SettingsInvalid
+from checkin.keys.officers import list_signer
+from checkin.keys.ring_keys import RING_FILE, RingKeys
+from checkin.orders.folder import OrderFolder
+from checkin.orders.order import OrderRequest, draft
+from checkin.parties.authority import Authority, ring_keys
+from checkin.protocol.primitives import OpeningKey, random_bytes
+
+NOW = 1_795_000_000.0
+WISH = OrderRequest("2026-17", "contacts", "Act, Article 76-2", phone="+821012345678", days=(20_000, 20_001))
+
+
+@dataclass
+class Office:
+    """An authority's folder, and orders in folders of their own."""
+
+    authority: Authority
+    folder: Path
+
+    def order(self, name: str, ring: bytes, list_key: str) -> Path:
+        """An order to these keys, that nobody signed."""
+        made = draft(
+            WISH, authority="health.example", ring=ring, list_key=list_key, registry="registry.example",
+            issuers=["issuer.example"], calendar=Calendar("Asia/Seoul"), now=NOW,
+        )  # fmt: skip
+        OrderFolder.make(self.folder / name, made)
+        return self.folder / name
+
+    def own(self, name: str) -> Path:
+        """An order to the authority's own keys."""
+        return self.order(name, self.authority.ring.public, self.authority.list_key)
+
+    def officer(self, number: int) -> Path:
+        """An officer's folder."""
+        return self.authority.folder / "officers" / str(number)
+
+    def sign(self, order: Path, *numbers: int) -> Result:
+        """`checkin authority sign`, without --dir."""
+        named = [text for number in numbers for text in ("--officer", str(self.officer(number)))]
+        done = CliRunner().invoke(app, ["authority", "sign", str(order), *named, "--yes"])
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    authority = Authority.init(
+        tmp_path / "authority", "health.example", officers=3, threshold=2, now=NOW, allow_unfit=True
+    )
+    return Office(authority, tmp_path)
+
+
+def test_an_order_to_the_drafters_own_keys_is_not_signed_where_the_authoritys_folder_is_not(office: Office) -> None:
+    """The officer's own ring.txt says so; to the authority's keys, the letter says who can open the answers."""
+    assert "enough officers join their shares" in office.sign(office.own("own"), 1).stdout
+    own, thief = office.authority, OpeningKey(random_bytes(32))
+    strange = list_signer("health.example", thief).verifier.vkey
+    for name, ring, list_key in (("a", thief.public, own.list_key), ("b", own.ring.public, strange)):
+        order = office.order(name, ring, list_key)
+        with pytest.raises(OrderScope):
+            office.sign(order, 1)
+        assert OrderFolder(order).signatures() == 0
+
+
+def test_a_folder_of_an_earlier_version_gets_its_ring_keys_when_enough_officers_list(office: Office) -> None:
+    """Until then the letter says that nothing was compared, unless another officer is there who can compare."""
+    for number in (1, 2, 3):
+        (office.officer(number) / RING_FILE).unlink()
+    assert "was not compared" in office.sign(office.own("before"), 1).stdout
+    office.authority.make_keys(NOW, 1)
+    here = [text for number in (1, 2) for text in ("--officer", str(office.officer(number)))]
+    place = ["--dir", str(office.authority.folder), "--allow-unfit-storage"]
+    listed = CliRunner().invoke(
+        app, ["authority", "keys", "list", *place, "-o", str(office.folder / "keys.txt"), *here, "--yes"]
+    )
+    assert listed.exit_code == 0, listed.output
+    assert RingKeys.load(office.officer(1)) == ring_keys(office.authority.folder)
+    assert RingKeys.load(office.officer(3)) is None
+    assert "enough officers join their shares" in office.sign(office.own("after"), 3, 1).stdout
+
+
+def test_ring_keys_that_are_damaged_or_of_another_ring_are_named(office: Office) -> None:
+    """Neither taken for nothing to compare with nor overwritten."""
+    keys = ring_keys(office.authority.folder)
+    assert RingKeys.load(office.officer(1)) == keys
+    with pytest.raises(SettingsInvalid, match="another ring"):
+        RingKeys("health.example", OpeningKey(random_bytes(32)).public, keys.list_key).keep(office.officer(1))
+    assert RingKeys.load(office.officer(1)) == keys
+    for text in (b"", b"\xff", b"checkin/ring/v1\nauthority health.example\nring AAAA\nlist-key x\n"):
+        (office.officer(2) / RING_FILE).write_bytes(text)
+        with pytest.raises(SettingsInvalid, match=r"folder 2 has no readable ring\.txt"):
+            office.sign(office.own(f"damaged-{len(text)}"), 2)
