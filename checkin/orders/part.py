@@ -20,6 +20,7 @@ from checkin.protocol.primitives import Label, check_sealing_key, sha256
 from checkin.protocol.statement import Field, StatementType, Values, one
 
 MAX_ROWS: Final = 5000  # of an answer, and items of a list
+MAX_LISTS: Final = 128  # of one part: two for each of 64 issuers
 MAX_DAYS: Final = 28
 MAX_WINDOW_SECONDS: Final = 4 * 3600
 MAX_LIFE_SECONDS: Final = 7 * 86400

@@ -28,7 +28,16 @@ from checkin.errors import (
 )
 from checkin.files.durable import locked
 from checkin.orders.lists import read_list
-from checkin.orders.part import MAX_LIFE_SECONDS, ORDER_ANSWER, ORDER_LOGGED, STEPS, Part, answer_info, part_digest
+from checkin.orders.part import (
+    MAX_LIFE_SECONDS,
+    MAX_LISTS,
+    ORDER_ANSWER,
+    ORDER_LOGGED,
+    STEPS,
+    Part,
+    answer_info,
+    part_digest,
+)
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.note import MAX_NOTE, open_note, split_note
 from checkin.protocol.primitives import SealingKey, sha256
@@ -43,7 +52,6 @@ from checkin.service.pins import AuthoritySettings, LogSettings
 from checkin.tlog.proof import MAX_PROOF_BYTES
 
 MAX_BODY: Final = 2 * MAX_NOTE  # a list of 5,000 items fits
-MAX_LISTS: Final = 128  # of one part: one from each of 64 issuers' answers, and room for long ones
 STATED_REFUSALS_A_DAY: Final = 100  # further ones are counted, not stated: a stolen token must not fill the log
 
 log = structlog.get_logger()

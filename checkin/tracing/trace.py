@@ -6,7 +6,8 @@ party answers the same part and list identically.
 
 Parties are independent: one that does not answer, or refuses, or whose rows cannot be read, is named in the result and
 keeps nobody else's answer back. Lists are made from one issuer's answer each, so that what is asked again when a party
-is back has the same lists for all others.
+is back has the same lists for all others. Each issuer's codes get their share of the lists that a part takes, and the
+shortest list is sent first, so that one issuer that names very many does not use up what a part may answer.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from checkin.errors import (
     KeyMissing,
     NoteMalformed,
     NotFound,
+    OrderTooLarge,
     SealBroken,
     ServiceError,
 )
@@ -29,7 +31,18 @@ from checkin.keys.officers import list_signer
 from checkin.orders.folder import SignedOrder, SignedPart
 from checkin.orders.lists import ListedSeal, ListedVisit, write_list
 from checkin.orders.order import VENUE
-from checkin.orders.part import BATCHES, CONTACTS, MAX_ROWS, ORDER_ANSWER, PEOPLE, STEPS, VISITS, Part, answer_info
+from checkin.orders.part import (
+    BATCHES,
+    CONTACTS,
+    MAX_LISTS,
+    MAX_ROWS,
+    ORDER_ANSWER,
+    PEOPLE,
+    STEPS,
+    VISITS,
+    Part,
+    answer_info,
+)
 from checkin.orders.rows import AnswerRow, BatchRow, PersonRow, PlaceRow, VenueRow, VisitRow, read_row
 from checkin.parties.authority import Authority
 from checkin.protocol.credential import visit_context
@@ -82,25 +95,34 @@ class Trace:
             sights = [asking.ask(VISITS)]
         else:
             listed = self._visits_of_person(asking)
-            own = {visit.visit_id for visits in listed for visit in visits}
-            sights = [asking.ask(CONTACTS, part) for visits in listed for part in _chunks(visits)]
+            own = {visit.visit_id for visits in listed.values() for visit in visits}
+            lists = [(name, part) for name, visits in listed.items() for part in self._share(asking, name, visits)]
+            lists.sort(key=lambda named: len(named[1]))
+            sights = [asking.ask(CONTACTS, part, source=name) for name, part in lists]
         asking.require_some(sights)
         answers = [Sight.of(rows, own) for rows in sights if rows is not None]
+        opened = [self._open_outer(sight.visits) for sight in answers]
+        sealed = [(number, part) for seals, _ in opened for number, all_ in seals.items() for part in _chunks(all_)]
         people: dict[tuple[int, bytes], PersonRow] = {}
-        unopened = 0
-        for sight in answers:
-            seals, broken = self._open_outer(sight.visits)
-            unopened += broken
-            for number, several in sorted(seals.items()):
-                for part in _chunks(several):
-                    found = asking.ask_issuer(number, part)
-                    people |= {(number, person.visit_id): person for person in _of(found, PersonRow)}
-        return self._result(asking, answers, people, unopened)
+        for number, part in sorted(sealed, key=lambda numbered: (len(numbered[1]), numbered[0])):
+            found = asking.ask_issuer(number, part)
+            people |= {(number, person.visit_id): person for person in _of(found, PersonRow)}
+        return self._result(asking, answers, people, sum(broken for _, broken in opened))
 
-    def _visits_of_person(self, asking: PartSender) -> list[list[ListedVisit]]:
+    def _share(self, asking: PartSender, issuer: str, visits: list[ListedVisit]) -> list[list[ListedVisit]]:
+        """The lists of one issuer's codes, no more than its share of those that a part takes; what is cut is named."""
+        lists = list(_chunks(visits))
+        share = MAX_LISTS // len(self.parties.issuers)
+        if len(lists) > share:
+            cut = sum(map(len, lists[share:]))
+            told = f"It named {len(set(visits))} codes, more than one person has: {cut} of them were not asked about."
+            asking.fail(issuer, BATCHES, OrderTooLarge(told))
+        return lists[:share]
+
+    def _visits_of_person(self, asking: PartSender) -> dict[str, list[ListedVisit]]:
         """By issuer, the visit ids that follow from the person's batches; days that cannot be opened any more are left
         out, and batches that do not open are named."""
-        listed = []
+        listed = {}
         for issuer in self.parties.issuers:
             visits, broken = [], 0
             for row in _of(asking.ask(BATCHES, audience=issuer.verifier.name) or [], BatchRow):
@@ -116,7 +138,7 @@ class Trace:
             if broken:
                 asking.fail(issuer.verifier.name, BATCHES, SealBroken(f"{broken} of its rows do not open."))
             if visits:
-                listed.append(visits)
+                listed[issuer.verifier.name] = visits
         return listed
 
     def _open_outer(self, visits: list[VisitRow]) -> tuple[dict[int, list[ListedSeal]], int]:
@@ -227,9 +249,15 @@ class PartSender:
         self.gone: set[str] = set()
 
     def ask(
-        self, step: str, items: Iterable[ListedVisit | ListedSeal] = (), *, audience: str | None = None
+        self,
+        step: str,
+        items: Iterable[ListedVisit | ListedSeal] = (),
+        *,
+        audience: str | None = None,
+        source: str | None = None,
     ) -> list[AnswerRow] | None:
-        """All rows that the parties of a step (or one of them) answer; None if none of them did."""
+        """All rows that the parties of a step (or one of them) answer; None if none of them did. `source`: the issuer
+        whose codes the items are."""
         parts = [
             signed
             for signed in self._trace.order.parts
@@ -241,7 +269,7 @@ class PartSender:
             try:
                 found = self._answer(signed, items)
             except CheckinError as error:
-                self.fail(signed.part.audience, step, error)
+                self.fail(signed.part.audience, step, error, f"{len(items)} codes of {source}" if source else "")
                 continue
             answered = True
             self.asked.append(
@@ -258,10 +286,11 @@ class PartSender:
             return []
         return self.ask(PEOPLE, seals, audience=names[number]) or []
 
-    def fail(self, audience: str, step: str, error: CheckinError) -> None:
-        """Remembers who failed, and why."""
+    def fail(self, audience: str, step: str, error: CheckinError, about: str = "") -> None:
+        """Remembers who failed, and why; `about`: what the list had that got no answer."""
         self._first = self._first or error
-        self.failed.append(FailedStep(audience, STEPS[step].told, error.code, error.detail))
+        reason = f"{error.detail} This was asked about {about}." if about else error.detail
+        self.failed.append(FailedStep(audience, STEPS[step].told, error.code, reason))
 
     def require_some(self, sights: list[list[AnswerRow] | None]) -> None:
         """Raises what the first party failed with, if nobody said where anybody was."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,16 @@ import pytest
 from checkin.cli.order import PARTLY
 from checkin.errors import Unreachable
 from checkin.orders.folder import SignedOrder
+from checkin.orders.part import CONTACTS, STEPS
 from checkin.orders.rows import VenueRow
+from checkin.service import order_executor
 from checkin.tracing import trace
 from checkin.tracing.counterparties import Parties
 from checkin.tracing.trace_result import TraceResult
 from tests.checkin.tracing.conftest import Scene
 from tests.checkin.tracing.orders import HOUR, NAMES, order
 from tests.checkin.tracing.test_commands import Officer
-from tests.checkin.tracing.world import NOON, SECOND, Country, person_order, venue_order
+from tests.checkin.tracing.world import CALENDAR, DAY, NOON, SECOND, Country, person_order, venue_order
 
 NOBODY = "http://127.0.0.1:9"
 BOTH = {"Bob Baek-hyeon", "Carol Choi-won"}
@@ -118,3 +121,40 @@ def test_the_command_delivers_names_and_says_who_is_missing(scene: Scene, tmp_pa
     finally:
         parties.write_text(true)
     assert desk.run(*words, str(tmp_path / "result")).exit_code == 0
+
+
+@pytest.fixture(scope="module")
+def greedy(scene: Scene) -> Scene:
+    """The issuer asked first answers for Bob's phone with thirty codes, three of them used at a gym; Bob has ten
+    of the second issuer."""
+    double, gym = scene.country.person("issuer", "Bob's double", scene.bob.phone), scene.country.door("Gym")
+    for minute in (10, 11, 12):
+        scene.country.visit(double, gym, NOON + 60 * minute)
+    for _ in range(2):
+        double.wallet.fetch(DAY, CALENDAR)
+    return scene
+
+
+def test_lists_of_one_issuer_leave_the_others_theirs_and_what_is_cut_is_named(
+    greedy: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four lists of five codes for two issuers: two for each."""
+    for module in (trace, order_executor):
+        monkeypatch.setattr(module, "MAX_LISTS", 4)
+    monkeypatch.setattr(trace, "MAX_ROWS", 5)
+    result = greedy.country.trace(next(NAMES), person_order(greedy.bob))
+    assert names(result) == {"Alice Ahn-young", "Carol Choi-won"}
+    assert failed(result) == [("issuer.localhost", "order_too_large")]
+    assert "30 codes" in result.failed[0].reason and "20 of them" in result.failed[0].reason
+
+
+def test_the_shortest_list_gets_rows_first_and_a_list_without_an_answer_is_named(greedy: Scene) -> None:
+    """Control: with room for both, both are answered."""
+    wish = person_order(greedy.bob)
+    whole = greedy.country.trace(next(NAMES), wish)
+    rows = [step.rows for step in whole.asked if step.asked == STEPS[CONTACTS].told]
+    assert whole.failed == [] and len(rows) == 2
+    result = greedy.country.trace(next(NAMES), replace(wish, limit=max(rows)))
+    assert names(result) == {"Alice Ahn-young", "Carol Choi-won"}
+    assert failed(result) == [("registry.localhost", "order_too_large")]
+    assert "30 codes of issuer.localhost" in result.failed[0].reason

@@ -95,10 +95,10 @@ class Country:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(base_url=self.url(service), headers=headers, timeout=60, trust_env=False)
 
-    def person(self, service: str = "issuer", name: str | None = None) -> Person:
+    def person(self, service: str = "issuer", name: str | None = None, phone: str | None = None) -> Person:
         """Registered by the message that was sent."""
         self.people += 1
-        name, phone = name or f"Person {self.people}", f"+8210{20000000 + self.people}"
+        name, phone = name or f"Person {self.people}", phone or f"+8210{20000000 + self.people}"
         outbox = self.deployment.folder / service / "data" / "outbox"
         before = set(outbox.glob("*.txt"))
         registration = wallets.register(self.url(service), name, phone)
