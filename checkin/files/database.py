@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -55,7 +56,9 @@ def connect(path: Path, timeout: float, page: int = 4096) -> sqlite3.Connection:
     make_private(path)
     connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
-        for pragma in (f"page_size = {page}", "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+        connection.execute(f"PRAGMA page_size = {page}")
+        _use_log(connection, timeout)
+        for pragma in ("synchronous = FULL", "secure_delete = ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_BYTES // page}")
         limit_log(connection)
@@ -63,6 +66,21 @@ def connect(path: Path, timeout: float, page: int = 4096) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _use_log(connection: sqlite3.Connection, timeout: float) -> None:
+    # Two processes that turn a new file to its log at once would wait for each other, so SQLite refuses one of them
+    # without any patience (https://sqlite.org/c3ref/busy_handler.html).
+    until = time.monotonic() + timeout
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_PATIENCE_MS / 1000)
+        else:
+            return
 
 
 def limit_log(connection: sqlite3.Connection) -> None:
