@@ -16,7 +16,8 @@ ROOT: Final = Path(__file__).parent
 GROUPS: Final = {
     "process": (
         "attacks", "benchmarks", "browser", "checkin/audit", "checkin/cli", "checkin/demo", "checkin/simulation",
-        "checkin/service/test_tasks.py", "checkin/service/test_wire.py", "checkin/tracing", "faults", "issuer",
+        "checkin/service/test_readiness.py", "checkin/service/test_tasks.py", "checkin/service/test_wal_watch.py",
+        "checkin/service/test_wire.py", "checkin/tracing", "faults", "issuer",
         "retention", "services", "venue",
     ),
     "browser": ("browser",),

@@ -18,15 +18,16 @@ from tests.browser.world import Site
 
 BATCHES = 6  # a person's for a day
 SIGNED_BEFORE = 3  # seconds
-# A gate of the page's own modules over the page's own storage, whose clock stands still: making frames takes longer
-# than a code lives.
+# A gate of the page's own modules over the page's own storage, whose clock and lists stand still: making frames takes
+# longer than a code lives.
 PREPARE = """async (now) => {
     const [{ Decoder, pixelsOf }, { Door }, { Gate }, { Store }, { Trust }, { showVerdict }] = await Promise.all(
         ["decoder", "scanner/door", "scanner/gate", "scanner/store", "trust", "scanner/verdict"]
             .map((name) => import(`/static/js/${name}.js`)));
     const store = await Store.open();
-    const trust = new Trust(await store.get("trust"));
-    const door = new Door(store, trust, await store.get("device"), { online: false, lost() {} }, () => now);
+    const trust = new Trust({ ...(await store.get("trust")), time: now });
+    const door = new Door(store, trust, await store.get("device"), { online: false, lost() {} },
+        { now: () => now, proved: () => true });
     const decoder = new Decoder("/scanner-decoder.js");
     let outcome;
     const gate = new Gate(decoder, (text) => door.scan(text), (shown) => {

@@ -17,10 +17,10 @@ PINNED = """async (page) => {
     return page === "scanner" ? (await database.get("state", "trust")).log : database.get("state", "log");
 }"""
 BATCH = """async (zone) => {
-    const [{ Account }, { fetchBatch }, { Calendar }] = await Promise.all(
-        ["wallet/account", "wallet/batches", "calendar"].map((name) => import(`/static/js/${name}.js`)));
-    const day = new Calendar(zone).day(Date.now() / 1000);
-    return fetchBatch(await Account.open(), day).then(() => "taken", (error) => error.code);
+    const [{ Account }, { fetchBatch }, { Calendar }, { WalletClock }] = await Promise.all(
+        ["wallet/account", "wallet/batches", "calendar", "wallet/clock"].map((name) => import(`/static/js/${name}.js`)));
+    const [account, clock, calendar] = [await Account.open(), new WalletClock(), new Calendar(zone)];
+    return fetchBatch(account, clock, calendar, calendar.day(clock.now())).then(() => "taken", (error) => error.code);
 }"""
 
 
