@@ -29,6 +29,7 @@ from checkin.tlog.tiles import (
     TileHashes,
     fetch_tile,
     new_tiles,
+    parse_path,
     split_tile,
     tile_of,
     write_bundle,
@@ -169,9 +170,9 @@ class Log:
             self._write_tiles(head.size, size)
             # Compare-and-swap before signing: whoever lost the race has signed nothing.
             self._state.swap(head, new)
-        self._publish()
+        shown = self._publish()
         for tile in new_tiles(head.size, size):
-            self._files.drop_partials(tile)
+            self._files.drop_partials(tile, tile_of(tile.level, tile.number * WIDTH, shown).width)
 
     def _root_after(self, head: Head, size: int) -> bytes:
         builder = RootBuilder(self._hashes(head.size).frontier(), head.size)
@@ -205,18 +206,20 @@ class Log:
             raise LogConflict(_BROKEN)
         return write_bundle(entries)
 
-    def _publish(self) -> None:
-        """Signs the newest head if it is not signed, and shows the newest checkpoint that has its quorum."""
+    def _publish(self) -> int:
+        """Signs the newest head if it is not signed, and shows the newest checkpoint that has its quorum; its size, 0
+        if there is none yet."""
         head = self._state.head()
         if self._state.note(head.size) is None:
             text = Checkpoint(self.origin, head.size, head.root).write()
             if self._record is not None:
                 self._record.sign(head)
             self._state.keep_note(head.size, sign_note(text, self._signer))
-        ready = (note for _, note in self._state.notes() if self._cosigners(note) >= self._quorum)
-        shown = next(ready, None)
+        ready = (found for found in self._state.notes() if self._cosigners(found[1]) >= self._quorum)
+        size, shown = next(ready, (0, None))
         if shown is not None and shown.encode() != self._shown():
             self._files.write(_CHECKPOINT, shown.encode())
+        return size
 
     def _cosigners(self, note: str) -> int:
         return len({item.name for item in split_note(note)[1]} - {self.origin})
@@ -304,14 +307,14 @@ class Log:
         return consistency_proof(old, size, self._hashes(newest).subtree)
 
     def file(self, path: str) -> bytes:
-        """A public file, `checkpoint` or a tile by its path; raises `NotFound`. The route must check the path."""
-        return self._files.read(path)
+        """A public file, `checkpoint` or a tile by its path; raises `NotFound`, `NoteMalformed` for another path."""
+        return self._files.read(path) if path == _CHECKPOINT else self._files.tile(parse_path(path))
 
     def _hashes(self, size: int) -> TileHashes:
         return TileHashes(size, self._read)
 
     def _read(self, tile: Tile) -> bytes:
-        return fetch_tile(self._files.read, tile)
+        return fetch_tile(self.file, tile)
 
     def close(self) -> None:
         """Gives back the database."""

@@ -32,6 +32,16 @@ class LogFiles:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise NotFound(f"The log has no file {path}.") from None
 
+    def tile(self, tile: Tile) -> bytes:
+        """A tile's bytes; of a partial one that was superseded, out of the wider one. Raises `NotFound`."""
+        try:
+            return self.read(tile.path())
+        except NotFound:
+            for width in self._widths(tile):
+                if tile.width < width < WIDTH:
+                    return tile.cut(self.read(tile._replace(width=width).path()))
+            raise
+
     def write(self, path: str, data: bytes) -> None:
         """Makes or replaces the file; on the disk when it returns. Raises `NotReady` when the disk refuses."""
         target = self._folder / path
@@ -48,10 +58,20 @@ class LogFiles:
         except OSError as error:
             raise NotReady("The log's folder cannot be written: look at its disk, then try again.") from error
 
-    def drop_partials(self, tile: Tile) -> None:
-        """Removes the partial forms of a tile that is full now (tlog-tiles, "Partial Tiles")."""
+    def drop_partials(self, tile: Tile, shown: int) -> None:
+        """Removes the partial forms that this one supersedes; of one that is not full yet, not that of the width
+        `shown`: the checkpoint that everybody sees leads to it, and the folder alone is enough to check that one."""
         if tile.width == WIDTH:
             shutil.rmtree(self._folder / f"{tile.path()}.p", ignore_errors=True)
+            return
+        for width in self._widths(tile):
+            if width < tile.width and width != shown:
+                (self._folder / tile._replace(width=width).path()).unlink(missing_ok=True)
+
+    def _widths(self, tile: Tile) -> list[int]:
+        # Newest first: a wider one may replace a narrower one under our eyes, never the other way round.
+        names = [path.name for path in (self._folder / f"{tile.full().path()}.p").glob("*")]
+        return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
 
 
 def _make_folder(folder: Path) -> None:

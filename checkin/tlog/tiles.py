@@ -46,6 +46,15 @@ class Tile(NamedTuple):
         """The tile that it becomes."""
         return self._replace(width=WIDTH)
 
+    def cut(self, wider: bytes) -> bytes:
+        """Its bytes out of those of the same tile when it had grown."""
+        if self.level != ENTRIES:
+            return wider[: self.width * HASH_SIZE]
+        end = 0
+        for _ in range(self.width):
+            end += 2 + int.from_bytes(wider[end : end + 2], "big")
+        return wider[:end]
+
 
 def parse_path(path: str) -> Tile:
     """Inverse of `Tile.path`; raises `NoteMalformed`, so that nothing else is ever looked up in a folder."""

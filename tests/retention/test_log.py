@@ -184,6 +184,36 @@ def test_full_tiles_replace_partial_ones(tmp_path: Path) -> None:
     assert list(LogReader(folder_fetch(tmp_path), old).entries()) == entries(0, 250)
 
 
+def test_one_partial_form_of_a_tile_stays_and_answers_for_those_before_it(tmp_path: Path) -> None:
+    """So that a night's audit reads what there is, and not each state that it was in; a reader of an older checkpoint
+    gets the same bytes as on its day."""
+    log = Log(tmp_path, SIGNER)
+    heads, seen = [], {}
+    for count in range(1, 40):
+        log.append(entries(count - 1, count))
+        heads.append(head_of(log))
+        seen |= {f"{place}.p/{count}": log.file(f"{place}.p/{count}") for place in ("tile/0/000", "tile/entries/000")}
+    assert sorted(name for name in files_of(tmp_path) if ".p/" in name) == ["tile/0/000.p/39", "tile/entries/000.p/39"]
+    assert {name: log.file(name) for name in seen} == seen
+    for head in heads:
+        assert list(LogReader(log.file, head).entries()) == entries(0, head.size)
+    with pytest.raises(NotFound):
+        log.file("tile/0/000.p/40")
+    assert check_log(folder_fetch(tmp_path), heads[-1], files_of(tmp_path)) == []
+
+
+def test_what_the_shown_checkpoint_needs_stays_until_the_next_has_its_witnesses(tmp_path: Path) -> None:
+    """A copy of the folder is enough to check what everybody sees."""
+    log = Log(tmp_path, SIGNER, quorum=1)
+    for count in range(1, 6):
+        log.append(entries(count - 1, count))
+        if count == 2:
+            log.add_cosignatures(2, [WITNESS.cosign(head_of(log).write(), 100)])
+    assert open_checkpoint(log.published(), SIGNER.verifier).size == 2
+    names = sorted(name for name in files_of(tmp_path) if ".p/" in name)
+    assert names == [f"tile/{level}/000.p/{width}" for level in ("0", "entries") for width in (2, 5)]
+
+
 def test_an_entry_that_no_bundle_can_hold_is_refused(tmp_path: Path) -> None:
     """Before anything gets a place."""
     log = Log(tmp_path, SIGNER)
