@@ -13,6 +13,7 @@ import structlog
 
 from checkin.errors import Unreachable
 from checkin.files.durable import open_private, private_folder
+from checkin.http.exchange import open_http
 from checkin.keys.secret_file import read_token
 from checkin.protocol.primitives import random_bytes
 from issuer.settings import SmsSettings
@@ -45,7 +46,7 @@ class HttpGateway:
         token = read_token(settings.token_file) if settings.token_file else None
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._url = settings.url
-        self._http = httpx.Client(headers=headers, timeout=settings.timeout_seconds, trust_env=False)
+        self._http = open_http(settings.timeout_seconds, headers=headers)
 
     def send(self, to: str, text: str) -> None:
         """One attempt: a second one might send the message twice. A gateway that was asked and does not answer in time

@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-import httpx
 import structlog
 
 from checkin.errors import CheckinError, LogBehind, LogConflict, NotFound, ProofInvalid
 from checkin.files.durable import replace_file
 from checkin.http.client import Client
-from checkin.http.exchange import Exchange
+from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.note import NoteVerifier, split_note
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from retention.log_state import Head
@@ -108,7 +107,7 @@ class Continuity:
         """
         name = witness.verifier.name
         try:
-            with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+            with open_http(TIMEOUT_SECONDS) as http:
                 exchange = Exchange(http, LONGEST_SECONDS, MAX_ANSWER)
                 if not _disagrees(exchange, witness, note):
                     return True

@@ -17,7 +17,7 @@ from checkin.errors import (
     ProofInvalid,
     Unreachable,
 )
-from checkin.http.exchange import Exchange
+from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import NoteVerifier, decode_note, join_note, split_note
 from checkin.protocol.primitives import sha256
@@ -62,7 +62,7 @@ class Witnessing:
     def __init__(self, log: Log, witnesses: Iterable[PinnedWitness], http: httpx.Client | None = None) -> None:
         self._log = log
         self._witnesses = tuple(witnesses)
-        self._http = http or httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
+        self._http = http or open_http(TIMEOUT_SECONDS)
         self._exchange = Exchange(self._http, LONGEST_SECONDS, MAX_ANSWER)
         self._seen: dict[str, int] = {}
 

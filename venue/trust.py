@@ -15,7 +15,7 @@ import structlog
 
 from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, SystemClock
 from checkin.errors import CheckinError, KeyMissing, ListRefused, NoteUntrusted, Unreachable
-from checkin.http.exchange import Exchange
+from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.credential import IssuerKey, IssuerKeys
 from checkin.protocol.key_list import IssuerList, ListedKey, issuer_kid, merge
 from checkin.protocol.note import MAX_NOTE, NoteVerifier, open_note
@@ -46,7 +46,7 @@ log = structlog.get_logger()
 def fetch_list(url: str) -> Fetched:
     """What an issuer's GET /v1/keys answers; raises `Unreachable`."""
     try:
-        with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as http:
+        with open_http(_TIMEOUT_SECONDS) as http:
             answer = Exchange(http, _LONGEST_SECONDS, _MAX_ANSWER).send("GET", f"{url}/v1/keys").raise_for_status()
         body = answer.json()
         return Fetched(str(body["list"]), None if body.get("proof") is None else str(body["proof"]))

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
 from enum import Enum
-from functools import cache
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -15,7 +13,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from checkin.errors import CheckinError, NotFound, RequestInvalid, ServiceError, Unreachable
-from checkin.http.exchange import Exchange
+from checkin.http.exchange import Exchange, open_http
 from checkin.shown import shown
 
 TIMEOUT_SECONDS = 15.0
@@ -24,12 +22,6 @@ _WHOLE = 4  # an exchange may take so many times what its longest pause may
 _WITH_CONTENT: Final = (200, 201, 202)
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{1,63}")
 Model = TypeVar("Model", bound=BaseModel)
-
-
-@cache
-def _authorities() -> ssl.SSLContext:
-    """Whom TLS trusts, read once a process: reading it takes as long as ten exchanges."""
-    return httpx.create_ssl_context(trust_env=False)
 
 
 def _by_code(root: type[CheckinError] = CheckinError) -> dict[str, type[CheckinError]]:
@@ -61,9 +53,7 @@ class Client:
         if not self.url.startswith(("http://", "https://")):
             raise RequestInvalid(f"{url} is no address: write it with its scheme, as http://127.0.0.1:8001.")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(
-            base_url=self.url, headers=headers, timeout=timeout, trust_env=False, verify=_authorities()
-        )
+        self._http = open_http(timeout, base_url=self.url, headers=headers)
         self._exchange = Exchange(self._http, _WHOLE * timeout, MAX_ANSWER)
 
     def __enter__(self) -> Self:

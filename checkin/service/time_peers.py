@@ -10,7 +10,7 @@ import structlog
 from checkin.clock import SystemClock, parse_rfc3339
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
 from checkin.http.client import read_json
-from checkin.http.exchange import Exchange
+from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.note import NoteVerifier
 from checkin.protocol.primitives import random_bytes
@@ -45,7 +45,7 @@ class TimePeers:
     def _ask(self, peer: Peer) -> float:
         nonce = b64url_encode(random_bytes(16))
         asked = _STOPWATCH.boot()
-        with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+        with open_http(TIMEOUT_SECONDS) as http:
             exchange = Exchange(http, LONGEST_SECONDS, _MAX_ANSWER)
             answer = exchange.send("GET", f"{peer.url}/v1/time", params={"nonce": nonce})
         # SPEC days.md §3: "An answer that took longer than ten seconds is not believed"
