@@ -6,7 +6,7 @@ It holds public lists, its token and a sealed queue, and nothing about anybody. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,6 +21,7 @@ from checkin.files.durable import locked_beside
 from checkin.files.format import FORMAT, require_file_format
 from checkin.files.json_file import read_private, write_private
 from checkin.http.client import Client, conform
+from checkin.parties.scanner_lists import Lists, Told, ask_lists
 from checkin.parties.scanner_trust import MAX_SKEW_SECONDS, Trust
 from checkin.parties.told_time import ToldTime
 from checkin.protocol import presentation
@@ -93,6 +94,8 @@ class Scanner:
     refused: list[dict[str, str]] = field(default_factory=list)
     """Entries that the registry refused, {sealed, code}: each is somebody who was let in, so a person has to look."""
     told: ToldTime = field(default_factory=ToldTime)
+    lists: Lists = field(default_factory=dict)
+    """Digest → what it stands for, of the newest answer."""
 
     @classmethod
     @contextmanager
@@ -120,6 +123,7 @@ class Scanner:
                 int(data.get("batch", BATCH_LIMIT)),
                 data.get("refused", []),
                 ToldTime(**data.get("told", {})),
+                data.get("lists", {}),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise SettingsInvalid(
@@ -139,6 +143,7 @@ class Scanner:
             "batch": self.batch,
             "refused": self.refused,
             "told": self.told.__dict__,
+            "lists": self.lists,
         }
         write_private(self.path, data)
 
@@ -149,13 +154,13 @@ class Scanner:
 
     def refresh(self, client: Client, now: float) -> dict[int, str]:
         """Fetch the lists; what was passed over, and raises, as `Trust.update`, or what the registry answers."""
-        return self._take(*_ask(client, len(self.queue)), now)
+        answer, nonce, _ = self._ask(client, lambda: now)
+        return self._take(answer, nonce, now)
 
     def tend(self, client: Client, clock: Clock) -> tuple[dict[int, str], list[dict[str, str]]]:
         """`refresh` by the registry's time, whatever this machine's is, then `upload`, and what both say. If lists are
         refused the queue is uploaded all the same before that is raised, but only to the registry that was pinned."""
-        asked = clock.now()
-        answer, nonce = _ask(client, len(self.queue))
+        answer, nonce, asked = self._ask(client, clock.now)
         ours = False
         try:
             with suppress(KeyError, TypeError):  # of another form, as `update` will say
@@ -217,6 +222,9 @@ class Scanner:
             self.save()
         return [told.model_dump(exclude_none=True) for told in results]
 
+    def _ask(self, client: Client, now: Callable[[], float]) -> Told:
+        return ask_lists(client, len(self.queue), now, self.lists)
+
     def _take(self, answer: Any, nonce: str, now: float) -> dict[int, str]:
         passed = self.trust.update(answer, nonce, now)
         self.save()
@@ -248,12 +256,6 @@ def _answers(client: Client, batch: list[str]) -> list[EntryAnswer]:
 def waits(error: CheckinError) -> bool:
     """Whether a visit waits in the queue for it: everything but a refusal that the registry itself coded."""
     return error.status >= 500 or error.status == 429
-
-
-def _ask(client: Client, waiting: int) -> tuple[Any, str]:
-    """The registry's answer, and the nonce that it was asked with; so many visits wait here."""
-    nonce = b64url_encode(random_bytes(16))
-    return client.get("/v1/trust", nonce=nonce, waiting=str(waiting)), nonce
 
 
 def _mark(verified: Presentation) -> str:

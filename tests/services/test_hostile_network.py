@@ -71,6 +71,27 @@ def test_a_visit_waits_whatever_answers_in_the_registrys_place(town: Stage, visi
     assert report == {"result": "accepted", "queued": 0, "uploaded": {"accepted": 2 * len(WRONG)}}
 
 
+def test_lists_are_fetched_once_and_other_content_is_no_list(town: Stage, visitor: Wallet) -> None:
+    """Whatever a cache on the way has: a scanner takes the content that its registry named, or none."""
+    scanner, clock = enrol(town, "Cache"), town.folder / "clock"
+    with Client(town.deployment.url("venue"), scanner.token) as client:
+        told = client.get("/v1/trust", digests="true")
+        own, issuer = (json.dumps(client.get(f"/v1/lists/{digest}")) for digest in (told["own"], *told["issuers"]))
+    assert set(scanner.lists) == {told["own"], *told["issuers"]}
+    paths = [("GET", f"/v1/lists/{digest}") for digest in scanner.lists]
+    with hostile(town.deployment.url("venue")) as network:
+        for wrong in (WRONG["a portal's page"], WRONG["another's JSON"], (200, "application/json", issuer + own)):
+            network.rules = dict.fromkeys(paths, wrong)
+            scanner.save()
+            assert scan(network, scanner, code(town, visitor), clock)["result"] == "accepted", "it knows them"
+            held = Scanner.load(scanner.path)
+            held.lists = {}
+            held.save()
+            assert scan(network, held, code(town, visitor), clock)["result"] == "queued"
+            network.rules = {}
+            assert scan(network, held, code(town, visitor), clock)["uploaded"] == {"accepted": 1}
+
+
 def test_what_the_registry_itself_refuses_is_refused(town: Stage, visitor: Wallet) -> None:
     """The control: behind the same network, a second use."""
     here, there, clock = enrol(town, "One"), enrol(town, "Other"), town.folder / "clock"
@@ -103,9 +124,7 @@ def test_six_scans_at_once_at_one_file_all_stay_in_it(town: Stage, visitor: Wall
 
 
 @pytest.mark.parametrize("shift", [600, -600, 90_000])
-def test_a_clock_that_is_set_wrong_blames_no_visitor(
-    town: Stage, visitor: Wallet, tmp_path: Path, shift: int
-) -> None:
+def test_a_clock_that_is_set_wrong_blames_no_visitor(town: Stage, visitor: Wallet, tmp_path: Path, shift: int) -> None:
     """The registry's time is kept by the boot clock, which nobody sets: offline as well as online."""
     scanner, clock, now = enrol(town, "Clock"), tmp_path / "clock", town.clock.now()
     scanner.save()

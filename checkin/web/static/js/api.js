@@ -1,7 +1,9 @@
 // Requests to the service this page came from; problem documents (RFC 9457) become Refusals with their code.
 
 import { object, readAnswer } from "./answer.js";
+import { base64urlEncode, utf8 } from "./encoding.js";
 import { Refusal } from "./errors.js";
+import { sha256 } from "./primitives.js";
 
 const PATIENCE_MS = 10_000;
 
@@ -10,9 +12,10 @@ const PATIENCE_MS = 10_000;
  * own code with its `status`, or `unreachable` for whatever is no answer of the service.
  * @param {string} token bearer token, or "" for none
  * @param {(value: unknown) => boolean} answer what the interface says of the content; by default any JSON object
+ * @param {string} digest SHA-256 of the content, base64url; "" where any content will do
  */
 export async function request(method, path, options = {}) {
-  const { token = "", body, patience = PATIENCE_MS, answer = object() } = options;
+  const { token = "", body, patience = PATIENCE_MS, answer = object(), digest = "" } = options;
   const headers = { accept: "application/json" };
   if (token) headers.authorization = `Bearer ${token}`;
   if (body !== undefined) headers["content-type"] = "application/json";
@@ -32,5 +35,6 @@ export async function request(method, path, options = {}) {
   } catch {
     throw new Refusal("unreachable");
   }
+  if (digest && response.ok && base64urlEncode(await sha256(utf8(content))) !== digest) throw new Refusal("unreachable");
   return readAnswer(response.status, response.headers.get("content-type"), content, answer);
 }
