@@ -18,7 +18,8 @@ PINNED = """async (page) => {
 }"""
 BATCH = """async (zone) => {
     const [{ Account }, { fetchBatch }, { Calendar }, { WalletClock }] = await Promise.all(
-        ["wallet/account", "wallet/batches", "calendar", "wallet/clock"].map((name) => import(`/static/js/${name}.js`)));
+        ["wallet/account", "wallet/batches", "calendar", "wallet/clock"].map((name) => import(`/static/js/${name}.js`))
+    );
     const [account, clock, calendar] = [await Account.open(), new WalletClock(), new Calendar(zone)];
     return fetchBatch(account, clock, calendar, calendar.day(clock.now())).then(() => "taken", (error) => error.code);
 }"""
