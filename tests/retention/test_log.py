@@ -188,7 +188,8 @@ def test_one_partial_form_of_a_tile_stays_and_answers_for_those_before_it(tmp_pa
     """So that a night's audit reads what there is, and not each state that it was in; a reader of an older checkpoint
     gets the same bytes as on its day."""
     log = Log(tmp_path, SIGNER)
-    heads, seen = [], {}
+    heads = []
+    seen: dict[str, bytes] = {}
     for count in range(1, 40):
         log.append(entries(count - 1, count))
         heads.append(head_of(log))
