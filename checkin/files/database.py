@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from checkin.clock import SystemClock
 from checkin.errors import DatabaseUnusable
 from checkin.files.durable import make_private
 
@@ -28,6 +29,7 @@ _ABSENT: Final = "it is not there, or not ours: mount its volume, or give it to 
 _DAMAGED: Final = "it is damaged, or no database: put back the newest backup (docs/operating.md, Backups)"
 _HELD: Final = "another program holds it: end that one"
 _FAILING: Final = "its disk is full or fails: look at it"
+_STOPWATCH: Final = SystemClock()
 _BY_SQLITE: Final = {
     sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_READONLY: _READ_ONLY,
@@ -71,12 +73,12 @@ def connect(path: Path, timeout: float, page: int = 4096) -> sqlite3.Connection:
 def _use_log(connection: sqlite3.Connection, timeout: float) -> None:
     # Two processes that turn a new file to its log at once would wait for each other, so SQLite refuses one of them
     # without any patience (https://sqlite.org/c3ref/busy_handler.html).
-    until = time.monotonic() + timeout
+    until = _STOPWATCH.boot() + timeout
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or _STOPWATCH.boot() > until:
                 raise
             time.sleep(_PATIENCE_MS / 1000)
         else:
