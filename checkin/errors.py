@@ -7,6 +7,7 @@ argument is a sentence for a person that says what to do; it carries no phone, n
 
 from __future__ import annotations
 
+from math import ceil
 from typing import ClassVar
 
 
@@ -454,6 +455,11 @@ class TooManyRequests(CheckinError):
     code = "too_many_requests"
     status = 429
     default = "Too many requests: wait, then try again."
+
+    def __init__(self, detail: str | None = None, seconds: float = 60.0) -> None:
+        super().__init__(detail)
+        self.wait = max(1, ceil(seconds))
+        """Whole seconds until it may go."""
 
 
 class NotReady(CheckinError):

@@ -58,7 +58,8 @@ class Registrations:
         self._guard.require_trusted()
         now = self._party.now()
         code = pending.new_code()
-        with self._throttle.one(contact.phone, network, self._party.calendar.day(now)):
+        day = self._party.calendar.day(now)
+        with self._throttle.one(contact.phone, network, day, self._party.calendar.start(day + 1) - now):
             self._gateway.send(contact.phone, _TEXT.format(code=code))
         return pending.seal(self._keys.ring, self._keys.current(), contact, code, now)
 

@@ -16,6 +16,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from checkin.errors import TooManyRequests
+from checkin.service.window import seconds_left
 from issuer.database import IssuerDatabase, changed
 from issuer.identity_keys import IdentityKeys
 from issuer.settings import IssuerSettings
@@ -54,16 +55,16 @@ class MessageThrottle:
         return not self._limiter.test(self._all, "all")
 
     @contextmanager
-    def one(self, phone: str, network: str | None, day: int) -> Iterator[None]:
+    def one(self, phone: str, network: str | None, day: int, tomorrow: float) -> Iterator[None]:
         """Counts a message to a phone in E.164, which the block sends. Raises `TooManyRequests`, with nothing counted,
         if there were too many. A block that fails has sent nothing: its phone may try again at once.
 
-        `network` is what `Networks.of` says. The bounds of networks and of all together count tries, because they
-        bound what the gateway is asked, too.
+        `tomorrow`: seconds until the next day begins. `network` is what `Networks.of` says. The bounds of networks and
+        of all together count tries, because they bound what the gateway is asked, too.
         """
         mac = self._keys.day_mac(self._keys.current(), day, phone)
         if not self._limiter.test(_HAD_ALL, mac.hex()):  # one that asks again and again costs no transaction
-            raise TooManyRequests(_NO_MORE_TODAY)
+            raise TooManyRequests(_NO_MORE_TODAY, tomorrow)
         with ExitStack() as back:
             # The phone first: what is refused to one phone must not use up what others have together.
             if self._phone:
@@ -72,7 +73,9 @@ class MessageThrottle:
                 if network is not None:
                     self._take(shared, self._network, network, _NETWORK_FULL)
                 self._take(shared, self._all, "all", _ALL_FULL)
-                self._count(mac, day)
+                if not self._counted(mac, day):
+                    self._limiter.hit(_HAD_ALL, mac.hex())
+                    raise TooManyRequests(_NO_MORE_TODAY, tomorrow)
                 shared.pop_all()
             back.callback(self._give_back, mac, day)
             yield
@@ -82,14 +85,12 @@ class MessageThrottle:
         taken = self._limiter.hit(item, key)
         back.callback(self._storage.decr, item.key_for(key))
         if not taken:
-            raise TooManyRequests(refusal)
+            raise TooManyRequests(refusal, seconds_left(self._limiter, item, key))
 
-    def _count(self, mac: bytes, day: int) -> None:
+    def _counted(self, mac: bytes, day: int) -> bool:
+        """Whether this message is within the number a day."""
         with self._database.writing() as tables:
-            counted = changed(tables, _COUNT, mac, day, self._a_day)
-        if not counted:
-            self._limiter.hit(_HAD_ALL, mac.hex())
-            raise TooManyRequests(_NO_MORE_TODAY)
+            return changed(tables, _COUNT, mac, day, self._a_day) > 0
 
     def _give_back(self, mac: bytes, day: int) -> None:
         with self._database.writing() as tables:

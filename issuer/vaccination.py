@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from limits import RateLimitItemPerDay
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+
 from checkin.certificate.policy import ProofStatus as Proved
 from checkin.certificate.policy import VaccinationProof
 from checkin.certificate.registry import prove
 from checkin.certificate.trust import TrustList
 from checkin.clock import Calendar
-from checkin.errors import CertificateNotTaken, CertificateOutdated
+from checkin.errors import CertificateNotTaken, CertificateOutdated, TooManyRequests
 from checkin.protocol.credential import DAY_LAST, Status
+from checkin.service.window import seconds_left
 from issuer.identities import Identities
 
 _SHOWN = {Proved.VACCINATED: Status.VACCINATED, Proved.RECOVERED: Status.RECOVERED, Proved.TESTED: Status.TESTED}
 
 
+PROOFS_A_DAY: Final = 10  # of an account: each can be taken back, which leaves a line in the journal beside the ring
+_ENOUGH: Final = "A status was proved as often as may be in a day: try again tomorrow."
+
+
 class Vaccination:
-    """Verifies proofs and keeps what they prove; nobody else sets a status."""
+    """Verifies proofs and keeps what they prove; nobody else sets a status. How often, is counted in memory, by each
+    worker process for itself."""
 
     def __init__(self, identities: Identities, trust: TrustList | None, calendar: Calendar) -> None:
         self._identities = identities
         self._trust = trust
         self._calendar = calendar
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._item = RateLimitItemPerDay(PROOFS_A_DAY)
 
     def prove(self, subject: int, text: str, now: float) -> tuple[Status, int, int]:
         """The status, and the first and last day of which credentials commit to it. Raises the `CertificateError`
-        of the first step that fails, or `CertificateNotTaken` without a trust list."""
+        of the first step that fails, `CertificateNotTaken` without a trust list, `TooManyRequests`."""
         if self._trust is None:
             raise CertificateNotTaken
         proof = prove(text, self._trust, now)
         status, (first, last) = _SHOWN[proof.status], service_days(proof, now, self._calendar)
+        if not self._limiter.hit(self._item, str(subject)):
+            raise TooManyRequests(_ENOUGH, seconds_left(self._limiter, self._item, str(subject)))
         self._identities.set_status(subject, status, first, last)
         return status, first, last
 

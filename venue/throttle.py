@@ -12,6 +12,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from checkin.errors import TooManyRequests
+from checkin.service.window import seconds_left
 
 CHANGES_A_MINUTE: Final = 30
 
@@ -26,4 +27,5 @@ class OperatorThrottle:
     def pass_one(self, venue: str) -> None:
         """Counts a change; raises `TooManyRequests`. One venue's changes take nothing from another's."""
         if not self._limiter.hit(self._item, venue):
-            raise TooManyRequests("This venue's settings were changed too often: try again in a minute.")
+            wait = seconds_left(self._limiter, self._item, venue)
+            raise TooManyRequests("This venue's settings were changed too often: try again in a minute.", wait)

@@ -22,6 +22,7 @@ from checkin.errors import (
     NotFound,
     RequestInvalid,
     RequestTooLarge,
+    TooManyRequests,
     Unauthorized,
 )
 
@@ -33,7 +34,7 @@ _BY_STATUS: dict[int, type[CheckinError]] = {
     500: InternalError,
 }
 MAX_NAMED = 20  # errors of a body that an answer names
-RETRY_AFTER_SECONDS = {429: "60", 503: "5"}
+_SOON = 5  # seconds: what a service that is not ready is asked again after
 log = structlog.get_logger()
 
 
@@ -52,8 +53,8 @@ def document(error: CheckinError, **members: Any) -> dict[str, Any]:
 def response(error: CheckinError, scope: Scope | None = None, **members: Any) -> Response:
     """The problem document as an answer to the request of this scope."""
     headers = {"WWW-Authenticate": _challenge(scope)} if error.status == 401 else {}
-    if error.status in RETRY_AFTER_SECONDS:
-        headers["Retry-After"] = RETRY_AFTER_SECONDS[error.status]
+    if error.status in (429, 503):
+        headers["Retry-After"] = str(error.wait if isinstance(error, TooManyRequests) else _SOON)
     return JSONResponse(document(error, **members), error.status, headers, "application/problem+json")
 
 

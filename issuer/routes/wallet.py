@@ -23,6 +23,7 @@ _CERTIFICATE = (
     errors.CertificateNoStatus,
     errors.CertificateOutdated,
     errors.CertificateNotTaken,
+    errors.TooManyRequests,
 )
 router = APIRouter(tags=["wallet"])
 

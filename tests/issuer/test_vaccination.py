@@ -12,7 +12,9 @@ from checkin.certificate.policy import LAST_SECOND, VaccinationProof
 from checkin.certificate.policy import ProofStatus as Proved
 from checkin.clock import Calendar
 from checkin.errors import CertificateOutdated, SettingsInvalid
+from checkin.keys.journal import Journal
 from checkin.protocol.credential import DAY_LAST, Status
+from issuer import vaccination
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 from issuer.vaccination import service_days
@@ -63,6 +65,27 @@ def test_a_proof_is_committed_to_until_it_ends_or_is_taken_back(tmp_path: Path) 
         assert running.http.delete("/v1/vaccination", headers=bearer(token)).status_code == 204
         assert _statuses(running, token, DAY + 2) == {0}
         assert running.http.get("/v1/wallet", headers=bearer(token)).json()["status"] is None
+
+
+def test_a_status_that_is_set_and_taken_back_again_and_again_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each end is a line in the journal beside the ring; taking back is never refused, another account's is its own."""
+    monkeypatch.setattr(vaccination, "PROOFS_A_DAY", 2)
+    signer = Signer()
+    site = _site(tmp_path, signer)
+    with site.serve() as running:
+        token, other = register(site, running.http), register(site, running.http, phone="010-8765-4321")
+        answers = []
+        for _ in range(4):
+            answers.append(_prove(running, token, signer.text(claims_of("v"))))
+            assert running.http.delete("/v1/vaccination", headers=bearer(token)).status_code == 204
+        assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+        assert answers[2].json()["code"] == "too_many_requests"
+        assert 3600 < int(answers[2].headers["retry-after"]) <= 86400
+        journal = Journal(running.issuer.settings.keys / "journal", running.issuer.party.ring)
+        assert [ending.kind for ending in journal.since(0)[0]] == ["status", "status"]
+        assert _prove(running, other, signer.text(claims_of("v"))).status_code == 200
 
 
 def test_nothing_of_a_certificate_is_kept_but_status_and_days(tmp_path: Path) -> None:

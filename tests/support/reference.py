@@ -62,7 +62,7 @@ def errors_page() -> str:
         "```\n\n"
         "On the command line it is one line, `checkin: token_expired: The code has expired: ask for a new one.`,\n"
         "and exit status 1. A `code` never changes its meaning. `invalid_request` adds `errors: [{at, why}]`, which\n"
-        "says where and why, never what was sent. 429 and 503 come with `Retry-After`.\n\n"
+        "says where and why, never what was sent. 429 and 503 come with `Retry-After`, 429 with the time left.\n\n"
     )
     return head + WRITTEN + "\n| code | status | sentence |\n|---|---|---|\n" + "\n".join(lines) + "\n"
 

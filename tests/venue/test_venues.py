@@ -229,7 +229,8 @@ def test_an_operator_who_changes_his_venue_all_the_time_is_stopped_and_nobody_el
             before, number = watch.look(), number + 1
             answer = change(at, number)
         assert number >= 2, "its first scanner was a change, too"
-        assert (answer.json()["code"], answer.headers["retry-after"]) == ("too_many_requests", "60")
+        assert answer.json()["code"] == "too_many_requests"
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
         assert watch.look() == before
         assert change(other, 0).status_code < 300
         # What is refused must not keep a stolen scanner in.
