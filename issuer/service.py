@@ -158,15 +158,17 @@ class Issuer:
         self.purger.close_due_days()
 
     def settle_days(self) -> None:
-        """Erases the order of arrival from ledgers whose day has ended, from the database and from the notices."""
-        store = self.vault.store
+        """Erases the order of arrival from ledgers whose day has ended, from the database and from the notices. Raises
+        `ClockUntrusted` where it is not sure which day that is: a day that is settled takes no batch more."""
+        self.guard.require_trusted()
+        store, today = self.vault.store, self.party.calendar.day(self.guard.settled())
         for day in store.days():
-            if day < self.party.today() and store.attachment(day, _SETTLED) is None:
+            if day < today and store.attachment(day, _SETTLED) is None:
                 store.freeze(day)
                 store.settle(day)
                 store.attach(day, _SETTLED, b"")
-        self.database.settle(self.party.today())
-        self.receipts.settle(self.party.today())
+        self.database.settle(today)
+        self.receipts.settle(today)
 
     def end_idle_accounts(self) -> None:
         """Deletes the accounts that nobody uses any more, once a day. Raises `ClockUntrusted` where it is not sure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from checkin.errors import DayDestroyed, KeyDestroyed
+from checkin.errors import ClockUntrusted, DayDestroyed, KeyDestroyed
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import open_note
 from checkin.protocol.statement import kind_of
@@ -129,6 +129,24 @@ def _opens(issuer: Issuer, row: tuple[int, int, bytes]) -> bool:
     except KeyDestroyed:
         return False
     return True
+
+
+def test_a_ledger_is_settled_by_a_clock_that_is_believed(site: Site, client: httpx.Client, issuer: Issuer) -> None:
+    """A day that is settled takes no batch more: not today, because a clock jumped ahead. Control: once confirmed."""
+    token, store = register(site, client), issuer.vault.store
+    ask_batch(client, token)
+    site.clock.set("2026-11-29T12:00:00+09:00", boot=issuer.party.clock.boot())
+    issuer.guard.tick()
+    with pytest.raises(ClockUntrusted):
+        issuer.settle_days()
+    assert store.attachment(DAY, "settled") is None
+    site.set_day(DAY)
+    issuer.guard.confirm()
+    ask_batch(client, token)
+    site.set_day(DAY + 1)
+    issuer.guard.confirm()
+    issuer.settle_days()
+    assert store.attachment(DAY, "settled") == b""
 
 
 def test_a_ledger_is_closed_with_a_digest_after_four_days(site: Site, client: httpx.Client, issuer: Issuer) -> None:
