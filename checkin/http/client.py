@@ -83,8 +83,11 @@ class Client:
             _json(response)
 
     def get_bytes(self, path: str) -> bytes:
-        """The answer as it is: a file of the log."""
-        return self._send("GET", path).content
+        """The answer as it is, a file of the log; raises as `get`, and `Unreachable` for a page in a file's place."""
+        response = self._send("GET", path)
+        if response.status_code != 200 or _media(response) == "text/html":
+            raise Unreachable(_NO_ANSWER)
+        return response.content
 
     def post_for_bytes(self, path: str, body: Any, accept: str) -> bytes:
         """The answer's bytes; raises as `get`, and `Unreachable` where they are not of the media type asked for."""

@@ -59,4 +59,13 @@ ANSWERS: Final = [
     case("a problem without a code", "unreachable", 409, PROBLEM, "{}"),
     case("a code that is none", "unreachable", 409, PROBLEM, problem("<b>", 409)),
     case("a refusal in plain JSON", "unreachable", 409, JSON, problem()),
+    case("a file", "ok", 200, "application/octet-stream", "bytes", "file"),
+    case("a file of text", "ok", 200, "text/plain; charset=utf-8", "retention.example/log", "file"),
+    case("a file without a type", "ok", 200, "", "bytes", "file"),
+    case("no such file", "not_found", 404, PROBLEM, problem("not_found", 404), "file"),
+    case("a login page in a file's place", "unreachable", 200, "Text/HTML; charset=utf-8", "<html>", "file"),
+    case("a part of a file", "unreachable", 206, "application/octet-stream", "by", "file"),
+    case("no content in a file's place", "unreachable", 204, "", "", "file"),
+    case("a proxy's 404", "unreachable", 404, "text/html", "<html>", "file"),
+    case("a file elsewhere", "unreachable", 302, "application/octet-stream", "", "file"),
 ]  # fmt: skip

@@ -65,7 +65,9 @@ async function judgeAnswers({ answer }, cases) {
   };
   const results = [];
   for (const { name, expected, status, kind, content, model } of cases) {
-    results.push({ name, expected, got: await verdict(() => answer.readAnswer(status, kind, content, models[model])) });
+    const file = () => answer.readFile(status, kind, new TextEncoder().encode(content));
+    const read = model === "file" ? file : () => answer.readAnswer(status, kind, content, models[model]);
+    results.push({ name, expected, got: await verdict(read) });
   }
   return results;
 }

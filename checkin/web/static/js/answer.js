@@ -45,6 +45,13 @@ export function readAnswer(status, kind, content, fits = object()) {
   throw new Refusal("unreachable");
 }
 
+/** The bytes of a file, whatever their type, but a page is none; throws as `readAnswer`. */
+export function readFile(status, kind, bytes) {
+  const media = (kind ?? "").split(";")[0].trim().toLowerCase();
+  if (status === 200 && media !== "text/html") return bytes;
+  return readAnswer(status, kind, new TextDecoder().decode(bytes), () => false);
+}
+
 function isProblem(read, status) {
   return object({ code: text })(read) && CODE.test(read.code) && read.type === PROBLEM + read.code && read.status === status;
 }

@@ -1,6 +1,6 @@
 // Requests to the service this page came from; problem documents (RFC 9457) become Refusals with their code.
 
-import { object, readAnswer } from "./answer.js";
+import { object, readAnswer, readFile } from "./answer.js";
 import { base64urlEncode, utf8 } from "./encoding.js";
 import { Refusal } from "./errors.js";
 import { sha256 } from "./primitives.js";
@@ -19,22 +19,30 @@ export async function request(method, path, options = {}) {
   const headers = { accept: "application/json" };
   if (token) headers.authorization = `Bearer ${token}`;
   if (body !== undefined) headers["content-type"] = "application/json";
-  let response;
-  let content;
+  const sent = { method, headers, body: body === undefined ? undefined : JSON.stringify(body) };
+  const { status, kind, content } = await received(path, sent, patience, (response) => response.text());
+  const other = digest && status < 300 && base64urlEncode(await sha256(utf8(content))) !== digest;
+  if (other) throw new Refusal("unreachable");
+  return readAnswer(status, kind, content, answer);
+}
+
+/** The bytes of a file of the service, never out of a cache; null where it has none. Throws as `request`. */
+export async function file(path, { patience = PATIENCE_MS } = {}) {
+  const { status, kind, content } = await received(path, {}, patience, (response) => response.arrayBuffer());
   try {
-    response = await fetch(path, {
-      method,
-      headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
-      signal: AbortSignal.timeout(patience),
-      credentials: "omit",
-      cache: "no-store",
-      redirect: "error",
-    });
-    content = await response.text();
-  } catch {
-    throw new Refusal("unreachable");
+    return readFile(status, kind, new Uint8Array(content));
+  } catch (error) {
+    if (error.code === "not_found") return null;
+    throw error;
   }
-  if (digest && response.ok && base64urlEncode(await sha256(utf8(content))) !== digest) throw new Refusal("unreachable");
-  return readAnswer(response.status, response.headers.get("content-type"), content, answer);
+}
+
+async function received(path, sent, patience, read) {
+  const signal = AbortSignal.timeout(patience);
+  try {
+    const response = await fetch(path, { ...sent, signal, credentials: "omit", cache: "no-store", redirect: "error" });
+    return { status: response.status, kind: response.headers.get("content-type"), content: await read(response) };
+  } catch {
+    throw new Refusal("unreachable", path);
+  }
 }

@@ -1,6 +1,7 @@
 // "Check it yourself" on the public page: the steps run here, in the visitor's browser, one after the other; the first
 // that fails says so, and those that rest on it are not run. All words are in the page (retention/messages.py).
 
+import { file } from "../api.js";
 import { Refusal } from "../errors.js";
 import * as memory from "./memory.js";
 import { STEPS } from "./steps.js";
@@ -8,18 +9,7 @@ import { STEPS } from "./steps.js";
 const PATIENCE_MS = 20_000;
 const $ = (id) => document.getElementById(id);
 
-/** The bytes of a file of this service, never out of a cache; null where there is none; unreachable. */
-async function ask(path) {
-  try {
-    const signal = AbortSignal.timeout(PATIENCE_MS);
-    const answer = await fetch(path, { cache: "no-store", credentials: "omit", redirect: "error", signal });
-    if (answer.status === 404) return null;
-    if (answer.ok) return new Uint8Array(await answer.arrayBuffer());
-  } catch {
-    // as below
-  }
-  throw new Refusal("unreachable", path);
-}
+const ask = (path) => file(path, { patience: PATIENCE_MS });
 
 /** What the page shows, as it stands in it. */
 function whatIsShown() {

@@ -8,14 +8,27 @@ const { page, version, files } = self.CHECKIN;
 const STORE = `${page} ${version}`;
 
 self.addEventListener("install", (event) => {
-  const fresh = (path) => new Request(path, { cache: "reload" });
   event.waitUntil(
-    caches
-      .open(STORE)
-      .then((store) => store.addAll([page, ...files].map(fresh)))
+    Promise.all([page, ...files].map(ours))
+      .then(keep)
       .then(() => self.skipWaiting()),
   );
 });
+
+/** What this service answers for a path. What a Wi-Fi's login or a proxy answers in its place would stay for good. */
+async function ours(path) {
+  const answer = await fetch(path, { cache: "reload", redirect: "error" });
+  const isPage = (answer.headers.get("content-type") ?? "").split(";")[0].trim().toLowerCase() === "text/html";
+  const plain = answer.status === 200 && answer.type === "basic" && !answer.redirected;
+  const known = path !== page || (await answer.clone().text()).includes(`/static/js${page}/main.js`);
+  if (!plain || !known || isPage !== (path === page)) throw new TypeError(`${path} is not what this service answers`);
+  return [path, answer];
+}
+
+async function keep(answers) {
+  const store = await caches.open(STORE);
+  await Promise.all(answers.map(([path, answer]) => store.put(path, answer)));
+}
 
 self.addEventListener("activate", (event) => {
   const old = (name) => name.startsWith(`${page} `) && name !== STORE;
@@ -29,8 +42,8 @@ self.addEventListener("activate", (event) => {
 
 self.addEventListener("fetch", (event) => {
   const { pathname, origin } = new URL(event.request.url);
-  const ours = origin === self.location.origin && (pathname === page || files.includes(pathname));
-  if (event.request.method !== "GET" || !ours) return;
+  const listed = origin === self.location.origin && (pathname === page || files.includes(pathname));
+  if (event.request.method !== "GET" || !listed) return;
   const kept = caches.open(STORE).then((store) => store.match(pathname, { ignoreVary: true }));
   event.respondWith(kept.then((answer) => answer ?? fetch(event.request)));
 });
