@@ -64,9 +64,11 @@ class AuthorityDays:
         ]
 
     def unchecked(self, date: str) -> list[tuple[str, str, int]]:
-        """(authority, day, place) of each last check of the listed keys that is older than 8 days on `date`. Of an
-        authority that never stated one none is expected: its log shows so."""
+        """(authority, day, place) of each last check of the listed keys that is older than 8 days on `date`; where
+        there was none, of the first list, and the first day that it names."""
         last: dict[str, tuple[int, int]] = {}
+        for entry in reversed(self._lists):
+            last[entry["authority"]] = (min(entry.listed), entry.index)
         for entry in self._checks:
             done = max(key.done for key in entry.checked.values())
             last[entry["authority"]] = max(last.get(entry["authority"], (done, entry.index)), (done, entry.index))

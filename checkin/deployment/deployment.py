@@ -25,7 +25,7 @@ from checkin.errors import FormatUnsupported, SettingsInvalid, StorageUnfit
 from checkin.files.durable import close_folder, replace_file
 from checkin.files.format import FORMAT, require_file_format
 from checkin.keys.file_system import check_storage
-from checkin.keys.officers import load_signer
+from checkin.keys.officers import load_share, load_signer
 from checkin.keys.secret_file import make_secret, read_secret, read_token
 from checkin.parties.authority import Authority
 from checkin.protocol.note import NoteSigner, NoteVerifier, sign_note
@@ -56,6 +56,7 @@ PAGES: Final = (
 )
 PORTS: Final = (8001, 8002, 8003)
 MARKER: Final = "deployment.json"
+CHECK_EVERY_DAYS: Final = 7
 
 
 @dataclass(frozen=True)
@@ -178,16 +179,22 @@ class Deployment:
 
     def tend(self) -> None:
         """The authority's daily work: destroy what is due, make keys 14 days ahead, put the list of these and the
-        statement about those into the log, and bring the list to the issuers.
+        statement about those into the log, and bring the list to the issuers. Once a week the listed keys are held
+        against the ring's own, and that is stated, too.
 
         In production two officers sign by hand; here their folders are at hand.
         """
         now, authority, parties = self.clock.now(), self.authority(), self.parties()
         authority.destroy_due(now, confirm_clock=True)
         authority.make_keys(now)
-        signers = [load_signer(folder) for folder in self.officers()[: authority.officers.threshold]]
+        officers = self.officers()[: authority.officers.threshold]
+        signers, listed = [load_signer(folder) for folder in officers], authority.list_keys(now)
         issuers = {issuer.url: issuer.token for issuer in parties.issuers}
-        publish_keys(sign_note(authority.list_keys(now).text(), *signers), parties.log, issuers, authority)
+        publish_keys(sign_note(listed.text(), *signers), parties.log, issuers, authority)
+        if authority.calendar.day(now) - authority.last_checked() >= CHECK_EVERY_DAYS:
+            authority.check_ring(listed.keys, [load_share(folder) for folder in officers])
+            checked = authority.state_checked(listed.keys, now)
+            publish_keys(sign_note(checked.text(), *signers), parties.log, issuers, authority)
         if stated := authority.state_destroyed():
             publish_keys(sign_note(stated.text(), *signers), parties.log, issuers, authority)
 

@@ -36,6 +36,7 @@ from checkin.keys.officers import Officers, appoint, check_wish, list_signer
 from checkin.keys.ring_keys import RingKeys
 from checkin.protocol.encoding import b64_decode, b64_encode
 from checkin.protocol.key_list import (
+    AUTHORITY_CHECKED,
     AUTHORITY_DESTROYED,
     AUTHORITY_KEYS,
     AuthorityKey,
@@ -275,6 +276,12 @@ class Authority:
         today = self.calendar.day(now)
         checked = {day: DestroyedKey(key.commitment, today) for day, key in keys.items()}
         return CheckedList(self.officers.authority, checked, self.simulated)
+
+    def last_checked(self) -> int:
+        """The day of the newest check that is in the log, 0 without one. Raises `NoteMalformed`."""
+        texts = [split_note(note)[0] for note, _ in self.logged().values()]
+        checks = [CheckedList.read(text).keys for text in texts if kind_of(text) == AUTHORITY_CHECKED.kind]
+        return max((key.done for keys in checks for key in keys.values()), default=0)
 
     def open_days(self, days: Iterable[int], shares: Iterable[str]) -> dict[int, OpeningKey]:
         """The private keys of these days, for one trace; as `AuthorityRing.open_day`."""

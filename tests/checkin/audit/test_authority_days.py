@@ -23,14 +23,17 @@ from tests.checkin.audit.evidence import AUTHORITY, CALENDAR, FIRST, LAST, Site,
 DUE = LAST - 28  # the last day that is destroyed
 
 
-def site(folder: Path, change: Callable[[Site], object] = lambda _: None) -> Verdict:
-    """Seventy days of two services and an authority that states each key's end by weeks; then what a test changes."""
+def site(folder: Path, change: Callable[[Site], object] = lambda _: None, *, checked: bool = True) -> Verdict:
+    """Seventy days of two services and an authority that states each key's end by weeks, and at the end that its listed
+    keys are its ring's own; then what a test changes."""
     made = Site.make(folder)
     made.notes.pop()
     for first in range(FIRST, LAST + 15, 14):
         made.list_authority(*range(first, first + 14))
     for first in range(FIRST, DUE + 1, 7):
         made.destroy_authority(*range(first, min(first + 7, DUE + 1)))
+    if checked:
+        made.check_authority(LAST)
     change(made)
     made.conclude()
     return verify(Evidence.of_folder(made.write()))
@@ -93,14 +96,27 @@ def test_a_check_of_the_listed_keys_is_missed_once_it_is_older_than_eight_days(
     tmp_path: Path, ago: int, missed: bool
 ) -> None:
     """Officers list once a week, and look then whether the keys are the ring's own; a younger check makes it good."""
-    verdict = site(tmp_path / "folder", lambda made: made.check_authority(LAST, LAST + 1, done=LAST - ago))
+    days = (LAST, LAST + 1)
+    verdict = site(tmp_path / "folder", lambda made: made.check_authority(*days, done=LAST - ago), checked=False)
     assert [fault.kind for fault in verdict.faults] == ["missing"] * missed
 
     def again(made: Site) -> None:
         made.check_authority(LAST, done=LAST - ago)
         made.check_authority(LAST + 1, done=LAST - 1)
 
-    assert site(tmp_path / "again", again).faults == ()
+    assert site(tmp_path / "again", again, checked=False).faults == ()
+
+
+def test_an_authority_that_never_stated_a_check_is_missed_eight_days_after_its_first_list(tmp_path: Path) -> None:
+    """A machine that plants a key states none; an authority may begin without one. Control: with one, above."""
+    verdict = site(tmp_path / "folder", checked=False)
+    (fault,) = verdict.faults
+    assert fault.kind == "missing" and f"Since {CALENDAR.date(FIRST)} no officers of {AUTHORITY}" in fault.reason
+    by, whose = (f"{AUTHORITY}/officer-1", f"{AUTHORITY}/officer-2"), {"authority": AUTHORITY}
+    keys = {day: AuthorityKey(bytes(32), commitment(day)) for day in range(FIRST, FIRST + 15)}
+    days = AuthorityDays([LogEntry(3, AUTHORITY_KEYS.kind, {**whose}, by, listed=keys)], CALENDAR)
+    assert days.unchecked(CALENDAR.date(FIRST + 8)) == []
+    assert days.unchecked(CALENDAR.date(FIRST + 9)) == [(AUTHORITY, CALENDAR.date(FIRST), 3)]
 
 
 def test_a_check_of_another_key_than_was_listed_is_named(tmp_path: Path) -> None:

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from checkin.errors import NoteMalformed, NoteUntrusted, ProofInvalid, RequestInvalid
-from checkin.protocol.key_list import AUTHORITY_DESTROYED, AUTHORITY_KEYS, DestroyedKey, DestroyedList
+from checkin.protocol.key_list import (
+    AUTHORITY_CHECKED,
+    AUTHORITY_DESTROYED,
+    AUTHORITY_KEYS,
+    CheckedList,
+    DestroyedKey,
+    DestroyedList,
+)
 from checkin.protocol.note import sign_note, split_note
 from checkin.protocol.statement import kind_of
 from checkin.tracing.publish import publish_keys
@@ -34,8 +41,10 @@ def kinds(made: Country) -> list[str]:
 
 
 def test_a_list_reaches_every_issuer_with_its_proof_and_is_kept(made: Country) -> None:
-    """The proof in the authority's folder verifies offline, under the log that everybody pins."""
-    [(index, (note, proof))] = made.authority.logged().items()
+    """The proof in the authority's folder verifies offline, under the log that everybody pins; and that the listed keys
+    are the ring's own is stated beside it."""
+    (index, (note, proof)), (_, (checked, _)) = made.authority.logged().items()
+    assert CheckedList.read(made.authority.officers.open(checked).text).keys.keys() == set(range(DAY, DAY + 15))
     assert kind_of(note) == AUTHORITY_KEYS.kind
     assert made.parties.log.pinned.require(note, proof).size > index
     for service in ("issuer", SECOND):
@@ -50,7 +59,7 @@ def test_a_list_that_was_not_logged_is_refused_by_the_issuers(made: Country) -> 
 
 def test_the_same_list_signed_by_other_officers_goes_out_as_the_log_has_it(made: Country) -> None:
     """The log keeps a text once; its proof is about the signatures that came first."""
-    [(index, (first, _))] = made.authority.logged().items()
+    (index, (first, _)), _ = made.authority.logged().items()
     again = sign_note(split_note(first)[0], *made.officers[1:])
     published = publish_keys(again, made.parties.log, issuers(made), made.authority)
     assert published.proof and published.proof.index == index
@@ -75,7 +84,8 @@ def test_28_days_later_the_end_of_the_key_is_stated_in_the_log(tmp_path_factory:
         commitment = made.authority.ring.key(DAY).commitment
         made.set(NOON + 28 * 86400)
         made.tend()
-        assert kinds(made) == [AUTHORITY_KEYS.kind, AUTHORITY_KEYS.kind, AUTHORITY_DESTROYED.kind]
+        week = [AUTHORITY_KEYS.kind, AUTHORITY_CHECKED.kind]
+        assert kinds(made) == [*week, *week, AUTHORITY_DESTROYED.kind]
         [index] = made.authority.stated().values()
         note, proof = made.authority.logged()[index]
         made.parties.log.pinned.require(note, proof)
@@ -83,5 +93,5 @@ def test_28_days_later_the_end_of_the_key_is_stated_in_the_log(tmp_path_factory:
         assert list(gone.keys) == [DAY] and gone.keys[DAY].commitment == commitment
         assert gone.keys[DAY].done == DAY + 28
         made.tend()
-        assert len(kinds(made)) == 3 and made.authority.state_destroyed() is None
+        assert len(kinds(made)) == 5 and made.authority.state_destroyed() is None
         assert not (made.authority.folder / "destroyed.txt").exists()
