@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from checkin.errors import CheckinError, FileTrouble
+from checkin.errors import CheckinError
 from checkin.keys.hardening import harden
 from checkin.shown import as_json, shown
 
@@ -121,8 +121,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(141)
     except OSError as error:
-        name = f" {shown(error.filename)}" if error.filename else ""
-        _fail(FileTrouble(f"The file{name} could not be read or written: {error.strerror or 'unknown reason'}."))
+        _fail(import_module("checkin.files.durable").file_trouble(error))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -15,13 +15,14 @@ import typer
 
 from checkin.cli.example import WithExample
 from checkin.cli.terminal import draw, say, say_json
+from checkin.client.calls import enrol as enrol_door
+from checkin.client.calls import read_code
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
 from checkin.errors import (
     CheckinError,
     CodeWrong,
     NameInvalid,
     PhoneInvalid,
-    PictureUnreadable,
     RequestInvalid,
     TokenExpired,
     TokenMalformed,
@@ -151,15 +152,11 @@ def enrol(  # noqa: PLR0913 - an option each
     """Enrol a venue with one scanner. Keep the operator's token that is printed: it is shown this once."""
     if output.exists():
         raise RequestInvalid(f"{output} is there already: name another file with --output.")
-    with Client(venue, read_token(secret_file), wanted=Service.REGISTRY) as client:
-        place = client.post("/v1/venues", {"name": name, "category": category})
-    with Client(venue, place["operator_token"]) as client:
-        device = client.post(f"/v1/venues/{place['venue_id']}/scanners", {"label": label})
-    Scanner(output, place["venue_id"], device["scanner_id"], device["scanner_token"]).save()
+    made = enrol_door(venue, read_token(secret_file), output, name=name, category=category, label=label)
     if as_json:
-        say_json(place | {"scanner_id": device["scanner_id"], "scanner": str(output)})
+        say_json(vars(made) | {"scanner": str(output)})
     else:
-        say(f"venue {shown(place['venue_id'])}, operator token {shown(place['operator_token'])}")
+        say(f"venue {shown(made.venue_id)}, operator token {shown(made.operator_token)}")
         say(f"{output}: its scanner, for checkin scan --scanner {output}")
 
 
@@ -315,23 +312,14 @@ def _ask(what: str, option: str) -> str:
 
 
 def _read(source: str) -> str:
-    """The code's text. Raises `PictureUnreadable` for a picture of several: whom the others belong to must be told."""
+    """The code's text, as `read_code`, of what was typed or piped."""
     if source.startswith(PREFIX):
         return source
     if source == "-":
         data = sys.stdin.buffer.read(MAX_BYTES)
         if not data.strip():
             raise TokenMalformed("There was nothing on standard input.")
-        if data.startswith(PREFIX.encode()):
-            return data.decode("ascii", "replace").rstrip("\n")
-        return _ours(pictures.read_image(data))
+        return data.decode("ascii", "replace").rstrip("\n") if data.startswith(PREFIX.encode()) else read_code(data)
     if not Path(source).is_file():
         raise TokenMalformed("This is neither the text of a check-in code, which begins with CK1:, nor a file.")
-    return _ours(pictures.read_image(Path(source)))
-
-
-def _ours(texts: list[str]) -> str:
-    ours = [text for text in texts if text.startswith(PREFIX)]
-    if len(ours) > 1:
-        raise PictureUnreadable(f"There are {len(ours)} check-in codes in the picture: show one at a time.")
-    return (ours or texts)[0]
+    return read_code(Path(source))

@@ -15,13 +15,20 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 from typing import Final
 
-from checkin.errors import SettingsInvalid
+from checkin.errors import FileTrouble, SettingsInvalid
 from checkin.protocol.primitives import random_bytes
+from checkin.shown import shown
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 SECTOR: Final = 512
 _SECRETS: Final = (".key", ".token")
 _SHARE: Final = "share.txt"
+
+
+def file_trouble(error: OSError) -> FileTrouble:
+    """The error that a person is told: which file, and what the system said."""
+    name = f" {shown(error.filename)}" if error.filename else ""
+    return FileTrouble(f"The file{name} could not be read or written: {error.strerror or 'unknown reason'}.")
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,0 +1,164 @@
+"""`checkin.client`, its asyncio half and the examples of docs/examples/ against services that run."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from checkin import client
+from checkin.client import aio, calls
+from checkin.demo.stage import Stage, messages, one_time_code, wait_until
+from checkin.errors import (
+    AlreadyUsed,
+    FileTrouble,
+    PictureUnreadable,
+    RequestInvalid,
+    SettingsInvalid,
+    TokenMalformed,
+    Unauthorized,
+    Unreachable,
+)
+from checkin.files.durable import replace_file
+from checkin.parties.scanner import ScanResult
+from checkin.protocol.qr import read_image
+from tests.checkin.audit.evidence import Site
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+NOWHERE = "http://127.0.0.1:9"
+PHONES = iter(f"+8210{number:08}" for number in range(40_000_000, 40_000_100))
+
+
+def a_wallet(town: Stage, folder: Path) -> Path:
+    """Of somebody new."""
+    pending = client.register(town.deployment.url("issuer"), "Han So-ra", phone := next(PHONES))
+    recovery = client.confirm(pending, one_time_code(town.deployment, phone), folder / "wallet.json")
+    assert recovery and recovery not in repr(pending)
+    return folder / "wallet.json"
+
+
+def a_door(town: Stage, folder: Path) -> Path:
+    """Of a venue of its own, with its lists."""
+    registry = town.deployment.url("venue")
+    door = client.enrol(registry, town.deployment.token("enrolment"), folder / "scanner.json", name="Café")
+    assert door.operator_token not in repr(door)
+    assert client.upload(folder / "scanner.json", registry) == 0
+    return folder / "scanner.json"
+
+
+def test_a_code_is_presented_scanned_queued_and_uploaded(town: Stage, tmp_path: Path) -> None:
+    """Text and picture alike; a second use is refused, and what was queued offline is sent with the next scan."""
+    registry = town.deployment.url("venue")
+    wallet, door = a_wallet(town, tmp_path), a_door(town, tmp_path)
+    code = client.present(wallet)
+    assert code.left_today == 9 and code.notices == () and code.text not in repr(code)
+    assert client.scan(door, registry, code.text).result is ScanResult.ACCEPTED
+    with pytest.raises(AlreadyUsed):
+        client.scan(door, registry, code.png())
+    queued = client.scan(door, registry, client.present(wallet).png(), offline=True)
+    assert (queued.result, queued.waiting) == (ScanResult.QUEUED, 1)
+    away = client.scan(door, NOWHERE, client.present(wallet).text)
+    assert (away.result, away.waiting) == (ScanResult.QUEUED, 2)
+    last = client.scan(door, registry, client.present(wallet).text)
+    assert (last.result, last.waiting, last.refused) == (ScanResult.ACCEPTED, 0, 0)
+
+
+def test_the_calls_of_asyncio_are_the_same_and_run_beside_one_another(town: Stage, tmp_path: Path) -> None:
+    """Six of one wallet at once take six different codes: the file is for one at a time."""
+    wallet, door = a_wallet(town, tmp_path), a_door(town, tmp_path)
+
+    async def evening() -> list[str]:
+        codes = await asyncio.gather(*(aio.present(wallet) for _ in range(6)))
+        doors = [aio.scan(door, town.deployment.url("venue"), code.text) for code in codes]
+        return [taken.result for taken in await asyncio.gather(*doors)]
+
+    assert asyncio.run(evening()) == [ScanResult.ACCEPTED] * 6
+    named = [name for name, call in vars(calls).items() if hasattr(call, "__wrapped__") and name != "read_code"]
+    assert sorted(named) == sorted(name for name, call in vars(aio).items() if inspect.iscoroutinefunction(call))
+    assert {*named, "read_code"} <= set(client.__all__)
+
+
+def test_what_goes_wrong_is_an_error_of_the_project(town: Stage, tmp_path: Path) -> None:
+    """Nothing else has to be caught, and nothing that is there is overwritten."""
+    registry = town.deployment.url("venue")
+    with pytest.raises(Unreachable):
+        client.register(NOWHERE, "Han So-ra", "01012345678")
+    with pytest.raises(SettingsInvalid):
+        client.present(tmp_path / "no-wallet.json")
+    with pytest.raises(Unauthorized):
+        client.enrol(registry, "not the secret", tmp_path / "s.json", name="Café")
+    wallet = a_wallet(town, tmp_path)
+    before = wallet.read_bytes()
+    with pytest.raises(RequestInvalid):
+        client.confirm(client.PendingWallet(town.deployment.url("issuer"), "none"), "12345678", wallet)
+    with pytest.raises(RequestInvalid):
+        client.enrol(registry, town.deployment.token("enrolment"), wallet, name="Café")
+    assert wallet.read_bytes() == before
+    with pytest.raises(FileTrouble):
+        client.present(tmp_path / "no-folder" / "wallet.json")
+    with pytest.raises(TokenMalformed):
+        client.read_code("https://example.org")
+    with pytest.raises(PictureUnreadable):
+        client.read_code(b"no picture")
+
+
+def test_an_audit_is_verified_or_says_what_is_wrong(tmp_path: Path) -> None:
+    """From a folder; one report changed by one figure is named."""
+    folder = Site.make(tmp_path / "folder").write()
+    verdict = client.verify_audit(folder, folder / "vkeys.txt")
+    assert verdict.ok and verdict.reports == 86
+    report = sorted((folder / "purge-reports").iterdir())[5]
+    report.write_text(report.read_text().replace("rows 1482", "rows 1483"))
+    with pytest.raises(client.EvidenceFaulty, match=report.name) as raised:
+        client.verify_audit(folder, folder / "vkeys.txt")
+    assert raised.value.faults[0].kind == "altered"
+    with pytest.raises(FileTrouble):
+        client.verify_audit(folder, folder / "vkeys.txt", since=folder / "none.txt")
+
+
+def example(name: str, folder: Path, *arguments: str | Path) -> subprocess.Popen[str]:
+    """A script of docs/examples, started in a folder of somebody's."""
+    line = [sys.executable, EXAMPLES / f"{name}.py", *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(line, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def ended(process: subprocess.Popen[str], answer: str = "") -> str:
+    """What it said; it must have ended well."""
+    said, errors = process.communicate(answer, timeout=300)
+    assert process.returncode == 0, said + errors
+    return said
+
+
+def test_the_examples_work_one_after_the_other(town: Stage, tmp_path: Path) -> None:
+    """A developer shows a code, a venue takes it once, and an auditor finds nothing wrong with the keys of all."""
+    deployment, phone = town.deployment, next(PHONES)
+    issuer, registry, retention = map(deployment.url, ("issuer", "venue", "retention"))
+    developer = example("developer", tmp_path, issuer, "--name", "Kim Ji-woo", "--phone", phone)
+    wait_until(lambda: phone in dict(messages(deployment)) or developer.poll() is not None)
+    assert "9 more codes today" in ended(developer, one_time_code(deployment, phone) + "\n")
+    assert len(read_image(tmp_path / "qr.png")) == 1
+    secret = ("--secret-file", deployment.folder / "tokens" / "enrolment.token")
+    said = ended(example("venue", tmp_path, registry, "qr.png", "qr.png", *secret))
+    assert "qr.png: come in (accepted)" in said and "qr.png: already_used:" in said
+    assert "0 visits wait" in said
+    replace_file(tmp_path / "vkeys.txt", deployment.vkeys_text().encode())
+    told = ended(example("auditor", tmp_path, retention, "--vkeys", "vkeys.txt"))
+    assert "Nothing is wrong" in told and "no day yet" in told
+    forged = Site.make(tmp_path / "forged").write()
+    assert "registry.example: 32 destroyed, 28 held" in ended(
+        example("auditor", tmp_path, forged, "--vkeys", forged / "vkeys.txt")
+    )
+    refused = example("auditor", tmp_path, forged, "--vkeys", "vkeys.txt")
+    assert "is forged" in refused.communicate(timeout=300)[1] and refused.returncode == 1
+
+
+def test_an_example_is_shorter_than_a_page() -> None:
+    """Whoever reads one sees all of it, and its first lines say how it is called."""
+    for script in EXAMPLES.glob("*.py"):
+        lines = script.read_text(encoding="utf-8").splitlines()
+        assert len(lines) < 50 and any(line.startswith(f"python docs/examples/{script.name} ") for line in lines[:4])
