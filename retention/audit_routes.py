@@ -56,17 +56,25 @@ class AuditRoutes:
         router = APIRouter(tags=["audits"])
         missing = problem_answers(NotFound)
         add = router.add_api_route
-        add(PATH, self.history)
+        add(PATH, self.history, name="list_audits")
         auditor = [pinned(self._parts.settings.auditor_token_sha256)]
         answers = problem_answers(Forbidden, TokenMalformed)
-        add(PATH, self.audit, methods=["POST"], status_code=201, responses=answers, dependencies=auditor)
-        add(PATH + "/{place}", self.shown, response_class=Response, responses=missing)
-        add(PATH + "/{place}/proof", self.proof, response_class=Response, responses=missing)
-        add("/audits/{place}", self.page, response_class=HTMLResponse, responses=missing)
+        add(
+            PATH,
+            self.audit,
+            name="audit_all",
+            methods=["POST"],
+            status_code=201,
+            responses=answers,
+            dependencies=auditor,
+        )
+        add(PATH + "/{place}", self.shown, name="show_audit", response_class=Response, responses=missing)
+        add(PATH + "/{place}/proof", self.proof, name="prove_audit", response_class=Response, responses=missing)
+        add("/audits/{place}", self.page, name="audit_page", response_class=HTMLResponse, responses=missing)
         return router
 
     def history(self, before: Annotated[Number | None, Query()] = None) -> AuditList:
-        """All audits as they were signed."""
+        """List all audits as they were signed."""
         return AuditList(audits=self._audits.find(limit=PAGE_SIZE, before=before))
 
     def audit(self, request: AuditRequest) -> Audit:
@@ -82,18 +90,18 @@ class AuditRoutes:
         return audit
 
     def shown(self, place: Place) -> Response:
-        """One audit with its lines, as `audit.json`: the bytes follow from the signed note and the log."""
+        """Show one audit with its lines, as `audit.json`: the bytes follow from the signed note and the log."""
         audit = self._find(place)
         text = audit_json(place, audit.note, self._look().book())
         return Response(text, media_type="application/json")
 
     def proof(self, place: Place) -> Response:
-        """That the audit is in the log, to carry along (c2sp.org/tlog-proof)."""
+        """Prove that the audit is in the log, to carry along (c2sp.org/tlog-proof)."""
         self._find(place)
         return Response(self._parts.log.proof(place), media_type="text/plain; charset=utf-8")
 
     def page(self, place: Place) -> HTMLResponse:
-        """One audit as a page, in English and Korean, to read or to print."""
+        """Show one audit as a page, in English and Korean, to read or to print."""
         audit = self._find(place)
         return HTMLResponse(audit_html(place, audit.note, self._look().book(), linked=True))
 

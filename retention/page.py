@@ -43,7 +43,7 @@ class Page:
     def router(self) -> APIRouter:
         """The route."""
         router = APIRouter()
-        router.add_api_route("/", self.index, response_class=HTMLResponse, tags=["pages"])
+        router.add_api_route("/", self.index, name="public_page", response_class=HTMLResponse, tags=["pages"])
         return router
 
     def index(
@@ -51,7 +51,7 @@ class Page:
         lang: Annotated[str | None, Query(max_length=8)] = None,
         accept_language: Annotated[str, Header()] = "",
     ) -> HTMLResponse:
-        """The public page, for people."""
+        """Show the public page, for people."""
         language = choose_language(lang, accept_language)
         words = Words(language)
         overview, now = self._parts.overview, self._parts.party.now()

@@ -139,7 +139,7 @@ class Routes:
         day: Annotated[str | None, Query(pattern=r"^\d{4}-\d{2}-\d{2}$")] = None,
         before: Annotated[Number | None, Query()] = None,
     ) -> PurgeReports:
-        """What was destroyed, by whom it was stated, what is missing, and what contradicts."""
+        """Show what was destroyed, by whom it was stated, what is missing, and what contradicts."""
         reports = self._overview.reports(service, day)
         newest = [report for report in reversed(reports) if before is None or report.index < before][:MAX_REPORTS]
         note, size = self._head()
@@ -152,14 +152,14 @@ class Routes:
         )
 
     def purge_report(self, index: Number) -> PurgeReport:
-        """One report by its place in the log."""
+        """Show one report by its place in the log."""
         found = [report for report in self._overview.reports() if report.index == index]
         if not found:
             raise NotFound("There is no purge report with this number.")
         return self._shown(found[0], self._head()[1])
 
     def add_entry(self, entry: EntryBody, token: Bearer) -> EntryPlace:
-        """Logs a service's statement, or what the authority's officers signed: an order's entry, a list of day keys, a
+        """Log a service's statement, or what the authority's officers signed: an order's entry, a list of day keys, a
         statement that some were destroyed. The token names the service, whose signature the statement must carry, or
         the authority, of whose officers enough must have signed. The same again has the same index."""
         sender = self._sender(token)
@@ -171,12 +171,12 @@ class Routes:
         return EntryPlace(index=index)
 
     def orders(self) -> OrderNumbers:
-        """Orders of the health authority, in numbers; those below ten read `fewer than 10`."""
+        """Count orders of the health authority; numbers below ten read `fewer than 10`."""
         numbers = order_numbers(self._parts.statements)
         return OrderNumbers() if numbers is None else OrderNumbers(**vars(numbers))
 
     def keys(self) -> Keys:
-        """The keys under which everything here verifies."""
+        """List the keys under which everything here verifies."""
         settings = self._parts.settings
         return Keys(
             retention=self._parts.party.signer.verifier.vkey,
@@ -188,13 +188,14 @@ class Routes:
         )
 
     def checkpoint(self) -> Response:
-        """The log's newest signed head (c2sp.org/tlog-checkpoint)."""
+        """Show the log's newest signed head (c2sp.org/tlog-checkpoint)."""
         return Response(self._log.file("checkpoint"), media_type="text/plain; charset=utf-8")
 
     def tile(
         self, path: Annotated[str, Path(max_length=100)], accept_encoding: Annotated[str, Header()] = ""
     ) -> Response:
-        """A file of the log (c2sp.org/tlog-tiles); it never changes. Entry bundles come as gzip to who reads it."""
+        """Read a file of the log (c2sp.org/tlog-tiles); it never changes. Entry bundles come as gzip to who reads
+        it."""
         try:
             name = parse_path(f"tile/{path}").path()
         except NoteMalformed:

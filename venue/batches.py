@@ -250,7 +250,7 @@ def routes(batches: BatchIntake, scanners: Scanners, metrics: Metrics, alarms: A
     refused = problem_answers(Forbidden, KeyMissing)
 
     @router.post("/v1/check-ins/batch", response_model_exclude_none=True, responses=refused)
-    def batch(uploaded: BatchBody, scanner: VenueScanner = Depends(bearing)) -> BatchResults:  # noqa: B008 - FastAPI's way
+    def check_in_batch(uploaded: BatchBody, scanner: VenueScanner = Depends(bearing)) -> BatchResults:  # noqa: B008 - FastAPI's way
         """Upload queued scans; a result for each, in order. Bearer: the scanner that sealed them, also one that
         was replaced since."""
         with turns.one(scanner.place.venue):

@@ -47,12 +47,13 @@ class CheckInResult(BaseModel):
 
 
 _JSON: Final = "application/json"
+_SENTENCE: Final = "Take one check-in, verified and acknowledged when it is on the disk."
 _CHECK_IN: Final[dict[str, Any]] = {
     "post": {
         "tags": ["scanner"],
-        "summary": "Check In",
+        "summary": _SENTENCE,
         "operationId": "check_in",
-        "description": "One check-in, verified and acknowledged when it is on the disk. Bearer: a scanner.",
+        "description": f"{_SENTENCE} Bearer: a scanner.",
         "security": [{"HTTPBearer": []}],
         "requestBody": {
             "required": True,

@@ -218,14 +218,14 @@ def routes(lists: Lists, scanners: Scanners, gates: Gates) -> APIRouter:
         response_model=TrustAnswer | TrustDigests,
         responses=problem_answers(Forbidden, KeyMissing) | NOT_MODIFIED,
     )
-    def trust(
+    def fetch_trust(
         token: Bearer,
         nonce: _Nonce = None,
         waiting: _Waiting = -1,
         digests: _Digests = False,
         if_none_match: IfNoneMatch = None,
     ) -> Response:
-        """Key lists, intake keys, the venue's rule and the time, signed if a nonce is given. Bearer: a scanner.
+        """Show key lists, intake keys, the venue's rule and the time, signed if a nonce is given. Bearer: a scanner.
 
         The `ETag` is of all but the time: 304 for who knows the rest, and asks for no signed time.
         """
@@ -238,9 +238,9 @@ def routes(lists: Lists, scanners: Scanners, gates: Gates) -> APIRouter:
     @router.get(
         "/v1/lists/{digest}", response_model=IssuerEntry | OwnEntry, responses=problem_answers(NotFound, KeyMissing)
     )
-    def by_digest(digest: _Digest) -> Response:
-        """An issuer's list or the registry's own, with its proof, by the SHA-256 of this answer's content, which never
-        changes. Anybody may ask: all of it is in the log, and no token is seen."""
+    def fetch_list(digest: _Digest) -> Response:
+        """Show an issuer's list or the registry's own, with its proof, by the SHA-256 of this answer's content, which
+        never changes. Anybody may ask: all of it is in the log, and no token is seen."""
         return Response(lists.content(digest), media_type="application/json", headers=_FOREVER)
 
     return router

@@ -178,14 +178,14 @@ def routes(venues: Venues, scanners: Scanners, gates: Gates, throttle: OperatorT
     router = APIRouter(prefix=prefix, tags=["operator"], dependencies=operator, responses=refused)
 
     @router.post("", status_code=201, responses=problem_answers(TooManyRequests))
-    def enrol(venue_id: VenueId, new: NewScanner) -> EnrolledScanner:
+    def enrol_scanner(venue_id: VenueId, new: NewScanner) -> EnrolledScanner:
         """Enrol a scanner. Bearer: the venue's operator."""
         throttle.pass_one(venue_id)
         return scanners.enrol(venue_id, new.label)
 
     @router.get("")
-    def listed(venue_id: VenueId) -> ScannerList:
-        """The venue's scanners, and their last signs of life. Bearer: the venue's operator."""
+    def list_scanners(venue_id: VenueId) -> ScannerList:
+        """List the venue's scanners, and their last signs of life. Bearer: the venue's operator."""
         listed = scanners.listed(venue_id)
         seen = gates.last_heard(entry.scanner_id for entry in listed if not entry.revoked)
         for entry in listed:
@@ -193,7 +193,7 @@ def routes(venues: Venues, scanners: Scanners, gates: Gates, throttle: OperatorT
         return ScannerList(scanners=listed)
 
     @router.delete("/{scanner_id}", status_code=204, responses=problem_answers(NotFound))
-    def revoke(venue_id: VenueId, scanner_id: ScannerId, reason: Reason = "replaced") -> None:
+    def revoke_scanner(venue_id: VenueId, scanner_id: ScannerId, reason: Reason = "replaced") -> None:
         """Revoke a scanner, in all workers from its next request on. Bearer: the venue's operator."""
         scanners.revoke(venue_id, scanner_id, reason)
 

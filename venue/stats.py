@@ -100,7 +100,7 @@ def routes(venues: Venues, stats: Stats) -> APIRouter:
 
     @router.get("/v1/venues/{venue_id}/stats", dependencies=[operator_of(venues)], responses=refused)
     def venue_stats(venue_id: VenueId) -> VenueStats:
-        """Check-ins per hour and day, and by gate. Bearer: the venue's operator."""
+        """Count check-ins per hour and day, and by gate. Bearer: the venue's operator."""
         return stats.of(venue_id)
 
     return router

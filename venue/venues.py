@@ -175,36 +175,37 @@ def routes(venues: Venues, enrolment_sha256: str, throttle: OperatorThrottle) ->
     changed = problem_answers(Forbidden, NotFound, TooManyRequests)
 
     @router.post("", status_code=201, tags=["enrolment"], dependencies=enrolment, responses=refused)
-    def enrol(new: NewVenue) -> EnrolledVenue:
+    def enrol_venue(new: NewVenue) -> EnrolledVenue:
         """Enrol a venue. Bearer: the enrolment secret."""
         return venues.enrol(new)
 
     renewal = "/{venue_id}/operator-token"
 
     @router.post(renewal, status_code=201, tags=["enrolment"], dependencies=enrolment, responses=missing)
-    def renew(venue_id: VenueId) -> OperatorToken:
-        """A new operator's token for one that was lost or stolen; the old one is void. Bearer: the enrolment secret."""
+    def renew_operator_token(venue_id: VenueId) -> OperatorToken:
+        """Make a new operator's token for one that was lost or stolen; the old one is void. Bearer: the enrolment
+        secret."""
         return venues.renew_operator(venue_id)
 
     @router.delete("/{venue_id}", status_code=204, tags=["enrolment"], dependencies=enrolment, responses=missing)
-    def close(venue_id: VenueId) -> None:
+    def close_venue(venue_id: VenueId) -> None:
         """Close a venue: all its tokens are void. Bearer: the enrolment secret."""
         venues.close(venue_id)
 
     @router.get("/{venue_id}", tags=["operator"], dependencies=operator, responses=missing)
-    def entry(venue_id: VenueId) -> VenueEntry:
-        """The venue, with the rule at its doors. Bearer: the venue's operator."""
+    def show_venue(venue_id: VenueId) -> VenueEntry:
+        """Show the venue, with the rule at its doors. Bearer: the venue's operator."""
         return venues.entry(venue_id)
 
     @router.put("/{venue_id}/capacity", tags=["operator"], dependencies=operator, responses=changed)
-    def capacity(venue_id: VenueId, wanted: Capacity) -> Capacity:
-        """How many people the venue may hold; nobody is kept out by it. Bearer: the venue's operator."""
+    def set_capacity(venue_id: VenueId, wanted: Capacity) -> Capacity:
+        """Set how many people the venue may hold; nobody is kept out by it. Bearer: the venue's operator."""
         throttle.pass_one(venue_id)
         return venues.set_capacity(venue_id, wanted)
 
     @router.put("/{venue_id}/status-rule", tags=["operator"], dependencies=operator, responses=changed)
-    def rule(venue_id: VenueId, wanted: StatusRuleBody) -> StatusRuleBody:
-        """What visitors must show. Bearer: the venue's operator. Scanners hear of it with their next /v1/trust."""
+    def set_status_rule(venue_id: VenueId, wanted: StatusRuleBody) -> StatusRuleBody:
+        """Set what visitors must show. Bearer: the venue's operator. Scanners hear of it with their next /v1/trust."""
         throttle.pass_one(venue_id)
         return venues.set_rule(venue_id, wanted.accepted)
 

@@ -54,7 +54,8 @@ class CheckpointSeen:
 
         @router.get(PATH)
         def checkpoint() -> CheckpointAnswer:
-            """The newest checkpoint of the pinned log that this service verified; the log asks for it at its start."""
+            """Show the newest checkpoint of the pinned log that this service verified; the log asks for it at its
+            start."""
             return CheckpointAnswer(checkpoint=self.newest())
 
         return router

@@ -112,8 +112,8 @@ def routes(work: DayWork, retention_sha256: str | None, authority_sha256: str | 
         response_model_exclude_none=True,
     )
     def statements(after: _After = None, limit: _Limit = None) -> Statements:
-        """Every signed statement about keys, closings and purges; in pages, if `after` or `limit` is given. Bearer: the
-        retention service."""
+        """List every signed statement about keys, closings and purges; in pages, if `after` or `limit` is given.
+        Bearer: the retention service."""
         if after is None and limit is None:
             return Statements(statements=[Statement(name=name, note=note) for name, note in work.book.all()])
         limit = limit or MAX_PAGE

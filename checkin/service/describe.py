@@ -6,6 +6,7 @@ to the whole document by `install`, and FastAPI's own form of a 422, which nothi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, Final
 
@@ -25,6 +26,7 @@ from checkin.service.auth import OPTIONAL
 from checkin.service.problems import document
 
 _MEDIA: Final = "application/problem+json"
+_SENTENCE: Final = re.compile(r".+?[.](?=\s|$)", re.DOTALL)
 _FOREIGN: Final = ("HTTPValidationError", "ValidationError")
 
 
@@ -71,11 +73,18 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
         for method, operation in operations.items():
             if {OPTIONAL: []} in operation.get("security", []):
                 operation["security"] = [{"HTTPBearer": []}, {}]
+            operation["summary"] = _first_sentence(operation["description"])
             responses = operation["responses"]
             if _FOREIGN[0] in str(responses.get("422", "")):
                 del responses["422"]
             _add(responses, _by_form(path, method, operation))
     return schema
+
+
+def _first_sentence(text: str) -> str:
+    """What /docs shows beside the route."""
+    found = _SENTENCE.match(text)
+    return " ".join(found[0].split()) if found else text
 
 
 def _by_form(path: str, method: str, operation: dict[str, Any]) -> Iterator[type[CheckinError]]:

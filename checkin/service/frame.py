@@ -95,6 +95,7 @@ class Frame:
             docs_url=None,
             redoc_url=None,
             lifespan=self._lifespan,
+            generate_unique_id_function=lambda route: route.name,  # a generated client calls it so
             redirect_slashes=False,  # the redirection would lead to whatever host the request names
         )
         self.generation.open(self._date())
@@ -183,12 +184,12 @@ class Frame:
 
         @app.get("/healthz", tags=["operation"])
         def healthz() -> Health:
-            """The process answers."""
+            """Say that the process runs, and under which clock."""
             return Health(service=party.settings.name, clock="simulated" if party.clock.simulated else "real")
 
         @app.get("/readyz", tags=["operation"], responses={503: {"model": Readiness}})
         def readyz(response: Response) -> Readiness:
-            """Whether the service can do its work; 503 when not. Warnings come days before failures."""
+            """Tell whether the service can do its work; 503 when not. Warnings come days before failures."""
             findings = self.findings()
             ready = all(finding.level != "failure" for finding in findings)
             response.status_code = 200 if ready else 503
@@ -207,7 +208,7 @@ class Frame:
             responses=refused,
         )
         def metrics() -> Response:
-            """Counters in the text format of Prometheus; no label names a person, a venue or a code.
+            """Show counters in the text format of Prometheus; no label names a person, a venue or a code.
 
             With several workers each counts for itself, and one of them answers: scrape services of one worker each.
             """
@@ -215,7 +216,7 @@ class Frame:
 
         @app.get("/v1/time", tags=["operation"])
         def time(nonce: Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{16,64}$")]) -> dict[str, str]:
-            """The time to the second, signed together with the caller's nonce."""
+            """Tell the time to the second, signed together with the caller's nonce."""
             stamp = party.calendar.rfc3339(party.now())
             note = party.sign(TIME_STATEMENT, {"service": party.settings.name, "nonce": nonce, "time": stamp})
             return {"time": stamp, "note": note}

@@ -68,8 +68,14 @@ class WebPage:
     def router(self) -> APIRouter:
         """Its routes; none of them needs a token, and none sets a cookie."""
         router = APIRouter()
-        summary = f"The {self.name} page"
-        router.add_api_route(f"/{self.name}", self.page, response_class=HTMLResponse, tags=["pages"], summary=summary)
+        router.add_api_route(
+            f"/{self.name}",
+            self.page,
+            name=f"{self.name}_page",
+            response_class=HTMLResponse,
+            tags=["pages"],
+            description=f"Show the {self.name} page, in Korean or English; it can be read before any script has run.",
+        )
         parts = {f"/{self.name}.webmanifest": self.manifest, f"/{self.name}-worker.js": self.worker}
         if self.background:
             parts[f"/{self.name}-background.js"] = self.background_worker

@@ -28,10 +28,10 @@ router = APIRouter(prefix="/v1/qr", tags=["hosted wallet"])
     response_model=CodeAnswer,
     responses=_ANSWER | problem_answers(NotAcceptable, DayNotIssued, *ISSUING, *WALLET, *BODY),
 )
-def present(
+def present_code(
     body: CodeRequest, subject: Subject, issuer: Served, accept: Annotated[str | None, Header()] = None
 ) -> Response:
-    """The next code of the hosted wallet, as text, PNG or SVG by `Accept`.
+    """Make the next code of the hosted wallet, as text, PNG or SVG by `Accept`.
 
     For API users and feature phones. **Here the issuer sees when a code was made**, and as long as a credential
     waits to be presented it holds its visit id; a wallet of your own (`POST /v1/credentials`) tells it neither.

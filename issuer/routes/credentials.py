@@ -29,8 +29,9 @@ ISSUING = (QuotaUsed, DayClosed, DayDestroyed, KeyMissing, ClockUntrusted)
 
 
 @router.post("", responses=problem_answers(HolderKeyInvalid, DayNotIssued, *ISSUING, *WALLET, *BODY))
-def issue(body: BatchRequest, subject: Subject, issuer: Served, nonce: _Nonce = None) -> BatchAnswer:
-    """Ten credentials for today or tomorrow, one for each holder key, each for one door; the signed time to a `nonce`.
+def issue_credentials(body: BatchRequest, subject: Subject, issuer: Served, nonce: _Nonce = None) -> BatchAnswer:
+    """Issue ten credentials for today or tomorrow, one for each holder key, each for one door, and tell the signed time
+    to a `nonce`.
 
     Each is a COSE_Sign1 of 227 bytes (docs/spec/credential.md). The issuer keeps one ledger row a batch, which only
     the authority can open, and neither the visit ids nor the time.

@@ -17,8 +17,8 @@ router = APIRouter(tags=["keys"])
 
 
 @router.get("/v1/keys", response_model=KeysAnswer, responses=problem_answers(NotReady) | NOT_MODIFIED)
-def keys(issuer: Served, if_none_match: IfNoneMatch = None) -> Response:
-    """Keys that credentials verify under, by service day, 14 days ahead; the first key listed for a day is final.
+def list_keys(issuer: Served, if_none_match: IfNoneMatch = None) -> Response:
+    """List keys that credentials verify under, by service day, 14 days ahead; the first key listed for a day is final.
 
     Once a log is pinned, the newest list that it holds, with the proof; a newer one waits until it is there.
     """
@@ -43,8 +43,8 @@ def keys(issuer: Served, if_none_match: IfNoneMatch = None) -> Response:
     responses=problem_answers(NoteMalformed, NoteUntrusted, ProofInvalid, ListRefused, *PINNED, *BODY),
 )
 def authority_keys(body: ListBody, issuer: Served) -> Added:
-    """The authority's day keys: a signed note by as many officers as the settings ask for, and the proof that it is in
-    the log, once the settings pin one.
+    """Take the authority's day keys: a note that enough of its officers signed, and the proof that it is in the log,
+    once the settings pin one.
 
     A list may repeat days; one that names another key for a day than the first list did is refused as a whole.
     Days further than fifteen days ahead are passed over: bring them later.

@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1/registrations", tags=["registration"])
         NameInvalid, PhoneInvalid, PhoneCountry, PhoneNotMobile, TooManyRequests, Unreachable, ClockUntrusted, *BODY
     ),
 )
-def begin(body: Registration, request: Request, issuer: Served) -> RegistrationAnswer:
+def register(body: Registration, request: Request, issuer: Served) -> RegistrationAnswer:
     """Send a one-time code to a phone.
 
     The answer is the same whether the phone is known here or not. A name has 1 to 60 characters, a letter among
@@ -52,7 +52,7 @@ def begin(body: Registration, request: Request, issuer: Served) -> RegistrationA
     status_code=201,
     responses=problem_answers(CodeWrong, RecoveryWrong, ClockUntrusted, *BODY),
 )
-def confirm(registration_id: str, body: Confirmation, issuer: Served, earlier: MaybeBearer) -> WalletToken:
+def confirm_registration(registration_id: str, body: Confirmation, issuer: Served, earlier: MaybeBearer) -> WalletToken:
     """Answer with the code; five tries, five minutes, once. Whatever is wrong, the refusal is `code_wrong`.
 
     A phone number is no identity. Who registers a phone again and shows that the account is theirs (its

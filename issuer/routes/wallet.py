@@ -29,15 +29,15 @@ router = APIRouter(tags=["wallet"])
 
 
 @router.get("/v1/wallet", responses=problem_answers(*WALLET))
-def held(subject: Subject, issuer: Served) -> WalletAnswer:
-    """All that this issuer holds about you, why, and until when."""
+def show_account(subject: Subject, issuer: Served) -> WalletAnswer:
+    """Show all that this issuer holds about you, why, and until when."""
     record = issuer.identities.read(subject)
     days = sorted(issuer.issued.of(subject))
     return describe(record, days, issuer.party.calendar, issuer.settings.idle_days)
 
 
 @router.delete("/v1/wallet", status_code=202, responses=problem_answers(*WALLET))
-def forget(subject: Subject, issuer: Served) -> Deleted:
+def forget_account(subject: Subject, issuer: Served) -> Deleted:
     """Delete the account: nothing is issued from now on; the wallet token and the recovery code end.
 
     Unused codes of the hosted wallet, a vaccination status, and notices that were not handed over are destroyed at
@@ -54,7 +54,7 @@ def forget(subject: Subject, issuer: Served) -> Deleted:
 
 
 @router.put("/v1/vaccination", responses=problem_answers(*_CERTIFICATE, *WALLET, *BODY))
-def prove(body: CertificateBody, subject: Subject, issuer: Served) -> StatusAnswer:
+def prove_status(body: CertificateBody, subject: Subject, issuer: Served) -> StatusAnswer:
     """Prove a status with a certificate. Kept are the status and its days, nothing else of the certificate.
 
     Credentials issued from now on commit to the status, for days that it covers until they end; it is shown at a
@@ -66,7 +66,7 @@ def prove(body: CertificateBody, subject: Subject, issuer: Served) -> StatusAnsw
 
 
 @router.delete("/v1/vaccination", status_code=204, responses=problem_answers(*WALLET))
-def take_back(subject: Subject, issuer: Served) -> Response:
+def forget_status(subject: Subject, issuer: Served) -> Response:
     """Forget the status; credentials that a wallet already holds keep their commitments."""
     issuer.accounts.forget_status(subject)
     return Response(status_code=204)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from checkin import client
 from checkin.client import aio, calls
 from checkin.demo.stage import Stage, messages, one_time_code, wait_until
+from checkin.deployment.deployment import SERVICES
 from checkin.errors import (
     AlreadyUsed,
     FileTrouble,
@@ -24,7 +28,9 @@ from checkin.errors import (
     Unreachable,
 )
 from checkin.files.durable import replace_file
+from checkin.http.client import Client
 from checkin.parties.scanner import ScanResult
+from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.qr import read_image
 from tests.checkin.audit.evidence import Site
 
@@ -155,6 +161,68 @@ def test_the_examples_work_one_after_the_other(town: Stage, tmp_path: Path) -> N
     )
     refused = example("auditor", tmp_path, forged, "--vkeys", "vkeys.txt")
     assert "is forged" in refused.communicate(timeout=300)[1] and refused.returncode == 1
+
+
+@pytest.fixture
+def generated(town: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Calls an operation of a service through a client made of its description by another's generator: `call(service,
+    operation, token, body=(model, values), path and query by name)` gives the parsed answer."""
+    (tmp_path / "settings.yaml").write_text("post_hooks: []\n")  # it would format what nobody reads
+    for name in SERVICES:
+        with Client(town.deployment.url(name)) as asking:
+            (tmp_path / f"{name}.json").write_text(json.dumps(asking.get("/openapi.json")))
+        where = [f"--path={tmp_path / name}.json", f"--output-path={tmp_path / name}_made", "--meta=none"]
+        command = [str(Path(sys.executable).with_name("openapi-python-client")), "generate", *where]
+        command.append(f"--config={tmp_path / 'settings.yaml'}")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0 and "WARNING" not in done.stdout + done.stderr, done.stdout + done.stderr
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def call(service: str, operation: str, token: str = "", body: tuple[str, Any] | None = None, **named: Any) -> Any:
+        package = f"{service}_made"
+        if body:
+            model = getattr(importlib.import_module(f"{package}.models"), body[0])
+            named["body"] = model.from_dict(body[1])
+        home = importlib.import_module(f"{package}.api.{operation}")
+        clients = importlib.import_module(f"{package}.client")
+        options = {"base_url": town.deployment.url(service), "httpx_args": {"trust_env": False}, "timeout": 60.0}
+        made = clients.AuthenticatedClient(token=token, **options) if token else clients.Client(**options)
+        with made as client:
+            return home.sync(client=client, **named)
+
+    return call
+
+
+@pytest.mark.slow
+def test_a_client_generated_from_the_descriptions_does_what_a_person_does(town: Stage, generated: Any) -> None:
+    """With nothing of ours but what /openapi.json says: register, show a code, be let in once, be shown why not."""
+    phone = next(PHONES)
+    pending = generated("issuer", "registration.register", body=("Registration", {"name": "Jung Ho", "phone": phone}))
+    code, id_ = one_time_code(town.deployment, phone), pending.registration_id
+    confirmed = generated(
+        "issuer", "registration.confirm_registration", body=("Confirmation", {"code": code}), registration_id=id_
+    )
+    shown = generated("issuer", "hosted_wallet.present_code", confirmed.wallet_token, body=("CodeRequest", {}))
+    secret = town.deployment.token("enrolment")
+    venue = generated("venue", "enrolment.enrol_venue", secret, body=("NewVenue", {"name": "Café", "category": "cafe"}))
+    at = {"venue_id": venue.venue_id}
+    door = generated("venue", "operator.enrol_scanner", venue.operator_token, body=("NewScanner", {"label": "1"}), **at)
+    visit = {"token": shown.token, "scan_id": b64url_encode(bytes(16))}
+    let_in = generated("venue", "scanner.check_in", door.scanner_token, body=("CheckInBody", visit))
+    assert let_in.result == "accepted"
+    again = {**visit, "scan_id": b64url_encode(bytes(15) + b"1")}
+    refused = generated("venue", "scanner.check_in", door.scanner_token, body=("CheckInBody", again))
+    assert (refused.status, refused.code) == (409, "already_used")
+    today = generated("venue", "operator.venue_stats", venue.operator_token, **at).days[-1]
+    assert today.total == 1
+    stranger = generated("venue", "operator.venue_stats", "nobody", **at)
+    assert stranger.code == "unauthorized"
+    assert generated("retention", "reports.purge_reports").reports == []
+    keys = generated("retention", "log.keys")
+    assert keys.retention == town.deployment.verifier("retention").vkey
+    account = generated("issuer", "wallet.show_account", confirmed.wallet_token)
+    assert account.name == "Jung Ho" or "Jung Ho" in str(account)
+    assert "destroyed" in generated("issuer", "wallet.forget_account", confirmed.wallet_token).text
 
 
 def test_an_example_is_shorter_than_a_page() -> None:
