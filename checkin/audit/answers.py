@@ -7,7 +7,7 @@ ever, and what has another form than docs/spec/audit.md §6 gives it is refused 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -21,6 +21,8 @@ MAX_NUMBER: Final = 2**24
 MAX_NAME: Final = 200
 MAX_NOTE: Final = 65_535  # characters: an entry of the log has at most so many bytes
 MAX_PAGE: Final = 1000
+MAX_DAYS: Final = 60 * 100
+"""60 days of so many organisations."""
 PAGES: Final = 5000
 BYTES: Final = 2**30
 SECONDS: Final = 1800.0
@@ -53,11 +55,23 @@ class ReportShown(Answer):
     note: Note
 
 
+class DayShown(Answer):
+    """What an audit shows of a day of one organisation; follows from the log, and is not signed itself."""
+
+    day: Annotated[str, Field(max_length=10), AfterValidator(_is_date)]
+    service: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+    state: Literal["held", "destroyed", "late", "awaited", "missing", "none"]
+    rows: Annotated[str, Field(max_length=MAX_NAME)] = ""
+    due: Annotated[str, Field(max_length=10)] = ""
+    done: Annotated[str, Field(max_length=10)] = ""
+
+
 class AuditShown(Answer):
-    """An audit: its number in the log, and the signed note."""
+    """An audit: its number in the log, the signed note, and, where it is shown alone, the last 60 days."""
 
     place: Number
     note: Note
+    days: Annotated[list[DayShown], Field(max_length=MAX_DAYS)] = []
 
 
 class ReportPage(Answer):

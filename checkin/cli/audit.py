@@ -16,6 +16,7 @@ from checkin.audit.page import read_audit
 from checkin.audit.words import MARKS, RESULTS, STATES, point_words
 from checkin.cli.example import WithExample
 from checkin.cli.office import counted
+from checkin.cli.strip import DrawnDay, draw_days
 from checkin.cli.terminal import console, say, say_json
 from checkin.clock import Calendar, SystemClock
 from checkin.errors import NotFound, ServiceError, SettingsInvalid
@@ -112,7 +113,10 @@ def show(
     folder: Annotated[Path | None, typer.Option("--dir", help="A folder with audit.json.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show an audit line by line. It only reads; `audit verify` checks. Exit status 1 when a line fails."""
+    """Draw what is held and was destroyed over 60 days, and show an audit line by line.
+
+    It only reads; `audit verify` checks. Exit status 1 when a line fails.
+    """
     if (folder is None) == (url is None):
         raise SettingsInvalid("Give either --dir, a folder with audit.json, or --url, a retention service.")
     if folder is not None:
@@ -123,7 +127,7 @@ def show(
     else:
         with Client(str(url), wanted=Service.RETENTION) as client:
             asked = number is not None
-            audit = read_answer(AuditShown, client.get(f"/v1/audits/{number}")) if asked else _newest(client)
+            audit = read_answer(AuditShown, client.get(f"/v1/audits/{number if asked else _newest(client).place}"))
     _show(audit, as_json=as_json)
 
 
@@ -223,9 +227,12 @@ def _show(audit: AuditShown, *, as_json: bool) -> None:
     place, result = audit.place, str(values["result"])
     if as_json:
         lines = [{**vars(point), "result": point.result.value} for point in points]
-        say_json({"place": place, "day": values["day"], "result": result, "points": lines}, indent=1)
+        days = [vars(day) for day in audit.days]
+        say_json({"place": place, "day": values["day"], "result": result, "points": lines, "days": days}, indent=1)
     else:
         out = console()
+        for service in dict.fromkeys(day.service for day in audit.days):
+            draw_days(out, service, [DrawnDay(day.day, day.state) for day in audit.days if day.service == service])
         for service in dict.fromkeys(point.service for point in points):
             out.print(f"\n{shown(service)}")
             for point in points:

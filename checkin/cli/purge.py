@@ -10,7 +10,9 @@ import typer
 
 from checkin.cli.example import WithExample
 from checkin.cli.office import counted
-from checkin.cli.terminal import say, say_json
+from checkin.cli.strip import FULL, STRIP_DAYS, DrawnDay, draw_days, levels
+from checkin.cli.terminal import console, say, say_json
+from checkin.clock import Calendar
 from checkin.errors import CheckinError, NotReady
 from checkin.keys.generation import Generation
 from checkin.purge.inventory import PurgeStatus
@@ -20,6 +22,7 @@ from checkin.service.vault_folder import VaultFolder
 
 app = typer.Typer(no_args_is_help=True, help="What a service holds, what is due, and destroying it now.")
 
+_DATES: Final = Calendar("UTC")
 _ENDS: Final = ("purge-", "key-destroyed-")
 Config = Annotated[Path, typer.Option(help="The service's settings, a TOML file.")]
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
@@ -30,15 +33,27 @@ Simulated = Annotated[
 
 
 @app.command(cls=WithExample, epilog="checkin purge status --config venue.toml")
-def status(config: Config, simulated_clock: Simulated = None, as_json: Json = False) -> None:
-    """Show what is held, due, done and left, days and keys. Changes nothing."""
-    folder = _open(config, simulated_clock)
-    found = folder.status()
+def status(
+    config: Annotated[list[Path], typer.Option(help="A service's settings, a TOML file; once for each service.")],
+    simulated_clock: Simulated = None,
+    as_json: Json = False,
+) -> None:
+    """Show what each service holds, what is due, done and left, days and keys, with a picture of the last 60 days.
+
+    Changes nothing. With several services their reports stand in `services`.
+    """
+    reports = []
+    for path in config:
+        folder = _open(path, simulated_clock)
+        name, found = folder.settings.name, folder.status()
+        reports.append({"service": name, **asdict(found)})
+        if not as_json:
+            draw_days(console(), name, _strip(found, folder.today()))
+            for line in _lines(name, found):
+                say(line)
+        folder.close()
     if as_json:
-        _print({"service": folder.settings.name, **asdict(found)})
-        return
-    for line in _lines(folder.settings.name, found):
-        say(line)
+        _print(reports[0] if len(reports) == 1 else {"services": reports})
 
 
 @app.command(cls=WithExample, epilog="checkin purge run --config venue.toml --confirm-clock")
@@ -132,6 +147,17 @@ def _open(config: Path, simulated_clock: Path | None) -> VaultFolder:
 
 def _print(values: dict[str, Any]) -> None:
     say_json(values, indent=2)
+
+
+def _strip(found: PurgeStatus, today: str) -> list[DrawnDay]:
+    """The last 60 days; those ahead, of which there is a key and nothing else, are left out."""
+    filled = levels({day.day: day.rows or 0 for day in found.held})
+    done = {gone.day: "late" if gone.done > gone.due else "destroyed" for gone in found.destroyed}
+    overdue = dict.fromkeys(found.due, "overdue")
+    last = _DATES.parse_date(today)
+    dates = [_DATES.date(day) for day in range(last - STRIP_DAYS + 1, last + 1)]
+    states = {date: overdue.get(date) or ("held" if date in filled else done.get(date, "none")) for date in dates}
+    return [DrawnDay(date, state, filled.get(date, FULL)) for date, state in states.items()]
 
 
 def _lines(name: str, found: PurgeStatus) -> list[str]:

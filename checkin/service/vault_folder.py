@@ -98,6 +98,10 @@ class VaultFolder:
             data_trouble=trouble,
         )
 
+    def today(self) -> str:
+        """ISO, by the clock as it is."""
+        return self.volume.calendar.date(self.volume.calendar.day(self.guard.now()))
+
     def close(self) -> None:
         """Gives back the files of its days."""
         if self._store is not None:

@@ -62,6 +62,9 @@ def test_run_show_verify_and_keep(url: str, tmp_path: Path) -> None:
     for place in ([], [str(made["place"])]):
         shown = command("show", *place, "--url", url)
         assert shown.returncode == 0 and "All is young." in shown.stdout
+        assert "░ 1 destroyed" in shown.stdout and shown.stdout.startswith("registry.example\n  2026-10-20 ")
+    days = json.loads(command("show", "--url", url, "--json").stdout)["days"]
+    assert len(days) == 60 and [day["day"] for day in days if day["state"] == "destroyed"] == [CALENDAR.date(DAY)]
     kept = tmp_path / "kept"
     online = command("verify", "--url", url, "--vkeys", tmp_path / "vkeys.txt", "--save", kept, "--json")
     assert online.returncode == 0, online.stdout

@@ -269,3 +269,17 @@ def test_escape_sequences_of_the_service_reach_no_terminal(liar: Liar, truth: Tr
             for done in (verify(liar, desk), verify(liar, desk, "--json"), run("audit", "show", "--url", liar.url)):
                 assert not ACTING.search(done.output), (target, place)
     liar.answers = dict(truth.heard)
+
+
+def test_days_that_come_with_an_audit_are_of_its_form_and_do_not_act(liar: Liar, truth: Truth) -> None:
+    """`checkin audit show` draws them: a name is text, a state one of six, and there is an end to them."""
+    newest = truth.json["/v1/audits"]["audits"][0]
+    day = {"day": "2026-11-20", "service": "\x1b[2Jregistry\u202e", "state": "held"}
+    for days, good in (([day], True), ([day | {"state": "fine"}], False), ([day] * 6001, False)):
+        told = json.dumps(newest | {"days": days}).encode()
+        liar.answers = truth.heard | {f"/v1/audits/{newest['place']}": told}
+        done = run("audit", "show", "--url", liar.url)
+        assert not ACTING.search(done.output.replace("\n", ""))
+        assert ("█ 1 kept" in done.output) == good
+        assert good or isinstance(done.exception, ServiceError)
+    liar.answers = dict(truth.heard)

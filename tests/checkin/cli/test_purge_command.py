@@ -65,9 +65,30 @@ def test_the_same_is_told_in_sentences(house: House) -> None:
     assert "2 days held, 0 overdue, 0 destroyed" in call(house, "status")
     assert "Nothing was due." in call(house, "run")
     house.go(DAY + 29, HOUR)
-    assert "OVERDUE since 2026-12-18" in call(house, "status")
+    overdue = call(house, "status")
+    assert "OVERDUE since 2026-12-18" in overdue and "✗ 2 overdue and still held" in overdue
     assert "purge-2026-11-20" in call(house, "run", "--confirm-clock")
-    assert "12 rows, destroyed on 2026-12-19" in call(house, "status")
+    done = call(house, "status")
+    assert "12 rows, destroyed on 2026-12-19" in done and "▒ 1 destroyed late" in done
+
+
+def test_sixty_days_are_drawn_each_as_full_as_it_is(house: House) -> None:
+    """Today last, in two lines; a day of 12 rows beside one of three is four times as high."""
+    house.open_day(DAY - 1, rows=3)
+    name, earlier, later, meaning, *_ = call(house, "status").splitlines()
+    assert name == "registry.example"
+    assert earlier == f"  2026-09-22 {'·' * 30} 2026-10-21"
+    assert later == f"  2026-10-22 {'·' * 28}▂█ 2026-11-20"
+    assert meaning == "  █ 2 kept   · 58 nothing was kept"
+
+
+def test_several_services_are_shown_one_below_the_other(house: House) -> None:
+    """With one of them the report stays as it was."""
+    folder = house.party.data.parent
+    again = ("--config", str(folder / "settings.toml"))
+    both = call(house, "status", *again, "--json")
+    assert both == {"services": [call(house, "status", "--json")] * 2}
+    assert call(house, "status", *again).count("2 days held, 0 overdue, 0 destroyed") == 2
 
 
 def test_looking_changes_nothing(house: House) -> None:
