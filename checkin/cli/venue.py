@@ -10,8 +10,9 @@ import typer
 from checkin.cli.example import WithExample
 from checkin.cli.terminal import say, say_json
 from checkin.errors import RequestInvalid
-from checkin.http.client import Client, Service
+from checkin.http.client import Client, Service, conform
 from checkin.keys.secret_file import read_token
+from checkin.parties.answers import OperatorGrant
 
 app = typer.Typer(no_args_is_help=True, help="Renew an operator's token, or close a venue, with the enrolment secret.")
 
@@ -33,7 +34,7 @@ def renew_token(
     It is printed this once. Scanners keep their own tokens; revoke on the operator's page what was stolen, too.
     """
     with _client(venue, registry, secret_file) as client:
-        token = str(client.post(f"/v1/venues/{venue}/operator-token")["operator_token"])
+        token = conform(OperatorGrant, client.post(f"/v1/venues/{venue}/operator-token")).operator_token
     if as_json:
         say_json({"venue_id": venue, "operator_token": token})
     else:

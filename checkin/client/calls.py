@@ -13,8 +13,9 @@ from checkin.audit.evidence import Evidence, read_vkeys
 from checkin.clock import Calendar, Clock, SystemClock
 from checkin.errors import CheckinError, PictureUnreadable, RequestInvalid, TokenMalformed
 from checkin.files.durable import file_trouble, locked_beside
-from checkin.http.client import Client, Service
+from checkin.http.client import Client, Service, conform
 from checkin.parties import wallet as wallets
+from checkin.parties.answers import ScannerGrant, VenueGrant
 from checkin.parties.scanner import Scanner, ScanResult, waits
 from checkin.parties.wallet import Wallet
 from checkin.protocol import qr as pictures
@@ -151,11 +152,11 @@ def enrol(  # noqa: PLR0913 - what a venue is
     """
     _require_new(scanner)
     with Client(registry, secret, wanted=Service.REGISTRY) as client:
-        venue = client.post("/v1/venues", {"name": name, "category": category})
-    with Client(registry, venue["operator_token"]) as client:
-        device = client.post(f"/v1/venues/{venue['venue_id']}/scanners", {"label": label})
-    Scanner(scanner, venue["venue_id"], device["scanner_id"], device["scanner_token"]).save()
-    return EnrolledDoor(venue["venue_id"], device["scanner_id"], venue["operator_token"])
+        venue = conform(VenueGrant, client.post("/v1/venues", {"name": name, "category": category}))
+    with Client(registry, venue.operator_token) as client:
+        device = conform(ScannerGrant, client.post(f"/v1/venues/{venue.venue_id}/scanners", {"label": label}))
+    Scanner(scanner, venue.venue_id, device.scanner_id, device.scanner_token).save()
+    return EnrolledDoor(venue.venue_id, device.scanner_id, venue.operator_token)
 
 
 @_typed

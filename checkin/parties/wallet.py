@@ -16,7 +16,8 @@ from checkin.clock import RETENTION_DAYS, Calendar, Clock
 from checkin.errors import DayNotIssued, NotReady, RequestInvalid, ServiceError, SettingsInvalid
 from checkin.files.format import FORMAT, require_file_format
 from checkin.files.json_file import read_private, write_private
-from checkin.http.client import Client, Service
+from checkin.http.client import Client, Service, conform
+from checkin.parties.answers import BegunRegistration, WalletGrant
 from checkin.parties.told_time import ToldTime
 from checkin.protocol import credential as credentials
 from checkin.protocol import presentation
@@ -117,7 +118,7 @@ class Wallet:
             _check(item, day, mode, listed)
         self.held.setdefault(day, []).extend(batch)
         # The issuer repeats them with each batch, because an answer may be lost.
-        told = self.disclosures + [one for one in answer.get("disclosures", []) if one not in self.disclosures]
+        told = self.disclosures + [one for one in _notices(answer) if one not in self.disclosures]
         gone = calendar.date(day - RETENTION_DAYS)
         self.disclosures = [notice for notice in told if str(notice.get("day")) > gone]
         if time is not None:  # this machine's may be wrong for a moment, and what is deleted is gone
@@ -202,7 +203,8 @@ def require_issuer(issuer_url: str) -> None:
 def register(issuer_url: str, name: str, phone: str) -> str:
     """Ask for a one-time code by message; the id of the registration."""
     with Client(issuer_url, wanted=Service.ISSUER) as client:
-        return str(client.post("/v1/registrations", {"name": name, "phone": phone})["registration_id"])
+        answer = client.post("/v1/registrations", {"name": name, "phone": phone})
+    return conform(BegunRegistration, answer).registration_id
 
 
 def confirm(issuer_url: str, registration: str, code: str, path: Path, recovery_code: str | None = None) -> Wallet:
@@ -215,8 +217,8 @@ def confirm(issuer_url: str, registration: str, code: str, path: Path, recovery_
         raise RequestInvalid(f"A one-time code has {CODE_DIGITS} digits.")
     with Client(issuer_url, wanted=Service.ISSUER) as client:
         body = {"code": code} | ({"recovery_code": recovery_code} if recovery_code else {})
-        answer = client.post(f"/v1/registrations/{registration}/confirm", body)
-    wallet = Wallet(path, issuer_url, answer["wallet_token"], recovery_code=answer.get("recovery_code"))
+        answer = conform(WalletGrant, client.post(f"/v1/registrations/{registration}/confirm", body))
+    wallet = Wallet(path, issuer_url, answer.wallet_token, recovery_code=answer.recovery_code)
     wallet.save()
     return wallet
 
@@ -234,6 +236,13 @@ def _read_batch(answer: Any, seeds: list[bytes]) -> list[Held]:
         ]
     except (KeyError, TypeError, ValueError):
         raise ServiceError("The issuer's batch does not have the documented form.") from None
+
+
+def _notices(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    notices = answer.get("disclosures", [])
+    if not isinstance(notices, list) or not all(isinstance(notice, dict) for notice in notices):
+        raise ServiceError("The issuer's notices do not have the documented form.")
+    return notices
 
 
 def _signed_time(answer: Any, member: str, nonce: str, pinned: NoteVerifier | None) -> float | None:
