@@ -26,7 +26,7 @@ def scanner_behind(site: Site, launch: Launch, camera: Camera, url: str, device:
     return scanner
 
 
-# What each of the others is, tests/browser/answervectors.py says for the page's reader.
+# What each of the others is, tests/vectors/answervectors.py says for the page's reader.
 NAMES = ("a portal's page for what was made", "another's JSON", "a redirect", "a proxy's 502")
 
 

@@ -12,7 +12,7 @@ from checkin.parties.scanner_trust import Trust
 from checkin.protocol.key_list import IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
-from tests.browser.trustanswers import NOW, THIEF, TODAY, InLog, answer, logged, told
+from tests.vectors.trustanswers import NOW, THIEF, TODAY, InLog, answer, logged, told
 
 # What is known of each issuer in the end, and whose list was passed over in the last answer.
 ISSUERS = """async ([answers, now]) => {

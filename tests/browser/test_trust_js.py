@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import Page
 
 from checkin.protocol.note import NoteSigner
-from tests.browser.trustanswers import (
+from tests.vectors.trustanswers import (
     ISSUER,
     NOW,
     OTHER,

@@ -17,10 +17,10 @@ from checkin.errors import BadSignature
 from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.intake import ENTRY_SIZE, Place, open_entry
 from checkin.protocol.primitives import OpeningKey
-from tests.browser.answervectors import ANSWERS
 from tests.browser.conftest import ROOT, Launch
 from tests.browser.judgedvectors import VECTORS, calendars, code_of, keys, lists, notes, signatures, values
-from tests.browser.merklevectors import merkle
+from tests.vectors.answervectors import ANSWERS
+from tests.vectors.merklevectors import merkle
 
 OWN = ("presentation", "credential", "intake", "encoding", "logproof")
 Vectors = dict[str, Any]

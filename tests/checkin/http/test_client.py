@@ -10,7 +10,7 @@ import pytest
 from checkin.errors import CheckinError
 from checkin.http.client import Client, conform
 from checkin.parties.scanner import CheckInAnswer, UploadAnswer
-from tests.browser.answervectors import ANSWERS
+from tests.vectors.answervectors import ANSWERS
 
 MODELS: dict[str, Any] = {"check-in": CheckInAnswer, "batch": UploadAnswer, "any": None}
 
