@@ -9,7 +9,8 @@ import structlog
 from checkin.clock import SystemClock
 from checkin.errors import SettingsInvalid
 from checkin.files.durable import locked
-from checkin.service.identity import SIMULATED, ServiceIdentity
+from checkin.protocol.statement import SIMULATED
+from checkin.service.identity import ServiceIdentity
 from checkin.tlog.cosignature import cosignatures
 from retention.log import Log
 from retention.statements import CollectionState, ServiceStatements

@@ -14,10 +14,10 @@ from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import NoteVerifier, open_note, split_note
 from checkin.protocol.primitives import sha256
-from checkin.protocol.statement import kind_of
+from checkin.protocol.statement import SIMULATED, kind_of
 from checkin.purge.due_keys import UNKNOWN
 from checkin.purge.statement_store import ABSENT, KEY_MADE, KINDS, LAST_DAY, read_count
-from checkin.service.identity import SIMULATED, ServiceIdentity
+from checkin.service.identity import ServiceIdentity
 from checkin.service.pins import AuthoritySettings
 from retention.authority_entries import read_note
 from retention.key_list_entries import MAX_LISTS, READERS, read_list

@@ -12,12 +12,11 @@ from enum import StrEnum
 from typing import Final
 
 from checkin.errors import NoteMalformed
-from checkin.protocol.statement import Field, StatementType, many
+from checkin.protocol.statement import CLOCK, Field, StatementType, many
 
 MAX_EVIDENCE: Final = 300
-_CLOCK: Final = Field("clock", optional=True)
 _POINT: Final = Field("point", repeated=True)
-SELF_AUDIT: Final = StatementType("checkin/self-audit/v1", Field("service"), Field("day"), _POINT, _CLOCK)
+SELF_AUDIT: Final = StatementType("checkin/self-audit/v1", Field("service"), Field("day"), _POINT, CLOCK)
 AUDIT: Final = StatementType(
     "checkin/audit/v1",
     Field("service"),
@@ -28,7 +27,7 @@ AUDIT: Final = StatementType(
     Field("previous"),
     Field("self-audit", repeated=True, optional=True),
     _POINT,
-    _CLOCK,
+    CLOCK,
 )
 _NAME = re.compile(r"[a-z][a-z-]{0,40}")
 _SERVICE = re.compile(r"[^ ]{1,255}")

@@ -31,7 +31,7 @@ from checkin.orders.part import (
 )
 from checkin.protocol.encoding import b64_decode, b64_encode
 from checkin.protocol.primitives import hmac_sha256, random_bytes
-from checkin.protocol.statement import Field, StatementType, Values, many, one
+from checkin.protocol.statement import CLOCK, Field, StatementType, Values, many, one
 
 VENUE: Final = "venue"
 PERSON: Final = "person"
@@ -60,7 +60,7 @@ ORDER: Final = StatementType(
     Field("answer-key"),
     Field("order-key"),
     Field("salt"),
-    Field("clock", optional=True),
+    CLOCK,
 )
 
 

@@ -17,7 +17,7 @@ from checkin.errors import NoteMalformed
 from checkin.protocol.encoding import b64_decode, decimal_decode
 from checkin.protocol.note import NoteVerifier
 from checkin.protocol.primitives import Label, check_sealing_key, sha256
-from checkin.protocol.statement import Field, StatementType, Values, one
+from checkin.protocol.statement import CLOCK, Field, StatementType, Values, one
 
 MAX_ROWS: Final = 5000  # of an answer, and items of a list
 MAX_LISTS: Final = 128  # of one part: two for each of 64 issuers
@@ -86,7 +86,7 @@ ORDER_PART: Final = StatementType(
     Field("answer-key"),
     Field("order-key", optional=True),
     Field("salt"),
-    Field("clock", optional=True),
+    CLOCK,
 )
 ORDER_LIST: Final = StatementType("checkin/order-list/v1", Field("part"), Field("item", repeated=True, optional=True))
 ORDER_ANSWER: Final = StatementType(
@@ -95,14 +95,14 @@ ORDER_ANSWER: Final = StatementType(
     Field("part"),
     Field("row", repeated=True, optional=True),
     Field("gone", repeated=True, optional=True),
-    Field("clock", optional=True),
+    CLOCK,
 )
 ORDER_LOGGED: Final = StatementType(
     "checkin/order-logged/v1",
     Field("authority"),
     Field("day"),
     Field("part", repeated=True),
-    Field("clock", optional=True),
+    CLOCK,
 )
 PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 ORDER_ID: Final = re.compile(r"[0-9a-f]{16}")
@@ -140,8 +140,6 @@ class Part:
         step = STEPS.get(one(values, "step"))
         if step is None or step.lines != values.keys() & set(_OPTIONAL):
             raise NoteMalformed("The part does not have exactly the lines of its step.")
-        if values.get("clock") not in (None, "simulated"):
-            raise NoteMalformed("A part says `clock simulated` or nothing about its clock.")
         try:
             return cls._of(text, values)
         except (ValueError, OverflowError):

@@ -48,7 +48,7 @@ from checkin.protocol.key_list import (
 )
 from checkin.protocol.note import split_note
 from checkin.protocol.primitives import OpeningKey, check_sealing_key
-from checkin.protocol.statement import Field, StatementType, kind_of, one
+from checkin.protocol.statement import CLOCK, Field, StatementType, kind_of, one
 
 AHEAD_DAYS: Final = 14
 MAX_STATED: Final = 64  # days in one statement: what officers can read, and the log takes
@@ -61,7 +61,7 @@ AUTHORITY: Final = StatementType(
     Field("zone"),
     Field("ring"),
     Field("list-key", optional=True),
-    Field("clock", optional=True),
+    CLOCK,
 )
 
 

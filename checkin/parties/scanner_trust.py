@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from pydantic import BaseModel, ValidationError
+
 from checkin.clock import CLOSING_DAYS, Calendar
-from checkin.errors import CheckinError, ScannerStale, ServiceError
+from checkin.errors import CheckinError, NoteUntrusted, ScannerStale, ServiceError, SettingsInvalid
 from checkin.protocol.credential import IssuerKey, IssuerKeys
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey, issuer_kid, merge
@@ -21,9 +23,40 @@ from checkin.tlog.policy import PinnedLog
 
 MAX_SKEW_SECONDS: Final = 10  # a scanner further from its registry's time refuses good codes and admits old ones
 HORIZON_DAYS: Final = 15  # lists reach 14 days ahead; a thief of a list's key does not own the years to come
+_OTHER_FORM: Final = "The registry's lists do not have the documented form."
 Keys = dict[int, str]
 """Day → public key, base64url."""
+Model = TypeVar("Model", bound=BaseModel)
 Key = TypeVar("Key", ListedKey, IntakeKey)
+
+
+class _Vkey(BaseModel):
+    vkey: str
+
+
+class _ToldIssuer(BaseModel):
+    issuer: int
+    vkey: str
+    list: str
+    proof: str | None = None
+
+
+class _WithTime(BaseModel):
+    """An answer to GET /v1/trust?nonce=… as far as its signed time goes; nothing of it is verified."""
+
+    registry: _Vkey
+    time_note: str
+
+
+class _Told(_WithTime):
+    """The same, as far as a scanner reads it."""
+
+    issuers: list[_ToldIssuer]
+    intake: str
+    intake_proof: str | None = None
+    log: Any = None
+    status_rule: list[int]
+    zone: str
 
 
 @dataclass
@@ -51,7 +84,7 @@ class Trust:
         }
         return cls(**data)
 
-    def update(self, answer: Mapping[str, Any], nonce: str, now: float) -> dict[int, str]:
+    def update(self, answer: Any, nonce: str, now: float) -> dict[int, str]:
         """Take over an answer of GET /v1/trust?nonce=…, whole or not at all, but for single issuers' lists.
 
         Issuer → code of the refusal, for each whose list was passed over: it stops no other's, and what was known of it
@@ -59,25 +92,23 @@ class Trust:
         Raises `NoteUntrusted`, `NoteMalformed`, `ProofInvalid` for a list that the pinned log does not show,
         `ListRefused`, `ScannerStale` for a clock that differs, or `ServiceError` for an answer of another form.
         """
-        try:
-            # Keys once seen stay pinned: a registry that is taken over cannot put others in their place.
-            registry = NoteVerifier.parse(self.registry_vkey or answer["registry"]["vkey"])
-            issuers = {int(item["issuer"]): item for item in answer["issuers"] if item["list"]}
-            vkeys = {issuer: str(item["vkey"]) for issuer, item in issuers.items()} | self.issuer_vkeys
-            zone, intake, rule = str(answer["zone"]), answer["intake"], list(answer["status_rule"])
-            log = PinnedLog.read(told) if (told := self.log or answer.get("log")) else None
-            if abs(self.time_told(answer, nonce) - now) > MAX_SKEW_SECONDS:
-                raise ScannerStale("This scanner's clock differs from the registry's: set the clock, then try again.")
-        except (KeyError, TypeError, ValueError):
-            raise ServiceError("The registry's lists do not have the documented form.") from None
-        today = Calendar(zone).day(now)
-        intake = _logged(intake, log, answer.get("intake_proof"))
+        told = _read(_Told, answer)
+        # Keys once seen stay pinned: a registry that is taken over cannot put others in their place.
+        registry = NoteVerifier.parse(self.registry_vkey or told.registry.vkey)
+        # SPEC scanner.md §4: "The time note opens under the pinned registry key"
+        if abs(read_time(told.time_note, registry, nonce) - now) > MAX_SKEW_SECONDS:
+            raise ScannerStale("This scanner's clock differs from the registry's: set the clock, then try again.")
+        today = _calendar(told.zone).day(now)
+        log = PinnedLog.read(pins) if (pins := self.log or told.log) else None
+        intake = _logged(told.intake, log, told.intake_proof)
         intake_keys = _merged_intake(self.intake_keys, intake, registry, today)
+        issuers = {item.issuer: item for item in told.issuers if item.list}
+        vkeys = {issuer: item.vkey for issuer, item in issuers.items()} | self.issuer_vkeys
         taken: dict[int, Keys] = {}
         refused: dict[int, CheckinError] = {}
         for issuer, item in issuers.items():
             try:
-                note, verifier = _logged(item["list"], log, item.get("proof")), NoteVerifier.parse(vkeys[issuer])
+                note, verifier = _logged(item.list, log, item.proof), NoteVerifier.parse(vkeys[issuer])
                 taken[issuer] = _merged_issuer(self.issuer_keys.get(issuer, {}), note, issuer, verifier, today)
             except CheckinError as error:
                 refused[issuer] = error
@@ -87,14 +118,14 @@ class Trust:
         self.issuer_vkeys = {issuer: vkeys[issuer] for issuer in self.issuer_vkeys | taken}
         self.issuer_keys, self.intake_keys = self.issuer_keys | taken, intake_keys
         self.log = log.plain() if log else None
-        self.rule, self.zone, self.time = rule, zone, now
+        self.rule, self.zone, self.time = told.status_rule, told.zone, now
         return {issuer: error.code for issuer, error in refused.items()}
 
-    def time_told(self, answer: Mapping[str, Any], nonce: str) -> float:
+    def time_told(self, answer: Any, nonce: str) -> float:
         """The registry's time, unix seconds: whoever signed it is the registry that is pinned, or will be. Raises
-        `NoteMalformed`, `NoteUntrusted`; KeyError and TypeError for an answer of another form."""
-        registry = NoteVerifier.parse(self.registry_vkey or answer["registry"]["vkey"])
-        return read_time(answer["time_note"], registry, nonce)
+        `NoteMalformed`, `NoteUntrusted`, and `ServiceError` for an answer of another form."""
+        told = _read(_WithTime, answer)
+        return read_time(told.time_note, NoteVerifier.parse(self.registry_vkey or told.registry.vkey), nonce)
 
     def keys_of(self, day: int) -> IssuerKeys:
         """All issuers' keys of a day."""
@@ -109,6 +140,20 @@ class Trust:
             raise ScannerStale("There is no intake key for this day: connect the scanner once.") from None
 
 
+def _read(model: type[Model], answer: Any) -> Model:
+    try:
+        return model.model_validate(answer, strict=True)
+    except ValidationError:
+        raise ServiceError(_OTHER_FORM) from None
+
+
+def _calendar(zone: str) -> Calendar:
+    try:
+        return Calendar(zone)
+    except SettingsInvalid:
+        raise ServiceError(_OTHER_FORM) from None
+
+
 def _logged(note: str, log: PinnedLog | None, proof: Any) -> str:
     """The note; where a log is pinned, only if it is in it."""
     if log:
@@ -120,7 +165,7 @@ def _logged(note: str, log: PinnedLog | None, proof: Any) -> str:
 def _merged_issuer(known: Keys, note: str, issuer: int, verifier: NoteVerifier, today: int) -> Keys:
     listed = IssuerList.read(open_note(note, [verifier]).text)
     if listed.issuer != issuer:
-        raise ServiceError("A list names another issuer than the one it was given for.")
+        raise NoteUntrusted("A list names another issuer than the one it was given for.")
     before = {day: _listed(issuer, key) for day, key in known.items()}
     return _kept(before | merge(before, _near(listed.keys, today)), today)
 

@@ -17,10 +17,10 @@ from checkin.errors import HolderKeyInvalid, ListRefused, NoteMalformed
 from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode, u32be
 from checkin.protocol.note import check_own_name
 from checkin.protocol.primitives import Label, check_sealing_key, check_signing_key, sha256
-from checkin.protocol.statement import Field, StatementType, Values, many, one
+from checkin.protocol.statement import CLOCK, SIMULATED, Field, StatementType, Values, many, one
 
 # A real service refuses what was signed under a simulated clock; who reads a list decides.
-_TAIL: Final = (Field("clock", optional=True), Field("key", repeated=True))
+_TAIL: Final = (CLOCK, Field("key", repeated=True))
 ISSUER_KEYS: Final = StatementType("checkin/issuer-keys/v1", Field("issuer"), *_TAIL)
 AUTHORITY_KEYS: Final = StatementType("checkin/authority-keys/v1", Field("authority"), *_TAIL)
 INTAKE_KEYS: Final = StatementType("checkin/intake-keys/v1", Field("registry"), *_TAIL)
@@ -88,7 +88,7 @@ class IssuerList:
             raise NoteMalformed("An issuer's number is a decimal below 2³².") from None
         keys = _read_keys(values, 2, lambda parts: _issuer_key(issuer, *parts))
         _check_kids(keys)
-        return cls(issuer, keys, _read_clock(values))
+        return cls(issuer, keys, "clock" in values)
 
     def text(self) -> str:
         """The note's text, ready to be signed."""
@@ -109,7 +109,7 @@ class AuthorityList:
         """The list in an opened note's text; `NoteMalformed`, also for a key that anyone could open."""
         values = AUTHORITY_KEYS.read(text)
         keys = _read_keys(values, 2, lambda parts: AuthorityKey(_sealing_key(parts[0]), _commitment(parts[1])))
-        return cls(_name(values, "authority"), keys, _read_clock(values))
+        return cls(_name(values, "authority"), keys, "clock" in values)
 
     def text(self) -> str:
         """The note's text, ready to be signed."""
@@ -130,7 +130,7 @@ class DestroyedList:
         """The statement in an opened note's text; `NoteMalformed`."""
         values = AUTHORITY_DESTROYED.read(text)
         keys = _read_keys(values, 2, lambda parts: DestroyedKey(_commitment(parts[0]), _day(parts[1])))
-        return cls(_name(values, "authority"), keys, _read_clock(values))
+        return cls(_name(values, "authority"), keys, "clock" in values)
 
     def text(self) -> str:
         """The note's text, ready to be signed."""
@@ -152,7 +152,7 @@ class CheckedList:
         """The statement in an opened note's text; `NoteMalformed`."""
         values = AUTHORITY_CHECKED.read(text)
         keys = _read_keys(values, 2, lambda parts: DestroyedKey(_commitment(parts[0]), _day(parts[1])))
-        return cls(_name(values, "authority"), keys, _read_clock(values))
+        return cls(_name(values, "authority"), keys, "clock" in values)
 
     def text(self) -> str:
         """The note's text, ready to be signed."""
@@ -173,7 +173,7 @@ class IntakeList:
         """The list in an opened note's text; `NoteMalformed`, also for a key that anyone could open."""
         values = INTAKE_KEYS.read(text)
         keys = _read_keys(values, 1, lambda parts: IntakeKey(_sealing_key(parts[0])))
-        return cls(_name(values, "registry"), keys, _read_clock(values))
+        return cls(_name(values, "registry"), keys, "clock" in values)
 
     def text(self) -> str:
         """The note's text, ready to be signed."""
@@ -261,14 +261,7 @@ def _commitment(text: str) -> str:
     return text
 
 
-def _read_clock(values: Values) -> bool:
-    clock = values.get("clock")
-    if clock not in (None, "simulated"):
-        raise NoteMalformed("A list says `clock simulated` or nothing about its clock.")
-    return clock is not None
-
-
 def _write(statement: StatementType, owner: str, lines: list[str], *, simulated: bool) -> str:
     """A list's first field names its owner."""
-    clock = {"clock": "simulated"} if simulated else {}
+    clock = {"clock": SIMULATED} if simulated else {}
     return statement.write({statement.fields[0].name: owner, **clock, "key": lines})

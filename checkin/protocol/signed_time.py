@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from checkin.clock import parse_rfc3339
 from checkin.errors import NoteUntrusted
 from checkin.protocol.note import NoteVerifier, open_note
-from checkin.protocol.statement import Field, StatementType, one
+from checkin.protocol.statement import CLOCK, Field, StatementType, one
 
 TIME_STATEMENT: Final = StatementType(
-    "checkin/time/v1", Field("service"), Field("nonce"), Field("time"), Field("clock", optional=True)
+    "checkin/time/v1", Field("service"), Field("nonce"), Field("time"), CLOCK
 )
+# SPEC labels.md §3: "RFC 3339 with an offset, cut to the second"
+_HOUR, _SIXTY = "([01][0-9]|2[0-3])", "[0-5][0-9]"
+_TIME: Final = re.compile(f"[0-9]{{4}}(-[0-9]{{2}}){{2}}T{_HOUR}:{_SIXTY}:{_SIXTY}(Z|[+-]{_HOUR}:{_SIXTY})")
 
 
 def read_time(note: str, verifier: NoteVerifier, nonce: str) -> float:
@@ -27,7 +31,10 @@ def stated_time(text: str, nonce: str) -> float:
     values = TIME_STATEMENT.read(text)
     if one(values, "nonce") != nonce:
         raise NoteUntrusted("The signed time is not the answer to this question.")
+    time = one(values, "time")
     try:
-        return parse_rfc3339(one(values, "time"))
+        if _TIME.fullmatch(time):
+            return parse_rfc3339(time)
     except ValueError:
-        raise NoteUntrusted("The signed time is no time.") from None
+        pass
+    raise NoteUntrusted("The signed time is no time.")

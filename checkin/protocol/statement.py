@@ -26,11 +26,18 @@ Values = dict[str, str | list[str]]
 
 @dataclass(frozen=True)
 class Field:
-    """A line of a statement. `repeated`: any number of lines, at least one unless `optional`."""
+    """A line of a statement. `repeated`: any number of lines, at least one unless `optional`. `only`: the one value."""
 
     name: str
     repeated: bool = False
     optional: bool = False
+    only: str | None = None
+
+
+SIMULATED: Final = "simulated"
+# SPEC notes.md §2: "a `clock` line says `simulated` and nothing else"
+CLOCK: Final = Field("clock", optional=True, only=SIMULATED)
+"""The line of a statement that was made under a simulated clock: a real service refuses it."""
 
 
 def _is_plain(value: str) -> bool:
@@ -94,6 +101,8 @@ def _values_of(field: Field, values: Mapping[str, str | Sequence[str]]) -> Seque
     if not field.repeated and not isinstance(value, str) and value:
         raise NoteMalformed(f"The field {field.name} takes one value.")
     several = (value,) if isinstance(value, str) else value
+    if field.only is not None and any(one != field.only for one in several):
+        raise NoteMalformed(f"The field {field.name} says {field.only}, or is not there.")
     if not several and not field.optional:
         raise NoteMalformed(f"The field {field.name} is missing.")
     return several

@@ -15,12 +15,10 @@ from typing import Final
 
 from checkin.files.durable import create_file, private_folder
 from checkin.protocol.encoding import decimal_decode
-from checkin.protocol.statement import Field, StatementType
-
-_CLOCK: Final = Field("clock", optional=True)
+from checkin.protocol.statement import CLOCK, Field, StatementType
 
 KEY_MADE: Final = StatementType(
-    "checkin/key-made/v1", Field("service"), Field("key"), Field("commitment"), Field("day"), _CLOCK
+    "checkin/key-made/v1", Field("service"), Field("key"), Field("commitment"), Field("day"), CLOCK
 )
 KEY_DESTROYED: Final = StatementType(
     "checkin/key-destroyed/v1",
@@ -29,10 +27,10 @@ KEY_DESTROYED: Final = StatementType(
     Field("commitment"),
     Field("due"),
     Field("done"),
-    _CLOCK,
+    CLOCK,
 )
 DAY_CLOSED: Final = StatementType(
-    "checkin/day-closed/v1", Field("service"), Field("day"), Field("digest"), Field("count"), _CLOCK
+    "checkin/day-closed/v1", Field("service"), Field("day"), Field("digest"), Field("count"), CLOCK
 )
 PURGE_REPORT: Final = StatementType(
     "checkin/purge-report/v1",
@@ -49,13 +47,13 @@ PURGE_REPORT: Final = StatementType(
     Field("oldest-day-held"),
     Field("days-held"),
     Field("hold"),
-    _CLOCK,
+    CLOCK,
 )
 ORDER_EXECUTED: Final = StatementType(
-    "checkin/order-executed/v1", Field("service"), Field("step"), Field("part"), Field("people"), Field("done"), _CLOCK
+    "checkin/order-executed/v1", Field("service"), Field("step"), Field("part"), Field("people"), Field("done"), CLOCK
 )
 ORDER_REFUSED: Final = StatementType(
-    "checkin/order-refused/v1", Field("service"), Field("code"), Field("part"), Field("done"), _CLOCK
+    "checkin/order-refused/v1", Field("service"), Field("code"), Field("part"), Field("done"), CLOCK
 )
 KINDS: Final = {
     kind.kind: kind for kind in (KEY_MADE, KEY_DESTROYED, DAY_CLOSED, PURGE_REPORT, ORDER_EXECUTED, ORDER_REFUSED)

@@ -17,10 +17,9 @@ from checkin.keys.key_ring import KeyRing
 from checkin.keys.secret_file import read_secret
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.protocol.primitives import SigningKey
-from checkin.protocol.statement import StatementType
+from checkin.protocol.statement import SIMULATED, StatementType
 from checkin.service.settings import ServiceSettings
 
-SIMULATED = "simulated"
 MARK: Final = "deployment"
 log = structlog.get_logger()
 

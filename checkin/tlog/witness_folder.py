@@ -18,13 +18,13 @@ from checkin.files.format import require_format
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.note import NoteVerifier, check_own_name
 from checkin.protocol.primitives import SigningKey
-from checkin.protocol.statement import Field, StatementType, one
+from checkin.protocol.statement import CLOCK, Field, StatementType, one
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.cosignature import CosignatureVerifier, Cosigner
 from checkin.tlog.merkle import EMPTY_ROOT
 from checkin.tlog.witness import WatchedLog, Witness, WitnessState
 
-IDENTITY: Final = StatementType("checkin/witness/v1", Field("vkey"), Field("clock", optional=True))
+IDENTITY: Final = StatementType("checkin/witness/v1", Field("vkey"), CLOCK)
 _SIMULATED: Final = "/simulated"
 
 

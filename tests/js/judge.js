@@ -3,7 +3,7 @@
 // judgeAll returns a list of {name, expected, got}; whoever calls it compares.
 
 const NAMES =
-  "answer calendar cosignature credential curve encoding errors intake keylist log logproof merkle note presentation statement".split(" ");
+  "answer calendar cosignature credential curve encoding errors intake keylist log logproof merkle note presentation signedtime statement trust".split(" ");
 
 /** The modules under test, from a folder or an address; primitives last, so that a failing import names it. */
 export async function load(base) {
@@ -27,8 +27,7 @@ async function verdict(work) {
 /**
  * @param modules of load()
  * @param vectors the content of presentation.json, credential.json, intake.json, encoding.json, logproof.json by name;
- *   `signatures`, a list of {name, public, message, signature, expected}; more made by Python: `keys`, `notes`, `lists`, `calendar`,
- *   `merkle`, `values`
+ *   and so on; made by Python on the spot: `signatures`, a list of {name, public, message, signature, expected}, `keys`, `calendar`
  */
 export async function judgeAll(modules, vectors) {
   const results = [];
@@ -48,14 +47,15 @@ const JUDGES = {
   keys: judgeKeys,
   notes: judgeNotes,
   lists: judgeLists,
-  values: judgeValues,
   calendar: judgeCalendar,
   merkle: judgeMerkle,
   logproof: judgeLogproof,
   answers: judgeAnswers,
+  time: judgeTimes,
+  trust: judgeTrust,
 };
 
-async function judgeAnswers({ answer }, cases) {
+async function judgeAnswers({ answer }, { cases }) {
   const { listOf, object, oneOf, optional, text } = answer;
   const outcome = oneOf("accepted", "repeated", "conflict", "refused", "undecided");
   const models = {
@@ -186,8 +186,8 @@ function judgeKeys({ curve, encoding }, cases) {
   });
 }
 
-async function judgeNotes({ note }, cases) {
-  const results = [];
+async function judgeNotes({ note, statement }, { cases, values }) {
+  const results = await judgeValues(statement, values);
   for (const item of cases) {
     let opened;
     const got = await verdict(async () => {
@@ -199,16 +199,63 @@ async function judgeNotes({ note }, cases) {
   return results;
 }
 
-async function judgeLists({ keylist }, cases) {
+async function judgeLists({ keylist }, { cases, merges }) {
   const results = [];
-  for (const item of cases) {
-    const read = item.kind === "issuer" ? keylist.readIssuerList : keylist.readIntakeList;
-    results.push({ name: item.name, expected: item.expected, got: await verdict(() => read(item.text)) });
+  const readers = { issuer: keylist.readIssuerList, intake: keylist.readIntakeList }; // no page reads the authority's
+  for (const item of cases.filter(({ kind }) => kind in readers)) {
+    results.push({ name: item.name, expected: item.expected, got: await verdict(() => readers[item.kind](item.text)) });
+  }
+  for (const item of merges) {
+    const keysOf = async (text) => (text ? (await readers[item.kind](text)).keys : new Map());
+    let days = await keysOf(item.known);
+    const fresh = await keysOf(item.fresh);
+    const got = await verdict(() => (days = keylist.merge(days, fresh)));
+    results.push({ name: item.name, expected: item.expected, got });
+    results.push({ name: `${item.name}, days`, expected: item.days.join(), got: [...days.keys()].sort().join() });
   }
   return results;
 }
 
-async function judgeValues({ statement }, cases) {
+async function judgeTimes({ note, signedtime }, { vkey, nonce, cases }) {
+  const verifier = await note.parseVkey(vkey);
+  const results = [];
+  for (const item of cases) {
+    let time = null;
+    const got = await verdict(async () => (time = await signedtime.readSignedTime(item.note, verifier, nonce)));
+    results.push({ name: item.name, expected: item.expected, got });
+    results.push({ name: `${item.name}, seconds`, expected: item.time, got: time });
+  }
+  return results;
+}
+
+/** What is told in turn, each time as after a restart. */
+async function judgeTrust({ trust }, { now, cases, answers }) {
+  const results = [];
+  for (const item of cases) {
+    let [stored, passed, got, ours] = [undefined, [], null, false];
+    for (const { answer, nonce } of item.told) {
+      const scanner = new trust.Trust(stored);
+      got = await verdict(() => scanner.update(answers[answer], nonce, now, now));
+      passed = got === "ok" ? scanner.passed : [];
+      [stored, ours] = [structuredClone(scanner.stored), scanner.met];
+    }
+    results.push({ name: item.name, expected: item.expected, got });
+    const days = (keys) => [...keys.keys()].sort();
+    const known = {
+      ours,
+      passed: [...passed].sort(),
+      issuers: Object.fromEntries([...stored.issuers].sort().map(([issuer, keys]) => [issuer, days(keys)])),
+      pinned: days(stored.issuerVkeys),
+      intake: days(stored.intake),
+      log: stored.log?.vkey ?? null,
+    };
+    const expected = Object.fromEntries(Object.keys(known).map((key) => [key, item[key]]));
+    results.push({ name: `${item.name}, known`, expected: JSON.stringify(expected), got: JSON.stringify(known) });
+  }
+  return results;
+}
+
+async function judgeValues(statement, cases) {
   const type = new statement.StatementType("checkin/words/v1", { name: "words" });
   const results = [];
   for (const { text, expected } of cases) {

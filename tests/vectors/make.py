@@ -16,6 +16,8 @@ from checkin.protocol.credential import IssuerKey
 from checkin.protocol.encoding import base45_encode, u32be
 from checkin.protocol.intake import Place, Scan, open_entry, seal_entry
 from checkin.protocol.primitives import Label, SealingKey
+from tests.vectors.answervectors import ANSWERS
+from tests.vectors.listvectors import lists_file
 from tests.vectors.logvectors import LogVectors
 from tests.vectors.material import (
     AUTHORITY,
@@ -35,7 +37,11 @@ from tests.vectors.material import (
     seed,
     token,
 )
+from tests.vectors.merklevectors import merkle
+from tests.vectors.notevectors import notes_file, time_file
+from tests.vectors.ordervectors import closing_file, parts_file
 from tests.vectors.presentationvectors import presentation_file
+from tests.vectors.trustvectors import trust_file
 
 HERE = Path(__file__).parent
 
@@ -122,6 +128,14 @@ def files() -> dict[str, dict[str, Any]]:
         "presentation.json": presentation_file(kept["subject"]),
         "intake.json": intake_file(kept["intake"], kept["subject"]),
         "logproof.json": LogVectors(seed).content(),
+        "merkle.json": {"spec": "docs/spec/log.md", **merkle()},
+        "notes.json": notes_file(),
+        "time.json": time_file(),
+        "lists.json": lists_file(),
+        "trust.json": trust_file(),
+        "answers.json": {"spec": "docs/spec/scanner.md", "cases": ANSWERS},
+        "closing.json": closing_file(),
+        "parts.json": parts_file(),
     }
 
 

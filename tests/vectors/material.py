@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from nacl import bindings
 
 from checkin.clock import Calendar
+from checkin.errors import CheckinError
 from checkin.protocol import credential as credentials
 from checkin.protocol import presentation as presentations
 from checkin.protocol.credential import Draft, Mode, Status, StatusOpening
@@ -79,3 +81,23 @@ def credential(sealed: bytes, key: SigningKey = ISSUER_KEY, issuer: int = ISSUER
 def token(sealed: bytes, iat: int = NOON, holder: SigningKey = HOLDER, opening: Any = None, **changes: Any) -> bytes:
     """The good token, or one with parts changed before signing."""
     return presentations.present(credential(sealed, **changes), holder, iat, opening)
+
+
+def code_of(work: Callable[..., object], *values: Any) -> str:
+    """`ok` or the error's code."""
+    try:
+        work(*values)
+    except CheckinError as error:
+        return error.code
+    return "ok"
+
+
+# Encoded points that OpenSSL or WebCrypto may take for keys and that no list may hold:
+# see checkin/protocol/primitives.py.
+_P = 2**255 - 19
+ODD_KEYS = [value.to_bytes(32, "little") for value in (0, 1, 2, _P - 1, _P, _P + 1, _P + 3, 9, 2**255 - 1)] + [
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+    bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
+]
+# A point of the right curve with a part of small order: a key of a pair, plus one of order 8.
+ODD_KEYS.append(bindings.crypto_core_ed25519_add(SigningKey(b"\x01" * 32).public, ODD_KEYS[-1]))

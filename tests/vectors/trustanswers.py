@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-from checkin.clock import Calendar
 from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey
@@ -14,10 +12,10 @@ from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.cosignature import Cosigner
 from checkin.tlog.merkle import inclusion_proof, leaf_hash, subtrees
 from checkin.tlog.proof import LogProof
+from tests.vectors.material import CALENDAR, DAY, NOON
 
-CALENDAR = Calendar()
-NOW = float(int(time.time()))
-TODAY = CALENDAR.day(NOW)
+NOW = float(NOON)
+TODAY = DAY
 REGISTRY, ISSUER = NoteSigner("registry.test", SigningKey(b"\x01" * 32)), NoteSigner("a.test", SigningKey(b"\x02" * 32))
 THIEF = NoteSigner("registry.test", SigningKey(b"\x03" * 32))
 LOG, OTHER_LOG = (NoteSigner("retention.test/log", SigningKey(bytes([seed]) * 32)) for seed in (5, 6))

@@ -5,12 +5,9 @@ import { kidOf } from "./credential.js";
 import { isSealingKey, isSigningKey } from "./curve.js";
 import { base64Decode, decimalDecode, toHex } from "./encoding.js";
 import { Refusal } from "./errors.js";
-import { StatementType } from "./statement.js";
+import { CLOCK, StatementType } from "./statement.js";
 
-const TAIL = [
-  { name: "clock", optional: true },
-  { name: "key", repeated: true },
-];
+const TAIL = [CLOCK, { name: "key", repeated: true }];
 const ISSUER_KEYS = new StatementType("checkin/issuer-keys/v1", { name: "issuer" }, ...TAIL);
 const INTAKE_KEYS = new StatementType("checkin/intake-keys/v1", { name: "registry" }, ...TAIL);
 const OWN_NAME = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(\/[A-Za-z0-9._~-]+)*$/;
@@ -37,7 +34,7 @@ export async function readIssuerList(text) {
     keys.set(day, { kid, public: key });
   }
   if (sharesKid(keys.values())) throw malformed();
-  return { issuer, keys, simulated: readClock(values) };
+  return { issuer, keys, simulated: values.has("clock") };
 }
 
 /** {registry, keys: Map(day → {public}), simulated} of an opened note's text. */
@@ -51,7 +48,7 @@ export function readIntakeList(text) {
     if (!isSealingKey(key)) throw malformed();
     keys.set(day, { public: key });
   }
-  return { registry, keys, simulated: readClock(values) };
+  return { registry, keys, simulated: values.has("clock") };
 }
 
 /** list_refused when `fresh` contradicts what was seen before: the first key for a day is final. */
@@ -84,10 +81,4 @@ function* readLines(values, width) {
     last = day;
     yield [day, parts];
   }
-}
-
-function readClock(values) {
-  const clock = values.get("clock");
-  if (clock !== undefined && clock !== "simulated") throw malformed();
-  return clock !== undefined;
 }

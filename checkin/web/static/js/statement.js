@@ -6,10 +6,13 @@ import { Refusal } from "./errors.js";
 // later Unicode calls format is so for every reader.
 const DECEPTIVE = /[\p{Cc}\p{Cf}\p{Cn}\p{Cs}\p{Zl}\p{Zp}]/u;
 
+// SPEC notes.md §2: "a `clock` line says `simulated` and nothing else"
+export const CLOCK = { name: "clock", optional: true, only: "simulated" };
+
 const malformed = () => new Refusal("note_malformed");
 
 export class StatementType {
-  /** @param {...{name: string, repeated?: boolean, optional?: boolean}} fields in order */
+  /** @param {...{name: string, repeated?: boolean, optional?: boolean, only?: string}} fields in order */
   constructor(kind, ...fields) {
     this.kind = kind;
     this.fields = fields;
@@ -32,11 +35,11 @@ export class StatementType {
 
   #write(values) {
     const lines = [this.kind];
-    for (const { name, repeated, optional } of this.fields) {
+    for (const { name, repeated, optional, only } of this.fields) {
       const several = repeated ? values.get(name) : values.has(name) ? [values.get(name)] : [];
       if (!several.length && !optional) throw malformed();
       for (const value of several) {
-        if (!value || /^ | $/.test(value) || DECEPTIVE.test(value)) throw malformed();
+        if (!value || /^ | $/.test(value) || DECEPTIVE.test(value) || value !== (only ?? value)) throw malformed();
         lines.push(`${name} ${value}`);
       }
     }

@@ -56,7 +56,7 @@ export class Trust {
     // Keys once pinned stay: a registry that is taken over cannot put others in their place.
     const registryVkey = known.registryVkey || answer.registry.vkey;
     const registry = await parseVkey(registryVkey);
-    const time = await readSignedTime(answer.time_note, registry, nonce);
+    const time = await readSignedTime(told(answer.time_note), registry, nonce);
     this.met = true;
     // Both ends of the request, because nobody knows when in between the registry looked at its clock.
     this.skewed = time + CUT_SECONDS - now > MAX_SKEW_SECONDS || asked - time - CUT_SECONDS > MAX_SKEW_SECONDS;
@@ -99,7 +99,7 @@ export class Trust {
   async timeTold(answer, nonce) {
     try {
       const registry = await parseVkey(this.stored.registryVkey || answer.registry.vkey);
-      return await readSignedTime(answer.time_note, registry, nonce);
+      return await readSignedTime(told(answer.time_note), registry, nonce);
     } catch (error) {
       throw error instanceof Refusal ? error : new Refusal("service_error");
     }
@@ -121,6 +121,12 @@ export class Trust {
   #take(stored) {
     Object.assign(this, { stored, rule: stored.rule, intake: stored.intake, calendar: new Calendar(stored.zone) });
   }
+}
+
+/** A note out of an answer; service_error for none. */
+function told(note) {
+  if (typeof note !== "string") throw new Refusal("service_error");
+  return note;
 }
 
 /** The text of a list that its owner signed and, where a log is pinned, that is in it. */

@@ -10,9 +10,8 @@ import { Refusal } from "../errors.js";
 import { Log, openCheckpoint, requireRoot } from "../log.js";
 import { leafHash } from "../merkle.js";
 import { openNote, parseVkey } from "../note.js";
-import { StatementType } from "../statement.js";
+import { CLOCK, StatementType } from "../statement.js";
 
-const CLOCK = { name: "clock", optional: true };
 const fields = (names) => names.split(" ").map((name) => ({ name }));
 const PURGE_REPORT = new StatementType(
   "checkin/purge-report/v1",
