@@ -190,7 +190,7 @@ class OrderExecutor:
             raise OrderNotLogged("The log's entry is about other parts than this one.")
 
     def _items(self, part: Part, note: str | None) -> list[str]:
-        """SPEC order.md §6.6: "the list is signed with the order's key and belongs to this part"."""
+        """SPEC order.md §6.6: "the list is signed with the part's `order-key` and belongs to this part"."""
         if note is None or part.order_key is None:
             return []
         try:

@@ -1,6 +1,6 @@
 // What a service answers: an answer is what the interface says, or it is none. A Wi-Fi's login page, a proxy's error
-// and whatever else comes in between are not the service's words. The same rules as checkin/answer.py, one file of
-// vectors for both (tests/vectors/answers.json).
+// and whatever else comes in between are not the service's words. The same rules as checkin/http/client.py, one
+// file of vectors for both (tests/vectors/answers.json).
 
 import { Refusal } from "./errors.js";
 

@@ -27,6 +27,7 @@ const infoOf = ({ venue, scanner }, day) => concat(Label.INTAKE, venue, scanner,
  * @param {Uint8Array} intakeKey X25519, 32 bytes
  */
 export async function sealEntry(scan, day, place, intakeKey) {
+  // SPEC intake.md §2: "plain = scan time u32be ‖ scan_id 16 ‖ token 309"
   const plain = concat(u32be(scan.scannedAt), scan.scanId, scan.token);
   if (plain.length !== PLAIN_SIZE || scan.scanId.length !== SCAN_ID_SIZE) throw new TypeError("not a scan");
   const recipientPublicKey = await suite.kem.deserializePublicKey(intakeKey.slice().buffer);

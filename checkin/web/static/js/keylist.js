@@ -54,6 +54,7 @@ export function readIntakeList(text) {
 /** list_refused when `fresh` contradicts what was seen before: the first key for a day is final. */
 export function merge(known, fresh) {
   for (const [day, key] of fresh) {
+    // SPEC keys.md §5.1: "The first list for a day is final."
     const first = known.get(day);
     if (first && toHex(first.public) !== toHex(key.public)) throw new Refusal("list_refused");
   }

@@ -87,7 +87,7 @@ export async function openNote(note, verifiers, threshold = 1) {
   const [names, publics] = [new Set(), new Set()];
   for (const signature of signatures) {
     const known = signerOf(signature, verifiers);
-    if (!known) continue;
+    if (!known) continue; // SPEC signed-note: "Verifiers MUST ignore signatures from unknown keys"
     if (!signature.canonical) throw malformed(); // who knows the key takes one spelling
     await known.verify(text, signature.value).catch(() => {
       throw new Refusal("note_untrusted");

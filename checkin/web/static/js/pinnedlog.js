@@ -29,6 +29,7 @@ export class PinnedLog {
    * cosignatures, proof_invalid without a proof, too.
    */
   async require(entry, proof) {
+    // SPEC keys.md §5.2: "Who has pinned a log MUST refuse a list without a valid proof as a whole"
     if (typeof proof !== "string") throw new Refusal("proof_invalid");
     return verifyProof(proof, utf8(entry), this.verifier, this.witnesses, this.plain.quorum);
   }

@@ -72,6 +72,7 @@ export function windowOf({ iat, credential }, calendar) {
 
 function rejectOutsideWindow(read, now, calendar) {
   const [first, last] = windowOf(read, calendar);
+  // SPEC presentation.md §3: "Both ends of a window belong to it."
   if (now < first) throw new Refusal("token_not_yet_valid");
   if (now > last) throw new Refusal("token_expired");
 }
@@ -86,6 +87,7 @@ async function rejectUnsigned({ credential, payload, signature }, keys) {
   await verify(credential.holderKey, toBeSigned(payload), signature);
 }
 
+// SPEC presentation.md §3: "a status that is shown opens the commitment"
 async function rejectStatus({ credential, opening }, rule) {
   if (opening) await verifyOpening(credential, opening);
   if (rule.length && !(opening && rule.includes(opening.status))) throw new Refusal("status_required");
@@ -97,6 +99,7 @@ async function rejectStatus({ credential, opening }, rule) {
  * @param {number[]} rule statuses of which one must be shown; none: no rule
  */
 export async function verifyText(text, now, calendar, keysOfDay, rule = []) {
+  // SPEC presentation.md §3: "the first that fails is the answer, and it is final"
   const read = readToken(fromText(text));
   rejectOutsideWindow(read, now, calendar);
   rejectOtherDay(read, calendar);

@@ -56,6 +56,7 @@ export async function verify(publicKey, message, signature) {
   const refused = new Refusal("bad_signature");
   if (publicKey.length !== 32 || signature.length !== 64) throw refused;
   if (isSmallOrder(publicKey) || isSmallOrder(signature.subarray(0, 32)) || !isCanonical(publicKey)) throw refused;
+  // SPEC encoding.md §4: "S < L, read little-endian; otherwise `bad_signature`."
   if (!isReduced(signature.subarray(32))) throw refused; // WebKitGTK's libgcrypt takes S + L, too
   let genuine = false;
   try {

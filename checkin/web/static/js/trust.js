@@ -56,6 +56,7 @@ export class Trust {
     // Keys once pinned stay: a registry that is taken over cannot put others in their place.
     const registryVkey = known.registryVkey || answer.registry.vkey;
     const registry = await parseVkey(registryVkey);
+    // SPEC scanner.md §4: "The time note opens under the pinned registry key"
     const time = await readSignedTime(told(answer.time_note), registry, nonce);
     this.met = true;
     // Both ends of the request, because nobody knows when in between the registry looked at its clock.
@@ -91,6 +92,7 @@ export class Trust {
         refusals.push(error);
       }
     }
+    // SPEC scanner.md §4: "With none left the answer is refused."
     if (refusals.length && refusals.length === told.length) throw refusals[0];
     return { issuers, issuerVkeys, passed };
   }
@@ -109,6 +111,7 @@ export class Trust {
   requireTime(now) {
     const { time } = this.stored;
     if (this.skewed || now < time - MAX_SKEW_SECONDS) throw new Refusal("clock_wrong");
+    // SPEC scanner.md §5: "More than 24 hours since the registry's time was heard"
     if (now - time > STALE_SECONDS) throw new Refusal("scanner_stale");
   }
 
@@ -137,6 +140,7 @@ async function openList(note, owner, log, proof) {
 
 /** What is known of the days around today, together with a list's; list_refused where it contradicts. */
 function around(today, known = new Map(), listed) {
+  // SPEC scanner.md §4: "Days more than 15 ahead are ignored."
   const near = [...listed].filter(([day]) => day <= today + HORIZON_DAYS);
   return new Map([...merge(known, new Map(near))].filter(([day]) => day >= today - CLOSING_DAYS));
 }

@@ -67,7 +67,7 @@ export class Door {
       return true;
     } catch (error) {
       if (error.code === "already_used") throw new UsedBefore({ here: error.sameVenue });
-      // Only what the registry itself coded is its refusal; after anything else the visit waits in the queue.
+      // SPEC scanner.md §6: "A refusal that the registry itself coded is shown."
       if (error.status < 500 && error.status !== 429) throw error;
       this.link.lost();
       return false;

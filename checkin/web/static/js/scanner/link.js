@@ -147,11 +147,11 @@ export class Link extends EventTarget {
       const body = { sealed: entries.map((entry) => entry.sealed) };
       const options = { token, body, patience: BATCH_PATIENCE_MS, answer: RESULTS };
       const { results } = await this.#ask("POST", "/v1/check-ins/batch", options).catch((error) => {
-        // The line may be too slow for so many: fewer the next time, and slowly more again.
+        // SPEC scanner.md §7: "Without an answer, half as many the next time"; slowly more again.
         if (error.code === "unreachable") this.batch = Math.max(1, Math.floor(entries.length / 2));
         throw error;
       });
-      // Entries leave the queue only when there is an answer for each of them.
+      // SPEC scanner.md §7: "An entry leaves the queue by the registry's answer to it, and by nothing else."
       if (results.length !== entries.length) throw new Refusal("unreachable");
       await this.store.settle(entries, results);
       last = entries.at(-1).id;

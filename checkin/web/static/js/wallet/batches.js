@@ -48,6 +48,7 @@ export async function fetchBatch(account, clock, calendar, day, mode = SCREEN) {
       salt: base64urlDecode(answer.status_openings[i].salt, 16),
     },
   }));
+  // SPEC wallet.md §4: "One bad credential refuses the batch."
   const checked = [];
   for (const item of batch) checked.push(await check(item, day, mode, listed));
   // What is printed is kept nowhere but on the paper.
@@ -83,7 +84,8 @@ export async function openToday(account, clock, calendar, fetching) {
   }
 }
 
-/** The one case in which the time is asked for on its own: a batch was refused because of it. Whether the day is another. */
+// SPEC issuer.md §8: "The wallet MUST NOT ask for the time on its own"
+/** The one exception: a batch was refused because of it. Whether the day is another. */
 async function askTime(account, clock, calendar, day) {
   const nonce = base64urlEncode(randomBytes(16));
   const asked = clock.ask();
