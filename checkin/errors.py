@@ -105,6 +105,12 @@ class EntryUnreadable(CheckinError):
     default = "The entry does not open under the intake key of its day."
 
 
+class EnrolmentMalformed(CheckinError):
+    code = "enrolment_malformed"
+    status = 422
+    default = "This is not an operator's code for a scanner."
+
+
 class ScanTimeInvalid(CheckinError):
     code = "scan_time_invalid"
     status = 422

@@ -17,12 +17,14 @@ GROUPS: Final = {
     "process": (
         "attacks", "benchmarks", "browser", "checkin/audit", "checkin/cli", "checkin/demo", "checkin/simulation",
         "checkin/service/test_readiness.py", "checkin/service/test_tasks.py", "checkin/service/test_wal_watch.py",
-        "checkin/service/test_wire.py", "checkin/tracing", "faults", "issuer",
+        "checkin/service/test_wire.py", "checkin/tracing", "faults",
+        "interop/test_conformance.py", "issuer",
         "retention", "services", "venue",
     ),
     "browser": ("browser",),
     "slow": (
-        "benchmarks", "browser", "checkin/demo/test_demo.py", "checkin/simulation", "faults", "interop/test_sumdb.py",
+        "benchmarks", "browser", "checkin/demo/test_demo.py", "checkin/simulation", "faults",
+        "interop/test_conformance.py", "interop/test_sumdb.py",
         "properties/test_clock_model.py", "properties/test_key_ring_model.py", "services/test_endings.py",
         "test_examples.py", "test_habits.py",
     ),

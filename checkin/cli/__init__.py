@@ -44,6 +44,10 @@ COMMANDS: Final = {
     "venue": ("venue", "Renew an operator's token, or close a venue, with the enrolment secret."),
     "purge": ("purge", "What a service holds, what is due, and destroying it now."),
     "witness": ("witness", "Watch logs for another organisation, and cosign what continues."),
+    "conformance": (
+        "conformance",
+        "Judge another wallet or scanner by the rules of docs/spec/wallet.md and scanner.md.",
+    ),
     "certificate": ("certificate", "Verify vaccination, recovery and test certificates."),
 }
 

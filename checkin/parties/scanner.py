@@ -6,8 +6,10 @@ It holds public lists, its token and a sealed queue, and nothing about anybody. 
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import BaseModel
 
 from checkin.clock import Calendar, Clock
-from checkin.errors import AlreadyUsed, CheckinError, ScannerStale, SettingsInvalid, Unreachable
+from checkin.errors import AlreadyUsed, CheckinError, EnrolmentMalformed, ScannerStale, SettingsInvalid, Unreachable
 from checkin.files.durable import locked_beside
 from checkin.files.format import FORMAT, require_file_format
 from checkin.files.json_file import read_private, write_private
@@ -35,6 +37,22 @@ BATCH_STEP: Final = 50
 STALE_SECONDS: Final = 24 * 3600
 UNDECIDED: Final = "undecided"
 """What a registry says of an entry whose issuer key it does not know yet."""
+
+
+_IDENTIFIER: Final = re.compile(r"[0-9a-f]{16}")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{16,256}")
+
+
+def read_enrolment(code: str) -> tuple[str, str, str]:
+    """Venue, scanner and token in an operator's code, JSON; other members are ignored. Raises `EnrolmentMalformed`."""
+    try:
+        read = json.loads(code)
+        venue, scanner, token = read["venue_id"], read["scanner_id"], read["scanner_token"]
+        if _IDENTIFIER.fullmatch(venue) and _IDENTIFIER.fullmatch(scanner) and _TOKEN.fullmatch(token):
+            return venue, scanner, token
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise EnrolmentMalformed
 
 
 class ScanResult(StrEnum):
@@ -163,9 +181,8 @@ class Scanner:
         answer, nonce, asked = self._ask(client, clock.now)
         ours = False
         try:
-            with suppress(KeyError, TypeError):  # of another form, as `update` will say
-                self.told.tell(self.trust.time_told(answer, nonce), asked, clock)
-                ours = True
+            self.told.tell(self.trust.time_told(answer, nonce), asked, clock)
+            ours = True
             passed = self._take(answer, nonce, self.told.now(clock))
         except CheckinError:
             if ours:

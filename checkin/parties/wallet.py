@@ -31,6 +31,7 @@ from checkin.tlog.policy import PinnedLog
 
 BATCH_SIZE: Final = 10
 CODE_DIGITS: Final = 8  # of a one-time code
+_OTHER_DAY: Final = "The issuer issues nothing for this machine's day: set this machine's clock."
 
 
 @dataclass
@@ -149,26 +150,37 @@ class Wallet:
     def open_today(self, calendar: Calendar, clock: Clock) -> Held:
         """A credential of today by the issuer's time; a batch is fetched first when none is left.
 
+        Raises as `fetch_today`.
+        """
+        for _ in range(2):  # what the issuer answers may show that today is another day
+            if opened := self.open_code(calendar.day(self.now(clock))):
+                return opened
+            self.fetch_today(calendar, clock)
+        if opened := self.open_code(calendar.day(self.now(clock))):
+            return opened
+        raise DayNotIssued(_OTHER_DAY)
+
+    def fetch_today(self, calendar: Calendar, clock: Clock, pinned: NoteVerifier | None = None) -> None:
+        """One more batch for today by the issuer's time.
+
         Raises as `fetch`; `DayNotIssued` that names the clock when it is wrong and the right time could not be learnt.
         """
-        for _ in range(3):  # what the issuer answers may show that today is another day
-            day = calendar.day(self.now(clock))
-            if opened := self.open_code(day):
-                return opened
-            try:
-                self.fetch(day, calendar, clock=clock)
-            except DayNotIssued:
-                self._ask_time(clock)
-                if calendar.day(self.now(clock)) == day:
-                    break
-        raise DayNotIssued(f"The issuer issues nothing for {calendar.date(day)}: set this machine's clock.")
+        day = calendar.day(self.now(clock))
+        try:
+            self.fetch(day, calendar, pinned=pinned, clock=clock)
+        except DayNotIssued:
+            self._ask_time(clock, pinned)
+            today = calendar.day(self.now(clock))
+            if today == day:
+                raise DayNotIssued(_OTHER_DAY) from None
+            self.fetch(today, calendar, pinned=pinned, clock=clock)
 
-    def _ask_time(self, clock: Clock) -> None:
+    def _ask_time(self, clock: Clock, pinned: NoteVerifier | None) -> None:
         """The one case in which the time is asked for on its own: a batch was refused because of it."""
         nonce = b64url_encode(random_bytes(16))
         with Client(self.issuer_url, wanted=Service.ISSUER) as client:
             asked = clock.now()
-            time = _signed_time(client.get("/v1/time", nonce=nonce), "note", nonce, None)
+            time = _signed_time(client.get("/v1/time", nonce=nonce), "note", nonce, pinned)
         if time is not None:
             self._hear(time, asked, clock)
 

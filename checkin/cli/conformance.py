@@ -1,0 +1,64 @@
+"""`checkin conformance`: judges another wallet or scanner by the specification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from checkin.cli.example import WithExample
+from checkin.cli.terminal import say, say_json
+from checkin.conformance.counterpart import NOON
+from checkin.conformance.judging import BROKEN, Verdict
+from checkin.conformance.scanner_rules import RULES as SCANNER_RULES
+from checkin.conformance.scanner_rules import ScannerStage
+from checkin.conformance.wallet_rules import RULES as WALLET_RULES
+from checkin.conformance.wallet_rules import WalletStage
+from checkin.errors import RequestInvalid
+from checkin.shown import shown
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        cls=WithExample,
+        epilog='checkin conformance --scanner "python -m checkin.conformance.own scanner"',
+    )(conformance)
+
+
+def conformance(
+    *,
+    wallet: Annotated[str | None, typer.Option(metavar="CMD", help="The command that starts a wallet.")] = None,
+    scanner: Annotated[str | None, typer.Option(metavar="CMD", help="The command that starts a scanner.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+) -> None:
+    """Judge another wallet or scanner by the rules of docs/spec/wallet.md and scanner.md.
+
+    The program is told what to do in lines of JSON (docs/spec/conformance.md), and the harness is its network and its
+    clock. Ends with 1 when a rule is broken.
+    """
+    if wallet is None and scanner is None:
+        raise RequestInvalid("Give the command of a program to be judged: --wallet CMD, --scanner CMD, or both.")
+    verdicts = []
+    for verdict in _judged(wallet, scanner):
+        verdicts.append(verdict)
+        if not as_json:
+            say(f"{verdict.result:6}  {verdict.section:15}  {verdict.says}")
+            if verdict.why:
+                say(f"        {shown(verdict.why)}")
+    broken = sum(verdict.result == BROKEN for verdict in verdicts)
+    if as_json:
+        say_json({"broken": broken, "rules": [asdict(verdict) for verdict in verdicts]})
+    else:
+        say(f"{len(verdicts)} rules, {broken} of them broken.")
+    if broken:
+        raise typer.Exit(1)
+
+
+def _judged(wallet: str | None, scanner: str | None) -> Iterator[Verdict]:
+    if wallet is not None:
+        yield from WALLET_RULES.judged(wallet, WalletStage, NOON)
+    if scanner is not None:
+        yield from SCANNER_RULES.judged(scanner, ScannerStage, NOON)

@@ -1,0 +1,111 @@
+"""Rules of a conformance page, one function each: a rule passes when it returns, and is broken by what it raises."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from checkin.conformance.peer import Outcome, Peer, PeerFault, Time
+from checkin.errors import CheckinError
+
+KEPT: Final = "kept"
+BROKEN: Final = "broken"
+
+
+class Broken(Exception):
+    """The program did something else than the page says."""
+
+
+class Stage(Protocol):
+    """What a rule finds: a program that was just started in an empty folder, and its other side."""
+
+    peer: Peer
+
+
+S = TypeVar("S", bound=Stage)
+
+
+@dataclass(frozen=True)
+class Rule(Generic[S]):
+    """`section` of the page, what the rule `says`, and its judge."""
+
+    section: str
+    says: str
+    judge: Callable[[S], None]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of a rule; `why` is empty for one that was kept."""
+
+    section: str
+    says: str
+    result: str
+    why: str = ""
+
+
+class Rules(Generic[S]):
+    """A page's rules in their order; calling it with section and sentence adds the function below."""
+
+    def __init__(self, page: str) -> None:
+        self.page = page
+        self.rules: list[Rule[S]] = []
+
+    def __call__(self, section: str, says: str) -> Callable[[Callable[[S], None]], Callable[[S], None]]:
+        """A decorator."""
+
+        def add(judge: Callable[[S], None]) -> Callable[[S], None]:
+            self.rules.append(Rule(f"{self.page} §{section}", says, judge))
+            return judge
+
+        return add
+
+    def judged(
+        self, command: str, make_stage: Callable[[Peer], S], now: float, only: Collection[str] = ()
+    ) -> Iterator[Verdict]:
+        """Every rule's verdict, each on a program that was just started; `only` those whose section is named."""
+        for rule in self.rules:
+            if only and rule.section not in only:
+                continue
+            with (
+                tempfile.TemporaryDirectory(prefix="checkin-conformance-", ignore_cleanup_errors=True) as folder,
+                Peer(command, Path(folder), Time(now)) as peer,
+            ):
+                try:
+                    rule.judge(make_stage(peer))
+                except (Broken, PeerFault) as broken:
+                    yield Verdict(rule.section, rule.says, BROKEN, str(broken))
+                else:
+                    yield Verdict(rule.section, rule.says, KEPT)
+
+
+def done(outcome: Outcome, what: str) -> dict[str, Any]:
+    """What was told; `Broken` if it was refused."""
+    if outcome.refused is not None:
+        raise Broken(f"{what}: refused with {outcome.refused!r}")
+    return outcome.told
+
+
+def refused(outcome: Outcome, what: str, *codes: str) -> None:
+    """`Broken` unless it was refused with one of these codes."""
+    if outcome.refused is None:
+        raise Broken(f"{what}: was not refused")
+    if outcome.refused not in codes:
+        raise Broken(f"{what}: refused with {outcome.refused!r} in place of {' or '.join(codes)}")
+
+
+def require(holds: object, why: str) -> None:
+    """`Broken` unless it holds."""
+    if not holds:
+        raise Broken(why)
+
+
+def reading(what: str, read: Callable[..., Any], *of: Any) -> Any:
+    """What is read of what the program said; `Broken` where it is not what it should be."""
+    try:
+        return read(*of)
+    except (CheckinError, ValueError, KeyError, TypeError, IndexError):
+        raise Broken(f"{what} is not what the page says") from None
