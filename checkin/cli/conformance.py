@@ -11,7 +11,7 @@ import typer
 from checkin.cli.example import WithExample
 from checkin.cli.terminal import say, say_json
 from checkin.conformance.counterpart import NOON
-from checkin.conformance.judging import BROKEN, Verdict
+from checkin.conformance.judging import BROKEN, RuleVerdict
 from checkin.conformance.scanner_rules import RULES as SCANNER_RULES
 from checkin.conformance.scanner_rules import ScannerStage
 from checkin.conformance.wallet_rules import RULES as WALLET_RULES
@@ -57,7 +57,7 @@ def conformance(
         raise typer.Exit(1)
 
 
-def _judged(wallet: str | None, scanner: str | None) -> Iterator[Verdict]:
+def _judged(wallet: str | None, scanner: str | None) -> Iterator[RuleVerdict]:
     if wallet is not None:
         yield from WALLET_RULES.judged(wallet, WalletStage, NOON)
     if scanner is not None:

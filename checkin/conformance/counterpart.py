@@ -34,7 +34,7 @@ def new_key() -> SigningKey:
     return SigningKey(random_bytes(32))
 
 
-class Log:
+class HarnessLog:
     """A transparency log with one witness; `took` are the entries that it has."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Log:
         return LogProof(1, tuple(inclusion_proof(1, len(leaves), tree)), head).write()
 
 
-class Issuer:
+class HarnessIssuer:
     """An issuer's keys and what it signs."""
 
     def __init__(self, number: int = ISSUER, name: str = "issuer.example") -> None:
@@ -113,7 +113,7 @@ class Visitor:
         return presentation.to_text(presentation.present(self.credential, self.holder, int(when), opening))
 
 
-def visitor(issuer: Issuer, day: int, mode: Mode = Mode.SCREEN, key: SigningKey | None = None) -> Visitor:
+def visitor(issuer: HarnessIssuer, day: int, mode: Mode = Mode.SCREEN, key: SigningKey | None = None) -> Visitor:
     """Somebody with a credential of that day."""
     holder, opening = new_key(), StatusOpening(Status.VACCINATED, random_bytes(16))
     return Visitor(issuer.issue(holder.public, day, opening, mode, key), holder, opening)
@@ -135,13 +135,13 @@ def path_of(asked: Asked) -> str:
     return urlsplit(asked.path).path
 
 
-class Registry:
+class HarnessRegistry:
     """A registry with one venue and one scanner; `log` is what it pins."""
 
-    def __init__(self, issuers: Collection[Issuer]) -> None:
+    def __init__(self, issuers: Collection[HarnessIssuer]) -> None:
         self.signer = NoteSigner("registry.example", new_key())
         self.issuers = tuple(issuers)
-        self.log = Log()
+        self.log = HarnessLog()
         self.rule: list[int] = []
         self.enrolment = {
             "venue_id": random_bytes(8).hex(),

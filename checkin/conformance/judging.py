@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from checkin.conformance.peer import Outcome, Peer, PeerFault, Time
+from checkin.conformance.peer import PeerFault, Program, Reply, Time
 from checkin.errors import CheckinError
 
 KEPT: Final = "kept"
@@ -19,13 +19,13 @@ class Broken(Exception):
     """The program did something else than the page says."""
 
 
-class Stage(Protocol):
+class RuleStage(Protocol):
     """What a rule finds: a program that was just started in an empty folder, and its other side."""
 
-    peer: Peer
+    peer: Program
 
 
-S = TypeVar("S", bound=Stage)
+S = TypeVar("S", bound=RuleStage)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Rule(Generic[S]):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RuleVerdict:
     """What came of a rule; `why` is empty for one that was kept."""
 
     section: str
@@ -64,32 +64,32 @@ class Rules(Generic[S]):
         return add
 
     def judged(
-        self, command: str, make_stage: Callable[[Peer], S], now: float, only: Collection[str] = ()
-    ) -> Iterator[Verdict]:
+        self, command: str, make_stage: Callable[[Program], S], now: float, only: Collection[str] = ()
+    ) -> Iterator[RuleVerdict]:
         """Every rule's verdict, each on a program that was just started; `only` those whose section is named."""
         for rule in self.rules:
             if only and rule.section not in only:
                 continue
             with (
                 tempfile.TemporaryDirectory(prefix="checkin-conformance-", ignore_cleanup_errors=True) as folder,
-                Peer(command, Path(folder), Time(now)) as peer,
+                Program(command, Path(folder), Time(now)) as peer,
             ):
                 try:
                     rule.judge(make_stage(peer))
                 except (Broken, PeerFault) as broken:
-                    yield Verdict(rule.section, rule.says, BROKEN, str(broken))
+                    yield RuleVerdict(rule.section, rule.says, BROKEN, str(broken))
                 else:
-                    yield Verdict(rule.section, rule.says, KEPT)
+                    yield RuleVerdict(rule.section, rule.says, KEPT)
 
 
-def done(outcome: Outcome, what: str) -> dict[str, Any]:
+def done(outcome: Reply, what: str) -> dict[str, Any]:
     """What was told; `Broken` if it was refused."""
     if outcome.refused is not None:
         raise Broken(f"{what}: refused with {outcome.refused!r}")
     return outcome.told
 
 
-def refused(outcome: Outcome, what: str, *codes: str) -> None:
+def refused(outcome: Reply, what: str, *codes: str) -> None:
     """`Broken` unless it was refused with one of these codes."""
     if outcome.refused is None:
         raise Broken(f"{what}: was not refused")

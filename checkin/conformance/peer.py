@@ -68,7 +68,7 @@ def always(answered: Answered) -> Answer:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Reply:
     """What came of a command: `refused` is the code of a refusal, None when it was done; `told` all that was said."""
 
     refused: str | None
@@ -89,7 +89,7 @@ class Time:
         self.steady += seconds
 
 
-class Peer:
+class Program:
     """One program: started when it is first told something, anew after `restart`; `folder` and `time` are its own."""
 
     def __init__(self, command: str, folder: Path, time: Time) -> None:
@@ -127,7 +127,7 @@ class Peer:
                         pipe.close()
             self._process = None
 
-    def tell(self, what: str, answer: Answer | None = None, **members: Any) -> Outcome:
+    def tell(self, what: str, answer: Answer | None = None, **members: Any) -> Reply:
         """Gives a command and answers what the program asks meanwhile, with nothing where there is no `answer`.
 
         Raises `PeerFault`.
@@ -146,9 +146,9 @@ class Peer:
             self._write({"answer": content})
         refused, done = line.get("refused"), line.get("done")
         if isinstance(refused, str) and done is None:
-            return Outcome(refused, line, tuple(asked))
+            return Reply(refused, line, tuple(asked))
         if isinstance(done, dict) and refused is None:
-            return Outcome(None, done, tuple(asked))
+            return Reply(None, done, tuple(asked))
         raise PeerFault("it ended a command with neither `done` nor `refused`")
 
     def _start(self) -> subprocess.Popen[bytes]:

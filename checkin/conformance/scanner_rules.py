@@ -12,8 +12,8 @@ from checkin.conformance.counterpart import (
     NO_ANSWERS,
     NOON,
     SECOND_ISSUER,
-    Issuer,
-    Registry,
+    HarnessIssuer,
+    HarnessRegistry,
     Visitor,
     new_key,
     no_such_route,
@@ -23,7 +23,7 @@ from checkin.conformance.counterpart import (
     visitor,
 )
 from checkin.conformance.judging import Rules, done, reading, refused, require
-from checkin.conformance.peer import Answer, Answered, Asked, Outcome, Peer, always, as_json, problem
+from checkin.conformance.peer import Answer, Answered, Asked, Program, Reply, always, as_json, problem
 from checkin.protocol import presentation
 from checkin.protocol.credential import Mode
 from checkin.protocol.encoding import b64url_decode
@@ -37,10 +37,10 @@ ACCEPTED: Final = as_json({"result": "accepted"}, 201)
 class ScannerStage:
     """A scanner, its registry and two issuers; `ahead`: by how many seconds the scanner's clock is."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Program) -> None:
         self.peer = peer
-        self.issuer, self.other = Issuer(), Issuer(SECOND_ISSUER, "other.example")
-        self.registry = Registry([self.issuer, self.other])
+        self.issuer, self.other = HarnessIssuer(), HarnessIssuer(SECOND_ISSUER, "other.example")
+        self.registry = HarnessRegistry([self.issuer, self.other])
         self.day = CALENDAR.day(NOON)
         self.ahead = 0.0
         self.days = range(self.day - 1, self.day + AHEAD + 1)
@@ -60,7 +60,7 @@ class ScannerStage:
         """Somebody with a credential of today."""
         return visitor(self.issuer, self.day, mode)
 
-    def enrol(self) -> Outcome:
+    def enrol(self) -> Reply:
         """With the operator's code."""
         return self.peer.tell("enrol", code=json.dumps(self.registry.enrolment))
 
@@ -90,7 +90,7 @@ class ScannerStage:
         coded = {"refused": {"code": "day_closed"}}
         return as_json({"results": [{"result": one} | coded.get(one, {}) for one in told]})
 
-    def tend(self, answer: Answer | None = None) -> Outcome:
+    def tend(self, answer: Answer | None = None) -> Reply:
         """Asks for the lists, then uploads what waits; by default all is well."""
         return self.peer.tell("tend", answer or self.answers())
 
@@ -99,11 +99,11 @@ class ScannerStage:
         done(self.enrol(), "the operator's code")
         done(self.tend(), "true lists")
 
-    def scan(self, text: str, answer: Answer | None = None) -> Outcome:
+    def scan(self, text: str, answer: Answer | None = None) -> Reply:
         """A code at the door; by default the registry takes it."""
         return self.peer.tell("scan", answer or self.answers(), text=text)
 
-    def unanswered(self, text: str) -> Outcome:
+    def unanswered(self, text: str) -> Reply:
         """A code at the door while nothing answers."""
         return self.peer.tell("scan", text=text)
 
@@ -196,7 +196,7 @@ def _(stage: ScannerStage) -> None:
 @rule("4.2", "A registry whose key is not the one that was pinned is `note_untrusted`, also with a true form")
 def _(stage: ScannerStage) -> None:
     stage.begin()
-    false = Registry(stage.registry.issuers)
+    false = HarnessRegistry(stage.registry.issuers)
 
     def answer(asked: Asked) -> Answered | None:
         return as_json(false.trust(asked, stage.now, stage.days)) if path_of(asked) == "/v1/trust" else ACCEPTED
@@ -241,7 +241,7 @@ def _(stage: ScannerStage) -> None:
 
 
 def _of_another_log(stage: ScannerStage, told: dict[str, Any]) -> dict[str, Any]:
-    false = Registry(()).log
+    false = HarnessRegistry(()).log
     issuers = [item | {"proof": false.proof(item["list"], stage.now)} for item in told["issuers"]]
     return told | {"log": false.pins, "issuers": issuers, "intake_proof": false.proof(told["intake"], stage.now)}
 
@@ -384,7 +384,7 @@ def _(stage: ScannerStage) -> None:
     require(scan.token == presentation.from_text(other.show(stage.now)), "the entry is not the code without its status")
 
 
-def _sent(outcome: Outcome) -> dict[str, Any]:
+def _sent(outcome: Reply) -> dict[str, Any]:
     """The body of the one check-in."""
     bodies = [asked.body for asked in outcome.asked if path_of(asked) == "/v1/check-ins"]
     require(len(bodies) == 1 and isinstance(bodies[0], dict), "a check-in is not sent once, as JSON")

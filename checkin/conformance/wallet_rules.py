@@ -9,8 +9,8 @@ from checkin.conformance.counterpart import (
     CALENDAR,
     ISSUER,
     NO_ANSWERS,
-    Issuer,
-    Log,
+    HarnessIssuer,
+    HarnessLog,
     new_key,
     no_such_route,
     nonce_of,
@@ -18,7 +18,7 @@ from checkin.conformance.counterpart import (
     told_time,
 )
 from checkin.conformance.judging import Rules, done, reading, refused, require
-from checkin.conformance.peer import Answer, Answered, Asked, Outcome, Peer, always, as_json, problem
+from checkin.conformance.peer import Answer, Answered, Asked, Program, Reply, always, as_json, problem
 from checkin.protocol import presentation
 from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode, Status, StatusOpening
 from checkin.protocol.encoding import b64url_decode, b64url_encode
@@ -35,9 +35,9 @@ Change = Callable[[dict[str, Any]], dict[str, Any]]
 class WalletStage:
     """A wallet and its issuer; `ahead`: by how many seconds the wallet's clock is."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Program) -> None:
         self.peer = peer
-        self.issuer, self.log = Issuer(), Log()
+        self.issuer, self.log = HarnessIssuer(), HarnessLog()
         self.ahead = 0.0
 
     @property
@@ -118,7 +118,7 @@ class WalletStage:
         self.register()
         done(self.fetch(), "a true batch")
 
-    def fetch(self, answer: Answer | None = None) -> Outcome:
+    def fetch(self, answer: Answer | None = None) -> Reply:
         """A batch of today."""
         return self.peer.tell("fetch", answer or self.answers())
 
@@ -297,7 +297,7 @@ def _(stage: WalletStage) -> None:
 @rule("6", "A list that the pinned log does not have, or another key signed, is refused before a batch is asked for")
 def _(stage: WalletStage) -> None:
     stage.begin()
-    false, thief = Log(), NoteSigner(stage.issuer.signer.name, new_key())
+    false, thief = HarnessLog(), NoteSigner(stage.issuer.signer.name, new_key())
     note = stage.issuer.listed(range(stage.day, stage.day + 15), thief)
     good = stage.keys()
     lies: list[tuple[str, str, dict[str, Any]]] = [

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from checkin.cli import app
 from checkin.conformance.counterpart import NOON
-from checkin.conformance.judging import BROKEN, Verdict
+from checkin.conformance.judging import BROKEN, RuleVerdict
 from checkin.conformance.scanner_rules import RULES as SCANNER_RULES
 from checkin.conformance.scanner_rules import ScannerStage
 from checkin.conformance.wallet_rules import RULES as WALLET_RULES
@@ -47,7 +47,7 @@ WALLET_FAULTS = {
 }
 
 
-def judged(party: str, command: str, *sections: str) -> list[Verdict]:
+def judged(party: str, command: str, *sections: str) -> list[RuleVerdict]:
     """What is said of a program."""
     only = [f"{party}.md §{section}" for section in sections]
     if party == "scanner":
