@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from checkin.clock import RETENTION_DAYS, Calendar, Clock
-from checkin.errors import DayNotIssued, NotReady, RequestInvalid, ServiceError, SettingsInvalid
+from checkin.errors import DayNotIssued, NotReady, RequestInvalid, ServiceError, SettingsInvalid, Unauthorized
 from checkin.files.format import FORMAT, require_file_format
 from checkin.files.json_file import read_private, write_private
 from checkin.http.client import Client, Service, conform
@@ -107,10 +107,12 @@ class Wallet:
         with Client(self.issuer_url, self.token, wanted=Service.ISSUER) as client:
             listed = self._listed_keys(client.get("/v1/keys"), day, pinned)
             asked = clock.now() if clock else 0.0
-            answer = client.post(
-                f"/v1/credentials?nonce={nonce}",
-                {"day": day, "holder_keys": holder_keys, "mode": int(mode)},
-            )
+            body = {"day": day, "holder_keys": holder_keys, "mode": int(mode)}
+            try:
+                answer = client.post(f"/v1/credentials?nonce={nonce}", body)
+            except Unauthorized:
+                ended = f"The account of {self.path.name} has ended: register again, in a new file."
+                raise Unauthorized(ended) from None
             time = _signed_time(answer, "time_note", nonce, pinned)
             if clock and time is not None:
                 self._hear(time, asked, clock)

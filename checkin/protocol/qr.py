@@ -6,6 +6,7 @@ Level L on purpose: on hard camera frames fewer modules beat more correction (do
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,13 @@ from qrcode.image.svg import SvgPathImage
 
 from checkin.errors import PictureUnreadable
 
+_MODULE: Final = 0.8  # mm, in a drawing
+_MAX_DRAWING: Final = 2_000_000  # bytes; the largest QR code has a tenth of them
+_SQUARE: Final = re.compile(rb"M([0-9.]{1,9}),([0-9.]{1,9})H")
+_DRAWING: Final = re.compile(
+    rb"<\?xml[^>]*>\s*<svg [^>]*viewBox=\"0 0 (\d{1,3}(?:\.\d{1,3})?) \1\"[^>]*>"
+    rb'<rect width="100%" height="100%" fill="#fff"/><path d="([MHVz0-9.,]+)"[^>]*/></svg>\s*'
+)
 _FORMATS: Final = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 _TOO_LARGE: Final = "The picture has more than 50 million pixels."
 MAX_PIXELS: Final = 50_000_000  # a phone camera's largest pictures; more would be a decompression bomb
@@ -69,6 +77,8 @@ def to_terminal(text: str) -> str:
 def read_image(source: Path | bytes) -> list[str]:
     """The texts of all QR codes in a picture, each once, from a camera or a screen; `PictureUnreadable` for none."""
     try:
+        source = source.read_bytes() if isinstance(source, Path) and source.suffix == ".svg" else source
+        source = _drawn(source) if isinstance(source, bytes) else source
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)  # it would print where this file lies
             opened = Image.open(source if isinstance(source, Path) else io.BytesIO(source))
@@ -86,6 +96,23 @@ def read_image(source: Path | bytes) -> list[str]:
             if found:
                 return list(dict.fromkeys(code.text for code in found))
     raise PictureUnreadable
+
+
+def _drawn(data: bytes) -> bytes:
+    """A drawing of `to_svg` as a PNG, anything else as it is: what others draw is not ours to render."""
+    drawing = _DRAWING.fullmatch(data) if len(data) <= _MAX_DRAWING else None
+    if not drawing:
+        return data
+    size = round(float(drawing[1]) / _MODULE)
+    image = Image.new("L", (size, size), 255)
+    for corner in _SQUARE.findall(drawing[2]):
+        x, y = (round(float(part) / _MODULE) for part in corner)
+        if x >= size or y >= size:
+            return data
+        image.putpixel((x, y), 0)
+    buffer = io.BytesIO()
+    image.resize((8 * size, 8 * size), Image.Resampling.NEAREST).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _as_seen(image: Image.Image) -> list[Image.Image]:

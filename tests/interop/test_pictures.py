@@ -120,10 +120,16 @@ def test_a_file_that_is_no_picture_is_told_so(data: bytes) -> None:
         qr.read_image(data)
 
 
-def test_a_drawing_is_refused_with_what_to_give_instead() -> None:
-    """An SVG, as `checkin qr -o` draws it, is for printers."""
-    with pytest.raises(PictureUnreadable, match="PNG or a JPEG"):
-        qr.read_image(qr.to_svg(TEXTS[0]))
+def test_a_drawing_of_ours_is_read_and_anothers_is_refused_with_what_to_give_instead(tmp_path: Path) -> None:
+    """An SVG as `checkin qr -o` draws it, out of its file, too; no other's is rendered."""
+    drawing = tmp_path / "qr.svg"
+    for text in TEXTS:
+        drawing.write_bytes(qr.to_svg(text))
+        assert qr.read_image(drawing.read_bytes()) == qr.read_image(drawing) == [text]
+    ours = qr.to_svg(TEXTS[0])
+    for other in (ours.replace(b"<rect", b"<script/><rect"), ours.replace(b'd="M', b'd="M9999,9999H0V0H0zM')):
+        with pytest.raises(PictureUnreadable, match="PNG or a JPEG"):
+            qr.read_image(other)
 
 
 @given(st.integers(0, 2**32))

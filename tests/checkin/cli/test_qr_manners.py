@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,21 @@ from typer.testing import CliRunner
 
 from checkin import cli
 from checkin.cli import door
-from checkin.errors import NameInvalid, PhoneInvalid, PhoneNotMobile, PictureUnreadable, RequestInvalid, Unreachable
+from checkin.errors import (
+    NameInvalid,
+    PhoneInvalid,
+    PhoneNotMobile,
+    PictureUnreadable,
+    RequestInvalid,
+    Unauthorized,
+    Unreachable,
+)
+from checkin.parties.wallet import Wallet
 from checkin.protocol import qr
+from checkin.protocol.key_list import IssuerList, ListedKey, issuer_kid
+from checkin.protocol.note import NoteSigner, sign_note
+from checkin.protocol.primitives import SigningKey
+from tests.support.hostile import hostile
 
 
 def ask(tmp_path: Path, *options: str, typed: str = "") -> Any:
@@ -100,3 +114,21 @@ def test_a_picture_that_is_too_large_is_an_error_and_no_warning_with_a_path(tmp_
     Image.new("1", (30_000, 30_000)).save(buffer, "PNG")
     with pytest.raises(PictureUnreadable, match="50 million"):
         qr.read_image(buffer.getvalue())
+
+
+def test_a_wallet_whose_account_has_ended_is_told_to_register_again(tmp_path: Path) -> None:
+    """Deleted from another device, or unused for too long: its token is nobody's any more."""
+    key = SigningKey(bytes([1] * 32)).public
+    listed = IssuerList(1, {20777: ListedKey(issuer_kid(1, key), key)}, simulated=True)
+    said = {"type": "urn:checkin:problem:unauthorized", "status": 401, "detail": "Not known.", "code": "unauthorized"}
+    keys = {"list": sign_note(listed.text(), NoteSigner("issuer.example", SigningKey(bytes([2] * 32))))}
+    (tmp_path / "clock").write_text("2026-11-20T12:00:00+09:00\n", encoding="ascii")
+    with hostile("http://127.0.0.1:9") as issuer:
+        issuer.rules = {
+            ("GET", "/v1/keys"): (200, "application/json", json.dumps(keys)),
+            ("POST", "/v1/credentials"): (401, "application/problem+json", json.dumps(said)),
+        }
+        Wallet(tmp_path / "w.json", issuer.url, "a-token-of-before").save()
+        done = ask(tmp_path, "--issuer", issuer.url, "--simulated-clock", str(tmp_path / "clock"))
+    assert isinstance(done.exception, Unauthorized)
+    assert done.exception.detail == "The account of w.json has ended: register again, in a new file."
