@@ -215,6 +215,17 @@ def test_the_log_is_served_as_files(retention: Retention, service: Service) -> N
         assert "immutable" in tile.headers["cache-control"]
         for path in ("%2e%2e/log.sqlite", "0/000", "entries/000.p/9", "x", "0/%2e%2e/0/000.p/1", "..%2flog.sqlite"):
             assert client.get(f"/tile/{path}").status_code == 404, path
+        # Entry bundles are packed for whoever reads that, and the same bytes; hashes, which do not pack, for nobody.
+        entries, plain = f"/tile/entries/000.p/{size}", {"accept-encoding": "identity"}
+        bundle = client.get(entries, headers=plain)
+        assert service.notes[0].encode() in bundle.content and "content-encoding" not in bundle.headers
+        for header in ("gzip", "GZIP;q=0.5, br", "br, *"):
+            packed = client.get(entries, headers={"accept-encoding": header})
+            assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "accept-encoding"), header
+            assert packed.content == bundle.content and int(packed.headers["content-length"]) < len(bundle.content)
+        for header in ("gzip;q=0, *", "gzip;q=0.000", "br", "x-gzip-like"):
+            assert "content-encoding" not in client.get(entries, headers={"accept-encoding": header}).headers, header
+        assert "content-encoding" not in tile.headers and "gzip" in tile.request.headers["accept-encoding"]
 
 
 def test_the_database_opens_with_common_tools(retention: Retention, service: Service) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -170,6 +171,24 @@ def test_over_http_anybody_reads_and_only_the_auditor_asks(retention: Retention)
         LogProof.read(client.get(f"/v1/audits/{place}/proof").text)
         for path in ("/v1/audits/99999", "/audits/99999", "/v1/audits/99999/proof"):
             assert client.get(path).json()["code"] == "not_found"
+
+
+def test_a_sample_that_cannot_be_read_is_told_to_who_copied_it_and_no_audit_is_published(retention: Retention) -> None:
+    """By the number of the code; a sample of more codes than an audit takes likewise."""
+    vectors = json.loads((Path(__file__).parents[2] / "vectors/presentation.json").read_text(encoding="utf-8"))
+    good = next(case["text"] for case in vectors["cases"] if case["expected"] == "ok")
+    with retention.client() as client:
+        before = client.get("/v1/audits").json()["audits"]
+        for sample, code, detail in (
+            (["CK1:"], "token_malformed", "Code 1 of the sample"),
+            ([good, good[:-3]], "token_malformed", "Code 2 of the sample"),
+            ([good] * 51, "invalid_request", ""),
+        ):
+            asked = {"tokens": sample}
+            answer = client.post("/v1/audits", json=asked, headers={"Authorization": f"Bearer {AUDITOR}"})
+            assert (answer.status_code, answer.json()["code"]) == (422, code)
+            assert detail in answer.json()["detail"] and good not in answer.text
+        assert client.get("/v1/audits").json()["audits"] == before
 
 
 def test_an_audit_reads_back_as_it_was_signed(office: Office) -> None:

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from checkin.cli.witness import app
-from checkin.errors import AddressTaken, NoteMalformed, SettingsInvalid, SimulationRefused
+from checkin.errors import AddressTaken, NoteMalformed, RequestInvalid, SettingsInvalid, SimulationRefused
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.service.addresses import free_ports
@@ -63,6 +63,25 @@ def test_more_logs_are_watched_and_none_twice(tmp_path: Path) -> None:
     assert [log.origin for log in read_logs(folder)] == [LOG.name, "other.example/log"]
     with pytest.raises(NoteMalformed):
         run("add-log", "--dir", folder, "--log", "no key")
+
+
+def test_a_log_whose_origin_is_not_its_keys_name_is_watched_by_that_origin(tmp_path: Path) -> None:
+    """One log at a time; an origin that no checkpoint can begin with changes nothing."""
+    folder = tmp_path / "witness"
+    run("init", "--dir", folder, "--name", "witness.example/w1")
+    add = ("add-log", "--dir", folder, "--log", LOG.verifier.vkey)
+    for origin in ("", "two\nlines"):
+        with pytest.raises(NoteMalformed):
+            run(*add, "--origin", origin)
+    with pytest.raises(RequestInvalid, match="one log's"):
+        run(*add, "--log", NoteSigner("b.example/log", SigningKey(b"\x08" * 32)).verifier.vkey, "--origin", "a.example")
+    assert read_logs(folder) == []
+    assert run(*add, "--origin", "go.sum database tree") == "Watching go.sum database tree.\n"
+    assert json.loads(run("status", "--dir", folder, "--json"))["logs"] == {"go.sum database tree": 0}
+    witness = open_witness(folder)
+    head = sign_note(Checkpoint("go.sum database tree", 1, leaf_hash(b"")).write(), LOG)
+    assert witness.add_checkpoint(AddCheckpoint(0, (), head).write(), 1_795_000_000).startswith("— witness.example/w1 ")
+    witness.state.close()
 
 
 def test_a_second_witness_in_a_folder_is_refused(tmp_path: Path) -> None:
