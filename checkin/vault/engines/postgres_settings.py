@@ -1,0 +1,68 @@
+"""Settings of a PostgreSQL server with which acknowledged rows are lost, or which keep the times of rows.
+
+Sources: https://www.postgresql.org/docs/18/runtime-config-wal.html, -replication.html, -logging.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Literal, NamedTuple
+
+from checkin.files.postgres import Connection
+from checkin.vault.engines import EngineFinding
+
+OLDEST_VERSION: Final = 160000
+_SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE name = ANY($1)"
+_STANDBYS: Final = "SELECT count(*) FROM pg_stat_replication"
+
+
+class _Rule(NamedTuple):
+    """A setting, the values of it that are fit, how bad another one is, and what it does."""
+
+    name: str
+    fit: tuple[str, ...]
+    level: Literal["warning", "failure"]
+    text: str
+
+
+_LOST: Final = "acknowledged check-ins can be lost"
+_TIMES: Final = "it keeps when and in which order rows came"
+_RULES: Final = (
+    _Rule("fsync", ("on",), "failure", _LOST),
+    _Rule("synchronous_commit", ("on", "remote_apply"), "failure", _LOST),
+    _Rule("full_page_writes", ("on",), "failure", _LOST),
+    _Rule("track_commit_timestamp", ("off",), "failure", _TIMES),
+    _Rule("archive_mode", ("off",), "warning", f"the archive outlives destroyed days, and {_TIMES}"),
+    _Rule("wal_level", ("minimal", "replica"), "warning", f"who decodes the write-ahead log copies rows, and {_TIMES}"),
+    _Rule("log_statement", ("none", "ddl"), "warning", f"in its log {_TIMES}"),
+    _Rule("log_min_duration_statement", ("-1",), "warning", f"in its log {_TIMES}"),
+    _Rule("log_duration", ("off",), "warning", f"in its log {_TIMES}"),
+    _Rule("default_transaction_isolation", ("read committed",), "warning", "writers refuse one another"),
+)
+
+
+def dangers(connection: Connection) -> list[EngineFinding]:
+    """What is set so now; names no host, no user and no database."""
+    return [*_version(connection), *_unfit(connection), *_standbys(connection)]
+
+
+def _version(connection: Connection) -> Iterator[EngineFinding]:
+    if connection.info.server_version < OLDEST_VERSION:
+        yield EngineFinding("engine_version", "failure", "PostgreSQL is older than 16: move to a newer one.")
+
+
+def _unfit(connection: Connection) -> Iterator[EngineFinding]:
+    found = dict(connection.execute(_SETTINGS, [[rule.name for rule in _RULES]]).fetchall())
+    for rule in _RULES:
+        if (value := found.get(rule.name, rule.fit[0])) not in rule.fit:
+            text = f"PostgreSQL runs with {rule.name} = {value}: {rule.text}. Set it to {rule.fit[0]}."
+            yield EngineFinding(f"engine_{rule.name}", rule.level, text)
+
+
+def _standbys(connection: Connection) -> Iterator[EngineFinding]:
+    """Standbys that nobody waits for: what is acknowledged is lost when one of them takes over."""
+    row = connection.execute(_STANDBYS).fetchone()
+    waited = connection.execute("SELECT current_setting('synchronous_standby_names')").fetchone()
+    if row and row[0] and waited and not waited[0]:
+        text = f"PostgreSQL waits for none of its standbys: when one takes over, {_LOST}."
+        yield EngineFinding("engine_standbys", "warning", f"{text} Set synchronous_standby_names.")

@@ -1,0 +1,43 @@
+"""PostgreSQL for tests: a real server from a wheel, and an empty schema a test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from checkin.deployment.postgres_server import PostgresServer
+
+
+@contextmanager
+def running(folder: Path, **settings: str) -> Iterator[PostgresServer]:
+    """A server in a folder of its own."""
+    from checkin.deployment.postgres_server import PostgresServer  # noqa: PLC0415 - not every run has the driver
+
+    server = PostgresServer(folder)
+    server.start(settings)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@contextmanager
+def schema(dsn: str) -> Iterator[str]:
+    """A DSN whose tables lie in a schema of their own, removed afterwards."""
+    name = f"test_{os.urandom(8).hex()}"
+    ask(dsn, f"CREATE SCHEMA {name}")
+    yield f"{dsn} options='-c search_path={name}'"
+    ask(dsn, f"DROP SCHEMA {name} CASCADE")
+
+
+def ask(dsn: str, query: str) -> list[tuple[Any, ...]]:
+    """What a connection of its own answers."""
+    import psycopg  # noqa: PLC0415 - as above
+
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        found = connection.execute(query.encode())
+        return found.fetchall() if found.description else []
