@@ -16,14 +16,14 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IssuerList
 from checkin.purge.purger import Purger
 from checkin.purge.statement_store import SMALL_COUNT, StatementStore
-from checkin.service.day_findings import day_findings
+from checkin.service.day_findings import day_findings, engine_findings
+from checkin.service.day_store import open_days
 from checkin.service.endings import Endings
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher
 from checkin.service.order_executor import OrderExecutor, Pins
 from checkin.service.time_peers import clock_guard
-from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
 from issuer.access_notices import AccessNotices
 from issuer.accounts import Accounts
@@ -60,7 +60,7 @@ class Issuer:
         self.party = party = ServiceIdentity(settings, simulated_clock)
         self.guard = clock_guard(party)
         self.database = IssuerDatabase(party.data / "issuer.db")
-        self.vault = Vault("issuer", SqliteStore(party.data / "ledger", ordered=False), party.ring)
+        self.vault = Vault("issuer", open_days(settings, "issuer"), party.ring)
         self.book = StatementStore(party.data / "statements")
         self.identity_keys = IdentityKeys(party.ring)
         self.identities = Identities(self.database, self.identity_keys)
@@ -205,6 +205,7 @@ class Issuer:
         if not self.identity_keys.live():
             yield Finding("identity_key", "failure", "There is no identity key: look at the key ring.")
         yield from day_findings(self.purger)
+        yield from engine_findings(self.vault.store)
         if self.throttle.full:
             yield Finding("registrations", "warning", _FULL)
         if self.outbox:

@@ -9,8 +9,9 @@ import phonenumbers
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from checkin.clock import RETENTION_DAYS
+from checkin.service.day_store import DaySettings
 from checkin.service.pins import AuthoritySettings, LogSettings
-from checkin.service.settings import FilePath, ServiceSettings, Strict, TokenHash
+from checkin.service.settings import FilePath, Strict, TokenHash
 
 
 def _known_region(region: str) -> str:
@@ -38,7 +39,7 @@ class SmsSettings(Strict):
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
 
 
-class IssuerSettings(ServiceSettings):
+class IssuerSettings(DaySettings):
     """What the issuer needs beyond the common settings."""
 
     issuer: Annotated[int, Field(ge=1, lt=2**32)]

@@ -15,7 +15,8 @@ from checkin.purge.statement_store import StatementStore
 from checkin.service import day_routes
 from checkin.service.auth import pinned
 from checkin.service.checkpoint_seen import CheckpointSeen
-from checkin.service.day_findings import day_findings
+from checkin.service.day_findings import day_findings, engine_findings
+from checkin.service.day_store import open_days
 from checkin.service.endings import Endings
 from checkin.service.frame import Frame
 from checkin.service.identity import ServiceIdentity
@@ -24,7 +25,6 @@ from checkin.service.order_executor import MAX_BODY as MAX_ORDER
 from checkin.service.order_executor import OrderExecutor, Pins
 from checkin.service.tasks import Task
 from checkin.service.time_peers import clock_guard
-from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
 from venue import batches, checkins, described, lists, pages, scanners, stats, venues
 from venue import order_steps as orders
@@ -52,7 +52,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     settings = VenueSettings.load(config)
     party = ServiceIdentity(settings, simulated_clock)
     guard = clock_guard(party)
-    store = SqliteStore(party.data / "visits", ordered=True)
+    store = open_days(settings, "venue")
     vault = Vault("venue", store, party.ring)
     database = RegistryDatabase(party.data / "venue.db")
     endings = Endings(party)
@@ -70,7 +70,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         duties=(trust.forget, alarms.forget, gates.forget, endings.forget),
         ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
     )
-    work = duties.Duties(party, purger)
+    work = duties.Duties(party, purger, store)
     commits = Commits(vault)
     traces = orders.Traces(party, guard, vault, database)
     desk = OrderExecutor(party, guard, book, Pins(settings.authority, settings.log), traces.steps())
@@ -80,13 +80,20 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         guard,
         "Venue registry",
         DESCRIPTION,
-        checks=[trust.findings, own.findings, alarms.findings, lambda: day_findings(purger)],
+        checks=[
+            trust.findings,
+            own.findings,
+            alarms.findings,
+            lambda: day_findings(purger),
+            lambda: engine_findings(store),
+        ],
         # What is overdue goes before anything else, and no issuer can keep it waiting.
         periodic=[
             Task("purge", work.purge, lane="purge", vital=True),
             Task("orders", desk.forget),
             Task("make_keys", work.make_keys, vital=True),
             Task("close_days", work.close_days),
+            Task("settle_days", work.settle_days),
             Task("closed_gates", gates.forget_closed),
             Task("replaced_scanners", known_scanners.forget_uploads),
             Task("gates", gates.keep, every=60),

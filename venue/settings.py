@@ -6,8 +6,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from checkin.service.day_store import DaySettings
 from checkin.service.pins import AuthoritySettings, LogSettings
-from checkin.service.settings import Peer, ServiceSettings, TokenHash
+from checkin.service.settings import Peer, TokenHash
 
 
 class TrustedIssuer(Peer):
@@ -16,7 +17,7 @@ class TrustedIssuer(Peer):
     number: Annotated[int, Field(ge=1, lt=2**32)]
 
 
-class VenueSettings(ServiceSettings):
+class VenueSettings(DaySettings):
     """What the registry needs beyond the common settings."""
 
     enrolment_secret_sha256: TokenHash

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.primitives import Label
 from checkin.purge.purger import Purger
 from checkin.service.identity import ServiceIdentity
+from checkin.vault.engines import DayStore
+
+SETTLED: Final = "settled"
 
 
 class Duties:
     """Tasks of the registry, each repeatable."""
 
-    def __init__(self, party: ServiceIdentity, purger: Purger) -> None:
+    def __init__(self, party: ServiceIdentity, purger: Purger, store: DayStore) -> None:
         self._party = party
+        self._store = store
         self._purger = purger
 
     def make_keys(self) -> None:
@@ -30,3 +37,13 @@ class Duties:
     def close_days(self) -> None:
         """Closes the days that take no more uploads."""
         self._purger.close_due_days()
+
+    def settle_days(self) -> None:
+        """Erases the order of arrival from closed days, where the engine can: once a day is closed nobody needs it."""
+        if not self._store.settles:
+            return
+        for day in self._store.days():
+            closed = self._store.attachment(day, Label.CLOSE.value.decode("ascii")) is not None
+            if closed and self._store.attachment(day, SETTLED) is None:
+                self._store.settle(day)
+                self._store.attach(day, SETTLED, b"")

@@ -118,7 +118,8 @@ class PostgresServer:
             if self._process is None or self._process.poll() is not None:
                 break
             with suppress(OSError):
-                if "ready" in (self._data / "postmaster.pid").read_text().splitlines()[-1]:
+                told = (self._data / "postmaster.pid").read_text().split()
+                if told[:1] == [str(self._process.pid)] and told[-1] == "ready":  # not what a killed one has left
                     return
             time.sleep(0.05)
         self.kill()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import structlog
 from pydantic import ConfigDict
@@ -20,17 +19,16 @@ from checkin.purge.due_keys import DueKeys, why
 from checkin.purge.inventory import PurgeStatus
 from checkin.purge.purger import LOCK, Purger
 from checkin.purge.statement_store import StatementStore
+from checkin.service.day_store import VAULTS, DaySettings, open_days
 from checkin.service.identity import KeyVolume, ServiceIdentity
-from checkin.service.settings import ServiceSettings
 from checkin.service.time_peers import clock_guard
-from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.engines import DayStore
 from checkin.vault.vault import Vault
 
-_VAULTS: Final = {"ledger": ("issuer", False), "visits": ("venue", True)}
 log = structlog.get_logger()
 
 
-class CommonSettings(ServiceSettings):
+class CommonSettings(DaySettings):
     """The settings that every service has; a service's own are passed over."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
@@ -52,7 +50,7 @@ class VaultFolder:
         self.service: str | None = None
         self.purger: Purger | None = None
         self.closed = ""
-        self._store: SqliteStore | None = None
+        self._store: DayStore | None = None
         try:
             self._open(ServiceIdentity(settings, simulated_clock))
         except SimulationRefused:
@@ -109,9 +107,9 @@ class VaultFolder:
 
     def _open(self, party: ServiceIdentity) -> None:
         self.book = StatementStore(party.data / "statements")
-        for folder, (label, ordered) in _VAULTS.items():
+        for label, folder in VAULTS.items():
             if (party.data / folder).is_dir():
-                self.service, self._store = label, SqliteStore(party.data / folder, ordered=ordered)
+                self.service, self._store = label, open_days(self.settings, label)
                 vault = Vault(label, self._store, party.ring)
                 self.purger = Purger(party, self.guard, vault, self.book)
 

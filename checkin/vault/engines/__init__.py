@@ -59,6 +59,9 @@ class DayStore(Protocol):
     long are `NotReady`: nothing was acknowledged, the caller may try again.
     """
 
+    settles: bool
+    """Whether `settle` leaves no trace of the order in which rows came; where they lie in that order it cannot."""
+
     def insert(self, day: int, rows: Sequence[Row]) -> list[bool]:
         """One commit, on the disk when it returns; False for a row whose key another row of the day has, then and
         for all processes. True also where this very row (key and nonce) stands already: a call that failed is safe to

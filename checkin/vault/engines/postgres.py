@@ -46,6 +46,8 @@ R = TypeVar("R")
 class PostgresStore:
     """A `DayStore`; several processes and machines may share one database."""
 
+    settles = True
+
     def __init__(self, database: Postgres, name: str) -> None:
         """`name` begins the names of all tables: 1 to 16 letters a-z."""
         if not _NAME.fullmatch(name):

@@ -60,6 +60,7 @@ class SqliteStore:
             self._turn = Turn(folder)
         self._folder = folder
         self._ordered = ordered
+        self.settles = not ordered
         self._limit = idle
         self._timeout = timeout
         self._idle: list[_Lent] = []
