@@ -22,8 +22,8 @@ const kept = [];
 globalThis.fetch = async (path, { redirect }) => {
     const { kind, text, status = 200, type = "basic", redirected = false } = { ...good[path], ...wrong[path] };
     if (redirected && redirect === "error") throw new TypeError("redirected");
-    const answer = { status, type, redirected, headers: new Headers({ "content-type": kind }), text: async () => text };
-    return Object.assign(answer, { clone: () => answer });
+    const answer = new Response(text, { status, headers: { "content-type": kind } });
+    return Object.defineProperties(answer, { type: { value: type }, redirected: { value: redirected } });
 };
 globalThis.caches = { open: async () => ({ put: async (path) => kept.push(path) }) };
 const listeners = {};

@@ -18,11 +18,13 @@ self.addEventListener("install", (event) => {
 /** What this service answers for a path. What a Wi-Fi's login or a proxy answers in its place would stay for good. */
 async function ours(path) {
   const answer = await fetch(path, { cache: "reload", redirect: "error" });
+  // Read here: a browser has six connections, and an answer that nobody reads keeps one.
+  const content = await answer.blob();
   const isPage = (answer.headers.get("content-type") ?? "").split(";")[0].trim().toLowerCase() === "text/html";
   const plain = answer.status === 200 && answer.type === "basic" && !answer.redirected;
-  const known = path !== page || (await answer.clone().text()).includes(`/static/js${page}/main.js`);
+  const known = path !== page || (await content.text()).includes(`/static/js${page}/main.js`);
   if (!plain || !known || isPage !== (path === page)) throw new TypeError(`${path} is not what this service answers`);
-  return [path, answer];
+  return [path, new Response(content, { headers: answer.headers })];
 }
 
 async function keep(answers) {
