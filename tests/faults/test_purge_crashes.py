@@ -36,9 +36,15 @@ def memory(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def folder(memory: Path) -> Path:
+    """A registry on which two days are due."""
+    make_due(memory / "registry")
+    return memory / "registry"
+
+
+def make_due(folder: Path) -> None:
     """A registry at the first moment of a day on which two days are due, and an intake key of each."""
-    prepare(memory / "registry")
-    house = House(memory / "registry", ahead=AHEAD)
+    prepare(folder)
+    house = House(folder, ahead=AHEAD)
     for day in (DAY, DAY + 1):
         house.go(day, HOUR)
         house.guard.tick()
@@ -51,7 +57,6 @@ def folder(memory: Path) -> Path:
     house.go(DAY + 29)
     house.guard.confirm()
     house.store.close()
-    return memory / "registry"
 
 
 def purge(folder: Path) -> None:
@@ -97,8 +102,8 @@ def _arm(patch: pytest.MonkeyPatch, number: int, *, before: bool) -> None:
         patch.setattr(os, name, wrap(getattr(os, name)))
 
 
-def check_done(folder: Path) -> None:
-    """Both days are gone, and each thing is stated once."""
+def check_done(folder: Path, held: tuple[str, ...] = ("0",)) -> None:
+    """Both days are gone, and each thing is stated once. `held`: what a report may say of days that were held still."""
     house = House(folder, ahead=AHEAD)
     stated = [name for name in house.book.names() if name in EXPECTED]
     assert stated == EXPECTED
@@ -108,7 +113,7 @@ def check_done(folder: Path) -> None:
         report = house.statement(f"purge-{CALENDAR.date(day)}")
         assert report["rows"] == "12"
         assert report["commitment"] == house.statement(f"key-made-day-{CALENDAR.date(day)}")["commitment"]
-        assert report["days-held"] == "0"
+        assert report["days-held"] in held
     assert house.purger.overdue() == []
     house.store.close()
 

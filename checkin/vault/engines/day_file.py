@@ -20,7 +20,7 @@ from typing import Any
 import sqlite_utils
 
 from checkin.errors import NotReady
-from checkin.files.database import limit_log
+from checkin.files.database import cut_log, limit_log
 from checkin.files.durable import make_private, sync_folder
 from checkin.protocol.primitives import random_bytes
 
@@ -55,13 +55,17 @@ def create(path: Path, *, ordered: bool) -> None:
         connection = sqlite3.connect(draft, isolation_level=None)
         try:
             _make_schema(connection, ordered=ordered)
+            # Closing does the same, but says nothing when the disk refuses: a file without a schema would get the name.
+            if not cut_log(connection):
+                raise NotReady("The day's file could not be made: look at the disk, then try again.")
         finally:
             connection.close()
         path.hardlink_to(draft)
     except FileExistsError:
         pass
     finally:
-        draft.unlink(missing_ok=True)
+        for left in path.parent.glob(f"{draft.name}*"):
+            left.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 
