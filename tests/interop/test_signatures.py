@@ -174,3 +174,15 @@ SMALL_ORDER = [
     "ed" + "ff" * 30 + "7f",
     "ee" + "ff" * 30 + "7f",
 ]
+
+
+def test_the_bytes_of_a_signature_do_not_flow_into_its_message() -> None:
+    """libsodium is given both in one piece: only their lengths say where the one ends."""
+    key, message = SigningKey(b"\x07" * 32), b"a message"
+    signature = key.sign(message)
+    verify(key.public, message, signature)
+    for size in (63, 65):
+        piece = signature + message
+        assert not accepted_here(key.public, piece[size:], piece[:size])
+    for public in (key.public[:31], key.public + b"\0", b""):
+        assert not accepted_here(public, message, signature)

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from shamir_mnemonic import generate_mnemonics
 
 from checkin.errors import NoteMalformed, NoteUntrusted, SettingsInvalid, SharesInvalid
 from checkin.keys.officers import Officers, appoint, join_shares, load_share, load_signer
@@ -29,6 +30,22 @@ def test_any_k_officers_join_the_ring_key_and_fewer_do_not(tmp_path: Path) -> No
     for few in [[], *map(list, itertools.combinations(every, 2)), [every[0]] * 3]:
         with pytest.raises(SharesInvalid):
             join_shares(few)
+
+
+def test_too_few_officers_are_told_how_many_are_needed(tmp_path: Path) -> None:
+    """One that comes twice is one."""
+    appoint(tmp_path, NAME, 4, 3)
+    every = shares(tmp_path)
+    for few in (every[:2], [every[0]] * 3):
+        with pytest.raises(SharesInvalid, match=f"3 different officers are needed, {len(set(few))} given"):
+            join_shares(few)
+
+
+def test_shares_of_another_kind_of_secret_are_no_ring_key() -> None:
+    """SLIP-39 also shares secrets of 16 bytes."""
+    [mnemonics] = generate_mnemonics(1, [(2, 3)], bytes(range(16)))
+    with pytest.raises(SharesInvalid):
+        join_shares(mnemonics[:2])
 
 
 def test_changed_foreign_or_meaningless_shares_are_refused_without_repeating_a_word_of_them(tmp_path: Path) -> None:

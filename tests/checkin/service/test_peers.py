@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from checkin.clock import Calendar, SystemClock
+from checkin.clock import Calendar, SystemClock, parse_rfc3339
+from checkin.errors import NoteUntrusted
 from checkin.protocol.note import NoteSigner, sign_note, split_note
 from checkin.protocol.primitives import SigningKey
+from checkin.protocol.signed_time import TIME_STATEMENT, read_time
 from checkin.service import time_peers as peers
 from checkin.service.settings import Peer
 from checkin.service.time_peers import TimePeers
@@ -53,6 +55,19 @@ def test_a_forged_time_is_not_believed(house: House, peer: Service) -> None:
         "note": sign_note(split_note(peer.time(peer.server.query["nonce"][0]))[0], forger)
     }
     assert asked(house, peer) == []
+
+
+def test_a_time_that_names_another_service_is_not_read() -> None:
+    """One party may sign under several names; the answer is to be of the one that was asked."""
+    signer = NoteSigner("issuer.example", SigningKey(b"\x01" * 32))
+    nonce, stamp = "AAAAAAAAAAAAAAAAAAAAAA", "2026-11-20T12:00:00+09:00"
+
+    def told(service: str) -> str:
+        return sign_note(TIME_STATEMENT.write({"service": service, "nonce": nonce, "time": stamp}), signer)
+
+    assert read_time(told("issuer.example"), signer.verifier, nonce) == parse_rfc3339(stamp)
+    with pytest.raises(NoteUntrusted, match="not this service's"):
+        read_time(told("registry.example"), signer.verifier, nonce)
 
 
 def test_an_old_answer_is_not_believed(house: House, peer: Service) -> None:

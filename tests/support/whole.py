@@ -1,0 +1,345 @@
+"""The whole system in one process: issuer, registry, log and authority as objects on real files, under one clock.
+
+Nothing is served and nothing runs by itself, so that a step costs milliseconds; what the parties send each other goes
+by a call. `prepared` makes the folder once, copies of it are opened as often as wanted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+import pytest
+
+from checkin.clock import Calendar, SimulatedClock
+from checkin.errors import CheckinError
+from checkin.keys.key_ring import Purpose
+from checkin.keys.officers import load_share, load_signer
+from checkin.keys.secret_file import make_secret
+from checkin.orders.folder import OrderFolder, SignedOrder
+from checkin.orders.order import OrderRequest, draft
+from checkin.parties.authority import Authority
+from checkin.protocol.note import NoteSigner, sign_note
+from checkin.protocol.primitives import SigningKey
+from checkin.purge.purger import Purger
+from checkin.purge.statement_store import StatementStore
+from checkin.service.endings import Endings
+from checkin.service.identity import ServiceIdentity
+from checkin.service.order_executor import OrderBody, OrderExecutor, Pins
+from checkin.service.time_peers import clock_guard
+from checkin.tlog.checkpoint import open_checkpoint
+from checkin.tlog.proof import LogProof
+from checkin.tracing import trace as tracing
+from checkin.tracing.trace_result import TraceResult
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.vault import Vault
+from issuer.service import Issuer
+from issuer.settings import IssuerSettings
+from retention.log import Log
+from tests.issuer.world import keep_house
+from venue import batches, checkins, lists, scanners, venues
+from venue.commits import Commits
+from venue.database import RegistryDatabase
+from venue.endings import end_again, end_all
+from venue.gates import Gates
+from venue.order_steps import Traces
+from venue.settings import VenueSettings
+from venue.trust import Fetched, IssuerTrust
+from venue.visits import Visits
+
+CALENDAR: Final = Calendar("Asia/Seoul")
+DAY: Final = 20777  # 2026-11-20
+NOON: Final = CALENDAR.start(DAY) + 12 * 3600.0
+LOG_SIGNER: Final = NoteSigner("retention.example/log", SigningKey(b"\x07" * 32))
+ISSUER: Final = 7
+CASE: Final = OrderRequest(case="2026-17", purpose="contacts of a person with measles", basis="Act, Article 76-2")
+
+
+class Registry:
+    """What `venue.app` makes, without the routes."""
+
+    def __init__(self, folder: Path, clock: Path, fetch: Any) -> None:
+        settings = VenueSettings.load(folder / "settings.toml")
+        self.party = party = ServiceIdentity(settings, clock)
+        self.guard = guard = clock_guard(party)
+        store = SqliteStore(party.data / "visits", ordered=True)
+        self.vault = vault = Vault("venue", store, party.ring)
+        self.database = database = RegistryDatabase(party.data / "venue.db")
+        endings = Endings(party)
+        endings.replay(database, end_again, end_all)
+        self.trust = IssuerTrust(party, database, settings.issuers, fetch)
+        self.gates = Gates(party, guard, vault, database, endings)
+        self.book = StatementStore(party.data / "statements")
+        self.purger = Purger(
+            party,
+            guard,
+            vault,
+            self.book,
+            duties=(self.trust.forget, self.gates.forget, endings.forget),
+            ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
+        )
+        visits = Visits(vault, party.calendar)
+        self.commits = Commits(vault)
+        self.door = checkins.CheckIns(party, guard, self.trust, visits, self.commits, self.gates)
+        self.queue = batches.BatchIntake(party, guard, self.trust, visits, self.gates)
+        self.orders = OrderExecutor(
+            party,
+            guard,
+            self.book,
+            Pins(settings.authority, settings.log),
+            Traces(party, guard, vault, database).steps(),
+        )
+        self.venues = venues.Venues(database, endings)
+        self.scanners = scanners.Scanners(database, endings, party, guard)
+
+    def keep_house(self) -> None:
+        """The tasks of the service, in their order."""
+        self.guard.tick()
+        for task in (
+            self.purger.run,
+            self.orders.forget,
+            self.purger.make_keys,
+            self.purger.close_due_days,
+            self.gates.forget_closed,
+            self.gates.keep,
+            self.trust.refresh_missing,
+        ):
+            task()
+
+    def intake_keys(self) -> dict[int, bytes]:
+        """What a scanner seals to."""
+        return {day: key.public for day, key in lists.intake_list(self.party).keys.items()}
+
+    def close(self) -> None:
+        """Gives back what it holds."""
+        for close in (self.commits.close, self.gates.close, self.orders.close, self.vault.store.close):
+            close()
+        self.database.close()
+
+
+@dataclass(frozen=True)
+class Door:
+    """A venue and its scanner's token."""
+
+    venue: str
+    token: str
+
+
+class Whole:
+    """Opened in a copy of the prepared folder; `close` removes it."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(dir=memory()))
+        shutil.copytree(prepared(), self.folder, dirs_exist_ok=True)
+        self.loop = asyncio.new_event_loop()
+        self.clock = SimulatedClock(self.folder / "clock")
+        self.authority = Authority.open(self.folder / "authority", simulated=True, allow_unfit=True)
+        self.log = Log(self.folder / "log", LOG_SIGNER)
+        self.issuer = self.open_issuer()
+        self.registry = self.open_registry()
+        self._published: set[tuple[StatementStore, str]] = set()
+
+    def open_issuer(self) -> Issuer:
+        """A process of it."""
+        return Issuer(IssuerSettings.load(self.folder / "issuer" / "settings.toml"), self.folder / "clock")
+
+    def open_registry(self) -> Registry:
+        """A process of it."""
+        return Registry(self.folder / "registry", self.folder / "clock", lambda _: self.issuers_list())
+
+    def issuers_list(self) -> Fetched:
+        """What the issuer answers to the registry."""
+        return Fetched(sign_note(self.issuer.signing.list().text(), self.issuer.party.signer))
+
+    def enrol(self, name: str) -> Door:
+        """A venue with a scanner."""
+        venue = self.registry.venues.enrol(venues.NewVenue(name=name, category="cafe"))
+        scanner = self.registry.scanners.enrol(venue.venue_id, "door")
+        return Door(venue.venue_id, scanner.scanner_token)
+
+    def check_in(self, door: Door, text: str, scan: bytes) -> str:
+        """`accepted`, `repeated`, or the code of the refusal."""
+        try:
+            scanner = self.registry.scanners.bearing(door.token)
+            admitted = self.registry.door.admit(checkins.CheckInRequest(text, scan), scanner)
+            return self.loop.run_until_complete(admitted)
+        except CheckinError as error:
+            return error.code
+
+    def upload(self, door: Door, entries: list[str]) -> list[str]:
+        """A word an entry; nothing when none could be judged now."""
+        try:
+            taken = self.registry.queue.take(self.registry.scanners.uploading(door.token), entries)
+        except CheckinError:
+            return []
+        return [one.code if one.result == "undecided" else one.code or one.result for one in taken]  # type: ignore[misc]
+
+    # --- nights ---------------------------------------------------------------------------------------------------
+
+    def keep_house(self) -> list[str]:
+        """A round of every party's tasks; the codes of what failed."""
+        failed = []
+        for work in (self._issuers_round, self.registry.keep_house, self.publish):
+            try:
+                work()
+            except CheckinError as error:
+                failed.append(error.code)
+        return failed
+
+    def _issuers_round(self) -> None:
+        keep_house(self.issuer)
+        self.issuer.end_idle_accounts()
+
+    def tend(self, now: float) -> None:
+        """The officers come together: keys of the days ahead, listed and logged; what is due is destroyed."""
+        self.authority.destroy_due(now, confirm_clock=True)
+        if self.authority.make_keys(now):
+            signers = [load_signer(path) for path in self.officers()[:2]]
+            note = sign_note(self.authority.list_keys(now).text(), *signers)
+            [place] = self.log.append([note.encode()])
+            with suppress(CheckinError):  # an issuer whose clock is wrong passes them over; they come again
+                self.issuer.authority.accept(note, self.log.proof(place))
+
+    def publish(self) -> None:
+        """New statements of both services go into the log."""
+        new: list[bytes] = []
+        for book in (self.issuer.book, self.registry.book):
+            names = [name for name in book.names() if (book, name) not in self._published]
+            new += [note.encode() for name in names if (note := book.get(name))]
+            self._published |= {(book, name) for name in names}
+        if new:
+            self.log.append(new)
+
+    # --- orders ---------------------------------------------------------------------------------------------------
+
+    def drafted(self, wish: OrderRequest, now: float, *, simulated: bool = True) -> OrderFolder:
+        """An order that nobody has signed yet."""
+        authority = self.authority
+        order = draft(
+            wish,
+            authority=authority.officers.authority,
+            ring=authority.ring.public,
+            list_key=authority.list_key,
+            registry=self.registry.party.settings.name,
+            issuers=[self.issuer.party.settings.name],
+            calendar=CALENDAR,
+            now=now,
+            simulated=simulated,
+        )
+        return OrderFolder.make(Path(tempfile.mkdtemp(dir=self.folder)), order)
+
+    def signed(self, wish: OrderRequest, now: float, *, simulated: bool = True) -> SignedOrder:
+        """By the first two officers."""
+        folder = self.drafted(wish, now, simulated=simulated)
+        folder.sign([load_signer(path) for path in self.officers()[:2]])
+        return folder.open(self.authority.officers)
+
+    def logged(self, order: SignedOrder) -> LogProof:
+        """The proof that the order's entry is in the log, where it is put."""
+        [place] = self.log.append([order.entry.encode()])
+        return LogProof.read(self.log.proof(place))
+
+    def trace(self, wish: OrderRequest, now: float) -> TraceResult:
+        """Signed, logged, asked, opened. Raises what nobody answered with."""
+        order = self.signed(wish, now)
+        parties: Any = self._parties()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tracing, "Client", self._client)
+            patch.setattr(tracing, "publish", lambda *_: self.logged(order))
+            shares = [load_share(self.officers()[number]) for number in (0, 2)]
+            return tracing.Trace.open(order, self.authority, parties, shares).run()
+
+    def _parties(self) -> SimpleNamespace:
+        services = [(self.registry.party, 0, self.registry.orders), (self.issuer.party, ISSUER, self.issuer.orders)]
+        registry, issuer = [
+            SimpleNamespace(verifier=party.signer.verifier, number=number, url=desk, token="")
+            for party, number, desk in services
+        ]
+        named = {one.verifier.name: one for one in (registry, issuer)}
+        return SimpleNamespace(registry=registry, issuers=(issuer,), named=named.__getitem__)
+
+    @staticmethod
+    def _client(desk: OrderExecutor, _: str) -> Any:
+        """In place of the HTTP client of a trace: what is posted reaches the service's desk."""
+
+        class Client:
+            def __enter__(self) -> Client:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                return
+
+            def post(self, _: str, body: dict[str, str]) -> dict[str, str]:
+                return desk.take(OrderBody(**body)).model_dump()
+
+        return Client()
+
+    def officers(self) -> list[Path]:
+        """Their folders."""
+        return sorted((self.folder / "authority" / "officers").iterdir())
+
+    # --- looking --------------------------------------------------------------------------------------------------
+
+    def head(self) -> Any:
+        """The log's published checkpoint, verified."""
+        return open_checkpoint(self.log.published(), LOG_SIGNER.verifier)
+
+    def data(self) -> Iterator[Path]:
+        """Every file of the services' data and of the log."""
+        for name in ("issuer/data", "registry/data", "log"):
+            yield from (path for path in (self.folder / name).rglob("*") if path.is_file())
+
+    def close(self) -> None:
+        """Removes it."""
+        self.registry.close()
+        self.issuer.close()
+        self.log.close()
+        self.loop.close()
+        shutil.rmtree(self.folder)
+
+
+def memory() -> str | None:
+    """Where syncs are free, if there is such a place."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - made by mkdtemp inside it
+
+
+@cache
+def prepared() -> Path:
+    """Settings and keys of all, made once a process."""
+    folder = Path(tempfile.mkdtemp(dir=memory()))
+    (folder / "clock").write_text(CALENDAR.rfc3339(NOON) + "\n", encoding="ascii")
+    Authority.init(
+        folder / "authority", "health.example", officers=3, threshold=2, now=NOON, simulated=True, allow_unfit=True
+    )
+    vkeys = ", ".join(
+        f'"{load_signer(path).verifier.vkey}"' for path in sorted((folder / "authority" / "officers").iterdir())
+    )
+    pins = (
+        f'authority = {{ name = "health.example", threshold = 2, officers = [{vkeys}] }}\n'
+        f'log = {{ vkey = "{LOG_SIGNER.verifier.vkey}" }}\n'
+    )
+    _settings(folder / "issuer", f'issuer = {ISSUER}\nauthority_token_sha256 = "{"0" * 64}"\n', pins)
+    issuer = Issuer(IssuerSettings.load(folder / "issuer" / "settings.toml"), folder / "clock")
+    vkey, url = issuer.party.signer.verifier.vkey, "http://127.0.0.1:9"
+    issuer.close()
+    pinned = f'issuers = [{{ number = {ISSUER}, url = "{url}", vkey = "{vkey}" }}]\n'
+    _settings(folder / "registry", f'enrolment_secret_sha256 = "{"0" * 64}"\n{pinned}', pins)
+    return folder
+
+
+def _settings(folder: Path, own: str, pins: str) -> None:
+    folder.mkdir()
+    for name in ("master.key", "statement.key"):
+        make_secret(folder / name)
+    common = 'data = "data"\nkeys = "keys"\nmaster_key = "master.key"\nstatement_key = "statement.key"\n'
+    (folder / "settings.toml").write_text(
+        f'name = "{folder.name}.example"\n{common}allow_unfit_storage = true\n{own}{pins}', encoding="utf-8"
+    )
