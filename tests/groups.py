@@ -25,8 +25,8 @@ GROUPS: Final = {
     "slow": (
         "benchmarks", "browser", "checkin/demo/test_demo.py", "checkin/simulation", "faults",
         "interop/test_conformance.py", "interop/test_sumdb.py",
-        "properties/test_clock_model.py", "properties/test_key_ring_model.py", "services/test_endings.py",
-        "test_examples.py", "test_habits.py",
+        "properties/test_clock_model.py", "properties/test_key_ring_model.py", "properties/test_whole_system.py",
+        "services/test_endings.py", "test_examples.py", "test_habits.py",
     ),
 }  # fmt: skip
 
