@@ -116,6 +116,12 @@ def test_an_accepted_code_reencodes_to_itself() -> None:
         assert presentation.to_text(presentation.from_text(text)) == text
 
 
+def test_a_credential_that_nobody_verified_is_of_no_issuer() -> None:
+    """Its bytes do not say whose it is; only a listed key does."""
+    encoded = bytes.fromhex(load("credential.json")["credential"])
+    assert credentials.read(encoded).issuer == 0
+
+
 def test_a_credential_is_made_of_the_values_the_specification_shows() -> None:
     """Another implementation can compare every intermediate value."""
     v = load("credential.json")
