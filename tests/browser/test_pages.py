@@ -212,6 +212,12 @@ def test_every_word_is_there_in_both_languages(name: str) -> None:
     assert missing == set()
 
 
+def test_a_wallet_whose_account_has_ended_names_the_way_to_register_again() -> None:
+    """By what stands on the buttons, in both languages."""
+    for words in messages("wallet").values():
+        assert words["more"] in words["error_unauthorized"] and words["forget"] in words["error_unauthorized"]
+
+
 def test_every_refusal_at_the_door_has_a_reason_of_five_words(name: str = "scanner") -> None:
     """A steward reads it at a glance."""
     words = messages(name)
