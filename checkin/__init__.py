@@ -17,3 +17,5 @@ with protocol/x509.py for others' certificates). The three services stand on ser
 demonstration is in demo/, a town that lives over time in simulation/, a deployment on one machine in deployment/, the
 pages' files are in web/. The order of the layers is in pyproject.toml, where import-linter holds it.
 """
+
+__version__ = "0.1.0"

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from checkin import __version__
 from checkin.errors import CheckinError
 from checkin.keys.hardening import harden
 from checkin.shown import as_json, shown
@@ -92,9 +93,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415 - nobody else waits for it
-
-        typer.echo(f"checkin {version('checkin')}")
+        typer.echo(f"checkin {__version__}")
         raise typer.Exit
 
 

@@ -7,10 +7,10 @@ these numbers, which began with format 1, and is that; a file of JSON has a memb
 from __future__ import annotations
 
 import re
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from checkin import __version__
 from checkin.errors import FormatUnsupported
 from checkin.files.durable import create_file
 
@@ -24,7 +24,7 @@ def require_format(folder: Path, kind: str) -> None:
     that has none, if its disk takes it."""
     path = folder / FILE
     try:
-        if create_file(path, f"{kind} {FORMAT}\nwritten by checkin {version('checkin')}\n".encode()):
+        if create_file(path, f"{kind} {FORMAT}\nwritten by checkin {__version__}\n".encode()):
             return
     except OSError:  # a full disk keeps nothing from being destroyed: the number comes later
         return
@@ -50,6 +50,6 @@ def require_file_format(path: Path, data: dict[str, Any]) -> None:
 def _require(what: str, number: int) -> None:
     if number != FORMAT:
         raise FormatUnsupported(
-            f"{what} has format {number}, and this version, {version('checkin')}, reads format {FORMAT}: install the "
+            f"{what} has format {number}, and this version, {__version__}, reads format {FORMAT}: install the "
             "version that wrote it. See docs/upgrading.md."
         )

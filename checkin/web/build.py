@@ -1,4 +1,7 @@
-"""Build hook: installs the pages' third-party JavaScript from npm and copies the few files they load."""
+"""Build hook: installs the pages' third-party JavaScript from npm and copies the few files they load.
+
+Wheel and sdist have these files: to install one, or to make a wheel from the sdist, takes no npm.
+"""
 
 from __future__ import annotations
 
@@ -23,20 +26,37 @@ FILES = {
 TREES = {"@hpke/core/esm": "hpke/core", "@hpke/common/esm": "hpke/common"}
 
 
+MADE_FROM = "package-lock.json"  # a copy of the lock file that the folder was filled from, written last
+
+
 class Vendor(BuildHookInterface):  # type: ignore[misc]  # hatchling is there only while building
-    """Runs before a wheel, an editable install included, is put together."""
+    """Runs before a wheel, an editable install included, or an sdist is put together."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
         """Fill checkin/web/static/vendor; it is git-ignored, so it is named as an artifact."""
-        web = Path(self.root) / "checkin" / "web"
-        npm = shutil.which("npm")
-        if npm is None:
-            raise RuntimeError("npm is needed to build the pages: install Node.js 18 or newer, then try again.")
-        subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=web, check=True)  # noqa: S603 - fixed words
-        copy(web / "node_modules", web / "static" / "vendor")
+        fill(Path(self.root) / "checkin" / "web")
         build_data["artifacts"].append("checkin/web/static/vendor/**")
+
+
+def fill(web: Path) -> None:
+    """The folder vendor as the lock file has it; raises `RuntimeError`, with what to do, where that takes npm and there
+    is none."""
+    vendor = web / "static" / "vendor"
+    lock, mark = (web / "package-lock.json").read_bytes(), vendor / MADE_FROM
+    if mark.is_file() and mark.read_bytes() == lock:
+        return
+    npm = shutil.which("npm")
+    if npm is None:
+        raise RuntimeError(
+            "npm is needed to build from a checkout, for the pages' JavaScript: install Node.js 18 or newer (Debian: "
+            "apt install npm), then try again. A wheel or an sdist of this project has it inside and needs no npm."
+        )
+    mark.unlink(missing_ok=True)
+    subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=web, check=True)  # noqa: S603 - fixed words
+    copy(web / "node_modules", vendor)
+    mark.write_bytes(lock)
 
 
 def copy(modules: Path, vendor: Path) -> None:

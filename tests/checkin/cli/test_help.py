@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import entry_points
 
 import pytest
 import typer
@@ -43,8 +43,10 @@ def test_help_is_there_by_its_short_name(name: str) -> None:
 
 
 def test_the_version_is_that_of_the_installation() -> None:
+    [command] = entry_points(group="console_scripts", name="checkin")
+    assert command.dist is not None
     done = CliRunner().invoke(cli.app, ["--version"])
-    assert (done.exit_code, done.output) == (0, f"checkin {version('checkin')}\n")
+    assert (done.exit_code, done.output) == (0, f"checkin {command.dist.version}\n")
 
 
 def test_whoever_asks_for_help_does_not_wait_for_a_service_to_be_imported() -> None:
