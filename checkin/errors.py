@@ -518,6 +518,11 @@ class FolderInUse(CheckinError):
     default = "Another process runs this folder: end it, or choose another folder."
 
 
+class BackupInvalid(CheckinError):
+    code = "backup_invalid"
+    default = "The archive is no whole backup of this service: nothing was put back. Take another one."
+
+
 class FileTrouble(CheckinError):
     code = "file_trouble"
     default = "A file could not be read or written."

@@ -43,6 +43,8 @@ COMMANDS: Final = {
     "audit": ("audit", "Check what was destroyed and by whom it was stated; the day-28 audit of all services."),
     "authority": ("authority", "The health authority's work."),
     "venue": ("venue", "Renew an operator's token, or close a venue, with the enrolment secret."),
+    "backup": ("backup", "Back up a service's data in one archive, while it runs."),
+    "restore": ("backup", "Put a backup back in place of a stopped service's data."),
     "purge": ("purge", "What a service holds, what is due, and destroying it now."),
     "witness": ("witness", "Watch logs for another organisation, and cosign what continues."),
     "conformance": (

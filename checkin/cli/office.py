@@ -58,17 +58,18 @@ def report(as_json: bool, values: dict[str, object], sentence: str) -> None:
         say(sentence)
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Asks a person on standard error; raises `RequestInvalid` unless the answer is yes. `yes`: it was given before."""
+def confirm(question: str, *, yes: bool, done: str = "signed") -> None:
+    """Asks a person on standard error; raises `RequestInvalid`, nothing was `done`, unless the answer is yes. `yes`: it
+    was given before."""
     if yes:
         return
     try:
         agreed = typer.confirm(question, err=True)
     except typer.Abort:
         say("", err=True)
-        raise RequestInvalid("Nobody answered, and nothing was signed: repeat the command with --yes.") from None
+        raise RequestInvalid(f"Nobody answered, and nothing was {done}: repeat the command with --yes.") from None
     if not agreed:
-        raise RequestInvalid("Nothing was signed.")
+        raise RequestInvalid(f"Nothing was {done}.")
 
 
 def counted(number: int | str, what: str) -> str:

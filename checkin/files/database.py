@@ -23,6 +23,7 @@ LOG_BYTES: Final = 16 << 20
 """What is left of a write-ahead log that a reader made longer, once it is used anew."""
 _CHECKPOINT_BYTES: Final = 4_096_000  # then the log goes into the file; SQLite counts in pages
 _PATIENCE_MS: Final = 100  # who waits for readers to cut a log keeps writers waiting
+_COPY_PATIENCE: Final = 60.0  # seconds for a lock that somebody holds
 _FULL: Final = "its disk is full: free space"
 _READ_ONLY: Final = "it cannot be written: mount its volume writable, or give it to the user who runs this"
 _ABSENT: Final = "it is not there, or not ours: mount its volume, or give it to the user who runs this"
@@ -116,6 +117,15 @@ def cut_log_of(path: Path) -> bool:
             return cut_log(found)
     except sqlite3.Error:
         return False
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """One moment of a database that others may write meanwhile, with nothing left in a write-ahead log. `target` is an
+    empty file. It reads all in one transaction, so that a busy writer does not make it begin again and again
+    (https://sqlite.org/backup.html)."""
+    old = sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=_COPY_PATIENCE)
+    with closing(old), closing(sqlite3.connect(target)) as new:
+        old.backup(new, pages=-1)
 
 
 @contextmanager

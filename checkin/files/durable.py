@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 from typing import Final
 
-from checkin.errors import FileTrouble, SettingsInvalid
+from checkin.errors import FileTrouble, FolderInUse, SettingsInvalid
 from checkin.protocol.primitives import random_bytes
 from checkin.shown import shown
 
@@ -156,6 +156,32 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def hold_shared(path: Path) -> int:
+    """A descriptor that keeps `held_alone` off until it is closed, or its process ends; raises `FolderInUse`."""
+    descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+    _hold(descriptor, path, fcntl.LOCK_SH)
+    return descriptor
+
+
+@contextmanager
+def held_alone(path: Path) -> Iterator[None]:
+    """Nobody holds the file meanwhile; raises `FolderInUse` at once when somebody does."""
+    descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+    _hold(descriptor, path, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _hold(descriptor: int, path: Path, how: int) -> None:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise FolderInUse(f"Another process runs {path.parent}: end it first, or wait until it is done.") from None
 
 
 def locked_beside(path: Path) -> AbstractContextManager[None]:

@@ -61,6 +61,18 @@ class Generation:
             if ring := _read(self._ring):
                 replace_file(self._ring, _bytes(replace(ring, restored="")))
 
+    def put_back(self) -> None:
+        """Names the folder that is there now, which was put back: also where the two numbers would be the same."""
+        with locked(self._lock):
+            if ring := _read(self._ring):
+                replace_file(self._ring, _bytes(replace(ring, restored=self.day)))
+
+    @property
+    def day(self) -> str:
+        """The date of the data folder, `unknown` if it does not say."""
+        data = _read(self._data)
+        return (data.day if data else "") or UNKNOWN
+
     @property
     def restored(self) -> str:
         """The date of the folder that was put back and that nobody has confirmed yet, or ''."""

@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Iterable
 from enum import Enum
 from typing import Final
 
@@ -88,6 +89,14 @@ def random_below(limit: int) -> int:
 def sha256(*parts: bytes) -> bytes:
     """SHA-256 over the joined parts; 32 bytes. The caller's parts have fixed sizes or end the input."""
     return hashlib.sha256(b"".join(parts)).digest()
+
+
+def sha256_of(chunks: Iterable[bytes]) -> bytes:
+    """SHA-256 over a file in pieces; 32 bytes."""
+    state = hashlib.sha256()
+    for chunk in chunks:
+        state.update(chunk)
+    return state.digest()
 
 
 def hmac_sha256(key: bytes, *parts: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +13,7 @@ import structlog
 
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
 from checkin.errors import CheckinError, NoteUntrusted, NotReady, SimulationRefused
-from checkin.files.durable import close_folder, create_file
+from checkin.files.durable import close_folder, create_file, hold_shared
 from checkin.files.format import require_format
 from checkin.keys.key_ring import KeyRing
 from checkin.keys.secret_file import read_secret
@@ -21,6 +23,10 @@ from checkin.protocol.statement import SIMULATED, StatementType
 from checkin.service.settings import ServiceSettings
 
 MARK: Final = "deployment"
+IN_USE: Final = "in-use.lock"
+"""Beside the keys: every process that has the service's folders open shares it, who replaces `data` has it alone."""
+RESTORING: Final = ".restoring"
+"""In `data`: what is being put back, before it takes the place of what was there."""
 log = structlog.get_logger()
 
 
@@ -74,6 +80,8 @@ class ServiceIdentity(KeyVolume):
         require_format(self.data, "data folder")
         _mark(self.data / MARK, simulated_clock is not None)
         super().__init__(settings, simulated_clock, strict=True)
+        with suppress(OSError):  # on a full disk
+            weakref.finalize(self, os.close, hold_shared(settings.keys / IN_USE))
         require_format(settings.keys, "key ring")
         # Beside the keys, too: without the data a simulated clock must not destroy what is real.
         with suppress(OSError):  # of an earlier version, on a full disk: then it comes later
@@ -96,6 +104,8 @@ def _master(settings: ServiceSettings, *, strict: bool) -> bytes | None:
 
 def _require_data(settings: ServiceSettings) -> None:
     """Whoever has keys has data: an empty folder is a volume that was not mounted. Raises `NotReady`."""
+    if not (settings.data / MARK).exists() and (settings.data / RESTORING).exists():
+        raise NotReady(f"Putting a backup back into {settings.data} was stopped on the way: run checkin restore again.")
     if not (settings.data / MARK).exists() and any(settings.keys.glob("*.slot")):
         raise NotReady(
             f"There are keys in {settings.keys} and no data in {settings.data}: mount its volume. If the data is lost "
