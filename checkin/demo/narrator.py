@@ -89,7 +89,7 @@ class Narrator:
         if self.console.is_terminal and self.console.width < max(map(len, text.split("\n"))):
             self.say("(The terminal is too narrow to draw the code; it is among the artifacts.)")
         elif self.console.is_terminal:
-            self.console.print(Text(text, style="black on white"), soft_wrap=True)
+            self.console.print(Text(text, style="bright_white on black"), soft_wrap=True)
 
     def say(self, text: str) -> None:
         """Lines, broken between words where the terminal ends: a path or an address is copied in one piece."""

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from checkin.demo.narrator import Narrator
+from checkin.protocol import qr
 
 PATH = "/home/somebody/with-a-long-name/checkin-demo/artifacts"
 WORDS = "A word and another one, until the line is longer than the terminal."
@@ -48,3 +49,12 @@ def test_in_a_file_a_table_is_as_wide_as_a_page_and_a_sentence_is_one_line() -> 
     lines = told(40, terminal=False)
     assert f"    Everything is in {PATH}" in lines and f"{WORDS} {WORDS}" in lines
     assert 80 < max(len(line) for line in lines if "│" in line) <= 100
+
+
+def test_a_code_in_a_terminal_is_dark_on_light_whatever_its_colours_are() -> None:
+    """A full block is a light module, so its ink is white: inverted, many cameras do not read it."""
+    file = io.StringIO()
+    console = Console(file=file, width=100, force_terminal=True, color_system="standard", highlight=False)
+    drawing = qr.to_terminal("CK1:" + "A" * 464)
+    Narrator(console).block(drawing)
+    assert file.getvalue().splitlines() == [f"\x1b[97;40m{line}\x1b[0m" for line in drawing.splitlines()]
