@@ -72,7 +72,7 @@ def test_an_operator_sees_his_gates_in_bars_in_words_and_in_a_spreadsheet(
     calendar = Calendar(str(page.evaluate("document.body.dataset.zone")))
     visit(site, [front, front, back], tmp_path, calendar)
     page.click("#refresh")
-    expect(page.locator("#total")).to_have_text("3")
+    expect(page.locator("#total")).to_have_text("3 check-ins")
     stop_and_start(site)
     page.click("#refresh")
     legend = page.locator("#legend li")

@@ -82,7 +82,7 @@ class Desk {
     const now = clock();
     const today = this.days.find((item) => item.day === Calendar.date(this.calendar.day(now)));
     $("venue-name").textContent = this.venue.name;
-    $("total").textContent = (today?.total ?? 0).toLocaleString(currentLanguage());
+    $("total").textContent = say("today_total", { count: (today?.total ?? 0).toLocaleString(currentLanguage()) });
     const time = new Intl.DateTimeFormat(currentLanguage(), { timeStyle: "short", timeZone: this.calendar.zone });
     $("as-of").textContent = say("as_of", { time: time.format(this.asOf * 1000) });
     this.#drawHours(now);
