@@ -75,3 +75,11 @@ def test_the_index_knows_every_page() -> None:
     index = "".join((DOCS / folder / "index.md").read_text() for folder in (".", "spec", "adr"))
     pages = {page.name for page in DOCS.rglob("*.md")} - {"index.md"}
     assert {page for page in pages if page not in index} == set()
+
+
+def test_every_picture_is_shown_somewhere_and_small() -> None:
+    """Those that a page shows are there, light and dark."""
+    places = [(page, place) for page in PAGES for place in re.findall(r'src(?:set)?="([^"]+)"', page.read_text())]
+    shown = {(page.parent / place).resolve() for page, place in places}
+    assert shown == set((DOCS / "images").iterdir())
+    assert {picture.name: size for picture in shown if (size := picture.stat().st_size) > 80_000} == {}
