@@ -39,7 +39,9 @@ _SETTINGS: Final = {
     "log_error_verbosity": "terse",  # no row in an error's detail
     "log_checkpoints": "off",
 }
-_INSTALL: Final = "The PostgreSQL server is not installed: pip install 'checkin[postgresql,postgresql-server]'."
+_INSTALL: Final = (
+    "The PostgreSQL server is not installed: pip install 'private-qr-checkin[postgresql,postgresql-server]'."
+)
 _STOPWATCH: Final = SystemClock()
 
 

@@ -69,7 +69,9 @@ def _postgres(dsn_file: Path, name: str) -> DayStore:
         from checkin.files.postgres import Postgres, read_dsn  # noqa: PLC0415 - optional
         from checkin.vault.engines.postgres import PostgresStore  # noqa: PLC0415 - optional
     except ImportError:
-        raise SettingsInvalid("PostgreSQL's driver is not installed: pip install 'checkin[postgresql]'.") from None
+        raise SettingsInvalid(
+            "PostgreSQL's driver is not installed: pip install 'private-qr-checkin[postgresql]'."
+        ) from None
     store = PostgresStore(Postgres(read_dsn(dsn_file)), name)
     try:
         store.days()
