@@ -12,7 +12,9 @@ runs as `nobody`, and the folder must be one that `nobody` can reach.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Sequence
@@ -53,10 +55,12 @@ class PostgresServer:
         if len(str(folder / _SOCKET)) > _LONGEST_SOCKET:
             raise SettingsInvalid(f"The path of {folder} is too long for a socket: choose a shorter one.")
         self.folder = folder
-        self.programs = _programs()
+        self.programs = programs = _programs()
         self._data = folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self._user = _NOBODY if os.geteuid() == 0 else None
+        if self._user is not None and not all(place.stat().st_mode & stat.S_IXOTH for place in programs.parents):
+            self.programs = _copied(programs, folder / "wheel")
 
     @property
     def dsn(self) -> str:
@@ -149,3 +153,12 @@ def _programs() -> Path:
     if found is None or found.origin is None:
         raise SettingsInvalid(_INSTALL)
     return Path(found.origin).parent / "pginstall" / "bin"
+
+
+def _copied(programs: Path, folder: Path) -> Path:
+    """The same programs where another user reaches them: root's own folder is closed to all others."""
+    package = programs.parent.parent
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(part, folder / part.name, dirs_exist_ok=True)
+    folder.chmod(0o755)
+    return folder / programs.relative_to(package.parent)
