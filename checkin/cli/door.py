@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import typer
 
 from checkin.cli.example import WithExample
-from checkin.cli.terminal import draw, say, say_json
+from checkin.cli.terminal import draw, in_colours, say, say_json
 from checkin.client.calls import enrol as enrol_door
 from checkin.client.calls import read_code
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
@@ -111,7 +111,7 @@ def qr(  # noqa: PLR0913 - an option each
     elif output:
         say(f"{output}: good for 20 seconds, for one door. {held.left(day)} more codes today.")
     else:
-        draw(_in_colours(pictures.to_terminal(text)) if sys.stdout.isatty() else text)
+        draw(in_colours(pictures.to_terminal(text)) if sys.stdout.isatty() else text)
 
 
 def _check_width(*, show_status: bool) -> None:
@@ -121,11 +121,6 @@ def _check_width(*, show_status: bool) -> None:
             f"The code needs {needed} columns and this window has {columns}: make it wider or its letters smaller, or "
             "write a picture with -o qr.png."
         )
-
-
-def _in_colours(drawing: str) -> str:
-    """White on black whatever the terminal's colours are: inverted, many cameras do not read it."""
-    return "\n".join(f"\x1b[97;40m{line}\x1b[0m" for line in drawing.splitlines())
 
 
 def _tell_of(held: Wallet, opened: Held, clock: Clock, *, show_status: bool) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from checkin.cli.example import WithExample
-from checkin.cli.terminal import say
-from checkin.deployment.deployment import SERVICES, Deployment, make_folder
+from checkin.cli.terminal import draw, in_colours, say
+from checkin.clock import SystemClock
+from checkin.deployment.deployment import PAGES, SERVICES, Deployment, make_folder
 from checkin.deployment.occupied import held
+from checkin.deployment.phone import fingerprint, over_tls, phone_certificate, require_address
 from checkin.deployment.processes import Processes
 from checkin.errors import RequestInvalid
 from checkin.keys.secret_file import make_secret, read_secret
+from checkin.protocol import qr as pictures
 from checkin.protocol.note import NoteSigner, check_own_name
 from checkin.protocol.primitives import SigningKey
 from checkin.service import launch
@@ -61,9 +66,14 @@ def up(
             min=1, max=65533, help="The issuer's port, the next two are the others'. Later: the folder moves there."
         ),
     ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(help="An address of this machine in your Wi-Fi: phones reach the pages there, over TLS."),
+    ] = None,
     simulated_clock: Simulated = None,
 ) -> None:
     """Run all three services on this machine, ports 8001 to 8003. Makes keys and settings on first start."""
+    address = require_address(host) if host else ""
     make_folder(folder)
     with held(folder) as hold:
         ports = (port, port + 1, port + 2) if port else None
@@ -74,11 +84,36 @@ def up(
         for warning in deployment.warnings:
             say(f"warning: {warning}", err=True)
         say("Starting three services …", err=True)
-        with Processes(deployment) as processes:
+        with ExitStack() as stack:
+            if address:
+                certificate = phone_certificate(deployment.folder, address, SystemClock())
+                stack.enter_context(over_tls(address, deployment.ports.values(), certificate))
+            processes = stack.enter_context(Processes(deployment))
             for name in processes.unready:
                 say(f"warning: the {name} service is not ready: see {deployment.url(name)}/readyz", err=True)
             say(deployment.addresses())
+            if address:
+                _invite(deployment, address, certificate)
             processes.wait(deployment.tend)
+
+
+def _invite(deployment: Deployment, address: str, certificate: Path) -> None:
+    """What somebody with a phone in hand needs to know."""
+    pages = {what: _https(address, deployment.ports[service]) + path for what, service, path in PAGES}
+    say(f"\nOn a phone in the same Wi-Fi: {pages['wallet']}")
+    if sys.stdout.isatty():
+        draw(in_colours(pictures.to_terminal(pages["wallet"])))
+    say(
+        "The phone will warn that the connection is not private, because this machine made the certificate itself.\n"
+        f"See that its SHA-256 begins with {fingerprint(certificate)[:23]}, then go on (Advanced, Proceed; on an\n"
+        "iPhone Show Details, visit this website). To work without a network, too, the phone must trust the\n"
+        f"certificate: see docs/operating.md, On a phone.\n  {'scanner':13} {pages['scanner']}\n"
+        f"  {'certificate':13} {certificate}"
+    )
+
+
+def _https(address: str, port: int) -> str:
+    return f"https://[{address}]:{port}" if ":" in address else f"https://{address}:{port}"
 
 
 def key(

@@ -32,3 +32,8 @@ def console() -> Console:
     """For tables; brackets in foreign text are no markup. Without a terminal a line is as long as it is."""
     made = Console(highlight=False, markup=False, emoji=False)
     return made if made.is_terminal else Console(highlight=False, markup=False, emoji=False, width=200)
+
+
+def in_colours(drawing: str) -> str:
+    """White on black whatever the terminal's colours are: inverted, many cameras do not read it."""
+    return "\n".join(f"\x1b[97;40m{line}\x1b[0m" for line in drawing.splitlines())

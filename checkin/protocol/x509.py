@@ -1,18 +1,28 @@
-"""The door to cryptography for X.509 (RFC 5280): certificates of signers who are not ours, and what they signed."""
+"""The door to cryptography for X.509 (RFC 5280): certificates of signers who are not ours and what they signed, and the
+one that we make ourselves, for a browser that tries a deployment."""
 
 from __future__ import annotations
 
 import warnings
+from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from checkin.errors import BadSignature
 from checkin.protocol.primitives import sha256
@@ -61,6 +71,28 @@ class SignerCertificate:
         except (InvalidSignature, ValueError):
             pass
         raise BadSignature
+
+
+def host_certificate(address: str, start: float, end: float) -> tuple[bytes, bytes]:
+    """A certificate for an IP address and its private key (P-256), PEM, good from `start` to `end`, unix seconds.
+
+    It signs itself, so that a phone can be told to trust it; as it may then sign others, its name constraints (RFC 5280
+    §4.2.1.10) keep whoever steals the key from making one for any other place.
+    """
+    key, at = generate_private_key(SECP256R1()), ip_address(address)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Check-in, to try it, at {at}")])
+    built = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime.fromtimestamp(start, UTC))
+        .not_valid_after(datetime.fromtimestamp(end, UTC))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(at)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.NameConstraints([x509.IPAddress(ip_network(at))], None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return built.public_bytes(Encoding.PEM), private
 
 
 def _purposes(certificate: x509.Certificate) -> frozenset[str] | None:

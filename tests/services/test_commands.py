@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -13,12 +14,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from checkin.demo.stage import Stage
-from checkin.errors import AddressTaken, Unauthorized, Unreachable
+from checkin.deployment.phone import require_address
+from checkin.errors import AddressTaken, RequestInvalid, Unauthorized, Unreachable
 from checkin.http.client import Client
 from checkin.service.addresses import free_ports, require_free
+
+PHONE = "127.0.0.2"  # an address of its own that is a loopback address all the same
 
 
 def checkin(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -44,6 +49,15 @@ def test_a_port_in_use_is_named_before_anything_is_made(tmp_path: Path, taken: i
     assert list((tmp_path / "mine").iterdir()) == []
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "my-laptop.local", "224.0.0.1"])  # noqa: S104 - what is refused
+def test_a_host_that_no_phone_can_reach_is_refused_before_anything_is_made(tmp_path: Path, host: str) -> None:
+    """It says what to give instead."""
+    with pytest.raises(RequestInvalid, match=r"192\.168"):
+        require_address(host)
+    assert require_address("192.168.0.10") == "192.168.0.10"
+    assert list(tmp_path.iterdir()) == []
+
+
 def three_in_a_row() -> int:
     """The first of three ports that nobody listens on."""
     while True:
@@ -58,13 +72,21 @@ def test_ending_up_ends_its_services(tmp_path: Path) -> None:
     """`kill` leaves no process behind that keeps the ports."""
     port = three_in_a_row()
     process = subprocess.Popen(
-        [sys.executable, "-m", "checkin", "up", "--dir", str(tmp_path / "mine"), "--port", str(port)],
+        [sys.executable, "-m", "checkin", "up", "--dir", str(tmp_path / "mine"), "--port", str(port), "--host", PHONE],
         stdout=subprocess.PIPE,
         text=True,
     )
     assert process.stdout
-    lines = [process.stdout.readline() for _ in range(10)]
-    assert f"http://127.0.0.1:{port}/wallet" in "".join(lines)
+    told = ""
+    while "certificate" not in told.rpartition("On a phone")[2]:
+        line = process.stdout.readline()
+        assert line, told
+        told += line
+    assert f"http://127.0.0.1:{port}/wallet" in told and f"https://{PHONE}:{port}/wallet" in told
+    trusted = ssl.create_default_context(cafile=tmp_path / "mine" / "phone" / f"{PHONE}.crt")
+    for offset in range(3):  # reached over TLS under a certificate that names the address
+        answer = httpx.get(f"https://{PHONE}:{port + offset}/healthz", verify=trusted, trust_env=False, timeout=60)
+        assert answer.json()["status"] == "ok"
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=120)
     process.stdout.close()

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from checkin import cli
 from checkin.cli import door
+from checkin.cli.terminal import in_colours
 from checkin.errors import (
     NameInvalid,
     PhoneInvalid,
@@ -99,7 +100,7 @@ def test_a_window_too_narrow_for_the_code_is_told_before_a_code_is_used(
 
 def test_a_code_has_its_own_colours_in_a_light_terminal_too() -> None:
     """White on black in every line, so that what is dark is dark."""
-    drawn = door._in_colours(qr.to_terminal("CK1:" + "A" * 464))
+    drawn = in_colours(qr.to_terminal("CK1:" + "A" * 464))
     assert all(line.startswith("\x1b[97;40m") and line.endswith("\x1b[0m") for line in drawn.splitlines())
 
 
