@@ -188,3 +188,7 @@ class Calendar:
         midnight = datetime.combine(_EPOCH + timedelta(days=day), datetime.min.time(), self._zone)
         # A zone may skip midnight when it sets clocks forward: the day begins at the first instant that exists.
         return midnight.astimezone(UTC).astimezone(self._zone)
+
+
+DATES: Final = Calendar("UTC")
+"""Only to spell service days and to read them: no zone enters a date."""

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from checkin.clock import Calendar, SystemClock
+from checkin.clock import DATES, SystemClock
 from checkin.errors import ServiceError
 from checkin.http.client import Client, read_json
 
@@ -26,13 +26,12 @@ MAX_DAYS: Final = 60 * 100
 PAGES: Final = 5000
 BYTES: Final = 2**30
 SECONDS: Final = 1800.0
-_DATES: Final = Calendar("UTC")
 _STOPWATCH: Final = SystemClock()
 
 
 def _is_date(text: str) -> str:
     """Raises `ValueError` for another spelling."""
-    _DATES.parse_date(text)
+    DATES.parse_date(text)
     return text
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from checkin.audit.point import AUDIT, SELF_AUDIT
-from checkin.clock import Calendar
+from checkin.clock import DATES
 from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import decimal_decode
@@ -32,7 +32,6 @@ _BY_SERVICES: Final[dict[str, StatementType]] = {**KINDS, AUDIT.kind: AUDIT, SEL
 _BY_OFFICERS: Final[dict[str, StatementType]] = {
     kind.kind: kind for kind in (AUTHORITY_KEYS, AUTHORITY_DESTROYED, AUTHORITY_CHECKED)
 }
-_DATES: Final = Calendar("UTC")
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def _check(entry: LogEntry) -> None:
     try:
         for name in ("day", "due", "done"):
             if isinstance(entry.values.get(name), str):
-                _DATES.parse_date(entry[name])
+                DATES.parse_date(entry[name])
         if "key" in entry.values:
             KeyName.parse(entry["key"])
         if entry.kind == AUDIT.kind:

@@ -12,7 +12,7 @@ from checkin.cli.example import WithExample
 from checkin.cli.office import counted
 from checkin.cli.strip import FULL, STRIP_DAYS, DrawnDay, draw_days, levels
 from checkin.cli.terminal import console, say, say_json
-from checkin.clock import Calendar
+from checkin.clock import DATES
 from checkin.errors import CheckinError, NotReady
 from checkin.keys.generation import Generation
 from checkin.purge.inventory import PurgeStatus
@@ -22,7 +22,6 @@ from checkin.service.vault_folder import VaultFolder
 
 app = typer.Typer(no_args_is_help=True, help="What a service holds, what is due, and destroying it now.")
 
-_DATES: Final = Calendar("UTC")
 _ENDS: Final = ("purge-", "key-destroyed-")
 Config = Annotated[Path, typer.Option(help="The service's settings, a TOML file.")]
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
@@ -154,8 +153,8 @@ def _strip(found: PurgeStatus, today: str) -> list[DrawnDay]:
     filled = levels({day.day: day.rows or 0 for day in found.held})
     done = {gone.day: "late" if gone.done > gone.due else "destroyed" for gone in found.destroyed}
     overdue = dict.fromkeys(found.due, "overdue")
-    last = _DATES.parse_date(today)
-    dates = [_DATES.date(day) for day in range(last - STRIP_DAYS + 1, last + 1)]
+    last = DATES.parse_date(today)
+    dates = [DATES.date(day) for day in range(last - STRIP_DAYS + 1, last + 1)]
     states = {date: overdue.get(date) or ("held" if date in filled else done.get(date, "none")) for date in dates}
     return [DrawnDay(date, state, filled.get(date, FULL)) for date, state in states.items()]
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
-from checkin.clock import Calendar
+from checkin.clock import DATES
 from checkin.errors import NoteMalformed
 from checkin.orders.part import MAX_ROWS, ORDER_LIST
 from checkin.orders.spelling import U32, from_hex, reread
 from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode
 from checkin.protocol.statement import many, one
-
-_DATES: Final = Calendar("UTC")  # only to spell days
 
 
 @dataclass(frozen=True, order=True)
@@ -26,7 +23,7 @@ class ListedVisit:
 
     def line(self) -> str:
         """`1 2026-11-20 00…ff`."""
-        return f"{self.issuer} {_DATES.date(self.day)} {self.visit_id.hex()}"
+        return f"{self.issuer} {DATES.date(self.day)} {self.visit_id.hex()}"
 
     @staticmethod
     def read(line: str) -> ListedVisit:
@@ -44,7 +41,7 @@ class ListedSeal:
 
     def line(self) -> str:
         """`2026-11-20 00…ff base64`."""
-        return f"{_DATES.date(self.day)} {self.visit_id.hex()} {b64_encode(self.inner)}"
+        return f"{DATES.date(self.day)} {self.visit_id.hex()} {b64_encode(self.inner)}"
 
     @staticmethod
     def read(line: str) -> ListedSeal:
@@ -68,8 +65,8 @@ def read_list(text: str, digest: str) -> list[str]:
 
 
 def _visit(issuer: str, date: str, visit_id: str) -> ListedVisit:
-    return ListedVisit(decimal_decode(issuer, U32), _DATES.parse_date(date), from_hex(visit_id, 16))
+    return ListedVisit(decimal_decode(issuer, U32), DATES.parse_date(date), from_hex(visit_id, 16))
 
 
 def _seal(date: str, visit_id: str, inner: str) -> ListedSeal:
-    return ListedSeal(_DATES.parse_date(date), from_hex(visit_id, 16), b64_decode(inner, 24))
+    return ListedSeal(DATES.parse_date(date), from_hex(visit_id, 16), b64_decode(inner, 24))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self, TypeVar
 
-from checkin.clock import Calendar, parse_rfc3339
+from checkin.clock import DATES, parse_rfc3339
 from checkin.errors import NoteMalformed
 from checkin.protocol.encoding import b64_decode, decimal_decode
 from checkin.protocol.note import NoteVerifier
@@ -107,7 +107,6 @@ ORDER_LOGGED: Final = StatementType(
 PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 ORDER_ID: Final = re.compile(r"[0-9a-f]{16}")
 VENUE_ID: Final = re.compile(r"[0-9a-f]{16}")
-_DATES: Final = Calendar("UTC")  # only to spell days
 T = TypeVar("T")
 
 
@@ -194,7 +193,7 @@ def read_answer_key(text: str) -> bytes:
 
 def read_days(text: str, most: int = MAX_DAYS) -> tuple[int, int]:
     """First and last day from `2026-11-07 2026-11-20`; `ValueError` for more days than `most`, or none."""
-    first, last = map(_DATES.parse_date, text.split(" "))
+    first, last = map(DATES.parse_date, text.split(" "))
     if not 0 <= last - first < most:
         raise ValueError("an order is about 1 to 28 days")
     return first, last
@@ -207,7 +206,7 @@ def _most_days(step: str) -> int:
 
 def write_days(days: tuple[int, int]) -> str:
     """Inverse of `read_days`."""
-    return f"{_DATES.date(days[0])} {_DATES.date(days[1])}"
+    return f"{DATES.date(days[0])} {DATES.date(days[1])}"
 
 
 def _window(values: Values) -> tuple[float, float] | None:

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from checkin.clock import Calendar
+from checkin.clock import DATES
 from checkin.errors import NoteMalformed
 from checkin.orders.spelling import U32, from_hex, reread
 from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode
 from checkin.vault.ledger import LedgerEntry
-
-_DATES: Final = Calendar("UTC")  # only to spell days
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class VisitRow:
 
     def line(self) -> str:
         """`visit 1 2026-11-20 00…ff base64 29389412 1`."""
-        date, sealed = _DATES.date(self.day), b64_encode(self.sealed_subject)
+        date, sealed = DATES.date(self.day), b64_encode(self.sealed_subject)
         return f"visit {self.issuer} {date} {self.visit_id.hex()} {sealed} {self.minute} {self.place}"
 
     @staticmethod
@@ -50,7 +48,7 @@ class PlaceRow:
 
     def line(self) -> str:
         """`place 1 1 2026-11-20 00…ff 29389412 0123456789abcdef`."""
-        date = _DATES.date(self.day)
+        date = DATES.date(self.day)
         return f"place {self.number} {self.issuer} {date} {self.visit_id.hex()} {self.minute} {self.venue.hex()}"
 
     @staticmethod
@@ -86,7 +84,7 @@ class BatchRow:
     def line(self) -> str:
         """`batch 2026-11-20 key group base64`."""
         entry = self.entry
-        return f"batch {_DATES.date(self.day)} {entry.key.hex()} {entry.group.hex()} {b64_encode(entry.sealed)}"
+        return f"batch {DATES.date(self.day)} {entry.key.hex()} {entry.group.hex()} {b64_encode(entry.sealed)}"
 
     @staticmethod
     def read(line: str) -> BatchRow:
@@ -150,7 +148,7 @@ def read_row(line: str) -> AnswerRow:
 
 def _visit(issuer: str, date: str, visit_id: str, sealed: str, *numbers: str) -> VisitRow:
     minute, place = (decimal_decode(number, U32) for number in numbers)
-    day = _DATES.parse_date(date)
+    day = DATES.parse_date(date)
     return VisitRow(decimal_decode(issuer, U32), day, from_hex(visit_id, 16), b64_decode(sealed, 72), minute, place)
 
 
@@ -159,7 +157,7 @@ def _place(number: str, issuer: str, date: str, visit_id: str, *rest: str) -> Pl
     return PlaceRow(
         number=decimal_decode(number, U32),
         issuer=decimal_decode(issuer, U32),
-        day=_DATES.parse_date(date),
+        day=DATES.parse_date(date),
         visit_id=from_hex(visit_id, 16),
         minute=decimal_decode(minute, U32),
         venue=from_hex(venue, 8),
@@ -168,7 +166,7 @@ def _place(number: str, issuer: str, date: str, visit_id: str, *rest: str) -> Pl
 
 def _batch(date: str, key: str, group: str, sealed: str) -> BatchRow:
     entry = LedgerEntry(from_hex(key, 16), from_hex(group, 16), b64_decode(sealed, 84))
-    return BatchRow(_DATES.parse_date(date), entry)
+    return BatchRow(DATES.parse_date(date), entry)
 
 
 R = TypeVar("R", bound=AnswerRow)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Self, TypeVar
+from typing import ClassVar, Final, Self, TypeVar
 
-from checkin.clock import Calendar
+from checkin.clock import DATES
 from checkin.errors import HolderKeyInvalid, ListRefused, NoteMalformed
 from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode, u32be
 from checkin.protocol.note import check_own_name
@@ -26,7 +26,6 @@ AUTHORITY_KEYS: Final = StatementType("checkin/authority-keys/v1", Field("author
 INTAKE_KEYS: Final = StatementType("checkin/intake-keys/v1", Field("registry"), *_TAIL)
 AUTHORITY_DESTROYED: Final = StatementType("checkin/authority-keys-destroyed/v1", Field("authority"), *_TAIL)
 AUTHORITY_CHECKED: Final = StatementType("checkin/authority-keys-checked/v1", Field("authority"), *_TAIL)
-_DATES: Final = Calendar("UTC")  # only to spell days: no zone enters a date
 
 
 def issuer_kid(issuer: int, public: bytes) -> bytes:
@@ -118,9 +117,10 @@ class AuthorityList:
 
 
 @dataclass(frozen=True)
-class DestroyedList:
-    """By day, keys of the authority of this name of which its officers state that they were destroyed."""
+class _StatedList:
+    """By day, keys of the authority of this name of which its officers state something."""
 
+    statement: ClassVar[StatementType]
     authority: str
     keys: Mapping[int, DestroyedKey]
     simulated: bool = False
@@ -128,36 +128,27 @@ class DestroyedList:
     @classmethod
     def read(cls, text: str) -> Self:
         """The statement in an opened note's text; `NoteMalformed`."""
-        values = AUTHORITY_DESTROYED.read(text)
+        values = cls.statement.read(text)
         keys = _read_keys(values, 2, lambda parts: DestroyedKey(_commitment(parts[0]), _day(parts[1])))
         return cls(_name(values, "authority"), keys, "clock" in values)
 
     def text(self) -> str:
         """The note's text, ready to be signed."""
-        lines = _lines(self.keys, lambda key: f"{key.commitment} {_DATES.date(key.done)}")
-        return _write(AUTHORITY_DESTROYED, self.authority, lines, simulated=self.simulated)
+        lines = _lines(self.keys, lambda key: f"{key.commitment} {DATES.date(key.done)}")
+        return _write(self.statement, self.authority, lines, simulated=self.simulated)
 
 
-@dataclass(frozen=True)
-class CheckedList:
-    """By day, keys of the authority of this name that k officers' shares opened: listed ones, the ring's own. Each with
-    its commitment as it was listed, and the day of the check."""
+class DestroyedList(_StatedList):
+    """Keys that were destroyed."""
 
-    authority: str
-    keys: Mapping[int, DestroyedKey]
-    simulated: bool = False
+    statement = AUTHORITY_DESTROYED
 
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """The statement in an opened note's text; `NoteMalformed`."""
-        values = AUTHORITY_CHECKED.read(text)
-        keys = _read_keys(values, 2, lambda parts: DestroyedKey(_commitment(parts[0]), _day(parts[1])))
-        return cls(_name(values, "authority"), keys, "clock" in values)
 
-    def text(self) -> str:
-        """The note's text, ready to be signed."""
-        lines = _lines(self.keys, lambda key: f"{key.commitment} {_DATES.date(key.done)}")
-        return _write(AUTHORITY_CHECKED, self.authority, lines, simulated=self.simulated)
+class CheckedList(_StatedList):
+    """Keys that k officers' shares opened: listed ones, the ring's own. Each with its commitment as it was listed, and
+    the day of the check."""
+
+    statement = AUTHORITY_CHECKED
 
 
 @dataclass(frozen=True)
@@ -186,7 +177,7 @@ def merge(known: Mapping[int, K], new: Mapping[int, K]) -> dict[int, K]:
     for day, key in new.items():
         # SPEC keys.md §5.1: "The first list for a day is final."
         if known.get(day, key) != key:
-            raise ListRefused(f"The list has another key for {_DATES.date(day)} than the first list of that day.")
+            raise ListRefused(f"The list has another key for {DATES.date(day)} than the first list of that day.")
     try:
         _check_kids({**known, **new})
     except NoteMalformed as error:
@@ -208,12 +199,12 @@ def _read_keys(values: Values, width: int, build: Callable[[list[str]], L]) -> M
 
 
 def _lines(keys: Mapping[int, L], spell: Callable[[L], str]) -> list[str]:
-    return [f"{_DATES.date(day)} {spell(key)}" for day, key in sorted(keys.items(), key=lambda item: item[0])]
+    return [f"{DATES.date(day)} {spell(key)}" for day, key in sorted(keys.items(), key=lambda item: item[0])]
 
 
 def _day(date: str) -> int:
     try:
-        day = _DATES.parse_date(date)
+        day = DATES.parse_date(date)
     except ValueError:
         raise NoteMalformed("A day is written YYYY-MM-DD.") from None
     if day < 0:
