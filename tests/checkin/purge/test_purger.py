@@ -11,6 +11,7 @@ from checkin.errors import ClockUntrusted, DayDestroyed, SealBroken
 from checkin.keys.key_ring import KeyName, KeyRing
 from checkin.keys.secret_file import read_secret
 from checkin.protocol.primitives import Label, aead_open, derive
+from checkin.purge.inventory import Inventory
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
 from tests.support.house import CALENDAR, DAY, HOUR, REPORT, House, age, day_key
@@ -166,3 +167,16 @@ def test_destroying_the_key_is_measured(house: House) -> None:
     age(house, 28)
     assert house.purger.last_destruction_ms is not None
     assert 0 < house.purger.last_destruction_ms < 1000
+
+
+def test_what_is_overdue_is_known_from_the_keys_where_the_data_cannot_be_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.go(DAY + 28, HOUR)
+    house.guard.confirm()
+
+    def unreadable(*_: object) -> list[int]:
+        raise OSError("no data")
+
+    monkeypatch.setattr(Inventory, "due", unreadable)
+    assert house.purger.overdue() == [DAY]
