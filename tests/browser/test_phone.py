@@ -16,7 +16,7 @@ from playwright.sync_api import Playwright
 from checkin.clock import SystemClock
 from checkin.deployment.phone import DAYS, fingerprint, over_tls, phone_certificate
 from tests.browser.conftest import CHROMIUM
-from tests.browser.world import Site, WalletPage
+from tests.browser.world import KEPT, Site, WalletPage
 
 ADDRESS = "127.0.0.2"  # an address of its own that is a loopback address all the same
 
@@ -57,6 +57,11 @@ def test_a_phone_registers_and_shows_a_code(site: Site, playwright_: Playwright,
             page.click("#shake-skip")
             wallet.wait()
             assert wallet.text().startswith("CK1:")
+            page.evaluate(KEPT)
+            wallet.context.set_offline(True)
+            page.reload()
+            wallet.wait()
+            assert wallet.text().startswith("CK1:"), "without a network"
         finally:
             browser.close()
         with pytest.raises(httpx.ConnectError, match="self-signed"):
