@@ -161,9 +161,9 @@ class SlotFolder:
 
     def tombstones(self) -> list[str]:
         """Names that have a tombstone, sorted, whether or not the slot is gone."""
-        found = self._stems(".tombstone")
-        inside = {name for name in self.names() if name not in found and self.tombstone(name) is not None}
-        return sorted({*found, *inside})
+        found = set(self._stems(".tombstone"))
+        others = (name for name in self.names() if name not in found)
+        return sorted(found.union(name for name in others if _inside(None, f"{self.folder}/{_file(name)}") is not None))
 
     def _record(self, file: str) -> dict[str, str | int] | None:
         try:
