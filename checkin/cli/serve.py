@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -71,6 +71,10 @@ def up(
         typer.Option(help="An address of this machine in your Wi-Fi: phones reach the pages there, over TLS."),
     ] = None,
     simulated_clock: Simulated = None,
+    engine: Annotated[
+        Literal["sqlite", "postgresql"] | None,
+        typer.Option(help="What keeps the days of a new folder; postgresql runs a server of its own beside them."),
+    ] = None,
 ) -> None:
     """Run all three services on this machine, ports 8001 to 8003. Makes keys and settings on first start."""
     address = require_address(host) if host else ""
@@ -78,7 +82,7 @@ def up(
     with held(folder) as hold:
         ports = (port, port + 1, port + 2) if port else None
         deployment = Deployment.open_or_make(
-            folder, ports, simulated_clock, patience=GRACE_SECONDS if hold.unclean else 0.0
+            folder, ports, simulated_clock, patience=GRACE_SECONDS if hold.unclean else 0.0, engine=engine
         )
         hold.tell([deployment.url(name) for name in SERVICES])
         for warning in deployment.warnings:

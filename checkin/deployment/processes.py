@@ -1,4 +1,4 @@
-"""The three services of a deployment as real processes: start, wait until they answer, stop."""
+"""The services of a deployment as real processes, and its database server: start, wait until they answer, stop."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Self
 from checkin.clock import SystemClock
 from checkin.deployment.child import Child, end, ended_by_signals
 from checkin.deployment.deployment import NAMES, SERVICES, Deployment
+from checkin.deployment.postgres_server import PostgresServer
 from checkin.errors import CheckinError, NotReady, Unreachable
 from checkin.http.client import Client
 
@@ -25,6 +26,7 @@ class Processes:
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
         self._running: dict[str, Child] = {}
+        self._postgres: PostgresServer | None = None
         self._clock = SystemClock()
         self._opened = contextlib.ExitStack()
         self.unready: list[str] = []
@@ -33,6 +35,11 @@ class Processes:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             stack.enter_context(ended_by_signals())
+            self._postgres = self._deployment.postgres()
+            if self._postgres:
+                stack.callback(self._postgres.stop)
+                self._postgres.start()
+                self._deployment.tell_dsn(self._postgres.dsn)
             stack.callback(self.stop)
             # The issuer first: the registry reads its keys when it starts.
             for names in (SERVICES[:1], SERVICES[1:]):
@@ -93,6 +100,8 @@ class Processes:
                 for name, child in self._running.items():
                     if child.ended:
                         raise NotReady(f"The {name} service ended: see {self._deployment.log(name)}.")
+                if self._postgres and self._postgres.ended:
+                    raise NotReady(f"The PostgreSQL server ended: see {self._postgres.folder / 'log'}.")
                 if self._clock.boot() > next_tending:
                     with contextlib.suppress(CheckinError):
                         tend()
