@@ -187,7 +187,7 @@ def _tell(verdict: Verdict, *, pinned: bool) -> None:
     if verdict.head is not None:
         head = f"{shown(verdict.head.origin)}, {verdict.head.size} entries"
         kinds = f"{counted(verdict.reports, 'purge report')}, {counted(verdict.audits, 'audit')}"
-        counts = f"{kinds}, as of {verdict.date or 'no day'}"
+        counts = f"{kinds}, as of {verdict.date}" if verdict.date else f"{kinds}; give --date to see each day"
         out.print(f"{'✗' if verdict.faults else '✓' if pinned else '?'} {head}: {counts}", soft_wrap=True)
     if verdict.faults:
         out.print(f"{counted(len(verdict.faults), 'fault')}.")

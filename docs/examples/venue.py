@@ -15,7 +15,7 @@ arguments.add_argument("pictures", type=Path, nargs="*", help="what the camera s
 arguments.add_argument("--scanner", type=Path, default=Path("scanner.json"), help="made when it is not there")
 arguments.add_argument("--secret-file", type=Path, help="the registry's enrolment secret, to make it")
 arguments.add_argument("--offline", action="store_true", help="queue the visits, sealed, and send nothing")
-asked = arguments.parse_args()
+asked = arguments.parse_intermixed_args()
 
 
 async def main() -> None:

@@ -149,7 +149,7 @@ def test_the_examples_work_one_after_the_other(town: Stage, tmp_path: Path) -> N
     assert "9 more codes today" in ended(developer, one_time_code(deployment, phone) + "\n")
     assert len(read_image(tmp_path / "qr.png")) == 1
     secret = ("--secret-file", deployment.folder / "tokens" / "enrolment.token")
-    said = ended(example("venue", tmp_path, registry, "qr.png", "qr.png", *secret))
+    said = ended(example("venue", tmp_path, registry, *secret, "qr.png", "qr.png"))
     assert "qr.png: come in (accepted)" in said and "qr.png: already_used:" in said
     assert "0 visits wait" in said
     replace_file(tmp_path / "vkeys.txt", deployment.vkeys_text().encode())
