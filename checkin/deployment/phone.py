@@ -91,6 +91,8 @@ class _Front:
         """One connection, until either side ends it; the service ends those that keep it waiting."""
         writers = [writer]
         try:
+            if self._room.locked():  # who waits would keep a descriptor of ours
+                return
             async with self._room:
                 answers, asks = await asyncio.open_connection("127.0.0.1", self._port)
                 writers.append(asks)

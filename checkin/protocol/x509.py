@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from datetime import UTC, datetime
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
 from cryptography import x509
@@ -76,8 +76,8 @@ class SignerCertificate:
 def host_certificate(address: str, start: float, end: float) -> tuple[bytes, bytes]:
     """A certificate for an IP address and its private key (P-256), PEM, good from `start` to `end`, unix seconds.
 
-    It signs itself, so that a phone can be told to trust it; as it may then sign others, its name constraints (RFC 5280
-    §4.2.1.10) keep whoever steals the key from making one for any other place.
+    It signs itself, so that a phone can be told to trust it; as it may then sign others, its name constraints keep
+    whoever steals the key from making one for any other place.
     """
     key, at = generate_private_key(SECP256R1()), ip_address(address)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Check-in, to try it, at {at}")])
@@ -87,12 +87,18 @@ def host_certificate(address: str, start: float, end: float) -> tuple[bytes, byt
         .not_valid_after(datetime.fromtimestamp(end, UTC))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(at)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.NameConstraints([x509.IPAddress(ip_network(at))], None), critical=True)
+        .add_extension(_only(at), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, SHA256())
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return built.public_bytes(Encoding.PEM), private
+
+
+def _only(at: IPv4Address | IPv6Address) -> x509.NameConstraints:
+    """This address and no other, and no name of a host: what is permitted of one form says nothing of another (RFC 5280
+    §4.2.1.10)."""
+    return x509.NameConstraints([x509.IPAddress(ip_network(at))], [x509.DNSName("")])
 
 
 def _purposes(certificate: x509.Certificate) -> frozenset[str] | None:

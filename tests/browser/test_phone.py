@@ -78,6 +78,7 @@ def test_the_certificate_is_kept_and_can_speak_for_this_address_alone(tmp_path: 
     assert b"PRIVATE" not in first
     made = x509.load_pem_x509_certificate(first)
     named = made.extensions.get_extension_for_class(x509.NameConstraints)
+    assert named.value.excluded_subtrees == [x509.DNSName("")], "no name of a host, either"
     assert named.critical and [str(tree.value) for tree in named.value.permitted_subtrees or ()] == [f"{ADDRESS}/32"]
     assert (made.not_valid_after_utc - made.not_valid_before_utc).days == DAYS + 1
     digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(first.decode())).hexdigest()
