@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
-from checkin.errors import Unreachable
+from checkin.errors import CheckinError, Unreachable
 from checkin.http.client import Client, read_json
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import random_bytes, sha256
@@ -35,32 +35,40 @@ def ask_lists(client: Client, waiting: int, now: Callable[[], float], lists: Lis
     """The registry's answer; so many visits wait here. `lists`, what is known, becomes what the answer needs.
 
     Where some had to be fetched it is asked once more, so that fetching does not count as the time that the answer
-    took. A registry that knows no digests gives the lists themselves.
+    took. Where a cache on the way has not what the registry named, or the registry knows no digests, it is asked for
+    the lists themselves.
     """
-    for _ in range(_ROUNDS):
+    cached = True
+    for left in reversed(range(_ROUNDS)):
         nonce, asked = b64url_encode(random_bytes(16)), now()
-        answer = client.get("/v1/trust", digests="true", nonce=nonce, waiting=str(waiting))
+        query = {"digests": "true"} if cached and left else {}
+        answer = client.get("/v1/trust", **query, nonce=nonce, waiting=str(waiting))
         try:
             digests = _Digests.model_validate(answer, strict=True)
         except ValidationError:
             return Told(answer, nonce, asked)
         wanted = [digests.own, *digests.issuers]
         missing = [digest for digest in wanted if digest not in lists]
-        found = {digest: lists[digest] for digest in wanted if digest in lists} | _fetched(client.url, missing)
-        lists.clear()
-        lists.update(found)
-        if not missing:
+        if missing:
+            cached = _fetch(client.url, missing, lists)
+        else:
+            for digest in lists.keys() - set(wanted):
+                del lists[digest]
             issuers = [lists[digest] for digest in digests.issuers]
             return Told({**answer, **lists[digests.own], "issuers": issuers}, nonce, asked)
-    raise Unreachable("The registry's lists changed under our hands: try again.")
+    raise Unreachable("The registry answered with digests where it was asked for lists.")
 
 
-def _fetched(url: str, missing: list[str]) -> Lists:
-    if not missing:
-        return {}
-    # SPEC registry.md §4: "it needs no token, and MUST be asked for without one"
-    with Client(url) as anyone:
-        return {digest: _content(anyone.get_bytes(f"/v1/lists/{digest}"), digest) for digest in missing}
+def _fetch(url: str, missing: list[str], lists: Lists) -> bool:
+    """Whether all that was missing is known now."""
+    try:
+        # SPEC registry.md §4: "it needs no token, and MUST be asked for without one"
+        with Client(url) as anyone:
+            for digest in missing:
+                lists[digest] = _content(anyone.get_bytes(f"/v1/lists/{digest}"), digest)
+    except CheckinError:
+        return False
+    return True
 
 
 def _content(data: bytes, digest: str) -> Any:

@@ -95,32 +95,40 @@ export class Link extends EventTarget {
     await this.store.set("trust", await this.trust.update(answer, nonce, begun, this.clock()));
   }
 
-  /** An answer to a question of this moment, with all its lists; where some had to be fetched it is asked once more, so
-      that fetching does not count as the time that the answer took. */
+  /** An answer to a question of this moment, with all its lists. Where some had to be fetched it is asked once more, so
+      that fetching does not count as the time that the answer took; where a cache on the way has not what the registry
+      named, or the registry knows no digests, it is asked for the lists themselves. */
   async #toldLists() {
-    for (let round = 0; round < ROUNDS; round += 1) {
+    let cached = true;
+    for (let left = ROUNDS - 1; left >= 0; left -= 1) {
       const nonce = base64urlEncode(randomBytes(16));
       const [asked, ownTime, waiting] = [this.clock(), this.time?.asked(), await this.store.waiting()];
-      const told = await this.#ask("GET", `/v1/trust?digests=true&nonce=${nonce}&waiting=${waiting}`);
+      const query = `${cached && left ? "digests=true&" : ""}nonce=${nonce}&waiting=${waiting}`;
+      const told = await this.#ask("GET", `/v1/trust?${query}`);
       const { own, issuers, ...rest } = told;
-      // A registry that knows no digests gives the lists themselves.
       if (!DIGESTS(told)) return { answer: told, nonce, asked, ownTime };
-      if (await this.#fetched([own, ...issuers])) continue;
-      const answer = { ...rest, ...this.lists.get(own), issuers: issuers.map((digest) => this.lists.get(digest)) };
-      return { answer, nonce, asked, ownTime };
+      const wanted = [own, ...issuers];
+      if (wanted.every((digest) => this.lists.has(digest))) {
+        this.lists = new Map(wanted.map((digest) => [digest, this.lists.get(digest)]));
+        const answer = { ...rest, ...this.lists.get(own), issuers: issuers.map((digest) => this.lists.get(digest)) };
+        return { answer, nonce, asked, ownTime };
+      }
+      cached = await this.#fetch(wanted.filter((digest) => !this.lists.has(digest)));
     }
-    throw new Refusal("unreachable"); // they changed under our hands
+    throw new Refusal("unreachable");
   }
 
-  /** Whether a list had to be fetched: what a digest stands for never changes, so any cache on the way may have it. */
-  async #fetched(digests) {
-    const known = this.lists;
-    this.lists = new Map();
-    for (const digest of digests) {
-      const list = known.get(digest) ?? (await request("GET", `/v1/lists/${digest}`, { patience: PATIENCE_MS, digest }));
-      this.lists.set(digest, list);
+  /** Whether these lists are known now: what a digest stands for never changes, so any cache on the way may have it. */
+  async #fetch(digests) {
+    try {
+      for (const digest of digests) {
+        this.lists.set(digest, await request("GET", `/v1/lists/${digest}`, { patience: PATIENCE_MS, digest }));
+      }
+      return true;
+    } catch (error) {
+      if (error instanceof Refusal) return false;
+      throw error;
     }
-    return digests.some((digest) => !known.has(digest));
   }
 
   /** What waits here, and then what waits of enrolments from before, with their own tokens. */
