@@ -171,8 +171,9 @@ class Log:
             # Compare-and-swap before signing: whoever lost the race has signed nothing.
             self._state.swap(head, new)
         shown = self._publish()
+        needed = [size for size, _ in self._state.notes() if size >= shown]  # each may have its witnesses next
         for tile in new_tiles(head.size, size):
-            self._files.drop_partials(tile, tile_of(tile.level, tile.number * WIDTH, shown).width)
+            self._files.drop_partials(tile, {tile_of(tile.level, tile.number * WIDTH, kept).width for kept in needed})
 
     def _root_after(self, head: Head, size: int) -> bytes:
         builder = RootBuilder(self._hashes(head.size).frontier(), head.size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from checkin.errors import NotFound, NotReady
@@ -58,14 +59,14 @@ class LogFiles:
         except OSError as error:
             raise NotReady("The log's folder cannot be written: look at its disk, then try again.") from error
 
-    def drop_partials(self, tile: Tile, shown: int) -> None:
-        """Removes the partial forms that this one supersedes; of one that is not full yet, not that of the width
-        `shown`: the checkpoint that everybody sees leads to it, and the folder alone is enough to check that one."""
+    def drop_partials(self, tile: Tile, needed: Collection[int]) -> None:
+        """Removes the partial forms that this one supersedes; of one that is not full yet, none of a width that is
+        `needed`: the folder alone is enough to check the checkpoint that everybody sees, now and with the next one."""
         if tile.width == WIDTH:
             shutil.rmtree(self._folder / f"{tile.path()}.p", ignore_errors=True)
             return
         for width in self._widths(tile):
-            if width < tile.width and width != shown:
+            if width < tile.width and width not in needed:
                 (self._folder / tile._replace(width=width).path()).unlink(missing_ok=True)
 
     def _widths(self, tile: Tile) -> list[int]:

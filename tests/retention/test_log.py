@@ -206,13 +206,21 @@ def test_one_partial_form_of_a_tile_stays_and_answers_for_those_before_it(tmp_pa
 def test_what_the_shown_checkpoint_needs_stays_until_the_next_has_its_witnesses(tmp_path: Path) -> None:
     """A copy of the folder is enough to check what everybody sees."""
     log = Log(tmp_path, SIGNER, quorum=1)
+    texts = {}
     for count in range(1, 6):
         log.append(entries(count - 1, count))
+        texts[count] = head_of(log).write()
         if count == 2:
-            log.add_cosignatures(2, [WITNESS.cosign(head_of(log).write(), 100)])
+            log.add_cosignatures(2, [WITNESS.cosign(texts[2], 100)])
     assert open_checkpoint(log.published(), SIGNER.verifier).size == 2
     names = sorted(name for name in files_of(tmp_path) if ".p/" in name)
-    assert names == [f"tile/{level}/000.p/{width}" for level in ("0", "entries") for width in (2, 5)]
+    assert names == [f"tile/{level}/000.p/{width}" for level in ("0", "entries") for width in (2, 3, 4, 5)]
+    log.add_cosignatures(4, [WITNESS.cosign(texts[4], 100)])
+    log.append(entries(5, 6))
+    head = open_checkpoint(log.published(), SIGNER.verifier)
+    assert (head.size, check_log(folder_fetch(tmp_path), head)) == (4, [])
+    names = sorted(name for name in files_of(tmp_path) if ".p/" in name)
+    assert names == [f"tile/{level}/000.p/{width}" for level in ("0", "entries") for width in (4, 5, 6)]
 
 
 def test_an_entry_that_no_bundle_can_hold_is_refused(tmp_path: Path) -> None:
