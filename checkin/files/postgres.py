@@ -16,7 +16,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -81,9 +82,26 @@ def read_dsn(path: Path) -> str:
         if not dsn or "\n" in dsn:
             raise SettingsInvalid(wrong)
         given: dict[str, Any] = {**_USUALLY, **conninfo_to_dict(dsn), **_ALWAYS}
+        if _elsewhere(given) and given.get("sslmode") != "verify-full":
+            raise SettingsInvalid(f"{path.name} names another machine: add sslmode=verify-full and sslrootcert to it.")
         return make_conninfo(**given)
     except (OSError, UnicodeDecodeError, psycopg.Error):
         raise SettingsInvalid(wrong) from None
+
+
+def _elsewhere(given: dict[str, Any]) -> bool:
+    """Whether the server may be on another machine. By default libpq goes on without TLS, and believes any certificate
+    (https://www.postgresql.org/docs/18/libpq-ssl.html): whoever is on the way could answer in the server's place."""
+    hosts = [host for name in ("host", "hostaddr") for host in str(given.get(name) or "").split(",")]
+    return any(not _is_here(host) for host in hosts if host)
+
+
+def _is_here(host: str) -> bool:
+    if host.startswith(("/", "@")) or host == "localhost":
+        return True
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return False
 
 
 class Postgres:

@@ -209,12 +209,28 @@ def test_a_dsn_file_of_another_form_is_refused_and_never_quoted(tmp_path: Path, 
 
 def test_a_dsn_that_others_can_read_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "dsn"
-    file.write_text("postgresql://user:password@host/name")
+    file.write_text("postgresql://user:password@localhost/name")
     file.chmod(0o644)
     with pytest.raises(SettingsInvalid, match="chmod 600"):
         read_dsn(file)
     file.chmod(0o600)
     assert "target_session_attrs=read-write" in read_dsn(file)
+
+
+@pytest.mark.parametrize("host", ["db1", "db1,db2", "localhost,db2", "10.0.0.7"])
+def test_a_server_on_another_machine_is_reached_by_proved_tls_alone(tmp_path: Path, host: str) -> None:
+    """Whoever is on the way could read rows and say that they are kept."""
+    file = tmp_path / "dsn"
+    for address in (host, *(f"{host}/name?sslmode={mode}" for mode in ("prefer", "require", "verify-ca"))):
+        file.write_text(f"postgresql://user:password@{address}")
+        file.chmod(0o600)
+        with pytest.raises(SettingsInvalid, match="verify-full"):
+            read_dsn(file)
+    file.write_text(f"postgresql://user:password@{host}/name?sslmode=verify-full")
+    assert "sslmode=verify-full" in read_dsn(file)
+    for here in ("%2Frun%2Fpostgresql", "127.0.0.1", "[::1]", "localhost"):
+        file.write_text(f"postgresql://user:password@{here}/name")
+        assert "user=user" in read_dsn(file)
 
 
 def test_waiting_for_an_answer_ends_at_the_deadline(dsn: str) -> None:
