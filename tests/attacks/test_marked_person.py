@@ -194,7 +194,7 @@ def test_a_scanner_takes_no_intake_key_that_the_log_does_not_show(made: Country,
 
         def get(self, path: str, **query: str) -> Any:
             with made.client("venue", door.scanner) as client:
-                answer = client.get(path, params=query).json()
+                answer = client.get(path, params=query | {"digests": "false"}).json()
             assert NoteVerifier.parse(answer["registry"]["vkey"]).name == name
             return {**answer, "intake": note, "log": answer["log"] if pins else None}
 
