@@ -90,7 +90,7 @@ def test_a_window_too_narrow_for_the_code_is_told_before_a_code_is_used(
     assert {len(line) for line in drawing.splitlines()} == {door.WIDTHS[shown]}
     for columns, fits in ((door.WIDTHS[shown] - 1, False), (door.WIDTHS[shown], True)):
         size = os.terminal_size((columns, 24))
-        monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: size)
+        monkeypatch.setattr("shutil.get_terminal_size", lambda *_, size=size, **__: size)
         if fits:
             door._check_width(show_status=shown)
         else:
