@@ -19,10 +19,10 @@ import { showVerdict } from "./verdict.js";
 const OFF_SECONDS = 10; // by which a device's clock may be wrong without a word
 const $ = (id) => document.getElementById(id);
 
-class Scanner {
+class ScannerView {
   static async open() {
     const store = await Store.open();
-    const scanner = new Scanner(store, new ToldTime(await store.get("clock")));
+    const scanner = new ScannerView(store, new ToldTime(await store.get("clock")));
     const device = await scanner.store.get("device");
     if (device) await scanner.#work(device);
     return scanner;
@@ -175,7 +175,7 @@ async function start() {
     $("unfit").hidden = false;
     return;
   }
-  const scanner = await Scanner.open();
+  const scanner = await ScannerView.open();
   scanner.view();
   const gate = new Gate(new Decoder("/scanner-decoder.js"), (text) => scanner.judge(text), showVerdict);
   const camera = new Camera($("camera"), (image, taken) => gate.look(image, taken), tellCamera);
