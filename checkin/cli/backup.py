@@ -10,7 +10,7 @@ import typer
 from checkin.cli.example import WithExample
 from checkin.cli.office import confirm, counted
 from checkin.cli.terminal import say
-from checkin.service.backup import back_up, put_back, read_contents
+from checkin.service.backup import back_up, put_back, read_contents, stopped
 from checkin.service.vault_folder import CommonSettings
 from checkin.shown import shown
 
@@ -49,7 +49,8 @@ def restore(
     says so at /readyz until somebody confirms it.
     """
     settings = CommonSettings.load(config)
-    contents = read_contents(settings, archive)
+    with stopped(settings):
+        contents = read_contents(settings, archive)
     question = f"Replace {settings.data} by the backup of {shown(contents.day)}? What came since then is lost."
     confirm(question, yes=yes, done="put back")
     put_back(settings, archive)

@@ -13,7 +13,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, Literal
 
@@ -108,8 +108,7 @@ def put_back(settings: ServiceSettings, archive: Path) -> BackupContents:
     private_folder(data)
     staged = data / RESTORING
     with ExitStack() as stack:
-        if settings.keys.is_dir():
-            stack.enter_context(held_alone(settings.keys / IN_USE))
+        stack.enter_context(stopped(settings))
         shutil.rmtree(staged, ignore_errors=True)
         stack.callback(shutil.rmtree, staged, ignore_errors=True)
         private_folder(staged)
@@ -124,6 +123,13 @@ def put_back(settings: ServiceSettings, archive: Path) -> BackupContents:
         (staged / MARK).rename(data / MARK)
         sync_folder(data)
     return contents
+
+
+@contextmanager
+def stopped(settings: ServiceSettings) -> Iterator[None]:
+    """The service does not run, nor starts, inside. Raises `FolderInUse`."""
+    with held_alone(settings.keys / IN_USE) if settings.keys.is_dir() else nullcontext():
+        yield
 
 
 def _replace(data: Path, staged: Path) -> None:
