@@ -24,10 +24,7 @@ from checkin.errors import (
     NameInvalid,
     PhoneInvalid,
     RequestInvalid,
-    TokenExpired,
     TokenMalformed,
-    TokenNotYetValid,
-    WrongDay,
 )
 from checkin.files.durable import locked_beside
 from checkin.files.json_file import write_private
@@ -36,7 +33,6 @@ from checkin.keys.secret_file import read_token
 from checkin.orders.notice import in_words
 from checkin.parties import wallet as wallets
 from checkin.parties.scanner import UNDECIDED, Scanner, ScanResult, waits
-from checkin.parties.scanner_trust import MAX_SKEW_SECONDS
 from checkin.parties.wallet import Held, Wallet
 from checkin.protocol import qr as pictures
 from checkin.protocol.presentation import PREFIX
@@ -203,18 +199,11 @@ def _tended(device: Scanner, client: Client, clock: Clock) -> list[dict[str, str
 
 
 def _scanned(device: Scanner, text: str, client: Client | None, clock: Clock) -> ScanResult:
-    """By the registry's time; a refusal for the time of a code tells of a clock of ours that nobody has confirmed."""
-    off = device.told.off(clock)
-    if abs(off) > MAX_SKEW_SECONDS:
-        way = "ahead" if off > 0 else "behind"
-        say(f"this machine's clock is {abs(off):.0f} s {way}: set it; the registry's time is used", err=True)
-    try:
-        return device.scan(text, client, device.told.now(clock))
-    except (TokenExpired, TokenNotYetValid, WrongDay) as error:
-        if device.told.proved(clock):
-            raise
-        why = "Or this machine's clock is wrong: it has not heard its registry since it was started."
-        raise type(error)(f"{error.detail} {why}") from None
+    """Tells of a clock of ours that is wrong also when the code is good."""
+    result = device.judge(text, client, clock)
+    if device.told.proved(clock) and (doubt := device.clock_doubt(clock)):
+        say(f"{doubt} The registry's time was used.", err=True)
+    return result
 
 
 def _clock(path: Path | None) -> Clock:

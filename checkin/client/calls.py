@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from checkin.audit.auditor import AuditFault, Verdict, verify
-from checkin.audit.evidence import Evidence, read_vkeys
 from checkin.clock import Calendar, Clock, SystemClock
 from checkin.errors import CheckinError, PictureUnreadable, RequestInvalid, TokenMalformed
 from checkin.files.durable import file_trouble, locked_beside
@@ -20,6 +18,9 @@ from checkin.parties.scanner import Scanner, ScanResult, waits
 from checkin.parties.wallet import Wallet
 from checkin.protocol import qr as pictures
 from checkin.protocol.presentation import PREFIX
+
+if TYPE_CHECKING:
+    from checkin.audit.auditor import AuditFault, Verdict
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,7 +41,7 @@ class FreshCode:
 
     text: str = field(repr=False)
     left_today: int
-    notices: tuple[dict[str, object], ...] = ()
+    notices: tuple[dict[str, object], ...] = field(default=(), repr=False)
 
     def png(self) -> bytes:
         """The picture that a door reads, black on white."""
@@ -128,8 +129,7 @@ def present(
     wallet, `Unreachable`, `DayNotIssued`, `Unauthorized` for an account that was deleted.
     """
     clock, calendar = clock or SystemClock(), Calendar(zone)
-    with locked_beside(wallet):
-        held = Wallet.load(wallet)
+    with Wallet.opened(wallet) as held:
         opened = held.open_today(calendar, clock)
     now = held.now(clock)
     text = wallets.present(opened, now, calendar, show_status=show_status)
@@ -150,12 +150,13 @@ def enrol(  # noqa: PLR0913 - what a venue is
 
     `secret`: the registry's enrolment secret. Raises `RequestInvalid` for a file that is there, `Unauthorized`.
     """
-    _require_new(scanner)
-    with Client(registry, secret, wanted=Service.REGISTRY) as client:
-        venue = conform(VenueGrant, client.post("/v1/venues", {"name": name, "category": category}))
-    with Client(registry, venue.operator_token) as client:
-        device = conform(ScannerGrant, client.post(f"/v1/venues/{venue.venue_id}/scanners", {"label": label}))
-    Scanner(scanner, venue.venue_id, device.scanner_id, device.scanner_token).save()
+    with locked_beside(scanner):
+        _require_new(scanner)
+        with Client(registry, secret, wanted=Service.REGISTRY) as client:
+            venue = conform(VenueGrant, client.post("/v1/venues", {"name": name, "category": category}))
+        with Client(registry, venue.operator_token) as client:
+            device = conform(ScannerGrant, client.post(f"/v1/venues/{venue.venue_id}/scanners", {"label": label}))
+        Scanner(scanner, venue.venue_id, device.scanner_id, device.scanner_token).save()
     return EnrolledDoor(venue.venue_id, device.scanner_id, venue.operator_token)
 
 
@@ -171,7 +172,7 @@ def scan(
     text, clock = read_code(code), clock or SystemClock()
     with Scanner.opened(scanner) as device, Client(registry, device.token, wanted=Service.REGISTRY) as client:
         reached = not offline and _is_reached(device, client, clock)
-        result = device.scan(text, client if reached else None, device.told.now(clock))
+        result = device.judge(text, client if reached else None, clock)
         return Scanned(result, len(device.queue), len(device.refused))
 
 
@@ -191,6 +192,10 @@ def verify_audit(source: str | Path, vkeys: Path, *, date: str = "", since: Path
     `since`: an earlier checkpoint, which the log must continue. The verdict tells of each of the last 60 days what was
     destroyed, and who stated it. Raises `EvidenceFaulty` unless everything is as it was signed and logged.
     """
+    # Here, not above: who shows a code or scans one should not wait for what an auditor needs.
+    from checkin.audit.auditor import verify  # noqa: PLC0415
+    from checkin.audit.evidence import Evidence, read_vkeys  # noqa: PLC0415
+
     previous = since.read_bytes() if since else None
     if isinstance(source, Path):
         verdict = verify(Evidence.of_folder(source, vkeys), date, previous)

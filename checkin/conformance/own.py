@@ -19,14 +19,12 @@ from checkin.errors import CheckinError, RequestInvalid
 from checkin.files.json_file import read_private, write_private
 from checkin.http.client import Client, Service
 from checkin.parties import wallet as wallets
-from checkin.parties.scanner import Scanner, read_enrolment
-from checkin.parties.scanner_trust import MAX_SKEW_SECONDS
+from checkin.parties.scanner import OF_TIME, Scanner, read_enrolment
 from checkin.parties.wallet import Held, Wallet
 from checkin.protocol.note import NoteVerifier
 from checkin.tlog.policy import PinnedLog
 
 ZONE: Final = Calendar("Asia/Seoul")
-OF_TIME: Final = ("token_expired", "token_not_yet_valid", "wrong_day")
 
 
 class ToldClock:
@@ -134,13 +132,13 @@ class OwnScanner:
     def scan(self, text: str) -> dict[str, Any]:
         """A code at the door."""
         with Scanner.opened(self._path) as device, Client(self._url, device.token, wanted=Service.REGISTRY) as client:
-            try:
-                return {"result": str(device.scan(text, client, device.told.now(self._clock)))}
-            except CheckinError as error:
-                if error.code not in OF_TIME:
-                    raise
-                off = abs(device.told.off(self._clock)) > MAX_SKEW_SECONDS
-                return {"refused": error.code, "clock": off or not device.told.proved(self._clock)}
+            return {"result": str(device.judge(text, client, self._clock))}
+
+    def beside(self, error: CheckinError) -> dict[str, Any]:
+        """What it says with a refusal: whether that names the clock."""
+        if not isinstance(error, OF_TIME):
+            return {}
+        return {"clock": bool(Scanner.load(self._path).clock_doubt(self._clock))}
 
     def state(self) -> dict[str, Any]:
         """How many entries wait, and how many are kept for a person."""
@@ -198,6 +196,10 @@ class OwnWallet:
         held = self._held()
         return {"left": held.left(ZONE.day(held.now(self._clock))), "notices": len(held.disclosures)}
 
+    def beside(self, _: CheckinError) -> dict[str, Any]:
+        """Nothing with a refusal."""
+        return {}
+
     def _held(self) -> Wallet:
         held = Wallet.load(self._path)
         held.issuer_url = self._url
@@ -214,10 +216,10 @@ def serve(harness: Harness, party: OwnScanner | OwnWallet) -> None:
         members = {key: value for key, value in line.items() if key not in ("now", "steady")}
         command: Callable[..., dict[str, Any]] = getattr(party, name)
         try:
-            told = command(**members)
+            told: dict[str, Any] = {"done": command(**members)}
         except CheckinError as error:
-            told = {"refused": error.code}
-        harness.write(**(told if "refused" in told and isinstance(told["refused"], str) else {"done": told}))
+            told = {"refused": error.code, **party.beside(error)}
+        harness.write(**told)
 
 
 def main() -> None:

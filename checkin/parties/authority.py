@@ -48,7 +48,7 @@ from checkin.protocol.key_list import (
 )
 from checkin.protocol.note import split_note
 from checkin.protocol.primitives import OpeningKey, check_sealing_key
-from checkin.protocol.statement import CLOCK, Field, StatementType, kind_of, one
+from checkin.protocol.statement import CLOCK, Field, StatementType, clock_value, kind_of, one
 
 AHEAD_DAYS: Final = 14
 MAX_STATED: Final = 64  # days in one statement: what officers can read, and the log takes
@@ -147,7 +147,7 @@ class Authority:
             "ring": b64_encode(self.ring.public),
         }
         lists = {"list-key": self.list_key} if self.list_key else {}
-        text = AUTHORITY.write(values | lists | ({"clock": "simulated"} if self.simulated else {}))
+        text = AUTHORITY.write(values | lists | clock_value(simulated=self.simulated))
         replace_file(self.folder / "authority.txt", text.encode())
 
     def make_keys(self, now: float, ahead: int = AHEAD_DAYS) -> list[int]:

@@ -18,7 +18,17 @@ from typing import Any, Final, Literal, Self
 from pydantic import BaseModel
 
 from checkin.clock import Calendar, Clock
-from checkin.errors import AlreadyUsed, CheckinError, EnrolmentMalformed, ScannerStale, SettingsInvalid, Unreachable
+from checkin.errors import (
+    AlreadyUsed,
+    CheckinError,
+    EnrolmentMalformed,
+    ScannerStale,
+    SettingsInvalid,
+    TokenExpired,
+    TokenNotYetValid,
+    Unreachable,
+    WrongDay,
+)
 from checkin.files.durable import locked_beside
 from checkin.files.format import FORMAT, require_file_format
 from checkin.files.json_file import read_private, write_private
@@ -35,6 +45,7 @@ from checkin.protocol.primitives import random_bytes, sha256
 BATCH_LIMIT: Final = 1000
 BATCH_STEP: Final = 50
 STALE_SECONDS: Final = 24 * 3600
+OF_TIME: Final = (TokenExpired, TokenNotYetValid, WrongDay)
 UNDECIDED: Final = "undecided"
 """What a registry says of an entry whose issuer key it does not know yet."""
 
@@ -214,6 +225,26 @@ class Scanner:
         self.seen[_mark(verified)] = presentation.window(verified, Calendar(self.trust.zone))[1]
         self.save()
         return result
+
+    def judge(self, text: str, client: Client | None, clock: Clock) -> ScanResult:
+        """`scan` by the registry's time. A refusal for the time of a code names this machine's clock where that may be
+        to blame."""
+        try:
+            return self.scan(text, client, self.told.now(clock))
+        except OF_TIME as error:
+            # SPEC scanner.md §5: "a refusal for time MUST name the clock, too"
+            if doubt := self.clock_doubt(clock):
+                raise type(error)(f"{error.detail} {doubt}") from None
+            raise
+
+    def clock_doubt(self, clock: Clock) -> str:
+        """What is wrong with this machine's clock, or may be, in a sentence; empty when nothing is."""
+        off = self.told.off(clock)
+        if abs(off) > MAX_SKEW_SECONDS:
+            return f"This machine's clock is {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}: set it."
+        if not self.told.proved(clock):
+            return "Or this machine's clock is wrong: it has not heard its registry since it was started."
+        return ""
 
     def upload(self, client: Client) -> list[dict[str, str]]:
         """Send the queue in batches of up to 1,000. An entry leaves it by the registry's answer to it, a refused one

@@ -48,12 +48,12 @@ def ask_lists(client: Client, waiting: int, now: Callable[[], float], lists: Lis
         except ValidationError:
             return Told(answer, nonce, asked)
         wanted = [digests.own, *digests.issuers]
+        for digest in lists.keys() - set(wanted):
+            del lists[digest]
         missing = [digest for digest in wanted if digest not in lists]
         if missing:
             cached = _fetch(client.url, missing, lists)
         else:
-            for digest in lists.keys() - set(wanted):
-                del lists[digest]
             issuers = [lists[digest] for digest in digests.issuers]
             return Told({**answer, **lists[digests.own], "issuers": issuers}, nonce, asked)
     raise Unreachable("The registry answered with digests where it was asked for lists.")

@@ -7,13 +7,15 @@ its own holder keys, and the openings of the commitments.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from checkin.clock import RETENTION_DAYS, Calendar, Clock
 from checkin.errors import DayNotIssued, NotReady, RequestInvalid, ServiceError, SettingsInvalid, Unauthorized
+from checkin.files.durable import locked_beside
 from checkin.files.format import FORMAT, require_file_format
 from checkin.files.json_file import read_private, write_private
 from checkin.http.client import Client, Service, conform
@@ -61,7 +63,16 @@ class Wallet:
     """The issuer's time as the last batch told it, if it was asked for with a clock."""
 
     @classmethod
-    def load(cls, path: Path) -> Wallet:
+    @contextmanager
+    def opened(cls, path: Path) -> Iterator[Self]:
+        """The wallet, for one process at a time from here to the end: no other one takes the same code."""
+        if path.parent.is_dir() and not path.is_file():
+            cls.load(path)  # raises, and leaves no lock behind
+        with locked_beside(path):
+            yield cls.load(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
         """Raises `SettingsInvalid` when the file is no wallet."""
         try:
             data = read_private(path)

@@ -21,6 +21,7 @@ from qrcode.image.svg import SvgPathImage
 from checkin.errors import PictureUnreadable
 
 _MODULE: Final = 0.8  # mm, in a drawing
+_MOST_MODULES: Final = 177 + 2 * 4  # the largest QR code and its margin
 _MAX_DRAWING: Final = 2_000_000  # bytes; the largest QR code has a tenth of them
 _SQUARE: Final = re.compile(rb"M([0-9.]{1,9}),([0-9.]{1,9})H")
 _DRAWING: Final = re.compile(
@@ -104,6 +105,8 @@ def _drawn(data: bytes) -> bytes:
     if not drawing:
         return data
     size = round(float(drawing[1]) / _MODULE)
+    if size > _MOST_MODULES:
+        return data
     image = Image.new("L", (size, size), 255)
     for corner in _SQUARE.findall(drawing[2]):
         x, y = (round(float(part) / _MODULE) for part in corner)

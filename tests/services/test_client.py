@@ -56,6 +56,16 @@ def a_door(town: Stage, folder: Path) -> Path:
     return folder / "scanner.json"
 
 
+def test_what_the_authority_asked_is_in_no_log_that_holds_the_object() -> None:
+    assert "measles" not in repr(client.FreshCode("CK1:", 9, ({"purpose": "measles"},)))
+
+
+def test_a_wallet_that_is_not_there_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid):
+        client.present(tmp_path / "wallet.json")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_code_is_presented_scanned_queued_and_uploaded(town: Stage, tmp_path: Path) -> None:
     """Text and picture alike; a second use is refused, and what was queued offline is sent with the next scan."""
     registry = town.deployment.url("venue")

@@ -11,10 +11,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from checkin import client
 from checkin.cli import door
 from checkin.clock import SimulatedClock
 from checkin.demo.stage import Stage, enrol, one_time_code
-from checkin.errors import CheckinError
+from checkin.errors import CheckinError, TokenExpired
 from checkin.http.client import Client
 from checkin.parties import wallet
 from checkin.parties.scanner import Scanner, ScanResult
@@ -137,6 +138,20 @@ def test_a_clock_that_is_set_wrong_blames_no_visitor(town: Stage, visitor: Walle
         assert scan(network, scanner, code(town, visitor, now), clock)["result"] == "queued"
         network.rules = {}
         assert scan(network, scanner, code(town, visitor, now), clock)["result"] == "accepted"
+
+
+def test_a_refusal_for_time_names_a_clock_that_was_found_wrong(town: Stage, visitor: Wallet, tmp_path: Path) -> None:
+    """Whoever calls the library is told as the steward is; a right clock is not suspected."""
+    scanner, path, now = enrol(town, "Named"), tmp_path / "clock", town.clock.now()
+    scanner.save()
+    for ahead, words in ((0, ()), (600, (" s ahead",)), (-600, (" s behind",))):
+        path.write_text(f"{town.calendar.rfc3339(now + ahead)}\n1000\n")
+        with pytest.raises(TokenExpired) as refused:
+            client.scan(
+                scanner.path, town.deployment.url("venue"), code(town, visitor, now - 60), clock=SimulatedClock(path)
+            )
+        assert ("clock" in str(refused.value)) == bool(ahead)
+        assert all(word in str(refused.value) for word in words)
 
 
 def test_a_clock_that_nobody_confirmed_since_the_start_is_named(tmp_path: Path) -> None:

@@ -108,8 +108,8 @@ export class Link extends EventTarget {
       const { own, issuers, ...rest } = told;
       if (!DIGESTS(told)) return { answer: told, nonce, asked, ownTime };
       const wanted = [own, ...issuers];
+      this.lists = new Map([...this.lists].filter(([digest]) => wanted.includes(digest)));
       if (wanted.every((digest) => this.lists.has(digest))) {
-        this.lists = new Map(wanted.map((digest) => [digest, this.lists.get(digest)]));
         const answer = { ...rest, ...this.lists.get(own), issuers: issuers.map((digest) => this.lists.get(digest)) };
         return { answer, nonce, asked, ownTime };
       }
