@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from checkin.conformance.peer import PeerFault, Program, Reply, Time
 from checkin.errors import CheckinError
@@ -19,13 +19,26 @@ class Broken(Exception):
     """The program did something else than the page says."""
 
 
-class RuleStage(Protocol):
-    """What a rule finds: a program that was just started in an empty folder, and its other side."""
+class Stage:
+    """What a rule finds: a program that was just started in an empty folder, and its other side; `ahead`: by how many
+    seconds the program's clock is."""
 
-    peer: Program
+    def __init__(self, peer: Program) -> None:
+        self.peer = peer
+        self.ahead = 0.0
+
+    @property
+    def now(self) -> float:
+        """By the other side's clock."""
+        return self.peer.time.now - self.ahead
+
+    def set_ahead(self, seconds: float) -> None:
+        """The program's clock is set by so much."""
+        self.ahead += seconds
+        self.peer.time.now += seconds
 
 
-S = TypeVar("S", bound=RuleStage)
+S = TypeVar("S", bound=Stage)
 
 
 @dataclass(frozen=True)

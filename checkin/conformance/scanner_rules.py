@@ -22,7 +22,7 @@ from checkin.conformance.counterpart import (
     told_time,
     visitor,
 )
-from checkin.conformance.judging import Rules, done, reading, refused, require
+from checkin.conformance.judging import Rules, Stage, done, reading, refused, require
 from checkin.conformance.peer import Answer, Answered, Asked, Program, Reply, always, as_json, problem
 from checkin.protocol import presentation
 from checkin.protocol.credential import Mode
@@ -34,27 +34,16 @@ Change = Callable[[dict[str, Any]], dict[str, Any]]
 ACCEPTED: Final = as_json({"result": "accepted"}, 201)
 
 
-class ScannerStage:
-    """A scanner, its registry and two issuers; `ahead`: by how many seconds the scanner's clock is."""
+class ScannerStage(Stage):
+    """A scanner, its registry and two issuers."""
 
     def __init__(self, peer: Program) -> None:
-        self.peer = peer
+        super().__init__(peer)
         self.issuer, self.other = HarnessIssuer(), HarnessIssuer(SECOND_ISSUER, "other.example")
         self.registry = HarnessRegistry([self.issuer, self.other])
         self.day = CALENDAR.day(NOON)
-        self.ahead = 0.0
         self.days = range(self.day - 1, self.day + AHEAD + 1)
         self.entries: list[str] = []
-
-    @property
-    def now(self) -> float:
-        """By the registry's clock."""
-        return self.peer.time.now - self.ahead
-
-    def set_ahead(self, seconds: float) -> None:
-        """The scanner's clock is wrong from now on."""
-        self.ahead = seconds
-        self.peer.time.now += seconds
 
     def visitor(self, mode: Mode = Mode.SCREEN) -> Visitor:
         """Somebody with a credential of today."""
@@ -302,8 +291,7 @@ def _(stage: ScannerStage) -> None:
     old = stage.scan(stage.visitor().show(stage.now - 30))
     refused(old, "a code that has expired", "token_expired")
     require(old.told.get("clock") is True, "the refusal does not name the clock (`clock`: true)")
-    stage.peer.time.now -= 600  # set right, and nothing was heard since
-    stage.ahead = 0.0
+    stage.set_ahead(-600)  # set right, and nothing was heard since
     done(stage.scan(stage.visitor().show(stage.now)), "a good code after the clock was set right")
 
 

@@ -17,7 +17,7 @@ from checkin.conformance.counterpart import (
     path_of,
     told_time,
 )
-from checkin.conformance.judging import Rules, done, reading, refused, require
+from checkin.conformance.judging import Rules, Stage, done, reading, refused, require
 from checkin.conformance.peer import Answer, Answered, Asked, Program, Reply, always, as_json, problem
 from checkin.protocol import presentation
 from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode, Status, StatusOpening
@@ -32,28 +32,17 @@ NOTICE: Final = {"number": "0a1b2c3d4e5f", "day": "2026-11-18", "authority": "he
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-class WalletStage:
-    """A wallet and its issuer; `ahead`: by how many seconds the wallet's clock is."""
+class WalletStage(Stage):
+    """A wallet and its issuer."""
 
     def __init__(self, peer: Program) -> None:
-        self.peer = peer
+        super().__init__(peer)
         self.issuer, self.log = HarnessIssuer(), HarnessLog()
-        self.ahead = 0.0
-
-    @property
-    def now(self) -> float:
-        """By the issuer's clock."""
-        return self.peer.time.now - self.ahead
 
     @property
     def day(self) -> int:
         """Today, by the issuer's clock."""
         return CALENDAR.day(self.now)
-
-    def set_ahead(self, seconds: float) -> None:
-        """The wallet's clock is wrong from now on."""
-        self.ahead += seconds
-        self.peer.time.now += seconds
 
     def keys(self, note: str | None = None, **proof: Any) -> dict[str, Any]:
         """What GET /v1/keys answers."""
