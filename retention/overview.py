@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from checkin.audit.destroyed import STRIP_DAYS
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import split_note
@@ -15,7 +16,6 @@ from checkin.service.body import Number
 from retention.settings import CollectedService
 from retention.statements import ServiceStatements, Stated
 
-STRIP_DAYS: Final = 60
 GRACE_SECONDS: Final = 3600.0
 SILENT_DAYS: Final = 2
 State = Literal["held", "open", "destroyed", "missing", "none"]

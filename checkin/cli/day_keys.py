@@ -27,7 +27,7 @@ from checkin.cli.office import (
     report,
 )
 from checkin.cli.terminal import say
-from checkin.clock import Calendar
+from checkin.clock import DATES
 from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officers import load_share, load_signer
@@ -87,8 +87,9 @@ def list_keys(  # noqa: PLR0913 - an option each
     if len(officer) >= authority.officers.threshold:
         shares = [load_share(path) for path in officer]
         authority = authority.adopt_list_key(shares)
+        ring = ring_keys(folder)
         for path in officer:
-            ring_keys(folder).keep(path)
+            ring.keep(path)
         authority.check_ring(key_list.keys, shares)
         checked = authority.state_checked(key_list.keys, now)
     signers = _agreed(key_list, officer, yes=yes, quiet=as_json) if officer else []
@@ -240,16 +241,15 @@ def _agreed(stated: Stated, folders: list[Path], *, yes: bool, quiet: bool) -> l
 
 def _shown(stated: Stated, new: set[int]) -> list[str]:
     """Every day: the key's fingerprint, its commitment, and what is new; or which commitment is gone since when."""
-    dates = Calendar("UTC")
     lines = [f"{stated.authority}: {_what(stated)}."]
     if isinstance(stated, AuthorityList):
         for day, key in stated.keys.items():
             mark = "NEW" if day in new else "signed before"
-            lines.append(f"  {dates.date(day)}  key {_fingerprint(key.public)}  commitment {key.commitment}  {mark}")
+            lines.append(f"  {DATES.date(day)}  key {_fingerprint(key.public)}  commitment {key.commitment}  {mark}")
         return [*lines, f"New to these officers: {counted(len(new), 'key')}."]
     word = "destroyed" if isinstance(stated, DestroyedList) else "checked"
     return lines + [
-        f"  {dates.date(day)}  commitment {gone.commitment}  {word} {dates.date(gone.done)}"
+        f"  {DATES.date(day)}  commitment {gone.commitment}  {word} {DATES.date(gone.done)}"
         for day, gone in stated.keys.items()
     ]
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from checkin.audit.destroyed import STRIP_DAYS
 from checkin.cli.example import WithExample
 from checkin.cli.office import counted
-from checkin.cli.strip import FULL, STRIP_DAYS, DrawnDay, draw_days, levels
+from checkin.cli.strip import FULL, DrawnDay, draw_days, levels
 from checkin.cli.terminal import console, say, say_json
 from checkin.clock import DATES
 from checkin.errors import CheckinError, NotReady

@@ -14,7 +14,6 @@ from rich.text import Text
 from checkin.audit.words import STATES
 from checkin.shown import shown
 
-STRIP_DAYS: Final = 60
 COLUMNS: Final = 30  # with the dates of both ends it fits a terminal of 60
 FULL: Final = 8
 _FILLED: Final = " ▁▂▃▄▅▆▇█"

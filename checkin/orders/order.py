@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from checkin.clock import Calendar, parse_rfc3339
+from checkin.clock import DATES, Calendar, parse_rfc3339
 from checkin.errors import NoteMalformed, OrderScope
 from checkin.orders.part import (
     BATCHES,
@@ -31,7 +31,7 @@ from checkin.orders.part import (
 )
 from checkin.protocol.encoding import b64_decode, b64_encode
 from checkin.protocol.primitives import hmac_sha256, random_bytes
-from checkin.protocol.statement import CLOCK, Field, StatementType, Values, many, one
+from checkin.protocol.statement import CLOCK, Field, StatementType, Values, clock_value, many, one
 
 VENUE: Final = "venue"
 PERSON: Final = "person"
@@ -162,11 +162,11 @@ class Order:
             first, last = read_days(one(self.values, "days"))
             return write_days((first - 1, last + 1) if step == PEOPLE else (first, last))
         begin, end = one(self.values, "from"), one(self.values, "to")
-        first, last = (Calendar("UTC").parse_date(moment.partition("T")[0]) for moment in (begin, end))
+        first, last = (DATES.parse_date(moment.partition("T")[0]) for moment in (begin, end))
         return write_days((first - (begin.partition("T")[2] < "00:05"), last))
 
     def _clock(self) -> dict[str, str]:
-        return {"clock": "simulated"} if "clock" in self.values else {}
+        return clock_value(simulated="clock" in self.values)
 
 
 def draft(  # noqa: PLR0913 - whose order it is, who gets it, and when
@@ -204,7 +204,7 @@ def draft(  # noqa: PLR0913 - whose order it is, who gets it, and when
         "order-key": list_key,
         "salt": b64_encode(random_bytes(32)),
     }
-    values |= _subject(wish, calendar) | ({"clock": "simulated"} if simulated else {})
+    values |= _subject(wish, calendar) | clock_value(simulated=simulated)
     return Order.read(ORDER.write(values))
 
 

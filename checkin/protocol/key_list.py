@@ -17,7 +17,7 @@ from checkin.errors import HolderKeyInvalid, ListRefused, NoteMalformed
 from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode, u32be
 from checkin.protocol.note import check_own_name
 from checkin.protocol.primitives import Label, check_sealing_key, check_signing_key, sha256
-from checkin.protocol.statement import CLOCK, SIMULATED, Field, StatementType, Values, many, one
+from checkin.protocol.statement import CLOCK, Field, StatementType, Values, clock_value, many, one
 
 # A real service refuses what was signed under a simulated clock; who reads a list decides.
 _TAIL: Final = (CLOCK, Field("key", repeated=True))
@@ -254,5 +254,4 @@ def _commitment(text: str) -> str:
 
 def _write(statement: StatementType, owner: str, lines: list[str], *, simulated: bool) -> str:
     """A list's first field names its owner."""
-    clock = {"clock": SIMULATED} if simulated else {}
-    return statement.write({statement.fields[0].name: owner, **clock, "key": lines})
+    return statement.write({statement.fields[0].name: owner, **clock_value(simulated=simulated), "key": lines})

@@ -40,6 +40,11 @@ CLOCK: Final = Field("clock", optional=True, only=SIMULATED)
 """The line of a statement that was made under a simulated clock: a real service refuses it."""
 
 
+def clock_value(*, simulated: bool) -> dict[str, str]:
+    """What `CLOCK` adds to a statement's values."""
+    return {CLOCK.name: SIMULATED} if simulated else {}
+
+
 def _is_plain(value: str) -> bool:
     return not any(unicodedata.category(char) in _DECEPTIVE for char in value)
 

@@ -19,7 +19,7 @@ from checkin.keys.key_ring import KeyRing
 from checkin.keys.secret_file import read_secret
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.protocol.primitives import SigningKey
-from checkin.protocol.statement import SIMULATED, StatementType
+from checkin.protocol.statement import SIMULATED, StatementType, clock_value
 from checkin.service.settings import ServiceSettings
 
 MARK: Final = "deployment"
@@ -63,7 +63,7 @@ class KeyVolume:
         """The values of another party's note; raises `NoteMalformed`, or `NoteUntrusted` also for simulated time
         on a real deployment."""
         values = kind.read(open_note(note, verifiers, threshold).text)
-        if (values.get("clock") == SIMULATED) != self.clock.simulated:
+        if ("clock" in values) != self.clock.simulated:
             raise NoteUntrusted("Real and simulated time do not mix: the note was made under the other one.")
         return values
 
@@ -90,7 +90,7 @@ class ServiceIdentity(KeyVolume):
 
     def sign(self, kind: StatementType, values: Mapping[str, str | Sequence[str]]) -> str:
         """A signed note; one made under a simulated clock says so (its kind ends with the optional field `clock`)."""
-        return sign_note(kind.write({**values, **({"clock": SIMULATED} if self.clock.simulated else {})}), self.signer)
+        return sign_note(kind.write({**values, **clock_value(simulated=self.clock.simulated)}), self.signer)
 
 
 def _master(settings: ServiceSettings, *, strict: bool) -> bytes | None:

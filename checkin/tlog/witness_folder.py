@@ -18,7 +18,7 @@ from checkin.files.format import require_format
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.note import NoteVerifier, check_own_name
 from checkin.protocol.primitives import SigningKey
-from checkin.protocol.statement import CLOCK, Field, StatementType, one
+from checkin.protocol.statement import CLOCK, Field, StatementType, clock_value, one
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.cosignature import CosignatureVerifier, Cosigner
 from checkin.tlog.merkle import EMPTY_ROOT
@@ -46,7 +46,7 @@ def make_folder(folder: Path, name: str, logs: Sequence[str] = (), *, simulated:
         raise SettingsInvalid("There is a witness in this folder already.") from None
     require_format(folder, "witness")
     verifier = CosignatureVerifier(name, key.public)
-    text = IDENTITY.write({"vkey": verifier.vkey, **({"clock": "simulated"} if simulated else {})})
+    text = IDENTITY.write({"vkey": verifier.vkey, **clock_value(simulated=simulated)})
     replace_file(folder / "witness.txt", text.encode())
     for vkey in logs:
         add_log(folder, vkey)

@@ -16,6 +16,7 @@ from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.cosignature import COSIGNATURE, Cosigner
 from checkin.tlog.merkle import EMPTY_ROOT, inclusion_proof, leaf_hash, subtrees
 from checkin.tlog.proof import MAX_PROOF_BYTES, LogProof
+from tests.vectors.material import loosened
 
 SIZE = 11
 ENTRIES = [f"entry {number}\n".encode() for number in range(SIZE + 1)]
@@ -69,13 +70,6 @@ class LogVectors:
     def _line(self, value: bytes) -> str:
         """A line with the first witness's name and key id."""
         return Signature(self.one.name, self.one.verifier.key_id, value).line()
-
-    def _loose(self) -> str:
-        """The first witness's line, a bit set after its last byte."""
-        line = self.one.cosign(self.text, SEEN)
-        at = len(line.rstrip("=\n")) - 1
-        alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-        return line[:at] + alphabet[alphabet.index(line[at]) + 1] + line[at + 1 :]
 
     def _lines(self, name: str, note: str, expected: str, times: dict[str, int] | None = None, **keys: Any) -> Case:
         vkeys = [self.one.verifier.vkey, self.two.verifier.vkey]
@@ -225,7 +219,7 @@ class LogVectors:
     def _unreadable(self) -> Iterator[Case]:
         good = self._proof(3, self.seen).write()
         top, _, rest = good.partition("\n\n")
-        line = b64_encode(EMPTY_ROOT) + "\n"
+        line, known = b64_encode(EMPTY_ROOT) + "\n", self.one.cosign(self.text, SEEN)
         texts = {
             "an empty text": "",
             "the checkpoint alone": self.seen,
@@ -233,7 +227,7 @@ class LogVectors:
             "an extra line in another alphabet": good.replace("index 3\n", "extra _-_-\nindex 3\n"),
             "two extra lines": good.replace("index 3\n", "extra AAAA\nextra AAAA\nindex 3\n"),
             "an extra line after the index": good.replace("index 3\n", "index 3\nextra AAAA\n"),
-            "a known key's loose base64": good.replace(self.one.cosign(self.text, SEEN), self._loose()),
+            "a known key's loose base64": good.replace(known, loosened(known)),
             "no index": good.replace("index 3\n", ""),
             "an index written longer": good.replace("index 3", "index 03"),
             "an index below zero": good.replace("index 3", "index -1"),

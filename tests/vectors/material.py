@@ -92,6 +92,13 @@ def code_of(work: Callable[..., object], *values: Any) -> str:
     return "ok"
 
 
+def loosened(note: str) -> str:
+    """A signature line, or a note that ends with one, with a bit set after its last byte."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    at = len(note.rstrip("=\n")) - 1
+    return note[:at] + alphabet[alphabet.index(note[at]) + 1] + note[at + 1 :]
+
+
 # Encoded points that OpenSSL or WebCrypto may take for keys and that no list may hold:
 # see checkin/protocol/primitives.py.
 _P = 2**255 - 19

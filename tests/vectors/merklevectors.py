@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from checkin.errors import CheckinError
 from checkin.tlog.merkle import (
     EMPTY_ROOT,
     Subtree,
@@ -17,6 +16,7 @@ from checkin.tlog.merkle import (
     verify_inclusion,
 )
 from checkin.tlog.tiles import ENTRIES, Tile, new_tiles, write_bundle
+from tests.vectors.material import code_of
 
 Proof = list[bytes]
 
@@ -40,14 +40,6 @@ def merkle() -> dict[str, Any]:
             for level, number, width in [tile]
         ],
     }
-
-
-def _verdict(verify: Callable[..., None], *values: Any) -> str:
-    try:
-        verify(*values)
-    except CheckinError as error:
-        return error.code
-    return "ok"
 
 
 def _spoiled(proof: Proof) -> Iterator[tuple[str, Proof]]:
@@ -74,7 +66,7 @@ def _inclusions(leaves: Proof, tree: Subtree) -> Iterator[dict[str, Any]]:
                     "numbers": [index, size],
                     "hashes": [leaves[index].hex(), root.hex()],
                     "proof": [value.hex() for value in spoiled],
-                    "expected": _verdict(verify_inclusion, leaves[index], index, size, spoiled, root),
+                    "expected": code_of(verify_inclusion, leaves[index], index, size, spoiled, root),
                 }
 
 
@@ -91,7 +83,7 @@ def _consistencies(tree: Subtree) -> Iterator[dict[str, Any]]:
                     "numbers": [old, size],
                     "hashes": [before.hex(), root.hex()],
                     "proof": [value.hex() for value in spoiled],
-                    "expected": _verdict(verify_consistency, old, before, size, root, spoiled),
+                    "expected": code_of(verify_consistency, old, before, size, root, spoiled),
                 }
 
 

@@ -9,7 +9,7 @@ from checkin.protocol.note import ED25519, NoteSigner, NoteVerifier, key_id, ope
 from checkin.protocol.primitives import SigningKey, sha256
 from checkin.protocol.signed_time import TIME_STATEMENT, read_time
 from checkin.protocol.statement import Field, StatementType
-from tests.vectors.material import CALENDAR, NOON, ODD_KEYS, code_of
+from tests.vectors.material import CALENDAR, NOON, ODD_KEYS, code_of, loosened
 
 MET = (34369, 88483)  # keys of SHA-256 of these, u32be, have one id under the name a.test/x
 
@@ -29,13 +29,6 @@ def same_id() -> list[str]:
     pair = [SigningKey(sha256(number.to_bytes(4, "big"))).public for number in MET]
     assert len({key_id("a.test/x", ED25519, public) for public in pair}) == 1
     return [write_vkey("a.test/x", ED25519, public) for public in pair]
-
-
-def loosened(note: str) -> str:
-    """The note with a bit set after the last byte of its line."""
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-    at = len(note.rstrip("=\n")) - 1
-    return note[:at] + alphabet[alphabet.index(note[at]) + 1] + note[at + 1 :]
 
 
 def notes() -> list[dict[str, Any]]:
