@@ -19,7 +19,7 @@ class Broken(Exception):
     """The program did something else than the page says."""
 
 
-class Stage:
+class RuleStage:
     """What a rule finds: a program that was just started in an empty folder, and its other side; `ahead`: by how many
     seconds the program's clock is."""
 
@@ -38,7 +38,7 @@ class Stage:
         self.peer.time.now += seconds
 
 
-S = TypeVar("S", bound=Stage)
+S = TypeVar("S", bound=RuleStage)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from checkin.conformance.counterpart import (
     told_time,
     visitor,
 )
-from checkin.conformance.judging import Rules, Stage, done, reading, refused, require
+from checkin.conformance.judging import Rules, RuleStage, done, reading, refused, require
 from checkin.conformance.peer import Answer, Answered, Asked, Program, Reply, always, as_json, problem
 from checkin.protocol import presentation
 from checkin.protocol.credential import Mode
@@ -34,7 +34,7 @@ Change = Callable[[dict[str, Any]], dict[str, Any]]
 ACCEPTED: Final = as_json({"result": "accepted"}, 201)
 
 
-class ScannerStage(Stage):
+class ScannerStage(RuleStage):
     """A scanner, its registry and two issuers."""
 
     def __init__(self, peer: Program) -> None:

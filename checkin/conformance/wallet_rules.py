@@ -17,7 +17,7 @@ from checkin.conformance.counterpart import (
     path_of,
     told_time,
 )
-from checkin.conformance.judging import Rules, Stage, done, reading, refused, require
+from checkin.conformance.judging import Rules, RuleStage, done, reading, refused, require
 from checkin.conformance.peer import Answer, Answered, Asked, Program, Reply, always, as_json, problem
 from checkin.protocol import presentation
 from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode, Status, StatusOpening
@@ -32,7 +32,7 @@ NOTICE: Final = {"number": "0a1b2c3d4e5f", "day": "2026-11-18", "authority": "he
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-class WalletStage(Stage):
+class WalletStage(RuleStage):
     """A wallet and its issuer."""
 
     def __init__(self, peer: Program) -> None:
