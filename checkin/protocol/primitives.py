@@ -73,6 +73,8 @@ class Label(bytes, Enum):
     RECEIPT = b"ck1/receipt"  # issuer: a notice to somebody who was identified, at rest
     GATE = b"ck1/gate"  # registry: a scanner in the counts by gate
     ENDING = b"ck1/ending"  # a line of that journal
+    RING_TRANSFER = b"ck1/ring/transfer"  # a key on its way from one ring node to another (HPKE info)
+    RING_LEASE = b"ck1/ring/lease"  # sub-keys on their way from a ring node to an app node (HPKE info)
     DUPLICATE = b"dup"
 
 

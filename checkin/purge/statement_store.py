@@ -15,6 +15,7 @@ from typing import Final
 
 from checkin.files.durable import create_file, private_folder
 from checkin.protocol.encoding import decimal_decode
+from checkin.protocol.ring_messages import RING_KINDS
 from checkin.protocol.statement import CLOCK, Field, StatementType
 
 KEY_MADE: Final = StatementType(
@@ -56,7 +57,8 @@ ORDER_REFUSED: Final = StatementType(
     "checkin/order-refused/v1", Field("service"), Field("code"), Field("part"), Field("done"), CLOCK
 )
 KINDS: Final = {
-    kind.kind: kind for kind in (KEY_MADE, KEY_DESTROYED, DAY_CLOSED, PURGE_REPORT, ORDER_EXECUTED, ORDER_REFUSED)
+    kind.kind: kind
+    for kind in (KEY_MADE, KEY_DESTROYED, DAY_CLOSED, PURGE_REPORT, ORDER_EXECUTED, ORDER_REFUSED, *RING_KINDS)
 }
 
 ABSENT: Final = "-"

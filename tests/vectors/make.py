@@ -16,6 +16,7 @@ from checkin.protocol.credential import IssuerKey
 from checkin.protocol.encoding import base45_encode, u32be
 from checkin.protocol.intake import Place, Scan, open_entry, seal_entry
 from checkin.protocol.primitives import Label, SealingKey
+from tests.vectors import ringvectors
 from tests.vectors.answervectors import ANSWERS
 from tests.vectors.listvectors import lists_file
 from tests.vectors.logvectors import LogVectors
@@ -57,6 +58,7 @@ def seals() -> dict[str, bytes]:
     scan = Scan(NOON + 3, seed("scan")[:16], token(kept["subject"]))
     if "intake" not in kept or open_entry(kept["intake"], PLACE, INTAKE) != scan:
         kept["intake"] = seal_entry(scan, DAY, PLACE, INTAKE.public)
+    ringvectors.sealed(kept)
     return kept
 
 
@@ -136,6 +138,7 @@ def files() -> dict[str, dict[str, Any]]:
         "answers.json": {"spec": "docs/spec/scanner.md", "cases": ANSWERS},
         "closing.json": closing_file(),
         "parts.json": parts_file(),
+        "ring.json": ringvectors.ring_file(kept),
     }
 
 

@@ -22,10 +22,11 @@ from checkin.protocol.statement import Field, StatementType
 from checkin.vault.closing import check_closing, closing_digest
 from checkin.vault.engines import Row
 from checkin.vault.vault import rows_root
+from tests.vectors import ringvectors
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 FILES = {name: json.loads((VECTORS / f"{name}.json").read_text(encoding="ascii"))
-         for name in ("notes", "time", "lists", "trust", "parts", "closing")}  # fmt: skip
+         for name in ("notes", "time", "lists", "trust", "parts", "closing", "ring")}  # fmt: skip
 LISTS: dict[str, type[IssuerList | IntakeList | AuthorityList | DestroyedList | CheckedList]] = {
     "issuer": IssuerList, "intake": IntakeList, "authority": AuthorityList, "destroyed": DestroyedList,
     "checked": CheckedList,
@@ -76,6 +77,7 @@ JUDGES: list[tuple[str, str, Callable[[Case], object]]] = [
     ("parts", "rows", lambda case: read_row(case["line"])),
     ("parts", "items", lambda case: ITEMS[case["step"]](case["line"])),
     ("closing", "cases", close),
+    ("ring", "cases", ringvectors.judge),
 ]
 
 
