@@ -6,7 +6,8 @@ from typing import Final
 
 from checkin.clock import RETENTION_DAYS
 from checkin.errors import KeyDestroyed, KeyMissing, NotReady
-from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.keys.service_keys import ServiceKeys
 from checkin.protocol.encoding import u64be
 from checkin.protocol.primitives import Label, aead_open, aead_seal, hmac_sha256, random_bytes
 
@@ -17,7 +18,7 @@ PHONE_MAC_SIZE: Final = 16
 class IdentityKeys:
     """The identity keys of a ring: one is in use; while rows are sealed anew there is an old one beside it."""
 
-    def __init__(self, ring: KeyRing) -> None:
+    def __init__(self, ring: ServiceKeys) -> None:
         self.ring = ring
 
     def live(self) -> list[KeyName]:

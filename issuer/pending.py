@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from checkin.errors import CodeWrong, KeyDestroyed, KeyMissing, SealBroken
-from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.keys.service_keys import ServiceKeys
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.primitives import (
     AEAD_OVERHEAD,
@@ -56,7 +57,7 @@ def new_code() -> str:
     return f"{random_below(10**CODE_DIGITS):0{CODE_DIGITS}}"
 
 
-def seal(ring: KeyRing, name: KeyName, contact: Contact, code: str, now: float) -> str:
+def seal(ring: ServiceKeys, name: KeyName, contact: Contact, code: str, now: float) -> str:
     """The registration_id, good for five minutes; `name` is the identity key in use."""
     key, nonce = ring.subkey(name, Label.SUB_REGISTRATION), random_bytes(_NONCE)
     code_hash = _code_hash(sha256(nonce), code)
@@ -64,7 +65,7 @@ def seal(ring: KeyRing, name: KeyName, contact: Contact, code: str, now: float) 
     return b64url_encode(nonce + aead_seal(key, nonce, plain, Label.REGISTRATION))
 
 
-def read(ring: KeyRing, text: str) -> Pending:
+def read(ring: ServiceKeys, text: str) -> Pending:
     """What was sealed; raises `CodeWrong` for anything that was not, as for a wrong code."""
     try:
         sealed = b64url_decode(text, _SIZE)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from checkin.errors import CheckinError
-from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.keys.service_keys import ServiceKeys
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import one
 from checkin.purge.inventory import Inventory
@@ -27,11 +28,13 @@ def made_keys(book: StatementStore) -> dict[KeyName, str]:
     return made
 
 
-def key_faults(ring: KeyRing, book: StatementStore, holdings: Inventory) -> Iterator[str]:
+def key_faults(ring: ServiceKeys, book: StatementStore, holdings: Inventory) -> Iterator[str]:
     """What is wrong with the ring, a sentence each. Under the purger's lock, so that no key is half-way."""
     made, tombs, there = made_keys(book), ring.tombstones(), set(ring.names())
     for name in tombs:
-        if name in there:
+        if away := ring.missing(name):
+            yield f"{name} was due, and is not stated to be destroyed by {', '.join(away)}"
+        elif name in there:
             yield f"{name} has a tombstone and is still there"
         elif name in made and not ring.overwritten(name):
             yield f"{name} was unlinked and not overwritten: its bytes may still be on the disk"
@@ -47,7 +50,7 @@ def _statement(name: KeyName, holdings: Inventory) -> str:
     return holdings.report_name(name.day) if name.purpose is Purpose.DAY else holdings.destroyed_name(name)
 
 
-def _live(name: KeyName, ring: KeyRing, commitment: str, *, there: bool) -> Iterator[str]:
+def _live(name: KeyName, ring: ServiceKeys, commitment: str, *, there: bool) -> Iterator[str]:
     if not there:
         yield f"{name} is gone without a tombstone"
         return

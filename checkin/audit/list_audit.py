@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 from checkin.audit.point import Point, not_run, seen
 from checkin.errors import CheckinError, NoteMalformed
-from checkin.keys.key_ring import KeyRing, Purpose
+from checkin.keys.key_ring import Purpose
+from checkin.keys.service_keys import ServiceKeys
 from checkin.protocol.key_list import INTAKE_KEYS, ISSUER_KEYS
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import kind_of, many, one
@@ -33,7 +34,7 @@ class Quarrel(NamedTuple):
     reason: str
 
 
-def is_young(ring: KeyRing, today: int) -> bool:
+def is_young(ring: ServiceKeys, today: int) -> bool:
     """Whether a service has run for a day at most, by the keys of its days: its first list may wait for the log yet."""
     return all(name.day >= today - 1 for name in ring.names(Purpose.DAY))
 

@@ -8,7 +8,7 @@ unreadable is that the slot is overwritten, in every copy of every database, the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -73,6 +73,7 @@ class _Held:
     """An opened key and what was made of it, dropped as soon as its slot is seen destroyed."""
 
     slot: Slot
+    salt: bytes
     key: bytes
     commitment: str
     subkeys: dict[Label, bytes] = field(default_factory=dict)
@@ -107,11 +108,25 @@ class KeyRing:
 
         Raises `KeyExists`; `DayDestroyed` for a day before `oldest` or one with a tombstone.
         """
+        return self.hold(name, random_bytes(_SALT + 32), oldest=oldest)
+
+    def hold(self, name: KeyName, secret: bytes, *, oldest: int) -> str:
+        """As `make`, for a key that another node of the ring made: salt 16 ‖ key 32."""
         if name.day < oldest:
             raise DayDestroyed
-        salt, key, nonce = random_bytes(_SALT), random_bytes(32), random_bytes(_NONCE)
-        self._slots.write(str(name), nonce + aead_seal(self._wrap, nonce, salt + key, str(name).encode()))
-        return commit(salt, key)
+        nonce = random_bytes(_NONCE)
+        self._slots.write(str(name), nonce + aead_seal(self._wrap, nonce, secret, str(name).encode()))
+        return commit(secret[:_SALT], secret[_SALT:])
+
+    def secret(self, name: KeyName) -> bytes:
+        """Salt and key, for another node of the ring; as `use`."""
+        held = self._look(name)
+        return held.salt + held.key
+
+    def discard(self, name: KeyName) -> None:
+        """Gone, and its name free: for a key that was never acknowledged to anybody. `ValueError` with a tombstone."""
+        self._slots.discard(str(name))
+        self._held.pop(name, None)
 
     def ensure(self, name: KeyName, *, oldest: int) -> str:
         """The commitment of the key, made now if it was not there; every process gets the same. `DayDestroyed`."""
@@ -157,6 +172,9 @@ class KeyRing:
         wanted = "" if purpose is None else f"{purpose.value}-"
         return sorted(KeyName.parse(text) for text in self._slots.names() if text.startswith(wanted))
 
+    def remember(self, name: KeyName, record: Callable[[], Mapping[str, str | int]]) -> None:
+        """Nothing: the key opens what the tombstone says until it is destroyed here."""
+
     def entomb(self, name: KeyName, record: Mapping[str, str | int]) -> None:
         """Durably, before `destroy`: this key never comes back. The first record stays; no secret in it."""
         self._slots.entomb(str(name), record)
@@ -177,6 +195,10 @@ class KeyRing:
     def is_gone(self, name: KeyName) -> bool:
         """Whether the key is destroyed; its slot may still be there, if there was no room for tombstone or mark."""
         return self._slots.is_gone(str(name))
+
+    def missing(self, _: KeyName) -> list[str]:
+        """Nodes of a ring that have not said that the key is gone: there are none, the key is here."""
+        return []
 
     def destroy(self, name: KeyName) -> None:
         """Gone for every process when this returns. `ValueError` without a tombstone; repeat it after a crash.
@@ -205,4 +227,4 @@ class KeyRing:
                 raise KeyDestroyed from None
             raise SealBroken("A slot of the key ring does not open: is this the master key it was made with?") from None
         salt, key = plain[:_SALT], plain[_SALT:]
-        return _Held(slot, key, commit(salt, key))
+        return _Held(slot, salt, key, commit(salt, key))

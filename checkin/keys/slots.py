@@ -129,6 +129,16 @@ class SlotFolder:
                 os.fsync(folder)
             _destroy(folder, _file(name), _mark(name))
 
+    def discard(self, name: str) -> None:
+        """Overwrite and unlink a slot that nobody was ever told of; another key may take the name. Repeatable.
+
+        `ValueError` for one that has a tombstone."""
+        with self._locked() as folder:
+            if _entombed(folder, name):
+                raise ValueError("what has a tombstone is destroyed, and its name stays taken")
+            if self._whole(folder, _file(name)):
+                _destroy(folder, _file(name))
+
     def is_gone(self, name: str) -> bool:
         """Whether no key can be read from the slot any more: it has a tombstone, and is overwritten or not there."""
         with self._locked() as folder:

@@ -13,7 +13,8 @@ import structlog
 
 from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, Calendar, SystemClock
 from checkin.errors import CheckinError
-from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.keys.service_keys import ServiceKeys
 
 CLOSING_GRACE_SECONDS: Final = 86400.0
 UNKNOWN: Final = "unknown"
@@ -24,10 +25,19 @@ Record = Callable[[KeyName, int], Mapping[str, str | int]]
 """What a tombstone says of a key that was due on that service day."""
 
 
+def last_use(name: KeyName, calendar: Calendar) -> float | None:
+    """Until when a key may be used, unix seconds; None for one that another takes the place of."""
+    if name.purpose is Purpose.DAY:
+        return calendar.due(name.day)
+    if name.purpose is Purpose.SIGNING:
+        return calendar.start(name.day + 1)
+    return calendar.closes(name.day) if name.purpose is Purpose.INTAKE else None
+
+
 class DueKeys:
     """The keys of one ring that must be gone. Every method is repeatable."""
 
-    def __init__(self, ring: KeyRing, calendar: Calendar) -> None:
+    def __init__(self, ring: ServiceKeys, calendar: Calendar) -> None:
         self._ring = ring
         self._calendar = calendar
         self.last_destruction_ms: float | None = None
@@ -74,7 +84,10 @@ class DueKeys:
         begun = _STOPWATCH.boot()
         self._ring.destroy(name)
         self.last_destruction_ms = 1000 * (_STOPWATCH.boot() - begun)
-        log.info("key_destroyed", key=str(name), milliseconds=round(self.last_destruction_ms, 3))
+        if away := self._ring.missing(name):
+            log.warning("key_awaited", key=str(name), nodes=away)
+        else:
+            log.info("key_destroyed", key=str(name), milliseconds=round(self.last_destruction_ms, 3))
 
     def bare_record(self, name: KeyName, due: int) -> dict[str, str | int]:
         """A tombstone's record without `data`: of a day it says that what it held is not known."""

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.errors import CheckinError
-from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.keys.service_keys import ServiceKeys
 from checkin.protocol.note import NoteSigner, split_note
 from checkin.protocol.statement import StatementType, one
 from checkin.purge.statement_store import ABSENT, KEY_MADE, PURGE_REPORT, StatementStore
@@ -20,7 +21,7 @@ class PurgeParty(Protocol):
     """What of a service is needed to destroy its days (`checkin.service.identity.Party`)."""
 
     calendar: Calendar
-    ring: KeyRing
+    ring: ServiceKeys
     data: Path
     signer: NoteSigner
 
@@ -50,6 +51,19 @@ class DestroyedDay:
 
 
 @dataclass(frozen=True)
+class RingNodeStatus:
+    """What a node of the key ring said a moment ago: how many keys it holds, which of them are over. `destroyed`: of
+    how many it signed that they are gone; `awaited`: of which that were entombed it has not yet."""
+
+    node: str
+    answers: bool
+    held: int
+    due: list[str]
+    destroyed: int
+    awaited: list[str]
+
+
+@dataclass(frozen=True)
 class PurgeStatus:
     """What is held, what of it is overdue, what was destroyed, and why nothing is destroyed now, if so."""
 
@@ -63,6 +77,8 @@ class PurgeStatus:
     """Keys that can be read no more, whose slots wait for room on the disk."""
     not_stated: list[str] = field(default_factory=list)
     """What is destroyed and not stated yet: keys by name, days by date."""
+    nodes: list[RingNodeStatus] = field(default_factory=list)
+    """Of the key ring, where it is one of nodes."""
     data_trouble: str = ""
     """Why only the key ring could be looked at, if so."""
 

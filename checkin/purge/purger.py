@@ -7,10 +7,12 @@ statement will say, so that every step can be repeated after a crash at any poin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
 import structlog
 
+from checkin.clock import RETENTION_DAYS
 from checkin.errors import CheckinError, NotReady
 from checkin.files.durable import locked_if_possible
 from checkin.keys.key_ring import KeyName, Purpose
@@ -31,6 +33,7 @@ from checkin.purge.statement_store import (
 from checkin.vault.closing import Closing, close_day, find_closing
 from checkin.vault.vault import Vault
 
+SILENCE_SECONDS: Final = 86400.0
 LOCK: Final = "purge.lock"
 """Beside the keys: what is destroyed must not first write elsewhere."""
 log = structlog.get_logger()
@@ -105,11 +108,14 @@ class Purger:
         now, calendar = self._guard.settled(), self._party.calendar
         made = []
         for day in self._inventory.held():
-            name = self._inventory.closed_name(day)
-            if calendar.closes(day) <= now < calendar.due(day) and name not in self._book:
+            name, key = self._inventory.closed_name(day), KeyName(Purpose.DAY, day)
+            if not calendar.closes(day) <= now < calendar.due(day):
+                continue
+            if name not in self._book:
                 closing = close_day(self._vault, day)
                 values = {"digest": closing.digest.hex(), "count": published_count(closing.count)}
                 made += self._state(name, DAY_CLOSED, {"day": calendar.date(day), **values})
+            self._party.ring.remember(key, partial(self._grave, key, day + RETENTION_DAYS))
         return made
 
     def make_keys(self) -> list[str]:
@@ -148,10 +154,13 @@ class Purger:
         return self._state_destroyed(name)
 
     def overdue(self) -> list[int]:
-        """Days that should be gone and are not, for readiness; empty whenever `run` has just succeeded."""
-        now = self._guard.settled()
+        """Days that should be gone and are not, for readiness; empty whenever `run` has just succeeded. For a day more
+        a node of the ring may be silent about a key that is gone everywhere else."""
+        now, calendar = self._guard.settled(), self._party.calendar
+        late = calendar.oldest(now - SILENCE_SECONDS)
         try:
-            return self._inventory.due(self._party.calendar.oldest(now))
+            due = self._inventory.due(calendar.oldest(now))
+            return [day for day in due if day < late or not self._party.ring.missing(KeyName(Purpose.DAY, day))]
         except OSError:  # the keys can be looked at all the same
             return sorted({name.day for name in self._due.due(now) if name.purpose is Purpose.DAY})
 

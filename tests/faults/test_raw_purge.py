@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.keys.service_keys import ServiceKeys
 from checkin.protocol import credential
 from checkin.protocol.credential import Mode
 from checkin.protocol.primitives import Label, random_bytes
@@ -43,7 +44,7 @@ def needles(secrets: Mapping[str, bytes]) -> Needles:
     return parts
 
 
-def keys_of(folder: Path, ring: KeyRing, day: int) -> dict[str, bytes]:
+def keys_of(folder: Path, ring: ServiceKeys, day: int) -> dict[str, bytes]:
     """Every key of the day, as it is wrapped in its slot, and the day key itself with what is derived from it."""
     names = [name for name in ring.names() if name.day == day and name.purpose is not Purpose.IDENTITY]
     wrapped = {f"slot {folder.name} {name}": (folder / "keys" / f"{name}.slot").read_bytes()[8:84] for name in names}

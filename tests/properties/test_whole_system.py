@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from checkin.errors import CheckinError, DayDestroyed
-from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.keys.service_keys import ServiceKeys
 from checkin.orders.order import OrderRequest
 from checkin.protocol import credential, presentation
 from checkin.protocol.credential import Mode
@@ -139,7 +140,7 @@ class WholeSystem(RuleBasedStateMachine):
         self.well = not failed
         self.see_days()
 
-    def rings(self) -> dict[str, tuple[Vault, KeyRing]]:
+    def rings(self) -> dict[str, tuple[Vault, ServiceKeys]]:
         """By service."""
         whole = self.whole
         return {
