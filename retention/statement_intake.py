@@ -14,7 +14,8 @@ from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import NoteVerifier, open_note, split_note
 from checkin.protocol.primitives import sha256
-from checkin.protocol.statement import SIMULATED, kind_of
+from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, RING_MEMBERS
+from checkin.protocol.statement import SIMULATED, kind_of, many, one
 from checkin.purge.due_keys import UNKNOWN
 from checkin.purge.statement_store import ABSENT, KEY_MADE, KINDS, LAST_DAY, read_count
 from checkin.service.identity import ServiceIdentity
@@ -25,7 +26,7 @@ from retention.log import Log
 from retention.settings import CollectedService
 from retention.statements import LISTS, ServiceStatements, Stated
 
-_DATES: Final = ("day", "due", "done", "oldest-day-held")
+_DATES: Final = ("day", "due", "done", "since", "oldest-day-held")
 _COUNTS: Final = ("count", "rows", "people")
 _SIZES: Final = ("bytes", "days-held")
 _UNTOLD: Final = {
@@ -37,6 +38,8 @@ _UNTOLD: Final = {
 _REFUSALS: Final = (NoteMalformed, NoteUntrusted, ListRefused, RequestTooLarge)
 MAX_STATEMENT: Final = 2048  # bytes; a purge report has some 600, and `hold` is for words
 _STATED: Final = {**KINDS, SELF_AUDIT.kind: SELF_AUDIT}
+_FIRST: Final = (RING_MEMBERS.kind, KEY_MADE.kind)
+_BY_NODES: Final = (KEY_HELD.kind, NODE_DESTROYED.kind)
 log = structlog.get_logger()
 
 
@@ -61,7 +64,8 @@ class StatementIntake:
             if known is not None:
                 return known
             with locked(self._party.data / "receipt.lock"):  # of two lists with different keys only one comes in
-                return self._keep(service.name, note, digest, [service.verifier], self._read(service, text))
+                verifiers = [service.verifier, *self._nodes(service.name, text)]
+                return self._keep(service.name, note, digest, verifiers, self._read(service, text))
         except _REFUSALS as error:
             self._refuse(service.name, note, error)
             raise
@@ -80,11 +84,11 @@ class StatementIntake:
     def take_all(self, service: CollectedService, notes: Iterable[str]) -> list[str]:
         """Takes what is new and passes over what is refused; the codes of those.
 
-        That keys were made comes first: a service that nobody reached for 28 days says at once that a day's key was
-        made and that it was destroyed, and an audit reads the log in its order.
+        Which nodes hold its keys, and that keys were made, comes first: a service that nobody reached for 28 days says
+        at once that a day's key was made and that it was destroyed, and an audit reads the log in its order.
         """
         codes = []
-        for note in sorted(notes, key=lambda note: not note.startswith(f"{KEY_MADE.kind}\n")):
+        for note in sorted(notes, key=_late):
             try:
                 if self._statements.place_of(service.name, _note_digest(note)) is None:
                     self.take(service, note)
@@ -117,6 +121,8 @@ class StatementIntake:
 
     def _verified(self, service: CollectedService, note: str) -> str:
         text = open_note(note, [service.verifier]).text
+        if nodes := self._nodes(service.name, text):
+            open_note(note, nodes)
         # Real and simulated time do not mix, also in kinds that are not known here.
         if (f"clock {SIMULATED}" in text.split("\n")) != self._party.clock.simulated:
             raise NoteUntrusted("The statement was made under a simulated clock and we run under a real one, or back.")
@@ -141,6 +147,16 @@ class StatementIntake:
         self._check(values)
         return kind, values.get("day", values.get("due", "")), values.get("key", "")
 
+    def _nodes(self, service: str, text: str) -> list[NoteVerifier]:
+        """Whose line stands beside the service's: that of the node that a statement is about, which one of the
+        service's lists of its ring's members names."""
+        if kind_of(text) not in _BY_NODES:
+            return []
+        node = one(KINDS[kind_of(text)].read(text), "node")
+        lists = [stated.note for stated in self._statements.find(kind=RING_MEMBERS.kind, service=service)]
+        vkeys = {vkey for note in lists for vkey in many(RING_MEMBERS.read(split_note(note)[0]), "member")}
+        return [verifier for verifier in map(NoteVerifier.parse, sorted(vkeys)) if verifier.name == node]
+
     def _check(self, values: dict[str, str]) -> None:
         """Dates, counts and names of keys as they are written; what is shown later needs no second look."""
         date = self._party.calendar.parse_date
@@ -159,6 +175,11 @@ class StatementIntake:
 
     def _today(self) -> str:
         return self._party.calendar.date(self._party.today())
+
+
+def _late(note: str) -> int:
+    kind = kind_of(note)
+    return _FIRST.index(kind) if kind in _FIRST else len(_FIRST)
 
 
 def _note_digest(note: str) -> bytes:
