@@ -23,6 +23,7 @@ from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher
 from checkin.service.order_executor import MAX_BODY as MAX_ORDER
 from checkin.service.order_executor import OrderExecutor, Pins
+from checkin.service.ring_statements import RingStatements
 from checkin.service.tasks import Task
 from checkin.service.time_peers import clock_guard
 from checkin.vault.vault import Vault
@@ -71,6 +72,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
     )
     work = duties.Duties(party, purger, store)
+    nodes = RingStatements(party, guard, book)
     commits = Commits(vault)
     traces = orders.Traces(party, guard, vault, database)
     desk = OrderExecutor(party, guard, book, Pins(settings.authority, settings.log), traces.steps())
@@ -86,6 +88,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             alarms.findings,
             lambda: day_findings(purger),
             lambda: engine_findings(store),
+            nodes.findings,
         ],
         # What is overdue goes before anything else, and no issuer can keep it waiting.
         periodic=[
@@ -100,6 +103,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             Task("commits", commits.check, lane="commits", vital=True),
             Task("issuer_lists", trust.refresh, every=60, lane="issuers"),
             Task("missing_issuer_lists", trust.refresh_missing, urgent=trust.urgent, lane="issuers"),
+            *nodes.tasks(),
             Task("own_list", own.run, urgent=own.urgent, lane="log"),
         ],
         metrics_for=[pinned(settings.metrics_token_sha256)],

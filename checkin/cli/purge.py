@@ -16,7 +16,7 @@ from checkin.cli.terminal import console, say, say_json
 from checkin.clock import DATES
 from checkin.errors import CheckinError, NotReady
 from checkin.keys.generation import Generation
-from checkin.purge.inventory import PurgeStatus
+from checkin.purge.inventory import PurgeStatus, RingNodeStatus
 from checkin.service.launch import load
 from checkin.service.logs import log_to_terminal
 from checkin.service.vault_folder import VaultFolder
@@ -160,6 +160,20 @@ def _strip(found: PurgeStatus, today: str) -> list[DrawnDay]:
     return [DrawnDay(date, state, filled.get(date, FULL)) for date, state in states.items()]
 
 
+def _node_line(node: RingNodeStatus) -> str:
+    """Of a ring: due, done and left on one node."""
+    if not node.answers:
+        return f"  {node.node}  does NOT answer; {node.destroyed} destroyed, awaited: {_listed(node.awaited)}"
+    due = f"DUE: {_listed(node.due)}, " if node.due else ""
+    return f"  {node.node}  {counted(node.held, 'key')} held, {due}{node.destroyed} destroyed, " + (
+        f"awaited: {_listed(node.awaited)}" if node.awaited else "nothing awaited"
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) or "nothing"
+
+
 def _lines(name: str, found: PurgeStatus) -> list[str]:
     lines = [f"{name}: {len(found.held)} days held, {len(found.due)} overdue, {len(found.destroyed)} destroyed."]
     if found.doubt:
@@ -176,5 +190,6 @@ def _lines(name: str, found: PurgeStatus) -> list[str]:
         lines.append("Destroyed; what is left of the slot waits for room: " + ", ".join(found.keys_overwritten))
     if found.not_stated:
         lines.append("Destroyed and not stated yet: " + ", ".join(found.not_stated))
+    lines += [_node_line(node) for node in found.nodes]
     lines += [f"  {gone.day}  {counted(gone.rows, 'row')}, destroyed on {gone.done}" for gone in found.destroyed]
     return lines

@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    service: Annotated[str, typer.Argument(help="issuer, venue or retention")],
+    service: Annotated[str, typer.Argument(help="issuer, venue, retention or ring")],
     config: Annotated[Path, typer.Option(help="The service's settings, a TOML file.")],
     simulated_clock: Simulated = None,
     with_stdin: EndWithStdin = False,

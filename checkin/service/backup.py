@@ -149,7 +149,8 @@ def _replace(data: Path, staged: Path) -> None:
 
 
 def _refuse_keys(settings: ServiceSettings) -> None:
-    own = (settings.keys, settings.master_key, settings.statement_key)
+    secret = settings.ring.key if settings.ring else settings.master_key or settings.keys
+    own = (settings.keys, secret, settings.statement_key)
     if any(path.is_relative_to(settings.data) for path in own) or any(_found(settings.data, _KEYS)):
         raise SettingsInvalid(f"There are keys in {settings.data}, and keys are never backed up: move them elsewhere.")
 

@@ -17,9 +17,11 @@ from checkin.files.durable import close_folder, create_file, hold_shared
 from checkin.files.format import require_format
 from checkin.keys.key_ring import KeyRing
 from checkin.keys.secret_file import read_secret
+from checkin.keys.service_keys import ServiceKeys
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.protocol.statement import SIMULATED, StatementType, clock_value
+from checkin.service.leased_ring import LeasedRing
 from checkin.service.settings import ServiceSettings
 
 MARK: Final = "deployment"
@@ -45,9 +47,7 @@ class KeyVolume:
         known = _check_mark(settings.keys / MARK, self.clock.simulated)
         if not (known or strict) and self.clock.simulated:
             raise SimulationRefused("Nothing here tells that this ring is a simulated one: start the service once.")
-        self.ring = KeyRing(
-            settings.keys, _master(settings, strict=strict), allow_unfit=settings.allow_unfit_storage or not strict
-        )
+        self.ring = _open_ring(self, strict=strict)
 
     def now(self) -> float:
         """Unix time in seconds."""
@@ -93,9 +93,17 @@ class ServiceIdentity(KeyVolume):
         return sign_note(kind.write({**values, **clock_value(simulated=self.clock.simulated)}), self.signer)
 
 
-def _master(settings: ServiceSettings, *, strict: bool) -> bytes | None:
+def _open_ring(volume: KeyVolume, *, strict: bool) -> ServiceKeys:
+    settings = volume.settings
+    if settings.ring is not None:
+        return LeasedRing(settings, settings.ring, volume.clock, volume.calendar)
+    unfit = settings.allow_unfit_storage or not strict
+    return KeyRing(settings.keys, _master(settings.master_key, strict=strict), allow_unfit=unfit)
+
+
+def _master(path: Path | None, *, strict: bool) -> bytes | None:
     try:
-        return read_secret(settings.master_key)
+        return None if path is None else read_secret(path)
     except CheckinError:
         if strict:
             raise

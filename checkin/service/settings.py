@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from checkin.clock import Calendar
@@ -57,8 +57,19 @@ class Peer(Strict):
     vkey: VerifierKey
 
 
+class RingUse(Strict):
+    """The key ring of three nodes, and the key by which this app node is known to them."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9.:/-]+$")]
+    key: FilePath
+    nodes: Annotated[tuple[Peer, ...], Field(min_length=3, max_length=3, strict=False)]
+
+
 class ServiceSettings(Strict):
     """What every service needs; paths are relative to the settings file."""
+
+    ringed: ClassVar[bool] = False
+    """Whether its keys may lie on a ring of nodes."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9.:/-]+$")]
     """The name its notes are signed with, a URL without a scheme."""
@@ -67,7 +78,11 @@ class ServiceSettings(Strict):
     """Databases, day vault, lists, statements: what is backed up."""
     keys: FilePath
     """The key ring: what is never backed up."""
-    master_key: FilePath
+    master_key: FilePath | None = None
+    """Under which the slots of `keys` are wrapped; it goes with every key ring on this machine."""
+    ring: RingUse | None = None
+    """Of a registry: the three nodes that hold its keys in place of this machine, with their addresses and verifier
+    keys, and this app node's name and signing key."""
     statement_key: FilePath
     zone: Zone = "Asia/Seoul"
     workers: Annotated[int, Field(ge=1, le=64)] = 1
@@ -76,6 +91,14 @@ class ServiceSettings(Strict):
     time_peers: tuple[Peer, ...] = Field(default=(), strict=False)
     """Pinned parties whose signed time is asked after a downtime of more than a day."""
     allow_unfit_storage: bool = False
+
+    @model_validator(mode="after")
+    def _one_ring_or_the_other(self) -> Self:
+        if (self.master_key is None) == (self.ring is None):
+            raise ValueError("a service has a master_key, or a ring of nodes")
+        if self.ring and not self.ringed:
+            raise ValueError("only a registry keeps its keys on a ring of nodes")
+        return self
 
     @classmethod
     def load(cls, path: Path) -> Self:

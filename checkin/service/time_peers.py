@@ -71,5 +71,5 @@ def clock_guard(party: KeyVolume) -> ClockGuard:
         party.clock,
         TimePeers(settings.time_peers, party),
         former=settings.data / "clock.json",
-        began=lambda: bool(ring.names() or ring.tombstones()),
+        began=lambda: bool(ring.tombstones() or (settings.ring is None and ring.names())),
     )

@@ -21,6 +21,7 @@ from checkin.purge.purger import LOCK, Purger
 from checkin.purge.statement_store import StatementStore
 from checkin.service.day_store import VAULTS, DaySettings, open_days
 from checkin.service.identity import KeyVolume, ServiceIdentity
+from checkin.service.leased_ring import LeasedRing
 from checkin.service.time_peers import clock_guard
 from checkin.vault.engines import DayStore
 from checkin.vault.vault import Vault
@@ -32,6 +33,7 @@ class CommonSettings(DaySettings):
     """The settings that every service has; a service's own are passed over."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+    ringed = True
 
 
 class VaultFolder:
@@ -87,9 +89,15 @@ class VaultFolder:
                 found, unstated = self.purger.status(), self.purger.not_stated()
             except (CheckinError, OSError) as error:
                 trouble = why(error)
-        ring, due = self.volume.ring, self.keys.due(self.guard.now())
+        ring = self.volume.ring
+        nodes = ring.status() if isinstance(ring, LeasedRing) else []
+        try:
+            due = self.keys.due(self.guard.now())
+        except NotReady as error:  # no node of its ring answers
+            due, trouble = {}, trouble or why(error)
         return replace(
             found,
+            nodes=nodes,
             keys_due=[str(name) for name in due if not ring.is_gone(name)],
             keys_overwritten=[str(name) for name in due if ring.is_gone(name)],
             not_stated=unstated,

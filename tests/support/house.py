@@ -15,7 +15,8 @@ from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Duty, Purger
 from checkin.purge.statement_store import KINDS, StatementStore
 from checkin.service.identity import ServiceIdentity
-from checkin.service.settings import ServiceSettings
+from checkin.service.settings import RingUse
+from checkin.service.vault_folder import CommonSettings
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
 
@@ -52,12 +53,14 @@ class House:
         peers: Callable[[], Iterable[float]] = tuple,
         duties: Iterable[Duty] = (),
         ahead: dict[Purpose, int] | None = None,
+        ring: RingUse | None = None,
     ) -> None:
-        settings = ServiceSettings(
+        settings = CommonSettings(
             name="registry.example",
             data=folder / "data",
             keys=folder / "keys",
-            master_key=folder / "master.key",
+            master_key=None if ring else folder / "master.key",
+            ring=ring,
             statement_key=folder / "statement.key",
             allow_unfit_storage=True,
         )

@@ -18,20 +18,24 @@ from pydantic import BaseModel
 from checkin import cli, errors
 from checkin.deployment.deployment import Deployment
 from checkin.errors import CheckinError
+from checkin.ring.app import create_app as ring_app
+from checkin.ring.settings import RingSettings
 from checkin.service.addresses import free_ports
 from issuer.app import create_app as issuer_app
 from issuer.settings import IssuerSettings
 from retention.app import create_app as retention_app
 from retention.settings import RetentionSettings
+from tests.support.ring import Ring
 from venue.app import create_app as venue_app
 from venue.settings import VenueSettings
 
 DOCS = Path(__file__).parents[2] / "docs"
-APPS = {"issuer": issuer_app, "venue": venue_app, "retention": retention_app}
+APPS = {"issuer": issuer_app, "venue": venue_app, "retention": retention_app, "ring": ring_app}
 SETTINGS: dict[str, type[BaseModel]] = {
     "issuer": IssuerSettings,
     "venue": VenueSettings,
     "retention": RetentionSettings,
+    "ring": RingSettings,
 }
 WRITTEN = "Written by `python tests/support/reference.py` from the code; a test compares the two.\n"
 
@@ -111,7 +115,8 @@ def routes_page() -> str:
         clock.write_text("2026-11-20T12:00:00+09:00\n")
         deployment = Deployment.open_or_make(Path(folder), free_ports(3), clock)
         for service, create in APPS.items():
-            paths = create(deployment.config(service), clock).openapi()["paths"]
+            config = Ring(Path(folder) / "ring").config("a") if service == "ring" else deployment.config(service)
+            paths = create(config, clock).openapi()["paths"]
             out.append(f"## {service}\n\n| route | what |\n|---|---|")
             for path in sorted(paths):
                 for method, operation in sorted(paths[path].items()):

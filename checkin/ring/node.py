@@ -1,0 +1,317 @@
+"""A ring node at work: it makes, holds, hands on, leases and destroys the keys of one service (docs/spec/ring.md).
+
+Its slots are those of any key ring. What leaves it is sealed to a one-use key of who asked; what it does about time, it
+does by its own clock and guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from checkin.errors import (
+    CheckinError,
+    ClockUntrusted,
+    DayDestroyed,
+    KeyDestroyed,
+    KeyExists,
+    KeyMissing,
+    NoteUntrusted,
+    NotReady,
+    RequestInvalid,
+    SettingsInvalid,
+)
+from checkin.files.durable import locked, locked_if_possible
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.protocol import ring_messages as messages
+from checkin.protocol.encoding import b64_encode
+from checkin.protocol.note import NoteVerifier
+from checkin.protocol.primitives import Label, OpeningKey, random_bytes
+from checkin.protocol.ring_messages import RAW, RingParty, RingQuestion
+from checkin.protocol.statement import StatementType, many, one
+from checkin.purge.clock_guard import ClockGuard
+from checkin.purge.due_keys import DueKeys, last_use
+from checkin.purge.purger import LOCK
+from checkin.purge.statement_store import StatementStore
+from checkin.ring.settings import QUORUM, RingSettings
+from checkin.service.identity import ServiceIdentity
+from checkin.service.ring_calls import OFFER_PATH, PULL_PATH, STATE_PATH, RingCalls, read_state
+from checkin.service.settings import Peer
+
+DAYS_AHEAD: Final = 40
+"""No key is made for a later day."""
+GONE_DAYS: Final = 100
+"""For so many days a node tells of a key that it is destroyed."""
+_SUBKEYS: Final = {label.value.decode(): label for label in Label if label.value.startswith(b"ck1/sub/")}
+_SEALED_ONLY: Final = (Purpose.DAY, Purpose.IDENTITY)
+"""Whoever uses keys of these gets sub-keys, never the key."""
+log = structlog.get_logger()
+
+
+class RingNode:
+    """One per process of a node."""
+
+    def __init__(self, party: ServiceIdentity, ring: KeyRing, guard: ClockGuard, settings: RingSettings) -> None:
+        """Raises `SettingsInvalid` where the settings name another key for this node than its own."""
+        self._party, self._ring, self._guard, self._settings = party, ring, guard, settings
+        self._due = DueKeys(ring, party.calendar)
+        self._book = StatementStore(party.data / "statements")
+        self._service = NoteVerifier.parse(settings.service).name
+        self._others = {NoteVerifier.parse(peer.vkey).name: peer for peer in settings.members}
+        self._own = party.signer.verifier
+        if self._others.pop(settings.name).vkey != self._own.vkey:
+            raise SettingsInvalid(f"The member {settings.name} is this node, and has another key than its own.")
+        self._apps = [NoteVerifier.parse(vkey) for vkey in settings.apps]
+        self._members = [NoteVerifier.parse(peer.vkey) for peer in self._others.values()]
+        self._reader = RingParty(self._own.name, self._service, party.clock.simulated)
+        self._calls = RingCalls(party.signer, self._service, party.clock, party.calendar)
+
+    # --- what it is asked ---------------------------------------------------------------------------------
+
+    def state(self, note: str) -> list[str]:
+        """Which keys it holds, with their commitments, and which it destroyed. For app nodes and other nodes."""
+        asked = self._asked(note, messages.STATE_REQUEST, [*self._apps, *self._members])
+        live = [f"{name} {commitment}" for name, commitment in self._live().items()]
+        floor = self._party.calendar.day(self._guard.now()) - GONE_DAYS
+        gone = [str(name) for name in self._ring.tombstones() if name.day >= floor and self._ring.is_gone(name)]
+        return [self._answer(asked, messages.STATE, {"live": live, "gone": gone})]
+
+    def lease(self, note: str) -> list[str]:
+        """Sub-keys, and keys that are used themselves, each for a minute at most and never past its due moment."""
+        asked = self._asked(note, messages.LEASE_REQUEST, self._apps)
+        self._guard.require_trusted()
+        to = messages.read_public(asked.text("public"))
+        lines, keys = [], []
+        refused: CheckinError = KeyMissing()
+        for wanted in many(asked.values, "lease"):
+            name, use = self._wanted(wanted)
+            try:
+                seconds = self._seconds(name)
+                key = self._ring.use(name) if use == RAW else self._ring.subkey(name, _SUBKEYS[use])
+                lines.append(f"{wanted} {self._ring.commitment(name)} {seconds}")
+                keys.append(key)
+            except (KeyMissing, KeyDestroyed) as error:
+                refused = error
+        if not lines:
+            raise refused
+        sealed = messages.seal_leases(to, lines, keys, asked=asked.digest)
+        return [self._answer(asked, messages.LEASES, {"lease": lines, "sealed": sealed})]
+
+    def make(self, note: str) -> list[str]:
+        """Draws a key, or finds the one that is there, and gives it to the others; who holds it then, signed by each.
+
+        Raises `NotReady` where this is not the maker, or fewer than two hold it."""
+        asked = self._asked(note, messages.MAKE_REQUEST, self._apps)
+        if self._settings.maker != self._own.name:
+            raise NotReady(f"{self._settings.maker} makes the keys of this ring.")
+        name = _name(asked.text("key"))
+        self._guard.require_trusted()
+        if name.day > self._party.calendar.day(self._guard.now()) + DAYS_AHEAD:
+            raise RequestInvalid(f"No key is made more than {DAYS_AHEAD} days ahead.")
+        with locked(self._ring.folder / "make.lock"):
+            commitment = self._found_or_made(name)
+        held = [self._held(name), *self._give(name, commitment)]
+        # SPEC ring.md §3: "fewer than two of the three nodes"
+        if len(held) < QUORUM:
+            raise NotReady("No other node of the ring took the key: it is not to be used yet.")
+        return held
+
+    def offer(self, note: str) -> list[str]:
+        """Fetches the key that the maker offers, and signs that it is held. Raises `KeyExists` where another key has
+        the name."""
+        asked = self._asked(note, messages.OFFER, [peer for peer in self._members if peer.name == self._settings.maker])
+        name, commitment = _name(asked.text("key")), asked.text("commitment")
+        self._guard.require_trusted()
+        self._take(name, commitment, self._others[asked.sender])
+        return [self._held(name)]
+
+    def pull(self, note: str) -> list[str]:
+        """A key, sealed to the one-use key of the node that asks for it."""
+        asked = self._asked(note, messages.PULL_REQUEST, self._members)
+        self._guard.require_trusted()
+        name = _name(asked.text("key"))
+        self._seconds(name)
+        commitment = self._ring.commitment(name)
+        to = messages.read_public(asked.text("public"))
+        sealed = messages.seal_transfer(to, self._ring.secret(name), asked=asked.digest, commitment=commitment)
+        values = {"key": str(name), "commitment": commitment, "sealed": sealed}
+        return [self._answer(asked, messages.TRANSFER, values)]
+
+    def destroy(self, note: str) -> list[str]:
+        """Destroys a key that is over by this node's clock, if it has not done so yet, and signs that it is gone.
+
+        One that it never had gets a tombstone, too: it never will. Raises `NotReady` for a key that is not due."""
+        asked = self._asked(note, messages.DESTROY_REQUEST, self._apps)
+        name = _name(asked.text("key"))
+        self._guard.require_trusted()
+        over, now = last_use(name, self._party.calendar), self._guard.settled()
+        if over is not None and now < over:
+            raise NotReady(f"{name} is not due by this node's clock.")
+        with locked_if_possible(self._ring.folder / LOCK):
+            if self._ring.tombstone(name) is None:
+                due = now if over is None else over
+                self._ring.entomb(name, self._due.bare_record(name, self._party.calendar.day(due)))
+            self._due.end(name)
+            return [self._state_destroyed(name)]
+
+    # --- what it does by itself ---------------------------------------------------------------------------
+
+    def purge(self) -> None:
+        """Destroys what is due by this node's clock, and signs what is gone. Raises `ClockUntrusted`, `NotReady`."""
+        self._guard.tick()
+        self._guard.require_trusted()
+        with locked_if_possible(self._ring.folder / LOCK):
+            failed = self._due.destroy(self._due.due(self._guard.settled()), self._due.bare_record)
+            for name in self._ring.tombstones():
+                if self._title(name) not in self._book and self._ring.is_gone(name):
+                    self._state_destroyed(name)
+        if failed:
+            raise NotReady(f"Keys that are due could not be destroyed ({', '.join(map(str, failed))}): see the disk.")
+
+    def fill(self) -> None:
+        """Fetches what the two other nodes both hold and this one does not: it was away, or its key of that name was
+        never acknowledged. Raises `ClockUntrusted`."""
+        self._guard.require_trusted()
+        own = self._live()
+        for name, commitment in self._agreed():
+            if own.get(name) == commitment or self._ring.tombstone(name) is not None:
+                continue
+            with locked(self._ring.folder / "make.lock"), suppress(KeyDestroyed, DayDestroyed):
+                self._seconds(name)
+                if name in own:
+                    # Two hold another one, so nobody was ever told of ours.
+                    self._ring.discard(name)
+                self._take(name, commitment, next(iter(self._others.values())))
+
+    def overdue(self) -> list[str]:
+        """Keys that should be gone by this node's clock."""
+        return [str(name) for name in self._due.due(self._guard.settled()) if not self._ring.is_gone(name)]
+
+    # --- how ----------------------------------------------------------------------------------------------
+
+    def _asked(self, note: str, kind: StatementType, senders: Sequence[NoteVerifier]) -> RingQuestion:
+        asked = self._reader.open_request(note, kind, senders)
+        # SPEC ring.md §2: "differs by more than a minute"
+        if abs(asked.time - self._party.now()) > messages.SKEW_SECONDS:
+            raise ClockUntrusted("The clock of who asks differs from this node's by more than a minute: compare both.")
+        return asked
+
+    def _answer(self, asked: RingQuestion, kind: StatementType, values: Mapping[str, str | Sequence[str]]) -> str:
+        head = {"service": self._service, "from": self._own.name, "to": asked.sender, "asked": asked.digest.hex()}
+        return self._party.sign(kind, {**head, **values})
+
+    def _wanted(self, line: str) -> tuple[KeyName, str]:
+        word, _, use = line.partition(" ")
+        name = _name(word)
+        if (use != RAW and use not in _SUBKEYS) or (use == RAW and name.purpose in _SEALED_ONLY):
+            raise NoteUntrusted("A day's key and the identity key are leased as sub-keys alone.")
+        return name, use
+
+    def _seconds(self, name: KeyName) -> int:
+        """For how long a key may be leased now; raises `KeyDestroyed` when it is over, its slot there or not."""
+        over = last_use(name, self._party.calendar)
+        # SPEC ring.md §4: "never past the moment at which the key is due"
+        left = messages.LEASE_SECONDS if over is None else min(messages.LEASE_SECONDS, int(over - self._guard.now()))
+        if left < 1:
+            raise KeyDestroyed
+        return left
+
+    def _live(self) -> dict[KeyName, str]:
+        found = {}
+        for name in self._ring.names():
+            with suppress(KeyMissing, KeyDestroyed):
+                found[name] = self._ring.commitment(name)
+        return found
+
+    def _found_or_made(self, name: KeyName) -> str:
+        """The commitment of the key of that name: this node's, or that of one that another node has, or a new one."""
+        oldest = self._guard.floor(self._party.calendar)
+        if self._ring.tombstone(name) is not None:
+            raise DayDestroyed
+        with suppress(KeyMissing):
+            return self._ring.commitment(name)
+        states = self._states()
+        # SPEC ring.md §3: "at least one other node has said that it has none"
+        if not states:
+            raise NotReady("No other node of the ring answers: whether one has this key is not known.")
+        for peer, (live, gone) in states.items():
+            if name in gone:
+                raise DayDestroyed
+            if name in live:
+                self._take(name, live[name], self._others[peer])
+                return live[name]
+        return self._ring.make(name, oldest=oldest)
+
+    def _give(self, name: KeyName, commitment: str) -> Iterator[str]:
+        """What the others sign who took it."""
+        values = {"key": str(name), "commitment": commitment}
+        for peer in self._others.values():
+            try:
+                yield from self._calls.ask(peer, OFFER_PATH, messages.OFFER, values)[0]
+            except CheckinError as error:
+                log.warning("key_not_taken", key=str(name), node=peer.url, why=error.code)
+
+    def _take(self, name: KeyName, commitment: str, peer: Peer) -> None:
+        """Fetches a key under a one-use key that is in this process's memory for that long alone."""
+        with suppress(KeyMissing):
+            if self._ring.commitment(name) != commitment:
+                raise KeyExists("This node holds another key of that name: two nodes drew one.")
+            return
+        once = OpeningKey(random_bytes(32))
+        kinds = (messages.PULL_REQUEST, messages.TRANSFER)
+        values = {"key": str(name), "public": b64_encode(once.public)}
+        answer, digest = self._calls.ask_one(peer, PULL_PATH, kinds, values)
+        secret = messages.open_transfer(once, one(answer, "sealed"), asked=digest, commitment=commitment)
+        with suppress(KeyExists):  # another request was faster; what stands is compared by who goes on
+            self._ring.hold(name, secret, oldest=self._guard.floor(self._party.calendar))
+
+    def _states(self) -> dict[str, tuple[dict[KeyName, str], set[KeyName]]]:
+        """What each other node that answers holds, with commitments, and what it destroyed."""
+        found = {}
+        for node, peer in self._others.items():
+            try:
+                answer, _ = self._calls.ask_one(peer, STATE_PATH, (messages.STATE_REQUEST, messages.STATE), {})
+                found[node] = read_state(many(answer, "live"), many(answer, "gone"))
+            except CheckinError as error:
+                log.warning("node_silent", node=peer.url, why=error.code)
+        return found
+
+    def _agreed(self) -> Iterator[tuple[KeyName, str]]:
+        """Keys that both other nodes hold, one and the same."""
+        states = list(self._states().values())
+        if len(states) == QUORUM:
+            (live, _), (other, _) = states
+            yield from sorted(live.items() & other.items())
+
+    def _held(self, name: KeyName) -> str:
+        values = {"service": self._service, "key": str(name), "commitment": self._ring.commitment(name)}
+        return self._party.sign(messages.KEY_HELD, {**values, "node": self._own.name})
+
+    def _state_destroyed(self, name: KeyName) -> str:
+        """The statement about a key that is gone, made once."""
+        if (known := self._book.get(self._title(name))) is not None:
+            return known
+        record, calendar = self._ring.tombstone(name) or {}, self._party.calendar
+        values = {
+            "service": self._service,
+            "node": self._own.name,
+            "key": str(name),
+            "commitment": str(record.get("commitment", "-")),
+            "due": str(record.get("due", "-")),
+            "done": calendar.date(calendar.day(self._guard.settled())),
+        }
+        self._book.put(self._title(name), self._party.sign(messages.NODE_DESTROYED, values))
+        return self._book.get(self._title(name)) or ""
+
+    def _title(self, name: KeyName) -> str:
+        return f"key-destroyed-{name.purpose.value}-{self._party.calendar.date(name.day)}"
+
+
+def _name(text: str) -> KeyName:
+    try:
+        return KeyName.parse(text)
+    except ValueError:
+        raise RequestInvalid("That is not the name of a key.") from None

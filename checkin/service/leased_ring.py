@@ -1,0 +1,450 @@
+"""The keys of a service whose ring is three nodes: asked of them, held for a minute at a time (docs/spec/ring.md §4).
+
+    keys/NAME.tombstone    what the report about a key that was due will say, as on one machine
+    keys/ring/*.txt        what nodes signed: that they hold a key, that they destroyed it
+    keys/ring/NAME.json    what the tombstone of a closed day will say
+
+There are no slots here and no master key. A lease is measured on the boot clock from before it was asked for, so no
+setting of a clock makes it longer.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from checkin.clock import DATES, Calendar, Clock, SystemClock
+from checkin.errors import (
+    CheckinError,
+    DayDestroyed,
+    KeyDestroyed,
+    KeyExists,
+    KeyMissing,
+    NoteUntrusted,
+    NotReady,
+    ServiceError,
+    SettingsInvalid,
+    Unreachable,
+)
+from checkin.files.durable import create_file
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.keys.secret_file import read_secret
+from checkin.keys.slots import SlotFolder
+from checkin.protocol import ring_messages as messages
+from checkin.protocol.encoding import b64_encode
+from checkin.protocol.note import NoteSigner, NoteVerifier, open_note
+from checkin.protocol.primitives import Label, OpeningKey, SigningKey, random_bytes, sha256
+from checkin.protocol.ring_messages import LEASE_SECONDS, RAW
+from checkin.protocol.statement import CLOCK, StatementType, Values, many, one
+from checkin.purge.due_keys import last_use
+from checkin.purge.inventory import RingNodeStatus
+from checkin.purge.statement_store import StatementStore
+from checkin.service.ring_calls import DESTROY_PATH, LEASE_PATH, MAKE_PATH, STATE_PATH, RingCalls, read_state
+from checkin.service.settings import Peer, RingUse, ServiceSettings
+
+STATE_SECONDS = 2.0
+"""What the nodes said of their keys is believed for so long."""
+SILENT_SECONDS = 10.0
+"""A node that did not answer is not asked for so long."""
+QUORUM: Final = 2
+GONE_DAYS: Final = 100
+_NO_MAGIC: Final = b"ck1/none"  # of slots: there are none, the folder has tombstones alone
+_NO_GRAVE_NEEDED: Final = (Purpose.IDENTITY,)
+_STOPWATCH: Final = SystemClock()
+log = structlog.get_logger()
+
+State = tuple[dict[KeyName, str], set[KeyName]]
+"""Which keys a node holds, with their commitments, and which it destroyed."""
+
+
+@dataclass(repr=False)
+class _Lease:
+    """A key until a moment of the boot clock; `used` since it was last renewed."""
+
+    key: bytes
+    until: float
+    used: bool = True
+    signing: SigningKey | None = None
+    opening: OpeningKey | None = None
+
+
+class LeasedRing:
+    """One per process; the interface is `ServiceKeys`. Processes of a service share its folder."""
+
+    def __init__(self, settings: ServiceSettings, ring: RingUse, clock: Clock, calendar: Calendar) -> None:
+        """Raises `SettingsInvalid` where the folder has keys of its own."""
+        if any(settings.keys.glob("*.slot")):
+            raise SettingsInvalid(
+                f"There are keys in {settings.keys}, and the settings name a ring: leave `ring` out, or begin a new "
+                "service."
+            )
+        self._graves = SlotFolder(settings.keys, _NO_MAGIC, 1, allow_unfit=True)
+        self.notes = StatementStore(settings.keys / "ring")
+        self.nodes = {NoteVerifier.parse(peer.vkey).name: peer for peer in ring.nodes}
+        self._verifiers = [NoteVerifier.parse(peer.vkey) for peer in ring.nodes]
+        self._service, self._clock, self._calendar = settings.name, clock, calendar
+        signer = NoteSigner(ring.name, SigningKey(read_secret(ring.key)))
+        self._calls = RingCalls(signer, settings.name, clock, calendar)
+        self._lock, self._looking = threading.RLock(), threading.Lock()
+        self._leases: dict[tuple[KeyName, str], _Lease] = {}
+        self._commitments: dict[KeyName, str] = {}
+        self._seen: tuple[float, dict[str, State]] | None = None
+        self._silent: dict[str, float] = {}
+        self._timer: threading.Timer | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the tombstones lie."""
+        return self._graves.folder
+
+    # --- use ----------------------------------------------------------------------------------------------
+
+    def use(self, name: KeyName) -> bytes:
+        """The key, 32 bytes; a node gives none of a day's vault or of identities. Raises `KeyMissing`, `KeyDestroyed`,
+        `ClockUntrusted` where the nodes' clocks are others, `NotReady` where none answers."""
+        return self._lease(name, RAW).key
+
+    def subkey(self, name: KeyName, label: Label) -> bytes:
+        """HKDF sub-key of the key, 32 bytes; as `use`."""
+        return self._lease(name, label.value.decode()).key
+
+    def signing_key(self, name: KeyName) -> SigningKey:
+        """The key as an Ed25519 seed; as `use`."""
+        lease = self._lease(name, RAW)
+        lease.signing = lease.signing or SigningKey(lease.key)
+        return lease.signing
+
+    def opening_key(self, name: KeyName) -> OpeningKey:
+        """The key as an X25519 private key; as `use`."""
+        lease = self._lease(name, RAW)
+        lease.opening = lease.opening or OpeningKey(lease.key)
+        return lease.opening
+
+    def renew(self) -> None:
+        """Asks anew for what was used since the last time; the rest ends by itself. Raises as `use`, and then what is
+        held stays until its end."""
+        with self._lock:
+            self._drop()
+            wanted = [place for place, lease in self._leases.items() if lease.used]
+            if wanted:
+                with suppress(KeyDestroyed):  # all of it is over
+                    self._fetch(wanted)
+                for place in wanted:
+                    if place in self._leases:
+                        self._leases[place].used = False
+
+    def _lease(self, name: KeyName, use: str) -> _Lease:
+        over = last_use(name, self._calendar)
+        lease = self._leases.get((name, use))
+        if lease is None or self._clock.boot() >= lease.until or (over is not None and self._clock.now() >= over):
+            with self._lock:
+                self._drop()
+                if over is not None and self._clock.now() >= over:
+                    raise KeyDestroyed
+                lease = self._leases.get((name, use)) or self._fetch([(name, use)])
+        lease.used = True
+        return lease
+
+    def _fetch(self, wanted: list[tuple[KeyName, str]]) -> _Lease:
+        """Leases from the first node that gives any; the last of them."""
+        refused: CheckinError = NotReady("No node of the key ring answers: look at them, and at the way there.")
+        for peer in self._answering():
+            try:
+                found = self._fetch_from(peer, wanted)
+            except Unreachable:
+                self._note_silence(peer)
+            except CheckinError as error:
+                refused = error
+            else:
+                self._leases |= found
+                self._arm()
+                return next(reversed(found.values()))
+        raise refused
+
+    def _fetch_from(self, peer: Peer, wanted: list[tuple[KeyName, str]]) -> dict[tuple[KeyName, str], _Lease]:
+        begun, once = self._clock.boot(), OpeningKey(random_bytes(32))
+        values = {"public": b64_encode(once.public), "lease": [f"{name} {use}" for name, use in wanted]}
+        answer, asked = self._calls.ask_one(peer, LEASE_PATH, (messages.LEASE_REQUEST, messages.LEASES), values)
+        lines = many(answer, "lease")
+        found = {}
+        for line, key in zip(lines, messages.open_leases(once, lines, one(answer, "sealed"), asked=asked), strict=True):
+            name, use, commitment, seconds = _read_lease(line)
+            # SPEC ring.md §4: "the key that two nodes hold"
+            if (name, use) not in wanted or commitment != self._known_commitment(name):
+                raise NoteUntrusted("The ring node leases another key than the one that was asked for.")
+            found[name, use] = self._renewed((name, use), key, begun + min(seconds, LEASE_SECONDS))
+        if not found:
+            raise KeyMissing
+        return found
+
+    def _renewed(self, place: tuple[KeyName, str], key: bytes, until: float) -> _Lease:
+        held = self._leases.get(place)
+        if held is None or held.key != key:
+            return _Lease(key, until)
+        held.until = until
+        return held
+
+    def _drop(self) -> None:
+        """Forgets what is over, and comes back when the next is."""
+        with self._lock:
+            now = self._clock.boot()
+            self._leases = {place: lease for place, lease in self._leases.items() if now < lease.until}
+            self._arm()
+
+    def _arm(self) -> None:
+        # SPEC ring.md §4: "drops it at its end, whether or not anybody asks"
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._leases:
+            left = min(lease.until for lease in self._leases.values()) - self._clock.boot()
+            self._timer = threading.Timer(max(0.05, left), self._drop)
+            self._timer.daemon = True
+            self._timer.start()
+
+    # --- make and know --------------------------------------------------------------------------------------
+
+    def make(self, name: KeyName, *, oldest: int) -> str:
+        """As `ensure`; raises `KeyExists` where two nodes hold it already."""
+        with suppress(KeyMissing, KeyDestroyed):
+            self.commitment(name)
+            raise KeyExists
+        return self.ensure(name, oldest=oldest)
+
+    def ensure(self, name: KeyName, *, oldest: int) -> str:
+        """The commitment of the key that two nodes hold, made now if there is none. Raises `DayDestroyed`, `NotReady`.
+        """
+        if name.day < oldest or self.tombstone(name) is not None:
+            raise DayDestroyed
+        try:
+            return self.commitment(name)
+        except KeyDestroyed:
+            raise DayDestroyed from None
+        except (KeyMissing, NotReady):  # a key that one node holds is given to the others then
+            return self._make(name)
+
+    def commitment(self, name: KeyName) -> str:
+        """That of the key of which two nodes say that they hold it; 64 hex digits. Raises `KeyMissing`, `KeyDestroyed`,
+        `NotReady`."""
+        states = self.states()
+        if self.tombstone(name) is not None or any(name in gone for _, gone in states.values()):
+            raise KeyDestroyed
+        held = [live[name] for live, _ in states.values() if name in live]
+        for commitment in held:
+            if held.count(commitment) >= QUORUM:
+                self._commitments[name] = commitment
+                return commitment
+        if held and len(states) < len(self.nodes):
+            raise NotReady("Too few nodes of the key ring answer to know which key is the right one.")
+        raise KeyMissing
+
+    def _known_commitment(self, name: KeyName) -> str:
+        return self._commitments.get(name) or self.commitment(name)
+
+    def _make(self, name: KeyName) -> str:
+        failed = ["no node answers"]
+        for peer in self._answering():
+            try:
+                notes, _ = self._calls.ask(peer, MAKE_PATH, messages.MAKE_REQUEST, {"key": str(name)})
+                commitment = self._witnessed(name, notes)
+            except DayDestroyed:
+                raise
+            except CheckinError as error:
+                failed.append(f"{error.code}: {error.detail}")
+                if isinstance(error, Unreachable):
+                    self._note_silence(peer)
+            else:
+                self._commitments[name] = commitment
+                self.forget()
+                return commitment
+        raise NotReady(f"The key ring made no key {name} ({failed[-1]})")
+
+    def _witnessed(self, name: KeyName, notes: Iterable[str]) -> str:
+        """The commitment that enough nodes signed; what they signed is kept."""
+        held: dict[str, str] = {}
+        for note in notes:
+            values = self._open(note, messages.KEY_HELD, name)
+            held[one(values, "node")] = one(values, "commitment")
+            self.notes.put(f"ring-held-{self._title(name, one(values, 'node'))}", note)
+        if len(held) < QUORUM or len({*held.values()}) != 1:
+            raise ServiceError("Fewer than two nodes signed that they hold the key, or they hold different ones.")
+        return next(iter(held.values()))
+
+    def _open(self, note: str, kind: StatementType, name: KeyName) -> Values:
+        """What a node states about a key; raises `NoteMalformed`, `NoteUntrusted`."""
+        opened = open_note(note, self._verifiers)
+        values = kind.read(opened.text)
+        expected = (self._service, str(name), self._clock.simulated)
+        if one(values, "node") not in opened.names or expected != (
+            one(values, "service"),
+            one(values, "key"),
+            CLOCK.name in values,
+        ):
+            raise NoteUntrusted("The node's statement is about something else, or not its own.")
+        return values
+
+    def names(self, purpose: Purpose | None = None) -> list[KeyName]:
+        """Keys that a node holds; that are gone and of which nothing is written down here yet; or of which a node has
+        not said yet that it destroyed them."""
+        states, graves = self.states(), self.tombstones()
+        live = {name for held, _ in states.values() for name in held}
+        gone = {name for _, over in states.values() for name in over if name.purpose not in _NO_GRAVE_NEEDED}
+        floor = self._calendar.day(self._clock.now()) - GONE_DAYS
+        said = set(self.notes.names())
+        awaited = {name for name in graves if name.day >= floor and self._missing(name, said)}
+        found = live | (gone - set(graves)) | awaited
+        return sorted(name for name in found if purpose is None or name.purpose is purpose)
+
+    # --- destroy --------------------------------------------------------------------------------------------
+
+    def remember(self, name: KeyName, record: Callable[[], Mapping[str, str | int]]) -> None:
+        """Writes down what the tombstone will say, once: when the day is due nobody lends the key that opens it."""
+        if not self._will(name).exists() and self.tombstone(name) is None:
+            create_file(self._will(name), json.dumps(dict(record())).encode())
+
+    def entomb(self, name: KeyName, record: Mapping[str, str | int]) -> None:
+        """Durably, before `destroy`; what `remember` wrote down goes before. The first record stays; no secret in it.
+        """
+        with suppress(OSError, ValueError):
+            record = json.loads(self._will(name).read_bytes())
+        self._graves.entomb(str(name), record)
+        self._will(name).unlink(missing_ok=True)
+
+    def tombstone(self, name: KeyName) -> dict[str, str | int] | None:
+        """The record of `entomb`, or None."""
+        return self._graves.tombstone(str(name))
+
+    def tombstones(self) -> list[KeyName]:
+        """All that were entombed here, sorted."""
+        return sorted(KeyName.parse(text) for text in self._graves.tombstones())
+
+    def overwritten(self, name: KeyName) -> bool:
+        """Whether each node signed that it overwrote the key."""
+        return self.tombstone(name) is not None and not self.missing(name)
+
+    def is_gone(self, name: KeyName) -> bool:
+        """Whether it is entombed here, and no node that answers holds it."""
+        return self.tombstone(name) is not None and not any(name in live for live, _ in self.states().values())
+
+    def missing(self, name: KeyName) -> list[str]:
+        """Nodes that have not signed yet that they destroyed a key that is entombed."""
+        return [] if self.tombstone(name) is None else self._missing(name, set(self.notes.names()))
+
+    def destroy(self, name: KeyName) -> None:
+        """Ends the leases here, asks each node to destroy, and keeps what they sign. A node that does not answer is
+        asked again at the next round. Raises `ValueError` without a tombstone, `NotReady` where a node refuses."""
+        if self.tombstone(name) is None:
+            raise ValueError("a tombstone comes before destroying")
+        with self._lock:
+            self._leases = {place: lease for place, lease in self._leases.items() if place[0] != name}
+        refused = ""
+        for node in self.missing(name):
+            try:
+                self._destroy_at(node, name)
+            except Unreachable:
+                self._note_silence(self.nodes[node])
+            except CheckinError as error:
+                refused = f"{node}: {error.code}, {error.detail}"
+        self.forget()
+        if refused:
+            raise NotReady(f"A node of the key ring did not destroy {name} ({refused})")
+
+    def _destroy_at(self, node: str, name: KeyName) -> None:
+        peer = self.nodes[node]
+        if peer not in self._answering():
+            return
+        for note in self._calls.ask(peer, DESTROY_PATH, messages.DESTROY_REQUEST, {"key": str(name)})[0]:
+            if one(self._open(note, messages.NODE_DESTROYED, name), "node") == node:
+                self.notes.put(self._destroyed(name, node), note)
+
+    def _will(self, name: KeyName) -> Path:
+        return self.folder / "ring" / f"{name}.json"
+
+    def _missing(self, name: KeyName, said: set[str]) -> list[str]:
+        return [node for node in self.nodes if self._destroyed(name, node) not in said]
+
+    def _destroyed(self, name: KeyName, node: str) -> str:
+        return f"ring-destroyed-{self._title(name, node)}"
+
+    @staticmethod
+    def _title(name: KeyName, node: str) -> str:
+        """`day-2026-11-20-1f2e3d4c`: a node's name may have signs that a statement's has not."""
+        return f"{name.purpose.value}-{DATES.date(name.day)}-{sha256(node.encode())[:4].hex()}"
+
+    # --- the nodes --------------------------------------------------------------------------------------------
+
+    def states(self) -> dict[str, State]:
+        """What each node that answers holds and destroyed, as of a moment ago. Raises `NotReady` if none answers."""
+        with self._looking:
+            if self._seen is None or _STOPWATCH.boot() - self._seen[0] >= STATE_SECONDS:
+                found = {}
+                for peer in self._answering():
+                    with suppress(CheckinError):
+                        found[NoteVerifier.parse(peer.vkey).name] = self._state(peer)
+                self._seen = (_STOPWATCH.boot(), found)
+            states = self._seen[1]
+        if not states:
+            raise NotReady("No node of the key ring answers: look at them, and at the way there.")
+        return states
+
+    def status(self) -> list[RingNodeStatus]:
+        """Each node's, those that do not answer included."""
+        try:
+            states = self.states()
+        except NotReady:
+            states = {}
+        now, said, graves = self._clock.now(), self.notes.names(), self.tombstones()
+        floor = self._calendar.day(now) - GONE_DAYS
+        found = []
+        for node in self.nodes:
+            live = states[node][0] if node in states else {}
+            over = {name: last_use(name, self._calendar) for name in sorted(live)}
+            mark = sha256(node.encode())[:4].hex()
+            found.append(
+                RingNodeStatus(
+                    node=node,
+                    answers=node in states,
+                    held=len(live),
+                    due=[str(name) for name, end in over.items() if end is not None and end <= now],
+                    destroyed=sum(n.startswith("ring-destroyed-") and n.endswith(mark) for n in said),
+                    awaited=[str(n) for n in graves if n.day >= floor and self._destroyed(n, node) not in said],
+                )
+            )
+        return found
+
+    def forget(self) -> None:
+        """What the nodes said is old."""
+        self._seen = None
+
+    def _state(self, peer: Peer) -> State:
+        try:
+            answer, _ = self._calls.ask_one(peer, STATE_PATH, (messages.STATE_REQUEST, messages.STATE), {})
+        except CheckinError as error:
+            self._note_silence(peer)
+            log.warning("ring_node_silent", node=peer.url, why=error.code)
+            raise
+        return read_state(many(answer, "live"), many(answer, "gone"))
+
+    def _note_silence(self, peer: Peer) -> None:
+        self._silent[peer.url] = _STOPWATCH.boot()
+
+    def _answering(self) -> list[Peer]:
+        """The nodes but those that were silent a moment ago."""
+        now = _STOPWATCH.boot()
+        return [p for p in self.nodes.values() if now - self._silent.get(p.url, -SILENT_SECONDS) >= SILENT_SECONDS]
+
+
+def _read_lease(line: str) -> tuple[KeyName, str, str, int]:
+    """Name, use, commitment and seconds; raises `NoteUntrusted`."""
+    try:
+        word, use, commitment, seconds = line.split(" ")
+        return KeyName.parse(word), use, commitment, int(seconds)
+    except ValueError:
+        raise NoteUntrusted("The ring node leases something that is no key.") from None

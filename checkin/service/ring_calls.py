@@ -1,0 +1,88 @@
+"""Asking the nodes of a key ring: a request signed by who asks, and an answer that is held against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from checkin.clock import Calendar, Clock
+from checkin.errors import NoteMalformed, ServiceError
+from checkin.http.client import Client, conform
+from checkin.keys.key_ring import KeyName
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.note import NoteSigner, NoteVerifier, sign_note
+from checkin.protocol.primitives import random_bytes
+from checkin.protocol.ring_messages import RingParty, request_digest
+from checkin.protocol.statement import StatementType, Values, clock_value
+from checkin.service.settings import Peer
+
+STATE_PATH: Final = "/v1/ring/state"
+LEASE_PATH: Final = "/v1/ring/lease"
+MAKE_PATH: Final = "/v1/ring/make"
+OFFER_PATH: Final = "/v1/ring/offer"
+PULL_PATH: Final = "/v1/ring/pull"
+DESTROY_PATH: Final = "/v1/ring/destroy"
+TIMEOUT_SECONDS: Final = 5.0
+
+
+class RingNotes(BaseModel):
+    """What a node answers: signed notes."""
+
+    notes: list[str]
+
+
+def post(url: str, path: str, body: dict[str, str]) -> Any:
+    """The JSON answer; raises the `CheckinError` of the problem, or `Unreachable`."""
+    with Client(url, timeout=TIMEOUT_SECONDS) as client:
+        return client.post(path, body)
+
+
+def read_state(live: Sequence[str], gone: Sequence[str]) -> tuple[dict[KeyName, str], set[KeyName]]:
+    """What a node's state says: keys with their commitments, and which are destroyed. Raises `NoteMalformed`."""
+    pairs = [line.partition(" ") for line in live]
+    try:
+        return {KeyName.parse(word): text for word, _, text in pairs}, {KeyName.parse(word) for word in gone}
+    except ValueError:
+        raise NoteMalformed("A ring node told of something that is not the name of a key.") from None
+
+
+class RingCalls:
+    """What one party, an app node or a ring node, asks the nodes of one service's ring."""
+
+    def __init__(self, signer: NoteSigner, service: str, clock: Clock, calendar: Calendar) -> None:
+        self.name, self.service = signer.name, service
+        self._signer, self._clock, self._calendar = signer, clock, calendar
+
+    def ask(
+        self, peer: Peer, path: str, kind: StatementType, values: Mapping[str, str | Sequence[str]]
+    ) -> tuple[list[str], bytes]:
+        """The notes that the node answered with, not opened yet, and the hash of the request; raises as `post`."""
+        text = kind.write(
+            {
+                "service": self.service,
+                "from": self.name,
+                "to": NoteVerifier.parse(peer.vkey).name,
+                "time": self._calendar.rfc3339(self._clock.now()),
+                "nonce": b64url_encode(random_bytes(16)),
+                **values,
+                **clock_value(simulated=self._clock.simulated),
+            }
+        )
+        answer = post(peer.url, path, {"note": sign_note(text, self._signer)})
+        return conform(RingNotes, answer).notes, request_digest(text)
+
+    def ask_one(
+        self,
+        peer: Peer,
+        path: str,
+        kinds: tuple[StatementType, StatementType],
+        values: Mapping[str, str | Sequence[str]],
+    ) -> tuple[Values, bytes]:
+        """As `ask`, for one note of the second kind, opened: its values."""
+        notes, digest = self.ask(peer, path, kinds[0], values)
+        if len(notes) != 1:
+            raise ServiceError("The ring node's answer is not one note.")
+        reader = RingParty(self.name, self.service, self._clock.simulated)
+        return reader.open_reply(notes[0], kinds[1], NoteVerifier.parse(peer.vkey), digest), digest

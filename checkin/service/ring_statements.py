@@ -1,0 +1,104 @@
+"""What a service states about its key ring of three nodes, and what of it an operator must know (docs/spec/ring.md §5).
+
+    ring-members-DATE-…     which nodes the ring has; at every change
+    ring-held-…, ring-destroyed-…    what a node signed, with the service's signature beside it
+    ring-awaited-…          a key that a node has not destroyed, or not said so, a day after it was due
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from checkin.clock import DATES
+from checkin.keys.key_ring import KeyName
+from checkin.protocol.note import add_signature, split_note
+from checkin.protocol.primitives import sha256
+from checkin.protocol.ring_messages import KEY_AWAITED, RING_MEMBERS
+from checkin.protocol.statement import many
+from checkin.purge.clock_guard import ClockGuard
+from checkin.purge.statement_store import StatementStore
+from checkin.service.frame import Finding
+from checkin.service.identity import ServiceIdentity
+from checkin.service.leased_ring import GONE_DAYS, LeasedRing
+from checkin.service.tasks import Task
+
+SILENCE_SECONDS = 86400.0
+
+
+class RingStatements:
+    """Of a service on a ring; on one machine there is nothing to state, to do or to find."""
+
+    def __init__(self, party: ServiceIdentity, guard: ClockGuard, book: StatementStore) -> None:
+        self._party, self._guard, self._book = party, guard, book
+        self._ring = party.ring if isinstance(party.ring, LeasedRing) else None
+
+    def tasks(self) -> list[Task]:
+        """Renewing the leases, and stating."""
+        if self._ring is None:
+            return []
+        return [
+            Task("leases", self._ring.renew, lane="leases", at_start=False),
+            Task("ring_statements", self.state),
+        ]
+
+    def state(self) -> None:
+        """States what is not stated yet. Repeatable."""
+        if self._ring is None:
+            return
+        self._state_members(self._ring)
+        known = set(self._book.names())
+        for title in self._ring.notes.names():
+            if title not in known and (note := self._ring.notes.get(title)) is not None:
+                # With ours behind the node's signature: who knows the service alone can open it.
+                self._book.put(title, add_signature(note, self._party.signer))
+        for name, missing in self._awaited(self._ring, late=True):
+            self._state_awaited(self._ring, name, missing)
+
+    def findings(self) -> Iterator[Finding]:
+        """A warning while a node is silent; a failure when one has been for a day after a key was due."""
+        if self._ring is None:
+            return
+        silent = sorted(self._ring.nodes.keys() - self._ring.states().keys())
+        if silent:
+            yield Finding("ring", "warning", f"Nodes of the key ring do not answer: {', '.join(silent)}.")
+        late = dict(self._awaited(self._ring, late=True))
+        for name, missing in self._awaited(self._ring, late=False):
+            signed = f"{len(self._ring.nodes) - len(missing)} of {len(self._ring.nodes)}"
+            text = f"{signed} nodes destroyed {name}; missing: {', '.join(missing)}. Bring it back, then it does."
+            yield Finding("ring_purge", "failure" if name in late else "warning", text)
+
+    def _awaited(self, ring: LeasedRing, *, late: bool) -> Iterator[tuple[KeyName, list[str]]]:
+        """Keys that were due, for more than a day if `late`, with the nodes that have not signed that they are gone."""
+        calendar, now = self._party.calendar, self._guard.settled()
+        for name in ring.tombstones():
+            if name.day < calendar.day(now) - GONE_DAYS or not (missing := ring.missing(name)):
+                continue
+            due = calendar.start(DATES.parse_date(str((ring.tombstone(name) or {})["due"])))
+            if not late or now > due + SILENCE_SECONDS:
+                yield name, missing
+
+    def _state_members(self, ring: LeasedRing) -> None:
+        members = sorted(peer.vkey for peer in ring.nodes.values())
+        stated = [note for _, note in self._book.all("ring-members-")]
+        if not any(many(RING_MEMBERS.read(split_note(note)[0]), "member") == members for note in stated[-1:]):
+            since = self._today()
+            values = {"service": self._party.settings.name, "since": since, "member": members}
+            title = f"ring-members-{since}-{len(stated):04}-{sha256(*(m.encode() for m in members))[:4].hex()}"
+            self._book.put(title, self._party.sign(RING_MEMBERS, values))
+
+    def _state_awaited(self, ring: LeasedRing, name: KeyName, missing: list[str]) -> None:
+        title = f"ring-awaited-{name.purpose.value}-{DATES.date(name.day)}"
+        if title in self._book:
+            return
+        values = {
+            "service": self._party.settings.name,
+            "key": str(name),
+            "due": str((ring.tombstone(name) or {})["due"]),
+            "signed": f"{len(ring.nodes) - len(missing)} of {len(ring.nodes)}",
+            "missing": missing,
+            "day": self._today(),
+        }
+        self._book.put(title, self._party.sign(KEY_AWAITED, values))
+
+    def _today(self) -> str:
+        return self._party.calendar.date(self._party.calendar.day(self._guard.now()))

@@ -1,0 +1,160 @@
+"""A registry whose keys three real node processes hold: a check-in, a closed day, a destroyed one, a node away."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from checkin.clock import CLOSING_DAYS, RETENTION_DAYS
+from checkin.deployment.child import Child, end
+from checkin.protocol.note import split_note
+from checkin.protocol.ring_messages import KEY_AWAITED, NODE_DESTROYED
+from checkin.protocol.statement import one
+from checkin.purge.statement_store import PURGE_REPORT
+from checkin.service.addresses import free_ports
+from tests.support.house import CALENDAR
+from tests.support.ring import NODES, Ring, day_key, node_name
+from tests.venue.conftest import NewIssuer
+from tests.venue.world import (
+    DAY,
+    NOON,
+    RETENTION,
+    Issuer,
+    Phone,
+    Process,
+    Registry,
+    bearer,
+    check_in,
+    enrol,
+    processes,
+)
+
+DAY_SECONDS = 86_400
+PATIENCE = 240  # seconds: a loaded machine
+
+
+class RealRing:
+    """Three nodes, each a process, and a registry's folder that uses them."""
+
+    def __init__(self, folder: Path, issuer: Issuer) -> None:
+        self.ring = Ring(folder / "ring", free_ports(3))
+        self.registry = Registry(folder / "registry", [issuer])
+        (folder / "registry/statement.key").write_bytes((folder / "ring/service.key").read_bytes())
+        nodes = "".join(f'[[ring.nodes]]\nurl = "{peer.url}"\nvkey = "{peer.vkey}"\n' for peer in self.ring.peers)
+        settings = self.registry.config.read_text().replace('master_key = "master.key"\n', "")
+        key = json.dumps(str(folder / "ring/app.key"))
+        self.registry.config.write_text(f'{settings}\n[ring]\nname = "{self.ring.app.name}"\nkey = {key}\n{nodes}')
+        self.running: dict[str, Child] = {}
+
+    def start(self, letter: str) -> None:
+        """One node; its peers for the time are the two others."""
+        others = [peer for name, peer in zip(NODES, self.ring.peers, strict=True) if name != letter]
+        peers = "".join(f'[[time_peers]]\nurl = "{peer.url}"\nvkey = "{peer.vkey}"\n' for peer in others)
+        config = self.ring.config(letter)
+        config.write_text(config.read_text() + peers)
+        options = ["--config", str(config), "--simulated-clock", str(self.registry.clock)]
+        self.running[letter] = Child(["serve", "ring", *options], self.ring.folder / f"{letter}.log")
+
+    def ready(self, letter: str) -> bool:
+        """Whether it answers, and has nothing to say."""
+        assert not self.running[letter].ended, self.running[letter].last_words()
+        return ready(self.ring.urls[letter])
+
+    def stop(self) -> None:
+        """All of them."""
+        end(list(self.running.values()))
+
+
+def ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=60, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def wait(what: Callable[[], Any]) -> Any:
+    """The first thing that is not nothing."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("it never came")
+
+
+@pytest.fixture
+def real(tmp_path: Path, new_issuer: NewIssuer) -> Iterator[tuple[RealRing, Process, Issuer]]:
+    """All four processes, ready."""
+    issuer = new_issuer()
+    made = RealRing(tmp_path, issuer)
+    with ExitStack() as stack:
+        stack.callback(made.stop)
+        for letter in NODES:
+            made.start(letter)
+        for letter in NODES:
+            wait(lambda letter=letter: made.ready(letter))  # type: ignore[misc]
+        [registry] = stack.enter_context(processes(made.registry, 1))
+        yield made, registry, issuer
+
+
+def test_a_registry_lives_on_a_ring_of_three_processes(real: tuple[RealRing, Process, Issuer]) -> None:
+    made, registry, issuer = real
+    with httpx.Client(base_url=registry.url, timeout=120, trust_env=False) as client:
+
+        def statement(name: str) -> str | None:
+            answer = client.get("/v1/statements", headers=bearer(RETENTION))
+            return {item["name"]: item["note"] for item in answer.json()["statements"]}.get(name)
+
+        def finding(name: str) -> dict[str, str] | None:
+            found = [item for item in client.get("/readyz").json()["findings"] if item["name"] == name]
+            return found[0] if found else None
+
+        at, phone = enrol(client), Phone(issuer, DAY)
+        assert check_in(client, at, phone.at(NOON)).status_code == 201
+        assert check_in(client, at, phone.at(NOON)).status_code == 409
+        assert list((made.registry.folder / "keys").glob("*.slot")) == []
+        assert all(day_key(DAY) in made.ring.keys(letter).names() for letter in NODES)
+
+        made.registry.set(NOON + (CLOSING_DAYS + 1) * DAY_SECONDS)
+        wait(lambda: statement(f"closed-{CALENDAR.date(DAY)}"))
+
+        made.registry.set(NOON + RETENTION_DAYS * DAY_SECONDS)
+        report = wait(lambda: statement(f"purge-{CALENDAR.date(DAY)}"))
+        assert PURGE_REPORT.read(split_note(report)[0])["rows"] == "fewer than 10"
+        for letter in NODES:
+            assert made.ring.keys(letter).overwritten(day_key(DAY))
+            name = f"ring-destroyed-day-{CALENDAR.date(DAY)}-"
+            title = wait(lambda letter=letter, name=name: _title(client, name, node_name(letter)))  # type: ignore[misc]
+            assert title
+
+        next_day = f"{CALENDAR.date(DAY + 1)}"
+        made.running["c"].kill()
+        made.registry.set(NOON + (RETENTION_DAYS + 2) * DAY_SECONDS)
+        awaited = KEY_AWAITED.read(split_note(wait(lambda: statement(f"ring-awaited-day-{next_day}")))[0])
+        assert (awaited["signed"], awaited["missing"]) == ("2 of 3", [node_name("c")])
+        found = wait(lambda: finding("ring_purge"))
+        assert found["level"] == "failure" and found["text"].startswith("2 of 3")
+        assert statement(f"purge-{next_day}") is None
+        assert day_key(DAY + 1) in made.ring.keys("c").names()
+
+        made.start("c")
+        wait(lambda: made.ready("c"))
+        assert day_key(DAY + 1) not in made.ring.keys("c").names(), "before it serves"
+        report = wait(lambda: statement(f"purge-{next_day}"))
+        assert PURGE_REPORT.read(split_note(report)[0])["commitment"] != "-"
+        wait(lambda: finding("ring_purge") is None)
+
+
+def _title(client: httpx.Client, prefix: str, node: str) -> str | None:
+    """The name of that node's statement."""
+    for item in client.get("/v1/statements", headers=bearer(RETENTION)).json()["statements"]:
+        if item["name"].startswith(prefix) and one(NODE_DESTROYED.read(split_note(item["note"])[0]), "node") == node:
+            return str(item["name"])
+    return None
