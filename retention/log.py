@@ -170,8 +170,7 @@ class Log:
             self._write_tiles(head.size, size)
             # Compare-and-swap before signing: whoever lost the race has signed nothing.
             self._state.swap(head, new)
-        shown = self._publish()
-        needed = [size for size, _ in self._state.notes() if size >= shown]  # each may have its witnesses next
+        needed = self._publish()
         for tile in new_tiles(head.size, size):
             self._files.drop_partials(tile, {tile_of(tile.level, tile.number * WIDTH, kept).width for kept in needed})
 
@@ -207,20 +206,23 @@ class Log:
             raise LogConflict(_BROKEN)
         return write_bundle(entries)
 
-    def _publish(self) -> int:
-        """Signs the newest head if it is not signed, and shows the newest checkpoint that has its quorum; its size, 0
-        if there is none yet."""
+    def _publish(self) -> list[int]:
+        """Signs the newest head if it is not signed, and shows the newest checkpoint that has its quorum; the sizes
+        whose tiles are needed: the one that is shown, 0 if there is none yet, and the newer ones, of which each may
+        have its witnesses next."""
         head = self._state.head()
         if self._state.note(head.size) is None:
             text = Checkpoint(self.origin, head.size, head.root).write()
             if self._record is not None:
                 self._record.sign(head)
             self._state.keep_note(head.size, sign_note(text, self._signer))
-        ready = (found for found in self._state.notes() if self._cosigners(found[1]) >= self._quorum)
-        size, shown = next(ready, (0, None))
-        if shown is not None and shown.encode() != self._shown():
-            self._files.write(_CHECKPOINT, shown.encode())
-        return size
+        notes = self._state.notes()
+        ready = next((note for _, note in notes if self._cosigners(note) >= self._quorum), None)
+        if ready is not None and ready.encode() != self._shown():
+            self._files.write(_CHECKPOINT, ready.encode())
+        checkpoint = self._shown_checkpoint()  # it may be older than all of these notes
+        least = checkpoint.size if checkpoint else 0
+        return [least, *(size for size, _ in notes if size > least)]
 
     def _cosigners(self, note: str) -> int:
         return len({item.name for item in split_note(note)[1]} - {self.origin})
@@ -233,19 +235,20 @@ class Log:
         except NotFound:
             return None
 
+    def _shown_checkpoint(self) -> Checkpoint | None:
+        """None also for a file that this key did not sign: it proves nothing, and is written anew."""
+        try:
+            return open_checkpoint(decode_note(self._shown() or b""), self._signer.verifier)
+        except (NoteMalformed, NoteUntrusted):
+            return None
+
     def _reject_rollback(self) -> None:
         """Raises `LogConflict` when this log once showed a head that its database does not know.
 
         To go on would sign a second history. A copy that was moved elsewhere is not noticed here but by witnesses.
         """
-        shown = self._shown()
-        if shown is None:
-            return
-        try:
-            checkpoint = open_checkpoint(decode_note(shown), self._signer.verifier)
-        except (NoteMalformed, NoteUntrusted):
-            return  # not a checkpoint that this key signed, so it proves nothing; it is written anew
-        if self._state.root(checkpoint.size) != checkpoint.root:
+        checkpoint = self._shown_checkpoint()
+        if checkpoint and self._state.root(checkpoint.size) != checkpoint.root:
             raise LogConflict(_FORKED)
 
     def _mend_tiles(self) -> None:

@@ -223,6 +223,17 @@ def test_what_the_shown_checkpoint_needs_stays_until_the_next_has_its_witnesses(
     assert names == [f"tile/{level}/000.p/{width}" for level in ("0", "entries") for width in (4, 5, 6)]
 
 
+def test_a_witness_that_is_away_for_long_takes_nothing_of_what_is_shown(tmp_path: Path) -> None:
+    """However many heads have been signed since: a copy of the folder can still be checked."""
+    log = Log(tmp_path, SIGNER, quorum=1)
+    log.append(entries(0, 2))
+    log.add_cosignatures(2, [WITNESS.cosign(head_of(log).write(), 100)])
+    for count in range(2, 105):
+        log.append(entries(count, count + 1))
+    head = open_checkpoint(log.published(), SIGNER.verifier)
+    assert (head.size, check_log(folder_fetch(tmp_path), head)) == (2, [])
+
+
 def test_an_entry_that_no_bundle_can_hold_is_refused(tmp_path: Path) -> None:
     """Before anything gets a place."""
     log = Log(tmp_path, SIGNER)
