@@ -132,11 +132,24 @@ def refuse_public(path: Path) -> None:
 def close_folder(folder: Path) -> int:
     """Makes the folder and all in it private; how many files and folders others had rights on.
 
-    Links are left alone, and secrets: who reads one refuses it, because somebody else may have read it.
+    Links are left alone, and secrets: who reads one refuses it, because somebody else may have read it. Folders of
+    another user are closed, but not what is in them: he could put a link in its place meanwhile.
     """
     private_folder(folder)
-    inside = (Path(where) / name for where, folders, files in os.walk(folder) for name in [*folders, *files])
-    return sum(_close(path) for path in inside)
+    return sum(_close(path) for path in _inside(folder, folder.stat().st_uid))
+
+
+def _inside(folder: Path, owner: int) -> Iterator[Path]:
+    for where, folders, files in os.walk(folder):
+        yield from (Path(where) / name for name in [*folders, *files])
+        folders[:] = [name for name in folders if _owner(Path(where) / name) == owner]
+
+
+def _owner(folder: Path) -> int | None:
+    try:
+        return folder.lstat().st_uid
+    except FileNotFoundError:  # another process has just removed it
+        return None
 
 
 def _close(path: Path) -> bool:

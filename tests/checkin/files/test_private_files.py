@@ -16,6 +16,7 @@ from checkin.files.json_file import read_private, write_private
 from checkin.files.state_file import StateFile
 from checkin.keys.officers import load_share
 from checkin.keys.secret_file import make_secret, read_secret, read_token
+from tests.conftest import Needs
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +80,17 @@ def test_a_folder_that_stood_open_is_closed_and_links_in_it_are_left_alone(tmp_p
     assert [mode(path) for path in (folder, folder / "inner", folder / "inner" / "old.db")] == [0o700, 0o700, 0o600]
     assert mode(outside) == 0o644
     assert close_folder(folder) == 0
+
+
+def test_nothing_in_another_users_folder_is_touched(tmp_path: Path, needs: Needs) -> None:
+    """He could put a link in its place, and root would close what it leads to. Control: the same in ours."""
+    needs("a folder of another user (root)", os.geteuid() == 0, "run as root")
+    for name in ("his", "ours"):
+        (tmp_path / name).mkdir(mode=0o755)
+        (tmp_path / name / "file").write_text("")
+    os.chown(tmp_path / "his", 65534, 65534)
+    close_folder(tmp_path)
+    assert [mode(tmp_path / name) for name in ("his", "his/file", "ours", "ours/file")] == [0o700, 0o644, 0o700, 0o600]
 
 
 def test_a_secret_that_others_can_read_is_refused_with_what_to_run(tmp_path: Path) -> None:
