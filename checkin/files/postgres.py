@@ -36,7 +36,8 @@ _PAUSE_SECONDS: Final = 0.1  # before the second try; then twice as long each ti
 _PASSING: Final = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006"})
 _CONNECTION: Final = "08"
 _ALWAYS: Final = {"connect_timeout": 3, "tcp_user_timeout": 3000, "application_name": "checkin"}
-_USUALLY: Final = {"target_session_attrs": "read-write"}
+# Without a word about the address libpq would take PGHOSTADDR, wherever the host is.
+_USUALLY: Final = {"target_session_attrs": "read-write", "hostaddr": ""}
 _AWAY: Final = "The database does not answer: start it, or look at its log and at the network."
 _CLOSED: Final = "The service is stopping: try again in a moment."
 _STOPWATCH: Final = SystemClock()
@@ -82,6 +83,8 @@ def read_dsn(path: Path) -> str:
         if not dsn or "\n" in dsn:
             raise SettingsInvalid(wrong)
         given: dict[str, Any] = {**_USUALLY, **conninfo_to_dict(dsn), **_ALWAYS}
+        if given.get("service") or not (given.get("host") or given["hostaddr"]):
+            raise SettingsInvalid(f"{path.name} names no host, or a service that may: add host=…, and no service=.")
         if _elsewhere(given) and given.get("sslmode") != "verify-full":
             raise SettingsInvalid(f"{path.name} names another machine: add sslmode=verify-full and sslrootcert to it.")
         return make_conninfo(**given)

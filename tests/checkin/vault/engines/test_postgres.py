@@ -233,6 +233,29 @@ def test_a_server_on_another_machine_is_reached_by_proved_tls_alone(tmp_path: Pa
         assert "user=user" in read_dsn(file)
 
 
+@pytest.mark.parametrize("dsn", ["postgresql://user@/name", "user=user", "host='' user=user", "host=localhost service=x"])
+def test_a_dsn_that_leaves_the_host_to_something_else_is_refused(tmp_path: Path, dsn: str) -> None:
+    """Which may be another machine, that nobody has seen to need TLS."""
+    file = tmp_path / "dsn"
+    file.write_text(dsn)
+    file.chmod(0o600)
+    with pytest.raises(SettingsInvalid, match="add host="):
+        read_dsn(file)
+
+
+def test_the_environment_leads_to_no_other_machine(tmp_path: Path, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control: a DSN as it stands in the file is led astray."""
+    file = tmp_path / "dsn"
+    file.write_text(dsn)
+    file.chmod(0o600)
+    told = read_dsn(file)
+    for name in ("PGHOST", "PGHOSTADDR"):
+        monkeypatch.setenv(name, "127.0.0.9")
+    with pytest.raises(psycopg.OperationalError):
+        ask(dsn, "SELECT 1")
+    assert ask(told, "SELECT 1") == [(1,)]
+
+
 def test_waiting_for_an_answer_ends_at_the_deadline(dsn: str) -> None:
     """Although the server goes on; and the connection is not used again."""
     database = Postgres(dsn, patience=0.5)
