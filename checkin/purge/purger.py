@@ -161,7 +161,7 @@ class Purger:
         try:
             due = self._inventory.due(calendar.oldest(now))
             return [day for day in due if day < late or not self._party.ring.missing(KeyName(Purpose.DAY, day))]
-        except OSError:  # the keys can be looked at all the same
+        except (CheckinError, OSError):  # the keys can be looked at all the same
             return sorted({name.day for name in self._due.due(now) if name.purpose is Purpose.DAY})
 
     def has_day_key(self) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from checkin.errors import ClockUntrusted, DayDestroyed, SealBroken
+from checkin.errors import ClockUntrusted, DayDestroyed, NotReady, SealBroken
 from checkin.keys.key_ring import KeyName, KeyRing
 from checkin.keys.secret_file import read_secret
 from checkin.protocol.primitives import Label, aead_open, derive
@@ -169,14 +169,15 @@ def test_destroying_the_key_is_measured(house: House) -> None:
     assert 0 < house.purger.last_destruction_ms < 1000
 
 
+@pytest.mark.parametrize("error", [OSError("no data"), NotReady("no database")])
 def test_what_is_overdue_is_known_from_the_keys_where_the_data_cannot_be_read(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     house.go(DAY + 28, HOUR)
     house.guard.confirm()
 
     def unreadable(*_: object) -> list[int]:
-        raise OSError("no data")
+        raise error
 
     monkeypatch.setattr(Inventory, "due", unreadable)
     assert house.purger.overdue() == [DAY]
