@@ -14,6 +14,7 @@ from checkin.vault.engines import EngineFinding
 OLDEST_VERSION: Final = 160000
 _SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE name = ANY($1)"
 _STANDBYS: Final = "SELECT count(*) FROM pg_stat_replication"
+_LEFT_SLOTS: Final = "SELECT count(*) FROM pg_replication_slots WHERE NOT active"
 
 
 class _Rule(NamedTuple):
@@ -49,7 +50,7 @@ _RULES: Final = (
 
 def dangers(connection: Connection) -> list[EngineFinding]:
     """What is set so now; names no host, no user and no database."""
-    return [*_version(connection), *_unfit(connection), *_standbys(connection)]
+    return [*_version(connection), *_unfit(connection), *_standbys(connection), *_slots(connection)]
 
 
 def _version(connection: Connection) -> Iterator[EngineFinding]:
@@ -72,3 +73,11 @@ def _standbys(connection: Connection) -> Iterator[EngineFinding]:
     if row and row[0] and waited and not waited[0]:
         text = f"PostgreSQL waits for none of its standbys: when one takes over, {_LOST}."
         yield EngineFinding("engine_standbys", "warning", f"{text} Set synchronous_standby_names.")
+
+
+def _slots(connection: Connection) -> Iterator[EngineFinding]:
+    """Slots that nobody reads: the server keeps its write-ahead log for them, without a bound."""
+    row = connection.execute(_LEFT_SLOTS).fetchone()
+    if row and row[0]:
+        text = f"PostgreSQL keeps its write-ahead log for slots without a reader: the disk fills, and {_TIMES}."
+        yield EngineFinding("engine_slots", "warning", f"{text} Start the reader, or drop the slot.")

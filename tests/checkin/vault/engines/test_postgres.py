@@ -15,9 +15,10 @@ import pglast
 import psycopg
 import pytest
 
+from checkin.deployment.postgres_server import PostgresServer
 from checkin.errors import DayClosed, NotReady, SettingsInvalid
 from checkin.files.postgres import Connection, Postgres, read_dsn
-from checkin.vault.engines import Row
+from checkin.vault.engines import Measure, Row
 from checkin.vault.engines.postgres import PostgresStore
 from tests.checkin.vault.engines.suite import StoreSuite
 from tests.checkin.vault.engines.workers import DAY, Engine, a_row
@@ -187,6 +188,26 @@ def test_a_negative_day_and_a_strange_name_have_no_table(dsn: str, store: Postgr
         PostgresStore(Postgres(dsn), "a; DROP")
 
 
+def test_a_day_that_is_not_there_is_measured_without_an_error_in_the_servers_log(
+    store: PostgresStore, postgres_server: PostgresServer
+) -> None:
+    """Whoever looks there at the first start should find nothing."""
+    before = (postgres_server.folder / "log").read_bytes()
+    assert store.measure(DAY) == Measure(0, 0)
+    assert (postgres_server.folder / "log").read_bytes() == before
+
+
+def test_a_slot_that_nobody_reads_is_found_and_named(dsn: str, store: PostgresStore) -> None:
+    """It keeps the write-ahead log, and with it the order of rows, until the disk is full."""
+    name = f"left_{os.getpid()}"
+    ask(dsn, f"SELECT pg_create_physical_replication_slot('{name}', true)")
+    try:
+        assert [(found.name, found.level) for found in store.findings()] == [("engine_slots", "warning")]
+    finally:
+        ask(dsn, f"SELECT pg_drop_replication_slot('{name}')")
+    assert list(store.findings()) == []
+
+
 def test_dangerous_settings_are_found_and_named(dsn: str, store: PostgresStore) -> None:
     assert list(store.findings()) == []
     bad = open_store(f"{dsn[:-1]} -c synchronous_commit=off -c default_transaction_isolation=serializable'")
@@ -233,7 +254,7 @@ def test_a_server_on_another_machine_is_reached_by_proved_tls_alone(tmp_path: Pa
         assert "user=user" in read_dsn(file)
 
 
-@pytest.mark.parametrize("dsn", ["postgresql://user@/name", "user=user", "host='' user=user", "host=localhost service=x"])
+@pytest.mark.parametrize("dsn", ["postgresql://me@/name", "user=me", "host='' user=me", "host=localhost service=x"])
 def test_a_dsn_that_leaves_the_host_to_something_else_is_refused(tmp_path: Path, dsn: str) -> None:
     """Which may be another machine, that nobody has seen to need TLS."""
     file = tmp_path / "dsn"
