@@ -60,7 +60,8 @@ def open_days(settings: DaySettings, service: str) -> DayStore:
             f'There are days in {folder}, where PostgreSQL does not look: set store = "sqlite", or begin a new service.'
         )
     store = _postgres(settings.dsn_file, name)
-    create_file(folder / _MARK, b"postgresql\n")
+    if not moved:
+        create_file(folder / _MARK, b"postgresql\n")
     return store
 
 
