@@ -16,7 +16,7 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IssuerList
 from checkin.purge.purger import Purger
 from checkin.purge.statement_store import SMALL_COUNT, StatementStore
-from checkin.service.day_findings import day_findings, engine_findings
+from checkin.service.day_findings import EngineWatch, day_findings
 from checkin.service.day_store import open_days
 from checkin.service.endings import Endings
 from checkin.service.frame import Finding
@@ -61,6 +61,7 @@ class Issuer:
         self.guard = clock_guard(party)
         self.database = IssuerDatabase(party.data / "issuer.db")
         self.vault = Vault("issuer", open_days(settings, "issuer"), party.ring)
+        self._engine = EngineWatch(self.vault.store)
         self.book = StatementStore(party.data / "statements")
         self.identity_keys = IdentityKeys(party.ring)
         self.identities = Identities(self.database, self.identity_keys)
@@ -205,7 +206,7 @@ class Issuer:
         if not self.identity_keys.live():
             yield Finding("identity_key", "failure", "There is no identity key: look at the key ring.")
         yield from day_findings(self.purger)
-        yield from engine_findings(self.vault.store)
+        yield from self._engine.findings()
         if self.throttle.full:
             yield Finding("registrations", "warning", _FULL)
         if self.outbox:

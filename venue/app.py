@@ -15,7 +15,7 @@ from checkin.purge.statement_store import StatementStore
 from checkin.service import day_routes
 from checkin.service.auth import pinned
 from checkin.service.checkpoint_seen import CheckpointSeen
-from checkin.service.day_findings import day_findings, engine_findings
+from checkin.service.day_findings import EngineWatch, day_findings
 from checkin.service.day_store import open_days
 from checkin.service.endings import Endings
 from checkin.service.frame import Frame
@@ -87,7 +87,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             own.findings,
             alarms.findings,
             lambda: day_findings(purger),
-            lambda: engine_findings(store),
+            EngineWatch(store).findings,
             nodes.findings,
         ],
         # What is overdue goes before anything else, and no issuer can keep it waiting.

@@ -15,7 +15,9 @@ import pytest
 
 from checkin.clock import CLOSING_DAYS, RETENTION_DAYS
 from checkin.errors import DatabaseUnusable, SettingsInvalid
+from checkin.files.postgres import Connection
 from checkin.service.vault_folder import VaultFolder
+from checkin.vault.engines import EngineFinding, postgres_settings
 from tests.conftest import Needs
 from tests.support.databases import ask, running
 from tests.venue.conftest import NewIssuer
@@ -112,11 +114,23 @@ def test_a_server_that_goes_away_is_told_and_comes_back_with_all_that_was_acknow
                 assert findings(client).get("engine") is None
 
 
-def test_dangerous_settings_of_the_server_are_in_readyz(tmp_path: Path, dsn: str, new_issuer: NewIssuer) -> None:
+def test_dangerous_settings_of_the_server_are_in_readyz_and_looked_at_once_a_minute(
+    tmp_path: Path, dsn: str, new_issuer: NewIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often anybody asks."""
+    looks: list[object] = []
+
+    def look(connection: Connection) -> list[EngineFinding]:
+        looks.append(connection)
+        return postgres_settings.dangers(connection)
+
+    monkeypatch.setattr("checkin.vault.engines.postgres.dangers", look)
     weak = f"{dsn[:-1]} -c synchronous_commit=off -c log_statement=all'"
     with on_postgresql(tmp_path / "registry", weak, new_issuer()).client() as client:
         enrol(client)
         found = findings(client)
+        assert findings(client) == found
+    assert len(looks) == 1
     assert found["engine_synchronous_commit"] == "failure"
     assert found["engine_log_statement"] == "warning"
 
@@ -126,6 +140,10 @@ def test_a_registry_does_not_start_where_its_days_are_not(known: tuple[Registry,
     registry, _ = known
     with registry.client():
         pass
+    visits = registry.folder / "data" / "visits"
+    before = visits.stat().st_mtime_ns
+    with registry.client():  # which writes nothing there again: the disk may be full
+        assert visits.stat().st_mtime_ns == before
     text = registry.config.read_text()
     registry.config.write_text(text.replace('"postgresql"', '"sqlite"').replace('dsn_file = "postgresql.dsn"', ""))
     with pytest.raises(SettingsInvalid, match="PostgreSQL"):
