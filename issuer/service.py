@@ -24,6 +24,7 @@ from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher
 from checkin.service.order_executor import OrderExecutor, Pins
 from checkin.service.time_peers import clock_guard
+from checkin.vault.closing import settle, unsettled
 from checkin.vault.vault import Vault
 from issuer.access_notices import AccessNotices
 from issuer.accounts import Accounts
@@ -48,7 +49,6 @@ _FULL: Final = (
     "All registrations together reached `registrations_a_minute`, so people are refused at this moment. If it is a "
     "flood, bound what one address may send at the proxy (`limit_req`)."
 )
-_SETTLED: Final = "settled"  # attachment of a ledger day whose order of arrival was erased
 
 
 class Issuer:
@@ -163,11 +163,10 @@ class Issuer:
         `ClockUntrusted` where it is not sure which day that is: a day that is settled takes no batch more."""
         self.guard.require_trusted()
         store, today = self.vault.store, self.party.calendar.day(self.guard.settled())
-        for day in store.days():
-            if day < today and store.attachment(day, _SETTLED) is None:
+        for day in unsettled(store):
+            if day < today:
                 store.freeze(day)
-                store.settle(day)
-                store.attach(day, _SETTLED, b"")
+                settle(store, day)
         self.database.settle(today)
         self.receipts.settle(today)
 

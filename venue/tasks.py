@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.protocol.primitives import Label
 from checkin.purge.purger import Purger
 from checkin.service.identity import ServiceIdentity
+from checkin.vault.closing import is_closed, settle, unsettled
 from checkin.vault.engines import DayStore
-
-SETTLED: Final = "settled"
 
 
 class Duties:
@@ -40,10 +36,7 @@ class Duties:
 
     def settle_days(self) -> None:
         """Erases the order of arrival from closed days, where the engine can: once a day is closed nobody needs it."""
-        if not self._store.settles:
-            return
-        for day in self._store.days():
-            closed = self._store.attachment(day, Label.CLOSE.value.decode("ascii")) is not None
-            if closed and self._store.attachment(day, SETTLED) is None:
-                self._store.settle(day)
-                self._store.attach(day, SETTLED, b"")
+        if self._store.settles:
+            for day in unsettled(self._store):
+                if is_closed(self._store, day):
+                    settle(self._store, day)

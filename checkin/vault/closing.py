@@ -8,13 +8,17 @@ it. Who is shown salt, root and count before that checks them; a row slipped in,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from checkin.errors import ClosingBroken
 from checkin.protocol.encoding import u64be
 from checkin.protocol.primitives import Label, equal, random_bytes, sha256
+from checkin.vault.engines import DayStore
 from checkin.vault.vault import Vault
 
+_SETTLED: Final = "settled"
 _SALT = 32
 _ROOT = 32
 _RECORD = _SALT + _ROOT + 8
@@ -54,6 +58,22 @@ def find_closing(vault: Vault, day: int) -> Closing | None:
     """The closing of the day, None while it is open. Raises `SealBroken` if it was tampered with."""
     record = vault.attachment(day, Label.CLOSE)
     return None if record is None else _read(record)
+
+
+def is_closed(store: DayStore, day: int) -> bool:
+    """Whether the day was closed, which is seen without its key."""
+    return store.attachment(day, Label.CLOSE.value.decode("ascii")) is not None
+
+
+def unsettled(store: DayStore) -> Iterator[int]:
+    """The days whose order of arrival was not erased yet."""
+    return (day for day in store.days() if store.attachment(day, _SETTLED) is None)
+
+
+def settle(store: DayStore, day: int) -> None:
+    """Erases the order in which the rows of a frozen day came, as the engine can, and keeps that it was done."""
+    store.settle(day)
+    store.attach(day, _SETTLED, b"")
 
 
 def check_closing(digest: bytes, *, salt: bytes, root: bytes, count: int) -> Closing:
