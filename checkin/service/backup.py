@@ -100,8 +100,8 @@ def read_contents(settings: ServiceSettings, archive: Path) -> BackupContents:
 def put_back(settings: ServiceSettings, archive: Path) -> BackupContents:
     """Replaces the whole of `data` by what the archive has; until that is seen to be whole, nothing is removed.
 
-    When it is stopped on the way the service does not start, and putting back begins anew. Afterwards `/readyz` names
-    the day until a person confirms it. Raises `FolderInUse` while the service runs, and `BackupInvalid`.
+    When it fails or is stopped after that, the service does not start, and putting back begins anew. Afterwards
+    `/readyz` names the day until a person confirms it. Raises `FolderInUse` while the service runs, `BackupInvalid`.
     """
     contents = read_contents(settings, archive)
     data = settings.data
@@ -109,9 +109,9 @@ def put_back(settings: ServiceSettings, archive: Path) -> BackupContents:
     staged = data / RESTORING
     with ExitStack() as stack:
         stack.enter_context(stopped(settings))
-        shutil.rmtree(staged, ignore_errors=True)
-        stack.callback(shutil.rmtree, staged, ignore_errors=True)
         private_folder(staged)
+        _clear(staged)
+        stack.callback(_end_staging, data, staged)
         with _reading(archive) as tar:
             for member in tar:
                 if member.name != CONTENTS and _extract(tar, member, staged) != contents.files.get(member.name):
@@ -132,16 +132,27 @@ def stopped(settings: ServiceSettings) -> Iterator[None]:
         yield
 
 
+def _end_staging(data: Path, staged: Path) -> None:
+    """Not while the mark is gone: what is staged tells that the data is not whole."""
+    if (data / MARK).exists():
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _clear(folder: Path, but: Path | None = None) -> None:
+    for old in folder.iterdir():
+        if old == but:
+            continue
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+
+
 def _replace(data: Path, staged: Path) -> None:
     """Everything but the mark, without which no service starts here."""
     (data / MARK).unlink(missing_ok=True)
     sync_folder(data)
-    for old in data.iterdir():
-        if old.is_dir() and not old.is_symlink():
-            if old != staged:
-                shutil.rmtree(old)
-        else:
-            old.unlink()
+    _clear(data, but=staged)
     for new in staged.iterdir():
         if new.name != MARK:
             new.rename(data / new.name)

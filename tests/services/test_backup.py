@@ -305,6 +305,35 @@ def test_a_restore_that_was_stopped_on_the_way_starts_no_service_and_is_repeated
     ServiceIdentity(settings, settings.data.parent / "clock")
 
 
+def test_a_restore_that_failed_on_the_way_starts_no_service_until_one_succeeds(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fails when the old files are gone; then somebody takes an archive that was altered."""
+    archive = archive_of(house)
+    good = members(archive)
+    settings = closed(house)
+
+    def broken(_: Generation) -> None:
+        raise OSError(5, "Input/output error")
+
+    def starts() -> None:
+        ServiceIdentity(settings, settings.data.parent / "clock")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="Input"):
+        patch.setattr(Generation, "put_back", broken)
+        put_back(settings, archive)
+    with pytest.raises(NotReady, match="checkin restore again"):
+        starts()
+    write(archive, altered(good, "format", b"", listed=False))
+    with pytest.raises(BackupInvalid):
+        put_back(settings, archive)
+    with pytest.raises(NotReady, match="checkin restore again"):
+        starts()
+    write(archive, good)
+    put_back(settings, archive)
+    starts()
+
+
 def test_keys_that_lie_in_the_data_folder_are_not_backed_up(house: House) -> None:
     (house.party.data / "master.key").write_bytes(SLOT)
     with pytest.raises(SettingsInvalid):
