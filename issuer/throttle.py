@@ -11,12 +11,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
-from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
 
 from checkin.errors import TooManyRequests
-from checkin.service.window import seconds_left
+from checkin.service.window import Bound
 from issuer.database import IssuerDatabase, changed
 from issuer.identity_keys import IdentityKeys
 from issuer.settings import IssuerSettings
@@ -26,7 +24,6 @@ _COUNT: Final = (
     "INSERT INTO messages VALUES (?, ?, 1) ON CONFLICT (phone, day) DO UPDATE SET sent = sent + 1 WHERE sent < ?"
 )
 _GIVE_BACK: Final = "UPDATE messages SET sent = sent - 1 WHERE phone = ? AND day = ? AND sent > 0"
-_HAD_ALL: Final = RateLimitItemPerMinute(1, namespace="had all")
 _NO_MORE_TODAY: Final = "This phone was sent as many codes as it gets in a day: try again tomorrow."
 _NETWORK_FULL: Final = (
     "Too many registrations come from your network at this moment, and no code was sent: try again in a minute."
@@ -41,18 +38,18 @@ class MessageThrottle:
         self._database = database
         self._keys = keys
         self._a_day = settings.codes_a_day
-        self._storage = MemoryStorage()
-        self._limiter = FixedWindowRateLimiter(self._storage)
-        self._all = RateLimitItemPerMinute(settings.registrations_a_minute)
-        self._network = RateLimitItemPerMinute(settings.registrations_a_minute_of_a_network, namespace="network")
+        self._all = Bound(RateLimitItemPerMinute(settings.registrations_a_minute), _ALL_FULL)
+        self._network = Bound(RateLimitItemPerMinute(settings.registrations_a_minute_of_a_network), _NETWORK_FULL)
+        self._had_all = Bound(RateLimitItemPerMinute(1), _NO_MORE_TODAY)
         pause = settings.code_cooldown_seconds
-        self._phone = RateLimitItemPerSecond(1, pause) if pause else None
-        self._waiting = f"A code is on its way to this phone already: wait {pause} seconds before you ask for another."
+        waiting = f"A code is on its way to this phone already: wait {pause} seconds before you ask for another."
+        # The whole pause: what is left of it would tell anybody to the second when this phone was sent its code.
+        self._phone = Bound(RateLimitItemPerSecond(1, pause), waiting, pause) if pause else None
 
     @property
     def full(self) -> bool:
         """Whether at this moment the bound of all phones together keeps people from registering."""
-        return not self._limiter.test(self._all, "all")
+        return self._all.full("all")
 
     @contextmanager
     def one(self, phone: str, network: str | None, day: int, tomorrow: float) -> Iterator[None]:
@@ -63,29 +60,23 @@ class MessageThrottle:
         of all together count tries, because they bound what the gateway is asked, too.
         """
         mac = self._keys.day_mac(self._keys.current(), day, phone)
-        if not self._limiter.test(_HAD_ALL, mac.hex()):  # one that asks again and again costs no transaction
+        if self._had_all.full(mac.hex()):  # one that asks again and again costs no transaction
             raise TooManyRequests(_NO_MORE_TODAY, tomorrow)
         with ExitStack() as back:
             # The phone first: what is refused to one phone must not use up what others have together.
             if self._phone:
-                self._take(back, self._phone, mac.hex(), self._waiting)
+                _take(back, self._phone, mac.hex())
             with ExitStack() as shared:
                 if network is not None:
-                    self._take(shared, self._network, network, _NETWORK_FULL)
-                self._take(shared, self._all, "all", _ALL_FULL)
+                    _take(shared, self._network, network)
+                _take(shared, self._all, "all")
                 if not self._counted(mac, day):
-                    self._limiter.hit(_HAD_ALL, mac.hex())
+                    self._had_all.pass_one(mac.hex())
                     raise TooManyRequests(_NO_MORE_TODAY, tomorrow)
                 shared.pop_all()
             back.callback(self._give_back, mac, day)
             yield
             back.pop_all()
-
-    def _take(self, back: ExitStack, item: RateLimitItem, key: str, refusal: str) -> None:
-        taken = self._limiter.hit(item, key)
-        back.callback(self._storage.decr, item.key_for(key))
-        if not taken:
-            raise TooManyRequests(refusal, seconds_left(self._limiter, item, key))
 
     def _counted(self, mac: bytes, day: int) -> bool:
         """Whether this message is within the number a day."""
@@ -95,3 +86,8 @@ class MessageThrottle:
     def _give_back(self, mac: bytes, day: int) -> None:
         with self._database.writing() as tables:
             changed(tables, _GIVE_BACK, mac, day)
+
+
+def _take(back: ExitStack, bound: Bound, key: str) -> None:
+    bound.pass_one(key)
+    back.callback(bound.give_back, key)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from limits import RateLimitItemPerDay
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 
 from checkin.certificate.policy import ProofStatus as Proved
 from checkin.certificate.policy import VaccinationProof
 from checkin.certificate.registry import prove
 from checkin.certificate.trust import TrustList
 from checkin.clock import Calendar
-from checkin.errors import CertificateNotTaken, CertificateOutdated, TooManyRequests
+from checkin.errors import CertificateNotTaken, CertificateOutdated
 from checkin.protocol.credential import DAY_LAST, Status
-from checkin.service.window import seconds_left
+from checkin.service.window import Bound
 from issuer.identities import Identities
 
 _SHOWN = {Proved.VACCINATED: Status.VACCINATED, Proved.RECOVERED: Status.RECOVERED, Proved.TESTED: Status.TESTED}
@@ -26,15 +24,13 @@ _ENOUGH: Final = "A status was proved as often as may be in a day: try again tom
 
 
 class Vaccination:
-    """Verifies proofs and keeps what they prove; nobody else sets a status. How often, is counted in memory, by each
-    worker process for itself."""
+    """Verifies proofs and keeps what they prove; nobody else sets a status. How often is bounded."""
 
     def __init__(self, identities: Identities, trust: TrustList | None, calendar: Calendar) -> None:
         self._identities = identities
         self._trust = trust
         self._calendar = calendar
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._item = RateLimitItemPerDay(PROOFS_A_DAY)
+        self._bound = Bound(RateLimitItemPerDay(PROOFS_A_DAY), _ENOUGH)
 
     def prove(self, subject: int, text: str, now: float) -> tuple[Status, int, int]:
         """The status, and the first and last day of which credentials commit to it. Raises the `CertificateError`
@@ -43,8 +39,7 @@ class Vaccination:
             raise CertificateNotTaken
         proof = prove(text, self._trust, now)
         status, (first, last) = _SHOWN[proof.status], service_days(proof, now, self._calendar)
-        if not self._limiter.hit(self._item, str(subject)):
-            raise TooManyRequests(_ENOUGH, seconds_left(self._limiter, self._item, str(subject)))
+        self._bound.pass_one(str(subject))
         self._identities.set_status(subject, status, first, last)
         return status, first, last
 

@@ -37,7 +37,6 @@ from venue.endings import end_again, end_all
 from venue.gates import Gates
 from venue.metrics import Metrics
 from venue.settings import VenueSettings
-from venue.throttle import OperatorThrottle
 from venue.trust import IssuerTrust
 from venue.visits import Visits
 
@@ -119,7 +118,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     metrics = Metrics(frame.metrics)
     visits = Visits(vault, party.calendar)
     known_venues = venues.Venues(database, endings)
-    throttle = OperatorThrottle()
+    throttle = venues.change_bound()
     door = checkins.CheckIns(party, guard, trust, visits, commits, gates)
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
     # First, so that the busiest route is found first.

@@ -18,11 +18,11 @@ from checkin.service.body import Body
 from checkin.service.describe import problem_answers
 from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
+from checkin.service.window import Bound
 from venue.database import RegistryDatabase
 from venue.endings import SCANNER
 from venue.gates import Gates
 from venue.names import Name
-from venue.throttle import OperatorThrottle
 from venue.venues import ID_SIZE, Venue, VenueId, Venues, operator_of, read_venue
 
 MAX_SCANNERS = 1000  # a venue's live ones
@@ -171,7 +171,7 @@ class Scanners:
         return VenueScanner(read_venue(found[0]), place, found[0]["uploads_until"] or None)
 
 
-def routes(venues: Venues, scanners: Scanners, gates: Gates, throttle: OperatorThrottle) -> APIRouter:
+def routes(venues: Venues, scanners: Scanners, gates: Gates, throttle: Bound) -> APIRouter:
     """What a venue's operator does with scanners."""
     prefix = "/v1/venues/{venue_id}/scanners"
     operator, refused = [operator_of(venues)], problem_answers(Forbidden)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path
+from limits import RateLimitItemPerMinute
 from pydantic import BaseModel, Field
 
 from checkin.errors import Forbidden, NotFound, TooManyRequests, Unauthorized
@@ -16,11 +17,12 @@ from checkin.service.auth import Bearer, new_token, pinned, token_hash
 from checkin.service.body import Body
 from checkin.service.describe import problem_answers
 from checkin.service.endings import Endings
+from checkin.service.window import Bound
 from venue.database import RegistryDatabase
 from venue.endings import CLOSED, OPERATOR
 from venue.names import Name
-from venue.throttle import OperatorThrottle
 
+CHANGES_A_MINUTE: Final = 30  # of a venue: each of them empties what all workers know by heart
 ID_SIZE = 8  # bytes, as in the seals of queued scans
 VenueId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="8 bytes as 16 hexadecimal digits")]
 Status = Annotated[int, Field(ge=1, le=3)]
@@ -167,7 +169,13 @@ def operator_of(venues: Venues) -> Any:
     return Depends(operator)
 
 
-def routes(venues: Venues, enrolment_sha256: str, throttle: OperatorThrottle) -> APIRouter:
+def change_bound() -> Bound:
+    """How often a venue's operator may change something, by whatever route."""
+    refusal = "This venue's settings were changed too often: try again in a minute."
+    return Bound(RateLimitItemPerMinute(CHANGES_A_MINUTE), refusal)
+
+
+def routes(venues: Venues, enrolment_sha256: str, throttle: Bound) -> APIRouter:
     """Enrolment, with its secret; the venue itself, with the operator's token."""
     router = APIRouter(prefix="/v1/venues")
     enrolment, operator = [pinned(enrolment_sha256)], [operator_of(venues)]

@@ -16,7 +16,7 @@ from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.service.auth import token_hash
 from tests.venue.conftest import NewIssuer, Scene, verifier
 from tests.venue.world import CALENDAR, DAY, NOON, Enrolled, Issuer, Registry, bearer, check_in, enrol, intake_keys
-from venue import scanners, throttle
+from venue import scanners, venues
 from venue.database import RegistryDatabase
 
 
@@ -214,7 +214,7 @@ def test_an_operator_who_changes_his_venue_all_the_time_is_stopped_and_nobody_el
 ) -> None:
     """Every change empties what all workers know by heart: some a minute are enough for a venue."""
     method, path, body = way
-    monkeypatch.setattr(throttle, "CHANGES_A_MINUTE", 3)
+    monkeypatch.setattr(venues, "CHANGES_A_MINUTE", 3)
     registry = Registry(tmp_path / "registry", [new_issuer()])
     with registry.client() as client:
         at, other = enrol(client), enrol(client, "Library")
