@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import httpx
 from playwright.sync_api import Page, expect
 
@@ -11,6 +9,7 @@ from retention.page import STEPS
 from tests.browser.looks import AXE, RULES, fits_the_width
 from tests.retention.world import Service
 from tests.support.house import DAY
+from tests.support.waiting import until
 
 
 def with_reports() -> Service:
@@ -25,10 +24,7 @@ def with_reports() -> Service:
 
 def wait_for_an_audit(client: httpx.Client) -> None:
     """The service makes it by itself, once it asked everybody."""
-    until = time.monotonic() + 300  # who was not up yet when it was asked is asked again after a minute
-    while not client.get("/v1/audits").json()["audits"]:
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: client.get("/v1/audits").json()["audits"])  # who was not up yet is asked again after a minute
 
 
 def states(page: Page, address: str, language: str = "en") -> dict[str, str]:

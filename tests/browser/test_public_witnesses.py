@@ -14,9 +14,10 @@ from playwright.sync_api import Route
 from retention.page import STEPS
 from tests.browser.conftest import Launch
 from tests.browser.publicpage import broken, ended, has_no_barriers, said, states, wait_for_an_audit, with_reports
-from tests.retention.witnesses import Witness, bring, published, wait_until, watch
+from tests.retention.witnesses import Witness, bring, published, watch
 from tests.retention.world import Retention, Service, pinned
 from tests.support.house import DAY
+from tests.support.waiting import until
 
 
 def watched(folder: Path, service: Service, quorum: int = 1) -> tuple[Retention, Witness]:
@@ -42,7 +43,7 @@ def wait_for_a_witnessed_audit(client: httpx.Client) -> None:
     """Until the head that covers the audit is published."""
     wait_for_an_audit(client)
     place = client.get("/v1/audits").json()["audits"][0]["place"]
-    wait_until(lambda: int((published(client) or "\n0\n").split("\n")[1]) > place)
+    until(lambda: int((published(client) or "\n0\n").split("\n")[1]) > place)
 
 
 def test_a_visitors_browser_checks_who_else_saw_the_log(launch: Launch, witnessed: str) -> None:

@@ -14,9 +14,10 @@ from checkin.tlog.cosignature import cosignatures
 from checkin.tlog.witness_folder import make_folder
 from retention import cosigning
 from retention.settings import RetentionSettings
-from tests.retention.witnesses import Witness, bring, pin, published, wait_until, watch
+from tests.retention.witnesses import Witness, bring, pin, published, watch
 from tests.retention.world import Retention, Service
 from tests.support.house import DAY, HOUR
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_a_checkpoint_is_published_only_once_the_witness_has_cosigned_it(
         assert "witness.example/w1/simulated: unreachable" in (warned(client) or "")
         assert client.get(f"/v1/purge-reports/{first}").json()["proof"] is None
         with witness.running():
-            wait_until(lambda: size() == first + 1 and warned(client) is None)
+            until(lambda: size() == first + 1 and warned(client) is None)
             assert client.get(f"/v1/purge-reports/{first}").json()["proof"]["size"] == first + 1
             for note in notes[1:3]:
                 assert bring(client, note) + 1 <= size()

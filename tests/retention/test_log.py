@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from checkin.tlog.reader import LogReader, folder_fetch
 from retention.log import Log
 from retention.log_state import Head, LogState
 from tests.retention.logs import SIGNER, WITNESS, entries, files_of, head_of
+from tests.support.waiting import until
 
 
 def test_a_new_log_has_a_checkpoint_over_nothing(tmp_path: Path) -> None:
@@ -158,8 +158,7 @@ def test_those_who_wait_share_one_checkpoint(tmp_path: Path, monkeypatch: pytest
     assert gate.entered.wait(60)
     for thread in threads[1:]:
         thread.start()
-    while len(log._queue) < 8:
-        time.sleep(0.01)
+    until(lambda: len(log._queue) == 8)
     gate.go_on.set()
     for thread in threads:
         thread.join()

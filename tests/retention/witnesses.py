@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 
 from checkin.deployment.child import Child, end
 from checkin.service.addresses import free_ports
 from checkin.tlog.cosignature import CosignatureVerifier
 from checkin.tlog.witness_folder import add_log, make_folder
 from tests.retention.world import TOKEN, Retention
+from tests.support.waiting import until
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -35,7 +34,7 @@ class Witness:
         options = ["--port", str(self._port), "--simulated-clock", str(self._clock)]
         process = Child(["witness", "serve", "--dir", str(self._folder), *options], self._folder / "log")
         try:
-            wait_until(lambda: answers(f"{self.url}/healthz"))
+            until(lambda: answers(f"{self.url}/healthz"))
             yield
         finally:
             end([process])
@@ -47,15 +46,6 @@ def answers(url: str) -> bool:
         return httpx.get(url, trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
-
-
-def wait_until(ready: Callable[[], bool]) -> None:
-    """At most two minutes."""
-    for _ in range(1200):
-        if ready():
-            return
-        time.sleep(0.1)
-    pytest.fail("it did not come in two minutes")
 
 
 def watch(retention: Retention, folder: Path, quorum: int = 1) -> Witness:

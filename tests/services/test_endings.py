@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,21 +20,13 @@ from checkin.http.client import Client
 from checkin.service.addresses import free_ports
 from tests.services.test_commands import checkin, three_in_a_row
 from tests.support.serving import listening
+from tests.support.waiting import PATIENCE, until
 
-PATIENCE = 300.0
 ENDINGS = [
     *(("up", ending) for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)),
     *(("demo", ending) for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)),
     *(("demo --serve", ending) for ending in (signal.SIGTERM, signal.SIGKILL)),
 ]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Waits for it."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def started_in(folder: Path) -> list[int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +22,9 @@ from checkin.protocol.note import split_note
 from checkin.service.addresses import free_ports
 from checkin.tlog.policy import PinnedLog
 from tests.services.conftest import NOON
+from tests.support.waiting import until
 
 PHONE = "+821055556666"
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Waits for a state."""
-    while not condition():
-        time.sleep(0.05)
 
 
 def level(deployment: Deployment, service: str) -> str:

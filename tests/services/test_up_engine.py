@@ -19,8 +19,9 @@ from checkin.errors import SettingsInvalid
 from checkin.service.addresses import free_ports
 from tests.conftest import Needs
 from tests.services.test_commands import checkin, three_in_a_row
-from tests.services.test_endings import PATIENCE, answers, running, until
+from tests.services.test_endings import answers, running
 from tests.support.databases import ask
+from tests.support.waiting import PATIENCE, until
 
 PHONE = "+821099998888"
 

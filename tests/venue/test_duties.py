@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from checkin.errors import SimulationRefused
 from checkin.protocol.note import open_note
 from checkin.purge.statement_store import KINDS
 from checkin.service import tasks
+from tests.support.waiting import until
 from tests.venue.conftest import NewIssuer, Scene, verifier
 from tests.venue.test_checkins import MIDNIGHT
 from tests.venue.world import (
@@ -114,14 +113,6 @@ def test_a_queue_cannot_bring_back_a_day_that_was_destroyed(scene: Scene) -> Non
     assert list((scene.registry.folder / "data" / "visits").glob(f"day-{DAY}*")) == []
 
 
-def eventually(condition: Callable[[], bool]) -> None:
-    """Once the tasks were done."""
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_after_a_day_is_closed_its_intake_key_is_gone_and_the_digest_is_stated(
     tmp_path: Path, new_issuer: NewIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,11 +123,11 @@ def test_after_a_day_is_closed_its_intake_key_is_gone_and_the_digest_is_stated(
     with registry.client() as client:
         assert client.get("/healthz").status_code == 200
         registry.set(CALENDAR.closes(DAY) - 1)
-        eventually((keys / f"intake-{CALENDAR.day(CALENDAR.closes(DAY)) + 14}.slot").exists)  # the tasks were there
+        until((keys / f"intake-{CALENDAR.day(CALENDAR.closes(DAY)) + 14}.slot").exists)  # the tasks were there
         assert (keys / f"intake-{DAY}.slot").exists()
         registry.set(CALENDAR.closes(DAY))
-        eventually((stated / "closed-2026-11-20.txt").exists)
-        eventually(lambda: not (keys / f"intake-{DAY}.slot").exists())
+        until((stated / "closed-2026-11-20.txt").exists)
+        until(lambda: not (keys / f"intake-{DAY}.slot").exists())
         assert (keys / f"intake-{DAY + 1}.slot").exists()
         assert (keys / f"day-{DAY}.slot").exists()
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import httpx
 
 from checkin.protocol.primitives import random_bytes
+from tests.support.waiting import until
 from tests.venue.conftest import NewIssuer, verifier
 from tests.venue.world import (
     BUCKETS,
@@ -58,14 +57,6 @@ def rows(folder: Path, table: str) -> list[tuple[Any, ...]]:
     """What somebody who copies the file reads."""
     with closing(sqlite3.connect(folder / "data" / "gates.db")) as database:
         return database.execute(f'SELECT * FROM "{table}"').fetchall()  # noqa: S608 - a constant
-
-
-def until(there: Callable[[], bool]) -> None:
-    """Waits for a state; the registry's chores bring it about."""
-    deadline = time.monotonic() + 60
-    while not there():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_an_operator_sees_through_which_gate_people_came_in_which_hour(tmp_path: Path, new_issuer: NewIssuer) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -37,19 +36,10 @@ from tests.checkin.tracing.world import (
     serving,
     venue_order,
 )
+from tests.support.waiting import until
 
 _NAMES = (f"answer-{number}" for number in itertools.count())
 HOUR = 3600.0
-
-
-def eventually(condition: Callable[[], Any]) -> Any:
-    """What comes true once the services have looked at their clocks."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise AssertionError("it did not come true")
 
 
 def cafe_order(scene: Scene) -> Any:
@@ -143,7 +133,7 @@ def test_what_was_done_and_refused_is_stated_signed_and_counted(own_scene: Scene
     assert [one(ORDER_EXECUTED.read(text), "people") for text in executed] == ["fewer than 10"]
     assert country.apps["issuer"].state.issuer.orders.refused() == {"order_wrong_audience": 3}
     country.set(NOON + 86400)  # retention asks once a day
-    numbers = eventually(lambda: _numbers(country))
+    numbers = until(lambda: _numbers(country))
     few = "fewer than 10"
     assert numbers == {"made": few, "executed": few, "refused": few, "people": few, "small": few}
     with country.client("retention") as client:
@@ -197,7 +187,7 @@ def test_everybody_who_was_identified_is_told_with_a_later_batch(own_scene: Scen
     subject = country.apps["issuer"].state.issuer.identities.subjects_of(own_scene.alice.phone)[0]
     assert len(receipts.of(subject)) == 1
     country.set(CALENDAR.due(DAY) + 60)
-    assert eventually(lambda: receipts.of(subject) == [])
+    assert until(lambda: receipts.of(subject) == [])
 
 
 def _told_on(country: Country, people: Sequence[Person]) -> dict[str, int]:
@@ -206,7 +196,7 @@ def _told_on(country: Country, people: Sequence[Person]) -> dict[str, int]:
     for day in range(DAY + 1, DAY + 4):
         country.set(CALENDAR.start(day) + 9 * HOUR)
         for person in people:
-            eventually(partial(_fetched, person, day))
+            until(partial(_fetched, person, day))
             if person.wallet.disclosures:
                 told.setdefault(person.name, day)
     return told
@@ -249,7 +239,7 @@ def test_after_28_days_nobody_executes_the_order_that_worked_before(own_scene: S
     """And an answer that was kept for repetition is gone with its day, before the order expires."""
     country = own_scene.country
     country.set(CALENDAR.due(DAY) - 60)
-    eventually(lambda: country.apps["issuer"].state.issuer.guard.now() >= CALENDAR.due(DAY) - 60)
+    until(lambda: country.apps["issuer"].state.issuer.guard.now() >= CALENDAR.due(DAY) - 60)
     signed = cafe_order(own_scene)
     body = country.body(signed)
     assert country.send("venue", body).status_code == 200
@@ -265,8 +255,8 @@ def test_of_several_days_those_that_are_left_are_answered_and_the_others_are_nam
     """An order about 28 days, executed a day later than it was written, is not lost."""
     country = own_scene.country
     country.set(NOON + 86400)
-    eventually(lambda: _fetched(own_scene.alice, DAY + 1))
-    eventually(lambda: _fetched(own_scene.bob, DAY + 1))
+    until(lambda: _fetched(own_scene.alice, DAY + 1))
+    until(lambda: _fetched(own_scene.bob, DAY + 1))
     for minute, person in enumerate((own_scene.alice, own_scene.bob)):
         country.visit(person, own_scene.cafe, NOON + 86400 + 60 * minute)
     country.set(CALENDAR.due(DAY) + 60)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -32,6 +31,7 @@ from checkin.tracing.trace import Trace, publish
 from checkin.tracing.trace_result import TraceResult
 from tests.checkin.tracing.secondissuer import add_issuer
 from tests.support.serving import serving as running
+from tests.support.waiting import until
 
 CALENDAR = Calendar("Asia/Seoul")
 DAY = 20777  # 2026-11-20
@@ -160,8 +160,7 @@ class Country:
         """Waits until the lists of keys are in the log, and taken."""
         for service in self.apps:
             with self.client(service) as client:
-                while any(wanting(finding) for finding in client.get("/readyz").json()["findings"]):
-                    time.sleep(0.05)
+                until(lambda: not any(map(wanting, client.get("/readyz").json()["findings"])))
 
     def drafted(self, name: str, wish: OrderRequest, *, simulated: bool = True) -> OrderFolder:
         """An order that nobody has signed yet."""

@@ -23,6 +23,7 @@ from checkin.vault.engines.postgres import PostgresStore
 from tests.checkin.vault.engines.suite import StoreSuite
 from tests.checkin.vault.engines.workers import DAY, Engine, a_row
 from tests.support.databases import ask, schema
+from tests.support.waiting import until
 
 OTHER = os.environ.get("CHECKIN_TEST_DSN")
 TABLE = f"visits_{DAY}"
@@ -115,8 +116,7 @@ def test_writers_who_are_late_add_nothing_to_a_frozen_day(dsn: str, store: Postg
     writers = [threading.Thread(target=write) for _ in range(4)]
     for writer in writers:
         writer.start()
-    while len(acknowledged) < 50:
-        time.sleep(0.01)
+    until(lambda: len(acknowledged) >= 50)
     store.freeze(DAY)
     stored = {row.key for row in store.rows(DAY)}
     for writer in writers:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +21,7 @@ from checkin.vault.engines.postgres import PostgresStore
 from tests.checkin.vault.engines.workers import DAY, a_row
 from tests.conftest import Needs
 from tests.support.databases import ask, running
+from tests.support.waiting import until
 
 WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
@@ -37,14 +37,6 @@ def server(needs: Needs) -> Iterator[PostgresServer]:
 
 def open_store(dsn: str, patience: float) -> PostgresStore:
     return PostgresStore(Postgres(dsn, patience=patience), "visits")
-
-
-def until(holds: Callable[[], object]) -> None:
-    """Waits for a state."""
-    deadline = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def write_until_killed(server: PostgresServer, dsn: str) -> tuple[list[Row], list[Row]]:
