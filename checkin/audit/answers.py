@@ -10,11 +10,11 @@ from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlencode
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from checkin.clock import DATES, SystemClock
 from checkin.errors import ServiceError
-from checkin.http.client import Client, read_json
+from checkin.http.client import Client, conform, read_json
 
 MAX_NUMBER: Final = 2**24
 """Entries of a log that an auditor reads; one with 1,000 entries a day has so many after 45 years."""
@@ -90,10 +90,7 @@ A = TypeVar("A", bound=Answer)
 
 def read_answer(model: type[A], answer: Any) -> A:
     """The answer in its form; raises `ServiceError`, which quotes nothing of it."""
-    try:
-        return model.model_validate(answer)
-    except (ValidationError, RecursionError):
-        raise ServiceError("The service's answer does not have the documented form.") from None
+    return conform(model, answer, ServiceError("The service's answer does not have the documented form."))
 
 
 class Reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -44,14 +45,13 @@ def status(
     """
     reports = []
     for path in config:
-        folder = _open(path, simulated_clock)
-        name, found = folder.settings.name, folder.status()
-        reports.append({"service": name, **asdict(found)})
-        if not as_json:
-            draw_days(console(), name, _strip(found, folder.today()))
-            for line in _lines(name, found):
-                say(line)
-        folder.close()
+        with closing(_open(path, simulated_clock)) as folder:
+            name, found = folder.settings.name, folder.status()
+            reports.append({"service": name, **asdict(found)})
+            if not as_json:
+                draw_days(console(), name, _strip(found, folder.today()))
+                for line in _lines(name, found):
+                    say(line)
     if as_json:
         _print(reports[0] if len(reports) == 1 else {"services": reports})
 

@@ -120,7 +120,8 @@ class OwnScanner:
 
     def enrol(self, code: str) -> dict[str, Any]:
         """The operator's code."""
-        Scanner(self._path, *read_enrolment(code)).save()
+        read = read_enrolment(code)
+        Scanner(self._path, read.venue_id, read.scanner_id, read.scanner_token).save()
         return {}
 
     def tend(self) -> dict[str, Any]:

@@ -121,13 +121,13 @@ class Client:
 _NO_ANSWER: Final = "What answered is not the service: a Wi-Fi's login page or a proxy may be in between."
 
 
-def conform(model: type[Model], content: Any) -> Model:
-    """An answer's content as the interface says it, with what later versions add left aside; `Unreachable` for any
-    other: then it is somebody else's."""
+def conform(model: type[Model], content: Any, other: CheckinError | None = None) -> Model:
+    """An answer's content as the interface says it, with what later versions add left aside. For any other raises
+    `other`, which quotes nothing of it; without one `Unreachable`: then it is somebody else's."""
     try:
         return model.model_validate(content, strict=True)
-    except ValidationError:
-        raise Unreachable(_NO_ANSWER) from None
+    except (ValidationError, RecursionError):
+        raise other or Unreachable(_NO_ANSWER) from None
 
 
 def read_json(data: bytes) -> Any:

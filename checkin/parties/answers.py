@@ -41,3 +41,11 @@ class ScannerGrant(BaseModel):
 
     scanner_id: Id
     scanner_token: Word
+
+
+class EnrolmentCode(BaseModel):
+    """What an operator's page shows to a new scanner."""
+
+    venue_id: Id
+    scanner_id: Id
+    scanner_token: Annotated[str, Field(pattern=r"^[A-Za-z0-9._~+/=-]{16,256}$")]

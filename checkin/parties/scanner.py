@@ -7,7 +7,6 @@ It holds public lists, its token and a sealed queue, and nothing about anybody. 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ from checkin.files.durable import locked_beside
 from checkin.files.format import FORMAT, require_file_format
 from checkin.files.json_file import read_private, write_private
 from checkin.http.client import Client, conform
+from checkin.parties.answers import EnrolmentCode
 from checkin.parties.scanner_lists import Lists, Told, ask_lists
 from checkin.parties.scanner_trust import MAX_SKEW_SECONDS, Trust
 from checkin.parties.told_time import ToldTime
@@ -50,20 +50,12 @@ UNDECIDED: Final = "undecided"
 """What a registry says of an entry whose issuer key it does not know yet."""
 
 
-_IDENTIFIER: Final = re.compile(r"[0-9a-f]{16}")
-_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{16,256}")
-
-
-def read_enrolment(code: str) -> tuple[str, str, str]:
-    """Venue, scanner and token in an operator's code, JSON; other members are ignored. Raises `EnrolmentMalformed`."""
+def read_enrolment(code: str) -> EnrolmentCode:
+    """An operator's code, JSON; other members are ignored. Raises `EnrolmentMalformed`."""
     try:
-        read = json.loads(code)
-        venue, scanner, token = read["venue_id"], read["scanner_id"], read["scanner_token"]
-        if _IDENTIFIER.fullmatch(venue) and _IDENTIFIER.fullmatch(scanner) and _TOKEN.fullmatch(token):
-            return venue, scanner, token
-    except (ValueError, KeyError, TypeError, RecursionError):
-        pass
-    raise EnrolmentMalformed
+        return conform(EnrolmentCode, json.loads(code), EnrolmentMalformed())
+    except (ValueError, RecursionError):
+        raise EnrolmentMalformed from None
 
 
 class ScanResult(StrEnum):

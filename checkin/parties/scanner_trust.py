@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from checkin.clock import CLOSING_DAYS, Calendar
 from checkin.errors import CheckinError, NoteUntrusted, ScannerStale, ServiceError, SettingsInvalid
+from checkin.http.client import conform
 from checkin.protocol.credential import IssuerKey, IssuerKeys
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey, issuer_kid, merge
@@ -141,10 +142,7 @@ class Trust:
 
 
 def _read(model: type[Model], answer: Any) -> Model:
-    try:
-        return model.model_validate(answer, strict=True)
-    except ValidationError:
-        raise ServiceError(_OTHER_FORM) from None
+    return conform(model, answer, ServiceError(_OTHER_FORM))
 
 
 def _calendar(zone: str) -> Calendar:

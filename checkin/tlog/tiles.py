@@ -120,23 +120,18 @@ def split_tile(data: bytes, width: int) -> list[bytes]:
 
 
 def fetch_tile(fetch: Fetch, tile: Tile) -> bytes:
-    """The bytes of a tile of hashes, cut out of the full tile where the partial one has been removed."""
+    """The bytes of a tile, cut out of the full one where the partial one has been removed."""
     try:
         return fetch(tile.path())
     except NotFound:
         if tile.width == WIDTH:
             raise
-        return fetch(tile.full().path())[: tile.width * HASH_SIZE]
+        return tile.cut(fetch(tile.full().path()))
 
 
 def fetch_bundle(fetch: Fetch, tile: Tile) -> list[bytes]:
-    """The entries of a bundle, cut out of the full one where the partial one has been removed."""
-    try:
-        return read_bundle(fetch(tile.path()), tile.width)
-    except NotFound:
-        if tile.width == WIDTH:
-            raise
-        return read_bundle(fetch(tile.full().path()), WIDTH)[: tile.width]
+    """The entries of a bundle."""
+    return read_bundle(fetch_tile(fetch, tile), tile.width)
 
 
 class TileHashes:
