@@ -42,9 +42,11 @@ def test_a_camera_that_is_lost_is_told_and_comes_back(
     page.evaluate(TAKEN)
     page.evaluate(LOSE_CAMERA)
     expect(page.locator("#no-camera")).to_contain_text("camera")
+    expect(page.locator(".frame")).to_be_hidden()
     page.evaluate("delete navigator.mediaDevices.getUserMedia")
     page.evaluate("document.getElementById('camera-again').click()")
     expect(page.locator("#no-camera")).to_be_hidden()
+    expect(page.locator(".frame")).to_be_visible()
     page.evaluate(LOSE_CAMERA)
     expect(page.locator("#no-camera")).to_be_hidden()
     assert scanner.verdict(visitor.code()) == "accepted"
