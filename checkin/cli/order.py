@@ -175,6 +175,7 @@ def write_result(folder: Path, result: TraceResult) -> None:
 
 def _summary(result: TraceResult, folder: Path) -> str:
     lines = [f"{step.audience} was asked {step.asked}; it was not told {step.not_told}." for step in result.asked]
+    lines += [f"{issuer} has no batches under the number in these days." for issuer in result.without_batches]
     if result.order.kind == PERSON:
         lines.append(f"Places where the person was, with their times: {len(result.places)}.")
     lines.append(f"{len(result.people)} to reach: {folder}/trace.csv, and {folder}/trace.html for printing.")

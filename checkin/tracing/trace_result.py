@@ -12,6 +12,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from checkin.orders.order import Order
+from checkin.orders.part import BATCHES, STEPS
 from checkin.protocol.statement import one
 
 # What a spreadsheet takes for a formula, also in the wide forms that East Asian ones accept.
@@ -76,6 +77,12 @@ class TraceResult:
     gone: list[str]
     failed: list[FailedStep] = field(default_factory=list)
     """Whose answers are missing: the same order asks for them again."""
+
+    @property
+    def without_batches(self) -> list[str]:
+        """Issuers with nothing of the person who is looked for: nobody registered there under the number, or took a
+        code in these days."""
+        return [step.audience for step in self.asked if step.asked == STEPS[BATCHES].told and not step.rows]
 
     def csv(self) -> str:
         """RFC 4180 with a header; every cell quoted, and none begins like a formula."""
