@@ -69,6 +69,8 @@ def test_the_wallet_in_every_state(site: Site, launch: Launch) -> None:
     wallet.page.click("#open-more")
     wallet.page.click("#ask-held")
     expect(wallet.page.locator("#held-list")).to_contain_text("홍길동")
+    titles = wallet.page.locator("#held-list dt").all_text_contents()
+    assert len(titles) == len(set(titles))
     looked_at(wallet.page, "more")
     assert wrong == []
     assert wallet.context.cookies() == []
@@ -107,9 +109,11 @@ def test_the_operators_page_in_every_state(site: Site, launch: Launch) -> None:
     page.fill("#operator-token", venue.token)
     page.click("#sign-in [type=submit]")
     page.wait_for_selector("#desk:not([hidden])")
+    expect(page.locator("#bars")).to_contain_text("아직 체크인이 없습니다.")
     page.fill("#label", "뒷문")
     page.click("#add-scanner [type=submit]")
     page.wait_for_selector("#device[open]")
+    assert page.evaluate("['device', 'device-text'].map((id) => document.getElementById(id).scrollTop)") == [0, 0]
     looked_at(page, "a scanner's code")
     page.click("#device [class=wide]")
     page.click("summary")

@@ -68,7 +68,9 @@ function bars(hours, parts, looks, { width, height }) {
     return [...stack, ...number, label];
   });
   const now = shape("rect", { x: width - step, y: ground + 1, width: step, height: 3, class: "present" });
-  return [...drawn, shape("path", { d: `M0 ${ground + 0.5}H${width}`, class: "ground" }), now];
+  const middle = { x: width / 2, y: ground / 2, "text-anchor": "middle" };
+  const empty = hours.some(({ total }) => total) ? [] : [shape("text", middle, say("nothing_in_hours"))];
+  return [...drawn, ...empty, shape("path", { d: `M0 ${ground + 0.5}H${width}`, class: "ground" }), now];
 }
 
 function inWords(hours, parts) {

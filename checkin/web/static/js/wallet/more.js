@@ -88,7 +88,7 @@ export class More {
       [say("held_identity"), `${say("held_identity_why")}; ${say("held_identity_until")}`],
       ...(status ? [[say(`status_${status.status}`), until(status.valid_until)]] : []),
       ...days.map((day) => [say("held_day", { day: dateText(day) }), until(due(day))]),
-      ...[1, 2, 3].map((number) => [say("not_held"), say(`not_held_${number}`)]),
+      [say("not_held"), ...[1, 2, 3].map((number) => say(`not_held_${number}`))],
     ];
     $("held-list").replaceChildren(...rows.map(pair));
   }
@@ -193,9 +193,9 @@ function dateText(date) {
   }
 }
 
-function pair([name, value]) {
+function pair([name, ...values]) {
   const row = document.createElement("div");
-  row.append(element("dt", name), element("dd", value));
+  row.append(element("dt", name), ...values.map((value) => element("dd", value)));
   return row;
 }
 
