@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from checkin.audit.answers import AuditPage, AuditShown, read_answer
 from checkin.audit.auditor import Verdict, verify
@@ -180,8 +179,12 @@ def _save(folder: Path, evidence: Evidence, verdict: Verdict) -> None:
 
 def _tell(verdict: Verdict, *, pinned: bool) -> None:
     out = console()
-    if verdict.days:
-        out.print(_days(list(verdict.days)))
+    for service in dict.fromkeys(day.service for day in verdict.days):
+        days = [day for day in verdict.days if day.service == service]
+        draw_days(out, service, [DrawnDay(day.day, day.state) for day in days])
+        for day in days:
+            if day.state != "none":
+                out.print(f"  {day.day} {_told(day)}", soft_wrap=True)
     for fault in verdict.faults:
         out.print(f"✗ {shown(fault.path)}: {fault.kind}. {shown(fault.reason)}", soft_wrap=True)
     if verdict.head is not None:
@@ -197,18 +200,7 @@ def _tell(verdict: Verdict, *, pinned: bool) -> None:
         out.print(_OWN_KEYS, soft_wrap=True)
 
 
-def _days(days: list[DayState]) -> Table:
-    services = list(dict.fromkeys(day.service for day in days))
-    title = "What was destroyed, and by whom it was stated"
-    table = Table("day", *map(shown, services), title=title, title_justify="left")
-    dates = list(dict.fromkeys(day.day for day in days))
-    known = {(day.day, day.service): day for day in days}
-    for date in dates:
-        table.add_row(date, *(_cell(known[date, service]) for service in services))
-    return table
-
-
-def _cell(day: DayState) -> str:
+def _told(day: DayState) -> str:
     if day.index is not None:
         late = ", late" if day.state == "late" else ""
         if not day.rows:  # the authority's: it holds keys and no records
