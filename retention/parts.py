@@ -52,7 +52,7 @@ class Parts:
             log=log,
             log_verifier=signer.verifier,
             cosigning=Cosigning(party, log, statements, witnesses),
-            receipt=StatementIntake(party, statements, log),
+            receipt=StatementIntake(party, statements, log, settings.authority),
             overview=Overview(statements, settings.services, party.calendar),
         )
 

@@ -14,7 +14,7 @@ from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import NoteVerifier, open_note, split_note
 from checkin.protocol.primitives import sha256
-from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, RING_MEMBERS
+from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, NODE_LOST, RING_MEMBERS
 from checkin.protocol.statement import SIMULATED, kind_of, many, one
 from checkin.purge.due_keys import UNKNOWN
 from checkin.purge.statement_store import ABSENT, KEY_MADE, KINDS, LAST_DAY, read_count
@@ -46,8 +46,11 @@ log = structlog.get_logger()
 class StatementIntake:
     """Receives for one retention service."""
 
-    def __init__(self, party: ServiceIdentity, statements: ServiceStatements, ledger: Log) -> None:
+    def __init__(
+        self, party: ServiceIdentity, statements: ServiceStatements, ledger: Log, authority: AuthoritySettings | None
+    ) -> None:
         self._party = party
+        self._authority = authority
         self._statements = statements
         self._log = ledger
 
@@ -121,8 +124,9 @@ class StatementIntake:
 
     def _verified(self, service: CollectedService, note: str) -> str:
         text = open_note(note, [service.verifier]).text
-        if nodes := self._nodes(service.name, text):
-            open_note(note, nodes)
+        if others := self._nodes(service.name, text):
+            lost = kind_of(text) == NODE_LOST.kind and self._authority
+            open_note(note, others, lost.threshold if lost else 1)
         # Real and simulated time do not mix, also in kinds that are not known here.
         if (f"clock {SIMULATED}" in text.split("\n")) != self._party.clock.simulated:
             raise NoteUntrusted("The statement was made under a simulated clock and we run under a real one, or back.")
@@ -148,8 +152,10 @@ class StatementIntake:
         return kind, values.get("day", values.get("due", "")), values.get("key", "")
 
     def _nodes(self, service: str, text: str) -> list[NoteVerifier]:
-        """Whose line stands beside the service's: that of the node that a statement is about, which one of the
-        service's lists of its ring's members names."""
+        """Whose lines stand beside the service's: that of the node that a statement is about, which one of the
+        service's lists of its ring's members names; or those of officers about a node that is lost."""
+        if kind_of(text) == NODE_LOST.kind:
+            return self._authority.verifiers if self._authority else []
         if kind_of(text) not in _BY_NODES:
             return []
         node = one(KINDS[kind_of(text)].read(text), "node")

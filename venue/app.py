@@ -62,16 +62,16 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     alarms = Alarms(party, database)
     gates = Gates(party, guard, vault, database, endings)
     book = StatementStore(party.data / "statements")
+    nodes = RingStatements(party, guard, book, settings.authority)
     purger = Purger(
         party,
         guard,
         vault,
         book,
-        duties=(trust.forget, alarms.forget, gates.forget, endings.forget),
+        duties=(trust.forget, alarms.forget, gates.forget, endings.forget, nodes.duty),
         ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
     )
     work = duties.Duties(party, purger, store)
-    nodes = RingStatements(party, guard, book)
     commits = Commits(vault)
     traces = orders.Traces(party, guard, vault, database)
     desk = OrderExecutor(party, guard, book, Pins(settings.authority, settings.log), traces.steps())

@@ -14,7 +14,7 @@ from checkin.audit.answers import MAX_NUMBER
 from checkin.audit.destroyed import Book
 from checkin.audit.evidence import AUDITS, CHECKPOINT, LOG, REPORTS, SHOWN, VKEYS, Evidence, report_file
 from checkin.audit.list_audit import quarrels
-from checkin.audit.log_entry import ALTERED, CONTRADICTS, REORDERED, DayState, LogEntry, read_entry
+from checkin.audit.log_entry import ALTERED, CONTRADICTS, MISSING, REORDERED, DayState, LogEntry, read_entry
 from checkin.audit.page import audit_html, audit_json
 from checkin.audit.point import AUDIT
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
@@ -25,7 +25,6 @@ from checkin.tlog.fsck import check_log
 from checkin.tlog.reader import LogReader
 
 FORGED: Final = "forged"
-MISSING: Final = "missing"
 REWRITTEN: Final = "rewritten"
 MAX_NAMED: Final = 3
 

@@ -21,12 +21,14 @@ from checkin.protocol.key_list import (
     DestroyedKey,
     DestroyedList,
 )
+from checkin.protocol.ring_messages import NODE_LOST
 from checkin.protocol.statement import StatementType, Values, kind_of, one
 from checkin.purge.statement_store import KINDS
 
 ALTERED: Final = "altered"
 REORDERED: Final = "reordered"
 CONTRADICTS: Final = "contradicts"
+MISSING: Final = "missing"
 FEWEST_OFFICERS: Final = 2  # of every authority: one officer alone never suffices
 _BY_SERVICES: Final[dict[str, StatementType]] = {**KINDS, AUDIT.kind: AUDIT, SELF_AUDIT.kind: SELF_AUDIT}
 _BY_OFFICERS: Final[dict[str, StatementType]] = {
@@ -82,6 +84,8 @@ def read_entry(index: int, text: str, signers: Sequence[str]) -> LogEntry:
     if kind not in _BY_SERVICES:
         return LogEntry(index, kind, {})
     entry = LogEntry(index, kind, _BY_SERVICES[kind].read(text), tuple(signers))
+    if kind == NODE_LOST.kind and len(_officers(entry.values, signers)) < FEWEST_OFFICERS:
+        raise NoteUntrusted("Fewer than two officers of the authority that it names signed it.")
     if entry["service"] not in signers:
         raise NoteUntrusted("The statement names another service than the one that signed it.")
     _check(entry)
@@ -90,7 +94,7 @@ def read_entry(index: int, text: str, signers: Sequence[str]) -> LogEntry:
 
 def _by_officers(index: int, kind: str, text: str, signers: Sequence[str]) -> LogEntry:
     values = _BY_OFFICERS[kind].read(text)
-    officers = tuple(name for name in signers if name.startswith(f"{one(values, 'authority')}/"))
+    officers = _officers(values, signers)
     if len(officers) < FEWEST_OFFICERS:
         raise NoteUntrusted("Fewer than two officers of the authority that it names signed it.")
     if kind == AUTHORITY_KEYS.kind:
@@ -98,6 +102,10 @@ def _by_officers(index: int, kind: str, text: str, signers: Sequence[str]) -> Lo
     if kind == AUTHORITY_CHECKED.kind:
         return LogEntry(index, kind, values, officers, checked=CheckedList.read(text).keys)
     return LogEntry(index, kind, values, officers, destroyed=DestroyedList.read(text).keys)
+
+
+def _officers(values: Values, signers: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in signers if name.startswith(f"{one(values, 'authority')}/"))
 
 
 def _check(entry: LogEntry) -> None:

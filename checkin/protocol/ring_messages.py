@@ -72,7 +72,10 @@ KEY_AWAITED: Final = StatementType(
     Field("day"),
     CLOCK,
 )
-RING_KINDS: Final = (KEY_HELD, NODE_DESTROYED, RING_MEMBERS, KEY_AWAITED)
+NODE_LOST: Final = StatementType(
+    "checkin/ring-node-lost/v1", Field("authority"), Field("service"), Field("node"), Field("day"), CLOCK
+)
+RING_KINDS: Final = (KEY_HELD, NODE_DESTROYED, RING_MEMBERS, KEY_AWAITED, NODE_LOST)
 """What is stated for good; everything else is a message."""
 
 

@@ -3,6 +3,7 @@
     keys/NAME.tombstone    what the report about a key that was due will say, as on one machine
     keys/ring/*.txt        what nodes signed: that they hold a key, that they destroyed it
     keys/ring/NAME.json    what the tombstone of a closed day will say
+    keys/ring/nodes.json   every node there ever was; of one that is there no more, the keys that it may have
 
 There are no slots here and no master key. A lease is measured on the boot clock from before it was asked for, so no
 setting of a clock makes it longer.
@@ -33,7 +34,7 @@ from checkin.errors import (
     SettingsInvalid,
     Unreachable,
 )
-from checkin.files.durable import create_file
+from checkin.files.durable import create_file, replace_file
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.keys.secret_file import read_secret
 from checkin.keys.slots import SlotFolder
@@ -98,6 +99,7 @@ class LeasedRing:
         self._seen: tuple[float, dict[str, State]] | None = None
         self._silent: dict[str, float] = {}
         self._timer: threading.Timer | None = None
+        self._former: dict[str, list[str] | None] = _read_nodes(self._nodes_file)
 
     @property
     def folder(self) -> Path:
@@ -337,6 +339,10 @@ class LeasedRing:
         """Nodes that have not signed yet that they destroyed a key that is entombed."""
         return [] if self.tombstone(name) is None else self._missing(name, set(self.notes.names()))
 
+    def lost(self, vkey: str, note: str) -> None:
+        """Officers stated that this node is lost with its volume (verified by the caller): nobody waits for it."""
+        self.notes.put(_lost(vkey), note)
+
     def destroy(self, name: KeyName) -> None:
         """Ends the leases here, asks each node to destroy, and keeps what they sign. A node that does not answer is
         asked again at the next round. Raises `ValueError` without a tombstone, `NotReady` where a node refuses."""
@@ -346,6 +352,8 @@ class LeasedRing:
             self._leases = {place: lease for place, lease in self._leases.items() if place[0] != name}
         refused = ""
         for node in self.missing(name):
+            if node not in self.nodes:
+                continue  # it is in the settings no more: officers have to say that it is lost
             try:
                 self._destroy_at(node, name)
             except Unreachable:
@@ -368,7 +376,12 @@ class LeasedRing:
         return self.folder / "ring" / f"{name}.json"
 
     def _missing(self, name: KeyName, said: set[str]) -> list[str]:
-        return [node for node in self.nodes if self._destroyed(name, node) not in said]
+        former = [
+            NoteVerifier.parse(vkey).name
+            for vkey, keys in self._former.items()
+            if keys is not None and str(name) in keys and _lost(vkey) not in said
+        ]
+        return [node for node in [*self.nodes, *former] if self._destroyed(name, node) not in said]
 
     def _destroyed(self, name: KeyName, node: str) -> str:
         return f"ring-destroyed-{self._title(name, node)}"
@@ -389,6 +402,8 @@ class LeasedRing:
                     with suppress(CheckinError):
                         found[NoteVerifier.parse(peer.vkey).name] = self._state(peer)
                 self._seen = (_STOPWATCH.boot(), found)
+                if found:
+                    self._note_nodes({str(name) for live, _ in found.values() for name in live})
             states = self._seen[1]
         if not states:
             raise NotReady("No node of the key ring answers: look at them, and at the way there.")
@@ -432,6 +447,22 @@ class LeasedRing:
             raise
         return read_state(many(answer, "live"), many(answer, "gone"))
 
+    @property
+    def _nodes_file(self) -> Path:
+        return self.folder / "ring" / "nodes.json"
+
+    def _note_nodes(self, live: set[str]) -> None:
+        """Which nodes there are; of one that the settings name no more, which keys it may have: all that are there, and
+        those of which it has not said that they are gone."""
+        current = {peer.vkey for peer in self.nodes.values()}
+        waiting = {str(name) for name in self.tombstones() if self._missing(name, set(self.notes.names()))}
+        known: dict[str, list[str] | None] = dict.fromkeys(sorted(current))
+        for vkey in self._former.keys() - current:
+            known[vkey] = self._former[vkey] or sorted(live | waiting)
+        if known != self._former:
+            replace_file(self._nodes_file, json.dumps(known).encode())
+            self._former = known
+
     def _note_silence(self, peer: Peer) -> None:
         self._silent[peer.url] = _STOPWATCH.boot()
 
@@ -439,6 +470,21 @@ class LeasedRing:
         """The nodes but those that were silent a moment ago."""
         now = _STOPWATCH.boot()
         return [p for p in self.nodes.values() if now - self._silent.get(p.url, -SILENT_SECONDS) >= SILENT_SECONDS]
+
+
+def _lost(vkey: str) -> str:
+    return f"ring-lost-{sha256(vkey.encode())[:8].hex()}"
+
+
+def _read_nodes(path: Path) -> dict[str, list[str] | None]:
+    """Verifier key → None while the settings name the node, then the keys that it may have; `SettingsInvalid`."""
+    try:
+        known: dict[str, list[str] | None] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        raise SettingsInvalid(f"{path} is damaged: which nodes the key ring had is not known without it.") from None
+    return known
 
 
 def _read_lease(line: str) -> tuple[KeyName, str, str, int]:

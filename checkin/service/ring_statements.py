@@ -3,23 +3,27 @@
     ring-members-DATE-…     which nodes the ring has; at every change
     ring-held-…, ring-destroyed-…    what a node signed, with the service's signature beside it
     ring-awaited-…          a key that a node has not destroyed, or not said so, a day after it was due
+    ring-lost-…             what officers signed about a node that is lost, with the service's signature beside theirs
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from checkin.clock import DATES
+from checkin.errors import CheckinError, NoteUntrusted, SettingsInvalid
 from checkin.keys.key_ring import KeyName
 from checkin.protocol.note import add_signature, split_note
 from checkin.protocol.primitives import sha256
-from checkin.protocol.ring_messages import KEY_AWAITED, RING_MEMBERS
-from checkin.protocol.statement import many
+from checkin.protocol.ring_messages import KEY_AWAITED, NODE_LOST, RING_MEMBERS
+from checkin.protocol.statement import many, one
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.statement_store import StatementStore
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 from checkin.service.leased_ring import GONE_DAYS, LeasedRing
+from checkin.service.pins import AuthoritySettings
 from checkin.service.tasks import Task
 
 SILENCE_SECONDS = 86400.0
@@ -28,8 +32,10 @@ SILENCE_SECONDS = 86400.0
 class RingStatements:
     """Of a service on a ring; on one machine there is nothing to state, to do or to find."""
 
-    def __init__(self, party: ServiceIdentity, guard: ClockGuard, book: StatementStore) -> None:
-        self._party, self._guard, self._book = party, guard, book
+    def __init__(
+        self, party: ServiceIdentity, guard: ClockGuard, book: StatementStore, authority: AuthoritySettings | None
+    ) -> None:
+        self._party, self._guard, self._book, self._authority = party, guard, book, authority
         self._ring = party.ring if isinstance(party.ring, LeasedRing) else None
 
     def tasks(self) -> list[Task]:
@@ -46,6 +52,7 @@ class RingStatements:
         if self._ring is None:
             return
         self._state_members(self._ring)
+        list(self._take_lost(self._ring))
         known = set(self._book.names())
         for title in self._ring.notes.names():
             if title not in known and (note := self._ring.notes.get(title)) is not None:
@@ -58,14 +65,37 @@ class RingStatements:
         """A warning while a node is silent; a failure when one has been for a day after a key was due."""
         if self._ring is None:
             return
+        for path, why in self._take_lost(self._ring):
+            yield Finding("ring_lost", "failure", f"{path.name} does not state that a node is lost: {why}")
         silent = sorted(self._ring.nodes.keys() - self._ring.states().keys())
         if silent:
             yield Finding("ring", "warning", f"Nodes of the key ring do not answer: {', '.join(silent)}.")
         late = dict(self._awaited(self._ring, late=True))
         for name, missing in self._awaited(self._ring, late=False):
-            signed = f"{len(self._ring.nodes) - len(missing)} of {len(self._ring.nodes)}"
+            signed = _signed(self._ring, missing)
             text = f"{signed} nodes destroyed {name}; missing: {', '.join(missing)}. Bring it back, then it does."
             yield Finding("ring_purge", "failure" if name in late else "warning", text)
+
+    def duty(self, _: int) -> None:
+        """`state`, at the end of a purge: who reads a report finds what the nodes signed beside it."""
+        self.state()
+
+    def _take_lost(self, ring: LeasedRing) -> Iterator[tuple[Path, str]]:
+        """Takes what officers signed about lost nodes; yields the files that cannot be taken, and why."""
+        settings = self._party.settings
+        for path in settings.ring.lost if settings.ring else ():
+            try:
+                if self._authority is None:
+                    raise SettingsInvalid("The settings name no authority whose officers could say so.")
+                note = path.read_text(encoding="utf-8")
+                values = self._party.open(note, NODE_LOST, self._authority.verifiers, self._authority.threshold)
+                if (values["authority"], values["service"]) != (self._authority.name, settings.name):
+                    raise NoteUntrusted("It is another authority's, or about another service.")
+                ring.lost(one(values, "node"), note)
+            except CheckinError as error:
+                yield path, error.detail
+            except (OSError, UnicodeDecodeError):
+                yield path, "It cannot be read."
 
     def _awaited(self, ring: LeasedRing, *, late: bool) -> Iterator[tuple[KeyName, list[str]]]:
         """Keys that were due, for more than a day if `late`, with the nodes that have not signed that they are gone."""
@@ -94,7 +124,7 @@ class RingStatements:
             "service": self._party.settings.name,
             "key": str(name),
             "due": str((ring.tombstone(name) or {})["due"]),
-            "signed": f"{len(ring.nodes) - len(missing)} of {len(ring.nodes)}",
+            "signed": _signed(ring, missing),
             "missing": missing,
             "day": self._today(),
         }
@@ -102,3 +132,9 @@ class RingStatements:
 
     def _today(self) -> str:
         return self._party.calendar.date(self._party.calendar.day(self._guard.now()))
+
+
+def _signed(ring: LeasedRing, missing: list[str]) -> str:
+    """`2 of 3`; a node that the settings name no more and that is not stated lost counts among them."""
+    of = len({*ring.nodes, *missing})
+    return f"{of - len(missing)} of {of}"

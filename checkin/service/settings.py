@@ -63,6 +63,8 @@ class RingUse(Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9.:/-]+$")]
     key: FilePath
     nodes: Annotated[tuple[Peer, ...], Field(min_length=3, max_length=3, strict=False)]
+    lost: Annotated[tuple[FilePath, ...], Field(max_length=32, strict=False)] = ()
+    """What officers signed about nodes that are lost with their volumes (docs/scaling.md)."""
 
 
 class ServiceSettings(Strict):

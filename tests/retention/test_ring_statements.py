@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
-from checkin.audit.log_entry import read_entry
+from checkin.audit.destroyed import Book
+from checkin.audit.log_entry import MISSING, LogEntry, read_entry
+from checkin.errors import NoteUntrusted
 from checkin.protocol.note import NoteSigner, add_signature, open_note, sign_note, split_note
 from checkin.protocol.primitives import SigningKey
-from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, RING_MEMBERS
+from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, NODE_LOST, RING_MEMBERS
 from checkin.protocol.statement import StatementType
-from tests.retention.world import TOKEN, Retention, Service
+from checkin.purge.statement_store import PURGE_REPORT
+from tests.retention.world import TOKEN, Retention, Service, pinned
 from tests.support.house import CALENDAR, DAY
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -19,9 +24,9 @@ HELD = {"key": f"day-{DAY}", "commitment": "ab" * 32}
 GONE = {**HELD, "due": CALENDAR.date(DAY), "done": CALENDAR.date(DAY)}
 
 
-def members(service: Service) -> str:
+def members(service: Service, nodes: list[NoteSigner] = NODES) -> str:
     values = {"service": service.name, "since": CALENDAR.date(DAY), "clock": "simulated"}
-    vkeys = [node.verifier.vkey for node in NODES]
+    vkeys = [node.verifier.vkey for node in nodes]
     return sign_note(RING_MEMBERS.write({**values, "member": vkeys}), service.signer)
 
 
@@ -53,6 +58,52 @@ def test_what_a_member_signed_is_logged_beside_the_services_signature(
         assert bring(client, sign_note(split_note(note)[0], NODES[1])) == "note_untrusted"
     entry = read_entry(0, open_note(note, [service.signer.verifier]).text, [service.name])
     assert (entry.kind, entry["node"]) == (kind.kind, NODES[1].name)
+
+
+def test_an_audit_misses_what_a_node_of_the_ring_never_said(service: Service) -> None:
+    """A node that was a member while the key was there: it destroyed it, or it is lost by the word of two officers, or
+    the report is a fault, also where the service left it out of a later list."""
+    book = [members(service), service.make_key(DAY), service.report(DAY)]
+    book += [said(service, NODE_DESTROYED, node) for node in NODES[:2]]
+    later = [book[0], book[1], members(service, NODES[:2]), *book[2:]]
+    for notes in (book, later):
+        [(entry, kind, reason)] = quarrels(service, notes)
+        assert (entry.kind, kind) == (PURGE_REPORT.kind, MISSING) and NODES[2].name in reason
+        assert quarrels(service, [*notes, said(service, NODE_DESTROYED, NODES[2])]) == []
+        assert quarrels(service, [*notes, lost(service, NODES[2], 2)]) == []
+    with pytest.raises(NoteUntrusted):
+        quarrels(service, [*book, lost(service, NODES[2], 1)])
+    assert quarrels(service, book[1:3]) == [], "a service on one machine has no nodes"
+
+
+def test_the_log_takes_a_lost_node_from_enough_officers(tmp_path: Path, service: Service) -> None:
+    """Of the authority that is pinned; with the service's signature beside theirs."""
+    retention = Retention(tmp_path / "retention", pinned(service))
+    vkeys = ", ".join(f'"{officer.verifier.vkey}"' for officer in OFFICERS)
+    config = retention.config.read_text()
+    with retention.client() as client:
+        assert bring(client, lost(service, NODES[2], 2)) == "note_untrusted"
+    retention.config.write_text(f'{config}\n[authority]\nname = "health.example"\nofficers = [{vkeys}]\n')
+    with retention.client() as client:
+        assert bring(client, lost(service, NODES[2], 1)) == "note_untrusted"
+        assert bring(client, lost(service, NODES[2], 2)) == "taken"
+
+
+OFFICERS = [NoteSigner(f"health.example/officer-{n}", SigningKey(bytes([n]) * 32)) for n in (1, 2)]
+
+
+def lost(service: Service, node: NoteSigner, officers: int) -> str:
+    values = {"authority": "health.example", "service": service.name, "node": node.verifier.vkey, "clock": "simulated"}
+    note = sign_note(NODE_LOST.write({**values, "day": CALENDAR.date(DAY)}), *OFFICERS[:officers])
+    return add_signature(note, service.signer)
+
+
+def quarrels(service: Service, notes: list[str]) -> list[tuple[LogEntry, str, str]]:
+    """What an auditor who knows the service and the officers finds in a log of these."""
+    keys = [service.signer.verifier, *(officer.verifier for officer in OFFICERS)]
+    opened = [open_note(note, keys) for note in notes]
+    entries = [read_entry(index, note.text, note.names) for index, note in enumerate(opened)]
+    return list(Book(entries, CALENDAR).quarrels())
 
 
 def test_members_come_before_what_they_signed_however_a_service_shows_it(

@@ -84,7 +84,14 @@ class Ring:
 
     def verifier(self, letter: str) -> NoteVerifier:
         """A node's."""
-        return NoteVerifier.parse(self.peers[NODES.index(letter)].vkey)
+        return signer(self.folder / letter / "statement.key", node_name(letter)).verifier
+
+    def replace(self, old: str, new: str) -> None:
+        """Another node in the place of one, in the settings of all; they are started again."""
+        self.listen = {new if letter == old else letter: listen for letter, listen in self.listen.items()}
+        self.urls = {letter: f"http://{listen}" for letter, listen in self.listen.items()}
+        self._prepare(new)
+        self.forget()
 
     def config(self, letter: str) -> Path:
         """A node's settings, written."""
@@ -128,10 +135,9 @@ class Ring:
 
     def serve(self, patch: pytest.MonkeyPatch, *, direct: bool = False) -> None:
         """From now on the nodes answer: by their apps, or `direct`, by their methods, where a process is to die."""
-        letters = {url: letter for letter, url in self.urls.items()}
 
         def post(url: str, path: str, body: dict[str, str]) -> Any:
-            letter = letters[url]
+            letter = next(letter for letter, own in self.urls.items() if own == url)
             self.sent.append(body["note"])
             if letter in self.down:
                 raise Unreachable(f"{url} is down.")
@@ -157,9 +163,9 @@ class Ring:
         for letter in letters:
             self.node(letter)._guard.confirm()
 
-    def use(self) -> RingUse:
+    def use(self, *lost: Path) -> RingUse:
         """As the settings of an app node have it."""
-        return RingUse(name=self.app.name, key=self.folder / "app.key", nodes=tuple(self.peers))
+        return RingUse(name=self.app.name, key=self.folder / "app.key", nodes=tuple(self.peers), lost=lost)
 
     def calls(self, clock: Path | None = None, who: NoteSigner | None = None) -> RingCalls:
         """What an app node, or somebody else, asks."""

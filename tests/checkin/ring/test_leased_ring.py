@@ -18,12 +18,13 @@ from checkin.errors import (
     SettingsInvalid,
 )
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
-from checkin.protocol.note import open_note, split_note
-from checkin.protocol.primitives import Label
-from checkin.protocol.ring_messages import KEY_AWAITED, NODE_DESTROYED, RING_MEMBERS
+from checkin.protocol.note import NoteSigner, open_note, sign_note, split_note
+from checkin.protocol.primitives import Label, SigningKey
+from checkin.protocol.ring_messages import KEY_AWAITED, NODE_DESTROYED, NODE_LOST, RING_MEMBERS
 from checkin.protocol.statement import many, one
 from checkin.service import leased_ring
 from checkin.service.leased_ring import LeasedRing
+from checkin.service.pins import AuthoritySettings
 from checkin.service.ring_statements import RingStatements
 from checkin.service.settings import ServiceSettings
 from tests.support.house import CALENDAR, DAY, HOUR, House, at, prepare
@@ -31,6 +32,8 @@ from tests.support.ring import NODES, Ring, day_key, node_name
 
 REPORT = f"purge-{CALENDAR.date(DAY)}"
 AHEAD = {Purpose.DAY: 0}
+OFFICERS = [NoteSigner(f"health.example/officer-{n}", SigningKey(bytes([n]) * 32)) for n in (1, 2, 3)]
+AUTHORITY = AuthoritySettings(name="health.example", officers=tuple(o.verifier.vkey for o in OFFICERS))
 
 
 @pytest.fixture
@@ -307,5 +310,73 @@ def test_the_status_tells_of_each_node_what_is_due_done_and_awaited(ring: Ring, 
     assert leased(house).status()[2].due == ["day-20777"]
 
 
+def lost_note(ring: Ring, letter: str, *officers: NoteSigner) -> Path:
+    """What officers signed about a node."""
+    vkey = ring.verifier(letter).vkey
+    values = {"authority": "health.example", "service": "registry.example", "node": vkey, "clock": "simulated"}
+    path = ring.folder / "lost.txt"
+    path.write_text(sign_note(NODE_LOST.write({**values, "day": CALENDAR.date(DAY + 1)}), *officers))
+    return path
+
+
+@pytest.fixture
+def replaced(ring: Ring, house: House) -> House:
+    """A day was made on a, b and c; then c's machine and volume are gone, and d is in its place."""
+    house.purger.make_keys()
+    house.open_day()
+    statements(house).state()
+    go(ring, house, DAY + 4)
+    house.purger.close_due_days()
+    ring.replace("c", "d")
+    ring.trust(["a", "b"])
+    house.store.close()
+    return open_house(ring, house.party.data.parent)
+
+
+def test_a_new_node_is_filled_from_the_two_others(ring: Ring, replaced: House) -> None:
+    """Under one-use keys; with one of them alone, or where the two differ, it takes nothing."""
+    ring.down = {"b"}
+    ring.node("d").fill()
+    assert ring.keys("d").names() == []
+    ring.down = set()
+    ring.node("d").fill()
+    assert ring.keys("d").use(day_key()) == ring.keys("a").use(day_key())
+    work = statements(replaced)
+    work.state()
+    [_, (_, note)] = replaced.book.all("ring-members-")
+    assert ring.verifier("d").vkey in many(RING_MEMBERS.read(split_note(note)[0]), "member")
+
+
+def test_a_node_that_is_only_left_out_of_the_settings_holds_up_the_report(ring: Ring, replaced: House) -> None:
+    """It may still have the key. Once two officers state that it is lost, nobody waits for it any more."""
+    ring.node("d").fill()
+    replaced.purger.has_day_key()
+    ring.go(DAY + RETENTION_DAYS + 2)
+    replaced.go(DAY + RETENTION_DAYS + 2)
+    ring.trust(["a", "b", "d"])
+    replaced.guard.confirm()
+    assert replaced.purger.run() == []
+    work = statements(replaced)
+    failures = [finding.text for finding in work.findings() if finding.level == "failure"]
+    assert len(failures) == 1 and failures[0].startswith("3 of 4") and node_name("c") in failures[0]
+    for officers in (OFFICERS[:1], [OFFICERS[0], NoteSigner("health.example/officer-9", SigningKey(b"9" * 32))]):
+        house = again(ring, replaced, lost_note(ring, "c", *officers))
+        assert house.purger.run() == []
+        assert "ring_lost" in {finding.name for finding in statements(house).findings()}
+        house.store.close()
+    house = again(ring, replaced, lost_note(ring, "c", *OFFICERS[:2]))
+    statements(house).state()
+    assert house.purger.run() == [REPORT]
+    assert list(statements(house).findings()) == []
+    [(_, note)] = house.book.all("ring-lost-")
+    assert open_note(note, [house.party.signer.verifier]) and open_note(note, AUTHORITY.verifiers, 2)
+
+
+def again(ring: Ring, house: House, lost: Path) -> House:
+    """The registry started again with that file in its settings."""
+    house.store.close()
+    return House(house.party.data.parent, ahead=AHEAD, ring=ring.use(lost))
+
+
 def statements(house: House) -> RingStatements:
-    return RingStatements(house.party, house.guard, house.book)
+    return RingStatements(house.party, house.guard, house.book, AUTHORITY)
