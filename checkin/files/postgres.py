@@ -40,6 +40,8 @@ _ALWAYS: Final = {"connect_timeout": 3, "tcp_user_timeout": 3000, "application_n
 _USUALLY: Final = {"target_session_attrs": "read-write", "hostaddr": ""}
 _AWAY: Final = "The database does not answer: start it, or look at its log and at the network."
 _CLOSED: Final = "The service is stopping: try again in a moment."
+CONFIRM: Final = "SELECT pg_logical_emit_message(true, 'checkin', '')"
+"""Gives a transaction that writes nothing a commit for the standbys to confirm, and with it all that came before."""
 _STOPWATCH: Final = SystemClock()
 R = TypeVar("R")
 

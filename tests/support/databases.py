@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from checkin.deployment.postgres_server import PostgresServer
 
 
+CUT = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"""
+"""Ends everybody's connections but the one that says so."""
+
+
 @contextmanager
 def running(folder: Path, **settings: str) -> Iterator[PostgresServer]:
     """A server in a folder of its own."""

@@ -24,7 +24,7 @@ import psycopg
 from psycopg import errors
 
 from checkin.errors import DayClosed, NotReady
-from checkin.files.postgres import Connection, Postgres, Step
+from checkin.files.postgres import CONFIRM, Connection, Postgres, Step
 from checkin.vault.engines import MAX_BUCKET, EngineFinding, Measure, Row
 from checkin.vault.engines.postgres_settings import dangers
 
@@ -34,7 +34,6 @@ _PREPARED_ROWS: Final = 64  # a longer statement is rarely met twice
 _LONG_SECONDS: Final = 3600.0  # for what reads or writes a whole day
 _SHORT_SECONDS: Final = 3.0  # for what anybody may ask for
 _LOCK: Final = "SET LOCAL lock_timeout = '2s'"  # who waits for readers keeps writers waiting
-_CONFIRM: Final = "SELECT pg_logical_emit_message(true, 'checkin', '')"
 _CUT_OFF: Final = """SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE relation = to_regclass($1) AND datname = current_database() AND usename = current_user
     AND pid <> pg_backend_pid()"""
@@ -114,7 +113,7 @@ class PostgresStore:
         def step(connection: Connection) -> bytes:
             with connection.transaction():
                 connection.execute(f"INSERT INTO {table} VALUES ($1, $2) ON CONFLICT DO NOTHING", [name, value])  # noqa: S608
-                connection.execute(_CONFIRM)
+                connection.execute(CONFIRM)
                 return _one(connection, f"SELECT value FROM {table} WHERE name = $1", name)  # noqa: S608
 
         return self._written(day, step)
@@ -132,7 +131,7 @@ class PostgresStore:
                     connection.execute(_LOCK)
                     _close(connection, table)
             except errors.DuplicateObject:
-                connection.execute(_CONFIRM)
+                connection.execute(CONFIRM)
 
         self._written(day, step)
 
@@ -162,7 +161,7 @@ class PostgresStore:
                 with connection.transaction():
                     connection.execute(_LOCK)
                     connection.execute(f"DROP TABLE IF EXISTS {names}")
-                    connection.execute(_CONFIRM)
+                    connection.execute(CONFIRM)
             except errors.LockNotAvailable:
                 connection.execute(_CUT_OFF, [table])
                 raise
@@ -194,7 +193,7 @@ class PostgresStore:
                         f"CREATE TABLE {table}_attached (name text PRIMARY KEY, value bytea NOT NULL)"
                     )
             except _MADE_ALREADY:
-                connection.execute(_CONFIRM)
+                connection.execute(CONFIRM)
 
         self._run(step)
 
@@ -256,7 +255,7 @@ def _standing(connection: Connection, table: str, keys: Sequence[bytes]) -> set[
     with connection.transaction():
         query = f"SELECT key, nonce FROM {table} WHERE key = ANY($1)"  # noqa: S608 - a name of ours
         found = connection.execute(query, [list(keys)], binary=True).fetchall()
-        connection.execute(_CONFIRM)
+        connection.execute(CONFIRM)
     return set(found)
 
 

@@ -1,0 +1,36 @@
+"""Both engines of tables, for tests that hold for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from checkin.files.tables import SqliteTables, Tables, TableSet
+
+ENGINES = ("sqlite", "postgresql")
+Open = Callable[[TableSet], Tables]
+
+
+@contextmanager
+def opening_tables(engine: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Opens a part as one more process would."""
+    dsn = request.getfixturevalue("dsn") if engine == "postgresql" else ""
+    with ExitStack() as stack:
+
+        def in_file(part: TableSet) -> Tables:
+            tables = SqliteTables(folder, part)
+            stack.callback(tables.close)
+            return tables
+
+        def on_server(part: TableSet) -> Tables:
+            from checkin.files.postgres import Postgres  # noqa: PLC0415 - not every run has the driver
+            from checkin.files.postgres_tables import PostgresTables  # noqa: PLC0415 - as above
+
+            database = Postgres(dsn)
+            stack.callback(database.close)
+            return PostgresTables(database, part)
+
+        yield on_server if dsn else in_file

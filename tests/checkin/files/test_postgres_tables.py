@@ -1,0 +1,92 @@
+"""What is particular to tables in PostgreSQL: a server that goes away, and a commit that nobody confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from checkin.errors import NotReady
+from checkin.files import postgres_tables
+from checkin.files.postgres import Postgres
+from checkin.files.postgres_tables import PostgresTables
+from checkin.files.tables import Commit, CommitUnknown, TableSet
+from tests.support.databases import CUT, ask
+
+SUMS = TableSet(
+    "sums",
+    ("CREATE TABLE sums (number bigint NOT NULL); INSERT INTO sums (number) VALUES (0)",),
+    ("sums",),
+)
+ADD = "UPDATE sums SET number = sums.number + 1"
+
+
+@pytest.fixture
+def tables(dsn: str) -> Iterator[PostgresTables]:
+    database = Postgres(dsn)
+    yield PostgresTables(database, SUMS)
+    database.close()
+
+
+def number(tables: PostgresTables) -> int:
+    [(found,)] = tables.read("SELECT number FROM sums")
+    return int(found)
+
+
+def test_a_step_whose_connection_broke_is_done_again_and_counts_once(tables: PostgresTables, dsn: str) -> None:
+    calls = []
+
+    def step(commit: Commit) -> None:
+        calls.append(commit.execute(f"{ADD} RETURNING number"))
+        commit.changed("sums")
+        if len(calls) == 1:
+            assert (True,) in ask(dsn, CUT)
+
+    tables.write(step)
+    assert calls == [[(1,)], [(1,)]]
+    assert number(tables) == 1
+    assert ask(dsn, "SELECT number FROM changes") == [(tables.look()["sums"],)] == [(1,)]
+
+
+def test_a_commit_that_comes_with_a_warning_is_no_acknowledgement(tables: PostgresTables) -> None:
+    """So a standby that was not waited for is told: nobody knows whether it will stay."""
+
+    def step(commit: Commit) -> None:
+        commit.execute(ADD)
+        commit.execute("DO $$ BEGIN RAISE WARNING 'as when a wait was cancelled'; END $$")
+
+    with pytest.raises(CommitUnknown):
+        tables.write(step)
+
+
+def test_what_was_not_sent_is_known_not_to_have_been_done(tables: PostgresTables) -> None:
+    tables._database.close()
+    with pytest.raises(NotReady) as caught:
+        tables.write(lambda commit: commit.execute(ADD))
+    assert not isinstance(caught.value, CommitUnknown)
+
+
+def test_who_has_not_heard_from_the_server_keeps_nothing_in_memory(
+    tables: PostgresTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look differs then, so that everybody reads anew; after the next answer they are alike again."""
+    assert tables.look() == tables.look() == {"sums": 0}
+    monkeypatch.setattr(postgres_tables, "STALE_SECONDS", -1.0)
+    looks = [tables.look()["sums"] for _ in range(3)]
+    assert len({0, *looks}) == 4
+    monkeypatch.undo()
+    tables.poll()
+    assert tables.look() == {"sums": 0}
+
+
+def test_what_the_server_says_is_shown_to_nobody(tables: PostgresTables) -> None:
+    """It could quote a row."""
+    wrong = "SELECT secret FROM sums"
+    calls: list[Callable[[], object]] = [
+        lambda: tables.read(wrong),
+        lambda: tables.write(lambda commit: commit.execute(wrong)),
+    ]
+    for call in calls:
+        with pytest.raises(NotReady) as caught:
+            call()
+        assert "secret" not in str(caught.value.detail)
