@@ -95,33 +95,38 @@ class Accounts:
         proved, code = _read(proof)
         keys = WalletKeys(new_token(), code)
         hashes = token_hash(keys.token), recovery.digest(code)
-        with self._issued.held(contact.phone):
-            with self._endings.writing(self._database) as (tables, ended):
-                first(tables)
-                former = self._identities.of_phone(tables, contact.phone)
-                if proved is None:
-                    for subject in former:
-                        self._leave(tables, subject)
-                    ended += [_account(subject) for subject in former]
-                    self._identities.add(tables, contact, hashes, today)
-                else:
-                    kept = next((one for one in former if self._identities.proves(tables, one, proved)), None)
-                    if kept is None:
-                        raise RecoveryWrong
-                    self._identities.renew(tables, kept, contact, hashes, today)
-                    ended.append(Ending(_KEYS, str(kept), b"".join([*hashes, u32be(today)]).hex()))
+
+        def step(tables: sqlite_utils.Database, ended: list[Ending]) -> list[int]:
+            first(tables)
+            former = self._identities.of_phone(tables, contact.phone)
             if proved is None:
-                self._forget(former)
+                for subject in former:
+                    self._leave(tables, subject)
+                ended += [_account(subject) for subject in former]
+                self._identities.add(tables, contact, hashes, today)
+                return former
+            kept = next((one for one in former if self._identities.proves(tables, one, proved)), None)
+            if kept is None:
+                raise RecoveryWrong
+            self._identities.renew(tables, kept, contact, hashes, today)
+            ended.append(Ending(_KEYS, str(kept), b"".join([*hashes, u32be(today)]).hex()))
+            return []
+
+        with self._issued.held(contact.phone):
+            self._forget(self._endings.write(self._database, step))
         return keys
 
     def end(self, subject: int) -> int | None:
         """Deletes the account: nothing is issued from now on. The day with which name and phone go, None if they went
         at once because no day is held for which anything was issued. Raises `Unauthorized` if it was deleted before."""
         phone = self._identities.read(subject).phone
+
+        def step(tables: sqlite_utils.Database, ended: list[Ending]) -> int | None:
+            ended.append(_account(subject))
+            return self._leave(tables, subject)
+
         with self._issued.held(phone):
-            with self._endings.writing(self._database) as (tables, ended):
-                last = self._leave(tables, subject)
-                ended.append(_account(subject))
+            last = self._endings.write(self._database, step)
             self._forget([subject])
         return last
 
@@ -144,20 +149,27 @@ class Accounts:
             return
         with self._issued.held(record.phone):
             used = min(max(record.registered, self._issued.last(subject) or 0), today)
-            with self._endings.writing(self._database) as (tables, ended), suppress(Unauthorized):  # by its owner
+
+            def step(tables: sqlite_utils.Database, ended: list[Ending]) -> None:
                 if used > limit:
                     self._identities.mark_used(tables, subject, used)
                 else:
                     self._leave(tables, subject)
                     ended.append(_account(subject))
+
+            with suppress(Unauthorized):  # ended meanwhile, by its owner
+                self._endings.write(self._database, step)
             if used <= limit:
                 self._forget([subject])
 
     def forget_status(self, subject: int) -> None:
         """Takes the vaccination status away; credentials issued from now on commit to none. Raises `Unauthorized`."""
-        with self._endings.writing(self._database) as (tables, ended):
+
+        def step(tables: sqlite_utils.Database, ended: list[Ending]) -> None:
             if self._identities.forget_status(tables, subject):
                 ended.append(Ending(_STATUS, str(subject)))
+
+        self._endings.write(self._database, step)
 
     def end_again(self, tables: sqlite_utils.Database, ending: Ending) -> None:
         """What has ended since a database that was put back; the account may be unknown to it, or ended."""

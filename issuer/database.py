@@ -25,15 +25,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import sqlite_utils
 
 from checkin.errors import NotReady
 from checkin.files.database import committing, connect, cut_log, opening
 from checkin.files.state_file import write_anew
-from checkin.service import endings
 
+R = TypeVar("R")
 _TIMEOUT = 10.0  # seconds to wait for another worker's commit
 # sqlite-utils makes tables with row ids, and these would tell the order of arrival.
 _TABLES: Final = (
@@ -68,7 +68,7 @@ def _recovery(tables: sqlite_utils.Database) -> None:
 
 
 def _endings(tables: sqlite_utils.Database) -> None:
-    tables.execute(endings.TABLE)
+    tables.execute("CREATE TABLE IF NOT EXISTS endings (number INTEGER PRIMARY KEY NOT NULL) STRICT, WITHOUT ROWID")
 
 
 # SQLite's `user_version` counts how many of these a file has seen; a table of migrations would keep their times.
@@ -100,6 +100,11 @@ class IssuerDatabase:
         """One commit or nothing, on the disk when the block ends; no other process writes while it runs."""
         with self._writer.held() as tables, committing(self._writer.raw):
             yield tables
+
+    def write(self, step: Callable[[sqlite_utils.Database], R]) -> R:
+        """What `step` returns, once what it did is on the disk; as `writing`."""
+        with self.writing() as tables:
+            return step(tables)
 
     def scrub(self) -> None:
         """Moves the write-ahead log into the file and cuts it, so that it keeps no older version of a page.

@@ -15,14 +15,15 @@ from checkin.errors import SettingsInvalid
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IssuerList
 from checkin.purge.purger import Purger
-from checkin.purge.statement_store import SMALL_COUNT, StatementStore
+from checkin.purge.statement_store import SMALL_COUNT
 from checkin.service.day_findings import EngineWatch, day_findings
-from checkin.service.day_store import open_days
+from checkin.service.day_store import ServiceEngine
 from checkin.service.endings import Endings
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher
 from checkin.service.order_executor import OrderExecutor, Pins
+from checkin.service.order_store import ORDERS, OrderStore
 from checkin.service.time_peers import clock_guard
 from checkin.vault.closing import settle, unsettled
 from checkin.vault.vault import Vault
@@ -60,14 +61,15 @@ class Issuer:
         self.party = party = ServiceIdentity(settings, simulated_clock)
         self.guard = clock_guard(party)
         self.database = IssuerDatabase(party.data / "issuer.db")
-        self.vault = Vault("issuer", open_days(settings, "issuer"), party.ring)
+        engine = ServiceEngine(settings, "issuer")
+        self.vault = Vault("issuer", engine.days(), party.ring)
         self._engine = EngineWatch(self.vault.store)
-        self.book = StatementStore(party.data / "statements")
+        self.book = engine.statements()
         self.identity_keys = IdentityKeys(party.ring)
         self.identities = Identities(self.database, self.identity_keys)
         self.rotation = Rotation(party, self.database, self.identity_keys, self.book)
         self.signing = SigningKeys(party, self.database, settings.issuer)
-        self.lists = KeyListPublisher(party, settings.log, self.signing.list, IssuerList.read)
+        self.lists = KeyListPublisher(party, settings.log, self.signing.list, IssuerList.read, engine.key_list())
         self.authority = AuthorityKeys(party, self.database, settings.authority, settings.log)
         self.issued = IssuedDays(party, self.guard, self.vault)
         self.batches = BatchIssuer(
@@ -89,9 +91,8 @@ class Issuer:
             receipts=self.receipts,
             issuer=settings.issuer,
         )
-        self.orders = OrderExecutor(
-            party, self.guard, self.book, Pins(settings.authority, settings.log), disclosures.steps()
-        )
+        pins, answers = Pins(settings.authority, settings.log), OrderStore(engine.tables(ORDERS))
+        self.orders = OrderExecutor(party, self.guard, self.book, pins, disclosures.steps(), answers)
         self.hosted = Hosted(party, self.database, self.vault, self.batches)
         self.endings = Endings(party)
         self.accounts = Accounts(

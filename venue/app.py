@@ -11,18 +11,18 @@ from checkin.audit.self_audit import Days, SelfAudit
 from checkin.keys.key_ring import Purpose
 from checkin.protocol.key_list import IntakeList
 from checkin.purge.purger import Purger
-from checkin.purge.statement_store import StatementStore
 from checkin.service import day_routes
 from checkin.service.auth import pinned
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.day_findings import EngineWatch, day_findings
-from checkin.service.day_store import open_days
+from checkin.service.day_store import ServiceEngine
 from checkin.service.endings import Endings
 from checkin.service.frame import Frame
 from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher
 from checkin.service.order_executor import MAX_BODY as MAX_ORDER
 from checkin.service.order_executor import OrderExecutor, Pins
+from checkin.service.order_store import ORDERS, OrderStore
 from checkin.service.ring_statements import RingStatements
 from checkin.service.tasks import Task
 from checkin.service.time_peers import clock_guard
@@ -32,8 +32,9 @@ from venue import order_steps as orders
 from venue import tasks as duties
 from venue.alarms import Alarms
 from venue.commits import Commits
-from venue.database import RegistryDatabase
+from venue.database import REGISTRY, knows_token
 from venue.endings import end_again, end_all
+from venue.gate_file import GATES, GateFile
 from venue.gates import Gates
 from venue.metrics import Metrics
 from venue.settings import VenueSettings
@@ -52,30 +53,33 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     settings = VenueSettings.load(config)
     party = ServiceIdentity(settings, simulated_clock)
     guard = clock_guard(party)
-    store = open_days(settings, "venue")
+    engine = ServiceEngine(settings, "venue")
+    store = engine.days()
     vault = Vault("venue", store, party.ring)
-    database = RegistryDatabase(party.data / "venue.db")
+    tables = engine.tables(REGISTRY)
     endings = Endings(party)
-    endings.replay(database, end_again, end_all)
-    trust = IssuerTrust(party, database, settings.issuers, pinned=settings.log.pinned if settings.log else None)
-    own = KeyListPublisher(party, settings.log, lambda: lists.intake_list(party), IntakeList.read)
-    alarms = Alarms(party, database)
-    gates = Gates(party, guard, vault, database, endings)
-    book = StatementStore(party.data / "statements")
+    endings.replay(tables, end_again, end_all)
+    trust = IssuerTrust(party, tables, settings.issuers, pinned=settings.log.pinned if settings.log else None)
+    own = KeyListPublisher(party, settings.log, lambda: lists.intake_list(party), IntakeList.read, engine.key_list())
+    alarms = Alarms(party, tables)
+    gates = Gates(party, guard, vault, tables, endings, GateFile(engine.tables(GATES)))
+    book = engine.statements()
     nodes = RingStatements(party, guard, book, settings.authority)
     purger = Purger(
         party,
         guard,
         vault,
         book,
-        duties=(trust.forget, alarms.forget, gates.forget, endings.forget, nodes.duty),
+        duties=(*engine.floor(guard), trust.forget, alarms.forget, gates.forget, endings.forget, nodes.duty),
         ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
+        hold=engine.hold,
     )
-    work = duties.Duties(party, purger, store)
+    work = duties.Duties(party, purger, store, engine.hold)
     commits = Commits(vault)
-    traces = orders.Traces(party, guard, vault, database)
-    desk = OrderExecutor(party, guard, book, Pins(settings.authority, settings.log), traces.steps())
-    known_scanners = scanners.Scanners(database, endings, party, guard)
+    traces = orders.Traces(party, guard, vault, tables)
+    pins, answers = Pins(settings.authority, settings.log), OrderStore(engine.tables(ORDERS))
+    desk = OrderExecutor(party, guard, book, pins, traces.steps(), answers)
+    known_scanners = scanners.Scanners(tables, endings, party, guard)
     frame = Frame(
         party,
         guard,
@@ -99,6 +103,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             Task("closed_gates", gates.forget_closed),
             Task("replaced_scanners", known_scanners.forget_uploads),
             Task("gates", gates.keep, every=60),
+            Task("changes", engine.poll, every=1, lane="changes", vital=True),
             Task("commits", commits.check, lane="commits", vital=True),
             Task("issuer_lists", trust.refresh, every=60, lane="issuers"),
             Task("missing_issuer_lists", trust.refresh_missing, urgent=trust.urgent, lane="issuers"),
@@ -106,8 +111,8 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             Task("own_list", own.run, urgent=own.urgent, lane="log"),
         ],
         metrics_for=[pinned(settings.metrics_token_sha256)],
-        stored_token=database.knows_token,
-        closers=[commits.close, gates.close, desk.close, store.close, database.close],
+        stored_token=lambda hashed: knows_token(tables, hashed),
+        closers=[commits.close, gates.close, desk.close, store.close, tables.close, engine.close],
         body_limits={
             "/v1/check-ins": checkins.MAX_BODY,
             "/v1/check-ins/batch": batches.MAX_BODY,
@@ -117,7 +122,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     app = frame.build()
     metrics = Metrics(frame.metrics)
     visits = Visits(vault, party.calendar)
-    known_venues = venues.Venues(database, endings)
+    known_venues = venues.Venues(tables, endings)
     throttle = venues.change_bound()
     door = checkins.CheckIns(party, guard, trust, visits, commits, gates)
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
@@ -125,7 +130,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     app.router.routes.insert(0, Route("/v1/check-ins", door_route, methods=["POST"]))
     given = lists.Lists(party, trust, settings.issuers, own)
     days = Days(vault, book, purger.close_due_days, purger.run)
-    audit = SelfAudit(party, guard, DATA_MAP, settings.keys, days, [lambda: given.audit(settings.log)])
+    audit = SelfAudit(party, guard, DATA_MAP, settings.keys, days, [lambda: given.audit(settings.log)], engine.columns)
     days_work = day_routes.DayWork(purger, book, audit, desk)
     queued = batches.BatchIntake(party, guard, trust, visits, gates)
     for router in (

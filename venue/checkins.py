@@ -97,6 +97,8 @@ class CheckIns:
 
         Raises the first check that fails, `StatusDisclosed`, `UsedBefore`, or `NotReady`.
         """
+        if not self._trust.is_read:
+            await asyncio.to_thread(self._trust.read)
         now = self._party.now()
         verified = self._verify(request.token, now)
         day = verified.credential.day
@@ -165,7 +167,7 @@ class CheckInRoute:
     async def _answer(self, scope: Scope, receive: Receive) -> str:
         if self._in_flight > self._max_in_flight:
             raise NotReady("Too many check-ins at once: queue this one, or try again in a few seconds.")
-        scanner = self._scanners.bearing(_bearer(scope))
+        scanner = await self._scanners.at_door(_bearer(scope))
         message = await receive()
         return await self._check_ins.admit(CheckInRequest.read(message.get("body", b"")), scanner)
 

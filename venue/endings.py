@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-import sqlite_utils
-
+from checkin.files.tables import Commit, Values
 from checkin.keys.journal import Ending
+from checkin.protocol.primitives import random_bytes
+from venue.database import SCANNERS
 
 SCANNER: Final = "scanner"
 OPERATOR: Final = "operator"  # another operator's token: its SHA-256
@@ -18,16 +19,18 @@ _AGAIN: Final = {
 }
 
 
-def end_again(tables: sqlite_utils.Database, ending: Ending) -> None:
+def end_again(commit: Commit, ending: Ending) -> None:
     """The venue or scanner may be unknown to the database."""
     value = bytes.fromhex(ending.value)
-    values: dict[str, str | bytes | int] = {"name": ending.name, "value": value}
-    if ending.kind == SCANNER:  # until when scans were made that it may still upload
-        values["until"] = int.from_bytes(value)
-    tables.execute(_AGAIN[ending.kind], values)
+    values: Values = {"name": ending.name, "value": value, "until": int.from_bytes(value[:8])}
+    commit.execute(_AGAIN[ending.kind], values)
+    commit.changed(SCANNERS)
 
 
-def end_all(tables: sqlite_utils.Database) -> None:
+def end_all(commit: Commit) -> None:
     """In a database so old that nobody knows any more what ended since: every scanner and every operator's token."""
-    tables.execute("UPDATE scanners SET revoked = 1, uploads_until = 0")
-    tables.execute("UPDATE venues SET operator_sha256 = randomblob(32)")
+    commit.execute("UPDATE scanners SET revoked = 1, uploads_until = 0")
+    renew = "UPDATE venues SET operator_sha256 = :hashed WHERE id = :venue"
+    venues = [{"hashed": random_bytes(32), "venue": venue} for (venue,) in commit.execute("SELECT id FROM venues")]
+    commit.many(renew, venues)
+    commit.changed(SCANNERS)

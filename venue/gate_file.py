@@ -1,31 +1,45 @@
-"""data/gates.db: how many came through which gate in which hour of an open day, and when a scanner was last heard.
+"""How many came through which gate in which hour of an open day, and when a scanner was last heard: data/gates.db.
 
     counts  day, gate (16 bytes: a MAC of the scanner under the day's key), hour (0 .. 24), visits
     heard   scanner (16 hexadecimal digits), at (unix seconds, cut to five minutes), waiting (visits in its queue then)
 
-Apart from data/venue.db, of which every commit empties all workers' memory, and from the vault, whose rows know no
-scanner. Opens in Datasette and `sqlite-utils` as it is.
+Apart from data/venue.db, which it would make grow minute by minute, and from the vault, whose rows know no scanner. On
+PostgreSQL they are tables beside the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-import sqlite_utils
-
-from checkin.files.state_file import StateFile, rows_in
+from checkin.files.tables import Commit, Tables, TableSet, read_in
 from checkin.vault.engines import MAX_BUCKET
 
-_PAGE = 1000
-_ADD = (
-    "INSERT INTO counts VALUES (?, ?, ?, ?)"
-    " ON CONFLICT (day, gate, hour) DO UPDATE SET visits = visits + excluded.visits"
+_PAGE: Final = 1000
+_FIRST: Final = """
+CREATE TABLE IF NOT EXISTS counts (
+    day bigint NOT NULL,
+    gate bytea NOT NULL,
+    hour bigint NOT NULL,
+    visits bigint NOT NULL,
+    PRIMARY KEY (day, gate, hour)
+);
+CREATE TABLE IF NOT EXISTS heard (
+    scanner text COLLATE "C" NOT NULL PRIMARY KEY,
+    at bigint NOT NULL,
+    waiting bigint NOT NULL
+);
+ALTER TABLE heard ADD COLUMN IF NOT EXISTS waiting bigint NOT NULL DEFAULT -1;
+CREATE INDEX IF NOT EXISTS idx_heard_at ON heard (at)
+"""
+GATES: Final = TableSet("gates", (_FIRST,))
+_ADD: Final = (
+    "INSERT INTO counts (day, gate, hour, visits) VALUES (:day, :gate, :hour, :visits)"
+    " ON CONFLICT (day, gate, hour) DO UPDATE SET visits = counts.visits + excluded.visits"
 )
-_HEAR = (
-    "INSERT INTO heard (scanner, at, waiting) VALUES (?, ?, ?) ON CONFLICT (scanner)"
-    " DO UPDATE SET at = max(at, excluded.at), waiting = excluded.waiting"
+_HEAR: Final = (
+    "INSERT INTO heard (scanner, at, waiting) VALUES (:scanner, :at, :waiting) ON CONFLICT (scanner) DO UPDATE"
+    " SET at = CASE WHEN heard.at > excluded.at THEN heard.at ELSE excluded.at END, waiting = excluded.waiting"
 )
 
 
@@ -44,76 +58,60 @@ class Sign(NamedTuple):
     waiting: int = -1
 
 
-class GateFile(StateFile):
-    """Every method is one commit at most, on the disk when it returns; several processes may share the file."""
+class GateFile:
+    """Every method is one commit at most, on the disk when it returns; several processes may share the tables."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, _migrate)
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
 
     def add(self, counts: Mapping[GateHour, int], heard: Mapping[str, Sign]) -> None:
         """Adds to what all processes have counted; of a scanner the latest time stays."""
-        with self.writing() as tables:
-            tables.conn.executemany(_ADD, [(*cell, number) for cell, number in counts.items()])
-            tables.conn.executemany(_HEAR, [(scanner, *sign) for scanner, sign in heard.items()])
-        self._tidy()
+        cells = [{**cell._asdict(), "visits": number} for cell, number in sorted(counts.items())]
+        signs = [{"scanner": scanner, **sign._asdict()} for scanner, sign in sorted(heard.items())]
+
+        def step(commit: Commit) -> None:
+            commit.many(_ADD, cells)
+            commit.many(_HEAR, signs)
+
+        self._tables.write(step)
+        self._tables.tidy()  # the log ahead of the file would tell what was added minute by minute: only sums stay
 
     def hours(self, day: int, gate: bytes) -> list[int]:
         """25 numbers, by hours since the day's local start."""
-        query = "SELECT hour, visits FROM counts WHERE day = ? AND gate = ?"
-        with self.reading() as tables:
-            found = dict(tables.execute(query, [day, gate]).fetchall())
+        query = "SELECT hour, visits FROM counts WHERE day = :day AND gate = :gate"
+        found: dict[int, int] = dict(self._tables.read(query, {"day": day, "gate": gate}))
         return [found.get(hour, 0) for hour in range(MAX_BUCKET + 1)]
 
     def heard(self, scanners: Iterable[str]) -> dict[str, Sign]:
         """Those of these scanners that were ever heard and not left out since."""
-        with self.reading() as tables:
-            found = rows_in(tables, "SELECT scanner, at, waiting FROM heard WHERE scanner IN", scanners)
-            return {scanner: Sign(at, waiting) for scanner, at, waiting in found}
+        found = read_in(self._tables, "SELECT scanner, at, waiting FROM heard WHERE scanner IN", scanners)
+        return {scanner: Sign(at, waiting) for scanner, at, waiting in found}
 
     def pages(self) -> Iterator[set[str]]:
         """Every scanner that was heard, a thousand at a time; the file is free in between."""
-        query, last = "SELECT scanner FROM heard WHERE scanner > ? ORDER BY scanner LIMIT ?", ""
-        while True:
-            with self.reading() as tables:
-                page = [row[0] for row in tables.execute(query, [last, _PAGE])]
-            if not page:
-                return
+        query, last = "SELECT scanner FROM heard WHERE scanner > :last ORDER BY scanner LIMIT :page", ""
+        while page := [scanner for (scanner,) in self._tables.read(query, {"last": last, "page": _PAGE})]:
             yield set(page)
             last = page[-1]
 
     def later(self, moment: float) -> list[str]:
         """Scanners whose sign of life is of a later moment (unix seconds)."""
-        with self.reading() as tables:
-            return [row[0] for row in tables.execute("SELECT scanner FROM heard WHERE at > ?", [moment])]
+        found = self._tables.read("SELECT scanner FROM heard WHERE at > :moment", {"moment": int(moment)})
+        return [scanner for (scanner,) in found]
 
     def leave_out(self, scanners: Iterable[str]) -> None:
         """Whose signs of life are nobody's business any more."""
-        if gone := [(scanner,) for scanner in scanners]:
-            with self.writing() as tables:
-                tables.conn.executemany("DELETE FROM heard WHERE scanner = ?", gone)
-            self._tidy()
+        if gone := [{"scanner": scanner} for scanner in sorted(scanners)]:
+            self._tables.write(lambda commit: commit.many("DELETE FROM heard WHERE scanner = :scanner", gone))
+            self._tables.tidy()
 
     def forget(self, oldest_day: int) -> None:
         """Removes the counts of earlier days."""
-        with self.reading() as tables:
-            if tables.execute("SELECT 1 FROM counts WHERE day < ?", [oldest_day]).fetchone() is None:
-                return
-        with self.writing() as tables:
-            tables.execute("DELETE FROM counts WHERE day < ?", [oldest_day])
-        self._tidy()
+        values = {"oldest": oldest_day}
+        if self._tables.read("SELECT 1 FROM counts WHERE day < :oldest LIMIT 1", values):
+            self._tables.write(lambda commit: commit.execute("DELETE FROM counts WHERE day < :oldest", values))
+            self._tables.tidy()
 
-    def _tidy(self) -> None:
-        """The log ahead of the file would tell what was added minute by minute: only the sums stay."""
-        self.cut_log()
-
-
-def _migrate(tables: sqlite_utils.Database) -> None:
-    counts = {"day": int, "gate": bytes, "hour": int, "visits": int}
-    tables.table("counts").create(
-        counts, pk=("day", "gate", "hour"), not_null=set(counts), strict=True, if_not_exists=True
-    )
-    heard = {"scanner": str, "at": int, "waiting": int}
-    tables.table("heard").create(heard, pk="scanner", not_null=set(heard), strict=True, if_not_exists=True)
-    if "waiting" not in tables.table("heard").columns_dict:  # of a version that did not ask
-        tables.table("heard").add_column("waiting", int, not_null_default=-1)
-    tables.table("heard").create_index(["at"], if_not_exists=True)
+    def close(self) -> None:
+        """Gives back the file."""
+        self._tables.close()

@@ -15,14 +15,13 @@ from typing import Final, NamedTuple
 
 from checkin.clock import CLOSING_DAYS
 from checkin.errors import CheckinError, DayDestroyed, KeyMissing
-from checkin.files.state_file import rows_in
+from checkin.files.tables import Tables, read_in
 from checkin.keys.journal import Ending
 from checkin.protocol.primitives import Label
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.vault import Vault
-from venue.database import RegistryDatabase
 from venue.endings import CLOSED, SCANNER
 from venue.gate_file import GateFile, GateHour, Sign
 
@@ -41,15 +40,21 @@ class _Passage(NamedTuple):
 class Gates:
     """Counts of this process, and the file of all. Any number of threads."""
 
-    def __init__(
-        self, party: ServiceIdentity, guard: ClockGuard, vault: Vault, database: RegistryDatabase, endings: Endings
+    def __init__(  # noqa: PLR0913, PLR0917 - what is counted, and who is no scanner any more
+        self,
+        party: ServiceIdentity,
+        guard: ClockGuard,
+        vault: Vault,
+        tables: Tables,
+        endings: Endings,
+        file: GateFile,
     ) -> None:
         self._party = party
         self._endings = endings
         self._guard = guard
         self._vault = vault
-        self._database = database
-        self._file = GateFile(party.data / "gates.db")
+        self._tables = tables
+        self._file = file
         self._lock = threading.Lock()
         self._counted: Counter[_Passage] = Counter()
         self._heard: dict[str, Sign] = {}
@@ -132,7 +137,7 @@ class Gates:
         """Scanners that were revoked, whose venue was closed, or that a wrong clock has put into the future: all of
         the file at a process's first round, then whatever ended since the last one."""
         self._file.leave_out(self._file.later(self._party.now()))
-        newest, swept = self._endings.seen_by(self._database), self._swept
+        newest, swept = self._endings.seen_by(self._tables), self._swept
         if newest == swept:
             return
         ended = None if swept is None else self._endings.since(swept)
@@ -143,13 +148,12 @@ class Gates:
     def _scanners_of(self, ended: list[Ending]) -> set[str]:
         """The scanners that ended, by themselves or with their venue."""
         venues = [ending.name for ending in ended if ending.kind == CLOSED]
-        with self._database.reading() as tables:
-            theirs = {row[0] for row in rows_in(tables, "SELECT id FROM scanners WHERE venue IN", venues)}
+        found = read_in(self._tables, "SELECT id FROM scanners WHERE venue IN", venues)
+        theirs = {scanner for (scanner,) in found}
         return theirs | {ending.name for ending in ended if ending.kind == SCANNER}
 
     def _live(self, scanners: Iterable[str]) -> set[str]:
-        with self._database.reading() as tables:
-            return {row[0] for row in rows_in(tables, _LIVE, scanners)}
+        return {scanner for (scanner,) in read_in(self._tables, _LIVE, scanners)}
 
     def _gate(self, day: int, scanner: bytes) -> bytes:
         return self._vault.mac(day, Label.GATE, scanner)

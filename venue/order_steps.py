@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from checkin.errors import DayDestroyed, KeyMissing, OrderScope, OrderTooLarge
-from checkin.files.state_file import rows_in
+from checkin.files.tables import Tables, read_in
 from checkin.orders.lists import ListedVisit
 from checkin.orders.part import CONTACTS, MAX_ROWS, NEAR_MINUTES, VISITS, Part
 from checkin.orders.rows import PlaceRow, VenueRow, VisitRow
@@ -18,17 +18,16 @@ from checkin.service.identity import ServiceIdentity
 from checkin.service.order_executor import Execute, PartResult, check_days, held_days
 from checkin.vault.vault import Vault
 from checkin.vault.visit import Visit, conflict_keys, open_visit, venue_group, visit_key
-from venue.database import RegistryDatabase
 
 
 class Traces:
     """What the registry does for an order."""
 
-    def __init__(self, party: ServiceIdentity, guard: ClockGuard, vault: Vault, database: RegistryDatabase) -> None:
+    def __init__(self, party: ServiceIdentity, guard: ClockGuard, vault: Vault, tables: Tables) -> None:
         self._party = party
         self._guard = guard
         self._vault = vault
-        self._database = database
+        self._tables = tables
 
     def steps(self) -> Mapping[str, Execute]:
         """By step of the order."""
@@ -115,9 +114,8 @@ class Traces:
         return list(range(calendar.day(first * 60 - 300), calendar.day(last * 60) + 1))
 
     def _names(self, venues: set[bytes]) -> Iterator[VenueRow]:
-        with self._database.reading() as tables:
-            ids = (venue.hex() for venue in venues)
-            known = dict(rows_in(tables, "SELECT id, name FROM venues WHERE id IN", ids))
+        ids = (venue.hex() for venue in venues)
+        known: dict[str, str] = dict(read_in(self._tables, "SELECT id, name FROM venues WHERE id IN", ids))
         for venue in sorted(venues):
             yield VenueRow(venue, known.get(venue.hex(), "?"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from checkin.errors import Forbidden, NotFound, TooManyRequests, Unauthorized
+from checkin.files.tables import Commit, Tables, Values
 from checkin.keys.journal import Ending
 from checkin.protocol.intake import Place
 from checkin.protocol.primitives import random_bytes
@@ -19,7 +21,7 @@ from checkin.service.describe import problem_answers
 from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
 from checkin.service.window import Bound
-from venue.database import RegistryDatabase
+from venue.database import SCANNERS
 from venue.endings import SCANNER
 from venue.gates import Gates
 from venue.names import Name
@@ -28,9 +30,13 @@ from venue.venues import ID_SIZE, Venue, VenueId, Venues, operator_of, read_venu
 MAX_SCANNERS = 1000  # a venue's live ones
 _MAX_CACHED = 100_000
 GRAIN_SECONDS = 3600  # of when a scanner was replaced
-_FIND = """SELECT venues.id, venues.name, venues.status_rule, scanners.id AS scanner, uploads_until
+_FIND = """SELECT venues.id, venues.name, venues.status_rule, scanners.id, uploads_until
     FROM scanners JOIN venues ON venues.id = scanners.venue
-    WHERE scanners.token_sha256 = ? AND (revoked = 0 OR uploads_until > 0) AND closed = 0"""
+    WHERE scanners.token_sha256 = :hashed AND (revoked = 0 OR uploads_until > 0) AND closed = 0"""
+_OPERATOR = "SELECT 1 FROM venues WHERE operator_sha256 = :hashed AND closed = 0"
+_LIVE = "SELECT count(*) FROM scanners WHERE venue = :venue AND revoked = 0"
+_ENROL = """INSERT INTO scanners (id, venue, label, token_sha256, revoked, uploads_until)
+    VALUES (:id, :venue, :label, :hashed, 0, 0)"""
 Reason = Annotated[
     Literal["replaced", "stolen"],
     Query(
@@ -85,8 +91,8 @@ class VenueScanner:
 class Scanners:
     """The table `scanners`, and who bears which token."""
 
-    def __init__(self, database: RegistryDatabase, endings: Endings, party: ServiceIdentity, guard: ClockGuard) -> None:
-        self._database = database
+    def __init__(self, tables: Tables, endings: Endings, party: ServiceIdentity, guard: ClockGuard) -> None:
+        self._tables = tables
         self._endings = endings
         self._party = party
         self._guard = guard
@@ -95,80 +101,100 @@ class Scanners:
     def enrol(self, venue: str, label: str) -> EnrolledScanner:
         """A scanner with its token. Raises `Forbidden` for one too many."""
         identifier, token = random_bytes(ID_SIZE).hex(), new_token()
-        with self._database.writing() as tables:
-            if tables.table("scanners").count_where("venue = ? AND revoked = 0", [venue]) >= MAX_SCANNERS:
+        row: Values = {"id": identifier, "venue": venue, "label": label, "hashed": token_hash(token)}
+
+        def step(commit: Commit) -> None:
+            commit.alone()
+            if commit.execute(_LIVE, {"venue": venue})[0][0] >= MAX_SCANNERS:
                 raise Forbidden(f"A venue has at most {MAX_SCANNERS} scanners: revoke those that are not used.")
-            row = {"id": identifier, "venue": venue, "label": label, "token_sha256": token_hash(token)}
-            tables.table("scanners").insert(row | {"revoked": 0, "uploads_until": 0})
+            commit.execute(_ENROL, row)
+
+        self._tables.write(step)
         return EnrolledScanner(scanner_id=identifier, scanner_token=token)
 
     def listed(self, venue: str) -> list[ScannerEntry]:
         """By label; when each was last seen is not known here."""
-        with self._database.reading() as tables:
-            rows = list(tables.table("scanners").rows_where("venue = ?", [venue], order_by="label, id"))
-        return [ScannerEntry(scanner_id=row["id"], label=row["label"], revoked=bool(row["revoked"])) for row in rows]
+        query = "SELECT id, label, revoked FROM scanners WHERE venue = :venue ORDER BY label, id"
+        rows = self._tables.read(query, {"venue": venue})
+        return [ScannerEntry(scanner_id=row[0], label=row[1], revoked=bool(row[2])) for row in rows]
 
     def revoke(self, venue: str, scanner: str, reason: Reason) -> None:
-        """Every worker refuses its next request, but the upload of what a replaced one has scanned; repeatable. Raises
-        `NotFound`."""
+        """Every worker refuses its next request once it has looked, but the upload of what a replaced one has scanned;
+        repeatable. Raises `NotFound`."""
         until = -(-int(self._party.now()) // GRAIN_SECONDS) * GRAIN_SECONDS if reason == "replaced" else 0
-        with self._endings.writing(self._database) as (tables, ended):
-            query = "SELECT revoked, uploads_until FROM scanners WHERE id = ? AND venue = ?"
-            row = tables.execute(query, [scanner, venue]).fetchone()
-            if row is None:
+
+        def step(commit: Commit, ended: list[Ending]) -> None:
+            commit.alone()
+            query = "SELECT revoked, uploads_until FROM scanners WHERE id = :scanner AND venue = :venue"
+            found = commit.execute(query, {"scanner": scanner, "venue": venue})
+            if not found:
                 raise NotFound("This venue has no scanner of this id.")
-            revoked, uploads_until = row
+            [(revoked, uploads_until)] = found
             # What ends with the one reason does not come back with the other.
             if not revoked or (uploads_until and not until):
-                tables.execute("UPDATE scanners SET revoked = 1, uploads_until = ? WHERE id = ?", [until, scanner])
+                update = "UPDATE scanners SET revoked = 1, uploads_until = :until WHERE id = :scanner"
+                commit.execute(update, {"until": until, "scanner": scanner})
+                commit.changed(SCANNERS)
                 ended.append(Ending(SCANNER, scanner, f"{until:08x}" if until else ""))
+
+        self._endings.write(self._tables, step)
 
     def forget_uploads(self) -> None:
         """A task: what a replaced scanner might upload is of a closed day. Raises `ClockUntrusted`."""
         self._guard.require_trusted()
         now, calendar = self._guard.settled(), self._party.calendar
-        with self._database.reading() as tables:
-            query = "SELECT DISTINCT uploads_until FROM scanners WHERE uploads_until > 0"
-            kept = [row[0] for row in tables.execute(query)]
-        if over := [until for until in kept if now >= calendar.closes(calendar.day(until))]:
-            with self._database.writing() as tables:
-                update = "UPDATE scanners SET uploads_until = 0 WHERE uploads_until > 0 AND uploads_until <= ?"
-                tables.execute(update, [max(over)])
+        kept = self._tables.read("SELECT DISTINCT uploads_until FROM scanners WHERE uploads_until > 0")
+        over = [until for (until,) in kept if now >= calendar.closes(calendar.day(until))]
+        update = "UPDATE scanners SET uploads_until = 0 WHERE uploads_until > 0 AND uploads_until <= :over"
+
+        def step(commit: Commit) -> None:
+            commit.execute(update, {"over": max(over)})
+            commit.changed(SCANNERS)
+
+        if over:
+            self._tables.write(step)
 
     def bearing(self, token: str) -> VenueScanner:
         """The scanner that bears `token`; raises `Unauthorized`, or `Forbidden` for an operator's token."""
-        scanner = self.uploading(token)
-        if scanner.uploads_until is not None:
-            raise Unauthorized
-        return scanner
+        return _scanning(self.uploading(token))
+
+    async def at_door(self, token: str) -> VenueScanner:
+        """As `bearing`; nobody else waits while the database is asked."""
+        known = self._memory().get(token_hash(token))
+        return _scanning(known) if known else await asyncio.to_thread(self.bearing, token)
 
     def uploading(self, token: str) -> VenueScanner:
         """As `bearing`, and also a scanner that was replaced.
 
-        Found in memory as long as no process has committed anything since, otherwise in the database.
+        Found in memory as long as no process has changed what is told to scanners, otherwise in the database.
         """
-        version, known = self._known
-        current = self._database.look()
-        if version != current or len(known) > _MAX_CACHED:
-            known = {}
-            self._known = (current, known)
-        hashed = token_hash(token)
+        known, hashed = self._memory(), token_hash(token)
         scanner = known.get(hashed)
         if scanner is None:
             # A stranger's token is never kept: guessing fills no memory.
             scanner = known[hashed] = self._find(hashed)
         return scanner
 
+    def _memory(self) -> dict[bytes, VenueScanner]:
+        """By the token's hash, of what has not changed since."""
+        version, known = self._known
+        current = self._tables.look()[SCANNERS]
+        if version != current or len(known) > _MAX_CACHED:
+            known = {}
+            self._known = (current, known)
+        return known
+
     def _find(self, hashed: bytes) -> VenueScanner:
-        with self._database.reading() as tables:
-            found = list(tables.query(_FIND, [hashed]))
-            operator = "SELECT 1 FROM venues WHERE operator_sha256 = ? AND closed = 0"
-            if not found and tables.execute(operator, [hashed]).fetchone():
-                raise Forbidden
-        if not found:
-            raise Unauthorized
-        place = Place(bytes.fromhex(found[0]["id"]), bytes.fromhex(found[0]["scanner"]))
-        return VenueScanner(read_venue(found[0]), place, found[0]["uploads_until"] or None)
+        for venue, name, rule, scanner, until in self._tables.read(_FIND, {"hashed": hashed}):
+            place = Place(bytes.fromhex(venue), bytes.fromhex(scanner))
+            return VenueScanner(read_venue(venue, name, rule), place, until or None)
+        raise Forbidden if self._tables.read(_OPERATOR, {"hashed": hashed}) else Unauthorized
+
+
+def _scanning(scanner: VenueScanner) -> VenueScanner:
+    if scanner.uploads_until is not None:
+        raise Unauthorized
+    return scanner
 
 
 def routes(venues: Venues, scanners: Scanners, gates: Gates, throttle: Bound) -> APIRouter:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from checkin.files.leases import Hold, alone
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.purge.purger import Purger
+from checkin.purge.purger import CLOSE_SECONDS, Purger
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.closing import is_closed, settle, unsettled
 from checkin.vault.engines import DayStore
@@ -12,10 +13,11 @@ from checkin.vault.engines import DayStore
 class Duties:
     """Tasks of the registry, each repeatable."""
 
-    def __init__(self, party: ServiceIdentity, purger: Purger, store: DayStore) -> None:
+    def __init__(self, party: ServiceIdentity, purger: Purger, store: DayStore, hold: Hold = alone) -> None:
         self._party = party
         self._store = store
         self._purger = purger
+        self._hold = hold
 
     def make_keys(self) -> None:
         """Today's and later keys, and those of days that a downtime left out: scanners have queued for them,
@@ -36,7 +38,12 @@ class Duties:
 
     def settle_days(self) -> None:
         """Erases the order of arrival from closed days, where the engine can: once a day is closed nobody needs it."""
-        if self._store.settles:
+        if not self._store.settles:
+            return
+        with self._hold("settle", CLOSE_SECONDS) as renew:
+            if renew is None:
+                return
             for day in unsettled(self._store):
                 if is_closed(self._store, day):
+                    renew()
                     settle(self._store, day)

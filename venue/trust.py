@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import httpx
-import sqlite_utils
 import structlog
 
 from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, SystemClock
 from checkin.errors import CheckinError, KeyMissing, ListRefused, NoteUntrusted, Unreachable
+from checkin.files.tables import Commit, Tables, Values
 from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.credential import IssuerKey, IssuerKeys
 from checkin.protocol.key_list import IssuerList, ListedKey, issuer_kid, merge
@@ -22,7 +22,7 @@ from checkin.protocol.note import MAX_NOTE, NoteVerifier, open_note
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 from checkin.tlog.policy import PinnedLog
-from venue.database import RegistryDatabase
+from venue.database import LISTS
 from venue.settings import TrustedIssuer
 
 
@@ -39,6 +39,8 @@ HURRY_SECONDS = 60.0  # after the start, for so long issuers are asked every hal
 _TIMEOUT_SECONDS = 3.0
 _LONGEST_SECONDS = 10.0  # a slow answer must not keep the next issuer waiting
 _MAX_ANSWER = 4 * MAX_NOTE  # the note and its proof as JSON text, the same keys once as JWK
+_KEEP_LIST = """INSERT INTO issuer_lists (issuer, note, proof) VALUES (:issuer, :note, :proof)
+    ON CONFLICT (issuer) DO UPDATE SET note = excluded.note, proof = excluded.proof"""
 _STOPWATCH = SystemClock()
 log = structlog.get_logger()
 
@@ -54,13 +56,23 @@ def fetch_list(url: str) -> Fetched:
         raise Unreachable("An issuer did not answer with its list of keys.") from None
 
 
+class _Memory(NamedTuple):
+    """As of this number of changes: all issuers' keys by day, those of days that were asked for ready to be used, and
+    the newest list of each issuer."""
+
+    number: int
+    listed: Mapping[int, list[IssuerKey]]
+    keys: dict[int, IssuerKeys]
+    lists: Mapping[int, Fetched]
+
+
 class IssuerTrust:
     """The keys that credentials of a day verify under."""
 
     def __init__(
         self,
         party: ServiceIdentity,
-        database: RegistryDatabase,
+        tables: Tables,
         issuers: tuple[TrustedIssuer, ...],
         fetch: Fetch = fetch_list,
         *,
@@ -68,14 +80,14 @@ class IssuerTrust:
     ) -> None:
         """With a `pinned` log no list is taken that is not in it."""
         self._party = party
-        self._database = database
+        self._tables = tables
         self._issuers = issuers
         self._pinned = pinned
         self._fetch = fetch
         self._hurried_until = _STOPWATCH.boot() + HURRY_SECONDS
         self._unanswered: dict[int, str] = {}
         self._proved: dict[int, Fetched] = {}
-        self._known: tuple[int, dict[int, IssuerKeys]] = (-1, {})
+        self._known: _Memory | None = None
 
     def refresh(self) -> None:
         """A task, once a minute: asks every issuer."""
@@ -111,50 +123,68 @@ class IssuerTrust:
         if self._pinned:
             # SPEC keys.md §5.2: "Who has pinned a log MUST refuse a list without a valid proof as a whole"
             self._pinned.require(note, proof)
-        with self._database.writing() as tables:
-            rows = list(tables.table("issuer_keys").rows_where("issuer = ?", [issuer.number]))
-            known = {row["day"]: _listed(issuer.number, row["public"]) for row in rows}
-            today = self._party.today()
-            # The first key for a day is final: a key that was stolen for an hour must not decide over years.
-            days = range(today - RETENTION_DAYS, today + LISTED_AHEAD + 1)
-            new = {day: key for day, key in listed.keys.items() if day in days}
-            try:
-                added = merge(known, new)
-            except ListRefused:
-                seen = {row["day"] for row in tables.table("contradictions").rows_where("issuer = ?", [issuer.number])}
-                others = {day: key.public for day, key in new.items() if known.get(day, key) != key}
-                first = {day: public for day, public in others.items() if day not in seen}
-                _remember(tables, "contradictions", issuer.number, first)
-            else:
-                _remember(tables, "issuer_keys", issuer.number, {day: key.public for day, key in added.items()})
-                # An older list sent again adds nothing, and must not take the place of a newer one.
-                if max(new, default=0) >= max(known, default=0):
-                    self._keep_note(tables, issuer.number, Fetched(note, proof or None))
-                return
-        raise ListRefused
+        today = self._party.today()
+        # The first key for a day is final: a key that was stolen for an hour must not decide over years.
+        days = range(today - RETENTION_DAYS, today + LISTED_AHEAD + 1)
+        new = {day: key for day, key in listed.keys.items() if day in days}
+        if not self._tables.write(lambda commit: self._merge(commit, issuer.number, new, Fetched(note, proof or None))):
+            raise ListRefused
+
+    def _merge(self, commit: Commit, number: int, new: Mapping[int, ListedKey], found: Fetched) -> bool:
+        """Whether the list was taken; otherwise it contradicts what was seen before, which is kept."""
+        commit.alone()
+        mine = {"issuer": number}
+        rows = commit.execute("SELECT day, public FROM issuer_keys WHERE issuer = :issuer", mine)
+        known = {day: _listed(number, public) for day, public in rows}
+        try:
+            added = merge(known, new)
+        except ListRefused:
+            seen = {day for (day,) in commit.execute("SELECT day FROM contradictions WHERE issuer = :issuer", mine)}
+            others = {day: key.public for day, key in new.items() if known.get(day, key) != key}
+            first = {day: public for day, public in others.items() if day not in seen}
+            _remember(commit, "contradictions", number, first)
+            return False
+        _remember(commit, "issuer_keys", number, {day: key.public for day, key in added.items()})
+        # An older list sent again adds nothing, and must not take the place of a newer one.
+        if max(new, default=0) >= max(known, default=0):
+            self._keep_list(commit, number, found)
+        return True
+
+    @property
+    def is_read(self) -> bool:
+        """Whether `keys_of_day` asks no database: nobody had changed a list when the scanner was looked up."""
+        return self._known is not None and self._known.number == self._tables.seen.get(LISTS)
+
+    def read(self) -> _Memory:
+        """Reads what issuers have listed into memory, unless nobody has changed it."""
+        number = self._tables.look()[LISTS]
+        if self._known is None or self._known.number != number:
+            pinned = {issuer.number for issuer in self._issuers}
+            listed: dict[int, list[IssuerKey]] = {}
+            for issuer, day, public in self._tables.read("SELECT issuer, day, public FROM issuer_keys"):
+                if issuer in pinned:
+                    listed.setdefault(day, []).append(IssuerKey(issuer, public))
+            rows = self._tables.read("SELECT issuer, note, proof FROM issuer_lists ORDER BY issuer")
+            lists = {issuer: Fetched(note, proof or None) for issuer, note, proof in rows}
+            self._known = _Memory(number, listed, {}, lists)
+        return self._known
 
     def keys_of_day(self, day: int) -> IssuerKeys:
-        """All issuers' keys of the day; from memory, unless somebody had committed when the scanner was looked up.
+        """All issuers' keys of the day; from memory, unless a list had changed when the scanner was looked up.
 
         Raises `KeyMissing` when there is none at all: a code of that day can be judged later, not now.
         """
-        version, known = self._known
-        current = self._database.seen
-        if version != current:
-            known = {}
-            self._known = (current, known)
-        keys = known.get(day)
+        known = self._known if self._known is not None and self.is_read else self.read()
+        keys = known.keys.get(day)
         if keys is None:
-            if not self._has_key(day):
+            if day not in known.listed and day not in (known := self.read()).listed:
                 raise KeyMissing("No issuer's list for this day has been fetched yet: try again in a minute.")
-            keys = known[day] = self._read(day)
+            keys = known.keys[day] = IssuerKeys(*known.listed[day])
         return keys
 
     def lists(self) -> dict[int, Fetched]:
         """The newest accepted list of each issuer that has one, with its proof if there is one, now valid or not."""
-        with self._database.reading() as tables:
-            rows = list(tables.table("issuer_lists").rows)
-        return {row["issuer"]: Fetched(row["note"], row["proof"] or None) for row in rows}
+        return dict(self.read().lists)
 
     def given(self) -> dict[int, Fetched]:
         """Those that scanners are given. With a pinned log none whose proof does not verify now: one list from before
@@ -194,18 +224,21 @@ class IssuerTrust:
 
     def shared(self) -> Iterator[tuple[int, list[int]]]:
         """(day, numbers of issuers) wherever keys of several share a kid, of days that take check-ins or will."""
-        several = "SELECT day FROM issuer_keys WHERE day >= ? GROUP BY day HAVING count(*) > 1 ORDER BY day"
-        with self._database.reading() as tables:
-            days = [row[0] for row in tables.execute(several, [self._party.today() - CLOSING_DAYS])]
-        for day in days:
-            for keys in self._read(day).shared():
+        oldest = self._party.today() - CLOSING_DAYS
+        for day, listed in sorted(self.read().listed.items()):
+            for keys in IssuerKeys(*listed).shared() if day >= oldest else ():
                 yield day, sorted(key.issuer for key in keys)
 
     def forget(self, oldest_day: int) -> None:
         """A duty of the purge: lists of days that are due."""
-        with self._database.writing() as tables:
-            for table in ("issuer_keys", "contradictions"):
-                tables.table(table).delete_where("day < ?", [oldest_day])
+        values = {"oldest": oldest_day}
+
+        def step(commit: Commit) -> None:
+            commit.execute("DELETE FROM contradictions WHERE day < :oldest", values)
+            if commit.change("DELETE FROM issuer_keys WHERE day < :oldest", values):
+                commit.changed(LISTS)
+
+        self._tables.write(step)
 
     def _valid(self, number: int, found: Fetched) -> Fetched | None:
         """The list, if it is in the pinned log or none is pinned. Looked at once: scanners ask often."""
@@ -217,15 +250,16 @@ class IssuerTrust:
             self._proved[number] = found
         return found
 
-    def _keep_note(self, tables: sqlite_utils.Database, number: int, found: Fetched) -> None:
-        """Writes only what is new, because every commit empties all workers' caches: one valid proof is as good as
-        another."""
-        for row in tables.table("issuer_lists").rows_where("issuer = ? AND note = ?", [number, found.note]):
-            old = Fetched(row["note"], row["proof"] or None)
+    def _keep_list(self, commit: Commit, number: int, found: Fetched) -> None:
+        """Writes only what is new: one valid proof is as good as another."""
+        values: Values = {"issuer": number, "note": found.note}
+        query = "SELECT proof FROM issuer_lists WHERE issuer = :issuer AND note = :note"
+        for (proof,) in commit.execute(query, values):
+            old = Fetched(found.note, proof or None)
             if old == found or (old.proof and self._valid(number, old)):
                 return
-        row = {"issuer": number, "note": found.note, "proof": found.proof or ""}
-        tables.table("issuer_lists").insert(row, replace=True)
+        commit.execute(_KEEP_LIST, {**values, "proof": found.proof or ""})
+        commit.changed(LISTS)
 
     def _ask(self, issuer: TrustedIssuer) -> None:
         try:
@@ -236,29 +270,21 @@ class IssuerTrust:
         else:
             self._unanswered.pop(issuer.number, None)
 
-    def _read(self, day: int) -> IssuerKeys:
-        pinned = {issuer.number for issuer in self._issuers}
-        with self._database.reading() as tables:
-            rows = list(tables.table("issuer_keys").rows_where("day = ?", [day]))
-        return IssuerKeys(*(IssuerKey(row["issuer"], row["public"]) for row in rows if row["issuer"] in pinned))
-
     def _has_key(self, day: int, number: int | None = None) -> bool:
-        numbers = [issuer.number for issuer in self._issuers if number in (None, issuer.number)]
-        marks = ",".join("?" * len(numbers))
-        query = f"SELECT 1 FROM issuer_keys WHERE day = ? AND issuer IN ({marks})"  # noqa: S608 - only question marks
-        with self._database.reading() as tables:
-            return tables.execute(query, [day, *numbers]).fetchone() is not None
+        keys = self.read().listed.get(day, [])
+        return any(number in (None, key.issuer) for key in keys)
 
     def _contradicted(self) -> list[int]:
-        with self._database.reading() as tables:
-            rows = tables.execute("SELECT DISTINCT issuer FROM contradictions ORDER BY issuer").fetchall()
-        return [row[0] for row in rows]
+        rows = self._tables.read("SELECT DISTINCT issuer FROM contradictions ORDER BY issuer")
+        return [number for (number,) in rows]
 
 
 def _listed(issuer: int, public: bytes) -> ListedKey:
     return ListedKey(issuer_kid(issuer, public), public)
 
 
-def _remember(tables: sqlite_utils.Database, table: str, issuer: int, publics: Mapping[int, bytes]) -> None:
-    rows = ({"issuer": issuer, "day": day, "public": public} for day, public in publics.items())
-    tables.table(table).insert_all(rows, ignore=True)
+def _remember(commit: Commit, table: str, issuer: int, publics: Mapping[int, bytes]) -> None:
+    add = f"INSERT INTO {table} (issuer, day, public) VALUES (:issuer, :day, :public) ON CONFLICT DO NOTHING"  # noqa: S608
+    if publics:
+        commit.many(add, [{"issuer": issuer, "day": day, "public": publics[day]} for day in sorted(publics)])
+        commit.changed(LISTS)

@@ -11,6 +11,7 @@ from limits import RateLimitItemPerMinute
 from pydantic import BaseModel, Field
 
 from checkin.errors import Forbidden, NotFound, TooManyRequests, Unauthorized
+from checkin.files.tables import Commit, Tables, Value
 from checkin.keys.journal import Ending
 from checkin.protocol.primitives import random_bytes
 from checkin.service.auth import Bearer, new_token, pinned, token_hash
@@ -18,7 +19,7 @@ from checkin.service.body import Body
 from checkin.service.describe import problem_answers
 from checkin.service.endings import Endings
 from checkin.service.window import Bound
-from venue.database import RegistryDatabase
+from venue.database import SCANNERS
 from venue.endings import CLOSED, OPERATOR
 from venue.names import Name
 
@@ -28,7 +29,14 @@ VenueId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="8 bytes as
 Status = Annotated[int, Field(ge=1, le=3)]
 People = Annotated[int, Field(ge=1, le=1_000_000)]
 _LIVE_SCANNER = """SELECT 1 FROM scanners JOIN venues ON venues.id = scanners.venue
-    WHERE token_sha256 = ? AND revoked = 0 AND closed = 0"""
+    WHERE token_sha256 = :hashed AND revoked = 0 AND closed = 0"""
+_OPERATED = "SELECT id, name, status_rule FROM venues WHERE operator_sha256 = :hashed AND closed = 0"
+_ENROL = """INSERT INTO venues (id, name, category, capacity, operator_sha256, status_rule, closed)
+    VALUES (:id, :name, :category, :capacity, :operator_sha256, '[]', 0)"""
+
+
+_TOLD = frozenset({"status_rule", "closed"})
+"""The columns that a scanner hears of."""
 
 
 class NewVenue(Body):
@@ -84,50 +92,48 @@ class Venue:
 
 
 class Venues:
-    """The table `venues`. Every change is seen by all workers at their next request."""
+    """The table `venues`. What scanners are told of is seen by all workers at their next look."""
 
-    def __init__(self, database: RegistryDatabase, endings: Endings) -> None:
-        self._database = database
+    def __init__(self, tables: Tables, endings: Endings) -> None:
+        self._tables = tables
         self._endings = endings
 
     def enrol(self, new: NewVenue) -> EnrolledVenue:
         """A venue with its first operator's token."""
         identifier, token = random_bytes(ID_SIZE).hex(), new_token()
-        row = {"id": identifier, "operator_sha256": token_hash(token), "status_rule": "[]", "closed": 0}
-        with self._database.writing() as tables:
-            tables.table("venues").insert(new.model_dump() | row)
+        row = {**new.model_dump(), "id": identifier, "operator_sha256": token_hash(token)}
+        self._tables.write(lambda commit: commit.execute(_ENROL, row))
         return EnrolledVenue(venue_id=identifier, operator_token=token)
 
     def renew_operator(self, venue: str) -> OperatorToken:
         """Another token; the one before opens nothing from now on. Raises `NotFound`."""
         token = new_token()
         hashed = token_hash(token)
-        self._update(venue, "operator_sha256 = ?", hashed, Ending(OPERATOR, venue, hashed.hex()))
+        self._update(venue, "operator_sha256", hashed, Ending(OPERATOR, venue, hashed.hex()))
         return OperatorToken(operator_token=token)
 
     def close(self, venue: str) -> None:
         """From now on its operator and all its scanners are strangers. Its visits stay until they are due."""
-        self._update(venue, "closed = ?", 1, Ending(CLOSED, venue))
+        self._update(venue, "closed", 1, Ending(CLOSED, venue))
 
     def entry(self, venue: str) -> VenueEntry:
         """Raises `NotFound`."""
-        with self._database.reading() as tables:
-            row = next(iter(tables.query("SELECT * FROM venues WHERE id = ?", [venue])), None)
-        if row is None:
-            raise NotFound("There is no venue of this id.")
-        rule = list(read_venue(row).rule)
-        names = {name: row[name] for name in ("name", "category", "capacity")}
-        return VenueEntry(venue_id=venue, status_rule=rule, **names)
+        query = "SELECT name, category, capacity, status_rule FROM venues WHERE id = :venue"
+        for name, category, capacity, rule in self._tables.read(query, {"venue": venue}):
+            return VenueEntry(
+                venue_id=venue, name=name, category=category, capacity=capacity, status_rule=json.loads(rule)
+            )
+        raise NotFound("There is no venue of this id.")
 
     def set_capacity(self, venue: str, capacity: Capacity) -> Capacity:
         """For the operator's page alone: nobody is kept out by it."""
-        self._update(venue, "capacity = ?", capacity.capacity)
+        self._update(venue, "capacity", capacity.capacity)
         return capacity
 
     def set_rule(self, venue: str, accepted: list[int]) -> StatusRuleBody:
         """Which statuses the venue's scanners ask for, as they learn from /v1/trust."""
         rule = sorted(set(accepted))
-        self._update(venue, "status_rule = ?", json.dumps(rule))
+        self._update(venue, "status_rule", json.dumps(rule))
         return StatusRuleBody(accepted=rule)
 
     def operated(self, venue: str, token: str) -> Venue:
@@ -136,28 +142,35 @@ class Venues:
         Raises `Unauthorized` for a token nobody knows, `Forbidden` for a scanner's and for another venue's
         operator, whether or not there is a venue of that id.
         """
-        hashed = token_hash(token)
-        with self._database.reading() as tables:
-            found = list(tables.query("SELECT * FROM venues WHERE operator_sha256 = ? AND closed = 0", [hashed]))
-            scanner = tables.execute(_LIVE_SCANNER, [hashed]).fetchone()
-        if found and found[0]["id"] == venue:
-            return read_venue(found[0])
-        raise Forbidden if found or scanner else Unauthorized
+        hashed = {"hashed": token_hash(token)}
+        found = self._tables.read(_OPERATED, hashed)
+        if found and found[0][0] == venue:
+            return read_venue(*found[0])
+        raise Forbidden if found or self._tables.read(_LIVE_SCANNER, hashed) else Unauthorized
 
-    def _update(self, venue: str, assignment: str, value: object, *ended: Ending) -> None:
-        with self._endings.writing(self._database) as (tables, ending):
-            changed = tables.execute(
-                f"UPDATE venues SET {assignment} WHERE id = ? AND closed = 0",  # noqa: S608 - a constant from above
-                [value, venue],
-            ).rowcount
-            if not changed:
+    def _update(self, venue: str, column: str, value: Value, *ended: Ending) -> None:
+        """The same value again is no change, and empties nobody's memory."""
+
+        def step(commit: Commit, ending: list[Ending]) -> None:
+            query = f"SELECT {column} FROM venues WHERE id = :venue AND closed = 0"  # noqa: S608 - a constant from above
+            found = commit.execute(query, {"venue": venue})
+            if not found:
                 raise NotFound("There is no venue of this id.")
-            ending.extend(ended)
+            if found != [(value,)]:
+                commit.execute(
+                    f"UPDATE venues SET {column} = :value WHERE id = :venue",  # noqa: S608 - as above
+                    {"value": value, "venue": venue},
+                )
+                if column in _TOLD:
+                    commit.changed(SCANNERS)
+                ending.extend(ended)
+
+        self._endings.write(self._tables, step)
 
 
-def read_venue(row: dict[str, object]) -> Venue:
+def read_venue(identifier: str, name: str, rule: str) -> Venue:
     """A venue from its row."""
-    return Venue(str(row["id"]), str(row["name"]), tuple(json.loads(str(row["status_rule"]))))
+    return Venue(identifier, name, tuple(json.loads(rule)))
 
 
 def operator_of(venues: Venues) -> Any:

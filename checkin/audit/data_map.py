@@ -18,7 +18,8 @@ what is on its disk against it (docs/spec/audit.md §5). Form:
     until = "…"
     in = "data"                     # or "keys", the key ring's folder
 
-`optional = true` for what is made when it is first needed. `personal = true` for a file that may hold a phone.
+`in = "engine"` for tables that are in PostgreSQL alone. `optional = true` for what is made when it is first needed.
+`personal = true` for a file that may hold a phone.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -38,6 +39,10 @@ from checkin.files.database_shape import DATABASES, shape_of, values_of
 GRAINS: Final = ("none", "day", "hour", "minute", "second")
 SAMPLE_ROWS: Final = 2000
 FREE_ROWS: Final = 1_000_000
+Shape = Mapping[str, Sequence[str]]
+"""Names of columns by table."""
+_ENGINE: Final = "engine"
+_SHOWN: Final = {"keys": "keys/", _ENGINE: "postgresql"}
 _SIDECARS: Final = ("-wal", "-shm", "-journal")
 _BEGIN, _END = "<!-- begin {} -->\n", "<!-- end {} -->\n"
 
@@ -102,26 +107,37 @@ class DataMap:
             raise SettingsInvalid(f"The data map {path.name} cannot be read: {error}") from None
 
     def databases(self) -> list[MapPlace]:
-        """Those with tables."""
-        return [place for place in self.places if place.tables]
+        """The files with tables."""
+        return [place for place in self.places if place.tables and place.folder != _ENGINE]
 
     def columns(self) -> int:
         """How many are declared."""
-        return sum(len(columns) for place in self.databases() for columns in place.tables.values())
+        return sum(len(columns) for place in self.places for columns in place.tables.values())
 
     def of(self, folder: str, path: str) -> MapPlace | None:
         """What a file is, by its path below the folder (`data` or `keys`)."""
         return next((place for place in self.places if place.folder == folder and place.holds(path)), None)
 
-    def gaps(self, data: Path, keys: Path | None = None) -> Iterator[Gap]:
-        """Every difference between the folders and the map; empty when there is none."""
+    def gaps(self, data: Path, keys: Path | None = None, engine: Shape | None = None) -> Iterator[Gap]:
+        """Every difference between the folders and the map; empty when there is none. `engine`: what tables the engine
+        has, where they lie in one and not in `data`."""
         for folder, root in (("data", data), ("keys", keys)):
             if root is None:
                 continue
             files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
             yield from (Gap(path, "", "the file is not declared") for path in files if not self.of(folder, path))
             for place in self.places:
-                yield from self._place_gaps(place, folder, root, files)
+                if engine is None or not _moves(place):
+                    yield from self._place_gaps(place, folder, root, files)
+        if engine is not None:
+            yield from self._engine_gaps(engine)
+
+    def _engine_gaps(self, engine: Shape) -> Iterator[Gap]:
+        declared = {table: columns for place in self.places if _moves(place) for table, columns in place.tables.items()}
+        strange = sorted(engine.keys() - declared.keys())
+        yield from (Gap(_ENGINE, table, "the table is not declared") for table in strange)
+        for table, columns in declared.items():
+            yield from _column_gaps(_ENGINE, table, columns, engine.get(table))
 
     def _place_gaps(self, place: MapPlace, folder: str, root: Path, files: list[str]) -> Iterator[Gap]:
         if place.folder != folder:
@@ -173,13 +189,24 @@ def _database_gaps(place: MapPlace, root: Path, path: str) -> Iterator[Gap]:
     for table in sorted(shape.keys() - place.tables.keys()):
         yield Gap(path, table, "the table is not declared")
     for table, columns in place.tables.items():
-        if table not in shape:
-            yield Gap(path, table, "declared and not there")
-            continue
-        there = shape[table]
-        yield from (Gap(path, f"{table}.{name}", "not declared") for name in there if name not in columns)
-        yield from (Gap(path, f"{table}.{name}", "declared and not there") for name in columns if name not in there)
-        yield from _form_gaps(columns, there, root / path, path, table)
+        there = shape.get(table)
+        yield from _column_gaps(path, table, columns, there)
+        if there is not None:
+            yield from _form_gaps(columns, there, root / path, path, table)
+
+
+def _column_gaps(path: str, table: str, columns: Mapping[str, MapEntry], there: Sequence[str] | None) -> Iterator[Gap]:
+    if there is None:
+        yield Gap(path, table, "declared and not there")
+        return
+    yield from (Gap(path, f"{table}.{name}", "not declared") for name in there if name not in columns)
+    yield from (Gap(path, f"{table}.{name}", "declared and not there") for name in columns if name not in there)
+
+
+def _moves(place: MapPlace) -> bool:
+    """Whether its tables lie in the engine, where there is one: all but those of days, which are files or tables
+    each."""
+    return place.folder in ("data", _ENGINE) and bool(place.tables) and "*" not in place.path
 
 
 def _strange_columns(place: MapPlace, file: Path, is_strange: Callable[[str], bool]) -> Iterator[str]:
@@ -208,7 +235,7 @@ def _form_gaps(
 
 
 def _shown(place: MapPlace) -> str:
-    return f"{'keys/' if place.folder == 'keys' else ''}{place.path}"
+    return _SHOWN.get(place.folder, "") + (place.path if place.folder != _ENGINE else "")
 
 
 def _glob(pattern: str) -> re.Pattern[str]:
@@ -231,7 +258,7 @@ def _file(item: dict[str, Any]) -> MapPlace:
 
 def _place(item: dict[str, Any], entry: MapEntry | None, tables: dict[str, dict[str, MapEntry]]) -> MapPlace:
     folder = item.get("in", "data")
-    if folder not in ("data", "keys"):
+    if folder not in ("data", "keys", _ENGINE):
         raise ValueError(f"{folder} is no folder of a service")
     optional, personal = bool(item.get("optional", False)), bool(item.get("personal", False))
     return MapPlace(item["path"], item["why"], folder, optional, personal, entry, tables)

@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from checkin.audit.data_map import DataMap
+from checkin.audit.data_map import DataMap, Shape
 from checkin.audit.key_audit import key_faults
 from checkin.audit.point import SELF_AUDIT, Point, PointResult, not_run, plain, seen
 from checkin.audit.sweep import has_phone, run_sweep
@@ -68,15 +68,17 @@ class SelfAudit:
         keys: Path,
         days: Days | None = None,
         looks: Sequence[Look] = (),
+        engine: Callable[[], Shape | None] = lambda: None,
     ) -> None:
-        """`data_map`: the service's map; `keys`: its key ring's folder. Raises `SettingsInvalid` for a map that is
-        none."""
+        """`data_map`: the service's map; `keys`: its key ring's folder; `engine`: the columns of its tables, where they
+        lie in an engine. Raises `SettingsInvalid` for a map that is none."""
         self._party = party
         self._guard = guard
         self._map = DataMap.load(data_map)
         self._keys = keys
         self._days = days
         self._looks = looks
+        self._engine = engine
         self._name = party.signer.name
 
     def run(self, words: Sequence[str] = ()) -> list[Point]:
@@ -107,7 +109,7 @@ class SelfAudit:
 
     def _data_map(self) -> Iterator[Point]:
         gaps = []
-        for gap in self._map.gaps(self._party.data, self._keys):
+        for gap in self._map.gaps(self._party.data, self._keys, self._engine()):
             # The name of a file that nobody declared could be anything, a person's too.
             path = gap.path if gap.place or self._map.of("data", gap.path) else "a file"
             gaps.append(plain(f"{path} {gap.place}: {gap.reason}"))

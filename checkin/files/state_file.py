@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import sqlite_utils
 
@@ -22,7 +22,6 @@ from checkin.files.durable import private_folder
 NOTES_PAGE: Final = 16384
 """For files of signed notes. SQLite cuts a row that does not fit into a page, perhaps within a hash, whose rest could
 read as a phone number to an audit; a list of 64 days of keys has 8 KiB and its signatures."""
-_KEYS: Final = 500  # in one statement
 
 
 class StateFile:
@@ -76,14 +75,6 @@ class StateFile:
         """Gives back the file."""
         with self._lock:
             self._connection.close()
-
-
-def rows_in(tables: sqlite_utils.Database, query: str, keys: Iterable[str]) -> Iterator[tuple[Any, ...]]:
-    """The rows of `query`, which ends in `… column IN`, for these keys alone, however many rows the table has."""
-    left = list(keys)
-    while left:
-        some, left = left[:_KEYS], left[_KEYS:]
-        yield from tables.execute(f"{query} ({','.join('?' * len(some))})", some).fetchall()
 
 
 def write_anew(tables: sqlite_utils.Database, day: int) -> bool:

@@ -99,6 +99,7 @@ class ClockGuard:
         self._state = ClockState()
         self._state = self._read() or self._state
         self._running = False
+        self._oldest = 0
         self._asked: float | None = None  # boot seconds at which the peers were asked without a doubt
 
     def tick(self) -> None:
@@ -135,7 +136,11 @@ class ClockGuard:
 
     def floor(self, calendar: Calendar) -> int:
         """The oldest day that may be read or made, also in doubt."""
-        return calendar.oldest(self.now())
+        return max(calendar.oldest(self.now()), self._oldest)
+
+    def raise_floor(self, day: int) -> None:
+        """Another machine has destroyed what is older than this day: no clock of ours revives it."""
+        self._oldest = max(self._oldest, day)
 
     def settled(self) -> float:
         """The time to destroy by: the wall clock, but no further than the boot clock says that time has passed.

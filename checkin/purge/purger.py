@@ -15,6 +15,7 @@ import structlog
 from checkin.clock import RETENTION_DAYS
 from checkin.errors import CheckinError, NotReady
 from checkin.files.durable import locked_if_possible
+from checkin.files.leases import Hold, alone
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.statement import StatementType
 from checkin.purge.clock_guard import ClockGuard
@@ -36,6 +37,8 @@ from checkin.vault.vault import Vault
 SILENCE_SECONDS: Final = 86400.0
 LOCK: Final = "purge.lock"
 """Beside the keys: what is destroyed must not first write elsewhere."""
+PURGE_SECONDS: Final = 600
+CLOSE_SECONDS: Final = 3600  # all rows of a day are read
 log = structlog.get_logger()
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,8 +59,10 @@ class Purger:
         *,
         duties: Iterable[Duty] = (),
         ahead: Mapping[Purpose, int] | None = None,
+        hold: Hold = alone,
     ) -> None:
-        """`ahead`: for which purposes keys are made, from today to so many days ahead."""
+        """`ahead`: for which purposes keys are made, from today to so many days ahead; `hold`: what several machines
+        over one engine do one at a time. A key is destroyed by each, with nothing but its key volume."""
         self._party = party
         self._guard = guard
         self._vault = vault
@@ -65,6 +70,7 @@ class Purger:
         self._inventory = Inventory(party, vault, book)
         self._duties = tuple(duties)
         self._ahead = dict(ahead or {Purpose.DAY: 1})
+        self._hold = hold
         self._due = DueKeys(party.ring, party.calendar)
         self.failed: dict[str, str] = {}
         """What the last `run` could not do, and why."""
@@ -88,13 +94,7 @@ class Purger:
             now, self.failed = self._guard.settled(), {}
             self._destroy_keys(now)
             oldest = self._party.calendar.oldest(now)
-            due = self._attempt("days", self._inventory.due, oldest) or []
-            self._drop(due)
-            self._destroy_keys(now)  # those for whose tombstones there was no room before
-            made = [name for day in due for name in self._attempt_report(day, now)]
-            for name in self._attempt("statements", self._inventory.retired) or []:
-                if name not in self._party.ring.names():
-                    made += self._attempt(f"statement about {name}", self._state_destroyed, name) or []
+            made = self._attempt("data", self._destroy_data, now, oldest) or []
             for duty in self._duties:
                 self._attempt(getattr(duty, "__qualname__", "duty"), duty, oldest)
         if self.failed:
@@ -102,20 +102,38 @@ class Purger:
             raise NotReady(f"Not all that is due could be destroyed ({left}): look at the disk; it is tried again.")
         return made
 
+    def _destroy_data(self, now: float, oldest: int) -> list[str]:
+        """Partitions and statements; the names of these. Nothing while another machine does it."""
+        with self._hold("purge", PURGE_SECONDS) as renew:
+            if renew is None:
+                return []
+            due = self._attempt("days", self._inventory.due, oldest) or []
+            self._drop(due, renew)
+            self._destroy_keys(now)  # those for whose tombstones there was no room before
+            made = [name for day in due for name in self._attempt_report(day, now)]
+            for name in self._attempt("statements", self._inventory.retired) or []:
+                if name not in self._party.ring.names():
+                    made += self._attempt(f"statement about {name}", self._state_destroyed, name) or []
+        return made
+
     def close_due_days(self) -> list[str]:
         """Closes every day whose time for uploads is over, and states its digest; the names of the statements."""
         self._guard.require_trusted()
         now, calendar = self._guard.settled(), self._party.calendar
-        made = []
-        for day in self._inventory.held():
-            name, key = self._inventory.closed_name(day), KeyName(Purpose.DAY, day)
-            if not calendar.closes(day) <= now < calendar.due(day):
-                continue
-            if name not in self._book:
-                closing = close_day(self._vault, day)
-                values = {"digest": closing.digest.hex(), "count": published_count(closing.count)}
-                made += self._state(name, DAY_CLOSED, {"day": calendar.date(day), **values})
-            self._party.ring.remember(key, partial(self._grave, key, day + RETENTION_DAYS))
+        made: list[str] = []
+        with self._hold("close", CLOSE_SECONDS) as renew:
+            if renew is None:
+                return []
+            for day in self._inventory.held():
+                name, key = self._inventory.closed_name(day), KeyName(Purpose.DAY, day)
+                if not calendar.closes(day) <= now < calendar.due(day):
+                    continue
+                if name not in self._book:
+                    renew()
+                    closing = close_day(self._vault, day)
+                    values = {"digest": closing.digest.hex(), "count": published_count(closing.count)}
+                    made += self._state(name, DAY_CLOSED, {"day": calendar.date(day), **values})
+                self._party.ring.remember(key, partial(self._grave, key, day + RETENTION_DAYS))
         return made
 
     def make_keys(self) -> list[str]:
@@ -190,11 +208,12 @@ class Purger:
         gone = {name for name in failed if self._attempt(f"key {name}", ring.is_gone, name)}
         self.failed |= {f"{'room for' if name in gone else 'key'} {name}": reason for name, reason in failed.items()}
 
-    def _drop(self, due: list[int]) -> None:
+    def _drop(self, due: list[int], renew: Callable[[], None]) -> None:
         """The partitions of days whose keys are gone."""
         live = {name for name in self._party.ring.names(Purpose.DAY) if not self._party.ring.is_gone(name)}
         for day in due:
             if KeyName(Purpose.DAY, day) not in live:
+                renew()
                 self._attempt(f"partition {self._party.calendar.date(day)}", self._vault.store.drop, day)
 
     def _attempt_report(self, day: int, now: float) -> list[str]:

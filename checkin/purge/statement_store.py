@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from checkin.files.durable import create_file, private_folder
+from checkin.files.tables import Tables, TableSet
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.ring_messages import RING_KINDS
 from checkin.protocol.statement import CLOCK, Field, StatementType
@@ -68,6 +69,20 @@ LAST_DAY: Final = 65_535
 """6 June 2149: a later day in a statement is a mistake or an attack."""
 STATEMENT_NAME: Final = r"[a-z0-9][a-z0-9-]{0,99}"
 _NAME = re.compile(STATEMENT_NAME)
+_BEYOND: Final = "~"  # comes after all that a name may have
+STATEMENTS: Final = TableSet(
+    "statements",
+    (
+        """
+CREATE TABLE IF NOT EXISTS statements (
+    name text COLLATE "C" NOT NULL PRIMARY KEY,
+    note text NOT NULL
+)""",
+    ),
+)
+_PUT: Final = "INSERT INTO statements (name, note) VALUES (:name, :note) ON CONFLICT DO NOTHING"
+_ALL: Final = "SELECT name, note FROM statements WHERE name >= :first AND name < :beyond ORDER BY name"
+_FOLLOWING: Final = "SELECT name, note FROM statements WHERE name > :after ORDER BY name LIMIT :limit"
 
 
 def published_count(count: int) -> str:
@@ -85,33 +100,54 @@ def read_count(text: str) -> int | None:
     return count
 
 
-class StatementStore:
-    """Signed notes in a folder, one file each, written once; any number of processes may write."""
+class StatementStore(Protocol):
+    """Signed notes by name, each written once; any number of processes may write."""
+
+    def put(self, name: str, note: str) -> bool:
+        """On disk when it returns; False if a statement of that name stands already, which then stays as it is."""
+        ...
+
+    def get(self, name: str) -> str | None:
+        """The note, or None."""
+        ...
+
+    def names(self) -> list[str]:
+        """Sorted."""
+        ...
+
+    def all(self, prefix: str = "") -> list[tuple[str, str]]:
+        """(name, note) of the names that begin so, sorted by name; no other is read."""
+        ...
+
+    def page(self, after: str, limit: int) -> list[tuple[str, str]]:
+        """As `all`: the first `limit` whose names come after that one."""
+        ...
+
+    def __contains__(self, name: str) -> bool: ...
+
+
+class StatementFolder:
+    """A `StatementStore` in a folder, one file each."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         private_folder(folder)
 
     def put(self, name: str, note: str) -> bool:
-        """On disk when it returns; False if a statement of that name stands already, which then stays as it is."""
         return create_file(self._path(name), note.encode())
 
     def get(self, name: str) -> str | None:
-        """The note, or None."""
         with suppress(FileNotFoundError), self._path(name).open(encoding="utf-8", newline="") as file:
             return file.read()
         return None
 
     def names(self) -> list[str]:
-        """Sorted."""
         return sorted(self._names())
 
     def all(self, prefix: str = "") -> list[tuple[str, str]]:
-        """(name, note) of the names that begin so, sorted by name; no other file is opened."""
         return self._read(sorted(name for name in self._names() if name.startswith(prefix)))
 
     def page(self, after: str, limit: int) -> list[tuple[str, str]]:
-        """As `all`: the first `limit` whose names come after that one."""
         return self._read(heapq.nsmallest(limit, (name for name in self._names() if name > after)))
 
     def _names(self) -> Iterator[str]:
@@ -125,6 +161,37 @@ class StatementStore:
         return self._path(name).exists()
 
     def _path(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise ValueError("not the name of a statement")
-        return self._folder / f"{name}.txt"
+        return self._folder / f"{_checked(name)}.txt"
+
+
+class StatementTable:
+    """A `StatementStore` in an engine's table."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def put(self, name: str, note: str) -> bool:
+        row = {"name": _checked(name), "note": note}
+        return self._tables.write(lambda commit: commit.change(_PUT, row)) == 1
+
+    def get(self, name: str) -> str | None:
+        found = self._tables.read("SELECT note FROM statements WHERE name = :name", {"name": _checked(name)})
+        return found[0][0] if found else None
+
+    def names(self) -> list[str]:
+        return [name for (name,) in self._tables.read("SELECT name FROM statements ORDER BY name")]
+
+    def all(self, prefix: str = "") -> list[tuple[str, str]]:
+        return self._tables.read(_ALL, {"first": prefix, "beyond": f"{prefix}{_BEYOND}"})
+
+    def page(self, after: str, limit: int) -> list[tuple[str, str]]:
+        return self._tables.read(_FOLLOWING, {"after": after, "limit": limit})
+
+    def __contains__(self, name: str) -> bool:
+        return bool(self._tables.read("SELECT 1 FROM statements WHERE name = :name", {"name": _checked(name)}))
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("not the name of a statement")
+    return name

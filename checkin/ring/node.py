@@ -35,7 +35,7 @@ from checkin.protocol.statement import StatementType, many, one
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.due_keys import DueKeys, last_use
 from checkin.purge.purger import LOCK
-from checkin.purge.statement_store import StatementStore
+from checkin.purge.statement_store import StatementFolder
 from checkin.ring.settings import QUORUM, RingSettings
 from checkin.service.identity import ServiceIdentity
 from checkin.service.ring_calls import OFFER_PATH, PULL_PATH, STATE_PATH, RingCalls, read_state
@@ -58,7 +58,7 @@ class RingNode:
         """Raises `SettingsInvalid` where the settings name another key for this node than its own."""
         self._party, self._ring, self._guard, self._settings = party, ring, guard, settings
         self._due = DueKeys(ring, party.calendar)
-        self._book = StatementStore(party.data / "statements")
+        self._book = StatementFolder(party.data / "statements")
         self._service = NoteVerifier.parse(settings.service).name
         self._others = {NoteVerifier.parse(peer.vkey).name: peer for peer in settings.members}
         self._own = party.signer.verifier

@@ -1,4 +1,4 @@
-"""Which engine keeps a service's days: SQLite in its data folder, or the PostgreSQL that its settings name.
+"""Which engine keeps what a service holds: SQLite in its data folder, or the PostgreSQL that its settings name.
 
     data/visits, data/ledger    the folder by which a service is known, whichever engine it uses
     data/visits/engine          with the word `postgresql`, once that has been used: a service whose days lie there does
@@ -9,22 +9,36 @@ The driver is imported where it is used, because it is optional.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pydantic import model_validator
 
-from checkin.errors import CheckinError, DatabaseUnusable, SettingsInvalid
+from checkin.errors import DatabaseUnusable, SettingsInvalid
 from checkin.files.database import opening
 from checkin.files.durable import create_file, private_folder
+from checkin.files.leases import LEASES, alone, hold
+from checkin.files.tables import SqliteTables, Tables, TableSet
+from checkin.purge.clock_guard import ClockGuard
+from checkin.purge.purger import Duty
+from checkin.purge.shared_floor import FLOOR, SharedFloor
+from checkin.purge.statement_store import STATEMENTS, StatementFolder, StatementStore, StatementTable
+from checkin.service.key_list_publisher import KEY_LIST, KeyListFile, KeyListState, KeyListTable
 from checkin.service.settings import FilePath, ServiceSettings
 from checkin.vault.engines import DayStore
 from checkin.vault.engines.day_file import days_in
 from checkin.vault.engines.sqlite import SqliteStore
 
+if TYPE_CHECKING:
+    from checkin.files.postgres import Postgres
+
 VAULTS: Final = {"issuer": "ledger", "venue": "visits"}
 """The service as its seals name it, and the folder or the tables of its days."""
 _ORDERED: Final = {"visits"}
+_WHOLE: Final = {"visits"}
+"""Whose tables and statements lie in the engine, too."""
 _MARK: Final = "engine"
 
 
@@ -43,43 +57,119 @@ class DaySettings(ServiceSettings):
         return self
 
 
-def open_days(settings: DaySettings, service: str) -> DayStore:
-    """The days of an `issuer` or a `venue`. Raises `SettingsInvalid` where they lie in the other engine, or the driver
-    is missing; `DatabaseUnusable` where the engine does not answer."""
-    name = VAULTS[service]
-    folder = settings.data / name
-    with opening(folder):
-        private_folder(folder)
-        moved, files = (folder / _MARK).exists(), days_in(folder)
-    if settings.dsn_file is None:
-        if moved:
-            raise SettingsInvalid(f'The days of {folder} lie in PostgreSQL: set store = "postgresql" again.')
-        return SqliteStore(folder, ordered=name in _ORDERED)
-    if files:
-        raise SettingsInvalid(
-            f'There are days in {folder}, where PostgreSQL does not look: set store = "sqlite", or begin a new service.'
-        )
-    store = _postgres(settings.dsn_file, name)
-    if not moved:
-        create_file(folder / _MARK, b"postgresql\n")
-    return store
+class ServiceEngine:
+    """Opens what an `issuer` or a `venue` keeps. Of the registry all of that lies in the engine; of the issuer its
+    days, and the rest in files."""
+
+    def __init__(self, settings: DaySettings, service: str) -> None:
+        """Raises `SettingsInvalid` where the days lie in the other engine, or the driver is missing;
+        `DatabaseUnusable` where the engine does not answer."""
+        self._data = settings.data
+        self._vault = VAULTS[service]
+        self._database: Postgres | None = None
+        self._opened: list[Tables] = []
+        self._leases: Tables | None = None
+        folder = settings.data / self._vault
+        with opening(folder):
+            private_folder(folder)
+            moved, files = (folder / _MARK).exists(), days_in(folder)
+        if settings.dsn_file is None:
+            if moved:
+                raise SettingsInvalid(f'The days of {folder} lie in PostgreSQL: set store = "postgresql" again.')
+            return
+        if files:
+            raise _left_behind("days", folder)
+        self._database = _connected(settings.dsn_file)
+        if not moved:
+            create_file(folder / _MARK, b"postgresql\n")
+
+    def days(self) -> DayStore:
+        """Its days."""
+        if self._database is None:
+            return SqliteStore(self._data / self._vault, ordered=self._vault in _ORDERED)
+        from checkin.vault.engines.postgres import PostgresStore  # noqa: PLC0415 - optional
+
+        return PostgresStore(self._database, self._vault)
+
+    def tables(self, part: TableSet) -> Tables:
+        """A part of its state. Raises `SettingsInvalid` where that lies in a file, `DatabaseUnusable`, `NotReady`."""
+        database = self._shared()
+        if database is None:
+            return SqliteTables(self._data, part)
+        from checkin.files.postgres_tables import PostgresTables  # noqa: PLC0415 - optional
+
+        if (file := self._data / f"{part.name}.db").exists():
+            raise _left_behind("tables", file)
+        self._opened.append(PostgresTables(database, part))
+        return self._opened[-1]
+
+    def statements(self) -> StatementStore:
+        """What it states."""
+        if self._shared() is None:
+            return StatementFolder(self._data / "statements")
+        return StatementTable(self.tables(STATEMENTS))
+
+    def key_list(self) -> KeyListState:
+        """The list of keys that it publishes."""
+        if self._shared() is None:
+            return KeyListFile(self._data)
+        return KeyListTable(self.tables(KEY_LIST))
+
+    def hold(self, name: str, seconds: int) -> AbstractContextManager[Callable[[], None] | None]:
+        """A `Hold`: what only one of several machines over one engine does."""
+        if self._shared() is None:
+            return alone(name, seconds)
+        if self._leases is None:
+            self._leases = self.tables(LEASES)
+        return hold(self._leases, name, seconds)
+
+    def floor(self, guard: ClockGuard) -> list[Duty]:
+        """The duty that keeps the oldest day of several machines over one engine. Raises `NotReady`."""
+        return [SharedFloor(self.tables(FLOOR), guard).keep] if self._shared() is not None else []
+
+    def columns(self) -> dict[str, list[str]] | None:
+        """Names by table, of those in PostgreSQL but the days'; None where they are files. Raises `NotReady`."""
+        if (database := self._shared()) is None:
+            return None
+        from checkin.files.postgres_tables import columns_in  # noqa: PLC0415 - optional
+
+        found = columns_in(database)
+        return {table: names for table, names in found.items() if not table.startswith(f"{self._vault}_")}
+
+    def poll(self) -> None:
+        """A task, once a second: what others have changed is known."""
+        for tables in self._opened:
+            tables.poll()
+
+    def close(self) -> None:
+        """Gives back the connections to a server."""
+        if self._database is not None:
+            self._database.close()
+
+    def _shared(self) -> Postgres | None:
+        return self._database if self._vault in _WHOLE else None
 
 
-def _postgres(dsn_file: Path, name: str) -> DayStore:
+def _left_behind(what: str, path: Path) -> SettingsInvalid:
+    return SettingsInvalid(
+        f'There are {what} in {path}, where PostgreSQL does not look: set store = "sqlite", or begin a new service.'
+    )
+
+
+def _connected(dsn_file: Path) -> Postgres:
     try:
         from checkin.files.postgres import Postgres, read_dsn  # noqa: PLC0415 - optional
-        from checkin.vault.engines.postgres import PostgresStore  # noqa: PLC0415 - optional
     except ImportError:
         raise SettingsInvalid(
             "PostgreSQL's driver is not installed: pip install 'private-qr-checkin[postgresql]'."
         ) from None
-    store = PostgresStore(Postgres(read_dsn(dsn_file)), name)
+    database = Postgres(read_dsn(dsn_file))
     try:
-        store.days()
-    except CheckinError:
-        store.close()
+        database.run(lambda connection: connection.execute("SELECT 1").fetchall())
+    except Exception:
+        database.close()
         raise DatabaseUnusable(
             f"The database that {dsn_file.name} names does not answer, or refuses us: look at its log, and at what "
             "stands in that file, then start again."
         ) from None
-    return store
+    return database

@@ -6,29 +6,36 @@ behind, and what ended since is ended again before anything is served (docs/spec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol, TypeVar
 
-import sqlite_utils
 import structlog
 
+from checkin.files.tables import CommitUnknown, Tables, Value
 from checkin.keys.journal import Ending, Journal, Written
 from checkin.service.identity import ServiceIdentity
 
-TABLE: Final = "CREATE TABLE IF NOT EXISTS endings (number INTEGER PRIMARY KEY NOT NULL) STRICT, WITHOUT ROWID"
-"""One row: the newest ending that this database has seen."""
+_SEEN: Final = "SELECT max(number) FROM endings"
+_FORGET: Final = "DELETE FROM endings WHERE number < :number"
+_SEE: Final = "INSERT INTO endings (number) VALUES (:number) ON CONFLICT DO NOTHING"
+R = TypeVar("R")
 log = structlog.get_logger()
 
 
-class Writable(Protocol):
-    """A database with the table `endings`."""
+class _Executing(Protocol):
+    """A commit's statements."""
 
-    def reading(self) -> AbstractContextManager[sqlite_utils.Database]:
-        """The tables as they stand."""
-        ...
+    def execute(self, query: str, values: dict[str, Value] = ..., /) -> Iterable[Any]: ...
 
-    def writing(self) -> AbstractContextManager[sqlite_utils.Database]:
+
+C = TypeVar("C", bound=_Executing)
+C_co = TypeVar("C_co", bound=_Executing, covariant=True)
+
+
+class Writable(Protocol[C_co]):
+    """A database with the table `endings`, of one row: the newest ending that it has seen."""
+
+    def write(self, step: Callable[[C_co], R]) -> R:
         """One commit or nothing."""
         ...
 
@@ -40,48 +47,54 @@ class Endings:
         self._party = party
         self._journal = Journal(party.settings.keys / "journal", party.ring)
 
-    @contextmanager
-    def writing(self, database: Writable) -> Iterator[tuple[sqlite_utils.Database, list[Ending]]]:
-        """One commit or nothing, of the tables and of what ends with it, which the block puts into the list: written
+    def write(self, database: Writable[C], step: Callable[[C, list[Ending]], R]) -> R:
+        """One commit or nothing, of what `step` does and of what ends with it, which it puts into the list: written
         down as the commit's last step, and struck out when the commit fails, so that no start carries out what was
-        refused. Raises `NotReady`: then nothing has ended."""
-        written: Written | None = None
+        refused. Raises `NotReady`: then nothing has ended; but after `CommitUnknown` it may have, and the next start
+        says so."""
+        written: list[Written] = []
+
+        def whole(commit: C) -> R:
+            ended: list[Ending] = []
+            result = step(commit, ended)
+            if ended:
+                written.append(self._journal.append(self._party.today(), ended))
+                _see(commit, written[-1].last)
+            return result
+
         try:
-            with database.writing() as tables:
-                ended: list[Ending] = []
-                yield tables, ended
-                if ended:
-                    written = self._journal.append(self._party.today(), ended)
-                    _see(tables, written.last)
+            return database.write(whole)
+        except CommitUnknown:
+            raise
         except BaseException:
-            if written:
-                self._strike(written)
+            for lines in written:
+                self._strike(lines)
             raise
 
     def replay(
-        self,
-        database: Writable,
-        end: Callable[[sqlite_utils.Database, Ending], None],
-        unknown: Callable[[sqlite_utils.Database], None],
+        self, database: Writable[C], end: Callable[[C, Ending], None], unknown: Callable[[C], None]
     ) -> None:
         """At a start, before anything is served: ends again what the database has forgotten. `unknown` is called when
         it is so old that some of that is not known any more."""
-        with database.writing() as tables:
-            seen, last = _seen(tables), self._journal.last()
+
+        def step(commit: C) -> tuple[int, bool] | None:
+            seen, last = _newest(commit.execute(_SEEN)), self._journal.last()
             if seen >= last:
-                return
+                return None
             found, whole = self._journal.since(seen)
             if not whole:
-                unknown(tables)
+                unknown(commit)
             for ending in found:
-                end(tables, ending)
-            _see(tables, last)
-        log.warning("endings_replayed", count=len(found), whole=whole)
+                end(commit, ending)
+            _see(commit, last)
+            return len(found), whole
 
-    def seen_by(self, database: Writable) -> int:
+        if done := database.write(step):
+            log.warning("endings_replayed", count=done[0], whole=done[1])
+
+    def seen_by(self, tables: Tables) -> int:
         """The number of the newest ending that the database has seen, 0 before the first."""
-        with database.reading() as tables:
-            return _seen(tables)
+        return _newest(tables.read(_SEEN))
 
     def since(self, number: int) -> list[Ending] | None:
         """What ended after `number`, in order; None when that is not all known any more."""
@@ -99,11 +112,12 @@ class Endings:
             log.error("refused_endings_not_struck", count=written.count, why=error.strerror)
 
 
-def _seen(tables: sqlite_utils.Database) -> int:
-    row = tables.execute("SELECT number FROM endings").fetchone()
-    return int(row[0]) if row else 0
+def _newest(rows: Iterable[Any]) -> int:
+    ((number,),) = rows
+    return int(number or 0)
 
 
-def _see(tables: sqlite_utils.Database, number: int) -> None:
-    tables.execute("DELETE FROM endings")
-    tables.execute("INSERT INTO endings VALUES (?)", [number])
+def _see(commit: _Executing, number: int) -> None:
+    """Of several at once the newest stays."""
+    commit.execute(_SEE, {"number": number})
+    commit.execute(_FORGET, {"number": number})

@@ -1,4 +1,5 @@
-"""A service's own list of keys, put into the log before it is published: data/key-list.json, which its workers share.
+"""A service's own list of keys, put into the log before it is published: data/key-list.json, which its workers share,
+or one row of a table.
 
 The list in force and its proof stay published while a newer list waits for the log, so a log that is down for days
 keeps no door closed: lists reach 14 days ahead (docs/spec/keys.md §5.2).
@@ -10,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, Final, Generic, Protocol, TypeVar
 
 import structlog
@@ -18,6 +20,7 @@ from pydantic import BaseModel, Field
 from checkin.clock import SystemClock
 from checkin.errors import CheckinError
 from checkin.files.durable import locked, replace_file
+from checkin.files.tables import Commit, Tables, TableSet
 from checkin.http.client import Client
 from checkin.protocol.note import sign_note, split_note
 from checkin.service.checkpoint_seen import CheckpointSeen
@@ -28,6 +31,23 @@ from checkin.tlog.submission import proof_of, submit
 
 TIMEOUT_SECONDS: Final = 3.0
 HURRY_SECONDS: Final = 60.0  # for so long a new list is tried every half second, then by the period
+_CHANGED: Final = "key_list"
+KEY_LIST: Final = TableSet(
+    "key_list",
+    (
+        """
+CREATE TABLE IF NOT EXISTS key_list (
+    one bigint NOT NULL PRIMARY KEY,
+    note text NOT NULL,
+    proof text NOT NULL,
+    waiting text NOT NULL
+);
+INSERT INTO key_list (one, note, proof, waiting) VALUES (1, '', '', '') ON CONFLICT DO NOTHING""",
+    ),
+    (_CHANGED,),
+)
+_LOAD: Final = "SELECT note, proof, waiting FROM key_list"
+_SAVE: Final = "UPDATE key_list SET note = :note, proof = :proof, waiting = :waiting"
 UNWITNESSED: Final = "not_ready"
 _STOPWATCH: Final = SystemClock()  # a simulated clock may stand still
 log = structlog.get_logger()
@@ -72,11 +92,82 @@ class _State:
     """The note that the log is asked to take; written down before anybody is shown it."""
 
 
+class KeyListState(Protocol):
+    """What is in force and what waits, for all workers."""
+
+    def load(self) -> _State:
+        """As it is now."""
+        ...
+
+    def update(self, step: Callable[[_State], _State]) -> _State:
+        """What `step` makes of it; nobody else changes it meanwhile."""
+        ...
+
+
+class KeyListFile:
+    """A `KeyListState` in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "key-list.json"
+        self._lock = folder / "key-list.lock"
+
+    def load(self) -> _State:
+        """What the file says; a damaged one is as good as none: the log has the list, and proves it again."""
+        try:
+            state = _State(**json.loads(self._path.read_bytes()))
+        except FileNotFoundError:
+            return _State()
+        except (ValueError, TypeError):
+            state = None
+        if state is None or not all(isinstance(value, str) for value in asdict(state).values()):
+            log.error("key_list_file_damaged")
+            return _State()
+        return state
+
+    def update(self, step: Callable[[_State], _State]) -> _State:
+        with locked(self._lock):
+            state = self.load()
+            if (new := step(state)) != state:
+                replace_file(self._path, json.dumps(asdict(new)).encode())
+            return new
+
+
+class KeyListTable:
+    """A `KeyListState` in a table of one row."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._known: tuple[int, _State] = (-1, _State())
+
+    def load(self) -> _State:
+        number, (known, state) = self._tables.look()[_CHANGED], self._known
+        if number != known:
+            state = _State(*self._tables.read(_LOAD)[0])
+            self._known = (number, state)
+        return state
+
+    def update(self, step: Callable[[_State], _State]) -> _State:
+        def whole(commit: Commit) -> _State:
+            commit.alone()
+            state = _State(*commit.execute(_LOAD)[0])
+            if (new := step(state)) != state:
+                commit.execute(_SAVE, asdict(new))
+                commit.changed(_CHANGED)
+            return new
+
+        return self._tables.write(whole)
+
+
 class KeyListPublisher(Generic[K]):
     """One per process. Nothing but `run` asks the log."""
 
     def __init__(
-        self, party: ServiceIdentity, settings: LogSettings | None, make: Callable[[], K], read: Callable[[str], K]
+        self,
+        party: ServiceIdentity,
+        settings: LogSettings | None,
+        make: Callable[[], K],
+        read: Callable[[str], K],
+        state: KeyListState,
     ) -> None:
         """`make` gives the list as it should be now, `read` one from its text. Raises `SettingsInvalid`."""
         self._party = party
@@ -86,14 +177,12 @@ class KeyListPublisher(Generic[K]):
         self._token = settings.token if settings and settings.url else ""
         self._url = settings.url if settings else None
         self._checkpoint = CheckpointSeen(party)
-        self._path = party.data / "key-list.json"
-        self._lock = party.data / "key-list.lock"
+        self._state = state
         self._failure = ""
         self._hurry: tuple[str, float] = ("", 0.0)
         self._seen: tuple[_State, K] | None = None
         if self._url:
-            with locked(self._lock):
-                self._drop_foreign_proof()
+            self._state.update(self._without_foreign_proof)
 
     @property
     def log(self) -> LogAnswer | None:
@@ -102,7 +191,7 @@ class KeyListPublisher(Generic[K]):
 
     def published(self) -> PublishedList[K]:
         """What everybody is given. Before the log took any list, the present one without a proof; raises as `make`."""
-        state = self._load() if self._url else _State()
+        state = self._state.load() if self._url else _State()
         if not state.proof:
             listed = self._make()
             return PublishedList(sign_note(listed.text(), self._party.signer), None, listed)
@@ -144,7 +233,7 @@ class KeyListPublisher(Generic[K]):
             text = "The pinned log has no url in the settings: the list of keys is published without a proof."
             yield Finding("logged_list", "warning", f"{text} Who pins the log, too, refuses it.")
             return
-        state, reason = self._load(), f" ({self._failure})" if self._failure else ""
+        state, reason = self._state.load(), f" ({self._failure})" if self._failure else ""
         with suppress(CheckinError):
             if not state.proof or self._party.today() not in self.published().list.keys:
                 text = f"No list with today's key is in the log yet{reason}: see the retention service."
@@ -157,47 +246,29 @@ class KeyListPublisher(Generic[K]):
 
     def _is_published(self, note: str) -> bool:
         """If not, it waits from now on."""
-        with locked(self._lock):
-            state = self._load()
+
+        def step(state: _State) -> _State:
             done = bool(state.proof) and state.note == note
-            waiting = "" if done else note
-            if state.waiting != waiting:
-                self._save(replace(state, waiting=waiting))
-            return done
+            return replace(state, waiting="" if done else note)
+
+        return not self._state.update(step).waiting
 
     def _publish(self, note: str, proof: str) -> None:
-        with locked(self._lock):
-            if self._load().waiting == note:  # another worker may have made a newer one meanwhile
-                self._save(_State(note, proof))
+        """Unless another worker has made a newer one meanwhile."""
+        self._state.update(lambda state: _State(note, proof) if state.waiting == note else state)
         self._checkpoint.saw(proof)
         self._fail("")
 
-    def _drop_foreign_proof(self) -> None:
+    def _without_foreign_proof(self, state: _State) -> _State:
         """A proof out of a log that is pinned no more convinces nobody."""
-        state = self._load()
         if self._pinned and state.proof:
             try:
                 self._pinned.require(state.note, state.proof)
             except CheckinError:
-                self._save(_State())
+                return _State()
+        return state
 
     def _fail(self, code: str) -> None:
         if code and code != self._failure:
             log.warning("list_waits_for_log", code=code)
         self._failure = code
-
-    def _load(self) -> _State:
-        """What the file says; a damaged one is as good as none: the log has the list, and proves it again."""
-        try:
-            state = _State(**json.loads(self._path.read_bytes()))
-        except FileNotFoundError:
-            return _State()
-        except (ValueError, TypeError):
-            state = None
-        if state is None or not all(isinstance(value, str) for value in asdict(state).values()):
-            log.error("key_list_file_damaged")
-            return _State()
-        return state
-
-    def _save(self, state: _State) -> None:
-        replace_file(self._path, json.dumps(asdict(state)).encode())

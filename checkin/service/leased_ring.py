@@ -46,7 +46,7 @@ from checkin.protocol.ring_messages import LEASE_SECONDS, RAW
 from checkin.protocol.statement import CLOCK, StatementType, Values, many, one
 from checkin.purge.due_keys import last_use
 from checkin.purge.inventory import RingNodeStatus
-from checkin.purge.statement_store import StatementStore
+from checkin.purge.statement_store import StatementFolder
 from checkin.service.ring_calls import DESTROY_PATH, LEASE_PATH, MAKE_PATH, STATE_PATH, RingCalls, read_state
 from checkin.service.settings import Peer, RingUse, ServiceSettings
 
@@ -87,7 +87,7 @@ class LeasedRing:
                 "service."
             )
         self._graves = SlotFolder(settings.keys, _NO_MAGIC, 1, allow_unfit=True)
-        self.notes = StatementStore(settings.keys / "ring")
+        self.notes = StatementFolder(settings.keys / "ring")
         self.nodes = {NoteVerifier.parse(peer.vkey).name: peer for peer in ring.nodes}
         self._verifiers = [NoteVerifier.parse(peer.vkey) for peer in ring.nodes]
         self._service, self._clock, self._calendar = settings.name, clock, calendar

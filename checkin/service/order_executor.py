@@ -102,15 +102,17 @@ class Pins:
 
 
 class OrderExecutor:
-    """One per process; a part is executed by one at a time in all processes together, other parts meanwhile."""
+    """One per process. On one machine a part is executed by one process at a time, other parts meanwhile; of machines
+    that execute it at once, the first to keep its answer gives it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - all that an order meets
         self,
         party: ServiceIdentity,
         guard: ClockGuard,
         book: StatementStore,
         pins: Pins,
         execute: Mapping[str, Execute],
+        store: OrderStore,
     ) -> None:
         """`execute`: what this service does, by step. It raises `OrderScope` for items that the part does not cover."""
         self._party = party
@@ -118,7 +120,7 @@ class OrderExecutor:
         self._statements = book
         self._pins = pins
         self._execute = execute
-        self._book = OrderStore(party.data / "orders.db")
+        self._book = store
 
     def take(self, body: OrderBody) -> SealedAnswer:
         """The sealed answer; a refusal is on the disk, counted and stated before it is raised.
@@ -208,6 +210,13 @@ class OrderExecutor:
     def _answer(self, part: Part, note: str | None) -> str:
         """Under the lock: the answer that was given before, or a new one, kept before it leaves."""
         items = self._items(part, note)
+        for _ in range(MAX_LISTS + 1):  # each time another machine was first with one more list
+            if sealed := self._kept_or_made(part, items):
+                return sealed
+        raise NotReady
+
+    def _kept_or_made(self, part: Part, items: list[str]) -> str | None:
+        """None when another machine has kept an answer to the part meanwhile."""
         list_digest = sha256("\n".join(items).encode()).hex() if part.order_key else ""
         answers = self._book.answers(part.digest)
         kept = answers.get(list_digest)
@@ -230,7 +239,8 @@ class OrderExecutor:
         name = f"order-executed-{part.digest[:32]}" + (f"-{list_digest[:16]}" if answers else "")
         self._statements.put(name, self._sign(ORDER_EXECUTED, values))
         answer = KeptAnswer(list_digest, sealed, min(found.days), len(found.rows))
-        self._book.keep(part.digest, answer, expires=part.expires)
+        if not self._book.keep(part.digest, answer, expires=part.expires, known=answers.keys()):
+            return None
         log.info("order_executed", step=part.step)
         return sealed
 

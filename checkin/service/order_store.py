@@ -9,13 +9,44 @@ No row names a person or a place: an answer is sealed to officers before it come
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+from math import ceil
+from typing import Final
 
-import sqlite_utils
-
-from checkin.files.state_file import StateFile
+from checkin.files.tables import Commit, Tables, TableSet, Value
 from checkin.orders.part import MAX_ROWS
+
+_COLUMNS: Final = """
+    part text COLLATE "C" NOT NULL,
+    list text COLLATE "C" NOT NULL,
+    expires bigint NOT NULL,
+    rows bigint NOT NULL,
+    oldest bigint NOT NULL,
+    sealed text,
+    PRIMARY KEY (part, list)"""
+_FIRST: Final = f"""
+CREATE TABLE IF NOT EXISTS answers ({_COLUMNS});
+ALTER TABLE answers ADD COLUMN IF NOT EXISTS rows bigint NOT NULL DEFAULT {MAX_ROWS};
+CREATE TABLE answers_anew ({_COLUMNS});
+INSERT INTO answers_anew (part, list, expires, rows, oldest, sealed)
+    SELECT part, list, expires, rows, oldest, sealed FROM answers;
+DROP TABLE answers;
+ALTER TABLE answers_anew RENAME TO answers;
+CREATE TABLE IF NOT EXISTS refusals (
+    part text COLLATE "C" NOT NULL,
+    code text COLLATE "C" NOT NULL,
+    day text NOT NULL,
+    times bigint NOT NULL,
+    PRIMARY KEY (part, code)
+)
+"""  # noqa: S608 - constants from above
+"""In files of an earlier version a part has one list, and its rows were not counted: it takes no further one."""
+ORDERS: Final = TableSet("orders", (_FIRST,))
+_KEEP: Final = """INSERT INTO answers (part, list, expires, oldest, rows, sealed)
+    VALUES (:part, :list, :expires, :oldest, :rows, :sealed)"""
+_REFUSE: Final = """INSERT INTO refusals (part, code, day, times) VALUES (:part, :code, :day, 1)
+    ON CONFLICT (part, code) DO UPDATE SET times = refusals.times + 1"""
 
 
 @dataclass(frozen=True)
@@ -30,72 +61,62 @@ class KeptAnswer:
 
 
 class OrderStore:
-    """Every method is one commit, on the disk when it returns; several processes may share the file."""
+    """Every method is one commit, on the disk when it returns; several processes may share the tables."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = StateFile(path, _migrate)
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
 
     def answers(self, part: str) -> dict[str, KeptAnswer]:
         """What was answered to the part, by the digest of the list that came with it."""
-        with self._file.reading() as tables:
-            query = "SELECT list, sealed, oldest, rows FROM answers WHERE part = ?"
-            return {row[0]: KeptAnswer(*row) for row in tables.execute(query, [part]).fetchall()}
+        query = "SELECT list, sealed, oldest, rows FROM answers WHERE part = :part"
+        return {row[0]: KeptAnswer(*row) for row in self._tables.read(query, {"part": part})}
 
-    def keep(self, part: str, answer: KeptAnswer, *, expires: float) -> None:
-        """The first answer to a part and a list is the only one."""
-        with self._file.writing() as tables:
-            row = [part, answer.list_digest, int(expires), answer.oldest, answer.rows, answer.sealed]
-            add = "INSERT INTO answers (part, list, expires, oldest, rows, sealed) VALUES (?, ?, ?, ?, ?, ?)"
-            tables.execute(add, row)
+    def keep(self, part: str, answer: KeptAnswer, *, expires: float, known: Collection[str] = ()) -> bool:
+        """The first answer to a part and a list is the only one. `known`: the lists that were answered when this answer
+        was made; False, with nothing kept, if there are others by now, on which it would depend."""
+        row: dict[str, Value] = {"part": part, "list": answer.list_digest, "expires": int(expires)}
+        row |= {"oldest": answer.oldest, "rows": answer.rows, "sealed": answer.sealed}
+
+        def step(commit: Commit) -> bool:
+            commit.alone()
+            found = commit.execute("SELECT list FROM answers WHERE part = :part", {"part": part})
+            if {listed for (listed,) in found} != set(known):
+                return False
+            commit.execute(_KEEP, row)
+            return True
+
+        return self._tables.write(step)
 
     def refuse(self, part: str, code: str, day: str) -> int:
         """Counts a refusal; how many different ones that day has by now, 0 if this one was there before."""
-        add = (
-            "INSERT INTO refusals (part, code, day, times) VALUES (?, ?, ?, 1)"
-            " ON CONFLICT (part, code) DO UPDATE SET times = times + 1"
-        )
-        with self._file.writing() as tables:
-            known = tables.execute("SELECT 1 FROM refusals WHERE part = ? AND code = ?", [part, code]).fetchone()
-            tables.execute(add, [part, code, day])
-            (count,) = tables.execute("SELECT count(*) FROM refusals WHERE day = ?", [day]).fetchone()
-        return 0 if known else int(count)
+        row = {"part": part, "code": code, "day": day}
+
+        def step(commit: Commit) -> int:
+            known = commit.execute("SELECT 1 FROM refusals WHERE part = :part AND code = :code", row)
+            commit.execute(_REFUSE, row)
+            ((count,),) = commit.execute("SELECT count(*) FROM refusals WHERE day = :day", row)
+            return 0 if known else int(count)
+
+        return self._tables.write(step)
 
     def refused(self) -> dict[str, int]:
         """How often each code was answered."""
-        with self._file.reading() as tables:
-            return dict(tables.execute("SELECT code, sum(times) FROM refusals GROUP BY code").fetchall())
+        return dict(self._tables.read("SELECT code, CAST(sum(times) AS bigint) FROM refusals GROUP BY code"))
 
     def forget(self, now: float, oldest_day: int) -> None:
         """Removes expired answers, and what answers held of days that are destroyed."""
-        query = "SELECT 1 FROM answers WHERE expires < ? OR (oldest < ? AND sealed IS NOT NULL)"
-        with self._file.reading() as tables:
-            if tables.execute(query, [now, oldest_day]).fetchone() is None:
-                return
-        with self._file.writing() as tables:
-            tables.execute("DELETE FROM answers WHERE expires < ?", [now])
+        values = {"now": ceil(now), "oldest": oldest_day}
+        query = "SELECT 1 FROM answers WHERE expires < :now OR (oldest < :oldest AND sealed IS NOT NULL) LIMIT 1"
+
+        def step(commit: Commit) -> None:
+            commit.execute("DELETE FROM answers WHERE expires < :now", values)
             # The row stays until it expires, so that its rows still count against the part's limit.
-            tables.execute("UPDATE answers SET sealed = NULL WHERE oldest < ?", [oldest_day])
-        self._file.cut_log()
+            commit.execute("UPDATE answers SET sealed = NULL WHERE oldest < :oldest", values)
+
+        if self._tables.read(query, values):
+            self._tables.write(step)
+            self._tables.tidy()
 
     def close(self) -> None:
         """Gives back the file."""
-        self._file.close()
-
-
-def _migrate(tables: sqlite_utils.Database) -> None:
-    answers = {"part": str, "list": str, "expires": int, "oldest": int, "rows": int, "sealed": str}
-    earlier = tables.table("answers")
-    if earlier.exists() and "rows" not in earlier.columns_dict:
-        tables.execute("ALTER TABLE answers RENAME TO earlier_answers")
-    tables.table("answers").create(
-        answers, pk=("part", "list"), not_null=set(answers) - {"sealed"}, strict=True, if_not_exists=True
-    )
-    if tables.table("earlier_answers").exists():
-        # A part that an earlier version answered takes no further list: its rows were not counted.
-        columns = "part, list, expires, oldest, sealed"
-        tables.execute(f"INSERT INTO answers ({columns}, rows) SELECT {columns}, ? FROM earlier_answers", [MAX_ROWS])  # noqa: S608
-        tables.execute("DROP TABLE earlier_answers")
-    refusals = {"part": str, "code": str, "day": str, "times": int}
-    tables.table("refusals").create(
-        refusals, pk=("part", "code"), not_null=set(refusals), strict=True, if_not_exists=True
-    )
+        self._tables.close()

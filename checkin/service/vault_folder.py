@@ -19,7 +19,7 @@ from checkin.purge.due_keys import DueKeys, why
 from checkin.purge.inventory import PurgeStatus
 from checkin.purge.purger import LOCK, Purger
 from checkin.purge.statement_store import StatementStore
-from checkin.service.day_store import VAULTS, DaySettings, open_days
+from checkin.service.day_store import VAULTS, DaySettings, ServiceEngine
 from checkin.service.identity import KeyVolume, ServiceIdentity
 from checkin.service.leased_ring import LeasedRing
 from checkin.service.time_peers import clock_guard
@@ -114,12 +114,12 @@ class VaultFolder:
             self._store.close()
 
     def _open(self, party: ServiceIdentity) -> None:
-        self.book = StatementStore(party.data / "statements")
         for label, folder in VAULTS.items():
             if (party.data / folder).is_dir():
-                self.service, self._store = label, open_days(self.settings, label)
+                self._engine = engine = ServiceEngine(self.settings, label)
+                self.service, self._store, self.book = label, engine.days(), engine.statements()
                 vault = Vault(label, self._store, party.ring)
-                self.purger = Purger(party, self.guard, vault, self.book)
+                self.purger = Purger(party, self.guard, vault, self.book, hold=engine.hold)
 
 
 def destroy_first(config: Path, simulated_clock: Path | None = None) -> None:

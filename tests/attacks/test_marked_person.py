@@ -17,6 +17,7 @@ import pytest
 
 from checkin.clock import Calendar
 from checkin.errors import CheckinError, ListRefused, NoteUntrusted, ProofInvalid, UnknownIssuerKey
+from checkin.files.tables import SqliteTables
 from checkin.parties.scanner import Scanner
 from checkin.protocol.credential import IssuerKey as CredentialKey
 from checkin.protocol.encoding import b64url_encode
@@ -30,7 +31,7 @@ from checkin.tlog.merkle import leaf_hash, root
 from checkin.tlog.policy import PinnedLog
 from checkin.tlog.proof import LogProof
 from tests.checkin.tracing.world import DAY, SECOND, Country, country
-from venue.database import RegistryDatabase
+from venue.database import REGISTRY
 from venue.settings import VenueSettings
 from venue.trust import IssuerTrust
 
@@ -74,11 +75,11 @@ def answer_with(made: Country, monkeypatch: pytest.MonkeyPatch, shown: Published
     monkeypatch.setattr(issuer.lists, "published", lambda: shown)
 
 
-def registry(made: Country, folder: Path, *, pins: bool) -> tuple[IssuerTrust, RegistryDatabase, VenueSettings]:
+def registry(made: Country, folder: Path, *, pins: bool) -> tuple[IssuerTrust, SqliteTables, VenueSettings]:
     """A registry that has not seen any list yet."""
     settings = VenueSettings.load(made.deployment.config("venue"))
     assert settings.log
-    database = RegistryDatabase(folder / "venue.db")
+    database = SqliteTables(folder, REGISTRY)
     party = ServiceIdentity(settings, made.clock.path)
     trust = IssuerTrust(party, database, settings.issuers, pinned=settings.log.pinned if pins else None)
     return trust, database, settings

@@ -25,7 +25,7 @@ from tests.services.test_commands import checkin
 PHONE = "+821012345678"
 DATABASES = {
     "issuer/data/issuer.db": "DROP TABLE endings; ALTER TABLE identities DROP COLUMN recovery; PRAGMA user_version = 1",
-    "venue/data/venue.db": "DROP TABLE endings",
+    "venue/data/venue.db": "DROP TABLE endings; DROP TABLE changes; PRAGMA user_version = 0",
 }
 
 

@@ -13,7 +13,7 @@ from checkin.protocol.note import open_note
 from checkin.protocol.statement import Values
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Duty, Purger
-from checkin.purge.statement_store import KINDS, StatementStore
+from checkin.purge.statement_store import KINDS, StatementFolder
 from checkin.service.identity import ServiceIdentity
 from checkin.service.settings import RingUse
 from checkin.service.vault_folder import CommonSettings
@@ -72,7 +72,7 @@ class House:
         self.guard = ClockGuard(folder / "keys" / "clock.json", self.clock, peers)
         self.store = SqliteStore(folder / "data" / "visits", ordered=True)
         self.vault = Vault("venue", self.store, self.party.ring)
-        self.book = StatementStore(folder / "data" / "statements")
+        self.book = StatementFolder(folder / "data" / "statements")
         self.purger = Purger(self.party, self.guard, self.vault, self.book, duties=duties, ahead=ahead)
 
     def go(self, day: int, seconds: float = 0.0) -> None:

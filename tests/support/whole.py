@@ -31,15 +31,16 @@ from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.purge.purger import Purger
 from checkin.purge.statement_store import StatementStore
+from checkin.service.day_store import ServiceEngine
 from checkin.service.endings import Endings
-from checkin.service.identity import ServiceIdentity
+from checkin.service.identity import MARK, ServiceIdentity
 from checkin.service.order_executor import OrderBody, OrderExecutor, Pins
+from checkin.service.order_store import ORDERS, OrderStore
 from checkin.service.time_peers import clock_guard
 from checkin.tlog.checkpoint import open_checkpoint
 from checkin.tlog.proof import LogProof
 from checkin.tracing import trace as tracing
 from checkin.tracing.trace_result import TraceResult
-from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
@@ -47,8 +48,9 @@ from retention.log import Log
 from tests.issuer.world import keep_house
 from venue import batches, checkins, lists, scanners, venues
 from venue.commits import Commits
-from venue.database import RegistryDatabase
+from venue.database import REGISTRY
 from venue.endings import end_again, end_all
+from venue.gate_file import GATES, GateFile
 from venue.gates import Gates
 from venue.order_steps import Traces
 from venue.settings import VenueSettings
@@ -70,21 +72,22 @@ class Registry:
         settings = VenueSettings.load(folder / "settings.toml")
         self.party = party = ServiceIdentity(settings, clock)
         self.guard = guard = clock_guard(party)
-        store = SqliteStore(party.data / "visits", ordered=True)
-        self.vault = vault = Vault("venue", store, party.ring)
-        self.database = database = RegistryDatabase(party.data / "venue.db")
+        self.engine = engine = ServiceEngine(settings, "venue")
+        self.vault = vault = Vault("venue", engine.days(), party.ring)
+        self.database = database = engine.tables(REGISTRY)
         endings = Endings(party)
         endings.replay(database, end_again, end_all)
         self.trust = IssuerTrust(party, database, settings.issuers, fetch)
-        self.gates = Gates(party, guard, vault, database, endings)
-        self.book = StatementStore(party.data / "statements")
+        self.gates = Gates(party, guard, vault, database, endings, GateFile(engine.tables(GATES)))
+        self.book = engine.statements()
         self.purger = Purger(
             party,
             guard,
             vault,
             self.book,
-            duties=(self.trust.forget, self.gates.forget, endings.forget),
+            duties=(*engine.floor(guard), self.trust.forget, self.gates.forget, endings.forget),
             ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
+            hold=engine.hold,
         )
         visits = Visits(vault, party.calendar)
         self.commits = Commits(vault)
@@ -96,6 +99,7 @@ class Registry:
             self.book,
             Pins(settings.authority, settings.log),
             Traces(party, guard, vault, database).steps(),
+            OrderStore(engine.tables(ORDERS)),
         )
         self.venues = venues.Venues(database, endings)
         self.scanners = scanners.Scanners(database, endings, party, guard)
@@ -123,6 +127,7 @@ class Registry:
         for close in (self.commits.close, self.gates.close, self.orders.close, self.vault.store.close):
             close()
         self.database.close()
+        self.engine.close()
 
 
 @dataclass(frozen=True)
@@ -136,9 +141,15 @@ class Door:
 class Whole:
     """Opened in a copy of the prepared folder; `close` removes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, dsn: str | None = None) -> None:
+        """`dsn`: of the database in which the registry's state lies; without one in its folder."""
         self.folder = Path(tempfile.mkdtemp(dir=memory()))
         shutil.copytree(prepared(), self.folder, dirs_exist_ok=True)
+        if dsn is not None:
+            settings, file = self.folder / "registry" / "settings.toml", self.folder / "registry" / "postgresql.dsn"
+            settings.write_text(f'store = "postgresql"\ndsn_file = "{file}"\n{settings.read_text()}')
+            file.touch(mode=0o600)
+            file.write_text(dsn)
         self.loop = asyncio.new_event_loop()
         self.clock = SimulatedClock(self.folder / "clock")
         self.authority = Authority.open(self.folder / "authority", simulated=True, allow_unfit=True)
@@ -154,6 +165,17 @@ class Whole:
     def open_registry(self) -> Registry:
         """A process of it."""
         return Registry(self.folder / "registry", self.folder / "clock", lambda _: self.issuers_list())
+
+    def registry_elsewhere(self) -> Registry:
+        """One on another machine over the same engine: with a data folder of its own. The key folder they share, as a
+        stand-in for key rings that hand keys to one another."""
+        here, there = self.folder / "registry", self.folder / "elsewhere"
+        text = (here / "settings.toml").read_text()
+        for name in ("keys", "master.key", "statement.key"):
+            text = text.replace(f'"{name}"', f'"{here / name}"')
+        begin_beside(here / "data", there / "data")
+        (there / "settings.toml").write_text(text)
+        return Registry(there, self.folder / "clock", lambda _: self.issuers_list())
 
     def issuers_list(self) -> Fetched:
         """What the issuer answers to the registry."""
@@ -304,6 +326,12 @@ class Whole:
         self.log.close()
         self.loop.close()
         shutil.rmtree(self.folder)
+
+
+def begin_beside(here: Path, there: Path) -> None:
+    """What a second machine's data folder begins with: that it belongs to these keys."""
+    there.mkdir(mode=0o700, parents=True)
+    shutil.copy(here / MARK, there / MARK)
 
 
 def memory() -> str | None:

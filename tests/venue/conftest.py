@@ -10,13 +10,14 @@ import httpx
 import pytest
 
 from checkin.errors import Unreachable
+from checkin.files.tables import SqliteTables
 from checkin.protocol.key_list import issuer_kid
 from checkin.protocol.note import NoteVerifier
 from checkin.service import tasks
 from checkin.service.identity import ServiceIdentity
 from tests.venue.realtime import CALENDAR, today
 from tests.venue.world import DAY, ENROLMENT, NOON, Enrolled, Issuer, Phone, Registry, bearer, enrol, intake_keys
-from venue.database import RegistryDatabase
+from venue.database import REGISTRY
 from venue.settings import TrustedIssuer as Pinned
 from venue.settings import VenueSettings
 from venue.trust import Fetched, IssuerTrust, fetch_list
@@ -100,7 +101,7 @@ class Book:
         settings = VenueSettings.load(registry.config)
         self.registry = registry
         self.party = ServiceIdentity(settings, registry.clock)
-        self.database = RegistryDatabase(self.party.data / "venue.db")
+        self.database = SqliteTables(self.party.data, REGISTRY)
         self.pinned: tuple[Pinned, ...] = settings.issuers
         self.asked = 0
         self.down = False

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+from checkin.files.tables import SqliteTables
 from checkin.orders.lists import ListedVisit
 from checkin.orders.rows import PlaceRow, VenueRow, VisitRow
 from checkin.protocol.primitives import random_bytes
@@ -16,7 +17,7 @@ from tests.venue.conftest import Scene
 from tests.venue.test_batches import entry, flags
 from tests.venue.test_checkins import vault_of
 from tests.venue.world import CALENDAR, DAY, NOON, Enrolled, Phone, sealed, upload
-from venue.database import RegistryDatabase
+from venue.database import REGISTRY
 from venue.order_steps import Traces
 from venue.visits import Visits
 
@@ -25,7 +26,7 @@ from venue.visits import Visits
 def traces(scene: Scene) -> Iterator[Traces]:
     """What the registry would answer, without an order's signatures around it."""
     vault = vault_of(scene.registry)
-    database = RegistryDatabase(scene.registry.folder / "data" / "venue.db")
+    database = SqliteTables(scene.registry.folder / "data", REGISTRY)
     party: Any = SimpleNamespace(calendar=CALENDAR, today=lambda: DAY)
     guard: Any = SimpleNamespace(floor=lambda _: DAY - 27)
     try:

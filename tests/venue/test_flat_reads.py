@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from checkin.files.tables import SqliteTables
 from checkin.service.endings import Endings
 from tests.support.house import House, prepare
-from venue.database import RegistryDatabase
+from venue.database import REGISTRY, knows_token
+from venue.gate_file import GATES, GateFile
 from venue.gates import Gates
 from venue.order_steps import Traces
 from venue.scanners import Scanners
@@ -73,14 +75,15 @@ def fill(folder: Path) -> None:
 @pytest.fixture
 def nation(
     tmp_path: Path, statements: list[tuple[sqlite3.Connection, str]]
-) -> Iterator[tuple[House, RegistryDatabase, Gates, Endings]]:
+) -> Iterator[tuple[House, SqliteTables, Gates, Endings]]:
     """A registry's parts over that many venues."""
     prepare(tmp_path)
     house = House(tmp_path)
     house.guard.tick()
     house.open_day()
-    database, endings = RegistryDatabase(tmp_path / "data" / "venue.db"), Endings(house.party)
-    gates = Gates(house.party, house.guard, house.vault, database, endings)
+    database, endings = SqliteTables(tmp_path / "data", REGISTRY), Endings(house.party)
+    gate_file = GateFile(SqliteTables(tmp_path / "data", GATES))
+    gates = Gates(house.party, house.guard, house.vault, database, endings, gate_file)
     fill(tmp_path / "data")
     statements.clear()
     yield house, database, gates, endings
@@ -90,7 +93,7 @@ def nation(
 
 
 def test_no_table_is_read_whole_for_one_venue(
-    nation: tuple[House, RegistryDatabase, Gates, Endings], statements: list[tuple[sqlite3.Connection, str]]
+    nation: tuple[House, SqliteTables, Gates, Endings], statements: list[tuple[sqlite3.Connection, str]]
 ) -> None:
     """An operator's list, a sign of life, a revocation and its sweep, a token, and the names that an order asks for."""
     house, database, gates, endings = nation
@@ -104,7 +107,7 @@ def test_no_table_is_read_whole_for_one_venue(
     gates.keep()
     assert gates.last_heard([SCANNER, f"{8:016x}"]).keys() == {f"{8:016x}"}
     scanners.forget_uploads()
-    assert not database.knows_token(b"nobody's")
+    assert not knows_token(database, b"nobody's")
     traces = Traces(house.party, house.guard, house.vault, database)
     [row] = traces._names({bytes.fromhex(VENUE)})
     assert row.name == "Cafe 7"
@@ -114,7 +117,7 @@ def test_no_table_is_read_whole_for_one_venue(
 
 
 def test_a_table_that_is_read_whole_is_noticed(
-    nation: tuple[House, RegistryDatabase, Gates, Endings], statements: list[tuple[sqlite3.Connection, str]]
+    nation: tuple[House, SqliteTables, Gates, Endings], statements: list[tuple[sqlite3.Connection, str]]
 ) -> None:
     """The control: the look at plans does see a scan."""
     _, database, _, _ = nation

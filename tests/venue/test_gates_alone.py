@@ -8,24 +8,26 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import NotReady
+from checkin.files.tables import SqliteTables
 from checkin.service.endings import Endings
 from tests.support.house import DAY, HOUR, House, prepare
 from tests.venue.world import BUCKETS
-from venue.database import RegistryDatabase
-from venue.gate_file import GateFile
+from venue.database import REGISTRY
+from venue.gate_file import GATES, GateFile
 from venue.gates import Gates
 
 SCANNER = b"scanner1"
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[tuple[House, RegistryDatabase, Gates]]:
+def house(tmp_path: Path) -> Iterator[tuple[House, SqliteTables, Gates]]:
     """A registry's retention, and its gates."""
     prepare(tmp_path)
     house = House(tmp_path)
     house.guard.tick()
-    database = RegistryDatabase(tmp_path / "data" / "venue.db")
-    gates = Gates(house.party, house.guard, house.vault, database, Endings(house.party))
+    database = SqliteTables(tmp_path / "data", REGISTRY)
+    gate_file = GateFile(SqliteTables(tmp_path / "data", GATES))
+    gates = Gates(house.party, house.guard, house.vault, database, Endings(house.party), gate_file)
     house.open_day()
     yield house, database, gates
     gates.close()
@@ -33,7 +35,7 @@ def house(tmp_path: Path) -> Iterator[tuple[House, RegistryDatabase, Gates]]:
     house.store.close()
 
 
-def test_keeping_count_empties_nobodys_memory(house: tuple[House, RegistryDatabase, Gates]) -> None:
+def test_keeping_count_empties_nobodys_memory(house: tuple[House, SqliteTables, Gates]) -> None:
     """The counts are in a file of their own: no worker has to look for its scanners anew each minute."""
     _, database, gates = house
     before = database.look()
@@ -45,7 +47,7 @@ def test_keeping_count_empties_nobodys_memory(house: tuple[House, RegistryDataba
 
 
 def test_a_disk_that_refuses_loses_no_count(
-    house: tuple[House, RegistryDatabase, Gates], monkeypatch: pytest.MonkeyPatch
+    house: tuple[House, SqliteTables, Gates], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next round tries again; what came meanwhile counts, too."""
     _, _, gates = house
@@ -63,7 +65,7 @@ def test_a_disk_that_refuses_loses_no_count(
 
 
 def test_a_service_that_stood_still_forgets_the_split_with_the_day(
-    house: tuple[House, RegistryDatabase, Gates],
+    house: tuple[House, SqliteTables, Gates],
 ) -> None:
     """The purge does it by itself, whether or not the day was ever closed."""
     standing, _, gates = house
@@ -77,7 +79,7 @@ def test_a_service_that_stood_still_forgets_the_split_with_the_day(
 
 
 def test_the_split_of_an_open_day_is_not_forgotten_a_second_too_early(
-    house: tuple[House, RegistryDatabase, Gates],
+    house: tuple[House, SqliteTables, Gates],
 ) -> None:
     """Uploads are taken until then, so it still changes."""
     standing, _, gates = house
@@ -90,7 +92,7 @@ def test_the_split_of_an_open_day_is_not_forgotten_a_second_too_early(
         assert gates.hours(DAY, SCANNER)[12] == kept
 
 
-def test_a_time_that_a_wrong_clock_put_into_the_future_goes(house: tuple[House, RegistryDatabase, Gates]) -> None:
+def test_a_time_that_a_wrong_clock_put_into_the_future_goes(house: tuple[House, SqliteTables, Gates]) -> None:
     """A scanner that is dead must not look alive for a year."""
     standing, database, gates = house
     with database.writing() as tables:

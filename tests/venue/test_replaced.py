@@ -9,6 +9,7 @@ import pytest
 
 from checkin.clock import SimulatedClock
 from checkin.errors import ClockUntrusted
+from checkin.files.tables import SqliteTables
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
@@ -16,7 +17,7 @@ from checkin.service.time_peers import clock_guard
 from tests.support.house import CALENDAR
 from tests.venue.conftest import Scene
 from tests.venue.world import DAY, NOON, bearer, check_in, sealed, upload
-from venue.database import RegistryDatabase
+from venue.database import REGISTRY
 from venue.scanners import Scanners
 from venue.settings import VenueSettings
 
@@ -62,7 +63,7 @@ class Registry:
     clock: SimulatedClock
     guard: ClockGuard
     scanners: Scanners
-    database: RegistryDatabase
+    database: SqliteTables
     closes: float
 
     def kept(self) -> list[int]:
@@ -86,7 +87,7 @@ def replaced(scene: Scene) -> Iterator[Registry]:
     assert revoke(scene) == 204
     party = ServiceIdentity(VenueSettings.load(scene.registry.config), scene.registry.clock)
     assert isinstance(party.clock, SimulatedClock)
-    database = RegistryDatabase(scene.registry.folder / "data" / "venue.db")
+    database = SqliteTables(scene.registry.folder / "data", REGISTRY)
     guard = clock_guard(party)
     scanners = Scanners(database, Endings(party), party, guard)
     yield Registry(scene, party.clock, guard, scanners, database, party.calendar.closes(DAY))

@@ -11,13 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
+from checkin.files.tables import SqliteTables
 from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.service.auth import token_hash
 from tests.venue.conftest import NewIssuer, Scene, verifier
 from tests.venue.world import CALENDAR, DAY, NOON, Enrolled, Issuer, Registry, bearer, check_in, enrol, intake_keys
 from venue import scanners, venues
-from venue.database import RegistryDatabase
+from venue.database import REGISTRY
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +190,7 @@ def test_a_rule_of_no_status_is_refused(scene_once: Scene, accepted: Any) -> Non
 def test_the_same_rule_again_empties_nobodys_memory(scene: Scene) -> None:
     """An operator who sets his rule in a loop does not make every worker read every scanner anew at each check-in."""
     path, headers = f"/v1/venues/{scene.at.venue_id}/status-rule", bearer(scene.at.operator)
-    watch = RegistryDatabase(scene.registry.folder / "data" / "venue.db")
+    watch = SqliteTables(scene.registry.folder / "data", REGISTRY)
     try:
         before = watch.look()
         assert scene.client.put(path, json={"accepted": [1]}, headers=headers).status_code == 200
@@ -218,7 +219,7 @@ def test_an_operator_who_changes_his_venue_all_the_time_is_stopped_and_nobody_el
     registry = Registry(tmp_path / "registry", [new_issuer()])
     with registry.client() as client:
         at, other = enrol(client), enrol(client, "Library")
-        watch = RegistryDatabase(registry.folder / "data" / "venue.db")
+        watch = SqliteTables(registry.folder / "data", REGISTRY)
 
         def change(at: Enrolled, number: int) -> httpx.Response:
             url, headers = f"/v1/venues/{at.venue_id}/{path}", bearer(at.operator)
@@ -254,7 +255,7 @@ def test_an_operator_sees_his_venue_as_it_is_now(scene: Scene, enrolment: dict[s
 def test_revoking_again_empties_nobodys_memory(scene: Scene) -> None:
     """A revocation is never refused, so it must not be a way to keep all workers busy either."""
     path, headers = f"/v1/venues/{scene.at.venue_id}/scanners/{scene.at.scanner_id}", bearer(scene.at.operator)
-    watch = RegistryDatabase(scene.registry.folder / "data" / "venue.db")
+    watch = SqliteTables(scene.registry.folder / "data", REGISTRY)
     try:
         assert scene.client.delete(path, headers=headers).status_code == 204
         before = watch.look()

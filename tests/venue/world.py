@@ -235,11 +235,15 @@ class Process:
 
     def ready(self) -> None:
         """Wait until /readyz says so."""
+        self.answers("/readyz")
+
+    def answers(self, path: str = "/healthz") -> None:
+        """Wait until it does, with 200."""
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             assert not self.process.ended, self.log.read_text()
             try:
-                if httpx.get(self.url + "/readyz", timeout=60, trust_env=False).status_code == 200:
+                if httpx.get(self.url + path, timeout=60, trust_env=False).status_code == 200:
                     return
             except httpx.TransportError:
                 pass

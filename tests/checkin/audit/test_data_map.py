@@ -10,8 +10,9 @@ import sqlite_utils
 
 from checkin.audit.data_map import DataMap, MapPlace, replace_tables
 from checkin.errors import SettingsInvalid
+from checkin.files.tables import SqliteTables
 from checkin.keys.key_ring import KeyRing
-from checkin.service.order_store import OrderStore
+from checkin.service.order_store import ORDERS
 from checkin.tlog.witness import WitnessState
 from checkin.vault.engines import Row
 from checkin.vault.engines.sqlite import SqliteStore
@@ -21,8 +22,8 @@ from issuer.database import IssuerDatabase
 from retention.audits import Audits
 from retention.log_state import LogState
 from retention.statements import ServiceStatements
-from venue.database import RegistryDatabase as VenueDatabase
-from venue.gate_file import GateFile
+from venue.database import REGISTRY
+from venue.gate_file import GATES
 
 ROOT = Path(__file__).parents[3]
 MAPS = {name: ROOT / name / "data_map.toml" for name in ("issuer", "venue", "retention")}
@@ -47,7 +48,7 @@ def _ring(data: Path) -> KeyRing:
 def make_issuer(data: Path) -> None:
     """Every database of an issuer, by the code that makes them."""
     IssuerDatabase(data / "issuer.db").close()
-    OrderStore(data / "orders.db").close()
+    SqliteTables(data, ORDERS).close()
     _day_file(data / "ledger", ordered=False)
     vault = Vault("issuer", SqliteStore(data / "ledger", ordered=False), _ring(data))
     AccessNotices(None, vault, data / "receipts.db").close()  # type: ignore[arg-type]  # only the file is wanted
@@ -56,9 +57,8 @@ def make_issuer(data: Path) -> None:
 
 def make_venue(data: Path) -> None:
     """Every database of a registry."""
-    VenueDatabase(data / "venue.db").close()
-    GateFile(data / "gates.db").close()
-    OrderStore(data / "orders.db").close()
+    for part in (REGISTRY, GATES, ORDERS):
+        SqliteTables(data, part).close()
     _day_file(data / "visits", ordered=True)
 
 

@@ -13,12 +13,13 @@ from checkin.audit.point import SELF_AUDIT, Point, PointResult, points_of
 from checkin.audit.self_audit import CLOSINGS, DATA_MAP, KEYS, OLDEST, ORDERS, PLAINTEXT, Days, SelfAudit
 from checkin.clock import RETENTION_DAYS
 from checkin.errors import NotReady
+from checkin.files.tables import SqliteTables
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import open_note
 from checkin.vault.engines.day_file import path_of
 from tests.support.house import CALENDAR, DAY, HOUR, House, day_key, prepare
-from venue.database import RegistryDatabase
-from venue.gate_file import GateFile
+from venue.database import REGISTRY
+from venue.gate_file import GATES
 
 MAP = Path(__file__).parents[3] / "venue" / "data_map.toml"
 POINTS = [DATA_MAP, PLAINTEXT, OLDEST, KEYS, CLOSINGS, ORDERS]
@@ -30,8 +31,8 @@ def house(tmp_path: Path) -> House:
     """A registry with a closed day and a day that was destroyed, as its own code leaves them."""
     prepare(tmp_path / "registry")
     house = House(tmp_path / "registry", ahead={Purpose.DAY: 1, Purpose.INTAKE: 2})
-    RegistryDatabase(house.party.data / "venue.db").close()
-    GateFile(house.party.data / "gates.db").close()
+    for part in (REGISTRY, GATES):
+        SqliteTables(house.party.data, part).close()
     house.guard.tick()
     for day in (DAY, DAY + 24):
         for step in range(5):  # a night a day: keys are made, days are closed

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkin.purge.statement_store import FEWER, StatementStore, published_count, read_count
+from checkin.purge.statement_store import FEWER, StatementFolder, published_count, read_count
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, FEWER), (1, FEWER), (9, FEWER), (10, "10"), (123456, "123456")])
@@ -34,7 +34,7 @@ def test_nobody_can_publish_a_small_count_in_another_spelling(text: str) -> None
 
 def test_the_first_statement_of_a_name_stands(tmp_path: Path) -> None:
     """A service cannot take back what it stated; the same again is no second statement."""
-    book = StatementStore(tmp_path / "book")
+    book = StatementFolder(tmp_path / "book")
     assert book.put("purge-2026-11-20", "one\n")
     assert not book.put("purge-2026-11-20", "another\n")
     assert book.get("purge-2026-11-20") == "one\n"
@@ -44,7 +44,7 @@ def test_the_first_statement_of_a_name_stands(tmp_path: Path) -> None:
 
 def test_of_many_writers_at_once_one_wins(tmp_path: Path) -> None:
     """And all read the same afterwards."""
-    books = [StatementStore(tmp_path) for _ in range(8)]
+    books = [StatementFolder(tmp_path) for _ in range(8)]
     won: list[bool] = []
     threads = [
         threading.Thread(target=lambda book=book, n=n: won.append(book.put("closed-2026-11-20", f"{n}\n")))
@@ -62,19 +62,19 @@ def test_of_many_writers_at_once_one_wins(tmp_path: Path) -> None:
 def test_a_name_never_leads_out_of_the_book(tmp_path: Path, name: str) -> None:
     """Names are words and days."""
     with pytest.raises(ValueError, match="name of a statement"):
-        StatementStore(tmp_path).get(name)
+        StatementFolder(tmp_path).get(name)
 
 
 def test_what_was_never_stated_is_not_there(tmp_path: Path) -> None:
     """Neither as a file nor as a half of one."""
-    book = StatementStore(tmp_path)
+    book = StatementFolder(tmp_path)
     assert book.get("purge-2026-11-20") is None
     assert "purge-2026-11-20" not in book
 
 
 def test_a_page_opens_no_file_but_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many statements there are; pages together are all of them, each once."""
-    book = StatementStore(tmp_path)
+    book = StatementFolder(tmp_path)
     names = sorted(f"{kind}-{number}" for kind in ("closed", "key-made", "purge") for number in range(7))
     for name in names:
         book.put(name, f"{name}\n")

@@ -7,15 +7,21 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import sqlite_utils
 
 from checkin.errors import NotReady
-from checkin.files.state_file import StateFile
+from checkin.files.tables import Commit, SqliteTables, TableSet, Value
 from checkin.keys.journal import Ending
-from checkin.service.endings import TABLE, Endings
+from checkin.service.endings import Endings
 from tests.support.house import DAY, House, day_key, prepare
 from tests.support.small_files import small_files
 
+SOME = TableSet(
+    "some",
+    (
+        "CREATE TABLE endings (number bigint NOT NULL PRIMARY KEY);"
+        "CREATE TABLE ended (name text NOT NULL, filling bytea)",
+    ),
+)
 FIRST, REFUSED, LATER = (Ending("account", str(number)) for number in range(3))
 
 
@@ -29,29 +35,27 @@ def endings(tmp_path: Path) -> Endings:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[StateFile]:
-    with closing(StateFile(tmp_path / "data" / "some.db", _migrate)) as database:
+def database(tmp_path: Path) -> Iterator[SqliteTables]:
+    with closing(SqliteTables(tmp_path / "data", SOME)) as database:
         yield database
 
 
-def _migrate(tables: sqlite_utils.Database) -> None:
-    tables.execute(TABLE)
-    tables.execute("CREATE TABLE IF NOT EXISTS ended (name TEXT NOT NULL, filling BLOB) STRICT")
-
-
-def end(endings: Endings, database: StateFile, ending: Ending) -> None:
+def end(endings: Endings, database: SqliteTables, ending: Ending) -> None:
     """As a service does; the row is larger than a page."""
-    with endings.writing(database) as (tables, ended):
-        tables.execute("INSERT INTO ended VALUES (?, zeroblob(8192))", [ending.name])
+
+    def step(commit: Commit, ended: list[Ending]) -> None:
+        row: dict[str, Value] = {"name": ending.name, "filling": bytes(8192)}
+        commit.execute("INSERT INTO ended (name, filling) VALUES (:name, :filling)", row)
         ended.append(ending)
 
-
-def names(database: StateFile) -> list[str]:
-    with database.reading() as tables:
-        return [row[0] for row in tables.execute("SELECT name FROM ended").fetchall()]
+    endings.write(database, step)
 
 
-def carried_out(endings: Endings, database: StateFile) -> list[Ending]:
+def names(database: SqliteTables) -> list[str]:
+    return [name for (name,) in database.read("SELECT name FROM ended")]
+
+
+def carried_out(endings: Endings, database: SqliteTables) -> list[Ending]:
     """By a start."""
     found: list[Ending] = []
     endings.replay(database, lambda _, ending: found.append(ending), lambda _: pytest.fail("all of it is known"))
@@ -60,7 +64,7 @@ def carried_out(endings: Endings, database: StateFile) -> list[Ending]:
 
 @pytest.mark.parametrize("then", [[], [LATER]])
 def test_what_a_full_disk_refused_to_commit_is_not_carried_out_at_the_next_start(
-    endings: Endings, database: StateFile, tmp_path: Path, then: list[Ending]
+    endings: Endings, database: SqliteTables, tmp_path: Path, then: list[Ending]
 ) -> None:
     """Also not when others have ended since, in a database that was put back from before."""
     end(endings, database, FIRST)
@@ -73,12 +77,16 @@ def test_what_a_full_disk_refused_to_commit_is_not_carried_out_at_the_next_start
         end(endings, database, ending)
     assert names(database) == [one.name for one in [FIRST, *then]]
     assert carried_out(endings, database) == []
-    with closing(StateFile(tmp_path / "old.db", _migrate)) as old:
+    with closing(SqliteTables(tmp_path / "old", SOME)) as old:
         assert carried_out(endings, old) == [FIRST, *then]
 
 
-def test_an_error_in_the_block_writes_nothing_down(endings: Endings, database: StateFile) -> None:
-    with pytest.raises(NotReady), endings.writing(database) as (_, ended):
+def test_an_error_in_the_block_writes_nothing_down(endings: Endings, database: SqliteTables) -> None:
+
+    def refused(_: Commit, ended: list[Ending]) -> None:
         ended.append(REFUSED)
         raise NotReady
+
+    with pytest.raises(NotReady):
+        endings.write(database, refused)
     assert carried_out(endings, database) == []

@@ -9,12 +9,17 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import ClockUntrusted
+from checkin.files.tables import SqliteTables
 from checkin.service.order_executor import OrderExecutor, Pins
-from checkin.service.order_store import KeptAnswer, OrderStore
+from checkin.service.order_store import ORDERS, KeptAnswer, OrderStore
 from tests.support.house import DAY, HOUR, House, at, prepare
 
 PART = "ab" * 32
 Desk = tuple[House, OrderExecutor]
+
+
+def opened(house: House) -> OrderStore:
+    return OrderStore(SqliteTables(house.party.data, ORDERS))
 
 
 @pytest.fixture
@@ -23,8 +28,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     prepare(tmp_path)
     house = House(tmp_path)
     house.guard.tick()
-    executor = OrderExecutor(house.party, house.guard, house.book, Pins(None, None), {})
-    with closing(OrderStore(house.party.data / "orders.db")) as store:
+    executor = OrderExecutor(house.party, house.guard, house.book, Pins(None, None), {}, opened(house))
+    with closing(opened(house)) as store:
         store.keep(PART, KeptAnswer("", "sealed", DAY, 1), expires=house.clock.now() + 3 * HOUR)
     yield house, executor
     executor.close()
@@ -32,7 +37,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def kept(house: House) -> list[str | None]:
-    with closing(OrderStore(house.party.data / "orders.db")) as store:
+    with closing(opened(house)) as store:
         return [answer.sealed for answer in store.answers(PART).values()]
 
 

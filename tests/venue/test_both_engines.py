@@ -1,0 +1,328 @@
+"""The registry's state does the same in SQLite and in PostgreSQL, at two processes at once, by the same statements."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkin.clock import CLOSING_DAYS
+from checkin.errors import Forbidden, KeyMissing, ListRefused, NotFound, Unauthorized
+from checkin.files import postgres_tables
+from checkin.files.tables import Tables, TableSet, in_words_of_sqlite
+from checkin.protocol.key_list import IssuerList, ListedKey, issuer_kid
+from checkin.protocol.note import NoteSigner, sign_note
+from checkin.protocol.primitives import SigningKey
+from checkin.purge.statement_store import STATEMENTS, StatementTable
+from checkin.service.auth import token_hash
+from checkin.service.endings import Endings
+from checkin.service.key_list_publisher import KEY_LIST, KeyListTable
+from checkin.service.order_store import ORDERS, KeptAnswer, OrderStore
+from tests.checkin.files.engines import ENGINES, Open, opening_tables
+from tests.support.house import CALENDAR, DAY, HOUR, House, prepare
+from venue import scanners as scanner_module
+from venue.alarms import Alarms
+from venue.database import REGISTRY, knows_token
+from venue.endings import end_again, end_all
+from venue.gate_file import GATES, GateFile, GateHour, Sign
+from venue.gates import Gates
+from venue.order_steps import Traces
+from venue.scanners import Scanners
+from venue.settings import TrustedIssuer
+from venue.trust import IssuerTrust
+from venue.venues import Capacity, NewVenue, Venues
+
+PARTS = (REGISTRY, GATES, ORDERS, STATEMENTS, KEY_LIST)
+SIGNER = NoteSigner("issuer.example", SigningKey(b"\x01" * 32))
+ISSUER = TrustedIssuer(url="http://127.0.0.1:9", vkey=SIGNER.verifier.vkey, number=3)
+
+
+@dataclass
+class Place:
+    """One registry's retention, and its tables as two processes have them open."""
+
+    house: House
+    tables: list[dict[TableSet, Tables]]
+
+    def venues(self, process: int = 0) -> Venues:
+        return Venues(self.tables[process][REGISTRY], self.endings())
+
+    def scanners(self, process: int = 0) -> Scanners:
+        return Scanners(self.tables[process][REGISTRY], self.endings(), self.house.party, self.house.guard)
+
+    def endings(self) -> Endings:
+        return Endings(self.house.party)
+
+    def heard_of_all(self, process: int) -> None:
+        """What the task does each second, and a check-in."""
+        for tables in self.tables[process].values():
+            tables.poll()
+            tables.look()
+
+
+def open_place(folder: Path, open_part: Open) -> Place:
+    prepare(folder)
+    house = House(folder)
+    house.guard.tick()
+    house.open_day()
+    place = Place(house, [{part: open_part(part) for part in PARTS} for _ in range(2)])
+    # Of another journal, where several places share a schema.
+    place.tables[0][REGISTRY].write(lambda commit: commit.execute("DELETE FROM endings"))
+    return place
+
+
+@pytest.fixture(params=ENGINES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    with opening_tables(request.param, tmp_path / "tables", request) as open_part:
+        yield open_place(tmp_path, open_part)
+
+
+def a_life_of_a_venue(place: Place) -> None:
+    venues, other, tables = place.venues(), place.venues(1), place.tables[1][REGISTRY]
+    made = venues.enrol(NewVenue(name="Café", category="cafe"))
+    assert other.operated(made.venue_id, made.operator_token).name == "Café"
+    assert knows_token(tables, token_hash(made.operator_token))
+    other.set_rule(made.venue_id, [3, 1])
+    other.set_capacity(made.venue_id, Capacity(capacity=40))
+    entry = venues.entry(made.venue_id)
+    assert (entry.name, entry.category, entry.capacity, entry.status_rule) == ("Café", "cafe", 40, [1, 3])
+    renewed = venues.renew_operator(made.venue_id).operator_token
+    with pytest.raises(Unauthorized):
+        other.operated(made.venue_id, made.operator_token)
+    with pytest.raises(Forbidden):
+        other.operated("0" * 16, renewed)
+    other.close(made.venue_id)
+    with pytest.raises(Unauthorized):
+        venues.operated(made.venue_id, renewed)
+    for call in (partial(venues.close, made.venue_id), partial(venues.entry, "0" * 16)):
+        with pytest.raises(NotFound):
+            call()
+
+
+def scanners_come_and_go(place: Place) -> None:
+    venue = place.venues().enrol(NewVenue(name="Gym", category="sport")).venue_id
+    here, there = place.scanners(), place.scanners(1)
+    front, back = (here.enrol(venue, label) for label in ("front", "back"))
+    assert [entry.label for entry in there.listed(venue)] == ["back", "front"]
+    assert there.bearing(front.scanner_token).place.scanner.hex() == front.scanner_id
+    here.revoke(venue, front.scanner_id, "replaced")
+    here.revoke(venue, back.scanner_id, "stolen")
+    here.revoke(venue, back.scanner_id, "replaced")
+    place.heard_of_all(1)
+    with pytest.raises(Unauthorized):
+        there.bearing(front.scanner_token)
+    assert there.uploading(front.scanner_token).uploads_until
+    with pytest.raises(Unauthorized):
+        there.uploading(back.scanner_token)
+    with pytest.raises(NotFound):
+        there.revoke(venue, "0" * 16, "stolen")
+    place.house.go(DAY + CLOSING_DAYS + 1)
+    place.house.guard.confirm()
+    there.forget_uploads()
+    place.heard_of_all(0)
+    with pytest.raises(Unauthorized):
+        here.uploading(front.scanner_token)
+    for number in range(3):
+        assert here.enrol(venue, str(number))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Forbidden, match="at most 3"):
+        patch.setattr(scanner_module, "MAX_SCANNERS", 3)
+        there.enrol(venue, "one too many")
+
+
+def issuers_lists_are_taken_once(place: Place) -> None:
+    trusts = [IssuerTrust(place.house.party, tables[REGISTRY], (ISSUER,)) for tables in place.tables]
+
+    def listed(*days: int, fill: int = 5) -> str:
+        publics = {day: SigningKey(bytes([fill, day % 200]) * 16).public for day in days}
+        keys = {day: ListedKey(issuer_kid(3, public), public) for day, public in publics.items()}
+        return sign_note(IssuerList(3, keys, simulated=True).text(), SIGNER)
+
+    for trust in trusts:
+        with pytest.raises(KeyMissing):
+            trust.keys_of_day(DAY)
+    first = listed(DAY - 28, DAY, DAY + 1)
+    trusts[0].take(ISSUER, first)
+    place.heard_of_all(1)
+    assert trusts[1].keys_of_day(DAY)
+    assert (trusts[1].is_read, trusts[1].lists()[3].note) == (True, first)
+    before = dict(place.tables[1][REGISTRY].look())
+    trusts[1].take(ISSUER, first, "a proof")
+    trusts[1].take(ISSUER, listed(DAY))
+    assert (trusts[1].lists()[3].note, trusts[1].lists()[3].proof) == (first, "a proof")
+    assert place.tables[1][REGISTRY].look() != before
+    for trust in trusts:
+        with pytest.raises(ListRefused):
+            trust.take(ISSUER, listed(DAY, DAY + 2, fill=6))
+    assert "issuer_3_contradiction" in [finding.name for finding in trusts[0].findings()]
+    with pytest.raises(KeyMissing):
+        trusts[1].keys_of_day(DAY + 2)
+    trusts[0].forget(DAY + 1)
+    place.heard_of_all(1)
+    with pytest.raises(KeyMissing):
+        trusts[1].keys_of_day(DAY)
+    assert trusts[1].keys_of_day(DAY + 1)
+    assert "issuer_3_contradiction" not in [finding.name for finding in trusts[1].findings()]
+
+
+def alarms_are_added_up(place: Place) -> None:
+    here, there = (Alarms(place.house.party, tables[REGISTRY]) for tables in place.tables)
+    here.add(2)
+    there.add(3)
+    [finding] = here.findings()
+    assert "of 5 queued" in finding.text
+    there.forget(DAY + 1)
+    assert list(here.findings()) == []
+
+
+def gates_are_counted_by_all(place: Place) -> None:
+    house = place.house
+    venue = place.venues().enrol(NewVenue(name="Hall", category="hall")).venue_id
+    live, gone = (place.scanners().enrol(venue, label).scanner_id for label in ("live", "gone"))
+    gates = [
+        Gates(house.party, house.guard, house.vault, tables[REGISTRY], place.endings(), GateFile(tables[GATES]))
+        for tables in place.tables
+    ]
+    for each in gates:
+        each.count(DAY, bytes.fromhex(live), 12)
+        each.hear(bytes.fromhex(live), 4)
+        each.hear(bytes.fromhex(gone))
+        each.keep()
+    assert gates[0].hours(DAY, bytes.fromhex(live))[12] == 2
+    assert gates[1].last_heard([live, gone, "0" * 16]) == {
+        live: (CALENDAR.rfc3339(house.clock.now()), 4), gone: (CALENDAR.rfc3339(house.clock.now()), None)
+    }  # fmt: skip
+    place.scanners(1).revoke(venue, gone, "stolen")
+    gates[0].keep()
+    assert gates[1].last_heard([live, gone]).keys() == {live}
+    file = GateFile(place.tables[0][GATES])
+    file.add({GateHour(DAY - 1, b"g" * 16, 3): 7}, {live: Sign(0, 1), "f" * 16: Sign(2**40)})
+    assert (file.heard([live])[live].waiting, file.later(2**39)) == (1, ["f" * 16])
+    assert file.heard([live])[live].at > 0
+    assert set().union(*file.pages()) == {live, "f" * 16}
+    gates[1].forget(DAY)
+    assert (file.hours(DAY - 1, b"g" * 16)[3], gates[1].hours(DAY, bytes.fromhex(live))[12]) == (0, 2)
+
+
+def orders_are_answered_once(place: Place) -> None:
+    here, there = (OrderStore(tables[ORDERS]) for tables in place.tables)
+    answer, now = KeptAnswer("", "sealed", DAY, 3), place.house.clock.now()
+    assert here.keep("part", answer, expires=now + HOUR)
+    assert not there.keep("part", replace(answer, sealed="another"), expires=now + HOUR)
+    assert not there.keep("part", replace(answer, list_digest="list"), expires=now + HOUR)
+    assert there.keep("part", replace(answer, list_digest="list"), expires=now + HOUR, known=[""])
+    assert there.answers("part") == {"": answer, "list": replace(answer, list_digest="list")}
+    counts = [store.refuse("part", code, "2026-11-20") for store in (here, there) for code in ("one", "two")]
+    assert (counts, here.refused()) == ([1, 2, 0, 0], {"one": 2, "two": 2})
+    here.forget(now, DAY + 1)
+    assert [kept.sealed for kept in there.answers("part").values()] == [None, None]
+    there.forget(now + HOUR + 1, DAY)
+    assert here.answers("part") == {}
+
+
+def statements_stand(place: Place) -> None:
+    here, there = (StatementTable(tables[STATEMENTS]) for tables in place.tables)
+    for name in ("purge-2", "closed-1", "purge-1"):
+        assert here.put(name, f"{name}\n")
+    assert not there.put("purge-1", "another\n")
+    assert (there.get("purge-1"), there.get("purge-3")) == ("purge-1\n", None)
+    assert ("purge-1" in here, "purge-3" in here) == (True, False)
+    assert there.names() == ["closed-1", "purge-1", "purge-2"]
+    assert there.all("purge-") == [("purge-1", "purge-1\n"), ("purge-2", "purge-2\n")]
+    assert [name for name, _ in there.all()] == here.names()
+    assert [name for name, _ in here.page("closed-1", 1)] == ["purge-1"]
+    with pytest.raises(ValueError, match="name of a statement"):
+        here.get("../secret")
+
+
+def the_key_list_is_everybodys(place: Place) -> None:
+    here, there = (KeyListTable(tables[KEY_LIST]) for tables in place.tables)
+    assert here.load() == there.load()
+    here.update(lambda state: replace(state, waiting="a note"))
+    place.heard_of_all(1)
+    assert there.load().waiting == "a note"
+    assert there.update(lambda state: replace(state, note=state.waiting, waiting="")).note == "a note"
+
+
+def what_ended_is_ended_again(place: Place) -> None:
+    """In a database that has forgotten it, and in one so old that nobody knows."""
+    venues, scanners, registry = place.venues(), place.scanners(), place.tables[1][REGISTRY]
+    venue = venues.enrol(NewVenue(name="Bar", category="bar"))
+    scanner = scanners.enrol(venue.venue_id, "door")
+    scanners.revoke(venue.venue_id, scanner.scanner_id, "stolen")
+    registry.write(lambda commit: commit.execute("DELETE FROM endings"))
+    registry.write(lambda commit: commit.execute("UPDATE scanners SET revoked = 0"))
+    assert scanners.bearing(scanner.scanner_token)
+    place.endings().replay(registry, end_again, end_all)
+    place.heard_of_all(0)
+    with pytest.raises(Unauthorized):
+        scanners.bearing(scanner.scanner_token)
+    place.endings().replay(registry, end_again, lambda _: pytest.fail("it has seen all"))
+    registry.write(end_all)
+    with pytest.raises(Unauthorized):
+        venues.operated(venue.venue_id, venue.operator_token)
+
+
+def an_order_finds_a_venues_name(place: Place) -> None:
+    venue = bytes.fromhex(place.venues().enrol(NewVenue(name="Pool", category="sport")).venue_id)
+    traces = Traces(place.house.party, place.house.guard, place.house.vault, place.tables[1][REGISTRY])
+    assert [row.name for row in traces._names({venue, bytes(8)})] == ["?", "Pool"]
+
+
+ALL: list[Callable[[Place], None]] = [
+    a_life_of_a_venue,
+    scanners_come_and_go,
+    issuers_lists_are_taken_once,
+    alarms_are_added_up,
+    gates_are_counted_by_all,
+    orders_are_answered_once,
+    statements_stand,
+    the_key_list_is_everybodys,
+    what_ended_is_ended_again,
+    an_order_finds_a_venues_name,
+]
+
+
+@pytest.mark.parametrize("does", ALL)
+def test_of_both_engines_each(does: Callable[[Place], None], place: Place) -> None:
+    does(place)
+
+
+OF_AN_ENGINE = ("CREATE", "ALTER", "DROP", "INSERT INTO answers_anew")
+FORBIDDEN = ("ListenStmt", "NotifyStmt", "DiscardStmt", "VariableSetStmt", "LockStmt")
+
+
+def test_every_statement_is_one_that_both_engines_take(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As PostgreSQL is given them: read by its own parser, and prepared by SQLite over the same tables."""
+    import pglast  # noqa: PLC0415 - not every run has it
+
+    seen: dict[str, None] = {}
+    translate = postgres_tables.in_places
+
+    def note(query: str) -> Any:
+        seen[query] = None
+        return translate(query)
+
+    with opening_tables("postgresql", tmp_path, request) as open_part:
+        monkeypatch.setattr(postgres_tables, "in_places", note)
+        for number, does in enumerate(ALL):
+            place = open_place(tmp_path / str(number), open_part)
+            does(place)
+    assert len(seen) > 60
+    with closing(sqlite3.connect(":memory:")) as sqlite:
+        for part in PARTS:
+            for made in (made for made in part.statements(0) if "ADD COLUMN" not in made):
+                sqlite.execute(in_words_of_sqlite(made))
+        for query in seen:
+            statement: Any = pglast.parse_sql(translate(query)[0])[0].stmt
+            assert type(statement).__name__ not in FORBIDDEN, query
+            assert not any(word in query for word in ("advisory", "PARTITION", "unnest")), query
+            if "versions" not in query and not query.startswith(OF_AN_ENGINE):
+                sqlite.execute(f"EXPLAIN {query}", dict.fromkeys(translate(query)[1], 0))
