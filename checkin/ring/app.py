@@ -88,7 +88,10 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
 
 
 def findings(node: RingNode) -> Iterator[Finding]:
-    """A failure while a key is held that should be gone."""
+    """A failure while a key is held that should be gone, or others hold one that is not the logged one."""
+    if node.contradicted:
+        keys = ", ".join(map(str, node.contradicted))
+        yield Finding("ring", "failure", f"The other nodes hold keys that the log does not have so: {keys}.")
     if overdue := node.overdue():
         yield Finding("purge", "failure", f"Keys are overdue to be destroyed: {', '.join(overdue)}.")
 

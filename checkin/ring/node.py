@@ -36,6 +36,7 @@ from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.due_keys import DueKeys, last_use
 from checkin.purge.purger import LOCK
 from checkin.purge.statement_store import StatementFolder
+from checkin.ring.logged import LoggedCommitments
 from checkin.ring.settings import QUORUM, RingSettings
 from checkin.service.identity import ServiceIdentity
 from checkin.service.ring_calls import OFFER_PATH, PULL_PATH, STATE_PATH, RingCalls, read_state
@@ -59,7 +60,11 @@ class RingNode:
         self._party, self._ring, self._guard, self._settings = party, ring, guard, settings
         self._due = DueKeys(ring, party.calendar)
         self._book = StatementFolder(party.data / "statements")
-        self._service = NoteVerifier.parse(settings.service).name
+        service = NoteVerifier.parse(settings.service)
+        self._service = service.name
+        self._logged = LoggedCommitments(settings.log, service) if settings.log else None
+        self.contradicted: list[KeyName] = []
+        """Keys that the others hold and this node does not fetch: the log has another commitment, or none."""
         self._others = {NoteVerifier.parse(peer.vkey).name: peer for peer in settings.members}
         self._own = party.signer.verifier
         if self._others.pop(settings.name).vkey != self._own.vkey:
@@ -176,8 +181,15 @@ class RingNode:
         never acknowledged. Raises `ClockUntrusted`."""
         self._guard.require_trusted()
         own = self._live()
-        for name, commitment in self._agreed():
-            if own.get(name) == commitment or self._ring.tombstone(name) is not None:
+        lacking = [
+            (name, commitment)
+            for name, commitment in self._agreed()
+            if own.get(name) != commitment and self._ring.tombstone(name) is None
+        ]
+        stated = self._logged.read() if lacking and self._logged else None
+        self.contradicted = [key[0] for key in lacking if stated is not None and not self._is_stated(key, stated)]
+        for name, commitment in lacking:
+            if name in self.contradicted:
                 continue
             with locked(self._ring.folder / "make.lock"), suppress(KeyDestroyed, DayDestroyed):
                 self._seconds(name)
@@ -185,6 +197,13 @@ class RingNode:
                     # Two hold another one, so nobody was ever told of ours.
                     self._ring.discard(name)
                 self._take(name, commitment, next(iter(self._others.values())))
+
+    def _is_stated(self, key: tuple[KeyName, str], stated: Mapping[KeyName, str]) -> bool:
+        """Whether the log agrees; of a key of these days it may not have heard yet."""
+        name, commitment = key
+        known = stated.get(name)
+        # SPEC ring.md §5: "a key of a day before yesterday that was never logged"
+        return known == commitment if known else name.day >= self._party.calendar.day(self._guard.now()) - 1
 
     def overdue(self) -> list[str]:
         """Keys that should be gone by this node's clock."""

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Self
 from pydantic import Field, model_validator
 
 from checkin.protocol.note import NoteVerifier
+from checkin.ring.logged import ReadLog
 from checkin.service.settings import Peer, ServiceSettings, VerifierKey
 
 NODES: Final = 3
@@ -22,6 +23,9 @@ class RingSettings(ServiceSettings):
     """The app nodes that may use keys."""
     members: Annotated[tuple[Peer, ...], Field(min_length=NODES, max_length=NODES, strict=False)]
     """The three nodes of the ring, itself among them; the same in the settings of all three."""
+    log: ReadLog | None = None
+    """The log that has the service's statements: `url`, `vkey`, `witnesses`, `quorum`. A node fetches no key that
+    another commitment was logged for, and no old one that none was logged for."""
     maker: str
     """The name of the node that draws new keys; the same in the settings of all three."""
 

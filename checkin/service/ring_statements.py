@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from checkin.clock import DATES
-from checkin.errors import CheckinError, NoteUntrusted, SettingsInvalid
+from checkin.errors import CheckinError, NoteUntrusted, NotReady, SettingsInvalid
 from checkin.keys.key_ring import KeyName
 from checkin.protocol.note import add_signature, split_note
 from checkin.protocol.primitives import sha256
@@ -67,7 +67,11 @@ class RingStatements:
             return
         for path, why in self._take_lost(self._ring):
             yield Finding("ring_lost", "failure", f"{path.name} does not state that a node is lost: {why}")
-        silent = sorted(self._ring.nodes.keys() - self._ring.states().keys())
+        try:
+            silent = sorted(self._ring.nodes.keys() - self._ring.states().keys())
+        except NotReady as error:
+            yield Finding("ring", "failure", error.detail)
+            return
         if silent:
             yield Finding("ring", "warning", f"Nodes of the key ring do not answer: {', '.join(silent)}.")
         late = dict(self._awaited(self._ring, late=True))

@@ -14,9 +14,12 @@ from checkin.protocol.note import NoteSigner, add_signature, open_note, sign_not
 from checkin.protocol.primitives import SigningKey
 from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, NODE_LOST, RING_MEMBERS
 from checkin.protocol.statement import StatementType
-from checkin.purge.statement_store import PURGE_REPORT
+from checkin.purge.statement_store import KEY_MADE, PURGE_REPORT
+from checkin.ring.app import findings
+from checkin.ring.logged import LoggedCommitments, ReadLog
 from tests.retention.world import TOKEN, Retention, Service, pinned
 from tests.support.house import CALENDAR, DAY
+from tests.support.ring import Ring, day_key
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 NODES = [NoteSigner(f"{letter}.ring.registry.example", SigningKey(letter.encode() * 32)) for letter in "abc"]
@@ -87,6 +90,36 @@ def test_the_log_takes_a_lost_node_from_enough_officers(tmp_path: Path, service:
     with retention.client() as client:
         assert bring(client, lost(service, NODES[2], 1)) == "note_untrusted"
         assert bring(client, lost(service, NODES[2], 2)) == "taken"
+
+
+def test_a_new_node_takes_only_the_keys_that_the_log_has_so(
+    retention: Retention, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three old keys that both others hold: one was logged, one was logged otherwise, one never. Of today's key the
+    log may not have heard yet; with the control that a node without a log takes them all."""
+    ring = Ring(tmp_path / "ring")
+    ring.service = service.signer
+    ring.serve(monkeypatch, direct=True)
+    ring.trust()
+    names = [day_key(day) for day in (DAY - 5, DAY - 4, DAY - 3, DAY)]
+    for name in names:
+        ring.keys("a").make(name, oldest=0)
+        ring.keys("b").hold(name, ring.keys("a").secret(name), oldest=0)
+    with retention.client() as client:
+        for name, commitment in ((names[0], ring.keys("a").commitment(names[0])), (names[1], "ab" * 32)):
+            day = CALENDAR.date(name.day)
+            assert bring(client, service.say(KEY_MADE, key=str(name), commitment=commitment, day=day)) == "taken"
+        log = client.get("/v1/keys").json()["log"]
+        url = str(client.base_url).removesuffix("/")
+        node, settings = ring.node("c"), ReadLog(url=url, vkey=log)
+        monkeypatch.setattr(node, "_logged", LoggedCommitments(settings, service.signer.verifier))
+        node.fill()
+        assert ring.keys("c").names() == [names[0], names[3]]
+        assert node.contradicted == names[1:3]
+        assert [finding.level for finding in findings(node)] == ["failure"]
+    monkeypatch.setattr(node, "_logged", None)
+    node.fill()
+    assert ring.keys("c").names() == names and node.contradicted == []
 
 
 OFFICERS = [NoteSigner(f"health.example/officer-{n}", SigningKey(bytes([n]) * 32)) for n in (1, 2)]
