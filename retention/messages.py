@@ -54,6 +54,9 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "forget": "Forget the log that this browser remembers",
         "forgotten": "This browser remembers nothing about the log any more.",
         "no_script": "This needs JavaScript. Without it: checkin audit verify does the same, and more.",
+        "unfit": "This browser cannot verify signatures here: it is too old (Chrome or Edge 137, Samsung Internet 30, "
+        "Safari 17, Firefox 129 or newer can), or the page came over an unencrypted connection. checkin audit verify "
+        "does the same, and more.",
         "waiting": "not yet",
         "working": "working",
         "done_step": "checked",
@@ -185,6 +188,9 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "forget": "이 브라우저가 기억하는 로그 지우기",
         "forgotten": "이 브라우저는 이제 로그를 기억하지 않습니다.",
         "no_script": "자바스크립트가 필요합니다. checkin audit verify 명령으로도 더 자세히 확인할 수 있습니다.",
+        "unfit": "이 브라우저에서는 서명을 확인할 수 없습니다. 너무 오래된 브라우저이거나(Chrome·Edge 137, "
+        "삼성 인터넷 30, Safari 17, Firefox 129 이상이 필요합니다), 페이지가 암호화되지 않은 연결로 열렸습니다. "
+        "checkin audit verify 명령으로도 더 자세히 확인할 수 있습니다.",
         "waiting": "아직 안 함",
         "working": "확인하는 중",
         "done_step": "확인됨",

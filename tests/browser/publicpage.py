@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import httpx
 from playwright.sync_api import Page, expect
 
 from retention.page import STEPS
 from tests.browser.looks import AXE, RULES, fits_the_width
-from tests.retention.world import Service
+from tests.retention.world import Retention, Service, pinned
 from tests.support.house import DAY
 from tests.support.waiting import until
 
@@ -22,6 +26,18 @@ def with_reports() -> Service:
     return service
 
 
+@contextmanager
+def audited(folder: Path) -> Iterator[str]:
+    """The address of a retention service that a registry gave three reports, and that made its audit of today."""
+    service = with_reports()
+    try:
+        with Retention(folder, pinned(service)).client() as client:
+            wait_for_an_audit(client)
+            yield str(client.base_url)
+    finally:
+        service.server.stop()
+
+
 def wait_for_an_audit(client: httpx.Client) -> None:
     """The service makes it by itself, once it asked everybody."""
     until(lambda: client.get("/v1/audits").json()["audits"])  # who was not up yet is asked again after a minute
@@ -30,6 +46,7 @@ def wait_for_an_audit(client: httpx.Client) -> None:
 def states(page: Page, address: str, language: str = "en") -> dict[str, str]:
     """Opens the page, presses the button by keyboard, and gives each step's state in the end."""
     page.goto(f"{address}/?lang={language}")
+    expect(page.locator("#run")).to_be_visible()
     page.locator("#run").press("Enter")
     expect(page.locator("#outcome")).not_to_be_empty()
     return {name: page.locator(f"[data-step={name}]").get_attribute("class") or "" for name in STEPS}

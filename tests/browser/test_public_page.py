@@ -13,9 +13,8 @@ from playwright.sync_api import Route, expect
 from retention.page import STEPS
 from tests.browser.conftest import Launch
 from tests.browser.looks import fits_the_width
-from tests.browser.publicpage import broken, ended, has_no_barriers, said, states, wait_for_an_audit, with_reports
+from tests.browser.publicpage import audited, broken, ended, has_no_barriers, said, states, wait_for_an_audit
 from tests.browser.world import Site
-from tests.retention.world import Retention, pinned
 
 WORDS = {"en": "nothing to check yet", "ko": "아직 확인할 것 없음"}
 
@@ -23,13 +22,8 @@ WORDS = {"en": "nothing to check yet", "ko": "아직 확인할 것 없음"}
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """A retention service that a registry gave three reports, and that made its audit of today."""
-    service = with_reports()
-    try:
-        with Retention(tmp_path / "retention", pinned(service)).client() as client:
-            wait_for_an_audit(client)
-            yield str(client.base_url)
-    finally:
-        service.server.stop()
+    with audited(tmp_path / "retention") as found:
+        yield found
 
 
 def test_a_visitors_browser_verifies_everything_that_the_page_shows(launch: Launch, address: str) -> None:

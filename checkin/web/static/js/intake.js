@@ -4,7 +4,7 @@
 // DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM.
 
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "../vendor/hpke/core/mod.js";
-import { concat, readUint, u32be } from "./encoding.js";
+import { concat, fromHex, readUint, u32be } from "./encoding.js";
 import { Refusal } from "./errors.js";
 import { Label } from "./primitives.js";
 
@@ -35,6 +35,18 @@ export async function sealEntry(scan, day, place, intakeKey) {
   const sealed = await sender.seal(plain.buffer);
   return concat(u32be(day), new Uint8Array(sender.enc), new Uint8Array(sealed));
 }
+
+const KNOWN_KEY = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"; // RFC 7748 §6.1, Alice's
+
+/** Whether this browser seals at all, found out by doing it once. */
+export const canSeal = () => {
+  const scan = { scannedAt: 0, scanId: new Uint8Array(SCAN_ID_SIZE), token: new Uint8Array(TOKEN_SIZE) };
+  const place = { venue: new Uint8Array(8), scanner: new Uint8Array(8) };
+  return sealEntry(scan, 0, place, fromHex(KNOWN_KEY)).then(
+    () => true,
+    () => false,
+  );
+};
 
 /** Inverse of sealEntry with the registry's private key, 32 bytes; entry_unreadable. Only tests have such a key. */
 export async function openEntry(entry, place, intakePrivate) {

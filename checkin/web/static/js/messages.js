@@ -1,5 +1,7 @@
 // The page's words in Korean and English. Both are fetched at once, so that switching works without a network.
 
+import { request } from "./api.js";
+
 const LANGUAGES = ["en", "ko"];
 const CHOSEN = "language";
 let words = { en: {}, ko: {} };
@@ -10,7 +12,7 @@ const told = new Map(); // element → what makes its text
 /** Loads the words of all errors and of a page, which may say an error its own way, and fills what names one. */
 export async function loadMessages(page) {
   const files = ["/static/messages/errors.json", `/static/messages/${page}.json`];
-  const loaded = await Promise.all(files.map((file) => fetch(file).then((answer) => answer.json())));
+  const loaded = await Promise.all(files.map((file) => request("GET", file)));
   words = Object.fromEntries(LANGUAGES.map((name) => [name, Object.assign({}, ...loaded.map((file) => file[name]))]));
   const asked = new URLSearchParams(location.search).get("lang");
   setLanguage([asked, localStorage.getItem(CHOSEN), language].find((name) => LANGUAGES.includes(name)) ?? "en");

@@ -1,7 +1,7 @@
 // The pages' one door to cryptography: WebCrypto's Ed25519, SHA-256 and randomness (docs/spec/encoding.md §4).
 
 import { isCanonical, isReduced, isSmallOrder } from "./curve.js";
-import { concat, utf8 } from "./encoding.js";
+import { concat, fromHex, utf8 } from "./encoding.js";
 import { Refusal } from "./errors.js";
 
 const subtle = globalThis.crypto.subtle; // undefined on a page that came over plain HTTP
@@ -67,3 +67,15 @@ export async function verify(publicKey, message, signature) {
   }
   if (!genuine) throw refused;
 }
+
+// RFC 8032 §7.1, test 1: over the empty message.
+const KNOWN_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+const KNOWN_SIGNATURE =
+  "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b";
+
+/** Whether this browser verifies at all: one that cannot must not call anybody's signature wrong. */
+export const canVerify = () =>
+  verify(fromHex(KNOWN_KEY), new Uint8Array(), fromHex(KNOWN_SIGNATURE)).then(
+    () => true,
+    () => false,
+  );

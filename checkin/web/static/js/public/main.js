@@ -3,6 +3,7 @@
 
 import { file } from "../api.js";
 import { Refusal } from "../errors.js";
+import { canVerify } from "../primitives.js";
 import * as memory from "./memory.js";
 import { STEPS } from "./steps.js";
 
@@ -106,4 +107,7 @@ $("forget").addEventListener("click", () => {
   $("run").focus();
 });
 $("forget").hidden = !memory.read();
-$("run").hidden = false;
+const able = await canVerify();
+$("run").hidden = !able;
+$("unfit").hidden = able;
+document.body.dataset.started = "true";

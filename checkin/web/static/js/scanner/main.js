@@ -2,9 +2,10 @@
 
 import { Decoder } from "../decoder.js";
 import { allowSound } from "../feedback.js";
+import { canSeal } from "../intake.js";
 import { loadMessages, onLanguage, say, sayError, wireLanguageButtons } from "../messages.js";
-import { newSigningKey } from "../primitives.js";
 import { keepOffline } from "../offline.js";
+import { canVerify } from "../primitives.js";
 import { Trust } from "../trust.js";
 import { keepScreenOn, whenSeenAgain } from "./awake.js";
 import { Camera } from "./camera.js";
@@ -171,7 +172,7 @@ function timeText(seconds) {
 async function start() {
   await loadMessages("scanner");
   wireLanguageButtons();
-  if (!(await newSigningKey().catch(() => null))) {
+  if (!(await canVerify()) || !(await canSeal())) {
     $("unfit").hidden = false;
     return;
   }

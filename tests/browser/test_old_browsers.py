@@ -1,0 +1,75 @@
+"""Browsers below the floor (docs/pages.md, Browser floor) are told so, and blame nobody else."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import Launch
+from tests.browser.world import Site
+
+PAGES = {
+    "issuer": ("/wallet", "137", "삼성 인터넷 30"),
+    "venue": ("/scanner", "130", "삼성 인터넷 30"),
+    "retention": ("/", "129", "삼성 인터넷 30"),
+}
+LACKS = """(() => {
+    for (const name of ["generateKey", "importKey"]) {
+        const own = SubtleCrypto.prototype[name];
+        SubtleCrypto.prototype[name] = function (...all) {
+            if (!JSON.stringify(all).includes("%s")) return own.apply(this, all);
+            return Promise.reject(new DOMException("", "NotSupportedError"));
+        };
+    }
+})()"""
+
+
+def told(page: Page, site: Site, service: str, path: str, *words: str) -> None:
+    """In English and in Korean."""
+    for language, said in zip(("en", "ko"), words, strict=True):
+        page.goto(site.url(service, f"{path}?lang={language}"))
+        expect(page.locator("#unfit")).to_contain_text(said)
+        expect(page.locator("#unfit")).to_be_visible()
+        expect(page.locator("#run, #enrol, #setup, #enter").first).to_be_hidden()
+
+
+@pytest.mark.parametrize("lack", ["a word of the language", "modules"])
+def test_a_browser_that_cannot_read_a_pages_program_says_so(site: Site, launch: Launch, lack: str) -> None:
+    """In place of an empty page, on each of the four."""
+    page = launch().new_page()
+    if lack == "modules":
+        page.add_init_script("delete HTMLScriptElement.prototype.noModule")
+        page.route("**/main.js", lambda route: route.abort())
+    else:
+        page.route("**/main.js", lambda route: route.fulfill(content_type="text/javascript", body="let let = of old;"))
+    for service, (path, *words) in PAGES.items():
+        told(page, site, service, path, *words)
+    told(page, site, "venue", "/operator", "103", "삼성 인터넷 20")
+
+
+def test_a_browser_that_cannot_verify_calls_no_signature_wrong(site: Site, launch: Launch) -> None:
+    """Nobody reads that a log was forged because of a browser without Ed25519; no door depends on one."""
+    page = launch().new_page()
+    page.add_init_script(LACKS % "Ed25519")
+    for service, (path, *words) in PAGES.items():
+        told(page, site, service, path, *words)
+
+
+def test_a_browser_that_cannot_seal_is_no_scanner(site: Site, launch: Launch) -> None:
+    """Its queue would stay empty, which nobody would notice before the network is gone."""
+    page = launch().new_page()
+    page.add_init_script(LACKS % "X25519")
+    told(page, site, "venue", *PAGES["venue"])
+
+
+def test_a_login_page_in_between_makes_no_browser_old(site: Site, launch: Launch) -> None:
+    """The words of a page that a Wi-Fi answers itself are no JSON; that is not the browser's fault."""
+
+    def portal(route: Route) -> None:
+        route.fulfill(status=200, content_type="text/html", body="<p>Wi-Fi")
+
+    page = launch().new_page()
+    page.route("**/messages/*.json", portal)
+    with page.expect_event("pageerror"):
+        page.goto(site.url("issuer", "/wallet"))
+    expect(page.locator("#unfit")).to_be_hidden()
