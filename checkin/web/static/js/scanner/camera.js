@@ -5,6 +5,7 @@ import { pixelsOf } from "../decoder.js";
 
 const WANTED = { facingMode: "environment", width: { ideal: 1280 }, height: { ideal: 720 } };
 const LONGEST_PAUSE_MS = 30_000;
+const QUIET_MS = 250;
 
 export class Camera {
   /**
@@ -57,15 +58,26 @@ export class Camera {
     this.pause = Math.min(LONGEST_PAUSE_MS, 2 * this.pause);
   }
 
+  /** At the next frame; or in a moment, where a browser has that call and never makes it (WebKitGTK without a GPU). */
   #next(round) {
-    const go = () => round === this.round && this.#frame(round);
-    if ("requestVideoFrameCallback" in this.video) this.video.requestVideoFrameCallback(go);
-    else requestAnimationFrame(go);
+    if (!("requestVideoFrameCallback" in this.video)) {
+      requestAnimationFrame(() => this.#frame(round));
+      return;
+    }
+    const call = this.video.requestVideoFrameCallback(() => {
+      clearTimeout(timer);
+      this.#frame(round);
+    });
+    const timer = setTimeout(() => {
+      this.video.cancelVideoFrameCallback(call);
+      this.#frame(round);
+    }, QUIET_MS);
   }
 
   async #frame(round) {
+    if (round !== this.round) return;
     const { videoWidth: width, videoHeight: height } = this.video;
-    if (width && !document.hidden) {
+    if (width && this.alive && !document.hidden) {
       const taken = performance.now();
       // One frame that cannot be judged must not be the last one.
       await this.look(pixelsOf(this.video, width, height, this.canvas), taken).catch(console.error);

@@ -30,7 +30,7 @@ class ScannerView {
   }
 
   constructor(store, time) {
-    Object.assign(this, { store, time, link: null, door: null, kept: true });
+    Object.assign(this, { store, time, link: null, door: null });
     $("findings-open").addEventListener("click", () => this.#showFindings());
     $("findings-dismiss").addEventListener("click", () => this.#dismiss());
     $("findings-retry").addEventListener("click", async () => {
@@ -59,7 +59,7 @@ class ScannerView {
     try {
       const device = readEnrolment(text);
       await this.store.enrol(device);
-      await this.#keepStorage();
+      this.#keepStorage().catch(console.error); // not waited for: Firefox asks a person, who may never answer
       this.leaving = false;
       await this.#work(device);
       $("enrol-error").hidden = true;
@@ -106,8 +106,8 @@ class ScannerView {
 
   /** Asks that the browser does not clear what waits here when its disk is full; what it answers is told. */
   async #keepStorage() {
-    this.kept = Boolean((await navigator.storage?.persisted?.()) || (await navigator.storage?.persist?.()));
-    $("not-kept").hidden = this.kept;
+    $("not-kept").hidden = Boolean(await navigator.storage?.persisted?.());
+    $("not-kept").hidden ||= Boolean(await navigator.storage?.persist?.());
   }
 
   /** The thin line at the bottom, and the notice that stops everything. */
