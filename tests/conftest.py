@@ -57,7 +57,7 @@ def authorities_read_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def needs() -> Needs:
     """`needs(feature, present, install)`: on CI a missing feature is a failure; elsewhere the test is left out,
     and the run ends with a table of what could not run and what to install for it."""

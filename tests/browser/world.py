@@ -32,13 +32,14 @@ PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
 FRESH_SECONDS = 8  # of the 20 that a code lives: time enough to be judged
 # A verdict is on the screen for a second or two; what is asked for later is what was shown, not what is still there.
-RECORDER = """addEventListener("DOMContentLoaded", () => {
+NOTE_VERDICTS = """() => {
     const panel = document.getElementById("verdict");
     window.verdicts = [];
     const note = () => panel.hidden || window.verdicts.push(
         { code: panel.dataset.code, reason: document.getElementById("verdict-reason").textContent });
     if (panel) new MutationObserver(note).observe(panel, { attributes: true, attributeFilter: ["hidden"] });
-})"""
+}"""
+RECORDER = f'addEventListener("DOMContentLoaded", {NOTE_VERDICTS})'
 # At a door nobody waits longer than 2.5 seconds for an answer; here a machine may be that slow.
 PATIENT = """AbortSignal.timeout = ((timeout) => (ms) => timeout.call(AbortSignal, 10 * ms))(AbortSignal.timeout)"""
 FRAMES = "document.getElementById('camera').getVideoPlaybackQuality().totalVideoFrames"
