@@ -103,7 +103,7 @@ class Processes:
                 if self._postgres and self._postgres.ended:
                     raise NotReady(f"The PostgreSQL server ended: see {self._postgres.folder / 'log'}.")
                 if self._clock.boot() > next_tending:
-                    with contextlib.suppress(CheckinError):
+                    with contextlib.suppress(CheckinError, OSError):  # a full disk ends no service
                         tend()
                     next_tending = self._clock.boot() + TEND_SECONDS
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,11 +53,12 @@ def can_mount(folder: Path) -> bool:
         return False
 
 
-def new_image(path: Path, mebibytes: int) -> Path:
-    """A formatted disk, sparse."""
+def new_image(path: Path, mebibytes: int, block: int = 1024) -> Path:
+    """A formatted disk, sparse. Small ones have blocks of 1 KiB: three quarters of a page of SQLite's shared memory are
+    not on such a disk until they are written to, and where it is full by then the kernel ends the process (SIGBUS)."""
     with path.open("wb") as file:
         file.truncate(mebibytes << 20)
-    run("mkfs.ext4", "-q", "-F", "-N", 16384, path)
+    run("mkfs.ext4", "-q", "-F", "-b", block, "-N", 16384, path)
     return path
 
 
@@ -73,6 +74,21 @@ def found(image: Path, needles: dict[K, bytes], work: Path) -> set[K]:
     )
     hits = set(search.stdout.split(b"\n"))
     return {name for name, value in needles.items() if value in hits}
+
+
+def fill(filler: Path) -> None:
+    """Not a byte fits on its volume any more, for root neither."""
+    with filler.open("ab", buffering=0) as file:
+        for size in (1 << 16, 4096, 512, 1):
+            with suppress(OSError):
+                while file.write(b"x" * size):
+                    pass
+    os.sync()
+
+
+def readable(folder: Path, wrapped: bytes) -> bool:
+    """Whether a key lies in any file of the ring in this folder, as it was wrapped."""
+    return any(wrapped in path.read_bytes() for path in folder.iterdir() if path.is_file())
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +11,8 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import ClockUntrusted, NotReady
-from tests.faults.disk import INSTALL, Needs, can_mount, new_image, run
+from tests.faults.disk import INSTALL, Needs, can_mount, fill, new_image, readable, run
 from tests.support.house import CALENDAR, DAY, HOUR, REPORT, House, age, day_key, prepare
-
-SIZES = (1 << 16, 4096, 512, 1)
 
 
 @contextmanager
@@ -56,18 +53,14 @@ class Volumes:
                 stack.enter_context(lazily(new_image(work / f"{name}.img", 16), folder / name))
 
     def fill(self) -> None:
-        """Not a byte fits on the data's volume any more, for root neither."""
-        with (self.folder / "data" / "filler").open("ab", buffering=0) as file:
-            for size in SIZES:
-                with suppress(OSError):
-                    while file.write(b"x" * size):
-                        pass
-            with pytest.raises(OSError, match="No space left"):
-                os.write(file.fileno(), b"x")
+        """Not a byte fits on the data's volume any more."""
+        filler = self.folder / "data" / "filler"
+        fill(filler)
+        with filler.open("ab", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+            file.write(b"x")
         with pytest.raises(OSError, match="No space left"):  # a control: nothing new fits either
             (self.folder / "data" / "probe").write_bytes(b"x" * 4096)
         (self.folder / "data" / "probe").unlink(missing_ok=True)
-        os.sync()
 
     def free(self) -> None:
         """There is room again."""
@@ -110,21 +103,16 @@ def slot(folder: Path) -> Path:
     return folder / "keys" / f"{day_key()}.slot"
 
 
-def readable(folder: Path, wrapped: bytes) -> bool:
-    """Whether the key lies in any file of the ring, as it was wrapped."""
-    return any(wrapped in path.read_bytes() for path in (folder / "keys").iterdir() if path.is_file())
-
-
 def test_a_full_disk_keeps_no_due_key_alive(volumes: Volumes) -> None:
     """The key goes, and the partition, which makes room; then the day is reported as if nothing had been."""
     house = lived(volumes.folder)
     wrapped = slot(volumes.folder).read_bytes()[8:84]
-    assert readable(volumes.folder, wrapped)
+    assert readable(volumes.folder / "keys", wrapped)
     volumes.fill()
     house.go(DAY + 28, HOUR)
     with suppress(NotReady):
         house.purger.run()
-    assert not readable(volumes.folder, wrapped)
+    assert not readable(volumes.folder / "keys", wrapped)
     assert house.party.ring.is_gone(day_key())
     assert DAY not in house.store.days()
     volumes.free()
@@ -145,7 +133,7 @@ def test_where_nothing_can_be_removed_either_the_key_goes_and_the_slot_waits(vol
     for _ in range(2):
         with pytest.raises(NotReady):
             house.purger.run()
-        assert not readable(volumes.folder, wrapped)
+        assert not readable(volumes.folder / "keys", wrapped)
         assert house.party.ring.is_gone(day_key())
         assert slot(volumes.folder).exists() == volumes.one
     assert house.party.ring.tombstone(day_key()) is not None
@@ -211,7 +199,7 @@ def test_the_command_destroys_keys_whatever_the_data_is_like(two: Volumes, troub
     told = done.stdout + done.stderr
     assert "Traceback" not in told
     assert done.returncode == 1, told
-    assert not readable(two.folder, wrapped) and not slot(two.folder).exists()
+    assert not readable(two.folder / "keys", wrapped) and not slot(two.folder).exists()
     if trouble != "full":  # there the partition made the room for the report
         assert f"{day_key()}" in done.stdout and str(data) in done.stdout
         shown = checkin(two.folder, "purge", "status")

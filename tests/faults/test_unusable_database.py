@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from checkin.files.state_file import StateFile
 from checkin.service.addresses import free_ports
 from checkin.service.launch import load
 from issuer.database import IssuerDatabase
-from tests.faults.disk import INSTALL, Needs, can_mount, mounted, new_image, run
+from tests.faults.disk import INSTALL, Needs, can_mount, fill, mounted, new_image, run
 
 MAIN = {"issuer": "issuer.db", "venue": "venue.db", "retention": "retention.db"}
 
@@ -42,16 +41,6 @@ def a_folder(path: Path) -> None:
 def dangling(path: Path) -> None:
     """A link to a volume that is not there."""
     path.symlink_to(path.parent / "nowhere" / "file.db")
-
-
-def fill(filler: Path) -> None:
-    """Not a byte fits on its volume any more."""
-    with filler.open("ab", buffering=0) as file:
-        for size in (1 << 16, 4096, 512, 1):
-            with suppress(OSError):
-                while file.write(b"x" * size):
-                    pass
-    os.sync()
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from checkin.deployment import processes
 from checkin.deployment.child import Child, end
 from checkin.deployment.deployment import SERVICES, Deployment
+from checkin.deployment.processes import Processes
 from checkin.errors import CheckinError
 from checkin.http.client import Client
 from checkin.service.addresses import free_ports
@@ -80,6 +82,21 @@ def test_no_service_outlives_its_command(tmp_path: Path, command: str, ending: s
         until(lambda: not started_in(folder))
     assert status in ([-signal.SIGKILL] if ending == signal.SIGKILL else [0, 130])
     assert (folder / "running.json").exists() == (ending == signal.SIGKILL)
+
+
+def test_a_full_disk_at_the_hours_work_ends_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `up` does for the authority then is tried again an hour later; the services must still be there."""
+    monkeypatch.setattr(processes, "TEND_SECONDS", 0.0)
+    tended: list[int] = []
+
+    def tend() -> None:
+        tended.append(len(tended))
+        if len(tended) > 1:
+            raise KeyboardInterrupt
+        raise OSError(28, "No space left on device")
+
+    Processes(Deployment(tmp_path, {}, None, ())).wait(tend)
+    assert tended == [0, 1]
 
 
 def test_workers_of_a_service_that_was_killed_end(tmp_path: Path) -> None:
