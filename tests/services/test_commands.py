@@ -22,6 +22,7 @@ from checkin.deployment.phone import require_address
 from checkin.errors import AddressTaken, RequestInvalid, Unauthorized, Unreachable
 from checkin.http.client import Client
 from checkin.service.addresses import free_ports, require_free
+from tests.support.waiting import until
 
 PHONE = "127.0.0.2"  # an address of its own that is a loopback address all the same
 
@@ -209,3 +210,11 @@ def opens(registry: str, venue: str, token: str) -> bool:
             return bool(client.get(f"/v1/venues/{venue}")["venue_id"] == venue)
         except Unauthorized:
             return False
+
+
+def test_a_deployments_first_audit_waits_until_every_service_is_ready(town: Stage) -> None:
+    """One that is made while a service still waits for the log would call a good deployment a bad one."""
+    with Client(town.deployment.url("retention")) as client:
+        first = until(lambda: client.get("/v1/audits")["audits"])[-1]
+        shown = client.get(f"/v1/audits/{first['place']}")
+    assert shown["counts"]["fail"] == 0 and "not_ready" not in json.dumps(shown)
