@@ -38,7 +38,7 @@ _CONNECTION: Final = "08"
 _ALWAYS: Final = {"connect_timeout": 3, "tcp_user_timeout": 3000, "application_name": "checkin"}
 # Without a word about the address libpq would take PGHOSTADDR, wherever the host is.
 _USUALLY: Final = {"target_session_attrs": "read-write", "hostaddr": ""}
-_AWAY: Final = "The database does not answer: start it, or look at its log and at the network."
+AWAY: Final = "The database does not answer: start it, or look at its log and at the network."
 _CLOSED: Final = "The service is stopping: try again in a moment."
 CONFIRM: Final = "SELECT pg_logical_emit_message(true, 'checkin', '')"
 """Gives a transaction that writes nothing a commit for the standbys to confirm, and with it all that came before."""
@@ -137,7 +137,7 @@ class Postgres:
                     break
             time.sleep(pause * (0.5 + random_bytes(1)[0] / 256))
             pause *= 2
-        raise NotReady(_AWAY)
+        raise NotReady(AWAY)
 
     def _once(self, step: Step[R], deadline: float) -> R:
         with self.borrowed(deadline) as connection:

@@ -19,11 +19,12 @@ from psycopg import errors
 
 from checkin.clock import SystemClock
 from checkin.errors import NotReady
-from checkin.files.postgres import CONFIRM, Connection, Postgres, Step
+from checkin.files.postgres import AWAY, CONFIRM, Connection, Postgres, Step
 from checkin.files.tables import COUNT_ON, LOOK, NEWER, NOTHING, Commit, CommitUnknown, Found, TableSet, Value, Values
 
 STALE_SECONDS: Final = 10.0
 """Who has not heard from the server for so long keeps nothing in memory."""
+AWAY_SECONDS: Final = 1.0
 _VERSIONS: Final = """CREATE TABLE IF NOT EXISTS versions (
     part text COLLATE "C" NOT NULL PRIMARY KEY,
     number bigint NOT NULL
@@ -49,13 +50,21 @@ class PostgresTables:
         self._numbers: dict[str, int] = {}
         self._heard = 0.0
         self._unheard = 0
+        self._away_until = 0.0
         with suppress(*_MADE_ALREADY):  # by another process at this moment
             self._run(_make_versions)
         self.write(self._migrate)
         self.poll()
 
     def read(self, query: str, values: Values = NOTHING) -> Found:
-        return self._run(lambda connection: _carry_out(connection, query, values).fetchall())
+        """While the server does not answer, one in a second finds that out, and no other waits for it."""
+        if _STOPWATCH.boot() < self._away_until:
+            raise NotReady(AWAY)
+        try:
+            return self._run(lambda connection: _carry_out(connection, query, values).fetchall())
+        except NotReady:
+            self._away_until = _STOPWATCH.boot() + AWAY_SECONDS
+            raise
 
     def write(self, step: Callable[[Commit], R]) -> R:
         committing, counted = False, dict[str, int]()

@@ -99,6 +99,7 @@ class ServiceEngine:
         from checkin.files.postgres_tables import PostgresTables  # noqa: PLC0415 - optional
 
         if (file := self._data / f"{part.name}.db").exists():
+            self.close()
             raise _left_behind("tables", file)
         self._opened.append(PostgresTables(database, part))
         return self._opened[-1]

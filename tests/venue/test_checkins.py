@@ -6,9 +6,11 @@ import json
 import re
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from checkin.errors import NotReady
@@ -21,7 +23,9 @@ from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
 from checkin.vault.visit import open_visit
 from tests.venue.conftest import NewIssuer, Scene
+from tests.venue.realtime import PATIENCE
 from tests.venue.world import CALENDAR, DAY, METRICS, NOON, Issuer, Phone, Registry, bearer, check_in, enrol, scan_id
+from venue.scanners import Scanners, VenueScanner
 
 MIDNIGHT = int(CALENDAR.start(DAY + 1))
 
@@ -50,6 +54,31 @@ def test_a_visitor_checks_in_and_the_row_holds_what_the_protocol_says_and_no_fin
     assert (visit.visit_id, b64url_encode(visit.scan_id), visit.flags) == (phone.visit_id, scan, 0)
     assert row.bucket == 12
     vault.store.close()
+
+
+def test_nobody_else_waits_while_the_database_is_asked_for_a_scanner(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server on the network may take long. Another scanner's check-in and the health of the process do not wait."""
+    other, asked, go_on = scene.venue(), threading.Event(), threading.Event()
+    assert check_in(scene.client, scene.at, scene.phone().at(NOON)).status_code == 201
+    find = Scanners._find
+
+    def slow(scanners: Scanners, hashed: bytes) -> VenueScanner:
+        asked.set()
+        assert go_on.wait(PATIENCE)
+        return find(scanners, hashed)
+
+    monkeypatch.setattr(Scanners, "_find", slow)
+    with ThreadPoolExecutor(1) as threads, httpx.Client(base_url=scene.client.base_url, timeout=PATIENCE) as client:
+        waiting = threads.submit(check_in, client, other, scene.phone().at(NOON))
+        try:
+            assert asked.wait(PATIENCE)
+            assert check_in(scene.client, scene.at, scene.phone().at(NOON)).status_code == 201
+            assert not waiting.done()
+        finally:
+            go_on.set()
+        assert waiting.result().status_code == 201
 
 
 def test_the_same_scan_sent_again_is_repeated_and_stored_once(scene: Scene) -> None:

@@ -13,15 +13,32 @@ from typing import Any
 import httpx
 import pytest
 
+from checkin.audit.point import SELF_AUDIT, Point, PointResult, points_of
+from checkin.audit.self_audit import DATA_MAP
 from checkin.clock import CLOSING_DAYS, RETENTION_DAYS
 from checkin.errors import DatabaseUnusable, SettingsInvalid
 from checkin.files.postgres import Connection
+from checkin.protocol.note import split_note
 from checkin.service.vault_folder import VaultFolder
 from checkin.vault.engines import EngineFinding, postgres_settings
 from tests.conftest import Needs
 from tests.support.databases import ask, running
 from tests.venue.conftest import NewIssuer
-from tests.venue.world import DAY, NOON, Enrolled, Issuer, Phone, Process, Registry, check_in, enrol, processes, scan_id
+from tests.venue.world import (
+    DAY,
+    NOON,
+    RETENTION,
+    Enrolled,
+    Issuer,
+    Phone,
+    Process,
+    Registry,
+    bearer,
+    check_in,
+    enrol,
+    processes,
+    scan_id,
+)
 from venue.app import create_app
 
 DAY_SECONDS = 86_400
@@ -169,6 +186,36 @@ def test_days_of_the_embedded_engine_are_not_left_behind(tmp_path: Path, dsn: st
         (tmp_path / name).replace(tmp_path / "registry" / name)
     with pytest.raises(SettingsInvalid, match="sqlite"):
         create_app(registry.config, registry.clock)
+
+
+def test_tables_of_the_embedded_engine_are_not_left_behind(known: tuple[Registry, Issuer]) -> None:
+    """As of a registry that began on PostgreSQL with its days alone: without its venues no scanner would be known."""
+    registry, _ = known
+    (registry.folder / "data").mkdir()
+    (registry.folder / "data" / "venue.db").touch()
+    with pytest.raises(SettingsInvalid, match=r"tables in .*venue\.db"):
+        create_app(registry.config, registry.clock)
+
+
+def test_the_nightly_audit_looks_at_the_tables_there(known: tuple[Registry, Issuer], dsn: str) -> None:
+    """All are declared; a table or a column that nobody declared is named, and so is one that is missing."""
+    registry, issuer = known
+
+    def data_map(client: httpx.Client) -> Point:
+        answer = client.post("/v1/audit", json={}, headers=bearer(RETENTION))
+        values = SELF_AUDIT.read(split_note(answer.json()["statement"])[0])
+        return next(point for point in points_of(values) if point.name == DATA_MAP)
+
+    with registry.client() as client:
+        assert check_in(client, enrol(client), Phone(issuer, DAY).at(NOON)).status_code == 201
+        assert data_map(client).result == PointResult.PASS
+        ask(dsn, "CREATE TABLE visitors (phone text)")
+        ask(dsn, "ALTER TABLE scanners ADD COLUMN owner text")
+        ask(dsn, "ALTER TABLE alarms DROP COLUMN failed")
+        found = data_map(client)
+        assert found.result == PointResult.FAIL
+        for name in ("visitors", "scanners.owner", "alarms.failed"):
+            assert name in found.evidence
 
 
 @pytest.mark.parametrize(("setting", "value"), [("store", "postgresql"), ("dsn_file", "postgresql.dsn")])

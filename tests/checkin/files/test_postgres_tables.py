@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from checkin.errors import NotReady
 from checkin.files import postgres_tables
-from checkin.files.postgres import Postgres
+from checkin.files.postgres import Postgres, Step
 from checkin.files.postgres_tables import PostgresTables
 from checkin.files.tables import Commit, CommitUnknown, TableSet
 from tests.support.databases import CUT, ask
@@ -64,6 +66,29 @@ def test_what_was_not_sent_is_known_not_to_have_been_done(tables: PostgresTables
     with pytest.raises(NotReady) as caught:
         tables.write(lambda commit: commit.execute(ADD))
     assert not isinstance(caught.value, CommitUnknown)
+
+
+def test_while_the_server_is_away_one_asks_and_the_others_are_told_at_once(
+    tables: PostgresTables, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """So that those who ask meanwhile do not hold each other's threads until all have waited."""
+    away, asked = Postgres(f"host={tmp_path} user=nobody dbname=none", patience=0.3), []
+    run = away.run
+
+    def counted(step: Step[Any], patience: float | None = None) -> Any:
+        asked.append(step)
+        return run(step, patience)
+
+    monkeypatch.setattr(postgres_tables, "AWAY_SECONDS", 3600.0)
+    monkeypatch.setattr(tables, "_database", away)
+    monkeypatch.setattr(away, "run", counted)
+    for _ in range(3):
+        with pytest.raises(NotReady):
+            number(tables)
+    assert len(asked) == 1
+    monkeypatch.undo()
+    tables._away_until = 0.0
+    assert number(tables) == 0
 
 
 def test_who_has_not_heard_from_the_server_keeps_nothing_in_memory(
