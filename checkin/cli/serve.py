@@ -22,16 +22,11 @@ from checkin.protocol import qr as pictures
 from checkin.protocol.note import NoteSigner, check_own_name
 from checkin.protocol.primitives import SigningKey
 from checkin.service import launch
-from checkin.service.lifeline import GRACE_SECONDS, end_with_stdin
+from checkin.service.lifeline import GRACE_SECONDS
 
 Simulated = Annotated[
     Path | None,
     typer.Option("--simulated-clock", help="Take the time from this file; refused on a real deployment's folder."),
-]
-
-
-EndWithStdin = Annotated[
-    bool, typer.Option("--end-with-stdin", help="End when standard input does: whoever started this is gone.")
 ]
 
 
@@ -46,11 +41,8 @@ def serve(
     service: Annotated[str, typer.Argument(help="issuer, venue, retention or ring")],
     config: Annotated[Path, typer.Option(help="The service's settings, a TOML file.")],
     simulated_clock: Simulated = None,
-    with_stdin: EndWithStdin = False,
 ) -> None:
     """Run one service, as in production."""
-    if with_stdin:
-        end_with_stdin()
     if service not in launch.service_names():
         raise RequestInvalid(f"There is no service {service!r}: it is one of {', '.join(launch.service_names())}.")
     launch.serve(service, config, simulated_clock)

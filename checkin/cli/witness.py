@@ -9,13 +9,11 @@ import typer
 import uvicorn
 
 from checkin.cli.example import WithExample
-from checkin.cli.serve import EndWithStdin
 from checkin.cli.terminal import say, say_json
 from checkin.clock import SimulatedClock, SystemClock
 from checkin.errors import RequestInvalid
 from checkin.service import launch
 from checkin.service.addresses import require_free
-from checkin.service.lifeline import end_with_stdin
 from checkin.tlog.witness import WitnessState
 from checkin.tlog.witness_app import create_app
 from checkin.tlog.witness_folder import add_log, make_folder, open_witness, read_identity, read_logs
@@ -88,11 +86,8 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8004,
     simulated_clock: Simulated = None,
-    with_stdin: EndWithStdin = False,
 ) -> None:
     """Answer POST /add-checkpoint (c2sp.org/tlog-witness) until stopped."""
-    if with_stdin:
-        end_with_stdin()
     clock = SimulatedClock(simulated_clock) if simulated_clock else SystemClock()
     witness = open_witness(folder, simulated=simulated_clock is not None)
     try:

@@ -5,43 +5,85 @@ A child never outlives us: it is ended by `end`, or by itself when we are gone (
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
 import os
+import shlex
 import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Final
 
+from setproctitle import setproctitle
+
 from checkin.files.durable import open_private
-from checkin.service.lifeline import GRACE_SECONDS
+from checkin.service.lifeline import GRACE_SECONDS, end_with_supervisor
 
 _ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
+
+
+@cache
+def _fork_server() -> ForkServerContext:
+    """A process that has imported what services need, once, and holds nothing else: no key, no thread, no file of ours.
+    Importing takes a service three times as long as all that it does until it answers."""
+    context = multiprocessing.get_context("forkserver")
+    services = [entry.module for entry in entry_points(group="checkin.services")]
+    context.set_forkserver_preload(["checkin.cli.serve", "uvicorn.loops.auto", *services])
+    # What ends us is not for it: it goes when we are gone, after the services that it knows the ends of.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return context
+
+
+def _run(arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+    """In the new process: `checkin` with these arguments, in a session of its own."""
+    os.setsid()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    setproctitle(shlex.join(["checkin", *arguments]))
+    os.environ.clear()
+    os.environ.update(environment)
+    with os.fdopen(open_private(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as output:
+        os.dup2(output.fileno(), _STDOUT)
+        os.dup2(output.fileno(), _STDERR)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), _STDIN)
+    sys.stdin = os.fdopen(_STDIN, closefd=False)  # uvicorn hands its number on to workers
+    end_with_supervisor()
+    sys.argv = ["checkin", *arguments]
+    import_module("checkin.cli").main()
 
 
 class Child:
     """One `checkin` command in a process of its own, and in a session of its own: Ctrl-C reaches only us."""
 
     def __init__(self, arguments: Sequence[str], log: Path) -> None:
-        """`arguments` of a command that knows `--end-with-stdin`; `log`: where its output is added."""
+        """`log`: where its output is added."""
         self.log = log
-        command = [sys.executable, "-P", "-m", "checkin", *arguments, "--end-with-stdin"]
-        with os.fdopen(open_private(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603 - our own program
-                command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
-            )
+        self._process = _fork_server().Process(target=_run, args=(tuple(arguments), log.absolute(), dict(os.environ)))
+        self._process.start()
+        self._pid = int(self._process.pid or 0)
+        atexit.register(self.kill)  # otherwise our end would wait for its
 
     @property
     def pid(self) -> int:
         """Of the process, and of its session."""
-        return self._process.pid
+        return self._pid
 
     @property
     def ended(self) -> bool:
         """Whether it has ended, by whatever."""
-        return self._process.poll() is not None
+        return self._process.exitcode is not None
 
     def last_words(self) -> str:
         """The last line of its output."""
@@ -49,26 +91,24 @@ class Child:
         return lines[-1] if lines else "it said nothing"
 
     def wait(self, seconds: float) -> int:
-        """Its exit status, negative for a signal; raises `subprocess.TimeoutExpired`."""
-        return self._process.wait(seconds)
+        """Its exit status, negative for a signal; raises `TimeoutError`."""
+        self._process.join(seconds)
+        if self._process.exitcode is None:
+            raise TimeoutError
+        return self._process.exitcode
 
     def kill(self) -> None:
         """End it and its workers at once, as a power cut would."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._close()
-
-    def _close(self) -> None:
-        self._process.wait()
-        if self._process.stdin:
-            self._process.stdin.close()
+        self._process.join()
+        atexit.unregister(self.kill)
 
     def _ask_to_end(self) -> None:
         self._process.terminate()
 
     def _await_end(self) -> None:
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=GRACE_SECONDS)
+        self._process.join(GRACE_SECONDS)
         self.kill()
 
 

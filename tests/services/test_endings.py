@@ -36,10 +36,10 @@ def started_in(folder: Path) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
+            words = (process / "cmdline").read_text().replace("\0", " ").split()
         except OSError:  # it has ended meanwhile
             continue
-        if b"serve" in words and any(word.startswith(os.fsencode(folder)) for word in words):
+        if "serve" in words and any(word.startswith(str(folder)) for word in words):
             found.append(int(process.name))
     return found
 
