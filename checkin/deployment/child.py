@@ -12,7 +12,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
@@ -32,7 +32,7 @@ _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 
 @cache
-def _fork_server() -> ForkServerContext:
+def fork_server() -> ForkServerContext:
     """A process that has imported what services need, once, and holds nothing else: no key, no thread, no file of ours.
     Importing takes a service three times as long as all that it does until it answers."""
     context = multiprocessing.get_context("forkserver")
@@ -47,13 +47,11 @@ def _fork_server() -> ForkServerContext:
     return context
 
 
-def _run(arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+def _run(arguments: Sequence[str], log: Path) -> None:
     """In the new process: `checkin` with these arguments, in a session of its own."""
     os.setsid()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     setproctitle(shlex.join(["checkin", *arguments]))
-    os.environ.clear()
-    os.environ.update(environment)
     with os.fdopen(open_private(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as output:
         os.dup2(output.fileno(), _STDOUT)
         os.dup2(output.fileno(), _STDERR)
@@ -70,7 +68,7 @@ class Child:
     def __init__(self, arguments: Sequence[str], log: Path) -> None:
         """`log`: where its output is added."""
         self.log = log
-        self._process = _fork_server().Process(target=_run, args=(tuple(arguments), log.absolute(), dict(os.environ)))
+        self._process = fork_server().Process(target=_run, args=(tuple(arguments), log.absolute()))
         self._process.start()
         self._pid = int(self._process.pid or 0)
         atexit.register(self.kill)  # otherwise our end would wait for its

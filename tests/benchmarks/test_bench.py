@@ -11,12 +11,12 @@ import pytest
 
 from checkin.cli.bench import _RUN, measurements
 from checkin.errors import NotFound
+from tests.support.commands import command
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The command."""
-    line = [sys.executable, "-m", "checkin", "bench", *arguments]
-    return subprocess.run(line, capture_output=True, text=True, timeout=900, check=False)
+    return command("bench", *arguments, patience=900)
 
 
 def test_without_a_name_it_lists_what_can_be_measured_and_runs_nothing() -> None:

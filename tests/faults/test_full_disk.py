@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from checkin.errors import ClockUntrusted, NotReady
 from tests.faults.disk import INSTALL, Needs, can_mount, fill, new_image, readable, run
+from tests.support.commands import command
 from tests.support.house import CALENDAR, DAY, HOUR, REPORT, House, age, day_key, prepare
 
 
@@ -168,8 +168,7 @@ def test_a_clock_that_jumped_ahead_destroys_nothing_on_a_full_disk(volumes: Volu
 def checkin(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """The command, in a process of its own, as an operator calls it."""
     options = ["--config", str(folder / "settings.toml"), "--simulated-clock", str(folder / "clock")]
-    command = [sys.executable, "-m", "checkin", *words, *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return command(*words, *options)
 
 
 def settings(folder: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +17,7 @@ from checkin.service.addresses import free_ports
 from checkin.service.launch import load
 from issuer.database import IssuerDatabase
 from tests.faults.disk import INSTALL, Needs, can_mount, fill, mounted, new_image, run
+from tests.support.commands import command
 
 MAIN = {"issuer": "issuer.db", "venue": "venue.db", "retention": "retention.db"}
 
@@ -80,13 +79,7 @@ def test_the_commands_say_it_in_one_line(deployment: Deployment) -> None:
             ["serve", "issuer", "--config", several],
             ["up", "--dir", deployment.folder],
         ):
-            done = subprocess.run(
-                [sys.executable, "-m", "checkin", *map(str, words)],
-                capture_output=True,
-                text=True,
-                timeout=300,
-                check=False,
-            )
+            done = command(*words)
             said = done.stdout + done.stderr
             assert done.returncode == 1, said
             assert "Traceback" not in said

@@ -22,6 +22,7 @@ from checkin.deployment.phone import require_address
 from checkin.errors import AddressTaken, RequestInvalid, Unauthorized, Unreachable
 from checkin.http.client import Client
 from checkin.service.addresses import free_ports, require_free
+from tests.support.commands import command
 from tests.support.waiting import until
 
 PHONE = "127.0.0.2"  # an address of its own that is a loopback address all the same
@@ -29,8 +30,7 @@ PHONE = "127.0.0.2"  # an address of its own that is a loopback address all the 
 
 def checkin(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """The command, in a folder of its own."""
-    line = [sys.executable, "-m", "checkin", *arguments]
-    return subprocess.run(line, cwd=folder, input=stdin, capture_output=True, text=True, timeout=300, check=False)
+    return command(*arguments, folder=folder, stdin=stdin)
 
 
 @pytest.fixture

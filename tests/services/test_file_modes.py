@@ -17,6 +17,7 @@ import pytest
 from checkin.demo.stage import Stage, one_time_code
 from checkin.service.addresses import free_ports
 from tests.services.test_commands import three_in_a_row
+from tests.support.commands import command
 
 UMASK = 0o022
 
@@ -40,10 +41,7 @@ def lax() -> Iterator[None]:
 
 def checkin(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command, under the umask of most machines."""
-    line = [sys.executable, "-m", "checkin", *arguments]
-    return subprocess.run(
-        line, cwd=folder, capture_output=True, text=True, timeout=300, check=False, stdin=subprocess.DEVNULL
-    )
+    return command(*arguments, folder=folder)
 
 
 def test_commands_and_services_leave_nothing_for_others_to_read(town: Stage, tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from checkin.protocol import qr
 from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.note import NoteSigner
 from checkin.protocol.primitives import SigningKey
+from tests.support.commands import command as checkin
 
 
 @pytest.fixture(scope="module")
@@ -190,9 +189,9 @@ def test_a_file_that_is_no_scanner_is_told_so(tmp_path: Path) -> None:
 def command(town: Stage, scanner: Scanner, source: str, *arguments: str, stdin: bytes = b"") -> Any:
     """`checkin scan` under the town's clock: exit status, the JSON answer, standard error."""
     options = ["--venue", town.deployment.url("venue"), "--scanner", str(scanner.path), "--json"]
-    line = [sys.executable, "-m", "checkin", "scan", source, *options, "--simulated-clock", str(town.folder / "clock")]
-    done = subprocess.run([*line, *arguments], input=stdin, capture_output=True, timeout=300, check=False)
-    return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr.decode()
+    line = ["scan", source, *options, "--simulated-clock", str(town.folder / "clock"), *arguments]
+    done = checkin(*line, stdin=stdin)
+    return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
 
 
 def test_the_command_reads_a_picture_a_text_and_standard_input(town: Stage, visitor: Wallet, tmp_path: Path) -> None:

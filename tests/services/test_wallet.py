@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from checkin.protocol.note import NoteSigner
 from checkin.protocol.primitives import SigningKey
 from checkin.protocol.qr import read_image
 from issuer.pending import CODE_DIGITS
+from tests.support.commands import command as checkin
 
 PHONES = iter(f"+8210{number:08}" for number in range(20_000_000, 20_000_100))
 
@@ -159,8 +159,7 @@ def test_problems_come_back_as_the_errors_they_stand_for(town: Stage, tmp_path: 
 def command(town: Stage, folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """`checkin qr` in a folder of its own, under the town's clock."""
     options = ["--issuer", town.deployment.url("issuer"), "--simulated-clock", str(town.folder / "clock")]
-    line = [sys.executable, "-m", "checkin", "qr", *options, *arguments]
-    return subprocess.run(line, cwd=folder, input=stdin, capture_output=True, text=True, timeout=300, check=False)
+    return checkin("qr", *options, *arguments, folder=folder, stdin=stdin)
 
 
 def test_the_command_registers_in_two_calls_and_draws_a_picture(town: Stage, tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from checkin.parties.wallet import Wallet
 from checkin.protocol import presentation
 from checkin.protocol.credential import IssuerKey, IssuerKeys
 from checkin.protocol.encoding import b64url_decode
+from tests.support.commands import command
 
 PHONES = iter(f"+8210{number:08}" for number in range(31_000_000, 31_000_100))
 DAY = 86_400.0
@@ -107,8 +106,7 @@ def test_the_command_names_a_wrong_clock_and_goes_by_the_right_one(town: Stage, 
     register(town, tmp_path)
     (tmp_path / "clock").write_text(f"{town.calendar.rfc3339(town.clock.now() - 365 * DAY)}\n900\n", encoding="ascii")
     options = ["--issuer", town.deployment.url("issuer"), "--simulated-clock", str(tmp_path / "clock")]
-    line = [sys.executable, "-m", "checkin", "qr", *options, "--show-status", "--json"]
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    done = command("qr", *options, "--show-status", "--json", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "clock is 365 days" in done.stderr
     assert "There is no status to show" in done.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,13 +13,13 @@ from checkin.files.durable import replace_file
 from checkin.service.auth import token_hash
 from tests.checkin.audit.office import AUDITOR, Audited
 from tests.retention.world import Retention, pinned
+from tests.support.commands import command as checkin
 from tests.support.house import CALENDAR, DAY
 
 
 def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
     """`checkin audit …`"""
-    line = [sys.executable, "-m", "checkin", "audit", *map(str, words)]
-    return subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
+    return checkin("audit", *words)
 
 
 @pytest.fixture
