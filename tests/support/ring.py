@@ -59,6 +59,7 @@ class Ring:
         self._apps: dict[str, FastAPI] = {}
         folder.mkdir(exist_ok=True)
         self.app = signer(folder / "app.key", f"app.{SERVICE}")
+        self.apps = [self.app]
         self.service = signer(folder / "service.key", SERVICE)
         for letter in NODES:
             self._prepare(letter)
@@ -96,12 +97,13 @@ class Ring:
     def config(self, letter: str) -> Path:
         """A node's settings, written."""
         home, peers = self.folder / letter, self.peers
+        apps = ", ".join(f'"{app.verifier.vkey}"' for app in self.apps)
         members = "".join(f'[[members]]\nurl = "{peer.url}"\nvkey = "{peer.vkey}"\n' for peer in peers)
         (home / "ring.toml").write_text(
             f'name = "{node_name(letter)}"\nlisten = "{self.listen[letter]}"\n'
             'data = "data"\nkeys = "keys"\nmaster_key = "master.key"\nstatement_key = "statement.key"\n'
             f'allow_unfit_storage = true\nmaker = "{node_name(self.maker)}"\n'
-            f'service = "{self.service.verifier.vkey}"\napps = ["{self.app.verifier.vkey}"]\n{members}'
+            f'service = "{self.service.verifier.vkey}"\napps = [{apps}]\n{members}'
         )
         return home / "ring.toml"
 
@@ -162,6 +164,13 @@ class Ring:
         """These nodes' clocks are confirmed, as by a person."""
         for letter in letters:
             self.node(letter)._guard.confirm()
+
+    def settings(self, app: str = "app") -> str:
+        """The table of an app node's settings; `app` names its key, which the nodes know from their next start on."""
+        if app != "app":
+            self.apps.append(signer(self.folder / f"{app}.key", f"{app}.{SERVICE}"))
+        nodes = "".join(f'[[ring.nodes]]\nurl = "{peer.url}"\nvkey = "{peer.vkey}"\n' for peer in self.peers)
+        return f'[ring]\nname = "{app}.{SERVICE}"\nkey = "{self.folder / app}.key"\n{nodes}'
 
     def use(self, *lost: Path) -> RingUse:
         """As the settings of an app node have it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,16 +11,20 @@ from typing import Any
 import httpx
 import pytest
 
-from checkin.clock import CLOSING_DAYS, RETENTION_DAYS
+from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, SimulatedClock
 from checkin.deployment.child import Child, end
 from checkin.protocol.note import split_note
 from checkin.protocol.ring_messages import KEY_AWAITED, NODE_DESTROYED
 from checkin.protocol.statement import one
-from checkin.purge.statement_store import PURGE_REPORT
+from checkin.purge.statement_store import DAY_CLOSED, PURGE_REPORT
+from checkin.ring.app import create_app as create_node
+from checkin.service import tasks
 from checkin.service.addresses import free_ports
 from tests.support.house import CALENDAR
 from tests.support.ring import NODES, Ring, day_key, node_name
+from tests.support.serving import serving
 from tests.venue.conftest import NewIssuer
+from tests.venue.test_postgresql import on_postgresql
 from tests.venue.world import (
     DAY,
     NOON,
@@ -33,11 +36,19 @@ from tests.venue.world import (
     bearer,
     check_in,
     enrol,
+    iso,
     processes,
 )
 
 DAY_SECONDS = 86_400
 PATIENCE = 240  # seconds: a loaded machine
+
+
+def put_on_ring(registry: Registry, ring: Ring, app: str = "app") -> None:
+    """In place of its own key ring; it signs as the service that the nodes know."""
+    (registry.folder / "statement.key").write_bytes((ring.folder / "service.key").read_bytes())
+    settings = registry.config.read_text().replace('master_key = "master.key"\n', "")
+    registry.config.write_text(f"{settings}\n{ring.settings(app)}")
 
 
 class RealRing:
@@ -46,11 +57,7 @@ class RealRing:
     def __init__(self, folder: Path, issuer: Issuer) -> None:
         self.ring = Ring(folder / "ring", free_ports(3))
         self.registry = Registry(folder / "registry", [issuer])
-        (folder / "registry/statement.key").write_bytes((folder / "ring/service.key").read_bytes())
-        nodes = "".join(f'[[ring.nodes]]\nurl = "{peer.url}"\nvkey = "{peer.vkey}"\n' for peer in self.ring.peers)
-        settings = self.registry.config.read_text().replace('master_key = "master.key"\n', "")
-        key = json.dumps(str(folder / "ring/app.key"))
-        self.registry.config.write_text(f'{settings}\n[ring]\nname = "{self.ring.app.name}"\nkey = {key}\n{nodes}')
+        put_on_ring(self.registry, self.ring)
         self.running: dict[str, Child] = {}
 
     def start(self, letter: str) -> None:
@@ -158,3 +165,59 @@ def _title(client: httpx.Client, prefix: str, node: str) -> str | None:
         if item["name"].startswith(prefix) and one(NODE_DESTROYED.read(split_note(item["note"])[0]), "node") == node:
             return str(item["name"])
     return None
+
+
+def test_two_registries_with_folders_of_their_own_are_one_on_an_engine_and_a_ring(
+    tmp_path: Path, dsn: str, new_issuer: NewIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One code at both is taken once; a day is closed, destroyed on all three nodes, and reported once, with its rows
+    and its closing digest, whichever of the two reports it."""
+    monkeypatch.setattr(tasks, "SIMULATED_PERIOD_SECONDS", 1.0)
+    issuer, ring = new_issuer(), Ring(tmp_path / "ring", free_ports(3))
+    here, there = (on_postgresql(tmp_path / name, dsn, issuer) for name in ("here", "there"))
+    put_on_ring(here, ring)
+    put_on_ring(there, ring, "app-2")
+
+    def go(days: int) -> None:
+        for clock in (here.clock, there.clock, ring.clock()):
+            assert clock
+            SimulatedClock(clock).set(iso(NOON + days * DAY_SECONDS))
+
+    go(0)
+    with ExitStack() as stack:
+        for letter in NODES:
+            app = create_node(ring.config(letter), ring.clock())
+            stack.enter_context(serving(app, int(ring.listen[letter].rpartition(":")[2])))
+        clients = [stack.enter_context(registry.client()) for registry in (here, there)]
+
+        def statements(client: httpx.Client) -> dict[str, str]:
+            answer = client.get("/v1/statements", headers=bearer(RETENTION)).json()
+            return {item["name"]: item["note"] for item in answer["statements"]}
+
+        at, phones = enrol(clients[0]), [Phone(issuer, DAY) for _ in range(10)]
+        for phone in phones:
+            codes = [check_in(client, at, phone.at(NOON)).status_code for client in (*clients, *clients)]
+            assert codes == [201, 409, 409, 409]
+        assert [path for registry in (here, there) for path in registry.folder.rglob("*.slot")] == []
+        go(CLOSING_DAYS + 1)
+        closed = f"closed-{CALENDAR.date(DAY)}"
+        wait(lambda: all(closed in statements(client) for client in clients))
+        wait(lambda: all((r.folder / f"keys/ring/{day_key(DAY)}.json").exists() for r in (here, there)))
+        go(RETENTION_DAYS)
+        title = f"purge-{CALENDAR.date(DAY)}"
+        wait(lambda: all(title in statements(client) for client in clients))
+        one_book, other_book = map(statements, clients)
+        assert one_book[title] == other_book[title]
+        report = PURGE_REPORT.read(split_note(one_book[title])[0])
+        digest = DAY_CLOSED.read(split_note(one_book[closed])[0])["digest"]
+        assert (report["rows"], report["closing"]) == ("10", digest)
+        for letter in NODES:
+            assert ring.keys(letter).overwritten(day_key(DAY))
+        for client in clients:
+            wait(lambda client=client: _calm(client))  # type: ignore[misc]
+
+
+def _calm(client: httpx.Client) -> bool:
+    """Nothing about purges or nodes in /readyz."""
+    names = {item["name"] for item in client.get("/readyz").json()["findings"]}
+    return not names & {"purge", "ring", "ring_purge", "task_purge", "check_failed"}
