@@ -13,11 +13,15 @@ import structlog
 
 from checkin.files.tables import CommitUnknown, Tables, Value
 from checkin.keys.journal import Ending, Journal, Written
+from checkin.protocol.primitives import sha256
 from checkin.service.identity import ServiceIdentity
 
-_SEEN: Final = "SELECT max(number) FROM endings"
-_FORGET: Final = "DELETE FROM endings WHERE number < :number"
+_SEEN: Final = "SELECT max(number) FROM endings WHERE number >= :first AND number < :beyond"
+_FORGET: Final = "DELETE FROM endings WHERE number >= :first AND number < :number"
 _SEE: Final = "INSERT INTO endings (number) VALUES (:number) ON CONFLICT DO NOTHING"
+_LINES: Final = 1 << 40
+"""More than a journal ever has. An app node on a ring of nodes has a journal of its own: in the database its numbers
+begin at a multiple of this, which follows from the node's name; those of a machine with its own keys begin at 0."""
 R = TypeVar("R")
 log = structlog.get_logger()
 
@@ -33,7 +37,7 @@ C_co = TypeVar("C_co", bound=_Executing, covariant=True)
 
 
 class Writable(Protocol[C_co]):
-    """A database with the table `endings`, of one row: the newest ending that it has seen."""
+    """A database with the table `endings`, of one row for each journal: the newest ending of it that it has seen."""
 
     def write(self, step: Callable[[C_co], R]) -> R:
         """One commit or nothing."""
@@ -46,6 +50,7 @@ class Endings:
     def __init__(self, party: ServiceIdentity) -> None:
         self._party = party
         self._journal = Journal(party.settings.keys / "journal", party.ring)
+        self._first = _LINES * _place(party.settings.ring.name) if party.settings.ring else 0
 
     def write(self, database: Writable[C], step: Callable[[C, list[Ending]], R]) -> R:
         """One commit or nothing, of what `step` does and of what ends with it, which it puts into the list: written
@@ -59,7 +64,7 @@ class Endings:
             result = step(commit, ended)
             if ended:
                 written.append(self._journal.append(self._party.today(), ended))
-                _see(commit, written[-1].last)
+                self._see(commit, written[-1].last)
             return result
 
         try:
@@ -78,7 +83,7 @@ class Endings:
         it is so old that some of that is not known any more."""
 
         def step(commit: C) -> tuple[int, bool] | None:
-            seen, last = _newest(commit.execute(_SEEN)), self._journal.last()
+            seen, last = self._newest(commit.execute(_SEEN, self._own())), self._journal.last()
             if seen >= last:
                 return None
             found, whole = self._journal.since(seen)
@@ -86,15 +91,15 @@ class Endings:
                 unknown(commit)
             for ending in found:
                 end(commit, ending)
-            _see(commit, last)
+            self._see(commit, last)
             return len(found), whole
 
         if done := database.write(step):
             log.warning("endings_replayed", count=done[0], whole=done[1])
 
     def seen_by(self, tables: Tables) -> int:
-        """The number of the newest ending that the database has seen, 0 before the first."""
-        return _newest(tables.read(_SEEN))
+        """The number of the newest ending of this journal that the database has seen, 0 before the first."""
+        return self._newest(tables.read(_SEEN, self._own()))
 
     def since(self, number: int) -> list[Ending] | None:
         """What ended after `number`, in order; None when that is not all known any more."""
@@ -105,6 +110,19 @@ class Endings:
         """A duty of the purge: what was sealed under destroyed keys."""
         self._journal.forget(oldest)
 
+    def _own(self) -> dict[str, Value]:
+        return {"first": self._first, "beyond": self._first + _LINES}
+
+    def _newest(self, rows: Iterable[Any]) -> int:
+        ((number,),) = rows
+        return 0 if number is None else int(number) - self._first
+
+    def _see(self, commit: _Executing, number: int) -> None:
+        """Of several at once the newest stays."""
+        values: dict[str, Value] = {"first": self._first, "number": self._first + number}
+        commit.execute(_SEE, {"number": self._first + number})
+        commit.execute(_FORGET, values)
+
     def _strike(self, written: Written) -> None:
         try:
             self._journal.strike(written)
@@ -112,12 +130,6 @@ class Endings:
             log.error("refused_endings_not_struck", count=written.count, why=error.strerror)
 
 
-def _newest(rows: Iterable[Any]) -> int:
-    ((number,),) = rows
-    return int(number or 0)
-
-
-def _see(commit: _Executing, number: int) -> None:
-    """Of several at once the newest stays."""
-    commit.execute(_SEE, {"number": number})
-    commit.execute(_FORGET, {"number": number})
+def _place(name: str) -> int:
+    """22 bits."""
+    return int.from_bytes(sha256(name.encode())[:3]) >> 2

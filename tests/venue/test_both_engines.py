@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,6 +65,12 @@ class Place:
         for tables in self.tables[process].values():
             tables.poll()
             tables.look()
+
+
+def prepared(folder: Path) -> Path:
+    """A registry's folder."""
+    prepare(folder)
+    return folder
 
 
 def open_place(folder: Path, open_part: Open) -> Place:
@@ -268,6 +275,32 @@ def what_ended_is_ended_again(place: Place) -> None:
         venues.operated(venue.venue_id, venue.operator_token)
 
 
+def each_machine_ends_again_what_its_own_journal_has(place: Place) -> None:
+    """App nodes on a ring have a journal each; one has had more to write than the other."""
+    here, there = place.house, House(prepared(place.house.party.data.parent / "elsewhere"))
+    there.guard.tick()
+    there.open_day()
+    registry, ended = place.tables[0][REGISTRY], []
+    venue = place.venues().enrol(NewVenue(name="Spa", category="spa")).venue_id
+    for house, number in ((here, 3), (there, 1)):
+        house.party.settings = house.party.settings.model_copy(update={"ring": SimpleNamespace(name=f"app{number}")})
+        scanners = Scanners(registry, Endings(house.party), house.party, house.guard)
+        for _ in range(number):
+            made = scanners.enrol(venue, "door")
+            scanners.revoke(venue, made.scanner_id, "stolen")
+            ended.append(made.scanner_token)
+    registry.write(lambda commit: commit.execute("DELETE FROM endings"))
+    registry.write(lambda commit: commit.execute("UPDATE scanners SET revoked = 0"))
+    for house in (here, there):
+        Endings(house.party).replay(registry, end_again, end_all)
+        Endings(house.party).replay(registry, end_again, lambda _: pytest.fail("it has seen all"))
+    for token in ended:
+        with pytest.raises(Unauthorized):
+            scanners.bearing(token)
+    assert len(registry.read("SELECT number FROM endings")) == 2
+    there.store.close()
+
+
 def an_order_finds_a_venues_name(place: Place) -> None:
     venue = bytes.fromhex(place.venues().enrol(NewVenue(name="Pool", category="sport")).venue_id)
     traces = Traces(place.house.party, place.house.guard, place.house.vault, place.tables[1][REGISTRY])
@@ -284,6 +317,7 @@ ALL: list[Callable[[Place], None]] = [
     statements_stand,
     the_key_list_is_everybodys,
     what_ended_is_ended_again,
+    each_machine_ends_again_what_its_own_journal_has,
     an_order_finds_a_venues_name,
 ]
 
@@ -310,11 +344,10 @@ def test_every_statement_is_one_that_both_engines_take(
         seen[query] = None
         return translate(query)
 
-    with opening_tables("postgresql", tmp_path, request) as open_part:
-        monkeypatch.setattr(postgres_tables, "in_places", note)
-        for number, does in enumerate(ALL):
-            place = open_place(tmp_path / str(number), open_part)
-            does(place)
+    monkeypatch.setattr(postgres_tables, "in_places", note)
+    for number, does in enumerate(ALL):
+        with opening_tables("postgresql", tmp_path, request) as open_part:
+            does(open_place(tmp_path / str(number), open_part))
     assert len(seen) > 60
     with closing(sqlite3.connect(":memory:")) as sqlite:
         for part in PARTS:
