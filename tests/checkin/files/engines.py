@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,13 @@ Open = Callable[[TableSet], Tables]
 @contextmanager
 def opening_tables(engine: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[Open]:
     """Opens a part as one more process would."""
-    dsn = request.getfixturevalue("dsn") if engine == "postgresql" else ""
     with ExitStack() as stack:
+        database: Any = None
+        if engine == "postgresql":
+            from checkin.files.postgres import Postgres  # noqa: PLC0415 - not every run has the driver
+
+            database = Postgres(request.getfixturevalue("dsn"))
+            stack.callback(database.close)
 
         def in_file(part: TableSet) -> Tables:
             tables = SqliteTables(folder, part)
@@ -26,11 +32,8 @@ def opening_tables(engine: str, folder: Path, request: pytest.FixtureRequest) ->
             return tables
 
         def on_server(part: TableSet) -> Tables:
-            from checkin.files.postgres import Postgres  # noqa: PLC0415 - not every run has the driver
             from checkin.files.postgres_tables import PostgresTables  # noqa: PLC0415 - as above
 
-            database = Postgres(dsn)
-            stack.callback(database.close)
             return PostgresTables(database, part)
 
-        yield on_server if dsn else in_file
+        yield in_file if database is None else on_server
