@@ -36,25 +36,45 @@ def playwright_() -> Iterator[Playwright]:
         yield playwright
 
 
-@pytest.fixture
-def launch(needs: Needs, request: pytest.FixtureRequest) -> Iterator[Launch]:
-    """Browsers that end with the test."""
-    needs("a browser for the pages' tests", CHROMIUM, "apt install chromium")
-    needs("the pages' npm packages", VENDOR.exists(), "pip install -e . (with npm on the path)")
-    playwright: Playwright = request.getfixturevalue("playwright_")
-    running: list[Browser] = []
+@pytest.fixture(scope="module")
+def start(playwright_: Playwright) -> Iterator[Launch]:
+    """Starts a browser; one without a camera stays for the file's other tests."""
+    flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    kept: list[Browser] = []
 
     def start(camera: Path | None = None) -> Browser:
-        flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-        if camera:
-            flags.append(f"--use-file-for-fake-video-capture={camera}")
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags, timeout=180_000)
-        running.append(browser)
+        if camera is None and kept:
+            return kept[0]
+        args = [*flags, f"--use-file-for-fake-video-capture={camera}"] if camera else flags
+        browser = playwright_.chromium.launch(executable_path=CHROMIUM, args=args, timeout=180_000)
+        if camera is None:
+            kept.append(browser)
         return browser
 
     yield start
-    for browser in running:
+    for browser in kept:
         browser.close()
+
+
+@pytest.fixture
+def launch(needs: Needs, request: pytest.FixtureRequest) -> Iterator[Launch]:
+    """Browsers whose windows and stores end with the test."""
+    needs("a browser for the pages' tests", CHROMIUM, "apt install chromium")
+    needs("the pages' npm packages", VENDOR.exists(), "pip install -e . (with npm on the path)")
+    start: Launch = request.getfixturevalue("start")
+    used: list[tuple[Browser, bool]] = []
+
+    def launched(camera: Path | None = None) -> Browser:
+        browser = start(camera)
+        used.append((browser, camera is not None))
+        return browser
+
+    yield launched
+    for browser, own in used:
+        for context in browser.contexts:
+            context.close()
+        if own:
+            browser.close()
 
 
 @pytest.fixture

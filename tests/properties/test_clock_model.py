@@ -197,5 +197,5 @@ def test_an_hour_that_was_added_while_the_machine_was_off_destroys_nothing_early
         state.teardown()
 
 
-ClockModel.TestCase.settings = examples(30, stateful_step_count=20)
+ClockModel.TestCase.settings = examples(12, stateful_step_count=20)
 TestClockModel = ClockModel.TestCase

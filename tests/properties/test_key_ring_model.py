@@ -137,4 +137,4 @@ class KeyRingModel(RuleBasedStateMachine):
 
 
 TestKeyRingModel = KeyRingModel.TestCase
-TestKeyRingModel.settings = examples(60, stateful_step_count=40)
+TestKeyRingModel.settings = examples(24, stateful_step_count=40)
