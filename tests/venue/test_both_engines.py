@@ -130,7 +130,7 @@ def check_statements(seen: Iterable[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["LISTEN x", "SET search_path = x", "SELECT pg_advisory_lock(1)", "SELECT greatest(1, 2)", "SELECT FROM"]
+    "query", ["LISTEN x", "SET search_path = x", "SELECT pg_advisory_lock(1)", "SELECT greatest(1, 2)"]
 )
 def test_a_statement_that_only_one_engine_takes_is_noticed(query: str) -> None:
     """The control: by either parser."""
