@@ -226,11 +226,15 @@ class LeasedRing:
         if name.day < oldest or self.tombstone(name) is not None:
             raise DayDestroyed
         try:
-            return self.commitment(name)
+            commitment = self.commitment(name)
         except KeyDestroyed:
             raise DayDestroyed from None
         except (KeyMissing, NotReady):  # a key that one node holds is given to the others then
             return self._make(name)
+        if sum(self._held(name, node) in self.notes for node in self.nodes) < QUORUM:
+            with suppress(NotReady):  # an answer was lost; two said so in their state, and the maker may be away
+                self._make(name)
+        return commitment
 
     def commitment(self, name: KeyName) -> str:
         """That of the key of which two nodes say that they hold it; 64 hex digits. Raises `KeyMissing`, `KeyDestroyed`,
@@ -274,7 +278,7 @@ class LeasedRing:
         for note in notes:
             values = self._open(note, messages.KEY_HELD, name)
             held[one(values, "node")] = one(values, "commitment")
-            self.notes.put(f"ring-held-{self._title(name, one(values, 'node'))}", note)
+            self.notes.put(self._held(name, one(values, "node")), note)
         if len(held) < QUORUM or len({*held.values()}) != 1:
             raise ServiceError("Fewer than two nodes signed that they hold the key, or they hold different ones.")
         return next(iter(held.values()))
@@ -382,6 +386,9 @@ class LeasedRing:
             if keys is not None and str(name) in keys and _lost(vkey) not in said
         ]
         return [node for node in [*self.nodes, *former] if self._destroyed(name, node) not in said]
+
+    def _held(self, name: KeyName, node: str) -> str:
+        return f"ring-held-{self._title(name, node)}"
 
     def _destroyed(self, name: KeyName, node: str) -> str:
         return f"ring-destroyed-{self._title(name, node)}"

@@ -20,7 +20,7 @@ from checkin.errors import (
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.note import NoteSigner, open_note, sign_note, split_note
 from checkin.protocol.primitives import Label, SigningKey
-from checkin.protocol.ring_messages import KEY_AWAITED, NODE_DESTROYED, NODE_LOST, RING_MEMBERS
+from checkin.protocol.ring_messages import KEY_AWAITED, MAKE_REQUEST, NODE_DESTROYED, NODE_LOST, RING_MEMBERS
 from checkin.protocol.statement import many, one
 from checkin.service import leased_ring
 from checkin.service.leased_ring import LeasedRing
@@ -101,6 +101,35 @@ def test_a_key_is_stated_only_when_two_nodes_hold_it(ring: Ring, house: House) -
     ring.down = {"c"}
     assert f"key-made-day-{CALENDAR.date(DAY)}" in house.purger.make_keys()
     assert house.purger.make_keys() == []
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_a_maker_that_shows_too_few_signatures_is_not_believed(
+    ring: Ring, house: House, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """None, its own alone, or its own twice, of a key that it gave to nobody."""
+    maker, own = ring.node("a"), ring.keys("a")
+
+    def make(note: str) -> list[str]:
+        name = KeyName.parse(note.partition("\nkey ")[2].partition("\n")[0])
+        own.ensure(name, oldest=0)
+        return [maker._held(name)] * times
+
+    monkeypatch.setattr(maker, "make", make)
+    with pytest.raises(NotReady):
+        house.purger.make_keys()
+    assert house.book.names() == []
+
+
+def test_what_nodes_signed_is_asked_for_again_where_an_answer_was_lost(ring: Ring, house: House) -> None:
+    """The key was made, and who asked for it died; also while the maker is away, it counts."""
+    ring.ask("a", "make", MAKE_REQUEST, key=str(day_key()))
+    ring.down = {"a"}
+    assert f"key-made-day-{CALENDAR.date(DAY)}" in house.purger.make_keys()
+    assert leased(house).notes.names() == []
+    ring.down = set()
+    house.purger.make_keys()
+    assert len(leased(house).notes.names()) == 3
 
 
 def test_a_lease_ends_with_its_minute_and_is_renewed_before(ring: Ring, house: House) -> None:

@@ -28,6 +28,7 @@ from checkin.protocol.note import NoteSigner, open_note
 from checkin.protocol.primitives import Label, OpeningKey, SigningKey
 from checkin.protocol.ring_messages import RAW
 from checkin.protocol.statement import StatementType, many, one
+from checkin.ring.node import RingNode
 from checkin.service.ring_calls import RingCalls
 from tests.support.house import CALENDAR, DAY, HOUR, at
 from tests.support.ring import NODES, SERVICE, Ring, day_key, node_name
@@ -91,6 +92,22 @@ def test_a_maker_alone_makes_nothing(ring: Ring) -> None:
     with pytest.raises(NotReady):
         make(ring)
     assert ring.keys("a").names() == []
+
+
+def test_a_key_that_no_other_node_takes_is_not_handed_out_as_made(ring: Ring) -> None:
+    """Both answer and neither takes it; once they do, it is that key."""
+
+    def refuse(_: RingNode, __: str) -> list[str]:
+        raise NotReady("The disk is full.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RingNode, "offer", refuse)
+        with pytest.raises(NotReady, match="took the key"):
+            make(ring)
+    drawn = ring.keys("a").use(day_key())
+    ring.forget()
+    assert len(make(ring)) == 3
+    assert ring.keys("c").use(day_key()) == drawn
 
 
 def test_only_the_maker_draws_and_only_for_the_days_ahead(ring: Ring) -> None:
