@@ -99,7 +99,7 @@ class VaultFolder:
             found,
             nodes=nodes,
             keys_due=[str(name) for name in due if not ring.is_gone(name)],
-            keys_overwritten=[str(name) for name in due if ring.is_gone(name)],
+            keys_overwritten=[str(name) for name in due if ring.is_gone(name) and not ring.missing(name)],
             not_stated=unstated,
             data_trouble=trouble,
         )
