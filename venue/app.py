@@ -103,7 +103,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             Task("closed_gates", gates.forget_closed),
             Task("replaced_scanners", known_scanners.forget_uploads),
             Task("gates", gates.keep, every=60),
-            Task("changes", engine.poll, every=1, lane="changes", vital=True),
+            *engine.tasks(),
             Task("commits", commits.check, lane="commits", vital=True),
             Task("issuer_lists", trust.refresh, every=60, lane="issuers"),
             Task("missing_issuer_lists", trust.refresh_missing, urgent=trust.urgent, lane="issuers"),

@@ -27,6 +27,7 @@ from checkin.purge.shared_floor import FLOOR, SharedFloor
 from checkin.purge.statement_store import STATEMENTS, StatementFolder, StatementStore, StatementTable
 from checkin.service.key_list_publisher import KEY_LIST, KeyListFile, KeyListState, KeyListTable
 from checkin.service.settings import FilePath, ServiceSettings
+from checkin.service.tasks import Task
 from checkin.vault.engines import DayStore
 from checkin.vault.engines.day_file import days_in
 from checkin.vault.engines.sqlite import SqliteStore
@@ -137,8 +138,12 @@ class ServiceEngine:
         found = columns_in(database)
         return {table: names for table, names in found.items() if not table.startswith(f"{self._vault}_")}
 
+    def tasks(self) -> list[Task]:
+        """What several machines need: each second what others have changed is known."""
+        return [Task("changes", self.poll, every=1, lane="changes", vital=True)] if self._shared() is not None else []
+
     def poll(self) -> None:
-        """A task, once a second: what others have changed is known."""
+        """What others have changed is known."""
         for tables in self._opened:
             tables.poll()
 

@@ -53,6 +53,7 @@ class VaultFolder:
         self.purger: Purger | None = None
         self.closed = ""
         self._store: DayStore | None = None
+        self._engine: ServiceEngine | None = None
         try:
             self._open(ServiceIdentity(settings, simulated_clock))
         except SimulationRefused:
@@ -109,9 +110,10 @@ class VaultFolder:
         return self.volume.calendar.date(self.volume.calendar.day(self.guard.now()))
 
     def close(self) -> None:
-        """Gives back the files of its days."""
-        if self._store is not None:
-            self._store.close()
+        """Gives back the files of its days, and what else is open."""
+        for opened in (self._store, self._engine):
+            if opened is not None:
+                opened.close()
 
     def _open(self, party: ServiceIdentity) -> None:
         for label, folder in VAULTS.items():
