@@ -36,7 +36,7 @@ _FIND = """SELECT venues.id, venues.name, venues.status_rule, scanners.id, uploa
 _OPERATOR = "SELECT 1 FROM venues WHERE operator_sha256 = :hashed AND closed = 0"
 _LIVE = "SELECT count(*) FROM scanners WHERE venue = :venue AND revoked = 0"
 _ENROL = """INSERT INTO scanners (id, venue, label, token_sha256, revoked, uploads_until)
-    VALUES (:id, :venue, :label, :hashed, 0, 0)"""
+    VALUES (:id, :venue, :label, :hashed, 0, 0) ON CONFLICT DO NOTHING"""
 Reason = Annotated[
     Literal["replaced", "stolen"],
     Query(

@@ -32,7 +32,7 @@ _LIVE_SCANNER = """SELECT 1 FROM scanners JOIN venues ON venues.id = scanners.ve
     WHERE token_sha256 = :hashed AND revoked = 0 AND closed = 0"""
 _OPERATED = "SELECT id, name, status_rule FROM venues WHERE operator_sha256 = :hashed AND closed = 0"
 _ENROL = """INSERT INTO venues (id, name, category, capacity, operator_sha256, status_rule, closed)
-    VALUES (:id, :name, :category, :capacity, :operator_sha256, '[]', 0)"""
+    VALUES (:id, :name, :category, :capacity, :operator_sha256, '[]', 0) ON CONFLICT DO NOTHING"""
 
 
 _TOLD = frozenset({"status_rule", "closed"})

@@ -51,8 +51,7 @@ class PostgresTables:
         self._heard = 0.0
         self._unheard = 0
         self._away_until = 0.0
-        with suppress(*_MADE_ALREADY):  # by another process at this moment
-            self._run(_make_versions)
+        self._run(_make_versions)
         self.write(self._migrate)
         self.poll()
 
@@ -67,23 +66,22 @@ class PostgresTables:
             raise
 
     def write(self, step: Callable[[Commit], R]) -> R:
-        committing, counted = False, dict[str, int]()
+        committed, counted = False, dict[str, int]()
 
         def whole(connection: Connection) -> R:
-            nonlocal committing
-            committing = False
+            nonlocal committed
             counted.clear()
             with connection.transaction():
                 commit = _PostgresCommit(connection, self._part.name, counted)
                 result = step(commit)
                 connection.execute(CONFIRM)
-                committing = True
+                committed = True  # perhaps, in this try or an earlier one
             return result
 
         try:
             result = self._run(whole)
         except NotReady as error:
-            raise CommitUnknown(error.detail) if committing else error from None
+            raise CommitUnknown(error.detail) if committed else error from None
         self._numbers |= counted
         return result
 
@@ -123,8 +121,6 @@ class PostgresTables:
     def _run(self, step: Step[R]) -> R:
         try:
             return self._database.run(step)
-        except _MADE_ALREADY:
-            raise
         except psycopg.Error:
             raise NotReady("The database did not carry this out: look at its log, then try again.") from None
 
@@ -158,7 +154,8 @@ class _PostgresCommit:
 
 
 def _make_versions(connection: Connection) -> None:
-    connection.execute(_VERSIONS)
+    with suppress(*_MADE_ALREADY):  # by another process at this moment
+        connection.execute(_VERSIONS)
 
 
 def _carry_out(connection: Connection, query: str, values: Values) -> psycopg.Cursor[tuple[object, ...]]:

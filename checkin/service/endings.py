@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
+from checkin.errors import NotReady
 from checkin.files.tables import CommitUnknown, Tables, Value
 from checkin.keys.journal import Ending, Journal, Written
 from checkin.protocol.primitives import sha256
@@ -58,9 +59,11 @@ class Endings:
         refused. Raises `NotReady`: then nothing has ended; but after `CommitUnknown` it may have, and the next start
         says so."""
         written: list[Written] = []
+        before = 0
 
         def whole(commit: C) -> R:
-            ended: list[Ending] = []
+            nonlocal before
+            before, ended = len(written), list[Ending]()
             result = step(commit, ended)
             if ended:
                 written.append(self._journal.append(self._party.today(), ended))
@@ -71,8 +74,9 @@ class Endings:
             return database.write(whole)
         except CommitUnknown:
             raise
-        except BaseException:
-            for lines in written:
+        except BaseException as error:
+            # What an earlier try has committed, the next one refuses: only when none was committed all are struck out.
+            for lines in written if isinstance(error, NotReady) else written[before:]:
                 self._strike(lines)
             raise
 

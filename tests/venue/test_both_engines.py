@@ -15,7 +15,7 @@ import pytest
 
 from checkin.clock import CLOSING_DAYS
 from checkin.errors import Forbidden, KeyMissing, ListRefused, NotFound, Unauthorized
-from checkin.files.tables import Tables, TableSet, in_words_of_sqlite
+from checkin.files.tables import Commit, Tables, TableSet, in_words_of_sqlite
 from checkin.protocol.key_list import IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
@@ -324,6 +324,36 @@ def what_ended_is_ended_again(place: Place) -> None:
         venues.operated(venue.venue_id, venue.operator_token)
 
 
+class Twice:
+    """Tables whose server went away after each commit: all of it is done once more."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def write(self, step: Callable[[Commit], Any]) -> Any:
+        self._tables.write(step)
+        return self._tables.write(step)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tables, name)
+
+
+def what_is_done_once_more_is_done_once(place: Place) -> None:
+    tables: Any = Twice(place.tables[0][REGISTRY])
+    venues = Venues(tables, place.endings())
+    scanners = Scanners(tables, place.endings(), place.house.party, place.house.guard)
+    venue = venues.enrol(NewVenue(name="Zoo", category="zoo"))
+    scanner = scanners.enrol(venue.venue_id, "door")
+    assert venues.set_rule(venue.venue_id, [2]).accepted == [2]
+    assert scanners.bearing(scanner.scanner_token).venue.rule == (2,)
+    assert [entry.label for entry in scanners.listed(venue.venue_id)] == ["door"]
+    renewed = venues.renew_operator(venue.venue_id).operator_token
+    assert venues.operated(venue.venue_id, renewed).name == "Zoo"
+    scanners.revoke(venue.venue_id, scanner.scanner_id, "stolen")
+    with pytest.raises(Unauthorized):
+        scanners.bearing(scanner.scanner_token)
+
+
 def each_machine_ends_again_what_its_own_journal_has(place: Place) -> None:
     """App nodes on a ring have a journal each; one has had more to write than the other."""
     here, there = place.house, House(prepared(place.house.party.data.parent / "elsewhere"))
@@ -366,6 +396,7 @@ ALL: list[Callable[[Place], None]] = [
     statements_stand,
     the_key_list_is_everybodys,
     what_ended_is_ended_again,
+    what_is_done_once_more_is_done_once,
     each_machine_ends_again_what_its_own_journal_has,
     an_order_finds_a_venues_name,
 ]

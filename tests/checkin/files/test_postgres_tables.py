@@ -61,6 +61,24 @@ def test_a_commit_that_comes_with_a_warning_is_no_acknowledgement(tables: Postgr
         tables.write(step)
 
 
+def test_what_one_try_may_have_committed_stays_unknown_when_the_next_ones_fail(
+    tables: PostgresTables, dsn: str
+) -> None:
+    tries = []
+
+    def step(commit: Commit) -> None:
+        tries.append(commit.execute(ADD))
+        if len(tries) == 1:
+            commit.execute("DO $$ BEGIN RAISE WARNING 'as when a wait was cancelled'; END $$")
+        else:
+            ask(dsn, CUT)
+
+    with pytest.raises(CommitUnknown):
+        tables.write(step)
+    assert len(tries) > 1
+    assert number(tables) == 1, "it was carried out"
+
+
 def test_what_was_not_sent_is_known_not_to_have_been_done(tables: PostgresTables) -> None:
     tables._database.close()
     with pytest.raises(NotReady) as caught:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from checkin.errors import NotReady
+from checkin.errors import NotFound, NotReady
 from checkin.files.tables import Commit, SqliteTables, TableSet, Value
 from checkin.keys.journal import Ending
 from checkin.service.endings import Endings
@@ -79,6 +79,29 @@ def test_what_a_full_disk_refused_to_commit_is_not_carried_out_at_the_next_start
     assert carried_out(endings, database) == []
     with closing(SqliteTables(tmp_path / "old", SOME)) as old:
         assert carried_out(endings, old) == [FIRST, *then]
+
+
+def test_what_an_earlier_try_has_committed_is_not_struck_out_when_the_next_one_finds_it_gone(
+    endings: Endings, database: SqliteTables, tmp_path: Path
+) -> None:
+    """A server that goes away after a commit leaves it unknown, and what ends is asked for once more."""
+
+    class Twice:
+        def write(self, step: Callable[[Commit], None]) -> None:
+            for _ in range(2):
+                database.write(step)
+
+    def step(commit: Commit, ended: list[Ending]) -> None:
+        if commit.execute("SELECT name FROM ended"):
+            raise NotFound
+        commit.execute("INSERT INTO ended (name) VALUES ('0')")
+        ended.append(FIRST)
+
+    with pytest.raises(NotFound):
+        endings.write(Twice(), step)  # type: ignore[arg-type]  # of the one kind that is given
+    assert names(database) == ["0"]
+    with closing(SqliteTables(tmp_path / "old", SOME)) as old:
+        assert carried_out(endings, old) == [FIRST]
 
 
 def test_an_error_in_the_block_writes_nothing_down(endings: Endings, database: SqliteTables) -> None:
