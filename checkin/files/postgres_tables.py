@@ -34,7 +34,8 @@ _SEEN: Final = "SELECT number FROM versions WHERE part = :part FOR UPDATE"
 _NOW_SEEN: Final = "UPDATE versions SET number = :number WHERE part = :part AND number < :number"
 _COLUMNS: Final = """SELECT table_name::text, column_name::text FROM information_schema.columns
     WHERE table_schema = current_schema() ORDER BY table_name, ordinal_position"""
-_MADE_ALREADY: Final = (errors.DuplicateTable, errors.UniqueViolation)  # the second: in the catalog, by two at once
+# By two at once: the table itself, the row type that goes with it, or the row of either in the catalog.
+_MADE_ALREADY: Final = (errors.DuplicateTable, errors.DuplicateObject, errors.UniqueViolation)
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z]\w*)")
 _STOPWATCH: Final = SystemClock()
 R = TypeVar("R")
