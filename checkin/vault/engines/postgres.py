@@ -38,7 +38,7 @@ _CUT_OFF: Final = """SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat
     WHERE relation = to_regclass($1) AND datname = current_database() AND usename = current_user
     AND pid <> pg_backend_pid()"""
 _FROZEN: Final = "SELECT 1 FROM pg_constraint WHERE conrelid = to_regclass($1) AND conname = 'closed'"
-_MADE_ALREADY: Final = (errors.DuplicateTable, errors.UniqueViolation)  # the second: in the catalog, by two at once
+_MADE_ALREADY: Final = (errors.DuplicateTable, errors.UniqueViolation, errors.DuplicateObject)  # by two at once
 _NAME: Final = re.compile(r"[a-z]{1,16}")
 R = TypeVar("R")
 
