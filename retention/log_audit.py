@@ -144,7 +144,7 @@ class LogAudit:
 def read_logged(index: int, note: str) -> LogEntry:
     """A statement of the log; its lines were verified when it came. Raises `NoteMalformed`, `NoteUntrusted`."""
     text, lines = split_note(note)
-    return read_entry(index, text, [*dict.fromkeys(line.name for line in lines)])
+    return read_entry(index, text, [*dict.fromkeys(line.name for line in lines)], note)
 
 
 def _about(note: str) -> str:

@@ -124,9 +124,10 @@ class StatementIntake:
 
     def _verified(self, service: CollectedService, note: str) -> str:
         text = open_note(note, [service.verifier]).text
-        if others := self._nodes(service.name, text):
-            lost = kind_of(text) == NODE_LOST.kind and self._authority
-            open_note(note, others, lost.threshold if lost else 1)
+        if (kind := kind_of(text)) in (*_BY_NODES, NODE_LOST.kind):
+            # SPEC ring.md §5: "MUST refuse it with the service's line alone"
+            lost = kind == NODE_LOST.kind and self._authority
+            open_note(note, self._nodes(service.name, text), lost.threshold if lost else 1)
         # Real and simulated time do not mix, also in kinds that are not known here.
         if (f"clock {SIMULATED}" in text.split("\n")) != self._party.clock.simulated:
             raise NoteUntrusted("The statement was made under a simulated clock and we run under a real one, or back.")

@@ -139,7 +139,7 @@ def _read(evidence: Evidence, origin: str, index: int, note: str) -> LogEntry:
     """A statement of the log, signed by the service that it names, or by officers of the authority that it names; an
     audit by the service whose log it is."""
     opened = open_note(note, evidence.pinned.all())
-    entry = read_entry(index, opened.text, opened.names)
+    entry = read_entry(index, opened.text, opened.names, note)
     if entry.kind == AUDIT.kind and f"{entry['service']}/log" != origin:
         raise NoteUntrusted("It is an audit by another service than the one whose log this is.")
     return entry

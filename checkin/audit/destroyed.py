@@ -8,13 +8,13 @@ from typing import Final
 
 from checkin.audit.authority_days import AuthorityDays
 from checkin.audit.log_entry import ALTERED, MISSING, REORDERED, DayState, LogEntry
+from checkin.audit.ring_book import RingBook
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.protocol.ring_messages import NODE_DESTROYED, NODE_LOST, RING_MEMBERS
-from checkin.protocol.statement import many
 from checkin.purge.statement_store import ABSENT, DAY_CLOSED, KEY_DESTROYED, KEY_MADE, PURGE_REPORT
 
 STRIP_DAYS: Final = 60
+
 
 class Book:
     """The statements of a log, in their order."""
@@ -31,10 +31,6 @@ class Book:
             (entry["service"], entry["day"]): entry for entry in reversed(entries) if entry.kind == DAY_CLOSED.kind
         }
         self._reported = {(entry["service"], entry["day"]): entry for entry in reversed(self.reports)}
-        self._gone_at = {
-            (entry["service"], entry["node"], entry["key"]) for entry in entries if entry.kind == NODE_DESTROYED.kind
-        }
-        self._lost = {(entry["service"], entry["node"]) for entry in entries if entry.kind == NODE_LOST.kind}
         self._days = self._day_keys()
 
     def newest(self) -> str:
@@ -63,7 +59,8 @@ class Book:
                 yield standing, entry
 
     def quarrels(self) -> Iterator[tuple[LogEntry, str, str]]:
-        """Reports that do not fit what the same service stated before; in a word, and in a sentence."""
+        """Statements that do not fit what the same service stated before; in a word, and in a sentence."""
+        ring = RingBook(self.entries)
         for entry in self.reports:
             made = self._made.get((entry["service"], entry["key"]))
             if made is None and entry["commitment"] != ABSENT:
@@ -73,7 +70,11 @@ class Book:
             elif made is not None and made["commitment"] != entry["commitment"]:
                 yield entry, ALTERED, "Its key's commitment is not the one that was stated when the key was made."
             yield from ((entry, ALTERED, reason) for reason in self._other_quarrels(entry))
-            yield from ((entry, MISSING, reason) for reason in self._silent_nodes(entry))
+        ended = [entry for entry in self.entries if entry.kind in (PURGE_REPORT.kind, KEY_DESTROYED.kind)]
+        for entry in ended:
+            made = self._made.get((entry["service"], entry["key"]))
+            yield from ((entry, MISSING, reason) for reason in (ring.silent(entry, made.index) if made else ()))
+        yield from ((entry, ALTERED, "The node that it names did not sign it.") for entry in ring.unsigned)
 
     def until(self, index: int) -> Book:
         """As the log was when it had so many entries."""
@@ -99,19 +100,6 @@ class Book:
         oldest = entry["oldest-day-held"]
         if oldest != ABSENT and self._due(oldest) <= entry["done"]:
             yield "The service still held a day that was due."
-
-    def _silent_nodes(self, report: LogEntry) -> Iterator[str]:
-        """Of a service on a ring: nodes that were members while the key was there, and of which the log says neither
-        that they destroyed it nor that they are lost."""
-        service, key = report["service"], report["key"]
-        made = self._made.get((service, key))
-        lists = [entry for entry in self.entries if entry.kind == RING_MEMBERS.kind and entry["service"] == service]
-        ends = [entry.index for entry in lists[1:]] + [report.index]
-        there = [entry for entry, end in zip(lists, ends, strict=False) if made and end > made.index]
-        for vkey in sorted({vkey for entry in there for vkey in many(entry.values, "member")}):
-            name = vkey.partition("+")[0]
-            if (service, name, key) not in self._gone_at and (service, vkey) not in self._lost:
-                yield f"{name}, a node of its ring, neither destroyed the key nor is stated to be lost."
 
     def _state(self, service: str, day: str, date: str) -> DayState:
         report = self.report(service, day)

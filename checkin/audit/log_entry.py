@@ -21,7 +21,7 @@ from checkin.protocol.key_list import (
     DestroyedKey,
     DestroyedList,
 )
-from checkin.protocol.ring_messages import NODE_LOST
+from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, NODE_LOST
 from checkin.protocol.statement import StatementType, Values, kind_of, one
 from checkin.purge.statement_store import KINDS
 
@@ -30,6 +30,7 @@ REORDERED: Final = "reordered"
 CONTRADICTS: Final = "contradicts"
 MISSING: Final = "missing"
 FEWEST_OFFICERS: Final = 2  # of every authority: one officer alone never suffices
+BY_NODES: Final = (KEY_HELD.kind, NODE_DESTROYED.kind)
 _BY_SERVICES: Final[dict[str, StatementType]] = {**KINDS, AUDIT.kind: AUDIT, SELF_AUDIT.kind: SELF_AUDIT}
 _BY_OFFICERS: Final[dict[str, StatementType]] = {
     kind.kind: kind for kind in (AUTHORITY_KEYS, AUTHORITY_DESTROYED, AUTHORITY_CHECKED)
@@ -50,6 +51,8 @@ class LogEntry:
     """Of a statement of its officers: which keys are gone."""
     checked: Mapping[int, DestroyedKey] = field(default_factory=dict)
     """Of a statement of its officers: which listed keys were the ring's own, and when they looked."""
+    note: str = ""
+    """Of a ring node's statement: as it was signed. Whose line counts follows from what stands before it in the log."""
 
     def __getitem__(self, name: str) -> str:
         """A field; `NoteMalformed` when it is absent."""
@@ -75,15 +78,15 @@ class DayState:
     by: str = ""
 
 
-def read_entry(index: int, text: str, signers: Sequence[str]) -> LogEntry:
-    """From the text of a note that these signed; raises `NoteMalformed`, and `NoteUntrusted` unless it is a statement
-    by the service that it names, or by two officers of the authority that it names."""
+def read_entry(index: int, text: str, signers: Sequence[str], note: str = "") -> LogEntry:
+    """From the text of a note that these signed, and the note; raises `NoteMalformed`, and `NoteUntrusted` unless it is
+    a statement by the service that it names, or by two officers of the authority that it names."""
     kind = kind_of(text)
     if kind in _BY_OFFICERS:
         return _by_officers(index, kind, text, signers)
     if kind not in _BY_SERVICES:
         return LogEntry(index, kind, {})
-    entry = LogEntry(index, kind, _BY_SERVICES[kind].read(text), tuple(signers))
+    entry = LogEntry(index, kind, _BY_SERVICES[kind].read(text), tuple(signers), note=note if kind in BY_NODES else "")
     if kind == NODE_LOST.kind and len(_officers(entry.values, signers)) < FEWEST_OFFICERS:
         raise NoteUntrusted("Fewer than two officers of the authority that it names signed it.")
     if entry["service"] not in signers:

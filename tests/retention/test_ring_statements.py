@@ -8,13 +8,13 @@ import httpx
 import pytest
 
 from checkin.audit.destroyed import Book
-from checkin.audit.log_entry import MISSING, LogEntry, read_entry
+from checkin.audit.log_entry import ALTERED, MISSING, LogEntry, read_entry
 from checkin.errors import NoteUntrusted
 from checkin.protocol.note import NoteSigner, add_signature, open_note, sign_note, split_note
 from checkin.protocol.primitives import SigningKey
 from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, NODE_LOST, RING_MEMBERS
 from checkin.protocol.statement import StatementType
-from checkin.purge.statement_store import KEY_MADE, PURGE_REPORT
+from checkin.purge.statement_store import KEY_DESTROYED, KEY_MADE, PURGE_REPORT
 from checkin.ring.app import findings
 from checkin.ring.logged import LoggedCommitments, ReadLog
 from tests.retention.world import TOKEN, Retention, Service, pinned
@@ -54,6 +54,7 @@ def test_what_a_member_signed_is_logged_beside_the_services_signature(
     stranger = NoteSigner("d.ring.registry.example", SigningKey(b"d" * 32))
     with retention.client() as client:
         assert bring(client, note) == "note_untrusted"
+        assert bring(client, sign_note(split_note(note)[0], service.signer)) == "note_untrusted", "without the node"
         assert bring(client, members(service)) == "taken"
         assert bring(client, note) == "taken"
         assert bring(client, said(service, kind, stranger)) == "note_untrusted"
@@ -79,6 +80,54 @@ def test_an_audit_misses_what_a_node_of_the_ring_never_said(service: Service) ->
     assert quarrels(service, book[1:3]) == [], "a service on one machine has no nodes"
 
 
+def test_an_audit_takes_a_nodes_word_from_the_node_alone(service: Service) -> None:
+    """Not from the service, nor from a node that no list named before; nor another word than the node gave before."""
+    book = [members(service), service.make_key(DAY), *(said(service, KEY_HELD, node) for node in NODES)]
+    book += [said(service, NODE_DESTROYED, node) for node in NODES[:2]]
+    honest = said(service, NODE_DESTROYED, NODES[2])
+    assert quarrels(service, [*book, honest, service.report(DAY)]) == []
+    alone = sign_note(split_note(honest)[0], service.signer)
+    other = NoteSigner(NODES[2].name, SigningKey(b"d" * 32))
+    for word in (alone, said(service, NODE_DESTROYED, NODES[2], signer=other)):
+        found = quarrels(service, [*book, word, service.report(DAY)])
+        assert [(entry.kind, kind) for entry, kind, _ in found] == [
+            (PURGE_REPORT.kind, MISSING),
+            (NODE_DESTROYED.kind, ALTERED),
+        ]
+    early = quarrels(service, [alone, *book, service.report(DAY)])
+    assert sorted(kind for _, kind, _ in early) == [ALTERED, MISSING]
+
+
+def test_a_node_that_held_a_key_does_not_say_that_it_never_had_it(service: Service) -> None:
+    """An empty volume in the place of its own replaces no officers' word; of a node that never had it, it does."""
+    never = said(service, NODE_DESTROYED, NODES[2]).replace(HELD["commitment"], "-")
+    never = add_signature(sign_note(split_note(never)[0], NODES[2]), service.signer)
+    book = [members(service), service.make_key(DAY), *(said(service, NODE_DESTROYED, node) for node in NODES[:2])]
+    book += [never, service.report(DAY)]
+    assert quarrels(service, book) == []
+    [(entry, kind, reason)] = quarrels(service, [book[0], said(service, KEY_HELD, NODES[2]), *book[1:]])
+    assert (entry.kind, kind) == (PURGE_REPORT.kind, MISSING) and NODES[2].name in reason
+
+
+def test_an_audit_asks_for_those_who_were_members_before_the_key_was_reported(service: Service) -> None:
+    """A node that came later is not missed; one that came back is; keys that are no day's count, too."""
+    d = NoteSigner("d.ring.registry.example", SigningKey(b"d" * 32))
+    made, gone = service.make_key(DAY), [said(service, NODE_DESTROYED, node) for node in NODES]
+    book = [members(service), made, *gone, service.report(DAY)]
+    assert quarrels(service, [*book, members(service, [*NODES[:2], d])]) == []
+    [(_, kind, reason)] = quarrels(service, [book[0], made, members(service, [*NODES[:2], d]), *book[2:]])
+    assert kind == MISSING and d.name in reason
+    away, back = lost(service, NODES[2], 2), members(service)
+    report, two = service.report(DAY), gone[:2]
+    swapped = [back, made, members(service, NODES[:2]), *two]
+    assert quarrels(service, [*swapped, away, report]) == []
+    for notes in ([*swapped, away, members(service, NODES), report], [away, *swapped, report]):
+        assert [kind for _, kind, _ in quarrels(service, notes)] == [MISSING]
+    ended = service.say(KEY_DESTROYED, **GONE)
+    assert [entry.kind for entry, _, _ in quarrels(service, [back, made, *two, ended])] == [KEY_DESTROYED.kind]
+    assert quarrels(service, [back, made, *gone, ended]) == []
+
+
 def test_the_log_takes_a_lost_node_from_enough_officers(tmp_path: Path, service: Service) -> None:
     """Of the authority that is pinned; with the service's signature beside theirs."""
     retention = Retention(tmp_path / "retention", pinned(service))
@@ -86,6 +135,7 @@ def test_the_log_takes_a_lost_node_from_enough_officers(tmp_path: Path, service:
     config = retention.config.read_text()
     with retention.client() as client:
         assert bring(client, lost(service, NODES[2], 2)) == "note_untrusted"
+        assert bring(client, lost(service, NODES[2], 0)) == "note_untrusted", "the service's word alone"
     retention.config.write_text(f'{config}\n[authority]\nname = "health.example"\nofficers = [{vkeys}]\n')
     with retention.client() as client:
         assert bring(client, lost(service, NODES[2], 1)) == "note_untrusted"
@@ -127,15 +177,14 @@ OFFICERS = [NoteSigner(f"health.example/officer-{n}", SigningKey(bytes([n]) * 32
 
 def lost(service: Service, node: NoteSigner, officers: int) -> str:
     values = {"authority": "health.example", "service": service.name, "node": node.verifier.vkey, "clock": "simulated"}
-    note = sign_note(NODE_LOST.write({**values, "day": CALENDAR.date(DAY)}), *OFFICERS[:officers])
-    return add_signature(note, service.signer)
+    return sign_note(NODE_LOST.write({**values, "day": CALENDAR.date(DAY)}), *OFFICERS[:officers], service.signer)
 
 
 def quarrels(service: Service, notes: list[str]) -> list[tuple[LogEntry, str, str]]:
     """What an auditor who knows the service and the officers finds in a log of these."""
     keys = [service.signer.verifier, *(officer.verifier for officer in OFFICERS)]
     opened = [open_note(note, keys) for note in notes]
-    entries = [read_entry(index, note.text, note.names) for index, note in enumerate(opened)]
+    entries = [read_entry(index, note.text, note.names, notes[index]) for index, note in enumerate(opened)]
     return list(Book(entries, CALENDAR).quarrels())
 
 
