@@ -254,7 +254,10 @@ def test_the_page_speaks_the_readers_language(
         other = client.get("/", params={"lang": "ko"}).text
     assert f'<html lang="{language}">' in answer.text
     assert TEXTS[language]["title"] in answer.text
-    assert re.findall(r"<script.*", answer.text) == ['<script type="module" src="/static/js/public/main.js"></script>']
+    assert re.findall(r"<script.*", answer.text) == [
+        '<script src="/static/js/unreadable.js"></script>',
+        '<script type="module" src="/static/js/public/main.js"></script>',
+    ]
     assert " style=" not in answer.text
     assert answer.text.count('<span class="tip">') == 60
     assert "보고서" in other

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jsonschema
 import pytest
 
-from checkin.deployment.deployment import Deployment
+from checkin.deployment.deployment import SERVICES, Deployment
 from checkin.service.addresses import free_ports
 from tests.support.reference import APPS
 
@@ -44,7 +44,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     clock = folder / "clock"
     clock.write_text("2026-11-20T12:00:00+09:00\n")
     deployment = Deployment.open_or_make(folder / "all", free_ports(3), clock)
-    return {name: create(deployment.config(name), clock).openapi() for name, create in APPS.items()}
+    return {name: APPS[name](deployment.config(name), clock).openapi() for name in SERVICES}
 
 
 def operation_of(exchange: Exchange, described: dict[str, Any]) -> dict[str, Any]:
