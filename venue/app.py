@@ -70,7 +70,8 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         guard,
         vault,
         book,
-        duties=(*engine.floor(guard), trust.forget, alarms.forget, gates.forget, endings.forget, nodes.duty),
+        floor=engine.floor(guard),
+        duties=(trust.forget, alarms.forget, gates.forget, endings.forget, nodes.duty),
         ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
         hold=engine.hold,
     )

@@ -24,6 +24,7 @@ from pydantic import BaseModel, Field
 from checkin.errors import (
     BadSignature,
     CheckinError,
+    ClockUntrusted,
     DayClosed,
     DayDestroyed,
     EntryUnreadable,
@@ -113,8 +114,8 @@ class BatchIntake:
     def take(self, scanner: VenueScanner, sealed: list[str]) -> list[EntryResult]:
         """A result for each entry; accepted ones are on the disk.
 
-        Raises `NotReady` or `KeyMissing` when some entry cannot be judged or stored now; what was good besides is
-        stored, and answered `repeated` when the batch is sent again.
+        Raises `NotReady`, `KeyMissing` or `ClockUntrusted` when some entry cannot be judged or stored now; what was good
+        besides is stored, and answered `repeated` when the batch is sent again.
         """
         now = self._guard.now()
         refusal = cache(partial(self._refusal, now))  # a batch has few days
@@ -131,6 +132,7 @@ class BatchIntake:
                 # SPEC registry.md: "a list that comes later may have the key"
                 results[index] = EntryResult(result="undecided", code=error.code)
             except CheckinError as error:
+                later = later or self._in_doubt()  # a refusal is final
                 results[index] = EntryResult(result="refused", code=error.code)
         for day, judged in days.items():
             try:
@@ -140,6 +142,10 @@ class BatchIntake:
         if later:
             raise later
         return [results[index] for index in range(len(sealed))]
+
+    def _in_doubt(self) -> ClockUntrusted | None:
+        doubt = self._guard.doubt
+        return ClockUntrusted(doubt) if doubt else None
 
     def _judge(self, entry: bytes, scanner: VenueScanner, now: float, refusal: _OfDay) -> tuple[int, Visit]:
         """The day and the visit of an entry; raises the first check that fails."""

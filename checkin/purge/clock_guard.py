@@ -36,6 +36,7 @@ LONG_GAP: Final = "long_gap"
 GAPS_ADD_UP: Final = "gaps_add_up"
 CONTRADICTED: Final = "contradicted"
 STATE_LOST: Final = "state_lost"
+APART: Final = "apart"
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _CONFIRM: Final = "Compare the clock, then run `checkin purge run --confirm-clock`; until then nothing is destroyed."
 _SENTENCES: Final = {
@@ -45,6 +46,7 @@ _SENTENCES: Final = {
     GAPS_ADD_UP: "The machine was off for more than a day in all since anybody vouched for its clock.",
     CONTRADICTED: "Since the machine's start all pinned parties that answered show a time more than an hour from ours.",
     STATE_LOST: "The file with the last known time cannot be read.",
+    APART: "The database's clock is more than an hour from ours, and nobody has vouched for ours since a start.",
 }
 
 
@@ -100,6 +102,7 @@ class ClockGuard:
         self._state = self._read() or self._state
         self._running = False
         self._oldest = 0
+        self._apart = False
         self._asked: float | None = None  # boot seconds at which the peers were asked without a doubt
 
     def tick(self) -> None:
@@ -142,6 +145,17 @@ class ClockGuard:
         """Another machine has destroyed what is older than this day: no clock of ours revives it."""
         self._oldest = max(self._oldest, day)
 
+    def hold_against(self, time: float) -> None:
+        """`time` is that of a clock which nobody pinned, the database's: it vouches for nothing, but where it is more
+        than an hour from ours this raises `ClockUntrusted`, and ours is in doubt if nobody has vouched for it since
+        the machine's start, or since the first one over days that other machines have destroyed."""
+        self._apart = not self._clock.simulated and abs(time - self._clock.now()) > TOLERANCE_SECONDS
+        if self._apart:
+            if not self._running:
+                self.tick()
+            self._contradict(APART)
+            raise ClockUntrusted("The database's clock is more than an hour from this machine's: compare both.")
+
     def settled(self) -> float:
         """The time to destroy by: the wall clock, but no further than the boot clock says that time has passed.
 
@@ -154,7 +168,9 @@ class ClockGuard:
         """The state after this look. `known` is None at the very first start of a service."""
         now, boot, boot_id = self._clock.now(), self._clock.boot(), self._boot_id()
         if known is None:
-            return ClockState(now, now, now, boot, boot_id, shown=now)
+            if self._oldest and self._apart:  # no such time is remembered as one that was reached
+                return ClockState(doubt=APART)
+            return ClockState(now, now, now, boot, boot_id, shown=now, restarted=self._oldest > 0)
         # The one place that tells a start of the machine: some machines, and simulated ones, show it by `boot` alone.
         restarted = known.boot_id != boot_id or boot < known.boot
         off = known.off + (max(0.0, now - known.tick - boot) if restarted else 0.0)
@@ -200,14 +216,14 @@ class ClockGuard:
                 return
             answered = True
         if answered:
-            self._contradict()
+            self._contradict(CONTRADICTED)
 
-    def _contradict(self) -> None:
+    def _contradict(self, doubt: str) -> None:
         with self._locked():
             known = self._read()
             # SPEC days.md §3: "Since a start of the machine every pinned party that answered"
             if known and known.restarted and not known.doubt:
-                self._write(replace(known, doubt=CONTRADICTED))
+                self._write(replace(known, doubt=doubt))
 
     def _trust(self, vouched: float) -> None:
         """Of two times that agree the earlier one is destroyed by."""

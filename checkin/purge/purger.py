@@ -37,6 +37,7 @@ from checkin.vault.vault import Vault
 SILENCE_SECONDS: Final = 86400.0
 LOCK: Final = "purge.lock"
 """Beside the keys: what is destroyed must not first write elsewhere."""
+FLOOR: Final = "oldest day"
 PURGE_SECONDS: Final = 600
 CLOSE_SECONDS: Final = 3600  # all rows of a day are read
 log = structlog.get_logger()
@@ -57,17 +58,20 @@ class Purger:
         vault: Vault,
         book: StatementStore,
         *,
+        floor: Duty = lambda _: None,
         duties: Iterable[Duty] = (),
         ahead: Mapping[Purpose, int] | None = None,
         hold: Hold = alone,
     ) -> None:
         """`ahead`: for which purposes keys are made, from today to so many days ahead; `hold`: what several machines
-        over one engine do one at a time. A key is destroyed by each, with nothing but its key volume."""
+        over one engine do one at a time; `floor` fails where they do not agree about the time, and then nothing but
+        keys is destroyed. A key is destroyed by each, with nothing but its key volume."""
         self._party = party
         self._guard = guard
         self._vault = vault
         self._book = book
         self._inventory = Inventory(party, vault, book)
+        self._floor = floor
         self._duties = tuple(duties)
         self._ahead = dict(ahead or {Purpose.DAY: 1})
         self._hold = hold
@@ -94,12 +98,20 @@ class Purger:
             now, self.failed = self._guard.settled(), {}
             self._destroy_keys(now)
             oldest = self._party.calendar.oldest(now)
-            made = self._attempt("data", self._destroy_data, now, oldest) or []
-            for duty in self._duties:
-                self._attempt(getattr(duty, "__qualname__", "duty"), duty, oldest)
+            made = self._destroy_beside(now, oldest)
         if self.failed:
             left = ", ".join(self.failed)
             raise NotReady(f"Not all that is due could be destroyed ({left}): look at the disk; it is tried again.")
+        return made
+
+    def _destroy_beside(self, now: float, oldest: int) -> list[str]:
+        """Whatever is not a key: only when the machines over one engine agree about the time."""
+        self._attempt(FLOOR, self._floor, oldest)
+        if FLOOR in self.failed:
+            return []
+        made = self._attempt("data", self._destroy_data, now, oldest) or []
+        for duty in self._duties:
+            self._attempt(getattr(duty, "__qualname__", "duty"), duty, oldest)
         return made
 
     def _destroy_data(self, now: float, oldest: int) -> list[str]:

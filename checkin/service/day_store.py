@@ -125,9 +125,9 @@ class ServiceEngine:
             self._leases = self.tables(LEASES)
         return hold(self._leases, name, seconds)
 
-    def floor(self, guard: ClockGuard) -> list[Duty]:
-        """The duty that keeps the oldest day of several machines over one engine. Raises `NotReady`."""
-        return [SharedFloor(self.tables(FLOOR), guard).keep] if self._shared() is not None else []
+    def floor(self, guard: ClockGuard) -> Duty:
+        """Keeps the oldest day of several machines over one engine. Raises `NotReady`."""
+        return SharedFloor(self.tables(FLOOR), guard).keep if self._shared() is not None else lambda _: None
 
     def columns(self) -> dict[str, list[str]] | None:
         """Names by table, of those in PostgreSQL but the days'; None where they are files. Raises `NotReady`."""

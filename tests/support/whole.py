@@ -85,7 +85,8 @@ class Registry:
             guard,
             vault,
             self.book,
-            duties=(*engine.floor(guard), self.trust.forget, self.gates.forget, endings.forget),
+            floor=engine.floor(guard),
+            duties=(self.trust.forget, self.gates.forget, endings.forget),
             ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
             hold=engine.hold,
         )

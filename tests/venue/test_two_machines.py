@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checkin.clock import RETENTION_DAYS
-from checkin.errors import CheckinError, DayDestroyed, Unauthorized
+from checkin.clock import RETENTION_DAYS, SystemClock
+from checkin.errors import CheckinError, ClockUntrusted, DayDestroyed, NotReady, Unauthorized
 from checkin.keys.generation import Generation
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.purge.clock_guard import ClockGuard
@@ -91,13 +91,48 @@ def test_what_is_due_is_destroyed_once_and_revived_by_neither(
     forgetful = ClockGuard(tmp_path / "clock.json", whole.clock, tuple)
     forgetful.tick()
     assert forgetful.floor(CALENDAR) == DAY - RETENTION_DAYS + 1, "the control: by its own clock the day is held"
-    [keep] = there.engine.floor(forgetful)
+    keep = there.engine.floor(forgetful)
     assert forgetful.floor(CALENDAR) == DAY + 1
     purger = Purger(there.party, forgetful, there.vault, there.book)
     with pytest.raises(DayDestroyed):
         purger.make(KeyName(Purpose.DAY, DAY))
     keep(DAY - 5)
     assert ask(dsn, "SELECT day FROM oldest_day") == [(DAY + 1,)]
+
+
+class Ahead(SystemClock):
+    """Set a month ahead, until somebody sets it right."""
+
+    days = 30
+
+    def now(self) -> float:
+        return super().now() + self.days * 24 * HOUR
+
+
+def test_a_machine_whose_clock_is_ahead_ends_nothing_for_the_others(
+    two: tuple[Whole, list[Registry]], dsn: str, tmp_path: Path
+) -> None:
+    """Neither a new one, nor one that was told to believe its clock: the server's says otherwise."""
+    _, [here, there] = two
+    clock, forgotten = Ahead(), list[int]()
+    today = CALENDAR.day(SystemClock().now())
+    there.vault.store.insert(today, [])
+    here.engine.floor(here.guard)(today - 27)
+    new = ClockGuard(tmp_path / "clock.json", clock, tuple)
+    purger = Purger(
+        there.party, new, there.vault, there.book, floor=there.engine.floor(new), duties=[forgotten.append]
+    )
+    for refusal in (ClockUntrusted, NotReady):
+        with pytest.raises(refusal):
+            purger.run()
+        assert ask(dsn, "SELECT day FROM oldest_day") == [(today - 27,)]
+        assert (forgotten, today in there.vault.store.days()) == ([], True)
+        new.confirm()
+    clock.days = 0
+    (tmp_path / "clock.json").unlink()
+    right = ClockGuard(tmp_path / "clock.json", clock, tuple)
+    there.engine.floor(right)
+    assert (right.doubt, right.now() < clock.now() + HOUR) == (None, True)
 
 
 def test_a_lease_is_held_by_one_and_ends_by_itself(two: tuple[Whole, list[Registry]]) -> None:
