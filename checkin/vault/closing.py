@@ -72,8 +72,7 @@ def unsettled(store: DayStore) -> Iterator[int]:
 
 def settle(store: DayStore, day: int) -> None:
     """Erases the order in which the rows of a frozen day came, as the engine can, and keeps that it was done."""
-    store.settle(day)
-    store.attach(day, _SETTLED, b"")
+    store.settle(day, _SETTLED)
 
 
 def check_closing(digest: bytes, *, salt: bytes, root: bytes, count: int) -> Closing:

@@ -104,8 +104,9 @@ class DayStore(Protocol):
         """From its return on no process adds a row to the day; repeatable."""
         ...
 
-    def settle(self, day: int) -> None:
-        """Rewrites the day's bytes so that they keep no trace of the order of insertion; repeatable."""
+    def settle(self, day: int, mark: str = "") -> None:
+        """Rewrites the day's bytes so that they keep no trace of the order of insertion; repeatable. `mark`: what is
+        attached then, empty. A day that is not there is not made."""
         ...
 
     def drop(self, day: int) -> None:

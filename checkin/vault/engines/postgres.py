@@ -142,12 +142,12 @@ class PostgresStore:
         names = self._run(lambda connection: connection.execute(query).fetchall())
         return sorted({int(match[1]) for (name,) in names if (match := self._tables.fullmatch(name))})
 
-    def settle(self, day: int) -> None:
+    def settle(self, day: int, mark: str = "") -> None:
         """All rows anew, in the order of their keys, by one transaction; then nothing but the write-ahead log tells in
         which order they came. Raises `NotReady` while the day is read elsewhere."""
         table = self._table(day)
         try:
-            self._run(lambda connection: _copy(connection, table), _LONG_SECONDS)
+            self._run(lambda connection: _copy(connection, table, mark), _LONG_SECONDS)
         except errors.UndefinedTable:
             return
 
@@ -266,7 +266,7 @@ def _insertion(table: str, rows: int) -> str:
     return f"INSERT INTO {table} ({_COLUMNS}) VALUES {places} ON CONFLICT DO NOTHING RETURNING key, nonce"  # noqa: S608
 
 
-def _copy(connection: Connection, table: str) -> None:
+def _copy(connection: Connection, table: str, mark: str) -> None:
     new = f"{table}_new"
     with connection.transaction():
         connection.execute(_LOCK)
@@ -280,6 +280,8 @@ def _copy(connection: Connection, table: str) -> None:
             connection.execute(f"ALTER INDEX {new}_{index} RENAME TO {table}_{index}")
         if frozen:
             _close(connection, table)
+        if mark:
+            connection.execute(f"INSERT INTO {table}_attached VALUES ($1, '') ON CONFLICT DO NOTHING", [mark])  # noqa: S608
 
 
 def _close(connection: Connection, table: str) -> None:

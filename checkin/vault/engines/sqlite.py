@@ -132,7 +132,7 @@ class SqliteStore:
         self._forget_removed()
         return dayfile.days_in(self._folder)
 
-    def settle(self, day: int) -> None:
+    def settle(self, day: int, mark: str = "") -> None:
         """VACUUM, then the log moved into the file and cut to nothing. Raises `NotReady` while the day is read or
         written elsewhere. SQLite's temporary copy lies in its own temporary folder,
         sealed as the rows are, and already in the new order."""
@@ -140,6 +140,9 @@ class SqliteStore:
             connection.execute("VACUUM")
             if not cut_log(connection):
                 raise NotReady("The day is being read: settle it again later.")
+            if mark:
+                with self._turn.taken(), connection:
+                    connection.execute(_ATTACH, (mark, b""))
 
     def drop(self, day: int) -> None:
         dayfile.remove(self._path(day))

@@ -12,6 +12,7 @@ from contextlib import suppress
 import pytest
 
 from checkin.errors import DayClosed, NotReady
+from checkin.vault.closing import settle, unsettled
 from checkin.vault.engines import DayStore, Measure, Row
 from tests.checkin.vault.engines.workers import DAY, Engine, a_row, race, received, start_writer
 
@@ -106,7 +107,8 @@ class StoreSuite:
     def test_asking_about_a_day_that_is_not_there_does_not_make_it(self, store: DayStore) -> None:
         assert (store.get(DAY, [GROUP]), store.group(DAY, GROUP), list(store.rows(DAY))) == ({}, [], [])
         assert (store.counts(DAY, GROUP), store.attachment(DAY, "a"), store.measure(DAY)) == ({}, None, Measure(0, 0))
-        store.settle(DAY)
+        settle(store, DAY)
+        assert store.days() == []
         store.drop(DAY)
         assert store.days() == []
 
@@ -139,8 +141,10 @@ class StoreSuite:
         rows = [a_row() for _ in range(200)]
         store.insert(DAY, rows)
         store.attach(DAY, "salt", b"one")
-        store.settle(DAY)
-        store.settle(DAY)
+        assert list(unsettled(store)) == [DAY]
+        for _ in range(2):
+            settle(store, DAY)
+            assert list(unsettled(store)) == []
         assert list(store.rows(DAY)) == sorted(rows, key=lambda row: row.key)
         assert store.attachment(DAY, "salt") == b"one"
         assert store.insert(DAY, [a_row(rows[0].key), a_row()]) == [False, True]
