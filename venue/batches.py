@@ -114,8 +114,8 @@ class BatchIntake:
     def take(self, scanner: VenueScanner, sealed: list[str]) -> list[EntryResult]:
         """A result for each entry; accepted ones are on the disk.
 
-        Raises `NotReady`, `KeyMissing` or `ClockUntrusted` when some entry cannot be judged or stored now; what was good
-        besides is stored, and answered `repeated` when the batch is sent again.
+        Raises `NotReady`, `KeyMissing` or `ClockUntrusted` when some entry cannot be judged or stored now; what was
+        good besides is stored, and answered `repeated` when the batch is sent again.
         """
         now = self._guard.now()
         refusal = cache(partial(self._refusal, now))  # a batch has few days

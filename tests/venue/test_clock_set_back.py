@@ -35,3 +35,14 @@ def test_a_code_of_a_day_that_is_due_is_refused_after_the_clock_went_back(whole:
     whole.clock.set(CALENDAR.rfc3339(NOON))
     assert KeyName(Purpose.DAY, DAY) in whole.registry.party.ring.names(), "its key is there still"
     assert whole.check_in(door, shown, bytes(16)) == "day_destroyed"
+
+
+def test_a_queued_visit_is_not_refused_for_good_while_the_clock_is_in_doubt(whole: Whole) -> None:
+    """The scanner keeps it. Control: once a person believes that clock."""
+    door = whole.enrol("Cafe")
+    whole.clock.set(CALENDAR.rfc3339(NOON + 30 * 86_400), 1.0)
+    whole.registry.guard.tick()
+    assert whole.registry.guard.doubt
+    assert whole.upload(door, ["AAAA"]) == []
+    whole.registry.guard.confirm()
+    assert whole.upload(door, ["AAAA"]) != []
