@@ -84,7 +84,11 @@ class DueKeys:
         begun = _STOPWATCH.boot()
         self._ring.destroy(name)
         self.last_destruction_ms = 1000 * (_STOPWATCH.boot() - begun)
-        if away := self._ring.missing(name):
+        try:
+            away = self._ring.missing(name)
+        except (CheckinError, OSError) as error:  # the key is gone; who else said so is in statements
+            away = [why(error)]
+        if away:
             log.warning("key_awaited", key=str(name), nodes=away)
         else:
             log.info("key_destroyed", key=str(name), milliseconds=round(self.last_destruction_ms, 3))

@@ -49,6 +49,7 @@ from checkin.purge.inventory import RingNodeStatus
 from checkin.purge.statement_store import StatementFolder
 from checkin.service.ring_calls import DESTROY_PATH, LEASE_PATH, MAKE_PATH, STATE_PATH, RingCalls, read_state
 from checkin.service.settings import Peer, RingUse, ServiceSettings
+from checkin.service.stated_ring import StatedRing
 
 STATE_SECONDS = 2.0
 """What the nodes said of their keys is believed for so long."""
@@ -88,6 +89,8 @@ class LeasedRing:
             )
         self._graves = SlotFolder(settings.keys, _NO_MAGIC, 1, allow_unfit=True)
         self.notes = StatementFolder(settings.keys / "ring")
+        self.stated = StatedRing(self.notes)
+        """The service's statements; whoever opens its book sets it, and this machine knows what others were told."""
         self.nodes = {NoteVerifier.parse(peer.vkey).name: peer for peer in ring.nodes}
         self._verifiers = [NoteVerifier.parse(peer.vkey) for peer in ring.nodes]
         self._service, self._clock, self._calendar = settings.name, clock, calendar
@@ -302,9 +305,8 @@ class LeasedRing:
         states, graves = self.states(), self.tombstones()
         live = {name for held, _ in states.values() for name in held}
         gone = {name for _, over in states.values() for name in over if name.purpose not in _NO_GRAVE_NEEDED}
-        floor = self._calendar.day(self._clock.now()) - GONE_DAYS
         said = set(self.notes.names())
-        awaited = {name for name in graves if name.day >= floor and self._missing(name, said)}
+        awaited = {name for name in graves if self._is_awaited(name, said)}
         found = live | (gone - set(graves)) | awaited
         return sorted(name for name in found if purpose is None or name.purpose is purpose)
 
@@ -340,8 +342,30 @@ class LeasedRing:
         return self.tombstone(name) is not None and not any(name in live for live, _ in self.states().values())
 
     def missing(self, name: KeyName) -> list[str]:
-        """Nodes that have not signed yet that they destroyed a key that is entombed."""
-        return [] if self.tombstone(name) is None else self._missing(name, set(self.notes.names()))
+        """Nodes that have not signed yet that they destroyed a key that is entombed, those included that this machine
+        knows from the service's statements alone. Raises `NotReady` where these cannot be read."""
+        if self.tombstone(name) is None or self.is_over(name):
+            return []
+        away = self._missing(name, set(self.notes.names()))
+        if not self.stated.has_ended(name):
+            known = {*self._former, *(peer.vkey for peer in self.nodes.values())}
+            before = [vkey for vkey in self.stated.former(name, known) if not self._is_lost(vkey)]
+            away += [vkey.partition("+")[0] for vkey in before]
+        return [node for node in dict.fromkeys(away) if self._destroyed(name, node) not in self.stated]
+
+    def _is_awaited(self, name: KeyName, said: set[str]) -> bool:
+        try:
+            return bool(self._missing(name, said)) and not self.is_over(name)
+        except (CheckinError, OSError):
+            return False  # of a key of long ago: what is due now must go, statements or not
+
+    def is_over(self, name: KeyName) -> bool:
+        """Whether nobody is asked about a key any more: it is long gone, and that is stated. Raises as `missing`."""
+        floor = self._calendar.day(self._clock.now()) - GONE_DAYS
+        return name.day < floor and (name.purpose in _NO_GRAVE_NEEDED or self.stated.has_ended(name))
+
+    def _is_lost(self, vkey: str) -> bool:
+        return _lost(vkey) in self.notes or _lost(vkey) in self.stated
 
     def lost(self, vkey: str, note: str) -> None:
         """Officers stated that this node is lost with its volume (verified by the caller): nobody waits for it."""
@@ -355,7 +379,7 @@ class LeasedRing:
         with self._lock:
             self._leases = {place: lease for place, lease in self._leases.items() if place[0] != name}
         refused = ""
-        for node in self.missing(name):
+        for node in self._missing(name, set(self.notes.names())):
             if node not in self.nodes:
                 continue  # it is in the settings no more: officers have to say that it is lost
             try:
@@ -373,8 +397,14 @@ class LeasedRing:
         if peer not in self._answering():
             return
         for note in self._calls.ask(peer, DESTROY_PATH, messages.DESTROY_REQUEST, {"key": str(name)})[0]:
-            if one(self._open(note, messages.NODE_DESTROYED, name), "node") == node:
+            values = self._open(note, messages.NODE_DESTROYED, name)
+            title, gone = self._held(name, node), one(values, "commitment")
+            # SPEC ring.md §5: "A node that signed that it holds the key"
+            held = StatedRing(self.notes).held(title) or self.stated.held(title) or gone
+            if one(values, "node") == node and gone == held:
                 self.notes.put(self._destroyed(name, node), note)
+            else:
+                log.warning("ring_node_destroyed_another_key", node=peer.url, key=str(name))
 
     def _will(self, name: KeyName) -> Path:
         return self.folder / "ring" / f"{name}.json"

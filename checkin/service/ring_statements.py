@@ -22,8 +22,9 @@ from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.statement_store import StatementStore
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
-from checkin.service.leased_ring import GONE_DAYS, LeasedRing
+from checkin.service.leased_ring import LeasedRing
 from checkin.service.pins import AuthoritySettings
+from checkin.service.stated_ring import StatedRing
 from checkin.service.tasks import Task
 
 SILENCE_SECONDS = 86400.0
@@ -37,6 +38,8 @@ class RingStatements:
     ) -> None:
         self._party, self._guard, self._book, self._authority = party, guard, book, authority
         self._ring = party.ring if isinstance(party.ring, LeasedRing) else None
+        if self._ring is not None:
+            self._ring.stated = StatedRing(book)
 
     def tasks(self) -> list[Task]:
         """Renewing the leases, and stating."""
@@ -74,8 +77,12 @@ class RingStatements:
             return
         if silent:
             yield Finding("ring", "warning", f"Nodes of the key ring do not answer: {', '.join(silent)}.")
-        late = dict(self._awaited(self._ring, late=True))
-        for name, missing in self._awaited(self._ring, late=False):
+        try:
+            late, all_ = (dict(self._awaited(self._ring, late=wanted)) for wanted in (True, False))
+        except CheckinError as error:
+            yield Finding("ring_purge", "failure", error.detail)
+            return
+        for name, missing in all_.items():
             signed = _signed(self._ring, missing)
             text = f"{signed} nodes destroyed {name}; missing: {', '.join(missing)}. Bring it back, then it does."
             yield Finding("ring_purge", "failure" if name in late else "warning", text)
@@ -105,7 +112,7 @@ class RingStatements:
         """Keys that were due, for more than a day if `late`, with the nodes that have not signed that they are gone."""
         calendar, now = self._party.calendar, self._guard.settled()
         for name in ring.tombstones():
-            if name.day < calendar.day(now) - GONE_DAYS or not (missing := ring.missing(name)):
+            if not (missing := ring.missing(name)):
                 continue
             due = calendar.start(DATES.parse_date(str((ring.tombstone(name) or {})["due"])))
             if not late or now > due + SILENCE_SECONDS:

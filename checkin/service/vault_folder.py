@@ -22,6 +22,7 @@ from checkin.purge.statement_store import StatementStore
 from checkin.service.day_store import VAULTS, DaySettings, ServiceEngine
 from checkin.service.identity import KeyVolume, ServiceIdentity
 from checkin.service.leased_ring import LeasedRing
+from checkin.service.stated_ring import StatedRing
 from checkin.service.time_peers import clock_guard
 from checkin.vault.engines import DayStore
 from checkin.vault.vault import Vault
@@ -120,6 +121,8 @@ class VaultFolder:
             if (party.data / folder).is_dir():
                 self._engine = engine = ServiceEngine(self.settings, label)
                 self.service, self._store, self.book = label, engine.days(), engine.statements()
+                if isinstance(party.ring, LeasedRing):
+                    party.ring.stated = StatedRing(self.book)
                 vault = Vault(label, self._store, party.ring)
                 self.purger = Purger(party, self.guard, vault, self.book, hold=engine.hold)
 

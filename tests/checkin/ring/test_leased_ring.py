@@ -22,6 +22,7 @@ from checkin.protocol.note import NoteSigner, open_note, sign_note, split_note
 from checkin.protocol.primitives import Label, SigningKey
 from checkin.protocol.ring_messages import KEY_AWAITED, MAKE_REQUEST, NODE_DESTROYED, NODE_LOST, RING_MEMBERS
 from checkin.protocol.statement import many, one
+from checkin.purge.purger import Purger
 from checkin.service import leased_ring
 from checkin.service.leased_ring import LeasedRing
 from checkin.service.pins import AuthoritySettings
@@ -399,6 +400,59 @@ def test_a_node_that_is_only_left_out_of_the_settings_holds_up_the_report(ring: 
     assert list(statements(house).findings()) == []
     [(_, note)] = house.book.all("ring-lost-")
     assert open_note(note, [house.party.signer.verifier]) and open_note(note, AUTHORITY.verifiers, 2)
+
+
+def test_another_machine_waits_for_a_node_that_its_settings_never_named(
+    ring: Ring, replaced: House, tmp_path: Path
+) -> None:
+    """Its own folders are fresh: it knows of that node by the statements alone, and of the officers' word."""
+    ring.node("d").fill()
+    second = open_house(ring, tmp_path / "second")
+    purger = Purger(second.party, second.guard, second.vault, replaced.book, ahead=AHEAD)
+    work = RingStatements(second.party, second.guard, replaced.book, AUTHORITY)
+    ring.go(DAY + RETENTION_DAYS)
+    second.go(DAY + RETENTION_DAYS)
+    ring.trust(["a", "b", "d"])
+    second.guard.confirm()
+    for _ in range(2):
+        assert purger.run() == []
+        assert leased(second).missing(day_key()) == [node_name("c")]
+        work.state()
+    leased(second).lost(ring.verifier("c").vkey, lost_note(ring, "c", *OFFICERS[:2]).read_text())
+    assert purger.run() == [REPORT]
+
+
+def test_a_node_that_is_silent_for_long_is_waited_for(ring: Ring, house: House) -> None:
+    """Also after the days for which nodes tell of a key; and then it is asked."""
+    house.purger.make_keys()
+    house.open_day()
+    work = statements(house)
+    work.state()
+    ring.down = {"c"}
+    for day in (RETENTION_DAYS, leased_ring.GONE_DAYS + 1):
+        go(ring, house, DAY + day)
+        assert house.purger.run() == []
+    assert leased(house).missing(day_key()) == [node_name("c")]
+    assert "failure" in {finding.level for finding in work.findings() if finding.name == "ring_purge"}
+    ring.down = set()
+    go(ring, house, DAY + leased_ring.GONE_DAYS + 1, 2 * HOUR)
+    assert house.purger.run() == [REPORT]
+    assert list(work.findings()) == []
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_an_empty_volume_does_not_stand_for_the_one_that_held_the_key(ring: Ring, house: House, empty: bool) -> None:
+    """It signs that it never had the key, and signed before that it holds it."""
+    house.purger.make_keys()
+    work = statements(house)
+    work.state()
+    if empty:
+        ring.forget()
+        for folder in ("keys", "data/statements"):
+            (ring.folder / "c" / folder).rename(ring.folder / f"aside-{Path(folder).name}")
+    go(ring, house, DAY + RETENTION_DAYS)
+    assert (REPORT in house.purger.run()) is not empty
+    assert leased(house).missing(day_key()) == ([node_name("c")] if empty else [])
 
 
 def again(ring: Ring, house: House, lost: Path) -> House:
