@@ -128,12 +128,13 @@ class KeyRing:
         self._slots.discard(str(name))
         self._held.pop(name, None)
 
-    def ensure(self, name: KeyName, *, oldest: int) -> str:
-        """The commitment of the key, made now if it was not there; every process gets the same. `DayDestroyed`."""
+    def ensure(self, name: KeyName, *, oldest: int, stated: str = "") -> str:
+        """The commitment of the key, made now if it was not there; every process gets the same. Where one was `stated`
+        for that name none is made any more. Raises `DayDestroyed`, `KeyMissing`."""
         if name.day < oldest:
             raise DayDestroyed
         try:
-            if name not in self._held:
+            if name not in self._held and not stated:
                 with suppress(KeyExists):
                     return self.make(name, oldest=oldest)
             return self.commitment(name)

@@ -23,8 +23,8 @@ class ServiceKeys(Protocol):
     def make(self, name: KeyName, *, oldest: int) -> str:
         """A new key; its commitment, hex. Raises `KeyExists`, `DayDestroyed`."""
 
-    def ensure(self, name: KeyName, *, oldest: int) -> str:
-        """The commitment of the key, made now if it was not there. `DayDestroyed`."""
+    def ensure(self, name: KeyName, *, oldest: int, stated: str = "") -> str:
+        """The commitment of the key, made now if it was not there and none was `stated`. `DayDestroyed`."""
 
     def use(self, name: KeyName) -> bytes:
         """The key, 32 bytes. Raises `KeyMissing`, `KeyDestroyed`."""

@@ -38,7 +38,9 @@ LEASE_REQUEST: Final = StatementType(
     "checkin/ring-lease-request/v1", *_ASK, Field("public"), Field("lease", repeated=True), CLOCK
 )
 LEASES: Final = StatementType("checkin/ring-leases/v1", *_TOLD, Field("lease", repeated=True), Field("sealed"), CLOCK)
-MAKE_REQUEST: Final = StatementType("checkin/ring-make-request/v1", *_ASK, Field("key"), CLOCK)
+MAKE_REQUEST: Final = StatementType(
+    "checkin/ring-make-request/v1", *_ASK, Field("key"), Field("commitment", optional=True), CLOCK
+)
 OFFER: Final = StatementType("checkin/ring-offer/v1", *_ASK, Field("key"), Field("commitment"), CLOCK)
 PULL_REQUEST: Final = StatementType("checkin/ring-pull-request/v1", *_ASK, Field("key"), Field("public"), CLOCK)
 TRANSFER: Final = StatementType(

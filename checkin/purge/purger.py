@@ -13,11 +13,12 @@ from typing import Final, ParamSpec, TypeVar
 import structlog
 
 from checkin.clock import RETENTION_DAYS
-from checkin.errors import CheckinError, NotReady
+from checkin.errors import CheckinError, KeyExists, KeyMissing, NotReady
 from checkin.files.durable import locked_if_possible
 from checkin.files.leases import Hold, alone
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.protocol.statement import StatementType
+from checkin.protocol.note import split_note
+from checkin.protocol.statement import StatementType, one
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.due_keys import UNREADABLE, DueKeys, why
 from checkin.purge.inventory import Inventory, PurgeParty, PurgeStatus
@@ -153,10 +154,21 @@ class Purger:
         self._guard.require_trusted()
         today = self._party.calendar.day(self._guard.now())
         names = [KeyName(purpose, today + ahead) for purpose, days in self._ahead.items() for ahead in range(days + 1)]
-        return [made for name in names for made in self.make(name)]
+        made: list[str] = []
+        lost: CheckinError | None = None
+        for name in names:
+            try:
+                made += self.make(name)
+            except (KeyMissing, KeyExists) as error:  # the other days need theirs
+                lost = error
+        if lost:
+            raise lost
+        return made
 
     def make(self, name: KeyName) -> list[str]:
-        """Makes one key unless it is there, and states its commitment. Raises `DayDestroyed`.
+        """Makes one key unless it is there, and states its commitment. Raises `DayDestroyed`; `KeyMissing` or
+        `KeyExists` where the key that was stated is lost or another has its name: under a second one every code of the
+        day that was used would be good again.
 
         Under the lock, so that no audit looks between the one and the other.
         """
@@ -165,10 +177,14 @@ class Purger:
 
     def _make(self, name: KeyName) -> list[str]:
         calendar = self._party.calendar
-        commitment = self._party.ring.ensure(name, oldest=self._guard.floor(calendar))
+        note = self._book.get(self._inventory.made_name(name))
+        stated = one(KEY_MADE.read(split_note(note)[0]), "commitment") if note else ""
+        commitment = self._party.ring.ensure(name, oldest=self._guard.floor(calendar), stated=stated)
+        if stated not in ("", commitment):
+            raise KeyExists(f"{name} is another key than the stated one: bring that one back, or stay closed.")
         if name.purpose is Purpose.DAY and name.day not in self._vault.store.days():
             self._vault.insert(name.day, [])  # the day's file is born now, not when the first person comes
-        if self._inventory.made_name(name) in self._book:
+        if stated:
             return []
         values = {"key": str(name), "commitment": commitment, "day": calendar.date(name.day)}
         return self._state(self._inventory.made_name(name), KEY_MADE, values)

@@ -49,6 +49,8 @@ GONE_DAYS: Final = 100
 _SUBKEYS: Final = {label.value.decode(): label for label in Label if label.value.startswith(b"ck1/sub/")}
 _SEALED_ONLY: Final = (Purpose.DAY, Purpose.IDENTITY)
 """Whoever uses keys of these gets sub-keys, never the key."""
+States = dict[str, tuple[dict[KeyName, str], set[KeyName]]]
+"""By node, which keys it holds, with their commitments, and which it destroyed."""
 log = structlog.get_logger()
 
 
@@ -107,8 +109,10 @@ class RingNode:
 
     def make(self, note: str) -> list[str]:
         """Draws a key, or finds the one that is there, and gives it to the others; who holds it then, signed by each.
+        Draws none where the request or the log names one.
 
-        Raises `NotReady` where this is not the maker, or fewer than two hold it."""
+        Raises `NotReady` where this is not the maker, or fewer than two hold it; `KeyExists` where another key has the
+        name."""
         asked = self._asked(note, messages.MAKE_REQUEST, self._apps)
         if self._settings.maker != self._own.name:
             raise NotReady(f"{self._settings.maker} makes the keys of this ring.")
@@ -116,8 +120,9 @@ class RingNode:
         self._guard.require_trusted()
         if name.day > self._party.calendar.day(self._guard.now()) + DAYS_AHEAD:
             raise RequestInvalid(f"No key is made more than {DAYS_AHEAD} days ahead.")
+        stated = asked.text("commitment") if "commitment" in asked.values else ""
         with locked(self._ring.folder / "make.lock"):
-            commitment = self._found_or_made(name)
+            commitment = self._found_or_made(name, stated)
         held = [self._held(name), *self._give(name, commitment)]
         # SPEC ring.md §3: "fewer than two of the three nodes"
         if len(held) < QUORUM:
@@ -130,6 +135,8 @@ class RingNode:
         asked = self._asked(note, messages.OFFER, [peer for peer in self._members if peer.name == self._settings.maker])
         name, commitment = _name(asked.text("key")), asked.text("commitment")
         self._guard.require_trusted()
+        if self._logged_commitment(name) not in ("", commitment):
+            raise KeyExists("The log has another key of that name.")
         self._take(name, commitment, self._others[asked.sender])
         return [self._held(name)]
 
@@ -178,25 +185,30 @@ class RingNode:
 
     def fill(self) -> None:
         """Fetches what the two other nodes both hold and this one does not: it was away, or its key of that name was
-        never acknowledged. Raises `ClockUntrusted`."""
+        never acknowledged. Where it has none, and the log names it, one that holds it is enough. Raises
+        `ClockUntrusted`."""
         self._guard.require_trusted()
-        own = self._live()
-        lacking = [
-            (name, commitment)
-            for name, commitment in self._agreed()
-            if own.get(name) != commitment and self._ring.tombstone(name) is None
-        ]
-        stated = self._logged.read() if lacking and self._logged else None
-        self.contradicted = [key[0] for key in lacking if stated is not None and not self._is_stated(key, stated)]
-        for name, commitment in lacking:
-            if name in self.contradicted:
-                continue
+        own, states = self._live(), self._states()
+        agreed = [key for key in _agreed(states) if own.get(key[0]) != key[1] and self._ring.tombstone(key[0]) is None]
+        alone = self._held_by_one(states, own) if self._logged else {}
+        stated = self._logged.read() if (agreed or alone) and self._logged else None
+        self.contradicted = [key[0] for key in agreed if stated is not None and not self._is_stated(key, stated)]
+        holders = {key: self._others[next(iter(states))] for key in agreed if key[0] not in self.contradicted}
+        holders |= {key: peer for key, peer in alone.items() if stated and stated.get(key[0]) == key[1]}
+        for (name, commitment), peer in holders.items():
             with locked(self._ring.folder / "make.lock"), suppress(KeyDestroyed, DayDestroyed):
                 self._seconds(name)
                 if name in own:
                     # Two hold another one, so nobody was ever told of ours.
                     self._ring.discard(name)
-                self._take(name, commitment, next(iter(self._others.values())))
+                self._take(name, commitment, peer)
+
+    def _held_by_one(self, states: States, own: Mapping[KeyName, str]) -> dict[tuple[KeyName, str], Peer]:
+        """Keys that one other node holds, this one does not, and none has destroyed."""
+        gone = {*self._ring.tombstones()}.union(*(over for _, over in states.values()))
+        keys = [(key, self._others[node]) for node, (live, _) in states.items() for key in live.items()]
+        both = {*_agreed(states)}
+        return {key: peer for key, peer in keys if key not in both and key[0] not in own and key[0] not in gone}
 
     def _is_stated(self, key: tuple[KeyName, str], stated: Mapping[KeyName, str]) -> bool:
         """Whether the log agrees; of a key of these days it may not have heard yet."""
@@ -245,13 +257,18 @@ class RingNode:
                 found[name] = self._ring.commitment(name)
         return found
 
-    def _found_or_made(self, name: KeyName) -> str:
-        """The commitment of the key of that name: this node's, or that of one that another node has, or a new one."""
+    def _found_or_made(self, name: KeyName, stated: str) -> str:
+        """The commitment of the key of that name: this node's, or that of one that another node has, or, where none was
+        stated, a new one."""
         oldest = self._guard.floor(self._party.calendar)
         if self._ring.tombstone(name) is not None:
             raise DayDestroyed
+        stated = stated or self._logged_commitment(name)
         with suppress(KeyMissing):
-            return self._ring.commitment(name)
+            own = self._ring.commitment(name)
+            if stated not in ("", own):
+                raise KeyExists("This node holds another key of that name than the one that was stated.")
+            return own
         states = self._states()
         # SPEC ring.md §3: "at least one other node has said that it has none"
         if not states:
@@ -259,10 +276,26 @@ class RingNode:
         for peer, (live, gone) in states.items():
             if name in gone:
                 raise DayDestroyed
-            if name in live:
+            if name in live and stated in ("", live[name]):
                 self._take(name, live[name], self._others[peer])
                 return live[name]
+        # SPEC ring.md §3: "draws none"
+        if stated:
+            raise NotReady("A key of that name was stated, and no node that answers has it: no second one is drawn.")
         return self._ring.make(name, oldest=oldest)
+
+    def _logged_commitment(self, name: KeyName) -> str:
+        """What the log has for that key, or nothing. Raises `NotReady` where it cannot be read; a key of a day ahead,
+        of which no code was used yet, is made all the same."""
+        if self._logged is None:
+            return ""
+        try:
+            return self._logged.read().get(name, "")
+        except CheckinError as error:
+            log.warning("log_not_read", why=error.code)
+            if name.day > self._party.calendar.day(self._guard.now()):
+                return ""
+            raise NotReady("Whether the log has a key of that name is not known: it cannot be read.") from None
 
     def _give(self, name: KeyName, commitment: str) -> Iterator[str]:
         """What the others sign who took it."""
@@ -287,7 +320,7 @@ class RingNode:
         with suppress(KeyExists):  # another request was faster; what stands is compared by who goes on
             self._ring.hold(name, secret, oldest=self._guard.floor(self._party.calendar))
 
-    def _states(self) -> dict[str, tuple[dict[KeyName, str], set[KeyName]]]:
+    def _states(self) -> States:
         """What each other node that answers holds, with commitments, and what it destroyed."""
         found = {}
         for node, peer in self._others.items():
@@ -297,13 +330,6 @@ class RingNode:
             except CheckinError as error:
                 log.warning("node_silent", node=peer.url, why=error.code)
         return found
-
-    def _agreed(self) -> Iterator[tuple[KeyName, str]]:
-        """Keys that both other nodes hold, one and the same."""
-        states = list(self._states().values())
-        if len(states) == QUORUM:
-            (live, _), (other, _) = states
-            yield from sorted(live.items() & other.items())
 
     def _held(self, name: KeyName) -> str:
         values = {"service": self._service, "key": str(name), "commitment": self._ring.commitment(name)}
@@ -327,6 +353,12 @@ class RingNode:
 
     def _title(self, name: KeyName) -> str:
         return f"key-destroyed-{name.purpose.value}-{self._party.calendar.date(name.day)}"
+
+
+def _agreed(states: States) -> list[tuple[KeyName, str]]:
+    """Keys that both other nodes hold, one and the same."""
+    lives = [live.items() for live, _ in states.values()]
+    return sorted(lives[0] & lives[1]) if len(lives) == QUORUM else []
 
 
 def _name(text: str) -> KeyName:

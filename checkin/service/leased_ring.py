@@ -223,9 +223,9 @@ class LeasedRing:
             raise KeyExists
         return self.ensure(name, oldest=oldest)
 
-    def ensure(self, name: KeyName, *, oldest: int) -> str:
-        """The commitment of the key that two nodes hold, made now if there is none. Raises `DayDestroyed`, `NotReady`.
-        """
+    def ensure(self, name: KeyName, *, oldest: int, stated: str = "") -> str:
+        """The commitment of the key that two nodes hold, made now if there is none and none was `stated`. Raises
+        `DayDestroyed`, `NotReady`."""
         if name.day < oldest or self.tombstone(name) is not None:
             raise DayDestroyed
         try:
@@ -233,10 +233,10 @@ class LeasedRing:
         except KeyDestroyed:
             raise DayDestroyed from None
         except (KeyMissing, NotReady):  # a key that one node holds is given to the others then
-            return self._make(name)
+            return self._make(name, stated)
         if sum(self._held(name, node) in self.notes for node in self.nodes) < QUORUM:
             with suppress(NotReady):  # an answer was lost; two said so in their state, and the maker may be away
-                self._make(name)
+                self._make(name, commitment)
         return commitment
 
     def commitment(self, name: KeyName) -> str:
@@ -257,12 +257,15 @@ class LeasedRing:
     def _known_commitment(self, name: KeyName) -> str:
         return self._commitments.get(name) or self.commitment(name)
 
-    def _make(self, name: KeyName) -> str:
+    def _make(self, name: KeyName, stated: str) -> str:
+        values = {"key": str(name), "commitment": stated} if stated else {"key": str(name)}
         failed = ["no node answers"]
         for peer in self._answering():
             try:
-                notes, _ = self._calls.ask(peer, MAKE_PATH, messages.MAKE_REQUEST, {"key": str(name)})
+                notes, _ = self._calls.ask(peer, MAKE_PATH, messages.MAKE_REQUEST, values)
                 commitment = self._witnessed(name, notes)
+                if stated not in ("", commitment):
+                    raise ServiceError("The nodes hold another key than the one that was stated.")
             except DayDestroyed:
                 raise
             except CheckinError as error:

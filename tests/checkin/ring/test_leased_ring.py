@@ -12,6 +12,7 @@ from checkin.errors import (
     ClockUntrusted,
     DayDestroyed,
     KeyDestroyed,
+    KeyExists,
     KeyMissing,
     NoteUntrusted,
     NotReady,
@@ -102,6 +103,35 @@ def test_a_key_is_stated_only_when_two_nodes_hold_it(ring: Ring, house: House) -
     ring.down = {"c"}
     assert f"key-made-day-{CALENDAR.date(DAY)}" in house.purger.make_keys()
     assert house.purger.make_keys() == []
+
+
+def test_no_second_key_takes_a_name_that_was_stated(ring: Ring, house: House) -> None:
+    """The maker lost its disk, and one of the two that held the key is away: none is drawn until it is back. Keys of
+    other days are made meanwhile."""
+    ring.down = {"c"}
+    house.purger.make_keys()
+    first = ring.keys("b").use(day_key())
+    (ring.folder / "a/keys/day-20777.slot").unlink()
+    ring.forget()
+    ring.down = {"b"}
+    with pytest.raises(NotReady):
+        house.purger.make_keys()
+    assert not [letter for letter in "ac" if day_key() in ring.keys(letter).names()]
+    assert house.purger.make(day_key(DAY + 1)), "control: another name"
+    ring.down = set()
+    assert house.purger.make_keys() == []
+    assert {ring.keys(letter).use(day_key()) for letter in NODES} == {first}
+
+
+def test_another_key_than_the_stated_one_is_refused(ring: Ring, house: House) -> None:
+    """All nodes agree on it, and it is not what was stated."""
+    house.purger.make_keys()
+    for letter in NODES:
+        (ring.folder / letter / "keys/day-20777.slot").unlink()
+    ring.forget()
+    ring.ask("a", "make", MAKE_REQUEST, key=str(day_key()))
+    with pytest.raises(KeyExists, match="stated"):
+        house.purger.make_keys()
 
 
 @pytest.mark.parametrize("times", [0, 1, 2])

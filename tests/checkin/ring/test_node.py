@@ -19,6 +19,7 @@ from checkin.errors import (
     NoteUntrusted,
     NotReady,
     RequestInvalid,
+    Unreachable,
 )
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.keys.secret_file import make_secret
@@ -144,6 +145,51 @@ def test_a_key_that_nobody_was_told_of_gives_way_to_the_one_that_two_hold(ring: 
     ring.forget()
     assert len(make(ring)) == 3
     assert ring.keys("a").use(day_key()) == ring.keys("c").use(day_key())
+
+
+class Logged:
+    """Commitments as the log would have them; None where it does not answer."""
+
+    def __init__(self, found: dict[KeyName, str] | None) -> None:
+        self.found = found
+
+    def read(self) -> dict[KeyName, str]:
+        """As `LoggedCommitments.read`."""
+        if self.found is None:
+            raise Unreachable
+        return self.found
+
+
+def test_a_maker_draws_no_key_of_a_name_that_the_log_has(ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor while the log of today's keys cannot be read; one of a day ahead it draws then; nor does another take it."""
+    maker = ring.node("a")
+    ask = ring.note("a", messages.MAKE_REQUEST, key=str(day_key()))
+    for found in ({day_key(): "ab" * 32}, None):
+        monkeypatch.setattr(maker, "_logged", Logged(found))
+        with pytest.raises(NotReady):
+            maker.make(ask)
+        assert ring.keys("a").names() == []
+    assert maker.make(ring.note("a", messages.MAKE_REQUEST, key=str(day_key(DAY + 1))))
+    monkeypatch.setattr(ring.node("b"), "_logged", Logged({day_key(): "ab" * 32}))
+    with pytest.raises(KeyExists):
+        ring.node("b").offer(ring.note("b", messages.OFFER, who="a", key=str(day_key()), commitment="00" * 32))
+    monkeypatch.setattr(maker, "_logged", Logged({}))
+    assert maker.make(ask), "control"
+
+
+def test_a_logged_key_is_fetched_from_the_one_node_that_holds_it(ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one that the log has not, or has otherwise."""
+    ring.trust()
+    names = [day_key(), day_key(DAY - 1), day_key(DAY + 1)]
+    for name in names:
+        ring.keys("a").make(name, oldest=0)
+    logged = {names[0]: ring.keys("a").commitment(names[0]), names[1]: "ab" * 32}
+    node = ring.node("b")
+    node.fill()
+    assert ring.keys("b").names() == []
+    monkeypatch.setattr(node, "_logged", Logged(logged))
+    node.fill()
+    assert ring.keys("b").names() == names[:1] and node.contradicted == []
 
 
 def test_a_node_keeps_its_key_against_another_one_of_that_name(ring: Ring) -> None:
