@@ -6,6 +6,7 @@ are in none of them but sealed to a one-use key that the asker made for that req
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -145,6 +146,13 @@ def read_public(text: str) -> SealingKey:
     except ValueError:
         raise NoteMalformed("A key to seal to is a canonical X25519 public key of large order.") from None
     return SealingKey(public)
+
+
+def read_commitment(text: str) -> str:
+    """64 hex digits as they came from another party; raises `NoteMalformed` for anything else."""
+    if re.fullmatch("[0-9a-f]{64}", text, re.ASCII) is None:
+        raise NoteMalformed("A commitment is written as 64 hex digits.")
+    return text
 
 
 def seal_transfer(to: SealingKey, secret: bytes, *, asked: bytes, commitment: str) -> str:

@@ -39,7 +39,7 @@ from checkin.purge.statement_store import StatementFolder
 from checkin.ring.logged import LoggedCommitments
 from checkin.ring.settings import QUORUM, RingSettings
 from checkin.service.identity import ServiceIdentity
-from checkin.service.ring_calls import OFFER_PATH, PULL_PATH, STATE_PATH, RingCalls, read_state
+from checkin.service.ring_calls import OFFER_PATH, PULL_PATH, STATE_PATH, RingCalls, read_name, read_state
 from checkin.service.settings import Peer
 
 DAYS_AHEAD: Final = 40
@@ -120,7 +120,7 @@ class RingNode:
         self._guard.require_trusted()
         if name.day > self._party.calendar.day(self._guard.now()) + DAYS_AHEAD:
             raise RequestInvalid(f"No key is made more than {DAYS_AHEAD} days ahead.")
-        stated = asked.text("commitment") if "commitment" in asked.values else ""
+        stated = messages.read_commitment(asked.text("commitment")) if "commitment" in asked.values else ""
         with locked(self._ring.folder / "make.lock"):
             commitment = self._found_or_made(name, stated)
         held = [self._held(name), *self._give(name, commitment)]
@@ -133,7 +133,7 @@ class RingNode:
         """Fetches the key that the maker offers, and signs that it is held. Raises `KeyExists` where another key has
         the name."""
         asked = self._asked(note, messages.OFFER, [peer for peer in self._members if peer.name == self._settings.maker])
-        name, commitment = _name(asked.text("key")), asked.text("commitment")
+        name, commitment = _name(asked.text("key")), messages.read_commitment(asked.text("commitment"))
         self._guard.require_trusted()
         if self._logged_commitment(name) not in ("", commitment):
             raise KeyExists("The log has another key of that name.")
@@ -363,6 +363,6 @@ def _agreed(states: States) -> list[tuple[KeyName, str]]:
 
 def _name(text: str) -> KeyName:
     try:
-        return KeyName.parse(text)
+        return read_name(text)
     except ValueError:
         raise RequestInvalid("That is not the name of a key.") from None

@@ -47,7 +47,15 @@ from checkin.protocol.statement import CLOCK, StatementType, Values, many, one
 from checkin.purge.due_keys import last_use
 from checkin.purge.inventory import RingNodeStatus
 from checkin.purge.statement_store import StatementFolder
-from checkin.service.ring_calls import DESTROY_PATH, LEASE_PATH, MAKE_PATH, STATE_PATH, RingCalls, read_state
+from checkin.service.ring_calls import (
+    DESTROY_PATH,
+    LEASE_PATH,
+    MAKE_PATH,
+    STATE_PATH,
+    RingCalls,
+    read_name,
+    read_state,
+)
 from checkin.service.settings import Peer, RingUse, ServiceSettings
 from checkin.service.stated_ring import StatedRing
 
@@ -283,7 +291,7 @@ class LeasedRing:
         held: dict[str, str] = {}
         for note in notes:
             values = self._open(note, messages.KEY_HELD, name)
-            held[one(values, "node")] = one(values, "commitment")
+            held[one(values, "node")] = messages.read_commitment(one(values, "commitment"))
             self.notes.put(self._held(name, one(values, "node")), note)
         if len(held) < QUORUM or len({*held.values()}) != 1:
             raise ServiceError("Fewer than two nodes signed that they hold the key, or they hold different ones.")
@@ -531,6 +539,6 @@ def _read_lease(line: str) -> tuple[KeyName, str, str, int]:
     """Name, use, commitment and seconds; raises `NoteUntrusted`."""
     try:
         word, use, commitment, seconds = line.split(" ")
-        return KeyName.parse(word), use, commitment, int(seconds)
+        return read_name(word), use, commitment, int(seconds)
     except ValueError:
         raise NoteUntrusted("The ring node leases something that is no key.") from None

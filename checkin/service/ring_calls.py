@@ -14,8 +14,9 @@ from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.note import NoteSigner, NoteVerifier, sign_note
 from checkin.protocol.primitives import random_bytes
-from checkin.protocol.ring_messages import RingParty, request_digest
+from checkin.protocol.ring_messages import RingParty, read_commitment, request_digest
 from checkin.protocol.statement import StatementType, Values, clock_value
+from checkin.purge.statement_store import LAST_DAY
 from checkin.service.settings import Peer
 
 STATE_PATH: Final = "/v1/ring/state"
@@ -39,11 +40,20 @@ def post(url: str, path: str, body: dict[str, str]) -> Any:
         return client.post(path, body)
 
 
+def read_name(text: str) -> KeyName:
+    """The name of a key as another party wrote it; `ValueError` also for a day that no calendar reaches."""
+    name = KeyName.parse(text)
+    if name.day > LAST_DAY:
+        raise ValueError("a day beyond all days")
+    return name
+
+
 def read_state(live: Sequence[str], gone: Sequence[str]) -> tuple[dict[KeyName, str], set[KeyName]]:
     """What a node's state says: keys with their commitments, and which are destroyed. Raises `NoteMalformed`."""
     pairs = [line.partition(" ") for line in live]
     try:
-        return {KeyName.parse(word): text for word, _, text in pairs}, {KeyName.parse(word) for word in gone}
+        held = {read_name(word): read_commitment(text) for word, _, text in pairs}
+        return held, {read_name(word) for word in gone}
     except ValueError:
         raise NoteMalformed("A ring node told of something that is not the name of a key.") from None
 

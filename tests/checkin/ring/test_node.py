@@ -30,7 +30,7 @@ from checkin.protocol.primitives import Label, OpeningKey, SigningKey
 from checkin.protocol.ring_messages import RAW
 from checkin.protocol.statement import StatementType, many, one
 from checkin.ring.node import RingNode
-from checkin.service.ring_calls import RingCalls
+from checkin.service.ring_calls import RingCalls, read_state
 from tests.support.house import CALENDAR, DAY, HOUR, at
 from tests.support.ring import NODES, SERVICE, Ring, day_key, node_name
 
@@ -281,6 +281,35 @@ def test_what_is_no_signed_note_is_refused_with_a_code(ring: Ring, body: dict[st
     with pytest.raises(CheckinError) as refused:
         ring._over_http("a", "/v1/ring/lease", body)  # type: ignore[arg-type]
     assert refused.value.code in ("invalid_request", "note_malformed")
+
+
+@pytest.mark.parametrize("day", [65_536, 9_999_999_999])
+def test_a_day_that_no_calendar_reaches_is_refused_with_a_code(ring: Ring, day: int) -> None:
+    """In a request, and in what another node tells of its keys."""
+    name = f"intake-{day}"
+    with pytest.raises(RequestInvalid):
+        lease(ring, f"{name} {RAW}")
+    with pytest.raises(RequestInvalid):
+        ring.ask("a", "destroy", messages.DESTROY_REQUEST, key=name)
+    for live, gone in (([f"{name} {'ab' * 32}"], []), ([], [name])):
+        with pytest.raises(NoteMalformed):
+            read_state(live, gone)
+    assert read_state([f"intake-65535 {'ab' * 32}"], [])
+
+
+@pytest.mark.parametrize("commitment", ["x", "AB" * 32, "ab" * 31, "zz" * 32])
+def test_a_commitment_that_is_none_is_refused_with_a_code(ring: Ring, commitment: str) -> None:
+    with pytest.raises(NoteMalformed):
+        read_state([f"{day_key()} {commitment}"], [])
+    ring.trust("b")
+    with pytest.raises(NoteMalformed):
+        ring.node("b").offer(ring.note("b", messages.OFFER, who="a", key=str(day_key()), commitment=commitment))
+    with pytest.raises(NoteMalformed):
+        make_named(ring, commitment)
+
+
+def make_named(ring: Ring, commitment: str) -> list[str]:
+    return ring.ask("a", "make", messages.MAKE_REQUEST, key=str(day_key()), commitment=commitment)
 
 
 def test_every_node_destroys_a_due_key_by_itself_and_states_it(ring: Ring) -> None:
