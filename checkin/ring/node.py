@@ -82,7 +82,7 @@ class RingNode:
         """Which keys it holds, with their commitments, and which it destroyed. For app nodes and other nodes."""
         asked = self._asked(note, messages.STATE_REQUEST, [*self._apps, *self._members])
         live = [f"{name} {commitment}" for name, commitment in self._live().items()]
-        floor = self._party.calendar.day(self._guard.now()) - GONE_DAYS
+        floor = self._gone_from()
         gone = [str(name) for name in self._ring.tombstones() if name.day >= floor and self._ring.is_gone(name)]
         return [self._answer(asked, messages.STATE, {"live": live, "gone": gone})]
 
@@ -155,7 +155,8 @@ class RingNode:
     def destroy(self, note: str) -> list[str]:
         """Destroys a key that is over by this node's clock, if it has not done so yet, and signs that it is gone.
 
-        One that it never had gets a tombstone, too: it never will. Raises `NotReady` for a key that is not due."""
+        One that it never had gets a tombstone, too, if its day is not long over: it never will. Raises `NotReady` for a
+        key that is not due, `KeyMissing` for one that it never had and has no day."""
         asked = self._asked(note, messages.DESTROY_REQUEST, self._apps)
         name = _name(asked.text("key"))
         self._guard.require_trusted()
@@ -164,6 +165,9 @@ class RingNode:
             raise NotReady(f"{name} is not due by this node's clock.")
         with locked_if_possible(self._ring.folder / LOCK):
             if self._ring.tombstone(name) is None:
+                # SPEC ring.md §5: "of the last 100 days"
+                if name not in self._ring.names() and (over is None or name.day < self._gone_from()):
+                    raise KeyMissing
                 due = now if over is None else over
                 self._ring.entomb(name, self._due.bare_record(name, self._party.calendar.day(due)))
             self._due.end(name)
@@ -249,6 +253,9 @@ class RingNode:
         if left < 1:
             raise KeyDestroyed
         return left
+
+    def _gone_from(self) -> int:
+        return self._party.calendar.day(self._guard.now()) - GONE_DAYS
 
     def _live(self) -> dict[KeyName, str]:
         found = {}

@@ -312,6 +312,16 @@ def make_named(ring: Ring, commitment: str) -> list[str]:
     return ring.ask("a", "make", messages.MAKE_REQUEST, key=str(day_key()), commitment=commitment)
 
 
+def test_names_that_were_never_held_fill_no_node(ring: Ring) -> None:
+    """A key without a day of its own, or of a day long past: no tombstone, no statement."""
+    ring.trust()
+    for name in ("identity-7", "authority-20777", "identity-65535", f"day-{DAY - 101}", f"intake-{DAY - 101}"):
+        with pytest.raises(KeyMissing):
+            ring.ask("a", "destroy", messages.DESTROY_REQUEST, key=name)
+    assert ring.keys("a").tombstones() == []
+    assert ring.ask("a", "destroy", messages.DESTROY_REQUEST, key=f"day-{DAY - 100}"), "control"
+
+
 def test_every_node_destroys_a_due_key_by_itself_and_states_it(ring: Ring) -> None:
     make(ring)
     commitment = ring.keys("a").commitment(day_key())
