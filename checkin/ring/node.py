@@ -118,8 +118,7 @@ class RingNode:
             raise NotReady(f"{self._settings.maker} makes the keys of this ring.")
         name = _name(asked.text("key"))
         self._guard.require_trusted()
-        if name.day > self._party.calendar.day(self._guard.now()) + DAYS_AHEAD:
-            raise RequestInvalid(f"No key is made more than {DAYS_AHEAD} days ahead.")
+        self._check_ahead(name)
         stated = messages.read_commitment(asked.text("commitment")) if "commitment" in asked.values else ""
         with locked(self._ring.folder / "make.lock"):
             commitment = self._found_or_made(name, stated)
@@ -200,7 +199,7 @@ class RingNode:
         holders = {key: self._others[next(iter(states))] for key in agreed if key[0] not in self.contradicted}
         holders |= {key: peer for key, peer in alone.items() if stated and stated.get(key[0]) == key[1]}
         for (name, commitment), peer in holders.items():
-            with locked(self._ring.folder / "make.lock"), suppress(KeyDestroyed, DayDestroyed):
+            with locked(self._ring.folder / "make.lock"), suppress(KeyDestroyed, DayDestroyed, RequestInvalid):
                 self._seconds(name)
                 if name in own:
                     # Two hold another one, so nobody was ever told of ours.
@@ -254,6 +253,10 @@ class RingNode:
             raise KeyDestroyed
         return left
 
+    def _check_ahead(self, name: KeyName) -> None:
+        if name.day > self._party.calendar.day(self._guard.now()) + DAYS_AHEAD:
+            raise RequestInvalid(f"No key is made more than {DAYS_AHEAD} days ahead.")
+
     def _gone_from(self) -> int:
         return self._party.calendar.day(self._guard.now()) - GONE_DAYS
 
@@ -280,9 +283,12 @@ class RingNode:
         # SPEC ring.md §3: "at least one other node has said that it has none"
         if not states:
             raise NotReady("No other node of the ring answers: whether one has this key is not known.")
-        for peer, (live, gone) in states.items():
-            if name in gone:
-                raise DayDestroyed
+        over = last_use(name, self._party.calendar)
+        gone = [name in destroyed for _, destroyed in states.values()]
+        # SPEC ring.md §3: "one node's word"
+        if all(gone) or (any(gone) and (over is None or self._guard.now() >= over)):
+            raise DayDestroyed
+        for peer, (live, _) in states.items():
             if name in live and stated in ("", live[name]):
                 self._take(name, live[name], self._others[peer])
                 return live[name]
@@ -319,6 +325,7 @@ class RingNode:
             if self._ring.commitment(name) != commitment:
                 raise KeyExists("This node holds another key of that name: two nodes drew one.")
             return
+        self._check_ahead(name)
         once = OpeningKey(random_bytes(32))
         kinds = (messages.PULL_REQUEST, messages.TRANSFER)
         values = {"key": str(name), "public": b64_encode(once.public)}

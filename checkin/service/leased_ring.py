@@ -251,13 +251,15 @@ class LeasedRing:
         """That of the key of which two nodes say that they hold it; 64 hex digits. Raises `KeyMissing`, `KeyDestroyed`,
         `NotReady`."""
         states = self.states()
-        if self.tombstone(name) is not None or any(name in gone for _, gone in states.values()):
+        if self.tombstone(name) is not None:
             raise KeyDestroyed
         held = [live[name] for live, _ in states.values() if name in live]
         for commitment in held:
             if held.count(commitment) >= QUORUM:
                 self._commitments[name] = commitment
                 return commitment
+        if any(name in gone for _, gone in states.values()):
+            raise KeyDestroyed
         if held and len(states) < len(self.nodes):
             raise NotReady("Too few nodes of the key ring answer to know which key is the right one.")
         raise KeyMissing

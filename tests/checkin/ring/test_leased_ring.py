@@ -322,6 +322,22 @@ def test_which_nodes_there_are_is_stated_once_and_at_every_change(ring: Ring, ho
     assert many(RING_MEMBERS.read(split_note(note)[0]), "member") == sorted(peer.vkey for peer in ring.peers)
 
 
+def test_one_node_that_says_a_key_is_gone_does_not_end_it(
+    ring: Ring, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hold it; where one node alone answers, its word is all there is."""
+    house.purger.make_keys()
+    monkeypatch.setattr(ring.node("c")._ring, "tombstones", lambda: [day_key()])
+    monkeypatch.setattr(ring.node("c")._ring, "is_gone", lambda _: True)
+    monkeypatch.setattr(ring.node("c")._ring, "names", lambda: [])
+    again = open_house(ring, house.party.data.parent).party.ring
+    assert again.commitment(day_key()) == ring.keys("a").commitment(day_key())
+    assert again.subkey(day_key(), Label.SUB_ROW) == ring.keys("a").subkey(day_key(), Label.SUB_ROW)
+    ring.down = {"a", "b"}
+    with pytest.raises(KeyDestroyed):
+        again.commitment(day_key())
+
+
 def test_a_destroyed_day_is_never_made_again(ring: Ring, house: House) -> None:
     house.purger.make_keys()
     go(ring, house, DAY + RETENTION_DAYS)

@@ -322,6 +322,35 @@ def test_names_that_were_never_held_fill_no_node(ring: Ring) -> None:
     assert ring.ask("a", "destroy", messages.DESTROY_REQUEST, key=f"day-{DAY - 100}"), "control"
 
 
+def test_no_node_takes_a_key_of_a_day_far_ahead(ring: Ring) -> None:
+    """Neither when the maker offers it, nor when both others say that they hold it."""
+    far = day_key(DAY + 41)
+    ring.trust()
+    ring.keys("a").make(far, oldest=0)
+    ring.keys("c").hold(far, ring.keys("a").secret(far), oldest=0)
+    commitment = ring.keys("a").commitment(far)
+    with pytest.raises(RequestInvalid):
+        ring.node("b").offer(ring.note("b", messages.OFFER, who="a", key=str(far), commitment=commitment))
+    ring.node("b").fill()
+    assert ring.keys("b").names() == []
+
+
+def test_one_nodes_word_that_a_key_is_gone_does_not_keep_it_from_being_made(ring: Ring) -> None:
+    """The word of both does, and that of one where the other is silent."""
+    ring.trust()
+    ring.keys("c").entomb(day_key(), {})
+    ring.down = {"b"}
+    with pytest.raises(DayDestroyed):
+        make(ring)
+    ring.down = set()
+    assert sorted(ring.held(make(ring))) == [node_name("a"), node_name("b")]
+    later = day_key(DAY + 1)
+    for letter in "bc":
+        ring.keys(letter).entomb(later, {})
+    with pytest.raises(DayDestroyed):
+        make(ring, later)
+
+
 def test_every_node_destroys_a_due_key_by_itself_and_states_it(ring: Ring) -> None:
     make(ring)
     commitment = ring.keys("a").commitment(day_key())
