@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -109,12 +110,12 @@ class Venues:
         """Another token; the one before opens nothing from now on. Raises `NotFound`."""
         token = new_token()
         hashed = token_hash(token)
-        self._update(venue, "operator_sha256", hashed, Ending(OPERATOR, venue, hashed.hex()))
+        self._update(venue, "operator_sha256", hashed, lambda before: Ending(OPERATOR, venue, (hashed + before).hex()))
         return OperatorToken(operator_token=token)
 
     def close(self, venue: str) -> None:
         """From now on its operator and all its scanners are strangers. Its visits stay until they are due."""
-        self._update(venue, "closed", 1, Ending(CLOSED, venue))
+        self._update(venue, "closed", 1, lambda _: Ending(CLOSED, venue))
 
     def entry(self, venue: str) -> VenueEntry:
         """Raises `NotFound`."""
@@ -148,8 +149,8 @@ class Venues:
             return read_venue(*found[0])
         raise Forbidden if found or self._tables.read(_LIVE_SCANNER, hashed) else Unauthorized
 
-    def _update(self, venue: str, column: str, value: Value, *ended: Ending) -> None:
-        """The same value again is no change, and empties nobody's memory."""
+    def _update(self, venue: str, column: str, value: Value, ended: Callable[[Any], Ending] | None = None) -> None:
+        """`ended`: what ends with the value before. The same value again is no change, and empties nobody's memory."""
 
         def step(commit: Commit, ending: list[Ending]) -> None:
             query = f"SELECT {column} FROM venues WHERE id = :venue AND closed = 0"  # noqa: S608 - a constant from above
@@ -163,7 +164,7 @@ class Venues:
                 )
                 if column in _TOLD:
                     commit.changed(SCANNERS)
-                ending.extend(ended)
+                ending.extend([ended(found[0][0])] if ended else [])
 
         self._endings.write(self._tables, step)
 

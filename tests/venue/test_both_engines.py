@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -380,6 +380,48 @@ def each_machine_ends_again_what_its_own_journal_has(place: Place) -> None:
     there.store.close()
 
 
+def what_ends_at_two_machines_is_not_undone_by_either(place: Place) -> None:
+    """A scanner replaced at one and then stolen at the other; a token renewed at one and then at the other. The
+    journals are carried out in either order."""
+    here, there = place.house, House(prepared(place.house.party.data.parent / "beside"))
+    there.guard.tick()
+    there.open_day()
+    registry = place.tables[0][REGISTRY]
+    for number, house in enumerate((here, there)):
+        house.party.settings = house.party.settings.model_copy(update={"ring": SimpleNamespace(name=f"app{number}")})
+    machines = [(Venues(registry, ends), Scanners(registry, ends, house.party, house.guard))
+                for house in (here, there) for ends in [Endings(house.party)]]  # fmt: skip
+    for order, holds in ((here, there), True), ((there, here), False):
+        made = machines[0][0].enrol(NewVenue(name="Inn", category="inn"))
+        venue = made.venue_id
+        scanner = machines[0][1].enrol(venue, "door")
+        [before] = registry.read("SELECT operator_sha256 FROM venues WHERE id = :id", {"id": venue})
+        tokens = [made.operator_token]
+        for (venues, scanners), reason in zip(machines, ("replaced", "stolen"), strict=True):
+            tokens.append(venues.renew_operator(venue).operator_token)
+            scanners.revoke(venue, scanner.scanner_id, reason)  # type: ignore[arg-type]  # it is one of them
+        undo = {"id": venue, "before": before[0]}
+        registry.write(lambda commit: commit.execute("DELETE FROM endings"))
+        registry.write(lambda commit: commit.execute("UPDATE scanners SET revoked = 0, uploads_until = 0"))
+        registry.write(lambda commit, undo=undo: commit.execute(  # type: ignore[misc]
+            "UPDATE venues SET operator_sha256 = :before WHERE id = :id", undo))  # fmt: skip
+        for house in order:
+            Endings(house.party).replay(registry, end_again, end_all)
+        place.heard_of_all(0)
+        with pytest.raises(Unauthorized):
+            machines[0][1].uploading(scanner.scanner_token)
+        good = [token for token in tokens if known(machines[0][0], venue, token)]
+        assert good == (tokens[2:] if holds else [])
+    there.store.close()
+
+
+def known(venues: Venues, venue: str, token: str) -> bool:
+    with suppress(Unauthorized):
+        venues.operated(venue, token)
+        return True
+    return False
+
+
 def an_order_finds_a_venues_name(place: Place) -> None:
     venue = bytes.fromhex(place.venues().enrol(NewVenue(name="Pool", category="sport")).venue_id)
     traces = Traces(place.house.party, place.house.guard, place.house.vault, place.tables[1][REGISTRY])
@@ -398,6 +440,7 @@ ALL: list[Callable[[Place], None]] = [
     what_ended_is_ended_again,
     what_is_done_once_more_is_done_once,
     each_machine_ends_again_what_its_own_journal_has,
+    what_ends_at_two_machines_is_not_undone_by_either,
     an_order_finds_a_venues_name,
 ]
 
