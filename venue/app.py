@@ -90,6 +90,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             trust.findings,
             own.findings,
             alarms.findings,
+            endings.findings,
             lambda: day_findings(purger),
             EngineWatch(store).findings,
             nodes.findings,

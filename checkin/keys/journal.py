@@ -1,7 +1,8 @@
 """What ended for good, beside the key ring: a data folder that is put back from a backup revives none of it.
 
     journal/day-20779.log   a line an ending, all of one length
-    journal/gone.json       the number of the newest line whose day is destroyed
+    journal/gone.json       the number of the newest line whose day is destroyed, or that the database saw before the
+                            journal was begun anew
 
 line = number, 16 hex digits ‖ " " ‖ base64(nonce 12 ‖ AES-256-GCM(record, 224 bytes)) ‖ newline, sealed under the
 day's key, aad = "ck1/ending" ‖ day u32be ‖ number u64be. With "-" for the blank it is struck out: its commit failed, so
@@ -111,6 +112,12 @@ class Journal:
                 ) from None
         whole = len(found) == max(0, last - number)
         return [ending for _, ending in sorted(found.items()) if ending], whole
+
+    def go_on_after(self, number: int) -> None:
+        """The next number is the one after this, and those up to it are known here no more."""
+        with self._locked():
+            if self.last() < number:
+                replace_file(self._folder / _GONE, json.dumps({"number": number}).encode())
 
     def forget(self, oldest: int) -> None:
         """Removes the days before `oldest`, whose keys are destroyed."""

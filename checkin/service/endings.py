@@ -6,7 +6,7 @@ behind, and what ended since is ended again before anything is served (docs/spec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
@@ -15,6 +15,7 @@ from checkin.errors import NotReady
 from checkin.files.tables import CommitUnknown, Tables, Value
 from checkin.keys.journal import Ending, Journal, Written
 from checkin.protocol.primitives import sha256
+from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 
 _SEEN: Final = "SELECT max(number) FROM endings WHERE number >= :first AND number < :beyond"
@@ -23,6 +24,10 @@ _SEE: Final = "INSERT INTO endings (number) VALUES (:number) ON CONFLICT DO NOTH
 _LINES: Final = 1 << 40
 """More than a journal ever has. An app node on a ring of nodes has a journal of its own: in the database its numbers
 begin at a multiple of this, which follows from the node's name; those of a machine with its own keys begin at 0."""
+_ANEW: Final = (
+    "The journal of what ended, in `keys`, was lost or begun anew, or two machines share a name in [ring]: a database "
+    "put back from before would end everything. Make a new dump now."
+)
 R = TypeVar("R")
 log = structlog.get_logger()
 
@@ -50,6 +55,7 @@ class Endings:
 
     def __init__(self, party: ServiceIdentity) -> None:
         self._party = party
+        self._anew = False
         self._journal = Journal(party.settings.keys / "journal", party.ring)
         self._first = _LINES * _place(party.settings.ring.name) if party.settings.ring else 0
 
@@ -88,6 +94,9 @@ class Endings:
 
         def step(commit: C) -> tuple[int, bool] | None:
             seen, last = self._newest(commit.execute(_SEEN, self._own())), self._journal.last()
+            if seen > last:
+                self._journal.go_on_after(seen)
+                self._anew = True
             if seen >= last:
                 return None
             found, whole = self._journal.since(seen)
@@ -100,6 +109,11 @@ class Endings:
 
         if done := database.write(step):
             log.warning("endings_replayed", count=done[0], whole=done[1])
+
+    def findings(self) -> Iterator[Finding]:
+        """A warning since a start that found a journal with less than the database has seen."""
+        if self._anew:
+            yield Finding("journal", "warning", _ANEW)
 
     def seen_by(self, tables: Tables) -> int:
         """The number of the newest ending of this journal that the database has seen, 0 before the first."""

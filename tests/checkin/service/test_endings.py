@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -102,6 +103,23 @@ def test_what_an_earlier_try_has_committed_is_not_struck_out_when_the_next_one_f
     assert names(database) == ["0"]
     with closing(SqliteTables(tmp_path / "old", SOME)) as old:
         assert carried_out(endings, old) == [FIRST]
+
+
+def test_a_journal_that_was_set_up_anew_goes_on_after_what_the_database_has_seen(
+    endings: Endings, database: SqliteTables, tmp_path: Path
+) -> None:
+    """Otherwise what ends next would be taken for seen in a database that is put back."""
+    for ending in (FIRST, LATER):
+        end(endings, database, ending)
+    assert list(endings.findings()) == []
+    shutil.rmtree(tmp_path / "house" / "keys" / "journal")
+    anew = Endings(endings._party)
+    assert carried_out(anew, database) == []
+    assert [finding.name for finding in anew.findings()] == ["journal"]
+    end(anew, database, REFUSED)
+    with closing(SqliteTables(tmp_path / "old", SOME)) as old:
+        old.write(lambda commit: commit.execute("INSERT INTO endings (number) VALUES (2)"))
+        assert carried_out(anew, old) == [REFUSED]
 
 
 def test_an_error_in_the_block_writes_nothing_down(endings: Endings, database: SqliteTables) -> None:
