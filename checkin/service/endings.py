@@ -86,9 +86,7 @@ class Endings:
                 self._strike(lines)
             raise
 
-    def replay(
-        self, database: Writable[C], end: Callable[[C, Ending], None], unknown: Callable[[C], None]
-    ) -> None:
+    def replay(self, database: Writable[C], end: Callable[[C, Ending], None], unknown: Callable[[C], None]) -> None:
         """At a start, before anything is served: ends again what the database has forgotten. `unknown` is called when
         it is so old that some of that is not known any more."""
 

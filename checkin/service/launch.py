@@ -109,4 +109,3 @@ def bounded(host: str, port: int) -> dict[str, Any]:
         "ws": "none",
         "limit_concurrency": MAX_CONNECTIONS,
     }
-

@@ -196,9 +196,7 @@ def test_a_node_keeps_its_key_against_another_one_of_that_name(ring: Ring) -> No
     ring.trust("b")
     ring.keys("b").make(day_key(), oldest=0)
     with pytest.raises(KeyExists):
-        ring.node("b").offer(
-            ring.note("b", messages.OFFER, who="a", key=str(day_key()), commitment="00" * 32)
-        )
+        ring.node("b").offer(ring.note("b", messages.OFFER, who="a", key=str(day_key()), commitment="00" * 32))
 
 
 def test_a_lease_is_a_sub_key_for_a_minute(ring: Ring) -> None:
@@ -401,4 +399,3 @@ def test_a_node_that_was_away_gives_back_nothing_that_another_destroyed(ring: Ri
 def test_a_missing_key_says_so(ring: Ring) -> None:
     with pytest.raises(KeyMissing):
         lease(ring, f"{day_key()} {ROW}")
-
