@@ -81,7 +81,7 @@ def test_the_wheel_is_installed_without_npm_or_network_and_runs(built: Path, tmp
         "print(*(service.__code__.co_filename for service in services), sep='\\n')"
     )
     files = [Path(line) for line in run(python, "-c", script, cwd=tmp_path).splitlines()]
-    assert {path.relative_to(own).parts[0] for path in files} == {"issuer", "venue", "retention"}
+    assert {path.relative_to(own).parts[0] for path in files} == {"checkin", "issuer", "venue", "retention"}
 
 
 def test_the_wheel_has_every_file_of_the_packages_and_the_third_party_javascript(built: Path) -> None:
