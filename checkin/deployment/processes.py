@@ -23,14 +23,16 @@ TEND_SECONDS = 3600.0
 class Processes:
     """A context manager: inside it the services answer."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, patience: float = SETTLE_SECONDS) -> None:
+        """`patience`: for how many seconds the start waits until every service is ready; `unready` tells who is not."""
         self._deployment = deployment
+        self._patience = patience
         self._running: dict[str, Child] = {}
         self._postgres: PostgresServer | None = None
         self._clock = SystemClock()
         self._opened = contextlib.ExitStack()
         self.unready: list[str] = []
-        """Of the start: services that were not ready after a minute. What keeps them may need a person."""
+        """Of the start: services that were not ready in time. What keeps them may need a person."""
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -48,7 +50,7 @@ class Processes:
                 for name in names:
                     self.wait_for(name)
             self._deployment.tend()  # last: the authority's list goes through the log to the issuer
-            self.unready = self.settle(SETTLE_SECONDS)
+            self.unready = self.settle(self._patience)
             self._opened = stack.pop_all()
         return self
 
