@@ -107,7 +107,7 @@ class AuthorityList:
     def read(cls, text: str) -> Self:
         """The list in an opened note's text; `NoteMalformed`, also for a key that anyone could open."""
         values = AUTHORITY_KEYS.read(text)
-        keys = _read_keys(values, 2, lambda parts: AuthorityKey(_sealing_key(parts[0]), _commitment(parts[1])))
+        keys = _read_keys(values, 2, lambda parts: AuthorityKey(read_sealing_key(parts[0]), read_commitment(parts[1])))
         return cls(_name(values, "authority"), keys, "clock" in values)
 
     def text(self) -> str:
@@ -129,7 +129,7 @@ class _StatedList:
     def read(cls, text: str) -> Self:
         """The statement in an opened note's text; `NoteMalformed`."""
         values = cls.statement.read(text)
-        keys = _read_keys(values, 2, lambda parts: DestroyedKey(_commitment(parts[0]), _day(parts[1])))
+        keys = _read_keys(values, 2, lambda parts: DestroyedKey(read_commitment(parts[0]), _day(parts[1])))
         return cls(_name(values, "authority"), keys, "clock" in values)
 
     def text(self) -> str:
@@ -163,7 +163,7 @@ class IntakeList:
     def read(cls, text: str) -> Self:
         """The list in an opened note's text; `NoteMalformed`, also for a key that anyone could open."""
         values = INTAKE_KEYS.read(text)
-        keys = _read_keys(values, 1, lambda parts: IntakeKey(_sealing_key(parts[0])))
+        keys = _read_keys(values, 1, lambda parts: IntakeKey(read_sealing_key(parts[0])))
         return cls(_name(values, "registry"), keys, "clock" in values)
 
     def text(self) -> str:
@@ -237,7 +237,8 @@ def _check_kids(keys: Mapping[int, K]) -> None:
             raise NoteMalformed("Two different keys of the list have the same kid: make another key.")
 
 
-def _sealing_key(text: str) -> bytes:
+def read_sealing_key(text: str) -> bytes:
+    """32 bytes in base64; raises `NoteMalformed` for a key under which anybody could open what is sealed to it."""
     try:
         raw = b64_decode(text, 32)
         check_sealing_key(raw)
@@ -246,7 +247,8 @@ def _sealing_key(text: str) -> bytes:
     return raw
 
 
-def _commitment(text: str) -> str:
+def read_commitment(text: str) -> str:
+    """64 hex digits as they came from another party; raises `NoteMalformed` for anything else."""
     if len(text) != 64 or set(text) - set("0123456789abcdef"):
         raise NoteMalformed("A commitment is 64 hexadecimal digits.")
     return text

@@ -6,7 +6,6 @@ are in none of them but sealed to a one-use key that the asker made for that req
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +14,7 @@ from checkin.clock import parse_rfc3339
 from checkin.errors import NoteMalformed, NoteUntrusted, SealBroken
 from checkin.protocol.encoding import b64_decode, b64_encode
 from checkin.protocol.note import NoteVerifier, open_note
-from checkin.protocol.primitives import Label, OpeningKey, SealingKey, check_sealing_key, sha256
+from checkin.protocol.primitives import Label, OpeningKey, SealingKey, sha256
 from checkin.protocol.statement import CLOCK, Field, StatementType, Values, one
 
 LEASE_SECONDS: Final = 60
@@ -136,23 +135,6 @@ class RingParty:
             raise NoteUntrusted("The note is for another node, or about another service.")
         if (CLOCK.name in values) != self.simulated:
             raise NoteUntrusted("Real and simulated time do not mix: the note was made under the other one.")
-
-
-def read_public(text: str) -> SealingKey:
-    """The one-use key of a request; raises `NoteMalformed` for one that anybody could open what is sealed to."""
-    try:
-        public = b64_decode(text, 32)
-        check_sealing_key(public)
-    except ValueError:
-        raise NoteMalformed("A key to seal to is a canonical X25519 public key of large order.") from None
-    return SealingKey(public)
-
-
-def read_commitment(text: str) -> str:
-    """64 hex digits as they came from another party; raises `NoteMalformed` for anything else."""
-    if re.fullmatch("[0-9a-f]{64}", text, re.ASCII) is None:
-        raise NoteMalformed("A commitment is written as 64 hex digits.")
-    return text
 
 
 def seal_transfer(to: SealingKey, secret: bytes, *, asked: bytes, commitment: str) -> str:

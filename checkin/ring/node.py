@@ -28,8 +28,9 @@ from checkin.files.durable import locked, locked_if_possible
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol import ring_messages as messages
 from checkin.protocol.encoding import b64_encode
+from checkin.protocol.key_list import read_commitment, read_sealing_key
 from checkin.protocol.note import NoteVerifier
-from checkin.protocol.primitives import Label, OpeningKey, random_bytes
+from checkin.protocol.primitives import Label, OpeningKey, SealingKey, random_bytes
 from checkin.protocol.ring_messages import RAW, RingParty, RingQuestion
 from checkin.protocol.statement import StatementType, many, one
 from checkin.purge.clock_guard import ClockGuard
@@ -90,7 +91,7 @@ class RingNode:
         """Sub-keys, and keys that are used themselves, each for a minute at most and never past its due moment."""
         asked = self._asked(note, messages.LEASE_REQUEST, self._apps)
         self._guard.require_trusted()
-        to = messages.read_public(asked.text("public"))
+        to = SealingKey(read_sealing_key(asked.text("public")))
         lines, keys = [], []
         refused: CheckinError = KeyMissing()
         for wanted in many(asked.values, "lease"):
@@ -119,7 +120,7 @@ class RingNode:
         name = _name(asked.text("key"))
         self._guard.require_trusted()
         self._check_ahead(name)
-        stated = messages.read_commitment(asked.text("commitment")) if "commitment" in asked.values else ""
+        stated = read_commitment(asked.text("commitment")) if "commitment" in asked.values else ""
         with locked(self._ring.folder / "make.lock"):
             commitment = self._found_or_made(name, stated)
         held = [self._held(name), *self._give(name, commitment)]
@@ -132,7 +133,7 @@ class RingNode:
         """Fetches the key that the maker offers, and signs that it is held. Raises `KeyExists` where another key has
         the name."""
         asked = self._asked(note, messages.OFFER, [peer for peer in self._members if peer.name == self._settings.maker])
-        name, commitment = _name(asked.text("key")), messages.read_commitment(asked.text("commitment"))
+        name, commitment = _name(asked.text("key")), read_commitment(asked.text("commitment"))
         self._guard.require_trusted()
         if self._logged_commitment(name) not in ("", commitment):
             raise KeyExists("The log has another key of that name.")
@@ -146,7 +147,7 @@ class RingNode:
         name = _name(asked.text("key"))
         self._seconds(name)
         commitment = self._ring.commitment(name)
-        to = messages.read_public(asked.text("public"))
+        to = SealingKey(read_sealing_key(asked.text("public")))
         sealed = messages.seal_transfer(to, self._ring.secret(name), asked=asked.digest, commitment=commitment)
         values = {"key": str(name), "commitment": commitment, "sealed": sealed}
         return [self._answer(asked, messages.TRANSFER, values)]

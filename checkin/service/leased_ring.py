@@ -40,6 +40,7 @@ from checkin.keys.secret_file import read_secret
 from checkin.keys.slots import SlotFolder
 from checkin.protocol import ring_messages as messages
 from checkin.protocol.encoding import b64_encode
+from checkin.protocol.key_list import read_commitment
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note
 from checkin.protocol.primitives import Label, OpeningKey, SigningKey, random_bytes, sha256
 from checkin.protocol.ring_messages import LEASE_SECONDS, RAW
@@ -293,7 +294,7 @@ class LeasedRing:
         held: dict[str, str] = {}
         for note in notes:
             values = self._open(note, messages.KEY_HELD, name)
-            held[one(values, "node")] = messages.read_commitment(one(values, "commitment"))
+            held[one(values, "node")] = read_commitment(one(values, "commitment"))
             self.notes.put(self._held(name, one(values, "node")), note)
         if len(held) < QUORUM or len({*held.values()}) != 1:
             raise ServiceError("Fewer than two nodes signed that they hold the key, or they hold different ones.")
@@ -331,8 +332,7 @@ class LeasedRing:
             create_file(self._will(name), json.dumps(dict(record())).encode())
 
     def entomb(self, name: KeyName, record: Mapping[str, str | int]) -> None:
-        """Durably, before `destroy`; what `remember` wrote down goes before. The first record stays; no secret in it.
-        """
+        """Durably, before `destroy`; what `remember` wrote down goes before. The first record stays; no secret in it."""
         with suppress(OSError, ValueError):
             record = json.loads(self._will(name).read_bytes())
         self._graves.entomb(str(name), record)

@@ -12,9 +12,10 @@ from checkin.errors import NoteMalformed, ServiceError
 from checkin.http.client import Client, conform
 from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.key_list import read_commitment
 from checkin.protocol.note import NoteSigner, NoteVerifier, sign_note
 from checkin.protocol.primitives import random_bytes
-from checkin.protocol.ring_messages import RingParty, read_commitment, request_digest
+from checkin.protocol.ring_messages import RingParty, request_digest
 from checkin.protocol.statement import StatementType, Values, clock_value
 from checkin.purge.statement_store import LAST_DAY
 from checkin.service.settings import Peer
