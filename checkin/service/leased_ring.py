@@ -332,7 +332,7 @@ class LeasedRing:
             create_file(self._will(name), json.dumps(dict(record())).encode())
 
     def entomb(self, name: KeyName, record: Mapping[str, str | int]) -> None:
-        """Durably, before `destroy`; what `remember` wrote down goes before. The first record stays; no secret in it."""
+        """Durably, before `destroy`; what `remember` wrote down goes first. The first record stays, without secrets."""
         with suppress(OSError, ValueError):
             record = json.loads(self._will(name).read_bytes())
         self._graves.entomb(str(name), record)
