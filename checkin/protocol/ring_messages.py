@@ -17,6 +17,10 @@ from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.primitives import Label, OpeningKey, SealingKey, sha256
 from checkin.protocol.statement import CLOCK, Field, StatementType, Values, one
 
+QUORUM: Final = 2
+"""So many of the three nodes hold a key before it is used."""
+GONE_DAYS: Final = 100
+"""For so many days a node tells of a key that it is destroyed."""
 LEASE_SECONDS: Final = 60
 SKEW_SECONDS: Final = 60
 """By how much the clock of who asks may differ from that of who is asked."""

@@ -31,22 +31,20 @@ from checkin.protocol.encoding import b64_encode
 from checkin.protocol.key_list import read_commitment, read_sealing_key
 from checkin.protocol.note import NoteVerifier
 from checkin.protocol.primitives import Label, OpeningKey, SealingKey, random_bytes
-from checkin.protocol.ring_messages import RAW, RingParty, RingQuestion
+from checkin.protocol.ring_messages import GONE_DAYS, QUORUM, RAW, RingParty, RingQuestion
 from checkin.protocol.statement import StatementType, many, one
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.due_keys import DueKeys, last_use
 from checkin.purge.purger import LOCK
 from checkin.purge.statement_store import StatementFolder
 from checkin.ring.logged import LoggedCommitments
-from checkin.ring.settings import QUORUM, RingSettings
+from checkin.ring.settings import RingSettings
 from checkin.service.identity import ServiceIdentity
 from checkin.service.ring_calls import OFFER_PATH, PULL_PATH, STATE_PATH, RingCalls, read_name, read_state
 from checkin.service.settings import Peer
 
 DAYS_AHEAD: Final = 40
 """No key is made for a later day."""
-GONE_DAYS: Final = 100
-"""For so many days a node tells of a key that it is destroyed."""
 _SUBKEYS: Final = {label.value.decode(): label for label in Label if label.value.startswith(b"ck1/sub/")}
 _SEALED_ONLY: Final = (Purpose.DAY, Purpose.IDENTITY)
 """Whoever uses keys of these gets sub-keys, never the key."""
@@ -68,12 +66,12 @@ class RingNode:
         self._logged = LoggedCommitments(settings.log, service) if settings.log else None
         self.contradicted: list[KeyName] = []
         """Keys that the others hold and this node does not fetch: the log has another commitment, or none."""
-        self._others = {NoteVerifier.parse(peer.vkey).name: peer for peer in settings.members}
+        self._others = {peer.verifier.name: peer for peer in settings.members}
         self._own = party.signer.verifier
         if self._others.pop(settings.name).vkey != self._own.vkey:
             raise SettingsInvalid(f"The member {settings.name} is this node, and has another key than its own.")
         self._apps = [NoteVerifier.parse(vkey) for vkey in settings.apps]
-        self._members = [NoteVerifier.parse(peer.vkey) for peer in self._others.values()]
+        self._members = [peer.verifier for peer in self._others.values()]
         self._reader = RingParty(self._own.name, self._service, party.clock.simulated)
         self._calls = RingCalls(party.signer, self._service, party.clock, party.calendar)
 

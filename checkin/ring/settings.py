@@ -6,12 +6,10 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
-from checkin.protocol.note import NoteVerifier
 from checkin.ring.logged import ReadLog
 from checkin.service.settings import Peer, ServiceSettings, VerifierKey
 
 NODES: Final = 3
-QUORUM: Final = 2
 
 
 class RingSettings(ServiceSettings):
@@ -31,7 +29,7 @@ class RingSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _one_ring(self) -> Self:
-        names = [NoteVerifier.parse(peer.vkey).name for peer in self.members]
+        names = [peer.verifier.name for peer in self.members]
         if len({*names}) != NODES or len({peer.url for peer in self.members}) != NODES:
             raise ValueError("members are three different nodes at three addresses")
         if self.name not in names or self.maker not in names:

@@ -13,7 +13,7 @@ from checkin.http.client import Client, conform
 from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.key_list import read_commitment
-from checkin.protocol.note import NoteSigner, NoteVerifier, sign_note
+from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import random_bytes
 from checkin.protocol.ring_messages import RingParty, request_digest
 from checkin.protocol.statement import StatementType, Values, clock_value
@@ -74,7 +74,7 @@ class RingCalls:
             {
                 "service": self.service,
                 "from": self.name,
-                "to": NoteVerifier.parse(peer.vkey).name,
+                "to": peer.verifier.name,
                 "time": self._calendar.rfc3339(self._clock.now()),
                 "nonce": b64url_encode(random_bytes(16)),
                 **values,
@@ -96,4 +96,4 @@ class RingCalls:
         if len(notes) != 1:
             raise ServiceError("The ring node's answer is not one note.")
         reader = RingParty(self.name, self.service, self._clock.simulated)
-        return reader.open_reply(notes[0], kinds[1], NoteVerifier.parse(peer.vkey), digest), digest
+        return reader.open_reply(notes[0], kinds[1], peer.verifier, digest), digest

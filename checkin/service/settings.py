@@ -56,6 +56,11 @@ class Peer(Strict):
     url: Url
     vkey: VerifierKey
 
+    @property
+    def verifier(self) -> NoteVerifier:
+        """The pinned key, with the party's name."""
+        return NoteVerifier.parse(self.vkey)
+
 
 class RingUse(Strict):
     """The key ring of three nodes, and the key by which this app node is known to them."""

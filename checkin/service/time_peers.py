@@ -12,7 +12,6 @@ from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
 from checkin.http.client import read_json
 from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.encoding import b64url_encode
-from checkin.protocol.note import NoteVerifier
 from checkin.protocol.primitives import random_bytes
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.protocol.statement import one
@@ -40,7 +39,7 @@ class TimePeers:
             try:
                 yield self._ask(peer)
             except (httpx.HTTPError, CheckinError, ValueError) as error:
-                log.warning("time_peer_failed", peer=NoteVerifier.parse(peer.vkey).name, why=type(error).__name__)
+                log.warning("time_peer_failed", peer=peer.verifier.name, why=type(error).__name__)
 
     def _ask(self, peer: Peer) -> float:
         nonce = b64url_encode(random_bytes(16))
@@ -55,7 +54,7 @@ class TimePeers:
         note = body.get("note") if isinstance(body, dict) else None
         if not isinstance(note, str):
             raise NoteMalformed
-        verifier = NoteVerifier.parse(peer.vkey)
+        verifier = peer.verifier
         values = self._party.open(note, TIME_STATEMENT, [verifier])
         # The nonce is fresh: an old note, or one made for somebody else, says nothing about now.
         if one(values, "nonce") != nonce or one(values, "service") != verifier.name:
