@@ -27,11 +27,8 @@ class RingBook:
                 self._lists[entry["service"]].append(entry)
             elif entry.kind == NODE_LOST.kind:
                 self._lost[entry["service"], entry["node"]] = entry.index
-            elif entry.kind in BY_NODES and self._is_signed(entry):
-                # What a node says first stands.
-                self._said.setdefault((entry.kind, entry["service"], entry["node"], entry["key"]), entry["commitment"])
             elif entry.kind in BY_NODES:
-                self.unsigned.append(entry)
+                self._add(entry)
 
     def silent(self, end: LogEntry, made: int) -> Iterator[str]:
         """Nodes that were members between the entry `made`, where the key of `end` was stated, and `end`, where it was
@@ -40,25 +37,36 @@ class RingBook:
         ends = [entry.index for entry in lists[1:]] + [math.inf]
         there = [entry for entry, over in zip(lists, ends, strict=False) if entry.index < end.index and over > made]
         for vkey in sorted({vkey for entry in there for vkey in many(entry.values, "member")}):
-            name = vkey.partition("+")[0]
-            if not self._has_destroyed(end["service"], name, end["key"]) and not self._is_lost(lists, vkey, made):
-                yield f"{name}, a node of its ring, neither destroyed the key nor is stated to be lost."
+            if not self._has_destroyed(end["service"], vkey, end["key"]) and not self._is_lost(lists, vkey, made):
+                yield f"{_name(vkey)}, a node of its ring, neither destroyed the key nor is stated to be lost."
 
-    def _has_destroyed(self, service: str, node: str, key: str) -> bool:
+    def _has_destroyed(self, service: str, vkey: str, key: str) -> bool:
         """A node that signed that it holds a key destroyed that one: it does not say later that it never had it."""
-        gone = self._said.get((NODE_DESTROYED.kind, service, node, key))
-        return gone is not None and gone == self._said.get((KEY_HELD.kind, service, node, key), gone)
+        gone = self._said.get((NODE_DESTROYED.kind, service, vkey, key))
+        return gone is not None and gone == self._said.get((KEY_HELD.kind, service, vkey, key), gone)
 
     def _is_lost(self, lists: list[LogEntry], vkey: str, made: int) -> bool:
         """Officers stated it since the key was made, and no list after that names the node again."""
         lost = self._lost.get((lists[0]["service"], vkey), -1)
         return made < lost and not any(entry.index > lost and vkey in many(entry.values, "member") for entry in lists)
 
-    def _is_signed(self, entry: LogEntry) -> bool:
-        vkeys = {vkey for members in self._lists[entry["service"]] for vkey in many(members.values, "member")}
-        try:
-            verifiers = [NoteVerifier.parse(vkey) for vkey in sorted(vkeys) if vkey.partition("+")[0] == entry["node"]]
-            open_note(entry.note, verifiers)
-        except (NoteMalformed, NoteUntrusted):
-            return False
-        return True
+    def _add(self, entry: LogEntry) -> None:
+        """By the verifier key: a node with a new one is another node, whatever its name."""
+        listed = {vkey for members in self._lists[entry["service"]] for vkey in many(members.values, "member")}
+        signers = [vkey for vkey in sorted(listed) if _name(vkey) == entry["node"] and _has_signed(vkey, entry.note)]
+        for vkey in signers:  # what a node says first stands
+            self._said.setdefault((entry.kind, entry["service"], vkey, entry["key"]), entry["commitment"])
+        if not signers:
+            self.unsigned.append(entry)
+
+
+def _name(vkey: str) -> str:
+    return vkey.partition("+")[0]
+
+
+def _has_signed(vkey: str, note: str) -> bool:
+    try:
+        open_note(note, [NoteVerifier.parse(vkey)])
+    except (NoteMalformed, NoteUntrusted):
+        return False
+    return True

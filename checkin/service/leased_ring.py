@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +41,9 @@ from checkin.keys.slots import SlotFolder
 from checkin.protocol import ring_messages as messages
 from checkin.protocol.encoding import b64_encode
 from checkin.protocol.key_list import read_commitment
-from checkin.protocol.note import NoteSigner, NoteVerifier, open_note
+from checkin.protocol.note import NoteSigner, open_note
 from checkin.protocol.primitives import Label, OpeningKey, SigningKey, random_bytes, sha256
-from checkin.protocol.ring_messages import LEASE_SECONDS, RAW
+from checkin.protocol.ring_messages import GONE_DAYS, LEASE_SECONDS, QUORUM, RAW
 from checkin.protocol.statement import CLOCK, StatementType, Values, many, one
 from checkin.purge.due_keys import last_use
 from checkin.purge.inventory import RingNodeStatus
@@ -64,8 +64,6 @@ STATE_SECONDS = 2.0
 """What the nodes said of their keys is believed for so long."""
 SILENT_SECONDS = 10.0
 """A node that did not answer is not asked for so long."""
-QUORUM: Final = 2
-GONE_DAYS: Final = 100
 _NO_MAGIC: Final = b"ck1/none"  # of slots: there are none, the folder has tombstones alone
 _NO_GRAVE_NEEDED: Final = (Purpose.IDENTITY,)
 _STOPWATCH: Final = SystemClock()
@@ -100,8 +98,8 @@ class LeasedRing:
         self.notes = StatementFolder(settings.keys / "ring")
         self.stated = StatedRing(self.notes)
         """The service's statements; whoever opens its book sets it, and this machine knows what others were told."""
-        self.nodes = {NoteVerifier.parse(peer.vkey).name: peer for peer in ring.nodes}
-        self._verifiers = [NoteVerifier.parse(peer.vkey) for peer in ring.nodes]
+        self.nodes = {peer.verifier.name: peer for peer in ring.nodes}
+        self._verifiers = [peer.verifier for peer in ring.nodes]
         self._service, self._clock, self._calendar = settings.name, clock, calendar
         signer = NoteSigner(ring.name, SigningKey(read_secret(ring.key)))
         self._calls = RingCalls(signer, settings.name, clock, calendar)
@@ -243,7 +241,7 @@ class LeasedRing:
             raise DayDestroyed from None
         except (KeyMissing, NotReady):  # a key that one node holds is given to the others then
             return self._make(name, stated)
-        if sum(self._held(name, node) in self.notes for node in self.nodes) < QUORUM:
+        if sum(self._held(name, peer.vkey) in self.notes for peer in self.nodes.values()) < QUORUM:
             with suppress(NotReady):  # an answer was lost; two said so in their state, and the maker may be away
                 self._make(name, commitment)
         return commitment
@@ -294,8 +292,9 @@ class LeasedRing:
         held: dict[str, str] = {}
         for note in notes:
             values = self._open(note, messages.KEY_HELD, name)
-            held[one(values, "node")] = read_commitment(one(values, "commitment"))
-            self.notes.put(self._held(name, one(values, "node")), note)
+            node = self.nodes[one(values, "node")]
+            held[node.vkey] = read_commitment(one(values, "commitment"))
+            self.notes.put(self._held(name, node.vkey), note)
         if len(held) < QUORUM or len({*held.values()}) != 1:
             raise ServiceError("Fewer than two nodes signed that they hold the key, or they hold different ones.")
         return next(iter(held.values()))
@@ -359,14 +358,14 @@ class LeasedRing:
         knows from the service's statements alone. Raises `NotReady` where these cannot be read."""
         if self.tombstone(name) is None or self.is_over(name):
             return []
-        away = self._missing(name, set(self.notes.names()))
+        away = self._missing(name, self.notes)
         if not self.stated.has_ended(name):
-            known = {*self._former, *(peer.vkey for peer in self.nodes.values())}
-            before = [vkey for vkey in self.stated.former(name, known) if not self._is_lost(vkey)]
-            away += [vkey.partition("+")[0] for vkey in before]
-        return [node for node in dict.fromkeys(away) if self._destroyed(name, node) not in self.stated]
+            known = {*self._former, *self._vkeys()}
+            away += [vkey for vkey in self.stated.former(name, known) if not self._is_lost(vkey)]
+        left = [vkey for vkey in away if self._destroyed(name, vkey) not in self.stated]
+        return list(dict.fromkeys(vkey.partition("+")[0] for vkey in left))
 
-    def _is_awaited(self, name: KeyName, said: set[str]) -> bool:
+    def _is_awaited(self, name: KeyName, said: Container[str]) -> bool:
         try:
             return bool(self._missing(name, said)) and not self.is_over(name)
         except (CheckinError, OSError):
@@ -391,55 +390,52 @@ class LeasedRing:
             raise ValueError("a tombstone comes before destroying")
         with self._lock:
             self._leases = {place: lease for place, lease in self._leases.items() if place[0] != name}
-        refused = ""
-        for node in self._missing(name, set(self.notes.names())):
-            if node not in self.nodes:
-                continue  # it is in the settings no more: officers have to say that it is lost
+        refused, missing = "", self._missing(name, self.notes)
+        for node, peer in self.nodes.items():  # of one that is here no more officers have to say that it is lost
+            if peer.vkey not in missing or peer not in self._answering():
+                continue
             try:
-                self._destroy_at(node, name)
+                self._destroy_at(peer, name)
             except Unreachable:
-                self._note_silence(self.nodes[node])
+                self._note_silence(peer)
             except CheckinError as error:
                 refused = f"{node}: {error.code}, {error.detail}"
         self.forget()
         if refused:
             raise NotReady(f"A node of the key ring did not destroy {name} ({refused})")
 
-    def _destroy_at(self, node: str, name: KeyName) -> None:
-        peer = self.nodes[node]
-        if peer not in self._answering():
-            return
+    def _destroy_at(self, peer: Peer, name: KeyName) -> None:
         for note in self._calls.ask(peer, DESTROY_PATH, messages.DESTROY_REQUEST, {"key": str(name)})[0]:
             values = self._open(note, messages.NODE_DESTROYED, name)
-            title, gone = self._held(name, node), one(values, "commitment")
+            title, gone = self._held(name, peer.vkey), one(values, "commitment")
             # SPEC ring.md §5: "A node that signed that it holds the key"
             held = StatedRing(self.notes).held(title) or self.stated.held(title) or gone
-            if one(values, "node") == node and gone == held:
-                self.notes.put(self._destroyed(name, node), note)
+            if one(values, "node") == peer.verifier.name and gone == held:
+                self.notes.put(self._destroyed(name, peer.vkey), note)
             else:
                 log.warning("ring_node_destroyed_another_key", node=peer.url, key=str(name))
 
     def _will(self, name: KeyName) -> Path:
         return self.folder / "ring" / f"{name}.json"
 
-    def _missing(self, name: KeyName, said: set[str]) -> list[str]:
+    def _vkeys(self) -> list[str]:
+        return [peer.vkey for peer in self.nodes.values()]
+
+    def _missing(self, name: KeyName, said: Container[str]) -> list[str]:
+        """Verifier keys of nodes that have not said that they destroyed it: a node with a new one is another node."""
+        current = self._vkeys()
         former = [
-            NoteVerifier.parse(vkey).name
+            vkey
             for vkey, keys in self._former.items()
-            if keys is not None and str(name) in keys and _lost(vkey) not in said
+            if vkey not in current and (keys is None or str(name) in keys) and _lost(vkey) not in said
         ]
-        return [node for node in [*self.nodes, *former] if self._destroyed(name, node) not in said]
+        return [vkey for vkey in current + former if self._destroyed(name, vkey) not in said]
 
-    def _held(self, name: KeyName, node: str) -> str:
-        return f"ring-held-{self._title(name, node)}"
+    def _held(self, name: KeyName, vkey: str) -> str:
+        return f"ring-held-{name.purpose.value}-{DATES.date(name.day)}-{_mark(vkey)}"
 
-    def _destroyed(self, name: KeyName, node: str) -> str:
-        return f"ring-destroyed-{self._title(name, node)}"
-
-    @staticmethod
-    def _title(name: KeyName, node: str) -> str:
-        """`day-2026-11-20-1f2e3d4c`: a node's name may have signs that a statement's has not."""
-        return f"{name.purpose.value}-{DATES.date(name.day)}-{sha256(node.encode())[:4].hex()}"
+    def _destroyed(self, name: KeyName, vkey: str) -> str:
+        return f"ring-destroyed-{name.purpose.value}-{DATES.date(name.day)}-{_mark(vkey)}"
 
     # --- the nodes --------------------------------------------------------------------------------------------
 
@@ -450,10 +446,10 @@ class LeasedRing:
                 found = {}
                 for peer in self._answering():
                     with suppress(CheckinError):
-                        found[NoteVerifier.parse(peer.vkey).name] = self._state(peer)
+                        found[peer.verifier.name] = self._state(peer)
                 self._seen = (_STOPWATCH.boot(), found)
                 if found:
-                    self._note_nodes({str(name) for live, _ in found.values() for name in live})
+                    self._note_nodes(found)
             states = self._seen[1]
         if not states:
             raise NotReady("No node of the key ring answers: look at them, and at the way there.")
@@ -468,18 +464,18 @@ class LeasedRing:
         now, said, graves = self._clock.now(), self.notes.names(), self.tombstones()
         floor = self._calendar.day(now) - GONE_DAYS
         found = []
-        for node in self.nodes:
+        for node, peer in self.nodes.items():
             live = states[node][0] if node in states else {}
             over = {name: last_use(name, self._calendar) for name in sorted(live)}
-            mark = sha256(node.encode())[:4].hex()
+            ours = {title for title in said if title.endswith(_mark(peer.vkey))}
             found.append(
                 RingNodeStatus(
                     node=node,
                     answers=node in states,
                     held=len(live),
                     due=[str(name) for name, end in over.items() if end is not None and end <= now],
-                    destroyed=sum(n.startswith("ring-destroyed-") and n.endswith(mark) for n in said),
-                    awaited=[str(n) for n in graves if n.day >= floor and self._destroyed(n, node) not in said],
+                    destroyed=sum(title.startswith("ring-destroyed-") for title in ours),
+                    awaited=[str(n) for n in graves if n.day >= floor and self._destroyed(n, peer.vkey) not in ours],
                 )
             )
         return found
@@ -501,14 +497,18 @@ class LeasedRing:
     def _nodes_file(self) -> Path:
         return self.folder / "ring" / "nodes.json"
 
-    def _note_nodes(self, live: set[str]) -> None:
+    def _note_nodes(self, states: Mapping[str, State]) -> None:
         """Which nodes there are; of one that the settings name no more, which keys it may have: all that are there, and
-        those of which it has not said that they are gone."""
-        current = {peer.vkey for peer in self.nodes.values()}
-        waiting = {str(name) for name in self.tombstones() if self._missing(name, set(self.notes.names()))}
+        those of which it has not said that they are gone. Until those that stayed have all answered, it may have any.
+        """
+        current, said = self._vkeys(), set(self.notes.names())
+        stayed = {node for node, peer in self.nodes.items() if peer.vkey in self._former}
+        may = {name for live, _ in states.values() for name in live}
+        may |= {name for name in self.tombstones() if self._missing(name, said)}
         known: dict[str, list[str] | None] = dict.fromkeys(sorted(current))
-        for vkey in self._former.keys() - current:
-            known[vkey] = self._former[vkey] or sorted(live | waiting)
+        for vkey in self._former.keys() - set(current):
+            former = self._former[vkey]
+            known[vkey] = sorted(map(str, may)) if former is None and stayed <= states.keys() else former
         if known != self._former:
             replace_file(self._nodes_file, json.dumps(known).encode())
             self._former = known
@@ -522,12 +522,16 @@ class LeasedRing:
         return [p for p in self.nodes.values() if now - self._silent.get(p.url, -SILENT_SECONDS) >= SILENT_SECONDS]
 
 
+def _mark(vkey: str) -> str:
+    return sha256(vkey.encode())[:8].hex()
+
+
 def _lost(vkey: str) -> str:
-    return f"ring-lost-{sha256(vkey.encode())[:8].hex()}"
+    return f"ring-lost-{_mark(vkey)}"
 
 
 def _read_nodes(path: Path) -> dict[str, list[str] | None]:
-    """Verifier key → None while the settings name the node, then the keys that it may have; `SettingsInvalid`."""
+    """Verifier key → the keys that a former node may have, None for any, as of one that is there; `SettingsInvalid`."""
     try:
         known: dict[str, list[str] | None] = json.loads(path.read_bytes())
     except FileNotFoundError:

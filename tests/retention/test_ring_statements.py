@@ -109,6 +109,20 @@ def test_a_node_that_held_a_key_does_not_say_that_it_never_had_it(service: Servi
     assert (entry.kind, kind) == (PURGE_REPORT.kind, MISSING) and NODES[2].name in reason
 
 
+@pytest.mark.parametrize("commitment", [HELD["commitment"], "-"])
+def test_an_audit_knows_a_node_by_its_key(service: Service, commitment: str) -> None:
+    """A node with an empty volume and a new key under the old name: what it destroyed, fetched anew or never had, says
+    nothing of the old volume; officers do."""
+    anew = NoteSigner(NODES[2].name, SigningKey(b"d" * 32))
+    word = said(service, NODE_DESTROYED, anew).replace(HELD["commitment"], commitment)
+    word = add_signature(sign_note(split_note(word)[0], anew), service.signer)
+    book = [members(service), service.make_key(DAY), said(service, KEY_HELD, NODES[2])]
+    book += [members(service, [*NODES[:2], anew]), *(said(service, NODE_DESTROYED, node) for node in NODES[:2]), word]
+    [(entry, kind, reason)] = quarrels(service, [*book, service.report(DAY)])
+    assert (entry.kind, kind) == (PURGE_REPORT.kind, MISSING) and NODES[2].name in reason
+    assert quarrels(service, [*book, lost(service, NODES[2], 2), service.report(DAY)]) == []
+
+
 def test_an_audit_asks_for_those_who_were_members_before_the_key_was_reported(service: Service) -> None:
     """A node that came later is not missed; one that came back is; keys that are no day's count, too."""
     d = NoteSigner("d.ring.registry.example", SigningKey(b"d" * 32))

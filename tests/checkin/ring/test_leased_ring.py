@@ -21,7 +21,14 @@ from checkin.errors import (
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.note import NoteSigner, open_note, sign_note, split_note
 from checkin.protocol.primitives import Label, SigningKey
-from checkin.protocol.ring_messages import KEY_AWAITED, MAKE_REQUEST, NODE_DESTROYED, NODE_LOST, RING_MEMBERS
+from checkin.protocol.ring_messages import (
+    GONE_DAYS,
+    KEY_AWAITED,
+    MAKE_REQUEST,
+    NODE_DESTROYED,
+    NODE_LOST,
+    RING_MEMBERS,
+)
 from checkin.protocol.statement import many, one
 from checkin.purge.purger import Purger
 from checkin.service import leased_ring
@@ -448,6 +455,63 @@ def test_a_node_that_is_only_left_out_of_the_settings_holds_up_the_report(ring: 
     assert open_note(note, [house.party.signer.verifier]) and open_note(note, AUTHORITY.verifiers, 2)
 
 
+def test_a_node_that_left_before_any_key_was_there_is_never_waited_for(ring: Ring, house: House) -> None:
+    """Also once the others hold keys."""
+    leased(house).states()
+    ring.replace("c", "d")
+    ring.trust(["a", "b", "d"])
+    house = open_house(ring, house.party.data.parent)
+    leased(house).states()
+    house.purger.make_keys()
+    assert leased(house).names() == [day_key()]
+    ring.go(DAY + RETENTION_DAYS)
+    house.go(DAY + RETENTION_DAYS)
+    ring.trust(["a", "b", "d"])
+    house.guard.confirm()
+    assert house.purger.run() == [REPORT]
+
+
+def test_a_node_that_left_may_have_what_a_silent_one_knows_of(ring: Ring, house: House) -> None:
+    """The key was made on a and c. Who is asked first, while a is away, has none of it."""
+    ring.down = {"b"}
+    house.purger.make_keys()
+    ring.down = {"a"}
+    ring.replace("c", "d")
+    house = open_house(ring, house.party.data.parent)
+    assert leased(house).names() == []
+    ring.down = set()
+    ring.go(DAY + RETENTION_DAYS)
+    house.go(DAY + RETENTION_DAYS)
+    ring.trust(["a", "b", "d"])
+    house.guard.confirm()
+    assert house.purger.run() == []
+    assert leased(house).missing(day_key()) == [node_name("c")]
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_a_new_key_under_the_same_name_is_another_node(ring: Ring, house: House, filled: bool) -> None:
+    """Its volume was emptied. Whether or not it fetched the key anew, the old volume is waited for until officers state
+    that it is lost, and no longer."""
+    house.purger.make_keys()
+    statements(house).state()
+    word = lost_note(ring, "c", *OFFICERS[:2])
+    ring.forget()
+    for path in ("statement.key", "keys", "data/statements"):
+        (ring.folder / "c" / path).rename(ring.folder / f"aside-{Path(path).name}")
+    house = open_house(ring, house.party.data.parent)
+    if filled:
+        ring.node("c").fill()
+    assert (day_key() in ring.keys("c").names()) is filled
+    statements(house).state()
+    go(ring, house, DAY + RETENTION_DAYS)
+    assert house.purger.run() == []
+    assert leased(house).missing(day_key()) == [node_name("c")]
+    house = again(ring, house, word)
+    statements(house).state()
+    assert house.purger.run() == [REPORT]
+    assert list(statements(house).findings()) == []
+
+
 def test_another_machine_waits_for_a_node_that_its_settings_never_named(
     ring: Ring, replaced: House, tmp_path: Path
 ) -> None:
@@ -475,13 +539,13 @@ def test_a_node_that_is_silent_for_long_is_waited_for(ring: Ring, house: House) 
     work = statements(house)
     work.state()
     ring.down = {"c"}
-    for day in (RETENTION_DAYS, leased_ring.GONE_DAYS + 1):
+    for day in (RETENTION_DAYS, GONE_DAYS + 1):
         go(ring, house, DAY + day)
         assert house.purger.run() == []
     assert leased(house).missing(day_key()) == [node_name("c")]
     assert "failure" in {finding.level for finding in work.findings() if finding.name == "ring_purge"}
     ring.down = set()
-    go(ring, house, DAY + leased_ring.GONE_DAYS + 1, 2 * HOUR)
+    go(ring, house, DAY + GONE_DAYS + 1, 2 * HOUR)
     assert house.purger.run() == [REPORT]
     assert list(work.findings()) == []
 
