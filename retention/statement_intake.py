@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from checkin.audit.log_entry import BY_NODES
 from checkin.audit.point import SELF_AUDIT, points_of
 from checkin.errors import CheckinError, ListRefused, NoteMalformed, NoteUntrusted, RequestTooLarge
 from checkin.files.durable import locked
@@ -14,7 +15,7 @@ from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import NoteVerifier, open_note, split_note
 from checkin.protocol.primitives import sha256
-from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, NODE_LOST, RING_MEMBERS
+from checkin.protocol.ring_messages import NODE_LOST, RING_MEMBERS
 from checkin.protocol.statement import SIMULATED, kind_of, many, one
 from checkin.purge.due_keys import UNKNOWN
 from checkin.purge.statement_store import ABSENT, KEY_MADE, KINDS, LAST_DAY, read_count
@@ -39,7 +40,6 @@ _REFUSALS: Final = (NoteMalformed, NoteUntrusted, ListRefused, RequestTooLarge)
 MAX_STATEMENT: Final = 2048  # bytes; a purge report has some 600, and `hold` is for words
 _STATED: Final = {**KINDS, SELF_AUDIT.kind: SELF_AUDIT}
 _FIRST: Final = (RING_MEMBERS.kind, KEY_MADE.kind)
-_BY_NODES: Final = (KEY_HELD.kind, NODE_DESTROYED.kind)
 log = structlog.get_logger()
 
 
@@ -61,14 +61,13 @@ class StatementIntake:
         by its hash alone.
         """
         try:
-            text = self._verified(service, note)
+            text, beside = self._verified(service, note)
             digest = _note_digest(note)
             known = self._statements.place_of(service.name, digest)
             if known is not None:
                 return known
             with locked(self._party.data / "receipt.lock"):  # of two lists with different keys only one comes in
-                verifiers = [service.verifier, *self._nodes(service.name, text)]
-                return self._keep(service.name, note, digest, verifiers, self._read(service, text))
+                return self._keep(service.name, note, digest, [service.verifier, *beside], self._read(service, text))
         except _REFUSALS as error:
             self._refuse(service.name, note, error)
             raise
@@ -122,16 +121,18 @@ class StatementIntake:
         if kind in LISTS and self._statements.count(kind, name, self._today()) >= MAX_LISTS:
             raise ListRefused(f"The log takes at most {MAX_LISTS} lists of one kind a day.")
 
-    def _verified(self, service: CollectedService, note: str) -> str:
+    def _verified(self, service: CollectedService, note: str) -> tuple[str, list[NoteVerifier]]:
+        """The text, and whose lines may stand beside the service's."""
         text = open_note(note, [service.verifier]).text
-        if (kind := kind_of(text)) in (*_BY_NODES, NODE_LOST.kind):
+        beside = self._beside(service.name, text)
+        if (kind := kind_of(text)) in (*BY_NODES, NODE_LOST.kind):
             # SPEC ring.md §5: "MUST refuse it with the service's line alone"
             lost = kind == NODE_LOST.kind and self._authority
-            open_note(note, self._nodes(service.name, text), lost.threshold if lost else 1)
+            open_note(note, beside, lost.threshold if lost else 1)
         # Real and simulated time do not mix, also in kinds that are not known here.
         if (f"clock {SIMULATED}" in text.split("\n")) != self._party.clock.simulated:
             raise NoteUntrusted("The statement was made under a simulated clock and we run under a real one, or back.")
-        return text
+        return text, beside
 
     def _read(self, service: CollectedService, text: str) -> tuple[str, str, str]:
         """(kind, day, key) of what a service may state; all of it is read strictly, as what is logged is public for
@@ -152,12 +153,12 @@ class StatementIntake:
         self._check(values)
         return kind, values.get("day", values.get("due", "")), values.get("key", "")
 
-    def _nodes(self, service: str, text: str) -> list[NoteVerifier]:
-        """Whose lines stand beside the service's: that of the node that a statement is about, which one of the
-        service's lists of its ring's members names; or those of officers about a node that is lost."""
+    def _beside(self, service: str, text: str) -> list[NoteVerifier]:
+        """That of the node that a statement is about, which one of the service's lists of its ring's members names; or
+        those of officers about a node that is lost."""
         if kind_of(text) == NODE_LOST.kind:
             return self._authority.verifiers if self._authority else []
-        if kind_of(text) not in _BY_NODES:
+        if kind_of(text) not in BY_NODES:
             return []
         node = one(KINDS[kind_of(text)].read(text), "node")
         lists = [stated.note for stated in self._statements.find(kind=RING_MEMBERS.kind, service=service)]
