@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, Calendar, SystemClock
+from checkin.clock import Calendar, SystemClock
 from checkin.errors import CheckinError
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.keys.service_keys import ServiceKeys
@@ -49,20 +49,15 @@ class DueKeys:
         `unclosed`: days whose uploads are not closed though it is time; None if nobody can say. Their intake keys are
         left for a day more.
         """
-        calendar, oldest, today = self._calendar, self._calendar.oldest(now), self._calendar.day(now)
         found = {}
         for name in self._ring.names():
-            day = name.day
-            if name.purpose is Purpose.DAY and day < oldest:
-                found[name] = day + RETENTION_DAYS
-            elif name.purpose is Purpose.SIGNING and day < today:
-                found[name] = day + 1
-            elif name.purpose is Purpose.INTAKE and calendar.closes(day) <= now:
-                late = calendar.closes(day) + CLOSING_GRACE_SECONDS <= now
-                if late or (unclosed is not None and day not in unclosed):
-                    found[name] = day + CLOSING_DAYS
+            over = last_use(name, self._calendar)
+            if over is not None and over <= now:
+                late = over + CLOSING_GRACE_SECONDS <= now
+                if name.purpose is not Purpose.INTAKE or late or (unclosed is not None and name.day not in unclosed):
+                    found[name] = self._calendar.day(over)
             elif self._ring.tombstone(name) is not None:  # a process died, or had no room, before it was done
-                found[name] = today
+                found[name] = self._calendar.day(now)
         return dict(sorted(found.items(), key=lambda item: (item[0].purpose is not Purpose.DAY, item[0])))
 
     def destroy(self, due: Mapping[KeyName, int], record: Record) -> dict[KeyName, str]:
@@ -87,7 +82,8 @@ class DueKeys:
         try:
             away = self._ring.missing(name)
         except (CheckinError, OSError) as error:  # the key is gone; who else said so is in statements
-            away = [why(error)]
+            log.warning("key_awaited", key=str(name), why=why(error))
+            return
         if away:
             log.warning("key_awaited", key=str(name), nodes=away)
         else:
