@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +71,8 @@ log = structlog.get_logger()
 
 State = tuple[dict[KeyName, str], set[KeyName]]
 """Which keys a node holds, with their commitments, and which it destroyed."""
+Titles = set[str] | StatementFolder
+"""Of what nodes signed: listed once for many keys, or looked up for one."""
 
 
 @dataclass(repr=False)
@@ -365,7 +367,7 @@ class LeasedRing:
         left = [vkey for vkey in away if self._destroyed(name, vkey) not in self.stated]
         return list(dict.fromkeys(vkey.partition("+")[0] for vkey in left))
 
-    def _is_awaited(self, name: KeyName, said: Container[str]) -> bool:
+    def _is_awaited(self, name: KeyName, said: Titles) -> bool:
         try:
             return bool(self._missing(name, said)) and not self.is_over(name)
         except (CheckinError, OSError):
@@ -421,7 +423,7 @@ class LeasedRing:
     def _vkeys(self) -> list[str]:
         return [peer.vkey for peer in self.nodes.values()]
 
-    def _missing(self, name: KeyName, said: Container[str]) -> list[str]:
+    def _missing(self, name: KeyName, said: Titles) -> list[str]:
         """Verifier keys of nodes that have not said that they destroyed it: a node with a new one is another node."""
         current = self._vkeys()
         former = [

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from checkin.clock import DATES
 from checkin.errors import CheckinError, NoteUntrusted, NotReady, SettingsInvalid
@@ -19,6 +18,7 @@ from checkin.protocol.primitives import sha256
 from checkin.protocol.ring_messages import KEY_AWAITED, NODE_LOST, RING_MEMBERS
 from checkin.protocol.statement import many, one
 from checkin.purge.clock_guard import ClockGuard
+from checkin.purge.purger import SILENCE_SECONDS
 from checkin.purge.statement_store import StatementStore
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
@@ -26,8 +26,6 @@ from checkin.service.leased_ring import LeasedRing
 from checkin.service.pins import AuthoritySettings
 from checkin.service.stated_ring import StatedRing
 from checkin.service.tasks import Task
-
-SILENCE_SECONDS = 86400.0
 
 
 class RingStatements:
@@ -61,15 +59,16 @@ class RingStatements:
             if title not in known and (note := self._ring.notes.get(title)) is not None:
                 # With ours behind the node's signature: who knows the service alone can open it.
                 self._book.put(title, add_signature(note, self._party.signer))
-        for name, missing in self._awaited(self._ring, late=True):
-            self._state_awaited(self._ring, name, missing)
+        for name, missing, late in self._awaited(self._ring):
+            if late:
+                self._state_awaited(self._ring, name, missing)
 
     def findings(self) -> Iterator[Finding]:
         """A warning while a node is silent; a failure when one has been for a day after a key was due."""
         if self._ring is None:
             return
-        for path, why in self._take_lost(self._ring):
-            yield Finding("ring_lost", "failure", f"{path.name} does not state that a node is lost: {why}")
+        for why in self._take_lost(self._ring):
+            yield Finding("ring_lost", "failure", f"A file under `ring.lost` does not state that a node is lost: {why}")
         try:
             silent = sorted(self._ring.nodes.keys() - self._ring.states().keys())
         except NotReady as error:
@@ -78,21 +77,21 @@ class RingStatements:
         if silent:
             yield Finding("ring", "warning", f"Nodes of the key ring do not answer: {', '.join(silent)}.")
         try:
-            late, all_ = (dict(self._awaited(self._ring, late=wanted)) for wanted in (True, False))
+            awaited = list(self._awaited(self._ring))
         except CheckinError as error:
             yield Finding("ring_purge", "failure", error.detail)
             return
-        for name, missing in all_.items():
+        for name, missing, late in awaited:
             signed = _signed(self._ring, missing)
             text = f"{signed} nodes destroyed {name}; missing: {', '.join(missing)}. Bring it back, then it does."
-            yield Finding("ring_purge", "failure" if name in late else "warning", text)
+            yield Finding("ring_purge", "failure" if late else "warning", text)
 
     def duty(self, _: int) -> None:
         """`state`, at the end of a purge: who reads a report finds what the nodes signed beside it."""
         self.state()
 
-    def _take_lost(self, ring: LeasedRing) -> Iterator[tuple[Path, str]]:
-        """Takes what officers signed about lost nodes; yields the files that cannot be taken, and why."""
+    def _take_lost(self, ring: LeasedRing) -> Iterator[str]:
+        """Takes what officers signed about lost nodes; yields why a file cannot be taken."""
         settings = self._party.settings
         for path in settings.ring.lost if settings.ring else ():
             try:
@@ -104,19 +103,18 @@ class RingStatements:
                     raise NoteUntrusted("It is another authority's, or about another service.")
                 ring.lost(one(values, "node"), note)
             except CheckinError as error:
-                yield path, error.detail
+                yield error.detail
             except (OSError, UnicodeDecodeError):
-                yield path, "It cannot be read."
+                yield "It cannot be read."
 
-    def _awaited(self, ring: LeasedRing, *, late: bool) -> Iterator[tuple[KeyName, list[str]]]:
-        """Keys that were due, for more than a day if `late`, with the nodes that have not signed that they are gone."""
+    def _awaited(self, ring: LeasedRing) -> Iterator[tuple[KeyName, list[str], bool]]:
+        """Keys that were due, the nodes that have not signed that they are gone, and whether for more than a day."""
         calendar, now = self._party.calendar, self._guard.settled()
         for name in ring.tombstones():
             if not (missing := ring.missing(name)):
                 continue
             due = calendar.start(DATES.parse_date(str((ring.tombstone(name) or {})["due"])))
-            if not late or now > due + SILENCE_SECONDS:
-                yield name, missing
+            yield name, missing, now > due + SILENCE_SECONDS
 
     def _state_members(self, ring: LeasedRing) -> None:
         members = sorted(peer.vkey for peer in ring.nodes.values())
