@@ -14,7 +14,7 @@ import structlog
 from checkin.clock import RETENTION_DAYS
 from checkin.errors import SealBroken
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.purge.statement_store import KEY_MADE, StatementStore
+from checkin.purge.statement_store import KEY_MADE, StatementStore, destroyed_name, made_name
 from checkin.service.identity import ServiceIdentity
 from issuer.database import IssuerDatabase
 from issuer.identities import Record
@@ -38,7 +38,7 @@ class Rotation:
     def ensure(self, oldest: int) -> KeyName:
         """The key in use, with a statement that it was made."""
         name = self._keys.ensure(self._party.today(), oldest=oldest)
-        statement = f"key-made-{name.purpose}-{self._date(name.day)}"
+        statement = made_name(name)
         if statement not in self._book:
             self._book.put(statement, self._sign_made(name))
         return name
@@ -57,7 +57,7 @@ class Rotation:
         """Keys that have a slot, and those that a crash left destroyed but not stated; oldest first."""
         ring = self._keys.ring
         gone = [name for name in ring.tombstones() if name.purpose is Purpose.IDENTITY]
-        unstated = {name for name in gone if f"key-destroyed-{name.purpose}-{self._date(name.day)}" not in self._book}
+        unstated = {name for name in gone if destroyed_name(name) not in self._book}
         return sorted(unstated | set(ring.names(Purpose.IDENTITY)))
 
     def _empty(self, old: KeyName, current: KeyName) -> None:

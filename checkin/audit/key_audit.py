@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from checkin.errors import CheckinError
-from checkin.keys.key_ring import KeyName, Purpose
+from checkin.keys.key_ring import KeyName
 from checkin.keys.service_keys import ServiceKeys
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import one
-from checkin.purge.inventory import Inventory
-from checkin.purge.statement_store import KEY_MADE, StatementStore
+from checkin.purge.statement_store import KEY_MADE, StatementStore, destroyed_name
 
 _MADE = "key-made-"
 
@@ -28,7 +27,7 @@ def made_keys(book: StatementStore) -> dict[KeyName, str]:
     return made
 
 
-def key_faults(ring: ServiceKeys, book: StatementStore, holdings: Inventory) -> Iterator[str]:
+def key_faults(ring: ServiceKeys, book: StatementStore) -> Iterator[str]:
     """What is wrong with the ring, a sentence each. Under the purger's lock, so that no key is half-way."""
     made, tombs, there = made_keys(book), ring.tombstones(), set(ring.names())
     for name in tombs:
@@ -38,16 +37,12 @@ def key_faults(ring: ServiceKeys, book: StatementStore, holdings: Inventory) -> 
             yield f"{name} has a tombstone and is still there"
         elif name in made and not ring.overwritten(name):
             yield f"{name} was unlinked and not overwritten: its bytes may still be on the disk"
-        if _statement(name, holdings) not in book:
+        if destroyed_name(name) not in book:
             yield f"{name} has a tombstone and its destruction was never stated"
     for name in sorted(made.keys() - set(tombs)):
         yield from _live(name, ring, made[name], there=name in there)
     unstated = there - made.keys()
     yield from (f"{name} is in the ring and was never stated" for name in sorted(unstated))
-
-
-def _statement(name: KeyName, holdings: Inventory) -> str:
-    return holdings.report_name(name.day) if name.purpose is Purpose.DAY else holdings.destroyed_name(name)
 
 
 def _live(name: KeyName, ring: ServiceKeys, commitment: str, *, there: bool) -> Iterator[str]:

@@ -26,7 +26,14 @@ from checkin.protocol.statement import kind_of, one
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.inventory import Inventory, PurgeParty
 from checkin.purge.purger import LOCK
-from checkin.purge.statement_store import DAY_CLOSED, ORDER_EXECUTED, ORDER_REFUSED, StatementStore, published_count
+from checkin.purge.statement_store import (
+    DAY_CLOSED,
+    ORDER_EXECUTED,
+    ORDER_REFUSED,
+    StatementStore,
+    closed_name,
+    published_count,
+)
 from checkin.vault.closing import check_rows
 from checkin.vault.vault import Vault
 
@@ -136,8 +143,7 @@ class SelfAudit:
         self._destroy_just_due(days)
         with locked_if_possible(self._party.ring.folder / LOCK):
             yield self._oldest(days)
-            holdings = Inventory(self._party, days.vault, days.book)
-            faults = list(key_faults(self._party.ring, days.book, holdings))
+            faults = list(key_faults(self._party.ring, days.book))
         gone, live = len(self._party.ring.tombstones()), len(self._party.ring.names())
         good = f"{gone} destroyed keys are absent, overwritten and stated; {live} live ones are those that were stated."
         yield seen(KEYS, self._name, faults, good)
@@ -168,14 +174,14 @@ class SelfAudit:
         calendar, now = self._party.calendar, self._guard.settled()
         holdings = Inventory(self._party, days.vault, days.book)
         over = [day for day in holdings.held() if calendar.closes(day) + GRACE_SECONDS < now < calendar.due(day)]
-        faults = [f"{calendar.date(day)} was not closed" for day in over if holdings.closed_name(day) not in days.book]
-        closed = [day for day in holdings.held() if holdings.closed_name(day) in days.book]
+        faults = [f"{calendar.date(day)} was not closed" for day in over if closed_name(day) not in days.book]
+        closed = [day for day in holdings.held() if closed_name(day) in days.book]
         turn = calendar.day(now) % len(closed) if closed else 0
         read, rows = 0, 0
         for day in closed[turn:] + closed[:turn]:
             if rows > ROWS_A_RUN:
                 break
-            note = days.book.get(holdings.closed_name(day)) or ""
+            note = days.book.get(closed_name(day)) or ""
             digest = one(DAY_CLOSED.read(split_note(note)[0]), "digest")
             read += 1
             try:

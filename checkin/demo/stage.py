@@ -29,6 +29,7 @@ from checkin.protocol import presentation
 from checkin.protocol.credential import Draft, Mode, Status, issue, new_opening
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
+from checkin.purge.statement_store import report_name
 from checkin.service.addresses import free_ports
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import SubKeys
@@ -238,7 +239,7 @@ def gone(stage: Stage, service: str) -> bool:
     token = stage.deployment.token(f"retention-{service}")
     with Client(stage.deployment.url(service), token) as client:
         names = [statement["name"] for statement in client.get("/v1/statements")["statements"]]
-    return f"purge-{stage.calendar.date(stage.day)}" in names
+    return report_name(stage.day) in names
 
 
 def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:

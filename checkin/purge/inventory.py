@@ -13,7 +13,16 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.keys.service_keys import ServiceKeys
 from checkin.protocol.note import NoteSigner, split_note
 from checkin.protocol.statement import StatementType, one
-from checkin.purge.statement_store import ABSENT, KEY_MADE, PURGE_REPORT, StatementStore
+from checkin.purge.statement_store import (
+    ABSENT,
+    KEY_MADE,
+    PURGE_REPORT,
+    StatementStore,
+    closed_name,
+    destroyed_name,
+    made_name,
+    report_name,
+)
 from checkin.vault.vault import Vault
 
 
@@ -84,29 +93,13 @@ class PurgeStatus:
 
 
 class Inventory:
-    """Reads only. Names of statements are made here, so that who writes and who looks use the same."""
+    """Reads only."""
 
     def __init__(self, party: PurgeParty, vault: Vault, book: StatementStore) -> None:
         self._calendar = party.calendar
         self._ring = party.ring
         self._vault = vault
         self._book = book
-
-    def report_name(self, day: int) -> str:
-        """`purge-2026-11-20`."""
-        return f"purge-{self._calendar.date(day)}"
-
-    def closed_name(self, day: int) -> str:
-        """`closed-2026-11-20`."""
-        return f"closed-{self._calendar.date(day)}"
-
-    def made_name(self, name: KeyName) -> str:
-        """`key-made-day-2026-11-20`."""
-        return f"key-made-{name.purpose.value}-{self._calendar.date(name.day)}"
-
-    def destroyed_name(self, name: KeyName) -> str:
-        """`key-destroyed-intake-2026-11-20`."""
-        return f"key-destroyed-{name.purpose.value}-{self._calendar.date(name.day)}"
 
     def held(self) -> list[int]:
         """Days with a key that is not entombed, or with a partition; oldest first."""
@@ -120,25 +113,25 @@ class Inventory:
         What a restored backup brings back is due again.
         """
         tombs = [name.day for name in self._ring.tombstones() if name.purpose is Purpose.DAY]
-        unstated = {day for day in tombs if self.report_name(day) not in self._book}
+        unstated = {day for day in tombs if report_name(day) not in self._book}
         left = {name.day for name in self._ring.names(Purpose.DAY)} | set(self._vault.store.days())
         return sorted(day for day in unstated | left if day < oldest)
 
     def retired(self) -> list[KeyName]:
         """Entombed keys of those that have no report of a day, whose destruction was not stated yet."""
         tombs = [name for name in self._ring.tombstones() if name.purpose in (Purpose.INTAKE, Purpose.SIGNING)]
-        return [name for name in tombs if self.destroyed_name(name) not in self._book]
+        return [name for name in tombs if destroyed_name(name) not in self._book]
 
     def unclosed(self) -> set[int]:
         """Days that are held and whose closing was not stated."""
-        return {day for day in self.held() if self.closed_name(day) not in self._book}
+        return {day for day in self.held() if closed_name(day) not in self._book}
 
     def commitment(self, name: KeyName) -> str:
         """From the slot, or from the statement made with the key when the slot can no longer be read."""
         try:
             return self._ring.commitment(name)
         except CheckinError:
-            made = self._book.get(self.made_name(name))
+            made = self._book.get(made_name(name))
             return one(KEY_MADE.read(split_note(made)[0]), "commitment") if made else ABSENT
 
     def status(self, floor: int, doubt: str | None) -> PurgeStatus:

@@ -30,7 +30,11 @@ from checkin.purge.statement_store import (
     PURGE_REPORT,
     SMALL_COUNT,
     StatementStore,
+    closed_name,
+    destroyed_name,
+    made_name,
     published_count,
+    report_name,
 )
 from checkin.vault.closing import Closing, close_day, find_closing
 from checkin.vault.vault import Vault
@@ -138,7 +142,7 @@ class Purger:
             if renew is None:
                 return []
             for day in self._inventory.held():
-                name, key = self._inventory.closed_name(day), KeyName(Purpose.DAY, day)
+                name, key = closed_name(day), KeyName(Purpose.DAY, day)
                 if not calendar.closes(day) <= now < calendar.due(day):
                     continue
                 if name not in self._book:
@@ -177,7 +181,7 @@ class Purger:
 
     def _make(self, name: KeyName) -> list[str]:
         calendar = self._party.calendar
-        note = self._book.get(self._inventory.made_name(name))
+        note = self._book.get(made_name(name))
         stated = one(KEY_MADE.read(split_note(note)[0]), "commitment") if note else ""
         commitment = self._party.ring.ensure(name, oldest=self._guard.floor(calendar), stated=stated)
         if stated not in ("", commitment):
@@ -187,7 +191,7 @@ class Purger:
         if stated:
             return []
         values = {"key": str(name), "commitment": commitment, "day": calendar.date(name.day)}
-        return self._state(self._inventory.made_name(name), KEY_MADE, values)
+        return self._state(made_name(name), KEY_MADE, values)
 
     def retire(self, name: KeyName, due: int) -> list[str]:
         """Destroys a key that is no day's vault key, for good, and states it; `due` is the day on which it was due.
@@ -308,10 +312,10 @@ class Purger:
             "days-held": str(len(held)),
             "hold": "none",
         }
-        return self._state(self._inventory.report_name(day), PURGE_REPORT, values)
+        return self._state(report_name(day), PURGE_REPORT, values)
 
     def _state_destroyed(self, name: KeyName) -> list[str]:
-        return self._state(self._inventory.destroyed_name(name), KEY_DESTROYED, self._record(name))
+        return self._state(destroyed_name(name), KEY_DESTROYED, self._record(name))
 
     def _record(self, name: KeyName) -> dict[str, str]:
         """What the tombstone says, and that it is done today."""

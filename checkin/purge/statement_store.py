@@ -13,8 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
+from checkin.clock import DATES
 from checkin.files.durable import create_file, private_folder
 from checkin.files.tables import Tables, TableSet
+from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.ring_messages import RING_KINDS
 from checkin.protocol.statement import CLOCK, Field, StatementType
@@ -83,6 +85,28 @@ CREATE TABLE IF NOT EXISTS statements (
 _PUT: Final = "INSERT INTO statements (name, note) VALUES (:name, :note) ON CONFLICT DO NOTHING"
 _ALL: Final = "SELECT name, note FROM statements WHERE name >= :first AND name < :beyond ORDER BY name"
 _FOLLOWING: Final = "SELECT name, note FROM statements WHERE name > :after ORDER BY name LIMIT :limit"
+
+
+def report_name(day: int) -> str:
+    """`purge-2026-11-20`."""
+    return f"purge-{DATES.date(day)}"
+
+
+def closed_name(day: int) -> str:
+    """`closed-2026-11-20`."""
+    return f"closed-{DATES.date(day)}"
+
+
+def made_name(name: KeyName) -> str:
+    """`key-made-day-2026-11-20`."""
+    return f"key-made-{name.purpose.value}-{DATES.date(name.day)}"
+
+
+def destroyed_name(name: KeyName) -> str:
+    """`key-destroyed-intake-2026-11-20`; of a day's key the day's report."""
+    if name.purpose is Purpose.DAY:
+        return report_name(name.day)
+    return f"key-destroyed-{name.purpose.value}-{DATES.date(name.day)}"
 
 
 def published_count(count: int) -> str:

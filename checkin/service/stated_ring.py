@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from checkin.clock import DATES
-from checkin.keys.key_ring import KeyName, Purpose
+from checkin.keys.key_ring import KeyName
 from checkin.protocol.note import split_note
 from checkin.protocol.ring_messages import KEY_HELD, RING_MEMBERS
 from checkin.protocol.statement import many, one
-from checkin.purge.statement_store import KEY_MADE, StatementStore
+from checkin.purge.statement_store import KEY_MADE, StatementStore, destroyed_name, made_name
 
 _ALWAYS: Final = "9999-12-31"
 
@@ -27,9 +26,7 @@ class StatedRing:
 
     def has_ended(self, name: KeyName) -> bool:
         """Whether the key's destruction is stated: then nobody is waited for any more."""
-        date = DATES.date(name.day)
-        title = f"purge-{date}" if name.purpose is Purpose.DAY else f"key-destroyed-{name.purpose.value}-{date}"
-        if name not in self._ended and title in self._book:
+        if name not in self._ended and destroyed_name(name) in self._book:
             self._ended.add(name)
         return name in self._ended
 
@@ -40,7 +37,7 @@ class StatedRing:
         ends = [one(values, "since") for values in lists[1:]] + [_ALWAYS]
         last = {vkey: end for values, end in zip(lists, ends, strict=False) for vkey in many(values, "member")}
         if gone := last.keys() - set(known):
-            made = self._book.get(f"key-made-{name.purpose.value}-{DATES.date(name.day)}")
+            made = self._book.get(made_name(name))
             since = one(KEY_MADE.read(split_note(made)[0]), "day") if made else ""
             yield from sorted(vkey for vkey in gone if last[vkey] >= since)
 

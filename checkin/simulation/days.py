@@ -7,9 +7,11 @@ from typing import Final
 from checkin.clock import RETENTION_DAYS
 from checkin.demo.stage import wait_until
 from checkin.errors import CheckinError
+from checkin.keys.key_ring import KeyName, Purpose
 from checkin.parties import wallet as wallets
 from checkin.parties.scanner import ScanResult
 from checkin.protocol.presentation import LIFE_SECONDS
+from checkin.purge.statement_store import made_name, report_name
 from checkin.simulation.plan import Mishap, PlannedVisit, gates_of
 from checkin.simulation.town import Gate, Town
 
@@ -49,10 +51,10 @@ def upload(town: Town) -> None:
 
 def _begun(town: Town, day: int) -> bool:
     """Whether both services have made tomorrow's keys, and destroyed what is due today."""
-    calendar, today = town.stage.calendar, town.stage.day + day
-    wanted = {f"key-made-day-{calendar.date(today + 1)}"}
+    today = town.stage.day + day
+    wanted = {made_name(KeyName(Purpose.DAY, today + 1))}
     if day >= RETENTION_DAYS:
-        wanted.add(f"purge-{calendar.date(today - RETENTION_DAYS)}")
+        wanted.add(report_name(today - RETENTION_DAYS))
     for service in ("issuer", "venue"):
         made = town.clients[service].get("/v1/statements")["statements"]
         if not wanted <= {statement["name"] for statement in made}:
