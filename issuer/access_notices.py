@@ -1,7 +1,7 @@
 """Notices to people about whom an order was executed: made with the answer, handed over with a later batch.
 
-data/receipts.db, one table, without row ids. The file is written anew once a day (`settle`), as issuer.db is, so that
-from the next day on nothing tells in which order people were asked about:
+data/receipts.db, one table. It is written anew once a day, as issuer.db is, so that from the next day on nothing tells
+in which order people were asked about:
 
     receipts   id (a MAC of the order's part and the subject), day (whose record it is about), owner (a MAC of the
                day), release (the first service day on which it is handed over), sealed (under the day's key)
@@ -16,13 +16,10 @@ import json
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Final, NamedTuple
-
-import sqlite_utils
+from typing import Any, Final, NamedTuple
 
 from checkin.errors import CheckinError, DayDestroyed, KeyMissing, SealBroken
-from checkin.files.state_file import StateFile
+from checkin.files.tables import Commit, Tables, TableSet, Values
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import u32be, u64be
 from checkin.protocol.primitives import Label, aead_open, aead_seal, random_bytes
@@ -49,24 +46,40 @@ class AccessNotice:
     case: str = ""
 
 
-Row = tuple[bytes, int, bytes, int, bytes]
-"""id, day, owner, release, sealed: a row of the table."""
+RECEIPTS: Final = TableSet(
+    "receipts",
+    (
+        """
+CREATE TABLE IF NOT EXISTS receipts (
+    id bytea NOT NULL PRIMARY KEY,
+    day bigint NOT NULL,
+    owner bytea NOT NULL,
+    release bigint NOT NULL,
+    sealed bytea NOT NULL
+);
+CREATE INDEX IF NOT EXISTS receipts_of_a_day ON receipts (day, owner)""",
+    ),
+    unordered=True,
+)
+ADD: Final = """INSERT INTO receipts (id, day, owner, release, sealed)
+    VALUES (:id, :day, :owner, :release, :sealed) ON CONFLICT DO NOTHING"""
 
 
 class Drafts(NamedTuple):
-    """Notices that are made and not stored: the people's own case numbers, one each, and the rows that are new."""
+    """Notices that are made and not stored: the people's own case numbers, one each, and the rows that are new, by id,
+    each as its columns."""
 
     cases: list[str]
-    rows: list[Row]
+    rows: dict[bytes, dict[str, Any]]
 
 
 class AccessNotices:
     """The table `receipts`."""
 
-    def __init__(self, party: ServiceIdentity, vault: Vault, path: Path) -> None:
+    def __init__(self, party: ServiceIdentity, vault: Vault, tables: Tables) -> None:
         self._party = party
         self._vault = vault
-        self._file = StateFile(path, _migrate)
+        self._tables = tables
 
     def draft(self, part: str, about: Iterable[tuple[int, AccessNotice]]) -> Drafts:
         """Notices for (subject, receipt) each, of which nothing is stored yet: the answer may still be refused.
@@ -74,67 +87,69 @@ class AccessNotices:
         The same part, person and day have one notice, the stored one where there is one. `part` is the digest of the
         order's part. Raises `DayDestroyed`.
         """
-        rows: dict[bytes, Row] = {}
-        with self._file.reading() as tables:
-            cases = [self._draft(tables, rows, bytes.fromhex(part), subject, receipt) for subject, receipt in about]
-        return Drafts(cases, list(rows.values()))
+        drafts = Drafts([], {})
+        for subject, receipt in about:
+            drafts.cases.append(self._draft(drafts, bytes.fromhex(part), subject, receipt))
+        return drafts
 
     def add(self, drafts: Drafts) -> None:
         """Stores notices in one commit, on the disk when it returns; those that are there stay as they are."""
-        with self._file.writing() as tables:
-            for row in drafts.rows:
-                tables.execute("INSERT INTO receipts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", list(row))
+        rows = [drafts.rows[row_id] for row_id in sorted(drafts.rows)]
+        if rows:
+            self._tables.write(lambda commit: commit.many(ADD, rows))
 
-    def _draft(
-        self, tables: sqlite_utils.Database, rows: dict[bytes, Row], part: bytes, subject: int, receipt: AccessNotice
-    ) -> str:
+    def _draft(self, drafts: Drafts, part: bytes, subject: int, receipt: AccessNotice) -> str:
         day = self._party.calendar.parse_date(receipt.day)
         row_id = self._vault.mac(day, Label.RECEIPT, part, u64be(subject))
         owner = subject_group(self._vault, day, subject)
-        stored = tables.execute("SELECT sealed FROM receipts WHERE id = ?", [row_id]).fetchone()
-        sealed = stored[0] if stored else rows[row_id][-1] if row_id in rows else None
-        if sealed is not None:
+        if row_id in drafts.rows:
+            stored = [(drafts.rows[row_id]["sealed"],)]
+        else:
+            stored = self._tables.read("SELECT sealed FROM receipts WHERE id = :id", {"id": row_id})
+        for (sealed,) in stored:
             return self._open(day, row_id, owner, sealed).case
         receipt = replace(receipt, case=random_bytes(6).hex())
         release = self._party.today() + 1 + int.from_bytes(random_bytes(8), "big") % LATEST_DAYS
-        rows[row_id] = (row_id, day, owner, release, self._seal(day, row_id, owner, receipt))
+        drafts.rows[row_id] = {"id": row_id, "day": day, "owner": owner, "release": release}
+        drafts.rows[row_id]["sealed"] = self._seal(day, row_id, owner, receipt)
         return receipt.case
 
     def of(self, subject: int) -> list[dict[str, str]]:
         """What goes along with a batch for this person now; the same again with each later one, until the day goes,
         because an answer may be lost."""
         today = self._party.today()
-        with self._file.reading() as tables:
-            days = tables.execute("SELECT DISTINCT day FROM receipts WHERE release <= ?", [today]).fetchall()
+        days = self._tables.read("SELECT DISTINCT day FROM receipts WHERE release <= :today", {"today": today})
         return [asdict(receipt) for (day,) in sorted(days) for receipt in self._of_day(subject, day, today)]
 
     def forget(self, subject: int) -> None:
         """Removes the notices of an account that ended: nobody can be handed them any more."""
-        with self._file.writing() as tables:
-            for (day,) in tables.execute("SELECT DISTINCT day FROM receipts").fetchall():
+
+        def step(commit: Commit) -> None:
+            for (day,) in commit.execute("SELECT DISTINCT day FROM receipts"):
                 with suppress(DayDestroyed, KeyMissing):  # the day is going, and they with it
-                    owner = subject_group(self._vault, day, subject)
-                    tables.execute("DELETE FROM receipts WHERE day = ? AND owner = ?", [day, owner])
+                    values: Values = {"day": day, "owner": subject_group(self._vault, day, subject)}
+                    commit.execute("DELETE FROM receipts WHERE day = :day AND owner = :owner", values)
+
+        self._tables.write(step)
 
     def forget_before(self, oldest: int) -> None:
         """Removes notices about days that are gone."""
-        with self._file.writing() as tables:
-            tables.execute("DELETE FROM receipts WHERE day < ?", [oldest])
+        delete = "DELETE FROM receipts WHERE day < :oldest"
+        self._tables.write(lambda commit: commit.execute(delete, {"oldest": oldest}))
 
     def settle(self, today: int) -> None:
         """Erases the order of arrival, at the first call of a day."""
-        self._file.settle(today)
+        self._tables.settle(today)
 
     def close(self) -> None:
         """Gives back the file."""
-        self._file.close()
+        self._tables.close()
 
     def _of_day(self, subject: int, day: int, today: int) -> list[AccessNotice]:
-        query = "SELECT id, sealed FROM receipts WHERE day = ? AND owner = ? AND release <= ?"
+        query = "SELECT id, sealed FROM receipts WHERE day = :day AND owner = :owner AND release <= :today"
         try:
             owner = subject_group(self._vault, day, subject)
-            with self._file.reading() as tables:
-                rows = tables.execute(query, [day, owner, today]).fetchall()
+            rows = self._tables.read(query, {"day": day, "owner": owner, "today": today})
             return [self._open(day, row_id, owner, sealed) for row_id, sealed in rows]
         except CheckinError:  # the day is going at this moment; issuing must not depend on it
             return []
@@ -157,11 +172,3 @@ class AccessNotices:
 
 def _context(day: int, row_id: bytes, owner: bytes) -> bytes:
     return Label.RECEIPT + u32be(day) + row_id + owner
-
-
-def _migrate(tables: sqlite_utils.Database) -> None:
-    tables.execute(
-        "CREATE TABLE IF NOT EXISTS receipts (id BLOB PRIMARY KEY NOT NULL, day INTEGER NOT NULL, owner BLOB NOT NULL,"
-        " release INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID"
-    )
-    tables.execute("CREATE INDEX IF NOT EXISTS receipts_of_a_day ON receipts (day, owner)")

@@ -12,9 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-import sqlite_utils
-
 from checkin.errors import KeyDestroyed, RecoveryWrong, SealBroken, Unauthorized
+from checkin.files.tables import Commit, Tables
 from checkin.keys.journal import Ending
 from checkin.protocol.encoding import u32be
 from checkin.purge.clock_guard import ClockGuard
@@ -24,7 +23,6 @@ from checkin.service.identity import ServiceIdentity
 from issuer import recovery
 from issuer.access_notices import AccessNotices
 from issuer.contact import Contact
-from issuer.database import IssuerDatabase
 from issuer.hosted import Hosted
 from issuer.identities import Identities
 from issuer.issued_days import IssuedDays
@@ -63,7 +61,7 @@ class Accounts:
         *,
         party: ServiceIdentity,
         guard: ClockGuard,
-        database: IssuerDatabase,
+        tables: Tables,
         identities: Identities,
         issued: IssuedDays,
         hosted: Hosted,
@@ -72,7 +70,7 @@ class Accounts:
     ) -> None:
         self._party = party
         self._guard = guard
-        self._database = database
+        self._tables = tables
         self._identities = identities
         self._issued = issued
         self._hosted = hosted
@@ -83,7 +81,7 @@ class Accounts:
         self,
         contact: Contact,
         proof: Proof = NO_PROOF,
-        first: Callable[[sqlite_utils.Database], None] = lambda _: None,
+        first: Callable[[Commit], None] = lambda _: None,
     ) -> WalletKeys:
         """The keys of a phone's account, under the name given; older ones end. `first` is part of the same commit.
 
@@ -96,24 +94,25 @@ class Accounts:
         keys = WalletKeys(new_token(), code)
         hashes = token_hash(keys.token), recovery.digest(code)
 
-        def step(tables: sqlite_utils.Database, ended: list[Ending]) -> list[int]:
-            first(tables)
-            former = self._identities.of_phone(tables, contact.phone)
+        def step(commit: Commit, ended: list[Ending]) -> list[int]:
+            commit.alone()
+            first(commit)
+            former = self._identities.of_phone(commit, contact.phone)
             if proved is None:
                 for subject in former:
-                    self._leave(tables, subject)
+                    self._leave(commit, subject)
                 ended += [_account(subject) for subject in former]
-                self._identities.add(tables, contact, hashes, today)
+                self._identities.add(commit, contact, hashes, today)
                 return former
-            kept = next((one for one in former if self._identities.proves(tables, one, proved)), None)
+            kept = next((one for one in former if self._identities.proves(commit, one, proved)), None)
             if kept is None:
                 raise RecoveryWrong
-            self._identities.renew(tables, kept, contact, hashes, today)
+            self._identities.renew(commit, kept, contact, hashes, today)
             ended.append(Ending(_KEYS, str(kept), b"".join([*hashes, u32be(today)]).hex()))
             return []
 
         with self._issued.held(contact.phone):
-            self._forget(self._endings.write(self._database, step))
+            self._forget(self._endings.write(self._tables, step))
         return keys
 
     def end(self, subject: int) -> int | None:
@@ -121,12 +120,13 @@ class Accounts:
         at once because no day is held for which anything was issued. Raises `Unauthorized` if it was deleted before."""
         phone = self._identities.read(subject).phone
 
-        def step(tables: sqlite_utils.Database, ended: list[Ending]) -> int | None:
+        def step(commit: Commit, ended: list[Ending]) -> int | None:
+            commit.alone()
             ended.append(_account(subject))
-            return self._leave(tables, subject)
+            return self._leave(commit, subject)
 
         with self._issued.held(phone):
-            last = self._endings.write(self._database, step)
+            last = self._endings.write(self._tables, step)
             self._forget([subject])
         return last
 
@@ -150,56 +150,58 @@ class Accounts:
         with self._issued.held(record.phone):
             used = min(max(record.registered, self._issued.last(subject) or 0), today)
 
-            def step(tables: sqlite_utils.Database, ended: list[Ending]) -> None:
+            def step(commit: Commit, ended: list[Ending]) -> None:
+                commit.alone()
                 if used > limit:
-                    self._identities.mark_used(tables, subject, used)
+                    self._identities.mark_used(commit, subject, used)
                 else:
-                    self._leave(tables, subject)
+                    self._leave(commit, subject)
                     ended.append(_account(subject))
 
             with suppress(Unauthorized):  # ended meanwhile, by its owner
-                self._endings.write(self._database, step)
+                self._endings.write(self._tables, step)
             if used <= limit:
                 self._forget([subject])
 
     def forget_status(self, subject: int) -> None:
         """Takes the vaccination status away; credentials issued from now on commit to none. Raises `Unauthorized`."""
 
-        def step(tables: sqlite_utils.Database, ended: list[Ending]) -> None:
-            if self._identities.forget_status(tables, subject):
+        def step(commit: Commit, ended: list[Ending]) -> None:
+            commit.alone()
+            if self._identities.forget_status(commit, subject):
                 ended.append(Ending(_STATUS, str(subject)))
 
-        self._endings.write(self._database, step)
+        self._endings.write(self._tables, step)
 
-    def end_again(self, tables: sqlite_utils.Database, ending: Ending) -> None:
+    def end_again(self, commit: Commit, ending: Ending) -> None:
         """What has ended since a database that was put back; the account may be unknown to it, or ended."""
         subject = int(ending.name)
         try:
             if ending.kind == _ACCOUNT:
-                self._leave(tables, subject)
+                self._leave(commit, subject)
             elif ending.kind == _STATUS:
-                self._identities.forget_status(tables, subject)
+                self._identities.forget_status(commit, subject)
             else:
                 value = bytes.fromhex(ending.value)
-                self._identities.set_keys(tables, subject, (value[:32], value[32:64]))
+                self._identities.set_keys(commit, subject, (value[:32], value[32:64]))
                 if day := value[64:]:  # none in lines of an earlier version
-                    self._identities.use_again(tables, subject, int.from_bytes(day))
+                    self._identities.use_again(commit, subject, int.from_bytes(day))
         except Unauthorized:
             return
         except (KeyDestroyed, SealBroken):  # so old that its identity key is destroyed: nobody can read it
-            self._identities.remove(tables, subject)
+            self._identities.remove(commit, subject)
 
-    def _leave(self, tables: sqlite_utils.Database, subject: int) -> int | None:
+    def _leave(self, commit: Commit, subject: int) -> int | None:
         last = self._issued.last(subject)
-        self._identities.leave(tables, subject, last)
-        self._hosted.forget(tables, subject)
+        self._identities.leave(commit, subject, last)
+        self._hosted.forget(commit, subject)
         return last
 
     def _forget(self, subjects: list[int]) -> None:
         for subject in subjects:
             self._receipts.forget(subject)
         if subjects:
-            self._database.scrub()
+            self._tables.tidy()
 
 
 def _account(subject: int) -> Ending:

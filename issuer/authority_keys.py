@@ -8,9 +8,11 @@ only with the proof that it is there, under a head that the witnesses saw: nobod
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Final
 
 from checkin.errors import NoteUntrusted, NotReady, ProofInvalid
+from checkin.files.tables import Commit, Tables
 from checkin.parties.scanner_trust import HORIZON_DAYS
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, merge
 from checkin.protocol.note import NoteVerifier, open_note
@@ -18,10 +20,10 @@ from checkin.protocol.primitives import SealingKey
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.identity import ServiceIdentity
 from checkin.service.pins import AuthoritySettings, LogSettings
-from issuer.database import IssuerDatabase, one_row
 from issuer.signing_keys import consecutive
 
 WARN_DAYS: Final = 7
+_ADD: Final = "INSERT INTO authority_keys (day, public, commitment) VALUES (:day, :public, :commitment)"
 
 
 class AuthorityKeys:
@@ -30,12 +32,12 @@ class AuthorityKeys:
     def __init__(
         self,
         party: ServiceIdentity,
-        database: IssuerDatabase,
+        tables: Tables,
         settings: AuthoritySettings,
         log: LogSettings | None = None,
     ) -> None:
         self._party = party
-        self._database = database
+        self._tables = tables
         self._settings = settings
         self._officers = [NoteVerifier.parse(vkey) for vkey in settings.officers]
         self._log = log.pinned if log else None
@@ -54,12 +56,15 @@ class AuthorityKeys:
             raise NoteUntrusted("The list is another authority's, or was made under another clock.")
         oldest = self._party.calendar.oldest(self._party.now())
         wanted = {day: key for day, key in listed.keys.items() if oldest <= day <= self._party.today() + HORIZON_DAYS}
-        with self._database.writing() as tables:
-            rows = tables.execute("SELECT day, public, commitment FROM authority_keys").fetchall()
+
+        def step(commit: Commit) -> list[int]:
+            commit.alone()
+            rows = commit.execute("SELECT day, public, commitment FROM authority_keys")
             added = merge({day: AuthorityKey(public, commitment) for day, public, commitment in rows}, wanted)
-            for day, key in added.items():
-                tables.execute("INSERT INTO authority_keys VALUES (?, ?, ?)", (day, key.public, key.commitment))
-        return sorted(added)
+            commit.many(_ADD, [{"day": day, **asdict(added[day])} for day in sorted(added)])
+            return sorted(added)
+
+        return self._tables.write(step)
 
     def _require_logged(self, note: str, proof: str | None) -> None:
         """As docs/spec/keys.md §5.2 says for every list, once there is a log."""
@@ -75,19 +80,16 @@ class AuthorityKeys:
 
     def key(self, day: int) -> SealingKey:
         """What subjects of the day are sealed to; raises `NotReady` for a day that was not listed."""
-        with self._database.reading() as tables:
-            row = one_row(tables, "SELECT public FROM authority_keys WHERE day = ?", day)
-        if row is None:
-            raise NotReady("The authority has listed no key for this day yet: nothing can be issued.")
-        return SealingKey(row[0])
+        for (public,) in self._tables.read("SELECT public FROM authority_keys WHERE day = :day", {"day": day}):
+            return SealingKey(public)
+        raise NotReady("The authority has listed no key for this day yet: nothing can be issued.")
 
     def days_ahead(self) -> int:
         """How many days from today on are listed without a gap."""
-        with self._database.reading() as tables:
-            days = {row[0] for row in tables.execute("SELECT day FROM authority_keys").fetchall()}
+        days = {day for (day,) in self._tables.read("SELECT day FROM authority_keys")}
         return consecutive(days, self._party.today())
 
     def forget_before(self, oldest: int) -> None:
         """Removes days that are gone."""
-        with self._database.writing() as tables:
-            tables.execute("DELETE FROM authority_keys WHERE day < ?", (oldest,))
+        delete = "DELETE FROM authority_keys WHERE day < :oldest"
+        self._tables.write(lambda commit: commit.execute(delete, {"oldest": oldest}))

@@ -8,27 +8,25 @@ of its own, sealed under the day key, and is deleted as it is taken, so that it 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
-
-import sqlite_utils
+from typing import Any, Final
 
 from checkin.errors import KeyDestroyed, NotReady
+from checkin.files.tables import Commit, Tables, Values
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol import presentation
 from checkin.protocol.credential import CREDENTIAL_SIZE, Mode, Status, StatusOpening
 from checkin.protocol.encoding import u32be
-from checkin.protocol.primitives import Label, SigningKey, aead_open, aead_seal, random_bytes
+from checkin.protocol.primitives import Label, SigningKey, aead_open, aead_seal, random_below, random_bytes
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.ledger import subject_group
 from checkin.vault.vault import Vault
 from issuer.batches import BATCH_SIZE, BatchIssuer, Issued
-from issuer.database import IssuerDatabase, one_row
 from issuer.stripes import Stripes
 
 _NONCE: Final = 12
-_TAKE: Final = (
-    "DELETE FROM hosted WHERE id = (SELECT id FROM hosted WHERE day = ? AND owner = ? LIMIT 1) RETURNING id, sealed"
-)
+_LEFT: Final = "SELECT id FROM hosted WHERE day = :day AND owner = :owner"
+_TAKE: Final = "DELETE FROM hosted WHERE id = :id RETURNING id, sealed"
+_STORE: Final = "INSERT INTO hosted (id, day, owner, sealed) VALUES (:id, :day, :owner, :sealed)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +41,9 @@ class Code:
 class Hosted:
     """The table `hosted`."""
 
-    def __init__(self, party: ServiceIdentity, database: IssuerDatabase, vault: Vault, batches: BatchIssuer) -> None:
+    def __init__(self, party: ServiceIdentity, tables: Tables, vault: Vault, batches: BatchIssuer) -> None:
         self._party = party
-        self._database = database
+        self._tables = tables
         self._vault = vault
         self._batches = batches
         self._stripes = Stripes(party.data / "hosted.lock")
@@ -62,32 +60,37 @@ class Hosted:
 
     def sample(self, day: int, count: int) -> list[str]:
         """Up to `count` unused codes of a day, presented for the issuer's own audit; they stay unused and stay here."""
-        with self._database.reading() as tables:
-            rows = tables.execute("SELECT id, owner, sealed FROM hosted WHERE day = ? LIMIT ?", (day, count)).fetchall()
+        query = "SELECT id, owner, sealed FROM hosted WHERE day = :day LIMIT :count"
+        rows = self._tables.read(query, {"day": day, "count": count})
         opened = [self._open(day, owner, row_id, sealed) for row_id, owner, sealed in rows]
         now = int(self._party.now())
         tokens = [presentation.present(issued.credential, SigningKey(seed), now) for seed, issued in opened]
         return [presentation.to_text(token) for token in tokens]
 
-    def forget(self, tables: sqlite_utils.Database, subject: int) -> None:
-        """Destroys all unused credentials of a subject, inside the caller's transaction."""
-        for (day,) in tables.execute("SELECT DISTINCT day FROM hosted").fetchall():
-            owner = subject_group(self._vault, day, subject)
-            tables.execute("DELETE FROM hosted WHERE day = ? AND owner = ?", (day, owner))
+    def forget(self, commit: Commit, subject: int) -> None:
+        """Destroys all unused credentials of a subject, inside the caller's commit."""
+        for (day,) in commit.execute("SELECT DISTINCT day FROM hosted"):
+            values: Values = {"day": day, "owner": subject_group(self._vault, day, subject)}
+            commit.execute("DELETE FROM hosted WHERE day = :day AND owner = :owner", values)
 
     def forget_before(self, today: int) -> None:
         """Destroys what was left over of earlier days: nobody can use it any more."""
-        with self._database.writing() as tables:
-            tables.execute("DELETE FROM hosted WHERE day < ?", (today,))
+        delete = "DELETE FROM hosted WHERE day < :today"
+        self._tables.write(lambda commit: commit.execute(delete, {"today": today}))
 
     def close(self) -> None:
         """Gives back files."""
         self._stripes.close()
 
     def _take(self, day: int, owner: bytes) -> tuple[bytes, Issued] | None:
-        with self._database.writing() as tables:
-            row = one_row(tables, _TAKE, day, owner)
-        return None if row is None else self._open(day, owner, row[0], row[1])
+        """One of the unused codes, at random: who comes at the same time seldom waits for the same one, and never gets
+        it. None when none is left."""
+        left = [row_id for (row_id,) in self._tables.read(_LEFT, {"day": day, "owner": owner})]
+        while left:
+            values: Values = {"id": left.pop(random_below(len(left)))}
+            for row_id, sealed in self._tables.write(lambda commit, one=values: commit.execute(_TAKE, one)):  # type: ignore[misc]
+                return self._open(day, owner, row_id, sealed)
+        return None
 
     def _refill(self, subject: int, day: int, owner: bytes) -> tuple[bytes, Issued]:
         with self._stripes.held(owner):  # several requests at once take one new batch, not one each
@@ -98,16 +101,15 @@ class Hosted:
             public = [SigningKey(seed).public for seed in seeds]
             made = self._batches.issue(subject, day, Mode.SCREEN, public)
             first, *rest = zip(seeds, made, strict=True)
-            with self._database.writing() as tables:
-                for seed, issued in rest:
-                    self._store(tables, day, owner, seed, issued)
+            rows = sorted((self._sealed(day, owner, *one) for one in rest), key=lambda row: row["id"])
+            self._tables.write(lambda commit: commit.many(_STORE, rows))
         return first
 
-    def _store(self, tables: sqlite_utils.Database, day: int, owner: bytes, seed: bytes, issued: Issued) -> None:
+    def _sealed(self, day: int, owner: bytes, seed: bytes, issued: Issued) -> dict[str, Any]:
         row_id, nonce = random_bytes(16), random_bytes(_NONCE)
         plain = b"".join((seed, issued.credential, bytes([issued.opening.status]), issued.opening.salt))
         sealed = nonce + aead_seal(self._key(day), nonce, plain, _context(day, row_id, owner))
-        tables.execute("INSERT INTO hosted VALUES (?, ?, ?, ?)", (row_id, day, owner, sealed))
+        return {"id": row_id, "day": day, "owner": owner, "sealed": sealed}
 
     def _open(self, day: int, owner: bytes, row_id: bytes, sealed: bytes) -> tuple[bytes, Issued]:
         plain = aead_open(self._key(day), sealed[:_NONCE], sealed[_NONCE:], _context(day, row_id, owner))

@@ -9,15 +9,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-import sqlite_utils
-
 from checkin.errors import CodeWrong
+from checkin.files.tables import Commit, Tables, Values
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service.identity import ServiceIdentity
 from issuer import pending
 from issuer.accounts import NO_PROOF, Accounts, Proof, WalletKeys
 from issuer.contact import Contact
-from issuer.database import IssuerDatabase, changed
 from issuer.identity_keys import IdentityKeys
 from issuer.sms import Gateway
 from issuer.throttle import MessageThrottle
@@ -25,8 +23,9 @@ from issuer.throttle import MessageThrottle
 MAX_TRIES: Final = 5
 _USED: Final = MAX_TRIES + 1
 # The count and its bound are one statement, so that parallel tries in several processes are as few as tries in turn.
-_TRY: Final = "INSERT INTO attempts VALUES (?, ?, 1) ON CONFLICT (id) DO UPDATE SET tries = tries + 1 WHERE tries < ?"
-_USE: Final = "UPDATE attempts SET tries = ? WHERE id = ? AND tries < ?"
+_TRY: Final = """INSERT INTO attempts (id, day, tries) VALUES (:id, :day, 1)
+    ON CONFLICT (id) DO UPDATE SET tries = attempts.tries + 1 WHERE attempts.tries < :most"""
+_USE: Final = "UPDATE attempts SET tries = :used WHERE id = :id AND tries < :used"
 _TEXT: Final = "{code} is your check-in code, valid for 5 minutes. 체크인 인증번호: {code} (5분간 유효)"
 
 
@@ -38,7 +37,7 @@ class Registrations:
         *,
         party: ServiceIdentity,
         guard: ClockGuard,
-        database: IssuerDatabase,
+        tables: Tables,
         keys: IdentityKeys,
         accounts: Accounts,
         gateway: Gateway,
@@ -46,7 +45,7 @@ class Registrations:
     ) -> None:
         self._party = party
         self._guard = guard
-        self._database = database
+        self._tables = tables
         self._keys = keys
         self._accounts = accounts
         self._gateway = gateway
@@ -71,23 +70,22 @@ class Registrations:
         waiting = pending.read(self._keys.ring, registration)
         if now >= waiting.expires:
             raise CodeWrong
-        with self._database.writing() as tables:  # on disk before the code is looked at
-            if not changed(tables, _TRY, waiting.id, self._party.calendar.day(now), MAX_TRIES):
-                raise CodeWrong
+        values: Values = {"id": waiting.id, "day": self._party.calendar.day(now), "most": MAX_TRIES}
+        if not self._tables.write(lambda commit: commit.change(_TRY, values)):  # on disk before the code is looked at
+            raise CodeWrong
         waiting.check(code, now)
         return self._accounts.register(waiting.contact, proof, partial(_use, waiting.id))
 
     def forget_before(self, day: int) -> None:
         """Removes counts of earlier days."""
-        with self._database.writing() as tables:
-            _delete_before(tables, day)
+
+        def step(commit: Commit) -> None:
+            commit.execute("DELETE FROM attempts WHERE day < :day", {"day": day})
+            commit.execute("DELETE FROM messages WHERE day < :day", {"day": day})
+
+        self._tables.write(step)
 
 
-def _use(registration: bytes, tables: sqlite_utils.Database) -> None:
-    if not changed(tables, _USE, _USED, registration, _USED):
+def _use(registration: bytes, commit: Commit) -> None:
+    if not commit.change(_USE, {"id": registration, "used": _USED}):
         raise CodeWrong
-
-
-def _delete_before(tables: sqlite_utils.Database, day: int) -> None:
-    tables.execute("DELETE FROM attempts WHERE day < ?", (day,))
-    tables.execute("DELETE FROM messages WHERE day < ?", (day,))

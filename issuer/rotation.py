@@ -13,25 +13,25 @@ import structlog
 
 from checkin.clock import RETENTION_DAYS
 from checkin.errors import SealBroken
+from checkin.files.tables import Commit, Tables, Values
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.purge.statement_store import KEY_MADE, StatementStore, destroyed_name, made_name
 from checkin.service.identity import ServiceIdentity
-from issuer.database import IssuerDatabase
 from issuer.identities import Record
 from issuer.identity_keys import IdentityKeys
 
 CHUNK: Final = 500
+_ROWS: Final = "SELECT subject, sealed FROM identities WHERE key_day = :day ORDER BY subject LIMIT :most"
+_ANEW: Final = "UPDATE identities SET key_day = :day, phone = :phone, sealed = :sealed WHERE subject = :subject"
 log = structlog.get_logger()
 
 
 class Rotation:
     """Rotates the identity keys of one issuer; several processes may do so at once."""
 
-    def __init__(
-        self, party: ServiceIdentity, database: IssuerDatabase, keys: IdentityKeys, book: StatementStore
-    ) -> None:
+    def __init__(self, party: ServiceIdentity, tables: Tables, keys: IdentityKeys, book: StatementStore) -> None:
         self._party = party
-        self._database = database
+        self._tables = tables
         self._keys = keys
         self._book = book
 
@@ -64,28 +64,33 @@ class Rotation:
         """When it returns, no row is left under the old key, and none can come: see `IdentityKeys.current`."""
         while self._seal_anew(old, current):
             pass
-        self._database.scrub()
+        self._tables.tidy()
 
     def _seal_anew(self, old: KeyName, current: KeyName) -> int:
         """One chunk; how many rows it had. One that is damaged goes: it would keep the old key, and so every old copy
         of the others, readable for good."""
-        damaged = 0
-        query = "SELECT subject, sealed FROM identities WHERE key_day = ? LIMIT ?"
-        update = "UPDATE identities SET key_day = ?, phone = ?, sealed = ? WHERE subject = ?"
-        with self._database.writing() as tables:
-            rows = tables.execute(query, (old.day, CHUNK)).fetchall()
+
+        def step(commit: Commit) -> tuple[int, int]:
+            commit.alone()
+            damaged, anew = list[Values](), list[Values]()
+            rows = commit.execute(_ROWS, {"day": old.day, "most": CHUNK})
             for subject, sealed in rows:
                 try:
                     plain = self._keys.open(old, subject, sealed)
                 except SealBroken:
-                    damaged += 1
-                    tables.execute("DELETE FROM identities WHERE subject = ?", (subject,))
+                    damaged.append({"subject": subject})
                     continue
                 phone = self._keys.phone_mac(current, Record.decode(plain).phone)
-                tables.execute(update, (current.day, phone, self._keys.seal(current, subject, plain), subject))
+                row: Values = {"subject": subject, "day": current.day, "phone": phone}
+                anew.append({**row, "sealed": self._keys.seal(current, subject, plain)})
+            commit.many("DELETE FROM identities WHERE subject = :subject", damaged)
+            commit.many(_ANEW, anew)
+            return len(rows), len(damaged)
+
+        rows, damaged = self._tables.write(step)
         if damaged:
             log.error("damaged_identities_removed", count=damaged)
-        return len(rows)
+        return rows
 
     def _sign_made(self, name: KeyName) -> str:
         return self._party.sign(

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import sqlite_utils
 from prometheus_client import CollectorRegistry, Gauge
 
 from checkin.certificate.trust import TrustList
 from checkin.clock import RETENTION_DAYS
 from checkin.errors import SettingsInvalid
+from checkin.files.tables import Commit
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IssuerList
 from checkin.purge.purger import Purger
@@ -27,11 +27,11 @@ from checkin.service.order_store import ORDERS, OrderStore
 from checkin.service.time_peers import clock_guard
 from checkin.vault.closing import settle, unsettled
 from checkin.vault.vault import Vault
-from issuer.access_notices import AccessNotices
+from issuer.access_notices import RECEIPTS, AccessNotices
 from issuer.accounts import Accounts
 from issuer.authority_keys import WARN_DAYS, AuthorityKeys
 from issuer.batches import BatchIssuer
-from issuer.database import IssuerDatabase
+from issuer.database import ISSUER
 from issuer.hosted import Hosted
 from issuer.identities import Identities
 from issuer.identity_keys import IdentityKeys
@@ -60,8 +60,8 @@ class Issuer:
         self.settings = settings
         self.party = party = ServiceIdentity(settings, simulated_clock)
         self.guard = clock_guard(party)
-        self.database = IssuerDatabase(party.data / "issuer.db")
         engine = ServiceEngine(settings, "issuer")
+        self.database = engine.tables(ISSUER)
         self.vault = Vault("issuer", engine.days(), party.ring)
         self._engine = EngineWatch(self.vault.store)
         self.book = engine.statements()
@@ -82,7 +82,7 @@ class Issuer:
             signing=self.signing,
             a_day=settings.batches_a_day,
         )
-        self.receipts = AccessNotices(party, self.vault, party.data / "receipts.db")
+        self.receipts = AccessNotices(party, self.vault, engine.tables(RECEIPTS))
         disclosures = Disclosures(
             party=party,
             guard=self.guard,
@@ -98,7 +98,7 @@ class Issuer:
         self.accounts = Accounts(
             party=party,
             guard=self.guard,
-            database=self.database,
+            tables=self.database,
             identities=self.identities,
             issued=self.issued,
             hosted=self.hosted,
@@ -113,7 +113,7 @@ class Issuer:
         self.registrations = Registrations(
             party=party,
             guard=self.guard,
-            database=self.database,
+            tables=self.database,
             keys=self.identity_keys,
             accounts=self.accounts,
             gateway=self.gateway,
@@ -182,7 +182,7 @@ class Issuer:
 
     def scrub(self) -> None:
         """What was overwritten or deleted in the database is gone from its log, too."""
-        self.database.scrub()
+        self.database.tidy()
 
     def count(self) -> None:
         """Moves the gauges; the one that counts people's batches once a day."""
@@ -248,7 +248,7 @@ class Issuer:
         return self.party.calendar.start(self.party.today())
 
 
-def _nothing_to_read(_: sqlite_utils.Database) -> None:
+def _nothing_to_read(_: Commit) -> None:
     """A database that is older than the journal has names under identity keys that are destroyed: no account of it can
     be read, and no token of it opens one."""
 

@@ -10,21 +10,23 @@ from collections.abc import Container
 from typing import Final
 
 from checkin.errors import CheckinError, ListRefused, NotReady
+from checkin.files.tables import Commit, Found, Tables
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IssuerList, ListedKey, issuer_kid, merge
 from checkin.protocol.primitives import SigningKey
 from checkin.service.identity import ServiceIdentity
-from issuer.database import IssuerDatabase, one_row
 
 AHEAD_DAYS: Final = 14
+_ALL: Final = "SELECT day, kid, public FROM listed_keys ORDER BY day"
+_ADD: Final = "INSERT INTO listed_keys (day, kid, public) VALUES (:day, :kid, :public)"
 
 
 class SigningKeys:
     """The table `listed_keys`, and the private halves in the ring."""
 
-    def __init__(self, party: ServiceIdentity, database: IssuerDatabase, issuer: int) -> None:
+    def __init__(self, party: ServiceIdentity, tables: Tables, issuer: int) -> None:
         self._party = party
-        self._database = database
+        self._tables = tables
         self.issuer = issuer
 
     def publish(self) -> list[int]:
@@ -41,9 +43,7 @@ class SigningKeys:
 
     def listed(self) -> dict[int, ListedKey]:
         """By day, as published."""
-        with self._database.reading() as tables:
-            rows = tables.execute("SELECT day, kid, public FROM listed_keys ORDER BY day").fetchall()
-        return {day: ListedKey(kid, public) for day, kid, public in rows}
+        return _listed(self._tables.read(_ALL))
 
     def days_ahead(self) -> int:
         """How many days from today on are listed without a gap."""
@@ -55,31 +55,35 @@ class SigningKeys:
 
     def key(self, day: int) -> SigningKey:
         """The private key of a listed day; raises `NotReady` if none was listed or the ring has another one."""
-        with self._database.reading() as tables:
-            listed = one_row(tables, "SELECT public FROM listed_keys WHERE day = ?", day)
+        listed = self._tables.read("SELECT public FROM listed_keys WHERE day = :day", {"day": day})
         try:
             key = self._party.ring.signing_key(KeyName(Purpose.SIGNING, day))
         except CheckinError:
             raise NotReady("There is no signing key for this day: see /readyz.") from None
-        if listed is None or listed[0] != key.public:
+        if listed != [(key.public,)]:
             raise NotReady("The signing key of this day is not the one that was listed: see /readyz.")
         return key
 
     def forget_before(self, oldest: int) -> None:
         """Removes days that nobody can verify a code for any more."""
-        with self._database.writing() as tables:
-            tables.execute("DELETE FROM listed_keys WHERE day < ?", (oldest,))
+        delete = "DELETE FROM listed_keys WHERE day < :oldest"
+        self._tables.write(lambda commit: commit.execute(delete, {"oldest": oldest}))
 
     def _add(self, name: KeyName) -> None:
         public = self._party.ring.signing_key(name).public
-        kid = issuer_kid(self.issuer, public)
-        if self.listed().get(name.day) == ListedKey(kid, public):
-            return
-        with self._database.writing() as tables:
-            rows = tables.execute("SELECT day, kid, public FROM listed_keys").fetchall()
-            known = {day: ListedKey(known_kid, known_public) for day, known_kid, known_public in rows}
-            for day, key in merge(known, {name.day: ListedKey(kid, public)}).items():
-                tables.execute("INSERT INTO listed_keys VALUES (?, ?, ?)", (day, key.kid, key.public))
+        key = ListedKey(issuer_kid(self.issuer, public), public)
+
+        def step(commit: Commit) -> None:
+            commit.alone()
+            for day, new in merge(_listed(commit.execute(_ALL)), {name.day: key}).items():
+                commit.execute(_ADD, {"day": day, "kid": new.kid, "public": new.public})
+
+        if self.listed().get(name.day) != key:
+            self._tables.write(step)
+
+
+def _listed(rows: Found) -> dict[int, ListedKey]:
+    return {day: ListedKey(kid, public) for day, kid, public in rows}
 
 
 def consecutive(days: Container[int], first: int) -> int:

@@ -14,16 +14,15 @@ from typing import Final
 from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
 
 from checkin.errors import TooManyRequests
+from checkin.files.tables import Tables, Values
 from checkin.service.window import Bound
-from issuer.database import IssuerDatabase, changed
 from issuer.identity_keys import IdentityKeys
 from issuer.settings import IssuerSettings
 
 # At most so many a day; nothing is counted when it is refused.
-_COUNT: Final = (
-    "INSERT INTO messages VALUES (?, ?, 1) ON CONFLICT (phone, day) DO UPDATE SET sent = sent + 1 WHERE sent < ?"
-)
-_GIVE_BACK: Final = "UPDATE messages SET sent = sent - 1 WHERE phone = ? AND day = ? AND sent > 0"
+_COUNT: Final = """INSERT INTO messages (phone, day, sent) VALUES (:phone, :day, 1)
+    ON CONFLICT (phone, day) DO UPDATE SET sent = messages.sent + 1 WHERE messages.sent < :most"""
+_GIVE_BACK: Final = "UPDATE messages SET sent = messages.sent - 1 WHERE phone = :phone AND day = :day AND sent > 0"
 _NO_MORE_TODAY: Final = "This phone was sent as many codes as it gets in a day: try again tomorrow."
 _NETWORK_FULL: Final = (
     "Too many registrations come from your network at this moment, and no code was sent: try again in a minute."
@@ -34,8 +33,8 @@ _ALL_FULL: Final = "Too many people register at this moment, and no code was sen
 class MessageThrottle:
     """Asked before each message. It looks at no account, so it answers alike for known and unknown phones."""
 
-    def __init__(self, database: IssuerDatabase, keys: IdentityKeys, settings: IssuerSettings) -> None:
-        self._database = database
+    def __init__(self, tables: Tables, keys: IdentityKeys, settings: IssuerSettings) -> None:
+        self._tables = tables
         self._keys = keys
         self._a_day = settings.codes_a_day
         self._all = Bound(RateLimitItemPerMinute(settings.registrations_a_minute), _ALL_FULL)
@@ -80,12 +79,12 @@ class MessageThrottle:
 
     def _counted(self, mac: bytes, day: int) -> bool:
         """Whether this message is within the number a day."""
-        with self._database.writing() as tables:
-            return changed(tables, _COUNT, mac, day, self._a_day) > 0
+        values: Values = {"phone": mac, "day": day, "most": self._a_day}
+        return self._tables.write(lambda commit: commit.change(_COUNT, values)) > 0
 
     def _give_back(self, mac: bytes, day: int) -> None:
-        with self._database.writing() as tables:
-            changed(tables, _GIVE_BACK, mac, day)
+        values: Values = {"phone": mac, "day": day}
+        self._tables.write(lambda commit: commit.execute(_GIVE_BACK, values))
 
 
 def _take(back: ExitStack, bound: Bound, key: str) -> None:

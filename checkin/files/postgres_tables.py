@@ -1,6 +1,7 @@
 """A service's small state in PostgreSQL: the tables of `checkin.files.tables`, shared by all its machines.
 
-    versions (part, number)   how many migrations of a part this database has seen
+    versions (part, number)   how many migrations of a part this database has seen; by `PART-settled`, of a part whose
+                              rows must not tell in which order they came, the day on which all were written anew
 
 Every commit writes a record that its acknowledgement waits for, also one that found nothing to change: what it was
 answered with may be of a commit that no standby has confirmed yet (docs/spec/vault.md §9).
@@ -32,6 +33,9 @@ _VERSIONS: Final = """CREATE TABLE IF NOT EXISTS versions (
 _FIRST: Final = "INSERT INTO versions (part, number) VALUES (:part, 0) ON CONFLICT DO NOTHING"
 _SEEN: Final = "SELECT number FROM versions WHERE part = :part FOR UPDATE"
 _NOW_SEEN: Final = "UPDATE versions SET number = :number WHERE part = :part AND number < :number"
+_SETTLED: Final = "SELECT number FROM versions WHERE part = :part AND number >= :number"
+_LONG_SECONDS: Final = 3600.0  # for what writes all rows anew
+_LOCK: Final = "SET LOCAL lock_timeout = '2s'"  # who waits for readers keeps writers waiting
 _COLUMNS: Final = """SELECT table_name::text, column_name::text FROM information_schema.columns
     WHERE table_schema = current_schema() ORDER BY table_name, ordinal_position"""
 # By two at once: the table itself, the row type that goes with it, or the row of either in the catalog.
@@ -106,6 +110,25 @@ class PostgresTables:
     def tidy(self) -> None:
         """Nothing: old versions of rows stay until PostgreSQL uses their room anew (docs/data-map.md)."""
 
+    def settle(self, day: int) -> None:
+        """By one transaction: otherwise `xmin` told the order, however often a table is moved. The write-ahead log
+        keeps it until it is used anew. Raises `NotReady` while a table is read for longer than two seconds."""
+        mark: Values = {"part": f"{self._part.name}-settled", "number": day}
+        if not self._part.unordered or self.read(_SETTLED, mark):
+            return
+
+        def step(connection: Connection) -> None:
+            with connection.transaction():
+                commit = _PostgresCommit(connection, self._part.name, {})
+                commit.execute(_LOCK)
+                commit.alone()
+                commit.execute(_FIRST, mark)
+                if commit.change(_NOW_SEEN, mark):
+                    for table in self._part.tables():
+                        _write_anew(commit, table)
+
+        self._run(step, _LONG_SECONDS)
+
     def close(self) -> None:
         """Nothing of its own."""
 
@@ -119,9 +142,9 @@ class PostgresTables:
             commit.execute(statement)
         commit.execute(_NOW_SEEN, {**name, "number": len(self._part.migrations)})
 
-    def _run(self, step: Step[R]) -> R:
+    def _run(self, step: Step[R], patience: float | None = None) -> R:
         try:
-            return self._database.run(step)
+            return self._database.run(step, patience)
         except psycopg.Error:
             raise NotReady("The database did not carry this out: look at its log, then try again.") from None
 
@@ -152,6 +175,14 @@ class _PostgresCommit:
 
     def alone(self) -> None:
         self.execute(_SEEN, {"part": self._part})
+
+
+def _write_anew(commit: Commit, table: str) -> None:
+    """All rows in the order of their values. Emptying a table gives it new files, and the old ones go."""
+    commit.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+    commit.execute(f"CREATE TEMPORARY TABLE {table}_kept ON COMMIT DROP AS SELECT * FROM {table}")  # noqa: S608
+    commit.execute(f"TRUNCATE {table}")
+    commit.execute(f"INSERT INTO {table} SELECT * FROM {table}_kept ORDER BY {table}_kept.*")  # noqa: S608
 
 
 def _make_versions(connection: Connection) -> None:

@@ -39,16 +39,19 @@ _TIMEOUT: Final = 10.0  # seconds to wait for another process's commit
 _KEYS: Final = 500  # in one statement
 _TYPES: Final = {"bigint": "INTEGER", "bytea": "BLOB"}
 _WORDS: Final = re.compile(r'\b(bigint|bytea)\b| COLLATE "C"')
+_MADE: Final = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)")
 _ADDED: Final = re.compile(r"ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+)")
 
 
 class TableSet(NamedTuple):
     """Tables that belong together. `name` is the file's without its ending; a migration has several statements, with
-    semicolons between them; `changes`: what may be asked for by `look`."""
+    semicolons between them; `changes`: what may be asked for by `look`; `unordered`: rows must not tell in which order
+    they came, which takes a `settle` each day. Row ids would tell it: SQLite's tables are made without them."""
 
     name: str
     migrations: tuple[str, ...]
     changes: tuple[str, ...] = ()
+    unordered: bool = False
 
     def statements(self, seen: int) -> Iterator[str]:
         """All migrations but the first `seen`."""
@@ -58,6 +61,10 @@ class TableSet(NamedTuple):
             yield from (statement.strip() for statement in migration.split(";") if statement.strip())
         for name in self.changes:
             yield f"INSERT INTO changes (name, number) VALUES ('{name}', 0) ON CONFLICT DO NOTHING"  # noqa: S608
+
+    def tables(self) -> list[str]:
+        """The names of those that the migrations make."""
+        return [made[1] for statement in self.statements(0) if (made := _MADE.match(statement))]
 
 
 class CommitUnknown(NotReady):
@@ -120,6 +127,10 @@ class Tables(Protocol):
         """What was deleted or overwritten leaves the write-ahead log, too, where the engine can do that."""
         ...
 
+    def settle(self, day: int) -> None:
+        """Erases the order in which rows came, at the first call of a day by anybody; others wait for it."""
+        ...
+
     def close(self) -> None:
         """Gives back connections. Repeatable."""
         ...
@@ -142,15 +153,16 @@ class SqliteTables(StateFile):
         for a file of a newer version."""
         path = folder / f"{part.name}.db"
         super().__init__(path, lambda tables: _migrate(tables, part), timeout=_TIMEOUT)
+        self._reader = StateFile(path, lambda _: None, timeout=_TIMEOUT)  # waits for no commit of this process
         self.seen: Mapping[str, int] = {}
         self._watching = threading.Lock()
         self._watch: sqlite3.Connection | None = None
-        if part.changes:  # a connection of its own, which waits for no commit of this process
+        if part.changes:  # a connection of its own, which waits for no read either
             with opening(path):
                 self._watch = connect(path, _TIMEOUT)
 
     def read(self, query: str, values: Values = NOTHING) -> Found:
-        with self.reading() as tables:
+        with self._reader.reading() as tables:
             return tables.conn.execute(query, values).fetchall()
 
     def write(self, step: Callable[[Commit], R]) -> R:
@@ -173,6 +185,7 @@ class SqliteTables(StateFile):
 
     def close(self) -> None:
         super().close()
+        self._reader.close()
         if self._watch is not None:
             with self._watching:
                 self._watch.close()
@@ -208,11 +221,13 @@ def _migrate(tables: sqlite_utils.Database, part: TableSet) -> None:
     for statement in part.statements(seen):
         added = _ADDED.match(statement)
         if added is None or added[2] not in tables.table(added[1]).columns_dict:
-            tables.execute(in_words_of_sqlite(statement))
+            tables.execute(in_words_of_sqlite(statement, unordered=part.unordered))
     tables.execute(f"PRAGMA user_version = {len(part.migrations)}")
 
 
-def in_words_of_sqlite(statement: str) -> str:
+def in_words_of_sqlite(statement: str, *, unordered: bool = False) -> str:
     """A statement of a migration, which is in PostgreSQL's words."""
     words = _WORDS.sub(lambda match: _TYPES.get(match[0], ""), statement).replace("COLUMN IF NOT EXISTS", "COLUMN")
-    return f"{words} STRICT" if words.startswith("CREATE TABLE") else words
+    if not words.startswith("CREATE TABLE"):
+        return words
+    return f"{words} STRICT, WITHOUT ROWID" if unordered else f"{words} STRICT"

@@ -7,12 +7,12 @@ behind, and what ended since is ended again before anything is served (docs/spec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
 from checkin.errors import NotReady
-from checkin.files.tables import CommitUnknown, Tables, Value
+from checkin.files.tables import Commit, CommitUnknown, Tables, Value
 from checkin.keys.journal import Ending, Journal, Written
 from checkin.protocol.primitives import sha256
 from checkin.service.frame import Finding
@@ -32,26 +32,9 @@ R = TypeVar("R")
 log = structlog.get_logger()
 
 
-class _Executing(Protocol):
-    """A commit's statements."""
-
-    def execute(self, query: str, values: dict[str, Value] = ..., /) -> Iterable[Any]: ...
-
-
-C = TypeVar("C", bound=_Executing)
-C_co = TypeVar("C_co", bound=_Executing, covariant=True)
-
-
-class Writable(Protocol[C_co]):
-    """A database with the table `endings`, of one row for each journal: the newest ending of it that it has seen."""
-
-    def write(self, step: Callable[[C_co], R]) -> R:
-        """One commit or nothing."""
-        ...
-
-
 class Endings:
-    """The journal of one service, and how far its database has seen it."""
+    """The journal of one service, and how far its database has seen it: a table `endings`, of one row for each journal,
+    the newest ending of it that was seen."""
 
     def __init__(self, party: ServiceIdentity) -> None:
         self._party = party
@@ -59,7 +42,7 @@ class Endings:
         self._journal = Journal(party.settings.keys / "journal", party.ring)
         self._first = _LINES * _place(party.settings.ring.name) if party.settings.ring else 0
 
-    def write(self, database: Writable[C], step: Callable[[C, list[Ending]], R]) -> R:
+    def write(self, tables: Tables, step: Callable[[Commit, list[Ending]], R]) -> R:
         """One commit or nothing, of what `step` does and of what ends with it, which it puts into the list: written
         down as the commit's last step, and struck out when the commit fails, so that no start carries out what was
         refused. Raises `NotReady`: then nothing has ended; but after `CommitUnknown` it may have, and the next start
@@ -67,7 +50,7 @@ class Endings:
         written: list[Written] = []
         before = 0
 
-        def whole(commit: C) -> R:
+        def whole(commit: Commit) -> R:
             nonlocal before
             before, ended = len(written), list[Ending]()
             result = step(commit, ended)
@@ -77,7 +60,7 @@ class Endings:
             return result
 
         try:
-            return database.write(whole)
+            return tables.write(whole)
         except CommitUnknown:
             raise
         except BaseException as error:
@@ -86,11 +69,11 @@ class Endings:
                 self._strike(lines)
             raise
 
-    def replay(self, database: Writable[C], end: Callable[[C, Ending], None], unknown: Callable[[C], None]) -> None:
+    def replay(self, tables: Tables, end: Callable[[Commit, Ending], None], unknown: Callable[[Commit], None]) -> None:
         """At a start, before anything is served: ends again what the database has forgotten. `unknown` is called when
         it is so old that some of that is not known any more."""
 
-        def step(commit: C) -> tuple[int, bool] | None:
+        def step(commit: Commit) -> tuple[int, bool] | None:
             seen, last = self._newest(commit.execute(_SEEN, self._own())), self._journal.last()
             if seen > last:
                 self._journal.go_on_after(seen)
@@ -105,7 +88,7 @@ class Endings:
             self._see(commit, last)
             return len(found), whole
 
-        if done := database.write(step):
+        if done := tables.write(step):
             log.warning("endings_replayed", count=done[0], whole=done[1])
 
     def findings(self) -> Iterator[Finding]:
@@ -133,7 +116,7 @@ class Endings:
         ((number,),) = rows
         return 0 if number is None else int(number) - self._first
 
-    def _see(self, commit: _Executing, number: int) -> None:
+    def _see(self, commit: Commit, number: int) -> None:
         """Of several at once the newest stays."""
         values: dict[str, Value] = {"first": self._first, "number": self._first + number}
         commit.execute(_SEE, {"number": self._first + number})

@@ -17,7 +17,7 @@ from checkin.protocol.credential import Status
 from checkin.service import tasks
 from issuer import recovery
 from issuer.access_notices import CODES, AccessNotice
-from tests.issuer.world import DAY, NAME, Running, Site, ask_batch, bearer, begin, register_with
+from tests.issuer.world import DAY, NAME, Running, Site, ask_batch, bearer, begin, register_with, rows_in
 
 STRANGER = "다음 사람"
 OTHER_CODE = "0123456789ABCDEFGHJKMNPQR"
@@ -77,8 +77,7 @@ def test_a_recycled_number_brings_nothing_of_its_former_owner(site: Site, runnin
     assert batch["disclosures"] == []
     assert {opening["status"] for opening in batch["status_openings"]} == {0}
     assert held(running, owner["wallet_token"]).status_code == 401
-    with running.issuer.database.reading() as tables:
-        assert tables.table("hosted").count == 0
+    assert rows_in(running.issuer.database, "hosted") == 0
 
 
 def test_the_former_owner_stays_to_be_found_as_after_a_deletion(site: Site, running: Running) -> None:
@@ -89,9 +88,8 @@ def test_the_former_owner_stays_to_be_found_as_after_a_deletion(site: Site, runn
     record = running.issuer.identities.disclosed(former)
     assert record is not None
     assert (record.name, record.status) == (NAME, 0)
-    with running.issuer.database.reading() as tables:
-        row = tables.execute("SELECT leaving, last_issued, recovery FROM identities WHERE subject = ?", [former])
-        assert row.fetchone() == (1, DAY + 5, None)
+    query = "SELECT leaving, last_issued, recovery FROM identities WHERE subject = :former"
+    assert running.issuer.database.read(query, {"former": former}) == [(1, DAY + 5, None)]
 
 
 @pytest.mark.parametrize("written", [str, str.lower, lambda code: code.replace("-", " ").replace("0", "o")])
@@ -154,6 +152,5 @@ def test_the_issuer_keeps_only_a_hash_of_the_code(site: Site, running: Running) 
     owner = registered(site, running)
     plain = owner["recovery_code"].replace("-", "").encode()
     assert [path for path, data in site.files().items() if plain in data.replace(b"-", b"")] == []
-    with running.issuer.database.reading() as tables:
-        (kept,) = tables.execute("SELECT recovery FROM identities").fetchone()
+    (kept,) = running.issuer.database.read("SELECT recovery FROM identities")[0]
     assert kept == recovery.digest(owner["recovery_code"])

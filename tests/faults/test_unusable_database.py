@@ -13,17 +13,18 @@ from checkin.deployment.deployment import SERVICES, Deployment
 from checkin.errors import CheckinError, DatabaseUnusable
 from checkin.files.database import opening
 from checkin.files.state_file import StateFile
+from checkin.files.tables import SqliteTables
 from checkin.service.addresses import free_ports
 from checkin.service.launch import load
-from issuer.database import IssuerDatabase
+from issuer.database import ISSUER
 from tests.faults.disk import INSTALL, Needs, can_mount, fill, mounted, new_image, run
 from tests.support.commands import command
 
 MAIN = {"issuer": "issuer.db", "venue": "venue.db", "retention": "retention.db"}
 
-MADE: dict[str, Callable[[Path], StateFile | IssuerDatabase]] = {
+MADE: dict[str, Callable[[Path], StateFile]] = {
     "state.db": lambda path: StateFile(path, lambda _: None),
-    "issuer.db": IssuerDatabase,
+    "issuer.db": lambda path: SqliteTables(path.parent, ISSUER),
 }
 
 

@@ -14,7 +14,7 @@ from checkin.protocol.credential import IssuerKey, IssuerKeys, Status
 from checkin.protocol.encoding import b64url_decode
 from issuer.negotiate import choose
 from issuer.service import Issuer
-from tests.issuer.world import DAY, Site, bearer, register
+from tests.issuer.world import DAY, Site, bearer, register, rows_in
 
 OFFERS = ("application/json", "image/png", "image/svg+xml")
 
@@ -99,12 +99,10 @@ def test_what_is_left_over_goes_with_the_day_or_the_account(site: Site, client: 
     for token in (first, second):
         _present(client, token)
     client.delete("/v1/wallet", headers=bearer(first))
-    with issuer.database.reading() as tables:
-        assert tables.table("hosted").count == 9
+    assert rows_in(issuer.database, "hosted") == 9
     site.set_day(DAY + 1, hour=0)
     issuer.purge()
-    with issuer.database.reading() as tables:
-        assert tables.table("hosted").count == 0
+    assert rows_in(issuer.database, "hosted") == 0
 
 
 def test_one_hosted_wallet_cannot_be_given_anothers_codes(site: Site, client: httpx.Client, issuer: Issuer) -> None:
@@ -112,9 +110,9 @@ def test_one_hosted_wallet_cannot_be_given_anothers_codes(site: Site, client: ht
     first, second = register(site, client), register(site, client, phone="010-8765-4321")
     for token in (first, second):
         _present(client, token)
-    with issuer.database.writing() as tables:
-        owners = [row[0] for row in tables.execute("SELECT DISTINCT owner FROM hosted").fetchall()]
-        tables.execute("UPDATE hosted SET owner = ? WHERE owner = ?", owners)
+    (one,), (other,) = issuer.database.read("SELECT DISTINCT owner FROM hosted")
+    update = "UPDATE hosted SET owner = :one WHERE owner = :other"
+    issuer.database.write(lambda commit: commit.execute(update, {"one": one, "other": other}))
     answers = [_present(client, token).status_code for token in (first, second) for _ in range(3)]
     assert 422 in answers
 

@@ -12,10 +12,9 @@ from checkin.errors import DayNotIssued, SealBroken, Unauthorized
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.credential import Mode, Status
 from checkin.vault.engines import Row
-from issuer.database import changed
 from issuer.identities import Record
 from issuer.service import Issuer
-from tests.issuer.world import DAY, E164, NAME, Site, enrol, keep_house, publics
+from tests.issuer.world import DAY, E164, NAME, Site, enrol, keep_house, publics, rows_in
 
 OTHER = "+821087654321"
 
@@ -53,8 +52,7 @@ def test_a_deleted_account_gets_nothing_and_its_identity_goes_with_the_last_day(
         site.set_day(day, hour=0)
         opened.guard.confirm()
         keep_house(opened)
-        with opened.database.reading() as tables:
-            assert tables.table("identities").count == left
+        assert rows_in(opened.database, "identities") == left
 
 
 def test_the_same_phone_starts_anew_after_a_deletion(opened: Issuer) -> None:
@@ -80,8 +78,7 @@ def test_a_deletion_between_asking_and_issuing_wins(opened: Issuer, monkeypatch:
     monkeypatch.setattr(opened.issued, "held", overtaken)
     with pytest.raises(Unauthorized):
         opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
-    with opened.database.reading() as tables:
-        assert tables.table("identities").count == 0
+    assert rows_in(opened.database, "identities") == 0
     assert opened.issued.of(subject) == {}
 
 
@@ -119,9 +116,8 @@ def test_the_last_day_is_the_newest_in_the_ledger(opened: Issuer) -> None:
 def test_a_row_opens_only_for_its_subject(opened: Issuer) -> None:
     """Who writes the database cannot put one person's name in another's place."""
     one, two = enrol(opened), enrol(opened, "Other", OTHER)
-    with opened.database.writing() as tables:
-        sealed = tables.execute("SELECT sealed FROM identities WHERE subject = ?", (one,)).fetchone()[0]
-        assert changed(tables, "UPDATE identities SET sealed = ? WHERE subject = ?", sealed, two)
+    update = "UPDATE identities SET sealed = (SELECT sealed FROM identities WHERE subject = :one) WHERE subject = :two"
+    assert opened.database.write(lambda commit: commit.change(update, {"one": one, "two": two})) == 1
     with pytest.raises(SealBroken):
         opened.identities.read(two)
 
@@ -129,8 +125,7 @@ def test_a_row_opens_only_for_its_subject(opened: Issuer) -> None:
 def test_a_sealed_record_does_not_tell_how_long_a_name_is(opened: Issuer) -> None:
     enrol(opened, "x")
     enrol(opened, "한" * 60, OTHER)
-    with opened.database.reading() as tables:
-        sizes = {len(sealed) for (sealed,) in tables.execute("SELECT sealed FROM identities").fetchall()}
+    sizes = {len(sealed) for (sealed,) in opened.database.read("SELECT sealed FROM identities")}
     assert len(sizes) == 1
 
 

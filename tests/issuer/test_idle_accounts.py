@@ -15,10 +15,22 @@ from checkin.protocol.credential import Mode, Status
 from issuer.access_notices import CODES, AccessNotice
 from issuer.accounts import Proof
 from issuer.contact import Contact
-from issuer.database import one_row
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
-from tests.issuer.world import DAY, E164, NAME, Site, ask_batch, bearer, enrol, keep_house, publics, register
+from tests.issuer.world import (
+    DAY,
+    E164,
+    NAME,
+    Site,
+    ask_batch,
+    bearer,
+    damage,
+    enrol,
+    keep_house,
+    publics,
+    register,
+    rows_in,
+)
 
 OTHER = "+821087654321"
 
@@ -41,22 +53,14 @@ def pass_to(site: Site, issuer: Issuer, day: int) -> None:
 
 def accounts(issuer: Issuer) -> int:
     """How many rows the table has."""
-    with issuer.database.reading() as tables:
-        return int(tables.table("identities").count)
-
-
-def damage(issuer: Issuer, subject: int) -> None:
-    """A disk has changed what is sealed."""
-    with issuer.database.writing() as tables:
-        tables.execute("UPDATE identities SET sealed = zeroblob(length(sealed)) WHERE subject = ?", [subject])
+    return int(rows_in(issuer.database, "identities"))
 
 
 def noted(issuer: Issuer, subject: int) -> int:
     """The day that the table says of an account."""
-    with issuer.database.reading() as tables:
-        row = one_row(tables, "SELECT last_issued FROM identities WHERE subject = ?", subject)
-    assert row is not None
-    return int(row[0])
+    query = "SELECT last_issued FROM identities WHERE subject = :subject"
+    [(day,)] = issuer.database.read(query, {"subject": subject})
+    return int(day)
 
 
 def test_an_account_that_takes_no_batch_ends_28_days_after_its_registration(site: Site, opened: Issuer) -> None:
@@ -92,10 +96,8 @@ def test_nothing_of_an_ended_account_is_left(site: Site, client: httpx.Client, i
     issuer.receipts.add(issuer.receipts.draft("0" * 64, told))
 
     def rows() -> list[int]:
-        with issuer.database.reading() as tables:
-            kept = [tables.table(name).count for name in ("identities", "hosted", "messages", "attempts")]
-        with issuer.receipts._file.reading() as tables:
-            return [*kept, tables.table("receipts").count]
+        kept = [rows_in(issuer.database, name) for name in ("identities", "hosted", "messages", "attempts")]
+        return [*kept, rows_in(issuer.receipts._tables, "receipts")]
 
     assert all(rows())
     site.set_day(DAY + 28)
@@ -266,8 +268,7 @@ def test_whose_row_is_damaged_registers_anew_with_or_without_a_proof(opened: Iss
 
 def endings_seen(issuer: Issuer) -> int:
     """The number of the newest one that the database has seen."""
-    with issuer.database.reading() as tables:
-        [(number,)] = tables.execute("SELECT max(number) FROM endings").fetchall()
+    [(number,)] = issuer.database.read("SELECT max(number) FROM endings")
     return int(number or 0)
 
 
@@ -290,7 +291,7 @@ def test_a_database_that_was_put_back_knows_when_somebody_registered_again(site:
     with site.open() as issuer:
         keys = issuer.accounts.register(Contact(NAME, E164))
         subject = issuer.identities.find(keys.token)
-        issuer.database.scrub()
+        issuer.database.tidy()
         backup = file.read_bytes()
         site.set_day(DAY + 10)
         issuer.guard.confirm()

@@ -9,13 +9,13 @@ import httpx
 import pytest
 
 from checkin.errors import KeyDestroyed, ListRefused, NotReady
+from checkin.files.tables import Values
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol import key_list as keylist
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, IssuerList
 from checkin.protocol.note import NoteSigner, open_note, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
-from issuer.database import changed
 from issuer.service import Issuer
 from tests.issuer.world import DAY, Site, ask_batch, bearer, keep_house, register
 
@@ -71,10 +71,10 @@ def test_the_list_is_the_same_after_a_restart_and_grows_by_a_day_a_day(site: Sit
 
 def test_a_key_that_is_not_the_one_listed_is_neither_listed_nor_signed_with(opened: Issuer) -> None:
     """As when a ring comes back from somewhere else: the day is not issued for, and readiness says why."""
-    with opened.database.writing() as tables:
-        other = SigningKey(random_bytes(32)).public
-        kid = keylist.issuer_kid(7, other)
-        assert changed(tables, "UPDATE listed_keys SET kid = ?, public = ? WHERE day = ?", kid, other, DAY + 3)
+    other = SigningKey(random_bytes(32)).public
+    values: Values = {"kid": keylist.issuer_kid(7, other), "other": other, "day": DAY + 3}
+    update = "UPDATE listed_keys SET kid = :kid, public = :other WHERE day = :day"
+    assert opened.database.write(lambda commit: commit.change(update, values)) == 1
     opened.make_keys()
     with pytest.raises(NotReady):
         opened.signing.key(DAY + 3)
@@ -110,8 +110,7 @@ def test_days_that_are_gone_leave_both_lists(site: Site, opened: Issuer) -> None
     opened.guard.confirm()
     keep_house(opened)
     assert min(opened.signing.listed()) == DAY + 1
-    with opened.database.reading() as tables:
-        assert tables.execute("SELECT min(day) FROM authority_keys").fetchone() == (DAY + 1,)
+    assert opened.database.read("SELECT min(day) FROM authority_keys")[0] == (DAY + 1,)
 
 
 def test_two_officers_list_the_authoritys_keys(site: Site) -> None:
@@ -184,8 +183,8 @@ def test_readiness_warns_a_week_before_keys_run_out(site: Site, days: int, level
 
 
 def test_a_gap_in_the_list_counts_as_its_end(opened: Issuer) -> None:
-    with opened.database.writing() as tables:
-        tables.execute("DELETE FROM authority_keys WHERE day = ?", (DAY + 2,))
+    delete = "DELETE FROM authority_keys WHERE day = :day"
+    opened.database.write(lambda commit: commit.execute(delete, {"day": DAY + 2}))
     assert opened.authority.days_ahead() == 2
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from checkin.clock import SystemClock
 from checkin.errors import CodeWrong, TooManyRequests, Unreachable
+from checkin.files.tables import Values
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from issuer.contact import Contact
@@ -17,7 +18,7 @@ from issuer.pending import CODE_DIGITS, ID_LENGTH, Pending
 from issuer.registrations import MAX_TRIES
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
-from tests.issuer.world import DAY, E164, NAME, Site, bearer, begin, confirm, register
+from tests.issuer.world import DAY, E164, NAME, Site, bearer, begin, confirm, register, rows_in
 
 
 @pytest.fixture
@@ -157,8 +158,7 @@ def test_forged_ids_leave_nothing_in_the_database(opened: Issuer) -> None:
     for _ in range(3):
         with pytest.raises(CodeWrong):
             opened.registrations.confirm("A" * ID_LENGTH, "0" * CODE_DIGITS)
-    with opened.database.reading() as tables:
-        assert tables.table("attempts").count == 0
+    assert rows_in(opened.database, "attempts") == 0
 
 
 def test_a_phone_that_is_registered_again_ends_the_earlier_wallet(site: Site, client: httpx.Client) -> None:
@@ -234,8 +234,7 @@ def test_a_phone_refused_because_of_all_others_has_lost_none_of_its_codes(tmp_pa
         issuer.registrations.begin(Contact(NAME, "+821087654321"))
         with pytest.raises(TooManyRequests):
             issuer.registrations.begin(Contact(NAME, E164))
-        with issuer.database.reading() as tables:
-            assert tables.table("messages").count == 1
+        assert rows_in(issuer.database, "messages") == 1
 
 
 class Gateway:
@@ -294,8 +293,9 @@ def test_a_phone_that_had_all_its_codes_is_told_so_each_time(tmp_path: Path) -> 
     site = Site.make(tmp_path / "issuer", code_cooldown_seconds="60", codes_a_day="1", registrations_a_minute="2")
     with site.open() as issuer:
         mac = issuer.identity_keys.day_mac(issuer.identity_keys.current(), DAY, E164)
-        with issuer.database.writing() as tables:
-            tables.execute("INSERT INTO messages VALUES (?, ?, 1)", (mac, DAY))
+        add = "INSERT INTO messages VALUES (:mac, :day, 1)"
+        values: Values = {"mac": mac, "day": DAY}
+        issuer.database.write(lambda commit: commit.execute(add, values))
         for _ in range(5):
             with pytest.raises(TooManyRequests, match="tomorrow"):
                 issuer.registrations.begin(Contact(NAME, E164))
@@ -324,12 +324,10 @@ def test_counts_of_earlier_days_are_forgotten(site: Site, opened: Issuer) -> Non
     site.set_day(DAY + 1)
     opened.guard.tick()
     opened.purge()
-    with opened.database.reading() as tables:
-        assert (tables.table("attempts").count, tables.table("messages").count) == (1, 1)
+    assert (rows_in(opened.database, "attempts"), rows_in(opened.database, "messages")) == (1, 1)
     site.set_day(DAY + 2)
     opened.purge()
-    with opened.database.reading() as tables:
-        assert (tables.table("attempts").count, tables.table("messages").count) == (0, 0)
+    assert (rows_in(opened.database, "attempts"), rows_in(opened.database, "messages")) == (0, 0)
 
 
 def _never(*_: object) -> None:

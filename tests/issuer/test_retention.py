@@ -10,7 +10,7 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import open_note
 from checkin.protocol.statement import kind_of
 from issuer.service import Issuer
-from tests.issuer.world import DAY, Site, ask_batch, bearer, register
+from tests.issuer.world import DAY, Site, ask_batch, bearer, register, rows_in
 
 
 def _purge(client: httpx.Client) -> httpx.Response:
@@ -33,8 +33,7 @@ def test_after_28_days_the_day_is_gone_and_signed_statements_say_so(
         issuer.vault.mac(DAY, b"x")
     assert issuer.party.ring.tombstone(KeyName(Purpose.DAY, DAY))
     assert DAY not in issuer.vault.store.days()
-    with issuer.database.reading() as tables:
-        assert tables.table("identities").count == 0
+    assert rows_in(issuer.database, "identities") == 0
     assert _purge(client).json() == {"statements": []}
     named = client.get("/v1/statements", headers=bearer("retention")).json()["statements"]
     names = [statement["name"] for statement in named]
@@ -90,8 +89,7 @@ def test_an_account_without_batches_is_gone_at_once(site: Site, client: httpx.Cl
     answer = client.delete("/v1/wallet", headers=bearer(token))
     assert (answer.status_code, answer.json()["identity_destroyed_on"]) == (202, None)
     assert client.get("/v1/wallet", headers=bearer(token)).status_code == 401
-    with issuer.database.reading() as tables:
-        assert tables.table("identities").count == 0
+    assert rows_in(issuer.database, "identities") == 0
 
 
 @pytest.mark.parametrize(("issued", "unreadable"), [(False, DAY + 28), (True, DAY + 56)])
@@ -119,8 +117,7 @@ def test_a_deletion_names_the_day_from_which_backups_are_noise(
 
 
 def _rows(issuer: Issuer) -> list[tuple[int, int, bytes]]:
-    with issuer.database.reading() as tables:
-        return tables.execute("SELECT key_day, subject, sealed FROM identities").fetchall()
+    return issuer.database.read("SELECT key_day, subject, sealed FROM identities")
 
 
 def _opens(issuer: Issuer, row: tuple[int, int, bytes]) -> bool:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from checkin.errors import KeyDestroyed
+from checkin.files.tables import SqliteTables
 from checkin.keys.key_ring import KeyName, Purpose
 from issuer import rotation
-from issuer.database import IssuerDatabase
+from issuer.database import ISSUER
 from issuer.service import Issuer
-from tests.issuer.world import DAY, Site, enrol, keep_house
+from tests.issuer.world import DAY, Site, damage, enrol, keep_house
 
 OLD, NEW = KeyName(Purpose.IDENTITY, DAY), KeyName(Purpose.IDENTITY, DAY + 28)
 
@@ -40,14 +41,12 @@ def _let_pass(site: Site, issuer: Issuer) -> None:
 
 
 def _names(issuer: Issuer) -> set[str]:
-    with issuer.database.reading() as tables:
-        subjects = [row[0] for row in tables.execute("SELECT subject FROM identities").fetchall()]
+    subjects = [row[0] for row in issuer.database.read("SELECT subject FROM identities")]
     return {issuer.identities.read(subject).name for subject in subjects}
 
 
 def _key_days(issuer: Issuer) -> list[int]:
-    with issuer.database.reading() as tables:
-        return [row[0] for row in tables.execute("SELECT key_day FROM identities").fetchall()]
+    return [row[0] for row in issuer.database.read("SELECT key_day FROM identities")]
 
 
 def test_after_28_days_all_names_are_under_a_new_key_and_the_old_one_is_gone(site: Site, opened: Issuer) -> None:
@@ -74,8 +73,7 @@ def test_people_are_found_by_phone_on_both_sides_of_a_rotation(site: Site, opene
     _let_pass(site, opened)
     keep_house(opened)
     assert opened.identities.subjects_of("+821087654320") == [known]
-    with opened.database.reading() as tables:
-        assert opened.identities.of_phone(tables, "+821087654320") == [known]
+    assert opened.database.write(lambda commit: opened.identities.of_phone(commit, "+821087654320")) == [known]
 
 
 @pytest.mark.parametrize("chunks", [0, 1, 2])
@@ -132,14 +130,13 @@ def test_a_crash_at_the_end_is_made_good_by_the_next_round(
 
 
 def test_a_copy_of_the_database_from_before_opens_nothing_after(site: Site, opened: Issuer, tmp_path: Path) -> None:
-    opened.database.scrub()
-    copy = tmp_path / "stolen.db"
+    opened.database.tidy()
+    copy = tmp_path / "issuer.db"
     copy.write_bytes((site.folder / "data" / "issuer.db").read_bytes())
     _let_pass(site, opened)
     keep_house(opened)
-    stolen = IssuerDatabase(copy)
-    with stolen.reading() as tables:
-        rows = tables.execute("SELECT subject, key_day, sealed FROM identities").fetchall()
+    stolen = SqliteTables(tmp_path, ISSUER)
+    rows = stolen.read("SELECT subject, key_day, sealed FROM identities")
     stolen.close()
     assert len(rows) == 5
     for subject, key_day, sealed in rows:
@@ -160,9 +157,8 @@ def test_a_damaged_row_does_not_keep_the_old_key_alive(
     site: Site, opened: Issuer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is removed and counted; nothing says whose it was."""
-    with opened.database.writing() as tables:
-        (subject,) = tables.execute("SELECT max(subject) FROM identities").fetchone()
-        tables.execute("UPDATE identities SET sealed = zeroblob(length(sealed)) WHERE subject = ?", [subject])
+    [(subject,)] = opened.database.read("SELECT max(subject) FROM identities")
+    damage(opened, subject)
     _let_pass(site, opened)
     keep_house(opened)
     assert opened.identity_keys.live() == [NEW]

@@ -9,16 +9,20 @@ from __future__ import annotations
 import base64
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
+import sqlite_utils
 
+from checkin.files.tables import SqliteTables, Values
 from checkin.protocol import credential as credentials
 from checkin.protocol import presentation
 from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.primitives import random_bytes
-from issuer.database import IssuerDatabase, one_row
+from issuer.access_notices import ADD
+from issuer.database import ISSUER
 from issuer.service import Issuer
 from tests.issuer.world import (
     DAY,
@@ -95,15 +99,16 @@ def test_the_log_does_not_say_who_asked_or_when(site: Site) -> None:
         assert workers.log.read_bytes() == before
 
 
-def test_no_column_of_the_database_is_finer_than_a_day(site: Site, client: httpx.Client, issuer: Issuer) -> None:
+def test_no_column_of_the_database_is_finer_than_a_day(site: Site, client: httpx.Client) -> None:
     """Every number stored is a day, a count, a flag or a random subject; none looks like a time of today."""
     token = register(site, client)
     ask_batch(client, token)
     client.post("/v1/qr", json={}, headers=bearer(token))
     begin(client, phone="010-8765-4321")
-    with issuer.database.reading() as tables:
-        stored = {table.name: list(table.rows) for table in tables.tables}
-        declared = "\n".join(str(table.schema) for table in tables.tables)
+    with closing(sqlite3.connect(site.folder / "data" / "issuer.db")) as connection:
+        tables = sqlite_utils.Database(connection).tables
+        stored = {table.name: list(table.rows) for table in tables}
+        declared = "\n".join(str(table.schema) for table in tables)
     assert declared.count("CREATE TABLE") == declared.count("WITHOUT ROWID") == len(stored)
     assert not re.search(r"time|stamp|created|seen|DEFAULT", declared, re.IGNORECASE)
     cells = [cell for rows in stored.values() for row in rows for cell in row.items()]
@@ -120,17 +125,17 @@ def test_when_a_day_has_ended_the_database_keeps_no_order_of_arrival(tmp_path: P
     ]
     files = []
     for name, order in (("forth", people), ("back", people[::-1])):
-        database = IssuerDatabase(tmp_path / f"{name}.db")
+        database, file = SqliteTables(tmp_path / name, ISSUER), tmp_path / name / "issuer.db"
         for person in order:
             with database.writing() as tables:
                 tables.execute("INSERT INTO identities VALUES (?, ?, ?, ?, ?, ?, ?, ?)", person)
-        database.scrub()
-        before = (tmp_path / f"{name}.db").read_bytes()
+        database.tidy()
+        before = file.read_bytes()
         for today in (DAY + 1, DAY + 1, DAY + 2):
             database.settle(today)
-        assert not (tmp_path / f"{name}.db-wal").read_bytes()
+        assert not file.with_name("issuer.db-wal").read_bytes()
         database.close()
-        files.append((before, (tmp_path / f"{name}.db").read_bytes()))
+        files.append((before, file.read_bytes()))
     ((first, settled_first), (second, settled_second)) = files
     assert first != second, "the control: before, they tell"
     assert settled_first == settled_second
@@ -139,15 +144,17 @@ def test_when_a_day_has_ended_the_database_keeps_no_order_of_arrival(tmp_path: P
 def test_the_day_after_the_notices_of_an_order_keep_no_order_of_arrival(site: Site) -> None:
     """Who was asked about first is told by the file on the running day, and not from the next one on."""
     keys = [random_bytes(16) for _ in range(100)]
-    rows = [[key, DAY, random_bytes(16), DAY + 2, random_bytes(540)] for key in keys]
+    rows: list[Values] = [
+        {"id": key, "day": DAY, "owner": random_bytes(16), "release": DAY + 2, "sealed": random_bytes(540)}
+        for key in keys
+    ]
     path = site.folder / "data" / "receipts.db"
     files = []
     for order in (rows, rows[::-1]):
         with site.open() as issuer:
-            with issuer.receipts._file.writing() as tables:
-                tables.execute("DELETE FROM receipts")
-                for row in order:
-                    tables.execute("INSERT INTO receipts VALUES (?, ?, ?, ?, ?)", row)
+            tables = issuer.receipts._tables
+            tables.write(lambda commit: commit.execute("DELETE FROM receipts"))
+            tables.write(lambda commit, order=order: commit.many(ADD, order))  # type: ignore[misc]
             before = _both(path)
             for today in (DAY + 1, DAY + 1, DAY + 2):
                 issuer.receipts.settle(today)
@@ -169,8 +176,7 @@ def test_the_day_after_the_database_is_written_anew_by_itself(site: Site, issuer
     site.set_day(DAY + 1, hour=0)
     issuer.guard.tick()
     issuer.settle_days()
-    with issuer.database.reading() as tables:
-        assert one_row(tables, "PRAGMA application_id") == (DAY + 1,)
+    assert issuer.database.read("PRAGMA application_id") == [(DAY + 1,)]
 
 
 def test_messages_bear_random_names_and_no_time(site: Site, client: httpx.Client) -> None:
@@ -204,8 +210,7 @@ def test_metrics_move_once_a_day_and_hide_small_numbers(site: Site, client: http
 def test_a_deleted_name_is_not_even_sealed_in_the_file_any_more(site: Site, issuer: Issuer) -> None:
     """Without a batch nothing leads to the person: the row goes at once, overwritten, in the log as well."""
     subject = enrol(issuer)
-    with issuer.database.reading() as tables:
-        sealed, phone = tables.execute("SELECT sealed, phone FROM identities").fetchone()
+    sealed, phone = issuer.database.read("SELECT sealed, phone FROM identities")[0]
     assert _holds(site, sealed)
     issuer.accounts.end(subject)
     assert not _holds(site, sealed)
@@ -214,18 +219,15 @@ def test_a_deleted_name_is_not_even_sealed_in_the_file_any_more(site: Site, issu
 
 def test_both_connections_overwrite_and_sync(issuer: Issuer) -> None:
     """Whatever SQLite's build does by default."""
-    for block in (issuer.database.reading, issuer.database.writing):
-        with block() as tables:
-            pragmas = ("secure_delete", "synchronous", "journal_mode")
-            found = [tables.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
+    for look in (issuer.database.read, lambda pragma: issuer.database.write(lambda commit: commit.execute(pragma))):
+        found = [look(f"PRAGMA {name}")[0][0] for name in ("secure_delete", "synchronous", "journal_mode")]
         assert found == [1, 2, "wal"]
 
 
 def test_a_taken_hosted_code_is_not_in_the_file_any_more(site: Site, client: httpx.Client, issuer: Issuer) -> None:
     token = register(site, client)
     client.post("/v1/qr", json={}, headers=bearer(token))
-    with issuer.database.reading() as tables:
-        before = [row[0] for row in tables.execute("SELECT sealed FROM hosted").fetchall()]
+    before = [row[0] for row in issuer.database.read("SELECT sealed FROM hosted")]
     for _ in range(9):
         client.post("/v1/qr", json={}, headers=bearer(token))
     issuer.scrub()

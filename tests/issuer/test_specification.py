@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import CodeWrong
+from checkin.files.tables import SqliteTables
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.encoding import b64url_decode, u64be
 from checkin.protocol.primitives import Label, derive
 from issuer import pending, recovery
 from issuer.contact import MAX_NAME, Contact
-from issuer.database import IssuerDatabase
+from issuer.database import ISSUER
 from issuer.identity_keys import IdentityKeys
 from issuer.registrations import MAX_TRIES
 
@@ -79,7 +80,7 @@ def test_the_examples_subject_is_found_as_it_says(text: str) -> None:
 def test_the_page_names_every_column_and_no_other(text: str, tmp_path: Path) -> None:
     rows = re.findall(r"^\| ([a-z_]+) \| ([a-z_, ]+) \| ", text, re.MULTILINE)
     documented = {table: columns.split(", ") for table, columns in rows if table != "table"}
-    database = IssuerDatabase(tmp_path / "issuer.db")
+    database = SqliteTables(tmp_path, ISSUER)
     with database.reading() as tables:
         stored = {table.name: [column.name for column in table.columns] for table in tables.tables}
     database.close()

@@ -14,6 +14,7 @@ import httpx
 
 from checkin.clock import Calendar, SimulatedClock
 from checkin.deployment.child import Child, end
+from checkin.files.tables import Tables, Values
 from checkin.keys.secret_file import make_secret
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.key_list import AuthorityKey, AuthorityList
@@ -148,6 +149,18 @@ def keep_house(issuer: Issuer) -> None:
 def enrol(issuer: Issuer, name: str = NAME, phone: str = E164) -> int:
     """The subject of a phone, without a message."""
     return issuer.identities.find(issuer.accounts.register(Contact(name, phone)).token)
+
+
+def rows_in(tables: Tables, name: str) -> int:
+    """How many a table has."""
+    return int(tables.read(f"SELECT count(*) FROM {name}")[0][0])  # noqa: S608 - a table's name
+
+
+def damage(issuer: Issuer, subject: int) -> None:
+    """A disk has changed what is sealed."""
+    update = "UPDATE identities SET sealed = :zeros WHERE subject = :subject"
+    values: Values = {"subject": subject, "zeros": bytes(540)}
+    issuer.database.write(lambda commit: commit.execute(update, values))
 
 
 def read_code(text: str) -> str:

@@ -16,9 +16,8 @@ from checkin.service.order_store import ORDERS
 from checkin.tlog.witness import WitnessState
 from checkin.vault.engines import Row
 from checkin.vault.engines.sqlite import SqliteStore
-from checkin.vault.vault import Vault
-from issuer.access_notices import AccessNotices
-from issuer.database import IssuerDatabase
+from issuer.access_notices import RECEIPTS
+from issuer.database import ISSUER
 from retention.audits import Audits
 from retention.log_state import LogState
 from retention.statements import ServiceStatements
@@ -47,12 +46,9 @@ def _ring(data: Path) -> KeyRing:
 
 def make_issuer(data: Path) -> None:
     """Every database of an issuer, by the code that makes them."""
-    IssuerDatabase(data / "issuer.db").close()
-    SqliteTables(data, ORDERS).close()
+    for part in (ISSUER, RECEIPTS, ORDERS):
+        SqliteTables(data, part).close()
     _day_file(data / "ledger", ordered=False)
-    vault = Vault("issuer", SqliteStore(data / "ledger", ordered=False), _ring(data))
-    AccessNotices(None, vault, data / "receipts.db").close()  # type: ignore[arg-type]  # only the file is wanted
-    vault.store.close()
 
 
 def make_venue(data: Path) -> None:
@@ -171,6 +167,7 @@ def test_in_the_registry_only_names_of_places_are_free_text() -> None:
 def test_no_service_that_sees_people_keeps_a_time_finer_than_it_must() -> None:
     """The issuer's databases: days. The registry's: hours, and minutes only under a seal, or about a device that asks
     by itself."""
+
     def grains(name: str) -> set[str]:
         def of(place: MapPlace) -> set[str]:
             kept = {table: columns for table, columns in place.tables.items() if table != "heard"}
@@ -197,8 +194,6 @@ def test_a_map_that_leaves_something_open_is_no_map(fault: str, tmp_path: Path) 
     entry[name] = fault.partition(" = ")[2]
     column = ", ".join(f"{key} = {value}" for key, value in entry.items())
     path = tmp_path / "data_map.toml"
-    path.write_text(
-        f'service = "x"\n[[database]]\npath = "x.db"\nwhy = "y"\n[database.tables.t]\nc = {{ {column} }}\n'
-    )
+    path.write_text(f'service = "x"\n[[database]]\npath = "x.db"\nwhy = "y"\n[database.tables.t]\nc = {{ {column} }}\n')
     with pytest.raises(SettingsInvalid):
         DataMap.load(path)

@@ -13,12 +13,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from checkin.files.database import cut_log
 from checkin.files.state_file import StateFile
+from checkin.files.tables import SqliteTables
 from checkin.service import tasks
 from checkin.service.frame import Frame
 from checkin.service.wal_watch import WalWatch
 from checkin.vault.engines import Row
 from checkin.vault.engines.sqlite import SqliteStore
-from issuer.database import IssuerDatabase
+from issuer.database import ISSUER
 from tests.support.house import DAY, House
 from tests.support.serving import visiting
 
@@ -89,7 +90,7 @@ def test_what_is_written_after_the_reader_cuts_the_log_too(tmp_path: Path, store
         assert control.execute("PRAGMA journal_size_limit").fetchone() == (-1,)
     with store._borrow(DAY) as connection:
         assert connection.execute("PRAGMA journal_size_limit").fetchone() == (16 << 20,)
-    with closing(IssuerDatabase(tmp_path / "issuer.db")) as issuer, issuer.reading() as tables:
+    with closing(SqliteTables(tmp_path, ISSUER)) as issuer, issuer.reading() as tables:
         assert tables.execute("PRAGMA journal_size_limit").fetchone() == (16 << 20,)
     with closing(StateFile(tmp_path / "state.db", lambda _: None)) as state, state.reading() as tables:
         assert tables.execute("PRAGMA journal_size_limit").fetchone() == (16 << 20,)
@@ -98,15 +99,15 @@ def test_what_is_written_after_the_reader_cuts_the_log_too(tmp_path: Path, store
 def test_cutting_a_log_that_is_read_waits_for_nobody(tmp_path: Path) -> None:
     """A reader's state is left alone and the rest is tried again; the connection's own patience stays."""
     path = tmp_path / "issuer.db"
-    with closing(IssuerDatabase(path)) as database:
+    with closing(SqliteTables(tmp_path, ISSUER)) as database:
         with read_for_long(path):
             with database.writing() as tables:
                 tables.execute("INSERT INTO subjects VALUES (1)")
             begun = time.monotonic()
-            database.scrub()
+            database.tidy()
             assert time.monotonic() - begun < 5, "the connection waits ten seconds for others' commits"
             assert path.with_name("issuer.db-wal").stat().st_size > 0
-        database.scrub()
+        database.tidy()
         assert path.with_name("issuer.db-wal").stat().st_size == 0
         with database.writing() as tables:
             assert tables.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
