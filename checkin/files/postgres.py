@@ -30,6 +30,7 @@ from checkin.files.durable import refuse_public
 from checkin.protocol.primitives import random_bytes
 
 PATIENCE_SECONDS: Final = 10.0
+AWAY_SECONDS: Final = 1.0
 _TRIES: Final = 5
 _PAUSE_SECONDS: Final = 0.1  # before the second try; then twice as long each time
 # Serialization, deadlock, lock timeout, shutdown, crash, starting, read-only because another one was promoted.
@@ -48,6 +49,10 @@ R = TypeVar("R")
 
 class Unconfirmed(psycopg.OperationalError):
     """The server answered with a warning, or not in time: nobody knows whether the commit will stay."""
+
+
+class Unreached(psycopg.OperationalError):
+    """No connection could be made."""
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
@@ -121,10 +126,15 @@ class Postgres:
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
         self._closed = False
+        self._away_until = 0.0
 
     def run(self, step: Step[R], patience: float | None = None) -> R:
         """What the step returns, once the server has acknowledged all of it. Raises `NotReady` when that did not come
-        about in time; then it is not known whether it was carried out. Other errors of the server are let through."""
+        about in time; then it is not known whether it was carried out. Other errors of the server are let through.
+
+        While no server can be reached one in a second finds that out, and no other waits for it."""
+        if _STOPWATCH.boot() < self._away_until:
+            raise NotReady(AWAY)
         deadline = _STOPWATCH.boot() + (patience or self._patience)
         pause = _PAUSE_SECONDS
         for left in reversed(range(_TRIES)):
@@ -134,6 +144,8 @@ class Postgres:
                 if not is_passing(error):
                     raise
                 if not left or _STOPWATCH.boot() + pause > deadline:
+                    if isinstance(error, Unreached):
+                        self._away_until = _STOPWATCH.boot() + AWAY_SECONDS
                     break
             time.sleep(pause * (0.5 + random_bytes(1)[0] / 256))
             pause *= 2
@@ -173,7 +185,10 @@ class Postgres:
                 raise NotReady(_CLOSED)
             if self._idle:
                 return self._idle.pop()
-        connection = Connection.connect(self._dsn, autocommit=True, cursor_factory=psycopg.RawCursor)
+        try:
+            connection = Connection.connect(self._dsn, autocommit=True, cursor_factory=psycopg.RawCursor)
+        except psycopg.OperationalError:
+            raise Unreached from None
         connection.add_notice_handler(lambda notice: _note(connection, notice))
         return connection
 

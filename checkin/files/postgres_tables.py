@@ -10,6 +10,7 @@ answered with may be of a commit that no standby has confirmed yet (docs/spec/va
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -20,12 +21,11 @@ from psycopg import errors
 
 from checkin.clock import SystemClock
 from checkin.errors import NotReady
-from checkin.files.postgres import AWAY, CONFIRM, Connection, Postgres, Step
+from checkin.files.postgres import CONFIRM, Connection, Postgres, Step
 from checkin.files.tables import COUNT_ON, LOOK, NEWER, NOTHING, Commit, CommitUnknown, Found, TableSet, Value, Values
 
 STALE_SECONDS: Final = 10.0
 """Who has not heard from the server for so long keeps nothing in memory."""
-AWAY_SECONDS: Final = 1.0
 _VERSIONS: Final = """CREATE TABLE IF NOT EXISTS versions (
     part text COLLATE "C" NOT NULL PRIMARY KEY,
     number bigint NOT NULL
@@ -53,22 +53,16 @@ class PostgresTables:
         self._database = database
         self._part = part
         self._numbers: dict[str, int] = {}
+        self._counting = threading.Lock()
         self._heard = 0.0
         self._unheard = 0
-        self._away_until = 0.0
+        self.seen: Mapping[str, int] = {}
         self._run(_make_versions)
         self.write(self._migrate)
         self.poll()
 
     def read(self, query: str, values: Values = NOTHING) -> Found:
-        """While the server does not answer, one in a second finds that out, and no other waits for it."""
-        if _STOPWATCH.boot() < self._away_until:
-            raise NotReady(AWAY)
-        try:
-            return self._run(lambda connection: _carry_out(connection, query, values).fetchall())
-        except NotReady:
-            self._away_until = _STOPWATCH.boot() + AWAY_SECONDS
-            raise
+        return self._run(lambda connection: _carry_out(connection, query, values).fetchall())
 
     def write(self, step: Callable[[Commit], R]) -> R:
         committed, counted = False, dict[str, int]()
@@ -87,25 +81,27 @@ class PostgresTables:
             result = self._run(whole)
         except NotReady as error:
             raise CommitUnknown(error.detail) if committed else error from None
-        self._numbers |= counted
+        if counted:  # of two commits at once the later one stays
+            with self._counting:
+                self._numbers = {name: max(number, counted.get(name, 0)) for name, number in self._numbers.items()}
         return result
 
     def look(self) -> Mapping[str, int]:
         """As of the last `poll`, and of the commits of this process."""
+        seen: Mapping[str, int] = self._numbers
         if _STOPWATCH.boot() - self._heard > STALE_SECONDS:
             self._unheard -= 1
-            return dict.fromkeys(self._part.changes, self._unheard)
-        return self._numbers
-
-    @property
-    def seen(self) -> Mapping[str, int]:
-        return self.look()
+            seen = dict.fromkeys(self._part.changes, self._unheard)
+        self.seen = seen
+        return seen
 
     def poll(self) -> None:
         if self._part.changes:
-            asked = _STOPWATCH.boot()
-            self._numbers = dict(self.read(LOOK))
-            self._heard = asked
+            asked, known = _STOPWATCH.boot(), self._numbers
+            found: dict[str, int] = dict(self.read(LOOK))
+            with self._counting:
+                if self._numbers is known:  # else it may be from before a commit of ours: the next poll tells
+                    self._numbers, self._heard = found, asked
 
     def tidy(self) -> None:
         """Nothing: old versions of rows stay until PostgreSQL uses their room anew (docs/data-map.md)."""

@@ -23,6 +23,7 @@ from checkin.service.vault_folder import VaultFolder
 from checkin.vault.engines import EngineFinding, postgres_settings
 from tests.conftest import Needs
 from tests.support.databases import ask, running
+from tests.support.waiting import until
 from tests.venue.conftest import NewIssuer
 from tests.venue.world import (
     DAY,
@@ -125,6 +126,7 @@ def test_a_server_that_goes_away_is_told_and_comes_back_with_all_that_was_acknow
                 assert server.dsn not in away.text
                 assert findings(client)["engine"] == "failure"
                 server.start()
+                until(lambda: findings(client)["engine"] == "ok")
                 assert {check_in(client, at, *one).status_code for one in taken} == {200}
                 assert check_in(client, at, *late).status_code == 201
                 taken.append(late)

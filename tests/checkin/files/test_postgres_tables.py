@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from checkin.errors import NotReady
-from checkin.files import postgres_tables
-from checkin.files.postgres import Postgres, Step
+from checkin.files import postgres, postgres_tables
+from checkin.files.postgres import Connection, Postgres
 from checkin.files.postgres_tables import PostgresTables
-from checkin.files.tables import Commit, CommitUnknown, TableSet
+from checkin.files.tables import NOTHING, Commit, CommitUnknown, TableSet
 from tests.support.databases import CUT, ask
 
 SUMS = TableSet(
@@ -28,6 +28,10 @@ def tables(dsn: str) -> Iterator[PostgresTables]:
     database = Postgres(dsn)
     yield PostgresTables(database, SUMS)
     database.close()
+
+
+def add(commit: Commit) -> None:
+    commit.execute(ADD)
 
 
 def number(tables: PostgresTables) -> int:
@@ -90,22 +94,24 @@ def test_while_the_server_is_away_one_asks_and_the_others_are_told_at_once(
     tables: PostgresTables, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """So that those who ask meanwhile do not hold each other's threads until all have waited."""
-    away, asked = Postgres(f"host={tmp_path} user=nobody dbname=none", patience=0.3), []
-    run = away.run
+    database, take, asked = tables._database, Postgres._take, list[Postgres]()
+    dsn, database._dsn = database._dsn, f"host={tmp_path} user=nobody dbname=none"
+    database._patience = 0.05
 
-    def counted(step: Step[Any], patience: float | None = None) -> Any:
-        asked.append(step)
-        return run(step, patience)
+    def counted(database: Postgres) -> Connection:
+        asked.append(database)
+        return take(database)
 
-    monkeypatch.setattr(postgres_tables, "AWAY_SECONDS", 3600.0)
-    monkeypatch.setattr(tables, "_database", away)
-    monkeypatch.setattr(away, "run", counted)
-    for _ in range(3):
+    monkeypatch.setattr(postgres, "AWAY_SECONDS", 3600.0)
+    monkeypatch.setattr(Postgres, "_take", counted)
+    database._forget_idle()
+    asking: list[Callable[[], object]] = [lambda: number(tables), tables.poll, lambda: tables.write(add)]
+    for ask_it in asking:
         with pytest.raises(NotReady):
-            number(tables)
+            ask_it()
     assert len(asked) == 1
     monkeypatch.undo()
-    tables._away_until = 0.0
+    database._dsn, database._away_until = dsn, 0.0
     assert number(tables) == 0
 
 
@@ -117,9 +123,29 @@ def test_who_has_not_heard_from_the_server_keeps_nothing_in_memory(
     monkeypatch.setattr(postgres_tables, "STALE_SECONDS", -1.0)
     looks = [tables.look()["sums"] for _ in range(3)]
     assert len({0, *looks}) == 4
+    assert tables.seen == tables.seen == {"sums": looks[-1]}, "who asks what was seen looks not again"
     monkeypatch.undo()
     tables.poll()
     assert tables.look() == {"sums": 0}
+
+
+def test_what_a_poll_read_before_a_commit_of_ours_is_not_gone_back_to(
+    tables: PostgresTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory from before that commit would be as good as new."""
+    read = tables.read
+
+    def slowly(query: str, values: Any = NOTHING) -> Any:
+        found = read(query, values)
+        tables.write(lambda commit: commit.changed("sums"))
+        return found
+
+    monkeypatch.setattr(tables, "read", slowly)
+    tables.poll()
+    assert tables.look() == {"sums": 1}
+    monkeypatch.undo()
+    tables.poll()
+    assert tables.look() == {"sums": 1}
 
 
 def test_what_the_server_says_is_shown_to_nobody(tables: PostgresTables) -> None:
