@@ -70,7 +70,8 @@ class Child:
         self.log = log
         self._process = fork_server().Process(target=_run, args=(tuple(arguments), log.absolute()))
         self._process.start()
-        self._pid = int(self._process.pid or 0)
+        assert self._process.pid  # noqa: S101 - it was started; 0 would be our own group
+        self._pid = self._process.pid
         atexit.register(self.kill)  # otherwise our end would wait for its
 
     @property
@@ -99,6 +100,7 @@ class Child:
         """End it and its workers at once, as a power cut would."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
+        self._process.kill()  # it may have no session of its own yet
         self._process.join()
         atexit.unregister(self.kill)
 

@@ -13,7 +13,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, Literal
 
@@ -125,11 +125,9 @@ def put_back(settings: ServiceSettings, archive: Path) -> BackupContents:
     return contents
 
 
-@contextmanager
-def stopped(settings: ServiceSettings) -> Iterator[None]:
+def stopped(settings: ServiceSettings) -> AbstractContextManager[None]:
     """The service does not run, nor starts, inside. Raises `FolderInUse`."""
-    with held_alone(settings.keys / IN_USE) if settings.keys.is_dir() else nullcontext():
-        yield
+    return held_alone(settings.keys / IN_USE) if settings.keys.is_dir() else nullcontext()
 
 
 def _end_staging(data: Path, staged: Path) -> None:

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from functools import cache
+from multiprocessing.process import BaseProcess
 from typing import Final
 
 GRACE_SECONDS: Final = 15.0  # the server gives requests ten
@@ -21,15 +22,13 @@ GRACE_SECONDS: Final = 15.0  # the server gives requests ten
 @cache
 def end_with_supervisor() -> None:
     """From now on this process ends when the process that started it does, if there is one."""
-    if multiprocessing.parent_process() is not None:
-        threading.Thread(target=_watch_supervisor, name="lifeline", daemon=True).start()
+    if supervisor := multiprocessing.parent_process():
+        threading.Thread(target=_watch, args=(supervisor,), name="lifeline", daemon=True).start()
 
 
-def _watch_supervisor() -> None:
-    supervisor = multiprocessing.parent_process()
-    if supervisor is not None:
-        supervisor.join()
-        _end()
+def _watch(supervisor: BaseProcess) -> None:
+    supervisor.join()
+    _end()
 
 
 def _end() -> None:
