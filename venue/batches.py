@@ -24,7 +24,6 @@ from pydantic import BaseModel, Field
 from checkin.errors import (
     BadSignature,
     CheckinError,
-    ClockUntrusted,
     DayClosed,
     DayDestroyed,
     EntryUnreadable,
@@ -132,7 +131,6 @@ class BatchIntake:
                 # SPEC registry.md: "a list that comes later may have the key"
                 results[index] = EntryResult(result="undecided", code=error.code)
             except CheckinError as error:
-                later = later or self._in_doubt()  # a refusal is final
                 results[index] = EntryResult(result="refused", code=error.code)
         for day, judged in days.items():
             try:
@@ -141,11 +139,12 @@ class BatchIntake:
                 results |= {item.place: EntryResult(result="refused", code=error.code) for item in judged}
         if later:
             raise later
-        return [results[index] for index in range(len(sealed))]
+        return self._final([results[index] for index in range(len(sealed))])
 
-    def _in_doubt(self) -> ClockUntrusted | None:
-        doubt = self._guard.doubt
-        return ClockUntrusted(doubt) if doubt else None
+    def _final(self, results: list[EntryResult]) -> list[EntryResult]:
+        if any(item.result == "refused" for item in results):  # the scanner forgets the entry
+            self._guard.require_trusted()
+        return results
 
     def _judge(self, entry: bytes, scanner: VenueScanner, now: float, refusal: _OfDay) -> tuple[int, Visit]:
         """The day and the visit of an entry; raises the first check that fails."""

@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS heard (
 ALTER TABLE heard ADD COLUMN IF NOT EXISTS waiting bigint NOT NULL DEFAULT -1;
 CREATE INDEX IF NOT EXISTS idx_heard_at ON heard (at)
 """
+"""As files of earlier versions have them, in which there may be no `waiting`."""
 GATES: Final = TableSet("gates", (_FIRST,))
 _ADD: Final = (
     "INSERT INTO counts (day, gate, hour, visits) VALUES (:day, :gate, :hour, :visits)"

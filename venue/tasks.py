@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from checkin.files.leases import Hold, alone
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.purge.purger import CLOSE_SECONDS, Purger
@@ -40,10 +42,14 @@ class Duties:
         """Erases the order of arrival from closed days, where the engine can: once a day is closed nobody needs it."""
         if not self._store.settles:
             return
+        if not any(self._to_settle()):
+            return
         with self._hold("settle", CLOSE_SECONDS) as renew:
             if renew is None:
                 return
-            for day in unsettled(self._store):
-                if is_closed(self._store, day):
-                    renew()
-                    settle(self._store, day)
+            for day in self._to_settle():  # less those that another machine has settled meanwhile
+                renew()
+                settle(self._store, day)
+
+    def _to_settle(self) -> Iterator[int]:
+        return (day for day in unsettled(self._store) if is_closed(self._store, day))

@@ -144,7 +144,9 @@ class IssuerTrust:
             first = {day: public for day, public in others.items() if day not in seen}
             _remember(commit, "contradictions", number, first)
             return False
-        _remember(commit, "issuer_keys", number, {day: key.public for day, key in added.items()})
+        if added:
+            _remember(commit, "issuer_keys", number, {day: key.public for day, key in added.items()})
+            commit.changed(LISTS)
         # An older list sent again adds nothing, and must not take the place of a newer one.
         if max(new, default=0) >= max(known, default=0):
             self._keep_list(commit, number, found)
@@ -285,6 +287,4 @@ def _listed(issuer: int, public: bytes) -> ListedKey:
 
 def _remember(commit: Commit, table: str, issuer: int, publics: Mapping[int, bytes]) -> None:
     add = f"INSERT INTO {table} (issuer, day, public) VALUES (:issuer, :day, :public) ON CONFLICT DO NOTHING"  # noqa: S608
-    if publics:
-        commit.many(add, [{"issuer": issuer, "day": day, "public": publics[day]} for day in sorted(publics)])
-        commit.changed(LISTS)
+    commit.many(add, [{"issuer": issuer, "day": day, "public": publics[day]} for day in sorted(publics)])

@@ -153,6 +153,7 @@ class Venues:
         """`ended`: what ends with the value before. The same value again is no change, and empties nobody's memory."""
 
         def step(commit: Commit, ending: list[Ending]) -> None:
+            commit.alone()  # what ends is what the one before has made
             query = f"SELECT {column} FROM venues WHERE id = :venue AND closed = 0"  # noqa: S608 - a constant from above
             found = commit.execute(query, {"venue": venue})
             if not found:

@@ -222,7 +222,8 @@ def _migrate(tables: sqlite_utils.Database, part: TableSet) -> None:
         added = _ADDED.match(statement)
         if added is None or added[2] not in tables.table(added[1]).columns_dict:
             tables.execute(in_words_of_sqlite(statement, unordered=part.unordered))
-    tables.execute(f"PRAGMA user_version = {len(part.migrations)}")
+    if seen < len(part.migrations):
+        tables.execute(f"PRAGMA user_version = {len(part.migrations)}")
 
 
 def in_words_of_sqlite(statement: str, *, unordered: bool = False) -> str:

@@ -94,7 +94,9 @@ def told(issuer: Issuer) -> str:
     return finding.level
 
 
-def test_a_list_is_published_with_its_proof_and_logged_once(issuer: Issuer, log: Log) -> None:
+def test_a_list_is_published_with_its_proof_and_logged_once(
+    issuer: Issuer, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert (issuer.lists.published().proof, told(issuer)) == (None, "failure")
     for _ in range(3):
         issuer.lists.run()
@@ -102,6 +104,9 @@ def test_a_list_is_published_with_its_proof_and_logged_once(issuer: Issuer, log:
     assert log.entries == [shown.note.encode()]
     assert issuer.lists.log
     assert shown.proof
+    with monkeypatch.context() as patch:
+        patch.setattr(issuer.lists._state, "update", lambda _: pytest.fail("there is nothing to write"))
+        issuer.lists.run()
     assert (issuer.lists.log.vkey, told(issuer)) == (log.signer.verifier.vkey, "ok")
     assert shown.list.keys == issuer.signing.listed()
 

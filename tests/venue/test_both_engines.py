@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -212,9 +213,12 @@ def issuers_lists_are_taken_once(place: Place) -> None:
     trusts[1].take(ISSUER, listed(DAY))
     assert (trusts[1].lists()[3].note, trusts[1].lists()[3].proof) == (first, "a proof")
     assert place.tables[1][REGISTRY].look() != before
+    before = dict(place.tables[1][REGISTRY].look())
     for trust in trusts:
         with pytest.raises(ListRefused):
             trust.take(ISSUER, listed(DAY, DAY + 2, fill=6))
+    place.heard_of_all(1)
+    assert place.tables[1][REGISTRY].look() == before, "what is kept as evidence empties nobody's memory"
     assert "issuer_3_contradiction" in [finding.name for finding in trusts[0].findings()]
     with pytest.raises(KeyMissing):
         trusts[1].keys_of_day(DAY + 2)
@@ -324,6 +328,18 @@ def what_ended_is_ended_again(place: Place) -> None:
         venues.operated(venue.venue_id, venue.operator_token)
 
 
+def renewals_at_once_each_end_what_the_one_before_made(place: Place) -> None:
+    """So that a database put back to any moment ends up with the token of the last one."""
+    venue = place.venues().enrol(NewVenue(name="Pub", category="bar")).venue_id
+    with ThreadPoolExecutor(4) as threads:
+        for renewed in [threads.submit(place.venues(at % 2).renew_operator, venue) for at in range(12)]:
+            assert renewed.result().operator_token
+    ended = place.endings().since(0)
+    assert ended
+    values = [bytes.fromhex(ending.value) for ending in ended]
+    assert len({value[32:] for value in values}) == len(values) == 12
+
+
 class Twice:
     """Tables whose server went away after each commit: all of it is done once more."""
 
@@ -430,6 +446,7 @@ def an_order_finds_a_venues_name(place: Place) -> None:
 
 ALL: list[Callable[[Place], None]] = [
     a_life_of_a_venue,
+    renewals_at_once_each_end_what_the_one_before_made,
     scanners_come_and_go,
     issuers_lists_are_taken_once,
     alarms_are_added_up,

@@ -139,7 +139,7 @@ class PostgresStore:
 
     def days(self) -> list[int]:
         query = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
-        names = self._run(lambda connection: connection.execute(query).fetchall())
+        names = self._run(lambda connection: connection.execute(query).fetchall(), _SHORT_SECONDS)
         return sorted({int(match[1]) for (name,) in names if (match := self._tables.fullmatch(name))})
 
     def settle(self, day: int, mark: str = "") -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from checkin.errors import NotReady
-from checkin.files.tables import Commit, Tables, TableSet, read_in
+from checkin.files.tables import Commit, SqliteTables, Tables, TableSet, read_in
 from tests.checkin.files.engines import ENGINES, Open, opening_tables
 
 FIRST = """
@@ -74,6 +76,18 @@ def test_a_step_that_fails_leaves_nothing_and_its_error_comes_through(opened: Op
     assert names(tables) == []
     tables.poll()
     assert tables.look() == before
+
+
+def test_a_file_that_is_up_to_date_is_opened_without_a_commit(tmp_path: Path) -> None:
+    """So a start waits for nobody who writes."""
+    first = SqliteTables(tmp_path, THINGS)
+    with closing(sqlite3.connect(tmp_path / "things.db")) as watch:
+        before = watch.execute("PRAGMA data_version").fetchone()
+        again = SqliteTables(tmp_path, THINGS._replace(changes=()))
+        assert watch.execute("PRAGMA data_version").fetchone() == before
+        for tables in (first, again, SqliteTables(tmp_path, LATER)):
+            tables.close()
+        assert watch.execute("PRAGMA data_version").fetchone() != before, "the control: a migration is a commit"
 
 
 def test_what_stands_already_is_not_added_again(opened: Open) -> None:
