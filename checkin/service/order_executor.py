@@ -236,7 +236,7 @@ class OrderExecutor:
         # Stated before it is kept: what was answered is in the book, whenever the machine stops.
         people = ABSENT if found.people is None else published_count(found.people)
         values = {"step": part.step, "part": part.digest, "people": people, "done": self._today()}
-        name = f"order-executed-{part.digest[:32]}" + (f"-{list_digest[:16]}" if answers else "")
+        name = f"order-executed-{part.digest[:32]}" + (f"-{list_digest[:16]}" if part.order_key else "")
         self._statements.put(name, self._sign(ORDER_EXECUTED, values))
         answer = KeptAnswer(list_digest, sealed, min(found.days), len(found.rows))
         if not self._book.keep(part.digest, answer, expires=part.expires, known=answers.keys()):
