@@ -12,14 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from checkin.protocol.presentation import present, to_text
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service.addresses import free_ports
 from tests.benchmarks.load import drive, http, measure
+from tests.support.waiting import answers, until
 from tests.venue import world
 
 BARE = """
@@ -128,25 +128,13 @@ class Bench:
             env={**os.environ, "BARE_DB": str(self.folder / "bare.db")},
             start_new_session=True,
         )
-        wait_for(lambda: socket.create_connection(("127.0.0.1", port)).close())
+        until(lambda: answers(f"http://127.0.0.1:{port}/openapi.json"))
         return process, port
 
     def close(self) -> None:
         """Gives back processes and threads."""
         self.pool.shutdown()
         self.issuer.stop()
-
-
-def wait_for(attempt: Callable[[], None]) -> None:
-    """Until it does not fail."""
-    for _ in range(300):
-        try:
-            attempt()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise TimeoutError
 
 
 def ratio(table: Table, bench: Bench, rounds: int, number: int, connections: int) -> None:

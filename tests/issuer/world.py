@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from issuer.contact import Contact
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 from tests.support.serving import listening, visiting
+from tests.support.waiting import answers, until
 
 NOON = "2026-11-20T12:00:00+09:00"
 DAY = 20777  # 2026-11-20
@@ -241,21 +241,11 @@ class Workers:
 
     def __enter__(self) -> list[httpx.Client]:
         for client, process in zip(self.clients, self._processes, strict=True):
-            deadline = time.monotonic() + 120
-            while not _answers(client):
-                assert not process.ended, self.log.read_text(encoding="utf-8")
-                assert time.monotonic() < deadline, "the issuer did not start"
-                time.sleep(0.05)
+            until(lambda at=client.base_url, process=process: process.ended or answers(f"{at}/healthz"))  # type: ignore[misc]
+            assert not process.ended, self.log.read_text(encoding="utf-8")
         return self.clients
 
     def __exit__(self, *_: object) -> None:
         for client in self.clients:
             client.close()
         end(self._processes)
-
-
-def _answers(client: httpx.Client) -> bool:
-    try:
-        return client.get("/healthz").is_success
-    except httpx.TransportError:
-        return False

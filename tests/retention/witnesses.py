@@ -13,7 +13,7 @@ from checkin.service.addresses import free_ports
 from checkin.tlog.cosignature import CosignatureVerifier
 from checkin.tlog.witness_folder import add_log, make_folder
 from tests.retention.world import TOKEN, Retention
-from tests.support.waiting import until
+from tests.support.waiting import answers, until
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -38,14 +38,6 @@ class Witness:
             yield
         finally:
             end([process])
-
-
-def answers(url: str) -> bool:
-    """Whether somebody listens there."""
-    try:
-        return httpx.get(url, trust_env=False).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 def watch(retention: Retention, folder: Path, quorum: int = 1) -> Witness:

@@ -9,7 +9,6 @@ import os
 import sqlite3
 import stat
 import tarfile
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -44,6 +43,7 @@ from checkin.service.settings import ServiceSettings
 from retention.log import Log
 from tests.services.test_commands import checkin
 from tests.support.house import House, prepare
+from tests.support.waiting import answers, until
 
 PATIENCE = 300.0
 AHN, KIM = "+821012345678", "+821023456789"
@@ -60,16 +60,9 @@ class Issuer:
 
     def start(self) -> Child:
         process = Child(["serve", "issuer", "--config", self.config], self.folder / "log")
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                with Client(self.url) as client:
-                    client.get("/healthz")
-            except CheckinError:
-                assert not process.ended and time.monotonic() < deadline, process.last_words()
-                time.sleep(0.05)
-            else:
-                return process
+        until(lambda: process.ended or answers(f"{self.url}/healthz"))
+        assert not process.ended, process.last_words()
+        return process
 
     def register(self, phone: str) -> Wallet:
         registration = wallets.register(self.url, "Ahn", phone)

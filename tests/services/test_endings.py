@@ -7,22 +7,21 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from checkin.deployment import processes
+from checkin.deployment import child, processes
 from checkin.deployment.child import Child, end
 from checkin.deployment.deployment import SERVICES, Deployment
 from checkin.deployment.processes import Processes
-from checkin.errors import CheckinError
-from checkin.http.client import Client
 from checkin.service.addresses import free_ports
 from tests.services.test_commands import checkin, three_in_a_row
 from tests.support.serving import listening
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import PATIENCE, answers, until
 
 ENDINGS = [
     *(("up", ending) for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)),
@@ -42,16 +41,6 @@ def started_in(folder: Path) -> list[int]:
         if "serve" in words and any(word.startswith(str(folder)) for word in words):
             found.append(int(process.name))
     return found
-
-
-def answers(url: str) -> bool:
-    """Whether a service is ready there."""
-    try:
-        with Client(url) as client:
-            client.get("/readyz")
-    except CheckinError:
-        return False
-    return True
 
 
 @contextmanager
@@ -106,7 +95,7 @@ def test_workers_of_a_service_that_was_killed_end(tmp_path: Path) -> None:
     config = listening(deployment.config("issuer"), port, workers=2)
     service = Child(["serve", "issuer", "--config", str(config)], tmp_path / "log")
     try:
-        until(lambda: not service.ended and _answered(port))
+        until(lambda: not service.ended and answers(f"http://127.0.0.1:{port}/healthz"))
         session = _session(service.pid)
         assert len(session) >= 3
         os.kill(service.pid, signal.SIGKILL)
@@ -115,12 +104,16 @@ def test_workers_of_a_service_that_was_killed_end(tmp_path: Path) -> None:
         end([service])
 
 
-def _answered(port: int) -> bool:
-    try:
-        with Client(f"http://127.0.0.1:{port}") as client:
-            return bool(client.get("/healthz"))
-    except CheckinError:
-        return False
+def _slow(_arguments: Sequence[str], _log: Path) -> None:
+    """Of a process that has no session yet."""
+    time.sleep(60)
+
+
+def test_a_child_that_is_killed_at_its_very_beginning_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "_run", _slow)
+    started = Child(["serve", "venue"], tmp_path / "log")
+    started.kill()
+    assert started.wait(0) == -signal.SIGKILL
 
 
 def _session(leader: int) -> list[int]:
@@ -140,13 +133,13 @@ def test_a_second_up_says_who_runs_the_folder(tmp_path: Path) -> None:
     """In one line, by process and address; the first goes on."""
     port = three_in_a_row()
     with running("up", "--dir", str(tmp_path / "mine"), "--port", str(port)) as process:
-        until(lambda: answers(f"http://127.0.0.1:{port}"))
+        until(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
         for command in ("up", "demo"):
             second = checkin(tmp_path, command, "--dir", "mine")
             assert second.returncode == 1
             assert second.stderr.startswith("checkin: folder_in_use: ") and second.stderr.count("\n") == 1
             assert f"process {process.pid} at http://127.0.0.1:{port}, " in second.stderr
-        assert answers(f"http://127.0.0.1:{port}")
+        assert answers(f"http://127.0.0.1:{port}/readyz")
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) in (0, 130)
 
@@ -155,11 +148,11 @@ def test_a_folder_moves_to_the_port_that_is_asked_for_later(tmp_path: Path) -> N
     """After `kill -9`, at once: the services that are still ending are waited for. All parties find one another."""
     folder, first, second = tmp_path / "mine", three_in_a_row(), three_in_a_row()
     with running("up", "--dir", str(folder), "--port", str(first)) as process:
-        until(lambda: answers(f"http://127.0.0.1:{first}"))
+        until(lambda: answers(f"http://127.0.0.1:{first}/readyz"))
         process.kill()
     for port, options in ((first, []), (second, ["--port", str(second)]), (second, [])):
         with running("up", "--dir", str(folder), *options) as process:
-            until(lambda: all(answers(f"http://127.0.0.1:{port + number}") for number in range(3)))  # noqa: B023
+            until(lambda: all(answers(f"http://127.0.0.1:{at}/readyz") for at in range(port, port + 3)))  # noqa: B023
             assert json.loads((folder / "deployment.json").read_text())["ports"]["issuer"] == port
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE) in (0, 130)

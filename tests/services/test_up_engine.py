@@ -19,9 +19,9 @@ from checkin.errors import SettingsInvalid
 from checkin.service.addresses import free_ports
 from tests.conftest import Needs
 from tests.services.test_commands import checkin, three_in_a_row
-from tests.services.test_endings import answers, running
+from tests.services.test_endings import running
 from tests.support.databases import ask
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import PATIENCE, answers, until
 
 PHONE = "+821099998888"
 
@@ -51,7 +51,8 @@ def servers_in(folder: Path) -> list[int]:
 def up(folder: Path, port: int, *options: str, ending: signal.Signals) -> Iterator[None]:
     """Three services that answer, ended in this way, after which no server may be left."""
     with running("up", "--dir", str(folder), "--port", str(port), *options) as process:
-        until(lambda: process.poll() is not None or all(answers(f"http://127.0.0.1:{port + at}") for at in range(3)))
+        urls = [f"http://127.0.0.1:{port + at}/readyz" for at in range(3)]
+        until(lambda: process.poll() is not None or all(map(answers, urls)))
         assert process.poll() is None
         assert len(servers_in(folder / "postgresql")) > 1
         yield

@@ -117,7 +117,7 @@ def test_a_power_cut_takes_at_most_the_split_of_the_last_minute(tmp_path: Path, 
     issuer = new_issuer()
     registry = Registry(tmp_path / "registry", [issuer])
     process = Process(registry)
-    process.ready()
+    until(process.answers)
     with httpx.Client(base_url=process.url, timeout=30) as client:
         at = enrol(client)
         for _ in range(5):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -23,6 +21,7 @@ from checkin.service.addresses import free_ports
 from tests.support.house import CALENDAR
 from tests.support.ring import NODES, Ring, day_key, node_name
 from tests.support.serving import serving
+from tests.support.waiting import answers, until
 from tests.venue.conftest import NewIssuer
 from tests.venue.test_postgresql import on_postgresql
 from tests.venue.world import (
@@ -72,28 +71,11 @@ class RealRing:
     def ready(self, letter: str) -> bool:
         """Whether it answers, and has nothing to say."""
         assert not self.running[letter].ended, self.running[letter].last_words()
-        return ready(self.ring.urls[letter])
+        return answers(f"{self.ring.urls[letter]}/readyz")
 
     def stop(self) -> None:
         """All of them."""
         end(list(self.running.values()))
-
-
-def ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz", timeout=60, trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def wait(what: Callable[[], Any]) -> Any:
-    """The first thing that is not nothing."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.1)
-    raise AssertionError("it never came")
 
 
 @pytest.fixture
@@ -106,7 +88,7 @@ def real(tmp_path: Path, new_issuer: NewIssuer) -> Iterator[tuple[RealRing, Proc
         for letter in NODES:
             made.start(letter)
         for letter in NODES:
-            wait(lambda letter=letter: made.ready(letter))  # type: ignore[misc]
+            until(lambda letter=letter: made.ready(letter))  # type: ignore[misc]
         [registry] = stack.enter_context(processes(made.registry, 1))
         yield made, registry, issuer
 
@@ -130,33 +112,33 @@ def test_a_registry_lives_on_a_ring_of_three_processes(real: tuple[RealRing, Pro
         assert all(day_key(DAY) in made.ring.keys(letter).names() for letter in NODES)
 
         made.registry.set(NOON + (CLOSING_DAYS + 1) * DAY_SECONDS)
-        wait(lambda: statement(f"closed-{CALENDAR.date(DAY)}"))
+        until(lambda: statement(f"closed-{CALENDAR.date(DAY)}"))
 
         made.registry.set(NOON + RETENTION_DAYS * DAY_SECONDS)
-        report = wait(lambda: statement(f"purge-{CALENDAR.date(DAY)}"))
+        report = until(lambda: statement(f"purge-{CALENDAR.date(DAY)}"))
         assert PURGE_REPORT.read(split_note(report)[0])["rows"] == "fewer than 10"
         for letter in NODES:
             assert made.ring.keys(letter).overwritten(day_key(DAY))
             name = f"ring-destroyed-day-{CALENDAR.date(DAY)}-"
-            title = wait(lambda letter=letter, name=name: _title(client, name, node_name(letter)))  # type: ignore[misc]
+            title = until(lambda letter=letter, name=name: _title(client, name, node_name(letter)))  # type: ignore[misc]
             assert title
 
         next_day = f"{CALENDAR.date(DAY + 1)}"
         made.running["c"].kill()
         made.registry.set(NOON + (RETENTION_DAYS + 2) * DAY_SECONDS)
-        awaited = KEY_AWAITED.read(split_note(wait(lambda: statement(f"ring-awaited-day-{next_day}")))[0])
+        awaited = KEY_AWAITED.read(split_note(until(lambda: statement(f"ring-awaited-day-{next_day}")))[0])
         assert (awaited["signed"], awaited["missing"]) == ("2 of 3", [node_name("c")])
-        found = wait(lambda: finding("ring_purge"))
+        found = until(lambda: finding("ring_purge"))
         assert found["level"] == "failure" and found["text"].startswith("2 of 3")
         assert statement(f"purge-{next_day}") is None
         assert day_key(DAY + 1) in made.ring.keys("c").names()
 
         made.start("c")
-        wait(lambda: made.ready("c"))
+        until(lambda: made.ready("c"))
         assert day_key(DAY + 1) not in made.ring.keys("c").names(), "before it serves"
-        report = wait(lambda: statement(f"purge-{next_day}"))
+        report = until(lambda: statement(f"purge-{next_day}"))
         assert PURGE_REPORT.read(split_note(report)[0])["commitment"] != "-"
-        wait(lambda: finding("ring_purge") is None)
+        until(lambda: finding("ring_purge") is None)
 
 
 def _title(client: httpx.Client, prefix: str, node: str) -> str | None:
@@ -201,11 +183,11 @@ def test_two_registries_with_folders_of_their_own_are_one_on_an_engine_and_a_rin
         assert [path for registry in (here, there) for path in registry.folder.rglob("*.slot")] == []
         go(CLOSING_DAYS + 1)
         closed = f"closed-{CALENDAR.date(DAY)}"
-        wait(lambda: all(closed in statements(client) for client in clients))
-        wait(lambda: all((r.folder / f"keys/ring/{day_key(DAY)}.json").exists() for r in (here, there)))
+        until(lambda: all(closed in statements(client) for client in clients))
+        until(lambda: all((r.folder / f"keys/ring/{day_key(DAY)}.json").exists() for r in (here, there)))
         go(RETENTION_DAYS)
         title = f"purge-{CALENDAR.date(DAY)}"
-        wait(lambda: all(title in statements(client) for client in clients))
+        until(lambda: all(title in statements(client) for client in clients))
         one_book, other_book = map(statements, clients)
         assert one_book[title] == other_book[title]
         report = PURGE_REPORT.read(split_note(one_book[title])[0])
@@ -214,7 +196,7 @@ def test_two_registries_with_folders_of_their_own_are_one_on_an_engine_and_a_rin
         for letter in NODES:
             assert ring.keys(letter).overwritten(day_key(DAY))
         for client in clients:
-            wait(lambda client=client: _calm(client))  # type: ignore[misc]
+            until(lambda client=client: _calm(client))  # type: ignore[misc]
 
 
 def _calm(client: httpx.Client) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,12 +19,15 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Purger
 from checkin.service.order_executor import OrderBody
+from checkin.vault.closing import close_day, unsettled
 from tests.support.databases import ask
+from tests.support.waiting import until
 from tests.support.whole import CALENDAR, CASE, DAY, NOON, Registry, Whole, begin_beside
 from tests.venue.conftest import NewIssuer
 from tests.venue.realtime import PATIENCE
 from tests.venue.test_postgresql import on_postgresql
 from tests.venue.world import Phone, Process, bearer, check_in, enrol, scan_id
+from venue.tasks import Duties
 
 HOUR = 3600.0
 
@@ -151,6 +153,21 @@ def test_a_lease_is_held_by_one_and_ends_by_itself(two: tuple[Whole, list[Regist
             over()
 
 
+def test_days_are_settled_under_a_lease_which_is_asked_for_when_there_are_any(
+    two: tuple[Whole, list[Registry]], dsn: str
+) -> None:
+    _, registries = two
+    fences, found = "SELECT fence FROM leases WHERE name = 'settle'", []
+    for closed in (False, True):
+        if closed:
+            close_day(registries[0].vault, DAY)
+        for one in registries:
+            Duties(one.party, one.purger, one.vault.store, one.engine.hold).settle_days()
+        found.append(ask(dsn, fences))
+    assert found == [[], [(1,)]]
+    assert DAY not in unsettled(registries[0].vault.store)
+
+
 def test_two_processes_on_two_folders_are_one_registry(tmp_path: Path, dsn: str, new_issuer: NewIssuer) -> None:
     """A venue opened at one, a scanner enrolled at the other; one code at both, sixteen at a time, is taken once; a
     scanner revoked at one is refused at the other soon after."""
@@ -168,9 +185,9 @@ def test_two_processes_on_two_folders_are_one_registry(tmp_path: Path, dsn: str,
             stack.callback(process.stop)
             clients.append(stack.enter_context(httpx.Client(base_url=process.url, timeout=PATIENCE, trust_env=False)))
             if registry is there:  # its data folder is newer than nothing: a person says that this is right
-                process.answers()
+                until(lambda process=process: process.answers("/healthz"))  # type: ignore[misc]
                 Generation(there.folder / "data", here.folder / "keys").confirm()
-            process.ready()
+            until(process.answers)
             if registry is here:
                 begin_beside(here.folder / "data", there.folder / "data")
         at = enrol(clients[0])
@@ -185,11 +202,12 @@ def test_two_processes_on_two_folders_are_one_registry(tmp_path: Path, dsn: str,
             results = Counter(one.result().status_code for one in sent)
         assert results == {201: 1, 409: 99}
         assert clients[0].delete(f"{path}/scanners/{back.scanner_id}", headers=bearer(at.operator)).status_code == 204
-        until = time.monotonic() + PATIENCE
-        while (status := check_in(clients[1], back, Phone(issuer, DAY).at(NOON), scan_id()).status_code) == 201:
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        assert status == 401
+
+        def refused() -> int | None:
+            status = check_in(clients[1], back, Phone(issuer, DAY).at(NOON), scan_id()).status_code
+            return None if status == 201 else status
+
+        assert until(refused) == 401
         for client in clients:
             counted = client.get(f"{path}/stats", headers=bearer(at.operator)).json()["days"]
             assert sum(day["total"] for day in counted) >= 2

@@ -14,6 +14,7 @@ from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.keys.secret_file import read_secret
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import random_bytes
+from tests.support.waiting import until
 from tests.venue.realtime import PATIENCE, paper, today
 from tests.venue.world import Enrolled, Issuer, Process, Registry, bearer, check_in, enrol, processes, scan_id
 
@@ -58,7 +59,7 @@ def test_killing_the_processes_under_load_loses_nothing_that_was_acknowledged(
     for attempt in range(4):
         running = [Process(service), Process(service)]
         for process in running:
-            process.ready()
+            until(process.answers)
         if at is None:
             with httpx.Client(base_url=running[0].url, timeout=PATIENCE) as client:
                 at = enrol(client)

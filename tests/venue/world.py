@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service.addresses import free_ports
 from checkin.service.auth import token_hash
 from tests.support.serving import listening, visiting
+from tests.support.waiting import answers, until
 from venue.app import create_app
 
 CALENDAR = Calendar("Asia/Seoul")
@@ -233,22 +233,10 @@ class Process:
             options += ["--simulated-clock", str(registry.clock)]
         self.process = Child(["serve", "venue", *options], self.log)
 
-    def ready(self) -> None:
-        """Wait until /readyz says so."""
-        self.answers("/readyz")
-
-    def answers(self, path: str = "/healthz") -> None:
-        """Wait until it does, with 200."""
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            assert not self.process.ended, self.log.read_text()
-            try:
-                if httpx.get(self.url + path, timeout=60, trust_env=False).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
-        raise AssertionError(self.log.read_text())
+    def answers(self, path: str = "/readyz") -> bool:
+        """Whether it does, with 200: that it is ready, if it is not said what."""
+        assert not self.process.ended, self.log.read_text()
+        return answers(self.url + path)
 
     def kill(self) -> None:
         """As a power cut would."""
@@ -264,7 +252,7 @@ def processes(registry: Registry, number: int, *, workers: int = 1) -> Iterator[
     running = [Process(registry, workers=workers) for _ in range(number)]
     try:
         for process in running:
-            process.ready()
+            until(process.answers)
         yield running
     finally:
         for process in running:

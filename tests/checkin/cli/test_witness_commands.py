@@ -6,9 +6,8 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -26,6 +25,7 @@ from checkin.tlog.cosignature import CosignatureVerifier
 from checkin.tlog.merkle import leaf_hash
 from checkin.tlog.witness import AddCheckpoint
 from checkin.tlog.witness_folder import add_log, make_folder, open_witness, read_logs
+from tests.support.waiting import answers, until
 
 LOG = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
 NOTE = sign_note(Checkpoint(LOG.name, 1, leaf_hash(b"")).write(), LOG)
@@ -193,7 +193,7 @@ def _serving(folder: Path, before: str = "") -> Iterator[int]:
     command = [sys.executable, "-c", program, "serve", "--dir", str(folder), "--port", str(port)]
     with subprocess.Popen(command) as process:
         try:
-            _wait_for(f"http://127.0.0.1:{port}/healthz")
+            until(lambda: answers(f"http://127.0.0.1:{port}/healthz"))
             yield port
         finally:
             process.terminate()
@@ -201,12 +201,3 @@ def _serving(folder: Path, before: str = "") -> Iterator[int]:
 
 def _connected(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=60)
-
-
-def _wait_for(url: str) -> None:
-    for _ in range(1200):
-        with suppress(httpx.TransportError):
-            httpx.get(url, timeout=60, trust_env=False)
-            return
-        time.sleep(0.1)
-    pytest.fail("the witness did not start within two minutes")
