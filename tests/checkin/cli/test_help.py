@@ -19,14 +19,14 @@ COMMANDS = {" ".join(path): command for path, command in walk(typer.main.get_com
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_example_is_copied_in_one_piece_from_the_narrowest_terminal(name: str) -> None:
     """It stands on a line of its own, which the terminal may fold and nobody breaks."""
-    shown = CliRunner().invoke(cli.app, [*name.split()[1:], "--help"], env={"COLUMNS": "40"}).output
+    shown = CliRunner().invoke(cli.app, [*name.split()[1:], "--help"], terminal_width=40).output
     [example] = [line.strip() for line in shown.splitlines() if line.startswith(f"   {name} ")]
     assert example == COMMANDS[name].example
 
 
 def test_a_sentence_is_broken_where_the_terminal_ends_and_nowhere_else() -> None:
     """Not where the source had its line's end."""
-    shown = CliRunner().invoke(cli.app, ["authority", "trace", "--help"], env={"COLUMNS": "300"}).output
+    shown = CliRunner().invoke(cli.app, ["authority", "trace", "--help"], terminal_width=300).output
     assert "A party that does not answer, or refuses, does not keep the others' answers back" in shown
 
 
@@ -51,11 +51,11 @@ def test_the_version_is_that_of_the_installation() -> None:
 
 def test_whoever_asks_for_help_does_not_wait_for_a_service_to_be_imported() -> None:
     """With the control that a command which serves does import them."""
-    heavy = "{'fastapi', 'uvicorn', 'starlette', 'httpx', 'sqlite_utils', 'pydantic', 'issuer', 'venue', 'retention'}"
+    names = "fastapi uvicorn starlette httpx sqlite_utils pydantic rich issuer venue retention"
     script = (
         "import contextlib, io, sys; from checkin import cli; sys.argv = ['checkin', *sys.argv[1:]]\n"
         "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): cli.main()\n"
-        f"print(*sorted({heavy} & set(sys.modules)))"
+        f"print(*sorted(set({names!r}.split()) & set(sys.modules)))"
     )
 
     def imported(*arguments: str) -> list[str]:
