@@ -114,7 +114,8 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         ],
         metrics_for=[pinned(settings.metrics_token_sha256)],
         stored_token=lambda hashed: knows_token(tables, hashed),
-        closers=[commits.close, gates.close, desk.close, store.close, tables.close, engine.close],
+        closers=[commits.close, gates.close, store.close, engine.close],
+        generations=engine.generations(),
         body_limits={
             "/v1/check-ins": checkins.MAX_BODY,
             "/v1/check-ins/batch": batches.MAX_BODY,

@@ -21,6 +21,7 @@ from checkin.files.database import opening
 from checkin.files.durable import create_file, private_folder
 from checkin.files.leases import LEASES, alone, hold
 from checkin.files.tables import SqliteTables, Tables, TableSet
+from checkin.keys.generation import GENERATIONS, GenerationTable
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Duty
 from checkin.purge.shared_floor import FLOOR, SharedFloor
@@ -66,6 +67,7 @@ class ServiceEngine:
         """Raises `SettingsInvalid` where the days lie in the other engine, or the driver is missing;
         `DatabaseUnusable` where the engine does not answer."""
         self._data = settings.data
+        self._machine = settings.ring.name if settings.ring else ""
         self._vault = VAULTS[service]
         self._database: Postgres | None = None
         self._opened: list[Tables] = []
@@ -93,17 +95,17 @@ class ServiceEngine:
         return PostgresStore(self._database, self._vault)
 
     def tables(self, part: TableSet) -> Tables:
-        """A part of its state. Raises `SettingsInvalid` where that lies in a file, `DatabaseUnusable`, `NotReady`."""
+        """A part of its state, closed with the engine. Raises `SettingsInvalid` where that lies in a file,
+        `DatabaseUnusable`, `NotReady`."""
         database = self._shared()
         if database is None:
-            return SqliteTables(self._data, part)
+            return self._kept(SqliteTables(self._data, part))
         from checkin.files.postgres_tables import PostgresTables  # noqa: PLC0415 - optional
 
         if (file := self._data / f"{part.name}.db").exists():
             self.close()
             raise _left_behind("tables", file)
-        self._opened.append(PostgresTables(database, part))
-        return self._opened[-1]
+        return self._kept(PostgresTables(database, part))
 
     def statements(self) -> StatementStore:
         """What it states."""
@@ -129,6 +131,12 @@ class ServiceEngine:
         """Keeps the oldest day of several machines over one engine. Raises `NotReady`."""
         return SharedFloor(self.tables(FLOOR), guard).keep if self._shared() is not None else lambda _: None
 
+    def generations(self) -> GenerationTable | None:
+        """Which state of the engine a machine's keys go with; None where that lies in its data folder."""
+        if self._shared() is None:
+            return None
+        return GenerationTable(self.tables(GENERATIONS), self._machine)
+
     def columns(self) -> dict[str, list[str]] | None:
         """Names by table, of those in PostgreSQL but the days'; None where they are files. Raises `NotReady`."""
         if (database := self._shared()) is None:
@@ -148,9 +156,15 @@ class ServiceEngine:
             tables.poll()
 
     def close(self) -> None:
-        """Gives back the connections to a server."""
+        """Gives back all tables, and the connections to a server. Repeatable."""
+        for tables in self._opened:
+            tables.close()
         if self._database is not None:
             self._database.close()
+
+    def _kept(self, tables: Tables) -> Tables:
+        self._opened.append(tables)
+        return tables
 
     def _shared(self) -> Postgres | None:
         return self._database if self._vault in _WHOLE else None

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from checkin.errors import CheckinError, Forbidden, InternalError
-from checkin.keys.generation import Generation
+from checkin.keys.generation import Generation, GenerationTable
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service import describe, pages, problems
@@ -30,9 +30,9 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # they would tell to
 MOST_TOLD = 2000  # characters of a finding
 GENERATION_SECONDS = 300.0
 _RESTORED = (
-    "The data folder was put back from a backup, or belongs to another key ring: it is of {day}. What came since is "
-    "lost; accounts, scanners and tokens that ended since stay ended. Read docs/operating.md, Backups, then run "
-    "`checkin purge run --confirm-restored`."
+    "The data folder, or the database, was put back from a backup, or belongs to another key ring: it is of {day}. "
+    "What came since is lost; accounts, scanners and tokens that ended since stay ended. Read docs/operating.md, "
+    "Backups, then run `checkin purge run --confirm-restored`."
 )
 _NOT_KNOWN = "{code}: A check ended with {type}, so it is not known what is wrong: look at the disk and at the log."
 _LONG_LOG = (
@@ -78,6 +78,8 @@ class Frame:
     periodic: list[Task] = field(default_factory=list)
     """Run at start before anything is served, in this order, then each by its period."""
     closers: list[Callable[[], None]] = field(default_factory=list)
+    generations: GenerationTable | None = None
+    """Where the service's state lies in a database that is put back apart from the data folder."""
     stored_token: Callable[[bytes], bool] = lambda _: False
     """Whether somebody bears the token of this hash, beside those that the settings pin."""
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
@@ -123,8 +125,8 @@ class Frame:
 
     @cached_property
     def generation(self) -> Generation:
-        """Whether the data folder is as new as the key ring."""
-        return Generation(self.party.data, self.party.settings.keys)
+        """Whether the data is as new as the key ring."""
+        return Generation(self.party.data, self.party.settings.keys, self.generations)
 
     @cached_property
     def wal(self) -> WalWatch:
@@ -144,7 +146,7 @@ class Frame:
 
     def close(self) -> None:
         """Gives back what the service holds; what cannot be given back keeps nothing else from it."""
-        for close in (*self.closers, self._count_on):
+        for close in (self._count_on, *self.closers):
             try:
                 close()
             except Exception as error:

@@ -125,10 +125,8 @@ class Registry:
 
     def close(self) -> None:
         """Gives back what it holds."""
-        for close in (self.commits.close, self.gates.close, self.orders.close, self.vault.store.close):
+        for close in (self.commits.close, self.gates.close, self.vault.store.close, self.engine.close):
             close()
-        self.database.close()
-        self.engine.close()
 
 
 @dataclass(frozen=True)

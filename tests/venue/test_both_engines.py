@@ -17,6 +17,7 @@ import pytest
 from checkin.clock import CLOSING_DAYS
 from checkin.errors import Forbidden, KeyMissing, ListRefused, NotFound, Unauthorized
 from checkin.files.tables import Commit, Tables, TableSet, in_words_of_sqlite
+from checkin.keys.generation import GENERATIONS, GenerationTable, Mark
 from checkin.protocol.key_list import IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
@@ -39,7 +40,7 @@ from venue.settings import TrustedIssuer
 from venue.trust import IssuerTrust
 from venue.venues import Capacity, NewVenue, Venues
 
-PARTS = (REGISTRY, GATES, ORDERS, STATEMENTS, KEY_LIST)
+PARTS = (REGISTRY, GATES, ORDERS, STATEMENTS, KEY_LIST, GENERATIONS)
 SIGNER = NoteSigner("issuer.example", SigningKey(b"\x01" * 32))
 ISSUER = TrustedIssuer(url="http://127.0.0.1:9", vkey=SIGNER.verifier.vkey, number=3)
 
@@ -300,6 +301,13 @@ def statements_stand(place: Place) -> None:
         here.get("../secret")
 
 
+def generations_are_each_machines_own(place: Place) -> None:
+    one, other = (GenerationTable(tables[GENERATIONS], name) for name, tables in zip("ab", place.tables, strict=True))
+    one.write(Mark(4, "2026-11-20"))
+    one.write(Mark(7, "2026-11-21"))
+    assert (one.read(), other.read()) == (Mark(7, "2026-11-21"), None)
+
+
 def the_key_list_is_everybodys(place: Place) -> None:
     here, there = (KeyListTable(tables[KEY_LIST]) for tables in place.tables)
     assert here.load() == there.load()
@@ -453,6 +461,7 @@ ALL: list[Callable[[Place], None]] = [
     gates_are_counted_by_all,
     orders_are_answered_once,
     statements_stand,
+    generations_are_each_machines_own,
     the_key_list_is_everybodys,
     what_ended_is_ended_again,
     what_is_done_once_more_is_done_once,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from checkin.keys.generation import FILE, Generation
+from checkin.files.tables import SqliteTables
+from checkin.keys.generation import FILE, GENERATIONS, Generation, GenerationTable
 
 
 @pytest.fixture
@@ -38,6 +39,42 @@ def test_a_folder_that_was_put_back_is_named_until_it_is_confirmed(folders: tupl
         Generation(data, keys).advance("2026-11-22")
     Generation(data, keys).confirm()
     assert Generation(data, keys).restored == ""
+
+
+@pytest.mark.parametrize("running", [True, False])
+@pytest.mark.parametrize("lost", ["UPDATE generations SET number = 0, day = '2026-11-19'", "DELETE FROM generations"])
+def test_a_database_that_was_put_back_alone_is_named_too(folders: tuple[Path, Path], lost: str, running: bool) -> None:
+    """Of two machines over one database each by itself."""
+    tables = SqliteTables(folders[0].parent, GENERATIONS)
+    known = []
+    for name in ("one", "two"):
+        both = [folders[0].parent / f"{kind}-{name}" for kind in ("data", "keys")]
+        for folder in both:
+            folder.mkdir()
+        known.append(Generation(both[0], both[1], GenerationTable(tables, name)))
+    for generation in known:
+        assert not generation.open("2026-11-20")
+    tables.write(lambda commit: commit.execute(lost))
+    for generation in known:
+        generation.advance("2026-11-21") if running else generation.open("2026-11-21")
+        assert generation.restored == ("2026-11-19" if "UPDATE" in lost else "unknown")
+        generation.confirm()
+        assert not generation.open("2026-11-21")
+        assert generation.restored == ""
+    tables.close()
+
+
+def test_a_database_that_never_had_the_number_was_not_put_back(folders: tuple[Path, Path]) -> None:
+    """As after an upgrade; a crash before the number stands in `keys` is no finding, either."""
+    Generation(*folders).open("2026-11-20")
+    tables = SqliteTables(folders[0].parent, GENERATIONS)
+    generation = Generation(folders[0], folders[1], GenerationTable(tables, ""))
+    assert not generation.open("2026-11-20")
+    before = (folders[1] / FILE).read_bytes()
+    generation.advance("2026-11-20")
+    (folders[1] / FILE).write_bytes(before)
+    assert not generation.open("2026-11-20")
+    tables.close()
 
 
 def test_a_crash_between_the_two_files_is_no_restored_folder(folders: tuple[Path, Path]) -> None:
