@@ -29,6 +29,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -238,6 +239,7 @@ def _shown(place: MapPlace) -> str:
     return _SHOWN.get(place.folder, "") + (place.path if place.folder != _ENGINE else "")
 
 
+@cache
 def _glob(pattern: str) -> re.Pattern[str]:
     parts = re.split(r"(\*\*|\*)", pattern)
     return re.compile("".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in parts))

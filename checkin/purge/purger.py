@@ -125,8 +125,9 @@ class Purger:
             if renew is None:
                 return []
             due = self._attempt("days", self._inventory.due, oldest) or []
-            self._drop(due, renew)
-            self._destroy_keys(now)  # those for whose tombstones there was no room before
+            if due:
+                self._drop(due, renew)
+                self._destroy_keys(now)  # those for whose tombstones there was no room before
             made = [name for day in due for name in self._attempt_report(day, now)]
             for name in self._attempt("statements", self._inventory.retired) or []:
                 if name not in self._party.ring.names() and not self._party.ring.missing(name):
