@@ -29,6 +29,7 @@ _UNSEEN = (
     "Witnesses did not cosign the log's newest head: look at their addresses. After log_conflict or proof_invalid find "
     "out first which history of this log the witness saw."
 )
+_AUDITING = 2 * ANSWER_SECONDS
 _REFUSED = "Statements were refused, because they are malformed or not signed by the pinned key."
 
 
@@ -47,7 +48,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         checks=[Watch(parts).findings, auditing.findings],
         periodic=[
             Task("services", Schedule(parts).run, lane="services", patience=ANSWER_SECONDS),
-            Task("audit", auditing.daily, lane="audit", patience=2 * ANSWER_SECONDS, at_start=False),
+            Task("audit", auditing.daily, urgent=auditing.urgent, lane="audit", patience=_AUDITING, at_start=False),
             Task("log", parts.log.resume, lane="log"),
             Task("witnesses", parts.cosigning.run, lane="witnesses"),
         ],

@@ -92,22 +92,30 @@ class Auditing:
         self.run(only_if_none_of=today)
         self._failed = None
 
+    def urgent(self) -> bool:
+        """Whether all were asked today, and there is no audit of today yet."""
+        today = self._today()
+        return self._is_missing(today, _STOPWATCH.boot()) and self._all_asked(today)
+
     def _is_time(self, today: str, now: float) -> bool:
-        newest = self._audits.newest()
-        if newest is not None and newest.day == today:
-            return False
         if self._waiting is None or self._waiting[0] != today:
             self._waiting = (today, now)
+        if not self._is_missing(today, now):
+            return False
+        # One that still makes its keys, or waits for the log, has nothing yet to be audited.
+        ready = self._all_asked(today) and all(map(_is_ready, self._parts.settings.services))
+        return ready or now - self._waiting[1] > PATIENCE_SECONDS
+
+    def _is_missing(self, today: str, now: float) -> bool:
+        """Whether there is no audit of today, nor a try of a moment ago that came to nothing."""
         if self._failed is not None and now - self._failed <= RETRY_SECONDS:
             return False
-        return now - self._waiting[1] > PATIENCE_SECONDS or self._all_ready(today)
+        newest = self._audits.newest()
+        return newest is None or newest.day != today
 
-    def _all_ready(self, today: str) -> bool:
-        """Whether all were asked today and say that they are ready: one that still makes its keys, or waits for the
-        log, has nothing yet to be audited."""
+    def _all_asked(self, today: str) -> bool:
         services = self._parts.settings.services
-        asked = all(self._parts.statements.asking(service.name).asked == today for service in services)
-        return asked and all(_is_ready(service) for service in services)
+        return all(self._parts.statements.asking(service.name).asked == today for service in services)
 
     def findings(self) -> Iterator[Finding]:
         """What somebody should look at."""

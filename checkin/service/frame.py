@@ -121,7 +121,8 @@ class Frame:
         first = Task("clock", self.guard.tick)
         last = Task("generation", self._count_on, every=GENERATION_SECONDS, at_start=False)
         logs = Task("wal", self.wal.run, lane="wal", at_start=False)
-        return Tasks([first, *self.periodic, logs, last], simulated=self.party.clock.simulated)
+        simulated_day = self.party.today if self.party.clock.simulated else None
+        return Tasks([first, *self.periodic, logs, last], simulated_day)
 
     @cached_property
     def generation(self) -> Generation:

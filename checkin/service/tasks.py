@@ -25,7 +25,8 @@ from checkin.clock import SystemClock
 from checkin.errors import CheckinError
 
 PERIOD_SECONDS: Final = 20.0
-SIMULATED_PERIOD_SECONDS = 0.5  # under a simulated clock, which may jump at any moment; other periods in proportion
+SIMULATED_PERIOD_SECONDS = 1.0  # under a simulated clock, which may jump at any moment; other periods in proportion
+LOOKS: Final = 10  # in such a period, whether the simulated clock shows another day: then everything is due at once
 URGENT_SECONDS = 0.5
 LATE_SECONDS: Final = 300.0
 JOIN_SECONDS: Final = 10.0
@@ -43,7 +44,7 @@ class Task:
     run: Callable[[], object]
     every: float = PERIOD_SECONDS
     urgent: Callable[[], bool] | None = None
-    """While it says so the task is run every half second."""
+    """While it says so the task is run every half second, under a simulated clock sooner."""
     lane: str = "disk"
     vital: bool = False
     """Whether the service is not ready while the task is late; otherwise that is a warning."""
@@ -65,11 +66,12 @@ class Late:
 class Tasks(Collector):
     """The tasks of one process. As a collector of Prometheus it gives the age of each one's last good round."""
 
-    def __init__(self, tasks: Iterable[Task], *, simulated: bool = False) -> None:
+    def __init__(self, tasks: Iterable[Task], simulated_day: Callable[[], int] | None = None) -> None:
+        """`simulated_day`: which day a simulated clock shows, if the service has one."""
         self._tasks = tuple(tasks)
-        self._simulated = simulated
+        self._simulated_day = simulated_day
         self._begun = _STOPWATCH.boot()
-        self._tried: dict[str, float] = {}
+        self._tried: dict[str, tuple[float, int]] = {}  # boot seconds, and the simulated day
         self._good: dict[str, float] = {}
         self._failures: dict[str, str] = {}
         self._restarts = 0
@@ -144,32 +146,45 @@ class Tasks(Collector):
                 self._stopped.wait(_AGAIN_SECONDS)
 
     def _loop(self, tasks: Sequence[Task]) -> None:
-        while not self._stopped.wait(max(0.0, min(map(self._due, tasks)) - _STOPWATCH.boot())):
+        while not self._stopped.wait(self._left(tasks)):
             self.revive()
             for task in tasks:
-                if not self._stopped.is_set() and self._due(task) <= _STOPWATCH.boot():
+                if not self._stopped.is_set() and self._due(task, self._day()) <= _STOPWATCH.boot():
                     self._attempt(task)
 
-    def _due(self, task: Task) -> float:
-        tried = self._tried.get(task.name)
-        return self._begun if tried is None else tried + self._pause(task)
+    def _left(self, tasks: Sequence[Task]) -> float:
+        """Seconds until one of them is due, or until the next look at a simulated clock."""
+        today = self._day()
+        left = max(0.0, min(self._due(task, today) for task in tasks) - _STOPWATCH.boot())
+        return min(left, SIMULATED_PERIOD_SECONDS / LOOKS) if self._simulated_day else left
+
+    def _due(self, task: Task, today: int) -> float:
+        tried, day = self._tried.get(task.name, (self._begun, 0))
+        return self._begun if day != today else tried + self._pause(task)
+
+    def _day(self) -> int:
+        """As the simulated clock has it; the same all the time under a real one, or where it cannot be read."""
+        with suppress(CheckinError):
+            return self._simulated_day() if self._simulated_day else 1
+        return 1
 
     def _period(self, task: Task) -> float:
-        return task.every * SIMULATED_PERIOD_SECONDS / PERIOD_SECONDS if self._simulated else task.every
+        return task.every * SIMULATED_PERIOD_SECONDS / PERIOD_SECONDS if self._simulated_day else task.every
 
     def _pause(self, task: Task) -> float:
         period = self._period(task)
-        if self._simulated or task.urgent is None:
+        if task.urgent is None:
             return period
         try:
-            return URGENT_SECONDS if task.urgent() else period
+            soon = SIMULATED_PERIOD_SECONDS / LOOKS if self._simulated_day else URGENT_SECONDS
+            return soon if task.urgent() else period
         except Exception as error:  # the next round must come
             _tell(log.error, "urgency_not_known", task=task.name, type=type(error).__name__)
             return period
 
     def _attempt(self, task: Task) -> str:
         """What it failed with, '' if it did not."""
-        self._tried[task.name] = _STOPWATCH.boot()
+        self._tried[task.name] = (_STOPWATCH.boot(), self._day())
         try:
             task.run()
         except CheckinError as error:

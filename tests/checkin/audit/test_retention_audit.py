@@ -120,9 +120,12 @@ def test_there_is_one_audit_a_day_by_itself(office: Office, retention: Retention
     for day in (DAY, DAY + 1):
         retention.go(day, 12 * HOUR)
         service.today = CALENDAR.date(day)
+        assert not office.auditing.urgent()
         ask(office)
+        assert office.auditing.urgent()
         for _ in range(2):
             office.auditing.daily()
+        assert not office.auditing.urgent()
     assert [audit.day for audit in office.audits.find()] == [CALENDAR.date(DAY + 1), CALENDAR.date(DAY)]
 
 
@@ -162,6 +165,8 @@ def test_over_http_anybody_reads_and_only_the_auditor_asks(retention: Retention)
         place = made.json()["place"]
         assert client.get("/v1/audits").json()["audits"][0]["place"] == place
         assert client.get("/v1/audits", params={"before": place}).status_code == 200
+        assert len(client.get("/v1/audits", params={"limit": 1}).json()["audits"]) == 1
+        assert client.get("/v1/audits", params={"limit": 101}).json()["code"] == "invalid_request"
         shown = client.get(f"/v1/audits/{place}").json()
         assert shown["note"] == made.json()["note"] and shown["counts"]["fail"] == 0
         page = client.get(f"/audits/{place}")

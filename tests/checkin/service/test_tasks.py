@@ -115,6 +115,19 @@ def test_an_urgent_task_comes_soon_and_others_by_their_period(monkeypatch: pytes
     assert other.done == 1
 
 
+def test_another_day_of_a_simulated_clock_makes_everything_due_at_once() -> None:
+    """Whoever lets it jump waits for no period; within a day the period counts."""
+    day, rounds = [20_780], Rounds()
+    given = Tasks([Task("purge", rounds, every=1_000_000)], lambda: day[0])
+    given.run_all()
+    given.start()
+    for today in (20_781, 20_790):
+        day[0] = today
+        rounds.wait(1)
+    given.stop()
+    assert rounds.done == 3
+
+
 def test_a_thread_that_ended_is_started_anew_by_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """By whatever that its own code never saw; and it is counted."""
     live, ended = Tasks._live, threading.Event()
