@@ -27,7 +27,7 @@ Place = Annotated[Number, Path(description="the audit's place in the log")]
 
 
 class AuditList(BaseModel):
-    """Newest first, at most 100; `before` a place for the ones before it."""
+    """Newest first, at most `limit`; `before` a place for the ones before it."""
 
     audits: list[Audit]
 
@@ -73,9 +73,13 @@ class AuditRoutes:
         add("/audits/{place}", self.page, name="audit_page", response_class=HTMLResponse, responses=missing)
         return router
 
-    def history(self, before: Annotated[Number | None, Query()] = None) -> AuditList:
+    def history(
+        self,
+        before: Annotated[Number | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=PAGE_SIZE)] = PAGE_SIZE,
+    ) -> AuditList:
         """List all audits as they were signed."""
-        return AuditList(audits=self._audits.find(limit=PAGE_SIZE, before=before))
+        return AuditList(audits=self._audits.find(limit=limit, before=before))
 
     def audit(self, request: AuditRequest) -> Audit:
         """Audit everything now. Bearer: the auditor. It takes as long as reading every file of every service does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from typing import Final
 
 import structlog
@@ -15,7 +16,7 @@ from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import NoteVerifier, open_note, split_note
 from checkin.protocol.primitives import sha256
-from checkin.protocol.ring_messages import NODE_LOST, RING_MEMBERS
+from checkin.protocol.ring_messages import NODE_LOST, RING_KINDS, RING_MEMBERS
 from checkin.protocol.statement import SIMULATED, kind_of, many, one
 from checkin.purge.due_keys import UNKNOWN
 from checkin.purge.statement_store import ABSENT, KEY_MADE, KINDS, LAST_DAY, read_count
@@ -40,6 +41,7 @@ _REFUSALS: Final = (NoteMalformed, NoteUntrusted, ListRefused, RequestTooLarge)
 MAX_STATEMENT: Final = 2048  # bytes; a purge report has some 600, and `hold` is for words
 _STATED: Final = {**KINDS, SELF_AUDIT.kind: SELF_AUDIT}
 _FIRST: Final = (RING_MEMBERS.kind, KEY_MADE.kind)
+_ALONE: Final = KINDS.keys() - {kind.kind for kind in RING_KINDS}
 log = structlog.get_logger()
 
 
@@ -89,14 +91,37 @@ class StatementIntake:
         Which nodes hold its keys, and that keys were made, comes first: a service that nobody reached for 28 days says
         at once that a day's key was made and that it was destroyed, and an audit reads the log in its order.
         """
+        new = [n for n in sorted(notes, key=_late) if self._statements.place_of(service.name, _note_digest(n)) is None]
+        codes: list[str] = []
+        for alone, group in groupby(new, lambda note: kind_of(note) in _ALONE):
+            take = self._take_together if alone else self._take_each
+            codes += take(service, list(group))
+        for code in codes:
+            log.warning("statement_refused", service=service.name, code=code)
+        return codes
+
+    def _take_each(self, service: CollectedService, notes: Sequence[str]) -> list[str]:
         codes = []
-        for note in sorted(notes, key=_late):
+        for note in notes:
             try:
-                if self._statements.place_of(service.name, _note_digest(note)) is None:
-                    self.take(service, note)
+                self.take(service, note)
             except _REFUSALS as error:
-                log.warning("statement_refused", service=service.name, code=error.code)
                 codes.append(error.code)
+        return codes
+
+    def _take_together(self, service: CollectedService, notes: Sequence[str]) -> list[str]:
+        """Notes that no other one says how to read, under one checkpoint; the codes of those that are refused."""
+        codes, taken = [], []
+        for note in notes:
+            try:
+                text, beside = self._verified(service, note)
+                _reject_foreign_lines(note, [service.verifier, *beside])
+                taken.append((note, _note_digest(note), self._read(service, text)))
+            except _REFUSALS as error:
+                self._refuse(service.name, note, error)
+                codes.append(error.code)
+        with locked(self._party.data / "receipt.lock"):
+            self._log_and_keep(service.name, taken)
         return codes
 
     def _keep(
@@ -107,11 +132,17 @@ class StatementIntake:
             return known
         _reject_foreign_lines(note, verifiers)
         self._reject_bulk(name, stated[0])
-        # Logged before it is kept: what is shown here is in the log, whenever the machine stops.
-        place = self._log.find(note.encode())
-        place = self._log.append([note.encode()])[0] if place is None else place
-        self._statements.add(Stated(place, name, *stated, note, self._today()), digest)
-        return place
+        return self._log_and_keep(name, [(note, digest, stated)])[0]
+
+    def _log_and_keep(self, name: str, taken: Sequence[tuple[str, bytes, tuple[str, str, str]]]) -> list[int]:
+        """The places of (note, digest, stated); logged before they are kept: what is shown here is in the log, whenever
+        the machine stops."""
+        places, today = self._log.append([note.encode() for note, _, _ in taken]), self._today()
+        self._statements.add(
+            (Stated(place, name, *stated, note, today), digest)
+            for place, (note, digest, stated) in zip(places, taken, strict=True)
+        )
+        return places
 
     def _refuse(self, name: str, note: str, error: CheckinError) -> None:
         self._statements.refuse(name, _note_digest(note), error.code, self._today())

@@ -13,7 +13,7 @@ A view `purge_reports` shows the reports alone. Days are ISO dates; nothing here
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -62,13 +62,13 @@ class ServiceStatements:
             row = tables.execute(query, [service, digest.hex()]).fetchone()
         return row[0] if row else None
 
-    def add(self, stated: Stated, digest: bytes) -> None:
-        """Keeps a statement; the same again changes nothing."""
+    def add(self, statements: Iterable[tuple[Stated, bytes]]) -> None:
+        """Keeps statements with their digests; the same again changes nothing."""
         insert = f"INSERT INTO statements ({_COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608 - a constant
-        row = [stated.place, stated.service, stated.kind, stated.day, stated.key, stated.note, stated.received]
         with self._file.writing() as tables:
-            tables.execute(insert, [*row, digest.hex()])
-            _add_keys(tables, stated.kind, stated.note)
+            for stated, digest in statements:
+                tables.execute(insert, [*vars(stated).values(), digest.hex()])
+                _add_keys(tables, stated.kind, stated.note)
 
     def listed(self, kind: str, owner: str, since: str) -> list[tuple[str, str]]:
         """(day, key) of the owner's lists from that day on, as they were written first, by day."""

@@ -52,20 +52,22 @@ def upload(town: Town) -> None:
 def _begun(town: Town, day: int) -> bool:
     """Whether both services have made tomorrow's keys, and destroyed what is due today."""
     today = town.stage.day + day
-    wanted = {made_name(KeyName(Purpose.DAY, today + 1))}
+    wanted = [(made_name(KeyName(Purpose.DAY, made)) for made in (today, today + 1))]
     if day >= RETENTION_DAYS:
-        wanted.add(report_name(today - RETENTION_DAYS))
-    for service in ("issuer", "venue"):
-        made = town.clients[service].get("/v1/statements")["statements"]
-        if not wanted <= {statement["name"] for statement in made}:
-            return False
-    return True
+        wanted.append(report_name(gone - RETENTION_DAYS) for gone in (today - 1, today))
+    return all(_stated(town, *names) for names in wanted)
+
+
+def _stated(town: Town, before: str, name: str) -> bool:
+    """Whether both services have stated it; `before`: what would come right before it by name."""
+    pages = (town.clients[service].get("/v1/statements", after=before, limit="1") for service in ("issuer", "venue"))
+    return all([statement["name"] for statement in page["statements"]] == [name] for page in pages)
 
 
 def _audited(town: Town) -> bool:
     """Whether retention has asked everyone today, and audited."""
     today = town.stage.calendar.date(town.stage.calendar.day(town.stage.clock.now()))
-    return any(audit["day"] == today for audit in town.clients["retention"].get("/v1/audits")["audits"][:1])
+    return any(audit["day"] == today for audit in town.clients["retention"].get("/v1/audits", limit="1")["audits"])
 
 
 def _fetch(town: Town, who: int, day: int) -> None:

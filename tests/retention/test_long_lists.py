@@ -35,7 +35,7 @@ def test_no_list_of_keys_in_a_database_is_taken_for_phone_numbers(tmp_path: Path
     statements, log = ServiceStatements(tmp_path / "retention.db"), LogState(tmp_path / "log.sqlite", "log.example")
     for place, note in enumerate(lists()):
         stated = Stated(place, "health.example", AUTHORITY_KEYS.kind, "", "", note, CALENDAR.date(DAY))
-        statements.add(stated, bytes(31) + bytes([place]))
+        statements.add([(stated, bytes(31) + bytes([place]))])
         log.sequence([note.encode()])
     if closed:
         statements.close()

@@ -107,7 +107,8 @@ def test_an_absurd_statement_that_is_kept_already_is_passed_over(retention: Rete
             (PURGE_REPORT.kind, REPORT["day"], REPORT["key"], report),
         ]
     ):
-        parts.statements.add(Stated(place, service.name, kind, day, key, note, CALENDAR.date(DAY)), bytes([place]) * 32)
+        stated = Stated(place, service.name, kind, day, key, note, CALENDAR.date(DAY))
+        parts.statements.add([(stated, bytes([place]) * 32)])
     parts.close()
     with retention.client() as client:
         for path in PLACES:
@@ -117,6 +118,24 @@ def test_an_absurd_statement_that_is_kept_already_is_passed_over(retention: Rete
 def size(client: httpx.Client) -> int:
     """How many entries the log has."""
     return int(client.get("/checkpoint").text.split("\n")[1])
+
+
+def test_what_a_service_states_at_once_stands_under_one_checkpoint_and_one_that_is_refused_keeps_none_from_it(
+    retention: Retention, service: Service
+) -> None:
+    """A night costs one head of the log, not one a statement; what others depend on to be read still comes first."""
+    notes = [service.report(DAY - 28), service.say(KEY_MADE, key="day-9", commitment="ab" * 32, day="1970-01-10")]
+    bad = service.say(PURGE_REPORT, **{**REPORT, "rows": DIGITS})
+    service.notes.clear()
+    parts = retention.parts()
+    before, shown = parts.log.size(), len(parts.log._state.notes())
+    assert parts.receipt.take_all(parts.settings.services[0], [*notes, bad]) == ["note_malformed"]
+    assert [parts.log.entry(before + place).decode() for place in (0, 1)] == notes[::-1]
+    assert (parts.log.size(), len(parts.log._state.notes())) == (before + 2, shown + 1)
+    assert parts.receipt.take_all(parts.settings.services[0], notes) == []
+    assert [stated.note for stated in parts.statements.find(service=service.name)] == notes[::-1]
+    assert parts.log.size() == before + 2
+    parts.close()
 
 
 def test_a_stolen_token_writes_nothing_of_its_own_into_the_log(retention: Retention, service: Service) -> None:
