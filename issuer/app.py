@@ -45,6 +45,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             Task("scrub", issuer.scrub),
             Task("count", issuer.count),
             Task("commits", issuer.batches.check, lane="commits", vital=True),
+            *issuer.nodes.tasks(),
             Task("own_list", issuer.lists.run, urgent=issuer.lists.urgent, lane="log"),
         ],
         closers=[issuer.close],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from checkin.clock import RETENTION_DAYS
-from checkin.errors import KeyDestroyed, KeyMissing, NotReady
+from checkin.errors import KeyDestroyed, KeyExists, KeyMissing, NotReady
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.keys.service_keys import ServiceKeys
 from checkin.protocol.encoding import u64be
@@ -36,13 +36,15 @@ class IdentityKeys:
             raise NotReady("There is no identity key yet: the service is starting.")
         return live[-1]
 
-    def ensure(self, today: int, *, oldest: int) -> KeyName:
-        """The key in use, made anew if there is none or it is 28 days old."""
+    def ensure(self, today: int, *, oldest: int, stated: str = "") -> KeyName:
+        """The key in use, made anew if there is none or it is 28 days old. Raises `KeyMissing` or `KeyExists` where one
+        was `stated` for today, and is lost or another."""
         live = self.live()
         if live and today < live[-1].day + RETENTION_DAYS:
             return live[-1]
         name = KeyName(Purpose.IDENTITY, today)
-        self.ring.ensure(name, oldest=oldest)
+        if self.ring.ensure(name, oldest=oldest, stated=stated) != stated and stated:
+            raise KeyExists(f"{name} is another key than the stated one: bring that one back.")
         return name
 
     def unreadable_from(self, day: int) -> int:

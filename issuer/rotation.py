@@ -15,7 +15,7 @@ from checkin.clock import RETENTION_DAYS
 from checkin.errors import SealBroken
 from checkin.files.tables import Commit, Tables, Values
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.purge.statement_store import KEY_MADE, StatementStore, destroyed_name, made_name
+from checkin.purge.statement_store import KEY_MADE, StatementStore, destroyed_name, made_commitment, made_name
 from checkin.service.identity import ServiceIdentity
 from issuer.identities import Record
 from issuer.identity_keys import IdentityKeys
@@ -37,7 +37,9 @@ class Rotation:
 
     def ensure(self, oldest: int) -> KeyName:
         """The key in use, with a statement that it was made."""
-        name = self._keys.ensure(self._party.today(), oldest=oldest)
+        today = self._party.today()
+        stated = made_commitment(self._book, KeyName(Purpose.IDENTITY, today))
+        name = self._keys.ensure(today, oldest=oldest, stated=stated)
         statement = made_name(name)
         if statement not in self._book:
             self._book.put(statement, self._sign_made(name))

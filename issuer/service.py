@@ -24,6 +24,7 @@ from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher
 from checkin.service.order_executor import OrderExecutor, Pins
 from checkin.service.order_store import ORDERS, OrderStore
+from checkin.service.ring_statements import RingStatements
 from checkin.service.time_peers import clock_guard
 from checkin.vault.closing import settle, unsettled
 from checkin.vault.vault import Vault
@@ -65,6 +66,7 @@ class Issuer:
         self.vault = Vault("issuer", engine.days(), party.ring)
         self._engine = EngineWatch(self.vault.store)
         self.book = engine.statements()
+        self.nodes = RingStatements(party, self.guard, self.book, settings.authority)
         self.identity_keys = IdentityKeys(party.ring)
         self.identities = Identities(self.database, self.identity_keys)
         self.rotation = Rotation(party, self.database, self.identity_keys, self.book)
@@ -125,7 +127,7 @@ class Issuer:
             self.guard,
             self.vault,
             self.book,
-            duties=(self._forget, self._rotate),
+            duties=(self._forget, self._rotate, self.nodes.duty),
             ahead={Purpose.DAY: 1, Purpose.SIGNING: AHEAD_DAYS},
         )
         self.metrics = CollectorRegistry()
@@ -207,6 +209,7 @@ class Issuer:
             yield Finding("identity_key", "failure", "There is no identity key: look at the key ring.")
         yield from day_findings(self.purger)
         yield from self._engine.findings()
+        yield from self.nodes.findings()
         if self.throttle.full:
             yield Finding("registrations", "warning", _FULL)
         if self.outbox:

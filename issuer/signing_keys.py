@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Final
 
-from checkin.errors import CheckinError, ListRefused, NotReady
+from checkin.errors import CheckinError, KeyMissing, ListRefused, NotReady
 from checkin.files.tables import Commit, Found, Tables
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IssuerList, ListedKey, issuer_kid, merge
@@ -28,6 +28,7 @@ class SigningKeys:
         self._party = party
         self._tables = tables
         self.issuer = issuer
+        self._publics: dict[KeyName, tuple[str, bytes]] = {}
 
     def publish(self) -> list[int]:
         """Lists every key of the ring that was made since; the days that could not be listed, because their key
@@ -37,6 +38,8 @@ class SigningKeys:
             if name.day >= self._party.today():
                 try:
                     self._add(name)
+                except KeyMissing:
+                    continue  # of the nodes of a ring one alone tells of it
                 except ListRefused:
                     refused.append(name.day)
         return refused
@@ -70,7 +73,7 @@ class SigningKeys:
         self._tables.write(lambda commit: commit.execute(delete, {"oldest": oldest}))
 
     def _add(self, name: KeyName) -> None:
-        public = self._party.ring.signing_key(name).public
+        public = self._public(name)
         key = ListedKey(issuer_kid(self.issuer, public), public)
 
         def step(commit: Commit) -> None:
@@ -80,6 +83,13 @@ class SigningKeys:
 
         if self.listed().get(name.day) != key:
             self._tables.write(step)
+
+    def _public(self, name: KeyName) -> bytes:
+        """Kept: whoever is lent keys by a ring shall not be lent those of two weeks all the time."""
+        made = self._party.ring.commitment(name)
+        if name not in self._publics or self._publics[name][0] != made:
+            self._publics[name] = made, self._party.ring.signing_key(name).public
+        return self._publics[name][1]
 
 
 def _listed(rows: Found) -> dict[int, ListedKey]:

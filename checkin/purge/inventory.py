@@ -15,12 +15,11 @@ from checkin.protocol.note import NoteSigner, split_note
 from checkin.protocol.statement import StatementType, one
 from checkin.purge.statement_store import (
     ABSENT,
-    KEY_MADE,
     PURGE_REPORT,
     StatementStore,
     closed_name,
     destroyed_name,
-    made_name,
+    made_commitment,
     report_name,
 )
 from checkin.vault.vault import Vault
@@ -131,8 +130,7 @@ class Inventory:
         try:
             return self._ring.commitment(name)
         except CheckinError:
-            made = self._book.get(made_name(name))
-            return one(KEY_MADE.read(split_note(made)[0]), "commitment") if made else ABSENT
+            return made_commitment(self._book, name) or ABSENT
 
     def status(self, floor: int, doubt: str | None) -> PurgeStatus:
         """As of this moment; days before `floor` are overdue."""

@@ -17,8 +17,7 @@ from checkin.errors import CheckinError, KeyExists, KeyMissing, NotReady
 from checkin.files.durable import locked_if_possible
 from checkin.files.leases import Hold, alone
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.protocol.note import split_note
-from checkin.protocol.statement import StatementType, one
+from checkin.protocol.statement import StatementType
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.due_keys import UNREADABLE, DueKeys, why
 from checkin.purge.inventory import Inventory, PurgeParty, PurgeStatus
@@ -32,6 +31,7 @@ from checkin.purge.statement_store import (
     StatementStore,
     closed_name,
     destroyed_name,
+    made_commitment,
     made_name,
     published_count,
     report_name,
@@ -182,8 +182,7 @@ class Purger:
 
     def _make(self, name: KeyName) -> list[str]:
         calendar = self._party.calendar
-        note = self._book.get(made_name(name))
-        stated = one(KEY_MADE.read(split_note(note)[0]), "commitment") if note else ""
+        stated = made_commitment(self._book, name)
         commitment = self._party.ring.ensure(name, oldest=self._guard.floor(calendar), stated=stated)
         if stated not in ("", commitment):
             raise KeyExists(f"{name} is another key than the stated one: bring that one back, or stay closed.")
@@ -195,14 +194,16 @@ class Purger:
         return self._state(made_name(name), KEY_MADE, values)
 
     def retire(self, name: KeyName, due: int) -> list[str]:
-        """Destroys a key that is no day's vault key, for good, and states it; `due` is the day on which it was due.
+        """Destroys a key that is no day's vault key, for good, and states it once every node of a ring has signed;
+        `due` is the day on which it was due.
 
         For a `Duty`, which runs under the purger's lock, and repeatable like all of it.
         """
         record = {"commitment": self._inventory.commitment(name), "due": self._party.calendar.date(due)}
         self._party.ring.entomb(name, record)
         self._due.end(name)
-        return self._state_destroyed(name)
+        # SPEC ring.md §5: "or states that a key was destroyed"
+        return [] if self._party.ring.missing(name) else self._state_destroyed(name)
 
     def overdue(self) -> list[int]:
         """Days that should be gone and are not, for readiness; empty whenever `run` has just succeeded. For a day more

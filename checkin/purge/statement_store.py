@@ -18,8 +18,9 @@ from checkin.files.durable import create_file, private_folder
 from checkin.files.tables import Tables, TableSet
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import decimal_decode
+from checkin.protocol.note import split_note
 from checkin.protocol.ring_messages import RING_KINDS
-from checkin.protocol.statement import CLOCK, Field, StatementType
+from checkin.protocol.statement import CLOCK, Field, StatementType, one
 
 KEY_MADE: Final = StatementType(
     "checkin/key-made/v1", Field("service"), Field("key"), Field("commitment"), Field("day"), CLOCK
@@ -148,6 +149,12 @@ class StatementStore(Protocol):
         ...
 
     def __contains__(self, name: str) -> bool: ...
+
+
+def made_commitment(book: StatementStore, name: KeyName) -> str:
+    """The commitment that was stated when the key was made, or nothing."""
+    note = book.get(made_name(name))
+    return one(KEY_MADE.read(split_note(note)[0]), "commitment") if note else ""
 
 
 class StatementFolder:

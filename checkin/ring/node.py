@@ -48,6 +48,7 @@ DAYS_AHEAD: Final = 40
 _SUBKEYS: Final = {label.value.decode(): label for label in Label if label.value.startswith(b"ck1/sub/")}
 _SEALED_ONLY: Final = (Purpose.DAY, Purpose.IDENTITY)
 """Whoever uses keys of these gets sub-keys, never the key."""
+_SERVED: Final = (Purpose.DAY, Purpose.INTAKE, Purpose.SIGNING, Purpose.IDENTITY)
 States = dict[str, tuple[dict[KeyName, str], set[KeyName]]]
 """By node, which keys it holds, with their commitments, and which it destroyed."""
 log = structlog.get_logger()
@@ -154,7 +155,7 @@ class RingNode:
         """Destroys a key that is over by this node's clock, if it has not done so yet, and signs that it is gone.
 
         One that it never had gets a tombstone, too, if its day is not long over: it never will. Raises `NotReady` for a
-        key that is not due, `KeyMissing` for one that it never had and has no day."""
+        key that is not due, `KeyMissing` for any other that it never had."""
         asked = self._asked(note, messages.DESTROY_REQUEST, self._apps)
         name = _name(asked.text("key"))
         self._guard.require_trusted()
@@ -164,7 +165,8 @@ class RingNode:
         with locked_if_possible(self._ring.folder / LOCK):
             if self._ring.tombstone(name) is None:
                 # SPEC ring.md §5: "of the last 100 days"
-                if name not in self._ring.names() and (over is None or name.day < self._gone_from()):
+                young = self._gone_from() <= name.day <= self._party.calendar.day(now)
+                if name not in self._ring.names() and not (young and name.purpose in _SERVED):
                     raise KeyMissing
                 due = now if over is None else over
                 self._ring.entomb(name, self._due.bare_record(name, self._party.calendar.day(due)))

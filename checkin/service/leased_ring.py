@@ -21,7 +21,7 @@ from typing import Final
 
 import structlog
 
-from checkin.clock import DATES, Calendar, Clock, SystemClock
+from checkin.clock import DATES, RETENTION_DAYS, Calendar, Clock, SystemClock
 from checkin.errors import (
     CheckinError,
     DayDestroyed,
@@ -47,7 +47,7 @@ from checkin.protocol.ring_messages import GONE_DAYS, LEASE_SECONDS, QUORUM, RAW
 from checkin.protocol.statement import CLOCK, StatementType, Values, many, one
 from checkin.purge.due_keys import last_use
 from checkin.purge.inventory import RingNodeStatus
-from checkin.purge.statement_store import StatementFolder
+from checkin.purge.statement_store import StatementFolder, made_name
 from checkin.service.ring_calls import (
     DESTROY_PATH,
     LEASE_PATH,
@@ -266,7 +266,10 @@ class LeasedRing:
         raise KeyMissing
 
     def _known_commitment(self, name: KeyName) -> str:
-        return self._commitments.get(name) or self.commitment(name)
+        with suppress(KeyMissing):
+            return self._commitments.get(name) or self.commitment(name)
+        self.forget()  # another process had it made a moment ago
+        return self.commitment(name)
 
     def _make(self, name: KeyName, stated: str) -> str:
         values = {"key": str(name), "commitment": stated} if stated else {"key": str(name)}
@@ -317,13 +320,26 @@ class LeasedRing:
     def names(self, purpose: Purpose | None = None) -> list[KeyName]:
         """Keys that a node holds; that are gone and of which nothing is written down here yet; or of which a node has
         not said yet that it destroyed them."""
-        states, graves = self.states(), self.tombstones()
-        live = {name for held, _ in states.values() for name in held}
+        states = self.states()
+        graves = [name for name in self.tombstones() if purpose in (None, name.purpose)]
         gone = {name for _, over in states.values() for name in over if name.purpose not in _NO_GRAVE_NEEDED}
-        said = set(self.notes.names())
+        said = set(self.notes.names()) if purpose is None else self.notes
         awaited = {name for name in graves if self._is_awaited(name, said)}
-        found = live | (gone - set(graves)) | awaited
-        return sorted(name for name in found if purpose is None or name.purpose is purpose)
+        found = self._live(states) | (gone - set(graves)) | awaited
+        return sorted(name for name in found if purpose in (None, name.purpose))
+
+    def _live(self, states: Mapping[str, State]) -> set[KeyName]:
+        """Keys that a node holds. The newest identity key is the one in use: it is one that two nodes hold or that was
+        stated, be it since the nodes were asked or where none that holds it answers."""
+        held = [name for live, _ in states.values() for name in live]
+        identities = {name for name in held if name.purpose is Purpose.IDENTITY}
+        sure = {name for name in identities if held.count(name) >= QUORUM or made_name(name) in self.stated}
+        if sure:
+            first, today = max(sure).day + RETENTION_DAYS, self._calendar.day(self._clock.now())
+            newer = (KeyName(Purpose.IDENTITY, day) for day in range(first, today + 2))
+            sure |= {name for name in newer if made_name(name) in self.stated and self.tombstone(name) is None}
+        identities = {name for name in identities if sure and name < max(sure)}
+        return {name for name in held if name.purpose is not Purpose.IDENTITY} | sure | identities
 
     # --- destroy --------------------------------------------------------------------------------------------
 

@@ -88,8 +88,8 @@ class ServiceSettings(Strict):
     master_key: FilePath | None = None
     """Under which the slots of `keys` are wrapped; it goes with every key ring on this machine."""
     ring: RingUse | None = None
-    """Of a registry: the three nodes that hold its keys in place of this machine, with their addresses and verifier
-    keys, and this app node's name and signing key."""
+    """Of an issuer or a registry: the three nodes that hold its keys in place of this machine, with their addresses and
+    verifier keys, and this app node's name and signing key."""
     statement_key: FilePath
     zone: Zone = "Asia/Seoul"
     workers: Annotated[int, Field(ge=1, le=64)] = 1
@@ -104,7 +104,7 @@ class ServiceSettings(Strict):
         if (self.master_key is None) == (self.ring is None):
             raise ValueError("a service has a master_key, or a ring of nodes")
         if self.ring and not self.ringed:
-            raise ValueError("only a registry keeps its keys on a ring of nodes")
+            raise ValueError("only an issuer or a registry keeps its keys on a ring of nodes")
         return self
 
     @classmethod

@@ -48,7 +48,9 @@ class Ring:
     """Three nodes' folders, and an app node's key. `down`: letters of nodes that do not answer. `sent`: every note that
     went from one to another."""
 
-    def __init__(self, folder: Path, ports: Sequence[int] = (8011, 8012, 8013)) -> None:
+    def __init__(
+        self, folder: Path, ports: Sequence[int] = (8011, 8012, 8013), service: NoteSigner | None = None
+    ) -> None:
         self.folder = folder
         self.listen = {letter: f"127.0.0.1:{port}" for letter, port in zip(NODES, ports, strict=True)}
         self.urls = {letter: f"http://{listen}" for letter, listen in self.listen.items()}
@@ -60,7 +62,7 @@ class Ring:
         folder.mkdir(exist_ok=True)
         self.app = signer(folder / "app.key", f"app.{SERVICE}")
         self.apps = [self.app]
-        self.service = signer(folder / "service.key", SERVICE)
+        self.service = service or signer(folder / "service.key", SERVICE)
         for letter in NODES:
             self._prepare(letter)
 
@@ -178,7 +180,7 @@ class Ring:
 
     def calls(self, clock: Path | None = None, who: NoteSigner | None = None) -> RingCalls:
         """What an app node, or somebody else, asks."""
-        return RingCalls(who or self.app, SERVICE, SimulatedClock(clock or self.folder / "clock"), CALENDAR)
+        return RingCalls(who or self.app, self.service.name, SimulatedClock(clock or self.folder / "clock"), CALENDAR)
 
     def ask(self, letter: str, what: str, kind: StatementType, **values: str | Sequence[str]) -> list[str]:
         """The notes of a node's answer to the app node."""
@@ -192,8 +194,8 @@ class Ring:
         """A request as it is sent to that node, from the app node or from another node."""
         sender = signer(self.folder / who / "statement.key", node_name(who)) if who else self.app
         stamp = CALENDAR.rfc3339(self.now())
-        head = {"service": SERVICE, "from": sender.name, "to": node_name(to), "time": stamp, "nonce": "A" * 22}
-        return sign_note(kind.write({**head, "clock": "simulated", **values}), sender)
+        head = {"service": self.service.name, "from": sender.name, "to": node_name(to), "time": stamp}
+        return sign_note(kind.write({**head, "nonce": "A" * 22, "clock": "simulated", **values}), sender)
 
     def held(self, notes: Sequence[str]) -> dict[str, Values]:
         """`key-held` statements by node, each verified under that node's key."""

@@ -371,7 +371,7 @@ def test_a_folder_with_keys_of_its_own_does_not_move_to_a_ring(ring: Ring, tmp_p
         House(tmp_path / "registry", ring=ring.use())
 
 
-def test_a_service_has_a_master_key_or_a_ring_and_only_a_registry_has_a_ring(ring: Ring, tmp_path: Path) -> None:
+def test_a_service_has_a_master_key_or_a_ring_and_not_every_service_may_have_a_ring(ring: Ring, tmp_path: Path) -> None:
     common = {"name": "x.example", "data": tmp_path, "keys": tmp_path, "statement_key": tmp_path}
     for wrong in ({}, {"master_key": tmp_path, "ring": ring.use()}, {"ring": ring.use()}):
         with pytest.raises(ValueError, match="ring"):

@@ -57,9 +57,8 @@ def windows(folder: Path) -> list[bytes]:
     return [window for window in dict.fromkeys(found) if len(window) == 32]
 
 
-def test_a_recording_and_a_nodes_disk_open_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the day is destroyed; with two controls: before that the disk alone has the key, and whoever had caught a
-    one-use key out of a node's memory opens the recording."""
+def catch_one_use_keys(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What nodes draw from now on for a transfer, as whoever reads their memory has it."""
     caught: list[bytes] = []
 
     def catch(size: int) -> bytes:
@@ -67,6 +66,13 @@ def test_a_recording_and_a_nodes_disk_open_nothing(tmp_path: Path, monkeypatch: 
         return caught[-1]
 
     monkeypatch.setattr(ring_node, "random_bytes", catch)
+    return caught
+
+
+def test_a_recording_and_a_nodes_disk_open_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the day is destroyed; with two controls: before that the disk alone has the key, and whoever had caught a
+    one-use key out of a node's memory opens the recording."""
+    caught = catch_one_use_keys(monkeypatch)
     ring = Ring(tmp_path / "ring")
     ring.serve(monkeypatch, direct=True)
     assert len(ring.ask("a", "make", messages.MAKE_REQUEST, key=str(day_key()))) == 3
