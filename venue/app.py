@@ -20,6 +20,7 @@ from checkin.service.endings import Endings
 from checkin.service.frame import Frame
 from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher
+from checkin.service.limits import First
 from checkin.service.order_executor import MAX_BODY as MAX_ORDER
 from checkin.service.order_executor import OrderExecutor, Pins
 from checkin.service.order_store import ORDERS, OrderStore
@@ -129,8 +130,9 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     throttle = venues.change_bound()
     door = checkins.CheckIns(party, guard, trust, visits, commits, gates)
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
-    # First, so that the busiest route is found first.
+    # Also as a route, so that other methods are told what it takes.
     app.router.routes.insert(0, Route("/v1/check-ins", door_route, methods=["POST"]))
+    app.add_middleware(First, path="/v1/check-ins", route=door_route, limit=checkins.MAX_BODY)
     given = lists.Lists(party, trust, settings.issuers, own)
     days = Days(vault, book, purger.close_due_days, purger.run)
     audit = SelfAudit(party, guard, DATA_MAP, settings.keys, days, [lambda: given.audit(settings.log)], engine.columns)
