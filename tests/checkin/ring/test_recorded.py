@@ -31,9 +31,9 @@ def transfers(ring: Ring) -> list[tuple[bytes, str, str]]:
 
 def opened(ring: Ring, privates: list[bytes]) -> list[bytes]:
     """The keys that any of these private keys opens in the recording."""
-    found = []
+    found, recorded = [], transfers(ring)
     for private in privates:
-        for asked, commitment, sealed in transfers(ring):
+        for asked, commitment, sealed in recorded:
             try:
                 secret = messages.open_transfer(OpeningKey(private), sealed, asked=asked, commitment=commitment)
             except CheckinError:
