@@ -321,7 +321,7 @@ class LeasedRing:
         """Keys that a node holds; that are gone and of which nothing is written down here yet; or of which a node has
         not said yet that it destroyed them."""
         states = self.states()
-        graves = [name for name in self.tombstones() if purpose in (None, name.purpose)]
+        graves = self.tombstones(purpose)
         gone = {name for _, over in states.values() for name in over if name.purpose not in _NO_GRAVE_NEEDED}
         said = set(self.notes.names()) if purpose is None else self.notes
         awaited = {name for name in graves if self._is_awaited(name, said)}
@@ -359,9 +359,10 @@ class LeasedRing:
         """The record of `entomb`, or None."""
         return self._graves.tombstone(str(name))
 
-    def tombstones(self) -> list[KeyName]:
-        """All that were entombed here, sorted."""
-        return sorted(KeyName.parse(text) for text in self._graves.tombstones())
+    def tombstones(self, purpose: Purpose | None = None) -> list[KeyName]:
+        """All that were entombed here, sorted; of one purpose at a fraction of the cost, for every batch."""
+        begin = "" if purpose is None else f"{purpose.value}-"
+        return sorted(KeyName.parse(text) for text in self._graves.tombstones() if text.startswith(begin))
 
     def overwritten(self, name: KeyName) -> bool:
         """Whether each node signed that it overwrote the key."""

@@ -9,6 +9,7 @@ import pytest
 
 from checkin.audit.point import PointResult
 from checkin.clock import RETENTION_DAYS
+from checkin.errors import NotReady
 from checkin.keys.generation import Generation
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.credential import Mode
@@ -201,6 +202,18 @@ def test_one_node_names_no_identity_key_that_is_used(world: World) -> None:
         world.ring.keys("b").hold(later, lie.secret(later), oldest=0)
         lent(issuer).forget()
         assert issuer.identity_keys.live() == [OLD, later]
+
+
+def test_no_second_identity_key_takes_the_name_of_a_lost_one(world: World) -> None:
+    """On no node; what is sealed under the first would be taken for damaged."""
+    with world.site.open() as issuer:
+        for letter in NODES:
+            (world.ring.folder / letter / f"keys/{OLD}.slot").unlink()
+        world.ring.forget()
+        lent(issuer).forget()
+        with pytest.raises(NotReady):
+            issuer.make_keys()
+        assert not any(OLD in world.ring.keys(letter).names() for letter in NODES)
 
 
 def test_signing_keys_of_days_ahead_are_not_lent_all_the_time(world: World) -> None:
