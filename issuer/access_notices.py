@@ -108,7 +108,9 @@ class AccessNotices:
             stored = self._tables.read("SELECT sealed FROM receipts WHERE id = :id", {"id": row_id})
         for (sealed,) in stored:
             return self._open(day, row_id, owner, sealed).case
-        receipt = replace(receipt, case=random_bytes(6).hex())
+        # The same on every machine that executes the part: the answer that stands may be another one's.
+        case = self._vault.mac(day, Label.RECEIPT, b"case", part, u64be(subject))[:6]
+        receipt = replace(receipt, case=case.hex())
         release = self._party.today() + 1 + int.from_bytes(random_bytes(8), "big") % LATEST_DAYS
         drafts.rows[row_id] = {"id": row_id, "day": day, "owner": owner, "release": release}
         drafts.rows[row_id]["sealed"] = self._seal(day, row_id, owner, receipt)
@@ -140,10 +142,6 @@ class AccessNotices:
     def settle(self, today: int) -> None:
         """Erases the order of arrival, at the first call of a day."""
         self._tables.settle(today)
-
-    def close(self) -> None:
-        """Gives back the file."""
-        self._tables.close()
 
     def _of_day(self, subject: int, day: int, today: int) -> list[AccessNotice]:
         query = "SELECT id, sealed FROM receipts WHERE day = :day AND owner = :owner AND release <= :today"

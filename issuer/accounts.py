@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from checkin.errors import KeyDestroyed, RecoveryWrong, SealBroken, Unauthorized
+from checkin.errors import KeyDestroyed, NotReady, RecoveryWrong, SealBroken, Unauthorized
 from checkin.files.tables import Commit, Tables
 from checkin.keys.journal import Ending
 from checkin.protocol.encoding import u32be
@@ -54,7 +54,9 @@ class WalletKeys:
 
 
 class Accounts:
-    """Begins and ends accounts; the lock of a phone keeps batches from being issued meanwhile."""
+    """Begins and ends accounts. One that has ended is looked for in the ledger afterwards, by `_finish`: whatever batch
+    is being issued then is found there, or finds that the account has ended. Until that is done, its name stays as long
+    as it may have to."""
 
     def __init__(  # noqa: PLR0913 - all that an account has
         self,
@@ -93,42 +95,47 @@ class Accounts:
         proved, code = _read(proof)
         keys = WalletKeys(new_token(), code)
         hashes = token_hash(keys.token), recovery.digest(code)
+        former: list[int] = []
 
-        def step(commit: Commit, ended: list[Ending]) -> list[int]:
+        def step(commit: Commit, ended: list[Ending]) -> None:
             commit.alone()
+            if self._identities.bears(commit, hashes[0]):  # by an earlier try, of which nobody knew
+                return
             first(commit)
-            former = self._identities.of_phone(commit, contact.phone)
+            former[:] = self._identities.of_phone(commit, contact.phone)
             if proved is None:
                 for subject in former:
-                    self._leave(commit, subject)
+                    self._leave(commit, subject, today + 1)
                 ended += [_account(subject) for subject in former]
                 self._identities.add(commit, contact, hashes, today)
-                return former
+                return
             kept = next((one for one in former if self._identities.proves(commit, one, proved)), None)
             if kept is None:
                 raise RecoveryWrong
             self._identities.renew(commit, kept, contact, hashes, today)
+            former.clear()
             ended.append(Ending(_KEYS, str(kept), b"".join([*hashes, u32be(today)]).hex()))
-            return []
 
-        with self._issued.held(contact.phone):
-            self._forget(self._endings.write(self._tables, step))
+        self._endings.write(self._tables, step)
+        for subject in former:
+            with suppress(NotReady):  # the daily task does it
+                self._finish(subject)
         return keys
 
     def end(self, subject: int) -> int | None:
         """Deletes the account: nothing is issued from now on. The day with which name and phone go, None if they went
         at once because no day is held for which anything was issued. Raises `Unauthorized` if it was deleted before."""
-        phone = self._identities.read(subject).phone
+        self._identities.read(subject)
+        today = self._party.today()
 
-        def step(commit: Commit, ended: list[Ending]) -> int | None:
+        def step(commit: Commit, ended: list[Ending]) -> None:
             commit.alone()
-            ended.append(_account(subject))
-            return self._leave(commit, subject)
+            with suppress(Unauthorized):  # by an earlier try, of which nobody knew
+                self._leave(commit, subject, today + 1)
+                ended.append(_account(subject))
 
-        with self._issued.held(phone):
-            last = self._endings.write(self._tables, step)
-            self._forget([subject])
-        return last
+        self._endings.write(self._tables, step)
+        return self._finish(subject)
 
     def end_idle(self, today: int, idle_days: int) -> None:
         """Ends all accounts that for so many days were neither registered nor issued anything for. Repeatable."""
@@ -137,31 +144,36 @@ class Accounts:
             for subject in subjects:
                 self._look(subject, limit, today)
             after = subjects[-1]
+        for subject in self._identities.ended_after(today):  # those that a crash left, too
+            self._finish(subject)
 
     def _look(self, subject: int, limit: int, today: int) -> None:
         """Ends the account unless its newest day is after `limit`, which is noted then, so that it is looked at again
         when that day is as old: by this task, in the order of subjects, and not when anybody comes. A day to come, by a
         clock that was wrong, counts as today."""
         try:
-            record = self._identities.read(subject)
+            self._identities.read(subject)
         except (Unauthorized, SealBroken):  # ended meanwhile; damaged; or came back after its key was destroyed
             self._identities.drop_unreadable(subject, limit, today)
             return
-        with self._issued.held(record.phone):
-            used = min(max(record.registered, self._issued.last(subject) or 0), today)
+        newest = self._issued.last(subject) or 0
 
-            def step(commit: Commit, ended: list[Ending]) -> None:
-                commit.alone()
-                if used > limit:
-                    self._identities.mark_used(commit, subject, used)
-                else:
-                    self._leave(commit, subject)
-                    ended.append(_account(subject))
+        def step(commit: Commit, ended: list[Ending]) -> bool:
+            commit.alone()
+            registered = self._identities.live(commit, subject).registered
+            used = min(max(registered, newest), today)
+            if used <= limit:  # who came while all days were looked through keeps the account
+                used = min(max(used, self._issued.last(subject) or 0), today)
+            if used > limit:
+                self._identities.mark_used(commit, subject, used)
+                return False
+            self._leave(commit, subject, today + 1)
+            ended.append(_account(subject))
+            return True
 
-            with suppress(Unauthorized):  # ended meanwhile, by its owner
-                self._endings.write(self._tables, step)
-            if used <= limit:
-                self._forget([subject])
+        with suppress(Unauthorized):  # ended meanwhile, by its owner
+            if self._endings.write(self._tables, step):
+                self._finish(subject)
 
     def forget_status(self, subject: int) -> None:
         """Takes the vaccination status away; credentials issued from now on commit to none. Raises `Unauthorized`."""
@@ -178,7 +190,7 @@ class Accounts:
         subject = int(ending.name)
         try:
             if ending.kind == _ACCOUNT:
-                self._leave(commit, subject)
+                self._leave(commit, subject, self._issued.last(subject))
             elif ending.kind == _STATUS:
                 self._identities.forget_status(commit, subject)
             else:
@@ -191,17 +203,17 @@ class Accounts:
         except (KeyDestroyed, SealBroken):  # so old that its identity key is destroyed: nobody can read it
             self._identities.remove(commit, subject)
 
-    def _leave(self, commit: Commit, subject: int) -> int | None:
-        last = self._issued.last(subject)
+    def _leave(self, commit: Commit, subject: int, last: int | None) -> None:
         self._identities.leave(commit, subject, last)
         self._hosted.forget(commit, subject)
-        return last
 
-    def _forget(self, subjects: list[int]) -> None:
-        for subject in subjects:
-            self._receipts.forget(subject)
-        if subjects:
-            self._tables.tidy()
+    def _finish(self, subject: int) -> int | None:
+        """The newest day for which anything was issued to an account that has ended: its name goes with that day."""
+        last = self._issued.last(subject)
+        self._identities.finish(subject, last)
+        self._receipts.forget(subject)
+        self._tables.tidy()
+        return last
 
 
 def _account(subject: int) -> Ending:

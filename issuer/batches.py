@@ -8,6 +8,7 @@ row, not in a log, not in a metric.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Final
@@ -28,7 +29,7 @@ from checkin.protocol.primitives import Label, SealingKey, SigningKey, check_sig
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.group_commit import GroupCommit
-from checkin.vault.ledger import LedgerBatch, ledger_row, visit_id
+from checkin.vault.ledger import LedgerBatch, ledger_row, quota_key, visit_id
 from checkin.vault.vault import Vault
 from issuer.authority_keys import AuthorityKeys
 from issuer.identities import Identities
@@ -48,12 +49,22 @@ class Issued:
 
 
 @dataclass(frozen=True, slots=True)
-class _Day:
+class _Keys:
     """What a batch is made with."""
 
     day: int
     authority: SealingKey
     signing: SigningKey
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What a ledger row is made of, but for its number."""
+
+    subject: int
+    phone: str
+    batch: LedgerBatch
+    keys: _Keys
 
 
 class BatchIssuer:
@@ -86,21 +97,23 @@ class BatchIssuer:
 
         Raises `HolderKeyInvalid`, `DayNotIssued`, `QuotaUsed`, `Unauthorized` for a deleted account, `NotReady`
         without the keys of the day, `ClockUntrusted`.
+
+        No lock is held: numbers are given out by the ledger, and an account that ends looks for its last day after it
+        has ended. So either that finds the row, or the batch finds that the account has ended.
         """
         _check_holder_keys(holder_keys)
         self._guard.require_trusted()
         if day - self._party.today() not in (0, 1):
             raise DayNotIssued
-        keys = _Day(day, self._authority.key(day), self._signing.key(day))
+        keys = _Keys(day, self._authority.key(day), self._signing.key(day))
         phone = self._identities.read(subject).phone
-        with self._issued.held(phone):  # two requests at once do not both take the last batch
-            # Read again: an account that ended meanwhile has looked for its last day in the ledger already.
-            status = self._identities.read(subject).status_on(day)
-            # Also what deleted accounts of the phone were issued: registering again brings no second quota.
-            subjects = {subject, *self._identities.subjects_of(phone, passes=1)}
-            if sum(self._issued.count(day, one) for one in subjects) >= self._a_day:
-                raise QuotaUsed
-            return self._issue(subject, keys, mode, status, holder_keys)
+        # Also what deleted accounts of the phone were issued: registering again brings no second quota.
+        subjects = {subject, *self._identities.subjects_of(phone, passes=1)}
+        number = sum(self._issued.count(day, one) for one in subjects)
+        status = self._identities.read(subject).status_on(day)
+        issued = self._issue(_Entry(subject, phone, _new_batch(holder_keys), keys), number, mode, status, holder_keys)
+        self._identities.require_live(subject)
+        return issued
 
     def check(self) -> None:
         """A task: what writes ledger rows is alive. Raises `NotReady`."""
@@ -111,26 +124,45 @@ class BatchIssuer:
         self._commit.close()
 
     def _issue(
-        self, subject: int, keys: _Day, mode: Mode, status: Status, holder_keys: Sequence[bytes]
+        self, entry: _Entry, number: int, mode: Mode, status: Status, holder_keys: Sequence[bytes]
     ) -> list[Issued]:
-        issuer = self._signing.issuer
-        batch = LedgerBatch(random_bytes(32), len(holder_keys))
-        row = ledger_row(self._vault, keys.day, subject, batch, issuer=issuer, authority=keys.authority)
-        committed = self._commit.submit(keys.day, row)  # the disk works while the processor does
+        issuer, keys = self._signing.issuer, entry.keys
+        committed = self._write(entry, number)  # the disk works while the processor does
         seal_key = self._party.ring.subkey(KeyName(Purpose.DAY, keys.day), Label.SUB_SEAL)
         issued = []
         for index, holder_key in enumerate(holder_keys):
-            visit = visit_id(batch.sigma, index)
-            sealed = seal_subject(seal_key, keys.authority, subject, visit_context(issuer, keys.day, visit))
+            visit = visit_id(entry.batch.sigma, index)
+            sealed = seal_subject(seal_key, keys.authority, entry.subject, visit_context(issuer, keys.day, visit))
             opening = new_opening(status)
             draft = Draft(keys.day, mode, visit, holder_key, sealed, opening)
             issued.append(Issued(issue(draft, issuer, keys.signing), opening))
         try:
-            if not committed.result(_COMMIT_SECONDS):
-                raise NotReady("The batch could not be written down: try again.")  # a random key twice
+            while not committed.result(_COMMIT_SECONDS):  # somebody else has taken this number meanwhile
+                number += 1
+                committed = self._write(entry, number)
         except FutureTimeoutError:
             raise NotReady("The disk is too slow: try again in a moment.") from None
         return issued
+
+    def _write(self, entry: _Entry, number: int) -> Future[bool]:
+        """Whether the batch has this number now."""
+        if number >= self._a_day:
+            raise QuotaUsed
+        day = entry.keys.day
+        row = ledger_row(
+            self._vault,
+            day,
+            entry.subject,
+            entry.batch,
+            issuer=self._signing.issuer,
+            authority=entry.keys.authority,
+            key=quota_key(self._vault, day, entry.phone, number),
+        )
+        return self._commit.submit(day, row)
+
+
+def _new_batch(holder_keys: Sequence[bytes]) -> LedgerBatch:
+    return LedgerBatch(random_bytes(32), len(holder_keys))
 
 
 def _check_holder_keys(holder_keys: Sequence[bytes]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from checkin.errors import KeyDestroyed, NotReady
+from checkin.errors import KeyDestroyed, NotReady, QuotaUsed
 from checkin.files.tables import Commit, Tables, Values
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol import presentation
@@ -99,7 +99,12 @@ class Hosted:
                 return taken
             seeds = [random_bytes(32) for _ in range(BATCH_SIZE)]
             public = [SigningKey(seed).public for seed in seeds]
-            made = self._batches.issue(subject, day, Mode.SCREEN, public)
+            try:
+                made = self._batches.issue(subject, day, Mode.SCREEN, public)
+            except QuotaUsed:
+                if taken := self._take(day, owner):  # of the last batch, which another machine has taken meanwhile
+                    return taken
+                raise
             first, *rest = zip(seeds, made, strict=True)
             rows = sorted((self._sealed(day, owner, *one) for one in rest), key=lambda row: row["id"])
             self._tables.write(lambda commit: commit.many(_STORE, rows))

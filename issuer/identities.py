@@ -34,6 +34,8 @@ _USED: Final = "UPDATE identities SET last_issued = :day WHERE subject = :subjec
 _SET_KEYS: Final = "UPDATE identities SET token = :token, recovery = :recovery WHERE subject = :subject AND leaving = 0"
 _LEAVE: Final = """UPDATE identities SET leaving = 1, token = NULL, recovery = NULL, last_issued = :last
     WHERE subject = :subject"""
+_FINISH: Final = "UPDATE identities SET last_issued = :last WHERE subject = :subject"
+_ENDED: Final = "SELECT subject FROM identities WHERE leaving = 1 AND last_issued > :day ORDER BY subject"
 _TO_LOOK_AT: Final = """SELECT subject FROM identities
     WHERE leaving = 0 AND (coalesce(last_issued, 0) <= :limit OR last_issued > :today) AND subject > :after
     ORDER BY subject LIMIT :most"""
@@ -99,7 +101,7 @@ class Identities:
         """The same account under another name, token and recovery code, registered today, inside the caller's
         commit. Of a damaged record the status is lost."""
         try:
-            record = replace(self._record(commit, subject), name=contact.name)
+            record = replace(self.live(commit, subject), name=contact.name)
         except SealBroken:
             record = Record(contact.name, contact.phone, today)
         self._store(commit, subject, record)
@@ -108,7 +110,7 @@ class Identities:
 
     def use_again(self, commit: Commit, subject: int, day: int) -> None:
         """A live account is registered on this day, inside the caller's commit."""
-        self._store(commit, subject, replace(self._record(commit, subject), registered=day))
+        self._store(commit, subject, replace(self.live(commit, subject), registered=day))
         commit.execute(_USED, {"subject": subject, "day": day})
 
     def set_keys(self, commit: Commit, subject: int, hashes: tuple[bytes, bytes]) -> None:
@@ -136,6 +138,11 @@ class Identities:
         # Not a rotation, then: the row came back with an old backup, after its key was destroyed.
         raise Unauthorized("The account can no longer be read: register again.")
 
+    def require_live(self, subject: int) -> None:
+        """Raises `Unauthorized` when the account was deleted meanwhile."""
+        if not self._tables.read(_LIVE, {"subject": subject}):
+            raise Unauthorized
+
     def subjects_of(self, phone: str, passes: int = 2) -> list[int]:
         """Everybody of whom an order may ask by this phone: its account, and earlier ones that were deleted and are
         not gone yet. One pass may miss a row that is being sealed anew, between one key and the next."""
@@ -158,7 +165,7 @@ class Identities:
 
         def step(commit: Commit) -> None:
             commit.alone()
-            record = self._record(commit, subject)
+            record = self.live(commit, subject)
             proved = replace(record, status=int(status), valid_from=valid_from, valid_until=valid_until)
             self._store(commit, subject, proved)
 
@@ -166,11 +173,21 @@ class Identities:
 
     def forget_status(self, commit: Commit, subject: int) -> bool:
         """As `set_status` to none, inside the caller's commit; whether there was one."""
-        record = self._record(commit, subject)
+        record = self.live(commit, subject)
         if record.status == Status.NONE:
             return False
         self._store(commit, subject, Record(record.name, record.phone, record.registered))
         return True
+
+    def finish(self, subject: int, last: int | None) -> None:
+        """Of an account that has ended: until which day name and phone stay; without one they go now."""
+        values: Values = {"subject": subject, "last": last}
+        statement = f"{_REMOVE} AND leaving = 1" if last is None else f"{_FINISH} AND leaving = 1"
+        self._tables.write(lambda commit: commit.execute(statement, values))
+
+    def ended_after(self, day: int) -> list[int]:
+        """Deleted accounts whose names stay until a day after this one is destroyed."""
+        return [subject for (subject,) in self._tables.read(_ENDED, {"day": day})]
 
     def remove(self, commit: Commit, subject: int) -> None:
         """Takes the account out, whatever is in it."""
@@ -181,7 +198,7 @@ class Identities:
         `last` is destroyed; without one, or damaged, they go now. Raises `Unauthorized` for an account that ended
         before."""
         try:
-            record = self._record(commit, subject)
+            record = self.live(commit, subject)
         except SealBroken:
             last = None
         if last is None:
@@ -198,7 +215,7 @@ class Identities:
 
     def mark_used(self, commit: Commit, subject: int, day: int) -> None:
         """Notes the newest day on which a live account was used; it was registered no later."""
-        record = self._record(commit, subject)
+        record = self.live(commit, subject)
         if record.registered > day:
             self._store(commit, subject, replace(record, registered=day))
         commit.execute(_USED, {"subject": subject, "day": day})
@@ -210,7 +227,7 @@ class Identities:
         def step(commit: Commit) -> None:
             commit.alone()
             try:
-                self._record(commit, subject)
+                self.live(commit, subject)
             except (KeyDestroyed, SealBroken):
                 commit.execute(_UNREADABLE, {"subject": subject, "today": today})
                 commit.execute(f"{_REMOVE} AND last_issued <= :limit", {"subject": subject, "limit": limit})
@@ -224,7 +241,12 @@ class Identities:
         delete = "DELETE FROM identities WHERE leaving = 1 AND last_issued < :oldest"
         return self._tables.write(lambda commit: commit.change(delete, {"oldest": oldest}))
 
-    def _record(self, commit: Commit, subject: int) -> Record:
+    def bears(self, commit: Commit, hashed: bytes) -> bool:
+        """As `knows_token`, inside the caller's commit."""
+        return bool(commit.execute(_BEARING, {"token": hashed}))
+
+    def live(self, commit: Commit, subject: int) -> Record:
+        """As `read`, inside the caller's commit. Raises `KeyDestroyed`, too."""
         for row in commit.execute(_LIVE, {"subject": subject}):
             return self._open(subject, *row)
         raise Unauthorized

@@ -6,16 +6,11 @@ which order people came.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from checkin.errors import DayDestroyed, KeyMissing
-from checkin.protocol.primitives import sha256
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.ledger import subject_group
 from checkin.vault.vault import Vault
-from issuer.stripes import Stripes
 
 
 class IssuedDays:
@@ -25,13 +20,6 @@ class IssuedDays:
         self._party = party
         self._guard = guard
         self._vault = vault
-        self._stripes = Stripes(party.data / "batches.lock")
-
-    @contextmanager
-    def held(self, phone: str) -> Iterator[None]:
-        """While it runs, no other thread or process issues anything to this phone or ends its account."""
-        with self._stripes.held(sha256(phone.encode())):
-            yield
 
     def count(self, day: int, subject: int) -> int:
         """How many batches of a day."""
@@ -44,10 +32,6 @@ class IssuedDays:
     def last(self, subject: int) -> int | None:
         """The newest day, None if none is held."""
         return next((day for day in self._days() if self._held(day, subject)), None)
-
-    def close(self) -> None:
-        """Gives back files."""
-        self._stripes.close()
 
     def _days(self) -> list[int]:
         floor = self._guard.floor(self._party.calendar)

@@ -41,7 +41,7 @@ def self_audit(issuer: Issuer) -> SelfAudit:
     """The issuer's audit of itself."""
     days = Days(issuer.vault, issuer.book, issuer.purger.close_due_days, issuer.purger.run)
     looks = [TokenSample(issuer).points, lambda: _given_lists(issuer)]
-    return SelfAudit(issuer.party, issuer.guard, MAP, issuer.settings.keys, days, looks)
+    return SelfAudit(issuer.party, issuer.guard, MAP, issuer.settings.keys, days, looks, issuer.engine.columns)
 
 
 def _given_lists(issuer: Issuer) -> Iterator[Point]:

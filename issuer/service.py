@@ -14,7 +14,7 @@ from checkin.errors import SettingsInvalid
 from checkin.files.tables import Commit
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IssuerList
-from checkin.purge.purger import Purger
+from checkin.purge.purger import CLOSE_SECONDS, Purger
 from checkin.purge.statement_store import SMALL_COUNT
 from checkin.service.day_findings import EngineWatch, day_findings
 from checkin.service.day_store import ServiceEngine
@@ -61,7 +61,7 @@ class Issuer:
         self.settings = settings
         self.party = party = ServiceIdentity(settings, simulated_clock)
         self.guard = clock_guard(party)
-        engine = ServiceEngine(settings, "issuer")
+        self.engine = engine = ServiceEngine(settings, "issuer")
         self.database = engine.tables(ISSUER)
         self.vault = Vault("issuer", engine.days(), party.ring)
         self._engine = EngineWatch(self.vault.store)
@@ -127,8 +127,10 @@ class Issuer:
             self.guard,
             self.vault,
             self.book,
+            floor=engine.floor(self.guard),
             duties=(self._forget, self._rotate, self.nodes.duty),
             ahead={Purpose.DAY: 1, Purpose.SIGNING: AHEAD_DAYS},
+            hold=engine.hold,
         )
         self.metrics = CollectorRegistry()
         self._yesterday = Gauge(
@@ -166,10 +168,13 @@ class Issuer:
         `ClockUntrusted` where it is not sure which day that is: a day that is settled takes no batch more."""
         self.guard.require_trusted()
         store, today = self.vault.store, self.party.calendar.day(self.guard.settled())
-        for day in unsettled(store):
-            if day < today:
-                store.freeze(day)
-                settle(store, day)
+        if any(day < today for day in unsettled(store)):
+            with self.engine.hold("settle", CLOSE_SECONDS) as renew:
+                for day in unsettled(store):  # less those that another machine has settled meanwhile
+                    if renew and day < today:
+                        renew()
+                        store.freeze(day)
+                        settle(store, day)
         self.database.settle(today)
         self.receipts.settle(today)
 
@@ -218,13 +223,10 @@ class Issuer:
     def close(self) -> None:
         """Gives back files and connections."""
         self.batches.close()
-        self.issued.close()
         self.hosted.close()
-        self.receipts.close()
-        self.orders.close()
         self.gateway.close()
         self.vault.store.close()
-        self.database.close()
+        self.engine.close()
 
     # --- duties of the purger ------------------------------------------------------------------------------------
 

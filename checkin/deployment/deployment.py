@@ -5,7 +5,7 @@
     tokens/                     what one party shows another; the enrolment secret
     vkeys.txt                   everybody's verifier keys, for `checkin audit verify --vkeys`
     logs/
-    postgresql/                 with `--engine postgresql` a server of its own, for the days of issuer and registry
+    postgresql/                 with `--engine postgresql` a server of its own, for what issuer and registry keep
 
 In production every party makes its own folder on its own machine (docs/operating.md); here they are neighbours.
 """
@@ -58,7 +58,7 @@ PAGES: Final = (
 )
 PORTS: Final = (8001, 8002, 8003)
 MARKER: Final = "deployment.json"
-_DSN: Final = "postgresql.dsn"
+_DSN: Final = {"issuer": "postgresql-issuer.dsn", "venue": "postgresql.dsn"}
 CHECK_EVERY_DAYS: Final = 7
 
 
@@ -164,9 +164,10 @@ class Deployment:
         let_through(self.folder)
         return PostgresServer(self.folder / "postgresql")
 
-    def tell_dsn(self, dsn: str) -> None:
-        """How issuer and registry reach the server; it changes when the folder is moved."""
-        replace_file(self.folder / "tokens" / _DSN, f"{dsn}\n".encode())
+    def tell_dsn(self, server: PostgresServer) -> None:
+        """How issuer and registry reach a database of their own each; it changes when the folder is moved."""
+        for service, dsn in (("venue", server.dsn), ("issuer", server.dsn_of("issuer"))):
+            replace_file(self.folder / "tokens" / _DSN[service], f"{dsn}\n".encode())
 
     def vkeys(self) -> dict[str, str]:
         """Verifier keys of all services, the log and the officers, by name: what everyone pins."""
@@ -286,7 +287,7 @@ class Deployment:
         if service != "retention":
             common["retention_token_sha256"] = self._hash(f"retention-{service}")
             if self.engine == "postgresql":
-                common |= {"store": self.engine, "dsn_file": f"../tokens/{_DSN}"}
+                common |= {"store": self.engine, "dsn_file": f"../tokens/{_DSN[service]}"}
         return common
 
     def _settings(self) -> dict[str, dict[str, Any]]:

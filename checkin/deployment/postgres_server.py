@@ -73,6 +73,20 @@ class PostgresServer:
         host = str(self._run).replace("\\", r"\\").replace("'", r"\'")
         return f"host='{host}' user=checkin dbname=postgres password={password}"
 
+    def dsn_of(self, name: str) -> str:
+        """As `dsn`, of a database of this name (letters a-z), made if need be. Raises `NotReady`."""
+        from checkin.files.postgres import Postgres  # noqa: PLC0415 - optional
+
+        server = Postgres(self.dsn)
+        try:
+            if not server.run(
+                lambda one: one.execute("SELECT 1 FROM pg_database WHERE datname = $1", [name]).fetchall()
+            ):
+                server.run(lambda one: one.execute(f"CREATE DATABASE {name}"))
+        finally:
+            server.close()
+        return self.dsn.replace("dbname=postgres", f"dbname={name}")
+
     def start(self, settings: dict[str, str] | None = None) -> None:
         """Makes the cluster if need be, and returns once it takes connections. Raises `NotReady`."""
         self._await_former()

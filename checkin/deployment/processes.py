@@ -41,7 +41,7 @@ class Processes:
             if self._postgres:
                 stack.callback(self._postgres.stop)
                 self._postgres.start()
-                self._deployment.tell_dsn(self._postgres.dsn)
+                self._deployment.tell_dsn(self._postgres)
             stack.callback(self.stop)
             # The issuer first: the registry reads its keys when it starts.
             for names in (SERVICES[:1], SERVICES[1:]):

@@ -34,6 +34,9 @@ _FIRST: Final = "INSERT INTO versions (part, number) VALUES (:part, 0) ON CONFLI
 _SEEN: Final = "SELECT number FROM versions WHERE part = :part FOR UPDATE"
 _NOW_SEEN: Final = "UPDATE versions SET number = :number WHERE part = :part AND number < :number"
 _SETTLED: Final = "SELECT number FROM versions WHERE part = :part AND number >= :number"
+_INDEXES: Final = """SELECT indexname::text, indexdef FROM pg_indexes
+    WHERE schemaname = current_schema() AND tablename = :name"""
+_INDEX: Final = re.compile(r"INDEX \w+ ON \S+ ")
 _LONG_SECONDS: Final = 3600.0  # for what writes all rows anew
 _LOCK: Final = "SET LOCAL lock_timeout = '2s'"  # who waits for readers keeps writers waiting
 _COLUMNS: Final = """SELECT table_name::text, column_name::text FROM information_schema.columns
@@ -174,11 +177,19 @@ class _PostgresCommit:
 
 
 def _write_anew(commit: Commit, table: str) -> None:
-    """All rows in the order of their values. Emptying a table gives it new files, and the old ones go."""
-    commit.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-    commit.execute(f"CREATE TEMPORARY TABLE {table}_kept ON COMMIT DROP AS SELECT * FROM {table}")  # noqa: S608
-    commit.execute(f"TRUNCATE {table}")
-    commit.execute(f"INSERT INTO {table} SELECT * FROM {table}_kept ORDER BY {table}_kept.*")  # noqa: S608
+    """All rows in the order of their primary key, into new files. Writers wait for it, readers for its last moment."""
+    commit.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+    indexes: dict[str, str] = dict(commit.execute(_INDEXES, {"name": table}))
+    key = indexes[f"{table}_pkey"].partition("(")[2].rstrip(")")
+    commit.execute(f"CREATE TABLE {table}_new (LIKE {table} INCLUDING DEFAULTS)")
+    commit.execute(f"INSERT INTO {table}_new SELECT * FROM {table} ORDER BY {key}")  # noqa: S608 - names of ours
+    for name, definition in indexes.items():
+        commit.execute(_INDEX.sub(f"INDEX {name}_new ON {table}_new ", definition, count=1))
+    commit.execute(f"ALTER TABLE {table}_new ADD PRIMARY KEY USING INDEX {table}_pkey_new")
+    commit.execute(f"DROP TABLE {table}")
+    commit.execute(f"ALTER TABLE {table}_new RENAME TO {table}")
+    for name in indexes:
+        commit.execute(f"ALTER INDEX {name}_new RENAME TO {name}")
 
 
 def _make_versions(connection: Connection) -> None:

@@ -70,6 +70,7 @@ class Label(bytes, Enum):
     ORDER = b"ck1/order"  # what of an order's part is in the log
     RING_LISTS = b"ck1/ring/lists"  # authority: the seed of the key that signs the lists of orders, from the ring key
     ANSWER = b"ck1/answer"  # a service's answer, sealed to the order's answer key
+    QUOTA = b"ck1/quota"  # issuer: the number of a phone's batch of a day
     RECEIPT = b"ck1/receipt"  # issuer: a notice to somebody who was identified, at rest
     GATE = b"ck1/gate"  # registry: a scanner in the counts by gate
     ENDING = b"ck1/ending"  # a line of that journal

@@ -1,4 +1,5 @@
-"""Which engine keeps what a service holds: SQLite in its data folder, or the PostgreSQL that its settings name.
+"""Which engine keeps what a service holds: SQLite in its data folder, or the PostgreSQL that its settings name. There a
+database, or a schema of one, is one service's: a table `service` has its name.
 
     data/visits, data/ledger    the folder by which a service is known, whichever engine it uses
     data/visits/engine          with the word `postgresql`, once that has been used: a service whose days lie there does
@@ -36,11 +37,20 @@ from checkin.vault.engines.sqlite import SqliteStore
 if TYPE_CHECKING:
     from checkin.files.postgres import Postgres
 
+_SERVICE: Final = TableSet(
+    "service",
+    (
+        """
+CREATE TABLE IF NOT EXISTS service (
+    one bigint NOT NULL PRIMARY KEY,
+    name text NOT NULL
+)""",
+    ),
+)
+_CLAIM: Final = "INSERT INTO service (one, name) VALUES (1, :name) ON CONFLICT DO NOTHING"
 VAULTS: Final = {"issuer": "ledger", "venue": "visits"}
 """The service as its seals name it, and the folder or the tables of its days."""
 _ORDERED: Final = {"visits"}
-_WHOLE: Final = {"visits"}
-"""Whose tables and statements lie in the engine, too."""
 _MARK: Final = "engine"
 
 
@@ -48,7 +58,7 @@ class DaySettings(ServiceSettings):
     """The settings of a service that has days."""
 
     store: Literal["sqlite", "postgresql"] = "sqlite"
-    """Where its days lie: in its data folder, or in the PostgreSQL of `dsn_file`."""
+    """Where what it keeps lies: in its data folder, or in the PostgreSQL of `dsn_file`, a database of its own."""
     dsn_file: FilePath | None = None
     """A secret file with one line, how PostgreSQL is reached: postgresql://user:password@host/name."""
 
@@ -60,14 +70,14 @@ class DaySettings(ServiceSettings):
 
 
 class ServiceEngine:
-    """Opens what an `issuer` or a `venue` keeps. Of the registry all of that lies in the engine; of the issuer its
-    days, and the rest in files."""
+    """Opens what an `issuer` or a `venue` keeps."""
 
     def __init__(self, settings: DaySettings, service: str) -> None:
         """Raises `SettingsInvalid` where the days lie in the other engine, or the driver is missing;
         `DatabaseUnusable` where the engine does not answer."""
         self._data = settings.data
         self._machine = settings.ring.name if settings.ring else ""
+        self._name = settings.name
         self._vault = VAULTS[service]
         self._database: Postgres | None = None
         self._opened: list[Tables] = []
@@ -97,31 +107,39 @@ class ServiceEngine:
     def tables(self, part: TableSet) -> Tables:
         """A part of its state, closed with the engine. Raises `SettingsInvalid` where that lies in a file,
         `DatabaseUnusable`, `NotReady`."""
-        database = self._shared()
-        if database is None:
+        if self._database is None:
             return self._kept(SqliteTables(self._data, part))
         from checkin.files.postgres_tables import PostgresTables  # noqa: PLC0415 - optional
 
         if (file := self._data / f"{part.name}.db").exists():
             self.close()
             raise _left_behind("tables", file)
-        return self._kept(PostgresTables(database, part))
+        if not self._opened:
+            self._claim(self._kept(PostgresTables(self._database, _SERVICE)))
+        return self._kept(PostgresTables(self._database, part))
+
+    def _claim(self, tables: Tables) -> None:
+        """Two services in one database would take each other's statements and endings for their own."""
+        tables.write(lambda commit: commit.execute(_CLAIM, {"name": self._name}))
+        if tables.read("SELECT name FROM service") != [(self._name,)]:
+            self.close()
+            raise SettingsInvalid("The database of dsn_file is another service's: give each service one of its own.")
 
     def statements(self) -> StatementStore:
         """What it states."""
-        if self._shared() is None:
+        if self._database is None:
             return StatementFolder(self._data / "statements")
         return StatementTable(self.tables(STATEMENTS))
 
     def key_list(self) -> KeyListState:
         """The list of keys that it publishes."""
-        if self._shared() is None:
+        if self._database is None:
             return KeyListFile(self._data)
         return KeyListTable(self.tables(KEY_LIST))
 
     def hold(self, name: str, seconds: int) -> AbstractContextManager[Callable[[], None] | None]:
         """A `Hold`: what only one of several machines over one engine does."""
-        if self._shared() is None:
+        if self._database is None:
             return alone(name, seconds)
         if self._leases is None:
             self._leases = self.tables(LEASES)
@@ -129,26 +147,26 @@ class ServiceEngine:
 
     def floor(self, guard: ClockGuard) -> Duty:
         """Keeps the oldest day of several machines over one engine. Raises `NotReady`."""
-        return SharedFloor(self.tables(FLOOR), guard).keep if self._shared() is not None else lambda _: None
+        return SharedFloor(self.tables(FLOOR), guard).keep if self._database is not None else lambda _: None
 
     def generations(self) -> GenerationTable | None:
         """Which state of the engine a machine's keys go with; None where that lies in its data folder."""
-        if self._shared() is None:
+        if self._database is None:
             return None
         return GenerationTable(self.tables(GENERATIONS), self._machine)
 
     def columns(self) -> dict[str, list[str]] | None:
         """Names by table, of those in PostgreSQL but the days'; None where they are files. Raises `NotReady`."""
-        if (database := self._shared()) is None:
+        if self._database is None:
             return None
         from checkin.files.postgres_tables import columns_in  # noqa: PLC0415 - optional
 
-        found = columns_in(database)
+        found = columns_in(self._database)
         return {table: names for table, names in found.items() if not table.startswith(f"{self._vault}_")}
 
     def tasks(self) -> list[Task]:
         """What several machines need: each second what others have changed is known."""
-        return [Task("changes", self.poll, every=1, lane="changes", vital=True)] if self._shared() is not None else []
+        return [Task("changes", self.poll, every=1, lane="changes", vital=True)] if self._database is not None else []
 
     def poll(self) -> None:
         """What others have changed is known."""
@@ -165,9 +183,6 @@ class ServiceEngine:
     def _kept(self, tables: Tables) -> Tables:
         self._opened.append(tables)
         return tables
-
-    def _shared(self) -> Postgres | None:
-        return self._database if self._vault in _WHOLE else None
 
 
 def _left_behind(what: str, path: Path) -> SettingsInvalid:

@@ -16,7 +16,7 @@ from typing import Final
 
 from checkin.errors import SealBroken
 from checkin.protocol.encoding import u32be, u64be
-from checkin.protocol.primitives import HPKE_OVERHEAD, Label, OpeningKey, SealingKey, hmac_sha256, random_bytes
+from checkin.protocol.primitives import HPKE_OVERHEAD, Label, OpeningKey, SealingKey, hmac_sha256
 from checkin.vault.engines import Row
 from checkin.vault.vault import Vault
 
@@ -73,11 +73,17 @@ def subject_group(vault: Vault, day: int, subject: int) -> bytes:
     return vault.mac(day, u64be(subject))
 
 
+def quota_key(vault: Vault, day: int, phone: str, number: int) -> bytes:
+    """The key of the row of a phone's batch `number` (u32, from 0 on) of that day; `phone` in E.164. A day has one row
+    of a key, on every machine, so a number is given out once."""
+    return vault.mac(day, Label.QUOTA, u32be(number), phone.encode("ascii"))
+
+
 def ledger_row(  # noqa: PLR0913 — what the row binds together
-    vault: Vault, day: int, subject: int, batch: LedgerBatch, *, issuer: int, authority: SealingKey
+    vault: Vault, day: int, subject: int, batch: LedgerBatch, *, issuer: int, authority: SealingKey, key: bytes
 ) -> Row:
-    """The row of a new batch, under a random key: rows of one batch cannot be told from those of another."""
-    key, group = vault.mac(day, random_bytes(16)), subject_group(vault, day, subject)
+    """The row of a new batch. Its key is a MAC: rows of one person cannot be told from those of another by it."""
+    group = subject_group(vault, day, subject)
     sealed = authority.seal(batch.encode(), _info(issuer, day, key, group))
     return vault.seal(day, key, group, 0, sealed)
 

@@ -103,7 +103,15 @@ def test_a_ledger_row_given_to_another_person_is_refused_by_the_authority(vault:
     list Bob's visits. The entry is bound to the row's key and group."""
     public = SealingKey(AUTHORITY.public)
     rows = {
-        subject: ledger_row(vault, DAY, subject, LedgerBatch(random_bytes(32), 10), issuer=ISSUER, authority=public)
+        subject: ledger_row(
+            vault,
+            DAY,
+            subject,
+            LedgerBatch(random_bytes(32), 10),
+            issuer=ISSUER,
+            authority=public,
+            key=random_bytes(16),
+        )
         for subject in (1, 2)
     }
     bob = open_row(vault, DAY, rows[2])

@@ -33,9 +33,8 @@ def fetch(vault: Vault, people: list[int]) -> None:
     """Everybody takes a batch, one after the other."""
     authority = SealingKey(OpeningKey(random_bytes(32)).public)
     for person in people:
-        vault.insert(
-            DAY, [ledger_row(vault, DAY, person, LedgerBatch(random_bytes(32), 10), issuer=1, authority=authority)]
-        )
+        batch, key = LedgerBatch(random_bytes(32), 10), random_bytes(16)
+        vault.insert(DAY, [ledger_row(vault, DAY, person, batch, issuer=1, authority=authority, key=key)])
 
 
 def order_in_the_file(vault: Vault, folder: Path) -> list[int]:

@@ -116,7 +116,9 @@ class Bench:
     def ledger_rows(self, day: int) -> None:
         """Rows of the true size; HPKE is measured once, the rest are the same bytes under other keys."""
         authority = SealingKey(OpeningKey(os.urandom(32)).public)
-        real = ledger_row(self.ledger, day, 1, LedgerBatch(os.urandom(32), 10), issuer=1, authority=authority)
+        real = ledger_row(
+            self.ledger, day, 1, LedgerBatch(os.urandom(32), 10), issuer=1, authority=authority, key=bytes(16)
+        )
         count = max(1000, self.rows // 10)
         rows = [Row(os.urandom(16), os.urandom(16), 0, real.nonce, real.sealed) for _ in range(count)]
         for at in range(0, count, 100):

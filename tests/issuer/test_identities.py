@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future
 
 import pytest
 
-from checkin.errors import DayNotIssued, SealBroken, Unauthorized
+from checkin.errors import DayNotIssued, NotReady, SealBroken, Unauthorized
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.credential import Mode, Status
 from checkin.vault.engines import Row
+from checkin.vault.ledger import LedgerBatch, ledger_row, quota_key
 from issuer.identities import Record
 from issuer.service import Issuer
 from tests.issuer.world import DAY, E164, NAME, Site, enrol, keep_house, publics, rows_in
@@ -65,36 +65,67 @@ def test_the_same_phone_starts_anew_after_a_deletion(opened: Issuer) -> None:
 
 
 def test_a_deletion_between_asking_and_issuing_wins(opened: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The account is looked at again under the phone's lock, which a deletion takes, too."""
-    subject, held = enrol(opened), opened.issued.held
+    """The account is looked at again before the row is written."""
+    subject, count = enrol(opened), opened.issued.count
 
-    @contextmanager
-    def overtaken(phone: str) -> Iterator[None]:
-        monkeypatch.setattr(opened.issued, "held", held)
+    def overtaken(day: int, of: int) -> int:
+        monkeypatch.setattr(opened.issued, "count", count)
+        before = count(day, of)
         assert opened.accounts.end(subject) is None
-        with held(phone):
-            yield
+        return before
 
-    monkeypatch.setattr(opened.issued, "held", overtaken)
+    monkeypatch.setattr(opened.issued, "count", overtaken)
     with pytest.raises(Unauthorized):
         opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
     assert rows_in(opened.database, "identities") == 0
     assert opened.issued.of(subject) == {}
 
 
-def test_a_deletion_during_a_batch_waits_for_its_last_day(opened: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An identity is never destroyed before the last record that could name it."""
+@pytest.mark.parametrize("written", [True, False])
+def test_a_deletion_during_a_batch_finds_it_or_is_found_by_it(
+    opened: Issuer, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    """Whoever is given credentials has a name that stays as long as the record: none leave for an account that ended
+    while the row was being written, before or after it was there."""
     subject, submit = enrol(opened), opened.batches._commit.submit
-    with ThreadPoolExecutor(1) as pool:
-        ended: list[Future[int | None]] = []
 
-        def delayed(day: int, row: Row) -> Future[bool]:
-            ended.append(pool.submit(opened.accounts.end, subject))
-            return submit(day, row)
+    def overtaken(day: int, row: Row) -> Future[bool]:
+        if not written:
+            assert opened.accounts.end(subject) is None
+        committed = submit(day, row)
+        if written:
+            assert committed.result(60)
+            assert opened.accounts.end(subject) == DAY
+        return committed
 
-        monkeypatch.setattr(opened.batches._commit, "submit", delayed)
+    monkeypatch.setattr(opened.batches._commit, "submit", overtaken)
+    with pytest.raises(Unauthorized):
         opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
-        assert ended[0].result(60) == DAY
+    assert (opened.identities.disclosed(subject) is not None) == written
+
+
+def test_a_batch_that_lands_while_an_account_ends_is_its_last_day(
+    opened: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An identity is never destroyed before the last record that could name it: also where the deletion is stopped
+    before it has looked, the name stays."""
+    subject, last = enrol(opened), opened.issued.last
+    batch = opened.batches._commit.submit
+
+    def stopped(_: int) -> int | None:
+        raise NotReady
+
+    monkeypatch.setattr(opened.issued, "last", stopped)
+    with pytest.raises(NotReady):
+        opened.accounts.end(subject)
+    monkeypatch.setattr(opened.issued, "last", last)
+    key = quota_key(opened.vault, DAY, E164, 0)
+    row = ledger_row(opened.vault, DAY, subject, LedgerBatch(bytes(32), 10), issuer=7,
+                     authority=opened.authority.key(DAY), key=key)  # fmt: skip
+    assert batch(DAY, row).result(60)
+    assert opened.identities.disclosed(subject)
+    opened.end_idle_accounts()
+    assert opened.database.read("SELECT leaving, last_issued FROM identities") == [(1, DAY)]
 
 
 def test_a_deleted_account_is_read_by_nobody_while_its_name_still_stays(opened: Issuer) -> None:

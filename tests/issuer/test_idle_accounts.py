@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -146,19 +145,18 @@ def test_no_column_moves_when_somebody_takes_a_batch(site: Site, opened: Issuer)
 def test_a_batch_taken_while_the_task_looks_keeps_the_account(
     site: Site, opened: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subject, held = enrol(opened), opened.issued.held
+    subject, last = enrol(opened), opened.issued.last
     pass_to(site, opened, DAY + 27)
     site.set_day(DAY + 28, hour=0)
     keep_house(opened)
 
-    @contextmanager
-    def overtaken(phone: str) -> Iterator[None]:
-        monkeypatch.setattr(opened.issued, "held", held)
+    def overtaken(of: int) -> int | None:
+        monkeypatch.setattr(opened.issued, "last", last)
+        before = last(of)
         opened.batches.issue(subject, DAY + 28, Mode.SCREEN, publics())
-        with held(phone):
-            yield
+        return before
 
-    monkeypatch.setattr(opened.issued, "held", overtaken)
+    monkeypatch.setattr(opened.issued, "last", overtaken)
     opened.end_idle_accounts()
     assert noted(opened, subject) == DAY + 28
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from issuer.app import create_app
 from issuer.contact import Contact
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
+from tests.support.databases import begin_beside
 from tests.support.serving import listening, visiting
 from tests.support.waiting import answers, until
 
@@ -54,6 +55,8 @@ class Site:
     officers: list[NoteSigner] = field(default_factory=list)
     authority: dict[int, OpeningKey] = field(default_factory=dict)
     calendar: Calendar = field(default_factory=Calendar)
+    hours: Path | None = None
+    """Where another machine's simulated time stands."""
 
     @classmethod
     def make(cls, folder: Path, **settings: str) -> Site:
@@ -84,7 +87,7 @@ class Site:
     @property
     def clock(self) -> SimulatedClock:
         """Set it, and the issuer's time is another."""
-        return SimulatedClock(self.folder / "clock")
+        return SimulatedClock(self.hours or self.folder / "clock")
 
     def set_day(self, day: int, hour: int = 12) -> None:
         """Noon, or another whole hour, of a day."""
@@ -100,13 +103,25 @@ class Site:
     @contextmanager
     def open(self) -> Iterator[Issuer]:
         """The objects without a server, after one round of housekeeping, with the authority's keys."""
-        issuer = Issuer(IssuerSettings.load(self.folder / "issuer.toml"), self.folder / "clock")
+        issuer = Issuer(IssuerSettings.load(self.folder / "issuer.toml"), self.clock.path)
         try:
             keep_house(issuer)
             issuer.authority.accept(self.signed_list())
             yield issuer
         finally:
             issuer.close()
+
+    def elsewhere(self) -> Site:
+        """On another machine over the same engine: with a data folder of its own. The key folder they share, as a
+        stand-in for key rings that hand keys to one another."""
+        there = self.folder.with_name("elsewhere")
+        if not there.exists():
+            text = (self.folder / "issuer.toml").read_text()
+            for name in ("keys", "master.key", "statement.key", "postgresql.dsn"):
+                text = text.replace(f'"{name}"', f'"{self.folder / name}"')
+            begin_beside(self.folder / "data", there / "data")
+            (there / "issuer.toml").write_text(text)
+        return replace(self, folder=there, hours=self.folder / "clock")
 
     def signed_list(self, first: int = DAY, last: int = DAY + 14) -> str:
         """The authority's list with two officers' signatures."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from checkin.service.identity import MARK
 
 if TYPE_CHECKING:
     from checkin.deployment.postgres_server import PostgresServer
@@ -37,6 +40,12 @@ def schema(dsn: str) -> Iterator[str]:
     ask(dsn, f"CREATE SCHEMA {name}")
     yield f"{dsn} options='-c search_path={name}'"
     ask(dsn, f"DROP SCHEMA {name} CASCADE")
+
+
+def begin_beside(here: Path, there: Path) -> None:
+    """What a second machine's data folder begins with: that it belongs to these keys."""
+    there.mkdir(mode=0o700, parents=True)
+    shutil.copy(here / MARK, there / MARK)
 
 
 def ask(dsn: str, query: str) -> list[tuple[Any, ...]]:

@@ -33,7 +33,7 @@ from checkin.purge.purger import Purger
 from checkin.purge.statement_store import StatementStore
 from checkin.service.day_store import ServiceEngine
 from checkin.service.endings import Endings
-from checkin.service.identity import MARK, ServiceIdentity
+from checkin.service.identity import ServiceIdentity
 from checkin.service.order_executor import OrderBody, OrderExecutor, Pins
 from checkin.service.order_store import ORDERS, OrderStore
 from checkin.service.time_peers import clock_guard
@@ -46,6 +46,7 @@ from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 from retention.log import Log
 from tests.issuer.world import keep_house
+from tests.support.databases import begin_beside
 from venue import batches, checkins, lists, scanners, venues
 from venue.commits import Commits
 from venue.database import REGISTRY
@@ -140,12 +141,12 @@ class Door:
 class Whole:
     """Opened in a copy of the prepared folder; `close` removes it."""
 
-    def __init__(self, dsn: str | None = None) -> None:
-        """`dsn`: of the database in which the registry's state lies; without one in its folder."""
+    def __init__(self, dsn: str | None = None, service: str = "registry") -> None:
+        """`dsn`: of the database in which the state of a `service` (registry, issuer) lies, otherwise in its folder."""
         self.folder = Path(tempfile.mkdtemp(dir=memory()))
         shutil.copytree(prepared(), self.folder, dirs_exist_ok=True)
         if dsn is not None:
-            settings, file = self.folder / "registry" / "settings.toml", self.folder / "registry" / "postgresql.dsn"
+            settings, file = self.folder / service / "settings.toml", self.folder / service / "postgresql.dsn"
             settings.write_text(f'store = "postgresql"\ndsn_file = "{file}"\n{settings.read_text()}')
             file.touch(mode=0o600)
             file.write_text(dsn)
@@ -166,15 +167,24 @@ class Whole:
         return Registry(self.folder / "registry", self.folder / "clock", lambda _: self.issuers_list())
 
     def registry_elsewhere(self) -> Registry:
-        """One on another machine over the same engine: with a data folder of its own. The key folder they share, as a
-        stand-in for key rings that hand keys to one another."""
-        here, there = self.folder / "registry", self.folder / "elsewhere"
+        """One on another machine over the same engine."""
+        return Registry(self._elsewhere("registry"), self.folder / "clock", lambda _: self.issuers_list())
+
+    def issuer_elsewhere(self) -> Issuer:
+        """As `registry_elsewhere`."""
+        settings = IssuerSettings.load(self._elsewhere("issuer") / "settings.toml")
+        return Issuer(settings, self.folder / "clock")
+
+    def _elsewhere(self, service: str) -> Path:
+        """With a data folder of its own. The key folder they share, as a stand-in for key rings that hand keys to one
+        another."""
+        here, there = self.folder / service, self.folder / "elsewhere"
         text = (here / "settings.toml").read_text()
         for name in ("keys", "master.key", "statement.key"):
             text = text.replace(f'"{name}"', f'"{here / name}"')
         begin_beside(here / "data", there / "data")
         (there / "settings.toml").write_text(text)
-        return Registry(there, self.folder / "clock", lambda _: self.issuers_list())
+        return there
 
     def issuers_list(self) -> Fetched:
         """What the issuer answers to the registry."""
@@ -327,12 +337,6 @@ class Whole:
         shutil.rmtree(self.folder)
 
 
-def begin_beside(here: Path, there: Path) -> None:
-    """What a second machine's data folder begins with: that it belongs to these keys."""
-    there.mkdir(mode=0o700, parents=True)
-    shutil.copy(here / MARK, there / MARK)
-
-
 def memory() -> str | None:
     """Where syncs are free, if there is such a place."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - made by mkdtemp inside it
@@ -354,9 +358,8 @@ def prepared() -> Path:
         f'log = {{ vkey = "{LOG_SIGNER.verifier.vkey}" }}\n'
     )
     _settings(folder / "issuer", f'issuer = {ISSUER}\nauthority_token_sha256 = "{"0" * 64}"\n', pins)
-    issuer = Issuer(IssuerSettings.load(folder / "issuer" / "settings.toml"), folder / "clock")
-    vkey, url = issuer.party.signer.verifier.vkey, "http://127.0.0.1:9"
-    issuer.close()
+    party = ServiceIdentity(IssuerSettings.load(folder / "issuer" / "settings.toml"), folder / "clock")
+    vkey, url = party.signer.verifier.vkey, "http://127.0.0.1:9"
     pinned = f'issuers = [{{ number = {ISSUER}, url = "{url}", vkey = "{vkey}" }}]\n'
     _settings(folder / "registry", f'enrolment_secret_sha256 = "{"0" * 64}"\n{pinned}', pins)
     return folder

@@ -20,9 +20,9 @@ from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Purger
 from checkin.service.order_executor import OrderBody
 from checkin.vault.closing import close_day, unsettled
-from tests.support.databases import ask
+from tests.support.databases import ask, begin_beside
 from tests.support.waiting import until
-from tests.support.whole import CALENDAR, CASE, DAY, NOON, Registry, Whole, begin_beside
+from tests.support.whole import CALENDAR, CASE, DAY, NOON, Registry, Whole
 from tests.venue.conftest import NewIssuer
 from tests.venue.realtime import PATIENCE
 from tests.venue.test_postgresql import on_postgresql

@@ -13,6 +13,7 @@ import pytest
 
 from checkin.errors import SealBroken
 from checkin.protocol.primitives import OpeningKey, SealingKey
+from checkin.vault.engines import Row
 from checkin.vault.ledger import (
     ENTRY_SIZE,
     LedgerBatch,
@@ -20,6 +21,7 @@ from checkin.vault.ledger import (
     ledger_row,
     open_entry,
     open_row,
+    quota_key,
     subject_group,
     visit_id,
 )
@@ -41,10 +43,17 @@ def a_batch() -> LedgerBatch:
     return LedgerBatch(os.urandom(32), 10)
 
 
+def a_row(vault: Vault, subject: int, batch: LedgerBatch) -> Row:
+    return ledger_row(vault, DAY, subject, batch, issuer=1, authority=PUBLIC, key=os.urandom(16))
+
+
 def test_the_authority_learns_one_person_s_visit_ids_from_what_the_issuer_stored(vault: Vault) -> None:
     mine, others = [a_batch(), a_batch()], [a_batch() for _ in range(5)]
-    rows = [ledger_row(vault, DAY, 7, batch, issuer=1, authority=PUBLIC) for batch in mine]
-    rows += [ledger_row(vault, DAY, subject, batch, issuer=1, authority=PUBLIC) for subject, batch in enumerate(others)]
+    rows = [a_row(vault, 7, batch) for batch in mine]
+    rows += [
+        a_row(vault, subject, batch)
+        for subject, batch in enumerate(others)
+    ]
     assert all(vault.insert(DAY, rows))
     entries = [open_row(vault, DAY, row) for row in vault.store.group(DAY, subject_group(vault, DAY, 7))]
     opened = [open_entry(entry, issuer=1, day=DAY, authority=AUTHORITY) for entry in entries]
@@ -59,7 +68,7 @@ def test_visit_ids_follow_from_sigma_as_the_protocol_says() -> None:
 
 def test_the_issuer_s_own_keys_do_not_open_sigma(vault: Vault) -> None:
     batch = a_batch()
-    row = ledger_row(vault, DAY, 7, batch, issuer=1, authority=PUBLIC)
+    row = a_row(vault, 7, batch)
     entry = open_row(vault, DAY, row)
     assert len(entry.sealed) == ENTRY_SIZE == 84
     assert batch.sigma not in entry.sealed
@@ -69,7 +78,9 @@ def test_the_issuer_s_own_keys_do_not_open_sigma(vault: Vault) -> None:
 
 def test_an_entry_opens_for_its_issuer_day_and_row_only(vault: Vault) -> None:
     """So an issuer cannot pass one person's batch for another's by moving it to another row."""
-    rows = [ledger_row(vault, DAY, subject, a_batch(), issuer=1, authority=PUBLIC) for subject in (7, 8)]
+    rows = [
+        a_row(vault, subject, a_batch()) for subject in (7, 8)
+    ]
     one, other = (open_row(vault, DAY, row) for row in rows)
     assert open_entry(one, issuer=1, day=DAY, authority=AUTHORITY)
     wrong: list[tuple[LedgerEntry, int, int]] = [
@@ -88,10 +99,17 @@ def test_a_person_has_another_group_on_another_day(vault: Vault) -> None:
     assert subject_group(vault, DAY, 7) != subject_group(vault, DAY + 1, 7)
 
 
-def test_two_batches_of_a_person_lie_under_random_keys(vault: Vault) -> None:
-    batch = a_batch()
-    keys = {ledger_row(vault, DAY, 7, batch, issuer=1, authority=PUBLIC).key for _ in range(20)}
-    assert len(keys) == 20
+def test_a_phones_batch_of_a_number_has_one_row_and_no_key_tells_whose_it_is(vault: Vault) -> None:
+    keys = [
+        quota_key(vault, day, phone, number)
+        for day in (DAY, DAY + 1)
+        for phone in ("+821", "+8210")
+        for number in range(6)
+    ]
+    assert len(set(keys)) == len(keys) == 24
+    assert quota_key(vault, DAY, "+8210", 5) == keys[11]
+    alike = [ledger_row(vault, DAY, 7, a_batch(), issuer=1, authority=PUBLIC, key=keys[0]) for _ in range(2)]
+    assert [vault.insert(DAY, [row]) for row in alike] == [[True], [False]]
 
 
 @pytest.mark.parametrize(("sigma", "count"), [(bytes(31), 10), (bytes(33), 10), (bytes(32), 0), (bytes(32), 1001)])

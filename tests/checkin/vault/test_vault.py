@@ -211,7 +211,7 @@ def test_a_visit_takes_at_most_320_bytes_on_the_disk(vault: Vault) -> None:
 def test_a_ledger_row_takes_at_most_320_bytes_on_the_disk(tmp_path: Path) -> None:
     vault = open_vault(tmp_path, "issuer", ordered=False)
     authority = SealingKey(OpeningKey(os.urandom(32)).public)
-    row = ledger_row(vault, DAY, 1, LedgerBatch(os.urandom(32), 10), issuer=1, authority=authority)
+    row = ledger_row(vault, DAY, 1, LedgerBatch(os.urandom(32), 10), issuer=1, authority=authority, key=bytes(16))
     assert len(row.sealed) == 100
     rows = [a_row(vault, 0, bytes(84)) for _ in range(10_000)]
     assert bytes_a_row(vault, rows) <= 320

@@ -1,0 +1,103 @@
+"""Two issuers with data folders of their own over one PostgreSQL are one issuer; what they keep is in
+tests/issuer/test_both_engines.py, here is what they do for others and at night."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from checkin.audit.data_map import DataMap
+from checkin.clock import RETENTION_DAYS
+from checkin.errors import SettingsInvalid
+from checkin.orders.part import BATCHES
+from checkin.protocol.credential import Mode
+from checkin.service.order_executor import OrderBody
+from issuer.self_audit import MAP
+from issuer.service import Issuer
+from tests.issuer.world import E164, enrol, keep_house, publics
+from tests.support.databases import ask
+from tests.support.whole import CALENDAR, CASE, DAY, NOON, Whole
+
+
+@pytest.fixture
+def two(dsn: str) -> Iterator[tuple[Whole, list[Issuer]]]:
+    """At noon, with keys and the authority's list."""
+    whole = Whole(dsn, "issuer")
+    whole.keep_house()
+    whole.tend(NOON)
+    other = whole.issuer_elsewhere()
+    keep_house(other)
+    yield whole, [whole.issuer, other]
+    other.close()
+    whole.close()
+
+
+def test_one_part_of_an_order_at_both_at_once_has_one_answer(two: tuple[Whole, list[Issuer]]) -> None:
+    """Each opens the ledger by itself; what is sealed to the authority differs each time it is made. The person has one
+    notice."""
+    whole, issuers = two
+    subject = enrol(issuers[0])
+    issuers[1].batches.issue(subject, DAY, Mode.SCREEN, publics())
+    signed = whole.signed(replace(CASE, phone=E164, days=(DAY, DAY)), NOON)
+    [part] = [one for one in signed.parts if one.part.step == BATCHES]
+    sent = OrderBody(part=part.note, entry=signed.entry, proof=whole.logged(signed).write())
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(lambda issuer: issuer.orders.take(sent).sealed, issuers))
+    assert answers[0] == answers[1]
+    for issuer in issuers:
+        assert len(issuer.book.all("order-executed-")) == 1
+        assert issuer.receipts._tables.read("SELECT count(*) FROM receipts") == [(1,)]
+
+
+def test_what_is_due_is_destroyed_once_and_revived_by_neither(two: tuple[Whole, list[Issuer]], dsn: str) -> None:
+    whole, issuers = two
+    here, there = issuers
+    subject = enrol(here)
+    there.batches.issue(subject, DAY, Mode.SCREEN, publics())
+    assert here.accounts.end(subject) == DAY
+    whole.clock.set(CALENDAR.rfc3339(NOON + RETENTION_DAYS * 86_400))
+    for issuer in issuers:
+        issuer.guard.confirm()
+    with ThreadPoolExecutor(2) as threads:
+        made = [name for names in threads.map(lambda one: one.purger.run(), issuers) for name in names]
+    assert made.count(f"purge-{CALENDAR.date(DAY)}") == 1
+    for issuer in issuers:
+        keep_house(issuer)
+        assert DAY not in issuer.vault.store.days()
+    assert here.book.names() == there.book.names()
+    assert f"key-destroyed-identity-{CALENDAR.date(DAY)}" in here.book
+    assert here.identity_keys.live() == there.identity_keys.live()
+    assert ask(dsn, "SELECT count(*) FROM identities") == [(0,)]
+    assert ask(dsn, "SELECT day FROM oldest_day") == [(DAY + 1,)]
+
+
+def test_the_data_map_has_every_column_that_lies_in_the_engine(two: tuple[Whole, list[Issuer]], dsn: str) -> None:
+    """Also those that are made when they are first needed; with a column that nobody has stated as the control."""
+    _, issuers = two
+
+    def gaps(issuer: Issuer) -> list[str]:
+        found = DataMap.load(MAP).gaps(issuer.party.data, None, issuer.engine.columns())
+        return [str(gap) for gap in found if gap.path == "engine"]
+
+    for issuer in issuers:
+        issuer.engine.generations()
+    assert [gaps(issuer) for issuer in issuers] == [[], []]
+    ask(dsn, "ALTER TABLE identities ADD COLUMN seen bigint")
+    assert [gaps(issuer) for issuer in issuers] == [["engine identities.seen: not declared"]] * 2
+
+
+def test_a_database_is_one_services(two: tuple[Whole, list[Issuer]]) -> None:
+    """A registry that is told of the issuer's takes none of it, and the issuer goes on."""
+    whole, [here, _] = two
+    settings = whole.folder / "registry" / "settings.toml"
+    file = whole.folder / "issuer" / "postgresql.dsn"
+    whole.registry.close()
+    for left in ("visits", "venue.db", "gates.db", "orders.db"):
+        (whole.folder / "registry" / "data" / left).rename(whole.folder / left)
+    settings.write_text(f'store = "postgresql"\ndsn_file = "{file}"\n{settings.read_text()}')
+    with pytest.raises(SettingsInvalid, match="another service's"):
+        whole.open_registry()
+    assert enrol(here)
