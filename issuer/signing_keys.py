@@ -28,7 +28,6 @@ class SigningKeys:
         self._party = party
         self._tables = tables
         self.issuer = issuer
-        self._publics: dict[KeyName, tuple[str, bytes]] = {}
 
     def publish(self) -> list[int]:
         """Lists every key of the ring that was made since; the days that could not be listed, because their key
@@ -73,7 +72,7 @@ class SigningKeys:
         self._tables.write(lambda commit: commit.execute(delete, {"oldest": oldest}))
 
     def _add(self, name: KeyName) -> None:
-        public = self._public(name)
+        public = self._party.ring.public_key(name)
         key = ListedKey(issuer_kid(self.issuer, public), public)
 
         def step(commit: Commit) -> None:
@@ -83,13 +82,6 @@ class SigningKeys:
 
         if self.listed().get(name.day) != key:
             self._tables.write(step)
-
-    def _public(self, name: KeyName) -> bytes:
-        """Kept: whoever is lent keys by a ring shall not be lent those of two weeks all the time."""
-        made = self._party.ring.commitment(name)
-        if name not in self._publics or self._publics[name][0] != made:
-            self._publics[name] = made, self._party.ring.signing_key(name).public
-        return self._publics[name][1]
 
 
 def _listed(rows: Found) -> dict[int, ListedKey]:

@@ -107,7 +107,7 @@ def intake_list(party: ServiceIdentity) -> IntakeList:
     today, keys = party.today(), {}
     for day in range(today - 1, today + INTAKE_DAYS_AHEAD + 1):
         with suppress(KeyMissing, KeyDestroyed):
-            keys[day] = IntakeKey(party.ring.opening_key(KeyName(Purpose.INTAKE, day)).public)
+            keys[day] = IntakeKey(party.ring.public_key(KeyName(Purpose.INTAKE, day)))
     if not keys:
         raise KeyMissing("There are no intake keys yet: see /readyz.")
     return IntakeList(party.settings.name, keys, simulated=party.clock.simulated)

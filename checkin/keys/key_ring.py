@@ -164,6 +164,10 @@ class KeyRing:
         held.opening = held.opening or OpeningKey(held.key)
         return held.opening
 
+    def public_key(self, name: KeyName) -> bytes:
+        """The public half of a key that signs or opens, 32 bytes; as `use`."""
+        return (self.signing_key if name.purpose is Purpose.SIGNING else self.opening_key)(name).public
+
     def commitment(self, name: KeyName) -> str:
         """64 hex digits; as `use`."""
         return self._look(name).commitment

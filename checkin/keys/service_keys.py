@@ -38,6 +38,9 @@ class ServiceKeys(Protocol):
     def opening_key(self, name: KeyName) -> OpeningKey:
         """The key as an X25519 private key; as `use`."""
 
+    def public_key(self, name: KeyName) -> bytes:
+        """The public half of a key that signs or opens, 32 bytes; as `use`."""
+
     def commitment(self, name: KeyName) -> str:
         """64 hex digits; as `use`."""
 

@@ -26,6 +26,8 @@ SKEW_SECONDS: Final = 60
 """By how much the clock of who asks may differ from that of who is asked."""
 RAW: Final = "raw"
 """The use of a key that is leased itself, and no sub-key of it."""
+PUBLIC: Final = "public"
+"""The use of such a key that is to be listed: its public half."""
 SECRET_SIZE: Final = 48  # salt 16, key 32
 
 _ASK: Final = (Field("service"), Field("from"), Field("to"), Field("time"), Field("nonce"))

@@ -31,7 +31,7 @@ from checkin.protocol.encoding import b64_encode
 from checkin.protocol.key_list import read_commitment, read_sealing_key
 from checkin.protocol.note import NoteVerifier
 from checkin.protocol.primitives import Label, OpeningKey, SealingKey, random_bytes
-from checkin.protocol.ring_messages import GONE_DAYS, QUORUM, RAW, RingParty, RingQuestion
+from checkin.protocol.ring_messages import GONE_DAYS, PUBLIC, QUORUM, RAW, RingParty, RingQuestion
 from checkin.protocol.statement import StatementType, many, one
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.due_keys import DueKeys, last_use
@@ -97,10 +97,10 @@ class RingNode:
             name, use = self._wanted(wanted)
             try:
                 seconds = self._seconds(name)
-                key = self._ring.use(name) if use == RAW else self._ring.subkey(name, _SUBKEYS[use])
+                key = self._key(name, use)
                 lines.append(f"{wanted} {self._ring.commitment(name)} {seconds}")
                 keys.append(key)
-            except (KeyMissing, KeyDestroyed) as error:
+            except (KeyMissing, KeyDestroyed, NotReady) as error:
                 refused = error
         if not lines:
             raise refused
@@ -241,9 +241,21 @@ class RingNode:
     def _wanted(self, line: str) -> tuple[KeyName, str]:
         word, _, use = line.partition(" ")
         name = _name(word)
-        if (use != RAW and use not in _SUBKEYS) or (use == RAW and name.purpose in _SEALED_ONLY):
+        whole = use in (RAW, PUBLIC)
+        if (not whole and use not in _SUBKEYS) or (whole and name.purpose in _SEALED_ONLY):
             raise NoteUntrusted("A day's key and the identity key are leased as sub-keys alone.")
         return name, use
+
+    def _key(self, name: KeyName, use: str) -> bytes:
+        """What is leased for that use; raises `NotReady` for a whole key of a day that is not near."""
+        if use == PUBLIC:
+            return self._ring.public_key(name)
+        if use != RAW:
+            return self._ring.subkey(name, _SUBKEYS[use])
+        # SPEC ring.md §4: "from the beginning of the day before its own"
+        if self._guard.now() + messages.SKEW_SECONDS < self._party.calendar.start(name.day - 1):
+            raise NotReady("A key that signs or opens is leased from the day before its own.")
+        return self._ring.use(name)
 
     def _seconds(self, name: KeyName) -> int:
         """For how long a key may be leased now; raises `KeyDestroyed` when it is over, its slot there or not."""

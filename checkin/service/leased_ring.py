@@ -43,7 +43,7 @@ from checkin.protocol.encoding import b64_encode
 from checkin.protocol.key_list import read_commitment
 from checkin.protocol.note import NoteSigner, open_note
 from checkin.protocol.primitives import Label, OpeningKey, SigningKey, random_bytes, sha256
-from checkin.protocol.ring_messages import GONE_DAYS, LEASE_SECONDS, QUORUM, RAW
+from checkin.protocol.ring_messages import GONE_DAYS, LEASE_SECONDS, PUBLIC, QUORUM, RAW
 from checkin.protocol.statement import CLOCK, StatementType, Values, many, one
 from checkin.purge.due_keys import last_use
 from checkin.purge.inventory import RingNodeStatus
@@ -121,8 +121,9 @@ class LeasedRing:
     # --- use ----------------------------------------------------------------------------------------------
 
     def use(self, name: KeyName) -> bytes:
-        """The key, 32 bytes; a node gives none of a day's vault or of identities. Raises `KeyMissing`, `KeyDestroyed`,
-        `ClockUntrusted` where the nodes' clocks are others, `NotReady` where none answers."""
+        """The key, 32 bytes; a node gives none of a day's vault or of identities, and others from the day before on.
+        Raises `KeyMissing`, `KeyDestroyed`, `ClockUntrusted` where the nodes' clocks are others, `NotReady` where none
+        answers."""
         return self._lease(name, RAW).key
 
     def subkey(self, name: KeyName, label: Label) -> bytes:
@@ -140,6 +141,10 @@ class LeasedRing:
         lease = self._lease(name, RAW)
         lease.opening = lease.opening or OpeningKey(lease.key)
         return lease.opening
+
+    def public_key(self, name: KeyName) -> bytes:
+        """The public half of a key that signs or opens, 32 bytes, also for days ahead; as `use`."""
+        return self._lease(name, PUBLIC).key
 
     def renew(self) -> None:
         """Asks anew for what was used since the last time; the rest ends by itself. Raises as `use`, and then what is

@@ -15,7 +15,7 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.credential import Mode
 from checkin.protocol.note import open_note, split_note
 from checkin.protocol.primitives import Label
-from checkin.protocol.ring_messages import KEY_AWAITED, NODE_DESTROYED, TRANSFER
+from checkin.protocol.ring_messages import KEY_AWAITED, NODE_DESTROYED, RAW, TRANSFER
 from checkin.protocol.statement import one
 from checkin.purge.statement_store import PURGE_REPORT, destroyed_name, made_name, report_name
 from checkin.service import leased_ring
@@ -216,8 +216,9 @@ def test_no_second_identity_key_takes_the_name_of_a_lost_one(world: World) -> No
         assert not any(OLD in world.ring.keys(letter).names() for letter in NODES)
 
 
-def test_signing_keys_of_days_ahead_are_not_lent_all_the_time(world: World) -> None:
-    """Each once, to be listed; a minute later what is lent is what is used."""
+def test_signing_keys_of_days_ahead_are_not_lent(world: World) -> None:
+    """Their public halves are, to be listed, and the keys of today, with which codes are signed. Nobody who has an app
+    node in hand is lent those of later days than tomorrow."""
     with world.site.open() as issuer:
         subject = enrol(issuer)
         for seconds in range(0, 100, 20):
@@ -226,5 +227,9 @@ def test_signing_keys_of_days_ahead_are_not_lent_all_the_time(world: World) -> N
             issuer.make_keys()
             batch(issuer, subject)
             lent(issuer).renew()
-        signing = {name for name, _ in lent(issuer)._leases if name.purpose is Purpose.SIGNING}
+        signing = {name for name, use in lent(issuer)._leases if name.purpose is Purpose.SIGNING and use == RAW}
         assert signing == {SIGNING}
+        issuer.purger.make(KeyName(Purpose.SIGNING, DAY + 2))
+        with pytest.raises(NotReady):
+            lent(issuer).signing_key(KeyName(Purpose.SIGNING, DAY + 2))
+        assert lent(issuer).signing_key(KeyName(Purpose.SIGNING, DAY + 1)), "control"

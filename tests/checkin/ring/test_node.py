@@ -27,7 +27,7 @@ from checkin.protocol import ring_messages as messages
 from checkin.protocol.encoding import b64_encode
 from checkin.protocol.note import NoteSigner, open_note
 from checkin.protocol.primitives import Label, OpeningKey, SigningKey
-from checkin.protocol.ring_messages import RAW
+from checkin.protocol.ring_messages import PUBLIC, RAW
 from checkin.protocol.statement import StatementType, many, one
 from checkin.ring.node import RingNode
 from checkin.service.ring_calls import RingCalls, read_state
@@ -219,15 +219,29 @@ def test_no_lease_passes_the_moment_at_which_the_key_is_due(ring: Ring) -> None:
         lease(ring, f"{day_key()} {ROW}")
 
 
+@pytest.mark.parametrize("use", [RAW, PUBLIC])
 @pytest.mark.parametrize("purpose", [Purpose.DAY, Purpose.IDENTITY])
-def test_a_days_key_itself_is_never_leased(ring: Ring, purpose: Purpose) -> None:
+def test_a_days_key_itself_is_never_leased(ring: Ring, purpose: Purpose, use: str) -> None:
     with pytest.raises(NoteUntrusted):
-        lease(ring, f"{KeyName(purpose, DAY)} {RAW}")
+        lease(ring, f"{KeyName(purpose, DAY)} {use}")
 
 
 def test_keys_that_sign_or_open_are_leased_themselves(ring: Ring) -> None:
     name = KeyName(Purpose.INTAKE, DAY)
     make(ring, name)
+    assert lease(ring, f"{name} {RAW}")[1] == ring.keys("c").use(name)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.INTAKE, Purpose.SIGNING])
+def test_of_a_key_of_days_ahead_the_public_half_alone_is_leased(ring: Ring, purpose: Purpose) -> None:
+    """A key that signs or opens is leased itself from the day before its own, by clocks that differ by a minute."""
+    name = KeyName(purpose, DAY + 2)
+    make(ring, name)
+    assert lease(ring, f"{name} {PUBLIC}")[1] == ring.keys("c").public_key(name)
+    ring.go(DAY + 1, -61)
+    with pytest.raises(NotReady):
+        lease(ring, f"{name} {RAW}")
+    ring.go(DAY + 1, -60)
     assert lease(ring, f"{name} {RAW}")[1] == ring.keys("c").use(name)
 
 
