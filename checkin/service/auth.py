@@ -30,7 +30,7 @@ def token_hash(token: str) -> bytes:
     return sha256(token.encode())
 
 
-def maybe_bearer(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_optional)]) -> str | None:
+async def maybe_bearer(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_optional)]) -> str | None:
     """The token of a request, if there is one. Use as a dependency."""
     return credentials.credentials if credentials else None
 
@@ -38,7 +38,7 @@ def maybe_bearer(credentials: Annotated[HTTPAuthorizationCredentials | None, Dep
 MaybeBearer = Annotated[str | None, Depends(maybe_bearer)]
 
 
-def bearer(credentials: _Sent) -> str:
+async def bearer(credentials: _Sent) -> str:  # on the loop: a thread for it costs more than all it does
     """The token of a request; raises `Unauthorized` when there is none. Use as a dependency."""
     if credentials is None:
         raise Unauthorized

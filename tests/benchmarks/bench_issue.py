@@ -3,7 +3,8 @@
 Processor seconds (all threads of the process) a credential, each set against the bare cryptography that none can do
 without, one HPKE seal and one signature, run in turn with it: 1 would be an issuer that does nothing else. `made` is
 what is done ten times a batch, `issued` the whole batch as a route asks for it: holder keys checked, quota, the ledger
-row sealed and on the disk. HTTP is not in it.
+row sealed and on the disk. HTTP is not in it: that is the last figure, of a whole batch as a wallet asks for it, over
+16 connections to a process of its own, all of whose processor time is counted.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from time import process_time
 
@@ -28,8 +30,11 @@ from checkin.protocol.credential import Draft, Mode, Status, issue, new_opening,
 from checkin.protocol.primitives import OpeningKey, SealingKey, SigningKey
 from checkin.vault.ledger import visit_id
 from issuer.batches import BATCH_SIZE
+from issuer.contact import Contact
 from issuer.service import Issuer
-from tests.issuer.world import DAY, Site, enrol, publics
+from tests.benchmarks.load import http
+from tests.benchmarks.load import measure as drive_and_measure
+from tests.issuer.world import DAY, Site, Workers, enrol, holder_keys, publics
 
 Figures = dict[str, list[float]]
 
@@ -81,11 +86,28 @@ def issued(issuer: Issuer, batches: int, first: int) -> Callable[[], object]:
     return work
 
 
+def asked_for(issuer: Issuer, batches: int, first: int) -> list[bytes]:
+    """Requests, each of another person."""
+    people = [issuer.accounts.register(Contact("x", f"+8210{50000000 + first + at}")).token for at in range(batches)]
+    bodies = (json.dumps({"day": DAY, "holder_keys": holder_keys()[1]}).encode() for _ in people)
+    return [http("/v1/credentials", body, token) for token, body in zip(people, bodies, strict=True)]
+
+
+def over_http(issuer: Issuer, server: Workers, batches: int, first: int) -> float:
+    """Processor time of a batch, in milliseconds."""
+    pids, ports = [child.pid for child in server.processes], [client.base_url.port or 0 for client in server.clients]
+    return drive_and_measure(pids, ports, asked_for(issuer, batches, first), 16).cpu
+
+
 def measure(batches: int, rounds: int) -> Figures:
     """All figures of all rounds; the first round only warms up."""
     figures: Figures = {}
     count = batches * BATCH_SIZE
-    with tempfile.TemporaryDirectory() as folder, Site.make(Path(folder) / "issuer").open() as issuer:
+    with ExitStack() as stack:
+        site = Site.make(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "issuer")
+        issuer = stack.enter_context(site.open())
+        server = Workers(site)
+        stack.enter_context(server)
         for number in range(rounds + 1):
             times = {
                 "bare": microseconds(bare(count), count),
@@ -96,6 +118,10 @@ def measure(batches: int, rounds: int) -> Figures:
                 figures.setdefault(f"µs a credential, {name}", []).append(value)
                 if name != "bare":
                     figures.setdefault(f"bare ÷ {name}", []).append(times["bare"] / value)
+            whole = over_http(issuer, server, batches, number * batches)
+            if number:
+                figures.setdefault("ms a batch over HTTP", []).append(whole)
+                figures.setdefault("bare ÷ over HTTP", []).append(times["bare"] * BATCH_SIZE / 1000 / whole)
     return figures
 
 

@@ -247,7 +247,7 @@ class Workers:
         self.clients = [
             httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) for port in ports
         ]
-        self._processes = [self._start(site, port) for port in ports]
+        self.processes = [self._start(site, port) for port in ports]
 
     def _start(self, site: Site, port: int) -> Child:
         config = listening(site.folder / "issuer.toml", port)
@@ -255,7 +255,7 @@ class Workers:
         return Child(["serve", "issuer", *options], self.log)
 
     def __enter__(self) -> list[httpx.Client]:
-        for client, process in zip(self.clients, self._processes, strict=True):
+        for client, process in zip(self.clients, self.processes, strict=True):
             until(lambda at=client.base_url, process=process: process.ended or answers(f"{at}/healthz"))  # type: ignore[misc]
             assert not process.ended, self.log.read_text(encoding="utf-8")
         return self.clients
@@ -263,4 +263,4 @@ class Workers:
     def __exit__(self, *_: object) -> None:
         for client in self.clients:
             client.close()
-        end(self._processes)
+        end(self.processes)
