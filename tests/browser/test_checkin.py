@@ -37,7 +37,7 @@ def test_a_code_renews_itself_while_it_is_held_up_and_admits_once(site: Site, la
     assert renewed != first
     assert visit_of(renewed) == visit_of(first)
     camera.show(renewed)
-    scanner.frames(60)
+    scanner.frames(20)
     assert len(scanner.verdicts()) == 1
     assert venue.total() == 1
 

@@ -26,7 +26,7 @@ def test_two_codes_in_one_view_are_both_judged(site: Site, launch: Launch, camer
     scanner.stand_still()
     camera.show(visitor.code(), visitor.code())
     assert scanner.next_verdict(1)["code"] == "accepted"
-    scanner.frames(30)
+    scanner.frames(10)
     assert [verdict["code"] for verdict in scanner.verdicts()] == ["accepted", "accepted"]
     assert venue.total() == 2
 

@@ -157,7 +157,7 @@ class Camera:
             code = drawn(text).resize((side, side), Image.Resampling.LANCZOS)
             picture.paste(code, (place * part + (part - side) // 2, 10))
         frame = b"FRAME\n" + picture.tobytes() + b"\x80" * (width * height // 2)
-        header = f"YUV4MPEG2 W{width} H{height} F30:1 Ip A1:1 C420jpeg\n".encode()
+        header = f"YUV4MPEG2 W{width} H{height} F10:1 Ip A1:1 C420jpeg\n".encode()
         with self.path.open("r+b" if self.path.exists() else "wb") as file:
             file.write(header + frame * 2)
 
@@ -292,7 +292,7 @@ class ScannerPage:
         """The camera sees nothing, and has done so for long enough that whoever comes next is somebody new."""
         self.camera.show(None)
         self.page.wait_for_selector("#verdict", state="hidden")
-        self.frames(15)  # none of the old ones is left
+        self.frames(5)  # none of the old ones is left
         time.sleep(1.6)
 
     def frames(self, count: int) -> None:
