@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from checkin.clock import Calendar
-from checkin.errors import TokenError, TokenMalformed
+from checkin.errors import SealBroken, TokenError, TokenMalformed
 from checkin.protocol import credential as credentials
 from checkin.protocol import presentation
 from checkin.protocol.credential import IssuerKey, IssuerKeys
+from checkin.protocol.primitives import Label, OpeningKey, SealingKey
 
 VECTOR = json.loads((Path(__file__).parent.parent / "vectors" / "credential.json").read_text(encoding="ascii"))
 TOKEN = bytes.fromhex(VECTOR["token"])
@@ -82,3 +84,18 @@ def test_a_screen_code_lives_twenty_five_seconds(iat: int, now: float) -> None:
     except TokenError:
         inside = False
     assert inside == (iat - 5 <= now <= iat + 20)
+
+
+@given(st.binary(min_size=28, max_size=28), st.integers(0, 27), st.integers(0, 2**64 - 1))
+def test_a_subjects_number_opens_for_its_own_visit_alone(context: bytes, at: int, subject: int) -> None:
+    """Both seals, the authority's around the issuer's, are bound to issuer, day and visit."""
+    authority, seal_key = OpeningKey(b"\x05" * 32), b"\x06" * 32
+    sealed = credentials.seal_subject(seal_key, SealingKey(authority.public), subject, context)
+    assert len(sealed) == 72
+    inner = authority.open(sealed, Label.SUBJECT + context)
+    assert credentials.open_inner(seal_key, inner, context) == subject
+    other = context[:at] + bytes([context[at] ^ 1]) + context[at + 1 :]
+    with pytest.raises(SealBroken):
+        authority.open(sealed, Label.SUBJECT + other)
+    with pytest.raises(SealBroken):
+        credentials.open_inner(seal_key, inner, other)

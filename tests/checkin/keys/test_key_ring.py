@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from checkin.errors import CheckinError, DayDestroyed, KeyDestroyed, KeyExists, KeyMissing, SealBroken
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose, commit
@@ -44,6 +45,15 @@ def test_every_key_is_fresh_and_its_commitment_binds_it(tmp_path: Path) -> None:
     assert {len(value) for value in values} == {32}
     assert commit(bytes(16), bytes(32)) == hashlib.sha256(b"ck1/key" + bytes(48)).hexdigest()
     assert {keys.commitment(name) for name in keys.names()} == commitments
+
+
+def test_a_slot_that_an_earlier_version_wrote_is_opened(tmp_path: Path) -> None:
+    """`ck1/slot`, a nonce of 12 bytes, then salt and key sealed under the wrapping key with the name as the data."""
+    keys, nonce, secret = ring(tmp_path), bytes(range(12)), bytes(range(100, 148))
+    sealed = AESGCM(derive(MASTER, Label.SUB_SLOT)).encrypt(nonce, secret, str(NAME).encode())
+    (tmp_path / "keys" / f"{NAME}.slot").write_bytes((b"ck1/slot" + nonce + sealed).ljust(4096, b"\0"))
+    assert keys.use(NAME) == secret[16:]
+    assert keys.commitment(NAME) == commit(secret[:16], secret[16:])
 
 
 def test_uses_of_a_key_are_derivations_of_its_bytes(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -208,3 +211,94 @@ def test_what_was_overwritten_bears_a_mark_and_what_was_only_unlinked_does_not(t
     ring.destroy("day-20780")
     assert ring.overwritten(NAME) == {"bytes": SLOT_SIZE, "sha256": sha256(noise).hex()}
     assert ring.overwritten("day-20780") is None
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No new file; what there is may be overwritten."""
+    real = os.open
+
+    def opened(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        return real(path, flags, mode, dir_fd=dir_fd)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.open", opened)
+        yield
+
+
+def test_on_a_full_disk_the_tombstone_stands_in_the_slot_and_the_key_is_gone(tmp_path: Path) -> None:
+    ring, record = folder(tmp_path), dict[str, str | int](rows=7, why="만료")
+    ring.write(NAME, BODY)
+    with full_disk():
+        with pytest.raises(OSError, match="space"):
+            ring.entomb("day-3", record)
+        ring.entomb(NAME, record)
+        assert ring.tombstone(NAME) == record and ring.tombstones() == [NAME]
+        with pytest.raises(KeyDestroyed):
+            ring.map(NAME)
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="other bytes"):
+            patch.setattr("os.pwrite", lambda _fd, data, _at: len(data))
+            ring.destroy(NAME)
+        assert not ring.is_gone(NAME)
+        with pytest.raises(OSError, match="space"):
+            ring.destroy(NAME)
+        assert ring.is_gone(NAME) and BODY not in slot_file(tmp_path).read_bytes()
+        assert folder(tmp_path).tombstone(NAME) == record
+    ring.destroy(NAME)
+    assert ring.names() == [] and ring.tombstone(NAME) == record
+
+
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
+    """A service lives for years, and has a thousand."""
+
+    def live(name: str) -> None:
+        ring.write(name, BODY)
+        ring.map(name)
+        ring.entomb(name, {})
+        ring.destroy(name)
+
+    ring = folder(tmp_path)
+    live("day-1")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    live("day-2")
+    ring.write("day-3", BODY)
+    with full_disk():
+        ring.entomb("day-3", {})
+        ring.tombstone("day-3")
+    ring.destroy("day-3")
+    folder(tmp_path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_each_step_of_destroying_is_on_the_disk_before_the_next(tmp_path: Path) -> None:
+    """Also where another process unlinked the file and died before that was."""
+    ring, steps = folder(tmp_path), []
+    ring.write(NAME, BODY)
+    ring.write("day-3", BODY)
+    real = {name: getattr(os, name) for name in ("fsync", "unlink", "rename")}
+
+    def synced(fd: int) -> None:
+        steps.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file")
+        real["fsync"](fd)
+
+    def unlinked(file: str, *, dir_fd: int | None = None) -> None:
+        steps.append("unlink")
+        real["unlink"](file, dir_fd=dir_fd)
+
+    def renamed(draft: str, file: str, **folders: int) -> None:
+        steps.append(file.partition(".")[2])
+        real["rename"](draft, file, **folders)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, seen in (("fsync", synced), ("unlink", unlinked), ("rename", renamed)):
+            patch.setattr(f"os.{name}", seen)
+        ring.entomb(NAME, {})
+        ring.destroy(NAME)
+        assert steps == ["file", "tombstone", "folder", "file", "file", "overwritten", "folder", "unlink", "folder"]
+        ring.entomb("day-3", {})
+        slot_file(tmp_path, "day-3").unlink()
+        steps.clear()
+        ring.destroy("day-3")
+        assert steps == ["folder"]
