@@ -29,7 +29,7 @@ SCANNER_FAULTS = {
     'need(!state.seen[mark], "already_used");': ("", "5.4"),
     'need(state.heard && at - state.heard <= 86400, "scanner_stale")': ("true", "5.1"),
     "if (log) requireLogged(log, note, proof);": ("", "4.2"),
-    '(before[day] ?? key) === key': ("true", "4.2"),
+    "(before[day] ?? key) === key": ("true", "4.2"),
     "day <= today + 15": ("true", "4.3"),
     "token: `CK1:${base45(one.plain)}`": ("token: text", "5.5"),
     'sent.filter(of("refused"))': ("[]", "7.2"),

@@ -111,9 +111,7 @@ def test_a_list_is_published_with_its_proof_and_logged_once(
     assert shown.list.keys == issuer.signing.listed()
 
 
-def test_the_old_list_stays_while_the_new_one_waits_for_log_or_witnesses(
-    issuer: Issuer, site: Site, log: Log
-) -> None:
+def test_the_old_list_stays_while_the_new_one_waits_for_log_or_witnesses(issuer: Issuer, site: Site, log: Log) -> None:
     issuer.lists.run()
     before = issuer.lists.published()
     site.set_day(DAY + 1)

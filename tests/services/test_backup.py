@@ -344,6 +344,7 @@ def test_a_log_that_is_put_back_is_whole_although_it_grew_while_it_was_copied(
     signer = NoteSigner("registry.example/log", SigningKey(b"\1" * 32))
     logs = [Log(house.party.data / "log", signer)]
     logs[0].append([b"entry %d" % number for number in range(300)])
+
     def copy(source: Path, target: Path) -> None:
         logs[0].append([f"while {source.name}".encode()])
         copy_database(source, target)

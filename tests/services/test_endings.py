@@ -46,9 +46,7 @@ def started_in(folder: Path) -> list[int]:
 @contextmanager
 def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """A command, as a terminal or a service manager starts it."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "checkin", *arguments], stdin=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen([sys.executable, "-m", "checkin", *arguments], stdin=subprocess.DEVNULL) as process:
         try:
             yield process
         finally:

@@ -92,5 +92,3 @@ def test_every_route_of_a_wallet_and_a_scanner_has_an_exchange_and_a_refusal() -
     }  # fmt: skip
     assert len([one for one in EXCHANGES if one.status >= "400"]) >= 6
     assert len(EXCHANGES) == PAGE.count("```exchange ")
-
-

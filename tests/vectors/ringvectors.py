@@ -81,9 +81,7 @@ def judge(case: dict[str, Any]) -> None:
 
 def ring_file(kept: dict[str, bytes]) -> dict[str, Any]:
     """`ring.json`."""
-    leases = told(
-        messages.LEASES, NODE, APP.name, LEASE_REQUEST, lease=LEASES, sealed=kept["leases"].decode()
-    )
+    leases = told(messages.LEASES, NODE, APP.name, LEASE_REQUEST, lease=LEASES, sealed=kept["leases"].decode())
     transfer = told(
         messages.TRANSFER, NODE, OTHER.name, PULL_REQUEST,
         key=KEY, commitment=COMMITMENT, sealed=kept["transfer"].decode(),

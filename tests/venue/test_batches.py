@@ -51,9 +51,10 @@ def flags(scene: Scene) -> list[int]:
 
 def test_queued_scans_are_accepted_with_the_scanners_time(scene: Scene) -> None:
     scene.registry.set(NOON + 7200)
-    assert upload(scene.client, scene.at, [entry(scene, scene.phone(), NOON + 61 * n) for n in range(3)]) == [
-        "accepted"
-    ] * 3
+    assert (
+        upload(scene.client, scene.at, [entry(scene, scene.phone(), NOON + 61 * n) for n in range(3)])
+        == ["accepted"] * 3
+    )
     vault = vault_of(scene.registry)
     assert sorted(open_visit(vault, DAY, row).minute for row in vault.store.rows(DAY)) == [
         NOON // 60 + n for n in range(3)

@@ -44,9 +44,7 @@ def files_with(folder: Path, secret: bytes) -> list[str]:
     return found
 
 
-def test_no_token_visit_id_or_scan_id_is_in_any_file_log_metric_or_error(
-    tmp_path: Path, new_issuer: NewIssuer
-) -> None:
+def test_no_token_visit_id_or_scan_id_is_in_any_file_log_metric_or_error(tmp_path: Path, new_issuer: NewIssuer) -> None:
     """A real process at work: accepted, repeated, refused, forged, queued and garbage, and a purge."""
     issuer = new_issuer()
     registry = Registry(tmp_path / "registry", [issuer])

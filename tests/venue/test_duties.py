@@ -34,9 +34,7 @@ def stats(scene: Scene, at: Enrolled) -> list[tuple[str, int, dict[int, int]]]:
     assert answer.status_code == 200
     days = answer.json()["days"]
     assert all(len(day["hours"]) == 25 for day in days)
-    return [
-        (day["day"], day["total"], {hour: n for hour, n in enumerate(day["hours"]) if n}) for day in days
-    ]
+    return [(day["day"], day["total"], {hour: n for hour, n in enumerate(day["hours"]) if n}) for day in days]
 
 
 def test_an_operator_sees_his_own_venues_hours_and_nobody_elses(scene: Scene) -> None:

@@ -79,9 +79,7 @@ def compared(registry: Registry) -> VaultFolder:
     return opened
 
 
-def test_a_visit_is_taken_once_counted_closed_settled_and_destroyed(
-    known: tuple[Registry, Issuer], dsn: str
-) -> None:
+def test_a_visit_is_taken_once_counted_closed_settled_and_destroyed(known: tuple[Registry, Issuer], dsn: str) -> None:
     """The whole life of a day, with nothing of it in the data folder."""
     registry, issuer = known
     with registry.client() as client:

@@ -112,7 +112,7 @@ def cast(scene: Scene) -> Cast:
             "closed venue's operator": closed.operator,
             "closed venue's scanner": closed.scanner,
             "garbage": "x" * 43,
-            "strange garbage": "=; \"x",
+            "strange garbage": '=; "x',
             "long garbage": "x" * 5000,
         },
     )
@@ -212,9 +212,7 @@ def test_every_route_has_a_row(scene: Scene) -> None:
     app = create_app(scene.registry.config, scene.registry.clock)
     found = {(method, path) for method, path in routes_of(app) if path != "/" and not path.startswith(ANYONE)}
     assert found == {(row.method, row.path) for row in ROWS}
-    described = {
-        (method.upper(), path) for path, operations in app.openapi()["paths"].items() for method in operations
-    }
+    described = {(method.upper(), path) for path, operations in app.openapi()["paths"].items() for method in operations}
     assert {(row.method, row.path) for row in ROWS} <= described
 
 

@@ -121,9 +121,7 @@ def test_a_machine_whose_clock_is_ahead_ends_nothing_for_the_others(
     there.vault.store.insert(today, [])
     here.engine.floor(here.guard)(today - 27)
     new = ClockGuard(tmp_path / "clock.json", clock, tuple)
-    purger = Purger(
-        there.party, new, there.vault, there.book, floor=there.engine.floor(new), duties=[forgotten.append]
-    )
+    purger = Purger(there.party, new, there.vault, there.book, floor=there.engine.floor(new), duties=[forgotten.append])
     for refusal in (ClockUntrusted, NotReady):
         with pytest.raises(refusal):
             purger.run()

@@ -194,9 +194,7 @@ def add_scanner(client: httpx.Client, venue: str, operator: str) -> Enrolled:
 
 
 def check_in(client: httpx.Client, at: Enrolled, token: str, scan: str | None = None) -> httpx.Response:
-    return client.post(
-        "/v1/check-ins", json={"token": token, "scan_id": scan or scan_id()}, headers=bearer(at.scanner)
-    )
+    return client.post("/v1/check-ins", json={"token": token, "scan_id": scan or scan_id()}, headers=bearer(at.scanner))
 
 
 def intake_keys(client: httpx.Client, at: Enrolled, verifier: Any) -> dict[int, bytes]:
@@ -206,8 +204,15 @@ def intake_keys(client: httpx.Client, at: Enrolled, verifier: Any) -> dict[int, 
     return {day: key.public for day, key in keys.items()}
 
 
-def sealed(at: Enrolled, keys: dict[int, bytes], token: bytes, scanned_at: float, scan: bytes | None = None, *,
-           day: int | None = None) -> str:
+def sealed(
+    at: Enrolled,
+    keys: dict[int, bytes],
+    token: bytes,
+    scanned_at: float,
+    scan: bytes | None = None,
+    *,
+    day: int | None = None,
+) -> str:
     """An entry of a scanner's queue."""
     if day is None:
         day = presentation.read(token).credential.day

@@ -32,9 +32,7 @@ class Office:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         begun = CALENDAR.start(LAST - 29)
-        self.authority = Authority.init(
-            folder, "health.example", officers=3, threshold=2, now=begun, allow_unfit=True
-        )
+        self.authority = Authority.init(folder, "health.example", officers=3, threshold=2, now=begun, allow_unfit=True)
         self.authority.make_keys(begun)
         self.authority.list_keys(begun)
         self.authority.destroy_due(NOW - 86400, confirm_clock=True)

