@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
+from checkin.errors import NoteMalformed, OrderScope
 from checkin.orders.lists import ListedVisit, read_list
 from checkin.orders.order import Order
 from checkin.orders.part import ORDER_ANSWER, STEPS, Part
@@ -51,6 +54,25 @@ def test_no_part_tells_its_audience_more_than_it_must_know() -> None:
     for text in (contacts, people):
         assert "+821012345678" not in text
     assert "measles" not in contacts
+
+
+def test_an_order_whose_answers_or_lists_are_anothers_is_refused() -> None:
+    """Before anybody signs it."""
+    order = Order.read(open_note(examples("order")[0], officers(), 2).text)
+    order.check_keys(order.answer_key, order.list_key)
+    for ring, lists in ((bytes(32), order.list_key), (order.answer_key, "health.example/lists+00000000+AA==")):
+        with pytest.raises(OrderScope):
+            order.check_keys(ring, lists)
+
+
+def test_a_part_without_a_line_of_its_step_is_refused() -> None:
+    """Whatever the line is: nothing of an order is left open."""
+    for note in examples("order-part"):
+        text = open_note(note, officers(), 2).text
+        assert Part.read(text).text == text
+        for line in text.splitlines(keepends=True):
+            with pytest.raises(NoteMalformed):
+                Part.read(text.replace(line, "", 1))
 
 
 def test_the_steps_of_the_page_are_those_of_the_code() -> None:

@@ -9,22 +9,24 @@ import pytest
 
 from checkin.errors import (
     CheckinError,
+    DayDestroyed,
     OrderExpired,
     OrderNotLogged,
     OrderReused,
     OrderScope,
+    OrderTooLarge,
     OrderUntrusted,
     OrderWrongAudience,
 )
 from checkin.keys.officers import join_shares, list_signer, load_share, load_signer
 from checkin.orders.folder import SignedOrder
-from checkin.orders.lists import write_list
+from checkin.orders.lists import ListedSeal, write_list
 from checkin.orders.part import PEOPLE
 from checkin.protocol.note import NoteSigner, sign_note, split_note
-from checkin.protocol.primitives import SigningKey
+from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service import order_executor
 from checkin.service.order_executor import OrderBody, OrderExecutor
-from tests.support.whole import CALENDAR, CASE, NOON, Whole
+from tests.support.whole import CALENDAR, CASE, DAY, NOON, Whole
 
 HOUR = 3600.0
 STRANGER = NoteSigner("health.example/lists", SigningKey(bytes(range(32))))
@@ -71,6 +73,11 @@ def refusal(desk: OrderExecutor, sent: OrderBody) -> type[CheckinError] | None:
 def people(signed: SignedOrder) -> int:
     """The part about names, which a list belongs to."""
     return next(number for number, one in enumerate(signed.parts) if one.part.step == PEOPLE)
+
+
+def lists(whole: Whole) -> NoteSigner:
+    """Who signs the lists of its orders."""
+    return list_signer("health.example", join_shares(load_share(path) for path in whole.officers()[:2]))
 
 
 def test_a_good_part_is_executed_and_answered_alike_again(whole: Whole) -> None:
@@ -125,9 +132,7 @@ def test_a_part_takes_so_many_lists_and_no_more(whole: Whole, monkeypatch: pytes
     monkeypatch.setattr(order_executor, "MAX_LISTS", 0)
     signed = order(whole)
     number = people(signed)
-    ring = join_shares(load_share(path) for path in whole.officers()[:2])
-    signer = list_signer("health.example", ring)
-    listed = sign_note(write_list(signed.parts[number].part.digest, []), signer)
+    listed = sign_note(write_list(signed.parts[number].part.digest, []), lists(whole))
     assert refusal(whole.issuer.orders, body(whole, signed, number, list=listed)) is OrderReused
     monkeypatch.setattr(order_executor, "MAX_LISTS", 1)
     assert refusal(whole.issuer.orders, body(whole, signed, number, list=listed)) is None, "the control"
@@ -139,3 +144,28 @@ def test_a_part_that_is_not_in_the_log_is_refused(whole: Whole) -> None:
     proof = whole.logged(other).write()
     assert refusal(whole.registry.orders, body(whole, one, proof=proof)) is OrderNotLogged
     assert refusal(whole.registry.orders, body(whole, one, proof=proof, entry=other.entry)) is OrderNotLogged
+
+
+def test_all_answers_to_a_part_together_have_at_most_its_limit_of_rows(whole: Whole) -> None:
+    """Reached it may be."""
+    venue = whole.enrol("Cafe").venue
+    signed = whole.signed(replace(CASE, limit=2, venue=venue, window=(NOON - HOUR, NOON + HOUR)), NOON)
+    number, signer = people(signed), lists(whole)
+    for refused in (None, None, OrderTooLarge):
+        seal = ListedSeal(DAY, random_bytes(16), random_bytes(24))  # opens nothing, which is a row, too
+        note = sign_note(write_list(signed.parts[number].part.digest, [seal]), signer)
+        assert refusal(whole.issuer.orders, body(whole, signed, number, list=note)) is refused
+
+
+def test_an_answer_is_not_given_again_once_its_day_is_over() -> None:
+    """Whether or not the task that removes it has run."""
+    late, then = Whole(), NOON - 27 * 24 * HOUR
+    try:
+        venue = late.enrol("Cafe").venue
+        sent = body(late, late.signed(replace(CASE, venue=venue, window=(then - HOUR, then + HOUR)), NOON))
+        assert refusal(late.registry.orders, sent) is None
+        late.clock.set(CALENDAR.rfc3339(NOON + 2 * 24 * HOUR))
+        late.registry.guard.confirm()
+        assert refusal(late.registry.orders, sent) is DayDestroyed
+    finally:
+        late.close()
