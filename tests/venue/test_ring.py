@@ -51,12 +51,14 @@ def put_on_ring(registry: Registry, ring: Ring, app: str = "app") -> None:
 
 
 class RealRing:
-    """Three nodes, each a process, and a registry's folder that uses them."""
+    """Three nodes, each a process, and the folders of registries that use them, with one clock."""
 
-    def __init__(self, folder: Path, issuer: Issuer) -> None:
+    def __init__(self, folder: Path, *registries: Registry) -> None:
         self.ring = Ring(folder / "ring", free_ports(3))
-        self.registry = Registry(folder / "registry", [issuer])
-        put_on_ring(self.registry, self.ring)
+        self.registry = registries[0]
+        for number, registry in enumerate(registries):
+            put_on_ring(registry, self.ring, f"app-{number}" if number else "app")
+            registry.clock = self.registry.clock
         self.running: dict[str, Child] = {}
 
     def start(self, letter: str) -> None:
@@ -67,6 +69,13 @@ class RealRing:
         config.write_text(config.read_text() + peers)
         options = ["--config", str(config), "--simulated-clock", str(self.registry.clock)]
         self.running[letter] = Child(["serve", "ring", *options], self.ring.folder / f"{letter}.log")
+
+    def start_all(self) -> None:
+        """And wait until they are ready."""
+        for letter in NODES:
+            self.start(letter)
+        for letter in NODES:
+            until(lambda letter=letter: self.ready(letter))  # type: ignore[misc]
 
     def ready(self, letter: str) -> bool:
         """Whether it answers, and has nothing to say."""
@@ -82,13 +91,10 @@ class RealRing:
 def real(tmp_path: Path, new_issuer: NewIssuer) -> Iterator[tuple[RealRing, Process, Issuer]]:
     """All four processes, ready."""
     issuer = new_issuer()
-    made = RealRing(tmp_path, issuer)
+    made = RealRing(tmp_path, Registry(tmp_path / "registry", [issuer]))
     with ExitStack() as stack:
         stack.callback(made.stop)
-        for letter in NODES:
-            made.start(letter)
-        for letter in NODES:
-            until(lambda letter=letter: made.ready(letter))  # type: ignore[misc]
+        made.start_all()
         [registry] = stack.enter_context(processes(made.registry, 1))
         yield made, registry, issuer
 

@@ -66,7 +66,8 @@ class Writers:
         self.acknowledged: list[Row] = []
         self.refused = 0
         self._batch = batch
-        self._ended = threading.Event()
+        self._ended, self._going = threading.Event(), threading.Event()
+        self._going.set()
         self._database = Postgres(dsn, size=count, patience=2.0)
         self._threads = [threading.Thread(target=self._write) for _ in range(count)]
         for thread in self._threads:
@@ -74,7 +75,7 @@ class Writers:
 
     def _write(self) -> None:
         store = PostgresStore(self._database, "visits")
-        while not self._ended.is_set():
+        while self._going.wait() and not self._ended.is_set():
             rows = [a_row() for _ in range(self._batch)]
             while True:
                 try:
@@ -89,16 +90,24 @@ class Writers:
         enough = len(self.acknowledged) + rows
         until(lambda: len(self.acknowledged) >= enough)
 
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """They finish their batches and begin no other."""
+        self._going.clear()
+        yield
+        self._going.set()
+
     def end(self) -> None:
         """After the batches that are under way."""
         self._ended.set()
+        self._going.set()
         for thread in self._threads:
             thread.join()
         self._database.close()
 
-    def lost(self) -> int:
-        """How many acknowledged rows the database that takes writes does not have."""
-        store, rows, lost = PostgresStore(self._database, "visits"), list(self.acknowledged), 0
+    def lost(self, since: int = 0) -> int:
+        """How many acknowledged rows, from that one on, the database that takes writes does not have."""
+        store, rows, lost = PostgresStore(self._database, "visits"), self.acknowledged[since:], 0
         for at in range(0, len(rows), CHUNK):
             some = rows[at : at + CHUNK]
             found = store.get(DAY, [row.key for row in some])
@@ -130,13 +139,13 @@ class Cluster:
         count = f"SELECT count(*) FROM pg_stat_replication WHERE {state}"  # noqa: S608 - words of ours
         until(lambda: ask(self.primary.dsn, count) == [(len(self.standbys),)])
 
-    def fail_over(self, writers: Writers) -> float:
+    def fail_over(self, writers: Writers | None = None) -> float:
         """Kills the primary while its standbys are behind; the one that has received most takes over. The seconds."""
         for standby in self.standbys:
             send(standby, signal.SIGSTOP)
         if self.synchronous:
             until(lambda: ask(self.primary.dsn, WAITING))
-        else:
+        elif writers:
             writers.more(UNSEEN)
         self.primary.kill()
         began = time.monotonic()
@@ -191,20 +200,24 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=50_000, help="acknowledged in each round, at least")
     parser.add_argument("--asynchronous", action="store_true", help="nobody confirms: rows are lost")
     wanted = parser.parse_args()
-    chance, lost, longest = random.Random(1), 0, 0.0
-    with under_load(2, synchronous=not wanted.asynchronous, writers=4, batch=200) as (cluster, writers):
+    chance, longest, lost, since = random.Random(1), 0.0, 0, 0
+    with under_load(2, synchronous=not wanted.asynchronous, writers=4) as (cluster, writers):
         for number in range(1, 1 + wanted.rounds):
             writers.more(wanted.rows // 2)
             behind = chance.choice(cluster.standbys)
             send(behind, signal.SIGSTOP)
             writers.more(wanted.rows // 2)
             away = cluster.fail_over(writers)
-            cluster.add_killed()
-            lost, longest = writers.lost(), max(longest, away)
-            told = f"{len(writers.acknowledged)} acknowledged, {lost} lost, {writers.refused} own refused"
-            print(f"round {number}: {told}, {away:.1f} s without a primary", flush=True)
-        refused = writers.refused
-    print(f"{wanted.rounds} promotions, longest {longest:.1f} s, {told}")
+            writers.more(1)
+            with writers.resting():
+                cluster.add_killed()
+                gone, since = writers.lost(since), len(writers.acknowledged)
+            lost, longest = lost + gone, max(longest, away)
+            print(f"round {number}: {since} acknowledged, {gone} lost, {away:.1f} s without a primary", flush=True)
+        with writers.resting():
+            lost, refused = max(lost, writers.lost()), writers.refused
+    told = f"{since} acknowledged, {lost} of them lost, {refused} own rows refused"
+    print(f"{wanted.rounds} promotions, the longest {longest:.1f} s: {told}")
     raise SystemExit(refused > 0 or (lost > 0) != wanted.asynchronous)
 
 
