@@ -136,11 +136,13 @@ class Issuer:
         self._yesterday = Gauge(
             "checkin_issuer_batches_yesterday",
             f"Batches issued for yesterday, 0 for fewer than {SMALL_COUNT}; moves once a day.",
+            multiprocess_mode="mostrecent",
             registry=self.metrics,
         )
         self._ahead = Gauge(
             "checkin_issuer_authority_days_ahead",
             "For how many days from today on the authority has listed keys.",
+            multiprocess_mode="mostrecent",
             registry=self.metrics,
         )
         self._counted: int | None = None

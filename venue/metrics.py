@@ -1,7 +1,7 @@
 """What the registry counts: results by code, and nothing that tells a venue, a person or a code.
 
 They are exact and live, so they are shown only to who bears the token for them: in a small town, one more is somebody
-who came just now. Every worker process counts for itself; /metrics shows those of the one that answers.
+who came just now. Worker processes of one service count together.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ class Metrics:
     """Counters with one label, `code`: a result, or the code of an error."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        here, code = "in this worker process", ["code"]
-        self._check_ins = Counter("checkin_check_ins", f"Answers to single check-ins {here}.", code, registry=registry)
-        self._entries = Counter("checkin_batch_entries", f"Results of queued scans {here}.", code, registry=registry)
-        self.alarms = Counter(
-            "checkin_bad_queued_signatures", f"Queued codes whose signature failed {here}.", registry=registry
-        )
+        code = ["code"]
+        self._check_ins = Counter("checkin_check_ins", "Answers to single check-ins.", code, registry=registry)
+        self._entries = Counter("checkin_batch_entries", "Results of queued scans.", code, registry=registry)
+        self.alarms = Counter("checkin_bad_queued_signatures", "Queued codes with a bad signature.", registry=registry)
         self._bound: dict[str, Counter] = {}
 
     def check_in(self, code: str) -> None:

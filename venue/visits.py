@@ -43,7 +43,6 @@ class Visits:
         found = self.vault.store.get(day, list(keys))
         return {keys[key]: open_visit(self.vault, day, row) for key, row in found.items()}
 
-
     def keep_conflicts(self, day: int, visits: Sequence[Visit]) -> None:
         """Flags second uses and keeps them beside the first: of a visit id at most `CONFLICTS`, of a venue one.
 

@@ -316,6 +316,7 @@ def _(stage: WalletStage) -> None:
         "another service": lambda asked: told_time(signer, nonce_of(asked), stage.now, "other.example"),
     }
     for what, note in lies.items():
+
         def batch(asked: Asked, note: Callable[[Asked], str] = note) -> Answered:
             return as_json(stage.batch(asked) | {"time_note": note(asked)})
 

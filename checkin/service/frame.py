@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Literal
 import structlog
 from fastapi import FastAPI, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, disable_created_metrics, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
@@ -27,6 +29,8 @@ from checkin.service.wal_watch import WalWatch
 from checkin.shown import shown
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they would tell to the millisecond when a code first came
+COUNTERS = "PROMETHEUS_MULTIPROC_DIR"
+"""Where a worker finds the folder that it counts in, when it is one of several; prometheus_client looks there, too."""
 MOST_TOLD = 2000  # characters of a finding
 GENERATION_SECONDS = 300.0
 _RESTORED = (
@@ -83,6 +87,7 @@ class Frame:
     stored_token: Callable[[bytes], bool] = lambda _: False
     """Whether somebody bears the token of this hash, beside those that the settings pin."""
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+    _own: CollectorRegistry = field(default_factory=CollectorRegistry)
     metrics_for: list[Any] = field(default_factory=list)
     """Dependencies of /metrics; without any, everybody reads the counters: then they must tell nobody anything."""
     body_limits: dict[str, int] = field(default_factory=dict)
@@ -104,8 +109,8 @@ class Frame:
         app.state.frame = self  # for who runs the tasks without serving: `checkin purge run`
         pinned = pinned_hashes(self.party.settings)
         app.state.knows_token = lambda hashed: hashed in pinned or self.stored_token(hashed)
-        self.metrics.register(self.tasks)
-        self.metrics.register(self.wal)
+        self._own.register(self.tasks)
+        self._own.register(self.wal)
         problems.install(app)
         describe.install(app)
         pages.install(app, self.title)
@@ -213,9 +218,10 @@ class Frame:
         def metrics() -> Response:
             """Show counters in the text format of Prometheus; no label names a person, a venue or a code.
 
-            With several workers each counts for itself, and one of them answers: scrape services of one worker each.
+            Counters are those of all workers together, ages of tasks those of the worker that answers.
             """
-            return Response(generate_latest(self.metrics), media_type=CONTENT_TYPE_LATEST)
+            counters = _of_all_workers() if COUNTERS in os.environ else self.metrics
+            return Response(generate_latest(counters) + generate_latest(self._own), media_type=CONTENT_TYPE_LATEST)
 
         @app.get("/v1/time", tags=["operation"])
         def time(nonce: Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{16,64}$")]) -> dict[str, str]:
@@ -223,6 +229,13 @@ class Frame:
             stamp = party.calendar.rfc3339(party.now())
             note = party.sign(TIME_STATEMENT, {"service": party.settings.name, "nonce": nonce, "time": stamp})
             return {"time": stamp, "note": note}
+
+
+def _of_all_workers() -> CollectorRegistry:
+    """What they counted since they were started together, those included that have ended."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
 
 
 def _found(check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

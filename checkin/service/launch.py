@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import structlog
@@ -17,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from checkin.errors import SettingsInvalid
 from checkin.keys.hardening import harden
 from checkin.service.addresses import require_free
+from checkin.service.frame import COUNTERS
 from checkin.service.lifeline import end_with_supervisor
 from checkin.service.logs import log_as_json
 from checkin.service.settings import Launch
@@ -24,6 +29,7 @@ from checkin.service.vault_folder import destroy_first
 from checkin.service.wire import BoundedHttp
 
 GROUP = "checkin.services"
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
 MAX_CONNECTIONS = 4096  # of a worker process; requests on further ones are answered 503
 log = structlog.get_logger()
 
@@ -91,7 +97,18 @@ def serve(service: str, config: Path, simulated_clock: Path | None = None) -> No
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as once:
             once.submit(_open_once).result()
         create_in_workers = "checkin.service.launch:create"
-        uvicorn.run(create_in_workers, factory=True, workers=listening.workers, **options)
+        with _counting_together():
+            uvicorn.run(create_in_workers, factory=True, workers=listening.workers, **options)
+
+
+@contextmanager
+def _counting_together() -> Iterator[None]:
+    """Worker processes started from here count in one folder, in memory and of this user alone; on a disk, a full one
+    would end whoever counts (https://prometheus.github.io/client_python/multiprocess/)."""
+    memory = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
+    with TemporaryDirectory(prefix="checkin-metrics-", dir=memory) as folder:
+        os.environ[COUNTERS] = folder
+        yield
 
 
 def bounded(host: str, port: int) -> dict[str, Any]:

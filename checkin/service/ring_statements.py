@@ -1,9 +1,9 @@
 """What a service states about its key ring of three nodes, and what of it an operator must know (docs/spec/ring.md §5).
 
-    ring-members-DATE-…     which nodes the ring has; at every change
-    ring-held-…, ring-destroyed-…    what a node signed, with the service's signature beside it
-    ring-awaited-…          a key that a node has not destroyed, or not said so, a day after it was due
-    ring-lost-…             what officers signed about a node that is lost, with the service's signature beside theirs
+ring-members-DATE-…     which nodes the ring has; at every change
+ring-held-…, ring-destroyed-…    what a node signed, with the service's signature beside it
+ring-awaited-…          a key that a node has not destroyed, or not said so, a day after it was due
+ring-lost-…             what officers signed about a node that is lost, with the service's signature beside theirs
 """
 
 from __future__ import annotations

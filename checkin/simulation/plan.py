@@ -82,10 +82,7 @@ class Plan:
         habits = [_habit(dice, size.venues) for _ in range(size.people)]
         self.days = [sorted(_day(dice, size, habits, day), key=_order) for day in range(size.days)]
         self.outages = {
-            (day, where, gate)
-            for day in range(size.days)
-            for where, gate in self.gates()
-            if dice.random() < _OUTAGE
+            (day, where, gate) for day in range(size.days) for where, gate in self.gates() if dice.random() < _OUTAGE
         }
 
     def gates(self) -> list[tuple[int, int]]:

@@ -293,7 +293,7 @@ def test_metrics_count_results_by_code_and_nothing_else(scene: Scene) -> None:
     assert set(re.findall(r"\{(\w+)=", text)) == {"code", "task", "database"}
     assert not re.search(r'", *\w+="', text), "no sample has two labels"
     assert not any("_created" in line for line in lines)
-    assert "# HELP checkin_check_ins_total Answers to single check-ins in this worker process." in text
+    assert "# HELP checkin_check_ins_total Answers to single check-ins." in text
 
 
 def test_no_visit_can_be_read_from_the_database_file_without_the_key(scene: Scene) -> None:

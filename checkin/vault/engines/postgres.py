@@ -189,9 +189,7 @@ class PostgresStore:
             try:
                 with connection.transaction():
                     _create(connection, table)
-                    connection.execute(
-                        f"CREATE TABLE {table}_attached (name text PRIMARY KEY, value bytea NOT NULL)"
-                    )
+                    connection.execute(f"CREATE TABLE {table}_attached (name text PRIMARY KEY, value bytea NOT NULL)")
             except _MADE_ALREADY:
                 connection.execute(CONFIRM)
 
