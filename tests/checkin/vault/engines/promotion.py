@@ -124,7 +124,9 @@ class Cluster:
         self.primary.start(KEPT)
         hosts = ",".join(str(server.folder / "run") for server in servers)
         password = (self.primary.folder / "password").read_text(encoding="ascii").strip()
-        self.dsn = f"host='{hosts}' user=checkin dbname=postgres password={password} target_session_attrs=read-write"
+        # As `read_dsn` completes what an operator writes: without a bound on connecting, a stopped host holds up all.
+        one = "target_session_attrs=read-write connect_timeout=3"
+        self.dsn = f"host='{hosts}' user=checkin dbname=postgres password={password} {one}"
         if synchronous:  # before it is copied: whoever takes over must wait for standbys, too
             ask(self.primary.dsn, "ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'")
             ask(self.primary.dsn, "SELECT pg_reload_conf()")
