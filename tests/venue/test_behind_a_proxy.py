@@ -20,6 +20,7 @@ from checkin.deployment.postgres_server import let_through
 from checkin.service.addresses import free_ports
 from tests.checkin.vault.engines.promotion import Cluster
 from tests.conftest import Needs
+from tests.support.waiting import until
 from tests.venue.conftest import NewIssuer
 from tests.venue.realtime import PATIENCE
 from tests.venue.test_postgresql import on_postgresql
@@ -94,7 +95,7 @@ def serving(registries: list[Registry], workers: int) -> Iterator[list[int]]:
             running.append(Process(registry, workers=workers))
             stack.callback(running[-1].stop)
         for process in running:
-            process.ready()
+            until(process.answers)
         yield [process.port for process in running]
 
 
