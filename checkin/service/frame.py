@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,13 +23,12 @@ from checkin.service import describe, pages, problems
 from checkin.service.auth import pinned_hashes
 from checkin.service.identity import ServiceIdentity
 from checkin.service.limits import BodyLimit, Heads, SecurityHeaders
+from checkin.service.settings import counts_together
 from checkin.service.tasks import Task, Tasks
 from checkin.service.wal_watch import WalWatch
 from checkin.shown import shown
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they would tell to the millisecond when a code first came
-COUNTERS = "PROMETHEUS_MULTIPROC_DIR"
-"""Where a worker finds the folder that it counts in, when it is one of several; prometheus_client looks there, too."""
 MOST_TOLD = 2000  # characters of a finding
 GENERATION_SECONDS = 300.0
 _RESTORED = (
@@ -220,7 +218,7 @@ class Frame:
 
             Counters are those of all workers together, ages of tasks those of the worker that answers.
             """
-            counters = _of_all_workers() if COUNTERS in os.environ else self.metrics
+            counters = _of_all_workers() if counts_together() else self.metrics
             return Response(generate_latest(counters) + generate_latest(self._own), media_type=CONTENT_TYPE_LATEST)
 
         @app.get("/v1/time", tags=["operation"])

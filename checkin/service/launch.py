@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -21,10 +20,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from checkin.errors import SettingsInvalid
 from checkin.keys.hardening import harden
 from checkin.service.addresses import require_free
-from checkin.service.frame import COUNTERS
 from checkin.service.lifeline import end_with_supervisor
 from checkin.service.logs import log_as_json
-from checkin.service.settings import Launch
+from checkin.service.settings import Launch, count_together
 from checkin.service.vault_folder import destroy_first
 from checkin.service.wire import BoundedHttp
 
@@ -107,7 +105,7 @@ def _counting_together() -> Iterator[None]:
     would end whoever counts (https://prometheus.github.io/client_python/multiprocess/)."""
     memory = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
     with TemporaryDirectory(prefix="checkin-metrics-", dir=memory) as folder:
-        os.environ[COUNTERS] = folder
+        count_together(folder)
         yield
 
 

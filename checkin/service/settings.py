@@ -1,6 +1,6 @@
 """Settings: one TOML file a service, strict, frozen, unknown names refused, secrets as files of their own.
 
-The only file that reads the environment, and only to hand two paths on to worker processes.
+The only file that reads the environment, and only to hand a few paths on to worker processes.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def _vkey(text: str) -> str:
         raise ValueError(error.detail) from None
 
 
+_COUNTERS = "PROMETHEUS_MULTIPROC_DIR"
 FilePath = Annotated[Path, Field(strict=False), AfterValidator(_beside_settings)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
 VerifierKey = Annotated[str, AfterValidator(_vkey)]
@@ -150,3 +151,13 @@ class Launch(BaseSettings):
         os.environ.pop("CHECKIN_SIMULATED_CLOCK", None)
         if self.simulated_clock:
             os.environ["CHECKIN_SIMULATED_CLOCK"] = str(self.simulated_clock)
+
+
+def count_together(folder: str) -> None:
+    """Have worker processes that start from here on count in this folder, where prometheus_client looks for it."""
+    os.environ[_COUNTERS] = folder
+
+
+def counts_together() -> bool:
+    """Whether this process is one of several that count in one folder."""
+    return _COUNTERS in os.environ
