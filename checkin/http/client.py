@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from copy import copy
 from enum import Enum
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -52,9 +53,15 @@ class Client:
         self._wanted = wanted
         if not self.url.startswith(("http://", "https://")):
             raise RequestInvalid(f"{url} is no address: write it with its scheme, as http://127.0.0.1:8001.")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = open_http(timeout, base_url=self.url, headers=headers)
+        self._bearer = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = open_http(timeout, base_url=self.url)
         self._exchange = Exchange(self._http, _WHOLE * timeout, MAX_ANSWER)
+
+    def bearing(self, token: str) -> Self:
+        """The same connection for somebody else: from one thread at a time, and closed with the first one."""
+        other = copy(self)
+        other._bearer = {"Authorization": f"Bearer {token}"}
+        return other
 
     def __enter__(self) -> Self:
         return self
@@ -97,8 +104,9 @@ class Client:
         return response.content
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = self._bearer | options.pop("headers", {})
         try:
-            response = self._exchange.send(method, path, **options)
+            response = self._exchange.send(method, path, headers=headers, **options)
         except (httpx.HTTPError, httpx.InvalidURL):
             raise Unreachable(f"{self.url} did not answer: check the address and that the service runs.") from None
         if response.is_success:

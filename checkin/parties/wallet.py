@@ -8,7 +8,7 @@ its own holder keys, and the openings of the commitments.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -50,7 +50,8 @@ class Held:
 class Wallet:
     """One account at one issuer."""
 
-    path: Path
+    path: Path | None
+    """Where it is kept; None for one that is gone with its process, as a town's are."""
     issuer_url: str
     token: str
     held: dict[int, list[Held]] = field(default_factory=dict)
@@ -85,7 +86,9 @@ class Wallet:
             raise SettingsInvalid(f"{path.name} is not a wallet file.") from None
 
     def save(self) -> None:
-        """Write the file, readable by its owner alone, on disk when this returns."""
+        """Write the file, if there is to be one, readable by its owner alone, on disk when this returns."""
+        if self.path is None:
+            return
         data = {
             "format": FORMAT,
             "issuer_url": self.issuer_url,
@@ -98,15 +101,17 @@ class Wallet:
         }
         write_private(self.path, data)
 
-    def fetch(
+    def fetch(  # noqa: PLR0913, PLR0917 - by name where there are so many
         self,
         day: int,
         calendar: Calendar,
         mode: Mode = Mode.SCREEN,
         pinned: NoteVerifier | None = None,
         clock: Clock | None = None,
+        client: Client | None = None,
     ) -> None:
-        """One more batch for a day. Raises what the issuer answers, or the error of the first bad credential.
+        """One more batch for a day, over the connection of `client` if there is one. Raises what the issuer answers, or
+        the error of the first bad credential.
 
         `pinned` is the issuer's statement key; without one the list is taken as it is. The log that the issuer tells of
         first is pinned for good: from then on a list without its proof is refused (`NoteUntrusted`, `ProofInvalid`).
@@ -115,14 +120,15 @@ class Wallet:
         seeds = [random_bytes(32) for _ in range(BATCH_SIZE)]
         holder_keys = [b64url_encode(SigningKey(seed).public) for seed in seeds]
         nonce = b64url_encode(random_bytes(16))
-        with Client(self.issuer_url, self.token, wanted=Service.ISSUER) as client:
-            listed = self._listed_keys(client.get("/v1/keys"), day, pinned)
+        with self._issuer(client) as issuer:
+            listed = self._listed_keys(issuer.get("/v1/keys"), day, pinned)
             asked = clock.now() if clock else 0.0
             body = {"day": day, "holder_keys": holder_keys, "mode": int(mode)}
             try:
-                answer = client.post(f"/v1/credentials?nonce={nonce}", body)
+                answer = issuer.post(f"/v1/credentials?nonce={nonce}", body)
             except Unauthorized:
-                ended = f"The account of {self.path.name} has ended: register again, in a new file."
+                whose = self.path.name if self.path else "this wallet"
+                ended = f"The account of {whose} has ended: register again, in a new file."
                 raise Unauthorized(ended) from None
             time = _signed_time(answer, "time_note", nonce, pinned)
             if clock and time is not None:
@@ -138,6 +144,11 @@ class Wallet:
         if time is not None:  # this machine's may be wrong for a moment, and what is deleted is gone
             self.held = {kept: items for kept, items in self.held.items() if kept >= calendar.day(time)}
         self.save()
+
+    def _issuer(self, client: Client | None) -> AbstractContextManager[Client]:
+        if client is None:
+            return Client(self.issuer_url, self.token, wanted=Service.ISSUER)
+        return nullcontext(client.bearing(self.token))
 
     def _listed_keys(self, answer: Any, day: int, pinned: NoteVerifier | None) -> IssuerKeys:
         try:
@@ -232,7 +243,9 @@ def register(issuer_url: str, name: str, phone: str) -> str:
     return conform(BegunRegistration, answer).registration_id
 
 
-def confirm(issuer_url: str, registration: str, code: str, path: Path, recovery_code: str | None = None) -> Wallet:
+def confirm(
+    issuer_url: str, registration: str, code: str, path: Path | None, recovery_code: str | None = None
+) -> Wallet:
     """Answer with the code; the new wallet, saved. `RequestInvalid`, which costs no try, for what cannot be a code.
 
     With the recovery code of an earlier wallet its account goes on; without it, it ends and another one begins.
