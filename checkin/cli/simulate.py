@@ -14,7 +14,9 @@ from checkin.cli.terminal import say_json
 from checkin.demo.narrator import Narrator
 from checkin.deployment.child import ended_by_signals
 from checkin.deployment.deployment import make_folder
+from checkin.errors import SettingsInvalid
 from checkin.simulation.plan import Size
+from checkin.simulation.report import report_html
 from checkin.simulation.simulation import Ended
 from checkin.simulation.simulation import simulate as live
 
@@ -28,11 +30,12 @@ def register(app: typer.Typer) -> None:
 
 def simulate(  # noqa: PLR0913 - an option each
     *,
-    people: Annotated[int, typer.Option(min=2, max=1000, help="How many have a wallet.")] = 20,
-    venues: Annotated[int, typer.Option(min=1, max=200, help="Every third one has two gates.")] = 5,
+    people: Annotated[int, typer.Option(min=2, max=10_000, help="How many have a wallet.")] = 20,
+    venues: Annotated[int, typer.Option(min=1, max=1000, help="Every third one has two gates.")] = 5,
     days: Annotated[int, typer.Option(min=1, max=120, help="From the 29th on the oldest days are destroyed.")] = 32,
     seed: Annotated[int, typer.Option(min=0, help="The same seed has the same town: who goes where, and when.")] = 1,
     folder: Annotated[Path | None, typer.Option("--dir", help="Keep everything in this new folder.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page of plots with their numbers to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Only the numbers, as JSON; progress on stderr.")] = False,
 ) -> None:
     """Let a town live its days at three real services under a simulated clock: habits, queues, an outbreak, the purge.
@@ -40,8 +43,12 @@ def simulate(  # noqa: PLR0913 - an option each
     At the end everything must add up: every code has an end, a trace finds exactly who was there, what is due is gone.
     """
     tell = Narrator(Console(highlight=False, stderr=as_json))
+    if report is not None and not report.parent.is_dir():
+        raise SettingsInvalid(f"There is no folder {report.parent} for the page: make it first.")
     with ended_by_signals():  # a folder of our own is removed, too
         ended = _in(folder, Size(people, venues, days, seed), tell)
+    if report is not None:
+        report.write_text(report_html(ended), encoding="utf-8")
     if as_json:
         say_json(ended.summary())
     if ended.faults():

@@ -116,14 +116,17 @@ class Stage:
 
 
 @contextmanager
-def raised(folder: Path, tell: Narrator, hour: int = 12) -> Iterator[Stage]:
-    """Three services as processes in a new folder, under a clock of their own that shows this hour of today."""
+def raised(folder: Path, tell: Narrator, hour: int = 12, issuer: str = "") -> Iterator[Stage]:
+    """Three services as processes in a new folder, under a clock of their own that shows this hour of today; `issuer`:
+    lines for its settings."""
     calendar, path = Calendar(), folder / MARKER
     day = calendar.day(SystemClock().now())
     path.write_text(calendar.rfc3339(calendar.start(day) + hour * 3600) + "\n", encoding="ascii")
     clock = SimulatedClock(path)
     with tell.step("deployment", "Keys, settings and a health authority with three officers", "two must agree to act"):
         deployment = Deployment.open_or_make(folder, free_ports(3), simulated_clock=path)
+    with deployment.config("issuer").open("a", encoding="utf-8") as settings:
+        settings.write(issuer)
     for warning in deployment.warnings:
         tell.say(f"warning: {warning}")
     stage = Stage(folder, tell, deployment, clock, calendar, day, Processes(deployment))

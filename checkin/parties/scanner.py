@@ -102,7 +102,8 @@ class OwnScanners(BaseModel):
 class Scanner:
     """One scanner of one venue."""
 
-    path: Path
+    path: Path | None
+    """Where it is kept; None for one that is gone with its process, as a town's are."""
     venue_id: str
     scanner_id: str
     token: str
@@ -152,7 +153,9 @@ class Scanner:
             ) from None
 
     def save(self) -> None:
-        """Write the file, readable by its owner alone, on disk when this returns."""
+        """Write the file, if there is to be one, readable by its owner alone, on disk when this returns."""
+        if self.path is None:
+            return
         data = {
             "format": FORMAT,
             "venue_id": self.venue_id,

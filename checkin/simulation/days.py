@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+from itertools import groupby
 from typing import Final
 
 from checkin.clock import RETENTION_DAYS
@@ -9,11 +12,10 @@ from checkin.demo.stage import wait_until
 from checkin.errors import CheckinError
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.parties import wallet as wallets
-from checkin.parties.scanner import ScanResult
 from checkin.protocol.presentation import LIFE_SECONDS
 from checkin.purge.statement_store import made_name, report_name
 from checkin.simulation.plan import Mishap, PlannedVisit, gates_of
-from checkin.simulation.town import Gate, Town
+from checkin.simulation.town import Hand, Town
 
 MORNING: Final = 6 * 60
 EVENING: Final = 23 * 60
@@ -30,13 +32,15 @@ def live(town: Town, day: int) -> None:
         wait_until(lambda: _begun(town, day), PATIENCE_SECONDS)
     with town.tally.timed("doors"):
         upload(town)
-        for gate in town.gates.values():
-            gate.scanner.refresh(gate.client, town.stage.clock.now())
+        town.share(lambda hand: _refreshed(town, hand))
     with town.tally.timed("batches"):
-        list(town.pool.map(lambda who: _fetch(town, who, day), range(town.plan.size.people)))
+        town.share(lambda hand: _fetched(town, hand, day))
+        town.tally.batches += town.plan.size.people
+        town.tally.told |= {who for who, wallet in enumerate(town.wallets) if wallet.disclosures}
     with town.tally.timed("doors"):
-        for visit in town.plan.days[day]:
-            _visit(town, visit)
+        for minute, together in groupby(town.plan.days[day], lambda visit: visit.minute):
+            now, visits = town.set(day, minute), list(together)
+            town.tally.scanned(minute, town.share(partial(_visited, town, visits, now)))
     with town.tally.timed("nights"):
         town.set(day, EVENING)
         if day:
@@ -44,9 +48,25 @@ def live(town: Town, day: int) -> None:
 
 
 def upload(town: Town) -> None:
-    """Every gate sends what it has queued."""
+    """Every gate sends what it has queued, one after the other: a registry takes few batches at once."""
+    registry = town.hands[0].registry
     for gate in town.gates.values():
-        town.tally.uploaded(gate.scanner.upload(gate.client))
+        town.tally.uploaded(gate.upload(registry.bearing(gate.token)))
+
+
+def _refreshed(town: Town, hand: Hand) -> list[None]:
+    now = town.stage.clock.now()
+    for (where, _), gate in town.gates.items():
+        if hand.holds(where):
+            gate.refresh(hand.registry.bearing(gate.token), now)
+    return []
+
+
+def _fetched(town: Town, hand: Hand, day: int) -> list[None]:
+    for who, wallet in enumerate(town.wallets):
+        if hand.holds(who):
+            wallet.fetch(town.stage.day + day, town.stage.calendar, pinned=town.issuer, client=hand.issuer)
+    return []
 
 
 def _begun(town: Town, day: int) -> bool:
@@ -70,37 +90,28 @@ def _audited(town: Town) -> bool:
     return any(audit["day"] == today for audit in town.clients["retention"].get("/v1/audits", limit="1")["audits"])
 
 
-def _fetch(town: Town, who: int, day: int) -> None:
-    wallet = town.wallets[who]
-    wallet.fetch(town.stage.day + day, town.stage.calendar, pinned=town.stage.deployment.verifier("issuer"))
-    town.tally.batches += 1
-    if wallet.disclosures:
-        town.tally.told.add(who)
+def _visited(town: Town, visits: list[PlannedVisit], now: float, hand: Hand) -> list[str]:
+    """What a minute's visits came to at this hand's doors."""
+    return [word for visit in visits if hand.holds(visit.where) for word in _visit(town, hand, visit, now)]
 
 
-def _visit(town: Town, visit: PlannedVisit) -> None:
-    """A code is opened, held before a gate, and in the end let in."""
-    now = town.set(visit.day, visit.minute)
+def _visit(town: Town, hand: Hand, visit: PlannedVisit, now: float) -> Iterator[str]:
+    """A code is opened, held before a gate, and in the end let in: for each scan the result, or the refusal's code."""
     code = town.wallets[visit.who].open_code(town.stage.day + visit.day)
     assert code is not None  # noqa: S101 - ten a day, and nobody goes out so often
     if visit.mishap is Mishap.FROZEN:
-        _scan(town, visit, visit.gate, wallets.present(code, now - _FROZEN_SECONDS, town.stage.calendar), now)
+        old = wallets.present(code, now - _FROZEN_SECONDS, town.stage.calendar)
+        yield _scan(town, hand, visit, visit.gate, old, now)
     text = wallets.present(code, now, town.stage.calendar)
-    _scan(town, visit, visit.gate, text, now)
+    yield _scan(town, hand, visit, visit.gate, text, now)
     if visit.mishap is Mishap.TWICE:
-        _scan(town, visit, (visit.gate + 1) % gates_of(visit.where), text, now)
+        yield _scan(town, hand, visit, (visit.gate + 1) % gates_of(visit.where), text, now)
 
 
-def _scan(town: Town, visit: PlannedVisit, number: int, text: str, now: float) -> None:
-    gate: Gate = town.gates[visit.where, number]
+def _scan(town: Town, hand: Hand, visit: PlannedVisit, number: int, text: str, now: float) -> str:  # noqa: PLR0913, PLR0917 - who, where, what, when
+    gate = town.gates[visit.where, number]
     offline = (visit.day, visit.where, number) in town.plan.outages
-    town.tally.scans += 1
     try:
-        result = gate.scanner.scan(text, None if offline else gate.client, now)
+        return gate.scan(text, None if offline else hand.registry.bearing(gate.token), now)
     except CheckinError as error:
-        town.tally.refused[error.code] += 1
-        return
-    if result is ScanResult.QUEUED:
-        town.tally.queued += 1
-    else:
-        town.tally.accepted += 1
+        return error.code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from checkin.protocol.statement import one
 from checkin.purge.inventory import PurgeStatus
 from checkin.service.vault_folder import VaultFolder
 from checkin.simulation.town import Town
+from checkin.vault.engines import Measure
+from checkin.vault.engines.sqlite import SqliteStore
 
 _SIGNS: Final = ('"level": "error"', "ERROR", "Traceback")
 _SAID_ELSEWHERE: Final = "audit_point_not_run"  # by the audit, which shows it; on a busy machine a day may be locked
@@ -53,6 +56,32 @@ class Holding:
         """For programs."""
         values = asdict(self)
         return {**values.pop("public"), **values, "bytes_a_visit": self.bytes_a_visit}
+
+
+@dataclass(frozen=True)
+class Evening:
+    """What lies on the disks when a day is over: days, visits, and the bytes of visits and of the issuer's ledger."""
+
+    held: int
+    visits: int
+    visit_bytes: int
+    ledger_bytes: int
+
+
+def measure(stage: Stage, today: int) -> Evening:
+    """Beside the running services; days up to `today`."""
+    visits, ledger = (_measures(stage, place, today) for place in ("venue/data/visits", "issuer/data/ledger"))
+    return Evening(
+        held=max(len(visits), len(ledger)),
+        visits=sum(day.rows for day in visits),
+        visit_bytes=sum(day.bytes for day in visits),
+        ledger_bytes=sum(day.bytes for day in ledger),
+    )
+
+
+def _measures(stage: Stage, place: str, today: int) -> list[Measure]:
+    with closing(SqliteStore(stage.deployment.folder / place, ordered=place.startswith("venue"))) as store:
+        return [store.measure(day) for day in store.days() if day <= today]
 
 
 def ask(town: Town) -> Public:

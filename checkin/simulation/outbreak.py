@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from checkin.clock import SystemClock
 from checkin.demo.investigation import execute, write_order
 from checkin.keys.officers import load_signer
 from checkin.orders.order import OrderRequest
@@ -13,8 +14,10 @@ from checkin.orders.part import MAX_ROWS
 from checkin.simulation.plan import Plan, contacts, patient_of
 from checkin.simulation.town import Town
 
-LATEST_DAY: Final = 20  # by number: late enough for habits, early enough for the contacts to be told
+FIRST_DAY: Final = 20  # by number: late enough for habits, early enough for the contacts to be told
+_EVERY_DAYS: Final = 7
 _ASKED_DAYS: Final = 3
+_STOPWATCH: Final = SystemClock()
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Outbreak:
     patient: int
     found: frozenset[int]
     true: frozenset[int]
+    seconds: float
+    """From the two signatures to the people."""
 
     @property
     def precision(self) -> float:
@@ -47,32 +52,33 @@ class Outbreak:
             "found": len(self.found),
             "precision": round(self.precision, 4),
             "recall": round(self.recall, 4),
+            "seconds": round(self.seconds, 2),
         }
 
 
-def day_of_outbreak(plan: Plan) -> int:
-    """In the evening of this day the order is made."""
-    return min(plan.size.days - 1, LATEST_DAY)
+def days_of_outbreaks(plan: Plan) -> range:
+    """In the evenings of these days orders are made."""
+    return range(min(plan.size.days - 1, FIRST_DAY), plan.size.days, _EVERY_DAYS)
 
 
-def break_out(town: Town) -> Outbreak:
+def break_out(town: Town, made: int) -> Outbreak:
     """Today's order about the days before: everything that was queued on them has been uploaded."""
-    made = day_of_outbreak(town.plan)
     last = max(0, made - 1)
     first = max(0, last - _ASKED_DAYS + 1)
     patient = patient_of(town.plan, first, last)
     start = town.stage.day
     wish = OrderRequest(
-        case="town-1",
+        case=f"town-{made}",
         purpose="contacts of a person with measles",
         basis="Infectious Disease Control and Prevention Act, Article 76-2",
         limit=MAX_ROWS,
         phone=town.plan.phone(patient),
         days=(start + first, start + last),
     )
-    folder = write_order(town.stage, "order", wish)
+    folder, begun = write_order(town.stage, f"order-{made}", wish), _STOPWATCH.boot()
     folder.sign([load_signer(path) for path in town.stage.deployment.officers()[:2]])
     result = execute(town.stage, folder)
+    took = _STOPWATCH.boot() - begun
     who = {town.plan.phone(number): number for number in range(town.plan.size.people)}
     found = frozenset(who[person.phone] for person in result.people)
-    return Outbreak(made, first, last, patient, found, frozenset(contacts(town.plan, patient, first, last)))
+    return Outbreak(made, first, last, patient, found, frozenset(contacts(town.plan, patient, first, last)), took)

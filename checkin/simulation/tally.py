@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from checkin.clock import SystemClock
+from checkin.parties.scanner import ScanResult
 
 _STOPWATCH = SystemClock()
 
@@ -25,6 +26,8 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter)
     told: set[int] = field(default_factory=set)
     """Who learned from a later batch that an order had found them."""
+    hours: Counter[int] = field(default_factory=Counter)
+    """Scans by the hour of the day."""
     seconds: Counter[str] = field(default_factory=Counter)
 
     @contextmanager
@@ -35,6 +38,18 @@ class Tally:
             yield
         finally:
             self.seconds[part] += _STOPWATCH.boot() - begun  # type: ignore[assignment]  # a Counter adds any number
+
+    def scanned(self, minute: int, results: list[str]) -> None:
+        """What scanners said in a minute of the day: results, or codes of refusals."""
+        self.scans += len(results)
+        self.hours[minute // 60] += len(results)
+        for result in results:
+            if result == ScanResult.QUEUED:
+                self.queued += 1
+            elif result in (ScanResult.ACCEPTED, ScanResult.REPEATED):
+                self.accepted += 1
+            else:
+                self.refused[result] += 1
 
     def uploaded(self, results: list[dict[str, str]]) -> None:
         """The registry's answers to a queue."""

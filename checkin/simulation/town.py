@@ -2,92 +2,98 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from functools import cached_property
+from typing import Final, TypeVar
 
 from checkin.demo.stage import Stage, gates, messages
-from checkin.errors import TooManyRequests
 from checkin.http.client import Client
 from checkin.parties import wallet as wallets
 from checkin.parties.scanner import Scanner
+from checkin.parties.scanner_lists import Lists
 from checkin.parties.wallet import Wallet
+from checkin.protocol.note import NoteVerifier
 from checkin.simulation.plan import Plan, gates_of
 from checkin.simulation.tally import Tally
 
-HANDS: Final = 4  # so many wallets ask the issuer at once
+HANDS: Final = 4
 TIMEOUT_SECONDS: Final = 120.0
-_WAIT_SECONDS: Final = 2.0
-_CONNECTED: Final = ("issuer", "venue", "retention")
+UNBOUNDED: Final = "registrations_a_minute = 1000000\n"
+"""For the issuer's settings: a town registers in one morning of real time."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Gate:
-    """A scanner and its connection to the registry."""
+class Hand:
+    """A thread's share of the town: every fourth person, every fourth venue, over one connection to each service."""
 
-    scanner: Scanner
-    client: Client
+    number: int
+    issuer: Client
+    registry: Client
+    lists: Lists = field(default_factory=dict)
+    """What its scanners fetched, as a cache on the way keeps it."""
+
+    def holds(self, number: int) -> bool:
+        """Whether the person or the venue of this number is in its share."""
+        return number % HANDS == self.number
 
 
 @dataclass
 class Town:
-    """A plan, and what it takes to live it. People and gates as the plan numbers them."""
+    """A plan, and what it takes to live it. People and gates as the plan numbers them; none of their files is kept."""
 
     stage: Stage
     plan: Plan
     pool: ThreadPoolExecutor
+    hands: list[Hand]
     clients: dict[str, Client]
     """Connections to issuer and registry with retention's token, and to retention."""
     wallets: list[Wallet] = field(default_factory=list)
-    gates: dict[tuple[int, int], Gate] = field(default_factory=dict)
+    gates: dict[tuple[int, int], Scanner] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
+
+    @cached_property
+    def issuer(self) -> NoteVerifier:
+        """The key that every wallet pins."""
+        return self.stage.deployment.verifier("issuer")
 
     def set(self, day: int, minute: int) -> float:
         """Now it is half a minute past that minute of that day, by number; unix seconds."""
         now = self.stage.calendar.start(self.stage.day + day) + 60 * minute + 30
         return self.stage.advance(now - self.stage.clock.now())
 
+    def share(self, work: Callable[[Hand], list[T]]) -> list[T]:
+        """What the hands' work came to, all of them at once."""
+        return [result for results in self.pool.map(work, self.hands) for result in results]
+
 
 @contextmanager
 def settled(stage: Stage, plan: Plan) -> Iterator[Town]:
     """Everybody has registered, and every venue has enrolled."""
     with ExitStack() as stack:
+
+        def connected(service: str, token: str | None = None) -> Client:
+            return stack.enter_context(Client(stage.deployment.url(service), token, TIMEOUT_SECONDS))
+
         pool = stack.enter_context(ThreadPoolExecutor(HANDS))
-        town = Town(stage, plan, pool, {name: stack.enter_context(_connected(stage, name)) for name in _CONNECTED})
+        hands = [Hand(number, connected("issuer"), connected("venue")) for number in range(HANDS)]
+        asked = {name: connected(name, stage.deployment.token(f"retention-{name}")) for name in ("issuer", "venue")}
+        town = Town(stage, plan, pool, hands, asked | {"retention": connected("retention")})
         town.wallets = _registered(stage, plan, pool)
         for where, name in enumerate(plan.venues):
             for number, scanner in enumerate(gates(stage, name, gates_of(where))):
-                client = stack.enter_context(Client(stage.deployment.url("venue"), scanner.token, TIMEOUT_SECONDS))
-                town.gates[where, number] = Gate(scanner, client)
+                scanner.path, scanner.lists = None, hands[where % HANDS].lists
+                town.gates[where, number] = scanner
         yield town
-
-
-def _connected(stage: Stage, service: str) -> Client:
-    token = None if service == "retention" else stage.deployment.token(f"retention-{service}")
-    return Client(stage.deployment.url(service), token, TIMEOUT_SECONDS)
 
 
 def _registered(stage: Stage, plan: Plan, pool: ThreadPoolExecutor) -> list[Wallet]:
     """All messages are sent before the first is read: the outbox is one folder, without an order."""
-    issuer, folder = stage.deployment.url("issuer"), stage.folder / "wallets"
-    folder.mkdir(mode=0o700)
-    phones = [plan.phone(who) for who in range(plan.size.people)]
-    waiting = list(pool.map(lambda name, phone: _registration(issuer, name, phone), plan.people, phones))
+    issuer, people = stage.deployment.url("issuer"), range(plan.size.people)
+    phones = [plan.phone(who) for who in people]
+    waiting = list(pool.map(lambda who: wallets.register(issuer, plan.people[who], phones[who]), people))
     codes = {phone: text.split()[0] for phone, text in messages(stage.deployment)}
-
-    def confirm(who: int) -> Wallet:
-        return wallets.confirm(issuer, waiting[who], codes[phones[who]], folder / f"{who + 1}.json")
-
-    return list(pool.map(confirm, range(plan.size.people)))
-
-
-def _registration(issuer: str, name: str, phone: str) -> str:
-    """The issuer sends so many messages a minute of real time and no more."""
-    while True:
-        try:
-            return wallets.register(issuer, name, phone)
-        except TooManyRequests:
-            time.sleep(_WAIT_SECONDS)
+    return list(pool.map(lambda who: wallets.confirm(issuer, waiting[who], codes[phones[who]], None), people))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
     """The folder, the numbers and the telling of one simulation."""
     folder = tmp_path_factory.mktemp("simulation") / "town"
     sizes = [f"--{name}={value}" for name, value in vars_of(TOWN).items()]
-    done = simulate(*sizes, "--dir", str(folder), "--json")
+    done = simulate(*sizes, "--dir", str(folder), "--json", "--report", str(folder.parent / "town.html"))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
     return folder, json.loads(done.stdout), done.stderr
 
@@ -75,6 +77,55 @@ def test_every_code_that_was_scanned_has_an_end(lived: tuple[Path, dict[str, Any
     assert numbers["refused"]["already_used"] + numbers["conflicts"] == twice > 0
     assert numbers["check_ins"] == len(visits) + frozen + twice
     assert numbers["batches"] == TOWN.people * TOWN.days
+
+
+def test_no_evening_holds_more_than_28_days(lived: tuple[Path, dict[str, Any], str]) -> None:
+    """Beside the running services, in every evening; one day more each time until the first is destroyed."""
+    _, numbers, _ = lived
+    assert [evening["held"] for evening in numbers["evenings"]] == [min(day, 28) for day in range(1, 31)]
+    assert numbers["evenings"][-1]["visits"] == numbers["visits_held"]
+    assert sum(numbers["scans_by_hour"].values()) == numbers["check_ins"]
+
+
+class Page(HTMLParser):
+    """Texts by the tag they stand in, and what is fetched from elsewhere."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.texts: dict[str, list[str]] = {}
+        self.fetched: list[str] = []
+        self._open: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "rect", "line"):
+            self._open.append(tag)
+        self.fetched += [f"{name} of {tag}" for name, _ in attrs if name in ("src", "href", "srcset")]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._open:
+            assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open and data.strip():
+            self.texts.setdefault(self._open[-1], []).append(data.strip())
+
+
+def test_the_page_of_plots_says_each_number_in_a_table_and_each_sentence_in_two_languages(
+    lived: tuple[Path, dict[str, Any], str],
+) -> None:
+    """Who sees no bars hears of each plot what it is and what it shows, and reads the numbers; nothing is fetched."""
+    folder, numbers, _ = lived
+    page = Page(folder.parent / "town.html")
+    assert page.fetched == [] and "script" not in page.texts
+    assert len(page.texts["title"]) == 1 + 5 and len(page.texts["desc"]) == 5
+    assert all(re.search("[가-힣]", text) for text in page.texts["title"] + page.texts["desc"])
+    evenings, traces = numbers["evenings"], numbers["traces"]
+    wanted = [evening["held"] for evening in evenings]
+    wanted += [evening[what] for evening in evenings for what in ("visit_bytes", "ledger_bytes")]
+    wanted += list(numbers["scans_by_hour"].values()) + [trace["seconds"] for trace in traces]
+    wanted += [trace[what] for trace in traces for what in ("recall", "precision")]
+    assert [text.replace(",", "") for text in page.texts["td"]] == [str(number) for number in wanted]
 
 
 def test_no_service_has_an_error_to_tell_of(lived: tuple[Path, dict[str, Any], str]) -> None:
@@ -126,6 +177,13 @@ def test_numbers_that_make_no_town_are_refused_by_name(wrong: str) -> None:
     done = simulate(wrong)
     assert done.returncode == 2
     assert f"Invalid value for '{wrong.partition('=')[0]}'" in done.stderr
+
+
+def test_a_page_for_which_there_is_no_folder_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+    """Not after half an hour."""
+    done = simulate("--report", str(tmp_path / "nowhere" / "town.html"), "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["code"] == "settings_invalid"
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
