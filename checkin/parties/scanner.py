@@ -102,8 +102,7 @@ class OwnScanners(BaseModel):
 class Scanner:
     """One scanner of one venue."""
 
-    path: Path | None
-    """Where it is kept; None for one that is gone with its process, as a town's are."""
+    path: Path
     venue_id: str
     scanner_id: str
     token: str
@@ -118,6 +117,8 @@ class Scanner:
     told: ToldTime = field(default_factory=ToldTime)
     lists: Lists = field(default_factory=dict)
     """Digest → what it stands for, of the newest answer."""
+    kept: bool = True
+    """Whether there is a file; without one it is gone with its process, as a simulated town's scanners are."""
 
     @classmethod
     @contextmanager
@@ -154,7 +155,7 @@ class Scanner:
 
     def save(self) -> None:
         """Write the file, if there is to be one, readable by its owner alone, on disk when this returns."""
-        if self.path is None:
+        if not self.kept:
             return
         data = {
             "format": FORMAT,

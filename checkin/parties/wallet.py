@@ -50,8 +50,7 @@ class Held:
 class Wallet:
     """One account at one issuer."""
 
-    path: Path | None
-    """Where it is kept; None for one that is gone with its process, as a town's are."""
+    path: Path
     issuer_url: str
     token: str
     held: dict[int, list[Held]] = field(default_factory=dict)
@@ -62,6 +61,8 @@ class Wallet:
     """Shows, when the phone is registered again without this file, that the account is the same person's."""
     time: ToldTime | None = None
     """The issuer's time as the last batch told it, if it was asked for with a clock."""
+    kept: bool = True
+    """Whether there is a file; without one it is gone with its process, as a simulated town's wallets are."""
 
     @classmethod
     @contextmanager
@@ -87,7 +88,7 @@ class Wallet:
 
     def save(self) -> None:
         """Write the file, if there is to be one, readable by its owner alone, on disk when this returns."""
-        if self.path is None:
+        if not self.kept:
             return
         data = {
             "format": FORMAT,
@@ -127,8 +128,7 @@ class Wallet:
             try:
                 answer = issuer.post(f"/v1/credentials?nonce={nonce}", body)
             except Unauthorized:
-                whose = self.path.name if self.path else "this wallet"
-                ended = f"The account of {whose} has ended: register again, in a new file."
+                ended = f"The account of {self.path.name} has ended: register again, in a new file."
                 raise Unauthorized(ended) from None
             time = _signed_time(answer, "time_note", nonce, pinned)
             if clock and time is not None:
@@ -243,8 +243,14 @@ def register(issuer_url: str, name: str, phone: str) -> str:
     return conform(BegunRegistration, answer).registration_id
 
 
-def confirm(
-    issuer_url: str, registration: str, code: str, path: Path | None, recovery_code: str | None = None
+def confirm(  # noqa: PLR0913 - what a person has at hand
+    issuer_url: str,
+    registration: str,
+    code: str,
+    path: Path,
+    recovery_code: str | None = None,
+    *,
+    kept: bool = True,
 ) -> Wallet:
     """Answer with the code; the new wallet, saved. `RequestInvalid`, which costs no try, for what cannot be a code.
 
@@ -256,7 +262,7 @@ def confirm(
     with Client(issuer_url, wanted=Service.ISSUER) as client:
         body = {"code": code} | ({"recovery_code": recovery_code} if recovery_code else {})
         answer = conform(WalletGrant, client.post(f"/v1/registrations/{registration}/confirm", body))
-    wallet = Wallet(path, issuer_url, answer.wallet_token, recovery_code=answer.recovery_code)
+    wallet = Wallet(path, issuer_url, answer.wallet_token, recovery_code=answer.recovery_code, kept=kept)
     wallet.save()
     return wallet
 

@@ -85,7 +85,7 @@ def settled(stage: Stage, plan: Plan) -> Iterator[Town]:
         town.wallets = _registered(stage, plan, pool)
         for where, name in enumerate(plan.venues):
             for number, scanner in enumerate(gates(stage, name, gates_of(where))):
-                scanner.path, scanner.lists = None, hands[where % HANDS].lists
+                scanner.kept, scanner.lists = False, hands[where % HANDS].lists
                 town.gates[where, number] = scanner
         yield town
 
@@ -96,4 +96,8 @@ def _registered(stage: Stage, plan: Plan, pool: ThreadPoolExecutor) -> list[Wall
     phones = [plan.phone(who) for who in people]
     waiting = list(pool.map(lambda who: wallets.register(issuer, plan.people[who], phones[who]), people))
     codes = {phone: text.split()[0] for phone, text in messages(stage.deployment)}
-    return list(pool.map(lambda who: wallets.confirm(issuer, waiting[who], codes[phones[who]], None), people))
+
+    def confirm(who: int) -> Wallet:
+        return wallets.confirm(issuer, waiting[who], codes[phones[who]], stage.folder / f"{who}.json", kept=False)
+
+    return list(pool.map(confirm, people))
