@@ -4,21 +4,23 @@ tests/issuer/test_both_engines.py, here is what they do for others and at night.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from checkin.audit.data_map import DataMap
 from checkin.clock import RETENTION_DAYS
-from checkin.errors import SettingsInvalid
+from checkin.errors import NotReady, SettingsInvalid
 from checkin.orders.part import BATCHES
 from checkin.protocol.credential import Mode
 from checkin.service.order_executor import OrderBody
+from issuer.contact import Contact
 from issuer.self_audit import MAP
 from issuer.service import Issuer
 from tests.issuer.world import E164, enrol, keep_house, publics
-from tests.support.databases import ask
+from tests.support.databases import CUT, ask
 from tests.support.whole import CALENDAR, CASE, DAY, NOON, Whole
 
 
@@ -72,6 +74,30 @@ def test_what_is_due_is_destroyed_once_and_revived_by_neither(two: tuple[Whole, 
     assert here.identity_keys.live() == there.identity_keys.live()
     assert ask(dsn, "SELECT count(*) FROM identities") == [(0,)]
     assert ask(dsn, "SELECT day FROM oldest_day") == [(DAY + 1,)]
+
+
+def test_a_server_that_cuts_everybody_off_leaves_each_phone_one_account(
+    two: tuple[Whole, list[Issuer]], dsn: str
+) -> None:
+    """Whoever is told to try again does; what was committed and not acknowledged is found, or ended by the next try."""
+    _, issuers = two
+    phones = [f"+8210876543{number:02}" for number in range(16)]
+
+    def register(number: int) -> str:
+        for _ in range(50):
+            with suppress(NotReady):
+                return issuers[number % 2].accounts.register(Contact("Name", phones[number])).token
+        pytest.fail("the server was there again")
+
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(register, number) for number in range(len(phones))]
+        for _ in range(6):
+            ask(dsn, CUT)
+            wait(asked, 0.1)
+        tokens = [one.result() for one in asked]
+    live = {issuer.identities.read(issuer.identities.find(token)).phone for issuer in issuers for token in tokens}
+    assert live == set(phones)
+    assert ask(dsn, "SELECT count(*) FROM identities") == [(len(phones),)]
 
 
 def test_the_data_map_has_every_column_that_lies_in_the_engine(two: tuple[Whole, list[Issuer]], dsn: str) -> None:
