@@ -112,7 +112,3 @@ class GateFile:
         if self._tables.read("SELECT 1 FROM counts WHERE day < :oldest LIMIT 1", values):
             self._tables.write(lambda commit: commit.execute("DELETE FROM counts WHERE day < :oldest", values))
             self._tables.tidy()
-
-    def close(self) -> None:
-        """Gives back the file."""
-        self._tables.close()

@@ -109,7 +109,6 @@ class Gates:
         """What was counted is in the file."""
         with suppress(CheckinError):  # a full disk must not keep the service from stopping
             self._write()
-        self._file.close()
 
     def _write(self) -> None:
         with self._lock:

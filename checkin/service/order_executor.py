@@ -150,10 +150,6 @@ class OrderExecutor:
         """How often each code was answered."""
         return self._book.refused()
 
-    def close(self) -> None:
-        """Gives back the file."""
-        self._book.close()
-
     # --- checks, in the order of the spec ------------------------------------------------------------------------
 
     def _opened(self, note: str, authority: AuthoritySettings) -> Part:

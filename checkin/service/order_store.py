@@ -116,7 +116,3 @@ class OrderStore:
         if self._tables.read(query, values):
             self._tables.write(step)
             self._tables.tidy()
-
-    def close(self) -> None:
-        """Gives back the file."""
-        self._tables.close()

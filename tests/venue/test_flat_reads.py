@@ -82,12 +82,13 @@ def nation(
     house.guard.tick()
     house.open_day()
     database, endings = SqliteTables(tmp_path / "data", REGISTRY), Endings(house.party)
-    gate_file = GateFile(SqliteTables(tmp_path / "data", GATES))
-    gates = Gates(house.party, house.guard, house.vault, database, endings, gate_file)
+    counts = SqliteTables(tmp_path / "data", GATES)
+    gates = Gates(house.party, house.guard, house.vault, database, endings, GateFile(counts))
     fill(tmp_path / "data")
     statements.clear()
     yield house, database, gates, endings
     gates.close()
+    counts.close()
     database.close()
     house.store.close()
 

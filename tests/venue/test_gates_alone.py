@@ -26,11 +26,12 @@ def house(tmp_path: Path) -> Iterator[tuple[House, SqliteTables, Gates]]:
     house = House(tmp_path)
     house.guard.tick()
     database = SqliteTables(tmp_path / "data", REGISTRY)
-    gate_file = GateFile(SqliteTables(tmp_path / "data", GATES))
-    gates = Gates(house.party, house.guard, house.vault, database, Endings(house.party), gate_file)
+    counts = SqliteTables(tmp_path / "data", GATES)
+    gates = Gates(house.party, house.guard, house.vault, database, Endings(house.party), GateFile(counts))
     house.open_day()
     yield house, database, gates
     gates.close()
+    counts.close()
     database.close()
     house.store.close()
 

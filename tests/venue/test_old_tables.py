@@ -66,9 +66,10 @@ def test_a_file_of_an_earlier_version_goes_on(version: dict[str, str], tmp_path:
         assert registry.read("SELECT id, revoked, uploads_until FROM scanners") == [("b", 1, 0)]
         assert registry.read("SELECT issuer, note, proof FROM issuer_lists") == [(1, "note", "")]
         assert registry.look() == {SCANNERS: 0, LISTS: 0}
-    with closing(GateFile(SqliteTables(tmp_path, GATES))) as gates:
-        assert gates.heard(["b"])["b"] == (300, -1)
-    with closing(OrderStore(SqliteTables(tmp_path, ORDERS))) as orders:
+    with closing(SqliteTables(tmp_path, GATES)) as gates:
+        assert GateFile(gates).heard(["b"])["b"] == (300, -1)
+    with closing(SqliteTables(tmp_path, ORDERS)) as tables:
+        orders = OrderStore(tables)
         assert orders.answers("old") == {"": KeptAnswer("", "sealed", 1, MAX_ROWS)}
         for number in range(2):
             kept = KeptAnswer(str(number), "sealed", 1, 1)

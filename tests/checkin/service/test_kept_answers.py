@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,10 @@ PART = "ab" * 32
 Desk = tuple[House, OrderExecutor]
 
 
-def opened(house: House) -> OrderStore:
-    return OrderStore(SqliteTables(house.party.data, ORDERS))
+@contextmanager
+def opened(house: House) -> Iterator[OrderStore]:
+    with closing(SqliteTables(house.party.data, ORDERS)) as tables:
+        yield OrderStore(tables)
 
 
 @pytest.fixture
@@ -28,16 +30,14 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     prepare(tmp_path)
     house = House(tmp_path)
     house.guard.tick()
-    executor = OrderExecutor(house.party, house.guard, house.book, Pins(None, None), {}, opened(house))
-    with closing(opened(house)) as store:
+    with opened(house) as store:
         store.keep(PART, KeptAnswer("", "sealed", DAY, 1), expires=house.clock.now() + 3 * HOUR)
-    yield house, executor
-    executor.close()
+        yield house, OrderExecutor(house.party, house.guard, house.book, Pins(None, None), {}, store)
     house.store.close()
 
 
 def kept(house: House) -> list[str | None]:
-    with closing(opened(house)) as store:
+    with opened(house) as store:
         return [answer.sealed for answer in store.answers(PART).values()]
 
 
