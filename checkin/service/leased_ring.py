@@ -185,7 +185,21 @@ class LeasedRing:
                 self._leases |= found
                 self._arm()
                 return next(reversed(found.values()))
-        raise refused
+        raise self._signed(wanted[-1][0], refused)
+
+    def _signed(self, name: KeyName, refused: CheckinError) -> CheckinError:
+        """What to say of a key that nobody leases. That it is missing or destroyed ends an account or a scan for good,
+        and a refusal has no signature: what nodes sign of their keys decides."""
+        if not isinstance(refused, KeyMissing | KeyDestroyed):
+            return refused
+        states = self.states()
+        # SPEC ring.md §4: "only where two signed that it is destroyed"
+        if sum(name in gone for _, gone in states.values()) >= QUORUM:
+            return KeyDestroyed()
+        known = any(name in live or name in gone for live, gone in states.values())
+        if len(states) == len(self.nodes) and not known:
+            return KeyMissing()
+        return NotReady("Too few nodes of the key ring answer to know whether the key is there.")
 
     def _fetch_from(self, peer: Peer, wanted: list[tuple[KeyName, str]]) -> dict[tuple[KeyName, str], _Lease]:
         begun, once = self._clock.boot(), OpeningKey(random_bytes(32))

@@ -31,7 +31,7 @@ from checkin.protocol.ring_messages import (
 )
 from checkin.protocol.statement import many, one
 from checkin.purge.purger import Purger
-from checkin.service import leased_ring
+from checkin.service import leased_ring, ring_calls
 from checkin.service.leased_ring import LeasedRing
 from checkin.service.pins import AuthoritySettings
 from checkin.service.ring_statements import RingStatements
@@ -362,6 +362,32 @@ def test_without_any_node_the_service_says_so_and_makes_up_nothing(ring: Ring, h
     ring.down = set()
     with pytest.raises(KeyMissing):
         house.party.ring.subkey(day_key(), Label.SUB_ROW)
+
+
+def test_what_ends_an_account_or_a_scan_is_no_single_nodes_word(
+    ring: Ring, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither that of one that never had the key, while the two that hold it are away, nor a refusal, which nobody
+    signed; with the control that what all signed counts."""
+    ring.down = {"c"}
+    house.purger.make_keys()
+    ring.down = {"a", "b"}
+    again = open_house(ring, house.party.data.parent).party.ring
+    with pytest.raises(NotReady):
+        again.subkey(day_key(), Label.SUB_ROW)
+    ring.down = set()
+    with pytest.raises(KeyMissing):
+        again.subkey(day_key(DAY + 1), Label.SUB_ROW)
+    answer = ring_calls.post
+
+    def forged(url: str, path: str, body: dict[str, str]) -> object:
+        if path == ring_calls.LEASE_PATH:
+            raise KeyDestroyed
+        return answer(url, path, body)
+
+    monkeypatch.setattr(ring_calls, "post", forged)
+    with pytest.raises(NotReady):
+        again.subkey(day_key(), Label.SUB_ROW)
 
 
 def test_a_folder_with_keys_of_its_own_does_not_move_to_a_ring(ring: Ring, tmp_path: Path) -> None:
