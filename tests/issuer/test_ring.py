@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from checkin.audit.point import PointResult
 from checkin.clock import RETENTION_DAYS
-from checkin.errors import NotReady
+from checkin.errors import NotReady, QuotaUsed
 from checkin.keys.generation import Generation
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.credential import Mode
@@ -22,6 +24,7 @@ from checkin.service import leased_ring
 from checkin.service.leased_ring import LeasedRing
 from checkin.service.vault_folder import VaultFolder
 from issuer import service
+from issuer.contact import Contact
 from issuer.self_audit import self_audit
 from issuer.service import Issuer
 from tests.checkin.ring.test_recorded import catch_one_use_keys, opened, windows
@@ -233,3 +236,39 @@ def test_signing_keys_of_days_ahead_are_not_lent(world: World) -> None:
         with pytest.raises(NotReady):
             lent(issuer).signing_key(KeyName(Purpose.SIGNING, DAY + 2))
         assert lent(issuer).signing_key(KeyName(Purpose.SIGNING, DAY + 1)), "control"
+
+
+def test_two_issuers_with_folders_of_their_own_are_one_on_an_engine_and_a_ring(world: World, dsn: str) -> None:
+    """One phone at both at once is one account with one quota; the identity key is replaced under both, the day is
+    destroyed on all three nodes, and reported once."""
+    own = world.site.folder
+    sites = [world.site, replace(world.site, folder=own.with_name("elsewhere"), hours=own / "clock")]
+    (own / "postgresql.dsn").touch(mode=0o600)
+    (own / "postgresql.dsn").write_text(dsn)
+    common = (own / "issuer.toml").read_text(encoding="utf-8").partition("[ring]")[0]
+    common = common.replace('"statement.key"', f'"{own / "statement.key"}"')
+    for site, app in zip(sites, ("app", "app-2"), strict=True):
+        site.folder.mkdir(exist_ok=True)
+        text = f'store = "postgresql"\ndsn_file = "{own / "postgresql.dsn"}"\n{common}\n{world.ring.settings(app)}'
+        (site.folder / "issuer.toml").write_text(text, encoding="utf-8")
+    world.ring.forget()  # the nodes start again, and know both
+    world.ring.trust()
+    with sites[0].open() as here, sites[1].open() as there, ThreadPoolExecutor(8) as threads:
+        both = (here, there)
+        list(threads.map(lambda number: both[number % 2].accounts.register(Contact(NAME, E164)), range(6)))
+        [(subject,)] = here.database.read("SELECT subject FROM identities")
+        asked = [threads.submit(batch, both[number % 2], subject) for number in range(10)]
+        assert sum(isinstance(one.exception(), QuotaUsed) for one in asked) == 4
+        assert [issuer.issued.of(subject) for issuer in both] == [{DAY: 6}] * 2
+        for day in (DAY + 4, DAY + RETENTION_DAYS):
+            world.go(here, day)
+            there.guard.confirm()
+            lent(there).forget()
+            for issuer in both:
+                keep_house(issuer)
+        assert here.identity_keys.live() == there.identity_keys.live() == [NEW]
+        assert [issuer.identities.read(subject).name for issuer in both] == [NAME, NAME]
+        assert report_name(DAY) in here.book and here.book.names() == there.book.names()
+        for name in (day_key(), SIGNING, OLD):
+            assert all(world.ring.keys(letter).overwritten(name) for letter in NODES)
+    assert not [path for site in sites for path in site.folder.rglob("*.slot")]
