@@ -13,6 +13,7 @@ from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.cosignature import CosignatureVerifier, Cosigner, cosignatures, cosigned_at
 from checkin.tlog.merkle import EMPTY_ROOT
+from checkin.tlog.policy import PinnedLog
 
 LOG = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
 FIRST = Cosigner("witness.example/w1", SigningKey(b"\x06" * 32))
@@ -119,6 +120,20 @@ def test_a_reader_who_trusts_witnesses_wants_to_see_one() -> None:
     assert open_checkpoint(witnessed(FIRST, SECOND), LOG.verifier, both, quorum=2) == HEAD
     with pytest.raises(NoteUntrusted):
         open_checkpoint(NOTE, LOG.verifier, [], quorum=1)
+
+
+def test_a_pinned_log_is_read_back_and_its_quorum_is_a_number_of_its_witnesses() -> None:
+    """Also out of a file that somebody else wrote."""
+    pinned = PinnedLog.of(LOG.verifier.vkey, [FIRST.verifier.vkey, SECOND.verifier.vkey], 2)
+    plain = pinned.plain()
+    assert PinnedLog.read(plain).plain() == plain
+    assert PinnedLog.read(plain | {"quorum": 0}).head(NOTE) == HEAD
+    for quorum in (-1, 3, True, "1", 1.0, None):
+        with pytest.raises(NoteMalformed):
+            PinnedLog.read(plain | {"quorum": quorum})
+    for left_out in plain:
+        with pytest.raises(NoteMalformed):
+            PinnedLog.read({name: value for name, value in plain.items() if name != left_out})
 
 
 def test_a_quorum_without_the_log_is_nothing() -> None:

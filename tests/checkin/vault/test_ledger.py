@@ -50,10 +50,7 @@ def a_row(vault: Vault, subject: int, batch: LedgerBatch) -> Row:
 def test_the_authority_learns_one_person_s_visit_ids_from_what_the_issuer_stored(vault: Vault) -> None:
     mine, others = [a_batch(), a_batch()], [a_batch() for _ in range(5)]
     rows = [a_row(vault, 7, batch) for batch in mine]
-    rows += [
-        a_row(vault, subject, batch)
-        for subject, batch in enumerate(others)
-    ]
+    rows += [a_row(vault, subject, batch) for subject, batch in enumerate(others)]
     assert all(vault.insert(DAY, rows))
     entries = [open_row(vault, DAY, row) for row in vault.store.group(DAY, subject_group(vault, DAY, 7))]
     opened = [open_entry(entry, issuer=1, day=DAY, authority=AUTHORITY) for entry in entries]
@@ -78,9 +75,7 @@ def test_the_issuer_s_own_keys_do_not_open_sigma(vault: Vault) -> None:
 
 def test_an_entry_opens_for_its_issuer_day_and_row_only(vault: Vault) -> None:
     """So an issuer cannot pass one person's batch for another's by moving it to another row."""
-    rows = [
-        a_row(vault, subject, a_batch()) for subject in (7, 8)
-    ]
+    rows = [a_row(vault, subject, a_batch()) for subject in (7, 8)]
     one, other = (open_row(vault, DAY, row) for row in rows)
     assert open_entry(one, issuer=1, day=DAY, authority=AUTHORITY)
     wrong: list[tuple[LedgerEntry, int, int]] = [
