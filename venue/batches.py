@@ -175,11 +175,14 @@ class BatchIntake:
 
     def _open(self, entry: bytes, place: Place, day: int) -> Scan:
         try:
-            return open_entry(entry, place, self._party.ring.opening_key(KeyName(Purpose.INTAKE, day)))
+            key = self._party.ring.opening_key(KeyName(Purpose.INTAKE, day))
         except KeyMissing:
             raise EntryUnreadable from None
         except KeyDestroyed:
             raise DayClosed from None
+        except CheckinError as error:  # of a disk, or of a node of a ring: it says nothing of the entry
+            raise NotReady(error.detail) from None
+        return open_entry(entry, place, key)
 
     def _reject_scan_time(self, scan: Scan, read: Presentation, now: float) -> None:
         """`ScanTimeInvalid` for a scan in the future or outside the code's window, `ScanTooOld` after 72 hours."""

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from checkin.clock import CLOSING_DAYS
-from checkin.errors import NotReady
+from checkin.errors import CheckinError, ClockUntrusted, NoteUntrusted, NotReady
+from checkin.keys.key_ring import KeyRing
 from checkin.protocol.credential import Mode
 from checkin.protocol.encoding import b64url_decode, b64url_encode
-from checkin.protocol.primitives import SigningKey, random_bytes
+from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.service.vault_folder import VaultFolder
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.visit import CONFLICT, open_visit
@@ -245,6 +246,23 @@ def test_a_broken_disk_loses_nothing_that_was_answered_and_the_batch_can_be_sent
         answer = scene.client.post("/v1/check-ins/batch", json={"sealed": batch}, headers=bearer(scene.at.scanner))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert upload(scene.client, scene.at, batch) == ["accepted"] * 3
+
+
+@pytest.mark.parametrize("error", [ClockUntrusted, NoteUntrusted])
+def test_no_scan_is_refused_because_its_key_cannot_be_had(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, error: type[CheckinError]
+) -> None:
+    """As from nodes of a ring whose clocks are others, or that lie: that says nothing of the entry."""
+
+    def refuse(*_: object) -> OpeningKey:
+        raise error
+
+    batch = [entry(scene, scene.phone())]
+    with monkeypatch.context() as patch:
+        patch.setattr(KeyRing, "opening_key", refuse)
+        answer = scene.client.post("/v1/check-ins/batch", json={"sealed": batch}, headers=bearer(scene.at.scanner))
+        assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    assert upload(scene.client, scene.at, batch) == ["accepted"]
 
 
 def test_conflicts_of_a_venue_are_counted_with_it(scene: Scene) -> None:
