@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from checkin.clock import SimulatedClock
 from checkin.errors import ClockUntrusted
+from checkin.purge import clock_guard
 from checkin.purge.clock_guard import ClockGuard
 from tests.support.house import CALENDAR, DAY, HOUR, at
 
@@ -204,6 +206,35 @@ def test_a_doubt_survives_a_restart(machine: Machine) -> None:
     assert again.doubt is not None
     again.tick()
     assert again.doubt is not None
+
+
+def test_a_process_that_never_looked_looks_before_it_is_trusted(machine: Machine) -> None:
+    """The clock was set while no process ran."""
+    machine.process().tick()
+    machine.set(30 * 86400, 20)
+    with pytest.raises(ClockUntrusted):
+        machine.process().require_trusted()
+
+
+def test_where_nothing_can_be_written_anothers_doubt_is_heard(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk keeps this process's state in its memory; the file still tells what others saw."""
+    guard, other = machine.process(), machine.process()
+    guard.tick()
+    other.tick()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clock_guard, "overwrite_file", full)
+        machine.set(20, 20)
+        guard.tick()
+    assert guard.doubt is None
+    machine.set(30 * 86400, 40)
+    other.tick()
+    assert guard.doubt == other.doubt is not None
 
 
 def test_in_doubt_the_high_water_mark_stands_still(machine: Machine) -> None:

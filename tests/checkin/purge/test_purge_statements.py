@@ -101,6 +101,17 @@ def test_status_shows_held_overdue_and_destroyed_days(house: House) -> None:
     assert found.doubt is None
 
 
+def test_status_shows_a_held_day_that_cannot_be_measured(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is away; that the day is held, and until when, its key tells."""
+
+    def away(_: int) -> None:
+        raise NotReady
+
+    monkeypatch.setattr(house.vault.store, "measure", away)
+    held = {day.day: (day.rows, day.bytes, day.due) for day in house.purger.status().held}
+    assert held["2026-11-20"] == (None, None, "2026-12-18")
+
+
 # --- keys ------------------------------------------------------------------------------------------------------
 
 
