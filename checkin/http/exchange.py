@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import httpx
 
+KEPT_SECONDS: Final = 2.0
 _OPENED: Final = ("connect_tcp.complete", "start_tls.complete")
 
 
@@ -22,8 +23,10 @@ def _authorities() -> ssl.SSLContext:
 
 
 def open_http(timeout: float, **options: Any) -> httpx.Client:
-    """An httpx client that no environment variable changes; `options` as httpx has them."""
-    return httpx.Client(timeout=timeout, trust_env=False, verify=_authorities(), **options)
+    """An httpx client that no environment variable changes; `options` as httpx has them. A connection at rest is given
+    up before our services do (uvicorn's five seconds): a request on its way in that moment would be lost."""
+    limits = httpx.Limits(keepalive_expiry=KEPT_SECONDS)
+    return httpx.Client(timeout=timeout, trust_env=False, verify=_authorities(), limits=limits, **options)
 
 
 class Exchange:

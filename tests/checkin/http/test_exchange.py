@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+import uvicorn
 
 from checkin.errors import Unreachable
 from checkin.http.client import Client
-from checkin.http.exchange import Exchange
+from checkin.http.exchange import KEPT_SECONDS, Exchange, open_http
 from tests.support.trickle import trickling, whole
 
 ANSWER = whole(b'{"statements": []}' + b" " * 200)
@@ -71,3 +72,10 @@ def test_a_service_that_trickles_is_one_that_does_not_answer() -> None:
         with pytest.raises(Unreachable):
             client.get("/v1/statements")
         assert not slow.ended
+
+
+def test_a_connection_at_rest_is_given_up_before_the_server_gives_it_up() -> None:
+    """Else a request sent in that very moment is lost, and whoever keeps a connection over a night is told so."""
+    with open_http(1.0) as http:
+        kept = http._transport._pool._keepalive_expiry  # type: ignore[attr-defined]  # httpx shows it nowhere
+    assert kept == KEPT_SECONDS < uvicorn.Config("app").timeout_keep_alive / 2
