@@ -35,10 +35,10 @@ def started_in(folder: Path) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = (process / "cmdline").read_text().replace("\0", " ").split()
+            command = (process / "cmdline").read_text().replace("\0", " ")
         except OSError:  # it has ended meanwhile
             continue
-        if "serve" in words and any(word.startswith(str(folder)) for word in words):
+        if " serve " in command and f" {folder}/" in command:
             found.append(int(process.name))
     return found
 
@@ -51,6 +51,18 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.kill()
+
+
+@contextmanager
+def up(folder: Path, port: int, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`checkin up`, once the three services that it started answer there: for a moment those of one that was killed
+    do, too."""
+    before, urls = {*started_in(folder)}, [f"http://127.0.0.1:{port + at}/readyz" for at in range(len(SERVICES))]
+    with running("up", "--dir", str(folder), *options) as process:
+        until(lambda: process.poll() is not None or len({*started_in(folder)} - before) == len(SERVICES))
+        until(lambda: process.poll() is not None or all(map(answers, urls)))
+        assert process.poll() is None
+        yield process
 
 
 @pytest.mark.parametrize(("command", "ending"), ENDINGS)
@@ -130,8 +142,7 @@ def _session(leader: int) -> list[int]:
 def test_a_second_up_says_who_runs_the_folder(tmp_path: Path) -> None:
     """In one line, by process and address; the first goes on."""
     port = three_in_a_row()
-    with running("up", "--dir", str(tmp_path / "mine"), "--port", str(port)) as process:
-        until(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
+    with up(tmp_path / "mine", port, "--port", str(port)) as process:
         for command in ("up", "demo"):
             second = checkin(tmp_path, command, "--dir", "mine")
             assert second.returncode == 1
@@ -145,12 +156,10 @@ def test_a_second_up_says_who_runs_the_folder(tmp_path: Path) -> None:
 def test_a_folder_moves_to_the_port_that_is_asked_for_later(tmp_path: Path) -> None:
     """After `kill -9`, at once: the services that are still ending are waited for. All parties find one another."""
     folder, first, second = tmp_path / "mine", three_in_a_row(), three_in_a_row()
-    with running("up", "--dir", str(folder), "--port", str(first)) as process:
-        until(lambda: answers(f"http://127.0.0.1:{first}/readyz"))
+    with up(folder, first, "--port", str(first)) as process:
         process.kill()
     for port, options in ((first, []), (second, ["--port", str(second)]), (second, [])):
-        with running("up", "--dir", str(folder), *options) as process:
-            until(lambda: all(answers(f"http://127.0.0.1:{at}/readyz") for at in range(port, port + 3)))  # noqa: B023
+        with up(folder, port, *options) as process:
             assert json.loads((folder / "deployment.json").read_text())["ports"]["issuer"] == port
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE) in (0, 130)

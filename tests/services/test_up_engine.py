@@ -18,10 +18,10 @@ from checkin.deployment.deployment import Deployment
 from checkin.errors import SettingsInvalid
 from checkin.service.addresses import free_ports
 from tests.conftest import Needs
+from tests.services import test_endings
 from tests.services.test_commands import checkin, three_in_a_row
-from tests.services.test_endings import running
 from tests.support.databases import ask
-from tests.support.waiting import PATIENCE, answers, until
+from tests.support.waiting import PATIENCE, until
 
 PHONE = "+821099998888"
 
@@ -50,10 +50,7 @@ def servers_in(folder: Path) -> list[int]:
 @contextmanager
 def up(folder: Path, port: int, *options: str, ending: signal.Signals) -> Iterator[None]:
     """Three services that answer, ended in this way, after which no server may be left."""
-    with running("up", "--dir", str(folder), "--port", str(port), *options) as process:
-        urls = [f"http://127.0.0.1:{port + at}/readyz" for at in range(3)]
-        until(lambda: process.poll() is not None or all(map(answers, urls)))
-        assert process.poll() is None
+    with test_endings.up(folder, port, "--port", str(port), *options) as process:
         assert len(servers_in(folder / "postgresql")) > 1
         yield
         process.send_signal(ending)
