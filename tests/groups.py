@@ -1,6 +1,6 @@
 """Which tests start processes or servers, need a browser, or take long: by where they lie, so that none is forgotten.
 
-`pytest -n 2 --dist loadscope -m "not process and not slow"` is what is run between two thoughts.
+`pytest -n 3 --dist loadscope -m "not process and not slow"` is what is run between two thoughts.
 """
 
 from __future__ import annotations
