@@ -38,7 +38,7 @@ def started_in(folder: Path) -> list[int]:
             command = (process / "cmdline").read_text().replace("\0", " ")
         except OSError:  # it has ended meanwhile
             continue
-        if " serve " in command and f" {folder}/" in command:
+        if " serve " in command and f"{folder}/" in command:  # perhaps quoted
             found.append(int(process.name))
     return found
 
