@@ -1,0 +1,50 @@
+"""A registry of one process on a ring of three nodes: its nights, and what it states about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from checkin.keys.key_ring import Purpose
+from checkin.protocol.note import NoteSigner
+from checkin.protocol.primitives import SigningKey
+from checkin.service.leased_ring import LeasedRing
+from checkin.service.pins import AuthoritySettings
+from checkin.service.ring_statements import RingStatements
+from tests.support.house import CALENDAR, DAY, HOUR, House, prepare
+from tests.support.ring import NODES, Ring
+
+REPORT = f"purge-{CALENDAR.date(DAY)}"
+AHEAD = {Purpose.DAY: 0}
+OFFICERS = [NoteSigner(f"health.example/officer-{n}", SigningKey(bytes([n]) * 32)) for n in (1, 2, 3)]
+AUTHORITY = AuthoritySettings(name="health.example", officers=tuple(o.verifier.vkey for o in OFFICERS))
+
+
+def open_house(ring: Ring, folder: Path, ahead: dict[Purpose, int] | None = None) -> House:
+    if not folder.exists():
+        prepare(folder)
+    return House(folder, ahead=ahead or AHEAD, ring=ring.use())
+
+
+def leased(house: House) -> LeasedRing:
+    assert isinstance(house.party.ring, LeasedRing)
+    return house.party.ring
+
+
+def go(ring: Ring, house: House, day: int, seconds: float = HOUR) -> None:
+    """All clocks, which go on being trusted."""
+    ring.go(day, seconds)
+    house.go(day, seconds)
+    ring.trust([letter for letter in NODES if letter not in ring.down])
+    house.guard.confirm()
+
+
+def nights(ring: Ring) -> None:
+    """What each node that is up does by itself."""
+    for letter in NODES:
+        if letter not in ring.down:
+            ring.node(letter).purge()
+            ring.node(letter).fill()
+
+
+def statements(house: House) -> RingStatements:
+    return RingStatements(house.party, house.guard, house.book, AUTHORITY)
