@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import pytest
 
 from checkin.errors import CheckinError, CodeWrong, ListRefused, QuotaUsed, RecoveryWrong, TooManyRequests, Unauthorized
-from checkin.files.tables import Commit, Tables
 from checkin.protocol.credential import Mode, Status
 from checkin.purge.statement_store import STATEMENTS
 from checkin.service.key_list_publisher import KEY_LIST
@@ -26,7 +25,7 @@ from issuer.database import ISSUER
 from issuer.service import Issuer
 from tests.checkin.files.engines import ENGINES
 from tests.issuer.world import DAY, E164, NAME, Site, damage, enrol, keep_house, publics, rows_in
-from tests.support.databases import ask
+from tests.support.databases import Twice, ask
 from tests.venue.test_both_engines import check_statements, note_statements
 
 OTHER = "+821087654321"
@@ -250,20 +249,6 @@ def accounts_that_nobody_uses_end(place: Place) -> None:
     assert rows_in(here.database, "identities") == 0
     assert here.book.names() == there.book.names()
     assert sum(name.startswith("purge-") for name in here.book.names()) >= 2
-
-
-class Twice:
-    """Tables whose server went away after each commit: all of it is done once more."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-
-    def write(self, step: Callable[[Commit], Any]) -> Any:
-        self._tables.write(step)
-        return self._tables.write(step)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._tables, name)
 
 
 def what_is_done_once_more_is_done_once(place: Place) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from checkin.files.tables import Commit, Tables
 from checkin.service.identity import MARK
 
 if TYPE_CHECKING:
@@ -55,3 +56,17 @@ def ask(dsn: str, query: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(dsn, autocommit=True) as connection:
         found = connection.execute(query.encode())
         return found.fetchall() if found.description else []
+
+
+class Twice:
+    """Tables whose server went away after each commit: all of it is done once more."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def write(self, step: Callable[[Commit], Any]) -> Any:
+        self._tables.write(step)
+        return self._tables.write(step)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tables, name)

@@ -16,7 +16,7 @@ import pytest
 
 from checkin.clock import CLOSING_DAYS
 from checkin.errors import Forbidden, KeyMissing, ListRefused, NotFound, Unauthorized
-from checkin.files.tables import Commit, Tables, TableSet, in_words_of_sqlite
+from checkin.files.tables import Tables, TableSet, in_words_of_sqlite
 from checkin.keys.generation import GENERATIONS, GenerationTable, Mark
 from checkin.protocol.key_list import IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, sign_note
@@ -27,6 +27,7 @@ from checkin.service.endings import Endings
 from checkin.service.key_list_publisher import KEY_LIST, KeyListTable
 from checkin.service.order_store import ORDERS, KeptAnswer, OrderStore
 from tests.checkin.files.engines import ENGINES, Open, opening_tables
+from tests.support.databases import Twice
 from tests.support.house import CALENDAR, DAY, HOUR, House, prepare
 from venue import scanners as scanner_module
 from venue.alarms import Alarms
@@ -347,20 +348,6 @@ def renewals_at_once_each_end_what_the_one_before_made(place: Place) -> None:
     assert ended
     values = [bytes.fromhex(ending.value) for ending in ended]
     assert len({value[32:] for value in values}) == len(values) == 12
-
-
-class Twice:
-    """Tables whose server went away after each commit: all of it is done once more."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-
-    def write(self, step: Callable[[Commit], Any]) -> Any:
-        self._tables.write(step)
-        return self._tables.write(step)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._tables, name)
 
 
 def what_is_done_once_more_is_done_once(place: Place) -> None:
