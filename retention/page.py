@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
 from babel.dates import format_date
 from babel.numbers import format_decimal
 from fastapi import APIRouter, Header, Query
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from checkin.audit.point import Point
@@ -17,12 +17,14 @@ from checkin.audit.words import point_words
 from checkin.protocol.encoding import decimal_decode
 from checkin.purge.statement_store import FEWER
 from checkin.service.language import LANGUAGES, choose_language
+from checkin.templates import template
 from retention.audits import Audit, Audits
 from retention.messages import TEXTS
 from retention.order_numbers import order_numbers
 from retention.overview import DayReport, Missing, StripCell
 from retention.parts import Parts
 
+TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_REPORTS = 120
 SHOWN_AUDITS = 30
 STEPS = ("keys", "checkpoint", "witnesses", "root", "continued", "reports", "signatures", "audit")
@@ -35,10 +37,6 @@ class Page:
     def __init__(self, parts: Parts, audits: Audits) -> None:
         self._parts = parts
         self._audits = audits
-        loader = PackageLoader("retention", "templates")
-        self._template = Environment(
-            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-        ).get_template("index.html")
 
     def router(self) -> APIRouter:
         """The route."""
@@ -59,7 +57,7 @@ class Page:
         contradictions = set(overview.contradictions())
         reports = list(reversed(overview.reports()))[:SHOWN_REPORTS]
         audits = self._audits.find(limit=SHOWN_AUDITS)
-        html = self._template.render(
+        html = template("index.html", TEMPLATES).render(
             lang=language,
             other=next(code for code in LANGUAGES if code != language),
             t=words.text,

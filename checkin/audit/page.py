@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from functools import cache
-from pathlib import Path
 from typing import Any, Final
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from checkin.audit.destroyed import Book
 from checkin.audit.log_entry import DayState
@@ -20,9 +16,9 @@ from checkin.audit.point import AUDIT, Point, points_of
 from checkin.audit.words import LABELS, RESULTS, STATES, point_words
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import Values, one
+from checkin.templates import WEB, template
 
-_WEB: Final = Path(__file__).parent.parent / "web"
-_STYLE: Final = _WEB / "static" / "audit.css"
+STYLE: Final = WEB / "static" / "audit.css"
 CELL: Final = 11
 COLUMNS: Final = 30  # two rows of days, large enough to see on a phone
 
@@ -55,7 +51,7 @@ def audit_html(place: int, note: str, book: Book, *, linked: bool = False) -> st
     values, points = read_audit(note)
     services = list(dict.fromkeys(point.service for point in points))
     counts = Counter(point.result.value for point in points)
-    return _template().render(
+    return template("audit.html").render(
         place=place,
         values=values,
         result=one(values, "result"),
@@ -72,7 +68,7 @@ def audit_html(place: int, note: str, book: Book, *, linked: bool = False) -> st
         words=point_words,
         cell=CELL,
         columns=COLUMNS,
-        style=None if linked else _STYLE.read_text(encoding="utf-8"),
+        style=None if linked else STYLE.read_text(encoding="utf-8"),
     )
 
 
@@ -83,15 +79,3 @@ def _days(place: int, values: Values, book: Book) -> list[DayState]:
 def _strips(days: list[DayState]) -> list[tuple[str, list[DayState]]]:
     services = list(dict.fromkeys(day.service for day in days))
     return [(service, [day for day in days if day.service == service]) for service in services]
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(_WEB / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("audit.html")

@@ -17,21 +17,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from checkin.protocol.primitives import sha256
 from checkin.service.language import LANGUAGES, choose_language
+from checkin.templates import WEB, template
 
-WEB: Final = Path(__file__).parent.parent / "web"
 STATIC: Final = WEB / "static"
-_TEMPLATES: Final = Environment(
-    loader=FileSystemLoader(WEB / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 _SHARED: Final = ("style.css", "js/*.js", "messages/errors.json", "icons/*", "vendor/qr.js")
 # What every browser may load again and again: the worker's own scripts are asked for at each start.
 _SCRIPT: Final = {"content-type": "text/javascript; charset=utf-8"}
@@ -130,8 +122,8 @@ class WebPage:
         return Response(f'import "/static/{self.decoder}";\n', headers=_SCRIPT)
 
     def _render(self, language: str) -> str:
-        template = _TEMPLATES.get_template(f"{self.name}.html")
-        return template.render(lang=language, languages=LANGUAGES, t=messages(self.name)[language], values=self.values)
+        page = template(f"{self.name}.html")
+        return page.render(lang=language, languages=LANGUAGES, t=messages(self.name)[language], values=self.values)
 
     def _worker_script(self) -> str:
         paths = sorted(self._paths())

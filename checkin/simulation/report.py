@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from checkin.audit.page import STYLE
 from checkin.clock import RETENTION_DAYS
 from checkin.simulation.simulation import Ended
+from checkin.templates import template
 
-_WEB: Final = Path(__file__).parent.parent / "web"
 WIDTH: Final = 720
 HEIGHT: Final = 180
 _GAP: Final = 0.2  # of a row's room
@@ -51,15 +49,8 @@ class Plot:
 
 def report_html(ended: Ended) -> str:
     """The page; all it needs is in it."""
-    environment = Environment(
-        loader=FileSystemLoader(_WEB / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = (_WEB / "static" / "audit.css").read_text(encoding="utf-8")
-    return environment.get_template("town.html").render(
+    style = STYLE.read_text(encoding="utf-8")
+    return template("town.html").render(
         size=ended.size, faults=ended.faults(), plots=_plots(ended), style=style, width=WIDTH, height=HEIGHT
     )
 

@@ -6,14 +6,12 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any, Final
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from checkin.orders.order import Order
 from checkin.orders.part import BATCHES, STEPS
 from checkin.protocol.statement import one
+from checkin.templates import template
 
 # What a spreadsheet takes for a formula, also in the wide forms that East Asian ones accept.
 _FORMULA: Final = frozenset("=+-@\t\r\n＝＋－＠")
@@ -113,11 +111,7 @@ class TraceResult:
 
     def html(self) -> str:
         """A page of its own, without scripts or anything to fetch; prints on A4."""
-        loader = FileSystemLoader(Path(__file__).parent.parent / "web" / "templates")
-        environment = Environment(
-            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-        )
-        return environment.get_template("trace.html").render(result=self, order=self.order.values)
+        return template("trace.html").render(result=self, order=self.order.values)
 
 
 def neutral(cell: str) -> str:

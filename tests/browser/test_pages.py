@@ -17,7 +17,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from checkin.errors import TokenError
-from checkin.service.pwa import STATIC, WEB, messages
+from checkin.service.pwa import STATIC, messages
+from checkin.templates import WEB
 from tests.browser.conftest import Launch
 from tests.browser.looks import AXE, RULES, axe_finds_nothing, looked_at, watch
 from tests.browser.world import PHONE, Camera, ScannerPage, Site, WalletPage
