@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import ssl
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,10 +22,10 @@ from checkin.deployment.processes import Processes
 from checkin.protocol.primitives import sha256
 from checkin.service.addresses import free_ports
 from tests.conftest import Needs
+from tests.support.nginx import NGINX, nginx
 from tests.test_deploy import queries, text
 
 NAMES = {"issuer": "issuer.example", "venue": "registry.example", "retention": "retention.example"}
-NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
 TOKEN = "token-for-metrics"
 PHONE = "+82105550{:04}"
 PATIENCE = 120.0
@@ -110,30 +106,17 @@ def proxy(folder: Path, deployment: Deployment, *changes: tuple[str, str]) -> It
     for old, new in changes:
         assert old in sample
         sample = sample.replace(old, new)
-    temporary = "".join(
-        f"  {name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
     for name in NAMES.values():
         certify(folder, name)
-    user = "user root;\n" if os.geteuid() == 0 else ""
-    config = folder / "nginx.conf"
-    config.write_text(f"{user}daemon off;\npid {folder}/pid;\nevents {{}}\nhttp {{\n{temporary}{sample}\n}}\n")
-    command = [str(NGINX), "-c", str(config), "-e", str(folder / "start")]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        try:
-            found = Proxy(folder, secure)
-            deadline = time.monotonic() + PATIENCE
-            while True:
-                try:
-                    with found.client("issuer") as client:
-                        client.get("/healthz")
-                    break
-                except httpx.TransportError:
-                    assert process.poll() is None and time.monotonic() < deadline
-                    time.sleep(0.05)
-            yield found
-        finally:
-            process.terminate()
+    found = Proxy(folder, secure)
+
+    def answers() -> bool:
+        with suppress(httpx.TransportError), found.client("issuer") as client:
+            return bool(client.get("/healthz"))
+        return False
+
+    with nginx(folder, sample, answers):
+        yield found
 
 
 @pytest.fixture

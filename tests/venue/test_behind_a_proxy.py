@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -20,14 +17,14 @@ from checkin.deployment.postgres_server import let_through
 from checkin.service.addresses import free_ports
 from tests.checkin.vault.engines.promotion import Cluster
 from tests.conftest import Needs
-from tests.support.waiting import until
+from tests.support.nginx import NGINX, nginx
+from tests.support.waiting import answers, until
 from tests.venue.conftest import NewIssuer
 from tests.venue.realtime import PATIENCE
 from tests.venue.test_postgresql import on_postgresql
 from tests.venue.test_ring import RealRing
 from tests.venue.world import CALENDAR, DAY, Enrolled, Phone, Process, Registry, bearer, check_in, enrol, scan_id
 
-NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
 MIDNIGHT = int(CALENDAR.start(DAY + 1))
 SUBMISSIONS, AT_ONCE = 1000, 20
 
@@ -36,22 +33,13 @@ SUBMISSIONS, AT_ONCE = 1000, 20
 def proxy(folder: Path, ports: list[int]) -> Iterator[str]:
     """The address of an nginx that deals requests out in turns and knows nothing about them."""
     [port] = free_ports(1)
-    places = "".join(
-        f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    url, servers = f"http://127.0.0.1:{port}", " ".join(f"server 127.0.0.1:{behind} max_fails=0;" for behind in ports)
+    settings = (
+        f"access_log off; upstream registry {{ {servers} keepalive {AT_ONCE}; }} server {{ listen 127.0.0.1:{port};"
+        'location / { proxy_pass http://registry; proxy_http_version 1.1; proxy_set_header Connection ""; } }'
     )
-    servers = " ".join(f"server 127.0.0.1:{behind} max_fails=0;" for behind in ports)
-    user = "user root;" if os.geteuid() == 0 else ""
-    (folder / "nginx.conf").write_text(
-        f"{user} daemon off; pid {folder}/pid; events {{}} http {{ access_log off; {places}"
-        f"upstream registry {{ {servers} keepalive {AT_ONCE}; }} server {{ listen 127.0.0.1:{port}; location / {{"
-        'proxy_pass http://registry; proxy_http_version 1.1; proxy_set_header Connection ""; } } }'
-    )
-    command = [str(NGINX), "-c", str(folder / "nginx.conf"), "-e", str(folder / "errors")]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
+    with nginx(folder, settings, lambda: answers(f"{url}/healthz")):
+        yield url
 
 
 class Door:
@@ -61,24 +49,20 @@ class Door:
         limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
         self.client = httpx.Client(base_url=url, timeout=PATIENCE, limits=limits, trust_env=False)
         self.at = at
-        self.results: Counter[str] = Counter()
 
     def scan(self, token: str) -> str:
         """What it is told in the end: whoever hears nothing, or that it should come again, sends the very same scan."""
         scan = scan_id()
-        while True:
-            try:
-                answer = check_in(self.client, self.at, token, scan)
-            except httpx.TransportError:
-                continue
-            if answer.status_code not in (502, 503, 504):
-                break
-            time.sleep(0.1)
-        said = answer.json()
         # A scan is `repeated` when its first answer was lost on the way: it was accepted then.
-        result = str(said.get("code", "accepted"))
-        self.results[result] += 1
-        return result
+        return str(until(lambda: self._asked(token, scan)).get("code", "accepted"))
+
+    def _asked(self, token: str, scan: str) -> dict[str, Any]:
+        """The answer; nothing when there is none yet."""
+        with suppress(httpx.TransportError):
+            answer = check_in(self.client, self.at, token, scan)
+            if answer.status_code not in (502, 503, 504):
+                return dict(answer.json())
+        return {}
 
     def storm(self, token: str, submissions: int) -> Iterator[str]:
         """So many scans of one code at once, as their answers come."""
@@ -104,9 +88,8 @@ def cluster(needs: Needs) -> Iterator[Cluster]:
     needs("nginx", NGINX, "apt install nginx-light")
     with tempfile.TemporaryDirectory(prefix="checkin-", dir="/tmp") as name:
         let_through(Path(name))
-        made = Cluster(Path(name), 1, synchronous=True)
-        yield made
-        made.close()
+        with Cluster(Path(name), 1, synchronous=True) as made:
+            yield made
 
 
 def test_one_code_a_thousand_times_over_a_failover_midnight_and_a_restart_is_accepted_once(
@@ -124,14 +107,12 @@ def test_one_code_a_thousand_times_over_a_failover_midnight_and_a_restart_is_acc
             with httpx.Client(base_url=f"http://127.0.0.1:{ports[0]}", timeout=PATIENCE, trust_env=False) as client:
                 at = enrol(client)
             door = Door(url, at)
-            answers = door.storm(token, SUBMISSIONS)
-            for _ in range(100):
-                next(answers)
+            storm = door.storm(token, SUBMISSIONS)
+            results = Counter(next(storm) for _ in range(100))
             cluster.fail_over()
             cluster.add_killed()
-            for _ in answers:
-                pass
-            assert door.results == {"accepted": 1, "already_used": SUBMISSIONS - 1}
+            results.update(storm)
+            assert results == {"accepted": 1, "already_used": SUBMISSIONS - 1}
             real.registry.set(MIDNIGHT + 5)
             assert {*door.storm(token, AT_ONCE)} == {"already_used"}
             assert door.scan(Phone(issuer, DAY + 1).at(MIDNIGHT + 5)) == "accepted"

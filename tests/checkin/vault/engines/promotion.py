@@ -23,7 +23,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[4]))
@@ -64,7 +64,7 @@ class Writers:
 
     def __init__(self, dsn: str, count: int, batch: int) -> None:
         self.acknowledged: list[Row] = []
-        self.refused = 0
+        self._taken: list[bool] = []
         self._batch = batch
         self._ended, self._going = threading.Event(), threading.Event()
         self._going.set()
@@ -79,11 +79,17 @@ class Writers:
             rows = [a_row() for _ in range(self._batch)]
             while True:
                 try:
-                    self.refused += store.insert(DAY, rows).count(False)
+                    self._taken += store.insert(DAY, rows)
                     break
                 except NotReady:
-                    continue
+                    if self._ended.is_set():
+                        return
             self.acknowledged += rows
+
+    @property
+    def refused(self) -> int:
+        """How many of their own rows were taken for another's."""
+        return self._taken.count(False)
 
     def more(self, rows: int) -> None:
         """Until so many more were acknowledged."""
@@ -98,7 +104,7 @@ class Writers:
         self._going.set()
 
     def end(self) -> None:
-        """After the batches that are under way."""
+        """After the batches that are under way, or the first of their tries that fails."""
         self._ended.set()
         self._going.set()
         for thread in self._threads:
@@ -121,18 +127,25 @@ class Cluster:
     def __init__(self, folder: Path, standbys: int, *, synchronous: bool) -> None:
         servers = [PostgresServer(folder / f"{number}") for number in range(1 + standbys)]
         self.primary, *self.standbys = servers
+        self.synchronous = synchronous
+        try:
+            self._begin(servers)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, servers: list[PostgresServer]) -> None:
         self.primary.start(KEPT)
         hosts = ",".join(str(server.folder / "run") for server in servers)
         password = (self.primary.folder / "password").read_text(encoding="ascii").strip()
         # As `read_dsn` completes what an operator writes: without a bound on connecting, a stopped host holds up all.
         one = "target_session_attrs=read-write connect_timeout=3"
         self.dsn = f"host='{hosts}' user=checkin dbname=postgres password={password} {one}"
-        if synchronous:  # before it is copied: whoever takes over must wait for standbys, too
+        if self.synchronous:  # before it is copied: whoever takes over must wait for standbys, too
             ask(self.primary.dsn, "ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'")
             ask(self.primary.dsn, "SELECT pg_reload_conf()")
         for standby in self.standbys:
             become_standby(standby, self.primary, self.dsn)
-        self.synchronous = synchronous
         self.await_standbys()
 
     def await_standbys(self) -> None:
@@ -164,6 +177,12 @@ class Cluster:
         become_standby(self.standbys[-1], self.primary, self.dsn)
         self.await_standbys()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         for server in (self.primary, *self.standbys):
             server.kill()
@@ -185,14 +204,13 @@ def under_load(
     """A cluster whose day has its first rows."""
     with tempfile.TemporaryDirectory(prefix="checkin-", dir="/tmp") as name:
         let_through(Path(name))
-        cluster = Cluster(Path(name), standbys, synchronous=synchronous)
-        load = Writers(cluster.dsn, writers, batch)
-        try:
-            load.more(batch)
-            yield cluster, load
-        finally:
-            load.end()
-            cluster.close()
+        with Cluster(Path(name), standbys, synchronous=synchronous) as cluster:
+            load = Writers(cluster.dsn, writers, batch)
+            try:
+                load.more(batch)
+                yield cluster, load
+            finally:
+                load.end()
 
 
 def main() -> None:
