@@ -123,8 +123,9 @@ class Accounts:
         return keys
 
     def end(self, subject: int) -> int | None:
-        """Deletes the account: nothing is issued from now on. The day with which name and phone go, None if they went
-        at once because no day is held for which anything was issued. Raises `Unauthorized` if it was deleted before."""
+        """Deletes the account: nothing is issued from now on. The day with which name and phone go at the latest, None
+        if they went at once because no day is held for which anything was issued. Raises `Unauthorized` for an account
+        that was deleted before."""
         self._identities.read(subject)
         today = self._party.today()
 
@@ -135,7 +136,10 @@ class Accounts:
                 ended.append(_account(subject))
 
         self._endings.write(self._tables, step)
-        return self._finish(subject)
+        try:
+            return self._finish(subject)
+        except NotReady:  # it has ended, which a repetition could not be told; the daily task looks for its last day
+            return today + 1
 
     def end_idle(self, today: int, idle_days: int) -> None:
         """Ends all accounts that for so many days were neither registered nor issued anything for. Repeatable."""
@@ -144,7 +148,7 @@ class Accounts:
             for subject in subjects:
                 self._look(subject, limit, today)
             after = subjects[-1]
-        for subject in self._identities.ended_after(today):  # those that a crash left, too
+        for subject in self._identities.ended_from(today):  # also those of which nobody has looked for the last day
             self._finish(subject)
 
     def _look(self, subject: int, limit: int, today: int) -> None:

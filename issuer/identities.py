@@ -35,7 +35,7 @@ _SET_KEYS: Final = "UPDATE identities SET token = :token, recovery = :recovery W
 _LEAVE: Final = """UPDATE identities SET leaving = 1, token = NULL, recovery = NULL, last_issued = :last
     WHERE subject = :subject"""
 _FINISH: Final = "UPDATE identities SET last_issued = :last WHERE subject = :subject"
-_ENDED: Final = "SELECT subject FROM identities WHERE leaving = 1 AND last_issued > :day ORDER BY subject"
+_ENDED: Final = "SELECT subject FROM identities WHERE leaving = 1 AND last_issued >= :day ORDER BY subject"
 _TO_LOOK_AT: Final = """SELECT subject FROM identities
     WHERE leaving = 0 AND (coalesce(last_issued, 0) <= :limit OR last_issued > :today) AND subject > :after
     ORDER BY subject LIMIT :most"""
@@ -185,8 +185,8 @@ class Identities:
         statement = f"{_REMOVE} AND leaving = 1" if last is None else f"{_FINISH} AND leaving = 1"
         self._tables.write(lambda commit: commit.execute(statement, values))
 
-    def ended_after(self, day: int) -> list[int]:
-        """Deleted accounts whose names stay until a day after this one is destroyed."""
+    def ended_from(self, day: int) -> list[int]:
+        """Deleted accounts whose names stay until this day, or one after it, is destroyed."""
         return [subject for (subject,) in self._tables.read(_ENDED, {"day": day})]
 
     def remove(self, commit: Commit, subject: int) -> None:

@@ -74,6 +74,7 @@ class Endings:
         it is so old that some of that is not known any more."""
 
         def step(commit: Commit) -> tuple[int, bool] | None:
+            commit.alone()  # other machines serve
             seen, last = self._newest(commit.execute(_SEEN, self._own())), self._journal.last()
             if seen > last:
                 self._journal.go_on_after(seen)

@@ -116,8 +116,7 @@ def test_a_batch_that_lands_while_an_account_ends_is_its_last_day(
         raise NotReady
 
     monkeypatch.setattr(opened.issued, "last", stopped)
-    with pytest.raises(NotReady):
-        opened.accounts.end(subject)
+    assert opened.accounts.end(subject) == DAY + 1, "at the latest"
     monkeypatch.setattr(opened.issued, "last", last)
     key = quota_key(opened.vault, DAY, E164, 0)
     row = ledger_row(opened.vault, DAY, subject, LedgerBatch(bytes(32), 10), issuer=7,
@@ -126,6 +125,27 @@ def test_a_batch_that_lands_while_an_account_ends_is_its_last_day(
     assert opened.identities.disclosed(subject)
     opened.end_idle_accounts()
     assert opened.database.read("SELECT leaving, last_issued FROM identities") == [(1, DAY)]
+
+
+def test_a_name_that_need_not_stay_goes_the_next_day_where_a_deletion_was_stopped(
+    site: Site, opened: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stopped after that day's look at all accounts, which nobody repeats."""
+    subject, last = enrol(opened), opened.issued.last
+    opened.end_idle_accounts()
+
+    def stopped(_: int) -> int | None:
+        raise NotReady
+
+    monkeypatch.setattr(opened.issued, "last", stopped)
+    assert opened.accounts.end(subject) == DAY + 1
+    monkeypatch.setattr(opened.issued, "last", last)
+    opened.end_idle_accounts()
+    assert rows_in(opened.database, "identities") == 1
+    site.set_day(DAY + 1, hour=1)
+    opened.guard.confirm()
+    opened.end_idle_accounts()
+    assert rows_in(opened.database, "identities") == 0
 
 
 def test_a_deleted_account_is_read_by_nobody_while_its_name_still_stays(opened: Issuer) -> None:
