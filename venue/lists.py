@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from checkin.audit.list_audit import GivenList, given_lists, is_young
 from checkin.audit.point import Point, seen
 from checkin.errors import Forbidden, KeyDestroyed, KeyMissing, NotFound
-from checkin.keys.key_ring import KeyName, Purpose
+from checkin.keys.key_ring import Purpose
 from checkin.protocol.key_list import IntakeKey, IntakeList
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.service.auth import Bearer
@@ -105,9 +105,10 @@ def intake_list(party: ServiceIdentity) -> IntakeList:
     """The registry's own list from yesterday, for who stands at the door at midnight, to 14 days ahead; raises
     `KeyMissing`."""
     today, keys = party.today(), {}
-    for day in range(today - 1, today + INTAKE_DAYS_AHEAD + 1):
-        with suppress(KeyMissing, KeyDestroyed):
-            keys[day] = IntakeKey(party.ring.public_key(KeyName(Purpose.INTAKE, day)))
+    for name in party.ring.names(Purpose.INTAKE):
+        if today - 1 <= name.day <= today + INTAKE_DAYS_AHEAD:
+            with suppress(KeyMissing, KeyDestroyed):  # destroyed meanwhile; or one node of a ring alone tells of it
+                keys[name.day] = IntakeKey(party.ring.public_key(name))
     if not keys:
         raise KeyMissing("There are no intake keys yet: see /readyz.")
     return IntakeList(party.settings.name, keys, simulated=party.clock.simulated)

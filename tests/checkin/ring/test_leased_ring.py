@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ from checkin.service.settings import ServiceSettings
 from tests.checkin.ring.world import REPORT, go, leased, nights, open_house, statements
 from tests.support.house import CALENDAR, DAY, HOUR, House, at, prepare
 from tests.support.ring import NODES, Ring, day_key, node_name
+from venue.lists import intake_list
 
 
 def test_what_is_sealed_under_a_leased_key_opens_under_the_nodes_key(ring: Ring, house: House) -> None:
@@ -307,6 +309,18 @@ def test_without_any_node_the_service_says_so_and_makes_up_nothing(ring: Ring, h
     ring.down = set()
     with pytest.raises(KeyMissing):
         house.party.ring.subkey(day_key(), Label.SUB_ROW)
+
+
+def test_a_node_that_is_away_at_midnight_takes_no_day_from_the_registrys_list(ring: Ring, tmp_path: Path) -> None:
+    """The key of the fifteenth day cannot be made without the maker; scanners go on with the fourteen."""
+    house = open_house(ring, tmp_path / "registry", {Purpose.DAY: 0, Purpose.INTAKE: 14})
+    house.purger.make_keys()
+    assert sorted(intake_list(house.party).keys) == list(range(DAY, DAY + 15))
+    ring.down = {"a"}
+    go(ring, house, DAY + 2)
+    with suppress(NotReady):
+        house.purger.make_keys()
+    assert sorted(intake_list(house.party).keys) == list(range(DAY + 1, DAY + 15))
 
 
 def test_what_ends_an_account_or_a_scan_is_no_single_nodes_word(
