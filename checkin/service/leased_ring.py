@@ -539,17 +539,20 @@ class LeasedRing:
         """Which nodes there are; of one that the settings name no more, which keys it may have: all that are there, and
         those of which it has not said that they are gone. Until those that stayed have all answered, it may have any.
         """
-        current, said = self._vkeys(), set(self.notes.names())
+        current = self._vkeys()
         stayed = {node for node, peer in self.nodes.items() if peer.vkey in self._former}
-        may = {name for live, _ in states.values() for name in live}
-        may |= {name for name in self.tombstones() if self._missing(name, said)}
         known: dict[str, list[str] | None] = dict.fromkeys(sorted(current))
         for vkey in self._former.keys() - set(current):
             former = self._former[vkey]
-            known[vkey] = sorted(map(str, may)) if former is None and stayed <= states.keys() else former
+            known[vkey] = self._held_or_awaited(states) if former is None and stayed <= states.keys() else former
         if known != self._former:
             replace_file(self._nodes_file, json.dumps(known).encode())
             self._former = known
+
+    def _held_or_awaited(self, states: Mapping[str, State]) -> list[str]:
+        said = set(self.notes.names())
+        may = {name for live, _ in states.values() for name in live}
+        return sorted(map(str, may | {name for name in self.tombstones() if self._missing(name, said)}))
 
     def _note_silence(self, peer: Peer) -> None:
         self._silent[peer.url] = _STOPWATCH.boot()
