@@ -47,6 +47,7 @@ ANSWER_SECONDS: Final = 3600.0  # a service reads every file it has
 PATIENCE_SECONDS: Final = 600.0  # for services that have not been asked today, or are not ready
 READY_SECONDS: Final = 5.0  # for a service to say whether it is
 RETRY_SECONDS: Final = 60.0
+HURRY_SECONDS: Final = 60.0  # of a new day; for so long the services are asked twice a second whether they are ready
 SILENT_DAYS: Final = 1
 SKEW_SECONDS: Final = 3600.0  # between a service's clock and ours; clocks that differ by more are doubted elsewhere
 ANSWERED: Final = "answered"
@@ -93,9 +94,11 @@ class Auditing:
         self._failed = None
 
     def urgent(self) -> bool:
-        """Whether all were asked today, and there is no audit of today yet."""
-        today = self._today()
-        return self._is_missing(today, _STOPWATCH.boot()) and self._all_asked(today)
+        """Whether the day is new, all were asked today, and there is no audit of today yet."""
+        today, now = self._today(), _STOPWATCH.boot()
+        if self._waiting is None or self._waiting[0] != today or now - self._waiting[1] > HURRY_SECONDS:
+            return False
+        return self._is_missing(today, now) and self._all_asked(today)
 
     def _is_time(self, today: str, now: float) -> bool:
         if self._waiting is None or self._waiting[0] != today:

@@ -14,6 +14,7 @@ from checkin.protocol.note import NoteSigner, open_note
 from checkin.protocol.primitives import SigningKey
 from checkin.service.tasks import Task, Tasks
 from checkin.tlog.proof import LogProof
+from retention import auditing
 from retention.auditing import ANSWERED, TEST_VISIT, AuditInput
 from retention.audits import Audit
 from retention.log_audit import AUTHORITY
@@ -115,11 +116,10 @@ def test_a_trace_that_did_not_find_the_test_visitor_fails(office: Office) -> Non
 
 def test_there_is_one_audit_a_day_by_itself(office: Office, retention: Retention, service: Audited) -> None:
     """Once every service was asked; again on the next day."""
-    office.auditing.daily()
-    assert office.audits.find() == []
     for day in (DAY, DAY + 1):
         retention.go(day, 12 * HOUR)
         service.today = CALENDAR.date(day)
+        office.auditing.daily()
         assert not office.auditing.urgent()
         ask(office)
         assert office.auditing.urgent()
@@ -127,6 +127,17 @@ def test_there_is_one_audit_a_day_by_itself(office: Office, retention: Retention
             office.auditing.daily()
         assert not office.auditing.urgent()
     assert [audit.day for audit in office.audits.find()] == [CALENDAR.date(DAY + 1), CALENDAR.date(DAY)]
+
+
+def test_services_that_are_not_ready_are_asked_again_and_again_only_while_the_day_is_new(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their `/readyz` is work for them; ten minutes of twice a second would be no audit sooner."""
+    office.auditing.daily()
+    ask(office)
+    assert office.auditing.urgent()
+    monkeypatch.setattr(auditing, "HURRY_SECONDS", -1.0)
+    assert not office.auditing.urgent()
 
 
 def test_a_service_that_takes_its_time_keeps_no_other_from_being_asked(office: Office, service: Audited) -> None:
