@@ -6,6 +6,7 @@ import http.server
 import threading
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -37,6 +38,7 @@ class Network(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.target = target
         self.rules: dict[tuple[str, str], Answer] = {}
+        self.given: Counter[tuple[str, str]] = Counter()  # answers by a rule
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -56,7 +58,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0)) or None
-        rule = self.server.rules.get((self.command, self.path.partition("?")[0]))
+        asked = self.command, self.path.partition("?")[0]
+        rule = self.server.rules.get(asked)
         status, kind, data = (rule[0], rule[1], rule[2].encode()) if rule else self._passed_on(body)
         self.send_response(status)
         self.send_header("Content-Type", kind)
@@ -66,6 +69,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+        self.server.given[asked] += rule is not None
 
     def _passed_on(self, body: bytes | None) -> tuple[int, str, bytes]:
         left_out = ("host", "connection", "content-length", "accept-encoding")
