@@ -126,15 +126,14 @@ class Postgres:
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
         self._closed = False
-        self._away_until = 0.0
+        self._away_until = 0.0  # boot clock; 0 while the server answers
 
     def run(self, step: Step[R], patience: float | None = None) -> R:
         """What the step returns, once the server has acknowledged all of it. Raises `NotReady` when that did not come
         about in time; then it is not known whether it was carried out. Other errors of the server are let through.
 
-        While no server can be reached one in a second finds that out, and no other waits for it."""
-        if _STOPWATCH.boot() < self._away_until:
-            raise NotReady(AWAY)
+        Once somebody could not reach the server, one in a second tries again, and no other waits for it."""
+        self._refuse_while_away()
         deadline = _STOPWATCH.boot() + (patience or self._patience)
         pause = _PAUSE_SECONDS
         for left in reversed(range(_TRIES)):
@@ -150,6 +149,16 @@ class Postgres:
             time.sleep(pause * (0.5 + random_bytes(1)[0] / 256))
             pause *= 2
         raise NotReady(AWAY)
+
+    def _refuse_while_away(self) -> None:
+        """Who finds that it is time goes on, and keeps the next from it; a connection that is there is good enough."""
+        with self._lock:
+            now = _STOPWATCH.boot()
+            if self._idle or not self._away_until:
+                return
+            if now < self._away_until:
+                raise NotReady(AWAY)
+            self._away_until = now + AWAY_SECONDS
 
     def _once(self, step: Step[R], deadline: float) -> R:
         with self.borrowed(deadline) as connection:
@@ -198,6 +207,7 @@ class Postgres:
         with self._lock:
             if known and not self._closed:
                 self._idle.append(connection)
+                self._away_until = 0.0
                 return
         connection.close()
         if not known:

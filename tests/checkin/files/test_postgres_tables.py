@@ -115,6 +115,36 @@ def test_while_the_server_is_away_one_asks_and_the_others_are_told_at_once(
     assert number(tables) == 0
 
 
+def test_when_a_second_is_over_one_asks_again_and_the_others_are_told_at_once(
+    tables: PostgresTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, take, asked = tables._database, Postgres._take, list[Postgres]()
+
+    def meanwhile(database: Postgres) -> Connection:
+        asked.append(database)
+        with pytest.raises(NotReady):
+            number(tables)
+        return take(database)
+
+    monkeypatch.setattr(postgres, "AWAY_SECONDS", 3600.0)
+    monkeypatch.setattr(Postgres, "_take", meanwhile)
+    database._forget_idle()
+    database._away_until = 0.001
+    assert number(tables) == 0
+    assert len(asked) == 1
+    monkeypatch.undo()
+    database._forget_idle()
+    assert number(tables) == 0, "it was reached"
+
+
+def test_who_finds_a_connection_is_not_told_that_the_server_is_away(tables: PostgresTables) -> None:
+    """As when it lets nobody more in."""
+    database = tables._database
+    assert database._idle
+    database._away_until = float("inf")
+    assert number(tables) == 0
+
+
 def test_who_has_not_heard_from_the_server_keeps_nothing_in_memory(
     tables: PostgresTables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
