@@ -10,8 +10,7 @@ The driver is imported where it is used, because it is optional.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self
 
@@ -20,7 +19,7 @@ from pydantic import model_validator
 from checkin.errors import DatabaseUnusable, SettingsInvalid
 from checkin.files.database import opening
 from checkin.files.durable import create_file, private_folder
-from checkin.files.leases import LEASES, alone, hold
+from checkin.files.leases import LEASES, Hold, alone, hold
 from checkin.files.tables import SqliteTables, Tables, TableSet
 from checkin.keys.generation import GENERATIONS, GenerationTable
 from checkin.purge.clock_guard import ClockGuard
@@ -81,7 +80,6 @@ class ServiceEngine:
         self._vault = VAULTS[service]
         self._database: Postgres | None = None
         self._opened: list[Tables] = []
-        self._leases: Tables | None = None
         folder = settings.data / self._vault
         with opening(folder):
             private_folder(folder)
@@ -137,13 +135,10 @@ class ServiceEngine:
             return KeyListFile(self._data)
         return KeyListTable(self.tables(KEY_LIST))
 
-    def hold(self, name: str, seconds: int) -> AbstractContextManager[Callable[[], None] | None]:
-        """A `Hold`: what only one of several machines over one engine does."""
-        if self._database is None:
-            return alone(name, seconds)
-        if self._leases is None:
-            self._leases = self.tables(LEASES)
-        return hold(self._leases, name, seconds)
+    @cached_property
+    def hold(self) -> Hold:
+        """What only one of several machines over one engine does; who asks for it makes its table."""
+        return alone if self._database is None else partial(hold, self.tables(LEASES))
 
     def floor(self, guard: ClockGuard) -> Duty:
         """Keeps the oldest day of several machines over one engine. Raises `NotReady`."""
