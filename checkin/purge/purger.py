@@ -121,10 +121,12 @@ class Purger:
 
     def _destroy_data(self, now: float, oldest: int) -> list[str]:
         """Partitions and statements; the names of these. Nothing while another machine does it."""
+        due = self._attempt("days", self._inventory.due, oldest) or []
+        if not due and not self._attempt("statements", self._inventory.retired):
+            return []
         with self._hold("purge", PURGE_SECONDS) as renew:
             if renew is None:
                 return []
-            due = self._attempt("days", self._inventory.due, oldest) or []
             if due:
                 self._drop(due, renew)
                 self._destroy_keys(now)  # those for whose tombstones there was no room before
@@ -138,21 +140,30 @@ class Purger:
         """Closes every day whose time for uploads is over, and states its digest; the names of the statements."""
         self._guard.require_trusted()
         now, calendar = self._guard.settled(), self._party.calendar
+        days = [day for day in self._inventory.held() if calendar.closes(day) <= now < calendar.due(day)]
+        left = [day for day in days if not self._remember_closed(day)]
         made: list[str] = []
+        if not left:
+            return made
         with self._hold("close", CLOSE_SECONDS) as renew:
             if renew is None:
-                return []
-            for day in self._inventory.held():
-                name, key = closed_name(day), KeyName(Purpose.DAY, day)
-                if not calendar.closes(day) <= now < calendar.due(day):
-                    continue
-                if name not in self._book:
+                return made
+            for day in left:
+                if closed_name(day) not in self._book:  # by another machine meanwhile
                     renew()
                     closing = close_day(self._vault, day)
                     values = {"digest": closing.digest.hex(), "count": published_count(closing.count)}
-                    made += self._state(name, DAY_CLOSED, {"day": calendar.date(day), **values})
-                self._party.ring.remember(key, partial(self._grave, key, day + RETENTION_DAYS))
+                    made += self._state(closed_name(day), DAY_CLOSED, {"day": calendar.date(day), **values})
+                self._remember_closed(day)
         return made
+
+    def _remember_closed(self, day: int) -> bool:
+        """Whether its closing is stated; then the ring is told what its tombstone will say."""
+        if closed_name(day) not in self._book:
+            return False
+        key = KeyName(Purpose.DAY, day)
+        self._party.ring.remember(key, partial(self._grave, key, day + RETENTION_DAYS))
+        return True
 
     def make_keys(self) -> list[str]:
         """Makes the keys of today and of the days ahead, and states their commitments; the names of the statements."""

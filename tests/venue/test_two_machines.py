@@ -12,14 +12,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checkin.clock import RETENTION_DAYS, SystemClock
+from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, SystemClock
 from checkin.errors import CheckinError, ClockUntrusted, DayDestroyed, NotReady, Unauthorized
 from checkin.keys.generation import Generation
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Purger
 from checkin.service.order_executor import OrderBody
-from checkin.vault.closing import close_day, unsettled
+from checkin.vault.closing import close_day, find_closing, unsettled
 from tests.support.databases import ask, begin_beside
 from tests.support.waiting import until
 from tests.support.whole import CALENDAR, CASE, DAY, NOON, Registry, Whole
@@ -143,7 +143,6 @@ def test_a_lease_is_held_by_one_and_ends_by_itself(two: tuple[Whole, list[Regist
         with there.engine.hold("purge", 600) as second, there.engine.hold("close", 600) as other:
             assert second is None
             assert other
-        assert there.purger._destroy_data(NOON, DAY) == []
     with there.engine.hold("purge", -1) as over, here.engine.hold("purge", 600) as taken:
         assert over
         assert taken
@@ -164,6 +163,36 @@ def test_days_are_settled_under_a_lease_which_is_asked_for_when_there_are_any(
         found.append(ask(dsn, fences))
     assert found == [[], [(1,)]]
     assert DAY not in unsettled(registries[0].vault.store)
+
+
+def test_days_are_closed_and_destroyed_under_leases_which_are_asked_for_when_anything_is_due(
+    two: tuple[Whole, list[Registry]], dsn: str
+) -> None:
+    whole, registries = two
+    fences = "SELECT name, fence FROM leases ORDER BY name"
+    found = [ask(dsn, fences)]
+    whole.clock.set(CALENDAR.rfc3339(NOON + (CLOSING_DAYS + 1) * 24 * HOUR))
+    for _ in range(2):
+        for one in registries:
+            one.guard.confirm()
+            one.purger.close_due_days()
+            one.purger.run()
+        found.append(ask(dsn, fences))
+    assert found == [[], *2 * [[("close", 1), ("purge", 1)]]]
+
+
+def test_nothing_is_closed_or_destroyed_while_another_machine_does_it(two: tuple[Whole, list[Registry]]) -> None:
+    whole, [here, there] = two
+    whole.clock.set(CALENDAR.rfc3339(NOON + (CLOSING_DAYS + 1) * 24 * HOUR))
+    there.guard.confirm()
+    with here.engine.hold("close", 600):
+        assert there.purger.close_due_days() == []
+        assert find_closing(here.vault, DAY) is None
+    whole.clock.set(CALENDAR.rfc3339(NOON + RETENTION_DAYS * 24 * HOUR))
+    there.guard.confirm()
+    with here.engine.hold("purge", 600):
+        assert there.purger.run() == []
+        assert DAY in there.vault.store.days()
 
 
 def test_two_processes_on_two_folders_are_one_registry(tmp_path: Path, dsn: str, new_issuer: NewIssuer) -> None:
