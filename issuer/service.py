@@ -14,7 +14,7 @@ from checkin.errors import SettingsInvalid
 from checkin.files.tables import Commit
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IssuerList
-from checkin.purge.purger import CLOSE_SECONDS, Purger
+from checkin.purge.purger import Purger
 from checkin.purge.statement_store import SMALL_COUNT
 from checkin.service.day_findings import EngineWatch, day_findings
 from checkin.service.day_store import ServiceEngine
@@ -26,7 +26,7 @@ from checkin.service.order_executor import OrderExecutor, Pins
 from checkin.service.order_store import ORDERS, OrderStore
 from checkin.service.ring_statements import RingStatements
 from checkin.service.time_peers import clock_guard
-from checkin.vault.closing import settle, unsettled
+from checkin.vault.closing import settle_days
 from checkin.vault.vault import Vault
 from issuer.access_notices import RECEIPTS, AccessNotices
 from issuer.accounts import Accounts
@@ -169,14 +169,8 @@ class Issuer:
         """Erases the order of arrival from ledgers whose day has ended, from the database and from the notices. Raises
         `ClockUntrusted` where it is not sure which day that is: a day that is settled takes no batch more."""
         self.guard.require_trusted()
-        store, today = self.vault.store, self.party.calendar.day(self.guard.settled())
-        if any(day < today for day in unsettled(store)):
-            with self.engine.hold("settle", CLOSE_SECONDS) as renew:
-                for day in unsettled(store):  # less those that another machine has settled meanwhile
-                    if renew and day < today:
-                        renew()
-                        store.freeze(day)
-                        settle(store, day)
+        today = self.party.calendar.day(self.guard.settled())
+        settle_days(self.vault.store, self.engine.hold, lambda day: day < today)
         self.database.settle(today)
         self.receipts.settle(today)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 
 from checkin.files.leases import Hold, alone
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.purge.purger import CLOSE_SECONDS, Purger
+from checkin.purge.purger import Purger
 from checkin.service.identity import ServiceIdentity
-from checkin.vault.closing import is_closed, settle, unsettled
+from checkin.vault.closing import is_closed, settle_days
 from checkin.vault.engines import DayStore
 
 
@@ -40,16 +40,4 @@ class Duties:
 
     def settle_days(self) -> None:
         """Erases the order of arrival from closed days, where the engine can: once a day is closed nobody needs it."""
-        if not self._store.settles:
-            return
-        if not any(self._to_settle()):
-            return
-        with self._hold("settle", CLOSE_SECONDS) as renew:
-            if renew is None:
-                return
-            for day in self._to_settle():  # less those that another machine has settled meanwhile
-                renew()
-                settle(self._store, day)
-
-    def _to_settle(self) -> Iterator[int]:
-        return (day for day in unsettled(self._store) if is_closed(self._store, day))
+        settle_days(self._store, self._hold, partial(is_closed, self._store))

@@ -36,7 +36,7 @@ from checkin.purge.statement_store import (
     published_count,
     report_name,
 )
-from checkin.vault.closing import Closing, close_day, find_closing
+from checkin.vault.closing import CLOSE_SECONDS, Closing, close_day, find_closing
 from checkin.vault.vault import Vault
 
 SILENCE_SECONDS: Final = 86400.0
@@ -44,7 +44,6 @@ LOCK: Final = "purge.lock"
 """Beside the keys: what is destroyed must not first write elsewhere."""
 FLOOR: Final = "oldest day"
 PURGE_SECONDS: Final = 600
-CLOSE_SECONDS: Final = 3600  # all rows of a day are read
 log = structlog.get_logger()
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -8,16 +8,18 @@ it. Who is shown salt, root and count before that checks them; a row slipped in,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from checkin.errors import ClosingBroken
+from checkin.files.leases import Hold
 from checkin.protocol.encoding import u64be
 from checkin.protocol.primitives import Label, equal, random_bytes, sha256
 from checkin.vault.engines import DayStore
 from checkin.vault.vault import Vault
 
+CLOSE_SECONDS: Final = 3600  # all rows of a day are read
 _SETTLED: Final = "settled"
 _SALT = 32
 _ROOT = 32
@@ -73,6 +75,18 @@ def unsettled(store: DayStore) -> Iterator[int]:
 def settle(store: DayStore, day: int) -> None:
     """Erases the order in which the rows of a frozen day came, as the engine can, and keeps that it was done."""
     store.settle(day, _SETTLED)
+
+
+def settle_days(store: DayStore, hold: Hold, ready: Callable[[int], bool]) -> None:
+    """Freezes and settles the days that are ready for it and were not yet, where the engine can."""
+    if not store.settles or not any(map(ready, unsettled(store))):
+        return
+    with hold("settle", CLOSE_SECONDS) as renew:
+        for day in unsettled(store):  # less those that another machine has settled meanwhile
+            if renew and ready(day):
+                renew()
+                store.freeze(day)
+                settle(store, day)
 
 
 def check_closing(digest: bytes, *, salt: bytes, root: bytes, count: int) -> Closing:
