@@ -80,6 +80,7 @@ class ServiceEngine:
         self._vault = VAULTS[service]
         self._database: Postgres | None = None
         self._opened: list[Tables] = []
+        self._claimed = False
         folder = settings.data / self._vault
         with opening(folder):
             private_folder(folder)
@@ -112,8 +113,9 @@ class ServiceEngine:
         if (file := self._data / f"{part.name}.db").exists():
             self.close()
             raise _left_behind("tables", file)
-        if not self._opened:
+        if not self._claimed:
             self._claim(self._kept(PostgresTables(self._database, _SERVICE)))
+            self._claimed = True
         return self._kept(PostgresTables(self._database, part))
 
     def _claim(self, tables: Tables) -> None:

@@ -15,8 +15,11 @@ from checkin.clock import RETENTION_DAYS
 from checkin.errors import NotReady, SettingsInvalid
 from checkin.orders.part import BATCHES
 from checkin.protocol.credential import Mode
+from checkin.service import day_store
+from checkin.service.day_store import ServiceEngine
 from checkin.service.order_executor import OrderBody
 from issuer.contact import Contact
+from issuer.database import ISSUER
 from issuer.self_audit import MAP
 from issuer.service import Issuer
 from tests.issuer.world import E164, enrol, keep_house, publics
@@ -127,3 +130,18 @@ def test_a_database_is_one_services(two: tuple[Whole, list[Issuer]]) -> None:
     with pytest.raises(SettingsInvalid, match="another service's"):
         whole.open_registry()
     assert enrol(here)
+
+
+def test_who_could_not_claim_the_database_claims_it_before_anything_is_kept_there(
+    two: tuple[Whole, list[Issuer]], dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, [here, _] = two
+    ask(dsn, "DELETE FROM service")
+    engine = ServiceEngine(here.settings, "issuer")
+    with monkeypatch.context() as patch:
+        patch.setattr(day_store, "_CLAIM", "SELECT nothing")
+        with pytest.raises(NotReady):
+            engine.tables(ISSUER)
+    engine.tables(ISSUER)
+    assert ask(dsn, "SELECT name FROM service") == [(here.settings.name,)]
+    engine.close()
