@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from checkin.errors import CheckinError, DayDestroyed, KeyMissing, SealBroken
-from checkin.files.tables import Commit, Tables, TableSet, Values
+from checkin.files.tables import Commit, Tables, TableSet, Values, read_in
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import u32be, u64be
 from checkin.protocol.primitives import Label, aead_open, aead_seal, random_bytes
@@ -61,6 +61,7 @@ CREATE INDEX IF NOT EXISTS receipts_of_a_day ON receipts (day, owner)""",
     ),
     unordered=True,
 )
+_STORED: Final = "SELECT id, sealed FROM receipts WHERE id IN"
 ADD: Final = """INSERT INTO receipts (id, day, owner, release, sealed)
     VALUES (:id, :day, :owner, :release, :sealed) ON CONFLICT DO NOTHING"""
 
@@ -87,9 +88,22 @@ class AccessNotices:
         The same part, person and day have one notice, the stored one where there is one. `part` is the digest of the
         order's part. Raises `DayDestroyed`.
         """
-        drafts = Drafts([], {})
+        drafts, named = Drafts([], {}), list[tuple[bytes, int, int, AccessNotice]]()
         for subject, receipt in about:
-            drafts.cases.append(self._draft(drafts, bytes.fromhex(part), subject, receipt))
+            day = self._party.calendar.parse_date(receipt.day)
+            row_id = self._vault.mac(day, Label.RECEIPT, bytes.fromhex(part), u64be(subject))
+            named.append((row_id, day, subject, receipt))
+        stored = dict(read_in(self._tables, _STORED, {row_id for row_id, *_ in named}))
+        for row_id, day, subject, receipt in named:
+            owner = subject_group(self._vault, day, subject)
+            if row_id not in stored:
+                # The same on every machine that executes the part: the answer that stands may be another one's.
+                case = self._vault.mac(day, Label.RECEIPT, b"case", bytes.fromhex(part), u64be(subject))[:6]
+                sealed = self._seal(day, row_id, owner, replace(receipt, case=case.hex()))
+                release = self._party.today() + 1 + int.from_bytes(random_bytes(8), "big") % LATEST_DAYS
+                row = {"id": row_id, "day": day, "owner": owner, "release": release, "sealed": sealed}
+                drafts.rows[row_id], stored[row_id] = row, sealed
+            drafts.cases.append(self._open(day, row_id, owner, stored[row_id]).case)
         return drafts
 
     def add(self, drafts: Drafts) -> None:
@@ -97,24 +111,6 @@ class AccessNotices:
         rows = [drafts.rows[row_id] for row_id in sorted(drafts.rows)]
         if rows:
             self._tables.write(lambda commit: commit.many(ADD, rows))
-
-    def _draft(self, drafts: Drafts, part: bytes, subject: int, receipt: AccessNotice) -> str:
-        day = self._party.calendar.parse_date(receipt.day)
-        row_id = self._vault.mac(day, Label.RECEIPT, part, u64be(subject))
-        owner = subject_group(self._vault, day, subject)
-        if row_id in drafts.rows:
-            stored = [(drafts.rows[row_id]["sealed"],)]
-        else:
-            stored = self._tables.read("SELECT sealed FROM receipts WHERE id = :id", {"id": row_id})
-        for (sealed,) in stored:
-            return self._open(day, row_id, owner, sealed).case
-        # The same on every machine that executes the part: the answer that stands may be another one's.
-        case = self._vault.mac(day, Label.RECEIPT, b"case", part, u64be(subject))[:6]
-        receipt = replace(receipt, case=case.hex())
-        release = self._party.today() + 1 + int.from_bytes(random_bytes(8), "big") % LATEST_DAYS
-        drafts.rows[row_id] = {"id": row_id, "day": day, "owner": owner, "release": release}
-        drafts.rows[row_id]["sealed"] = self._seal(day, row_id, owner, receipt)
-        return receipt.case
 
     def of(self, subject: int) -> list[dict[str, str]]:
         """What goes along with a batch for this person now; the same again with each later one, until the day goes,

@@ -136,7 +136,7 @@ class Tables(Protocol):
         ...
 
 
-def read_in(tables: Tables, query: str, keys: Iterable[str]) -> Found:
+def read_in(tables: Tables, query: str, keys: Iterable[Value]) -> Found:
     """The rows of `query`, which ends in `… column IN`, for these keys alone, however many rows the table has."""
     found: Found = []
     left = iter(keys)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import pytest
 
@@ -207,12 +208,21 @@ def a_notice_is_made_once(place: Place) -> None:
         issuer.receipts.add(draft)
     assert rows_in(place.both[1].receipts._tables, "receipts") == 2
     assert place.both[1].receipts.draft("0" * 64, told).rows == {}
+    assert reads_for(place.both[1], told[:2]) == reads_for(place.both[1], told[:1])
     place.site.set_day(DAY + 3)
     assert [one["case"] for one in place.both[1].receipts.of(subjects[0])] == [drafts[0].cases[0]]
     place.both[1].receipts.forget(subjects[0])
     assert place.both[0].receipts.of(subjects[0]) == []
     place.both[0].receipts.forget_before(DAY + 1)
     assert rows_in(place.both[1].receipts._tables, "receipts") == 0
+
+
+def reads_for(issuer: Issuer, told: list[tuple[int, AccessNotice]]) -> int:
+    """How often the table is asked for these notices."""
+    tables = issuer.receipts._tables
+    with patch.object(tables, "read", wraps=tables.read) as read:
+        issuer.receipts.draft("1" * 64, told)
+    return int(read.call_count)
 
 
 def names_are_sealed_anew_by_both(place: Place) -> None:
