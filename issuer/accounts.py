@@ -166,8 +166,8 @@ class Accounts:
             commit.alone()
             registered = self._identities.live(commit, subject).registered
             used = min(max(registered, newest), today)
-            if used <= limit:  # who came while all days were looked through keeps the account
-                used = min(max(used, self._issued.last(subject) or 0), today)
+            if used <= limit:  # who came while all days were looked through keeps the account; no older day is new
+                used = min(max(used, self._issued.last(subject, today - 1) or 0), today)
             if used > limit:
                 self._identities.mark_used(commit, subject, used)
                 return False

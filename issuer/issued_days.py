@@ -29,9 +29,9 @@ class IssuedDays:
         """Day → how many batches, newest day first."""
         return {day: count for day in self._days() if (count := self._held(day, subject))}
 
-    def last(self, subject: int) -> int | None:
-        """The newest day, None if none is held."""
-        return next((day for day in self._days() if self._held(day, subject)), None)
+    def last(self, subject: int, first: int = 0) -> int | None:
+        """The newest day, None if none is held, or none from the day `first` on."""
+        return next((day for day in self._days() if day >= first and self._held(day, subject)), None)
 
     def _days(self) -> list[int]:
         floor = self._guard.floor(self._party.calendar)

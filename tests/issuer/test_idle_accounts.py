@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from checkin.errors import ClockUntrusted, SettingsInvalid, Unauthorized
+from checkin.files.tables import Commit, Tables
+from checkin.keys.journal import Ending
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.credential import Mode, Status
 from issuer.access_notices import CODES, AccessNotice
@@ -150,7 +152,7 @@ def test_a_batch_taken_while_the_task_looks_keeps_the_account(
     site.set_day(DAY + 28, hour=0)
     keep_house(opened)
 
-    def overtaken(of: int) -> int | None:
+    def overtaken(of: int, _: int = 0) -> int | None:
         monkeypatch.setattr(opened.issued, "last", last)
         before = last(of)
         opened.batches.issue(subject, DAY + 28, Mode.SCREEN, publics())
@@ -159,6 +161,34 @@ def test_a_batch_taken_while_the_task_looks_keeps_the_account(
     monkeypatch.setattr(opened.issued, "last", overtaken)
     opened.end_idle_accounts()
     assert noted(opened, subject) == DAY + 28
+
+
+def test_while_no_other_account_can_change_only_the_newest_days_are_looked_at(
+    site: Site, opened: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol(opened)
+    pass_to(site, opened, DAY + 27)
+    site.set_day(DAY + 28, hour=0)
+    keep_house(opened)
+    count, write, alone, days = opened.issued.count, opened.endings.write, list[bool](), list[int]()
+
+    def counting(day: int, subject: int) -> int:
+        if alone:
+            days.append(day)
+        return count(day, subject)
+
+    def writing(tables: Tables, step: Callable[[Commit, list[Ending]], bool]) -> bool:
+        alone.append(True)
+        ended = write(tables, step)
+        alone.clear()
+        return ended
+
+    monkeypatch.setattr(opened.issued, "count", counting)
+    monkeypatch.setattr(opened.endings, "write", writing)
+    opened.end_idle_accounts()
+    assert accounts(opened) == 0
+    assert days
+    assert min(days) == DAY + 27
 
 
 def test_a_round_that_was_broken_off_is_finished_by_the_next(
