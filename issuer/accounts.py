@@ -190,11 +190,12 @@ class Accounts:
         self._endings.write(self._tables, step)
 
     def end_again(self, commit: Commit, ending: Ending) -> None:
-        """What has ended since a database that was put back; the account may be unknown to it, or ended."""
+        """What has ended since a database that was put back; the account may be unknown to it, or ended. Other machines
+        may be issuing to it at this moment: its last day is looked for afterwards, by the daily task."""
         subject = int(ending.name)
         try:
             if ending.kind == _ACCOUNT:
-                self._leave(commit, subject, self._issued.last(subject))
+                self._leave(commit, subject, self._party.today() + 1)
             elif ending.kind == _STATUS:
                 self._identities.forget_status(commit, subject)
             else:
@@ -207,7 +208,7 @@ class Accounts:
         except (KeyDestroyed, SealBroken):  # so old that its identity key is destroyed: nobody can read it
             self._identities.remove(commit, subject)
 
-    def _leave(self, commit: Commit, subject: int, last: int | None) -> None:
+    def _leave(self, commit: Commit, subject: int, last: int) -> None:
         self._identities.leave(commit, subject, last)
         self._hosted.forget(commit, subject)
 

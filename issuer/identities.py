@@ -193,15 +193,12 @@ class Identities:
         """Takes the account out, whatever is in it."""
         commit.execute(_REMOVE, {"subject": subject})
 
-    def leave(self, commit: Commit, subject: int, last: int | None) -> None:
+    def leave(self, commit: Commit, subject: int, last: int) -> None:
         """Ends a live account, inside the caller's commit. Name and phone stay, without a status, until the day
-        `last` is destroyed; without one, or damaged, they go now. Raises `Unauthorized` for an account that ended
-        before."""
+        `last` is destroyed; damaged, they go now. Raises `Unauthorized` for an account that ended before."""
         try:
             record = self.live(commit, subject)
         except SealBroken:
-            last = None
-        if last is None:
             self.remove(commit, subject)
             return
         self._store(commit, subject, Record(record.name, record.phone, record.registered))

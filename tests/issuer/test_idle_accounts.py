@@ -329,3 +329,21 @@ def test_a_database_that_was_put_back_knows_when_somebody_registered_again(site:
     with site.open() as issuer:
         assert issuer.identities.find(again.token) == subject
         assert (noted(issuer, subject), issuer.identities.read(subject).registered) == (DAY + 10, DAY + 10)
+
+
+def test_a_database_that_was_put_back_keeps_a_name_until_its_last_day_is_looked_for(site: Site) -> None:
+    """Another machine may be issuing to the account that ends again; the daily task finds the day."""
+    file = site.folder / "data" / "issuer.db"
+    with site.open() as issuer:
+        subject = enrol(issuer)
+        keep_house(issuer)
+        issuer.authority.accept(site.signed_list())
+        issuer.batches.issue(subject, DAY, Mode.SCREEN, publics())
+        issuer.database.tidy()
+        backup = file.read_bytes()
+        assert issuer.accounts.end(subject) == DAY
+    file.write_bytes(backup)
+    with site.open() as issuer:
+        assert noted(issuer, subject) == DAY + 1
+        issuer.end_idle_accounts()
+        assert noted(issuer, subject) == DAY
