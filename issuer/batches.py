@@ -33,7 +33,6 @@ from checkin.vault.ledger import LedgerBatch, ledger_row, quota_key, visit_id
 from checkin.vault.vault import Vault
 from issuer.authority_keys import AuthorityKeys
 from issuer.identities import Identities
-from issuer.issued_days import IssuedDays
 from issuer.signing_keys import SigningKeys
 
 BATCH_SIZE: Final = 10  # for everyone: another number would point at somebody
@@ -77,7 +76,6 @@ class BatchIssuer:
         guard: ClockGuard,
         vault: Vault,
         identities: Identities,
-        issued: IssuedDays,
         authority: AuthorityKeys,
         signing: SigningKeys,
         a_day: int,
@@ -86,7 +84,6 @@ class BatchIssuer:
         self._guard = guard
         self._vault = vault
         self._identities = identities
-        self._issued = issued
         self._authority = authority
         self._signing = signing
         self._a_day = a_day
@@ -107,9 +104,7 @@ class BatchIssuer:
             raise DayNotIssued
         keys = _Keys(day, self._authority.key(day), self._signing.key(day))
         phone = self._identities.read(subject).phone
-        # Also what deleted accounts of the phone were issued: registering again brings no second quota.
-        subjects = {subject, *self._identities.subjects_of(phone, passes=1)}
-        number = sum(self._issued.count(day, one) for one in subjects)
+        number = self._next(day, phone)
         status = self._identities.read(subject).status_on(day)
         issued = self._issue(_Entry(subject, phone, _new_batch(holder_keys), keys), number, mode, status, holder_keys)
         self._identities.require_live(subject)
@@ -122,6 +117,13 @@ class BatchIssuer:
     def close(self) -> None:
         """Commits what waits."""
         self._commit.close()
+
+    def _next(self, day: int, phone: str) -> int:
+        """The first number of a batch that the ledger has not given out to this phone, whoever had it: registering
+        again brings no second quota."""
+        keys = [quota_key(self._vault, day, phone, number) for number in range(self._a_day)]
+        taken = self._vault.store.get(day, keys)
+        return next((number for number, key in enumerate(keys) if key not in taken), self._a_day)
 
     def _issue(
         self, entry: _Entry, number: int, mode: Mode, status: Status, holder_keys: Sequence[bytes]

@@ -79,7 +79,6 @@ class Issuer:
             guard=self.guard,
             vault=self.vault,
             identities=self.identities,
-            issued=self.issued,
             authority=self.authority,
             signing=self.signing,
             a_day=settings.batches_a_day,

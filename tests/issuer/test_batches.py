@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -28,6 +28,7 @@ from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.note import NoteVerifier
 from checkin.protocol.primitives import Label, OpeningKey, SigningKey, random_bytes
 from checkin.protocol.signed_time import read_time
+from checkin.vault.engines import Row
 from checkin.vault.ledger import open_entry, open_row, visit_id
 from issuer.service import Issuer
 from tests.issuer.world import DAY, Site, ask_batch, bearer, enrol, holder_keys, keep_house, publics, register
@@ -201,6 +202,28 @@ def test_who_deletes_the_account_and_registers_again_gets_no_more_batches(opened
         opened.batches.issue(again, DAY, Mode.SCREEN, publics())
     opened.batches.issue(again, DAY + 1, Mode.SCREEN, publics())
     opened.batches.issue(enrol(opened, phone="+821087654321"), DAY, Mode.SCREEN, publics())
+
+
+def test_a_batch_is_numbered_by_what_its_phone_got_and_not_by_accounts_that_are_known(
+    opened: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number is that of the one row that is written, also where the account that got the others is gone."""
+    former = enrol(opened)
+    for _ in range(5):
+        opened.batches.issue(former, DAY, Mode.SCREEN, publics())
+    opened.database.write(lambda commit: opened.identities.remove(commit, former))
+    again, written = enrol(opened), list[Row]()
+    submit = opened.batches._commit.submit
+
+    def submitting(day: int, row: Row) -> Future[bool]:
+        written.append(row)
+        return submit(day, row)
+
+    monkeypatch.setattr(opened.batches._commit, "submit", submitting)
+    opened.batches.issue(again, DAY, Mode.SCREEN, publics())
+    with pytest.raises(QuotaUsed):
+        opened.batches.issue(again, DAY, Mode.SCREEN, publics())
+    assert len(written) == 1
 
 
 def test_many_requests_at_once_get_no_more_than_six(opened: Issuer) -> None:
