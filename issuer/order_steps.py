@@ -60,7 +60,7 @@ class Disclosures:
                     found = self._vault.store.group(day, subject_group(self._vault, day, subject))
                 except KeyMissing:  # a day for which nothing was issued
                     continue
-                rows += [BatchRow(day, open_row(self._vault, day, row)).line() for row in found]
+                rows += [BatchRow.of(day, open_row(self._vault, day, row)).line() for row in found]
                 told += [(subject, self._receipt(part, day, CODES))] if found else []
         drafts = self._receipts.draft(part.digest, told)
         return PartResult(sorted(rows), held, gone, keep=lambda: self._receipts.add(drafts))

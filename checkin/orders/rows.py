@@ -2,140 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Annotated, Final, Self, get_args
 
-from checkin.clock import DATES
 from checkin.errors import NoteMalformed
-from checkin.orders.spelling import U32, from_hex, reread
-from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode
+from checkin.orders.spelling import Day, Line, Number, Text, VenueId, VisitId, in_base64, in_hex
 from checkin.vault.ledger import LedgerEntry
 
 
 @dataclass(frozen=True)
-class VisitRow:
-    """A sealed visit, from a registry. `minute` (UTC, since 1970) and `place` are 0 where the part asks for neither."""
+class VisitRow(Line):
+    """A sealed visit, from a registry: `visit 1 2026-11-20 00…ff base64 29389412 1`.
 
-    issuer: int
-    day: int
-    visit_id: bytes
-    sealed_subject: bytes
-    minute: int = 0
-    place: int = 0
+    `minute` (UTC, since 1970) and `place` are 0 where the part asks for neither.
+    """
 
-    def line(self) -> str:
-        """`visit 1 2026-11-20 00…ff base64 29389412 1`."""
-        date, sealed = DATES.date(self.day), b64_encode(self.sealed_subject)
-        return f"visit {self.issuer} {date} {self.visit_id.hex()} {sealed} {self.minute} {self.place}"
-
-    @staticmethod
-    def read(line: str) -> VisitRow:
-        """Inverse of `line`; raises `NoteMalformed`."""
-        return _read(line, "visit", 7, _visit)
+    kind = "visit"
+    issuer: Number
+    day: Day
+    visit_id: VisitId
+    sealed_subject: Annotated[bytes, in_base64(72)]
+    minute: Number = 0
+    place: Number = 0
 
 
 @dataclass(frozen=True)
-class PlaceRow:
-    """Where a listed visit was, from a registry: number 1 …, the visit, its minute, venue 8 bytes."""
+class PlaceRow(Line):
+    """Where a listed visit was, from a registry, and when: `place 1 1 2026-11-20 00…ff 29389412 0123456789abcdef`.
 
-    number: int
-    issuer: int
-    day: int
-    visit_id: bytes
-    minute: int
-    venue: bytes
+    `number`: 1 …, by which the answer's visits name it.
+    """
 
-    def line(self) -> str:
-        """`place 1 1 2026-11-20 00…ff 29389412 0123456789abcdef`."""
-        date = DATES.date(self.day)
-        return f"place {self.number} {self.issuer} {date} {self.visit_id.hex()} {self.minute} {self.venue.hex()}"
-
-    @staticmethod
-    def read(line: str) -> PlaceRow:
-        """Inverse of `line`; raises `NoteMalformed`."""
-        return _read(line, "place", 7, _place)
+    kind = "place"
+    number: Number
+    issuer: Number
+    day: Day
+    visit_id: VisitId
+    minute: Number
+    venue: VenueId
 
 
 @dataclass(frozen=True)
-class VenueRow:
-    """A venue's name, from a registry: venue 8 bytes."""
+class VenueRow(Line):
+    """A venue's name, from a registry: `venue 0123456789abcdef Café Mugunghwa`."""
 
-    venue: bytes
-    name: str
-
-    def line(self) -> str:
-        """`venue 0123456789abcdef Café Mugunghwa`."""
-        return f"venue {self.venue.hex()} {self.name}"
-
-    @staticmethod
-    def read(line: str) -> VenueRow:
-        """Inverse of `line`; raises `NoteMalformed`."""
-        return _read(line, "venue", 3, lambda venue, name: VenueRow(from_hex(venue, 8), name))
+    kind = "venue"
+    venue: VenueId
+    name: Text
 
 
 @dataclass(frozen=True)
-class BatchRow:
-    """A row of an issuer's ledger, still sealed to the authority."""
+class BatchRow(Line):
+    """A row of an issuer's ledger, still sealed to the authority: `batch 2026-11-20 key group base64`."""
 
-    day: int
-    entry: LedgerEntry
+    kind = "batch"
+    day: Day
+    key: Annotated[bytes, in_hex(16)]
+    group: Annotated[bytes, in_hex(16)]
+    sealed: Annotated[bytes, in_base64(84)]
 
-    def line(self) -> str:
-        """`batch 2026-11-20 key group base64`."""
-        entry = self.entry
-        return f"batch {DATES.date(self.day)} {entry.key.hex()} {entry.group.hex()} {b64_encode(entry.sealed)}"
+    @classmethod
+    def of(cls, day: int, entry: LedgerEntry) -> Self:
+        """The row that hands over a ledger's entry."""
+        return cls(day, entry.key, entry.group, entry.sealed)
 
-    @staticmethod
-    def read(line: str) -> BatchRow:
-        """Inverse of `line`; raises `NoteMalformed`."""
-        return _read(line, "batch", 5, _batch)
-
-
-@dataclass(frozen=True)
-class PersonRow:
-    """Who a visit id belongs to, from an issuer; `notice` is the number that the person's own notice bears."""
-
-    visit_id: bytes
-    notice: str
-    phone: str
-    name: str
-
-    def line(self) -> str:
-        """`person 00…ff 0a1b2c3d4e5f +821012345678 Kim Ji-woo`."""
-        return f"person {self.visit_id.hex()} {self.notice} {self.phone} {self.name}"
-
-    @staticmethod
-    def read(line: str) -> PersonRow:
-        """Inverse of `line`; raises `NoteMalformed`."""
-        return _read(line, "person", 5, lambda visit, *rest: PersonRow(from_hex(visit, 16), *rest))
+    @property
+    def entry(self) -> LedgerEntry:
+        """The ledger's entry."""
+        return LedgerEntry(self.key, self.group, self.sealed)
 
 
 @dataclass(frozen=True)
-class UnopenedRow:
-    """A seal that is not this issuer's, or not this visit's, or whose person is gone."""
+class PersonRow(Line):
+    """Who a visit id belongs to, from an issuer: `person 00…ff 0a1b2c3d4e5f +821012345678 Kim Ji-woo`.
 
-    visit_id: bytes
+    `notice` is the number that the person's own notice bears.
+    """
 
-    def line(self) -> str:
-        """`unopened 00…ff`."""
-        return f"unopened {self.visit_id.hex()}"
+    kind = "person"
+    visit_id: VisitId
+    notice: Text
+    phone: Text
+    name: Text
 
-    @staticmethod
-    def read(line: str) -> UnopenedRow:
-        """Inverse of `line`; raises `NoteMalformed`."""
-        return _read(line, "unopened", 2, lambda visit: UnopenedRow(from_hex(visit, 16)))
+
+@dataclass(frozen=True)
+class UnopenedRow(Line):
+    """A seal that is not this issuer's, or not this visit's, or whose person is gone: `unopened 00…ff`."""
+
+    kind = "unopened"
+    visit_id: VisitId
 
 
 AnswerRow = VisitRow | PlaceRow | VenueRow | BatchRow | PersonRow | UnopenedRow
-_KINDS: Final[dict[str, Callable[[str], AnswerRow]]] = {
-    "visit": VisitRow.read,
-    "place": PlaceRow.read,
-    "venue": VenueRow.read,
-    "batch": BatchRow.read,
-    "person": PersonRow.read,
-    "unopened": UnopenedRow.read,
-}
+_KINDS: Final[dict[str, type[AnswerRow]]] = {row.kind: row for row in get_args(AnswerRow)}
 
 
 def read_row(line: str) -> AnswerRow:
@@ -143,34 +103,4 @@ def read_row(line: str) -> AnswerRow:
     kind = _KINDS.get(line.partition(" ")[0])
     if kind is None:
         raise NoteMalformed("The answer has a row of an unknown kind.")
-    return kind(line)
-
-
-def _visit(issuer: str, date: str, visit_id: str, sealed: str, *numbers: str) -> VisitRow:
-    minute, place = (decimal_decode(number, U32) for number in numbers)
-    day = DATES.parse_date(date)
-    return VisitRow(decimal_decode(issuer, U32), day, from_hex(visit_id, 16), b64_decode(sealed, 72), minute, place)
-
-
-def _place(number: str, issuer: str, date: str, visit_id: str, *rest: str) -> PlaceRow:
-    minute, venue = rest
-    return PlaceRow(
-        number=decimal_decode(number, U32),
-        issuer=decimal_decode(issuer, U32),
-        day=DATES.parse_date(date),
-        visit_id=from_hex(visit_id, 16),
-        minute=decimal_decode(minute, U32),
-        venue=from_hex(venue, 8),
-    )
-
-
-def _batch(date: str, key: str, group: str, sealed: str) -> BatchRow:
-    entry = LedgerEntry(from_hex(key, 16), from_hex(group, 16), b64_decode(sealed, 84))
-    return BatchRow(DATES.parse_date(date), entry)
-
-
-R = TypeVar("R", bound=AnswerRow)
-
-
-def _read(line: str, kind: str, words: int, build: Callable[..., R]) -> R:
-    return reread(line, words, f"A row of kind {kind}", lambda _, *rest: build(*rest))
+    return kind.read(line)

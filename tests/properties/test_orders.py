@@ -27,7 +27,7 @@ rows = st.one_of(
     st.builds(VisitRow, u32, days, ids, subjects, u32, u32),
     st.builds(PlaceRow, u32, u32, days, ids, u32, venues),
     st.builds(VenueRow, venues, words),
-    st.builds(BatchRow, days, entries),
+    st.builds(BatchRow.of, days, entries),
     st.builds(PersonRow, ids, st.from_regex(r"[0-9a-f]{12}", fullmatch=True), st.just("+821012345678"), words),
     st.builds(UnopenedRow, ids),
 )
