@@ -38,6 +38,10 @@ def _between(low: int, high: int) -> Callable[[object], bool]:
     return lambda value: type(value) is int and low <= value <= high
 
 
+def _sized(size: int) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, bytes) and len(value) == size
+
+
 FORMS: Final[dict[str, Callable[[object], bool]]] = {
     "flag": _between(0, 1),
     "number": _between(0, 2**63 - 1),
@@ -45,11 +49,7 @@ FORMS: Final[dict[str, Callable[[object], bool]]] = {
     "bucket": _between(0, 24),
     "unix": _between(0, 2**40),
     "sealed": lambda value: isinstance(value, bytes) and (not value or len(value) >= 16),
-    "8 bytes": lambda value: isinstance(value, bytes) and len(value) == 8,
-    "4 bytes": lambda value: isinstance(value, bytes) and len(value) == 4,
-    "12 bytes": lambda value: isinstance(value, bytes) and len(value) == 12,
-    "16 bytes": lambda value: isinstance(value, bytes) and len(value) == 16,
-    "32 bytes": lambda value: isinstance(value, bytes) and len(value) == 32,
+    **{f"{size} bytes": _sized(size) for size in (4, 8, 12, 16, 32)},
     "id": _matches(r"[0-9a-f]{16}"),
     "sha256": _matches(r"([0-9a-f]{64})?"),
     "base64": _matches(r"[A-Za-z0-9+/_=-]*"),

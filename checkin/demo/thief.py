@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -39,14 +38,6 @@ class SavedKeys:
     def subkey(self, name: KeyName, label: Label) -> bytes:
         """32 bytes; raises `KeyMissing`."""
         return derive(self.use(name), label)
-
-
-@dataclass(frozen=True)
-class Loot:
-    """One visit, opened layer by layer, and whose it was."""
-
-    visit: Visit
-    subject: int
 
 
 def copy_databases(deployment: Path, target: Path) -> None:

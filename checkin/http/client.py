@@ -96,17 +96,9 @@ class Client:
             raise Unreachable(_NO_ANSWER)
         return response.content
 
-    def post_for_bytes(self, path: str, body: Any, accept: str) -> bytes:
-        """The answer's bytes; raises as `get`, and `Unreachable` where they are not of the media type asked for."""
-        response = self._send("POST", path, json=body, headers={"Accept": accept})
-        if _media(response) != accept:
-            raise Unreachable(_NO_ANSWER)
-        return response.content
-
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        headers = self._bearer | options.pop("headers", {})
         try:
-            response = self._exchange.send(method, path, headers=headers, **options)
+            response = self._exchange.send(method, path, headers=self._bearer, **options)
         except (httpx.HTTPError, httpx.InvalidURL):
             raise Unreachable(f"{self.url} did not answer: check the address and that the service runs.") from None
         if response.is_success:

@@ -171,11 +171,6 @@ def issue(draft: Draft, issuer: int, key: SigningKey) -> bytes:
     return _MESSAGE.fill([kid, payload, key.sign(_to_be_signed(issuer, kid, payload))])
 
 
-def read_kid(encoded: bytes) -> bytes:
-    """The kid of a credential of the right shape; raises `TokenMalformed`."""
-    return _MESSAGE.read(encoded)[0]
-
-
 def read(encoded: bytes, issuer: int = 0) -> Credential:
     """The fields, unverified; raises `TokenMalformed` unless the bytes are exactly of the shape."""
     kid, payload, _ = _MESSAGE.read(encoded)

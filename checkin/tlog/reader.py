@@ -12,7 +12,6 @@ from pathlib import Path
 from checkin.errors import NotFound, ProofInvalid
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.merkle import (
-    EMPTY_ROOT,
     consistency_proof,
     inclusion_proof,
     leaf_hash,
@@ -61,10 +60,6 @@ class LogReader:
         verify_inclusion(self._hashes.subtree(index, index + 1), index, self.head.size, proof, self.head.root)
         return proof
 
-    def verify_entry(self, entry: bytes, index: int) -> None:
-        """Raises `ProofInvalid` unless this very entry is at that place, `NotFound` past the end."""
-        verify_inclusion(leaf_hash(entry), index, self.head.size, self.inclusion(index), self.head.root)
-
     def verify_continues(self, old: Checkpoint) -> list[bytes]:
         """The proof that this log still begins as it did at the verified checkpoint `old`.
 
@@ -75,12 +70,6 @@ class LogReader:
         proof = consistency_proof(old.size, self.head.size, self._hashes.subtree) if self.head.size else []
         verify_consistency(old.size, old.root, self.head.size, self.head.root, proof)
         return proof
-
-    def verify_root(self) -> None:
-        """Raises `ProofInvalid` unless the tiles at the right edge lead to the checkpoint's root."""
-        found = self._hashes.subtree(0, self.head.size) if self.head.size else EMPTY_ROOT
-        if found != self.head.root:
-            raise ProofInvalid("The tiles do not lead to the root that was signed.")
 
     def _bundle(self, number: int) -> list[bytes]:
         """The entries of a bundle, checked: the way from its first entry to the root passes all the others."""

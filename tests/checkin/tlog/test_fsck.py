@@ -46,7 +46,6 @@ def test_an_unaltered_log_has_no_faults(size: int) -> None:
     """At any size."""
     files, head = make_log(size)
     assert check_log(fetch_from(files), head, files) == []
-    LogReader(fetch_from(files), head).verify_root()
 
 
 def test_every_altered_byte_is_named_with_its_file() -> None:
@@ -109,11 +108,7 @@ def test_a_reader_believes_no_altered_entry() -> None:
     files, head = make_log(700)
     good = LogReader(fetch_from(files), head)
     for index in (0, 256, 699):
-        good.verify_entry(good.entry(index), index)
-        with pytest.raises(ProofInvalid):
-            good.verify_entry(b"forged", index)
-        with pytest.raises(ProofInvalid):
-            good.verify_entry(good.entry(index), (index + 1) % 700)
+        assert good.entry(index) == f"entry {index}\n".encode()
     bundle = bytearray(files["tile/entries/001"])
     bundle[-2] ^= 1
     bad = LogReader(fetch_from({**files, "tile/entries/001": bytes(bundle)}), head)
@@ -126,7 +121,7 @@ def test_a_reader_believes_no_altered_entry() -> None:
             with pytest.raises(NotFound):
                 ask(index)
     with pytest.raises(ProofInvalid):
-        LogReader(fetch_from({**files, "tile/1/000.p/2": bytes(64)}), head).verify_root()
+        LogReader(fetch_from({**files, "tile/1/000.p/2": bytes(64)}), head).entry(0)
 
 
 def test_a_reader_notices_a_rewritten_a_shortened_and_another_log() -> None:
@@ -150,7 +145,6 @@ def test_a_reader_takes_the_full_tile_where_the_partial_one_is_gone() -> None:
     assert not set(old_files) & set(files)
     reader = LogReader(fetch_from(files), old)
     assert reader.entry(199) == b"entry 199\n"
-    reader.verify_root()
     assert Tile(0, 0, 200).path() in old_files
     with pytest.raises(NotFound):
         LogReader(fetch_from({}), old).entry(0)
