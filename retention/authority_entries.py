@@ -12,14 +12,7 @@ from typing import Final
 from checkin.clock import Calendar
 from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.orders.part import ORDER_LOGGED
-from checkin.protocol.key_list import (
-    AUTHORITY_CHECKED,
-    AUTHORITY_DESTROYED,
-    AUTHORITY_KEYS,
-    AuthorityList,
-    CheckedList,
-    DestroyedList,
-)
+from checkin.protocol.key_list import BY_OFFICERS, AuthorityList, CheckedList, DestroyedList
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import StatementType, Values, kind_of, many, one
 from checkin.service.identity import ServiceIdentity
@@ -29,7 +22,7 @@ from retention.statements import ServiceStatements
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _KINDS: Final[dict[str, StatementType]] = {
-    kind.kind: kind for kind in (ORDER_LOGGED, AUTHORITY_KEYS, AUTHORITY_DESTROYED, AUTHORITY_CHECKED)
+    kind.kind: kind for kind in (ORDER_LOGGED, *(stated.statement for stated in BY_OFFICERS.values()))
 }
 
 
@@ -50,10 +43,10 @@ def read_note(
         raise NoteUntrusted("It is another authority's than the one whose officers signed it.")
     if kind is ORDER_LOGGED:
         return kind.kind, _order_day(values, party.calendar), ""
-    if kind is AUTHORITY_KEYS:
+    stated = BY_OFFICERS[kind.kind].read(text)
+    if isinstance(stated, AuthorityList):
         check_list(kind.kind, AuthorityList.read, text, statements, party)
     else:
-        stated = DestroyedList.read(text) if kind is AUTHORITY_DESTROYED else CheckedList.read(text)
         _check_done(stated, party.today())
     return kind.kind, "", ""
 

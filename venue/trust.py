@@ -17,7 +17,7 @@ from checkin.errors import CheckinError, KeyMissing, ListRefused, NoteUntrusted,
 from checkin.files.tables import Commit, Tables, Values
 from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.credential import IssuerKey, IssuerKeys
-from checkin.protocol.key_list import IssuerList, ListedKey, issuer_kid, merge
+from checkin.protocol.key_list import IssuerList, ListedKey, merge
 from checkin.protocol.note import MAX_NOTE, NoteVerifier, open_note
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
@@ -135,7 +135,7 @@ class IssuerTrust:
         commit.alone()
         mine = {"issuer": number}
         rows = commit.execute("SELECT day, public FROM issuer_keys WHERE issuer = :issuer", mine)
-        known = {day: _listed(number, public) for day, public in rows}
+        known = {day: ListedKey.of(number, public) for day, public in rows}
         try:
             added = merge(known, new)
         except ListRefused:
@@ -279,10 +279,6 @@ class IssuerTrust:
     def _contradicted(self) -> list[int]:
         rows = self._tables.read("SELECT DISTINCT issuer FROM contradictions ORDER BY issuer")
         return [number for (number,) in rows]
-
-
-def _listed(issuer: int, public: bytes) -> ListedKey:
-    return ListedKey(issuer_kid(issuer, public), public)
 
 
 def _remember(commit: Commit, table: str, issuer: int, publics: Mapping[int, bytes]) -> None:

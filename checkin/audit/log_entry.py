@@ -11,16 +11,7 @@ from checkin.clock import DATES
 from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import decimal_decode
-from checkin.protocol.key_list import (
-    AUTHORITY_CHECKED,
-    AUTHORITY_DESTROYED,
-    AUTHORITY_KEYS,
-    AuthorityKey,
-    AuthorityList,
-    CheckedList,
-    DestroyedKey,
-    DestroyedList,
-)
+from checkin.protocol.key_list import BY_OFFICERS, AuthorityKey, AuthorityList, DestroyedKey, DestroyedList
 from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, NODE_LOST
 from checkin.protocol.statement import StatementType, Values, kind_of, one
 from checkin.purge.statement_store import KINDS
@@ -32,9 +23,6 @@ MISSING: Final = "missing"
 FEWEST_OFFICERS: Final = 2  # of every authority: one officer alone never suffices
 BY_NODES: Final = (KEY_HELD.kind, NODE_DESTROYED.kind)
 _BY_SERVICES: Final[dict[str, StatementType]] = {**KINDS, AUDIT.kind: AUDIT, SELF_AUDIT.kind: SELF_AUDIT}
-_BY_OFFICERS: Final[dict[str, StatementType]] = {
-    kind.kind: kind for kind in (AUTHORITY_KEYS, AUTHORITY_DESTROYED, AUTHORITY_CHECKED)
-}
 
 
 @dataclass(frozen=True)
@@ -82,7 +70,7 @@ def read_entry(index: int, text: str, signers: Sequence[str], note: str = "") ->
     """From the text of a note that these signed, and the note; raises `NoteMalformed`, and `NoteUntrusted` unless it is
     a statement by the service that it names, or by two officers of the authority that it names."""
     kind = kind_of(text)
-    if kind in _BY_OFFICERS:
+    if kind in BY_OFFICERS:
         return _by_officers(index, kind, text, signers)
     if kind not in _BY_SERVICES:
         return LogEntry(index, kind, {})
@@ -96,15 +84,16 @@ def read_entry(index: int, text: str, signers: Sequence[str], note: str = "") ->
 
 
 def _by_officers(index: int, kind: str, text: str, signers: Sequence[str]) -> LogEntry:
-    values = _BY_OFFICERS[kind].read(text)
+    values = BY_OFFICERS[kind].statement.read(text)
     officers = _officers(values, signers)
     if len(officers) < FEWEST_OFFICERS:
         raise NoteUntrusted("Fewer than two officers of the authority that it names signed it.")
-    if kind == AUTHORITY_KEYS.kind:
-        return LogEntry(index, kind, values, officers, listed=AuthorityList.read(text).keys)
-    if kind == AUTHORITY_CHECKED.kind:
-        return LogEntry(index, kind, values, officers, checked=CheckedList.read(text).keys)
-    return LogEntry(index, kind, values, officers, destroyed=DestroyedList.read(text).keys)
+    stated = BY_OFFICERS[kind].read(text)
+    if isinstance(stated, AuthorityList):
+        return LogEntry(index, kind, values, officers, listed=stated.keys)
+    if isinstance(stated, DestroyedList):
+        return LogEntry(index, kind, values, officers, destroyed=stated.keys)
+    return LogEntry(index, kind, values, officers, checked=stated.keys)
 
 
 def _officers(values: Values, signers: Sequence[str]) -> tuple[str, ...]:

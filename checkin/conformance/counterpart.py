@@ -14,7 +14,7 @@ from checkin.protocol import presentation
 from checkin.protocol.credential import Draft, Mode, Status, StatusOpening
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.intake import Place, Scan, open_entry
-from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey, issuer_kid
+from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import OpeningKey, SealingKey, SigningKey, random_bytes
 from checkin.protocol.signed_time import TIME_STATEMENT
@@ -74,7 +74,7 @@ class HarnessIssuer:
     ) -> str:
         """The signed list of these days' keys."""
         publics = {day: (keys or {}).get(day, self.key(day)).public for day in days}
-        lines = {day: ListedKey(issuer_kid(self.number, public), public) for day, public in publics.items()}
+        lines = {day: ListedKey.of(self.number, public) for day, public in publics.items()}
         return sign_note(IssuerList(self.number, lines).text(), signer or self.signer)
 
     def issue(

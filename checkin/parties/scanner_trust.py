@@ -17,7 +17,7 @@ from checkin.errors import CheckinError, NoteUntrusted, ScannerStale, ServiceErr
 from checkin.http.client import conform
 from checkin.protocol.credential import IssuerKey, IssuerKeys
 from checkin.protocol.encoding import b64url_decode, b64url_encode
-from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey, issuer_kid, merge
+from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey, merge
 from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.signed_time import read_time
 from checkin.tlog.policy import PinnedLog
@@ -164,7 +164,7 @@ def _merged_issuer(known: Keys, note: str, issuer: int, verifier: NoteVerifier, 
     listed = IssuerList.read(open_note(note, [verifier]).text)
     if listed.issuer != issuer:
         raise NoteUntrusted("A list names another issuer than the one it was given for.")
-    before = {day: _listed(issuer, key) for day, key in known.items()}
+    before = {day: ListedKey.of(issuer, b64url_decode(key, 32)) for day, key in known.items()}
     return _kept(before | merge(before, _near(listed.keys, today)), today)
 
 
@@ -172,11 +172,6 @@ def _merged_intake(known: Keys, note: str, verifier: NoteVerifier, today: int) -
     listed = IntakeList.read(open_note(note, [verifier]).text)
     before = {day: IntakeKey(b64url_decode(key, 32)) for day, key in known.items()}
     return _kept(before | merge(before, _near(listed.keys, today)), today)
-
-
-def _listed(issuer: int, key: str) -> ListedKey:
-    public = b64url_decode(key, 32)
-    return ListedKey(issuer_kid(issuer, public), public)
 
 
 def _near(keys: Mapping[int, Key], today: int) -> dict[int, Key]:

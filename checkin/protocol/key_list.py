@@ -40,6 +40,15 @@ class ListedKey:
     kid: bytes
     public: bytes
 
+    @classmethod
+    def of(cls, issuer: int, public: bytes) -> Self:
+        """An issuer's key with the kid that follows from it."""
+        return cls(issuer_kid(issuer, public), public)
+
+    def words(self) -> str:
+        """What stands after the day in its line of a list."""
+        return f"{self.kid.hex()} {b64_encode(self.public)}"
+
 
 @dataclass(frozen=True)
 class AuthorityKey:
@@ -48,12 +57,20 @@ class AuthorityKey:
     public: bytes
     commitment: str
 
+    def words(self) -> str:
+        """What stands after the day in its line of a list."""
+        return f"{b64_encode(self.public)} {self.commitment}"
+
 
 @dataclass(frozen=True)
 class IntakeKey:
     """What scanners seal their queues of a day to: X25519 public key 32 bytes."""
 
     public: bytes
+
+    def words(self) -> str:
+        """What stands after the day in its line of a list."""
+        return b64_encode(self.public)
 
 
 @dataclass(frozen=True)
@@ -64,15 +81,36 @@ class DestroyedKey:
     commitment: str
     done: int
 
+    def words(self) -> str:
+        """What stands after the day in its line of a list."""
+        return f"{self.commitment} {DATES.date(self.done)}"
+
 
 K = TypeVar("K", ListedKey, AuthorityKey, IntakeKey)
 L = TypeVar("L", ListedKey, AuthorityKey, IntakeKey, DestroyedKey)
 
 
+class _KeyList:
+    """What lists have in common: an owner, which is an attribute with the name of their statement's first field."""
+
+    statement: ClassVar[StatementType]
+    keys: Mapping[int, ListedKey] | Mapping[int, AuthorityKey] | Mapping[int, IntakeKey] | Mapping[int, DestroyedKey]
+    simulated: bool
+
+    def text(self) -> str:
+        """The note's text, ready to be signed."""
+        owner = self.statement.fields[0].name
+        lines = [f"{DATES.date(day)} {self.keys[day].words()}" for day in sorted(self.keys)]
+        return self.statement.write(
+            {owner: str(getattr(self, owner)), **clock_value(simulated=self.simulated), "key": lines}
+        )
+
+
 @dataclass(frozen=True)
-class IssuerList:
+class IssuerList(_KeyList):
     """Keys by day of the issuer with this number (u32)."""
 
+    statement = ISSUER_KEYS
     issuer: int
     keys: Mapping[int, ListedKey]
     simulated: bool = False
@@ -80,7 +118,7 @@ class IssuerList:
     @classmethod
     def read(cls, text: str) -> Self:
         """The list in an opened note's text; `NoteMalformed`, also for a key no verifier could use alike."""
-        values = ISSUER_KEYS.read(text)
+        values = cls.statement.read(text)
         try:
             issuer = decimal_decode(one(values, "issuer"), 2**32 - 1)
         except ValueError:
@@ -89,16 +127,12 @@ class IssuerList:
         _check_kids(keys)
         return cls(issuer, keys, "clock" in values)
 
-    def text(self) -> str:
-        """The note's text, ready to be signed."""
-        lines = _lines(self.keys, lambda key: f"{key.kid.hex()} {b64_encode(key.public)}")
-        return _write(ISSUER_KEYS, str(self.issuer), lines, simulated=self.simulated)
-
 
 @dataclass(frozen=True)
-class AuthorityList:
+class AuthorityList(_KeyList):
     """Keys by day of the authority of this name."""
 
+    statement = AUTHORITY_KEYS
     authority: str
     keys: Mapping[int, AuthorityKey]
     simulated: bool = False
@@ -106,21 +140,15 @@ class AuthorityList:
     @classmethod
     def read(cls, text: str) -> Self:
         """The list in an opened note's text; `NoteMalformed`, also for a key that anyone could open."""
-        values = AUTHORITY_KEYS.read(text)
+        values = cls.statement.read(text)
         keys = _read_keys(values, 2, lambda parts: AuthorityKey(read_sealing_key(parts[0]), read_commitment(parts[1])))
         return cls(_name(values, "authority"), keys, "clock" in values)
 
-    def text(self) -> str:
-        """The note's text, ready to be signed."""
-        lines = _lines(self.keys, lambda key: f"{b64_encode(key.public)} {key.commitment}")
-        return _write(AUTHORITY_KEYS, self.authority, lines, simulated=self.simulated)
-
 
 @dataclass(frozen=True)
-class _StatedList:
+class _StatedList(_KeyList):
     """By day, keys of the authority of this name of which its officers state something."""
 
-    statement: ClassVar[StatementType]
     authority: str
     keys: Mapping[int, DestroyedKey]
     simulated: bool = False
@@ -131,11 +159,6 @@ class _StatedList:
         values = cls.statement.read(text)
         keys = _read_keys(values, 2, lambda parts: DestroyedKey(read_commitment(parts[0]), _day(parts[1])))
         return cls(_name(values, "authority"), keys, "clock" in values)
-
-    def text(self) -> str:
-        """The note's text, ready to be signed."""
-        lines = _lines(self.keys, lambda key: f"{key.commitment} {DATES.date(key.done)}")
-        return _write(self.statement, self.authority, lines, simulated=self.simulated)
 
 
 class DestroyedList(_StatedList):
@@ -151,10 +174,17 @@ class CheckedList(_StatedList):
     statement = AUTHORITY_CHECKED
 
 
+BY_OFFICERS: Final[Mapping[str, type[AuthorityList | DestroyedList | CheckedList]]] = {
+    listed.statement.kind: listed for listed in (AuthorityList, DestroyedList, CheckedList)
+}
+"""What officers sign about day keys, by its kind."""
+
+
 @dataclass(frozen=True)
-class IntakeList:
+class IntakeList(_KeyList):
     """Keys by day of the registry of this name."""
 
+    statement = INTAKE_KEYS
     registry: str
     keys: Mapping[int, IntakeKey]
     simulated: bool = False
@@ -162,14 +192,9 @@ class IntakeList:
     @classmethod
     def read(cls, text: str) -> Self:
         """The list in an opened note's text; `NoteMalformed`, also for a key that anyone could open."""
-        values = INTAKE_KEYS.read(text)
+        values = cls.statement.read(text)
         keys = _read_keys(values, 1, lambda parts: IntakeKey(read_sealing_key(parts[0])))
         return cls(_name(values, "registry"), keys, "clock" in values)
-
-    def text(self) -> str:
-        """The note's text, ready to be signed."""
-        lines = _lines(self.keys, lambda key: b64_encode(key.public))
-        return _write(INTAKE_KEYS, self.registry, lines, simulated=self.simulated)
 
 
 def merge(known: Mapping[int, K], new: Mapping[int, K]) -> dict[int, K]:
@@ -196,10 +221,6 @@ def _read_keys(values: Values, width: int, build: Callable[[list[str]], L]) -> M
         keys[day] = build(parts)
         last = day
     return MappingProxyType(keys)
-
-
-def _lines(keys: Mapping[int, L], spell: Callable[[L], str]) -> list[str]:
-    return [f"{DATES.date(day)} {spell(key)}" for day, key in sorted(keys.items(), key=lambda item: item[0])]
 
 
 def _day(date: str) -> int:
@@ -252,8 +273,3 @@ def read_commitment(text: str) -> str:
     if len(text) != 64 or set(text) - set("0123456789abcdef"):
         raise NoteMalformed("A commitment is 64 hexadecimal digits.")
     return text
-
-
-def _write(statement: StatementType, owner: str, lines: list[str], *, simulated: bool) -> str:
-    """A list's first field names its owner."""
-    return statement.write({statement.fields[0].name: owner, **clock_value(simulated=simulated), "key": lines})

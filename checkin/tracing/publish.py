@@ -6,21 +6,14 @@ keys were destroyed is for everybody, and stays in the log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from checkin.errors import NoteMalformed, NoteUntrusted, ProofInvalid, RequestInvalid
 from checkin.http.client import Client, Service
 from checkin.parties.authority import Authority
-from checkin.protocol.key_list import (
-    AUTHORITY_CHECKED,
-    AUTHORITY_DESTROYED,
-    AUTHORITY_KEYS,
-    AuthorityList,
-    CheckedList,
-    DestroyedList,
-)
+from checkin.protocol.key_list import BY_OFFICERS, AuthorityList, CheckedList, DestroyedList
 from checkin.protocol.note import decode_note, split_note
 from checkin.protocol.statement import kind_of
 from checkin.tlog.proof import LogProof
@@ -29,11 +22,6 @@ from checkin.tlog.submission import submit_and_wait
 from checkin.tracing.counterparties import PublicLog
 from checkin.tracing.trace import Tell, silent
 
-_READERS: Final[dict[str, Callable[[str], AuthorityList | DestroyedList | CheckedList]]] = {
-    AUTHORITY_KEYS.kind: AuthorityList.read,
-    AUTHORITY_DESTROYED.kind: DestroyedList.read,
-    AUTHORITY_CHECKED.kind: CheckedList.read,
-}
 _ANEW: Final = "Take the file as `checkin authority keys list` or `keys destroy` wrote it."
 _NEITHER: Final = f"This is neither a list of day keys nor a statement that some were destroyed. {_ANEW}"
 
@@ -51,12 +39,12 @@ def read_keys_note(content: str) -> tuple[str, AuthorityList | DestroyedList | C
 
     Raises `NoteMalformed` that says what to take instead.
     """
-    read = _READERS.get(kind_of(content))
-    if read is None:
+    kind = BY_OFFICERS.get(kind_of(content))
+    if kind is None:
         raise NoteMalformed(_NEITHER)
     try:
         text = split_note(content)[0] if "\n\n" in content else content
-        return text, read(text)
+        return text, kind.read(text)
     except NoteMalformed as error:
         raise NoteMalformed(f"{error.detail} {_ANEW}") from None
 
