@@ -119,12 +119,12 @@ class Wallet:
         With `clock` the machine's time is measured by the signed time in the answer.
         """
         seeds = [random_bytes(32) for _ in range(BATCH_SIZE)]
-        holder_keys = [b64url_encode(SigningKey(seed).public) for seed in seeds]
+        holder_keys = [SigningKey(seed).public for seed in seeds]
         nonce = b64url_encode(random_bytes(16))
         with self._issuer(client) as issuer:
             listed = self._listed_keys(issuer.get("/v1/keys"), day, pinned)
             asked = clock.now() if clock else 0.0
-            body = {"day": day, "holder_keys": holder_keys, "mode": int(mode)}
+            body = {"day": day, "holder_keys": [b64url_encode(key) for key in holder_keys], "mode": int(mode)}
             try:
                 answer = issuer.post(f"/v1/credentials?nonce={nonce}", body)
             except Unauthorized:
@@ -134,8 +134,8 @@ class Wallet:
             if clock and time is not None:
                 self._hear(time, asked, clock)
         batch = _read_batch(answer, seeds)
-        for item in batch:
-            _check(item, day, mode, listed)
+        for item, holder_key in zip(batch, holder_keys, strict=True):
+            _check(item, holder_key, day, mode, listed)
         self.held.setdefault(day, []).extend(batch)
         # The issuer repeats them with each batch, because an answer may be lost.
         told = self.disclosures + [one for one in _notices(answer) if one not in self.disclosures]
@@ -297,11 +297,11 @@ def _signed_time(answer: Any, member: str, nonce: str, pinned: NoteVerifier | No
     return read_time(str(note), pinned, nonce) if pinned else stated_time(split_note(str(note))[0], nonce)
 
 
-def _check(item: Held, day: int, mode: Mode, keys: IssuerKeys) -> Credential:
+def _check(item: Held, holder_key: bytes, day: int, mode: Mode, keys: IssuerKeys) -> Credential:
     credential = credentials.read(item.credential)
     credentials.verify_signature(item.credential, keys)
     credentials.verify_opening(credential, item.opening)
-    if (credential.day, credential.mode, credential.holder_key) != (day, mode, SigningKey(item.seed).public):
+    if (credential.day, credential.mode, credential.holder_key) != (day, mode, holder_key):
         raise ServiceError("The issuer's batch is not the one that was asked for.")
     return credential
 
