@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import ClassVar, Final, Self, TypeVar
 
@@ -19,6 +20,7 @@ from checkin.protocol.note import check_own_name
 from checkin.protocol.primitives import Label, check_sealing_key, check_signing_key, sha256
 from checkin.protocol.statement import CLOCK, Field, StatementType, Values, clock_value, many, one
 
+_KEPT: Final = 4096  # published keys that were judged before: most lines of a list are those of yesterday's
 # A real service refuses what was signed under a simulated clock; who reads a list decides.
 _TAIL: Final = (CLOCK, Field("key", repeated=True))
 ISSUER_KEYS: Final = StatementType("checkin/issuer-keys/v1", Field("issuer"), *_TAIL)
@@ -141,7 +143,7 @@ class AuthorityList(_KeyList):
     def read(cls, text: str) -> Self:
         """The list in an opened note's text; `NoteMalformed`, also for a key that anyone could open."""
         values = cls.statement.read(text)
-        keys = _read_keys(values, 2, lambda parts: AuthorityKey(read_sealing_key(parts[0]), read_commitment(parts[1])))
+        keys = _read_keys(values, 2, lambda parts: AuthorityKey(_sealing_key(parts[0]), read_commitment(parts[1])))
         return cls(_name(values, "authority"), keys, "clock" in values)
 
 
@@ -193,7 +195,7 @@ class IntakeList(_KeyList):
     def read(cls, text: str) -> Self:
         """The list in an opened note's text; `NoteMalformed`, also for a key that anyone could open."""
         values = cls.statement.read(text)
-        keys = _read_keys(values, 1, lambda parts: IntakeKey(read_sealing_key(parts[0])))
+        keys = _read_keys(values, 1, lambda parts: IntakeKey(_sealing_key(parts[0])))
         return cls(_name(values, "registry"), keys, "clock" in values)
 
 
@@ -239,6 +241,7 @@ def _name(values: Values, field: str) -> str:
     return name
 
 
+@lru_cache(_KEPT)
 def _issuer_key(issuer: int, kid: str, public: str) -> ListedKey:
     try:
         raw = b64_decode(public, 32)
@@ -266,6 +269,9 @@ def read_sealing_key(text: str) -> bytes:
     except ValueError:
         raise NoteMalformed("A key to seal to is a canonical X25519 public key of large order.") from None
     return raw
+
+
+_sealing_key = lru_cache(_KEPT)(read_sealing_key)
 
 
 def read_commitment(text: str) -> str:
