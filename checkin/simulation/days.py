@@ -63,6 +63,7 @@ def _refreshed(town: Town, hand: Hand) -> list[None]:
 
 
 def _fetched(town: Town, hand: Hand, day: int) -> list[None]:
+    hand.issuer.forget()
     for who, wallet in enumerate(town.wallets):
         if hand.holds(who):
             wallet.fetch(town.stage.day + day, town.stage.calendar, pinned=town.issuer, client=hand.issuer)
