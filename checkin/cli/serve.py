@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -90,7 +91,7 @@ def up(
             say(deployment.addresses())
             if address:
                 _invite(deployment, address, certificate)
-            processes.wait(deployment.tend)
+            processes.wait(deployment.tend, partial(say, err=True))
 
 
 def _invite(deployment: Deployment, address: str, certificate: Path) -> None:

@@ -62,7 +62,7 @@ def run(
             _finish(stage)
             if serve:
                 tell.say(stage.deployment.addresses())
-                stage.processes.wait(stage.deployment.tend)
+                stage.processes.wait(stage.deployment.tend, tell.say)
     except CheckinError as error:
         tell.say(f"{error.code}: {error.detail}")
         _leave_summary(folder, tell)

@@ -18,6 +18,8 @@ from checkin.http.client import Client
 START_SECONDS = 180.0  # a machine with little to spare takes its time
 SETTLE_SECONDS = 60.0
 TEND_SECONDS = 3600.0
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0  # no longer: keys that are due wait for their service
 
 
 class Processes:
@@ -28,6 +30,9 @@ class Processes:
         self._deployment = deployment
         self._patience = patience
         self._running: dict[str, Child] = {}
+        self._started: dict[str, float] = {}
+        self._pauses: dict[str, float] = {}
+        self._due: dict[str, float] = {}  # services that ended, and when each is started again
         self._postgres: PostgresServer | None = None
         self._clock = SystemClock()
         self._opened = contextlib.ExitStack()
@@ -81,6 +86,7 @@ class Processes:
         arguments = ["serve", name, "--config", str(self._deployment.config(name))]
         if self._deployment.simulated_clock:
             arguments += ["--simulated-clock", str(self._deployment.simulated_clock)]
+        self._started[name] = self._clock.boot()
         self._running[name] = Child(arguments, self._deployment.log(name))
 
     def kill(self, name: str) -> None:
@@ -93,21 +99,41 @@ class Processes:
         for name in names or tuple(self._running):
             del self._running[name]
 
-    def wait(self, tend: Callable[[], None]) -> None:
-        """Until somebody interrupts or a service ends; `tend` is called every hour. Raises `NotReady`."""
+    def wait(self, tend: Callable[[], None], tell: Callable[[str], None]) -> None:
+        """Until somebody interrupts; `tend` is called every hour. A service that ends is started again, and `tell` is
+        told. Raises `NotReady` when the database server ends."""
         next_tending = self._clock.boot() + TEND_SECONDS
         with contextlib.suppress(KeyboardInterrupt):
             while True:
                 time.sleep(0.5)
-                for name, child in self._running.items():
-                    if child.ended:
-                        raise NotReady(f"The {name} service ended: see {self._deployment.log(name)}.")
+                self._restart_ended(tell)
                 if self._postgres and self._postgres.ended:
                     raise NotReady(f"The PostgreSQL server ended: see {self._postgres.folder / 'log'}.")
                 if self._clock.boot() > next_tending:
                     with contextlib.suppress(CheckinError, OSError):  # a full disk ends no service
                         tend()
                     next_tending = self._clock.boot() + TEND_SECONDS
+
+    def _restart_ended(self, tell: Callable[[str], None]) -> None:
+        """Starts what has ended, each time after a pause twice as long, and for ever; the pauses begin anew once it has
+        lived for longer than the longest. Told once for each length: a service that never lives fills no terminal."""
+        now = self._clock.boot()
+        for name, child in tuple(self._running.items()):
+            if not child.ended:
+                continue
+            if name not in self._due:
+                former = self._pauses.get(name, 0.0) if now - self._started[name] <= LONGEST_PAUSE_SECONDS else 0.0
+                pause = min(2 * former or FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+                child.kill()  # its workers
+                self._pauses[name], self._due[name] = pause, now + pause
+                if pause != former:
+                    when = f"{'in' if pause < LONGEST_PAUSE_SECONDS else 'from now on every'} {pause:.0f} s"
+                    with contextlib.suppress(OSError):  # nobody reads our terminal any more
+                        tell(f"The {name} service ended ({child.ending}), and is started again {when}: see {child.log}")
+            elif now >= self._due[name]:
+                del self._due[name]
+                with contextlib.suppress(OSError, EOFError):  # no process to be had: as one that ended at once
+                    self.start(name)
 
     def wait_for(self, name: str) -> None:
         """Until the service answers; raises `NotReady` with what it last said when it ends or takes too long."""

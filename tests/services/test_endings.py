@@ -10,10 +10,13 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from checkin.demo.stage import one_time_code
 from checkin.deployment import child, processes
 from checkin.deployment.child import Child, end
 from checkin.deployment.deployment import SERVICES, Deployment
@@ -94,8 +97,94 @@ def test_a_full_disk_at_the_hours_work_ends_no_service(tmp_path: Path, monkeypat
             raise KeyboardInterrupt
         raise OSError(28, "No space left on device")
 
-    Processes(Deployment(tmp_path, {}, None, ())).wait(tend)
+    Processes(Deployment(tmp_path, {}, None, ())).wait(tend, print)
     assert tended == [0, 1]
+
+
+class Short:
+    """A service that ends as soon as it is started, or after so many seconds."""
+
+    ending = "status 1"
+
+    def __init__(self, clock: list[float], log: Path, life: float = 0.0) -> None:
+        self._clock, self.log, self._until = clock, log, clock[0] + life
+
+    @property
+    def ended(self) -> bool:
+        return self._clock[0] >= self._until
+
+    def kill(self) -> None:
+        pass
+
+
+def _starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lives: list[float]) -> tuple[list[float], list[str]]:
+    """When a service that lives so long each time is started, in seconds, and what is told of it, for all its lives."""
+    clock, begun, told = [0.0], list[float](), list[str]()
+
+    def born(_arguments: Sequence[str], log: Path) -> Short:
+        if len(begun) == len(lives):
+            raise KeyboardInterrupt
+        begun.append(clock[0])
+        return Short(clock, log, lives[len(begun) - 1])
+
+    def pass_by(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr(processes, "Child", born)
+    monkeypatch.setattr(processes, "SystemClock", lambda: SimpleNamespace(boot=lambda: clock[0]))
+    monkeypatch.setattr("checkin.deployment.processes.time.sleep", pass_by)
+    one = Processes(Deployment(tmp_path, {}, None, ()))
+    one.start("venue")
+    one.wait(lambda: None, told.append)
+    return begun, told
+
+
+def test_a_service_that_dies_at_once_is_tried_for_ever_and_fills_no_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, told = _starts(tmp_path, monkeypatch, [0.0] * 300)
+    pauses = [after - before for before, after in pairwise(begun)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] < 3
+    assert 60 <= pauses[-1] < 62
+    assert len(told) == 7
+    log = tmp_path / "logs" / "venue.log"
+    assert told[0] == f"The venue service ended (status 1), and is started again in 1 s: see {log}"
+    assert told[-1] == f"The venue service ended (status 1), and is started again from now on every 60 s: see {log}"
+
+
+def test_a_service_that_lived_for_long_is_started_again_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, told = _starts(tmp_path, monkeypatch, [0.0] * 9 + [1000.0, 0.0])
+    assert begun[-1] - begun[-2] < 1003
+    assert told[-1] == told[0]
+
+
+def test_a_service_that_is_killed_is_there_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Each of the three, while `up` runs; then somebody checks in, and the end of `up` is theirs, too."""
+    folder, port = tmp_path / "mine", three_in_a_row()
+    issuer, registry = (f"http://127.0.0.1:{port + at}" for at in range(2))
+    with up(folder, port, "--port", str(port)) as process:
+        for at, name in enumerate(SERVICES):
+            before = {*started_in(folder)}
+            [killed] = [pid for pid in before if f" serve {name} " in Path(f"/proc/{pid}/cmdline").read_text()]
+            os.kill(killed, signal.SIGKILL)
+            until(lambda before=before: {*started_in(folder)} - before)  # type: ignore[misc]
+            until(lambda at=at: answers(f"http://127.0.0.1:{port + at}/readyz"))  # type: ignore[misc]
+            assert process.poll() is None
+        token = str(folder / "tokens" / "enrolment.token")
+        checkin(tmp_path, "enrol", "--venue", registry, "--secret-file", token)
+        checkin(tmp_path, "qr", "--issuer", issuer, "--name", "Ahn", "--phone", "+821012345678")
+        code = one_time_code(Deployment(folder, {}, None, ()), "+821012345678")
+        checkin(tmp_path, "qr", "--issuer", issuer, "--code", code, "-o", "qr.png")
+        scan = checkin(tmp_path, "scan", "qr.png", "--venue", registry, "--scanner", "scanner.json")
+        assert scan.returncode == 0, scan.stderr
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) in (0, 130)
+        assert not started_in(folder)
+    told = [line for line in capfd.readouterr().err.splitlines() if "started again" in line]
+    assert [line.partition(", and is")[0] for line in told] == [
+        f"The {name} service ended (signal 9)" for name in SERVICES
+    ]
 
 
 def test_workers_of_a_service_that_was_killed_end(tmp_path: Path) -> None:
