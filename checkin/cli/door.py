@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import typer
 
 from checkin.cli.example import WithExample
-from checkin.cli.terminal import draw, in_colours, say, say_json
+from checkin.cli.terminal import check_writable, draw, in_colours, say, say_json
 from checkin.client.calls import enrol as enrol_door
 from checkin.client.calls import read_code
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
@@ -220,10 +220,7 @@ def _load(path: Path, issuer: str) -> Wallet:
 def _check_output(path: Path) -> None:
     if path.suffix not in (".png", ".svg"):
         raise RequestInvalid(f"{path} must end in .png or .svg.")
-    fresh = not path.exists()
-    path.touch()  # an unwritable place is told now
-    if fresh:
-        path.unlink()
+    check_writable(path)
 
 
 def _register(  # noqa: PLR0913, PLR0917 - what a registration is given

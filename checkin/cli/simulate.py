@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from checkin.cli.example import WithExample
-from checkin.cli.terminal import say_json
+from checkin.cli.terminal import check_writable, say_json
 from checkin.demo.narrator import Narrator
 from checkin.deployment.child import ended_by_signals
 from checkin.deployment.deployment import make_folder
@@ -43,14 +43,16 @@ def simulate(  # noqa: PLR0913 - an option each
     At the end everything must add up: every code has an end, a trace finds exactly who was there, what is due is gone.
     """
     tell = Narrator(Console(highlight=False, stderr=as_json))
-    if report is not None and not report.parent.is_dir():
-        raise SettingsInvalid(f"There is no folder {report.parent} for the page: make it first.")
+    if report is not None:
+        if not report.parent.is_dir():
+            raise SettingsInvalid(f"There is no folder {report.parent} for the page: make it first.")
+        check_writable(report)
     with ended_by_signals():  # a folder of our own is removed, too
         ended = _in(folder, Size(people, venues, days, seed), tell)
-    if report is not None:
-        report.write_text(report_html(ended), encoding="utf-8")
     if as_json:
         say_json(ended.summary())
+    if report is not None:
+        report.write_text(report_html(ended), encoding="utf-8")
     if ended.faults():
         raise typer.Exit(1)
 

@@ -5,6 +5,7 @@ Foreign text goes through `shown` where it enters a sentence, so that it stays o
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -21,6 +22,15 @@ def say(text: str, *, err: bool = False) -> None:
 def say_json(values: Any, indent: int | None = None) -> None:
     """Prints values as JSON."""
     typer.echo(as_json(values, indent))
+
+
+def check_writable(path: Path) -> None:
+    """Raises `OSError` now for a file that could not be written when the work is done. What is in it stays."""
+    fresh = not path.exists()
+    with path.open("ab"):
+        pass
+    if fresh:
+        path.unlink()
 
 
 def draw(picture: str) -> None:

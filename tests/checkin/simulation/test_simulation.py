@@ -9,11 +9,14 @@ import sys
 from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from checkin.audit.point import AUDIT, Point, PointResult
+from checkin.cli import app
 from checkin.deployment.deployment import SERVICES
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
@@ -184,6 +187,24 @@ def test_a_page_for_which_there_is_no_folder_is_refused_before_anything_is_start
     done = simulate("--report", str(tmp_path / "nowhere" / "town.html"), "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["error"]["code"] == "settings_invalid"
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+    """Here a folder has its name."""
+    done = simulate("--report", str(tmp_path), "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["code"] == "file_trouble"
+    assert "A town" not in done.stderr
+
+
+def test_numbers_are_told_also_where_the_page_is_lost(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The disk filled up meanwhile."""
+    ended = SimpleNamespace(summary=lambda: {"ok": True}, faults=list)
+    monkeypatch.setattr("checkin.cli.simulate.live", lambda *_: ended)
+    monkeypatch.setattr("checkin.cli.simulate.report_html", lambda _: "\ud800")
+    run = CliRunner().invoke(app, ["simulate", "--report", str(tmp_path / "town.html"), "--json"])
+    assert isinstance(run.exception, UnicodeEncodeError)
+    assert '"ok": true' in run.stdout
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
