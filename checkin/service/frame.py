@@ -85,7 +85,7 @@ class Frame:
     stored_token: Callable[[bytes], bool] = lambda _: False
     """Whether somebody bears the token of this hash, beside those that the settings pin."""
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
-    _own: CollectorRegistry = field(default_factory=CollectorRegistry)
+    _own: CollectorRegistry = field(default_factory=CollectorRegistry, init=False)
     metrics_for: list[Any] = field(default_factory=list)
     """Dependencies of /metrics; without any, everybody reads the counters: then they must tell nobody anything."""
     body_limits: dict[str, int] = field(default_factory=dict)

@@ -22,7 +22,7 @@ from checkin.keys.hardening import harden
 from checkin.service.addresses import require_free
 from checkin.service.lifeline import end_with_supervisor
 from checkin.service.logs import log_as_json
-from checkin.service.settings import Launch, count_together
+from checkin.service.settings import Launch, count_together, require_own_counters
 from checkin.service.vault_folder import destroy_first
 from checkin.service.wire import BoundedHttp
 
@@ -82,6 +82,7 @@ def _open_once() -> None:
 
 def serve(service: str, config: Path, simulated_clock: Path | None = None) -> None:
     """Serve until stopped. Raises `SettingsInvalid` and whatever else keeps the service from starting."""
+    require_own_counters()
     listening = Listening.load(config)
     host, _, port = listening.listen.rpartition(":")
     require_free(host, int(port))

@@ -153,6 +153,14 @@ class Launch(BaseSettings):
             os.environ["CHECKIN_SIMULATED_CLOCK"] = str(self.simulated_clock)
 
 
+def require_own_counters() -> None:
+    """Raises `SettingsInvalid` where the environment names a folder for prometheus_client to count in: services that
+    inherit it would show each other's counters."""
+    for name in (_COUNTERS, _COUNTERS.lower()):
+        if name in os.environ:
+            raise SettingsInvalid(f"Unset {name} in the environment: a service chooses where its workers count.")
+
+
 def count_together(folder: str) -> None:
     """Have worker processes that start from here on count in this folder, where prometheus_client looks for it."""
     os.environ[_COUNTERS] = folder
