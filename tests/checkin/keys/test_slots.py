@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,6 +25,21 @@ def folder(path: Path) -> SlotFolder:
 
 def slot_file(path: Path, name: str = NAME) -> Path:
     return path / "keys" / f"{name}.slot"
+
+
+def place(fd: int) -> str:
+    """The path behind a descriptor: what is patched here is called by other threads, too."""
+    return str(Path(f"/proc/self/fd/{fd}").readlink())
+
+
+def pwrite_in(ring: SlotFolder, written: Callable[[bytes], int]) -> Callable[[int, bytes, int], int]:
+    """`os.pwrite` that writes nothing to this folder, and says that it wrote so much."""
+    real = os.pwrite
+
+    def pwrite(fd: int, data: bytes, at: int) -> int:
+        return written(data) if Path(place(fd)).parent == ring.folder else real(fd, data, at)
+
+    return pwrite
 
 
 def test_a_slot_fills_a_block_of_its_own_and_only_its_owner_reads_it(tmp_path: Path) -> None:
@@ -173,7 +188,7 @@ def test_unfit_storage_is_refused_unless_it_is_allowed(tmp_path: Path, monkeypat
 def test_a_disk_that_takes_only_part_of_a_slot_gets_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ring = folder(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("os.pwrite", lambda _fd, _data, _at: 100)
+        patch.setattr("os.pwrite", pwrite_in(ring, lambda _: 100))
         with pytest.raises(OSError, match="part"):
             ring.write(NAME, BODY)
     with pytest.raises(KeyMissing):
@@ -187,11 +202,17 @@ def test_destroying_looks_whether_the_bytes_and_the_file_are_gone(
     ring.write(NAME, BODY)
     ring.entomb(NAME, {})
     with monkeypatch.context() as patch:
-        patch.setattr("os.pwrite", lambda _fd, data, _at: len(data))
+        patch.setattr("os.pwrite", pwrite_in(ring, len))
         with pytest.raises(OSError, match="other bytes"):
             ring.destroy(NAME)
+    unlink = os.unlink
+
+    def elsewhere(file: str, *, dir_fd: int | None = None) -> None:
+        if dir_fd is None or place(dir_fd) != str(ring.folder):
+            unlink(file, dir_fd=dir_fd)
+
     with monkeypatch.context() as patch:
-        patch.setattr("os.unlink", lambda _file, **_: None)
+        patch.setattr("os.unlink", elsewhere)
         with pytest.raises(OSError, match="still there"):
             ring.destroy(NAME)
     ring.destroy(NAME)
@@ -211,11 +232,6 @@ def test_what_was_overwritten_bears_a_mark_and_what_was_only_unlinked_does_not(t
     ring.destroy("day-20780")
     assert ring.overwritten(NAME) == {"bytes": SLOT_SIZE, "sha256": sha256(noise).hex()}
     assert ring.overwritten("day-20780") is None
-
-
-def place(fd: int) -> str:
-    """The path behind a descriptor: what is patched here is called by other threads, too."""
-    return str(Path(f"/proc/self/fd/{fd}").readlink())
 
 
 @contextmanager
@@ -244,7 +260,7 @@ def test_on_a_full_disk_the_tombstone_stands_in_the_slot_and_the_key_is_gone(tmp
         with pytest.raises(KeyDestroyed):
             ring.map(NAME)
         with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="other bytes"):
-            patch.setattr("os.pwrite", lambda _fd, data, _at: len(data))
+            patch.setattr("os.pwrite", pwrite_in(ring, len))
             ring.destroy(NAME)
         assert not ring.is_gone(NAME)
         with pytest.raises(OSError, match="space"):
