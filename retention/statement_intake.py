@@ -120,8 +120,9 @@ class StatementIntake:
             except _REFUSALS as error:
                 self._refuse(service.name, note, error)
                 codes.append(error.code)
-        with locked(self._party.data / "receipt.lock"):
-            self._log_and_keep(service.name, taken)
+        if taken:
+            with locked(self._party.data / "receipt.lock"):
+                self._log_and_keep(service.name, taken)
         return codes
 
     def _keep(

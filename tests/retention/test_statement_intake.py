@@ -121,7 +121,7 @@ def size(client: httpx.Client) -> int:
 
 
 def test_what_a_service_states_at_once_stands_under_one_checkpoint_and_one_that_is_refused_keeps_none_from_it(
-    retention: Retention, service: Service
+    retention: Retention, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A night costs one head of the log, not one a statement; what others depend on to be read still comes first."""
     notes = [service.report(DAY - 28), service.say(KEY_MADE, key="day-9", commitment="ab" * 32, day="1970-01-10")]
@@ -135,6 +135,10 @@ def test_what_a_service_states_at_once_stands_under_one_checkpoint_and_one_that_
     assert parts.receipt.take_all(parts.settings.services[0], notes) == []
     assert [stated.note for stated in parts.statements.find(service=service.name)] == notes[::-1]
     assert parts.log.size() == before + 2
+    asked = list[object]()
+    monkeypatch.setattr(parts.log, "append", asked.append)
+    assert parts.receipt.take_all(parts.settings.services[0], [bad]) == ["note_malformed"]
+    assert asked == [], "nothing is left for the log"
     parts.close()
 
 
