@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol, Self
 
 from checkin.errors import BadSignature, HolderKeyInvalid, NoteMalformed, NoteUntrusted
 from checkin.protocol.encoding import b64_decode, b64_encode
@@ -109,20 +109,29 @@ def read_vkey(vkey: str, kind: int) -> tuple[str, bytes]:
     return name, material[1:]
 
 
-class NoteVerifier:
+class VerifierKey:
     """A key that may be trusted: name and Ed25519 public key (32 bytes). `NoteMalformed` for an impossible name."""
+
+    kind: ClassVar[int]
+    """Of signed-note's types of signature, the one that the key makes."""
 
     def __init__(self, name: str, public: bytes) -> None:
         check_key_name(name)
         self.name = name
         self.public = public
-        self.key_id = key_id(name, ED25519, public)
-        self.vkey = write_vkey(name, ED25519, public)
+        self.key_id = key_id(name, self.kind, public)
+        self.vkey = write_vkey(name, self.kind, public)
 
     @classmethod
-    def parse(cls, vkey: str) -> NoteVerifier:
-        """From `name+hash8+base64(0x01 ‖ key)`; raises `NoteMalformed`."""
-        return cls(*read_vkey(vkey, ED25519))
+    def parse(cls, vkey: str) -> Self:
+        """From `name+hash8+base64(type ‖ key)`; raises `NoteMalformed`, also for another type."""
+        return cls(*read_vkey(vkey, cls.kind))
+
+
+class NoteVerifier(VerifierKey):
+    """Who signs a note's text itself: type 0x01."""
+
+    kind = ED25519
 
     def verify(self, text: str, signature: bytes) -> None:
         """Raises `BadSignature` unless `signature` (64 bytes) is this key's over the UTF-8 text."""

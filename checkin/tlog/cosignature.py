@@ -11,16 +11,7 @@ from typing import Final
 
 from checkin.errors import BadSignature
 from checkin.protocol.encoding import u64be
-from checkin.protocol.note import (
-    Signature,
-    check_key_name,
-    check_own_name,
-    key_id,
-    open_note,
-    read_vkey,
-    split_note,
-    write_vkey,
-)
+from checkin.protocol.note import Signature, VerifierKey, check_own_name, open_note, split_note
 from checkin.protocol.primitives import SigningKey, verify
 
 COSIGNATURE: Final = 0x04
@@ -41,20 +32,10 @@ def cosigned_at(signature: bytes) -> int:
     return timestamp
 
 
-class CosignatureVerifier:
-    """A witness's name and Ed25519 public key (32 bytes); fits into `open_note` beside `NoteVerifier`."""
+class CosignatureVerifier(VerifierKey):
+    """A witness: type 0x04; fits into `open_note` beside `NoteVerifier`."""
 
-    def __init__(self, name: str, public: bytes) -> None:
-        check_key_name(name)
-        self.name = name
-        self.public = public
-        self.key_id = key_id(name, COSIGNATURE, public)
-        self.vkey = write_vkey(name, COSIGNATURE, public)
-
-    @classmethod
-    def parse(cls, vkey: str) -> CosignatureVerifier:
-        """From `name+hash8+base64(0x04 ‖ key)`; raises `NoteMalformed`."""
-        return cls(*read_vkey(vkey, COSIGNATURE))
+    kind = COSIGNATURE
 
     def verify(self, text: str, signature: bytes) -> None:
         """Raises `BadSignature` unless `signature` is time u64be ‖ 64 bytes of this key over the checkpoint's text."""
