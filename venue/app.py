@@ -98,10 +98,10 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         ],
         # What is overdue goes before anything else, and no issuer can keep it waiting.
         periodic=[
-            Task("purge", work.purge, lane="purge", vital=True),
+            Task("purge", purger.run, lane="purge", vital=True),
             Task("orders", desk.forget),
             Task("make_keys", work.make_keys, vital=True),
-            Task("close_days", work.close_days),
+            Task("close_days", purger.close_due_days),
             Task("settle_days", work.settle_days),
             Task("closed_gates", gates.forget_closed),
             Task("replaced_scanners", known_scanners.forget_uploads),

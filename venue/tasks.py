@@ -1,4 +1,4 @@
-"""What the registry does at night: keys, closing, purge."""
+"""What the registry does at night beside what every service does: keys of late days, order of arrival erased."""
 
 from __future__ import annotations
 
@@ -29,14 +29,6 @@ class Duties:
         for name in self._party.ring.names(Purpose.INTAKE):
             if name.day < calendar.day(now) and now < calendar.closes(name.day):
                 self._purger.make(KeyName(Purpose.DAY, name.day))
-
-    def purge(self) -> None:
-        """Destroys what is due."""
-        self._purger.run()
-
-    def close_days(self) -> None:
-        """Closes the days that take no more uploads."""
-        self._purger.close_due_days()
 
     def settle_days(self) -> None:
         """Erases the order of arrival from closed days, where the engine can: once a day is closed nobody needs it."""
