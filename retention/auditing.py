@@ -86,7 +86,7 @@ class Auditing:
 
         In a lane of its own: a service that takes its time over an audit keeps no other from being asked to destroy.
         """
-        today = self._today()
+        today = self._party.date()
         if not self._is_time(today, _STOPWATCH.boot()):
             return
         self._failed = _STOPWATCH.boot()
@@ -95,7 +95,7 @@ class Auditing:
 
     def urgent(self) -> bool:
         """Whether the day is new, all were asked today, and there is no audit of today yet."""
-        today, now = self._today(), _STOPWATCH.boot()
+        today, now = self._party.date(), _STOPWATCH.boot()
         if self._waiting is None or self._waiting[0] != today or now - self._waiting[1] > HURRY_SECONDS:
             return False
         return self._is_missing(today, now) and self._all_asked(today)
@@ -156,11 +156,11 @@ class Auditing:
         head = self._parts.log.checkpoint()
         look = LogAudit(name, party.data / "log", self._parts.log.file, head, self._parts.log_verifier)
         statements = {service: notes[1:] for service, notes in stated.items() if notes}
-        points += look.points(previous, self._today(), statements)
+        points += look.points(previous, self._party.date(), statements)
         points += [self._sample(asked), self._test_visit(asked, look)]
         values: dict[str, Any] = {
             "service": name,
-            "day": self._today(),
+            "day": self._party.date(),
             "result": overall(points).value,
             "size": str(look.head.size),
             "root": look.head.root.hex(),
@@ -241,9 +241,6 @@ class Auditing:
         faults += [] if executed else ["the log has no executed order"]
         good = f"The auditor's trace found his test visitor; {', '.join(services)} stated the orders in the log."
         return seen(TEST_VISIT, name, faults, good)
-
-    def _today(self) -> str:
-        return self._party.calendar.date(self._party.today())
 
 
 def _is_ready(service: CollectedService) -> bool:

@@ -63,7 +63,7 @@ class Cosigning:
         failed = self._failed.get(name)
         if failed is not None and _STOPWATCH.boot() - failed < RETRY_SECONDS:
             return False
-        return not cosignatures(note, [witness.verifier]) or self._statements.asking(name).asked != self._today()
+        return not cosignatures(note, [witness.verifier]) or self._statements.asking(name).asked != self._party.date()
 
     def _keep(self, outcome: Outcome) -> None:
         name, error, before = outcome.witness, outcome.error, self._statements.asking(outcome.witness)
@@ -72,9 +72,6 @@ class Cosigning:
         else:
             self._failed[name] = _STOPWATCH.boot()
             log.warning("head_not_cosigned", witness=name, code=error.code)
-        after = CollectionState(before.asked, error.code) if error else CollectionState(self._today())
+        after = CollectionState(before.asked, error.code) if error else CollectionState(self._party.date())
         if after != before:
             self._statements.set_asking(name, after)
-
-    def _today(self) -> str:
-        return self._party.calendar.date(self._party.today())

@@ -138,7 +138,7 @@ class StatementIntake:
     def _log_and_keep(self, name: str, taken: Sequence[tuple[str, bytes, tuple[str, str, str]]]) -> list[int]:
         """The places of (note, digest, stated); logged before they are kept: what is shown here is in the log, whenever
         the machine stops."""
-        places, today = self._log.append([note.encode() for note, _, _ in taken]), self._today()
+        places, today = self._log.append([note.encode() for note, _, _ in taken]), self._party.date()
         self._statements.add(
             (Stated(place, name, *stated, note, today), digest)
             for place, (note, digest, stated) in zip(places, taken, strict=True)
@@ -146,11 +146,11 @@ class StatementIntake:
         return places
 
     def _refuse(self, name: str, note: str, error: CheckinError) -> None:
-        self._statements.refuse(name, _note_digest(note), error.code, self._today())
+        self._statements.refuse(name, _note_digest(note), error.code, self._party.date())
 
     def _reject_bulk(self, name: str, kind: str) -> None:
         """A service makes a list a day, and another one after each start with other days: the rest is an attack."""
-        if kind in LISTS and self._statements.count(kind, name, self._today()) >= MAX_LISTS:
+        if kind in LISTS and self._statements.count(kind, name, self._party.date()) >= MAX_LISTS:
             raise ListRefused(f"The log takes at most {MAX_LISTS} lists of one kind a day.")
 
     def _verified(self, service: CollectedService, note: str) -> tuple[str, list[NoteVerifier]]:
@@ -212,9 +212,6 @@ class StatementIntake:
                     readers[name](values[name])
         except ValueError:
             raise NoteMalformed("A date, a number or the name of a key is not written as it should be.") from None
-
-    def _today(self) -> str:
-        return self._party.calendar.date(self._party.today())
 
 
 def _late(note: str) -> int:

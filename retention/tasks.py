@@ -43,7 +43,7 @@ class Schedule:
 
     def ask(self, service: CollectedService) -> None:
         """Asks one service now; what fails is kept for /readyz and tried again."""
-        today = self._today()  # before asking: an answer that comes after midnight says nothing about the new day
+        today = self._party.date()  # before asking: an answer that comes after midnight says nothing about the new day
         self._tried[service.name] = (_STOPWATCH.boot(), today)
         try:
             refused = self._receipt.take_all(service, self._collect(service))
@@ -60,13 +60,10 @@ class Schedule:
         tried, day = self._tried.get(service.name, (0.0, ""))
         if not day:
             return True
-        asking, today = self._statements.asking(service.name), self._today()
+        asking, today = self._statements.asking(service.name), self._party.date()
         waited = _STOPWATCH.boot() - tried >= RETRY_SECONDS
         return asking.asked != today and (waited or day != today or not asking.failure)
 
     def _collect(self, service: CollectedService) -> list[str]:
         with self._connect(service.url, self._tokens[service.name]) as client:
             return notes_of(client.post("/v1/purge")) + collected(client)
-
-    def _today(self) -> str:
-        return self._party.calendar.date(self._party.today())

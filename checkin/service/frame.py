@@ -103,7 +103,7 @@ class Frame:
             generate_unique_id_function=lambda route: route.name,  # a generated client calls it so
             redirect_slashes=False,  # the redirection would lead to whatever host the request names
         )
-        self.generation.open(self._date())
+        self.generation.open(self.party.date())
         app.state.frame = self  # for who runs the tasks without serving: `checkin purge run`
         pinned = pinned_hashes(self.party.settings)
         app.state.knows_token = lambda hashed: hashed in pinned or self.stored_token(hashed)
@@ -138,10 +138,7 @@ class Frame:
         return WalWatch(self.party.data)
 
     def _count_on(self) -> None:
-        self.generation.advance(self._date())
-
-    def _date(self) -> str:
-        return self.party.calendar.date(self.party.today())
+        self.generation.advance(self.party.date())
 
     def findings(self) -> list[Finding]:
         """What all checks found; one that fails is a failure itself, and keeps no other from being made."""

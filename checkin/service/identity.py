@@ -57,6 +57,10 @@ class KeyVolume:
         """The service day."""
         return self.calendar.day(self.now())
 
+    def date(self) -> str:
+        """The same as an ISO date."""
+        return self.calendar.date(self.today())
+
     def open(
         self, note: str, kind: StatementType, verifiers: Sequence[NoteVerifier], threshold: int = 1
     ) -> dict[str, str | list[str]]:

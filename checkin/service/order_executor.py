@@ -231,7 +231,7 @@ class OrderExecutor:
         found.keep()
         # Stated before it is kept: what was answered is in the book, whenever the machine stops.
         people = ABSENT if found.people is None else published_count(found.people)
-        values = {"step": part.step, "part": part.digest, "people": people, "done": self._today()}
+        values = {"step": part.step, "part": part.digest, "people": people, "done": self._party.date()}
         name = f"order-executed-{part.digest[:32]}" + (f"-{list_digest[:16]}" if part.order_key else "")
         self._statements.put(name, self._sign(ORDER_EXECUTED, values))
         answer = KeptAnswer(list_digest, sealed, min(found.days), len(found.rows))
@@ -251,18 +251,15 @@ class OrderExecutor:
     def _refuse(self, note: str, error: CheckinError) -> None:
         """Durably counted; each part and code is stated once, up to a number a day."""
         digest = _digest_of(note)
-        number = self._book.refuse(digest, error.code, self._today())
+        number = self._book.refuse(digest, error.code, self._party.date())
         log.warning("order_refused", code=error.code)
         if 0 < number <= STATED_REFUSALS_A_DAY:
-            values = {"code": error.code, "part": digest, "done": self._today()}
+            values = {"code": error.code, "part": digest, "done": self._party.date()}
             name = f"order-refused-{digest[:32]}-{error.code.replace('_', '-')}"
             self._statements.put(name, self._sign(ORDER_REFUSED, values))
 
     def _sign(self, kind: StatementType, values: Mapping[str, str | Sequence[str]]) -> str:
         return self._party.sign(kind, {"service": self._party.settings.name, **values})
-
-    def _today(self) -> str:
-        return self._party.calendar.date(self._party.today())
 
 
 def held_days(days: Iterable[int], floor: int) -> tuple[list[int], list[int]]:
