@@ -29,7 +29,6 @@ from checkin.clock import SystemClock
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, NotFound, ServiceError
 from checkin.files.durable import locked
 from checkin.http.client import Client
-from checkin.keys.secret_file import read_token
 from checkin.protocol.credential import IssuerKey, IssuerKeys
 from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.statement import one
@@ -72,11 +71,10 @@ class Auditing:
     """One per process; one audit runs at a time in all of them."""
 
     def __init__(self, parts: Parts, guard: ClockGuard, audits: Audits) -> None:
-        """Raises `SettingsInvalid` for a token or a map that cannot be read."""
+        """Raises `SettingsInvalid` for a map that cannot be read."""
         self._parts = parts
         self._party = parts.party
         self._audits = audits
-        self._tokens = {service.name: read_token(service.token_file) for service in parts.settings.services}
         self._self = SelfAudit(parts.party, guard, MAP, parts.settings.keys)
         self._waiting: tuple[str, float] | None = None
         self._failed: float | None = None  # boot seconds of the last try that came to nothing
@@ -176,7 +174,7 @@ class Auditing:
         the self-audit in the log."""
         began = self._party.now()
         try:
-            with Client(service.url, self._tokens[service.name], ANSWER_SECONDS) as client:
+            with Client(service.url, self._parts.tokens[service.name], ANSWER_SECONDS) as client:
                 shown = collected(client)
                 self._parts.receipt.take_all(service, shown)
                 note = str(client.post("/v1/audit", {"words": list(words)})["statement"])
@@ -223,7 +221,7 @@ class Auditing:
         found = []
         for service in self._parts.settings.services:
             try:
-                with Client(service.url, self._tokens[service.name], ANSWER_SECONDS) as client:
+                with Client(service.url, self._parts.tokens[service.name], ANSWER_SECONDS) as client:
                     published = client.get("/v1/keys")
             except NotFound:
                 continue

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from checkin.keys.secret_file import make_secret, read_secret
+from checkin.keys.secret_file import make_secret, read_secret, read_token
 from checkin.protocol.note import NoteSigner, NoteVerifier
 from checkin.protocol.primitives import SigningKey
 from checkin.service.identity import ServiceIdentity
@@ -27,6 +28,8 @@ class Parts:
 
     party: ServiceIdentity
     settings: RetentionSettings
+    tokens: Mapping[str, str]
+    """By service, what this one presents to it, and it to this one."""
     statements: ServiceStatements
     log: Log
     log_verifier: NoteVerifier
@@ -48,6 +51,7 @@ class Parts:
         return cls(
             party=party,
             settings=settings,
+            tokens={service.name: read_token(service.token_file) for service in settings.services},
             statements=statements,
             log=log,
             log_verifier=signer.verifier,

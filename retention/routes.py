@@ -18,7 +18,6 @@ from checkin.errors import (
     NotFound,
     Unauthorized,
 )
-from checkin.keys.secret_file import read_token
 from checkin.protocol.encoding import b64_encode
 from checkin.protocol.note import split_note
 from checkin.protocol.primitives import equal, sha256
@@ -114,8 +113,7 @@ class Routes:
         self._parts = parts
         self._overview = parts.overview
         self._log = parts.log
-        services = parts.settings.services
-        self._tokens = [(service, sha256(read_token(service.token_file).encode())) for service in services]
+        self._tokens = [(service, sha256(parts.tokens[service.name].encode())) for service in parts.settings.services]
 
     def router(self) -> APIRouter:
         """All of them."""

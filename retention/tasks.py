@@ -10,7 +10,6 @@ from checkin.clock import SystemClock
 from checkin.errors import CheckinError, ServiceError
 from checkin.files.durable import locked
 from checkin.http.client import Client
-from checkin.keys.secret_file import read_token
 from retention.collecting import collected, notes_of
 from retention.parts import Parts
 from retention.settings import CollectedService
@@ -25,10 +24,10 @@ class Schedule:
     """One per process; with several, each service is still asked by one of them."""
 
     def __init__(self, parts: Parts, connect: Callable[[str, str], Client] = Client) -> None:
-        """`connect(url, token)` reaches a service. Raises `SettingsInvalid` when a token's file cannot be read."""
+        """`connect(url, token)` reaches a service."""
         self._party = parts.party
         self._services = parts.settings.services
-        self._tokens = {service.name: read_token(service.token_file) for service in self._services}
+        self._tokens = parts.tokens
         self._statements = parts.statements
         self._receipt = parts.receipt
         self._connect = connect
