@@ -5,7 +5,6 @@ a request take is most of what a town's day takes. What it asks is this machine'
 from __future__ import annotations
 
 import json
-import time
 from http.client import HTTPConnection, HTTPException
 from types import TracebackType
 from typing import Any, Final
@@ -13,13 +12,15 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
+from checkin.clock import SystemClock
 from checkin.http.client import Client
 from checkin.http.exchange import KEPT_SECONDS, Exchange
 
+_STOPWATCH: Final = SystemClock()
 _SHARED: Final = "/v1/keys"  # the same for everybody
 
 
-class Line(Client):
+class OneConnection(Client):
     """A `Client` over one connection, from one thread at a time."""
 
     def __init__(self, url: str, token: str | None, timeout: float) -> None:
@@ -58,7 +59,7 @@ class _Kept(Exchange):
         headers, body = dict(options["headers"]), None
         if "json" in options:
             headers["Content-Type"], body = "application/json", json.dumps(options["json"]).encode()
-        if time.monotonic() - self._used > KEPT_SECONDS:  # the service may be giving it up in this moment
+        if _STOPWATCH.boot() - self._used > KEPT_SECONDS:  # the service may be giving it up in this moment
             self.connection.close()
         try:
             self.connection.request(method, path, body, headers)
@@ -67,7 +68,7 @@ class _Kept(Exchange):
         except (OSError, HTTPException):
             self.connection.close()
             raise httpx.ReadError("The connection broke.") from None
-        self._used = time.monotonic()
+        self._used = _STOPWATCH.boot()
         kept = {"content-type": answer.headers.get("content-type", "")}
         response = httpx.Response(answer.status, headers=kept, content=content)
         if url == _SHARED and response.is_success:

@@ -15,7 +15,7 @@ from checkin.parties.scanner import Scanner
 from checkin.parties.scanner_lists import Lists
 from checkin.parties.wallet import Wallet
 from checkin.protocol.note import NoteVerifier
-from checkin.simulation.line import Line
+from checkin.simulation.line import OneConnection
 from checkin.simulation.plan import Plan, gates_of
 from checkin.simulation.tally import Tally
 
@@ -31,8 +31,8 @@ class Hand:
     """A thread's share of the town: every fourth person, every fourth venue, over one connection to each service."""
 
     number: int
-    issuer: Line
-    registry: Line
+    issuer: OneConnection
+    registry: OneConnection
     lists: Lists = field(default_factory=dict)
     """What its scanners fetched, as a cache on the way keeps it."""
 
@@ -49,7 +49,7 @@ class Town:
     plan: Plan
     pool: ThreadPoolExecutor
     hands: list[Hand]
-    clients: dict[str, Line]
+    clients: dict[str, OneConnection]
     """Connections to issuer and registry with retention's token, and to retention."""
     wallets: list[Wallet] = field(default_factory=list)
     gates: dict[tuple[int, int], Scanner] = field(default_factory=dict)
@@ -75,8 +75,8 @@ def settled(stage: Stage, plan: Plan) -> Iterator[Town]:
     """Everybody has registered, and every venue has enrolled."""
     with ExitStack() as stack:
 
-        def connected(service: str, token: str | None = None) -> Line:
-            return stack.enter_context(Line(stage.deployment.url(service), token, TIMEOUT_SECONDS))
+        def connected(service: str, token: str | None = None) -> OneConnection:
+            return stack.enter_context(OneConnection(stage.deployment.url(service), token, TIMEOUT_SECONDS))
 
         pool = stack.enter_context(ThreadPoolExecutor(HANDS))
         hands = [Hand(number, connected("issuer"), connected("venue")) for number in range(HANDS)]

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from checkin.errors import Unreachable
-from checkin.simulation.line import Line
+from checkin.simulation.line import OneConnection
 
 
 class _Counting(BaseHTTPRequestHandler):
@@ -46,7 +46,7 @@ def served() -> Iterator[str]:
 
 def test_public_keys_are_asked_for_once_until_forgotten_and_nothing_else_is_shared() -> None:
     """Not what one asks with a token of one's own: that is sent each time, with its query."""
-    with served() as url, Line(url, None, 10) as line:
+    with served() as url, OneConnection(url, None, 10) as line:
         assert [line.get("/v1/keys")["heard"] for _ in range(2)] == [1, 1]
         line.forget()
         assert line.get("/v1/keys")["heard"] == 2
@@ -56,7 +56,7 @@ def test_public_keys_are_asked_for_once_until_forgotten_and_nothing_else_is_shar
 
 def test_a_service_that_has_gone_is_unreachable() -> None:
     """As for any other client."""
-    with served() as url, Line(url, None, 10) as line:
+    with served() as url, OneConnection(url, None, 10) as line:
         line.get("/v1/keys")
         line.forget()
     with pytest.raises(Unreachable):
