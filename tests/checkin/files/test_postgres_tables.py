@@ -95,8 +95,8 @@ def test_while_the_server_is_away_one_asks_and_the_others_are_told_at_once(
 ) -> None:
     """So that those who ask meanwhile do not hold each other's threads until all have waited."""
     database, take, asked = tables._database, Postgres._take, list[Postgres]()
-    dsn, database._dsn = database._dsn, f"host={tmp_path} user=nobody dbname=none"
-    database._patience = 0.05
+    monkeypatch.setattr(database, "_dsn", f"host={tmp_path} user=nobody dbname=none")
+    monkeypatch.setattr(database, "_patience", 0.05)
 
     def counted(database: Postgres) -> Connection:
         asked.append(database)
@@ -111,7 +111,7 @@ def test_while_the_server_is_away_one_asks_and_the_others_are_told_at_once(
             ask_it()
     assert len(asked) == 1
     monkeypatch.undo()
-    database._dsn, database._away_until = dsn, 0.0
+    database._away_until = 0.0
     assert number(tables) == 0
 
 
