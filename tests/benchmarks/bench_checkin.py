@@ -86,14 +86,15 @@ class Table:
 class Bench:
     """A registry under the real clock; the codes are printed ones, which live all day (not across midnight)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
+        """`settings`: further ones of the registry."""
         self.folder = folder
         self.now = SystemClock().now()
         self.day = world.CALENDAR.day(self.now)
         self.seed = random_bytes(32)
         self.issuer = world.Issuer(1, simulated=False)
         self.issuer.keys = {self.day: SigningKey(self.seed), self.day + 1: SigningKey(random_bytes(32))}
-        self.registry = world.Registry(folder / "registry", [self.issuer], now=None)
+        self.registry = world.Registry(folder / "registry", [self.issuer], now=None, **settings)
         self.pool = ProcessPoolExecutor()
 
     def tokens(self, number: int) -> list[bytes]:
