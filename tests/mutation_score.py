@@ -35,7 +35,8 @@ PARTS: Final = {
     "vault": (
         "checkin/vault/vault.py checkin/vault/visit.py checkin/vault/ledger.py checkin/vault/closing.py "
         "checkin/vault/group_commit.py checkin/vault/engines/sqlite.py checkin/vault/engines/day_file.py",
-        f"{T}/vault",
+        f"{T}/vault/test_vault.py {T}/vault/test_visit.py {T}/vault/test_ledger.py {T}/vault/test_closing.py "
+        f"{T}/vault/test_spec_vault.py {T}/vault/test_group_commit.py {T}/vault/engines/test_sqlite.py",
     ),
     "purge": (
         "checkin/purge/purger.py checkin/purge/inventory.py checkin/purge/due_keys.py checkin/purge/clock_guard.py "
