@@ -39,6 +39,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     party = parts.party
     guard = clock_guard(party)
     audits = Audits(party.data / "audits.db")
+    schedule = Schedule(parts)
     auditing = Auditing(parts, guard, audits)
     frame = Frame(
         party,
@@ -47,7 +48,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         DESCRIPTION,
         checks=[Watch(parts).findings, auditing.findings],
         periodic=[
-            Task("services", Schedule(parts).run, lane="services", patience=ANSWER_SECONDS),
+            Task("services", schedule.run, urgent=schedule.urgent, lane="services", patience=ANSWER_SECONDS),
             Task("audit", auditing.daily, urgent=auditing.urgent, lane="audit", patience=_AUDITING, at_start=False),
             Task("log", parts.log.resume, lane="log"),
             Task("witnesses", parts.cosigning.run, lane="witnesses"),

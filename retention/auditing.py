@@ -92,11 +92,11 @@ class Auditing:
         self._failed = None
 
     def urgent(self) -> bool:
-        """Whether the day is new, all were asked today, and there is no audit of today yet."""
+        """Whether the day is new, and there is no audit of it yet."""
         today, now = self._party.date(), _STOPWATCH.boot()
         if self._waiting is None or self._waiting[0] != today or now - self._waiting[1] > HURRY_SECONDS:
             return False
-        return self._is_missing(today, now) and self._all_asked(today)
+        return self._is_missing(today, now)
 
     def _is_time(self, today: str, now: float) -> bool:
         if self._waiting is None or self._waiting[0] != today:

@@ -16,6 +16,7 @@ from retention.settings import CollectedService
 from retention.statements import CollectionState
 
 RETRY_SECONDS = 60.0
+FIRST_RETRY_SECONDS = 1.0
 _STOPWATCH = SystemClock()  # a simulated clock may stand still
 log = structlog.get_logger()
 
@@ -31,14 +32,25 @@ class Schedule:
         self._statements = parts.statements
         self._receipt = parts.receipt
         self._connect = connect
+        self._begun = _STOPWATCH.boot()
         self._tried: dict[str, tuple[float, str]] = {}  # service → boot seconds and day of this process's last try
 
     def run(self) -> None:
-        """Asks who was not asked today, and everyone once after the start; who failed, again after a minute."""
+        """Asks who was not asked today, and everyone once after the start; who failed, again after a minute.
+
+        In the first minute after pauses that double from a second: services that start together find one another.
+        """
         with locked(self._party.data / "schedule.lock"):
             for service in self._services:
                 if self._is_time(service):
                     self.ask(service)
+
+    def urgent(self) -> bool:
+        """Whether the service is new, and somebody has not answered yet."""
+        today = self._party.date()
+        if _STOPWATCH.boot() - self._begun > RETRY_SECONDS:
+            return False
+        return any(self._statements.asking(service.name).asked != today for service in self._services)
 
     def ask(self, service: CollectedService) -> None:
         """Asks one service now; what fails is kept for /readyz and tried again."""
@@ -60,7 +72,7 @@ class Schedule:
         if not day:
             return True
         asking, today = self._statements.asking(service.name), self._party.date()
-        waited = _STOPWATCH.boot() - tried >= RETRY_SECONDS
+        waited = _STOPWATCH.boot() - tried >= min(max(FIRST_RETRY_SECONDS, tried - self._begun), RETRY_SECONDS)
         return asking.asked != today and (waited or day != today or not asking.failure)
 
     def _collect(self, service: CollectedService) -> list[str]:

@@ -36,7 +36,7 @@ from checkin.vault.vault import SubKeys
 
 MARKER: Final = "clock"  # the file by which a folder is known to be a story's
 _LABELS: Final = ("front door", "back door")
-PATIENCE_SECONDS: Final = 600.0  # retention asks again after a minute, and a busy machine takes its time
+PATIENCE_SECONDS: Final = 600.0  # a busy machine takes its time
 
 
 @dataclass

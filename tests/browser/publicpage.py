@@ -40,7 +40,7 @@ def audited(folder: Path) -> Iterator[str]:
 
 def wait_for_an_audit(client: httpx.Client) -> None:
     """The service makes it by itself, once it asked everybody."""
-    until(lambda: client.get("/v1/audits").json()["audits"])  # who was not up yet is asked again after a minute
+    until(lambda: client.get("/v1/audits").json()["audits"])
 
 
 def states(page: Page, address: str, language: str = "en") -> dict[str, str]:

@@ -1,9 +1,10 @@
-"""When the retention service asks: once a day, again a minute after a failure, and at once when a new day begins."""
+"""When the retention service asks: once a day, again after a failure, and at once when a new day begins."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,21 +20,49 @@ def asked(service: Service) -> list[str]:
     return [request for request in service.server.asked if request != "GET /v1/checkpoint"]
 
 
-def test_a_service_that_did_not_answer_is_asked_as_soon_as_a_new_day_begins(tmp_path: Path) -> None:
+@pytest.fixture
+def boot(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of the schedule's stopwatch, for a test to set."""
+    seconds = [1000.0]
+    monkeypatch.setattr("retention.tasks._STOPWATCH", SimpleNamespace(boot=lambda: seconds[0]))
+    return seconds
+
+
+def test_a_service_that_did_not_answer_is_asked_as_soon_as_a_new_day_begins(tmp_path: Path, boot: list[float]) -> None:
     """What it failed with yesterday is no reason to let a day that became due wait for a minute."""
     service = Service()
     retention = Retention(tmp_path / "retention", pinned(service))
     parts = retention.parts()
     schedule = Schedule(parts)
+    boot[0] += 3600
     answer = service.server.routes.pop("/v1/purge")
     schedule.run()
     before = len(asked(service))
     service.server.routes["/v1/purge"] = answer
+    boot[0] += 59.9
     schedule.run()
     assert len(asked(service)) == before, "the same day: not before a minute is over"
     retention.go(DAY + 1)
     schedule.run()
     assert asked(service)[before:] == ["POST /v1/purge", "GET /v1/statements"]
+    parts.close()
+    service.server.stop()
+
+
+def test_who_does_not_answer_is_asked_sooner_while_the_service_is_new(tmp_path: Path, boot: list[float]) -> None:
+    """Services that start together find one another within seconds; one that stays away costs ever less."""
+    service = Service()
+    del service.server.routes["/v1/purge"]
+    parts = Retention(tmp_path / "retention", pinned(service)).parts()
+    schedule, begun, tried = Schedule(parts), boot[0], list[float]()
+    for _ in range(400):
+        before = len(asked(service))
+        schedule.run()
+        if len(asked(service)) > before:
+            tried.append(boot[0] - begun)
+        assert schedule.urgent() == (boot[0] - begun <= 60)
+        boot[0] += 0.5
+    assert tried == [0, 1, 2, 4, 8, 16, 32, 64, 124, 184]
     parts.close()
     service.server.stop()
 
