@@ -196,10 +196,11 @@ class Trace:
     def _found(self, sight: Sight, people: dict[tuple[int, bytes], PersonRow]) -> Iterator[TracedContact]:
         values = self.order.order.values
         own = bytes.fromhex(one(values, "venue")) if "venue" in values else b""
+        patient = one(values, "phone") if "phone" in values else None
         issuers = {issuer.number: issuer.verifier.name for issuer in self.parties.issuers}
         for visit in sight.visits:
             person, place = people.get((visit.issuer, visit.visit_id)), sight.places.get(visit.place)
-            if person is not None:
+            if person is not None and person.phone != patient:  # whose own code it was, of a day beside the order's
                 yield TracedContact(
                     name=person.name,
                     phone=person.phone,

@@ -413,5 +413,21 @@ class WholeSystem(RuleBasedStateMachine):
                     assert not self.pattern.search(path.read_bytes()), f"plaintext in {path.name}"
 
 
+def test_who_checks_in_on_both_sides_of_midnight_is_no_contact_of_his_own() -> None:
+    """The order covers one of the two days: the other day's code is nobody's that was listed."""
+    system = WholeSystem()
+    try:
+        system.somebody_registers(person=0)
+        for ahead in (0, 1):
+            system.somebody_takes_codes(which=0, ahead=ahead, number=1)
+        system.the_next_day_begins(before=1)
+        system.a_code_is_scanned(which=0, door=0, again=False)
+        assert len({code.day for code in system.held()}) == len(system.held()) == 2
+        for which in (0, 1):
+            system.officers_ask_where_a_person_was(which)
+    finally:
+        system.teardown()
+
+
 WholeSystem.TestCase.settings = examples(3, stateful_step_count=25)
 TestWholeSystem = WholeSystem.TestCase
