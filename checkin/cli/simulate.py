@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from checkin.cli.example import WithExample
-from checkin.cli.terminal import check_writable, say_json
+from checkin.cli.terminal import check_writable, say, say_json
 from checkin.demo.narrator import Narrator
 from checkin.deployment.child import ended_by_signals
 from checkin.deployment.deployment import make_folder
 from checkin.errors import SettingsInvalid
+from checkin.files.durable import file_trouble
 from checkin.simulation.plan import Size
 from checkin.simulation.report import report_html
 from checkin.simulation.simulation import Ended
@@ -49,11 +50,17 @@ def simulate(  # noqa: PLR0913 - an option each
         check_writable(report)
     with ended_by_signals():  # a folder of our own is removed, too
         ended = _in(folder, Size(people, venues, days, seed), tell)
-    if as_json:
-        say_json(ended.summary())
+    lost: dict[str, Any] = {}
     if report is not None:
-        report.write_text(report_html(ended), encoding="utf-8")
-    if ended.faults():
+        try:
+            report.write_text(report_html(ended), encoding="utf-8")
+        except OSError as error:  # the numbers of an hour are told all the same
+            trouble = file_trouble(error)
+            lost = {"error": {"code": trouble.code, "detail": trouble.detail}}
+            say(f"checkin: {trouble.code}: {trouble.detail}", err=True)
+    if as_json:
+        say_json(ended.summary() | lost)
+    if lost or ended.faults():
         raise typer.Exit(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import subprocess
@@ -198,13 +199,20 @@ def test_a_page_that_cannot_be_written_is_refused_before_anything_is_started(tmp
 
 
 def test_numbers_are_told_also_where_the_page_is_lost(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The disk filled up meanwhile."""
+    """The disk filled up meanwhile. One object tells both."""
+
+    def write(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     ended = SimpleNamespace(summary=lambda: {"ok": True}, faults=list)
     monkeypatch.setattr("checkin.cli.simulate.live", lambda *_: ended)
-    monkeypatch.setattr("checkin.cli.simulate.report_html", lambda _: "\ud800")
+    monkeypatch.setattr("checkin.cli.simulate.report_html", lambda _: "")
+    monkeypatch.setattr(Path, "write_text", write)
     run = CliRunner().invoke(app, ["simulate", "--report", str(tmp_path / "town.html"), "--json"])
-    assert isinstance(run.exception, UnicodeEncodeError)
-    assert '"ok": true' in run.stdout
+    assert run.exit_code == 1
+    told = json.loads(run.stdout)
+    assert (told["ok"], told["error"]["code"]) == (True, "file_trouble")
+    assert run.stderr.startswith("checkin: file_trouble: ")
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
