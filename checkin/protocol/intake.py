@@ -14,8 +14,6 @@ from checkin.protocol.encoding import u32be
 from checkin.protocol.presentation import TOKEN_SIZE
 from checkin.protocol.primitives import HPKE_OVERHEAD, Label, OpeningKey, SealingKey
 
-VENUE_SIZE: Final = 8
-SCANNER_SIZE: Final = 8
 SCAN_ID_SIZE: Final = 16
 _PLAIN_SIZE: Final = 4 + SCAN_ID_SIZE + TOKEN_SIZE
 ENTRY_SIZE: Final = 4 + HPKE_OVERHEAD + _PLAIN_SIZE

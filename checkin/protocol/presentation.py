@@ -33,7 +33,6 @@ MAX_SIZE: Final = 512  # bytes of a token; nothing longer is looked at
 EARLY_SECONDS: Final = 5
 LIFE_SECONDS: Final = 20
 PAPER_GRACE_SECONDS: Final = 65
-RENEW_SECONDS: Final = 15
 
 _PROTECTED: Final = b"\xa1\x01\x32"  # {1: -19}
 _PAYLOAD: Final = Shape(b"\x82\x1a", 4, b"\x58\xe3", CREDENTIAL_SIZE)
