@@ -19,7 +19,7 @@ from checkin.audit.point import AUDIT, Point, PointResult, points_of
 from checkin.errors import NoteMalformed
 from checkin.files.state_file import StateFile
 from checkin.protocol.encoding import decimal_decode
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import one
 from checkin.service.body import Number
 
@@ -46,7 +46,7 @@ class Audit:
     @classmethod
     def of(cls, place: int, note: str) -> Self:
         """From the note, which the caller signed or verified; raises `NoteMalformed`."""
-        values = AUDIT.read(split_note(note)[0])
+        values = AUDIT.read(unverified_text(note))
         counts = Counter(point.result for point in points_of(values))
         try:
             size = decimal_decode(one(values, "size"))
@@ -66,7 +66,7 @@ class Audit:
 
     def points(self) -> list[Point]:
         """Its lines."""
-        return points_of(AUDIT.read(split_note(self.note)[0]))
+        return points_of(AUDIT.read(unverified_text(self.note)))
 
 
 class Audits:

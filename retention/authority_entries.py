@@ -13,7 +13,7 @@ from checkin.clock import Calendar
 from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.orders.part import ORDER_LOGGED
 from checkin.protocol.key_list import BY_OFFICERS, AuthorityList, CheckedList, DestroyedList
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import StatementType, Values, kind_of, many, one
 from checkin.service.identity import ServiceIdentity
 from checkin.service.pins import AuthoritySettings
@@ -34,7 +34,7 @@ def read_note(
     Raises `NoteMalformed` for another form, `NoteUntrusted` without enough officers, for another authority, another
     kind of clock, days too far away or an end that has not come, `ListRefused` for a second key of a listed day.
     """
-    text = split_note(note)[0]
+    text = unverified_text(note)
     kind = _KINDS.get(kind_of(text))
     if kind is None:
         raise NoteMalformed(f"Of the authority the log takes only these kinds: {', '.join(_KINDS)}.")

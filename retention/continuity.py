@@ -18,7 +18,7 @@ from checkin.errors import CheckinError, LogBehind, LogConflict, NotFound, Proof
 from checkin.files.durable import replace_file
 from checkin.http.client import Client
 from checkin.http.exchange import Exchange, open_http
-from checkin.protocol.note import NoteVerifier, split_note
+from checkin.protocol.note import NoteVerifier, unverified_text
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from retention.log_state import Head
 from retention.witnessing import (
@@ -131,7 +131,7 @@ class Continuity:
 def _disagrees(exchange: Exchange, witness: PinnedWitness, note: str) -> bool:
     """Whether the witness claims to have seen more than this checkpoint, or another history; raises as `seen_size`."""
     try:
-        return seen_size(exchange, witness, note) > Checkpoint.read(split_note(note)[0]).size
+        return seen_size(exchange, witness, note) > Checkpoint.read(unverified_text(note)).size
     except (LogConflict, ProofInvalid):
         return True
 

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from checkin.errors import LogBehind, LogConflict, NoteMalformed, NoteUntrusted, NotFound, ProofInvalid, RequestTooLarge
 from checkin.files.format import require_format
-from checkin.protocol.note import NoteSigner, decode_note, join_note, sign_note, split_note
+from checkin.protocol.note import NoteSigner, decode_note, join_note, sign_note, split_note, unverified_text
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.merkle import HASH_SIZE, RootBuilder, consistency_proof, inclusion_proof, leaf_hash, root
 from checkin.tlog.proof import LogProof
@@ -299,7 +299,7 @@ class Log:
     def proof(self, index: int) -> str:
         """The proof of an entry to carry along (tlog-proof), under the published checkpoint; raises `NotFound`."""
         note = self.published()
-        size = Checkpoint.read(split_note(note)[0]).size
+        size = Checkpoint.read(unverified_text(note)).size
         return LogProof(index, tuple(self.inclusion(index, size)), note).write()
 
     def consistency(self, old: int, size: int | None = None) -> list[bytes]:

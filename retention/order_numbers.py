@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from checkin.orders.part import ORDER_LOGGED, PEOPLE
 from checkin.protocol.encoding import decimal_decode
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import one
 from checkin.purge.statement_store import ABSENT, FEWER, ORDER_EXECUTED, ORDER_REFUSED, published_count
 from retention.statements import ServiceStatements
@@ -35,7 +35,9 @@ class Numbers:
 def order_numbers(statements: ServiceStatements) -> Numbers | None:
     """From all statements received so far; None when there are none about orders."""
     made = statements.find(kind=ORDER_LOGGED.kind)
-    executed = [ORDER_EXECUTED.read(split_note(stated.note)[0]) for stated in statements.find(kind=ORDER_EXECUTED.kind)]
+    executed = [
+        ORDER_EXECUTED.read(unverified_text(stated.note)) for stated in statements.find(kind=ORDER_EXECUTED.kind)
+    ]
     refused = statements.find(kind=ORDER_REFUSED.kind)
     if not (made or executed or refused):
         return None

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from checkin.audit.destroyed import STRIP_DAYS
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import StatementType, one
 from checkin.purge.statement_store import DAY_CLOSED, KEY_MADE, LAST_DAY, PURGE_REPORT, read_count
 from checkin.service.body import Number
@@ -48,7 +48,7 @@ class DayReport:
     @classmethod
     def of(cls, stated: Stated) -> DayReport:
         """From a statement of that kind, verified when it was received."""
-        values = PURGE_REPORT.read(split_note(stated.note)[0])
+        values = PURGE_REPORT.read(unverified_text(stated.note))
         return cls(
             index=stated.place,
             service=stated.service,
@@ -136,7 +136,7 @@ class Overview:
         """Rows of each closed day, in all services; a count that is too small to publish counts as one."""
         counts: dict[str, int] = {}
         for stated in self._find(DAY_CLOSED):
-            count = read_count(one(DAY_CLOSED.read(split_note(stated.note)[0]), "count"))
+            count = read_count(one(DAY_CLOSED.read(unverified_text(stated.note)), "count"))
             counts[stated.day] = counts.get(stated.day, 0) + (count or 1)
         return counts
 

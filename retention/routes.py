@@ -19,7 +19,7 @@ from checkin.errors import (
     Unauthorized,
 )
 from checkin.protocol.encoding import b64_encode
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.protocol.primitives import equal, sha256
 from checkin.service.auth import Bearer, pinned_hashes
 from checkin.service.body import Body, Number
@@ -223,7 +223,7 @@ class Routes:
             note = self._log.published()
         except NotFound:
             return None, 0
-        return note, Checkpoint.read(split_note(note)[0]).size
+        return note, Checkpoint.read(unverified_text(note)).size
 
     def _shown(self, report: DayReport, size: int) -> PurgeReport:
         proof = None

@@ -14,7 +14,7 @@ from checkin.errors import CheckinError, ListRefused, NoteMalformed, NoteUntrust
 from checkin.files.durable import locked
 from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import decimal_decode
-from checkin.protocol.note import NoteVerifier, open_note, split_note
+from checkin.protocol.note import NoteVerifier, open_note, split_note, unverified_text
 from checkin.protocol.primitives import sha256
 from checkin.protocol.ring_messages import NODE_LOST, RING_KINDS, RING_MEMBERS
 from checkin.protocol.statement import SIMULATED, kind_of, many, one
@@ -194,7 +194,7 @@ class StatementIntake:
             return []
         node = one(KINDS[kind_of(text)].read(text), "node")
         lists = [stated.note for stated in self._statements.find(kind=RING_MEMBERS.kind, service=service)]
-        vkeys = {vkey for note in lists for vkey in many(RING_MEMBERS.read(split_note(note)[0]), "member")}
+        vkeys = {vkey for note in lists for vkey in many(RING_MEMBERS.read(unverified_text(note)), "member")}
         return [verifier for verifier in map(NoteVerifier.parse, sorted(vkeys)) if verifier.name == node]
 
     def _check(self, values: dict[str, str]) -> None:
@@ -227,7 +227,7 @@ def _note_digest(note: str) -> bytes:
 
 def _text_digest(note: str) -> bytes:
     """What the authority's is known by: which of its officers signed does not matter."""
-    return sha256(split_note(note)[0].encode())
+    return sha256(unverified_text(note).encode())
 
 
 def _placed(day: int) -> int:

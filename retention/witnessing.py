@@ -19,7 +19,7 @@ from checkin.errors import (
 )
 from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.encoding import decimal_decode
-from checkin.protocol.note import NoteVerifier, decode_note, join_note, split_note
+from checkin.protocol.note import NoteVerifier, decode_note, join_note, split_note, unverified_text
 from checkin.protocol.primitives import sha256
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.cosignature import CosignatureVerifier, cosignatures
@@ -90,7 +90,7 @@ class Witnessing:
     def _ask(self, witness: PinnedWitness) -> None:
         for _ in range(_TRIES):
             note = self._log.checkpoint()
-            size = Checkpoint.read(split_note(note)[0]).size
+            size = Checkpoint.read(unverified_text(note)).size
             old = self._seen.get(witness.url, 0)
             if old > size:
                 raise LogConflict("The witness has seen a longer log than this one: this one was put back.", old)
@@ -103,7 +103,7 @@ class Witnessing:
         raise LogConflict("The witness names another size each time it is asked.")
 
     def _keep(self, witness: PinnedWitness, note: str, size: int, answer: httpx.Response) -> None:
-        text = split_note(note)[0]
+        text = unverified_text(note)
         # Only the pinned witness's lines are moved to our checkpoint: others may be anything.
         answered = split_note(join_note(text, [decode_note(answer.content)]))[1]
         key = (witness.verifier.name, witness.verifier.key_id)
@@ -116,7 +116,7 @@ class Witnessing:
 def seen_size(exchange: Exchange, witness: PinnedWitness, note: str) -> int:
     """How many entries the witness has seen of the log whose signed checkpoint is shown to it; nothing is kept of the
     answer. Raises `LogConflict` or `ProofInvalid` when it saw another history, `NotFound`, `Unreachable` and others."""
-    size = Checkpoint.read(split_note(note)[0]).size
+    size = Checkpoint.read(unverified_text(note)).size
     answer = _post(exchange, witness, AddCheckpoint(size, (), note).write())
     return size if answer.status_code == 200 else _size_in(answer)
 

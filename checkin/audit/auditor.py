@@ -18,7 +18,7 @@ from checkin.audit.log_entry import ALTERED, CONTRADICTS, MISSING, REORDERED, Da
 from checkin.audit.page import audit_html, audit_json
 from checkin.audit.point import AUDIT
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
-from checkin.protocol.note import Signature, decode_note, open_note, split_note
+from checkin.protocol.note import Signature, decode_note, open_note, split_note, unverified_text
 from checkin.purge.statement_store import PURGE_REPORT
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.fsck import check_log
@@ -106,7 +106,7 @@ def _open_head(evidence: Evidence, data: bytes) -> Checkpoint:
     if not data:
         raise ProofInvalid("The checkpoint is not there.")
     note = decode_note(data)
-    log = evidence.pinned.note(Checkpoint.read(split_note(note)[0]).origin)
+    log = evidence.pinned.note(Checkpoint.read(unverified_text(note)).origin)
     if log is None:
         raise NoteUntrusted("The log that it names has no key in vkeys.txt.")
     # SPEC signed-note: "Verifiers MUST ignore signatures from unknown keys": a log may have witnesses of its own.

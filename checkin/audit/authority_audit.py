@@ -16,7 +16,7 @@ from checkin.audit.self_audit import DATA_MAP, KEYS, OLDEST
 from checkin.errors import CheckinError
 from checkin.parties.authority import Authority
 from checkin.protocol.key_list import AUTHORITY_DESTROYED, AuthorityKey, DestroyedList
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import kind_of
 from checkin.tlog.policy import PinnedLog
 
@@ -110,7 +110,7 @@ class AuthorityAudit:
             except CheckinError as error:
                 yield f"the statement {index} does not verify ({error.code})"
                 continue
-            for day, key in DestroyedList.read(split_note(note)[0]).keys.items():
+            for day, key in DestroyedList.read(unverified_text(note)).keys.items():
                 if destroyed.get(day) == key:
                     proved.add(day)
                 else:

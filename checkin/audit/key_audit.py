@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from checkin.errors import CheckinError
 from checkin.keys.key_ring import KeyName
 from checkin.keys.service_keys import ServiceKeys
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import one
 from checkin.purge.statement_store import KEY_MADE, StatementStore, destroyed_name
 
@@ -22,7 +22,7 @@ def made_keys(book: StatementStore) -> dict[KeyName, str]:
     """The commitment of every key that was ever stated to be made."""
     made = {}
     for _, note in book.all(_MADE):
-        values = KEY_MADE.read(split_note(note)[0])
+        values = KEY_MADE.read(unverified_text(note))
         made[KeyName.parse(one(values, "key"))] = one(values, "commitment")
     return made
 

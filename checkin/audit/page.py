@@ -14,7 +14,7 @@ from checkin.audit.destroyed import Book
 from checkin.audit.log_entry import DayState
 from checkin.audit.point import AUDIT, Point, points_of
 from checkin.audit.words import LABELS, RESULTS, STATES, point_words
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import Values, one
 from checkin.templates import WEB, template
 
@@ -25,7 +25,7 @@ COLUMNS: Final = 30  # two rows of days, large enough to see on a phone
 
 def read_audit(note: str) -> tuple[Values, list[Point]]:
     """The statement's values and its lines; nothing is verified here. Raises `NoteMalformed`."""
-    values = AUDIT.read(split_note(note)[0])
+    values = AUDIT.read(unverified_text(note))
     return values, points_of(values)
 
 

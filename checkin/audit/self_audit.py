@@ -21,7 +21,7 @@ from checkin.audit.sweep import has_phone, run_sweep
 from checkin.errors import CheckinError
 from checkin.files.durable import locked_if_possible
 from checkin.keys.key_ring import Purpose
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import kind_of, one
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.inventory import Inventory, PurgeParty
@@ -182,7 +182,7 @@ class SelfAudit:
             if rows > ROWS_A_RUN:
                 break
             note = days.book.get(closed_name(day)) or ""
-            digest = one(DAY_CLOSED.read(split_note(note)[0]), "digest")
+            digest = one(DAY_CLOSED.read(unverified_text(note)), "digest")
             read += 1
             try:
                 rows += check_rows(days.vault, day, bytes.fromhex(digest)).count

@@ -15,7 +15,15 @@ from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officers import load_signer
 from checkin.parties.authority import Authority
-from checkin.protocol.note import NoteVerifier, add_signature, check_own_name, decode_note, sign_note, split_note
+from checkin.protocol.note import (
+    NoteVerifier,
+    add_signature,
+    check_own_name,
+    decode_note,
+    sign_note,
+    split_note,
+    unverified_text,
+)
 from checkin.protocol.ring_messages import NODE_LOST
 from checkin.protocol.statement import clock_value
 
@@ -88,7 +96,7 @@ def node_lost(  # noqa: PLR0913 - an option each
     text = NODE_LOST.write({**values, **clock_value(simulated=authority.simulated)})
     note = _same(output, {"authority": name, "service": service, "node": node})
     if not as_json:
-        say(split_note(note)[0] if note else text)
+        say(unverified_text(note) if note else text)
     signers = [load_signer(path) for path in officer]
     confirm(f"Sign this as {', '.join(signer.name for signer in signers)}?", yes=yes)
     for signer in signers:
@@ -107,7 +115,7 @@ def _same(path: Path, wanted: dict[str, str]) -> str:
     if not path.exists():
         return ""
     note = decode_note(path.read_bytes())
-    values = NODE_LOST.read(split_note(note)[0])
+    values = NODE_LOST.read(unverified_text(note))
     if any(values[name] != value for name, value in wanted.items()):
         raise RequestInvalid(f"{path} is about something else: choose another file.")
     return note

@@ -18,7 +18,7 @@ from checkin.files.format import FILE, require_format
 from checkin.keys.officers import Officers
 from checkin.orders.order import Order
 from checkin.orders.part import Part
-from checkin.protocol.note import NoteSigner, add_signature, sign_note, split_note
+from checkin.protocol.note import NoteSigner, add_signature, sign_note, split_note, unverified_text
 
 ORDER_FILE: Final = "order.txt"
 ENTRY_FILE: Final = "logged.txt"
@@ -133,4 +133,4 @@ def _is_signed(note: str) -> bool:
 
 
 def _text_of(note: str) -> str:
-    return split_note(note)[0] if _is_signed(note) else note
+    return unverified_text(note) if _is_signed(note) else note

@@ -46,7 +46,7 @@ from checkin.protocol.key_list import (
     DestroyedList,
     merge,
 )
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.protocol.primitives import OpeningKey, check_sealing_key
 from checkin.protocol.statement import CLOCK, Field, StatementType, clock_value, kind_of, one
 
@@ -237,14 +237,14 @@ class Authority:
         """Destroyed days of which that is in the log, and the number of the statement."""
         found: dict[int, int] = {}
         for index, (note, _) in self.logged().items():
-            text = split_note(note)[0]
+            text = unverified_text(note)
             if kind_of(text) == AUTHORITY_DESTROYED.kind:
                 found |= {day: index for day in DestroyedList.read(text).keys if day not in found}
         return found
 
     def logged_keys(self) -> dict[int, AuthorityKey]:
         """Every key that a list in the log names, by day, also of days long due. Raises `NoteMalformed`."""
-        texts = [split_note(note)[0] for note, _ in self.logged().values()]
+        texts = [unverified_text(note) for note, _ in self.logged().values()]
         lists = [AuthorityList.read(text).keys for text in texts if kind_of(text) == AUTHORITY_KEYS.kind]
         found: dict[int, AuthorityKey] = {}
         for keys in lists:
@@ -279,7 +279,7 @@ class Authority:
 
     def last_checked(self) -> int:
         """The day of the newest check that is in the log, 0 without one. Raises `NoteMalformed`."""
-        texts = [split_note(note)[0] for note, _ in self.logged().values()]
+        texts = [unverified_text(note) for note, _ in self.logged().values()]
         checks = [CheckedList.read(text).keys for text in texts if kind_of(text) == AUTHORITY_CHECKED.kind]
         return max((key.done for keys in checks for key in keys.values()), default=0)
 

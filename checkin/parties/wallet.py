@@ -26,7 +26,7 @@ from checkin.protocol import presentation
 from checkin.protocol.credential import Credential, IssuerKey, IssuerKeys, Mode, Status, StatusOpening
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.key_list import IssuerList
-from checkin.protocol.note import NoteVerifier, open_note, split_note
+from checkin.protocol.note import NoteVerifier, open_note, unverified_text
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.protocol.signed_time import read_time, stated_time
 from checkin.tlog.policy import PinnedLog
@@ -156,7 +156,7 @@ class Wallet:
             log = PinnedLog.read(told) if told else None
         except (KeyError, TypeError, AttributeError):
             raise ServiceError("The issuer's keys do not have the documented form.") from None
-        listed = IssuerList.read(open_note(note, [pinned]).text if pinned else split_note(note)[0])
+        listed = IssuerList.read(open_note(note, [pinned]).text if pinned else unverified_text(note))
         if log:
             # SPEC keys.md §5.2: "Who has pinned a log MUST refuse a list without a valid proof as a whole"
             log.require(note, proof)
@@ -294,7 +294,7 @@ def _signed_time(answer: Any, member: str, nonce: str, pinned: NoteVerifier | No
     note = answer.get(member) if isinstance(answer, dict) else None
     if note is None:
         return None
-    return read_time(str(note), pinned, nonce) if pinned else stated_time(split_note(str(note))[0], nonce)
+    return read_time(str(note), pinned, nonce) if pinned else stated_time(unverified_text(str(note)), nonce)
 
 
 def _check(item: Held, holder_key: bytes, day: int, mode: Mode, keys: IssuerKeys) -> Credential:

@@ -198,6 +198,11 @@ def split_note(note: str) -> tuple[str, list[Signature]]:
     return text + "\n", [_read_line(line) for line in lines]
 
 
+def unverified_text(note: str) -> str:
+    """The text alone, of a note that is ours, or whose signatures are looked at elsewhere; raises as `split_note`."""
+    return split_note(note)[0]
+
+
 def join_note(text: str, lines: Iterable[str]) -> str:
     """Inverse of `split_note` on `Signature.line()`s; raises `NoteMalformed` for what it would not read back."""
     note = text + "\n" + "".join(lines)

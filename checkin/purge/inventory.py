@@ -11,7 +11,7 @@ from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.errors import CheckinError
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.keys.service_keys import ServiceKeys
-from checkin.protocol.note import NoteSigner, split_note
+from checkin.protocol.note import NoteSigner, unverified_text
 from checkin.protocol.statement import StatementType, one
 from checkin.purge.statement_store import (
     ABSENT,
@@ -153,5 +153,5 @@ class Inventory:
 
 
 def _destroyed_day(note: str) -> DestroyedDay:
-    values = PURGE_REPORT.read(split_note(note)[0])
+    values = PURGE_REPORT.read(unverified_text(note))
     return DestroyedDay(one(values, "day"), one(values, "rows"), one(values, "due"), one(values, "done"))

@@ -18,7 +18,7 @@ from checkin.files.durable import create_file, private_folder
 from checkin.files.tables import Tables, TableSet
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import decimal_decode
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.protocol.ring_messages import RING_KINDS
 from checkin.protocol.statement import CLOCK, Field, StatementType, one
 
@@ -154,7 +154,7 @@ class StatementStore(Protocol):
 def made_commitment(book: StatementStore, name: KeyName) -> str:
     """The commitment that was stated when the key was made, or nothing."""
     note = book.get(made_name(name))
-    return one(KEY_MADE.read(split_note(note)[0]), "commitment") if note else ""
+    return one(KEY_MADE.read(unverified_text(note)), "commitment") if note else ""
 
 
 class StatementFolder:

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from checkin.files.durable import locked, replace_file
-from checkin.protocol.note import decode_note, split_note
+from checkin.protocol.note import decode_note, unverified_text
 from checkin.service.identity import ServiceIdentity
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.proof import LogProof
@@ -62,4 +62,4 @@ class CheckpointSeen:
 
 
 def _size(note: str) -> int:
-    return Checkpoint.read(split_note(note)[0]).size
+    return Checkpoint.read(unverified_text(note)).size

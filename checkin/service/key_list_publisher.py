@@ -22,7 +22,7 @@ from checkin.errors import CheckinError
 from checkin.files.durable import locked, replace_file
 from checkin.files.tables import Commit, Tables, TableSet
 from checkin.http.client import Client
-from checkin.protocol.note import sign_note, split_note
+from checkin.protocol.note import sign_note, unverified_text
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
@@ -196,7 +196,7 @@ class KeyListPublisher(Generic[K]):
             listed = self._make()
             return PublishedList(sign_note(listed.text(), self._party.signer), None, listed)
         if self._seen is None or self._seen[0] != state:
-            self._seen = (state, self._read(split_note(state.note)[0]))
+            self._seen = (state, self._read(unverified_text(state.note)))
         return PublishedList(state.note, state.proof, self._seen[1])
 
     def run(self) -> None:

@@ -39,7 +39,7 @@ from checkin.orders.part import (
     part_digest,
 )
 from checkin.protocol.encoding import b64url_encode
-from checkin.protocol.note import MAX_NOTE, open_note, split_note
+from checkin.protocol.note import MAX_NOTE, open_note, unverified_text
 from checkin.protocol.primitives import SealingKey, sha256
 from checkin.protocol.statement import StatementType, many
 from checkin.purge.clock_guard import ClockGuard
@@ -181,7 +181,7 @@ class OrderExecutor:
         try:
             pinned.pinned.require(body.entry, body.proof)
             CheckpointSeen(self._party).saw(body.proof)
-            logged = many(ORDER_LOGGED.read(split_note(body.entry)[0]), "part")
+            logged = many(ORDER_LOGGED.read(unverified_text(body.entry)), "part")
         except (NoteMalformed, NoteUntrusted, ProofInvalid) as error:
             raise OrderNotLogged(error.detail) from None
         if part.digest not in logged:
@@ -274,7 +274,7 @@ def held_days(days: Iterable[int], floor: int) -> tuple[list[int], list[int]]:
 def _digest_of(note: str) -> str:
     """By which a refusal names what was sent: the part's, or if it is no note, that of all of it."""
     try:
-        return part_digest(split_note(note)[0])
+        return part_digest(unverified_text(note))
     except CheckinError:
         return part_digest(note.encode(errors="replace").decode(errors="replace"))
 

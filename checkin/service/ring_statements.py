@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from checkin.clock import DATES
 from checkin.errors import CheckinError, NoteUntrusted, NotReady, SettingsInvalid
 from checkin.keys.key_ring import KeyName
-from checkin.protocol.note import add_signature, split_note
+from checkin.protocol.note import add_signature, unverified_text
 from checkin.protocol.primitives import sha256
 from checkin.protocol.ring_messages import KEY_AWAITED, NODE_LOST, RING_MEMBERS
 from checkin.protocol.statement import many, one
@@ -119,7 +119,7 @@ class RingStatements:
     def _state_members(self, ring: LeasedRing) -> None:
         members = sorted(peer.vkey for peer in ring.nodes.values())
         stated = [note for _, note in self._book.all("ring-members-")]
-        if not any(many(RING_MEMBERS.read(split_note(note)[0]), "member") == members for note in stated[-1:]):
+        if not any(many(RING_MEMBERS.read(unverified_text(note)), "member") == members for note in stated[-1:]):
             since = self._today()
             values = {"service": self._party.settings.name, "since": since, "member": members}
             title = f"ring-members-{since}-{len(stated):04}-{sha256(*(m.encode() for m in members))[:4].hex()}"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from checkin.keys.key_ring import KeyName
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.protocol.ring_messages import KEY_HELD, RING_MEMBERS
 from checkin.protocol.statement import many, one
 from checkin.purge.statement_store import KEY_MADE, StatementStore, destroyed_name, made_name
@@ -33,15 +33,15 @@ class StatedRing:
     def former(self, name: KeyName, known: Collection[str]) -> Iterator[str]:
         """Verifier keys of nodes, other than those known, that were members on the day on which the key was made, or
         later."""
-        lists = [RING_MEMBERS.read(split_note(note)[0]) for _, note in self._book.all("ring-members-")]
+        lists = [RING_MEMBERS.read(unverified_text(note)) for _, note in self._book.all("ring-members-")]
         ends = [one(values, "since") for values in lists[1:]] + [_ALWAYS]
         last = {vkey: end for values, end in zip(lists, ends, strict=False) for vkey in many(values, "member")}
         if gone := last.keys() - set(known):
             made = self._book.get(made_name(name))
-            since = one(KEY_MADE.read(split_note(made)[0]), "day") if made else ""
+            since = one(KEY_MADE.read(unverified_text(made)), "day") if made else ""
             yield from sorted(vkey for vkey in gone if last[vkey] >= since)
 
     def held(self, title: str) -> str | None:
         """The commitment of the key that a node signed it holds, in the statement of that title."""
         note = self._book.get(title)
-        return one(KEY_HELD.read(split_note(note)[0]), "commitment") if note else None
+        return one(KEY_HELD.read(unverified_text(note)), "commitment") if note else None

@@ -16,7 +16,7 @@ import sqlite_utils
 from checkin.errors import LogConflict, NoteMalformed, NotFound, ProofInvalid
 from checkin.files.state_file import StateFile
 from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode
-from checkin.protocol.note import NoteVerifier, join_note, open_note, split_note
+from checkin.protocol.note import NoteVerifier, join_note, open_note, split_note, unverified_text
 from checkin.protocol.primitives import sha256
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.cosignature import Cosigner
@@ -179,7 +179,7 @@ class Witness:
         return [line.line() for line in lines if (line.name, line.key_id) in known]
 
     def _signed(self, note: str) -> Checkpoint:
-        checkpoint = Checkpoint.read(split_note(note)[0])
+        checkpoint = Checkpoint.read(unverified_text(note))
         if checkpoint.origin not in self.logs:
             raise NotFound("This witness does not know that log.")
         open_note(note, self.logs[checkpoint.origin])

@@ -14,7 +14,7 @@ from checkin.errors import NoteMalformed, NoteUntrusted, ProofInvalid, RequestIn
 from checkin.http.client import Client, Service
 from checkin.parties.authority import Authority
 from checkin.protocol.key_list import BY_OFFICERS, AuthorityList, CheckedList, DestroyedList
-from checkin.protocol.note import decode_note, split_note
+from checkin.protocol.note import decode_note, unverified_text
 from checkin.protocol.statement import kind_of
 from checkin.tlog.proof import LogProof
 from checkin.tlog.reader import LogReader
@@ -43,7 +43,7 @@ def read_keys_note(content: str) -> tuple[str, AuthorityList | DestroyedList | C
     if kind is None:
         raise NoteMalformed(_NEITHER)
     try:
-        text = split_note(content)[0] if "\n\n" in content else content
+        text = unverified_text(content) if "\n\n" in content else content
         return text, kind.read(text)
     except NoteMalformed as error:
         raise NoteMalformed(f"{error.detail} {_ANEW}") from None
@@ -90,6 +90,6 @@ def _logged(client: Client, proof: LogProof, log: PublicLog, text: str) -> str:
     """The note as the log has it: the same text may have been logged before, with other officers' signatures."""
     head = log.pinned.head(proof.checkpoint)
     note = decode_note(LogReader(lambda path: client.get_bytes(f"/{path}"), head).entry(proof.index))
-    if split_note(note)[0] != text:
+    if unverified_text(note) != text:
         raise ProofInvalid("The log shows another entry in the place that it named.")
     return note

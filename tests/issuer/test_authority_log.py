@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from checkin.protocol.note import NoteSigner, sign_note, split_note
+from checkin.protocol.note import NoteSigner, sign_note, unverified_text
 from checkin.protocol.primitives import SigningKey
 from checkin.tlog.cosignature import Cosigner
 from checkin.tlog.proof import LogProof
@@ -34,7 +34,7 @@ class Pinned:
         (place,) = self.log.append([note.encode()])
         if witnessed:
             size = place + 1
-            self.log.add_cosignatures(size, [WITNESS.cosign(split_note(self.log.checkpoint())[0], MOMENT)])
+            self.log.add_cosignatures(size, [WITNESS.cosign(unverified_text(self.log.checkpoint()), MOMENT)])
         return self.log.proof(place)
 
     def put(self, **body: str) -> tuple[int, Any]:
@@ -62,7 +62,7 @@ def test_a_list_that_is_not_shown_to_be_in_the_log_is_refused(pinned: Pinned) ->
     assert pinned.put(list=note) == (422, "proof_invalid")
     assert pinned.put(list=note, proof=proof) == (422, "proof_invalid")
     assert pinned.put(list=note, proof="no proof") == (400, "note_malformed")
-    again = sign_note(split_note(other)[0], *pinned.site.officers[1:])
+    again = sign_note(unverified_text(other), *pinned.site.officers[1:])
     assert pinned.put(list=again, proof=proof) == (422, "proof_invalid"), "the log holds it with other signatures"
     assert pinned.put(list=other, proof=proof)[0] == 200
     answer = pinned.running.http.put("/v1/authority-keys", json={"list": note}, headers=bearer("authority"))
@@ -73,7 +73,7 @@ def test_a_head_that_no_witness_saw_counts_for_nothing(pinned: Pinned) -> None:
     """The log alone could show each issuer another history."""
     note = pinned.site.signed_list(DAY, DAY + 1)
     proof = LogProof.read(pinned.logged(note))
-    text = split_note(proof.checkpoint)[0]
+    text = unverified_text(proof.checkpoint)
     alone = LogProof(proof.index, proof.hashes, sign_note(text, SIGNER))
     stranger = NoteSigner("retention.example/log", SigningKey(b"\x07" * 32))
     forged = LogProof(proof.index, proof.hashes, sign_note(text, stranger))

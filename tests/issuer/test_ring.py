@@ -15,7 +15,7 @@ from checkin.errors import NotReady, QuotaUsed
 from checkin.keys.generation import Generation
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.credential import Mode
-from checkin.protocol.note import open_note, split_note
+from checkin.protocol.note import open_note, unverified_text
 from checkin.protocol.primitives import Label
 from checkin.protocol.ring_messages import KEY_AWAITED, NODE_DESTROYED, RAW, TRANSFER
 from checkin.protocol.statement import one
@@ -97,12 +97,12 @@ def test_an_issuer_lives_on_a_ring(world: World) -> None:
         for day in (DAY + 4, DAY + RETENTION_DAYS):
             world.go(issuer, day)
             keep_house(issuer)
-        values = PURGE_REPORT.read(split_note(issuer.book.get(report_name(DAY)) or "")[0])
+        values = PURGE_REPORT.read(unverified_text(issuer.book.get(report_name(DAY)) or ""))
         assert (values["rows"], one(values, "closing") == "-") == ("fewer than 10", False)
         for name in (day_key(), SIGNING, OLD):
             assert all(ring.keys(letter).overwritten(name) for letter in NODES)
             notes = [note for _, note in issuer.book.all(f"ring-destroyed-{name.purpose.value}-2026-11-20")]
-            found = {one(NODE_DESTROYED.read(split_note(note)[0]), "node") for note in notes}
+            found = {one(NODE_DESTROYED.read(unverified_text(note)), "node") for note in notes}
             assert found == {node_name(letter) for letter in NODES}
             for note in notes:
                 assert open_note(note, [issuer.party.signer.verifier])
@@ -137,7 +137,7 @@ def test_a_node_that_is_away_holds_up_the_reports_until_it_is_back(world: World)
         assert {day_key(), OLD}.isdisjoint(ring.keys("a").names()) and OLD in ring.keys("c").names()
         for name in (day_key(), OLD):
             awaited = issuer.book.get(f"ring-awaited-{name.purpose.value}-2026-11-20") or ""
-            assert KEY_AWAITED.read(split_note(awaited)[0])["missing"] == [node_name("c")]
+            assert KEY_AWAITED.read(unverified_text(awaited))["missing"] == [node_name("c")]
         assert ("ring_purge", "failure") in ring_findings(issuer)
         assert issuer.identities.read(subject).name == NAME
         ring.down = set()

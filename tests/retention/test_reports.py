@@ -11,7 +11,7 @@ import sqlite_utils
 
 from checkin.errors import CheckinError, NoteUntrusted
 from checkin.protocol.encoding import b64_decode
-from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note, split_note
+from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note, unverified_text
 from checkin.protocol.primitives import SigningKey
 from checkin.purge.statement_store import PURGE_REPORT
 from checkin.tlog.checkpoint import open_checkpoint
@@ -71,7 +71,7 @@ def test_a_statement_heard_many_times_is_kept_once(retention: Retention, service
     with retention.client() as client:
         first = client.post("/v1/entries", json={"note": note}, headers=BEARER).json()
     stranger = NoteSigner("stranger.example", SigningKey(b"\x09" * 32))
-    text = split_note(note)[0]
+    text = unverified_text(note)
     service.notes.append(sign_note(text, service.signer, stranger))
     with retention.client() as client:
         reports = client.get("/v1/purge-reports").json()["reports"]
@@ -117,9 +117,9 @@ def test_a_forged_statement_is_refused_and_counted(retention: Retention, service
     real.server.stop()
     other = Service("issuer.example")
     other.server.stop()
-    text = split_note(honest)[0]
-    posing = sign_note(split_note(other.report(DAY - 28))[0], service.signer)
-    mixed = sign_note(split_note(real.report(DAY - 28))[0], service.signer)
+    text = unverified_text(honest)
+    posing = sign_note(unverified_text(other.report(DAY - 28)), service.signer)
+    mixed = sign_note(unverified_text(real.report(DAY - 28)), service.signer)
     service.notes = [sign_note(text, forger), honest.replace("rows 12", "rows 13"), posing, mixed, "nonsense"]
     with retention.client() as client:
         assert client.get("/v1/purge-reports").json()["reports"] == []

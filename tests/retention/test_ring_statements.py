@@ -10,7 +10,7 @@ import pytest
 from checkin.audit.destroyed import Book
 from checkin.audit.log_entry import ALTERED, MISSING, LogEntry, read_entry
 from checkin.errors import NoteUntrusted
-from checkin.protocol.note import NoteSigner, add_signature, open_note, sign_note, split_note
+from checkin.protocol.note import NoteSigner, add_signature, open_note, sign_note, unverified_text
 from checkin.protocol.primitives import SigningKey
 from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, NODE_LOST, RING_MEMBERS
 from checkin.protocol.statement import StatementType
@@ -54,12 +54,12 @@ def test_what_a_member_signed_is_logged_beside_the_services_signature(
     stranger = NoteSigner("d.ring.registry.example", SigningKey(b"d" * 32))
     with retention.client() as client:
         assert bring(client, note) == "note_untrusted"
-        assert bring(client, sign_note(split_note(note)[0], service.signer)) == "note_untrusted", "without the node"
+        assert bring(client, sign_note(unverified_text(note), service.signer)) == "note_untrusted", "without the node"
         assert bring(client, members(service)) == "taken"
         assert bring(client, note) == "taken"
         assert bring(client, said(service, kind, stranger)) == "note_untrusted"
         assert bring(client, said(service, kind, NODES[0], signer=NODES[1])) == "note_untrusted"
-        assert bring(client, sign_note(split_note(note)[0], NODES[1])) == "note_untrusted"
+        assert bring(client, sign_note(unverified_text(note), NODES[1])) == "note_untrusted"
     entry = read_entry(0, open_note(note, [service.signer.verifier]).text, [service.name])
     assert (entry.kind, entry["node"]) == (kind.kind, NODES[1].name)
 
@@ -86,7 +86,7 @@ def test_an_audit_takes_a_nodes_word_from_the_node_alone(service: Service) -> No
     book += [said(service, NODE_DESTROYED, node) for node in NODES[:2]]
     honest = said(service, NODE_DESTROYED, NODES[2])
     assert quarrels(service, [*book, honest, service.report(DAY)]) == []
-    alone = sign_note(split_note(honest)[0], service.signer)
+    alone = sign_note(unverified_text(honest), service.signer)
     other = NoteSigner(NODES[2].name, SigningKey(b"d" * 32))
     for word in (alone, said(service, NODE_DESTROYED, NODES[2], signer=other)):
         found = quarrels(service, [*book, word, service.report(DAY)])
@@ -101,7 +101,7 @@ def test_an_audit_takes_a_nodes_word_from_the_node_alone(service: Service) -> No
 def test_a_node_that_held_a_key_does_not_say_that_it_never_had_it(service: Service) -> None:
     """An empty volume in the place of its own replaces no officers' word; of a node that never had it, it does."""
     never = said(service, NODE_DESTROYED, NODES[2]).replace(HELD["commitment"], "-")
-    never = add_signature(sign_note(split_note(never)[0], NODES[2]), service.signer)
+    never = add_signature(sign_note(unverified_text(never), NODES[2]), service.signer)
     book = [members(service), service.make_key(DAY), *(said(service, NODE_DESTROYED, node) for node in NODES[:2])]
     book += [never, service.report(DAY)]
     assert quarrels(service, book) == []
@@ -115,7 +115,7 @@ def test_an_audit_knows_a_node_by_its_key(service: Service, commitment: str) -> 
     nothing of the old volume; officers do."""
     anew = NoteSigner(NODES[2].name, SigningKey(b"d" * 32))
     word = said(service, NODE_DESTROYED, anew).replace(HELD["commitment"], commitment)
-    word = add_signature(sign_note(split_note(word)[0], anew), service.signer)
+    word = add_signature(sign_note(unverified_text(word), anew), service.signer)
     book = [members(service), service.make_key(DAY), said(service, KEY_HELD, NODES[2])]
     book += [members(service, [*NODES[:2], anew]), *(said(service, NODE_DESTROYED, node) for node in NODES[:2]), word]
     [(entry, kind, reason)] = quarrels(service, [*book, service.report(DAY)])

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from checkin.audit.point import SELF_AUDIT
-from checkin.protocol.note import NoteSigner, add_signature, sign_note, split_note
+from checkin.protocol.note import NoteSigner, add_signature, sign_note, unverified_text
 from checkin.protocol.primitives import SigningKey
 from checkin.purge.statement_store import KEY_MADE, PURGE_REPORT
 from retention.statements import Stated
@@ -163,7 +163,7 @@ def test_a_text_that_is_known_stays_one_entry_however_it_is_signed(retention: Re
         before = size(client)
         assert bring(client, first).json() == places[0]
         for signers in ((STRANGER, service.signer), (STRANGER,)):
-            assert bring(client, sign_note(split_note(first)[0], *signers)).json()["code"] == "note_untrusted"
+            assert bring(client, sign_note(unverified_text(first), *signers)).json()["code"] == "note_untrusted"
         assert size(client) == before
 
 

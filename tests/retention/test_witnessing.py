@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from checkin.errors import CheckinError, LogConflict, NoteMalformed, NoteUntrusted, NotFound, ProofInvalid, Unreachable
-from checkin.protocol.note import NoteSigner, split_note
+from checkin.protocol.note import NoteSigner, split_note, unverified_text
 from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import open_checkpoint
 from checkin.tlog.cosignature import Cosigner, cosignatures
@@ -161,7 +161,7 @@ def test_lines_of_other_keys_are_left_behind(tmp_path: Path) -> None:
     log.append([b"a"])
 
     def generous(request: httpx.Request) -> httpx.Response:
-        text = split_note(AddCheckpoint.read(request.content.decode()).note)[0]
+        text = unverified_text(AddCheckpoint.read(request.content.decode()).note)
         return httpx.Response(200, text=SECOND.cosign(text, 1) + FIRST.cosign(text, 1))
 
     assert errors(witnessing(log, {"first": generous})) == [None]

@@ -18,7 +18,7 @@ from checkin.parties import wallet
 from checkin.parties.scanner import Scanner, ScanResult
 from checkin.parties.wallet import Wallet
 from checkin.protocol.key_list import IntakeList, IssuerList
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.service.addresses import free_ports
 from checkin.tlog.policy import PinnedLog
 from tests.services.conftest import NOON
@@ -46,13 +46,13 @@ def test_every_list_that_is_given_out_is_in_the_log(town: Stage) -> None:
         answer = client.get("/v1/keys")
     pinned.require(answer["list"], answer["proof"])
     assert answer["log"] == pinned.plain()
-    listed = IssuerList.read(split_note(answer["list"])[0]).keys
+    listed = IssuerList.read(unverified_text(answer["list"])).keys
     assert [key["day"] for key in answer["keys"]] == [town.calendar.date(day) for day in listed]
     told = trust(town, enrol(town, "Theatre"))
     [issuer] = told["issuers"]
     assert (issuer["list"], issuer["proof"]) == (answer["list"], answer["proof"])
     pinned.require(told["intake"], told["intake_proof"])
-    assert IntakeList.read(split_note(told["intake"])[0]).registry == town.deployment.verifier("venue").name
+    assert IntakeList.read(unverified_text(told["intake"])).registry == town.deployment.verifier("venue").name
 
 
 def test_a_log_that_is_away_over_midnight_keeps_nobody_out(town: Stage) -> None:

@@ -19,7 +19,7 @@ from checkin.clock import CLOSING_DAYS, RETENTION_DAYS
 from checkin.errors import DatabaseUnusable, SettingsInvalid
 from checkin.files.postgres import Connection
 from checkin.keys.generation import Generation
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.service.vault_folder import VaultFolder
 from checkin.vault.engines import EngineFinding, postgres_settings
 from tests.conftest import Needs
@@ -218,7 +218,7 @@ def test_the_nightly_audit_looks_at_the_tables_there(known: tuple[Registry, Issu
 
     def data_map(client: httpx.Client) -> Point:
         answer = client.post("/v1/audit", json={}, headers=bearer(RETENTION))
-        values = SELF_AUDIT.read(split_note(answer.json()["statement"])[0])
+        values = SELF_AUDIT.read(unverified_text(answer.json()["statement"]))
         return next(point for point in points_of(values) if point.name == DATA_MAP)
 
     with registry.client() as client:

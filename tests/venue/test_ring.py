@@ -11,7 +11,7 @@ import pytest
 
 from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, SimulatedClock
 from checkin.deployment.child import Child, end
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.protocol.ring_messages import KEY_AWAITED, NODE_DESTROYED
 from checkin.protocol.statement import one
 from checkin.purge.statement_store import DAY_CLOSED, PURGE_REPORT
@@ -122,7 +122,7 @@ def test_a_registry_lives_on_a_ring_of_three_processes(real: tuple[RealRing, Pro
 
         made.registry.set(NOON + RETENTION_DAYS * DAY_SECONDS)
         report = until(lambda: statement(f"purge-{CALENDAR.date(DAY)}"))
-        assert PURGE_REPORT.read(split_note(report)[0])["rows"] == "fewer than 10"
+        assert PURGE_REPORT.read(unverified_text(report))["rows"] == "fewer than 10"
         for letter in NODES:
             assert made.ring.keys(letter).overwritten(day_key(DAY))
             name = f"ring-destroyed-day-{CALENDAR.date(DAY)}-"
@@ -132,7 +132,7 @@ def test_a_registry_lives_on_a_ring_of_three_processes(real: tuple[RealRing, Pro
         next_day = f"{CALENDAR.date(DAY + 1)}"
         made.running["c"].kill()
         made.registry.set(NOON + (RETENTION_DAYS + 2) * DAY_SECONDS)
-        awaited = KEY_AWAITED.read(split_note(until(lambda: statement(f"ring-awaited-day-{next_day}")))[0])
+        awaited = KEY_AWAITED.read(unverified_text(until(lambda: statement(f"ring-awaited-day-{next_day}"))))
         assert (awaited["signed"], awaited["missing"]) == ("2 of 3", [node_name("c")])
         found = until(lambda: finding("ring_purge"))
         assert found["level"] == "failure" and found["text"].startswith("2 of 3")
@@ -143,14 +143,14 @@ def test_a_registry_lives_on_a_ring_of_three_processes(real: tuple[RealRing, Pro
         until(lambda: made.ready("c"))
         assert day_key(DAY + 1) not in made.ring.keys("c").names(), "before it serves"
         report = until(lambda: statement(f"purge-{next_day}"))
-        assert PURGE_REPORT.read(split_note(report)[0])["commitment"] != "-"
+        assert PURGE_REPORT.read(unverified_text(report))["commitment"] != "-"
         until(lambda: finding("ring_purge") is None)
 
 
 def _title(client: httpx.Client, prefix: str, node: str) -> str | None:
     """The name of that node's statement."""
     for item in client.get("/v1/statements", headers=bearer(RETENTION)).json()["statements"]:
-        if item["name"].startswith(prefix) and one(NODE_DESTROYED.read(split_note(item["note"])[0]), "node") == node:
+        if item["name"].startswith(prefix) and one(NODE_DESTROYED.read(unverified_text(item["note"])), "node") == node:
             return str(item["name"])
     return None
 
@@ -196,8 +196,8 @@ def test_two_registries_with_folders_of_their_own_are_one_on_an_engine_and_a_rin
         until(lambda: all(title in statements(client) for client in clients))
         one_book, other_book = map(statements, clients)
         assert one_book[title] == other_book[title]
-        report = PURGE_REPORT.read(split_note(one_book[title])[0])
-        digest = DAY_CLOSED.read(split_note(one_book[closed])[0])["digest"]
+        report = PURGE_REPORT.read(unverified_text(one_book[title]))
+        digest = DAY_CLOSED.read(unverified_text(one_book[closed]))["digest"]
         assert (report["rows"], report["closing"]) == ("10", digest)
         for letter in NODES:
             assert ring.keys(letter).overwritten(day_key(DAY))

@@ -15,7 +15,7 @@ from checkin.audit.evidence import Evidence
 from checkin.cli import app
 from checkin.cli.audit import OWN_KEYS
 from checkin.errors import SettingsInvalid
-from checkin.protocol.note import NoteSigner, Signature, split_note
+from checkin.protocol.note import NoteSigner, Signature, unverified_text
 from checkin.protocol.primitives import SigningKey, random_bytes
 from tests.checkin.audit.evidence import CALENDAR, FIRST, LAST, SERVICES, Site, signer
 
@@ -83,7 +83,7 @@ def test_a_signature_line_of_an_unknown_key_is_ignored(folder: Path) -> None:
     same line under the name of a pinned key is no unknown one."""
     checkpoint = folder / "checkpoint.txt"
     genuine = checkpoint.read_text()
-    text = split_note(genuine)[0]
+    text = unverified_text(genuine)
     stranger = NoteSigner("stranger.example", SigningKey(random_bytes(32)))
     checkpoint.write_text(genuine + stranger.sign(text))
     assert faults(folder) == []

@@ -27,7 +27,7 @@ from checkin.errors import (
 from checkin.files.durable import replace_file
 from checkin.keys.officers import Officers
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, CheckedList, DestroyedList
-from checkin.protocol.note import NoteSigner, sign_note, split_note
+from checkin.protocol.note import NoteSigner, sign_note, unverified_text
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.service import problems
 
@@ -115,7 +115,7 @@ def test_officers_who_list_together_state_that_the_keys_are_the_rings_own(place:
     run("keys", "list", "--yes", *place.common, "-o", place.list, *place.officer(1), *place.officer(3))
     officers = Officers.read((place.folder / "officers.txt").read_text())
     checked = CheckedList.read(officers.open((place.folder / "checked.txt").read_text()).text).keys
-    listed = AuthorityList.read(split_note(place.list.read_text())[0]).keys
+    listed = AuthorityList.read(unverified_text(place.list.read_text())).keys
     assert {day: key.commitment for day, key in checked.items()} == {d: key.commitment for d, key in listed.items()}
     assert {key.done for key in checked.values()} == {20779}
 
@@ -126,7 +126,7 @@ def test_a_key_that_the_machine_planted_is_not_signed(place: Place) -> None:
     run("keys", "make", *place.common, "--ahead", 1)
     run("keys", "list", "--yes", *place.common, "-o", place.list, *place.officer(1))
     planted = AuthorityKey(OpeningKey(random_bytes(32)).public, "ab" * 32)
-    listed = AuthorityList.read(split_note(place.list.read_text())[0])
+    listed = AuthorityList.read(unverified_text(place.list.read_text()))
     place.list.write_text(AuthorityList(listed.authority, {**listed.keys, 20779: planted}, True).text())
     with pytest.raises(ListRefused, match="another key for 2026-11-22"):
         run("keys", "sign", "--yes", place.list, *place.officer(1))

@@ -19,7 +19,7 @@ from checkin.errors import (
     SettingsInvalid,
 )
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
-from checkin.protocol.note import open_note, split_note
+from checkin.protocol.note import open_note, unverified_text
 from checkin.protocol.primitives import Label
 from checkin.protocol.ring_messages import (
     KEY_AWAITED,
@@ -216,7 +216,7 @@ def test_a_day_is_destroyed_on_three_nodes_and_then_reported(ring: Ring, tmp_pat
     work = statements(house)
     work.state()
     stated = [note for name, note in house.book.all("ring-destroyed-day-")]
-    nodes = {one(NODE_DESTROYED.read(split_note(note)[0]), "node") for note in stated}
+    nodes = {one(NODE_DESTROYED.read(unverified_text(note)), "node") for note in stated}
     assert nodes == {node_name(letter) for letter in NODES}
     for note in stated:  # under the service's key, and under the node's
         open_note(note, [house.party.signer.verifier])
@@ -273,7 +273,7 @@ def test_which_nodes_there_are_is_stated_once_and_at_every_change(ring: Ring, ho
     work.state()
     work.state()
     [(_, note)] = house.book.all("ring-members-")
-    assert many(RING_MEMBERS.read(split_note(note)[0]), "member") == sorted(peer.vkey for peer in ring.peers)
+    assert many(RING_MEMBERS.read(unverified_text(note)), "member") == sorted(peer.vkey for peer in ring.peers)
 
 
 def test_one_node_that_says_a_key_is_gone_does_not_end_it(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from checkin.clock import RETENTION_DAYS
-from checkin.protocol.note import NoteSigner, open_note, sign_note, split_note
+from checkin.protocol.note import NoteSigner, open_note, sign_note, unverified_text
 from checkin.protocol.primitives import SigningKey
 from checkin.protocol.ring_messages import (
     GONE_DAYS,
@@ -56,7 +56,7 @@ def test_a_new_node_is_filled_from_the_two_others(ring: Ring, replaced: House) -
     work = statements(replaced)
     work.state()
     [_, (_, note)] = replaced.book.all("ring-members-")
-    assert ring.verifier("d").vkey in many(RING_MEMBERS.read(split_note(note)[0]), "member")
+    assert ring.verifier("d").vkey in many(RING_MEMBERS.read(unverified_text(note)), "member")
 
 
 def test_a_node_that_is_only_left_out_of_the_settings_holds_up_the_report(ring: Ring, replaced: House) -> None:

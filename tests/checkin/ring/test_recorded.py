@@ -10,7 +10,7 @@ from checkin.clock import RETENTION_DAYS
 from checkin.errors import CheckinError
 from checkin.protocol import ring_messages as messages
 from checkin.protocol.encoding import b64_decode, b64_encode
-from checkin.protocol.note import split_note
+from checkin.protocol.note import unverified_text
 from checkin.protocol.primitives import OpeningKey, random_bytes
 from checkin.protocol.ring_messages import TRANSFER
 from checkin.protocol.statement import kind_of, one
@@ -22,7 +22,7 @@ from tests.support.ring import NODES, Ring, day_key
 def transfers(ring: Ring) -> list[tuple[bytes, str, str]]:
     """(hash of the request, commitment, what is sealed) of every transfer on the wire."""
     found = []
-    for text in (split_note(note)[0] for note in ring.sent):
+    for text in (unverified_text(note) for note in ring.sent):
         if kind_of(text) == TRANSFER.kind:
             values = TRANSFER.read(text)
             found.append((bytes.fromhex(one(values, "asked")), one(values, "commitment"), one(values, "sealed")))

@@ -22,7 +22,7 @@ from checkin.keys.officers import join_shares, list_signer, load_share, load_sig
 from checkin.orders.folder import SignedOrder
 from checkin.orders.lists import ListedSeal, write_list
 from checkin.orders.part import PEOPLE
-from checkin.protocol.note import NoteSigner, sign_note, split_note
+from checkin.protocol.note import NoteSigner, sign_note, unverified_text
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service import order_executor
 from checkin.service.order_executor import OrderBody, OrderExecutor
@@ -88,7 +88,7 @@ def test_a_good_part_is_executed_and_answered_alike_again(whole: Whole) -> None:
 
 def test_one_officers_signature_is_not_enough(whole: Whole) -> None:
     signed = order(whole)
-    alone = sign_note(split_note(signed.parts[0].note)[0], load_signer(whole.officers()[0]))
+    alone = sign_note(unverified_text(signed.parts[0].note), load_signer(whole.officers()[0]))
     assert refusal(whole.registry.orders, body(whole, signed, part=alone)) is OrderUntrusted
 
 

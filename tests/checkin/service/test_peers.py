@@ -9,7 +9,7 @@ import pytest
 
 from checkin.clock import Calendar, SystemClock, parse_rfc3339
 from checkin.errors import NoteUntrusted
-from checkin.protocol.note import NoteSigner, sign_note, split_note
+from checkin.protocol.note import NoteSigner, sign_note, unverified_text
 from checkin.protocol.primitives import SigningKey
 from checkin.protocol.signed_time import TIME_STATEMENT, read_time
 from checkin.service import time_peers as peers
@@ -52,7 +52,7 @@ def test_a_forged_time_is_not_believed(house: House, peer: Service) -> None:
     """Whoever sits on the wire has not the pinned key."""
     forger = NoteSigner("issuer.example", SigningKey(b"\x01" * 32))
     peer.server.routes["/v1/time"] = lambda: {
-        "note": sign_note(split_note(peer.time(peer.server.query["nonce"][0]))[0], forger)
+        "note": sign_note(unverified_text(peer.time(peer.server.query["nonce"][0])), forger)
     }
     assert asked(house, peer) == []
 

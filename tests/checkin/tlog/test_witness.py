@@ -12,7 +12,7 @@ import pytest
 
 from checkin.errors import CheckinError, LogConflict, NoteMalformed, NoteUntrusted, NotFound, ProofInvalid
 from checkin.protocol.encoding import b64_encode
-from checkin.protocol.note import NoteSigner, sign_note, split_note
+from checkin.protocol.note import NoteSigner, sign_note, split_note, unverified_text
 from checkin.protocol.primitives import SigningKey, sha256
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.cosignature import Cosigner, cosignatures
@@ -237,14 +237,14 @@ def test_one_head_with_strangers_lines_does_not_crowd_out_the_evidence_of_a_fork
     other = [NoteSigner(f"other.example/{number}", SigningKey(b"\x07" * 32)) for number in range(120)]
     witness.add_checkpoint(request(0, 5), NOW)
     for signer in other:
-        note = head(9) + signer.sign(split_note(head(9))[0])
+        note = head(9) + signer.sign(unverified_text(head(9)))
         with pytest.raises(ProofInvalid):
             witness.add_checkpoint(AddCheckpoint(5, (LEAVES[0],), note).write(), NOW)
     assert witness.state.evidence() == [(LOG.name, head(5), head(9))]
     with pytest.raises((ProofInvalid, NoteMalformed)):
         witness.add_checkpoint(AddCheckpoint(5, (LEAVES[0],), head(9) + split_note(head(9))[1][0].line()).write(), NOW)
     assert witness.state.evidence() == [(LOG.name, head(5), head(9))]
-    crowded = head(5, FORGED) + stranger.sign(split_note(head(5, FORGED))[0])
+    crowded = head(5, FORGED) + stranger.sign(unverified_text(head(5, FORGED)))
     for body in (request(5, 9, FORGED), AddCheckpoint(5, (LEAVES[0],), crowded).write()):
         with pytest.raises(ProofInvalid):
             witness.add_checkpoint(body, NOW)
@@ -275,7 +275,7 @@ def test_monitors_are_shown_the_newest_checkpoint_with_both_lines(witness: Witne
     """GET /HASH/checkpoint: what the log signed and this witness cosigned, and nobody else's lines; 404 before."""
     address = f"/{sha256(LOG.name.encode()).hex()}/checkpoint"
     stranger = NoteSigner("other.example", SigningKey(b"\x07" * 32))
-    crowded = head(5) + stranger.sign(split_note(head(5))[0])
+    crowded = head(5) + stranger.sign(unverified_text(head(5)))
     answers = exchange(
         witness,
         ("GET", address, ""),

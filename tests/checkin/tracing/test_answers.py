@@ -19,7 +19,7 @@ from checkin.files.durable import locked
 from checkin.http.client import Client
 from checkin.orders.notice import in_words
 from checkin.orders.part import part_digest
-from checkin.protocol.note import open_note, split_note
+from checkin.protocol.note import open_note, unverified_text
 from checkin.protocol.statement import one
 from checkin.purge.statement_store import ORDER_EXECUTED, ORDER_REFUSED
 from checkin.service.addresses import free_ports
@@ -63,7 +63,7 @@ def test_one_part_does_not_wait_for_another(own_scene: Scene) -> None:
 
 def _lock_of(body: dict[str, str]) -> str:
     """The file that a service locks while it executes this part."""
-    return f"orders-{part_digest(split_note(body['part'])[0])[0]}.lock"
+    return f"orders-{part_digest(unverified_text(body['part']))[0]}.lock"
 
 
 def test_the_same_part_gets_the_identical_answer_until_it_expires(own_scene: Scene) -> None:

@@ -15,7 +15,7 @@ from checkin.protocol.key_list import (
     DestroyedKey,
     DestroyedList,
 )
-from checkin.protocol.note import sign_note, split_note
+from checkin.protocol.note import sign_note, unverified_text
 from checkin.protocol.statement import kind_of
 from checkin.tracing.publish import publish_keys
 from tests.checkin.tracing.world import DAY, NOON, SECOND, Country, country
@@ -60,7 +60,7 @@ def test_a_list_that_was_not_logged_is_refused_by_the_issuers(made: Country) -> 
 def test_the_same_list_signed_by_other_officers_goes_out_as_the_log_has_it(made: Country) -> None:
     """The log keeps a text once; its proof is about the signatures that came first."""
     (index, (first, _)), _ = made.authority.logged().items()
-    again = sign_note(split_note(first)[0], *made.officers[1:])
+    again = sign_note(unverified_text(first), *made.officers[1:])
     published = publish_keys(again, made.parties.log, issuers(made), made.authority)
     assert published.proof and published.proof.index == index
     assert [answer["added"] for answer in published.answers.values()] == [[], []]

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from checkin.errors import NotReady
-from checkin.protocol.note import NoteSigner, split_note
+from checkin.protocol.note import NoteSigner, unverified_text
 from checkin.protocol.primitives import SigningKey
 from checkin.tlog.cosignature import Cosigner
 from checkin.tlog.merkle import leaf_hash
@@ -57,7 +57,7 @@ def test_an_order_in_a_log_that_waits_for_its_first_witness_is_published_once_th
     def sleep(seconds: float) -> None:
         waited.append(seconds)
         if len(waited) == 2:
-            log.add_cosignatures(1, [WITNESS.cosign(split_note(log.checkpoint())[0], 1_795_300_000.0)])
+            log.add_cosignatures(1, [WITNESS.cosign(unverified_text(log.checkpoint()), 1_795_300_000.0)])
 
     monkeypatch.setattr(trace, "Client", lambda *_: Service(log))
     monkeypatch.setattr("checkin.tlog.submission.time.sleep", sleep)

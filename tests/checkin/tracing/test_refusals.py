@@ -12,7 +12,7 @@ from checkin.orders.folder import ORDER_FILE, OrderFolder
 from checkin.orders.order import draft
 from checkin.orders.part import BATCHES, PEOPLE, VISITS, answer_info, part_digest
 from checkin.protocol.encoding import b64url_decode
-from checkin.protocol.note import NoteSigner, add_signature, join_note, sign_note, split_note
+from checkin.protocol.note import NoteSigner, add_signature, join_note, sign_note, split_note, unverified_text
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes, sha256
 from checkin.service.order_executor import Pins
 from checkin.service.pins import LogSettings
@@ -43,7 +43,7 @@ def test_one_officer_alone_is_refused_wherever_it_is_tried(scene: Scene) -> None
     folder.sign([officer])
     with pytest.raises(NoteUntrusted):
         folder.open(scene.country.authority.officers)
-    entry = sign_note(split_note(signed.entry)[0], officer)
+    entry = sign_note(unverified_text(signed.entry), officer)
     with scene.country.client("retention", scene.country.deployment.token("authority-retention")) as client:
         assert code(client.post("/v1/entries", json={"note": entry})) == "note_untrusted"
     assert code(scene.country.send("venue", body)) == "ok"
