@@ -19,8 +19,8 @@ from checkin.simulation.tally import Tally
 from checkin.simulation.town import UNBOUNDED, Town, settled
 
 _DAWN: Final = 5  # o'clock on the first day
-# Seconds on two cores that have little else to do; measured with the default town (docs/benchmarks.md).
-_A_START, _A_PERSON, _A_DAY, _A_GATE, _A_BATCH, _A_SCAN = 8.0, 0.05, 0.9, 0.02, 0.03, 0.015
+# Seconds on two cores with little else to do; a town of 2,000 comes out as it was measured (docs/benchmarks.md).
+_A_START, _A_PERSON, _A_DAY, _A_GATE, _A_BATCH, _A_SCAN = 8.0, 0.01, 1.2, 0.02, 0.0013, 0.0008
 
 
 @dataclass(frozen=True)
