@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
@@ -23,10 +22,7 @@ CHROMIUM = shutil.which("chromium")
 VENDOR = ROOT / "checkin" / "web" / "static" / "vendor" / "zxing"
 
 
-class Launch(Protocol):
-    """Starts a browser; with a file, that is what its camera sees."""
-
-    def __call__(self, camera: Path | None = None) -> Browser: ...
+Launch = Callable[[], Browser]
 
 
 @pytest.fixture(scope="module")  # for as long as it lives, no other test may run an event loop
@@ -37,44 +33,30 @@ def playwright_() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="module")
-def start(playwright_: Playwright) -> Iterator[Launch]:
-    """Starts a browser; one without a camera stays for the file's other tests."""
+def lens(tmp_path_factory: pytest.TempPathFactory) -> Camera:
+    """The camera of a file's browser."""
+    return Camera(tmp_path_factory.mktemp("camera") / "camera.y4m")
+
+
+@pytest.fixture(scope="module")
+def one_browser(playwright_: Playwright, lens: Camera) -> Iterator[Browser]:
+    """For all tests of a file: it takes longer to start than most of them."""
     flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    kept: list[Browser] = []
-
-    def start(camera: Path | None = None) -> Browser:
-        if camera is None and kept:
-            return kept[0]
-        args = [*flags, f"--use-file-for-fake-video-capture={camera}"] if camera else flags
-        browser = playwright_.chromium.launch(executable_path=CHROMIUM, args=args, timeout=180_000)
-        if camera is None:
-            kept.append(browser)
-        return browser
-
-    yield start
-    for browser in kept:
-        browser.close()
+    flags.append(f"--use-file-for-fake-video-capture={lens.path}")
+    browser = playwright_.chromium.launch(executable_path=CHROMIUM, args=flags, timeout=180_000)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture
 def launch(needs: Needs, request: pytest.FixtureRequest) -> Iterator[Launch]:
-    """Browsers whose windows and stores end with the test."""
+    """Gives the browser; its windows and stores end with the test."""
     needs("a browser for the pages' tests", CHROMIUM, "apt install chromium")
     needs("the pages' npm packages", VENDOR.exists(), "pip install -e . (with npm on the path)")
-    start: Launch = request.getfixturevalue("start")
-    used: list[tuple[Browser, bool]] = []
-
-    def launched(camera: Path | None = None) -> Browser:
-        browser = start(camera)
-        used.append((browser, camera is not None))
-        return browser
-
-    yield launched
-    for browser, own in used:
-        for context in browser.contexts:
-            context.close()
-        if own:
-            browser.close()
+    browser: Browser = request.getfixturevalue("one_browser")
+    yield lambda: browser
+    for context in browser.contexts:
+        context.close()
 
 
 @pytest.fixture
@@ -128,9 +110,10 @@ def site(launch: Launch, running_site: Site) -> Iterator[Site]:  # noqa: ARG001 
 
 
 @pytest.fixture
-def camera(tmp_path: Path) -> Camera:
-    """What a scanner sees."""
-    return Camera(tmp_path / "camera.y4m")
+def camera(lens: Camera) -> Camera:
+    """What a scanner sees: nothing at first."""
+    lens.show(None)
+    return lens
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def test_most_bad_frames_are_read_and_none_is_read_wrongly(
 ) -> None:
     """Turned, blurred, dim and noisy; each code that is read is genuine, and nothing else is ever answered."""
     texts, now = tokens(site, tmp_path, COUNT)
-    scanner = ScannerPage(site, launch(camera.path), camera)
+    scanner = ScannerPage(site, launch(), camera)
     scanner.enrol(site.venue().device("front"))
     for size in ((1280, 720), (640, 480)):
         results = judge(scanner.page, [picture for _, picture in frames(texts, COUNT, size, seed=size[0])], now)

@@ -18,7 +18,7 @@ ASK = "dispatchEvent(new Event('online'))"
 
 def scanner_behind(site: Site, launch: Launch, camera: Camera, url: str, device: str) -> ScannerPage:
     """A scanner page that came, and asks, through this network."""
-    scanner = ScannerPage(site, launch(camera.path), camera)
+    scanner = ScannerPage(site, launch(), camera)
     scanner.page.goto(f"{url}/scanner")
     scanner.page.wait_for_selector("body[data-started]")
     scanner.page.fill("#enrol-text", device)

@@ -79,7 +79,7 @@ def test_the_wallet_in_every_state(site: Site, launch: Launch) -> None:
 
 def test_the_scanner_in_every_state(site: Site, launch: Launch, camera: Camera) -> None:
     """Enrolment, the door, each verdict, stopped."""
-    browser, venue = launch(camera.path), site.venue()
+    browser, venue = launch(), site.venue()
     scanner = ScannerPage(site, browser, camera, locale="ko-KR")
     wrong = watch(scanner.page, site)
     scanner.open()
@@ -125,7 +125,7 @@ def test_the_operators_page_in_every_state(site: Site, launch: Launch) -> None:
 
 def test_a_scanner_holds_nothing_about_anybody(site: Site, launch: Launch, camera: Camera) -> None:
     """Its whole storage, with a queue in it, has neither the code nor any part of its credential."""
-    browser, venue = launch(camera.path), site.venue()
+    browser, venue = launch(), site.venue()
     wallet, scanner = WalletPage(site, browser), ScannerPage(site, browser, camera)
     wallet.register("Canary Name")
     scanner.enrol(venue.device("front"))
@@ -169,7 +169,7 @@ def test_forgetting_leaves_nothing_on_the_device(site: Site, launch: Launch) -> 
 
 def test_paper_codes_are_four_a_page_and_open_doors(site: Site, launch: Launch, camera: Camera) -> None:
     """Printed for somebody without a phone: one door, one use, in both languages."""
-    browser, venue = launch(camera.path), site.venue()
+    browser, venue = launch(), site.venue()
     wallet, scanner = WalletPage(site, browser), ScannerPage(site, browser, camera)
     wallet.register()
     scanner.enrol(venue.device("front"))

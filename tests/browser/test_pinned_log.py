@@ -52,7 +52,7 @@ def test_a_scanner_stops_at_intake_keys_that_are_not_in_its_deployments_log(
 ) -> None:
     """A registry that lost its key to somebody cannot have one scanner's queue sealed to another key; the steward is
     told, and goes on as soon as the true lists come."""
-    scanner = ScannerPage(site, launch(camera.path), camera)
+    scanner = ScannerPage(site, launch(), camera)
     scanner.enrol(site.venue().device("front"))
     page = scanner.page
     assert page.evaluate(PINNED, "scanner")["vkey"] == site.deployment.log_verifier().vkey

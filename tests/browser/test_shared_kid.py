@@ -33,15 +33,14 @@ def issuers() -> Iterator[list[Issuer]]:
 
 
 def test_a_scanner_page_takes_codes_of_both_issuers_of_one_kid(
-    launch: Launch, tmp_path: Path, issuers: list[Issuer]
+    launch: Launch, camera: Camera, tmp_path: Path, issuers: list[Issuer]
 ) -> None:
     """And no code that neither of them signed."""
     registry = Registry(tmp_path / "registry", issuers, now=None, zone=CALENDAR.zone)
-    camera = Camera(tmp_path / "camera.y4m")
     with registry.client() as client:
         at = enrol(client)
         site: Any = SimpleNamespace(url=lambda _, path="": f"{str(client.base_url).rstrip('/')}{path}")
-        page = ScannerPage(site, launch(camera.path), camera)
+        page = ScannerPage(site, launch(), camera)
         device = {"venue_id": at.venue_id, "scanner_id": at.scanner_id, "scanner_token": at.scanner, "label": "door"}
         page.enrol(json.dumps(device))
         stranger: Any = SimpleNamespace(public=issuers[0].keys[today()].public, sign=SigningKey(random_bytes(32)).sign)

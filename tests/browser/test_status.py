@@ -19,7 +19,7 @@ def test_a_status_is_proved_by_a_picture_and_shown_only_by_choice(
     site: Site, launch: Launch, camera: Camera, health_office: HealthOffice, tmp_path: Path
 ) -> None:
     """Without it the door that asks for it says so; shown, it opens; hidden, it is in no code."""
-    browser, venue = launch(camera.path), site.venue()
+    browser, venue = launch(), site.venue()
     with Client(venue.url, venue.token) as client:
         client.put(f"/v1/venues/{venue.id}/status-rule", {"accepted": [1]})
     wallet, scanner = WalletPage(site, browser), ScannerPage(site, browser, camera)

@@ -21,7 +21,7 @@ LOSE_CAMERA = """(() => {
 def test_two_codes_in_one_view_are_both_judged(site: Site, launch: Launch, camera: Camera, tmp_path: Path) -> None:
     """Two people who hold up their phones together; a poster beside them is nobody's turn."""
     venue, visitor = site.venue(), Visitor(site, tmp_path)
-    scanner = ScannerPage(site, launch(camera.path), camera)
+    scanner = ScannerPage(site, launch(), camera)
     scanner.enrol(venue.device("front"))
     scanner.stand_still()
     camera.show(visitor.code(), visitor.code())
@@ -36,7 +36,7 @@ def test_a_camera_that_is_lost_is_told_and_comes_back(
 ) -> None:
     """No frozen picture without a word: a sentence, a button, and the next code is judged."""
     venue, visitor = site.venue(), Visitor(site, tmp_path)
-    scanner = ScannerPage(site, launch(camera.path), camera)
+    scanner = ScannerPage(site, launch(), camera)
     scanner.enrol(venue.device("front"))
     page = scanner.page
     page.evaluate(TAKEN)
@@ -57,7 +57,7 @@ def test_another_gate_takes_over_only_after_a_word_and_loses_nothing(
 ) -> None:
     """What waits is counted, asked about, kept, and uploaded as the gate's that scanned it."""
     venue, visitor = site.venue(), Visitor(site, tmp_path)
-    scanner = ScannerPage(site, launch(camera.path), camera)
+    scanner = ScannerPage(site, launch(), camera)
     scanner.enrol(venue.device("front"))
     page, asked = scanner.page, list[str]()
     scanner.context.route("**/v1/*", lambda route: route.abort())

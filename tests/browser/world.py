@@ -44,11 +44,32 @@ RECORDER = f'addEventListener("DOMContentLoaded", {NOTE_VERDICTS})'
 PATIENT = """AbortSignal.timeout = ((timeout) => (ms) => timeout.call(AbortSignal, 10 * ms))(AbortSignal.timeout)"""
 FRAMES = "document.getElementById('camera').getVideoPlaybackQuality().totalVideoFrames"
 KEPT = "navigator.serviceWorker.ready.then(() => true)"  # all files are on the device
-# Frames are told by performance.now(); the time of day goes on, as performance.timeOrigin + performance.now() tell it.
-STILL = """((now, go, origin) => {
+# What a page waits for passes at once by `passBy(ms)`: timers that are due end, and frames, which are told by
+# performance.now(), are that much older. The time of day, also as timeOrigin + now() tell it, goes on as ever.
+PASSING = """(() => {
+    const [now, origin] = [performance.now.bind(performance), performance.timeOrigin];
+    const [later, never, waiting] = [setTimeout.bind(window), clearTimeout.bind(window), new Map()];
+    let passed = 0;
+    const told = () => now() + passed;
+    performance.now = told;
+    Object.defineProperty(performance, "timeOrigin", { configurable: true, get: () => origin - passed });
+    window.setTimeout = (call, ms = 0, ...rest) => {
+        const end = () => waiting.delete(timer) && call(...rest);
+        const timer = later(end, ms);
+        waiting.set(timer, { end, due: told() + ms });
+        return timer;
+    };
+    window.clearTimeout = (timer) => { waiting.delete(timer); never(timer); };
+    window.passBy = (ms) => {
+        passed += ms;
+        for (const { end, due } of [...waiting.values()]) if (due <= told()) end();
+    };
+})()"""
+STILL = """((now, go, { get: origin }) => {
     performance.now = () => now;
-    Object.defineProperty(performance, "timeOrigin", { get: () => origin + go() - now });
-})(performance.now(), performance.now.bind(performance), performance.timeOrigin)"""
+    Object.defineProperty(performance, "timeOrigin", { get: () => origin() + go() - now });
+})(performance.now(), performance.now, Object.getOwnPropertyDescriptor(performance, "timeOrigin"))"""
+READ_MS, GONE_MS = 2300, 1600  # a little more than a verdict is shown, and than a code is gone before it is judged anew
 _numbers = iter(range(2000_0000, 9999_9999, 7919))
 
 
@@ -168,7 +189,8 @@ class WalletPage:
     def __init__(self, site: Site, browser: Browser, **options: Any) -> None:
         settings: dict[str, Any] = {"viewport": PHONE, "locale": "en-US", "has_touch": True} | options
         self.context: BrowserContext = browser.new_context(**settings)
-        self.context.add_init_script(PATIENT)
+        for script in (PATIENT, PASSING):
+            self.context.add_init_script(script)
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
         self.site = site
@@ -248,7 +270,7 @@ class ScannerPage:
     def __init__(self, site: Site, browser: Browser, camera: Camera, **options: Any) -> None:
         settings: dict[str, Any] = {"viewport": PHONE, "locale": "en-US"} | options
         self.context: BrowserContext = browser.new_context(**settings)
-        for script in (PATIENT, RECORDER):
+        for script in (PATIENT, RECORDER, PASSING):
             self.context.add_init_script(script)
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
@@ -274,6 +296,11 @@ class ScannerPage:
         if waiting is not None:
             expect(self.page.locator("#waiting")).to_have_attribute("data-count", str(waiting))
 
+    def comes_back(self) -> None:
+        """Until the line is online again by itself: the pauses between its tries pass at once."""
+        asks = "() => passBy(1000) || document.querySelector('#line[data-link=online]')"
+        self.page.wait_for_function(asks, polling=100)
+
     def verdicts(self) -> list[dict[str, str]]:
         """All that were shown since the page was loaded, {code, reason} each."""
         found: list[dict[str, str]] = self.page.evaluate("window.verdicts")
@@ -291,9 +318,10 @@ class ScannerPage:
     def away(self) -> None:
         """The camera sees nothing, and has done so for long enough that whoever comes next is somebody new."""
         self.camera.show(None)
+        self.page.evaluate("(ms) => passBy(ms)", READ_MS)
         self.page.wait_for_selector("#verdict", state="hidden")
         self.frames(5)  # none of the old ones is left
-        time.sleep(1.6)
+        self.page.evaluate("(ms) => passBy(ms)", GONE_MS)
 
     def frames(self, count: int) -> None:
         """The camera took so many more pictures."""
