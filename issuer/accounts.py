@@ -91,7 +91,7 @@ class Accounts:
         the account of this phone, also when there is none; `ClockUntrusted`, because its end counts from today.
         """
         self._guard.require_trusted()
-        today = self._party.today()
+        today = self._guard.today(self._party.calendar)
         proved, code = _read(proof)
         keys = WalletKeys(new_token(), code)
         hashes = token_hash(keys.token), recovery.digest(code)
@@ -127,7 +127,7 @@ class Accounts:
         if they went at once because no day is held for which anything was issued. Raises `Unauthorized` for an account
         that was deleted before."""
         self._identities.read(subject)
-        today = self._party.today()
+        today = self._guard.today(self._party.calendar)
 
         def step(commit: Commit, ended: list[Ending]) -> None:
             commit.alone()
@@ -195,7 +195,7 @@ class Accounts:
         subject = int(ending.name)
         try:
             if ending.kind == _ACCOUNT:
-                self._leave(commit, subject, self._party.today() + 1)
+                self._leave(commit, subject, self._guard.today(self._party.calendar) + 1)
             elif ending.kind == _STATUS:
                 self._identities.forget_status(commit, subject)
             else:

@@ -95,7 +95,7 @@ class Issuer:
         pins, answers = Pins(settings.authority, settings.log), OrderStore(engine.tables(ORDERS))
         self.orders = OrderExecutor(party, self.guard, self.book, pins, disclosures.steps(), answers)
         self.hosted = Hosted(party, self.database, self.vault, self.batches)
-        self.endings = Endings(party)
+        self.endings = Endings(party, self.guard)
         self.accounts = Accounts(
             party=party,
             guard=self.guard,

@@ -58,7 +58,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     store = engine.days()
     vault = Vault("venue", store, party.ring)
     tables = engine.tables(REGISTRY)
-    endings = Endings(party)
+    endings = Endings(party, guard)
     endings.replay(tables, end_again, end_all)
     trust = IssuerTrust(party, tables, settings.issuers, pinned=settings.log.pinned if settings.log else None)
     own = KeyListPublisher(party, settings.log, lambda: lists.intake_list(party), IntakeList.read, engine.key_list())

@@ -137,6 +137,10 @@ class ClockGuard:
         """Unix seconds that never go back: a clock set back revives nothing."""
         return max(self._clock.now(), self._state.high_water)
 
+    def today(self, calendar: Calendar) -> int:
+        """The service day by `now`."""
+        return calendar.day(self.now())
+
     def floor(self, calendar: Calendar) -> int:
         """The oldest day that may be read or made, also in doubt."""
         return max(calendar.oldest(self.now()), self._oldest)

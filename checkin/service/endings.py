@@ -15,6 +15,7 @@ from checkin.errors import NotReady
 from checkin.files.tables import Commit, CommitUnknown, Tables, Value
 from checkin.keys.journal import Ending, Journal, Written
 from checkin.protocol.primitives import sha256
+from checkin.purge.clock_guard import ClockGuard
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 
@@ -36,8 +37,9 @@ class Endings:
     """The journal of one service, and how far its database has seen it: a table `endings`, of one row for each journal,
     the newest ending of it that was seen."""
 
-    def __init__(self, party: ServiceIdentity) -> None:
+    def __init__(self, party: ServiceIdentity, guard: ClockGuard) -> None:
         self._party = party
+        self._guard = guard
         self._anew = False
         self._journal = Journal(party.settings.keys / "journal", party.ring)
         self._first = _LINES * _place(party.settings.ring.name) if party.settings.ring else 0
@@ -55,7 +57,7 @@ class Endings:
             before, ended = len(written), list[Ending]()
             result = step(commit, ended)
             if ended:
-                written.append(self._journal.append(self._party.today(), ended))
+                written.append(self._journal.append(self._guard.today(self._party.calendar), ended))
                 self._see(commit, written[-1].last)
             return result
 

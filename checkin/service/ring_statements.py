@@ -140,7 +140,7 @@ class RingStatements:
         self._book.put(title, self._party.sign(KEY_AWAITED, values))
 
     def _today(self) -> str:
-        return self._party.calendar.date(self._party.calendar.day(self._guard.now()))
+        return self._party.calendar.date(self._guard.today(self._party.calendar))
 
 
 def _signed(ring: LeasedRing, missing: list[str]) -> str:

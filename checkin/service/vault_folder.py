@@ -108,7 +108,7 @@ class VaultFolder:
 
     def today(self) -> str:
         """ISO, by the clock as it is."""
-        return self.volume.calendar.date(self.volume.calendar.day(self.guard.now()))
+        return self.volume.calendar.date(self.guard.today(self.volume.calendar))
 
     def close(self) -> None:
         """Gives back the files of its days, and what else is open."""

@@ -347,3 +347,22 @@ def test_a_database_that_was_put_back_keeps_a_name_until_its_last_day_is_looked_
         assert noted(issuer, subject) == DAY + 1
         issuer.end_idle_accounts()
         assert noted(issuer, subject) == DAY
+
+
+def test_a_clock_set_back_takes_no_name_before_its_last_day(site: Site) -> None:
+    """A database is put back meanwhile, and the clock is right again before the daily task looks: a trace of the days
+    for which the account has codes still finds its owner."""
+    file = site.folder / "data" / "issuer.db"
+    with site.open() as issuer:
+        subject = enrol(issuer)
+        issuer.batches.issue(subject, DAY, Mode.SCREEN, publics())
+        issuer.database.tidy()
+        backup = file.read_bytes()
+        issuer.accounts.end(subject)
+    file.write_bytes(backup)
+    site.set_day(DAY - 20)
+    Issuer(IssuerSettings.load(site.folder / "issuer.toml"), site.clock.path).close()
+    site.set_day(DAY)
+    with site.open() as issuer:
+        issuer.end_idle_accounts()
+        assert noted(issuer, subject) == DAY

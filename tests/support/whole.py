@@ -76,7 +76,7 @@ class Registry:
         self.engine = engine = ServiceEngine(settings, "venue")
         self.vault = vault = Vault("venue", engine.days(), party.ring)
         self.database = database = engine.tables(REGISTRY)
-        endings = Endings(party)
+        endings = Endings(party, guard)
         endings.replay(database, end_again, end_all)
         self.trust = IssuerTrust(party, database, settings.issuers, fetch)
         self.gates = Gates(party, guard, vault, database, endings, GateFile(engine.tables(GATES)))

@@ -60,7 +60,7 @@ class Place:
         return Scanners(self.tables[process][REGISTRY], self.endings(), self.house.party, self.house.guard)
 
     def endings(self) -> Endings:
-        return Endings(self.house.party)
+        return Endings(self.house.party, self.house.guard)
 
     def heard_of_all(self, process: int) -> None:
         """What the task does each second, and a check-in."""
@@ -375,7 +375,7 @@ def each_machine_ends_again_what_its_own_journal_has(place: Place) -> None:
     venue = place.venues().enrol(NewVenue(name="Spa", category="spa")).venue_id
     for house, number in ((here, 3), (there, 1)):
         house.party.settings = house.party.settings.model_copy(update={"ring": SimpleNamespace(name=f"app{number}")})
-        scanners = Scanners(registry, Endings(house.party), house.party, house.guard)
+        scanners = Scanners(registry, Endings(house.party, house.guard), house.party, house.guard)
         for _ in range(number):
             made = scanners.enrol(venue, "door")
             scanners.revoke(venue, made.scanner_id, "stolen")
@@ -383,8 +383,8 @@ def each_machine_ends_again_what_its_own_journal_has(place: Place) -> None:
     registry.write(lambda commit: commit.execute("DELETE FROM endings"))
     registry.write(lambda commit: commit.execute("UPDATE scanners SET revoked = 0"))
     for house in (here, there):
-        Endings(house.party).replay(registry, end_again, end_all)
-        Endings(house.party).replay(registry, end_again, lambda _: pytest.fail("it has seen all"))
+        Endings(house.party, house.guard).replay(registry, end_again, end_all)
+        Endings(house.party, house.guard).replay(registry, end_again, lambda _: pytest.fail("it has seen all"))
     for token in ended:
         with pytest.raises(Unauthorized):
             scanners.bearing(token)
@@ -402,7 +402,7 @@ def what_ends_at_two_machines_is_not_undone_by_either(place: Place) -> None:
     for number, house in enumerate((here, there)):
         house.party.settings = house.party.settings.model_copy(update={"ring": SimpleNamespace(name=f"app{number}")})
     machines = [(Venues(registry, ends), Scanners(registry, ends, house.party, house.guard))
-                for house in (here, there) for ends in [Endings(house.party)]]  # fmt: skip
+                for house in (here, there) for ends in [Endings(house.party, house.guard)]]  # fmt: skip
     for order, holds in ((here, there), True), ((there, here), False):
         made = machines[0][0].enrol(NewVenue(name="Inn", category="inn"))
         venue = made.venue_id
@@ -418,7 +418,7 @@ def what_ends_at_two_machines_is_not_undone_by_either(place: Place) -> None:
         registry.write(lambda commit, undo=undo: commit.execute(  # type: ignore[misc]
             "UPDATE venues SET operator_sha256 = :before WHERE id = :id", undo))  # fmt: skip
         for house in order:
-            Endings(house.party).replay(registry, end_again, end_all)
+            Endings(house.party, house.guard).replay(registry, end_again, end_all)
         place.heard_of_all(0)
         with pytest.raises(Unauthorized):
             machines[0][1].uploading(scanner.scanner_token)

@@ -81,7 +81,7 @@ def nation(
     house = House(tmp_path)
     house.guard.tick()
     house.open_day()
-    database, endings = SqliteTables(tmp_path / "data", REGISTRY), Endings(house.party)
+    database, endings = SqliteTables(tmp_path / "data", REGISTRY), Endings(house.party, house.guard)
     counts = SqliteTables(tmp_path / "data", GATES)
     gates = Gates(house.party, house.guard, house.vault, database, endings, GateFile(counts))
     fill(tmp_path / "data")

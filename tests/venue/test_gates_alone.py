@@ -27,7 +27,7 @@ def house(tmp_path: Path) -> Iterator[tuple[House, SqliteTables, Gates]]:
     house.guard.tick()
     database = SqliteTables(tmp_path / "data", REGISTRY)
     counts = SqliteTables(tmp_path / "data", GATES)
-    gates = Gates(house.party, house.guard, house.vault, database, Endings(house.party), GateFile(counts))
+    gates = Gates(house.party, house.guard, house.vault, database, Endings(house.party, house.guard), GateFile(counts))
     house.open_day()
     yield house, database, gates
     gates.close()

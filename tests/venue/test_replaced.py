@@ -89,7 +89,7 @@ def replaced(scene: Scene) -> Iterator[Registry]:
     assert isinstance(party.clock, SimulatedClock)
     database = SqliteTables(scene.registry.folder / "data", REGISTRY)
     guard = clock_guard(party)
-    scanners = Scanners(database, Endings(party), party, guard)
+    scanners = Scanners(database, Endings(party, guard), party, guard)
     yield Registry(scene, party.clock, guard, scanners, database, party.calendar.closes(DAY))
     database.close()
 

@@ -32,7 +32,7 @@ def endings(tmp_path: Path) -> Endings:
     prepare(tmp_path / "house")
     house = House(tmp_path / "house")
     house.party.ring.ensure(day_key(), oldest=DAY)
-    return Endings(house.party)
+    return Endings(house.party, house.guard)
 
 
 @pytest.fixture
@@ -113,13 +113,27 @@ def test_a_journal_that_was_set_up_anew_goes_on_after_what_the_database_has_seen
         end(endings, database, ending)
     assert list(endings.findings()) == []
     shutil.rmtree(tmp_path / "house" / "keys" / "journal")
-    anew = Endings(endings._party)
+    anew = Endings(endings._party, endings._guard)
     assert carried_out(anew, database) == []
     assert [finding.name for finding in anew.findings()] == ["journal"]
     end(anew, database, REFUSED)
     with closing(SqliteTables(tmp_path / "old", SOME)) as old:
         old.write(lambda commit: commit.execute("INSERT INTO endings (number) VALUES (2)"))
         assert carried_out(anew, old) == [REFUSED]
+
+
+def test_a_clock_set_back_writes_nothing_under_an_older_day(
+    endings: Endings, database: SqliteTables, tmp_path: Path
+) -> None:
+    """That day's key is destroyed first: a database put back after it would not know what ended."""
+    house = House(tmp_path / "house")
+    house.guard.tick()
+    house.party.ring.ensure(day_key(DAY - 20), oldest=0)
+    house.go(DAY - 20)
+    end(Endings(house.party, house.guard), database, FIRST)
+    assert [path.name for path in (tmp_path / "house" / "keys" / "journal").glob("day-*")] == [f"day-{DAY}.log"]
+    house.go(DAY)
+    assert carried_out(endings, database) == []
 
 
 def test_an_error_in_the_block_writes_nothing_down(endings: Endings, database: SqliteTables) -> None:
