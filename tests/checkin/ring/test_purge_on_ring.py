@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from checkin.cli import purge
 from checkin.clock import RETENTION_DAYS
@@ -75,6 +76,14 @@ def test_what_is_due_on_the_nodes_is_destroyed_and_reported_without_the_service(
     assert folder.book is not None and REPORT in folder.book
     assert all(ring.keys(letter).overwritten(day_key()) for letter in NODES)
     assert [gone.rows for gone in folder.status().destroyed] == ["12"]
+
+
+def test_a_node_that_is_silent_is_named_once(ring: Ring, folder: VaultFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leased_ring, "SILENT_SECONDS", 600.0)
+    ring.down = {"b"}
+    with structlog.testing.capture_logs() as logs:
+        folder.status()
+    assert [line["event"] for line in logs] == ["ring_node_silent"]
 
 
 def test_where_no_node_answers_the_reason_is_told(ring: Ring, folder: VaultFolder) -> None:
