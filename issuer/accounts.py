@@ -160,7 +160,8 @@ class Accounts:
         except (Unauthorized, SealBroken):  # ended meanwhile; damaged; or came back after its key was destroyed
             self._identities.drop_unreadable(subject, limit, today)
             return
-        newest = self._issued.last(subject) or 0
+        # An account of which nobody can tell that it was not used is kept.
+        newest = max(self._issued.last(subject) or 0, self._issued.untold())
 
         def step(commit: Commit, ended: list[Ending]) -> bool:
             commit.alone()

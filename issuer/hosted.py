@@ -7,10 +7,11 @@ of its own, sealed under the day key, and is deleted as it is taken, so that it 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from checkin.errors import KeyDestroyed, NotReady, QuotaUsed
+from checkin.errors import DayDestroyed, KeyDestroyed, NotReady, QuotaUsed
 from checkin.files.tables import Commit, Tables, Values
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol import presentation
@@ -70,8 +71,9 @@ class Hosted:
     def forget(self, commit: Commit, subject: int) -> None:
         """Destroys all unused credentials of a subject, inside the caller's commit."""
         for (day,) in commit.execute("SELECT DISTINCT day FROM hosted"):
-            values: Values = {"day": day, "owner": subject_group(self._vault, day, subject)}
-            commit.execute("DELETE FROM hosted WHERE day = :day AND owner = :owner", values)
+            with suppress(DayDestroyed):  # early: nobody can open them
+                values: Values = {"day": day, "owner": subject_group(self._vault, day, subject)}
+                commit.execute("DELETE FROM hosted WHERE day = :day AND owner = :owner", values)
 
     def forget_before(self, today: int) -> None:
         """Destroys what was left over of earlier days: nobody can use it any more."""

@@ -7,6 +7,7 @@ which order people came.
 from __future__ import annotations
 
 from checkin.errors import DayDestroyed, KeyMissing
+from checkin.keys.key_ring import Purpose
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.ledger import subject_group
@@ -32,6 +33,12 @@ class IssuedDays:
     def last(self, subject: int, first: int = 0) -> int | None:
         """The newest day, None if none is held, or none from the day `first` on."""
         return next((day for day in self._days() if day >= first and self._held(day, subject)), None)
+
+    def untold(self) -> int:
+        """The newest day whose ledger was destroyed early: nobody can tell who took batches for it. 0 for none."""
+        floor = self._guard.floor(self._party.calendar)
+        gone = (name.day for name in self._party.ring.tombstones() if name.purpose is Purpose.DAY)
+        return max((day for day in gone if day >= floor), default=0)
 
     def _days(self) -> list[int]:
         floor = self._guard.floor(self._party.calendar)

@@ -51,7 +51,7 @@ class Disclosures:
         """The ledger rows of whoever registered a phone, of an account that was deleted since, too."""
         if part.phone is None or part.days is None:
             raise OrderScope
-        held, gone = held_days(range(part.days[0], part.days[1] + 1), self._floor())
+        held, gone = held_days(range(part.days[0], part.days[1] + 1), self._floor(), self._party.ring)
         subjects = self._identities.subjects_of(part.phone)
         rows, told = [], []
         for day in held:
@@ -71,7 +71,8 @@ class Disclosures:
             raise OrderScope
         seals = [ListedSeal.read(item) for item in items]
         check_days(part, (seal.day for seal in seals))
-        held, gone = held_days(sorted({seal.day for seal in seals} or {part.days[1]}), self._floor())
+        days = sorted({seal.day for seal in seals} or {part.days[1]})
+        held, gone = held_days(days, self._floor(), self._party.ring)
         found = [(seal, self._person(seal)) for seal in seals if seal.day in held]
         known = [(seal, *person) for seal, person in found if person]
         receipts = [(subject, self._receipt(part, seal.day, IDENTIFIED)) for seal, subject, _ in known]

@@ -14,6 +14,7 @@ from checkin.errors import SettingsInvalid
 from checkin.files.tables import Commit
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IssuerList
+from checkin.purge.early import EarlyDestructions
 from checkin.purge.purger import Purger
 from checkin.purge.statement_store import SMALL_COUNT
 from checkin.service.day_findings import EngineWatch, day_findings
@@ -126,6 +127,7 @@ class Issuer:
             self.guard,
             self.vault,
             self.book,
+            EarlyDestructions(settings.keys, settings.name, settings.authority, party.clock, party.calendar),
             floor=engine.floor(self.guard),
             duties=(self._forget, self._rotate, self.nodes.duty),
             ahead={Purpose.DAY: 1, Purpose.SIGNING: AHEAD_DAYS},

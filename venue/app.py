@@ -10,6 +10,7 @@ from starlette.routing import Route
 from checkin.audit.self_audit import Days, SelfAudit
 from checkin.keys.key_ring import Purpose
 from checkin.protocol.key_list import IntakeList
+from checkin.purge.early import EarlyDestructions
 from checkin.purge.purger import Purger
 from checkin.service import day_routes
 from checkin.service.auth import pinned
@@ -71,6 +72,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         guard,
         vault,
         book,
+        EarlyDestructions(settings.keys, settings.name, settings.authority, party.clock, party.calendar),
         floor=engine.floor(guard),
         duties=(trust.forget, alarms.forget, gates.forget, endings.forget, nodes.duty),
         ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},

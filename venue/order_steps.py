@@ -38,7 +38,7 @@ class Traces:
         if part.venue is None or part.window is None:
             raise OrderScope
         first, last = (int(moment // 60) for moment in part.window)
-        held, gone = held_days(self._days(first, last), self._guard.floor(self._party.calendar))
+        held, gone = held_days(self._days(first, last), self._guard.floor(self._party.calendar), self._party.ring)
         found = self._at(part.venue, first, last, held)
         # A second use of a code at the same venue is the same line.
         rows = {VisitRow(visit.issuer, day, visit.visit_id, visit.sealed_subject).line() for day, visit in found}
@@ -50,13 +50,14 @@ class Traces:
         listed = [ListedVisit.read(item) for item in items]
         check_days(part, (item.day for item in listed))
         floor = self._guard.floor(self._party.calendar)
-        held, gone = held_days(range(part.days[0], part.days[1] + 1) if part.days else (), floor)
+        held, gone = held_days(range(part.days[0], part.days[1] + 1) if part.days else (), floor, self._party.ring)
+        near_days, _ = held_days(range(floor, self._party.today() + 1), floor, self._party.ring)
         places = self._places([item for item in listed if item.day in held])
         own = {item.visit_id for item in listed}
         near: dict[tuple[int, bytes, bytes], tuple[int, VisitRow]] = {}
         for place in places:
             first, last = place.minute - NEAR_MINUTES, place.minute + NEAR_MINUTES
-            for day, visit in self._at(place.venue, first, last, range(floor, self._party.today() + 1)):
+            for day, visit in self._at(place.venue, first, last, near_days):
                 if visit.visit_id not in own:
                     _keep_nearest(near, place, day, visit)
             if len(near) > MAX_ROWS:
@@ -92,7 +93,7 @@ class Traces:
         except (KeyMissing, DayDestroyed):
             return []
 
-    def _at(self, venue: bytes, first: int, last: int, held: range | list[int]) -> Iterator[tuple[int, Visit]]:
+    def _at(self, venue: bytes, first: int, last: int, held: list[int]) -> Iterator[tuple[int, Visit]]:
         """Visits of a venue with first ≤ minute ≤ last, with the day they lie in."""
         calendar = self._party.calendar
         for day in self._days(first, last):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
+from checkin.errors import DayDestroyed
 from checkin.files.leases import Hold, alone
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.purge.purger import Purger
@@ -28,7 +30,8 @@ class Duties:
         calendar, now = self._party.calendar, self._party.now()
         for name in self._party.ring.names(Purpose.INTAKE):
             if name.day < calendar.day(now) and now < calendar.closes(name.day):
-                self._purger.make(KeyName(Purpose.DAY, name.day))
+                with suppress(DayDestroyed):  # by officers, and on a ring a node has yet to say so
+                    self._purger.make(KeyName(Purpose.DAY, name.day))
 
     def settle_days(self) -> None:
         """Erases the order of arrival from closed days, where the engine can: once a day is closed nobody needs it."""

@@ -39,6 +39,7 @@ MARKS: Final = {"pass": "✓", "fail": "✗", "not-run": "–"}
 STATES: Final = {
     "held": ("kept", "보관 중"),
     "destroyed": ("destroyed", "파기됨"),
+    "early": ("destroyed early, by officers' order", "담당관의 명령으로 앞당겨 파기됨"),
     "late": ("destroyed late", "늦게 파기됨"),
     "awaited": ("due, the officers' statement awaited", "기한이 되어 담당관의 진술을 기다림"),
     "missing": ("report missing", "보고서 없음"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from checkin.cli import day_keys, order
 from checkin.cli.example import WithExample
 from checkin.cli.office import Dir, Json, Simulated, Unfit, Yes, clock_of, confirm, opened, report
 from checkin.cli.terminal import say
+from checkin.clock import Clock
 from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officers import load_signer
@@ -25,7 +27,9 @@ from checkin.protocol.note import (
     unverified_text,
 )
 from checkin.protocol.ring_messages import NODE_LOST
-from checkin.protocol.statement import clock_value
+from checkin.protocol.statement import StatementType, clock_value
+from checkin.purge.early import EarlyDestruction
+from checkin.purge.statement_store import EARLY_DESTRUCTION
 
 app = typer.Typer(no_args_is_help=True, help="The health authority's work.")
 app.add_typer(day_keys.app, name="keys")
@@ -88,37 +92,88 @@ def node_lost(  # noqa: PLR0913 - an option each
     destroyed a key. Officers sign that together, or in turn into the same file. The service takes it by its setting
     `ring.lost`, and it goes into the log.
     """
-    authority = opened(folder, simulated_clock, allow_unfit_storage)
-    name = authority.officers.authority
+    desk = _Desk(opened(folder, simulated_clock, allow_unfit_storage), clock_of(simulated_clock), yes, as_json)
     check_own_name(service)
-    day = authority.calendar.date(authority.calendar.day(clock_of(simulated_clock).now()))
-    values = {"authority": name, "service": service, "node": NoteVerifier.parse(node).vkey, "day": day}
-    text = NODE_LOST.write({**values, **clock_value(simulated=authority.simulated)})
-    note = _same(output, {"authority": name, "service": service, "node": node})
+    text = desk.text(NODE_LOST, {"service": service, "node": NoteVerifier.parse(node).vkey}, output)
     if not as_json:
-        say(unverified_text(note) if note else text)
-    signers = [load_signer(path) for path in officer]
-    confirm(f"Sign this as {', '.join(signer.name for signer in signers)}?", yes=yes)
-    for signer in signers:
-        note = add_signature(note, signer) if note else sign_note(text, signer)
-    replace_file(output, note.encode())
-    count = len(split_note(note)[1])
-    report(
-        as_json,
-        {"statement": str(output), "signatures": count, "needed": authority.officers.threshold},
-        f"{output} has {count} of {authority.officers.threshold} signatures.",
-    )
+        say(text)
+    desk.sign(text, officer, output)
 
 
-def _same(path: Path, wanted: dict[str, str]) -> str:
-    """The note that is there already, '' without one; raises `RequestInvalid` where it is about something else."""
-    if not path.exists():
-        return ""
-    note = decode_note(path.read_bytes())
-    values = NODE_LOST.read(unverified_text(note))
-    if any(values[name] != value for name, value in wanted.items()):
-        raise RequestInvalid(f"{path} is about something else: choose another file.")
-    return note
+@app.command(
+    "destroy-early",
+    cls=WithExample,
+    epilog="checkin authority destroy-early --dir authority --service registry.example --first 2026-11-20 "
+    '--last 2026-11-22 --reason "A server was stolen." --officer authority/officers/1 '
+    "--officer authority/officers/2 -o early.txt",
+)
+def destroy_early(  # noqa: PLR0913 - an option each
+    *,
+    folder: Dir,
+    service: Annotated[str, typer.Option(help="The name of the service whose keys are to be destroyed.")],
+    first: Annotated[str, typer.Option(help="The first day, YYYY-MM-DD.")],
+    last: Annotated[str, typer.Option(help="The last day; today at the latest.")],
+    reason: Annotated[str, typer.Option(help="Why, in up to 200 characters that everybody will read: name nobody.")],
+    officer: Annotated[list[Path], typer.Option("--officer", help="The folder of an officer who signs; repeatable.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it, or to add signatures.")],
+    yes: Yes = False,
+    simulated_clock: Simulated = None,
+    allow_unfit_storage: Unfit = False,
+    as_json: Json = False,
+) -> None:
+    """Order that a service destroys its keys of some days at once, in an emergency.
+
+    What it holds of these days can be read no more, by nobody, and nobody can undo that. Officers sign it together, or
+    in turn into the same file. Whoever runs the service hands it in with `checkin purge early`, and it goes into the
+    log.
+    """
+    desk = _Desk(opened(folder, simulated_clock, allow_unfit_storage), clock_of(simulated_clock), yes, as_json)
+    check_own_name(service)
+    values = {"service": service, "first": first, "last": last, "reason": reason}
+    text = desk.text(EARLY_DESTRUCTION, values, output)
+    told = EarlyDestruction.read(text).told()
+    if not as_json:
+        say(f"{told}\n\n{text}")
+    desk.sign(text, officer, output)
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """Where officers sign a statement, together or in turn into one file."""
+
+    authority: Authority
+    clock: Clock
+    yes: bool
+    as_json: bool
+
+    def text(self, kind: StatementType, values: dict[str, str], path: Path) -> str:
+        """What is to be signed, of today; where the file is there, what stands in it. Raises `RequestInvalid` where
+        that says something else."""
+        values = {"authority": self.authority.officers.authority, **values}
+        if not path.exists():
+            calendar, simulated = self.authority.calendar, self.authority.simulated
+            day = calendar.date(calendar.day(self.clock.now()))
+            return kind.write({**values, "day": day, **clock_value(simulated=simulated)})
+        text = unverified_text(decode_note(path.read_bytes()))
+        standing = kind.read(text)
+        if any(standing[name] != value for name, value in values.items()):
+            raise RequestInvalid(f"{path} is about something else: choose another file.")
+        return text
+
+    def sign(self, text: str, officers: list[Path], path: Path) -> None:
+        """Asks, signs, and tells how many have."""
+        signers = [load_signer(folder) for folder in officers]
+        confirm(f"Sign this as {', '.join(signer.name for signer in signers)}?", yes=self.yes)
+        note = decode_note(path.read_bytes()) if path.exists() else ""
+        for signer in signers:
+            note = add_signature(note, signer) if note else sign_note(text, signer)
+        replace_file(path, note.encode())
+        count, needed = len(split_note(note)[1]), self.authority.officers.threshold
+        report(
+            self.as_json,
+            {"statement": str(path), "signatures": count, "needed": needed},
+            f"{path} has {count} of {needed} signatures.",
+        )
 
 
 order.register(app)

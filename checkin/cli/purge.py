@@ -15,12 +15,14 @@ from checkin.cli.office import counted
 from checkin.cli.strip import FULL, DrawnDay, draw_days, levels
 from checkin.cli.terminal import console, say, say_json
 from checkin.clock import DATES
-from checkin.errors import CheckinError, NotReady
+from checkin.errors import CheckinError, NotReady, SettingsInvalid
 from checkin.keys.generation import Generation
-from checkin.purge.inventory import PurgeStatus, RingNodeStatus
+from checkin.protocol.note import decode_note
+from checkin.purge.inventory import DestroyedDay, PurgeStatus, RingNodeStatus
 from checkin.service.launch import load
 from checkin.service.logs import log_to_terminal
 from checkin.service.vault_folder import VaultFolder
+from checkin.shown import shown
 
 app = typer.Typer(no_args_is_help=True, help="What a service holds, what is due, and destroying it now.")
 
@@ -102,6 +104,43 @@ def run(
         raise typer.Exit(1)
 
 
+@app.command(cls=WithExample, epilog="checkin purge early --config venue.toml --statement early.txt")
+def early(
+    config: Config,
+    statement: Annotated[Path, typer.Option(help="What officers signed with `checkin authority destroy-early`.")],
+    simulated_clock: Simulated = None,
+    as_json: Json = False,
+) -> None:
+    """Destroy the keys of days before they are due, because enough officers ordered it.
+
+    In an emergency: it cannot be undone. The statement is held against the pinned authority, kept beside the keys and
+    carried out at once, by a running service, too, and goes into the log. Repeatable. On a ring the nodes say a minute
+    later that it is done. What failed is named; exit status 1.
+    """
+    folder = _open(config, simulated_clock)
+    try:
+        order = folder.early.take(decode_note(_read(statement)))
+        left = folder.destroy()
+        gone = [str(name) for name in folder.volume.ring.tombstones() if order.covers(name)]
+    finally:
+        folder.close()
+    if as_json:
+        _print({"service": folder.settings.name, "statement": order.name, "keys": gone, "left": left})
+    else:
+        say(f"By {order.name}: destroyed {', '.join(gone) or 'nothing, there was no such key'}.")
+        if told := Chores(left=left).told():
+            say(told)
+    if left:
+        raise typer.Exit(1)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise SettingsInvalid(f"The file {path.name} cannot be read.") from None
+
+
 @dataclass(frozen=True)
 class Chores:
     """What came of what the service does at its start: whether it was done, which chores failed and with what code (and
@@ -152,12 +191,19 @@ def _print(values: dict[str, Any]) -> None:
 def _strip(found: PurgeStatus, today: str) -> list[DrawnDay]:
     """The last 60 days; those ahead, of which there is a key and nothing else, are left out."""
     filled = levels({day.day: day.rows or 0 for day in found.held})
-    done = {gone.day: "late" if gone.done > gone.due else "destroyed" for gone in found.destroyed}
+    done = {gone.day: _end(gone, found) for gone in found.destroyed}
     overdue = dict.fromkeys(found.due, "overdue")
     last = DATES.parse_date(today)
     dates = [DATES.date(day) for day in range(last - STRIP_DAYS + 1, last + 1)]
     states = {date: overdue.get(date) or ("held" if date in filled else done.get(date, "none")) for date in dates}
     return [DrawnDay(date, state, filled.get(date, FULL)) for date, state in states.items()]
+
+
+def _end(gone: DestroyedDay, found: PurgeStatus) -> str:
+    if gone.done > gone.due:
+        return "late"
+    ordered = any(order.first <= gone.day <= order.last for order in found.early)
+    return "early" if gone.done < gone.due and ordered else "destroyed"
 
 
 def _node_line(node: RingNodeStatus) -> str:
@@ -190,6 +236,16 @@ def _lines(name: str, found: PurgeStatus) -> list[str]:
         lines.append("Destroyed; what is left of the slot waits for room: " + ", ".join(found.keys_overwritten))
     if found.not_stated:
         lines.append("Destroyed and not stated yet: " + ", ".join(found.not_stated))
-    lines += [_node_line(node) for node in found.nodes]
-    lines += [f"  {gone.day}  {counted(gone.rows, 'row')}, destroyed on {gone.done}" for gone in found.destroyed]
+    return lines + [_node_line(node) for node in found.nodes] + _ends(found)
+
+
+def _ends(found: PurgeStatus) -> list[str]:
+    lines = []
+    for gone in found.destroyed:
+        how = f", {_end(gone, found)}" if gone.done != gone.due else ""
+        lines.append(f"  {gone.day}  {counted(gone.rows, 'row')}, destroyed on {gone.done}{how}")
+    for order in found.early:
+        lines.append(
+            f"Officers had {order.first} to {order.last} destroyed early, on {order.day}: {shown(order.reason)}"
+        )
     return lines

@@ -20,6 +20,7 @@ _FILLED: Final = " ▁▂▃▄▅▆▇█"
 _SIGNS: Final = {
     "held": _FILLED[FULL],
     "destroyed": "░",
+    "early": "▓",
     "late": "▒",
     "awaited": "◇",
     "missing": "✗",
@@ -30,6 +31,7 @@ _WORDS: Final = {state: words[0] for state, words in STATES.items()} | {"overdue
 _STYLES: Final = {
     "held": "cyan",
     "destroyed": "dim",
+    "early": "yellow",
     "late": "yellow",
     "awaited": "yellow",
     "missing": "bold red",

@@ -165,12 +165,11 @@ class Journal:
         )
 
     def _key_day(self, day: int) -> int:
-        """The newest day up to this one whose key is there."""
-        names = (name for name in self._ring.names(Purpose.DAY) if name.day <= day)
-        live = [name.day for name in names if self._ring.tombstone(name) is None]
+        """The newest day up to this one whose key is there; the next, where officers had all of those destroyed."""
+        live = [name.day for name in self._ring.names(Purpose.DAY) if self._ring.tombstone(name) is None]
         if not live:
             raise NotReady("There is no day key: the service is starting, or its clock is in doubt. See /readyz.")
-        return live[-1]
+        return max((one for one in live if one <= day), default=live[0])
 
     def _line(self, day: int, number: int, ending: Ending) -> bytes:
         plain = json.dumps(asdict(ending)).encode().ljust(_RECORD)

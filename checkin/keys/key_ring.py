@@ -201,6 +201,9 @@ class KeyRing:
         """Whether the key is destroyed; its slot may still be there, if there was no room for tombstone or mark."""
         return self._slots.is_gone(str(name))
 
+    def hand_on(self, note: str) -> None:
+        """Nothing: who destroys has read it."""
+
     def missing(self, _: KeyName) -> list[str]:
         """Nodes of a ring that have not said that the key is gone: there are none, the key is here."""
         return []

@@ -68,5 +68,8 @@ class ServiceKeys(Protocol):
     def destroy(self, name: KeyName) -> None:
         """Gone for every process when this returns. `ValueError` without a tombstone; repeatable."""
 
+    def hand_on(self, note: str) -> None:
+        """Tells the nodes that hold the keys what officers signed about them; nothing on one machine."""
+
     def missing(self, name: KeyName) -> list[str]:
         """Nodes that have not said yet that they destroyed a key that is entombed; none on one machine."""

@@ -7,6 +7,7 @@ and no statement that cannot be made, keeps a due key alive.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
+from functools import partial
 from typing import Final
 
 import structlog
@@ -15,6 +16,7 @@ from checkin.clock import Calendar, SystemClock
 from checkin.errors import CheckinError
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.keys.service_keys import ServiceKeys
+from checkin.purge.early import EarlyDestructions
 
 CLOSING_GRACE_SECONDS: Final = 86400.0
 UNKNOWN: Final = "unknown"
@@ -37,9 +39,11 @@ def last_use(name: KeyName, calendar: Calendar) -> float | None:
 class DueKeys:
     """The keys of one ring that must be gone. Every method is repeatable."""
 
-    def __init__(self, ring: ServiceKeys, calendar: Calendar) -> None:
+    def __init__(self, ring: ServiceKeys, calendar: Calendar, early: EarlyDestructions | None = None) -> None:
+        """`early`: what officers had destroyed before it is due."""
         self._ring = ring
         self._calendar = calendar
+        self._early = early
         self.last_destruction_ms: float | None = None
         """How long the last destruction of a key took, from readable to gone."""
 
@@ -49,7 +53,7 @@ class DueKeys:
         `unclosed`: days whose uploads are not closed though it is time; None if nobody can say. Their intake keys are
         left for a day more.
         """
-        found = {}
+        found, early = {}, self._early.all() if self._early else ()
         for name in self._ring.names():
             over = last_use(name, self._calendar)
             if over is not None and over <= now:
@@ -58,12 +62,15 @@ class DueKeys:
                     found[name] = self._calendar.day(over)
             elif self._ring.tombstone(name) is not None:  # a process died, or had no room, before it was done
                 found[name] = self._calendar.day(now)
+            elif over is not None and any(order.covers(name) for order in early):
+                found[name] = self._calendar.day(over)
         return dict(sorted(found.items(), key=lambda item: (item[0].purpose is not Purpose.DAY, item[0])))
 
     def destroy(self, due: Mapping[KeyName, int], record: Record) -> dict[KeyName, str]:
         """Tombstone, then key, each key by itself; why those failed whose slots are left. `KeyRing.is_gone` tells
         which of these can be read no more."""
         failed = {}
+        self._revoke(due, record)
         for name, day in due.items():
             try:
                 if self._ring.tombstone(name) is None:
@@ -73,6 +80,21 @@ class DueKeys:
                 failed[name] = why(error)
                 log.error("key_not_destroyed", key=str(name), why=failed[name])
         return failed
+
+    def _revoke(self, due: Mapping[KeyName, int], record: Record) -> None:
+        """What officers ordered is told to the nodes of a ring, once it is written down what tombstones will say: from
+        then on nobody lends the keys."""
+        for order, note in (self._early.all() if self._early else {}).items():
+            names = [name for name in due if order.covers(name)]
+            try:
+                for name in names:
+                    if self._ring.tombstone(name) is None:
+                        log.warning("early_destruction", key=str(name), statement=order.name)
+                        self._ring.remember(name, partial(record, name, due[name]))
+                if names:
+                    self._ring.hand_on(note)
+            except (CheckinError, OSError) as error:  # the keys must go
+                log.error("early_destruction_not_handed_on", statement=order.name, why=why(error))
 
     def end(self, name: KeyName) -> None:
         """Overwrites and unlinks a key that has a tombstone; raises as `KeyRing.destroy`."""

@@ -72,6 +72,16 @@ class RingNodeStatus:
 
 
 @dataclass(frozen=True)
+class EarlyStatus:
+    """The days of an early destruction, when officers signed it (ISO dates), and why."""
+
+    first: str
+    last: str
+    day: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class PurgeStatus:
     """What is held, what of it is overdue, what was destroyed, and why nothing is destroyed now, if so."""
 
@@ -87,6 +97,8 @@ class PurgeStatus:
     """What is destroyed and not stated yet: keys by name, days by date."""
     nodes: list[RingNodeStatus] = field(default_factory=list)
     """Of the key ring, where it is one of nodes."""
+    early: list[EarlyStatus] = field(default_factory=list)
+    """What officers had destroyed before it was due."""
     data_trouble: str = ""
     """Why only the key ring could be looked at, if so."""
 
@@ -107,14 +119,15 @@ class Inventory:
         return sorted(keys | set(self._vault.store.days()))
 
     def due(self, oldest: int) -> list[int]:
-        """Days before `oldest` with anything left of them, or destroyed without a statement yet.
+        """Days before `oldest`, and days whose key was destroyed early, with anything left of them, or destroyed
+        without a statement yet.
 
         What a restored backup brings back is due again.
         """
-        tombs = [name.day for name in self._ring.tombstones() if name.purpose is Purpose.DAY]
+        tombs = {name.day for name in self._ring.tombstones() if name.purpose is Purpose.DAY}
         unstated = {day for day in tombs if report_name(day) not in self._book}
         left = {name.day for name in self._ring.names(Purpose.DAY)} | set(self._vault.store.days())
-        return sorted(day for day in unstated | left if day < oldest)
+        return sorted(day for day in unstated | left if day < oldest or day in tombs)
 
     def retired(self) -> list[KeyName]:
         """Entombed keys of those that have no report of a day, whose destruction was not stated yet."""

@@ -13,17 +13,20 @@ from typing import Final, ParamSpec, TypeVar
 import structlog
 
 from checkin.clock import RETENTION_DAYS
-from checkin.errors import CheckinError, KeyExists, KeyMissing, NotReady
+from checkin.errors import CheckinError, DayDestroyed, KeyExists, KeyMissing, NotReady
 from checkin.files.durable import locked_if_possible
 from checkin.files.leases import Hold, alone
 from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.note import add_signature
 from checkin.protocol.statement import StatementType
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.due_keys import UNREADABLE, DueKeys, why
+from checkin.purge.early import EarlyDestructions
 from checkin.purge.inventory import Inventory, PurgeParty, PurgeStatus
 from checkin.purge.statement_store import (
     ABSENT,
     DAY_CLOSED,
+    EARLY,
     KEY_DESTROYED,
     KEY_MADE,
     PURGE_REPORT,
@@ -61,15 +64,17 @@ class Purger:
         guard: ClockGuard,
         vault: Vault,
         book: StatementStore,
+        early: EarlyDestructions | None = None,
         *,
         floor: Duty = lambda _: None,
         duties: Iterable[Duty] = (),
         ahead: Mapping[Purpose, int] | None = None,
         hold: Hold = alone,
     ) -> None:
-        """`ahead`: for which purposes keys are made, from today to so many days ahead; `hold`: what several machines
-        over one engine do one at a time; `floor` fails where they do not agree about the time, and then nothing but
-        keys is destroyed. A key is destroyed by each, with nothing but its key volume."""
+        """`early`: what officers had destroyed before it is due; `ahead`: for which purposes keys are made, from today
+        to so many days ahead; `hold`: what several machines over one engine do one at a time; `floor` fails where they
+        do not agree about the time, and then nothing but keys is destroyed. A key is destroyed by each, with nothing
+        but its key volume."""
         self._party = party
         self._guard = guard
         self._vault = vault
@@ -79,7 +84,8 @@ class Purger:
         self._duties = tuple(duties)
         self._ahead = dict(ahead or {Purpose.DAY: 1})
         self._hold = hold
-        self._due = DueKeys(party.ring, party.calendar)
+        self._early = early
+        self._due = DueKeys(party.ring, party.calendar, early)
         self.failed: dict[str, str] = {}
         """What the last `run` could not do, and why."""
 
@@ -100,6 +106,7 @@ class Purger:
         self._guard.require_trusted()
         with locked_if_possible(self._party.ring.folder / LOCK):
             now, self.failed = self._guard.settled(), {}
+            self._attempt("early destructions", self._share_early)
             self._destroy_keys(now)
             oldest = self._party.calendar.oldest(now)
             made = self._destroy_beside(now, oldest)
@@ -107,6 +114,16 @@ class Purger:
             left = ", ".join(self.failed)
             raise NotReady(f"Not all that is due could be destroyed ({left}): look at the disk; it is tried again.")
         return made
+
+    def _share_early(self) -> None:
+        """What officers ordered is known to every machine of the service, and stated before any report of it."""
+        if self._early is None:
+            return
+        for name, note in self._book.all(EARLY):
+            self._early.learn(name, note)
+        for order, note in self._early.all().items():
+            if order.name not in self._book:
+                self._book.put(order.name, add_signature(note, self._party.signer))
 
     def _destroy_beside(self, now: float, oldest: int) -> list[str]:
         """Whatever is not a key: only when the machines over one engine agree about the time."""
@@ -139,7 +156,8 @@ class Purger:
         """Closes every day whose time for uploads is over, and states its digest; the names of the statements."""
         self._guard.require_trusted()
         now, calendar = self._guard.settled(), self._party.calendar
-        days = [day for day in self._inventory.held() if calendar.closes(day) <= now < calendar.due(day)]
+        over = [day for day in self._inventory.held() if calendar.closes(day) <= now < calendar.due(day)]
+        days = [day for day in over if self._party.ring.tombstone(KeyName(Purpose.DAY, day)) is None]
         left = [day for day in days if not self._remember_closed(day)]
         made: list[str] = []
         if not left:
@@ -174,8 +192,9 @@ class Purger:
         for name in names:
             try:
                 made += self.make(name)
-            except (KeyMissing, KeyExists) as error:  # the other days need theirs
-                lost = error
+            except (KeyMissing, KeyExists, DayDestroyed) as error:  # the other days need theirs
+                if not (self._early and self._early.covers(name)):
+                    lost = error
         if lost:
             raise lost
         return made

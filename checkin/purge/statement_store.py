@@ -19,7 +19,7 @@ from checkin.files.tables import Tables, TableSet
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import unverified_text
-from checkin.protocol.ring_messages import RING_KINDS
+from checkin.protocol.ring_messages import NODE_LOST, RING_KINDS
 from checkin.protocol.statement import CLOCK, Field, StatementType, one
 
 KEY_MADE: Final = StatementType(
@@ -60,10 +60,22 @@ ORDER_EXECUTED: Final = StatementType(
 ORDER_REFUSED: Final = StatementType(
     "checkin/order-refused/v1", Field("service"), Field("code"), Field("part"), Field("done"), CLOCK
 )
-KINDS: Final = {
-    kind.kind: kind
-    for kind in (KEY_MADE, KEY_DESTROYED, DAY_CLOSED, PURGE_REPORT, ORDER_EXECUTED, ORDER_REFUSED, *RING_KINDS)
-}
+EARLY_DESTRUCTION: Final = StatementType(
+    "checkin/early-destruction/v1",
+    Field("authority"),
+    Field("service"),
+    Field("first"),
+    Field("last"),
+    Field("day"),
+    Field("reason"),
+    CLOCK,
+)
+_OWN: Final = (KEY_MADE, KEY_DESTROYED, DAY_CLOSED, PURGE_REPORT, ORDER_EXECUTED, ORDER_REFUSED, EARLY_DESTRUCTION)
+KINDS: Final = {kind.kind: kind for kind in (*_OWN, *RING_KINDS)}
+BY_AUTHORITY: Final = (EARLY_DESTRUCTION.kind, NODE_LOST.kind)
+"""What a service states with its authority's officers, whose lines come first."""
+EARLY: Final = "early-"
+"""So begins the name of a statement that days are to be destroyed before they are due."""
 
 ABSENT: Final = "-"
 SMALL_COUNT: Final = 10

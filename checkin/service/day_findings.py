@@ -20,7 +20,8 @@ def day_findings(purger: Purger) -> Iterator[Finding]:
     if purger.overdue():
         yield Finding("purge", "failure", "Days are overdue to be destroyed: run `checkin purge run`.")
     if not purger.has_day_key():
-        yield Finding("day_key", "failure", "There is no key for today yet: nothing can be written down.")
+        why = "not yet, or no more because officers had it destroyed"
+        yield Finding("day_key", "failure", f"There is no key for today ({why}): nothing can be written down.")
 
 
 class EngineWatch:

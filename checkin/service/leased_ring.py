@@ -421,6 +421,15 @@ class LeasedRing:
         """Officers stated that this node is lost with its volume (verified by the caller): nobody waits for it."""
         self.notes.put(_lost(vkey), note)
 
+    def hand_on(self, note: str) -> None:
+        """Tells each node that answers what officers signed: it lends the keys no more. The others hear it later."""
+        for peer in self._answering():
+            try:
+                self._calls.hand_on(peer, note)
+            except CheckinError as error:
+                log.warning("early_destruction_refused", node=peer.url, why=error.code)
+        self.forget()
+
     def destroy(self, name: KeyName) -> None:
         """Ends the leases here, asks each node to destroy, and keeps what they sign. A node that does not answer is
         asked again at the next round. Raises `ValueError` without a tombstone, `NotReady` where a node refuses."""

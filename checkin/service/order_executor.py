@@ -27,6 +27,8 @@ from checkin.errors import (
     ProofInvalid,
 )
 from checkin.files.durable import locked
+from checkin.keys.key_ring import Purpose
+from checkin.keys.service_keys import ServiceKeys
 from checkin.orders.lists import read_list
 from checkin.orders.part import (
     MAX_LIFE_SECONDS,
@@ -262,13 +264,14 @@ class OrderExecutor:
         return self._party.sign(kind, {"service": self._party.settings.name, **values})
 
 
-def held_days(days: Iterable[int], floor: int) -> tuple[list[int], list[int]]:
-    """(held, gone); raises `DayDestroyed` when none of them is held any more."""
+def held_days(days: Iterable[int], floor: int, ring: ServiceKeys) -> tuple[list[int], list[int]]:
+    """(held, gone): before `floor`, or destroyed early; raises `DayDestroyed` when none of them is held any more."""
     all_days = list(days)
-    held = [day for day in all_days if day >= floor]
+    early = {name.day for name in ring.tombstones() if name.purpose is Purpose.DAY}
+    held = [day for day in all_days if day >= floor and day not in early]
     if not held:
         raise DayDestroyed
-    return held, [day for day in all_days if day < floor]
+    return held, [day for day in all_days if day not in held]
 
 
 def _digest_of(note: str) -> str:

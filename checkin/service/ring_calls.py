@@ -84,6 +84,11 @@ class RingCalls:
         answer = post(peer.url, path, {"note": sign_note(text, self._signer)})
         return conform(RingNotes, answer).notes, request_digest(text)
 
+    @staticmethod
+    def hand_on(peer: Peer, note: str) -> None:
+        """What officers signed about keys that are to be destroyed, to a node that holds them; raises as `post`."""
+        post(peer.url, DESTROY_PATH, {"note": note})
+
     def ask_one(
         self,
         peer: Peer,

@@ -16,12 +16,14 @@ from pydantic import ConfigDict
 from checkin.errors import CheckinError, ClockUntrusted, NotReady, SettingsInvalid, SimulationRefused
 from checkin.files.durable import locked_if_possible
 from checkin.purge.due_keys import DueKeys, why
-from checkin.purge.inventory import PurgeStatus
+from checkin.purge.early import EarlyDestructions
+from checkin.purge.inventory import EarlyStatus, PurgeStatus
 from checkin.purge.purger import LOCK, Purger
 from checkin.purge.statement_store import StatementStore
 from checkin.service.day_store import VAULTS, DaySettings, ServiceEngine
 from checkin.service.identity import KeyVolume, ServiceIdentity
 from checkin.service.leased_ring import LeasedRing
+from checkin.service.pins import AuthoritySettings
 from checkin.service.stated_ring import StatedRing
 from checkin.service.time_peers import clock_guard
 from checkin.vault.engines import DayStore
@@ -36,6 +38,8 @@ class CommonSettings(DaySettings):
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
     ringed = True
 
+    authority: AuthoritySettings | None = None
+
 
 class VaultFolder:
     """One service's key ring, days, statements and clock. `purger` and the name by which it is installed, `service`,
@@ -48,7 +52,9 @@ class VaultFolder:
             raise NotReady("The service has no data yet: start it once.")
         self.volume = KeyVolume(settings, simulated_clock)
         self.guard = clock_guard(self.volume)
-        self.keys = DueKeys(self.volume.ring, self.volume.calendar)
+        clock, calendar = self.volume.clock, self.volume.calendar
+        self.early = EarlyDestructions(settings.keys, settings.name, settings.authority, clock, calendar)
+        self.keys = DueKeys(self.volume.ring, calendar, self.early)
         self.book: StatementStore | None = None
         self.service: str | None = None
         self.purger: Purger | None = None
@@ -91,7 +97,7 @@ class VaultFolder:
                 found, unstated = self.purger.status(), self.purger.not_stated()
             except (CheckinError, OSError) as error:
                 trouble = why(error)
-        ring = self.volume.ring
+        ring, date = self.volume.ring, self.volume.calendar.date
         nodes = ring.status() if isinstance(ring, LeasedRing) else []
         try:
             due = self.keys.due(self.guard.now())
@@ -101,6 +107,7 @@ class VaultFolder:
             found,
             nodes=nodes,
             keys_due=[str(name) for name in due if not ring.is_gone(name)],
+            early=[EarlyStatus(date(o.first), date(o.last), date(o.day), o.reason) for o in self.early.all()],
             keys_overwritten=[str(name) for name in due if ring.is_gone(name) and not ring.missing(name)],
             not_stated=unstated,
             data_trouble=trouble,
@@ -124,8 +131,11 @@ class VaultFolder:
                 if isinstance(party.ring, LeasedRing):
                     party.ring.stated = StatedRing(self.book)
                 vault = Vault(label, self._store, party.ring)
-                self.purger = Purger(party, self.guard, vault, self.book, hold=engine.hold)
-                self.volume, self.keys = party, DueKeys(party.ring, party.calendar)  # its nodes are asked once
+                self.purger = Purger(party, self.guard, vault, self.book, self.early, hold=engine.hold)
+                self.volume, self.keys = (
+                    party,
+                    DueKeys(party.ring, party.calendar, self.early),
+                )  # its nodes are asked once
 
 
 def destroy_first(config: Path, simulated_clock: Path | None = None) -> None:

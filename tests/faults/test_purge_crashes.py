@@ -14,6 +14,7 @@ import pytest
 
 from checkin.keys.key_ring import Purpose
 from tests.support.house import CALENDAR, DAY, HOUR, House, day_key, prepare
+from tests.support.officers import AUTHORITY, early_note
 
 AHEAD = {Purpose.DAY: 0, Purpose.INTAKE: 0}
 STEPS = ("open", "pwrite", "fsync", "unlink", "rename", "replace", "link")
@@ -61,7 +62,7 @@ def make_due(folder: Path) -> None:
 
 def purge(folder: Path) -> None:
     """One process's purge."""
-    House(folder, ahead=AHEAD).purger.run()
+    House(folder, ahead=AHEAD, authority=AUTHORITY).purger.run()
 
 
 def die_at(number: int, folder: Path, *, before: bool) -> bool:
@@ -137,6 +138,37 @@ def test_a_purge_that_dies_at_any_step_is_finished_by_the_next(folder: Path, mem
         purge(work)
         check_done(work)
         assert stated.items() <= dict(House(work).book.all()).items()
+        shutil.rmtree(work)
+        if through:
+            assert number > 40, "the steps of a purge were not all met"
+            return
+    raise AssertionError("the purge has no end")
+
+
+def test_an_early_destruction_that_dies_at_any_step_is_finished_by_the_next(memory: Path) -> None:
+    """The statement is kept, and the order, the keys, the data and the reports come in their order."""
+    prepare(memory / "registry")
+    house = House(memory / "registry", ahead=AHEAD, authority=AUTHORITY)
+    house.purger.run()
+    house.purger.make_keys()
+    house.open_day()
+    house.store.close()
+    order = house.early.take(early_note(DAY, DAY))
+    report, intake = EXPECTED[-2], EXPECTED[0]
+    for number in range(MOST):
+        shutil.copytree(memory / "registry", work := memory / "work")
+        through = die_at(number, work, before=True)
+        after = House(work, ahead=AHEAD, authority=AUTHORITY)
+        if report in after.book:
+            assert order.name in after.book and not after.live(), "nothing is stated before it is done"
+        assert day_key() not in after.party.ring.names() or DAY in after.store.days(), "the key goes first"
+        after.store.close()
+        purge(work)
+        done = House(work, ahead=AHEAD, authority=AUTHORITY)
+        assert {order.name, report, intake} <= set(done.book.names())
+        assert done.statement(report)["rows"] == "12"
+        assert done.party.ring.overwritten(day_key()) and not done.live()
+        done.store.close()
         shutil.rmtree(work)
         if through:
             assert number > 40, "the steps of a purge were not all met"

@@ -94,6 +94,10 @@ def test_every_command_that_has_json_prints_json(town: Stage, tmp_path: Path) ->
     desk.type("authority sign", order, *two, "--yes")
     assert len(desk.type("authority trace", order, *here, *two, "-o", tmp_path / "result")["places"]) == 1
 
+    early = ("--service", "registry.localhost", "--first", "2026-11-20", "--last", "2026-11-20", "--reason", "a drill")
+    desk.type("authority destroy-early", *here, *early, *two, "--yes", "-o", tmp_path / "early.txt")
+    desk.type("purge early", "--config", deployment.config("venue"), "--statement", tmp_path / "early.txt", *clock)
+
     desk.type("audit run", "--url", retention, "--token", auditor)
     desk.type("audit show", "--url", retention)
     desk.type("audit verify", "--url", retention, "--vkeys", deployment.folder / "vkeys.txt")

@@ -12,9 +12,11 @@ from checkin.keys.secret_file import make_secret
 from checkin.protocol.note import open_note
 from checkin.protocol.statement import Values
 from checkin.purge.clock_guard import ClockGuard
+from checkin.purge.early import EarlyDestructions
 from checkin.purge.purger import Duty, Purger
 from checkin.purge.statement_store import KINDS, StatementFolder
 from checkin.service.identity import ServiceIdentity
+from checkin.service.pins import AuthoritySettings
 from checkin.service.settings import RingUse
 from checkin.service.vault_folder import CommonSettings
 from checkin.vault.engines.sqlite import SqliteStore
@@ -54,6 +56,8 @@ class House:
         duties: Iterable[Duty] = (),
         ahead: dict[Purpose, int] | None = None,
         ring: RingUse | None = None,
+        *,
+        authority: AuthoritySettings | None = None,
     ) -> None:
         settings = CommonSettings(
             name="registry.example",
@@ -63,6 +67,7 @@ class House:
             ring=ring,
             statement_key=folder / "statement.key",
             allow_unfit_storage=True,
+            authority=authority,
         )
         self.party = ServiceIdentity(settings, folder / "clock")
         assert isinstance(self.party.clock, SimulatedClock)
@@ -73,7 +78,8 @@ class House:
         self.store = SqliteStore(folder / "data" / "visits", ordered=True)
         self.vault = Vault("venue", self.store, self.party.ring)
         self.book = StatementFolder(folder / "data" / "statements")
-        self.purger = Purger(self.party, self.guard, self.vault, self.book, duties=duties, ahead=ahead)
+        self.early = EarlyDestructions(settings.keys, settings.name, authority, self.clock, self.party.calendar)
+        self.purger = Purger(self.party, self.guard, self.vault, self.book, self.early, duties=duties, ahead=ahead)
 
     def go(self, day: int, seconds: float = 0.0) -> None:
         """Set the clock."""

@@ -7,7 +7,16 @@ from pathlib import Path
 
 from checkin.clock import Calendar, parse_rfc3339
 from checkin.protocol.note import NoteVerifier, open_note
-from checkin.purge.statement_store import DAY_CLOSED, KEY_DESTROYED, KEY_MADE, KINDS, PURGE_REPORT, read_count
+from checkin.purge.early import EarlyDestruction
+from checkin.purge.statement_store import (
+    DAY_CLOSED,
+    EARLY_DESTRUCTION,
+    KEY_DESTROYED,
+    KEY_MADE,
+    KINDS,
+    PURGE_REPORT,
+    read_count,
+)
 
 SPEC = Path(__file__).parents[3] / "docs" / "spec"
 RETENTION = (SPEC / "retention.md").read_text(encoding="utf-8")
@@ -56,6 +65,17 @@ def test_the_grammar_lists_the_fields_of_every_kind_in_order() -> None:
     for kind in ABOUT_DAYS:
         names = ", ".join(f"`{field.name}`" for field in kind.fields if field.name != "clock")
         assert f"| `{kind.kind}` | {names} |" in RETENTION
+
+
+def test_the_example_of_an_early_destruction_is_signed_by_two_officers_and_read() -> None:
+    """Under the keys beside it, which no single one replaces; and its fields are the code's."""
+    note = re.search(r"```early-destruction\n(.*?)```", RETENTION, re.DOTALL)
+    assert note
+    keys = [NoteVerifier.parse(vkey) for vkey in re.findall(r"`(health\.example/[^`]+)`", RETENTION)]
+    read = EarlyDestruction.read(open_note(note[1], keys, 2).text)
+    assert (read.service, read.last - read.first, read.day) == ("registry.example", 2, read.last)
+    names = ", ".join(f"`{field.name}`" for field in EARLY_DESTRUCTION.fields if field.name != "clock")
+    assert f"| `{EARLY_DESTRUCTION.kind}` | {names} |" in RETENTION
 
 
 def test_the_example_of_a_day_is_what_the_calendar_says() -> None:

@@ -17,8 +17,9 @@ from checkin.protocol.ring_messages import (
 from checkin.protocol.statement import many
 from checkin.purge.purger import Purger
 from checkin.service.ring_statements import RingStatements
-from tests.checkin.ring.world import AHEAD, AUTHORITY, OFFICERS, REPORT, go, leased, open_house, statements
+from tests.checkin.ring.world import AHEAD, REPORT, go, leased, open_house, statements
 from tests.support.house import CALENDAR, DAY, HOUR, House
+from tests.support.officers import AUTHORITY, OFFICERS
 from tests.support.ring import Ring, day_key, node_name
 
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from checkin.keys.key_ring import Purpose
-from checkin.protocol.note import NoteSigner
-from checkin.protocol.primitives import SigningKey
 from checkin.service.leased_ring import LeasedRing
-from checkin.service.pins import AuthoritySettings
 from checkin.service.ring_statements import RingStatements
 from tests.support.house import CALENDAR, DAY, HOUR, House, prepare
+from tests.support.officers import AUTHORITY
 from tests.support.ring import NODES, Ring
 
 REPORT = f"purge-{CALENDAR.date(DAY)}"
 AHEAD = {Purpose.DAY: 0}
-OFFICERS = [NoteSigner(f"health.example/officer-{n}", SigningKey(bytes([n]) * 32)) for n in (1, 2, 3)]
-AUTHORITY = AuthoritySettings(name="health.example", officers=tuple(o.verifier.vkey for o in OFFICERS))
 
 
 def open_house(ring: Ring, folder: Path, ahead: dict[Purpose, int] | None = None) -> House:

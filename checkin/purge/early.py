@@ -1,0 +1,142 @@
+"""Destroying keys before they are due, because enough officers of the authority order it (docs/spec/retention.md §7).
+
+    keys/early/NAME.txt    what they signed, as it came
+
+It lies beside the keys, so that carrying it out needs no other volume, and is verified anew each time it is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+
+from checkin.clock import DATES, RETENTION_DAYS, Calendar, Clock
+from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, NotReady
+from checkin.files.durable import create_file, private_folder
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.note import NoteVerifier, open_note
+from checkin.protocol.primitives import sha256
+from checkin.protocol.statement import CLOCK, one
+from checkin.purge.statement_store import EARLY, EARLY_DESTRUCTION, LAST_DAY
+
+FEWEST: Final = 2
+"""Officers who sign, whatever the settings say: one alone destroys nothing."""
+MAX_REASON: Final = 200  # characters
+_OPENING: Final = (Purpose.DAY, Purpose.INTAKE)
+"""The purposes of keys that open what is kept, or waits, of a day."""
+log = structlog.get_logger()
+
+
+class PinnedOfficers(Protocol):
+    """The pinned authority (`checkin.service.pins.AuthoritySettings`)."""
+
+    name: str
+    threshold: int
+
+    @property
+    def verifiers(self) -> list[NoteVerifier]:
+        """The officers' keys."""
+        ...
+
+
+@dataclass(frozen=True)
+class EarlyDestruction:
+    """The keys of the service days `first` to `last` of one service; signed on `day`."""
+
+    authority: str
+    service: str
+    first: int
+    last: int
+    day: int
+    reason: str
+    simulated: bool
+    name: str
+    """Of the statement, by its text: whoever signed it."""
+
+    @classmethod
+    def read(cls, text: str) -> EarlyDestruction:
+        """From the text of a note; raises `NoteMalformed`, also for days that had not come when it was signed."""
+        values = EARLY_DESTRUCTION.read(text)
+        try:
+            first, last, day = (DATES.parse_date(one(values, field)) for field in ("first", "last", "day"))
+        except ValueError:
+            raise NoteMalformed("A day is written YYYY-MM-DD.") from None
+        if not 0 <= first <= last <= day <= LAST_DAY or last - first >= RETENTION_DAYS:
+            raise NoteMalformed(f"It names at most {RETENTION_DAYS} days, none later than that of the signatures.")
+        if len(one(values, "reason")) > MAX_REASON:
+            raise NoteMalformed(f"A reason has at most {MAX_REASON} characters.")
+        name = f"{EARLY}{one(values, 'first')}-{one(values, 'last')}-{sha256(text.encode())[:4].hex()}"
+        named = (one(values, "authority"), one(values, "service"))
+        return cls(*named, first, last, day, one(values, "reason"), CLOCK.name in values, name)
+
+    def covers(self, key: KeyName) -> bool:
+        """Whether that key is to be destroyed."""
+        return key.purpose in _OPENING and self.first <= key.day <= self.last
+
+    def told(self) -> str:
+        """What an officer reads before signing."""
+        days = f"{DATES.date(self.first)} to {DATES.date(self.last)}, both included"
+        return (
+            f"{self.service} destroys its keys of the days {days}, as soon as it is handed this. All that it holds of "
+            "these days can be read no more, in no copy and by no order, and nobody can undo that. If today is among "
+            f"them, it takes nothing more until tomorrow. Everybody will read the reason: {self.reason}"
+        )
+
+
+class EarlyDestructions:
+    """Those that were handed in to one service, or to a node of its ring."""
+
+    def __init__(
+        self, keys: Path, service: str, officers: PinnedOfficers | None, clock: Clock, calendar: Calendar
+    ) -> None:
+        """`keys`: the folder of the key ring."""
+        self._folder = keys / "early"
+        self._service, self._officers = service, officers
+        self._clock, self._calendar = clock, calendar
+
+    def take(self, note: str) -> EarlyDestruction:
+        """Keeps it, on disk when this returns. Raises `NoteMalformed`; `NoteUntrusted` unless enough officers of the
+        pinned authority signed it, about this service and no day that has not come; `NotReady` where none is pinned."""
+        found = self._verified(note)
+        private_folder(self._folder)
+        create_file(self._file(found.name), note.encode())
+        return found
+
+    def learn(self, name: str, note: str) -> None:
+        """As `take`, of one that stands in the service's statements; without effect for one that is known."""
+        if not self._file(name).exists():
+            self.take(note)
+
+    def all(self) -> dict[EarlyDestruction, str]:
+        """Each with its note. A file that is none is passed over: it keeps no due key alive."""
+        found = {}
+        for path in sorted(self._folder.glob("*.txt")):
+            try:
+                note = path.read_text(encoding="utf-8")
+                found[self._verified(note)] = note
+            except (CheckinError, OSError, UnicodeDecodeError) as error:
+                log.error("early_destruction_refused", file=path.name, why=type(error).__name__)
+        return found
+
+    def covers(self, key: KeyName) -> bool:
+        """Whether officers had that key destroyed."""
+        return any(order.covers(key) for order in self.all())
+
+    def _verified(self, note: str) -> EarlyDestruction:
+        if self._officers is None:
+            raise NotReady("The settings pin no authority whose officers could order that.")
+        signed = open_note(note, self._officers.verifiers, max(FEWEST, self._officers.threshold))
+        found = EarlyDestruction.read(signed.text)
+        if (found.authority, found.service) != (self._officers.name, self._service):
+            raise NoteUntrusted("It is another authority's, or about another service.")
+        if found.simulated != self._clock.simulated:
+            raise NoteUntrusted("Real and simulated time do not mix: the note was made under the other one.")
+        if found.day > self._calendar.day(self._clock.now()):
+            raise NoteUntrusted("It was signed on a day that has not come.")
+        return found
+
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}.txt"

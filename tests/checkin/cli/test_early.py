@@ -1,0 +1,89 @@
+"""Officers order that days are destroyed early, and whoever runs the service hands it in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from checkin.cli.authority import app
+from checkin.errors import NoteMalformed, NoteUntrusted, RequestInvalid, SettingsInvalid
+from checkin.keys.officers import Officers
+from checkin.protocol.note import split_note
+from tests.checkin.cli.test_authority_commands import Place, run
+from tests.checkin.cli.test_purge_command import call
+from tests.support.house import DAY, HOUR, House, prepare
+
+DATE = "2026-11-20"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """An authority of two of three officers, on 22 November."""
+    return Place(tmp_path)
+
+
+@pytest.fixture
+def house(tmp_path: Path, place: Place) -> House:
+    """A registry two days old that has pinned it."""
+    folder = tmp_path / "registry"
+    prepare(folder)
+    officers = Officers.read((place.folder / "officers.txt").read_text())
+    (folder / "settings.toml").write_text(
+        'name = "registry.example"\ndata = "data"\nkeys = "keys"\nmaster_key = "master.key"\n'
+        'statement_key = "statement.key"\nallow_unfit_storage = true\n'
+        f'[authority]\nname = "{officers.authority}"\nofficers = {[key.vkey for key in officers.verifiers]}\n'
+    )
+    house = House(folder)
+    house.purger.run()
+    house.open_day()
+    house.go(DAY + 2, HOUR)
+    house.guard.confirm()
+    return house
+
+
+def words(place: Place, *officers: int, last: str = DATE, reason: str = "A server was stolen.") -> list[str]:
+    options = [option for number in officers for option in place.officer(number)]
+    days = ("--service", "registry.example", "--first", DATE, "--last", last, "--reason", reason)
+    return [str(word) for word in ("destroy-early", *place.common, *days, "-o", place.list, *options)]
+
+
+def order(place: Place, *officers: int, **changed: str) -> dict[str, Any]:
+    answer: dict[str, Any] = run(*words(place, *officers, **changed), "--yes")
+    return answer
+
+
+def test_what_two_officers_signed_in_turn_destroys_the_days_and_is_shown(place: Place, house: House) -> None:
+    assert order(place, 1)["signatures"] == 1
+    with pytest.raises(NoteUntrusted):
+        call(house, "early", "--statement", str(place.list))
+    assert house.live()
+    assert order(place, 3)["signatures"] == 2
+    done = call(house, "early", "--statement", str(place.list), "--json")
+    assert (done["keys"], done["left"]) == ([f"day-{DAY}"], {})
+    assert not house.live()
+    again = call(house, "early", "--statement", str(place.list), "--json")
+    assert again == done
+    status = call(house, "status", "--json")
+    assert status["early"] == [{"first": DATE, "last": DATE, "day": "2026-11-22", "reason": "A server was stolen."}]
+    told = call(house, "status")
+    assert "12 rows, destroyed on 2026-11-22, early" in told
+    assert f"Officers had {DATE} to {DATE} destroyed early, on 2026-11-22: A server was stolen." in told
+
+
+def test_an_officer_signs_no_days_to_come_and_nothing_else_than_was_shown(place: Place, house: House) -> None:
+    for change in ({"last": "2026-11-23"}, {"last": "2026-11-31"}, {"last": "2026-11-19"}, {"reason": "x" * 201}):
+        with pytest.raises(NoteMalformed):
+            order(place, 1, 2, **change)
+    asked = CliRunner().invoke(app, words(place, 1), input="n\n")
+    assert isinstance(asked.exception, RequestInvalid) and not place.list.exists()
+    assert f"registry.example destroys its keys of the days {DATE} to {DATE}, both included" in asked.output
+    assert "nobody can undo that" in asked.output and f"\nfirst {DATE}\nlast {DATE}\n" in asked.output
+    order(place, 1)
+    with pytest.raises(RequestInvalid):
+        order(place, 2, reason="Another one.")
+    assert len(split_note(place.list.read_text())[1]) == 1
+    with pytest.raises(SettingsInvalid):
+        call(house, "early", "--statement", str(place.list.with_name("none.txt")))

@@ -1,0 +1,153 @@
+"""Keys that are destroyed before they are due, because officers ordered it; and nothing else that anybody says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkin.clock import RETENTION_DAYS
+from checkin.errors import DayDestroyed, KeyDestroyed, NoteMalformed, NoteUntrusted, NotReady
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.note import open_note, unverified_text
+from checkin.protocol.primitives import Label
+from tests.support.house import CALENDAR, DAY, HOUR, REPORT, House, age, day_key, prepare
+from tests.support.officers import AUTHORITY, early_note
+
+INTAKE = KeyName(Purpose.INTAKE, DAY)
+AHEAD = {Purpose.DAY: 1, Purpose.INTAKE: 2}
+
+
+def a_house(folder: Path) -> House:
+    return House(folder, ahead=AHEAD, authority=AUTHORITY)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """A registry with rows of today, keys of days ahead, and a pinned authority."""
+    prepare(tmp_path / "registry")
+    house = a_house(tmp_path / "registry")
+    house.purger.run()
+    house.purger.make_keys()
+    house.open_day()
+    return house
+
+
+def test_the_days_keys_and_data_go_at_once_and_it_is_stated_after_the_order(house: House) -> None:
+    """The day's and its intake key; not tomorrow's, though they are there."""
+    order = house.early.take(early_note(DAY, DAY))
+    made = house.purger.run()
+    assert (REPORT in made, f"key-destroyed-{INTAKE.purpose}-{CALENDAR.date(DAY)}" in made) == (True, True)
+    assert not house.live()
+    assert house.live(DAY + 1)
+    assert all(house.party.ring.overwritten(name) for name in (day_key(), INTAKE))
+    report = house.statement(REPORT)
+    assert (report["rows"], report["due"], report["done"]) == ("12", CALENDAR.date(DAY + 28), CALENDAR.date(DAY))
+    stated = open_note(house.book.get(order.name) or "", [house.party.signer.verifier])
+    assert stated.text == unverified_text(early_note(DAY, DAY))
+    assert house.purger.overdue() == []
+
+
+def test_nothing_is_written_down_for_the_rest_of_the_day_and_the_next_is_as_ever(house: House) -> None:
+    """No second key is made for today; a key of each day ahead is."""
+    house.early.take(early_note(DAY, DAY))
+    house.purger.run()
+    house.purger.make_keys()
+    with pytest.raises(DayDestroyed):
+        house.open_day()
+    with pytest.raises(KeyDestroyed):
+        house.party.ring.subkey(day_key(), Label.SUB_ROW)
+    assert not house.purger.has_day_key()
+    house.go(DAY + 1, HOUR)
+    house.purger.run()
+    house.purger.make_keys()
+    assert day_key(DAY + 2) in house.party.ring.names()
+    house.open_day(DAY + 1)
+    age(house, 5)
+    assert f"closed-{CALENDAR.date(DAY)}" not in house.book
+    assert f"closed-{CALENDAR.date(DAY + 1)}" in house.book
+
+
+def test_the_same_statement_again_changes_nothing(house: House) -> None:
+    """Whenever it comes; and it destroys no later key."""
+    house.early.take(early_note(DAY, DAY))
+    house.purger.run()
+    age(house, 10)
+    house.purger.make_keys()
+    before = dict(house.book.all())
+    assert house.early.take(early_note(DAY, DAY, officers=3)) in house.early.all()
+    assert house.purger.run() == []
+    assert dict(house.book.all()) == before
+    assert day_key(DAY + 10) in house.party.ring.names()
+    assert age(house, RETENTION_DAYS) == []
+
+
+REFUSED: dict[str, tuple[dict[str, Any], type[Exception]]] = {
+    "another service": ({"service": "issuer.example"}, NoteUntrusted),
+    "another authority": ({"authority": "other.example"}, NoteUntrusted),
+    "a real clock": ({"clock": ""}, NoteUntrusted),
+    "signed tomorrow": ({"day": CALENDAR.date(DAY + 1)}, NoteUntrusted),
+    "days to come": ({"last": CALENDAR.date(DAY + 1)}, NoteMalformed),
+    "the other way round": ({"first": CALENDAR.date(DAY + 1), "day": CALENDAR.date(DAY + 1)}, NoteMalformed),
+    "29 days": ({"first": CALENDAR.date(DAY - 28)}, NoteMalformed),
+    "no day": ({"first": "2026-11-31"}, NoteMalformed),
+    "a long reason": ({"reason": "x" * 201}, NoteMalformed),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_does_not_verify_is_refused_and_destroys_nothing(house: House, case: str) -> None:
+    changed, error = REFUSED[case]
+    note = early_note(DAY, DAY, **changed)
+    with pytest.raises(error):
+        house.early.take(note)
+    (house.party.ring.folder / "early").mkdir(exist_ok=True)
+    (house.party.ring.folder / "early/planted.txt").write_text(note)
+    house.purger.run()
+    assert house.live()
+
+
+def test_without_a_pinned_authority_nothing_is_taken(house: House) -> None:
+    other = House(house.party.data.parent, ahead=AHEAD)
+    with pytest.raises(NotReady):
+        other.early.take(early_note(DAY, DAY))
+    house.early.take(early_note(DAY, DAY))
+    other.purger.run()
+    assert other.live()
+
+
+def test_a_threshold_of_one_is_two_all_the_same(house: House) -> None:
+    one = AUTHORITY.model_copy(update={"threshold": 1})
+    with pytest.raises(NoteUntrusted):
+        house.early.take(early_note(DAY, DAY, officers=1))
+    with pytest.raises(NoteUntrusted):
+        House(house.party.data.parent, ahead=AHEAD, authority=one).early.take(early_note(DAY, DAY, officers=1))
+
+
+def test_keys_go_where_the_data_cannot_be_read(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First, from the key volume alone; what is left comes when the data is back."""
+    house.early.take(early_note(DAY, DAY))
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        for place, name in ((house.book, "all"), (house.book, "put"), (house.store, "days"), (house.store, "measure")):
+            broken.setattr(place, name, fail)
+        with pytest.raises(NotReady):
+            house.purger.run()
+        assert house.party.ring.overwritten(day_key())
+    assert REPORT in house.purger.run()
+
+
+def test_another_machine_of_the_service_learns_it_from_what_is_stated(house: House, tmp_path: Path) -> None:
+    """Machines share the book, not the key volume."""
+    house.early.take(early_note(DAY, DAY))
+    house.purger.run()
+    prepare(tmp_path / "there")
+    there = a_house(tmp_path / "there")
+    there.book = there.purger._book = house.book
+    there.open_day()
+    there.purger.run()
+    assert there.party.ring.overwritten(day_key())
