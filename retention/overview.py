@@ -9,9 +9,17 @@ from typing import Final, Literal
 from checkin.audit.destroyed import STRIP_DAYS
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.protocol.note import unverified_text
+from checkin.protocol.note import split_note, unverified_text
 from checkin.protocol.statement import StatementType, one
-from checkin.purge.statement_store import DAY_CLOSED, KEY_MADE, LAST_DAY, PURGE_REPORT, read_count
+from checkin.purge.early import EarlyDestruction
+from checkin.purge.statement_store import (
+    DAY_CLOSED,
+    EARLY_DESTRUCTION,
+    KEY_MADE,
+    LAST_DAY,
+    PURGE_REPORT,
+    read_count,
+)
 from checkin.service.body import Number
 from retention.settings import CollectedService
 from retention.statements import ServiceStatements, Stated
@@ -95,6 +103,15 @@ class Overview:
             if due + GRACE_SECONDS < now and (service, date) not in reported:
                 missing.append(Missing(service, date, self._calendar.date(day + RETENTION_DAYS)))
         return missing
+
+    def ordered_by(self, report: DayReport) -> int:
+        """How many officers signed, before it, that this day was to be destroyed before it was due; 0 for none."""
+        for stated in self._find(EARLY_DESTRUCTION, report.service) if report.done < report.due else ():
+            text, lines = split_note(stated.note)
+            order, day = EarlyDestruction.read(text), self._calendar.parse_date(report.day)
+            if stated.place < report.index and order.first <= day <= order.last:
+                return sum(line.name.startswith(f"{order.authority}/") for line in lines)
+        return 0
 
     def contradictions(self) -> list[tuple[str, str]]:
         """(service, day) of which there are two different reports."""

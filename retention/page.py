@@ -65,7 +65,7 @@ class Page:
             cells=[words.cell(cell) for cell in cells],
             kept=words.held(sum(cell.state in ("held", "open") for cell in cells)),
             held=[cell for cell in reversed(cells) if cell.state in ("held", "open")],
-            reports=[words.report(report, contradictions) for report in reports],
+            reports=[words.report(report, contradictions, overview.ordered_by(report)) for report in reports],
             missing=[words.missing(gone) for gone in reversed(overview.missing(now))],
             orders=self._orders(words),
             keys=self._keys(words),
@@ -168,7 +168,8 @@ class Words:
         numbers = ", ".join(str(report.index) for report in cell.reports)
         done = max((report.done for report in cell.reports), default=cell.due)
         dates = {"day": self.date(cell.day), "due": self.date(cell.due), "done": self.date(done)}
-        text = self.text(f"{cell.state}_cell", **dates, numbers=numbers)
+        state = "early" if cell.state == "destroyed" and done < cell.due else cell.state
+        text = self.text(f"{state}_cell", **dates, numbers=numbers)
         return {
             "state": cell.state,
             "text": text,
@@ -178,9 +179,11 @@ class Words:
             "month": format_date(day, format="MMM", locale=self._language) if day.day == 1 else "",
         }
 
-    def report(self, report: DayReport, contradictions: set[tuple[str, str]]) -> dict[str, Any]:
-        """A line of the table of reports."""
+    def report(self, report: DayReport, contradictions: set[tuple[str, str]], ordered_by: int) -> dict[str, Any]:
+        """A line of the table of reports; `ordered_by`: how many officers had the day destroyed early."""
         result = "late" if report.done > report.due else "in_time"
+        if report.done < report.due:
+            result = "early" if ordered_by else "too_early"
         if (report.service, report.day) in contradictions:
             result = "contradicts"
         return {
@@ -191,8 +194,8 @@ class Words:
             "stated": report.rows,
             "due": report.due,
             "done": report.done,
-            "good": result == "in_time",
-            "result": self.text(result),
+            "good": result in ("in_time", "early"),
+            "result": self.text(result, count=ordered_by),
         }
 
     def missing(self, gone: Missing) -> dict[str, Any]:

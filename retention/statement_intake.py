@@ -16,10 +16,19 @@ from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import NoteVerifier, open_note, split_note, unverified_text
 from checkin.protocol.primitives import sha256
-from checkin.protocol.ring_messages import NODE_LOST, RING_KINDS, RING_MEMBERS
+from checkin.protocol.ring_messages import RING_KINDS, RING_MEMBERS
 from checkin.protocol.statement import SIMULATED, kind_of, many, one
 from checkin.purge.due_keys import UNKNOWN
-from checkin.purge.statement_store import ABSENT, KEY_MADE, KINDS, LAST_DAY, read_count
+from checkin.purge.early import EarlyDestruction
+from checkin.purge.statement_store import (
+    ABSENT,
+    BY_AUTHORITY,
+    EARLY_DESTRUCTION,
+    KEY_MADE,
+    KINDS,
+    LAST_DAY,
+    read_count,
+)
 from checkin.service.identity import ServiceIdentity
 from checkin.service.pins import AuthoritySettings
 from retention.authority_entries import read_note
@@ -40,7 +49,7 @@ _UNTOLD: Final = {
 _REFUSALS: Final = (NoteMalformed, NoteUntrusted, ListRefused, RequestTooLarge)
 MAX_STATEMENT: Final = 2048  # bytes; a purge report has some 600, and `hold` is for words
 _STATED: Final = {**KINDS, SELF_AUDIT.kind: SELF_AUDIT}
-_FIRST: Final = (RING_MEMBERS.kind, KEY_MADE.kind)
+_FIRST: Final = (RING_MEMBERS.kind, KEY_MADE.kind, EARLY_DESTRUCTION.kind)
 _ALONE: Final = KINDS.keys() - {kind.kind for kind in RING_KINDS}
 log = structlog.get_logger()
 
@@ -157,10 +166,10 @@ class StatementIntake:
         """The text, and whose lines may stand beside the service's."""
         text = open_note(note, [service.verifier]).text
         beside = self._beside(service.name, text)
-        if (kind := kind_of(text)) in (*BY_NODES, NODE_LOST.kind):
+        if (kind := kind_of(text)) in (*BY_NODES, *BY_AUTHORITY):
             # SPEC ring.md §5: "MUST refuse it with the service's line alone"
-            lost = kind == NODE_LOST.kind and self._authority
-            open_note(note, beside, lost.threshold if lost else 1)
+            ours = kind in BY_AUTHORITY and self._authority
+            open_note(note, beside, ours.threshold if ours else 1)
         # Real and simulated time do not mix, also in kinds that are not known here.
         if (f"clock {SIMULATED}" in text.split("\n")) != self._party.clock.simulated:
             raise NoteUntrusted("The statement was made under a simulated clock and we run under a real one, or back.")
@@ -183,12 +192,14 @@ class StatementIntake:
         if values["service"] != service.name:
             raise NoteUntrusted("The statement names another service than the one that signed it.")
         self._check(values)
+        if kind == EARLY_DESTRUCTION.kind:
+            EarlyDestruction.read(text)
         return kind, values.get("day", values.get("due", "")), values.get("key", "")
 
     def _beside(self, service: str, text: str) -> list[NoteVerifier]:
         """That of the node that a statement is about, which one of the service's lists of its ring's members names; or
-        those of officers about a node that is lost."""
-        if kind_of(text) == NODE_LOST.kind:
+        those of officers about a node that is lost, or days to be destroyed early."""
+        if kind_of(text) in BY_AUTHORITY:
             return self._authority.verifiers if self._authority else []
         if kind_of(text) not in BY_NODES:
             return []

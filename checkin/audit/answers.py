@@ -59,7 +59,7 @@ class DayShown(Answer):
 
     day: Annotated[str, Field(max_length=10), AfterValidator(_is_date)]
     service: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
-    state: Literal["held", "destroyed", "late", "awaited", "missing", "none"]
+    state: Literal["held", "destroyed", "early", "late", "awaited", "missing", "none"]
     rows: Annotated[str, Field(max_length=MAX_NAME)] = ""
     due: Annotated[str, Field(max_length=10)] = ""
     done: Annotated[str, Field(max_length=10)] = ""

@@ -7,11 +7,18 @@ from collections.abc import Iterator
 from typing import Final
 
 from checkin.audit.authority_days import AuthorityDays
-from checkin.audit.log_entry import ALTERED, MISSING, REORDERED, DayState, LogEntry
+from checkin.audit.log_entry import ALTERED, MISSING, REORDERED, DayState, LogEntry, officers_of
 from checkin.audit.ring_book import RingBook
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.purge.statement_store import ABSENT, DAY_CLOSED, KEY_DESTROYED, KEY_MADE, PURGE_REPORT
+from checkin.purge.statement_store import (
+    ABSENT,
+    DAY_CLOSED,
+    EARLY_DESTRUCTION,
+    KEY_DESTROYED,
+    KEY_MADE,
+    PURGE_REPORT,
+)
 
 STRIP_DAYS: Final = 60
 
@@ -31,6 +38,7 @@ class Book:
             (entry["service"], entry["day"]): entry for entry in reversed(entries) if entry.kind == DAY_CLOSED.kind
         }
         self._reported = {(entry["service"], entry["day"]): entry for entry in reversed(self.reports)}
+        self._early = [entry for entry in entries if entry.kind == EARLY_DESTRUCTION.kind]
         self._days = self._day_keys()
 
     def newest(self) -> str:
@@ -95,18 +103,25 @@ class Book:
         closed = self._closed.get((entry["service"], entry["day"]))
         if entry["closing"] != (closed["digest"] if closed is not None else ABSENT):
             yield "It does not say what the day was closed with."
-        if entry["due"] != self._due(entry["day"]) or entry["done"] < entry["due"]:
-            yield "It was destroyed before it was due, or names another due date."
+        if entry["due"] != self._due(entry["day"]) or (entry["done"] < entry["due"] and not self._ordered_by(entry)):
+            yield "It was destroyed before it was due and by no officers' order, or names another due date."
         oldest = entry["oldest-day-held"]
         if oldest != ABSENT and self._due(oldest) <= entry["done"]:
             yield "The service still held a day that was due."
 
+    def _ordered_by(self, report: LogEntry) -> LogEntry | None:
+        """What officers signed before the report, that this day was to be destroyed before it was due."""
+        mine = (entry for entry in self._early if entry["service"] == report["service"] and entry.index < report.index)
+        return next((e for e in mine if e["first"] <= report["day"] <= e["last"] and e["day"] <= report["done"]), None)
+
     def _state(self, service: str, day: str, date: str) -> DayState:
         report = self.report(service, day)
         if report is not None:
-            state = "late" if report["done"] > report["due"] else "destroyed"
+            state, by = "late" if report["done"] > report["due"] else "destroyed", service
+            if report["done"] < report["due"] and (order := self._ordered_by(report)):
+                state, by = "early", ", ".join(officers_of(order.values, order.by))
             values = {name: report[name] for name in ("rows", "due", "done", "key")}
-            return DayState(day, service, state, index=report.index, by=service, **values)
+            return DayState(day, service, state, index=report.index, by=by, **values)
         if (service, day) not in self._days:
             return DayState(day, service, "none")
         due = self._due(day)

@@ -12,9 +12,10 @@ from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.key_list import BY_OFFICERS, AuthorityKey, AuthorityList, DestroyedKey, DestroyedList
-from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, NODE_LOST
+from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED
 from checkin.protocol.statement import StatementType, Values, kind_of, one
-from checkin.purge.statement_store import KINDS
+from checkin.purge.early import EarlyDestruction
+from checkin.purge.statement_store import BY_AUTHORITY, EARLY_DESTRUCTION, KINDS
 
 ALTERED: Final = "altered"
 REORDERED: Final = "reordered"
@@ -51,8 +52,8 @@ class LogEntry:
 class DayState:
     """A day of one service, or of the authority, whose `rows` are ''. The rest is '' where it does not apply.
 
-    `state`: held, destroyed, late, missing or none; of the authority also awaited: due, and to be stated within days.
-    `by`: who stated it.
+    `state`: held, destroyed, early, late, missing or none; of the authority also awaited: due, and to be stated within
+    days. `by`: who stated it; of a day that was destroyed early, the officers who ordered it.
     """
 
     day: str
@@ -75,17 +76,19 @@ def read_entry(index: int, text: str, signers: Sequence[str], note: str = "") ->
     if kind not in _BY_SERVICES:
         return LogEntry(index, kind, {})
     entry = LogEntry(index, kind, _BY_SERVICES[kind].read(text), tuple(signers), note=note if kind in BY_NODES else "")
-    if kind == NODE_LOST.kind and len(_officers(entry.values, signers)) < FEWEST_OFFICERS:
+    if kind in BY_AUTHORITY and len(officers_of(entry.values, signers)) < FEWEST_OFFICERS:
         raise NoteUntrusted("Fewer than two officers of the authority that it names signed it.")
     if entry["service"] not in signers:
         raise NoteUntrusted("The statement names another service than the one that signed it.")
     _check(entry)
+    if kind == EARLY_DESTRUCTION.kind:
+        EarlyDestruction.read(text)
     return entry
 
 
 def _by_officers(index: int, kind: str, text: str, signers: Sequence[str]) -> LogEntry:
     values = BY_OFFICERS[kind].statement.read(text)
-    officers = _officers(values, signers)
+    officers = officers_of(values, signers)
     if len(officers) < FEWEST_OFFICERS:
         raise NoteUntrusted("Fewer than two officers of the authority that it names signed it.")
     stated = BY_OFFICERS[kind].read(text)
@@ -96,7 +99,8 @@ def _by_officers(index: int, kind: str, text: str, signers: Sequence[str]) -> Lo
     return LogEntry(index, kind, values, officers, checked=stated.keys)
 
 
-def _officers(values: Values, signers: Sequence[str]) -> tuple[str, ...]:
+def officers_of(values: Values, signers: Sequence[str]) -> tuple[str, ...]:
+    """Which of the signers are the named authority's."""
     return tuple(name for name in signers if name.startswith(f"{one(values, 'authority')}/"))
 
 

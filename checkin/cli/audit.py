@@ -203,6 +203,8 @@ def _tell(verdict: Verdict, *, pinned: bool) -> None:
 def _told(day: DayState) -> str:
     if day.index is not None:
         late = ", late" if day.state == "late" else ""
+        if day.state == "early":
+            late = f" early, by {counted(len(day.by.split(', ')), 'officer')}"
         if not day.rows:  # the authority's: it holds keys and no records
             return f"✓ key destroyed {shown(day.done)}{late}, stated by {shown(day.by)}, entry {day.index}"
         rows = day.rows if day.rows != "unknown" else "an unknown number of"

@@ -19,6 +19,7 @@ from checkin.ring.app import findings
 from checkin.ring.logged import LoggedCommitments, ReadLog
 from tests.retention.world import TOKEN, Retention, Service, pinned
 from tests.support.house import CALENDAR, DAY
+from tests.support.officers import early_note
 from tests.support.ring import Ring, day_key
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -142,18 +143,33 @@ def test_an_audit_asks_for_those_who_were_members_before_the_key_was_reported(se
     assert quarrels(service, [back, made, *gone, ended]) == []
 
 
-def test_the_log_takes_a_lost_node_from_enough_officers(tmp_path: Path, service: Service) -> None:
-    """Of the authority that is pinned; with the service's signature beside theirs."""
+@pytest.mark.parametrize("what", ["lost", "early"])
+def test_the_log_takes_a_lost_node_from_enough_officers(tmp_path: Path, service: Service, what: str) -> None:
+    """Of the authority that is pinned; with the service's signature beside theirs. So it takes an early destruction,
+    and the public page tells by how many officers it was."""
+
+    def signed(officers: int) -> str:
+        if what == "lost":
+            return lost(service, NODES[2], officers)
+        text = unverified_text(early_note(DAY, DAY, service=service.name))
+        return sign_note(text, *OFFICERS[:officers], service.signer)
+
     retention = Retention(tmp_path / "retention", pinned(service))
     vkeys = ", ".join(f'"{officer.verifier.vkey}"' for officer in OFFICERS)
     config = retention.config.read_text()
     with retention.client() as client:
-        assert bring(client, lost(service, NODES[2], 2)) == "note_untrusted"
-        assert bring(client, lost(service, NODES[2], 0)) == "note_untrusted", "the service's word alone"
+        assert bring(client, signed(2)) == "note_untrusted"
+        assert bring(client, signed(0)) == "note_untrusted", "the service's word alone"
     retention.config.write_text(f'{config}\n[authority]\nname = "health.example"\nofficers = [{vkeys}]\n')
     with retention.client() as client:
-        assert bring(client, lost(service, NODES[2], 1)) == "note_untrusted"
-        assert bring(client, lost(service, NODES[2], 2)) == "taken"
+        assert bring(client, signed(1)) == "note_untrusted"
+        assert bring(client, service.make_key(DAY)) == "taken"
+        early = [service.report(day, done=day) for day in (DAY, DAY + 1)]
+        assert [bring(client, note) for note in (signed(2), *early)] == ["taken"] * 3
+        page = client.get("/?lang=en").text
+        assert ("early, ordered by 2 officers" in page) == (what == "early")
+        assert "early, ordered by nobody" in page
+        assert "destroyed early, on Nov 20, 2026" in page
 
 
 def test_a_new_node_takes_only_the_keys_that_the_log_has_so(

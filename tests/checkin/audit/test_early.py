@@ -1,0 +1,72 @@
+"""A day that was destroyed before it was due: told as that where officers ordered it, and a fault where nobody did."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from checkin.audit.auditor import verify
+from checkin.audit.evidence import Evidence
+from checkin.cli import app
+from checkin.protocol.note import sign_note
+from checkin.purge.statement_store import EARLY_DESTRUCTION
+from tests.checkin.audit.evidence import AUTHORITY, CALENDAR, LAST, Site, signer
+
+SERVICE = "registry.example"
+DAY = LAST - 2
+TODAY = CALENDAR.date(LAST)
+
+
+def order(officers: int = 2, service: str = SERVICE, day: int = LAST, first: int = DAY, last: int = DAY) -> str:
+    """What officers and the service sign."""
+    days = {name: CALENDAR.date(value) for name, value in (("first", first), ("last", last), ("day", day))}
+    text = EARLY_DESTRUCTION.write({"authority": AUTHORITY, "service": service, "reason": "A theft.", **days})
+    return sign_note(text, *(signer(f"{AUTHORITY}/officer-{n}") for n in range(1, officers + 1)), signer(service))
+
+
+def folder(path: Path, *before: str, after: str = "") -> Path:
+    """Evidence in which the day was destroyed today, with these notes before or after its report."""
+    site = Site.make(path)
+    site.notes += before
+    site.report(SERVICE, DAY, closing="-", done=TODAY)
+    site.notes += [after] if after else []
+    site.conclude()
+    return site.write()
+
+
+def test_a_day_that_officers_had_destroyed_is_shown_as_that(tmp_path: Path) -> None:
+    keys = ["--vkeys", str(folder(tmp_path / "e", order()) / "vkeys.txt")]
+    told = CliRunner().invoke(app, ["audit", "verify", "--dir", str(tmp_path / "e"), *keys])
+    assert told.exit_code == 0, told.output
+    assert f"1482 records destroyed {TODAY} early, by 2 officers, report" in told.output
+    assert "destroyed early, by officers' order" in told.output
+    found = json.loads(
+        CliRunner().invoke(app, ["audit", "verify", "--dir", str(tmp_path / "e"), *keys, "--json"]).output
+    )
+    [day] = [day for day in found["days"] if day["state"] == "early"]
+    assert (day["service"], day["day"]) == (SERVICE, CALENDAR.date(DAY))
+    assert day["by"] == f"{AUTHORITY}/officer-1, {AUTHORITY}/officer-2"
+    assert "앞당겨 파기됨" in (tmp_path / "e/audit.html").read_text()
+
+
+NOT_ORDERED: dict[str, dict[str, int | str]] = {
+    "of another service": {"service": "issuer.example"},
+    "of other days": {"first": DAY - 2, "last": DAY - 1},
+    "by one officer": {"officers": 1},
+    "by the service alone": {"officers": 0},
+}
+
+
+@pytest.mark.parametrize("case", [*NOT_ORDERED, "of nobody", "after it"])
+def test_a_service_that_destroys_early_by_itself_is_caught(tmp_path: Path, case: str) -> None:
+    if case == "after it":
+        found = verify(Evidence.of_folder(folder(tmp_path, after=order())))
+    else:
+        notes = [order(**NOT_ORDERED[case])] if case in NOT_ORDERED else []  # type: ignore[arg-type]
+        found = verify(Evidence.of_folder(folder(tmp_path, *notes)))
+    reasons = [fault.reason for fault in found.faults]
+    assert any(reason.startswith("It was destroyed before it was due") for reason in reasons), reasons
+    assert not any(day.state == "early" for day in found.days)
