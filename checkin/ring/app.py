@@ -5,7 +5,7 @@ POST /v1/ring/lease     app         keys for a minute
 POST /v1/ring/make      app         draw a key, and give it to the others
 POST /v1/ring/offer     maker       fetch a key from the node that drew it
 POST /v1/ring/pull      node        hand a key on
-POST /v1/ring/destroy   app         destroy a key that is over
+POST /v1/ring/destroy   app         destroy a key that is over; officers: before it is
 
 Who asks is known by the signature of the request; there is no token.
 """

@@ -32,11 +32,12 @@ from checkin.protocol.key_list import read_commitment, read_sealing_key
 from checkin.protocol.note import NoteVerifier
 from checkin.protocol.primitives import Label, OpeningKey, SealingKey, random_bytes
 from checkin.protocol.ring_messages import GONE_DAYS, PUBLIC, QUORUM, RAW, RingParty, RingQuestion
-from checkin.protocol.statement import StatementType, many, one
+from checkin.protocol.statement import StatementType, kind_of, many, one
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.due_keys import DueKeys, last_use
+from checkin.purge.early import EarlyDestructions
 from checkin.purge.purger import LOCK
-from checkin.purge.statement_store import StatementFolder
+from checkin.purge.statement_store import EARLY_DESTRUCTION, StatementFolder
 from checkin.ring.logged import LoggedCommitments
 from checkin.ring.settings import RingSettings
 from checkin.service.identity import ServiceIdentity
@@ -60,10 +61,13 @@ class RingNode:
     def __init__(self, party: ServiceIdentity, ring: KeyRing, guard: ClockGuard, settings: RingSettings) -> None:
         """Raises `SettingsInvalid` where the settings name another key for this node than its own."""
         self._party, self._ring, self._guard, self._settings = party, ring, guard, settings
-        self._due = DueKeys(ring, party.calendar)
         self._book = StatementFolder(party.data / "statements")
         service = NoteVerifier.parse(settings.service)
         self._service = service.name
+        self._early = EarlyDestructions(ring.folder, self._service, settings.authority, party.clock, party.calendar)
+        self._due = DueKeys(ring, party.calendar, self._early)
+        self._unlent: dict[KeyName, float] = {}
+        """When this process first saw that a key is destroyed early, boot seconds."""
         self._logged = LoggedCommitments(settings.log, service) if settings.log else None
         self.contradicted: list[KeyName] = []
         """Keys that the others hold and this node does not fetch: the log has another commitment, or none."""
@@ -152,15 +156,21 @@ class RingNode:
         return [self._answer(asked, messages.TRANSFER, values)]
 
     def destroy(self, note: str) -> list[str]:
-        """Destroys a key that is over by this node's clock, if it has not done so yet, and signs that it is gone.
+        """Destroys a key that is over by this node's clock, if it has not done so yet, and signs that it is gone. What
+        officers signed about keys that are to be destroyed early is taken from anybody, and carried out.
 
         One that it never had gets a tombstone, too, if its day is not long over: it never will. Raises `NotReady` for a
         key that is not due, `KeyMissing` for any other that it never had."""
+        if kind_of(note) == EARLY_DESTRUCTION.kind:
+            self._guard.require_trusted()
+            self._early.take(note)
+            self.purge()
+            return []
         asked = self._asked(note, messages.DESTROY_REQUEST, self._apps)
         name = _name(asked.text("key"))
         self._guard.require_trusted()
         over, now = last_use(name, self._party.calendar), self._guard.settled()
-        if over is not None and now < over:
+        if over is not None and now < over and not self._early.covers(name):
             raise NotReady(f"{name} is not due by this node's clock.")
         with locked_if_possible(self._ring.folder / LOCK):
             if self._ring.tombstone(name) is None:
@@ -171,7 +181,7 @@ class RingNode:
                 due = now if over is None else over
                 self._ring.entomb(name, self._due.bare_record(name, self._party.calendar.day(due)))
             self._due.end(name)
-            return [self._state_destroyed(name)]
+            return [self._state_destroyed(name)] if self._leases_ended(name) else []
 
     # --- what it does by itself ---------------------------------------------------------------------------
 
@@ -182,7 +192,7 @@ class RingNode:
         with locked_if_possible(self._ring.folder / LOCK):
             failed = self._due.destroy(self._due.due(self._guard.settled()), self._due.bare_record)
             for name in self._ring.tombstones():
-                if self._title(name) not in self._book and self._ring.is_gone(name):
+                if self._title(name) not in self._book and self._ring.is_gone(name) and self._leases_ended(name):
                     self._state_destroyed(name)
         if failed:
             raise NotReady(f"Keys that are due could not be destroyed ({', '.join(map(str, failed))}): see the disk.")
@@ -262,9 +272,16 @@ class RingNode:
         over = last_use(name, self._party.calendar)
         # SPEC ring.md §4: "never past the moment at which the key is due"
         left = messages.LEASE_SECONDS if over is None else min(messages.LEASE_SECONDS, int(over - self._guard.now()))
-        if left < 1:
+        if left < 1 or self._ring.tombstone(name) is not None:
             raise KeyDestroyed
         return left
+
+    def _leases_ended(self, name: KeyName) -> bool:
+        """Whether no app node can have a lease any more of a key that is destroyed: one that was due has none."""
+        over, now = last_use(name, self._party.calendar), self._party.clock.boot()
+        # SPEC ring.md §5: "a minute after it was destroyed"
+        early = over is not None and self._guard.settled() < over
+        return not early or now - self._unlent.setdefault(name, now) >= messages.LEASE_SECONDS
 
     def _check_ahead(self, name: KeyName) -> None:
         if name.day > self._party.calendar.day(self._guard.now()) + DAYS_AHEAD:

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Self
 from pydantic import Field, model_validator
 
 from checkin.ring.logged import ReadLog
+from checkin.service.pins import AuthoritySettings
 from checkin.service.settings import Peer, ServiceSettings, VerifierKey
 
 NODES: Final = 3
@@ -24,6 +25,8 @@ class RingSettings(ServiceSettings):
     log: ReadLog | None = None
     """The log that has the service's statements: `url`, `vkey`, `witnesses`, `quorum`. A node fetches no key that
     another commitment was logged for, and no old one that none was logged for."""
+    authority: AuthoritySettings | None = None
+    """Whose officers may have keys destroyed before they are due; without it none are."""
     maker: str
     """The name of the node that draws new keys; the same in the settings of all three."""
 

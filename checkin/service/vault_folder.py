@@ -39,6 +39,13 @@ class CommonSettings(DaySettings):
     ringed = True
 
     authority: AuthoritySettings | None = None
+    service: str = ""
+    """Of a ring node: the verifier key of the service whose keys it holds."""
+
+    @property
+    def whose(self) -> str:
+        """The name of the service whose keys these are."""
+        return self.service.partition("+")[0] or self.name
 
 
 class VaultFolder:
@@ -53,7 +60,7 @@ class VaultFolder:
         self.volume = KeyVolume(settings, simulated_clock)
         self.guard = clock_guard(self.volume)
         clock, calendar = self.volume.clock, self.volume.calendar
-        self.early = EarlyDestructions(settings.keys, settings.name, settings.authority, clock, calendar)
+        self.early = EarlyDestructions(settings.keys, settings.whose, settings.authority, clock, calendar)
         self.keys = DueKeys(self.volume.ring, calendar, self.early)
         self.book: StatementStore | None = None
         self.service: str | None = None

@@ -12,6 +12,12 @@ from tests.support.house import CALENDAR
 
 OFFICERS: Final = [NoteSigner(f"health.example/officer-{n}", SigningKey(bytes([n]) * 32)) for n in (1, 2, 3)]
 AUTHORITY: Final = AuthoritySettings(name="health.example", officers=tuple(o.verifier.vkey for o in OFFICERS))
+TABLE: Final = (
+    f'[authority]\nname = "{AUTHORITY.name}"\nofficers = ["'
+    + '", "'.join(key.vkey for key in AUTHORITY.verifiers)
+    + '"]\n'
+)
+"""The same, as settings have it."""
 
 
 def early_note(first: int, last: int, /, officers: int = 2, **changed: str) -> str:

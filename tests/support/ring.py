@@ -55,6 +55,8 @@ class Ring:
         self.listen = {letter: f"127.0.0.1:{port}" for letter, port in zip(NODES, ports, strict=True)}
         self.urls = {letter: f"http://{listen}" for letter, listen in self.listen.items()}
         self.maker = "a"
+        self.pinned = ""
+        """What the settings of nodes have at their end: an authority, if they pin one."""
         self.down: set[str] = set()
         self.sent: list[str] = []
         self._nodes: dict[str, RingNode] = {}
@@ -105,7 +107,7 @@ class Ring:
             f'name = "{node_name(letter)}"\nlisten = "{self.listen[letter]}"\n'
             'data = "data"\nkeys = "keys"\nmaster_key = "master.key"\nstatement_key = "statement.key"\n'
             f'allow_unfit_storage = true\nmaker = "{node_name(self.maker)}"\n'
-            f'service = "{self.service.verifier.vkey}"\napps = [{apps}]\n{members}'
+            f'service = "{self.service.verifier.vkey}"\napps = [{apps}]\n{members}{self.pinned}'
         )
         return home / "ring.toml"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from checkin.service.vault_folder import VaultFolder
-from tests.support.officers import AUTHORITY, early_note
+from tests.support.officers import TABLE, early_note
 from tests.venue.conftest import NewIssuer, verifier
 from tests.venue.world import (
     DAY,
@@ -26,9 +26,7 @@ def test_codes_and_queued_scans_of_a_destroyed_day_are_refused(tmp_path: Path, n
     """By the codes that there are for it, at once, in a service that runs; tomorrow's are taken."""
     issuer = new_issuer()
     registry = Registry(tmp_path / "registry", [issuer], now=NOON)
-    officers = "".join(f"{key.vkey!r}, " for key in AUTHORITY.verifiers)
-    text = registry.config.read_text()
-    registry.config.write_text(f'{text}\n[authority]\nname = "{AUTHORITY.name}"\nofficers = [{officers}]\n')
+    registry.config.write_text(f"{registry.config.read_text()}\n{TABLE}")
     with registry.client() as client:
         at = enrol(client)
         keys = intake_keys(client, at, verifier(client, at))

@@ -12,13 +12,15 @@ import pytest
 from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, SimulatedClock
 from checkin.deployment.child import Child, end
 from checkin.protocol.note import unverified_text
-from checkin.protocol.ring_messages import KEY_AWAITED, NODE_DESTROYED
+from checkin.protocol.ring_messages import KEY_AWAITED, LEASE_SECONDS, NODE_DESTROYED
 from checkin.protocol.statement import one
 from checkin.purge.statement_store import DAY_CLOSED, PURGE_REPORT
 from checkin.ring.app import create_app as create_node
 from checkin.service import tasks
 from checkin.service.addresses import free_ports
+from checkin.service.vault_folder import VaultFolder
 from tests.support.house import CALENDAR
+from tests.support.officers import TABLE, early_note
 from tests.support.ring import NODES, Ring, day_key, node_name
 from tests.support.serving import serving
 from tests.support.waiting import answers, until
@@ -47,7 +49,7 @@ def put_on_ring(registry: Registry, ring: Ring, app: str = "app") -> None:
     """In place of its own key ring; it signs as the service that the nodes know."""
     (registry.folder / "statement.key").write_bytes((ring.folder / "service.key").read_bytes())
     settings = registry.config.read_text().replace('master_key = "master.key"\n', "")
-    registry.config.write_text(f"{settings}\n{ring.settings(app)}")
+    registry.config.write_text(f"{settings}\n{ring.settings(app)}\n{TABLE}")
 
 
 class RealRing:
@@ -55,6 +57,7 @@ class RealRing:
 
     def __init__(self, folder: Path, *registries: Registry) -> None:
         self.ring = Ring(folder / "ring", free_ports(3))
+        self.ring.pinned = TABLE
         self.registry = registries[0]
         for number, registry in enumerate(registries):
             put_on_ring(registry, self.ring, f"app-{number}" if number else "app")
@@ -119,6 +122,19 @@ def test_a_registry_lives_on_a_ring_of_three_processes(real: tuple[RealRing, Pro
 
         made.registry.set(NOON + (CLOSING_DAYS + 1) * DAY_SECONDS)
         until(lambda: statement(f"closed-{CALENDAR.date(DAY)}"))
+
+        ordered = DAY + CLOSING_DAYS + 1  # today: officers have it destroyed, beside the registry
+        until(lambda: all(day_key(ordered) in made.ring.keys(letter).names() for letter in NODES))
+        folder = VaultFolder(made.registry.config, made.registry.clock)
+        folder.early.take(early_note(ordered, ordered))
+        assert folder.destroy() == {}
+        until(lambda: all(made.ring.keys(letter).overwritten(day_key(ordered)) for letter in NODES))
+        assert folder.destroy() == {}  # each node has answered: it counts its minute
+        folder.close()
+        assert statement(f"purge-{CALENDAR.date(ordered)}") is None
+        made.registry.set(NOON + (CLOSING_DAYS + 1) * DAY_SECONDS + LEASE_SECONDS + 1)
+        early = PURGE_REPORT.read(unverified_text(until(lambda: statement(f"purge-{CALENDAR.date(ordered)}"))))
+        assert early["done"] == CALENDAR.date(ordered)
 
         made.registry.set(NOON + RETENTION_DAYS * DAY_SECONDS)
         report = until(lambda: statement(f"purge-{CALENDAR.date(DAY)}"))

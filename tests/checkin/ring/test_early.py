@@ -1,0 +1,134 @@
+"""A day whose keys three nodes hold, destroyed early: nobody lends them, and a minute later all nodes have signed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from checkin.errors import CheckinError, KeyDestroyed, KeyMissing, NoteUntrusted, NotReady
+from checkin.protocol import ring_messages as messages
+from checkin.protocol.note import sign_note, unverified_text
+from checkin.protocol.primitives import Label
+from checkin.service.vault_folder import VaultFolder
+from tests.checkin.ring.world import AHEAD, REPORT, leased
+from tests.support.house import DAY, HOUR, House, day_key, prepare
+from tests.support.officers import AUTHORITY, OFFICERS, TABLE, early_note
+from tests.support.ring import NODES, Ring
+
+NOTE = early_note(DAY, DAY)
+
+
+@pytest.fixture
+def ring(ring: Ring) -> Ring:
+    """Nodes that pin the authority."""
+    ring.pinned = TABLE
+    return ring
+
+
+@pytest.fixture
+def house(ring: Ring, tmp_path: Path) -> House:
+    """A registry that does, too, at noon of a day with rows."""
+    prepare(tmp_path / "registry")
+    return another(ring, tmp_path / "registry")
+
+
+def another(ring: Ring, folder: Path) -> House:
+    house = House(folder, ahead=AHEAD, ring=ring.use(), authority=AUTHORITY)
+    house.purger.make_keys()
+    house.open_day()
+    return house
+
+
+def wait(ring: Ring, house: House, seconds: float) -> None:
+    ring.go(DAY, 12 * HOUR + seconds)
+    house.go(DAY, 12 * HOUR + seconds)
+
+
+def test_keys_are_gone_at_once_and_it_is_stated_when_no_lease_can_be_left(ring: Ring, house: House) -> None:
+    """Until then the report waits; it names the rows, which were counted while there was a key."""
+    house.early.take(NOTE)
+    assert house.purger.run() == []
+    assert all(ring.keys(letter).overwritten(day_key()) for letter in NODES)
+    with pytest.raises(KeyDestroyed):
+        leased(house).subkey(day_key(), Label.SUB_ROW)
+    assert len(leased(house).missing(day_key())) == 3
+    wait(ring, house, 59)
+    assert house.purger.run() == []
+    wait(ring, house, 61)
+    assert house.purger.run() == [REPORT]
+    assert (house.statement(REPORT)["rows"], leased(house).missing(day_key())) == ("12", [])
+    assert house.purger.run() == [] and not house.live()
+
+
+def test_a_node_that_was_restarted_waits_a_minute_anew(ring: Ring, house: House) -> None:
+    """It knows of no lease, so one may be left."""
+    house.early.take(NOTE)
+    house.purger.run()
+    wait(ring, house, 59)
+    ring.forget()
+    house.purger.run()
+    wait(ring, house, 61)
+    assert house.purger.run() == []
+    wait(ring, house, 120)
+    assert house.purger.run() == [REPORT]
+
+
+def test_a_node_that_was_away_is_told_when_it_is_back(ring: Ring, house: House) -> None:
+    house.early.take(NOTE)
+    ring.down = {"c"}
+    house.purger.run()
+    wait(ring, house, 61)
+    assert house.purger.run() == []
+    assert day_key() in ring.keys("c").names()
+    ring.down = set()
+    house.purger.run()
+    assert ring.keys("c").overwritten(day_key())
+    wait(ring, house, 122)
+    assert house.purger.run() == [REPORT]
+
+
+@pytest.mark.parametrize(
+    "who", ["one officer", "the registry", "without an authority", "the registry, as if it were due"]
+)
+def test_a_node_takes_no_other_word(ring: Ring, house: House, who: str) -> None:
+    """And goes on lending the key."""
+    if who == "without an authority":
+        ring.pinned = ""
+        ring.forget()
+    notes = {
+        "one officer": early_note(DAY, DAY, officers=1),
+        "the registry": sign_note(unverified_text(NOTE), ring.app, OFFICERS[0]),
+        "without an authority": NOTE,
+        "the registry, as if it were due": ring.note("a", messages.DESTROY_REQUEST, key=str(day_key())),
+    }
+    with pytest.raises((NoteUntrusted, NotReady)):
+        ring.node("a").destroy(notes[who])
+    assert ring.keys("a").tombstone(day_key()) is None
+    leased(house)._leases.clear()
+    assert leased(house).subkey(day_key(), Label.SUB_ROW)
+
+
+def test_another_machine_of_the_service_and_no_node_brings_the_key_back(ring: Ring, house: House) -> None:
+    """A node does not fetch it from one that was not told yet, and the maker draws none."""
+    house.early.take(NOTE)
+    ring.down = {"b", "c"}
+    house.purger.run()
+    ring.down = set()
+    ring.node("a").fill()
+    assert day_key() not in ring.keys("a").names()
+    with pytest.raises(CheckinError) as refused:
+        ring.ask("a", "make", messages.MAKE_REQUEST, key=str(day_key()))
+    assert refused.value.code == "day_destroyed"
+    with pytest.raises((KeyMissing, KeyDestroyed)):
+        ring.keys("a").use(day_key())
+
+
+@pytest.mark.usefixtures("house")
+def test_a_node_is_handed_it_by_its_own_settings(ring: Ring) -> None:
+    """Where no app node is left to tell it."""
+    folder = VaultFolder(ring.config("b"), ring.clock("b"))
+    folder.early.take(NOTE)
+    assert folder.destroy() == {}
+    assert ring.keys("b").overwritten(day_key())
+    folder.close()
