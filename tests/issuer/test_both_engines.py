@@ -26,7 +26,7 @@ from issuer.database import ISSUER
 from issuer.service import Issuer
 from tests.checkin.files.engines import ENGINES
 from tests.issuer.world import DAY, E164, NAME, Site, damage, enrol, keep_house, publics, rows_in
-from tests.support.databases import Twice, ask
+from tests.support.databases import Twice, ask, name_database
 from tests.venue.test_both_engines import check_statements, note_statements
 
 OTHER = "+821087654321"
@@ -70,17 +70,13 @@ class Place:
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     """At noon, with the authority's keys."""
     seen: dict[str, None] = {}
-    settings = {}
-    if request.param == "postgresql":
+    site, shared = Site.make(tmp_path / "issuer"), request.param == "postgresql"
+    if shared:
         note_statements(seen, monkeypatch)
-        settings = {"store": '"postgresql"', "dsn_file": '"postgresql.dsn"'}
-    site = Site.make(tmp_path / "issuer", **settings)
-    if settings:
-        (site.folder / "postgresql.dsn").touch(mode=0o600)
-        (site.folder / "postgresql.dsn").write_text(request.getfixturevalue("dsn"))
+        name_database(site.folder / "issuer.toml", request.getfixturevalue("dsn"))
     with ExitStack() as stack:
         here = stack.enter_context(site.open())
-        there = stack.enter_context(site.elsewhere().open() if settings else site.open())
+        there = stack.enter_context(site.elsewhere().open() if shared else site.open())
         yield Place(site, [here, there])
     if seen:
         assert len(seen) > 20

@@ -29,6 +29,7 @@ from issuer.self_audit import self_audit
 from issuer.service import Issuer
 from tests.checkin.ring.test_recorded import catch_one_use_keys, opened, windows
 from tests.issuer.world import DAY, E164, NAME, Site, enrol, keep_house, publics
+from tests.support.databases import name_database
 from tests.support.house import HOUR
 from tests.support.ring import NODES, Ring, day_key, node_name, signer
 
@@ -243,14 +244,12 @@ def test_two_issuers_with_folders_of_their_own_are_one_on_an_engine_and_a_ring(w
     destroyed on all three nodes, and reported once."""
     own = world.site.folder
     sites = [world.site, replace(world.site, folder=own.with_name("elsewhere"), hours=own / "clock")]
-    (own / "postgresql.dsn").touch(mode=0o600)
-    (own / "postgresql.dsn").write_text(dsn)
+    name_database(own / "issuer.toml", dsn)
     common = (own / "issuer.toml").read_text(encoding="utf-8").partition("[ring]")[0]
     common = common.replace('"statement.key"', f'"{own / "statement.key"}"')
     for site, app in zip(sites, ("app", "app-2"), strict=True):
         site.folder.mkdir(exist_ok=True)
-        text = f'store = "postgresql"\ndsn_file = "{own / "postgresql.dsn"}"\n{common}\n{world.ring.settings(app)}'
-        (site.folder / "issuer.toml").write_text(text, encoding="utf-8")
+        (site.folder / "issuer.toml").write_text(f"{common}\n{world.ring.settings(app)}", encoding="utf-8")
     world.ring.forget()  # the nodes start again, and know both
     world.ring.trust()
     with sites[0].open() as here, sites[1].open() as there, ThreadPoolExecutor(8) as threads:

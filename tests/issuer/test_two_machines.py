@@ -23,7 +23,7 @@ from issuer.database import ISSUER
 from issuer.self_audit import MAP
 from issuer.service import Issuer
 from tests.issuer.world import E164, enrol, keep_house, publics
-from tests.support.databases import CUT, ask
+from tests.support.databases import CUT, ask, name_database
 from tests.support.whole import CALENDAR, CASE, DAY, NOON, Whole
 
 
@@ -118,15 +118,13 @@ def test_the_data_map_has_every_column_that_lies_in_the_engine(two: tuple[Whole,
     assert [gaps(issuer) for issuer in issuers] == [["engine identities.seen: not declared"]] * 2
 
 
-def test_a_database_is_one_services(two: tuple[Whole, list[Issuer]]) -> None:
+def test_a_database_is_one_services(two: tuple[Whole, list[Issuer]], dsn: str) -> None:
     """A registry that is told of the issuer's takes none of it, and the issuer goes on."""
     whole, [here, _] = two
-    settings = whole.folder / "registry" / "settings.toml"
-    file = whole.folder / "issuer" / "postgresql.dsn"
     whole.registry.close()
     for left in ("visits", "venue.db", "gates.db", "orders.db"):
         (whole.folder / "registry" / "data" / left).rename(whole.folder / left)
-    settings.write_text(f'store = "postgresql"\ndsn_file = "{file}"\n{settings.read_text()}')
+    name_database(whole.folder / "registry" / "settings.toml", dsn)
     with pytest.raises(SettingsInvalid, match="another service's"):
         whole.open_registry()
     assert enrol(here)

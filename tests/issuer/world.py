@@ -25,7 +25,7 @@ from issuer.app import create_app
 from issuer.contact import Contact
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
-from tests.support.databases import begin_beside
+from tests.support.databases import settle_beside
 from tests.support.serving import listening, visiting
 from tests.support.waiting import answers, until
 
@@ -112,15 +112,8 @@ class Site:
             issuer.close()
 
     def elsewhere(self) -> Site:
-        """On another machine over the same engine: with a data folder of its own. The key folder they share, as a
-        stand-in for key rings that hand keys to one another."""
-        there = self.folder.with_name("elsewhere")
-        if not there.exists():
-            text = (self.folder / "issuer.toml").read_text()
-            for name in ("keys", "master.key", "statement.key", "postgresql.dsn"):
-                text = text.replace(f'"{name}"', f'"{self.folder / name}"')
-            begin_beside(self.folder / "data", there / "data")
-            (there / "issuer.toml").write_text(text)
+        """On another machine over the same engine."""
+        there = settle_beside(self.folder / "issuer.toml", self.folder.with_name("elsewhere")).parent
         return replace(self, folder=there, hours=self.folder / "clock")
 
     def signed_list(self, first: int = DAY, last: int = DAY + 14) -> str:

@@ -43,10 +43,27 @@ def schema(dsn: str) -> Iterator[str]:
     ask(dsn, f"DROP SCHEMA {name} CASCADE")
 
 
-def begin_beside(here: Path, there: Path) -> None:
-    """What a second machine's data folder begins with: that it belongs to these keys."""
-    there.mkdir(mode=0o700, parents=True)
-    shutil.copy(here / MARK, there / MARK)
+def name_database(config: Path, dsn: str) -> None:
+    """A service's settings name this database from now on."""
+    file = config.with_name("postgresql.dsn")
+    file.touch(mode=0o600)
+    file.write_text(dsn + "\n")
+    text = config.read_text(encoding="utf-8")
+    config.write_text(f'store = "postgresql"\ndsn_file = "{file}"\n{text}', encoding="utf-8")
+
+
+def settle_beside(config: Path, there: Path) -> Path:
+    """The settings of a second machine, in the folder `there`: with a data folder of its own, which belongs to the same
+    keys. The key folder they share, as a stand-in for key rings that hand keys to one another."""
+    here, own = config.parent, there / config.name
+    if not (there / "data" / MARK).exists():
+        text = config.read_text(encoding="utf-8")
+        for name in ("keys", "master.key", "statement.key"):
+            text = text.replace(f'"{name}"', f'"{here / name}"')
+        (there / "data").mkdir(mode=0o700, parents=True)
+        shutil.copy(here / "data" / MARK, there / "data" / MARK)
+        own.write_text(text, encoding="utf-8")
+    return own
 
 
 def ask(dsn: str, query: str) -> list[tuple[Any, ...]]:

@@ -46,7 +46,7 @@ from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 from retention.log import Log
 from tests.issuer.world import keep_house
-from tests.support.databases import begin_beside
+from tests.support.databases import name_database, settle_beside
 from venue import batches, checkins, lists, scanners, venues
 from venue.commits import Commits
 from venue.database import REGISTRY
@@ -146,10 +146,7 @@ class Whole:
         self.folder = Path(tempfile.mkdtemp(dir=memory()))
         shutil.copytree(prepared(), self.folder, dirs_exist_ok=True)
         if dsn is not None:
-            settings, file = self.folder / service / "settings.toml", self.folder / service / "postgresql.dsn"
-            settings.write_text(f'store = "postgresql"\ndsn_file = "{file}"\n{settings.read_text()}')
-            file.touch(mode=0o600)
-            file.write_text(dsn)
+            name_database(self.folder / service / "settings.toml", dsn)
         self.loop = asyncio.new_event_loop()
         self.clock = SimulatedClock(self.folder / "clock")
         self.authority = Authority.open(self.folder / "authority", simulated=True, allow_unfit=True)
@@ -168,23 +165,14 @@ class Whole:
 
     def registry_elsewhere(self) -> Registry:
         """One on another machine over the same engine."""
-        return Registry(self._elsewhere("registry"), self.folder / "clock", lambda _: self.issuers_list())
+        return Registry(self._elsewhere("registry").parent, self.folder / "clock", lambda _: self.issuers_list())
 
     def issuer_elsewhere(self) -> Issuer:
         """As `registry_elsewhere`."""
-        settings = IssuerSettings.load(self._elsewhere("issuer") / "settings.toml")
-        return Issuer(settings, self.folder / "clock")
+        return Issuer(IssuerSettings.load(self._elsewhere("issuer")), self.folder / "clock")
 
     def _elsewhere(self, service: str) -> Path:
-        """With a data folder of its own. The key folder they share, as a stand-in for key rings that hand keys to one
-        another."""
-        here, there = self.folder / service, self.folder / "elsewhere"
-        text = (here / "settings.toml").read_text()
-        for name in ("keys", "master.key", "statement.key"):
-            text = text.replace(f'"{name}"', f'"{here / name}"')
-        begin_beside(here / "data", there / "data")
-        (there / "settings.toml").write_text(text)
-        return there
+        return settle_beside(self.folder / service / "settings.toml", self.folder / "elsewhere")
 
     def issuers_list(self) -> Fetched:
         """What the issuer answers to the registry."""

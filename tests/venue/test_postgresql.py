@@ -23,7 +23,7 @@ from checkin.protocol.note import unverified_text
 from checkin.service.vault_folder import VaultFolder
 from checkin.vault.engines import EngineFinding, postgres_settings
 from tests.conftest import Needs
-from tests.support.databases import ask, running
+from tests.support.databases import ask, name_database, running
 from tests.support.waiting import until
 from tests.venue.conftest import NewIssuer
 from tests.venue.world import (
@@ -48,10 +48,8 @@ DAY_SECONDS = 86_400
 
 def on_postgresql(folder: Path, dsn: str, issuer: Issuer) -> Registry:
     """A registry's folder whose settings name this database."""
-    registry = Registry(folder, [issuer], store="postgresql", dsn_file="postgresql.dsn")
-    file = folder / "postgresql.dsn"
-    file.write_text(dsn + "\n")
-    file.chmod(0o600)
+    registry = Registry(folder, [issuer])
+    name_database(registry.config, dsn)
     return registry
 
 
@@ -177,7 +175,7 @@ def test_a_registry_does_not_start_where_its_days_are_not(known: tuple[Registry,
     with registry.client():  # which writes nothing there again: the disk may be full
         assert visits.stat().st_mtime_ns == before
     text = registry.config.read_text()
-    registry.config.write_text(text.replace('"postgresql"', '"sqlite"').replace('dsn_file = "postgresql.dsn"', ""))
+    registry.config.write_text(text.partition("\n")[2].partition("\n")[2])
     with pytest.raises(SettingsInvalid, match="PostgreSQL"):
         create_app(registry.config, registry.clock)
     registry.config.write_text(text)

@@ -20,7 +20,7 @@ from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Purger
 from checkin.service.order_executor import OrderBody
 from checkin.vault.closing import close_day, find_closing, unsettled
-from tests.support.databases import ask, begin_beside
+from tests.support.databases import ask, settle_beside
 from tests.support.waiting import until
 from tests.support.whole import CALENDAR, CASE, DAY, NOON, Registry, Whole
 from tests.venue.conftest import NewIssuer
@@ -201,10 +201,6 @@ def test_two_processes_on_two_folders_are_one_registry(tmp_path: Path, dsn: str,
     issuer = new_issuer()
     here = on_postgresql(tmp_path / "here", dsn, issuer)
     there = on_postgresql(tmp_path / "there", dsn, issuer)
-    text = there.config.read_text()
-    for name in ("keys", "master.key", "statement.key"):
-        text = text.replace(f'"{name}"', f'"{here.folder / name}"')
-    there.config.write_text(text)
     with ExitStack() as stack:
         clients = []
         for registry in (here, there):
@@ -216,7 +212,7 @@ def test_two_processes_on_two_folders_are_one_registry(tmp_path: Path, dsn: str,
                 Generation(there.folder / "data", here.folder / "keys").confirm()
             until(process.answers)
             if registry is here:
-                begin_beside(here.folder / "data", there.folder / "data")
+                settle_beside(here.config, there.folder)
         at = enrol(clients[0])
         assert check_in(clients[1], at, Phone(issuer, DAY).at(NOON)).status_code == 201
         path = f"/v1/venues/{at.venue_id}"
