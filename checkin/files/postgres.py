@@ -13,6 +13,7 @@ https://www.psycopg.org/psycopg3/docs/api/connections.html.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -43,6 +44,10 @@ AWAY: Final = "The database does not answer: start it, or look at its log and at
 _CLOSED: Final = "The service is stopping: try again in a moment."
 CONFIRM: Final = "SELECT pg_logical_emit_message(true, 'checkin', '')"
 """Gives a transaction that writes nothing a commit for the standbys to confirm, and with it all that came before."""
+BE_BRIEF: Final = "SET LOCAL lock_timeout = '2s'"  # who waits for readers keeps writers waiting
+_INDEXES: Final = """SELECT indexname::text, indexdef FROM pg_indexes
+    WHERE schemaname = current_schema() AND tablename = $1"""
+_INDEX: Final = re.compile(r"INDEX \w+ ON \S+ ")
 _STOPWATCH: Final = SystemClock()
 R = TypeVar("R")
 
@@ -218,6 +223,23 @@ class Postgres:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+
+
+def write_anew(connection: Connection, table: str) -> None:
+    """All rows of a table in the order of its primary key, in new files, with its indexes and without its constraints;
+    inside the caller's transaction. Writers wait for it, readers for its last moment."""
+    connection.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+    indexes: dict[str, str] = dict(connection.execute(_INDEXES, [table]).fetchall())
+    key = indexes[f"{table}_pkey"].partition("(")[2].rstrip(")")
+    connection.execute(f"CREATE TABLE {table}_new (LIKE {table} INCLUDING DEFAULTS)")
+    connection.execute(f"INSERT INTO {table}_new SELECT * FROM {table} ORDER BY {key}")  # noqa: S608 - names of ours
+    for name, definition in indexes.items():
+        connection.execute(_INDEX.sub(f"INDEX {name}_new ON {table}_new ", definition, count=1))
+    connection.execute(f"ALTER TABLE {table}_new ADD PRIMARY KEY USING INDEX {table}_pkey_new")
+    connection.execute(f"DROP TABLE {table}")
+    connection.execute(f"ALTER TABLE {table}_new RENAME TO {table}")
+    for name in indexes:
+        connection.execute(f"ALTER INDEX {name}_new RENAME TO {name}")
 
 
 def is_passing(error: psycopg.Error) -> bool:

@@ -21,7 +21,7 @@ from psycopg import errors
 
 from checkin.clock import SystemClock
 from checkin.errors import NotReady
-from checkin.files.postgres import CONFIRM, Connection, Postgres, Step
+from checkin.files.postgres import BE_BRIEF, CONFIRM, Connection, Postgres, Step, write_anew
 from checkin.files.tables import COUNT_ON, LOOK, NEWER, NOTHING, Commit, CommitUnknown, Found, TableSet, Value, Values
 
 STALE_SECONDS: Final = 10.0
@@ -34,11 +34,7 @@ _FIRST: Final = "INSERT INTO versions (part, number) VALUES (:part, 0) ON CONFLI
 _SEEN: Final = "SELECT number FROM versions WHERE part = :part FOR UPDATE"
 _NOW_SEEN: Final = "UPDATE versions SET number = :number WHERE part = :part AND number < :number"
 _SETTLED: Final = "SELECT number FROM versions WHERE part = :part AND number >= :number"
-_INDEXES: Final = """SELECT indexname::text, indexdef FROM pg_indexes
-    WHERE schemaname = current_schema() AND tablename = :name"""
-_INDEX: Final = re.compile(r"INDEX \w+ ON \S+ ")
 _LONG_SECONDS: Final = 3600.0  # for what writes all rows anew
-_LOCK: Final = "SET LOCAL lock_timeout = '2s'"  # who waits for readers keeps writers waiting
 _COLUMNS: Final = """SELECT table_name::text, column_name::text FROM information_schema.columns
     WHERE table_schema = current_schema() ORDER BY table_name, ordinal_position"""
 # By two at once: the table itself, the row type that goes with it, or the row of either in the catalog.
@@ -119,12 +115,12 @@ class PostgresTables:
         def step(connection: Connection) -> None:
             with connection.transaction():
                 commit = _PostgresCommit(connection, self._part.name, {})
-                commit.execute(_LOCK)
+                commit.execute(BE_BRIEF)
                 commit.alone()
                 commit.execute(_FIRST, mark)
                 if commit.change(_NOW_SEEN, mark):
                     for table in self._part.tables():
-                        _write_anew(commit, table)
+                        write_anew(connection, table)
 
         self._run(step, _LONG_SECONDS)
 
@@ -174,22 +170,6 @@ class _PostgresCommit:
 
     def alone(self) -> None:
         self.execute(_SEEN, {"part": self._part})
-
-
-def _write_anew(commit: Commit, table: str) -> None:
-    """All rows in the order of their primary key, into new files. Writers wait for it, readers for its last moment."""
-    commit.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
-    indexes: dict[str, str] = dict(commit.execute(_INDEXES, {"name": table}))
-    key = indexes[f"{table}_pkey"].partition("(")[2].rstrip(")")
-    commit.execute(f"CREATE TABLE {table}_new (LIKE {table} INCLUDING DEFAULTS)")
-    commit.execute(f"INSERT INTO {table}_new SELECT * FROM {table} ORDER BY {key}")  # noqa: S608 - names of ours
-    for name, definition in indexes.items():
-        commit.execute(_INDEX.sub(f"INDEX {name}_new ON {table}_new ", definition, count=1))
-    commit.execute(f"ALTER TABLE {table}_new ADD PRIMARY KEY USING INDEX {table}_pkey_new")
-    commit.execute(f"DROP TABLE {table}")
-    commit.execute(f"ALTER TABLE {table}_new RENAME TO {table}")
-    for name in indexes:
-        commit.execute(f"ALTER INDEX {name}_new RENAME TO {name}")
 
 
 def _make_versions(connection: Connection) -> None:

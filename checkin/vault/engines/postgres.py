@@ -24,7 +24,7 @@ import psycopg
 from psycopg import errors
 
 from checkin.errors import DayClosed, NotReady
-from checkin.files.postgres import CONFIRM, Connection, Postgres, Step
+from checkin.files.postgres import BE_BRIEF, CONFIRM, Connection, Postgres, Step, write_anew
 from checkin.vault.engines import MAX_BUCKET, EngineFinding, Measure, Row
 from checkin.vault.engines.postgres_settings import dangers
 
@@ -33,7 +33,6 @@ _ROWS_A_STATEMENT: Final = 1000
 _PREPARED_ROWS: Final = 64  # a longer statement is rarely met twice
 _LONG_SECONDS: Final = 3600.0  # for what reads or writes a whole day
 _SHORT_SECONDS: Final = 3.0  # for what anybody may ask for
-_LOCK: Final = "SET LOCAL lock_timeout = '2s'"  # who waits for readers keeps writers waiting
 _CUT_OFF: Final = """SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE relation = to_regclass($1) AND datname = current_database() AND usename = current_user
     AND pid <> pg_backend_pid()"""
@@ -128,7 +127,7 @@ class PostgresStore:
         def step(connection: Connection) -> None:
             try:
                 with connection.transaction():
-                    connection.execute(_LOCK)
+                    connection.execute(BE_BRIEF)
                     _close(connection, table)
             except errors.DuplicateObject:
                 connection.execute(CONFIRM)
@@ -159,7 +158,7 @@ class PostgresStore:
         def step(connection: Connection) -> None:
             try:
                 with connection.transaction():
-                    connection.execute(_LOCK)
+                    connection.execute(BE_BRIEF)
                     connection.execute(f"DROP TABLE IF EXISTS {names}")
                     connection.execute(CONFIRM)
             except errors.LockNotAvailable:
@@ -265,17 +264,11 @@ def _insertion(table: str, rows: int) -> str:
 
 
 def _copy(connection: Connection, table: str, mark: str) -> None:
-    new = f"{table}_new"
     with connection.transaction():
-        connection.execute(_LOCK)
+        connection.execute(BE_BRIEF)
         connection.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
         frozen = connection.execute(_FROZEN, [table]).fetchone()
-        _create(connection, new)
-        connection.execute(f"INSERT INTO {new} SELECT {_COLUMNS} FROM {table} ORDER BY key")  # noqa: S608
-        connection.execute(f"DROP TABLE {table}")
-        connection.execute(f"ALTER TABLE {new} RENAME TO {table}")
-        for index in ("pkey", "group"):
-            connection.execute(f"ALTER INDEX {new}_{index} RENAME TO {table}_{index}")
+        write_anew(connection, table)
         if frozen:
             _close(connection, table)
         if mark:
