@@ -160,15 +160,15 @@ class Accounts:
         except (Unauthorized, SealBroken):  # ended meanwhile; damaged; or came back after its key was destroyed
             self._identities.drop_unreadable(subject, limit, today)
             return
-        # An account of which nobody can tell that it was not used is kept.
-        newest = max(self._issued.last(subject) or 0, self._issued.untold())
+        newest = self._issued.last(subject) or 0
 
         def step(commit: Commit, ended: list[Ending]) -> bool:
             commit.alone()
             registered = self._identities.live(commit, subject).registered
             used = min(max(registered, newest), today)
             if used <= limit:  # who came while all days were looked through keeps the account; no older day is new
-                used = min(max(used, self._issued.last(subject, today - 1) or 0), today)
+                last = max(self._issued.last(subject, today - 1) or 0, self._issued.untold())
+                used = min(max(used, last), today)
             if used > limit:
                 self._identities.mark_used(commit, subject, used)
                 return False

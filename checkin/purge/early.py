@@ -96,6 +96,7 @@ class EarlyDestructions:
         self._folder = keys / "early"
         self._service, self._officers = service, officers
         self._clock, self._calendar = clock, calendar
+        self._refused: set[str] = set()
 
     def take(self, note: str) -> EarlyDestruction:
         """Keeps it, on disk when this returns. Raises `NoteMalformed`; `NoteUntrusted` unless enough officers of the
@@ -106,9 +107,12 @@ class EarlyDestructions:
         return found
 
     def learn(self, name: str, note: str) -> None:
-        """As `take`, of one that stands in the service's statements; without effect for one that is known."""
+        """As `take`, of one that stands in the service's statements, and passes over what `take` would refuse."""
         if not self._file(name).exists():
-            self.take(note)
+            try:
+                self.take(note)
+            except CheckinError as error:
+                self._refuse(name, error)
 
     def all(self) -> dict[EarlyDestruction, str]:
         """Each with its note. A file that is none is passed over: it keeps no due key alive."""
@@ -118,7 +122,7 @@ class EarlyDestructions:
                 note = path.read_text(encoding="utf-8")
                 found[self._verified(note)] = note
             except (CheckinError, OSError, UnicodeDecodeError) as error:
-                log.error("early_destruction_refused", file=path.name, why=type(error).__name__)
+                self._refuse(path.stem, error)
         return found
 
     def covers(self, key: KeyName) -> bool:
@@ -137,6 +141,12 @@ class EarlyDestructions:
         if found.day > self._calendar.day(self._clock.now()):
             raise NoteUntrusted("It was signed on a day that has not come.")
         return found
+
+    def _refuse(self, name: str, error: Exception) -> None:
+        """Told once by each process: officers' keys may have changed since."""
+        if name not in self._refused:
+            self._refused.add(name)
+            log.error("early_destruction_refused", statement=name, why=type(error).__name__)
 
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.txt"

@@ -104,6 +104,7 @@ def test_what_does_not_verify_is_refused_and_destroys_nothing(house: House, case
         house.early.take(note)
     (house.party.ring.folder / "early").mkdir(exist_ok=True)
     (house.party.ring.folder / "early/planted.txt").write_text(note)
+    house.book.put("early-planted", note)
     house.purger.run()
     assert house.live()
 
