@@ -71,7 +71,8 @@ def test_another_gate_takes_over_only_after_a_word_and_loses_nothing(
 
         page.once("dialog", reply)
         page.click("#menu-open")
-        page.click("#leave")
+        with page.expect_event("dialog"):  # which comes once it is known how many wait
+            page.click("#leave")
 
     leave("dismiss")
     expect(page.locator("#enrol")).to_be_hidden()
