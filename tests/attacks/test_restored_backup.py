@@ -104,7 +104,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 def test_what_ended_stays_dead_in_a_backup_that_is_put_back(story: Story, tmp_path: Path) -> None:
-    with Processes(story.deployment, patience=10.0):
+    with Processes(story.deployment, patience=0.0):
         assert story.alive() == {
             "account": False,
             "revoked scanner": False,
@@ -126,7 +126,7 @@ def test_control_without_the_journal_all_of_it_lives_again(story: Story) -> None
     story.put_back()
     for service in BOTH:
         shutil.rmtree(story.deployment.folder / service / "keys" / "journal")
-    with Processes(story.deployment, patience=10.0):
+    with Processes(story.deployment, patience=0.0):
         alive = story.alive()
     assert alive["account"] and alive["revoked scanner"] and alive["old operator"]
     assert not alive["new operator"]

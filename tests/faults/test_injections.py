@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults.disk import Needs
-from tests.faults.injections import WORKS, Say, Tally, Work, can_trace, check_visits, inject
+from tests.faults.injections import WORKS, Say, Tally, Work, can_trace, check_visits, inject, memory
 from tests.support.vaults import DAY
 
 INSTALL = "install strace, and run where a process may be traced"
 
 
 @pytest.fixture
-def room(tmp_path_factory: pytest.TempPathFactory, needs: Needs) -> Iterator[Callable[[Work, int], Tally]]:
+def room(needs: Needs) -> Iterator[Callable[[Work, int], Tally]]:
     """Runs a work with each so-many-th injection."""
     needs("strace", can_trace(), INSTALL)
 
     def run(work: Work, every: int) -> Tally:
-        return inject(work, tmp_path_factory.mktemp("room"), every)
+        with tempfile.TemporaryDirectory(dir=memory()) as name:
+            return inject(work, Path(name), every)
 
     yield run
 

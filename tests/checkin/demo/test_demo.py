@@ -83,7 +83,7 @@ from issuer.service import Issuer
 make_keys = Issuer.make_keys
 def slowly(self):
     if not self.signing.days_ahead():
-        time.sleep(5)
+        time.sleep(2)
     make_keys(self)
 Issuer.make_keys = slowly
 """
@@ -97,7 +97,7 @@ def test_the_story_waits_for_an_issuer_that_takes_its_time_over_keys(tmp_path: P
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800, check=False)
     steps = {step["name"]: step for step in json.loads(done.stdout)["steps"]}
     assert done.returncode == 0, steps
-    assert steps["services"]["seconds"] > 5 and steps["purge"]["seconds"] > 4, "the issuer was slow"
+    assert steps["services"]["seconds"] > 2 and steps["purge"]["seconds"] > 1, "the issuer was slow"
 
 
 def test_an_earlier_story_makes_way_and_another_folder_does_not(tmp_path: Path) -> None:
