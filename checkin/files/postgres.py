@@ -17,8 +17,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
-from ipaddress import ip_address
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -27,7 +26,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from checkin.clock import SystemClock
 from checkin.errors import NotReady, SettingsInvalid
-from checkin.files.durable import refuse_public
+from checkin.files.dsn_file import is_here, read_line
 from checkin.protocol.primitives import random_bytes
 
 PATIENCE_SECONDS: Final = 10.0
@@ -89,18 +88,15 @@ def read_dsn(path: Path) -> str:
     """What a DSN file holds, one line, as a URI or as `name=value` pairs. Raises `SettingsInvalid`, which never quotes
     it, also when others can read the file."""
     wrong = f"The DSN file {path.name} is missing or does not hold one line like postgresql://user:password@host/name"
+    dsn = read_line(path, wrong)
     try:
-        refuse_public(path)
-        dsn = path.read_text(encoding="utf-8").strip()
-        if not dsn or "\n" in dsn:
-            raise SettingsInvalid(wrong)
         given: dict[str, Any] = {**_USUALLY, **conninfo_to_dict(dsn), **_ALWAYS}
         if given.get("service") or not (given.get("host") or given["hostaddr"]):
             raise SettingsInvalid(f"{path.name} names no host, or a service that may: add host=…, and no service=.")
         if _elsewhere(given) and given.get("sslmode") != "verify-full":
             raise SettingsInvalid(f"{path.name} names another machine: add sslmode=verify-full and sslrootcert to it.")
         return make_conninfo(**given)
-    except (OSError, UnicodeDecodeError, psycopg.Error):
+    except psycopg.Error:
         raise SettingsInvalid(wrong) from None
 
 
@@ -108,15 +104,7 @@ def _elsewhere(given: dict[str, Any]) -> bool:
     """Whether the server may be on another machine. By default libpq goes on without TLS, and believes any certificate
     (https://www.postgresql.org/docs/18/libpq-ssl.html): whoever is on the way could answer in the server's place."""
     hosts = [host for name in ("host", "hostaddr") for host in str(given.get(name) or "").split(",")]
-    return any(not _is_here(host) for host in hosts if host)
-
-
-def _is_here(host: str) -> bool:
-    if host.startswith(("/", "@")) or host == "localhost":
-        return True
-    with suppress(ValueError):
-        return ip_address(host).is_loopback
-    return False
+    return any(not is_here(host) for host in hosts if host)
 
 
 class Postgres:
