@@ -1,7 +1,7 @@
-"""Which network a request comes from: /24 of IPv4, /56 of IPv6, as a hash under a key that the process keeps in memory.
+"""Which network a request comes from: /24 of IPv4, /56 of IPv6.
 
-So many addresses are what one customer of a provider has, or less. No address is kept: the hash tells nothing after the
-process has ended, and during it only whether two requests within a minute came from one network.
+So many addresses are what one customer of a provider has, or less. No address is kept: what counts by network keeps a
+MAC of it, for a minute (checkin/service/window.py).
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
-
-from checkin.protocol.primitives import hmac_sha256, random_bytes
 
 Address = IPv4Address | IPv6Address
 _PREFIX: Final = {4: 24, 6: 56}
@@ -21,10 +19,9 @@ class Networks:
 
     def __init__(self, proxies: Sequence[IPv4Network | IPv6Network]) -> None:
         self._proxies = proxies
-        self._key = random_bytes(32)
 
     def of(self, peer: str | None, forwarded: Iterable[str] = ()) -> str | None:
-        """Hex digits that stand for the network, or None where it is not known.
+        """The network as text, or None where it is not known.
 
         `peer` is the connection's other end, `forwarded` the values of X-Forwarded-For. A proxy that is believed names
         whom it heard from last. With none, a peer in a private network is taken for a proxy that nobody named: all that
@@ -36,8 +33,7 @@ class Networks:
             address = _read(hops.pop())
         if address is None or self._believed(address) or not (self._proxies or address.is_global):
             return None
-        prefix = ip_network((address, _PREFIX[address.version]), strict=False)
-        return hmac_sha256(self._key, str(prefix).encode()).hex()
+        return str(ip_network((address, _PREFIX[address.version]), strict=False))
 
     def _believed(self, address: Address) -> bool:
         return any(address in proxy for proxy in self._proxies)

@@ -26,6 +26,7 @@ from checkin.service.key_list_publisher import KeyListPublisher
 from checkin.service.order_executor import OrderExecutor, Pins
 from checkin.service.order_store import ORDERS, OrderStore
 from checkin.service.ring_statements import RingStatements
+from checkin.service.shared_counts import SharedCounts
 from checkin.service.time_peers import clock_guard
 from checkin.vault.closing import settle_days
 from checkin.vault.vault import Vault
@@ -111,7 +112,8 @@ class Issuer:
         self.outbox = None if settings.sms else Outbox(party.data / "outbox", self._today_began)
         self.gateway: Gateway = self.outbox or HttpGateway(settings.sms)  # type: ignore[arg-type]  # one of the two
         self.networks = Networks(settings.proxies)
-        self.throttle = MessageThrottle(self.database, self.identity_keys, settings)
+        self.counts = SharedCounts(party, settings.throttles_dsn_file)
+        self.throttle = MessageThrottle(self.database, self.identity_keys, settings, self.counts)
         self.registrations = Registrations(
             party=party,
             guard=self.guard,
@@ -121,7 +123,7 @@ class Issuer:
             gateway=self.gateway,
             throttle=self.throttle,
         )
-        self.vaccination = Vaccination(self.identities, _trust_list(settings), party.calendar)
+        self.vaccination = Vaccination(self.identities, _trust_list(settings), party.calendar, self.counts)
         self.purger = Purger(
             party,
             self.guard,
@@ -212,6 +214,7 @@ class Issuer:
         yield from day_findings(self.purger)
         yield from self._engine.findings()
         yield from self.nodes.findings()
+        yield from self.counts.findings()
         if self.throttle.full:
             yield Finding("registrations", "warning", _FULL)
         if self.outbox:
@@ -222,6 +225,7 @@ class Issuer:
         self.batches.close()
         self.hosted.close()
         self.gateway.close()
+        self.counts.close()
         self.vault.store.close()
         self.engine.close()
 

@@ -61,9 +61,10 @@ class IssuerSettings(DaySettings):
     codes_a_day: Annotated[int, Field(ge=1, le=1000)] = 5
     """How many codes a phone is sent in a day."""
     registrations_a_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
-    """Of all phones together, in each worker process: two workers send twice as many."""
+    """Of all phones together, in each worker process: two workers send twice as many, unless all count at the server
+    of `throttles_dsn_file`."""
     registrations_a_minute_of_a_network: Annotated[int, Field(ge=1, le=1_000_000)] = 60
-    """Of one network (/24 of IPv4, /56 of IPv6), in each worker process; clearly fewer than of all together. Counted
+    """Of one network (/24 of IPv4, /56 of IPv6), likewise; clearly fewer than of all together. Counted
     where the issuer sees addresses of the internet, by itself or from one of the `proxies`."""
     proxies: tuple[Network, ...] = Field(default=(), strict=False)
     """Addresses of proxies whose X-Forwarded-For is believed, as ["127.0.0.1"]; whoever else sends one is not. A proxy

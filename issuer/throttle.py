@@ -1,8 +1,9 @@
 """How often codes are sent: a pause for each phone, a number a day, and bounds for a network and for all together.
 
-All but the number a day live in memory, of each worker process on its own, and are gone in a minute: the only times
-finer than the day, and never on a disk. The number a day is counted in the database, for all processes. What counts for
-a phone is what was sent to it: a message that was refused, or that the gateway did not take, is given back.
+All but the number a day live in memory, of each worker process on its own or of the server that `throttles_dsn_file`
+names, and are gone in a minute: the only times finer than the day, and never on a disk. The number a day is counted in
+the database, for all processes. What counts for a phone is what was sent to it: a message that was refused, or that the
+gateway did not take, is given back.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
 
 from checkin.errors import TooManyRequests
 from checkin.files.tables import Tables, Values
+from checkin.service.shared_counts import SharedCounts
 from checkin.service.window import Bound
 from issuer.identity_keys import IdentityKeys
 from issuer.settings import IssuerSettings
@@ -33,22 +35,24 @@ _ALL_FULL: Final = "Too many people register at this moment, and no code was sen
 class MessageThrottle:
     """Asked before each message. It looks at no account, so it answers alike for known and unknown phones."""
 
-    def __init__(self, tables: Tables, keys: IdentityKeys, settings: IssuerSettings) -> None:
+    def __init__(self, tables: Tables, keys: IdentityKeys, settings: IssuerSettings, shared: SharedCounts) -> None:
         self._tables = tables
         self._keys = keys
         self._a_day = settings.codes_a_day
-        self._all = Bound(RateLimitItemPerMinute(settings.registrations_a_minute), _ALL_FULL)
-        self._network = Bound(RateLimitItemPerMinute(settings.registrations_a_minute_of_a_network), _NETWORK_FULL)
-        self._had_all = Bound(RateLimitItemPerMinute(1), _NO_MORE_TODAY)
+        together, of_a_network = settings.registrations_a_minute, settings.registrations_a_minute_of_a_network
+        self._all = Bound(RateLimitItemPerMinute(together, namespace="all"), _ALL_FULL, shared)
+        self._network = Bound(RateLimitItemPerMinute(of_a_network, namespace="network"), _NETWORK_FULL, shared)
+        self._had_all = Bound(RateLimitItemPerMinute(1, namespace="had all"), _NO_MORE_TODAY, shared)
         pause = settings.code_cooldown_seconds
         waiting = f"A code is on its way to this phone already: wait {pause} seconds before you ask for another."
         # The whole pause: what is left of it would tell anybody to the second when this phone was sent its code.
-        self._phone = Bound(RateLimitItemPerSecond(1, pause), waiting, pause) if pause else None
+        item = RateLimitItemPerSecond(1, pause, namespace="phone")
+        self._phone = Bound(item, waiting, shared, pause) if pause else None
 
     @property
     def full(self) -> bool:
         """Whether at this moment the bound of all phones together keeps people from registering."""
-        return self._all.full("all")
+        return self._all.full("")
 
     @contextmanager
     def one(self, phone: str, network: str | None, day: int, tomorrow: float) -> Iterator[None]:
@@ -65,14 +69,14 @@ class MessageThrottle:
             # The phone first: what is refused to one phone must not use up what others have together.
             if self._phone:
                 _take(back, self._phone, mac.hex())
-            with ExitStack() as shared:
+            with ExitStack() as together:
                 if network is not None:
-                    _take(shared, self._network, network)
-                _take(shared, self._all, "all")
+                    _take(together, self._network, network)
+                _take(together, self._all, "")
                 if not self._counted(mac, day):
                     self._had_all.pass_one(mac.hex())
                     raise TooManyRequests(_NO_MORE_TODAY, tomorrow)
-                shared.pop_all()
+                together.pop_all()
             back.callback(self._give_back, mac, day)
             yield
             back.pop_all()

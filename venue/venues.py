@@ -19,6 +19,7 @@ from checkin.service.auth import Bearer, new_token, pinned, token_hash
 from checkin.service.body import Body
 from checkin.service.describe import problem_answers
 from checkin.service.endings import Endings
+from checkin.service.shared_counts import SharedCounts
 from checkin.service.window import Bound
 from venue.database import SCANNERS
 from venue.endings import CLOSED, OPERATOR
@@ -184,10 +185,10 @@ def operator_of(venues: Venues) -> Any:
     return Depends(operator)
 
 
-def change_bound() -> Bound:
+def change_bound(shared: SharedCounts) -> Bound:
     """How often a venue's operator may change something, by whatever route."""
     refusal = "This venue's settings were changed too often: try again in a minute."
-    return Bound(RateLimitItemPerMinute(CHANGES_A_MINUTE), refusal)
+    return Bound(RateLimitItemPerMinute(CHANGES_A_MINUTE, namespace="changes"), refusal, shared)
 
 
 def routes(venues: Venues, enrolment_sha256: str, throttle: Bound) -> APIRouter:

@@ -51,6 +51,7 @@ class Label(bytes, Enum):
     SUB_PHONE = b"ck1/sub/phone"  # identity key → look-up of a phone
     SUB_REGISTRATION = b"ck1/sub/registration"  # identity key → registrations that wait for their code
     SUB_ENDING = b"ck1/sub/ending"  # what ended for good, in the journal beside the ring
+    SUB_THROTTLE = b"ck1/sub/throttle"  # names of what several processes count together for a minute, or a day
     # contexts of the protocol
     INNER = b"ck1/inner"
     SUBJECT = b"ck1/subject"

@@ -60,6 +60,10 @@ class DaySettings(ServiceSettings):
     """Where what it keeps lies: in its data folder, or in the PostgreSQL of `dsn_file`, a database of its own."""
     dsn_file: FilePath | None = None
     """A secret file with one line, how PostgreSQL is reached: postgresql://user:password@host/name."""
+    throttles_dsn_file: FilePath | None = None
+    """A secret file with one line, how a Valkey or Redis that keeps nothing is reached, as unix:///run/checkin/throttles.sock
+    or rediss://user:password@host: there all processes and machines count together what is bounded a minute. Without it
+    each process counts for itself."""
 
     @model_validator(mode="after")
     def _dsn_of_postgresql(self) -> Self:

@@ -94,8 +94,15 @@ def test_a_chain_of_proxies_is_followed_to_the_first_that_is_not_believed() -> N
     assert networks.of("10.0.0.1", ["10.2.2.2"]) is None
 
 
-def test_no_address_is_kept_and_another_process_knows_none_again() -> None:
-    found = Networks(LOOPBACK).of("127.0.0.1", ["8.8.8.8"])
-    assert found is not None
-    assert "8.8.8" not in found
-    assert found != Networks(LOOPBACK).of("127.0.0.1", ["8.8.8.8"])
+def test_no_address_is_kept_and_another_process_knows_none_again(tmp_path: Path) -> None:
+    site = Site.make(tmp_path / "issuer", code_cooldown_seconds="60", proxies='["127.0.0.1"]')
+    kept = []
+    for _ in range(2):
+        with site.serve() as running:
+            running.issuer.throttle._a_day = 100
+            assert ask(running.http, 7, "8.8.8.8") == 202
+            bounds = (running.issuer.throttle._network, running.issuer.throttle._phone)
+            kept.append({name for bound in bounds if bound for name in bound._own.storage})
+    assert [len(names) for names in kept] == [2, 2]
+    assert kept[0].isdisjoint(kept[1])
+    assert not any("8.8.8" in name for name in kept[0] | kept[1])

@@ -15,6 +15,7 @@ from checkin.files.tables import SqliteTables
 from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.service.auth import token_hash
+from tests.support.counts_server import CountsServer
 from tests.venue.conftest import NewIssuer, Scene, verifier
 from tests.venue.world import CALENDAR, DAY, NOON, Enrolled, Issuer, Registry, bearer, check_in, enrol, intake_keys
 from venue import scanners, venues
@@ -200,6 +201,22 @@ def test_the_same_rule_again_empties_nobodys_memory(scene: Scene) -> None:
         assert before != changed == watch.look()
     finally:
         watch.close()
+
+
+def test_changes_at_two_workers_that_count_at_one_server_are_bounded_together(
+    tmp_path: Path, new_issuer: NewIssuer, monkeypatch: pytest.MonkeyPatch, counts_server: CountsServer
+) -> None:
+    monkeypatch.setattr(venues, "CHANGES_A_MINUTE", 3)
+    registry = Registry(tmp_path / "registry", [new_issuer()], throttles_dsn_file=str(counts_server.dsn_file))
+    with registry.client() as here, registry.client() as there:
+        at = enrol(here)  # its first scanner is a change, too
+        path, headers = f"/v1/venues/{at.venue_id}/capacity", bearer(at.operator)
+        told = [one.put(path, json={"capacity": 5}, headers=headers).status_code for one in (here, there) * 2]
+        assert told == [200, 200, 429, 429]
+        assert not any(found["name"].startswith("throttles") for found in here.get("/readyz").json()["findings"])
+        counts_server.kill()
+        assert "throttles" in [found["name"] for found in here.get("/readyz").json()["findings"]]
+        assert there.put(path, json={"capacity": 5}, headers=headers).status_code == 200
 
 
 CHANGES: list[tuple[str, str, Callable[[int], Any]]] = [

@@ -1,0 +1,181 @@
+"""Counts that all processes and machines of a service have together, in a Valkey or Redis that keeps nothing.
+
+A name there is a MAC under a sub-key of today's key. Name and count are gone with their window, at the latest with the
+day. While the server does not answer, nothing is counted here: each process has counts of its own beside these
+(window.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+from limits.errors import ConfigurationError
+from limits.storage import RedisStorage
+
+from checkin.clock import SystemClock
+from checkin.errors import SettingsInvalid
+from checkin.files.dsn_file import is_here, read_line
+from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.primitives import Label, hmac_sha256
+from checkin.service.day_findings import FRESH_SECONDS
+from checkin.service.frame import Finding
+from checkin.service.identity import ServiceIdentity
+
+TIMEOUT_SECONDS = 0.3
+"""For connecting, and for each answer."""
+AWAY_SECONDS: Final = 1.0
+_NAME_BYTES: Final = 16
+_PREFIX: Final = "checkin"
+_TAKE_BACK: Final = "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then redis.call('DECR', KEYS[1]) end"
+_AWAY: Final = (
+    "The server of throttles_dsn_file does not answer ({why}): until it does, each worker process counts for itself "
+    "what all should count together. Start it, or look at its log and at what stands in that file."
+)
+_UNKNOWN: Final = (
+    "What the server of throttles_dsn_file keeps cannot be looked at: allow this service CONFIG GET and INFO there."
+)
+_COPIED: Final = (
+    "The server of throttles_dsn_file has a replica, or is one: end that. What is lost with a server is a minute."
+)
+_STOPWATCH: Final = SystemClock()
+R = TypeVar("R")
+log = structlog.get_logger()
+
+
+class _Rule(NamedTuple):
+    """A setting of the server, the one value that is fit, and what another one does."""
+
+    name: str
+    fit: str
+    text: str
+
+
+_TIMES: Final = "the moments of registrations and changes, by names that only this service's keys explain"
+_RULES: Final = (
+    _Rule("save", "", f"it writes to a disk {_TIMES}"),
+    _Rule("appendonly", "no", f"it writes to a disk {_TIMES}"),
+    _Rule("slowlog-log-slower-than", "-1", f"its slow log keeps {_TIMES}"),
+)
+
+
+class SharedCounts:
+    """One per process; any thread. What goes wrong at the server never fails a request."""
+
+    def __init__(self, party: ServiceIdentity, dsn_file: Path | None) -> None:
+        """Without a file nothing is counted here. Raises `SettingsInvalid`; connects when it is first used."""
+        self._party = party
+        self._storage = None if dsn_file is None else _storage(dsn_file)
+        self._away_until = 0.0  # boot clock; 0 while the server answers
+        self._why = ""
+        self._found: list[Finding] = []
+        self._looked_until = 0.0
+
+    def incr(self, key: str, expiry: int) -> int:
+        """How many there are with this one, in a window of so many seconds that the first one began; 0: not known."""
+        return self._ask(lambda server: server.incr(self._name(key), min(expiry, self._left_of_day()))) or 0
+
+    def decr(self, key: str) -> None:
+        """One does not count, if any does."""
+        self._ask(lambda server: server.storage.eval(_TAKE_BACK, 1, server.prefixed_key(self._name(key))))
+
+    def get(self, key: str) -> int:
+        """How many there are; 0 also when that is not known."""
+        return self._ask(lambda server: server.get(self._name(key))) or 0
+
+    def get_expiry(self, key: str) -> float:
+        """When the window is over, unix seconds of the machine's own clock."""
+        return self._ask(lambda server: server.get_expiry(self._name(key))) or 0.0
+
+    def findings(self) -> list[Finding]:
+        """That the server does not answer, each time; what it keeps, looked at once a minute."""
+        if self._storage is None:
+            return []
+        if _STOPWATCH.boot() < self._looked_until and self._ask(lambda server: server.storage.ping()):
+            return self._found
+        found = self._ask(_look)
+        self._looked_until = 0.0 if found is None else _STOPWATCH.boot() + FRESH_SECONDS
+        self._found = [Finding("throttles", "warning", _AWAY.format(why=self._why))] if found is None else found
+        return self._found
+
+    def close(self) -> None:
+        """Gives back the connections."""
+        if self._storage is not None:
+            self._storage.storage.close()
+
+    def _ask(self, step: Callable[[Any], R]) -> R | None:
+        """What the server says, None if it does not. Then one in a second tries again, and no other waits for it."""
+        if self._storage is None or _STOPWATCH.boot() < self._away_until:
+            return None
+        if self._away_until:
+            self._away_until = _STOPWATCH.boot() + AWAY_SECONDS
+        try:
+            answer = step(self._storage)
+        except Exception as error:  # of the network, the server, its answer, or of today's key
+            if not self._away_until:
+                log.warning("throttles_away", type=type(error).__name__)
+            self._why, self._away_until = type(error).__name__, _STOPWATCH.boot() + AWAY_SECONDS
+            return None
+        self._away_until = 0.0
+        return answer
+
+    def _name(self, key: str) -> str:
+        today = KeyName(Purpose.DAY, self._party.today())
+        mac_key = self._party.ring.subkey(today, Label.SUB_THROTTLE)
+        return hmac_sha256(mac_key, key.encode())[:_NAME_BYTES].hex()
+
+    def _left_of_day(self) -> int:
+        """Whole seconds until names are others; nobody asks for what is counted under today's after that."""
+        return int(self._party.calendar.start(self._party.today() + 1) - self._party.now()) + 1
+
+
+def _storage(dsn_file: Path) -> RedisStorage:
+    wrong = (
+        f"The DSN file {dsn_file.name} is missing or does not hold one line like unix:///run/checkin/throttles.sock or "
+        "rediss://user:password@host"
+    )
+    dsn = read_line(dsn_file, wrong)
+    try:
+        place = urlsplit(dsn)
+        where = place.path if place.scheme == "unix" else place.hostname
+        if place.scheme not in ("unix", "redis", "rediss") or not where:
+            raise SettingsInvalid(wrong)
+        if place.scheme == "redis" and not is_here(where):
+            raise SettingsInvalid(f"{dsn_file.name} names another machine: reach it by TLS, as rediss://…")
+        # Whatever else the library takes here makes waits longer, or leaves certificates unproved.
+        if parse_qs(place.query).keys() - {"db", "ssl_ca_certs"}:
+            raise SettingsInvalid(f"{dsn_file.name} may have db=… and ssl_ca_certs=… after its ?, and nothing else.")
+        return RedisStorage(
+            dsn, key_prefix=_PREFIX, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
+        )
+    except ConfigurationError:
+        raise SettingsInvalid(
+            "The client for Valkey and Redis is not installed: pip install 'private-qr-checkin[redis]'."
+        ) from None
+    except ValueError:
+        raise SettingsInvalid(wrong) from None
+
+
+def _look(server: Any) -> list[Finding]:
+    """What of its set-up keeps something for longer than its window, or elsewhere."""
+    try:
+        found = [
+            Finding(f"throttles_{rule.name}", "warning", text) for rule in _RULES if (text := _broken(server, rule))
+        ]
+        copies = server.storage.info("replication")
+    except server.dependency.ResponseError:
+        return [Finding("throttles_unknown", "warning", _UNKNOWN)]
+    if copies["role"] != "master" or copies["connected_slaves"]:
+        found.append(Finding("throttles_replication", "warning", _COPIED))
+    return found
+
+
+def _broken(server: Any, rule: _Rule) -> str:
+    """What is wrong, '' where nothing is; a server without the setting keeps nothing by it."""
+    value = server.storage.config_get(rule.name).get(rule.name, rule.fit)
+    if value == rule.fit:
+        return ""
+    return f'The server of throttles_dsn_file runs with {rule.name} {value!r}: {rule.text}. Set it to "{rule.fit}".'
