@@ -10,9 +10,11 @@ from fastapi import FastAPI
 from checkin.service import day_routes
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.frame import Frame
+from checkin.service.identity import ServiceIdentity
 from checkin.service.order_executor import MAX_BODY
+from checkin.service.pwa import WebPage, front_door
 from checkin.service.tasks import Task
-from issuer import pages
+from issuer.contact import calling_codes
 from issuer.routes import codes, credentials, keys, registrations, wallet
 from issuer.self_audit import self_audit
 from issuer.service import Issuer
@@ -63,5 +65,17 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     work = day_routes.DayWork(issuer.purger, issuer.book, self_audit(issuer), issuer.orders)
     pins = issuer.settings.retention_token_sha256, issuer.settings.authority_token_sha256
     app.include_router(day_routes.routes(work, *pins))
-    app.include_router(pages.routes(issuer.party, issuer.settings))
+    app.include_router(front_door("/wallet"))
+    app.include_router(_wallet_page(issuer.party, issuer.settings).router())
     return app
+
+
+def _wallet_page(party: ServiceIdentity, settings: IssuerSettings) -> WebPage:
+    """GET /wallet and what belongs to it (docs/pages.md). It pins the key that the issuer's lists verify under."""
+    values = {
+        "zone": party.calendar.zone,
+        "vkey": party.signer.verifier.vkey,
+        "countries": ", ".join(calling_codes(settings.phone_region, settings.phone_regions)),
+        "proofs": "yes" if settings.certificate_trust else "",
+    }
+    return WebPage("wallet", values, background="js/wallet/background.js")

@@ -25,12 +25,13 @@ from checkin.service.limits import First
 from checkin.service.order_executor import MAX_BODY as MAX_ORDER
 from checkin.service.order_executor import OrderExecutor, Pins
 from checkin.service.order_store import ORDERS, OrderStore
+from checkin.service.pwa import WebPage, front_door
 from checkin.service.ring_statements import RingStatements
 from checkin.service.shared_counts import SharedCounts
 from checkin.service.tasks import Task
 from checkin.service.time_peers import clock_guard
 from checkin.vault.vault import Vault
-from venue import batches, checkins, described, lists, pages, scanners, stats, venues
+from venue import batches, checkins, described, lists, scanners, stats, venues
 from venue import order_steps as orders
 from venue import tasks as duties
 from venue.alarms import Alarms
@@ -48,6 +49,8 @@ DESCRIPTION = """Takes check-ins of venues' scanners and keeps them sealed, by d
 they are. Bearer tokens: the enrolment secret for venues, an operator's for his venue, a scanner's for check-ins,
 retention's for purge and statements."""
 
+_DECODER = "js/worker/decode.js"
+_READER = (_DECODER, "vendor/zxing/*", "vendor/zxing/*/*", "vendor/hpke/**/*.js")
 DATA_MAP = Path(__file__).parent / "data_map.toml"
 
 
@@ -153,6 +156,8 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         day_routes.routes(days_work, settings.retention_token_sha256, settings.authority_token_sha256),
     ):
         app.include_router(router)
-    app.include_router(pages.routes(party))
+    app.include_router(front_door("/operator"))
+    app.include_router(WebPage("scanner", files=_READER, decoder=_DECODER).router())
+    app.include_router(WebPage("operator", {"zone": party.calendar.zone}).router())
     described.install(app)
     return app

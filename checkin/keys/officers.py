@@ -1,7 +1,9 @@
 """The authority's officers: k of n sign, and k of n shares join to the ring key (docs/spec/keys.md §4).
 
 Each officer has a folder to carry away: `signing.key` (Ed25519 seed), `officer.txt` (its verifier key), `share.txt`
-(one SLIP-39 share) and `ring.txt` (the keys that orders name). What everyone else pins by hand is `officers.txt`.
+(one SLIP-39 share) and `ring.txt` (the keys that orders name), and `signed-keys.txt`: which day keys the officer
+signed before, because what the authority's machine says it listed is no memory to rely on. What everyone else pins by
+hand is `officers.txt`.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from shamir_mnemonic.share import Share
 from shamir_mnemonic.utils import MnemonicError
 
 from checkin.errors import CheckinError, NoteMalformed, SettingsInvalid, SharesInvalid
-from checkin.files.durable import create_file, refuse_public
+from checkin.files.durable import create_file, refuse_public, replace_file
 from checkin.keys.ring_keys import RingKeys
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.encoding import decimal_decode
+from checkin.protocol.key_list import AuthorityKey, AuthorityList, merge
 from checkin.protocol.note import NoteSigner, NoteVerifier, Opened, check_own_name, open_note
 from checkin.protocol.primitives import Label, OpeningKey, SigningKey, random_bytes
 from checkin.protocol.statement import Field, StatementType, many, one
@@ -27,6 +30,7 @@ from checkin.protocol.statement import Field, StatementType, many, one
 OFFICERS: Final = StatementType(
     "checkin/officers/v1", Field("authority"), Field("threshold"), Field("officer", repeated=True)
 )
+REMEMBERED_FILE: Final = "signed-keys.txt"
 _MOST: Final = 16  # SLIP-39: a share's index has 4 bits
 
 
@@ -154,3 +158,26 @@ def join_shares(shares: Iterable[str]) -> OpeningKey:
 def _write_new(path: Path, text: str) -> None:
     if not create_file(path, text.encode()):
         raise FileExistsError(path)
+
+
+def remembered(folder: Path) -> dict[int, AuthorityKey]:
+    """The keys by day that the officer of this folder signed; raises `SettingsInvalid` for a file that says nothing."""
+    try:
+        return dict(AuthorityList.read((folder / REMEMBERED_FILE).read_text(encoding="utf-8")).keys)
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, NoteMalformed):
+        raise SettingsInvalid(f"The officer's folder {folder.name} has no readable {REMEMBERED_FILE}.") from None
+
+
+def new_days(folder: Path, listed: AuthorityList) -> set[int]:
+    """Days whose keys this officer has not signed yet; raises `ListRefused` if a day has another key than the one that
+    this officer signed: the first list for a day is final."""
+    return set(merge(remembered(folder), listed.keys))
+
+
+def remember(folder: Path, listed: AuthorityList) -> None:
+    """Keeps what is signed now; days before the list's first are forgotten."""
+    kept = {day: key for day, key in remembered(folder).items() if day >= min(listed.keys)}
+    text = AuthorityList(listed.authority, {**kept, **listed.keys}, listed.simulated).text()
+    replace_file(folder / REMEMBERED_FILE, text.encode())

@@ -19,10 +19,11 @@ from checkin.errors import CheckinError, Forbidden, InternalError
 from checkin.keys.generation import Generation, GenerationTable
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.purge.clock_guard import ClockGuard
-from checkin.service import describe, pages, problems
+from checkin.service import describe, problems
 from checkin.service.auth import pinned_hashes
 from checkin.service.identity import ServiceIdentity
 from checkin.service.limits import BodyLimit, Heads, SecurityHeaders
+from checkin.service.pwa import serve_static
 from checkin.service.settings import counts_together
 from checkin.service.tasks import Task, Tasks
 from checkin.service.wal_watch import WalWatch
@@ -111,7 +112,7 @@ class Frame:
         self._own.register(self.wal)
         problems.install(app)
         describe.install(app)
-        pages.install(app, self.title)
+        serve_static(app, self.title)
         self._install_common(app)
         app.add_middleware(BodyLimit, limits=self.body_limits)
         app.add_middleware(Heads)

@@ -16,8 +16,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, FastAPI, Header, Query
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
 
 from checkin.protocol.primitives import sha256
 from checkin.service.language import LANGUAGES, choose_language
@@ -27,6 +28,26 @@ STATIC: Final = WEB / "static"
 _SHARED: Final = ("style.css", "js/*.js", "messages/errors.json", "icons/*", "vendor/qr.js")
 # What every browser may load again and again: the worker's own scripts are asked for at each start.
 _SCRIPT: Final = {"content-type": "text/javascript; charset=utf-8"}
+
+_DOCS = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title} – API</title>
+<link rel="stylesheet" href="/static/vendor/swagger-ui.css">
+<body><noscript>The description of this API is at <a href="/openapi.json">/openapi.json</a>.</noscript>
+<div id="swagger-ui"></div>
+<script src="/static/vendor/swagger-ui-bundle.js"></script><script src="/static/docs.js"></script></body></html>
+"""
+
+
+def serve_static(app: FastAPI, title: str) -> None:
+    """Serve `/static/…` and the API's description, `/docs`, all from this host."""
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        # Swagger UI sets styles inline; only this page may.
+        policy = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+        return HTMLResponse(_DOCS.format(title=title), headers={"content-security-policy": policy})
 
 
 def front_door(page: str) -> APIRouter:

@@ -12,7 +12,7 @@ from checkin.errors import NotAcceptable
 from checkin.protocol import presentation, qr
 from checkin.protocol.credential import IssuerKey, IssuerKeys, Status
 from checkin.protocol.encoding import b64url_decode
-from issuer.negotiate import choose
+from issuer.routes.codes import choose
 from issuer.service import Issuer
 from tests.issuer.world import DAY, Site, bearer, register, rows_in
 
