@@ -127,7 +127,7 @@ class EarlyDestructions:
 
     def covers(self, key: KeyName) -> bool:
         """Whether officers had that key destroyed."""
-        return any(order.covers(key) for order in self.all())
+        return key.purpose in _OPENING and any(order.covers(key) for order in self.all())
 
     def _verified(self, note: str) -> EarlyDestruction:
         if self._officers is None:

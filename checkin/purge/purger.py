@@ -169,10 +169,17 @@ class Purger:
                 if closed_name(day) not in self._book:  # by another machine meanwhile
                     renew()
                     closing = close_day(self._vault, day)
-                    values = {"digest": closing.digest.hex(), "count": published_count(closing.count)}
-                    made += self._state(closed_name(day), DAY_CLOSED, {"day": calendar.date(day), **values})
+                    made += self._state_closed(day, closing)
                 self._remember_closed(day)
         return made
+
+    def _state_closed(self, day: int, closing: Closing) -> list[str]:
+        """Nothing where the day was destroyed early meanwhile: its report says that no closing was stated."""
+        with locked_if_possible(self._party.ring.folder / LOCK):
+            if self._party.ring.tombstone(KeyName(Purpose.DAY, day)) is not None or report_name(day) in self._book:
+                return []
+            values = {"digest": closing.digest.hex(), "count": published_count(closing.count)}
+            return self._state(closed_name(day), DAY_CLOSED, {"day": self._party.calendar.date(day), **values})
 
     def _remember_closed(self, day: int) -> bool:
         """Whether its closing is stated; then the ring is told what its tombstone will say."""
@@ -211,6 +218,8 @@ class Purger:
 
     def _make(self, name: KeyName) -> list[str]:
         calendar = self._party.calendar
+        if self._early and self._early.covers(name):  # also where there was none to destroy
+            raise DayDestroyed
         stated = made_commitment(self._book, name)
         commitment = self._party.ring.ensure(name, oldest=self._guard.floor(calendar), stated=stated)
         if stated not in ("", commitment):
@@ -339,6 +348,8 @@ class Purger:
         values = {
             "day": calendar.date(day),
             **self._record(KeyName(Purpose.DAY, day)),
+            # A process may have died, or officers' word come, between closing the day and stating it.
+            **({} if closed_name(day) in self._book else {"closing": ABSENT}),
             "oldest-day-held": calendar.date(held[0]) if held else ABSENT,
             "days-held": str(len(held)),
             "hold": "none",

@@ -272,9 +272,13 @@ class RingNode:
         over = last_use(name, self._party.calendar)
         # SPEC ring.md §4: "never past the moment at which the key is due"
         left = messages.LEASE_SECONDS if over is None else min(messages.LEASE_SECONDS, int(over - self._guard.now()))
-        if left < 1 or self._ring.tombstone(name) is not None:
+        if left < 1 or self._has_ended(name):
             raise KeyDestroyed
         return left
+
+    def _has_ended(self, name: KeyName) -> bool:
+        """Whether it is destroyed, or officers ordered it: also of a key that this node never had, or could not end."""
+        return self._ring.tombstone(name) is not None or self._early.covers(name)
 
     def _leases_ended(self, name: KeyName) -> bool:
         """Whether no app node can have a lease any more of a key that is destroyed: one that was due has none."""
@@ -301,7 +305,7 @@ class RingNode:
         """The commitment of the key of that name: this node's, or that of one that another node has, or, where none was
         stated, a new one."""
         oldest = self._guard.floor(self._party.calendar)
-        if self._ring.tombstone(name) is not None:
+        if self._has_ended(name):
             raise DayDestroyed
         stated = stated or self._logged_commitment(name)
         with suppress(KeyMissing):
@@ -356,6 +360,8 @@ class RingNode:
                 raise KeyExists("This node holds another key of that name: two nodes drew one.")
             return
         self._check_ahead(name)
+        if self._early.covers(name):
+            raise DayDestroyed
         once = OpeningKey(random_bytes(32))
         kinds = (messages.PULL_REQUEST, messages.TRANSFER)
         values = {"key": str(name), "public": b64_encode(once.public)}

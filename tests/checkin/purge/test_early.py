@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
-from checkin.clock import RETENTION_DAYS
+from checkin.clock import CLOSING_DAYS, RETENTION_DAYS
 from checkin.errors import DayDestroyed, KeyDestroyed, NoteMalformed, NoteUntrusted, NotReady
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import open_note, unverified_text
 from checkin.protocol.primitives import Label
+from checkin.purge import purger
+from checkin.purge.statement_store import ABSENT
+from checkin.vault.closing import Closing, close_day
+from checkin.vault.vault import Vault
 from tests.support.house import CALENDAR, DAY, HOUR, REPORT, House, age, day_key, prepare
 from tests.support.officers import AUTHORITY, early_note
 
@@ -152,3 +156,39 @@ def test_another_machine_of_the_service_learns_it_from_what_is_stated(house: Hou
     there.open_day()
     there.purger.run()
     assert there.party.ring.overwritten(day_key())
+
+
+def test_no_key_is_made_where_there_was_none_to_destroy(tmp_path: Path) -> None:
+    """As just after midnight: nobody writes down for a minute what is destroyed in the next."""
+    prepare(tmp_path / "registry")
+    house = a_house(tmp_path / "registry")
+    house.early.take(early_note(DAY, DAY))
+    house.purger.run()
+    house.purger.make_keys()
+    assert [name for name in house.party.ring.names() if name.day == DAY] == []
+    assert day_key(DAY + 1) in house.party.ring.names()
+
+
+def test_a_closing_that_nobody_stated_is_not_in_the_report(house: House) -> None:
+    """The process died in between: an audit holds the report against the log."""
+    close_day(house.vault, DAY)
+    house.early.take(early_note(DAY, DAY))
+    house.purger.run()
+    assert house.statement(REPORT)["closing"] == ABSENT
+
+
+def test_a_day_that_is_destroyed_while_it_is_closed_is_not_stated_as_closed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.go(DAY + CLOSING_DAYS + 1, HOUR)
+
+    def closed(vault: Vault, day: int) -> Closing:
+        found = close_day(vault, day)
+        house.early.take(early_note(DAY, DAY))
+        house.purger.run()
+        return found
+
+    monkeypatch.setattr(purger, "close_day", closed)
+    house.purger.close_due_days()
+    assert f"closed-{CALENDAR.date(DAY)}" not in house.book
+    assert house.statement(REPORT)["closing"] == ABSENT

@@ -133,3 +133,16 @@ def test_a_node_is_handed_it_by_its_own_settings(ring: Ring) -> None:
     assert folder.destroy() == {}
     assert ring.keys("b").overwritten(day_key())
     folder.close()
+
+
+@pytest.mark.usefixtures("house")
+def test_a_node_that_never_had_the_key_neither_draws_nor_fetches_it(ring: Ring) -> None:
+    """It was away when the key was made, and hears of the order before it hears of the key."""
+    for letter in "ac":
+        ring.keys(letter).discard(day_key())
+    ring.forget()
+    ring.node("a").destroy(NOTE)
+    with pytest.raises(CheckinError) as refused:
+        ring.ask("a", "make", messages.MAKE_REQUEST, key=str(day_key()))
+    assert refused.value.code == "day_destroyed"
+    assert day_key() not in ring.keys("a").names()
