@@ -7,8 +7,7 @@ It holds public lists, its token and a sealed queue, and nothing about anybody. 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -22,15 +21,12 @@ from checkin.errors import (
     CheckinError,
     EnrolmentMalformed,
     ScannerStale,
-    SettingsInvalid,
     TokenExpired,
     TokenNotYetValid,
     Unreachable,
     WrongDay,
 )
-from checkin.files.durable import locked_beside
-from checkin.files.format import FORMAT, require_file_format
-from checkin.files.json_file import read_private, write_private
+from checkin.files.json_file import PrivateFile
 from checkin.http.client import Client, conform
 from checkin.parties.answers import EnrolmentCode
 from checkin.parties.scanner_lists import Lists, Told, ask_lists
@@ -99,10 +95,10 @@ class OwnScanners(BaseModel):
 
 
 @dataclass
-class Scanner:
+class Scanner(PrivateFile):
     """One scanner of one venue."""
 
-    path: Path
+    kind = "a scanner file: it needs venue_id, scanner_id and scanner_token from enrolment"
     venue_id: str
     scanner_id: str
     token: str
@@ -117,48 +113,25 @@ class Scanner:
     told: ToldTime = field(default_factory=ToldTime)
     lists: Lists = field(default_factory=dict)
     """Digest → what it stands for, of the newest answer."""
-    kept: bool = True
-    """Whether there is a file; without one it is gone with its process, as a simulated town's scanners are."""
 
     @classmethod
-    @contextmanager
-    def opened(cls, path: Path) -> Iterator[Self]:
-        """The scanner, for one process at a time from here to the end: what another one saved is not overwritten."""
-        if not path.is_file():
-            cls.load(path)  # raises
-        with locked_beside(path):
-            yield cls.load(path)
+    def of(cls, path: Path, data: dict[str, Any]) -> Self:
+        return cls(
+            path,
+            data["venue_id"],
+            data["scanner_id"],
+            data["scanner_token"],
+            Trust.of(data.get("trust", {})),
+            data.get("queue", []),
+            data.get("seen", {}),
+            int(data.get("batch", BATCH_LIMIT)),
+            data.get("refused", []),
+            ToldTime(**data.get("told", {})),
+            data.get("lists", {}),
+        )
 
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Raises `SettingsInvalid` when the file is no scanner."""
-        try:
-            data = read_private(path)
-            require_file_format(path, data)
-            return cls(
-                path,
-                data["venue_id"],
-                data["scanner_id"],
-                data["scanner_token"],
-                Trust.of(data.get("trust", {})),
-                data.get("queue", []),
-                data.get("seen", {}),
-                int(data.get("batch", BATCH_LIMIT)),
-                data.get("refused", []),
-                ToldTime(**data.get("told", {})),
-                data.get("lists", {}),
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            raise SettingsInvalid(
-                f"{path.name} is not a scanner file: it needs venue_id, scanner_id and scanner_token from enrolment."
-            ) from None
-
-    def save(self) -> None:
-        """Write the file, if there is to be one, readable by its owner alone, on disk when this returns."""
-        if not self.kept:
-            return
-        data = {
-            "format": FORMAT,
+    def plain(self) -> dict[str, Any]:
+        return {
             "venue_id": self.venue_id,
             "scanner_id": self.scanner_id,
             "scanner_token": self.token,
@@ -170,7 +143,6 @@ class Scanner:
             "told": self.told.__dict__,
             "lists": self.lists,
         }
-        write_private(self.path, data)
 
     @property
     def place(self) -> Place:

@@ -7,17 +7,14 @@ its own holder keys, and the openings of the commitments.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
 from checkin.clock import RETENTION_DAYS, Calendar, Clock
-from checkin.errors import DayNotIssued, NotReady, RequestInvalid, ServiceError, SettingsInvalid, Unauthorized
-from checkin.files.durable import locked_beside
-from checkin.files.format import FORMAT, require_file_format
-from checkin.files.json_file import read_private, write_private
+from checkin.errors import DayNotIssued, NotReady, RequestInvalid, ServiceError, Unauthorized
+from checkin.files.json_file import PrivateFile
 from checkin.http.client import Client, Service, conform
 from checkin.parties.answers import BegunRegistration, WalletGrant
 from checkin.parties.told_time import ToldTime
@@ -47,10 +44,10 @@ class Held:
 
 
 @dataclass
-class Wallet:
+class Wallet(PrivateFile):
     """One account at one issuer."""
 
-    path: Path
+    kind = "a wallet file"
     issuer_url: str
     token: str
     held: dict[int, list[Held]] = field(default_factory=dict)
@@ -61,37 +58,16 @@ class Wallet:
     """Shows, when the phone is registered again without this file, that the account is the same person's."""
     time: ToldTime | None = None
     """The issuer's time as the last batch told it, if it was asked for with a clock."""
-    kept: bool = True
-    """Whether there is a file; without one it is gone with its process, as a simulated town's wallets are."""
 
     @classmethod
-    @contextmanager
-    def opened(cls, path: Path) -> Iterator[Self]:
-        """The wallet, for one process at a time from here to the end: no other one takes the same code."""
-        if path.parent.is_dir() and not path.is_file():
-            cls.load(path)  # raises, and leaves no lock behind
-        with locked_beside(path):
-            yield cls.load(path)
+    def of(cls, path: Path, data: dict[str, Any]) -> Self:
+        held = {int(day): [_held(item) for item in items] for day, items in data["held"].items()}
+        notices, log, recovery = data["disclosures"], data.get("log"), data.get("recovery_code")
+        time = ToldTime(**data["time"]) if data.get("time") else None
+        return cls(path, data["issuer_url"], data["token"], held, notices, log, recovery, time)
 
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Raises `SettingsInvalid` when the file is no wallet."""
-        try:
-            data = read_private(path)
-            require_file_format(path, data)
-            held = {int(day): [_held(item) for item in items] for day, items in data["held"].items()}
-            notices, log, recovery = data["disclosures"], data.get("log"), data.get("recovery_code")
-            time = ToldTime(**data["time"]) if data.get("time") else None
-            return cls(path, data["issuer_url"], data["token"], held, notices, log, recovery, time)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            raise SettingsInvalid(f"{path.name} is not a wallet file.") from None
-
-    def save(self) -> None:
-        """Write the file, if there is to be one, readable by its owner alone, on disk when this returns."""
-        if not self.kept:
-            return
-        data = {
-            "format": FORMAT,
+    def plain(self) -> dict[str, Any]:
+        return {
             "issuer_url": self.issuer_url,
             "token": self.token,
             "recovery_code": self.recovery_code,
@@ -100,7 +76,6 @@ class Wallet:
             "log": self.log,
             "time": self.time and asdict(self.time),
         }
-        write_private(self.path, data)
 
     def fetch(  # noqa: PLR0913, PLR0917 - by name where there are so many
         self,
