@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from checkin.audit.log_entry import BY_NODES
+from checkin.audit.log_entry import BY_NODES, FEWEST_OFFICERS
 from checkin.audit.point import SELF_AUDIT, points_of
 from checkin.errors import CheckinError, ListRefused, NoteMalformed, NoteUntrusted, RequestTooLarge
 from checkin.files.durable import locked
@@ -168,8 +168,10 @@ class StatementIntake:
         beside = self._beside(service.name, text)
         if (kind := kind_of(text)) in (*BY_NODES, *BY_AUTHORITY):
             # SPEC ring.md §5: "MUST refuse it with the service's line alone"
-            ours = kind in BY_AUTHORITY and self._authority
-            open_note(note, beside, ours.threshold if ours else 1)
+            ours = self._authority if kind in BY_AUTHORITY else None
+            open_note(note, beside, max(FEWEST_OFFICERS, ours.threshold) if ours else 1)
+            if ours and one(KINDS[kind].read(text), "authority") != ours.name:
+                raise NoteUntrusted("It is another authority's than the one whose officers signed it.")
         # Real and simulated time do not mix, also in kinds that are not known here.
         if (f"clock {SIMULATED}" in text.split("\n")) != self._party.clock.simulated:
             raise NoteUntrusted("The statement was made under a simulated clock and we run under a real one, or back.")

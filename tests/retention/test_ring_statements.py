@@ -148,10 +148,10 @@ def test_the_log_takes_a_lost_node_from_enough_officers(tmp_path: Path, service:
     """Of the authority that is pinned; with the service's signature beside theirs. So it takes an early destruction,
     and the public page tells by how many officers it was."""
 
-    def signed(officers: int) -> str:
+    def signed(officers: int, authority: str = "health.example") -> str:
         if what == "lost":
-            return lost(service, NODES[2], officers)
-        text = unverified_text(early_note(DAY, DAY, service=service.name))
+            return lost(service, NODES[2], officers, authority)
+        text = unverified_text(early_note(DAY, DAY, service=service.name, authority=authority))
         return sign_note(text, *OFFICERS[:officers], service.signer)
 
     retention = Retention(tmp_path / "retention", pinned(service))
@@ -160,9 +160,12 @@ def test_the_log_takes_a_lost_node_from_enough_officers(tmp_path: Path, service:
     with retention.client() as client:
         assert bring(client, signed(2)) == "note_untrusted"
         assert bring(client, signed(0)) == "note_untrusted", "the service's word alone"
-    retention.config.write_text(f'{config}\n[authority]\nname = "health.example"\nofficers = [{vkeys}]\n')
+    retention.config.write_text(
+        f'{config}\n[authority]\nname = "health.example"\nofficers = [{vkeys}]\nthreshold = 1\n'
+    )
     with retention.client() as client:
-        assert bring(client, signed(1)) == "note_untrusted"
+        assert bring(client, signed(1)) == "note_untrusted", "an audit of the log would be spoilt for good"
+        assert bring(client, signed(2, "other.example")) == "note_untrusted", "so it would"
         assert bring(client, service.make_key(DAY)) == "taken"
         early = [service.report(day, done=day) for day in (DAY, DAY + 1)]
         assert [bring(client, note) for note in (signed(2), *early)] == ["taken"] * 3
@@ -205,8 +208,8 @@ def test_a_new_node_takes_only_the_keys_that_the_log_has_so(
 OFFICERS = [NoteSigner(f"health.example/officer-{n}", SigningKey(bytes([n]) * 32)) for n in (1, 2)]
 
 
-def lost(service: Service, node: NoteSigner, officers: int) -> str:
-    values = {"authority": "health.example", "service": service.name, "node": node.verifier.vkey, "clock": "simulated"}
+def lost(service: Service, node: NoteSigner, officers: int, authority: str = "health.example") -> str:
+    values = {"authority": authority, "service": service.name, "node": node.verifier.vkey, "clock": "simulated"}
     return sign_note(NODE_LOST.write({**values, "day": CALENDAR.date(DAY)}), *OFFICERS[:officers], service.signer)
 
 
