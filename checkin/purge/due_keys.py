@@ -7,6 +7,7 @@ and no statement that cannot be made, keeps a due key alive.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -90,7 +91,8 @@ class DueKeys:
                 for name in names:
                     if self._ring.tombstone(name) is None:
                         log.warning("early_destruction", key=str(name), statement=order.name)
-                        self._ring.remember(name, partial(record, name, due[name]))
+                        with suppress(OSError):  # no room: the nodes are told all the same
+                            self._ring.remember(name, partial(record, name, due[name]))
                 if names:
                     self._ring.hand_on(note)
             except (CheckinError, OSError) as error:  # the keys must go

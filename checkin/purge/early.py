@@ -7,7 +7,9 @@ It lies beside the keys, so that carrying it out needs no other volume, and is v
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -97,14 +99,24 @@ class EarlyDestructions:
         self._service, self._officers = service, officers
         self._clock, self._calendar = clock, calendar
         self._refused: set[str] = set()
+        self._unkept: dict[str, str] = {}
 
     def take(self, note: str) -> EarlyDestruction:
-        """Keeps it, on disk when this returns. Raises `NoteMalformed`; `NoteUntrusted` unless enough officers of the
-        pinned authority signed it, about this service and no day that has not come; `NotReady` where none is pinned."""
+        """Keeps it, on disk when this returns; where that fails in this process, and `keep` tells. Raises
+        `NoteMalformed`; `NoteUntrusted` unless enough officers of the pinned authority signed it, about this service
+        and no day that has not come; `NotReady` where none is pinned."""
         found = self._verified(note)
-        private_folder(self._folder)
-        create_file(self._file(found.name), note.encode())
+        self._unkept[found.name] = note
+        with suppress(OSError):
+            self.keep()
         return found
+
+    def keep(self) -> None:
+        """Puts on disk what there was no room for. Raises `OSError` while there is none."""
+        for name, note in list(self._unkept.items()):
+            private_folder(self._folder)
+            create_file(self._file(name), note.encode())
+            self._unkept.pop(name, None)
 
     def learn(self, name: str, note: str) -> None:
         """As `take`, of one that stands in the service's statements, and passes over what `take` would refuse."""
@@ -116,13 +128,15 @@ class EarlyDestructions:
 
     def all(self) -> dict[EarlyDestruction, str]:
         """Each with its note. A file that is none is passed over: it keeps no due key alive."""
+        notes = {name: partial(str, note) for name, note in self._unkept.items()}
+        notes |= {path.stem: partial(path.read_text, encoding="utf-8") for path in sorted(self._folder.glob("*.txt"))}
         found = {}
-        for path in sorted(self._folder.glob("*.txt")):
+        for name, read in notes.items():
             try:
-                note = path.read_text(encoding="utf-8")
+                note = read()
                 found[self._verified(note)] = note
             except (CheckinError, OSError, UnicodeDecodeError) as error:
-                self._refuse(path.stem, error)
+                self._refuse(name, error)
         return found
 
     def covers(self, key: KeyName) -> bool:

@@ -124,6 +124,7 @@ class Purger:
         for order, note in self._early.all().items():
             if order.name not in self._book:
                 self._book.put(order.name, add_signature(note, self._party.signer))
+        self._early.keep()
 
     def _destroy_beside(self, now: float, oldest: int) -> list[str]:
         """Whatever is not a key: only when the machines over one engine agree about the time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from checkin.errors import DayDestroyed, KeyDestroyed, NoteMalformed, NoteUntrus
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import open_note, unverified_text
 from checkin.protocol.primitives import Label
-from checkin.purge import purger
+from checkin.purge import early, purger
 from checkin.purge.statement_store import ABSENT
 from checkin.vault.closing import Closing, close_day
 from checkin.vault.vault import Vault
@@ -192,3 +193,24 @@ def test_a_day_that_is_destroyed_while_it_is_closed_is_not_stated_as_closed(
     house.purger.close_due_days()
     assert f"closed-{CALENDAR.date(DAY)}" not in house.book
     assert house.statement(REPORT)["closing"] == ABSENT
+
+
+@pytest.mark.parametrize("what", ["handed in", "learnt"])
+def test_a_full_key_volume_keeps_no_key_alive(house: House, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """What officers signed is kept by the process until there is room, and that it is not on disk is told."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(early, "create_file", full)
+        if what == "handed in":
+            house.early.take(early_note(DAY, DAY))
+        else:
+            house.book.put("early-x", early_note(DAY, DAY))
+        with pytest.raises(NotReady):
+            house.purger.run()
+        assert "early destructions" in house.purger.failed
+        assert house.party.ring.overwritten(day_key())
+    house.purger.run()
+    assert len(list((house.party.ring.folder / "early").iterdir())) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from checkin.errors import CheckinError, KeyDestroyed, KeyMissing, NoteUntrusted
 from checkin.protocol import ring_messages as messages
 from checkin.protocol.note import sign_note, unverified_text
 from checkin.protocol.primitives import Label
+from checkin.service import leased_ring
 from checkin.service.vault_folder import VaultFolder
 from tests.checkin.ring.world import AHEAD, REPORT, leased
 from tests.support.house import DAY, HOUR, House, day_key, prepare
@@ -146,3 +148,19 @@ def test_a_node_that_never_had_the_key_neither_draws_nor_fetches_it(ring: Ring) 
         ring.ask("a", "make", messages.MAKE_REQUEST, key=str(day_key()))
     assert refused.value.code == "day_destroyed"
     assert day_key() not in ring.keys("a").names()
+
+
+def test_an_app_node_whose_disk_is_full_tells_the_nodes(
+    ring: Ring, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They destroy and lend no more, though it cannot write down what its tombstones will say."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    house.early.take(NOTE)
+    monkeypatch.setattr(leased_ring, "create_file", full)
+    monkeypatch.setattr(leased(house)._graves, "entomb", full)
+    with pytest.raises(NotReady):
+        house.purger.run()
+    assert all(ring.keys(letter).overwritten(day_key()) for letter in NODES)
