@@ -13,8 +13,7 @@ from typing import Final
 
 from checkin.errors import NoteUntrusted, NotReady, ProofInvalid
 from checkin.files.tables import Commit, Tables
-from checkin.parties.scanner_trust import HORIZON_DAYS
-from checkin.protocol.key_list import AuthorityKey, AuthorityList, merge
+from checkin.protocol.key_list import HORIZON_DAYS, AuthorityKey, AuthorityList, merge
 from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.primitives import SealingKey
 from checkin.service.checkpoint_seen import CheckpointSeen

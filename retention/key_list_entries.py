@@ -10,8 +10,15 @@ from typing import Final
 
 from checkin.clock import RETENTION_DAYS
 from checkin.errors import NoteMalformed, NoteUntrusted
-from checkin.parties.scanner_trust import HORIZON_DAYS
-from checkin.protocol.key_list import INTAKE_KEYS, ISSUER_KEYS, AuthorityList, IntakeList, IssuerList, merge
+from checkin.protocol.key_list import (
+    HORIZON_DAYS,
+    INTAKE_KEYS,
+    ISSUER_KEYS,
+    AuthorityList,
+    IntakeList,
+    IssuerList,
+    merge,
+)
 from checkin.protocol.statement import kind_of
 from checkin.purge.statement_store import LAST_DAY
 from checkin.service.identity import ServiceIdentity

@@ -17,13 +17,12 @@ from checkin.errors import CheckinError, NoteUntrusted, ScannerStale, ServiceErr
 from checkin.http.client import conform
 from checkin.protocol.credential import IssuerKey, IssuerKeys
 from checkin.protocol.encoding import b64url_decode, b64url_encode
-from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey, merge
+from checkin.protocol.key_list import HORIZON_DAYS, IntakeKey, IntakeList, IssuerList, ListedKey, merge
 from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.signed_time import read_time
 from checkin.tlog.policy import PinnedLog
 
 MAX_SKEW_SECONDS: Final = 10  # a scanner further from its registry's time refuses good codes and admits old ones
-HORIZON_DAYS: Final = 15  # lists reach 14 days ahead; a thief of a list's key does not own the years to come
 _OTHER_FORM: Final = "The registry's lists do not have the documented form."
 Keys = dict[int, str]
 """Day → public key, base64url."""

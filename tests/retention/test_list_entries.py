@@ -12,8 +12,7 @@ import sqlite_utils
 
 from checkin.audit.sweep import sweep
 from checkin.errors import SettingsInvalid
-from checkin.parties.scanner_trust import HORIZON_DAYS
-from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey, issuer_kid
+from checkin.protocol.key_list import HORIZON_DAYS, IntakeKey, IntakeList, IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey
 from checkin.tlog.proof import LogProof
