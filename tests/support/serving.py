@@ -1,16 +1,21 @@
-"""An app behind a real server, in a thread of the test's own process, so that a test can look inside."""
+"""An app behind a real server, in a thread of the test's own process, so that a test can look inside; or a service in
+processes of its own."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import uvicorn
+
+from checkin.deployment.child import Child, end
+from checkin.service.addresses import free_ports
+from tests.support.waiting import answers, until
 
 
 @contextmanager
@@ -52,3 +57,41 @@ def listening(config: Path, port: int, *, workers: int = 1) -> Path:
     own = config.with_name(f"{config.stem}-{port}.toml")
     own.write_text("\n".join([f'listen = "127.0.0.1:{port}"', f"workers = {workers}", *kept]) + "\n", encoding="utf-8")
     return own
+
+
+class Process:
+    """A service by its settings, as many workers as asked for, on a port of its own; None for the real clock."""
+
+    def __init__(self, service: str, config: Path, clock: Path | None, *, workers: int = 1) -> None:
+        [self.port] = free_ports(1)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = config.with_name(f"log-{self.port}")
+        options = ["--config", str(listening(config, self.port, workers=workers))]
+        if clock:
+            options += ["--simulated-clock", str(clock)]
+        self.process = Child(["serve", service, *options], self.log)
+
+    def answers(self, path: str = "/readyz") -> bool:
+        """Whether it does, with 200: that it is ready, if it is not said what."""
+        assert not self.process.ended, self.log.read_text()
+        return answers(self.url + path)
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        self.process.kill()
+
+    def stop(self) -> None:
+        """As its operator would."""
+        end([self.process])
+
+
+@contextmanager
+def ready(processes: Sequence[Process], path: str = "/readyz") -> Iterator[Sequence[Process]]:
+    """Once all answer there with 200; they are stopped when the block ends."""
+    try:
+        for process in processes:
+            until(lambda process=process: process.answers(path))  # type: ignore[misc]
+        yield processes
+    finally:
+        for process in processes:
+            process.stop()

@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, SimulatedClock
-from checkin.deployment.child import Child, end
 from checkin.protocol.note import unverified_text
 from checkin.protocol.ring_messages import KEY_AWAITED, LEASE_SECONDS, NODE_DESTROYED
 from checkin.protocol.statement import one
@@ -21,9 +20,10 @@ from checkin.service.addresses import free_ports
 from checkin.service.vault_folder import VaultFolder
 from tests.support.house import CALENDAR
 from tests.support.officers import TABLE, early_note
-from tests.support.ring import NODES, Ring, day_key, node_name
+from tests.support.real_ring import RealRing, put_on_ring
+from tests.support.ring import NODES, Ring, day_key, node_name, signer
 from tests.support.serving import serving
-from tests.support.waiting import answers, until
+from tests.support.waiting import until
 from tests.venue.conftest import NewIssuer
 from tests.venue.test_postgresql import on_postgresql
 from tests.venue.world import (
@@ -32,7 +32,6 @@ from tests.venue.world import (
     RETENTION,
     Issuer,
     Phone,
-    Process,
     Registry,
     bearer,
     check_in,
@@ -42,69 +41,25 @@ from tests.venue.world import (
 )
 
 DAY_SECONDS = 86_400
-PATIENCE = 240  # seconds: a loaded machine
-
-
-def put_on_ring(registry: Registry, ring: Ring, app: str = "app") -> None:
-    """In place of its own key ring; it signs as the service that the nodes know."""
-    (registry.folder / "statement.key").write_bytes((ring.folder / "service.key").read_bytes())
-    settings = registry.config.read_text().replace('master_key = "master.key"\n', "")
-    registry.config.write_text(f"{settings}\n{ring.settings(app)}\n{TABLE}")
-
-
-class RealRing:
-    """Three nodes, each a process, and the folders of registries that use them, with one clock."""
-
-    def __init__(self, folder: Path, *registries: Registry) -> None:
-        self.ring = Ring(folder / "ring", free_ports(3))
-        self.ring.pinned = TABLE
-        self.registry = registries[0]
-        for number, registry in enumerate(registries):
-            put_on_ring(registry, self.ring, f"app-{number}" if number else "app")
-            registry.clock = self.registry.clock
-        self.running: dict[str, Child] = {}
-
-    def start(self, letter: str) -> None:
-        """One node; its peers for the time are the two others."""
-        others = [peer for name, peer in zip(NODES, self.ring.peers, strict=True) if name != letter]
-        peers = "".join(f'[[time_peers]]\nurl = "{peer.url}"\nvkey = "{peer.vkey}"\n' for peer in others)
-        config = self.ring.config(letter)
-        config.write_text(config.read_text() + peers)
-        options = ["--config", str(config), "--simulated-clock", str(self.registry.clock)]
-        self.running[letter] = Child(["serve", "ring", *options], self.ring.folder / f"{letter}.log")
-
-    def start_all(self) -> None:
-        """And wait until they are ready."""
-        for letter in NODES:
-            self.start(letter)
-        for letter in NODES:
-            until(lambda letter=letter: self.ready(letter))  # type: ignore[misc]
-
-    def ready(self, letter: str) -> bool:
-        """Whether it answers, and has nothing to say."""
-        assert not self.running[letter].ended, self.running[letter].last_words()
-        return answers(f"{self.ring.urls[letter]}/readyz")
-
-    def stop(self) -> None:
-        """All of them."""
-        end(list(self.running.values()))
 
 
 @pytest.fixture
-def real(tmp_path: Path, new_issuer: NewIssuer) -> Iterator[tuple[RealRing, Process, Issuer]]:
-    """All four processes, ready."""
+def real(tmp_path: Path, new_issuer: NewIssuer) -> Iterator[tuple[RealRing, Registry, str, Issuer]]:
+    """All four processes, ready; the string is the registry's address."""
     issuer = new_issuer()
-    made = RealRing(tmp_path, Registry(tmp_path / "registry", [issuer]))
+    registry = Registry(tmp_path / "registry", [issuer])
+    assert registry.clock
+    made = RealRing(tmp_path, "registry.example", registry.clock, registry.config, pinned=TABLE)
     with ExitStack() as stack:
         stack.callback(made.stop)
         made.start_all()
-        [registry] = stack.enter_context(processes(made.registry, 1))
-        yield made, registry, issuer
+        [process] = stack.enter_context(processes(registry, 1))
+        yield made, registry, process.url, issuer
 
 
-def test_a_registry_lives_on_a_ring_of_three_processes(real: tuple[RealRing, Process, Issuer]) -> None:
-    made, registry, issuer = real
-    with httpx.Client(base_url=registry.url, timeout=120, trust_env=False) as client:
+def test_a_registry_lives_on_a_ring_of_three_processes(real: tuple[RealRing, Registry, str, Issuer]) -> None:
+    made, registry, url, issuer = real
+    with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
 
         def statement(name: str) -> str | None:
             answer = client.get("/v1/statements", headers=bearer(RETENTION))
@@ -117,26 +72,26 @@ def test_a_registry_lives_on_a_ring_of_three_processes(real: tuple[RealRing, Pro
         at, phone = enrol(client), Phone(issuer, DAY)
         assert check_in(client, at, phone.at(NOON)).status_code == 201
         assert check_in(client, at, phone.at(NOON)).status_code == 409
-        assert list((made.registry.folder / "keys").glob("*.slot")) == []
+        assert list((registry.folder / "keys").glob("*.slot")) == []
         assert all(day_key(DAY) in made.ring.keys(letter).names() for letter in NODES)
 
-        made.registry.set(NOON + (CLOSING_DAYS + 1) * DAY_SECONDS)
+        registry.set(NOON + (CLOSING_DAYS + 1) * DAY_SECONDS)
         until(lambda: statement(f"closed-{CALENDAR.date(DAY)}"))
 
         ordered = DAY + CLOSING_DAYS + 1  # today: officers have it destroyed, beside the registry
         until(lambda: all(day_key(ordered) in made.ring.keys(letter).names() for letter in NODES))
-        folder = VaultFolder(made.registry.config, made.registry.clock)
+        folder = VaultFolder(registry.config, registry.clock)
         folder.early.take(early_note(ordered, ordered))
         assert folder.destroy() == {}
         until(lambda: all(made.ring.keys(letter).overwritten(day_key(ordered)) for letter in NODES))
         assert folder.destroy() == {}  # each node has answered: it counts its minute
         folder.close()
         assert statement(f"purge-{CALENDAR.date(ordered)}") is None
-        made.registry.set(NOON + (CLOSING_DAYS + 1) * DAY_SECONDS + LEASE_SECONDS + 1)
+        registry.set(NOON + (CLOSING_DAYS + 1) * DAY_SECONDS + LEASE_SECONDS + 1)
         early = PURGE_REPORT.read(unverified_text(until(lambda: statement(f"purge-{CALENDAR.date(ordered)}"))))
         assert early["done"] == CALENDAR.date(ordered)
 
-        made.registry.set(NOON + RETENTION_DAYS * DAY_SECONDS)
+        registry.set(NOON + RETENTION_DAYS * DAY_SECONDS)
         report = until(lambda: statement(f"purge-{CALENDAR.date(DAY)}"))
         assert PURGE_REPORT.read(unverified_text(report))["rows"] == "fewer than 10"
         for letter in NODES:
@@ -147,7 +102,7 @@ def test_a_registry_lives_on_a_ring_of_three_processes(real: tuple[RealRing, Pro
 
         next_day = f"{CALENDAR.date(DAY + 1)}"
         made.running["c"].kill()
-        made.registry.set(NOON + (RETENTION_DAYS + 2) * DAY_SECONDS)
+        registry.set(NOON + (RETENTION_DAYS + 2) * DAY_SECONDS)
         awaited = KEY_AWAITED.read(unverified_text(until(lambda: statement(f"ring-awaited-day-{next_day}"))))
         assert (awaited["signed"], awaited["missing"]) == ("2 of 3", [node_name("c")])
         found = until(lambda: finding("ring_purge"))
@@ -177,10 +132,12 @@ def test_two_registries_with_folders_of_their_own_are_one_on_an_engine_and_a_rin
     """One code at both is taken once; a day is closed, destroyed on all three nodes, and reported once, with its rows
     and its closing digest, whichever of the two reports it."""
     monkeypatch.setattr(tasks, "SIMULATED_PERIOD_SECONDS", 1.0)
-    issuer, ring = new_issuer(), Ring(tmp_path / "ring", free_ports(3))
+    issuer = new_issuer()
     here, there = (on_postgresql(tmp_path / name, dsn, issuer) for name in ("here", "there"))
-    put_on_ring(here, ring)
-    put_on_ring(there, ring, "app-2")
+    key = here.folder / "statement.key"
+    ring = Ring(tmp_path / "ring", free_ports(3), signer(key, "registry.example"))
+    put_on_ring(here.config, ring, key)
+    put_on_ring(there.config, ring, key, "app-2")
 
     def go(days: int) -> None:
         for clock in (here.clock, there.clock, ring.clock()):

@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 
 from checkin.clock import Calendar
-from checkin.deployment.child import Child, end
 from checkin.keys.secret_file import make_secret
 from checkin.protocol import presentation
 from checkin.protocol.credential import Draft, Mode, StatusOpening, issue, new_opening
@@ -23,10 +22,9 @@ from checkin.protocol.intake import Place, Scan, seal_entry
 from checkin.protocol.key_list import IntakeList, IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, open_note, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
-from checkin.service.addresses import free_ports
 from checkin.service.auth import token_hash
-from tests.support.serving import listening, visiting
-from tests.support.waiting import answers, until
+from tests.support import serving
+from tests.support.serving import visiting
 from venue.app import create_app
 
 CALENDAR = Calendar("Asia/Seoul")
@@ -226,39 +224,16 @@ def upload(client: httpx.Client, at: Enrolled, entries: list[str]) -> list[str]:
     return [item.get("code", item["result"]) for item in answer.json()["results"]]
 
 
-class Process:
-    """A registry served by uvicorn in a process of its own, with as many workers as asked for."""
+class Process(serving.Process):
+    """A registry in a process of its own."""
 
     def __init__(self, registry: Registry, *, workers: int = 1) -> None:
-        [self.port] = free_ports(1)
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log = registry.folder / f"log-{self.port}"
-        options = ["--config", str(listening(registry.config, self.port, workers=workers))]
-        if registry.clock:
-            options += ["--simulated-clock", str(registry.clock)]
-        self.process = Child(["serve", "venue", *options], self.log)
-
-    def answers(self, path: str = "/readyz") -> bool:
-        """Whether it does, with 200: that it is ready, if it is not said what."""
-        assert not self.process.ended, self.log.read_text()
-        return answers(self.url + path)
-
-    def kill(self) -> None:
-        """As a power cut would."""
-        self.process.kill()
-
-    def stop(self) -> None:
-        end([self.process])
+        super().__init__("venue", registry.config, registry.clock, workers=workers)
 
 
 @contextmanager
 def processes(registry: Registry, number: int, *, workers: int = 1) -> Iterator[list[Process]]:
     """So many servers on one data folder."""
     running = [Process(registry, workers=workers) for _ in range(number)]
-    try:
-        for process in running:
-            until(process.answers)
+    with serving.ready(running):
         yield running
-    finally:
-        for process in running:
-            process.stop()
