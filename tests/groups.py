@@ -27,6 +27,7 @@ GROUPS: Final = {
         "benchmarks", "browser", "checkin/demo/test_demo.py", "checkin/simulation",
         "checkin/vault/engines/test_postgres_loss.py", "faults",
         "interop/test_conformance.py", "interop/test_pictures.py", "interop/test_sumdb.py",
+        "issuer/test_behind_a_proxy.py",
         "properties/test_clock_model.py", "properties/test_key_ring_model.py", "properties/test_whole_system.py",
         "services/test_endings.py", "services/test_up_engine.py", "venue/test_behind_a_proxy.py", "venue/test_ring.py",
         "test_examples.py", "test_habits.py", "test_package.py",

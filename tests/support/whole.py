@@ -221,11 +221,14 @@ class Whole:
         """The officers come together: keys of the days ahead, listed and logged; what is due is destroyed."""
         self.authority.destroy_due(now, confirm_clock=True)
         if self.authority.make_keys(now):
-            signers = [load_signer(path) for path in self.officers()[:2]]
-            note = sign_note(self.authority.list_keys(now).text(), *signers)
-            [place] = self.log.append([note.encode()])
             with suppress(CheckinError):  # an issuer whose clock is wrong passes them over; they come again
-                self.issuer.authority.accept(note, self.log.proof(place))
+                self.issuer.authority.accept(*self.listed(now))
+
+    def listed(self, now: float) -> tuple[str, str]:
+        """The list of the authority's keys, signed by two officers, and the proof that it is in the log."""
+        note = sign_note(self.authority.list_keys(now).text(), *(load_signer(path) for path in self.officers()[:2]))
+        [place] = self.log.append([note.encode()])
+        return note, self.log.proof(place)
 
     def publish(self) -> None:
         """New statements of both services go into the log."""
