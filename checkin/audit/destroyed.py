@@ -11,6 +11,7 @@ from checkin.audit.log_entry import ALTERED, MISSING, REORDERED, DayState, LogEn
 from checkin.audit.ring_book import RingBook
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.keys.key_ring import KeyName, Purpose
+from checkin.purge.due_keys import last_use
 from checkin.purge.statement_store import (
     ABSENT,
     DAY_CLOSED,
@@ -80,6 +81,8 @@ class Book:
             yield from ((entry, ALTERED, reason) for reason in self._other_quarrels(entry))
         ended = [entry for entry in self.entries if entry.kind in (PURGE_REPORT.kind, KEY_DESTROYED.kind)]
         for entry in ended:
+            if entry.kind == KEY_DESTROYED.kind and self._ended_early(entry):
+                yield entry, ALTERED, "The key was destroyed before it was due and by no officers' order."
             made = self._made.get((entry["service"], entry["key"]))
             yield from ((entry, MISSING, reason) for reason in (ring.silent(entry, made.index) if made else ()))
         yield from ((entry, ALTERED, "The node that it names did not sign it.") for entry in ring.unsigned)
@@ -103,22 +106,33 @@ class Book:
         closed = self._closed.get((entry["service"], entry["day"]))
         if entry["closing"] != (closed["digest"] if closed is not None else ABSENT):
             yield "It does not say what the day was closed with."
-        if entry["due"] != self._due(entry["day"]) or (entry["done"] < entry["due"] and not self._ordered_by(entry)):
+        if entry["due"] != self._due(entry["day"]) or (
+            entry["done"] < entry["due"] and not self._ordered_by(entry, entry["day"])
+        ):
             yield "It was destroyed before it was due and by no officers' order, or names another due date."
         oldest = entry["oldest-day-held"]
         if oldest != ABSENT and self._due(oldest) <= entry["done"]:
             yield "The service still held a day that was due."
 
-    def _ordered_by(self, report: LogEntry) -> LogEntry | None:
+    def _ended_early(self, entry: LogEntry) -> bool:
+        """Whether a key of which there is no report ended before it was over, and officers ordered nothing about it."""
+        name = KeyName.parse(entry["key"])
+        over = None if name.purpose is Purpose.DAY else last_use(name, self._calendar)
+        if over is None or entry["done"] >= self._calendar.date(self._calendar.day(over)):
+            return False
+        # SPEC retention.md §7: "a signing key opens nothing"
+        return name.purpose is not Purpose.INTAKE or not self._ordered_by(entry, self._calendar.date(name.day))
+
+    def _ordered_by(self, report: LogEntry, day: str) -> LogEntry | None:
         """What officers signed before the report, that this day was to be destroyed before it was due."""
         mine = (entry for entry in self._early if entry["service"] == report["service"] and entry.index < report.index)
-        return next((e for e in mine if e["first"] <= report["day"] <= e["last"] and e["day"] <= report["done"]), None)
+        return next((e for e in mine if e["first"] <= day <= e["last"] and e["day"] <= report["done"]), None)
 
     def _state(self, service: str, day: str, date: str) -> DayState:
         report = self.report(service, day)
         if report is not None:
             state, by = "late" if report["done"] > report["due"] else "destroyed", service
-            if report["done"] < report["due"] and (order := self._ordered_by(report)):
+            if report["done"] < report["due"] and (order := self._ordered_by(report, day)):
                 state, by = "early", ", ".join(officers_of(order.values, order.by))
             values = {name: report[name] for name in ("rows", "due", "done", "key")}
             return DayState(day, service, state, index=report.index, by=by, **values)

@@ -12,7 +12,7 @@ from checkin.audit.auditor import verify
 from checkin.audit.evidence import Evidence
 from checkin.cli import app
 from checkin.protocol.note import sign_note
-from checkin.purge.statement_store import EARLY_DESTRUCTION
+from checkin.purge.statement_store import EARLY_DESTRUCTION, KEY_DESTROYED
 from tests.checkin.audit.evidence import AUTHORITY, CALENDAR, LAST, Site, signer
 
 SERVICE = "registry.example"
@@ -70,3 +70,18 @@ def test_a_service_that_destroys_early_by_itself_is_caught(tmp_path: Path, case:
     reasons = [fault.reason for fault in found.faults]
     assert any(reason.startswith("It was destroyed before it was due") for reason in reasons), reasons
     assert not any(day.state == "early" for day in found.days)
+
+
+@pytest.mark.parametrize(("purpose", "ordered"), [("intake", True), ("intake", False), ("signing", True)])
+def test_a_key_of_scans_that_wait_ends_early_by_officers_word_alone(
+    tmp_path: Path, purpose: str, ordered: bool
+) -> None:
+    """What was queued under it is lost; and no order is about a key that signs."""
+    site = Site.make(tmp_path)
+    site.notes += [order(first=LAST, last=LAST)] if ordered else []
+    site.say(SERVICE, KEY_DESTROYED, key=f"{purpose}-{LAST}", commitment="ab" * 32, due=TODAY, done=TODAY)
+    site.conclude()
+    site.write()
+    reasons = [fault.reason for fault in verify(Evidence.of_folder(tmp_path)).faults]
+    allowed = purpose == "intake" and ordered
+    assert any(reason.startswith("The key was destroyed before it was due") for reason in reasons) != allowed, reasons
