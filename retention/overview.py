@@ -108,8 +108,9 @@ class Overview:
         """How many officers signed, before it, that this day was to be destroyed before it was due; 0 for none."""
         for stated in self._find(EARLY_DESTRUCTION, report.service) if report.done < report.due else ():
             text, lines = split_note(stated.note)
-            order, day = EarlyDestruction.read(text), self._calendar.parse_date(report.day)
-            if stated.place < report.index and order.first <= day <= order.last:
+            order, date = EarlyDestruction.read(text), self._calendar.parse_date
+            in_time = stated.place < report.index and order.day <= date(report.done)
+            if in_time and order.first <= date(report.day) <= order.last:
                 return sum(line.name.startswith(f"{order.authority}/") for line in lines)
         return 0
 

@@ -151,7 +151,7 @@ def test_the_log_takes_a_lost_node_from_enough_officers(tmp_path: Path, service:
     def signed(officers: int, authority: str = "health.example") -> str:
         if what == "lost":
             return lost(service, NODES[2], officers, authority)
-        text = unverified_text(early_note(DAY, DAY, service=service.name, authority=authority))
+        text = unverified_text(early_note(DAY - 1, DAY, service=service.name, authority=authority))
         return sign_note(text, *OFFICERS[:officers], service.signer)
 
     retention = Retention(tmp_path / "retention", pinned(service))
@@ -167,8 +167,10 @@ def test_the_log_takes_a_lost_node_from_enough_officers(tmp_path: Path, service:
         assert bring(client, signed(1)) == "note_untrusted", "an audit of the log would be spoilt for good"
         assert bring(client, signed(2, "other.example")) == "note_untrusted", "so it would"
         assert bring(client, service.make_key(DAY)) == "taken"
+        assert [bring(client, note) for note in (signed(2), service.report(DAY - 1, done=DAY - 1))] == ["taken"] * 2
+        assert "early, ordered by 2 officers" not in client.get("/?lang=en").text, "they signed the day after"
         early = [service.report(day, done=day) for day in (DAY, DAY + 1)]
-        assert [bring(client, note) for note in (signed(2), *early)] == ["taken"] * 3
+        assert [bring(client, note) for note in early] == ["taken"] * 2
         page = client.get("/?lang=en").text
         assert ("early, ordered by 2 officers" in page) == (what == "early")
         assert "early, ordered by nobody" in page
