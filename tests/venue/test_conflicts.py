@@ -27,7 +27,8 @@ def traces(scene: Scene) -> Iterator[Traces]:
     """What the registry would answer, without an order's signatures around it."""
     vault = vault_of(scene.registry)
     database = SqliteTables(scene.registry.folder / "data", REGISTRY)
-    party: Any = SimpleNamespace(calendar=CALENDAR, today=lambda: DAY)
+    ring = SimpleNamespace(tombstones=list)
+    party: Any = SimpleNamespace(calendar=CALENDAR, today=lambda: DAY, ring=ring)
     guard: Any = SimpleNamespace(floor=lambda _: DAY - 27)
     try:
         yield Traces(party, guard, vault, database)
