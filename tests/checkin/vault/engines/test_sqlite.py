@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 import sqlite_utils
 
 from checkin.errors import NotReady
-from checkin.vault.engines import Row
+from checkin.vault.closing import settle_days, unsettled
+from checkin.vault.engines import Row, day_file
 from checkin.vault.engines.sqlite import SqliteStore
 from tests.checkin.vault.engines.suite import StoreSuite
 from tests.checkin.vault.engines.workers import DAY, Engine, a_row
@@ -226,3 +228,49 @@ def test_an_administrator_sees_counts_and_no_time_in_a_day(tmp_path: Path, order
     assert columns == {"rows": ["key", "group", "bucket", "nonce", "sealed"], "attachments": ["name", "value"]}
     assert database.view_names() == ["groups"]
     database.close()
+
+
+def open_files(folder: Path) -> list[str]:
+    """Those of the folder that this process holds open."""
+    found = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return [path for path in found if path.startswith(f"{folder}/")]
+
+
+def test_a_day_that_does_not_open_says_what_to_do_and_holds_no_file(tmp_path: Path) -> None:
+    """Another version's, and one that is no database."""
+    with closing(SqliteStore(tmp_path, ordered=True)) as store:
+        store.insert(DAY, [a_row()])
+    file, store = tmp_path / f"day-{DAY}.db", SqliteStore(tmp_path, ordered=True)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(NotReady, match="another version"):
+        store.insert(DAY, [a_row()])
+    file.write_bytes(b"no database" * 1000)
+    file.with_name(f"{file.name}-wal").write_bytes(b"nor a log")
+    with pytest.raises(NotReady, match="look at its disk"):
+        store.insert(DAY, [a_row()])
+    assert open_files(tmp_path) == []
+
+
+def test_that_a_day_is_gone_reaches_the_disk_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut after it brings no file back."""
+    store, synced = SqliteStore(tmp_path, ordered=True), list[list[Path]]()
+    store.insert(DAY, [a_row()])
+    monkeypatch.setattr(day_file, "sync_folder", lambda folder: synced.append(list(folder.glob(f"day-{DAY}*"))))
+    store.drop(DAY)
+    assert synced and synced[-1] == []
+    store.close()
+
+
+def test_settling_holds_its_lease_on_from_day_to_day(tmp_path: Path) -> None:
+    store, renewed = SqliteStore(tmp_path, ordered=False), list[list[int]]()
+    for day in (DAY, DAY + 1):
+        store.insert(day, [a_row()])
+
+    @contextmanager
+    def hold(_: str, __: int) -> Iterator[Callable[[], None]]:
+        yield lambda: renewed.append(list(unsettled(store)))
+
+    settle_days(store, hold, lambda _: True)
+    assert renewed == [[DAY, DAY + 1], [DAY + 1]]
+    store.close()
