@@ -132,7 +132,7 @@ class DayClosed(CheckinError):
 class DayDestroyed(CheckinError):
     code = "day_destroyed"
     status = 410
-    default = "The day has been destroyed after 28 days."
+    default = "The keys of this day have been destroyed: it takes and gives nothing any more."
 
 
 class ScannerStale(CheckinError):

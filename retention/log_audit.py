@@ -114,7 +114,7 @@ class LogAudit:
     def _reports(self, book: Book, date: str) -> Point:
         faults = [f"no report of {service} about {day}" for service, day in book.missing(date)]
         faults += [f"two reports of {one['service']} about {one['day']}" for one, _ in book.contradictions()]
-        good = f"{len(book.reports)} reports are in the log, one for each day that was due before {date}."
+        good = f"{len(book.reports)} reports are in the log, and none is missing of a day that was due before {date}."
         return seen(LOGGED, self._name, faults, good)
 
     def _authority(self, book: Book, date: str) -> Point:

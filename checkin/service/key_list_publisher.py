@@ -235,7 +235,9 @@ class KeyListPublisher(Generic[K]):
             return
         state, reason = self._state.load(), f" ({self._failure})" if self._failure else ""
         with suppress(CheckinError):
-            if not state.proof or self._party.today() not in self.published().list.keys:
+            if self._party.today() not in self._make().keys:
+                yield Finding("logged_list", "failure", "There is no key for today that a list could name.")
+            elif not state.proof or self._party.today() not in self.published().list.keys:
                 text = f"No list with today's key is in the log yet{reason}: see the retention service."
                 yield Finding("logged_list", "failure", text)
             elif state.waiting:
