@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from checkin.errors import CheckinError, DayDestroyed, KeyMissing, SealBroken
-from checkin.files.tables import Commit, Tables, TableSet, Values, read_in
+from checkin.files.tables import Commit, Tables, TableSet, Value, Values, read_in
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import u32be, u64be
 from checkin.protocol.primitives import Label, aead_open, aead_seal, random_bytes
@@ -64,6 +64,7 @@ CREATE INDEX IF NOT EXISTS receipts_of_a_day ON receipts (day, owner)""",
 _STORED: Final = "SELECT id, sealed FROM receipts WHERE id IN"
 ADD: Final = """INSERT INTO receipts (id, day, owner, release, sealed)
     VALUES (:id, :day, :owner, :release, :sealed) ON CONFLICT DO NOTHING"""
+_RELEASED: Final = "SELECT day, id, owner, sealed FROM receipts WHERE release <= :today"
 
 
 class Drafts(NamedTuple):
@@ -81,6 +82,7 @@ class AccessNotices:
         self._party = party
         self._vault = vault
         self._tables = tables
+        self._known: tuple[int, list[int]] = (-1, [])
 
     def draft(self, part: str, about: Iterable[tuple[int, AccessNotice]]) -> Drafts:
         """Notices for (subject, receipt) each, of which nothing is stored yet: the answer may still be refused.
@@ -116,8 +118,7 @@ class AccessNotices:
         """What goes along with a batch for this person now; the same again with each later one, until the day goes,
         because an answer may be lost."""
         today = self._party.today()
-        days = self._tables.read("SELECT DISTINCT day FROM receipts WHERE release <= :today", {"today": today})
-        return [asdict(receipt) for (day,) in sorted(days) for receipt in self._of_day(subject, day, today)]
+        return [asdict(notice) for notice in self._about(self._released(today), subject, today)]
 
     def forget(self, subject: int) -> None:
         """Removes the notices of an account that ended: nobody can be handed them any more."""
@@ -139,14 +140,28 @@ class AccessNotices:
         """Erases the order of arrival, at the first call of a day."""
         self._tables.settle(today)
 
-    def _of_day(self, subject: int, day: int, today: int) -> list[AccessNotice]:
-        query = "SELECT id, sealed FROM receipts WHERE day = :day AND owner = :owner AND release <= :today"
-        try:
-            owner = subject_group(self._vault, day, subject)
-            rows = self._tables.read(query, {"day": day, "owner": owner, "today": today})
-            return [self._open(day, row_id, owner, sealed) for row_id, sealed in rows]
-        except CheckinError:  # the day is going at this moment; issuing must not depend on it
-            return []
+    def _released(self, today: int) -> list[int]:
+        """The days about which anybody is told something today: read once, since what is made today comes tomorrow."""
+        if self._known[0] != today:
+            days = self._tables.read("SELECT DISTINCT day FROM receipts WHERE release <= :today", {"today": today})
+            self._known = (today, [day for (day,) in days])
+        return self._known[1]
+
+    def _about(self, days: list[int], subject: int, today: int) -> list[AccessNotice]:
+        """What a person is told by today about some days. A day that is going at this moment is left out: issuing must
+        not depend on it."""
+        values: dict[str, Value] = {"today": today}
+        which = []
+        for number, day in enumerate(days):
+            with suppress(CheckinError):
+                values |= {f"day{number}": day, f"owner{number}": subject_group(self._vault, day, subject)}
+                which.append(f"(day = :day{number} AND owner = :owner{number})")
+        notices = []
+        if which:
+            for row in self._tables.read(f"{_RELEASED} AND ({' OR '.join(which)}) ORDER BY day, id", values):
+                with suppress(CheckinError):
+                    notices.append(self._open(*row))
+        return notices
 
     def _seal(self, day: int, row_id: bytes, owner: bytes, receipt: AccessNotice) -> bytes:
         text, nonce = json.dumps(asdict(receipt), ensure_ascii=False).encode(), random_bytes(_NONCE)

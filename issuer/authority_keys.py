@@ -40,6 +40,7 @@ class AuthorityKeys:
         self._settings = settings
         self._officers = [NoteVerifier.parse(vkey) for vkey in settings.officers]
         self._log = log.pinned if log else None
+        self._known: dict[int, SealingKey] = {}  # the first key of a day is final
 
     def accept(self, note: str, proof: str | None = None) -> list[int]:
         """The days that a list added, on disk when it returns; days beyond the horizon are passed over. `proof`: that
@@ -79,8 +80,11 @@ class AuthorityKeys:
 
     def key(self, day: int) -> SealingKey:
         """What subjects of the day are sealed to; raises `NotReady` for a day that was not listed."""
-        for (public,) in self._tables.read("SELECT public FROM authority_keys WHERE day = :day", {"day": day}):
-            return SealingKey(public)
+        if day not in self._known:
+            for (public,) in self._tables.read("SELECT public FROM authority_keys WHERE day = :day", {"day": day}):
+                self._known[day] = SealingKey(public)
+        if known := self._known.get(day):
+            return known
         raise NotReady("The authority has listed no key for this day yet: nothing can be issued.")
 
     def days_ahead(self) -> int:

@@ -32,11 +32,12 @@ from checkin.vault.group_commit import GroupCommit
 from checkin.vault.ledger import LedgerBatch, ledger_row, quota_key, visit_id
 from checkin.vault.vault import Vault
 from issuer.authority_keys import AuthorityKeys
-from issuer.identities import Identities
+from issuer.identities import Identities, Record
 from issuer.signing_keys import SigningKeys
 
 BATCH_SIZE: Final = 10  # for everyone: another number would point at somebody
 _COMMIT_SECONDS: Final = 30.0
+_REMEMBERED: Final = 50_000  # phones, in some megabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,13 @@ class BatchIssuer:
         self._signing = signing
         self._a_day = a_day
         self._commit = GroupCommit(vault)
+        self._numbered: set[bytes] = set()
 
-    def issue(self, subject: int, day: int, mode: Mode, holder_keys: Sequence[bytes]) -> list[Issued]:
-        """One credential for each holder key, in order; the ledger row is on disk when this returns.
+    def issue(
+        self, subject: int, day: int, mode: Mode, holder_keys: Sequence[bytes], record: Record | None = None
+    ) -> list[Issued]:
+        """One credential for each holder key, in order; the ledger row is on disk when this returns. `record`: what is
+        held about the account, where that was read for this request.
 
         Raises `HolderKeyInvalid`, `DayNotIssued`, `QuotaUsed`, `Unauthorized` for a deleted account, `NotReady`
         without the keys of the day, `ClockUntrusted`.
@@ -103,10 +108,9 @@ class BatchIssuer:
         if day - self._party.today() not in (0, 1):
             raise DayNotIssued
         keys = _Keys(day, self._authority.key(day), self._signing.key(day))
-        phone = self._identities.read(subject).phone
-        number = self._next(day, phone)
-        status = self._identities.read(subject).status_on(day)
-        issued = self._issue(_Entry(subject, phone, _new_batch(holder_keys), keys), number, mode, status, holder_keys)
+        record = record or self._identities.read(subject)
+        entry = _Entry(subject, record.phone, _new_batch(holder_keys), keys)
+        issued = self._issue(entry, mode, record.status_on(day), holder_keys)
         self._identities.require_live(subject)
         return issued
 
@@ -118,18 +122,23 @@ class BatchIssuer:
         """Commits what waits."""
         self._commit.close()
 
-    def _next(self, day: int, phone: str) -> int:
+    def _number(self, day: int, phone: str) -> int:
         """The first number of a batch that the ledger has not given out to this phone, whoever had it: registering
-        again brings no second quota."""
-        keys = [quota_key(self._vault, day, phone, number) for number in range(self._a_day)]
+        again brings no second quota. Most people take one batch a day, so the ledger, which refuses a number that is
+        taken, is asked from the second time on."""
+        keys = [quota_key(self._vault, day, phone, 0)]
+        if keys[0] not in self._numbered:
+            if len(self._numbered) >= _REMEMBERED:
+                self._numbered.clear()
+            self._numbered.add(keys[0])
+            return 0
+        keys += [quota_key(self._vault, day, phone, number) for number in range(1, self._a_day)]
         taken = self._vault.store.get(day, keys)
         return next((number for number, key in enumerate(keys) if key not in taken), self._a_day)
 
-    def _issue(
-        self, entry: _Entry, number: int, mode: Mode, status: Status, holder_keys: Sequence[bytes]
-    ) -> list[Issued]:
+    def _issue(self, entry: _Entry, mode: Mode, status: Status, holder_keys: Sequence[bytes]) -> list[Issued]:
         issuer, keys = self._signing.issuer, entry.keys
-        committed = self._write(entry, number)  # the disk works while the processor does
+        committed = self._write(entry)  # the disk works while the processor does
         seal_key = self._party.ring.subkey(KeyName(Purpose.DAY, keys.day), Label.SUB_SEAL)
         issued = []
         for index, holder_key in enumerate(holder_keys):
@@ -139,18 +148,17 @@ class BatchIssuer:
             draft = Draft(keys.day, mode, visit, holder_key, sealed, opening)
             issued.append(Issued(issue(draft, issuer, keys.signing), opening))
         try:
-            while not committed.result(_COMMIT_SECONDS):  # somebody else has taken this number meanwhile
-                number += 1
-                committed = self._write(entry, number)
+            while not committed.result(_COMMIT_SECONDS):  # the number is taken
+                committed = self._write(entry)
         except FutureTimeoutError:
             raise NotReady("The disk is too slow: try again in a moment.") from None
         return issued
 
-    def _write(self, entry: _Entry, number: int) -> Future[bool]:
-        """Whether the batch has this number now."""
-        if number >= self._a_day:
-            raise QuotaUsed
+    def _write(self, entry: _Entry) -> Future[bool]:
+        """Whether the batch has a number now."""
         day = entry.keys.day
+        if (number := self._number(day, entry.phone)) >= self._a_day:
+            raise QuotaUsed
         row = ledger_row(
             self._vault,
             day,

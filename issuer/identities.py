@@ -23,9 +23,11 @@ from issuer.identity_keys import IdentityKeys
 
 _PAD: Final = 512  # bytes: what is sealed tells nothing about how long a name is
 _ATTEMPTS: Final = 3  # to read a row that is being sealed anew
-_ANY: Final = "SELECT key_day, sealed FROM identities WHERE subject = :subject"
+_HELD: Final = "SELECT subject, key_day, sealed FROM identities WHERE"
+_ANY: Final = f"{_HELD} subject = :subject"
 _LIVE: Final = f"{_ANY} AND leaving = 0"
 _OF_PHONE: Final = "SELECT subject FROM identities WHERE phone = :phone AND key_day = :key_day"
+_BEARER: Final = f"{_HELD} token = :token"
 _BEARING: Final = "SELECT subject FROM identities WHERE token = :token"
 _ADD: Final = """INSERT INTO identities (subject, token, recovery, key_day, phone, leaving, last_issued, sealed)
     VALUES (:subject, :token, :recovery, :key_day, :phone, 0, :today, :sealed)"""
@@ -129,12 +131,19 @@ class Identities:
 
     def read(self, subject: int) -> Record:
         """What is held about a live account; raises `Unauthorized` when it was deleted meanwhile."""
+        return self._read(_LIVE, {"subject": subject})[1]
+
+    def bearer(self, token: str) -> tuple[int, Record]:
+        """The subject of a wallet token and what is held about it, in one look; raises `Unauthorized`."""
+        return self._read(_BEARER, {"token": token_hash(token)})
+
+    def _read(self, query: str, values: Values) -> tuple[int, Record]:
         for _ in range(_ATTEMPTS):
-            rows = self._tables.read(_LIVE, {"subject": subject})
+            rows = self._tables.read(query, values)
             if not rows:
                 raise Unauthorized
             with suppress(KeyDestroyed):
-                return self._open(subject, *rows[0])
+                return rows[0][0], self._open(*rows[0])
         # Not a rotation, then: the row came back with an old backup, after its key was destroyed.
         raise Unauthorized("The account can no longer be read: register again.")
 
@@ -157,7 +166,7 @@ class Identities:
         for _ in range(_ATTEMPTS):
             with suppress(KeyDestroyed):
                 rows = self._tables.read(_ANY, {"subject": subject})
-                return self._open(subject, *rows[0]) if rows else None
+                return self._open(*rows[0]) if rows else None
         return None
 
     def set_status(self, subject: int, status: Status, valid_from: int, valid_until: int) -> None:
@@ -245,7 +254,7 @@ class Identities:
     def live(self, commit: Commit, subject: int) -> Record:
         """As `read`, inside the caller's commit. Raises `KeyDestroyed`, too."""
         for row in commit.execute(_LIVE, {"subject": subject}):
-            return self._open(subject, *row)
+            return self._open(*row)
         raise Unauthorized
 
     def _store(self, commit: Commit, subject: int, record: Record) -> None:

@@ -28,6 +28,7 @@ class SigningKeys:
         self._party = party
         self._tables = tables
         self.issuer = issuer
+        self._known: dict[int, bytes] = {}  # public halves; the first key of a day is final
 
     def publish(self) -> list[int]:
         """Lists every key of the ring that was made since; the days that could not be listed, because their key
@@ -57,12 +58,13 @@ class SigningKeys:
 
     def key(self, day: int) -> SigningKey:
         """The private key of a listed day; raises `NotReady` if none was listed or the ring has another one."""
-        listed = self._tables.read("SELECT public FROM listed_keys WHERE day = :day", {"day": day})
+        if day not in self._known:
+            self._known.update(self._tables.read("SELECT day, public FROM listed_keys WHERE day = :day", {"day": day}))
         try:
             key = self._party.ring.signing_key(KeyName(Purpose.SIGNING, day))
         except CheckinError:
             raise NotReady("There is no signing key for this day: see /readyz.") from None
-        if listed != [(key.public,)]:
+        if self._known.get(day) != key.public:
             raise NotReady("The signing key of this day is not the one that was listed: see /readyz.")
         return key
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from checkin import errors
 from checkin.clock import RETENTION_DAYS
+from checkin.service.auth import Bearer
 from checkin.service.describe import problem_answers
 from issuer.held import describe, gone_with
 from issuer.models import CertificateBody, Deleted, StatusAnswer, WalletAnswer
@@ -29,9 +30,9 @@ router = APIRouter(tags=["wallet"])
 
 
 @router.get("/v1/wallet", responses=problem_answers(*WALLET))
-def show_account(subject: Subject, issuer: Served) -> WalletAnswer:
+def show_account(token: Bearer, issuer: Served) -> WalletAnswer:
     """Show all that this issuer holds about you, why, and until when."""
-    record = issuer.identities.read(subject)
+    subject, record = issuer.identities.bearer(token)
     days = sorted(issuer.issued.of(subject))
     return describe(record, days, issuer.party.calendar, issuer.settings.idle_days)
 

@@ -3,8 +3,9 @@
 Processor seconds (all threads of the process) a credential, each set against the bare cryptography that none can do
 without, one HPKE seal and one signature, run in turn with it: 1 would be an issuer that does nothing else. `made` is
 what is done ten times a batch, `issued` the whole batch as a route asks for it: holder keys checked, quota, the ledger
-row sealed and on the disk. HTTP is not in it: that is the last figure, of a whole batch as a wallet asks for it, over
-16 connections to a process of its own, all of whose processor time is counted.
+row sealed and on the disk. HTTP is not in it: that are the last figures, of a whole batch as a wallet asks for it, over
+16 connections to a process of its own, all of whose processor time is counted. Where its state lies in PostgreSQL, that
+server's own processor time is not.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
+from checkin.deployment.postgres_server import let_through
 from checkin.protocol.credential import Draft, Mode, Status, issue, new_opening, seal_subject, visit_context
 from checkin.protocol.primitives import OpeningKey, SealingKey, SigningKey
 from checkin.vault.ledger import visit_id
@@ -35,6 +37,7 @@ from issuer.service import Issuer
 from tests.benchmarks.load import http
 from tests.benchmarks.load import measure as drive_and_measure
 from tests.issuer.world import DAY, Site, Workers, enrol, holder_keys, publics
+from tests.support.databases import name_database, running
 
 Figures = dict[str, list[float]]
 
@@ -104,24 +107,32 @@ def measure(batches: int, rounds: int) -> Figures:
     figures: Figures = {}
     count = batches * BATCH_SIZE
     with ExitStack() as stack:
-        site = Site.make(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "issuer")
-        issuer = stack.enter_context(site.open())
-        server = Workers(site)
-        stack.enter_context(server)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="checkin-", dir="/tmp")))
+        let_through(folder)
+        sites = {engine: Site.make(folder / engine) for engine in ("SQLite", "PostgreSQL")}
+        dsn = stack.enter_context(running(folder)).dsn
+        name_database(sites["PostgreSQL"].folder / "issuer.toml", dsn)
+        issuers = {engine: stack.enter_context(site.open()) for engine, site in sites.items()}
+        servers = {engine: Workers(site) for engine, site in sites.items()}
+        for server in servers.values():
+            stack.enter_context(server)
         for number in range(rounds + 1):
             times = {
                 "bare": microseconds(bare(count), count),
                 "made": microseconds(made(count), count),
-                "issued": microseconds(issued(issuer, batches, number * batches), count),
+                "issued": microseconds(issued(issuers["SQLite"], batches, number * batches), count),
             }
             for name, value in times.items() if number else ():
                 figures.setdefault(f"µs a credential, {name}", []).append(value)
                 if name != "bare":
                     figures.setdefault(f"bare ÷ {name}", []).append(times["bare"] / value)
-            whole = over_http(issuer, server, batches, number * batches)
-            if number:
-                figures.setdefault("ms a batch over HTTP", []).append(whole)
-                figures.setdefault("bare ÷ over HTTP", []).append(times["bare"] * BATCH_SIZE / 1000 / whole)
+            for engine, server in servers.items():
+                whole = over_http(issuers[engine], server, batches, number * batches)
+                if number:
+                    figures.setdefault(f"ms a batch over HTTP, {engine}", []).append(whole)
+                    figures.setdefault(f"over HTTP ÷ bare, {engine}", []).append(
+                        whole / times["bare"] / BATCH_SIZE * 1000
+                    )
     return figures
 
 
@@ -136,9 +147,9 @@ def main() -> None:
     if options.json:
         print(json.dumps(figures))
         return
-    print(f"{'':28}{'median':>10}{'least':>10}{'most':>10}")
+    print(f"{'':34}{'median':>10}{'least':>10}{'most':>10}")
     for name, values in figures.items():
-        print(f"{name:28}{statistics.median(values):10.2f}{min(values):10.2f}{max(values):10.2f}")
+        print(f"{name:34}{statistics.median(values):10.2f}{min(values):10.2f}{max(values):10.2f}")
 
 
 if __name__ == "__main__":

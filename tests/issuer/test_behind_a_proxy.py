@@ -13,7 +13,7 @@ from checkin.orders.part import BATCHES
 from checkin.protocol import presentation
 from tests.issuer.world import E164, NAME, Site, holder_keys
 from tests.support.behind_a_proxy import AT_ONCE, Caller, proxy
-from tests.support.databases import ask
+from tests.support.databases import ask, name_database
 from tests.support.real_ring import RealRing
 from tests.support.serving import Process, ready
 from tests.support.waiting import until
@@ -96,12 +96,10 @@ class Machines:
         lines = (whole.folder / "issuer" / "settings.toml").read_text(encoding="utf-8").splitlines()
         pairs = (line.partition(" = ") for line in lines)
         pins = {name: value for name, _, value in pairs if name in ("authority", "log")}
-        engine = {"store": '"postgresql"', "dsn_file": '"postgresql.dsn"'}
-        self.sites = [Site.make(folder / name, **engine, **pins) for name in ("here", "there")]
-        for site in self.sites:
-            (site.folder / "postgresql.dsn").touch(mode=0o600)
-            (site.folder / "postgresql.dsn").write_text(dsn + "\n")
+        self.sites = [Site.make(folder / name, **pins) for name in ("here", "there")]
         self.configs = [site.folder / "issuer.toml" for site in self.sites]
+        for config in self.configs:
+            name_database(config, dsn)
         self.clock = self.sites[0].clock
         self.clock.set(CALENDAR.rfc3339(MIDNIGHT - 10))
         whole.tend(MIDNIGHT - 10)

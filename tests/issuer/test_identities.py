@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
@@ -62,22 +62,6 @@ def test_the_same_phone_starts_anew_after_a_deletion(opened: Issuer) -> None:
     again = enrol(opened)
     assert again != subject
     assert opened.issued.of(again) == {}
-
-
-def test_a_deletion_between_asking_and_issuing_wins(opened: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The account is looked at again before the row is written."""
-    subject, get = enrol(opened), opened.vault.store.get
-
-    def overtaken(day: int, keys: Sequence[bytes]) -> dict[bytes, Row]:
-        found = get(day, keys)
-        assert opened.accounts.end(subject) is None
-        return found
-
-    monkeypatch.setattr(opened.vault.store, "get", overtaken)
-    with pytest.raises(Unauthorized):
-        opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
-    assert rows_in(opened.database, "identities") == 0
-    assert opened.issued.of(subject) == {}
 
 
 @pytest.mark.parametrize("written", [True, False])

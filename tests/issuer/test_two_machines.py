@@ -7,24 +7,40 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from checkin.audit.data_map import DataMap
 from checkin.clock import RETENTION_DAYS
 from checkin.errors import NotReady, SettingsInvalid
+from checkin.files.postgres import Connection
 from checkin.orders.part import BATCHES
 from checkin.protocol.credential import Mode
 from checkin.service import day_store
 from checkin.service.day_store import ServiceEngine
 from checkin.service.order_executor import OrderBody
+from issuer.access_notices import CODES, LATEST_DAYS, AccessNotice
 from issuer.contact import Contact
 from issuer.database import ISSUER
 from issuer.self_audit import MAP
 from issuer.service import Issuer
-from tests.issuer.world import E164, enrol, keep_house, publics
+from tests.issuer.world import E164, NAME, Site, ask_batch, enrol, keep_house, publics
 from tests.support.databases import CUT, ask, name_database
 from tests.support.whole import CALENDAR, CASE, DAY, NOON, Whole
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """One for each time that somebody waited for the server."""
+    found, wait = list[object](), Connection.wait
+
+    def counted(self: Connection, *arguments: Any, **options: Any) -> Any:
+        found.append(self)
+        return wait(self, *arguments, **options)
+
+    monkeypatch.setattr(Connection, "wait", counted)
+    return found
 
 
 @pytest.fixture
@@ -77,6 +93,33 @@ def test_what_is_due_is_destroyed_once_and_revived_by_neither(two: tuple[Whole, 
     assert here.identity_keys.live() == there.identity_keys.live()
     assert ask(dsn, "SELECT count(*) FROM identities") == [(0,)]
     assert ask(dsn, "SELECT day FROM oldest_day") == [(DAY + 1,)]
+
+
+def test_a_batch_waits_for_the_server_three_times(site: Site, dsn: str, waits: list[object]) -> None:
+    """For whose token it is, for its row, and for whether the account is still there; once more for notices where there
+    are any, about however many days."""
+    name_database(site.folder / "issuer.toml", dsn)
+    with site.serve() as running:
+        site.list_keys(running.http)
+        accounts, receipts = running.issuer.accounts, running.issuer.receipts
+        tokens = [accounts.register(Contact(NAME, f"+82108765{number}")).token for number in range(4320, 4340)]
+
+        def waited(token: str, day: int) -> int:
+            waits.clear()
+            answer = ask_batch(running.http, token, day)
+            assert answer.status_code == 200
+            assert len(answer.json()["disclosures"]) == (0 if day == DAY else 2)
+            return len(waits)
+
+        assert [waited(token, DAY) for token in tokens][-5:] == [3] * 5, "once the statements are prepared"
+        for day in (DAY, DAY + 1):
+            notice = AccessNotice("health.example", site.calendar.date(day), "contacts", CODES)
+            subjects = [running.issuer.identities.find(token) for token in tokens]
+            receipts.add(receipts.draft("0" * 64, [(subject, notice) for subject in subjects]))
+        site.set_day(DAY + LATEST_DAYS)
+        running.issuer.guard.confirm()
+        running.issuer.make_keys()
+        assert [waited(token, DAY + LATEST_DAYS) for token in tokens][-5:] == [4] * 5
 
 
 def test_a_server_that_cuts_everybody_off_leaves_each_phone_one_account(

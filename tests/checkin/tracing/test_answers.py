@@ -215,7 +215,7 @@ def test_the_person_asked_about_is_told_too_and_nobody_else(scene: Scene) -> Non
     scene.country.trace(next(_NAMES), replace(person_order(scene.bob), purpose="only this one"))
     issuer = scene.country.apps[SECOND].state.issuer
     (subject,) = issuer.identities.subjects_of(scene.bob.phone)
-    rows = issuer.receipts._of_day(subject, DAY, DAY + 3)
+    rows = issuer.receipts._about([DAY], subject, DAY + 3)
     mine = [receipt for receipt in rows if receipt.purpose == "only this one"]
     assert [receipt.what for receipt in mine] == ["codes"]
     assert "asked where your codes of 20 November 2026 were used" in in_words(vars(mine[0]))
@@ -304,5 +304,5 @@ def test_nobody_is_told_of_an_answer_that_was_refused(scene: Scene) -> None:
         number = next(at for at, one in enumerate(signed.parts) if one.part.audience == f"{SECOND}.localhost")
         answer = scene.country.send(SECOND, scene.country.body(signed, number))
         assert (answer.status_code == 200) == bool(told)
-        notices = [notice for notice in issuer.receipts._of_day(subject, DAY, DAY + 3) if notice.purpose == purpose]
+        notices = [notice for notice in issuer.receipts._about([DAY], subject, DAY + 3) if notice.purpose == purpose]
         assert len(notices) == told
