@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from checkin.errors import Forbidden, NotReady, RequestInvalid, RequestTooLarge, Unauthorized
 from checkin.service.auth import Bearer, require
+from issuer.identities import Record
 from issuer.service import Issuer
 
 
@@ -25,12 +26,19 @@ def subject(token: Bearer, issuer: Served) -> int:
     return issuer.identities.find(token)
 
 
+def bearer(token: Bearer, issuer: Served) -> tuple[int, Record]:
+    """As `subject`, with what is held about the account, in one look; before a body is judged, so that a stranger is
+    told what he lacks and nothing else."""
+    return issuer.identities.bearer(token)
+
+
 def authority(token: Bearer, issuer: Served, request: Request) -> None:
     """Raises `Unauthorized` or `Forbidden` for anyone but the authority."""
     require(token, issuer.settings.authority_token_sha256, request)
 
 
 Subject = Annotated[int, Depends(subject)]
+Account = Annotated[tuple[int, Record], Depends(bearer)]
 BODY = (RequestInvalid, RequestTooLarge, NotReady)
 WALLET = (Unauthorized, NotReady)
 PINNED = (Unauthorized, Forbidden, NotReady)

@@ -18,10 +18,9 @@ from checkin.errors import (
 from checkin.protocol.credential import Mode
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.signed_time import TIME_STATEMENT
-from checkin.service.auth import Bearer
 from checkin.service.describe import problem_answers
 from issuer.models import BatchAnswer, BatchRequest, Opening
-from issuer.routes.common import BODY, WALLET, Served
+from issuer.routes.common import BODY, WALLET, Account, Served
 from issuer.service import Issuer
 
 router = APIRouter(prefix="/v1/credentials", tags=["wallet"])
@@ -34,14 +33,14 @@ ISSUING = (QuotaUsed, DayClosed, DayDestroyed, KeyMissing, ClockUntrusted)
     response_model=BatchAnswer,
     responses=problem_answers(HolderKeyInvalid, DayNotIssued, *ISSUING, *WALLET, *BODY),
 )
-def issue_credentials(body: BatchRequest, token: Bearer, issuer: Served, nonce: _Nonce = None) -> Response:
+def issue_credentials(body: BatchRequest, account: Account, issuer: Served, nonce: _Nonce = None) -> Response:
     """Issue ten credentials for today or tomorrow, one for each holder key, each for one door, and tell the signed time
     to a `nonce`.
 
     Each is a COSE_Sign1 of 227 bytes (docs/spec/credential.md). The issuer keeps one ledger row a batch, which only
     the authority can open, and neither the visit ids nor the time.
     """
-    subject, record = issuer.identities.bearer(token)  # here: a thread of its own costs more than the look
+    subject, record = account
     keys = [_holder_key(text) for text in body.holder_keys]
     issued = issuer.batches.issue(subject, body.day, Mode(body.mode), keys, record)
     answer = BatchAnswer(

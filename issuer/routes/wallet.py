@@ -6,11 +6,10 @@ from fastapi import APIRouter, Response
 
 from checkin import errors
 from checkin.clock import RETENTION_DAYS
-from checkin.service.auth import Bearer
 from checkin.service.describe import problem_answers
 from issuer.held import describe, gone_with
 from issuer.models import CertificateBody, Deleted, StatusAnswer, WalletAnswer
-from issuer.routes.common import BODY, WALLET, Served, Subject
+from issuer.routes.common import BODY, WALLET, Account, Served, Subject
 
 _CERTIFICATE = (
     errors.CertificatePrefix,
@@ -30,9 +29,9 @@ router = APIRouter(tags=["wallet"])
 
 
 @router.get("/v1/wallet", responses=problem_answers(*WALLET))
-def show_account(token: Bearer, issuer: Served) -> WalletAnswer:
+def show_account(account: Account, issuer: Served) -> WalletAnswer:
     """Show all that this issuer holds about you, why, and until when."""
-    subject, record = issuer.identities.bearer(token)
+    subject, record = account
     days = sorted(issuer.issued.of(subject))
     return describe(record, days, issuer.party.calendar, issuer.settings.idle_days)
 
