@@ -8,12 +8,13 @@ from typing import Final
 
 import structlog
 
-from checkin.audit.log_entry import BY_NODES, FEWEST_OFFICERS
+from checkin.audit.log_entry import BY_NODES
 from checkin.audit.point import SELF_AUDIT, points_of
 from checkin.errors import CheckinError, ListRefused, NoteMalformed, NoteUntrusted, RequestTooLarge
 from checkin.files.durable import locked
 from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import decimal_decode
+from checkin.protocol.key_list import FEWEST_OFFICERS
 from checkin.protocol.note import NoteVerifier, open_note, split_note, unverified_text
 from checkin.protocol.primitives import sha256
 from checkin.protocol.ring_messages import RING_KINDS, RING_MEMBERS

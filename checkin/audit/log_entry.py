@@ -11,7 +11,14 @@ from checkin.clock import DATES
 from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import decimal_decode
-from checkin.protocol.key_list import BY_OFFICERS, AuthorityKey, AuthorityList, DestroyedKey, DestroyedList
+from checkin.protocol.key_list import (
+    BY_OFFICERS,
+    FEWEST_OFFICERS,
+    AuthorityKey,
+    AuthorityList,
+    DestroyedKey,
+    DestroyedList,
+)
 from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED
 from checkin.protocol.statement import StatementType, Values, kind_of, one
 from checkin.purge.early import EarlyDestruction
@@ -21,7 +28,6 @@ ALTERED: Final = "altered"
 REORDERED: Final = "reordered"
 CONTRADICTS: Final = "contradicts"
 MISSING: Final = "missing"
-FEWEST_OFFICERS: Final = 2  # of every authority: one officer alone never suffices
 BY_NODES: Final = (KEY_HELD.kind, NODE_DESTROYED.kind)
 _BY_SERVICES: Final[dict[str, StatementType]] = {**KINDS, AUDIT.kind: AUDIT, SELF_AUDIT.kind: SELF_AUDIT}
 

@@ -16,7 +16,7 @@ from checkin.audit.words import MARKS, RESULTS, STATES, point_words
 from checkin.cli.example import WithExample
 from checkin.cli.office import counted
 from checkin.cli.strip import DrawnDay, draw_days
-from checkin.cli.terminal import console, say, say_json
+from checkin.cli.terminal import console, read_given, say, say_json
 from checkin.clock import Calendar, SystemClock
 from checkin.errors import NotFound, ServiceError, SettingsInvalid
 from checkin.http.client import Client, Service, read_json
@@ -58,7 +58,7 @@ def verify_evidence(  # noqa: PLR0913, PLR0917 - options of a command
     """
     if (folder is None) == (url is None):
         raise SettingsInvalid("Give either --dir, a folder of files, or --url, a retention service, with --vkeys.")
-    previous = _read(since) if since else None
+    previous = read_given(since) if since else None
     _check_date(date)
     if folder is not None:
         evidence = Evidence.of_folder(folder, vkeys or folder / VKEYS)
@@ -137,15 +137,8 @@ def _check_date(date: str) -> None:
         raise SettingsInvalid("A day is written YYYY-MM-DD.") from None
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        raise SettingsInvalid(f"The file {path.name} cannot be read.") from None
-
-
 def _text(path: Path) -> str:
-    return _read(path).decode(errors="replace").strip()
+    return read_given(path).decode(errors="replace").strip()
 
 
 def _newest(client: Client) -> AuditShown:

@@ -31,6 +31,8 @@ from checkin.protocol.statement import StatementType, clock_value
 from checkin.purge.early import EarlyDestruction
 from checkin.purge.statement_store import EARLY_DESTRUCTION
 
+Signers = Annotated[list[Path], typer.Option("--officer", help="The folder of an officer who signs; repeatable.")]
+Signed = Annotated[Path, typer.Option("--output", "-o", help="Where to write it, or to add signatures.")]
 app = typer.Typer(no_args_is_help=True, help="The health authority's work.")
 app.add_typer(day_keys.app, name="keys")
 
@@ -81,8 +83,8 @@ def node_lost(  # noqa: PLR0913 - an option each
     folder: Dir,
     service: Annotated[str, typer.Option(help="The name of the service whose key ring the node belonged to.")],
     node: Annotated[str, typer.Option(help="The node's verifier key, as the settings had it.")],
-    officer: Annotated[list[Path], typer.Option("--officer", help="The folder of an officer who signs; repeatable.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it, or to add signatures.")],
+    officer: Signers,
+    output: Signed,
     yes: Yes = False,
     simulated_clock: Simulated = None,
     allow_unfit_storage: Unfit = False,
@@ -114,8 +116,8 @@ def destroy_early(  # noqa: PLR0913 - an option each
     first: Annotated[str, typer.Option(help="The first day, YYYY-MM-DD.")],
     last: Annotated[str, typer.Option(help="The last day; today at the latest.")],
     reason: Annotated[str, typer.Option(help="Why, in up to 200 characters that everybody will read: name nobody.")],
-    officer: Annotated[list[Path], typer.Option("--officer", help="The folder of an officer who signs; repeatable.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it, or to add signatures.")],
+    officer: Signers,
+    output: Signed,
     yes: Yes = False,
     simulated_clock: Simulated = None,
     allow_unfit_storage: Unfit = False,

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import typer
 
 from checkin.cli.example import WithExample
+from checkin.cli.office import counted
 from checkin.cli.terminal import check_writable, draw, in_colours, say, say_json
 from checkin.client.calls import enrol as enrol_door
 from checkin.client.calls import read_code
@@ -175,8 +176,8 @@ def scan(  # noqa: PLR0913 - an option each
                 say(f"uploaded from the queue: {count} {shown(entry)}", err=True)
         if device.refused:
             codes = ", ".join(sorted({entry["code"] for entry in device.refused}))
-            kept = f"{len(device.refused)} visits that the registry refused ({shown(codes)}) are kept in {scanner.name}"
-            say(f"{kept}: tell the operator", err=True)
+            kept = f"{counted(len(device.refused), 'visit')} that the registry refused ({shown(codes)})"
+            say(f"{kept}, kept in {scanner.name}: tell the operator", err=True)
         result = _scanned(device, text, client if uploaded is not None else None, clock)
     if as_json:
         say_json({"result": result, "queued": len(device.queue), "uploaded": counts})

@@ -13,9 +13,9 @@ from checkin.audit.destroyed import STRIP_DAYS
 from checkin.cli.example import WithExample
 from checkin.cli.office import counted
 from checkin.cli.strip import FULL, DrawnDay, draw_days, levels
-from checkin.cli.terminal import console, say, say_json
+from checkin.cli.terminal import console, read_given, say, say_json
 from checkin.clock import DATES
-from checkin.errors import CheckinError, NotReady, SettingsInvalid
+from checkin.errors import CheckinError, NotReady
 from checkin.keys.generation import Generation
 from checkin.protocol.note import decode_note
 from checkin.purge.inventory import DestroyedDay, PurgeStatus, RingNodeStatus
@@ -119,7 +119,7 @@ def early(
     """
     folder = _open(config, simulated_clock)
     try:
-        order = folder.early.take(decode_note(_read(statement)))
+        order = folder.early.take(decode_note(read_given(statement)))
         left = folder.destroy()
         gone = [str(name) for name in folder.volume.ring.tombstones() if order.covers(name)]
     finally:
@@ -132,13 +132,6 @@ def early(
             say(told)
     if left:
         raise typer.Exit(1)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        raise SettingsInvalid(f"The file {path.name} cannot be read.") from None
 
 
 @dataclass(frozen=True)
@@ -221,7 +214,9 @@ def _listed(names: list[str]) -> str:
 
 
 def _lines(name: str, found: PurgeStatus) -> list[str]:
-    lines = [f"{name}: {len(found.held)} days held, {len(found.due)} overdue, {len(found.destroyed)} destroyed."]
+    lines = [
+        f"{name}: {counted(len(found.held), 'day')} held, {len(found.due)} overdue, {len(found.destroyed)} destroyed."
+    ]
     if found.doubt:
         lines.append(f"The clock is in doubt: {found.doubt}")
     if found.data_trouble:

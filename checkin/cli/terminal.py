@@ -11,6 +11,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from checkin.errors import SettingsInvalid
 from checkin.shown import as_json, lines
 
 
@@ -31,6 +32,14 @@ def check_writable(path: Path) -> None:
         pass
     if fresh:
         path.unlink()
+
+
+def read_given(path: Path) -> bytes:
+    """What a file holds that was named on the command line; raises `SettingsInvalid`, which says why."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise SettingsInvalid(f"The file {path.name} cannot be read.") from None
 
 
 def draw(picture: str) -> None:

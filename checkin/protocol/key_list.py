@@ -20,6 +20,7 @@ from checkin.protocol.note import check_own_name
 from checkin.protocol.primitives import Label, check_sealing_key, check_signing_key, sha256
 from checkin.protocol.statement import CLOCK, Field, StatementType, Values, clock_value, many, one
 
+FEWEST_OFFICERS: Final = 2  # who sign together, whatever settings say: one alone never suffices
 HORIZON_DAYS: Final = 15  # lists reach 14 days ahead; a thief of a list's key does not own the years to come
 _KEPT: Final = 4096  # published keys that were judged before: most lines of a list are those of yesterday's
 # A real service refuses what was signed under a simulated clock; who reads a list decides.

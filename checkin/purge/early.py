@@ -19,13 +19,12 @@ from checkin.clock import DATES, RETENTION_DAYS, Calendar, Clock
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, NotReady
 from checkin.files.durable import create_file, private_folder
 from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.key_list import FEWEST_OFFICERS
 from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.primitives import sha256
 from checkin.protocol.statement import CLOCK, one
 from checkin.purge.statement_store import EARLY, EARLY_DESTRUCTION, LAST_DAY
 
-FEWEST: Final = 2
-"""Officers who sign, whatever the settings say: one alone destroys nothing."""
 MAX_REASON: Final = 200  # characters
 _OPENING: Final = (Purpose.DAY, Purpose.INTAKE)
 """The purposes of keys that open what is kept, or waits, of a day."""
@@ -66,8 +65,12 @@ class EarlyDestruction:
             first, last, day = (DATES.parse_date(one(values, field)) for field in ("first", "last", "day"))
         except ValueError:
             raise NoteMalformed("A day is written YYYY-MM-DD.") from None
-        if not 0 <= first <= last <= day <= LAST_DAY or last - first >= RETENTION_DAYS:
-            raise NoteMalformed(f"It names at most {RETENTION_DAYS} days, none later than that of the signatures.")
+        if not 0 <= first <= last <= LAST_DAY:
+            raise NoteMalformed("The last day is before the first, or a day is out of range.")
+        if not last <= day <= LAST_DAY:
+            raise NoteMalformed("The last day had not come when it was signed: today at the latest.")
+        if last - first >= RETENTION_DAYS:
+            raise NoteMalformed(f"It names more than {RETENTION_DAYS} days.")
         if len(one(values, "reason")) > MAX_REASON:
             raise NoteMalformed(f"A reason has at most {MAX_REASON} characters.")
         name = f"{EARLY}{one(values, 'first')}-{one(values, 'last')}-{sha256(text.encode())[:4].hex()}"
@@ -146,7 +149,7 @@ class EarlyDestructions:
     def _verified(self, note: str) -> EarlyDestruction:
         if self._officers is None:
             raise NotReady("The settings pin no authority whose officers could order that.")
-        signed = open_note(note, self._officers.verifiers, max(FEWEST, self._officers.threshold))
+        signed = open_note(note, self._officers.verifiers, max(FEWEST_OFFICERS, self._officers.threshold))
         found = EarlyDestruction.read(signed.text)
         if (found.authority, found.service) != (self._officers.name, self._service):
             raise NoteUntrusted("It is another authority's, or about another service.")

@@ -235,10 +235,10 @@ class KeyListPublisher(Generic[K]):
             return
         state, reason = self._state.load(), f" ({self._failure})" if self._failure else ""
         with suppress(CheckinError):
-            if self._party.today() not in self._make().keys:
-                yield Finding("logged_list", "failure", "There is no key for today that a list could name.")
-            elif not state.proof or self._party.today() not in self.published().list.keys:
+            if not state.proof or self._party.today() not in self.published().list.keys:
                 text = f"No list with today's key is in the log yet{reason}: see the retention service."
+                if self._party.today() not in self._make().keys:
+                    text = "There is no key for today that a list could name."
                 yield Finding("logged_list", "failure", text)
             elif state.waiting:
                 text = f"The newest list of keys waits for the log{reason}; the one before stays in force."
