@@ -207,4 +207,9 @@ def test_what_is_pasted_is_cleaned_in_the_page(module: Page, health_office: Heal
         f"\ufeff{text}\u200b",
     ]
     assert module.evaluate(CLEAN, ["cleanCertificate", pasted]) == [text] * len(pasted)
+    blank = text.index(" ", 10)  # a letter of it: at the end of a line, and at the beginning of one
+    other = next(at for at in range(blank + 2, len(text)) if " " not in text[at - 1 : at + 1])
+    ends = [(at, other) for at in (blank, blank + 1)]
+    wrapped = [wrap.join([text[:a], text[a:b], text[b:]]) for a, b in ends for wrap in ("\n", "\n    ", "\n\n  ")]
+    assert module.evaluate(CLEAN, ["cleanCertificate", wrapped]) == [text] * len(wrapped)
     assert module.evaluate(CLEAN, ["cleanCertificate", [" no certificate "]]) == ["no certificate"]

@@ -43,16 +43,21 @@ async function unpacks(text) {
 
 /**
  * A certificate's text without what stands before it, with plain blanks. Lines that were wrapped are joined; since a blank is
- * a letter of base45, of the ways to join them the one is taken that unpacks.
+ * a letter of base45, of the ways to join them the one is taken that unpacks: as they are, without the indentation that all
+ * lines after the first have, or with the blanks at their ends gone.
  */
 export async function cleanCertificate(text) {
   const plain = plainText(text);
   const from = plain.indexOf(MARK);
   if (from < 0) return plain.trim();
   const found = plain.slice(from).replace(/\r\n?/g, "\n");
+  const [first, ...others] = found.trim().split(/[\n\t]+/);
+  const least = Math.min(...others.map((line) => line.search(/[^ ]/)));
+  const indents = others.length ? [least, least - 1].filter((indent) => indent > 0) : [];
   const ways = [
     found.replace(/[\n\t]/g, ""),
     found.trim().replace(/[\n\t]/g, ""),
+    ...indents.map((indent) => first + others.map((line) => line.slice(indent)).join("")),
     found.trim().replace(/ *[\n\t]+ */g, ""),
     found.trim().replace(/ *[\n\t]+ */g, " "),
   ];
