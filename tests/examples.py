@@ -1,4 +1,5 @@
-"""How many examples Hypothesis tries, and whether their seeds are fixed: always, but in `pytest -m explore`."""
+"""How many examples Hypothesis tries, and whether their seeds are fixed: always, but in `pytest -m explore` and with
+`--hypothesis-seed`."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ def choose_profile(config: pytest.Config) -> None:
         "checkin",
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
-        derandomize=not exploring,
+        derandomize=not exploring and config.getoption("--hypothesis-seed", default=None) is None,
         max_examples=USUAL * TIMES if exploring else USUAL,
         print_blob=True,
     )

@@ -51,3 +51,10 @@ def test_a_run_tries_the_same_examples_each_time(tmp_path: Path) -> None:
 def test_exploring_tries_others_and_many_more(tmp_path: Path, expression: str) -> None:
     """Of what Hypothesis drives, and of nothing else."""
     assert len(set(tried(tmp_path, "-m", expression))) > 50
+
+
+def test_a_seed_by_choice_tries_others_as_many_and_again_the_same(tmp_path: Path) -> None:
+    """For whole runs with seeds that nobody has tried."""
+    chosen = tried(tmp_path, "--hypothesis-seed=28")
+    assert len(chosen) <= 8
+    assert chosen == tried(tmp_path, "--hypothesis-seed=28") != tried(tmp_path)
