@@ -36,7 +36,8 @@ from issuer.identities import Identities, Record
 from issuer.signing_keys import SigningKeys
 
 BATCH_SIZE: Final = 10  # for everyone: another number would point at somebody
-_COMMIT_SECONDS: Final = 30.0
+COMMIT_SECONDS: Final = 30.0
+TOO_SLOW: Final = "The disk is too slow: try again in a moment."
 _REMEMBERED: Final = 50_000  # phones, in some megabytes
 
 
@@ -67,8 +68,20 @@ class _Entry:
     keys: _Keys
 
 
+@dataclass(slots=True)
+class Begun:
+    """A batch that is made, and its ledger row on the way to the disk: `committed` says whether it got its number.
+
+    Nothing of it may leave before `BatchIssuer.finish`.
+    """
+
+    _entry: _Entry
+    _issued: list[Issued]
+    committed: Future[bool]
+
+
 class BatchIssuer:
-    """Issues batches; one per process."""
+    """Issues batches; one per process. `begin`, `repeat` and `finish` are for who waits for the disk elsewhere."""
 
     def __init__(  # noqa: PLR0913 - a batch meets all of these once
         self,
@@ -94,14 +107,24 @@ class BatchIssuer:
     def issue(
         self, subject: int, day: int, mode: Mode, holder_keys: Sequence[bytes], record: Record | None = None
     ) -> list[Issued]:
-        """One credential for each holder key, in order; the ledger row is on disk when this returns. `record`: what is
-        held about the account, where that was read for this request.
+        """One credential for each holder key, in order; the ledger row is on disk when this returns. Raises as `begin`
+        and `finish`."""
+        begun = self.begin(subject, day, mode, holder_keys, record)
+        try:
+            while not begun.committed.result(COMMIT_SECONDS):
+                self.repeat(begun)
+        except FutureTimeoutError:
+            raise NotReady(TOO_SLOW) from None
+        return self.finish(begun)
+
+    def begin(
+        self, subject: int, day: int, mode: Mode, holder_keys: Sequence[bytes], record: Record | None = None
+    ) -> Begun:
+        """Makes a batch and hands its row to the disk. `record`: what is held about the account, where that was read
+        for this request.
 
         Raises `HolderKeyInvalid`, `DayNotIssued`, `QuotaUsed`, `Unauthorized` for a deleted account, `NotReady`
         without the keys of the day, `ClockUntrusted`.
-
-        No lock is held: numbers are given out by the ledger, and an account that ends looks for its last day after it
-        has ended. So either that finds the row, or the batch finds that the account has ended.
         """
         _check_holder_keys(holder_keys)
         self._guard.require_trusted()
@@ -110,9 +133,21 @@ class BatchIssuer:
         keys = _Keys(day, self._authority.key(day), self._signing.key(day))
         record = record or self._identities.read(subject)
         entry = _Entry(subject, record.phone, _new_batch(holder_keys), keys)
-        issued = self._issue(entry, mode, record.status_on(day), holder_keys)
-        self._identities.require_live(subject)
-        return issued
+        committed = self._write(entry)  # the disk works while the processor does
+        return Begun(entry, self._credentials(entry, mode, record.status_on(day), holder_keys), committed)
+
+    def repeat(self, begun: Begun) -> None:
+        """With the next number, because the one it was written with was taken. Raises `QuotaUsed`."""
+        begun.committed = self._write(begun._entry)
+
+    def finish(self, begun: Begun) -> list[Issued]:
+        """What `committed` has on the disk. Raises `Unauthorized` for an account that has ended meanwhile.
+
+        No lock is held: numbers are given out by the ledger, and an account that ends looks for its last day after it
+        has ended. So either that finds the row, or the batch finds that the account has ended.
+        """
+        self._identities.require_live(begun._entry.subject)
+        return begun._issued
 
     def check(self) -> None:
         """A task: what writes ledger rows is alive. Raises `NotReady`."""
@@ -136,9 +171,8 @@ class BatchIssuer:
         taken = self._vault.store.get(day, keys)
         return next((number for number, key in enumerate(keys) if key not in taken), self._a_day)
 
-    def _issue(self, entry: _Entry, mode: Mode, status: Status, holder_keys: Sequence[bytes]) -> list[Issued]:
+    def _credentials(self, entry: _Entry, mode: Mode, status: Status, holder_keys: Sequence[bytes]) -> list[Issued]:
         issuer, keys = self._signing.issuer, entry.keys
-        committed = self._write(entry)  # the disk works while the processor does
         seal_key = self._party.ring.subkey(KeyName(Purpose.DAY, keys.day), Label.SUB_SEAL)
         issued = []
         for index, holder_key in enumerate(holder_keys):
@@ -147,11 +181,6 @@ class BatchIssuer:
             opening = new_opening(status)
             draft = Draft(keys.day, mode, visit, holder_key, sealed, opening)
             issued.append(Issued(issue(draft, issuer, keys.signing), opening))
-        try:
-            while not committed.result(_COMMIT_SECONDS):  # the number is taken
-                committed = self._write(entry)
-        except FutureTimeoutError:
-            raise NotReady("The disk is too slow: try again in a moment.") from None
         return issued
 
     def _write(self, entry: _Entry) -> Future[bool]:

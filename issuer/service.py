@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar, TypeVarTuple
 
+from anyio import CapacityLimiter, to_thread
 from prometheus_client import CollectorRegistry, Gauge
 
 from checkin.certificate.trust import TrustList
@@ -49,6 +50,8 @@ from issuer.sms import Gateway, HttpGateway, Outbox
 from issuer.throttle import MessageThrottle
 from issuer.vaccination import Vaccination
 
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
 _FULL: Final = (
     "All registrations together reached `registrations_a_minute`, so people are refused at this moment. If it is a "
     "flood, bound what one address may send at the proxy (`limit_req`)."
@@ -148,9 +151,15 @@ class Issuer:
             multiprocess_mode="mostrecent",
             registry=self.metrics,
         )
+        self._one = CapacityLimiter(1)
         self._counted: int | None = None
         self._idle_looked: int | None = None
         self._refused: list[int] = []
+
+    async def in_one_thread(self, work: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
+        """What issuing does, in the one thread that it has: many take the interpreter's lock from one another at each
+        signature, which costs as much processor time as the work itself (docs/benchmarks.md)."""
+        return await to_thread.run_sync(work, *arguments, limiter=self._one)
 
     # --- periodic tasks, in this order -------------------------------------------------------------------------------
 

@@ -26,10 +26,10 @@ def subject(token: Bearer, issuer: Served) -> int:
     return issuer.identities.find(token)
 
 
-def bearer(token: Bearer, issuer: Served) -> tuple[int, Record]:
+async def bearer(token: Bearer, issuer: Served) -> tuple[int, Record]:
     """As `subject`, with what is held about the account, in one look; before a body is judged, so that a stranger is
     told what he lacks and nothing else."""
-    return issuer.identities.bearer(token)
+    return await issuer.in_one_thread(issuer.identities.bearer, token)
 
 
 def authority(token: Bearer, issuer: Served, request: Request) -> None:

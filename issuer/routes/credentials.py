@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -13,12 +14,14 @@ from checkin.errors import (
     DayNotIssued,
     HolderKeyInvalid,
     KeyMissing,
+    NotReady,
     QuotaUsed,
 )
 from checkin.protocol.credential import Mode
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.service.describe import problem_answers
+from issuer.batches import COMMIT_SECONDS, TOO_SLOW, Begun
 from issuer.models import BatchAnswer, BatchRequest, Opening
 from issuer.routes.common import BODY, WALLET, Account, Served
 from issuer.service import Issuer
@@ -33,7 +36,7 @@ ISSUING = (QuotaUsed, DayClosed, DayDestroyed, KeyMissing, ClockUntrusted)
     response_model=BatchAnswer,
     responses=problem_answers(HolderKeyInvalid, DayNotIssued, *ISSUING, *WALLET, *BODY),
 )
-def issue_credentials(body: BatchRequest, account: Account, issuer: Served, nonce: _Nonce = None) -> Response:
+async def issue_credentials(body: BatchRequest, account: Account, issuer: Served, nonce: _Nonce = None) -> Response:
     """Issue ten credentials for today or tomorrow, one for each holder key, each for one door, and tell the signed time
     to a `nonce`.
 
@@ -42,7 +45,19 @@ def issue_credentials(body: BatchRequest, account: Account, issuer: Served, nonc
     """
     subject, record = account
     keys = [_holder_key(text) for text in body.holder_keys]
-    issued = issuer.batches.issue(subject, body.day, Mode(body.mode), keys, record)
+    batches = issuer.batches
+    begun = await issuer.in_one_thread(batches.begin, subject, body.day, Mode(body.mode), keys, record)
+    try:
+        async with asyncio.timeout(COMMIT_SECONDS):  # the disk is waited for here, where that takes no thread
+            while not await asyncio.wrap_future(begun.committed):
+                await issuer.in_one_thread(batches.repeat, begun)
+    except TimeoutError:
+        raise NotReady(TOO_SLOW) from None
+    return await issuer.in_one_thread(_answer, issuer, subject, begun, nonce)
+
+
+def _answer(issuer: Issuer, subject: int, begun: Begun, nonce: str | None) -> Response:
+    issued = issuer.batches.finish(begun)
     answer = BatchAnswer(
         credentials=[b64url_encode(one.credential) for one in issued],
         status_openings=[Opening(status=one.opening.status, salt=b64url_encode(one.opening.salt)) for one in issued],

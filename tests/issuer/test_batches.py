@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event, Semaphore
 from typing import Any
 
 import httpx
@@ -32,6 +33,7 @@ from checkin.vault.engines import Row
 from checkin.vault.ledger import open_entry, open_row, visit_id
 from issuer.service import Issuer
 from tests.issuer.world import DAY, Site, ask_batch, bearer, enrol, holder_keys, keep_house, publics, register
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -296,3 +298,58 @@ def test_when_its_day_has_ended_the_ledger_keeps_no_order_of_arrival(site: Site,
         assert inside == sorted(inside, reverse=True)
     wal = site.folder / "data" / "ledger" / f"day-{DAY}.db-wal"
     assert not wal.exists() or not [row for row in rows if row.key in wal.read_bytes()]
+
+
+class SlowDisk:
+    """What an issuer's writer does once `let_go`, and how many rows it was given."""
+
+    def __init__(self, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.let_go, self.given = Event(), Semaphore(0)
+        insert, submit = issuer.vault.insert, issuer.batches._commit.submit
+
+        def inserting(day: int, rows: Sequence[Row]) -> list[bool]:
+            assert self.let_go.wait(PATIENCE)
+            return insert(day, rows)
+
+        def submitting(day: int, row: Row) -> Future[bool]:
+            answer = submit(day, row)
+            self.given.release()
+            return answer
+
+        monkeypatch.setattr(issuer.vault, "insert", inserting)
+        monkeypatch.setattr(issuer.batches._commit, "submit", submitting)
+
+    def wait_for(self, rows: int) -> None:
+        """Until it was given so many more."""
+        for _ in range(rows):
+            assert self.given.acquire(timeout=PATIENCE)
+
+
+def test_a_slow_disk_is_waited_for_by_all_at_once(
+    site: Site, client: httpx.Client, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches are made one after another, in one thread; none of them holds it while its row goes to the disk."""
+    tokens = [register(site, client, phone=f"010-5555-000{at}") for at in range(4)]
+    disk = SlowDisk(issuer, monkeypatch)
+    with ThreadPoolExecutor(len(tokens)) as pool:
+        asked = [pool.submit(ask_batch, client, token) for token in tokens]
+        disk.wait_for(len(tokens))
+        disk.let_go.set()
+        assert [answer.result().status_code for answer in asked] == [200] * len(tokens)
+
+
+def test_a_disk_that_is_too_slow_is_told_and_writes_nothing_that_nobody_waits_for(
+    site: Site, client: httpx.Client, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for the row that it had begun."""
+    tokens = [register(site, client, phone=f"010-5555-000{at}") for at in range(3)]
+    disk = SlowDisk(issuer, monkeypatch)
+    with monkeypatch.context() as brief:
+        brief.setattr("issuer.routes.credentials.COMMIT_SECONDS", 0.2)
+        for token in tokens:
+            answer = ask_batch(client, token)
+            assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+            assert "disk is too slow" in answer.json()["detail"]
+    disk.let_go.set()
+    assert ask_batch(client, tokens[1]).status_code == 200
+    assert issuer.vault.store.measure(DAY).rows == 2
