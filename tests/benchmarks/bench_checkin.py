@@ -2,9 +2,9 @@
 
     checkin bench checkin [--rounds 5] [--number 4000] [--connections 32] [--json]
 
-Three things in turn, several times over, each server in processes of its own: single check-ins, the bare handler,
-sealed batches. Rates depend on the machine and on the load generator, which takes its share of the cores; the
-ratio of CPU a request is what can be compared. Prints medians and spread.
+Four things in turn, several times over, each server in processes of its own: single check-ins, the bare handler,
+sealed batches, the bare cryptography of as many rows. Rates depend on the machine and on the load generator, which
+takes its share of the cores; ratios are what can be compared. Prints medians and spread.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from checkin.protocol.credential import Draft, Mode, Status, issue, new_opening
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.intake import Scan, seal_entry
 from checkin.protocol.note import NoteVerifier
-from checkin.protocol.presentation import present, to_text
-from checkin.protocol.primitives import SigningKey, random_bytes
+from checkin.protocol.presentation import TOKEN_SIZE, present, to_text
+from checkin.protocol.primitives import OpeningKey, SealingKey, SigningKey, random_bytes, verify
 from checkin.service.addresses import free_ports
 from tests.benchmarks.load import drive, http, measure
 from tests.support.waiting import answers, until
@@ -66,6 +66,19 @@ def codes(seed: bytes, issuer: int, day: int, number: int) -> list[bytes]:
         draft = Draft(day, Mode.PAPER, random_bytes(16), holder.public, random_bytes(72), new_opening(Status.NONE))
         made.append(present(issue(draft, issuer, key), holder, iat))
     return made
+
+
+def bare_rows(number: int) -> float:
+    """Wall-clock seconds of the cryptography that no queued check-in can do without: its entry opened, two signatures
+    verified, each of a message as long as it is there."""
+    intake, signer, info, message = OpeningKey(random_bytes(32)), SigningKey(random_bytes(32)), bytes(64), bytes(227)
+    sealed, signature = SealingKey(intake.public).seal(bytes(TOKEN_SIZE), info), signer.sign(message)
+    start = time.perf_counter()
+    for _ in range(number):
+        intake.open(sealed, info)
+        verify(signer.public, message, signature)
+        verify(signer.public, message, signature)
+    return time.perf_counter() - start
 
 
 class Table:
@@ -170,13 +183,16 @@ def two_workers(table: Table, bench: Bench, rounds: int, number: int, connection
         intake = world.intake_keys(client, at, NoteVerifier.parse(vkey))[bench.day]
         leaders, ports = [one.process.pid for one in servers], [one.port for one in servers]
         singles = [measure(leaders, ports, bench.single(at, number), connections) for _ in range(rounds)]
-        batches = []
+        batches, bare = [], []
         for _ in range(rounds):
             uploads = [bench.batch(at, intake) for _ in range(6)]
             batches.append(upload_all(ports, uploads))
+            bare.append(sum(3000 / job.result() for job in [bench.pool.submit(bare_rows, 3000) for _ in ports]))
     table.show("check-ins a second, two processes", [one.rate for one in singles], "/s")
     table.show("CPU a check-in, two processes", [one.cpu for one in singles], "ms")
     table.show("rows a second in batches of 1,000, two processes", batches, "/s")
+    table.show("bare openings and verifications, two processes", bare, "/s")
+    table.show("rows ÷ bare", [one / other for one, other in zip(batches, bare, strict=True)], "")
 
 
 def upload_all(ports: Sequence[int], uploads: list[bytes]) -> float:
