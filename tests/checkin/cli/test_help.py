@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -40,6 +41,7 @@ def test_the_list_of_commands_says_what_each_one_says(name: str) -> None:
 def test_help_is_there_by_its_short_name(name: str) -> None:
     short, long = (CliRunner().invoke(cli.app, [*name.split()[1:], option]) for option in ("-h", "--help"))
     assert (short.exit_code, short.output) == (0, long.output)
+    assert re.findall(r"<\w[^>]*>?", short.output) == [], "the name of a type of Python's"
 
 
 def test_the_version_is_that_of_the_installation() -> None:
