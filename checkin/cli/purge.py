@@ -15,10 +15,11 @@ from checkin.cli.office import counted
 from checkin.cli.strip import FULL, DrawnDay, draw_days, levels
 from checkin.cli.terminal import console, read_given, say, say_json
 from checkin.clock import DATES
-from checkin.errors import CheckinError, NotReady
+from checkin.errors import CheckinError, NotReady, SettingsInvalid
 from checkin.keys.generation import Generation
 from checkin.protocol.note import decode_note
 from checkin.purge.inventory import DestroyedDay, PurgeStatus, RingNodeStatus
+from checkin.service.day_store import VAULTS
 from checkin.service.launch import load
 from checkin.service.logs import log_to_terminal
 from checkin.service.vault_folder import VaultFolder
@@ -35,9 +36,15 @@ Simulated = Annotated[
 ]
 
 
-@app.command(cls=WithExample, epilog="checkin purge status --config venue.toml")
+@app.command(cls=WithExample, epilog="checkin purge status --dir my-checkin")
 def status(
-    config: Annotated[list[Path], typer.Option(help="A service's settings, a TOML file; once for each service.")],
+    config: Annotated[
+        list[Path] | None, typer.Option(help="A service's settings, a TOML file; once for each service.")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--dir", help="The folder of `checkin up`, in place of --config."),
+    ] = None,
     simulated_clock: Simulated = None,
     as_json: Json = False,
 ) -> None:
@@ -45,13 +52,15 @@ def status(
 
     Changes nothing. With several services their reports stand in `services`.
     """
+    if (config is None) == (folder is None):
+        raise SettingsInvalid("Give either --config, a service's settings, or --dir, the folder of `checkin up`.")
     reports = []
-    for path in config:
-        with closing(_open(path, simulated_clock)) as folder:
-            name, found = folder.settings.name, folder.status()
+    for path in config or [Path(str(folder), name, "settings.toml") for name in VAULTS]:
+        with closing(_open(path, simulated_clock)) as service:
+            name, found = service.settings.name, service.status()
             reports.append({"service": name, **asdict(found)})
             if not as_json:
-                draw_days(console(), name, _strip(found, folder.today()))
+                draw_days(console(), name, _strip(found, service.today()))
                 for line in _lines(name, found):
                     say(line)
     if as_json:

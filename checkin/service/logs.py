@@ -26,8 +26,11 @@ class _Lines:
 
 
 def log_to_terminal() -> None:
-    """For commands: what is reported goes to standard output, what is logged does not."""
-    structlog.configure(logger_factory=lambda *_: _Lines("stderr"))
+    """For commands, which report themselves what they did: standard error gets what went wrong."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=lambda *_: _Lines("stderr"),
+    )
 
 
 def log_as_json() -> None:

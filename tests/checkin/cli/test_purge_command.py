@@ -91,6 +91,27 @@ def test_several_services_are_shown_one_below_the_other(house: House) -> None:
     assert call(house, "status", *again).count("2 days held, 0 overdue, 0 destroyed") == 2
 
 
+def test_the_folder_of_up_is_enough_to_see_its_services(house: House, tmp_path: Path) -> None:
+    """Its issuer and registry, each with its own settings; either the one or the other says which."""
+    (tmp_path / "up").mkdir()
+    for name in ("issuer", "venue"):
+        (tmp_path / "up" / name).symlink_to(house.party.data.parent)
+    words = ["status", "--simulated-clock", str(house.party.data.parent / "clock"), "--dir", str(tmp_path / "up")]
+    done = CliRunner().invoke(app, words)
+    assert done.stdout.count("2 days held, 0 overdue, 0 destroyed") == 2, done.output
+    for wrong in ([*words, "--config", "x"], words[:-2]):
+        assert isinstance(CliRunner().invoke(app, wrong).exception, SettingsInvalid)
+
+
+def test_what_is_destroyed_is_told_once(house: House) -> None:
+    """By the command's own sentence: standard error is for what went wrong."""
+    house.go(DAY + 28, HOUR)
+    folder = house.party.data.parent
+    words = ["run", "--config", str(folder / "settings.toml"), "--simulated-clock", str(folder / "clock")]
+    done = CliRunner().invoke(app, [*words, "--confirm-clock"])
+    assert "purge-2026-11-20" in done.stdout and done.stderr == ""
+
+
 def test_looking_changes_nothing(house: House) -> None:
     """A status after a long downtime raises no doubt and settles none."""
     house.go(DAY + 35, HOUR)
