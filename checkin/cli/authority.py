@@ -10,7 +10,7 @@ import typer
 
 from checkin.cli import day_keys, order
 from checkin.cli.example import WithExample
-from checkin.cli.office import Dir, Json, Simulated, Unfit, Yes, clock_of, confirm, opened, report
+from checkin.cli.office import PARTIES_FILE, Dir, Json, Simulated, Unfit, Yes, clock_of, confirm, opened, report
 from checkin.cli.terminal import say
 from checkin.clock import Clock
 from checkin.errors import RequestInvalid
@@ -30,6 +30,8 @@ from checkin.protocol.ring_messages import NODE_LOST
 from checkin.protocol.statement import StatementType, clock_value
 from checkin.purge.early import EarlyDestruction
 from checkin.purge.statement_store import EARLY_DESTRUCTION
+from checkin.shown import shown
+from checkin.tracing.counterparties import Parties
 
 Signers = Annotated[list[Path], typer.Option("--officer", help="The folder of an officer who signs; repeatable.")]
 Signed = Annotated[Path, typer.Option("--output", "-o", help="Where to write it, or to add signatures.")]
@@ -95,7 +97,7 @@ def node_lost(  # noqa: PLR0913 - an option each
     `ring.lost`, and it goes into the log.
     """
     desk = _Desk(opened(folder, simulated_clock, allow_unfit_storage), clock_of(simulated_clock), yes, as_json)
-    check_own_name(service)
+    _check_service(service, folder)
     text = desk.text(NODE_LOST, {"service": service, "node": NoteVerifier.parse(node).vkey}, output)
     if not as_json:
         say(text)
@@ -130,13 +132,24 @@ def destroy_early(  # noqa: PLR0913 - an option each
     log.
     """
     desk = _Desk(opened(folder, simulated_clock, allow_unfit_storage), clock_of(simulated_clock), yes, as_json)
-    check_own_name(service)
+    _check_service(service, folder)
     values = {"service": service, "first": first, "last": last, "reason": reason}
     text = desk.text(EARLY_DESTRUCTION, values, output)
     told = EarlyDestruction.read(text).told()
     if not as_json:
         say(f"{told}\n\n{text}")
     desk.sign(text, officer, output)
+
+
+def _check_service(name: str, authority: Path) -> None:
+    """Raises `RequestInvalid` for one that parties.toml does not have, before officers sign what nobody takes; says so
+    where there is no such file to compare it with."""
+    check_own_name(name)
+    path = authority / PARTIES_FILE
+    if not path.exists():
+        say(f"There is no {path} to compare {name} with: see that the service is called so.", err=True)
+    elif name not in (names := Parties.load(path).names):
+        raise RequestInvalid(f"{path} has no service {shown(name)}: it has {', '.join(names)}.")
 
 
 @dataclass(frozen=True)

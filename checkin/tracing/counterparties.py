@@ -53,10 +53,15 @@ class Parties(Strict):
 
     @model_validator(mode="after")
     def _different(self) -> Self:
-        names = [self.registry.verifier.name, *(issuer.verifier.name for issuer in self.issuers)]
-        if len(set(names)) != len(names) or len({issuer.number for issuer in self.issuers}) != len(self.issuers):
+        names, numbers = self.names, {issuer.number for issuer in self.issuers}
+        if len(set(names)) != len(names) or len(numbers) != len(self.issuers):
             raise ValueError("two parties have the same name or number")
         return self
+
+    @property
+    def names(self) -> list[str]:
+        """Of the services, the registry's first."""
+        return [party.verifier.name for party in (self.registry, *self.issuers)]
 
     @classmethod
     def load(cls, path: Path) -> Self:

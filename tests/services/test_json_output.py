@@ -86,7 +86,7 @@ def test_every_command_that_has_json_prints_json(town: Stage, tmp_path: Path) ->
     desk.type("authority keys publish", keys, *here)
     desk.type("authority keys destroy", *here)
     desk.type("authority keys status", *here)
-    lost = ("--service", "registry.example", "--node", deployment.verifier("venue").vkey, "-o", tmp_path / "lost.txt")
+    lost = ("--service", "registry.localhost", "--node", deployment.verifier("venue").vkey, "-o", tmp_path / "lost.txt")
     desk.type("authority node-lost", *here, *lost, *two, "--yes")
     about = ("--case", "1", "--purpose", "p", "--basis", "b", "--person", "+821055556666")
     days = ("--since", "2026-11-20", "--until", "2026-11-20")

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from checkin.cli.authority import app
 from checkin.errors import NoteMalformed, NoteUntrusted, RequestInvalid, SettingsInvalid
 from checkin.keys.officers import Officers
-from checkin.protocol.note import split_note
+from checkin.protocol.note import NoteSigner, split_note
+from checkin.protocol.primitives import SigningKey
 from tests.checkin.cli.test_authority_commands import Place, run
 from tests.checkin.cli.test_purge_command import call
 from tests.support.house import DAY, HOUR, House, prepare
@@ -71,6 +72,20 @@ def test_what_two_officers_signed_in_turn_destroys_the_days_and_is_shown(place: 
     told = call(house, "status")
     assert "12 rows, destroyed on 2026-11-22, early" in told
     assert f"Officers had {DATE} to {DATE} destroyed early, on 2026-11-22: A server was stolen." in told
+
+
+def test_officers_sign_nothing_about_a_service_that_the_authority_does_not_know(place: Place) -> None:
+    """Where its parties are written down; where they are not, it says that nobody compared the name."""
+    asked = CliRunner().invoke(app, [*words(place, 1, 2), "--yes"])
+    assert asked.exit_code == 0 and "registry.example with: see that the service is called so" in asked.stderr
+    place.list.unlink()
+    service = '{{ url = "http://127.0.0.1:1", vkey = "{}", token_file = "t"{} }}'
+    keys = [NoteSigner(name, SigningKey(bytes(32))).verifier.vkey for name in ("town.example", "i.example", "r/log")]
+    registry, issuer, log = map(service.format, keys, ("", ", number = 1", ""))
+    (place.folder / "parties.toml").write_text(f"registry = {registry}\nissuers = [{issuer}]\nlog = {log}\n")
+    refused = CliRunner().invoke(app, [*words(place, 1, 2), "--yes"])
+    assert isinstance(refused.exception, RequestInvalid) and not place.list.exists()
+    assert refused.exception.detail.endswith("no service registry.example: it has town.example, i.example.")
 
 
 def test_an_officer_signs_no_days_to_come_and_nothing_else_than_was_shown(place: Place, house: House) -> None:
