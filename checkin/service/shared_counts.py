@@ -41,6 +41,9 @@ _UNKNOWN: Final = (
 _COPIED: Final = (
     "The server of throttles_dsn_file has a replica, or is one: end that. What is lost with a server is a minute."
 )
+_TOGETHER: Final = Finding(
+    "throttles", "ok", "All worker processes and machines count together, at the server of throttles_dsn_file."
+)
 _STOPWATCH: Final = SystemClock()
 R = TypeVar("R")
 log = structlog.get_logger()
@@ -91,7 +94,7 @@ class SharedCounts:
         return self._ask(lambda server: server.get_expiry(self._name(key))) or 0.0
 
     def findings(self) -> list[Finding]:
-        """That the server does not answer, each time; what it keeps, looked at once a minute."""
+        """Whether the server answers, each time; what it keeps, looked at once a minute."""
         if self._storage is None:
             return []
         if _STOPWATCH.boot() < self._looked_until and self._ask(lambda server: server.storage.ping()):
@@ -160,14 +163,15 @@ def _storage(dsn_file: Path) -> RedisStorage:
 
 
 def _look(server: Any) -> list[Finding]:
-    """What of its set-up keeps something for longer than its window, or elsewhere."""
+    """That it answers, and what of its set-up keeps something for longer than its window, or elsewhere."""
+    found = [_TOGETHER]
     try:
-        found = [
-            Finding(f"throttles_{rule.name}", "warning", text) for rule in _RULES if (text := _broken(server, rule))
-        ]
+        for rule in _RULES:
+            if text := _broken(server, rule):
+                found.append(Finding(f"throttles_{rule.name}", "warning", text))
         copies = server.storage.info("replication")
     except server.dependency.ResponseError:
-        return [Finding("throttles_unknown", "warning", _UNKNOWN)]
+        return [_TOGETHER, Finding("throttles_unknown", "warning", _UNKNOWN)]
     if copies["role"] != "master" or copies["connected_slaves"]:
         found.append(Finding("throttles_replication", "warning", _COPIED))
     return found
