@@ -106,7 +106,7 @@ def qr(  # noqa: PLR0913 - an option each
         report = {"token": text, "left_today": held.left(day), "picture": picture, "notices": notices}
         say_json(report)
     elif output:
-        say(f"{output}: good for 20 seconds, for one door. {held.left(day)} more codes today.")
+        say(f"{output}: good for 20 seconds, for one door. {counted(held.left(day), 'more code')} today.")
     else:
         draw(in_colours(pictures.to_terminal(text)) if sys.stdout.isatty() else text)
 

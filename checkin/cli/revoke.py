@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from checkin.cli.example import WithExample
+from checkin.cli.office import counted
 from checkin.cli.terminal import say, say_json
 from checkin.errors import RequestInvalid
 from checkin.http.client import Client, Service, conform
@@ -43,8 +44,8 @@ def revoke(  # noqa: PLR0913 - an option each
     with Client(registry, read_token(token_file), wanted=Service.REGISTRY) as client:
         listed = conform(OwnScanners, client.get(f"/v1/venues/{venue}/scanners")).scanners
         waiting = next((entry.waiting for entry in listed if entry.scanner_id == scanner), None)
-        number = "an unknown number of" if waiting is None else str(waiting)
-        cost = f"When it last asked for its lists {number} visits waited in it; what it scanned since is not known."
+        number = "an unknown number of visits" if waiting is None else counted(waiting, "visit")
+        cost = f"When it last asked for its lists {number} waited in it; what it scanned since is not known."
         if stolen and not yes and not typer.confirm(f"{cost} They will be lost. Revoke it?", err=True):
             raise RequestInvalid("Nothing was revoked.")
         client.delete(f"/v1/venues/{venue}/scanners/{scanner}", reason="stolen" if stolen else "replaced")
