@@ -26,6 +26,10 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "early_cell": "{day}: destroyed early, on {done}, report {numbers}",
         "missing_cell": "{day}: a report is missing since {due}",
         "none_cell": "{day}: nothing was ever kept",
+        "early_days": "destroyed early",
+        "early_title": "Destroyed early by order",
+        "early_end": "{service}: destroyed on {done}, before these records were due, because {officers} officers of "
+        "the health authority ordered it. Their reason:",
         "in_short": "In short",
         "kept_question": "What is kept?",
         "kept_answer": "Who entered which room, sealed, for at most 28 days: {days} held now, and the names "
@@ -90,7 +94,7 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "continued_none": "This browser's first look: it will remember these {size} entries for the next one.",
         "continued_bad": "The log does not continue the one that this browser saw before.",
         "reports_step": "The reports are in the log",
-        "reports_good": "All {count} reports on this page lead to that root.",
+        "reports_good": "Every report on this page leads to that root: {count}.",
         "reports_none": "No report is due yet, so there is nothing to compare.",
         "reports_later": "{count} lead to that root. Newer ones that wait for the log's next head: {waiting}; until "
         "then nothing shows that they are in the log.",
@@ -165,6 +169,10 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "missing_cell": "{day}: {due}부터 보고서 없음",
         "none_cell": "{day}: 보관한 기록 없음",
         "in_short": "요약",
+        "early_days": "앞당겨 파기됨",
+        "early_title": "명령으로 앞당겨 파기한 날",
+        "early_end": "{service}: 보건 당국 담당관 {officers}명의 명령에 따라 기한보다 앞당겨 {done}에 파기했습니다. "
+        "담당관이 밝힌 이유:",
         "kept_question": "무엇을 보관하나요?",
         "kept_answer": "누가 어느 장소에 들어갔는지를 봉인하여 최대 28일간 보관합니다. 지금 {days}을 보관하고 "
         "있으며, 이름은 방문 기록과 분리되어 다른 기관에 있습니다.",

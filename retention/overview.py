@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from checkin.audit.destroyed import STRIP_DAYS
+from checkin.audit.log_entry import DayState
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import split_note, unverified_text
@@ -104,15 +105,16 @@ class Overview:
                 missing.append(Missing(service, date, self._calendar.date(day + RETENTION_DAYS)))
         return missing
 
-    def ordered_by(self, report: DayReport) -> int:
-        """How many officers signed, before it, that this day was to be destroyed before it was due; 0 for none."""
+    def early(self, report: DayReport) -> DayState | None:
+        """The day, if officers signed before the report that it was to be destroyed before it was due."""
         for stated in self._find(EARLY_DESTRUCTION, report.service) if report.done < report.due else ():
             text, lines = split_note(stated.note)
             order, date = EarlyDestruction.read(text), self._calendar.parse_date
             in_time = stated.place < report.index and order.day <= date(report.done)
             if in_time and order.first <= date(report.day) <= order.last:
-                return sum(line.name.startswith(f"{order.authority}/") for line in lines)
-        return 0
+                by = ", ".join(line.name for line in lines if line.name.startswith(f"{order.authority}/"))
+                return DayState(report.day, report.service, "early", done=report.done, by=by, reason=order.reason)
+        return None
 
     def contradictions(self) -> list[tuple[str, str]]:
         """(service, day) of which there are two different reports."""

@@ -12,11 +12,13 @@ from babel.numbers import format_decimal
 from fastapi import APIRouter, Header, Query
 from starlette.responses import HTMLResponse
 
+from checkin.audit.log_entry import DayState, EarlyEnd
 from checkin.audit.point import Point
 from checkin.audit.words import point_words
 from checkin.protocol.encoding import decimal_decode
 from checkin.purge.statement_store import FEWER
 from checkin.service.language import LANGUAGES, choose_language
+from checkin.shown import shown
 from checkin.templates import template
 from retention.audits import Audit, Audits
 from retention.messages import TEXTS
@@ -56,6 +58,7 @@ class Page:
         cells = overview.strip(now)
         contradictions = set(overview.contradictions())
         reports = list(reversed(overview.reports()))[:SHOWN_REPORTS]
+        early = {report.index: day for report in reports if (day := overview.early(report))}
         audits = self._audits.find(limit=SHOWN_AUDITS)
         html = template("index.html", TEMPLATES).render(
             lang=language,
@@ -65,7 +68,8 @@ class Page:
             cells=[words.cell(cell) for cell in cells],
             kept=words.held(sum(cell.state in ("held", "open") for cell in cells)),
             held=[cell for cell in reversed(cells) if cell.state in ("held", "open")],
-            reports=[words.report(report, contradictions, overview.ordered_by(report)) for report in reports],
+            early=[words.early(end) for end in EarlyEnd.of(early.values())],
+            reports=[words.report(report, contradictions, early.get(report.index)) for report in reports],
             missing=[words.missing(gone) for gone in reversed(overview.missing(now))],
             orders=self._orders(words),
             keys=self._keys(words),
@@ -179,11 +183,17 @@ class Words:
             "month": format_date(day, format="MMM", locale=self._language) if day.day == 1 else "",
         }
 
-    def report(self, report: DayReport, contradictions: set[tuple[str, str]], ordered_by: int) -> dict[str, Any]:
-        """A line of the table of reports; `ordered_by`: how many officers had the day destroyed early."""
+    def early(self, end: EarlyEnd) -> dict[str, str]:
+        """Days that officers had destroyed before they were due: which, when, by how many, and why."""
+        days = self.date(end.first) if end.first == end.last else f"{self.date(end.first)} – {self.date(end.last)}"
+        told = {"service": end.service, "done": self.date(end.done), "officers": end.officers}
+        return {"days": days, "text": self.text("early_end", **told), "reason": shown(end.reason)}
+
+    def report(self, report: DayReport, contradictions: set[tuple[str, str]], early: DayState | None) -> dict[str, Any]:
+        """A line of the table of reports; `early`: what officers ordered about it."""
         result = "late" if report.done > report.due else "in_time"
         if report.done < report.due:
-            result = "early" if ordered_by else "too_early"
+            result = "early" if early else "too_early"
         if (report.service, report.day) in contradictions:
             result = "contradicts"
         return {
@@ -195,7 +205,7 @@ class Words:
             "due": report.due,
             "done": report.done,
             "good": result in ("in_time", "early"),
-            "result": self.text(result, count=ordered_by),
+            "result": self.text(result, count=early.officers if early else 0),
         }
 
     def missing(self, gone: Missing) -> dict[str, Any]:

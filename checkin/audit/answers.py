@@ -63,6 +63,8 @@ class DayShown(Answer):
     rows: Annotated[str, Field(max_length=MAX_NAME)] = ""
     due: Annotated[str, Field(max_length=10)] = ""
     done: Annotated[str, Field(max_length=10)] = ""
+    by: Annotated[str, Field(max_length=MAX_NOTE)] = ""
+    reason: Annotated[str, Field(max_length=MAX_NAME)] = ""
 
 
 class AuditShown(Answer):

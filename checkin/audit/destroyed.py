@@ -131,11 +131,12 @@ class Book:
     def _state(self, service: str, day: str, date: str) -> DayState:
         report = self.report(service, day)
         if report is not None:
-            state, by = "late" if report["done"] > report["due"] else "destroyed", service
-            if report["done"] < report["due"] and (order := self._ordered_by(report, day)):
-                state, by = "early", ", ".join(officers_of(order.values, order.by))
             values = {name: report[name] for name in ("rows", "due", "done", "key")}
-            return DayState(day, service, state, index=report.index, by=by, **values)
+            if report["done"] < report["due"] and (order := self._ordered_by(report, day)):
+                values |= {"by": ", ".join(officers_of(order.values, order.by)), "reason": order["reason"]}
+                return DayState(day, service, "early", index=report.index, **values)
+            state = "late" if report["done"] > report["due"] else "destroyed"
+            return DayState(day, service, state, index=report.index, by=service, **values)
         if (service, day) not in self._days:
             return DayState(day, service, "none")
         due = self._due(day)

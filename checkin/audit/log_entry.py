@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -59,7 +59,7 @@ class DayState:
     """A day of one service, or of the authority, whose `rows` are ''. The rest is '' where it does not apply.
 
     `state`: held, destroyed, early, late, missing or none; of the authority also awaited: due, and to be stated within
-    days. `by`: who stated it; of a day that was destroyed early, the officers who ordered it.
+    days. `by`: who stated it; of a day that was destroyed early, the officers who ordered it, for the `reason`.
     """
 
     day: str
@@ -71,6 +71,36 @@ class DayState:
     key: str = ""
     index: int | None = None
     by: str = ""
+    reason: str = ""
+
+    @property
+    def officers(self) -> int:
+        """How many of them ordered a day's early end."""
+        return len(self.by.split(", ")) if self.by else 0
+
+
+@dataclass(frozen=True)
+class EarlyEnd:
+    """Days `first` to `last` of one service that so many officers had destroyed on the day `done`, and why."""
+
+    service: str
+    first: str
+    last: str
+    done: str
+    officers: int
+    reason: str
+
+    @classmethod
+    def of(cls, days: Iterable[DayState]) -> list[EarlyEnd]:
+        """Those among the days, in their order."""
+        together: dict[tuple[str, str, int, str], list[str]] = {}
+        for day in days:
+            if day.state == "early":
+                together.setdefault((day.service, day.done, day.officers, day.reason), []).append(day.day)
+        return [
+            cls(service, min(dates), max(dates), done, officers, reason)
+            for (service, done, officers, reason), dates in together.items()
+        ]
 
 
 def read_entry(index: int, text: str, signers: Sequence[str], note: str = "") -> LogEntry:

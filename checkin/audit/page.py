@@ -11,11 +11,12 @@ from collections import Counter
 from typing import Any, Final
 
 from checkin.audit.destroyed import Book
-from checkin.audit.log_entry import DayState
+from checkin.audit.log_entry import DayState, EarlyEnd
 from checkin.audit.point import AUDIT, Point, points_of
-from checkin.audit.words import LABELS, RESULTS, STATES, point_words
+from checkin.audit.words import EARLY, LABELS, RESULTS, STATES, point_words
 from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import Values, one
+from checkin.shown import shown
 from checkin.templates import WEB, template
 
 STYLE: Final = WEB / "static" / "audit.css"
@@ -40,7 +41,7 @@ def audit_json(place: int, note: str, book: Book) -> str:
         "points": [
             {"service": p.service, "point": p.name, "result": p.result.value, "evidence": p.evidence} for p in points
         ],
-        "days": [vars(day) for day in _days(place, values, book)],
+        "days": [_day(day) for day in _days(place, values, book)],
         "note": note,
     }
     return json.dumps(shown, ensure_ascii=False, indent=1) + "\n"
@@ -76,6 +77,17 @@ def _days(place: int, values: Values, book: Book) -> list[DayState]:
     return book.until(place).strip(one(values, "day"))
 
 
-def _strips(days: list[DayState]) -> list[tuple[str, list[DayState]]]:
-    services = list(dict.fromkeys(day.service for day in days))
-    return [(service, [day for day in days if day.service == service]) for service in services]
+def _day(day: DayState) -> dict[str, Any]:
+    """A day without a reason has no such member: audits that were kept before there were reasons stay as they are."""
+    return {name: value for name, value in vars(day).items() if name != "reason" or value}
+
+
+def _strips(days: list[DayState]) -> list[tuple[str, list[DayState], list[tuple[list[str], str]]]]:
+    services: dict[str, list[DayState]] = {}
+    for day in days:
+        services.setdefault(day.service, []).append(day)
+    return [(service, mine, [_early(end) for end in EarlyEnd.of(mine)]) for service, mine in services.items()]
+
+
+def _early(end: EarlyEnd) -> tuple[list[str], str]:
+    return [words.format(**vars(end)) for words in EARLY], shown(end.reason)

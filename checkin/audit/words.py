@@ -34,6 +34,10 @@ POINTS: Final[dict[str, tuple[str, str]]] = {
         "시험 방문자의 봉인을 서명된 명령으로 열어 봄",
     ),
 }
+EARLY: Final = (
+    "{first} to {last} destroyed early on {done}, ordered by {officers} officers",
+    "{first}부터 {last}까지 담당관 {officers}명의 명령으로 {done} 앞당겨 파기",
+)
 RESULTS: Final = {"pass": ("passed", "통과"), "fail": ("failed", "실패"), "not-run": ("not run", "하지 않음")}
 MARKS: Final = {"pass": "✓", "fail": "✗", "not-run": "–"}
 STATES: Final = {

@@ -10,9 +10,9 @@ import typer
 from checkin.audit.answers import AuditPage, AuditShown, read_answer
 from checkin.audit.auditor import Verdict, verify
 from checkin.audit.evidence import VKEYS, Evidence, read_vkeys
-from checkin.audit.log_entry import DayState
+from checkin.audit.log_entry import DayState, EarlyEnd
 from checkin.audit.page import read_audit
-from checkin.audit.words import MARKS, RESULTS, STATES, point_words
+from checkin.audit.words import EARLY, MARKS, RESULTS, STATES, point_words
 from checkin.cli.example import WithExample
 from checkin.cli.office import counted
 from checkin.cli.strip import DrawnDay, draw_days
@@ -101,7 +101,8 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command
         found = _text(trace)
         body["found"] = any(word in found for word in words)
     with Client(url, read_token(token), RUN_SECONDS, Service.RETENTION) as client:
-        audit = read_answer(AuditShown, client.post("/v1/audits", body))
+        made = read_answer(AuditShown, client.post("/v1/audits", body))
+        audit = read_answer(AuditShown, client.get(f"/v1/audits/{made.place}"))
     _show(audit, as_json=as_json)
 
 
@@ -197,11 +198,12 @@ def _told(day: DayState) -> str:
     if day.index is not None:
         late = ", late" if day.state == "late" else ""
         if day.state == "early":
-            late = f" early, by {counted(len(day.by.split(', ')), 'officer')}"
+            late = f" early, by {counted(day.officers, 'officer')}"
         if not day.rows:  # the authority's: it holds keys and no records
             return f"✓ key destroyed {shown(day.done)}{late}, stated by {shown(day.by)}, entry {day.index}"
         rows = day.rows if day.rows != "unknown" else "an unknown number of"
-        return f"✓ {shown(counted(rows, 'record'))} destroyed {shown(day.done)}{late}, report {day.index}"
+        why = f": {shown(day.reason)}" if day.reason else ""
+        return f"✓ {shown(counted(rows, 'record'))} destroyed {shown(day.done)}{late}, report {day.index}{why}"
     if day.state == "held":
         return f"■ kept until {day.due}"
     if day.state == "missing":
@@ -219,7 +221,10 @@ def _show(audit: AuditShown, *, as_json: bool) -> None:
     else:
         out = console()
         for service in dict.fromkeys(day.service for day in audit.days):
-            draw_days(out, service, [DrawnDay(day.day, day.state) for day in audit.days if day.service == service])
+            states = [DayState(**vars(day)) for day in audit.days if day.service == service]
+            draw_days(out, service, [DrawnDay(day.day, day.state) for day in states])
+            for end in EarlyEnd.of(states):
+                out.print(f"  {shown(EARLY[0].format(**vars(end)))}: {shown(end.reason)}", soft_wrap=True)
         for service in dict.fromkeys(point.service for point in points):
             out.print(f"\n{shown(service)}")
             for point in points:

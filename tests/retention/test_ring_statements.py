@@ -173,6 +173,8 @@ def test_the_log_takes_a_lost_node_from_enough_officers(tmp_path: Path, service:
         assert [bring(client, note) for note in early] == ["taken"] * 2
         page = client.get("/?lang=en").text
         assert ("early, ordered by 2 officers" in page) == (what == "early")
+        assert ("registry.example: destroyed on Nov 20, 2026, before" in page) == (what == "early")
+        assert ('<q dir="auto">A server was stolen.</q>' in page) == (what == "early")
         assert "early, ordered by nobody" in page
         assert "destroyed early, on Nov 20, 2026" in page
 

@@ -57,6 +57,7 @@ def test_run_show_verify_and_keep(url: str, tmp_path: Path) -> None:
     run = command(*asking, "--test-visitor", "Test Visitor")
     assert run.returncode == 0, run.stdout + run.stderr
     made = json.loads(run.stdout)
+    assert [day["day"] for day in made["days"] if day["state"] == "destroyed"] == [CALENDAR.date(DAY)]
     assert made["result"] == "pass" and {"service", "name", "result", "evidence"} == set(made["points"][0])
     for place in ([], [str(made["place"])]):
         shown = command("show", *place, "--url", url)

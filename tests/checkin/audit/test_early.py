@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def test_a_day_that_officers_had_destroyed_is_shown_as_that(tmp_path: Path) -> N
     keys = ["--vkeys", str(folder(tmp_path / "e", order()) / "vkeys.txt")]
     told = CliRunner().invoke(app, ["audit", "verify", "--dir", str(tmp_path / "e"), *keys])
     assert told.exit_code == 0, told.output
-    assert f"1482 records destroyed {TODAY} early, by 2 officers, report" in told.output
+    assert re.search(rf"1482 records destroyed {TODAY} early, by 2 officers, report \d+: A theft\.\n", told.output)
     assert "destroyed early, by officers' order" in told.output
     found = json.loads(
         CliRunner().invoke(app, ["audit", "verify", "--dir", str(tmp_path / "e"), *keys, "--json"]).output
@@ -49,7 +50,11 @@ def test_a_day_that_officers_had_destroyed_is_shown_as_that(tmp_path: Path) -> N
     [day] = [day for day in found["days"] if day["state"] == "early"]
     assert (day["service"], day["day"]) == (SERVICE, CALENDAR.date(DAY))
     assert day["by"] == f"{AUTHORITY}/officer-1, {AUTHORITY}/officer-2"
-    assert "앞당겨 파기됨" in (tmp_path / "e/audit.html").read_text()
+    shown = CliRunner().invoke(app, ["audit", "show", "--dir", str(tmp_path / "e")]).output
+    date = CALENDAR.date(DAY)
+    assert f"  {date} to {date} destroyed early on {TODAY}, ordered by 2 officers: A theft.\n" in shown
+    page = (tmp_path / "e/audit.html").read_text()
+    assert "앞당겨 파기됨" in page and '<q dir="auto">A theft.</q>' in page
 
 
 NOT_ORDERED: dict[str, dict[str, int | str]] = {

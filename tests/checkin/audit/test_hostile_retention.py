@@ -275,11 +275,12 @@ def test_days_that_come_with_an_audit_are_of_its_form_and_do_not_act(liar: Liar,
     """`checkin audit show` draws them: a name is text, a state one of six, and there is an end to them."""
     newest = truth.json["/v1/audits"]["audits"][0]
     day = {"day": "2026-11-20", "service": "\x1b[2Jregistry\u202e", "state": "held"}
-    for days, good in (([day], True), ([day | {"state": "fine"}], False), ([day] * 6001, False)):
+    early = day | {"state": "early", "by": "\x1b[2J, \u202e", "reason": "\x1b[2Jno reason\u202e"}
+    for days, good in (([day, early], True), ([day | {"state": "fine"}], False), ([day] * 6001, False)):
         told = json.dumps(newest | {"days": days}).encode()
         liar.answers = truth.heard | {f"/v1/audits/{newest['place']}": told}
         done = run("audit", "show", "--url", liar.url)
         assert not ACTING.search(done.output.replace("\n", ""))
-        assert ("█ 1 kept" in done.output) == good
+        assert ("█ 1 kept" in done.output) == ("no reason" in done.output) == good
         assert good or isinstance(done.exception, ServiceError)
     liar.answers = dict(truth.heard)
