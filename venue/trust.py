@@ -189,8 +189,8 @@ class IssuerTrust:
         return dict(self.read().lists)
 
     def given(self) -> dict[int, Fetched]:
-        """Those that scanners are given. With a pinned log none whose proof does not verify now: one list from before
-        the log was pinned, or of another log, would make them refuse all."""
+        """Those that scanners are given. None whose signature, or proof under a pinned log, does not verify now: one
+        list of before the issuer changed its key, or the log was pinned, would make them refuse all."""
         return {number: found for number, found in self.lists().items() if self._valid(number, found)}
 
     def findings(self) -> Iterator[Finding]:
@@ -210,7 +210,7 @@ class IssuerTrust:
             text = f"Issuer {number} gave no list that could be taken ({code}); what was known before stays in use."
             yield Finding(f"issuer_{number}", "warning", text)
         for number in sorted({issuer.number for issuer in self._issuers} & self.lists().keys() - self.given().keys()):
-            text = f"Issuer {number}'s list has no proof under the pinned log yet, so scanners are not given it."
+            text = f"Issuer {number}'s list is not under its pinned key or not in the log yet: no scanner gets it."
             yield Finding(f"issuer_{number}_proof", "warning", text)
         yield from self._suspicious()
 
@@ -243,10 +243,13 @@ class IssuerTrust:
         self._tables.write(step)
 
     def _valid(self, number: int, found: Fetched) -> Fetched | None:
-        """The list, if it is in the pinned log or none is pinned. Looked at once: scanners ask often."""
-        if self._pinned and self._proved.get(number) != found:
+        """The list, if the issuer's pinned key signed it, and it is in the pinned log or none is pinned. Looked at
+        once: scanners ask often."""
+        if self._proved.get(number) != found:
             try:
-                self._pinned.require(found.note, found.proof)
+                open_note(found.note, [NoteVerifier.parse(one.vkey) for one in self._issuers if one.number == number])
+                if self._pinned:
+                    self._pinned.require(found.note, found.proof)
             except CheckinError:
                 return None
             self._proved[number] = found

@@ -260,6 +260,10 @@ def open_note(note: str, verifiers: Iterable[Verifier], threshold: int = 1) -> O
         if verifier.name not in names and verifier.public not in publics:
             names[verifier.name] = None
             publics.add(verifier.public)
-    if len(names) < max(threshold, 1):
-        raise NoteUntrusted(f"The note needs {max(threshold, 1)} trusted signatures and has {len(names)}.")
+    if not names and threshold <= 1:
+        raise NoteUntrusted(
+            "No pinned key signed the note: if its signer has another key now, pin that, or enrol anew."
+        )
+    if len(names) < threshold:
+        raise NoteUntrusted(f"The note needs {threshold} trusted signatures and has {len(names)}.")
     return Opened(text, tuple(names))

@@ -43,6 +43,18 @@ def test_a_list_from_before_the_log_was_pinned_is_handed_to_no_scanner(tmp_path:
     book.database.close()
 
 
+def test_a_list_under_a_key_that_the_issuer_has_no_more_is_handed_to_no_scanner(book: Book, issuer: Issuer) -> None:
+    """Until the issuer gives one under the key that is pinned now; its keys stay good meanwhile."""
+    book.trust.refresh()
+    assert sorted(book.trust.given()) == [1]
+    changed = book.pinned[0].model_copy(
+        update={"vkey": NoteSigner("i.example", SigningKey(b"\x08" * 32)).verifier.vkey}
+    )
+    again = IssuerTrust(book.party, book.database, (changed,), book.fetch)
+    assert (again.given(), sorted(again.lists())) == ({}, [1])
+    assert again.keys_of_day(DAY).find(kid(issuer, DAY))
+
+
 def test_a_proof_out_of_a_log_that_is_pinned_no_more_makes_room_for_the_new_ones(book: Book, issuer: Issuer) -> None:
     """And only then: a proof that still holds is not written again for each one that comes."""
     note = issuer.listed()
