@@ -143,6 +143,7 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "keys_help": "Compare them with what each organisation published elsewhere before you trust them.",
         "of_log": "log",
         "of_retention": "this service",
+        "of_former": "{who} (an earlier key)",
         "of_witness": "{who} (witness of the log)",
         "machine": "For programs",
         "footer": "This service sees counts and key numbers, never a record of anybody.",
@@ -168,11 +169,11 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "early_cell": "{day}: {done} 앞당겨 파기, 보고서 {numbers}번",
         "missing_cell": "{day}: {due}부터 보고서 없음",
         "none_cell": "{day}: 보관한 기록 없음",
-        "in_short": "요약",
         "early_days": "앞당겨 파기됨",
         "early_title": "명령으로 앞당겨 파기한 날",
         "early_end": "{service}: 보건 당국 담당관 {officers}명의 명령에 따라 기한보다 앞당겨 {done}에 파기했습니다. "
         "담당관이 밝힌 이유:",
+        "in_short": "요약",
         "kept_question": "무엇을 보관하나요?",
         "kept_answer": "누가 어느 장소에 들어갔는지를 봉인하여 최대 28일간 보관합니다. 지금 {days}을 보관하고 "
         "있으며, 이름은 방문 기록과 분리되어 다른 기관에 있습니다.",
@@ -285,6 +286,7 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "keys_help": "믿기 전에 각 기관이 다른 곳에 공개한 키와 비교하세요.",
         "of_log": "로그",
         "of_retention": "이 서비스",
+        "of_former": "{who} (이전 키)",
         "of_witness": "{who} (로그의 증인)",
         "machine": "프로그램용",
         "footer": "이 서비스는 건수와 키 번호만 볼 수 있고, 누구의 기록도 볼 수 없습니다.",

@@ -73,6 +73,7 @@ class Page:
             missing=[words.missing(gone) for gone in reversed(overview.missing(now))],
             orders=self._orders(words),
             keys=self._keys(words),
+            former=[(role, vkey) for role, vkeys in self._parts.settings.former_keys.items() for vkey in vkeys],
             witnesses=self._witnesses(words),
             quorum=self._parts.settings.needed,
             steps=[words.step(name) for name in STEPS],
@@ -175,7 +176,7 @@ class Words:
         state = "early" if cell.state == "destroyed" and done < cell.due else cell.state
         text = self.text(f"{state}_cell", **dates, numbers=numbers)
         return {
-            "state": cell.state,
+            "state": state,
             "text": text,
             "target": _target(cell),
             "level": cell.level,

@@ -101,6 +101,7 @@ class Keys(BaseModel):
     retention: str
     log: str
     services: dict[str, str]
+    former: dict[str, list[str]]
     officers: list[str]
     witnesses: list[str]
     quorum: Annotated[int, Field(ge=0, le=16)]
@@ -180,6 +181,7 @@ class Routes:
             retention=self._parts.party.signer.verifier.vkey,
             log=self._parts.log_verifier.vkey,
             services={service.name: service.vkey for service in settings.services},
+            former=settings.former_keys,
             officers=list(settings.authority.officers) if settings.authority else [],
             witnesses=[witness.vkey for witness in settings.witnesses],
             quorum=settings.needed,

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from checkin.protocol.note import NoteVerifier
 from checkin.service.pins import AuthoritySettings, WitnessKey
-from checkin.service.settings import FilePath, Peer, ServiceSettings, Strict, TokenHash
+from checkin.service.settings import FilePath, Peer, ServiceSettings, Strict, TokenHash, VerifierKey
 from checkin.tlog.cosignature import CosignatureVerifier
 
 
@@ -22,6 +22,8 @@ class CollectedService(Peer):
     """The token that is shown to the service, and that it shows here; a line of text, for its owner alone."""
     issuer: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
     """The number under which an issuer lists keys, nobody else's; a registry has none."""
+    former: tuple[VerifierKey, ...] = Field(default=(), strict=False)
+    """Its verifier keys of before: nothing is taken under them, and what they signed is shown with them."""
 
     @model_validator(mode="after")
     def _named_as_in_its_key(self) -> Self:
@@ -57,6 +59,8 @@ class RetentionSettings(ServiceSettings):
     """SHA-256 of the token with which an auditor asks for an audit; without it there is the daily one alone."""
     authority_token_sha256: TokenHash | None = None
     """SHA-256 of the token that the authority presents."""
+    former: tuple[VerifierKey, ...] = Field(default=(), strict=False)
+    """This service's own verifier keys of before, under which its earlier audits were signed."""
     log_key: FilePath | None = None
     """The key that signs the log's heads; without it `log.key` beside the statement key, made at first start."""
 
@@ -80,6 +84,12 @@ class RetentionSettings(ServiceSettings):
         if self.needed > len(self.witnesses):
             raise ValueError("the quorum is at most the number of witnesses")
         return self
+
+    @property
+    def former_keys(self) -> dict[str, list[str]]:
+        """Of whom there are any, by what programs call him."""
+        owners = {**{service.name: service.former for service in self.services}, "retention": self.former}
+        return {owner: list(vkeys) for owner, vkeys in owners.items() if vkeys}
 
     @property
     def needed(self) -> int:

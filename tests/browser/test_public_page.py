@@ -10,11 +10,24 @@ import httpx
 import pytest
 from playwright.sync_api import Route, expect
 
+from checkin.keys.secret_file import make_secret
+from checkin.protocol.note import NoteSigner
+from checkin.protocol.primitives import SigningKey, random_bytes
 from retention.page import STEPS
 from tests.browser.conftest import Launch
 from tests.browser.looks import fits_the_width
-from tests.browser.publicpage import audited, broken, ended, has_no_barriers, said, states, wait_for_an_audit
+from tests.browser.publicpage import (
+    audited,
+    broken,
+    ended,
+    has_no_barriers,
+    said,
+    states,
+    wait_for_an_audit,
+    with_reports,
+)
 from tests.browser.world import Site
+from tests.retention.world import Retention, pinned
 
 WORDS = {"en": "nothing to check yet", "ko": "아직 확인할 것 없음"}
 
@@ -116,6 +129,33 @@ def test_a_log_that_was_rewritten_since_the_last_visit_is_found(launch: Launch, 
     assert states(page, address)["continued"] == "failed"
     page.click("#forget")
     assert states(page, address)["continued"] == "nothing"
+
+
+def test_what_a_service_signed_under_an_earlier_key_is_verified_while_that_key_is_named(
+    launch: Launch, tmp_path: Path
+) -> None:
+    """Three reports, and the audit; the control is a page that names the new keys alone."""
+    service = with_reports()
+    retention = Retention(tmp_path / "retention", pinned(service))
+    try:
+        with retention.client() as client:
+            wait_for_an_audit(client)
+            own = client.get("/v1/keys").json()["retention"]
+        _, _, before = pinned(service)
+        service.signer = NoteSigner(service.name, SigningKey(random_bytes(32)))
+        (retention.folder / "statement.key").unlink()
+        make_secret(retention.folder / "statement.key")
+        settings, page = retention.config.read_text().replace(before, pinned(service)[2]), launch().new_page()
+        retention.config.write_text(settings)
+        with retention.client() as client:
+            assert states(page, str(client.base_url))["signatures"] == "failed"
+        named = settings.replace("{ name", f'{{ former = ["{before}"], name')
+        retention.config.write_text(f'former = ["{own}"]\n{named}')
+        with retention.client() as client:
+            assert states(page, str(client.base_url)) == ended("witnesses", "continued")
+        assert page.locator("[data-former]").count() == 2
+    finally:
+        service.server.stop()
 
 
 def test_a_deployment_of_the_first_day_is_verified_too(launch: Launch, site: Site) -> None:

@@ -18,6 +18,7 @@ function whatIsShown() {
   const audit = document.querySelector("[data-audit]");
   return {
     keys: new Map(each("[data-vkey]", (element) => [element.dataset.vkey, element.textContent.trim()])),
+    former: each("[data-former]", (element) => [element.dataset.former, element.textContent.trim()]),
     witnesses: each("[data-witness]", (element) => element.textContent.trim()),
     quorum: Number(document.querySelector("[data-quorum]").dataset.quorum),
     reports: each("[data-report]", ({ dataset: { report, service, day, rows, due, done } }) => {

@@ -56,10 +56,21 @@ async function keys({ shown, found, ask }) {
     if (shown.keys.get(role) !== vkey) throw differs(`${role}: ${vkey} ≠ ${shown.keys.get(role)}`);
     found.verifiers.set(role, await parseVkey(vkey));
   }
-  const [told, written] = [answer, shown].map(({ witnesses, quorum }) => [...witnesses, quorum].join(" "));
+  const former = Object.entries(answer.former).flatMap(([role, vkeys]) => vkeys.map((vkey) => [role, vkey]));
+  const [told, written] = [{ ...answer, former }, shown].map((side) =>
+    [...side.former.flat(), ...side.witnesses, side.quorum].join(" "),
+  );
   if (told !== written) throw differs(`${told} ≠ ${written}`);
+  found.former = await Promise.all(former.map(async ([role, vkey]) => ({ role, verifier: await parseVkey(vkey) })));
   found.witnesses = await Promise.all(shown.witnesses.map(parseWitness));
-  return good({ count: given.length + shown.witnesses.length }, shown.keys.get("log"));
+  const count = given.length + former.length + shown.witnesses.length;
+  return good({ count }, shown.keys.get("log"));
+}
+
+/** The keys under which what is in the log may be signed: this party's, and those that it had before. */
+function signersOf(role, { verifiers, former }) {
+  const now = verifiers.get(role);
+  return [...(now ? [now] : []), ...former.filter((one) => one.role === role).map((one) => one.verifier)];
 }
 
 /** The log's head is signed by the log's key. */
@@ -113,12 +124,12 @@ async function reports({ shown, found }) {
 async function signatures({ shown, found }) {
   const names = new Set();
   for (const { report, entry } of found.reports) {
-    const verifier = found.verifiers.get(report.service);
-    const { text } = await openNote(textOf(entry), verifier ? [verifier] : []);
+    const verifiers = signersOf(report.service, found);
+    const { text } = await openNote(textOf(entry), verifiers);
     const stated = PURGE_REPORT.read(text);
     const wrong = Object.keys(report).find((name) => name !== "index" && stated.get(name) !== report[name]);
     if (wrong) throw differs(`${report.index}: ${stated.get(wrong)} ≠ ${report[wrong]}`);
-    names.add(`${report.service}+${toHex(verifier.keyId)}`);
+    for (const { keyId } of verifiers) names.add(`${report.service}+${toHex(keyId)}`);
   }
   if (!names.size) return nothing(shown.reports.length ? "later" : "none");
   return good({ count: found.reports.length }, [...names].join(", "));
@@ -130,7 +141,7 @@ async function audit({ shown, found }) {
   const { place, day, result, points } = shown.audit;
   if (place >= found.head.size) return nothing("later");
   const note = textOf(await found.log.entry(place));
-  const { text } = await openNote(note, [found.verifiers.get("retention")]);
+  const { text } = await openNote(note, signersOf("retention", found));
   const stated = AUDIT.read(text);
   // The page shows the lines service by service.
   const said = [stated.get("day"), stated.get("result"), ...stated.get("point").toSorted()];
