@@ -72,6 +72,18 @@ def test_two_witnesses_sign_each_head(tmp_path: Path) -> None:
         assert open_checkpoint(log.published(), SIGNER.verifier, both, quorum=2).size == number + 1
 
 
+def test_a_witness_that_comes_beside_another_leaves_its_readers_what_they_pinned(tmp_path: Path) -> None:
+    """Its folder is new, under another name; whoever pinned either one opens each head."""
+    log, first = Log(tmp_path, SIGNER), serve(make_witness(tmp_path / "1"))
+    log.append([b"a"])
+    assert errors(witnessing(log, {"first": first})) == [None]
+    both = witnessing(log, {"first": first, "second": serve(make_witness(tmp_path / "2", SECOND))})
+    log.append([b"b"])
+    assert errors(both) == [None, None]
+    for pinned in ([FIRST.verifier], [SECOND.verifier]):
+        assert open_checkpoint(log.published(), SIGNER.verifier, pinned).size == 2
+
+
 def test_a_witness_that_saw_more_than_we_remember_tells_us_its_size(tmp_path: Path) -> None:
     """After a restart we ask from nothing, and go on from its answer."""
     log = Log(tmp_path, SIGNER)

@@ -286,6 +286,24 @@ def test_strangers_and_nodes_in_the_wrong_role_are_refused(ring: Ring, tmp_path:
         ring.node("b").lease(ring.note("b", messages.STATE_REQUEST))
 
 
+def test_an_app_nodes_key_is_changed_while_both_are_named(ring: Ring) -> None:
+    """The new one is named beside the former, then alone."""
+    make(ring)
+    former = ring.app
+    ring.app = NoteSigner(f"app-2.{SERVICE}", SigningKey(b"\x0b" * 32))
+    with pytest.raises(NoteUntrusted):
+        lease(ring, f"{day_key()} {ROW}")
+    ring.apps = [former, ring.app]
+    ring.forget()
+    ring.trust()
+    assert lease(ring, f"{day_key()} {ROW}")
+    ring.app, ring.apps = former, ring.apps[1:]
+    ring.forget()
+    ring.trust()
+    with pytest.raises(NoteUntrusted):
+        lease(ring, f"{day_key()} {ROW}")
+
+
 @pytest.mark.parametrize(
     "body", [{}, {"note": 7}, {"note": "x", "more": 1}, {"note": "x" * 40_000}, {"note": "\u202e"}]
 )

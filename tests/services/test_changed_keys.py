@@ -1,0 +1,103 @@
+"""Long-lived keys are changed as docs/operating.md says, in a deployment that was in use before."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from checkin import client
+from checkin.demo.stage import one_time_code
+from checkin.deployment.deployment import NAMES, SERVICES, Deployment
+from checkin.deployment.processes import Processes
+from checkin.errors import NoteUntrusted
+from checkin.http.client import Client
+from checkin.service.addresses import free_ports
+from checkin.service.auth import token_hash
+
+PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
+PHONE = "+821055557777"
+
+
+def typed(part: str, folder: Path, *changes: tuple[str, str]) -> None:
+    """The section's block in which that stands, with other names, in a shell in that folder."""
+    section = PAGE.read_text(encoding="utf-8").partition("### Changing long-lived keys\n")[2].partition("\n### ")[0]
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", section, re.S) if part in block]
+    for old, new in changes:
+        block = block.replace(old, new)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    line = ["/bin/bash", "-ec", block]
+    subprocess.run(line, cwd=folder, env={**os.environ, "PATH": path}, check=True, stdout=subprocess.DEVNULL)
+
+
+def put(path: Path, old: str, new: str) -> None:
+    """In a file that has the old text."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text, path
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def change_statement_key(deployment: Deployment, service: str) -> None:
+    """By the page's lines, and everybody who pinned the old one pins the new one; retention and auditors keep both."""
+    files = [*map(deployment.config, SERVICES), deployment.folder / "authority/parties.toml"]
+    before = deployment.verifier(service).vkey
+    typed("former.key", deployment.folder / service, ("issuer.example", NAMES[service]))
+    after = deployment.verifier(service).vkey
+    for path in [path for path in files if before in path.read_text(encoding="utf-8")]:
+        put(path, before, after)
+    name = f'name = "{NAMES[service]}"'
+    former = f'former = ["{before}"]'
+    put(deployment.config("retention"), name, f"{former}\n{name}" if service == "retention" else f"{former}, {name}")
+    with (deployment.folder / "vkeys.txt").open("a", encoding="utf-8") as file:
+        file.write(f"{after}\n")
+
+
+def change_token(deployment: Deployment) -> None:
+    """What the registry and the retention service show each other."""
+    before = deployment.token("retention-venue")
+    typed("> retention.token", deployment.folder / "tokens", ("retention.token", "retention-venue.token"))
+    after = deployment.token("retention-venue")
+    put(deployment.config("venue"), token_hash(before).hex(), token_hash(after).hex())
+
+
+def code_of(wallet: Path) -> str:
+    return client.present(wallet).text
+
+
+def test_statement_keys_and_tokens_are_changed_and_everything_goes_on(tmp_path: Path) -> None:
+    """All three services' keys at once: codes, the audit, and what was signed before. A scanner keeps the key that it
+    pinned, so it says so and enrols anew."""
+    deployment = Deployment.open_or_make(tmp_path / "up", free_ports(3))
+    issuer, registry, retention = map(deployment.url, SERVICES)
+    wallet, old, new = (tmp_path / name for name in ("wallet.json", "old.json", "new.json"))
+    secret = deployment.token("enrolment")
+    with Processes(deployment):
+        pending = client.register(issuer, "Han So-ra", PHONE)
+        client.confirm(pending, one_time_code(deployment, PHONE), wallet)
+        client.enrol(registry, secret, old, name="Café")
+        assert client.scan(old, registry, code_of(wallet)).result == "accepted"
+        with Client(retention, deployment.token("auditor")) as auditor:
+            assert auditor.post("/v1/audits", {})["result"] == "pass"
+    for service in SERVICES:
+        change_statement_key(deployment, service)
+    change_token(deployment)
+    (tmp_path / "fresh.txt").write_text(deployment.vkeys_text())
+    with Processes(deployment) as processes:
+        assert processes.unready == []
+        processes.stop("venue")  # the issuer's list was not signed anew yet when it asked, and it asks once a minute
+        processes.start("venue")
+        processes.wait_for("venue")
+        assert processes.settle(60) == []
+        with pytest.raises(NoteUntrusted, match="enrol"):
+            client.scan(old, registry, code_of(wallet))
+        client.enrol(registry, secret, new, name="Café")
+        assert client.scan(new, registry, code_of(wallet)).result == "accepted"
+        with Client(retention, deployment.token("auditor")) as auditor:
+            assert auditor.post("/v1/audits", {})["result"] == "pass"
+        assert client.verify_audit(retention, deployment.folder / "vkeys.txt").audits >= 2
+        with pytest.raises(client.EvidenceFaulty, match="forged"):
+            client.verify_audit(retention, tmp_path / "fresh.txt")
