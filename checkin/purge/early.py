@@ -2,7 +2,7 @@
 
     keys/early/NAME.txt    what they signed, as it came
 
-It lies beside the keys, so that carrying it out needs no other volume, and is verified anew each time it is read.
+It lies beside the keys, so that carrying it out needs no other volume, and counts only if it verifies.
 """
 
 from __future__ import annotations
@@ -102,6 +102,8 @@ class EarlyDestructions:
         self._service, self._officers = service, officers
         self._clock, self._calendar = clock, calendar
         self._refused: set[str] = set()
+        self._opened: dict[str, EarlyDestruction] = {}
+        """By note, those that verified: under pinned keys they do so each time."""
         self._unkept: dict[str, str] = {}
 
     def take(self, note: str) -> EarlyDestruction:
@@ -147,6 +149,13 @@ class EarlyDestructions:
         return key.purpose in _OPENING and any(order.covers(key) for order in self.all())
 
     def _verified(self, note: str) -> EarlyDestruction:
+        found = self._opened.get(note) or self._open(note)
+        if found.day > self._calendar.day(self._clock.now()):
+            raise NoteUntrusted("It was signed on a day that has not come.")
+        self._opened[note] = found
+        return found
+
+    def _open(self, note: str) -> EarlyDestruction:
         if self._officers is None:
             raise NotReady("The settings pin no authority whose officers could order that.")
         signed = open_note(note, self._officers.verifiers, max(FEWEST_OFFICERS, self._officers.threshold))
@@ -155,8 +164,6 @@ class EarlyDestructions:
             raise NoteUntrusted("It is another authority's, or about another service.")
         if found.simulated != self._clock.simulated:
             raise NoteUntrusted("Real and simulated time do not mix: the note was made under the other one.")
-        if found.day > self._calendar.day(self._clock.now()):
-            raise NoteUntrusted("It was signed on a day that has not come.")
         return found
 
     def _refuse(self, name: str, error: Exception) -> None:

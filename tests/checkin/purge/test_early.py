@@ -114,6 +114,21 @@ def test_what_does_not_verify_is_refused_and_destroys_nothing(house: House, case
     assert house.live()
 
 
+def test_a_note_is_verified_once_until_its_file_says_something_else(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each round of the purge looks at all of them, and the signatures stay as good as they were."""
+    order = house.early.take(early_note(DAY, DAY))
+    opened: list[str] = []
+    monkeypatch.setattr(early, "open_note", lambda note, *rest: opened.append(note) or open_note(note, *rest))  # type: ignore[func-returns-value]
+    assert list(house.early.all()) == [order]
+    assert opened == []
+    file = house.party.ring.folder / "early" / f"{order.name}.txt"
+    file.write_text(file.read_text().replace("reason ", "reason not "))
+    assert list(house.early.all()) == []
+    assert len(opened) == 1
+
+
 def test_without_a_pinned_authority_nothing_is_taken(house: House) -> None:
     other = House(house.party.data.parent, ahead=AHEAD)
     with pytest.raises(NotReady):
