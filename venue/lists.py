@@ -17,7 +17,6 @@ from checkin.audit.point import Point, seen
 from checkin.errors import Forbidden, KeyDestroyed, KeyMissing, NotFound
 from checkin.keys.key_ring import Purpose
 from checkin.protocol.key_list import IntakeKey, IntakeList
-from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.service.auth import Bearer
 from checkin.service.conditional import NOT_MODIFIED, IfNoneMatch, answer_unless_known, content_digest
 from checkin.service.describe import problem_answers
@@ -170,14 +169,13 @@ class Lists:
     def _changing(self, scanner: VenueScanner, nonce: str | None) -> dict[str, Any]:
         """What is the venue's own, and the time."""
         party = self._party
-        time = party.calendar.rfc3339(party.now())
-        signed = {"service": party.settings.name, "nonce": nonce or "", "time": time}
+        time, note = party.signed_time(nonce) if nonce else (party.calendar.rfc3339(party.now()), None)
         return {
             "status_rule": list(scanner.venue.rule),
             "venue": ScannerVenue(id=scanner.venue.id, name=scanner.venue.name),
             "zone": party.calendar.zone,
             "time": time,
-            "time_note": party.sign(TIME_STATEMENT, signed) if nonce else None,
+            "time_note": note,
         }
 
     def audit(self, log: LogSettings | None) -> Iterator[Point]:

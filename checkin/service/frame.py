@@ -17,7 +17,6 @@ from starlette.concurrency import run_in_threadpool
 
 from checkin.errors import CheckinError, Forbidden, InternalError
 from checkin.keys.generation import Generation, GenerationTable
-from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service import describe, problems
 from checkin.service.auth import pinned_hashes
@@ -222,8 +221,7 @@ class Frame:
         @app.get("/v1/time", tags=["operation"])
         def time(nonce: Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{16,64}$")]) -> dict[str, str]:
             """Tell the time to the second, signed together with the caller's nonce."""
-            stamp = party.calendar.rfc3339(party.now())
-            note = party.sign(TIME_STATEMENT, {"service": party.settings.name, "nonce": nonce, "time": stamp})
+            stamp, note = party.signed_time(nonce)
             return {"time": stamp, "note": note}
 
 

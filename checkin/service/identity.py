@@ -20,6 +20,7 @@ from checkin.keys.secret_file import read_secret
 from checkin.keys.service_keys import ServiceKeys
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.protocol.primitives import SigningKey
+from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.protocol.statement import SIMULATED, StatementType, clock_value
 from checkin.service.leased_ring import LeasedRing
 from checkin.service.settings import ServiceSettings
@@ -95,6 +96,11 @@ class ServiceIdentity(KeyVolume):
     def sign(self, kind: StatementType, values: Mapping[str, str | Sequence[str]]) -> str:
         """A signed note; one made under a simulated clock says so (its kind ends with the optional field `clock`)."""
         return sign_note(kind.write({**values, **clock_value(simulated=self.clock.simulated)}), self.signer)
+
+    def signed_time(self, nonce: str) -> tuple[str, str]:
+        """The time to the second (RFC 3339), and a note that states it together with the caller's nonce."""
+        stamp = self.calendar.rfc3339(self.now())
+        return stamp, self.sign(TIME_STATEMENT, {"service": self.settings.name, "nonce": nonce, "time": stamp})
 
 
 def _open_ring(volume: KeyVolume, *, strict: bool) -> ServiceKeys:
