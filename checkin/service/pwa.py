@@ -143,8 +143,8 @@ class WebPage:
         return Response(f'import "/static/{self.decoder}";\n', headers=_SCRIPT)
 
     def _render(self, language: str) -> str:
-        page = template(f"{self.name}.html")
-        return page.render(lang=language, languages=LANGUAGES, t=messages(self.name)[language], values=self.values)
+        page, words = template(f"{self.name}.html"), messages(self.name)[language]
+        return page.render(name=self.name, lang=language, t=words, values=self.values)
 
     def _worker_script(self) -> str:
         paths = sorted(self._paths())
