@@ -2,10 +2,9 @@
 
 settings.py    the settings file                       database.py   data/venue.db
 venues.py      enrolment of venues, their operators    scanners.py   their scanners, who may check in
-trust.py       issuers' key lists, the first is final  lists.py      what a scanner is told to trust
-checkins.py    one check-in, the hot path              commits.py    many of them in one commit
-batches.py     queued scans in sealed batches          visits.py     from a scan to a row
-alarms.py      forged codes in queues                  metrics.py    counters by result
-stats.py       an operator's numbers                   duties.py     purge and statements
-described.py   what every route can answer             app.py        all of it, hung into a service's frame
+trust.py       issuers' key lists, the first is final  lists.py      what a scanner is told to trust, and intake keys
+checkins.py    one check-in, the hot path              batches.py    queued scans in sealed batches
+gates.py       which gate people came through          stats.py      an operator's numbers
+endings.py     what ended for good                     order_steps.py  the registry's part of an order
+described.py   what a check-in can answer              app.py        all of it, hung into a service's frame
 """

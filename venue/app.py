@@ -34,16 +34,13 @@ from checkin.vault.vault import Vault
 from venue import batches, checkins, described, lists, scanners, stats, venues
 from venue import order_steps as orders
 from venue import tasks as duties
-from venue.alarms import Alarms
-from venue.commits import Commits
+from venue.batches import Alarms
+from venue.checkins import Commits, Metrics, Visits
 from venue.database import REGISTRY, knows_token
 from venue.endings import end_again, end_all
-from venue.gate_file import GATES, GateFile
-from venue.gates import Gates
-from venue.metrics import Metrics
+from venue.gates import GATES, GateFile, Gates
 from venue.settings import VenueSettings
 from venue.trust import IssuerTrust
-from venue.visits import Visits
 
 DESCRIPTION = """Takes check-ins of venues' scanners and keeps them sealed, by day, for 28 days. It never learns whose
 they are. Bearer tokens: the enrolment secret for venues, an operator's for his venue, a scanner's for check-ins,

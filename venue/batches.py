@@ -37,6 +37,7 @@ from checkin.errors import (
     UnknownIssuerKey,
     WrongDay,
 )
+from checkin.files.tables import Tables
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol import presentation
 from checkin.protocol.encoding import b64url_decode
@@ -46,20 +47,23 @@ from checkin.purge.clock_guard import ClockGuard
 from checkin.service.auth import Bearer
 from checkin.service.body import Body
 from checkin.service.describe import problem_answers
+from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.visit import Visit
-from venue.alarms import Alarms
+from venue.checkins import Metrics, Visits, same_scan, visit_of
 from venue.gates import Gates
-from venue.metrics import Metrics
 from venue.scanners import Scanners, VenueScanner
 from venue.trust import IssuerTrust
-from venue.visits import Visits, same_scan, visit_of
 
 MAX_ENTRIES: Final = 1000
 MAX_BODY: Final = 640 * 1024  # bytes; an entry is 508 characters
 OLDEST_SECONDS: Final = 72 * 3600
 _OfDay = Callable[[int], type[CheckinError] | None]
 log = structlog.get_logger()
+_ADD = (
+    "INSERT INTO alarms (day, failed) VALUES (:day, :failed)"
+    " ON CONFLICT (day) DO UPDATE SET failed = alarms.failed + excluded.failed"
+)
 
 
 class BatchBody(Body):
@@ -267,3 +271,28 @@ def routes(batches: BatchIntake, scanners: Scanners, metrics: Metrics, alarms: A
         return BatchResults(results=results)
 
     return router
+
+
+class Alarms:
+    """The table `alarms`: how many queued codes' signatures failed on which day, for all workers to show in /readyz; it
+    names nobody."""
+
+    def __init__(self, party: ServiceIdentity, tables: Tables) -> None:
+        self._party = party
+        self._tables = tables
+
+    def add(self, number: int) -> None:
+        """So many more today."""
+        values = {"day": self._party.today(), "failed": number}
+        self._tables.write(lambda commit: commit.execute(_ADD, values))
+
+    def findings(self) -> Iterator[Finding]:
+        """A warning for the rest of the day."""
+        for (failed,) in self._tables.read("SELECT failed FROM alarms WHERE day = :day", {"day": self._party.today()}):
+            text = f"Signatures of {failed} queued codes failed today: find out which venue's scanner is not its own."
+            yield Finding("queued_signatures", "warning", text)
+
+    def forget(self, oldest_day: int) -> None:
+        """A duty of the purge."""
+        forget = "DELETE FROM alarms WHERE day < :oldest"
+        self._tables.write(lambda commit: commit.execute(forget, {"oldest": oldest_day}))

@@ -24,8 +24,7 @@ from checkin.service.window import Bound
 from venue.database import SCANNERS
 from venue.endings import SCANNER
 from venue.gates import Gates
-from venue.names import Name
-from venue.venues import ID_SIZE, Venue, VenueId, Venues, operator_of, read_venue
+from venue.venues import ID_SIZE, Name, Venue, VenueId, Venues, operator_of, read_venue
 
 MAX_SCANNERS = 1000  # a venue's live ones
 _MAX_CACHED = 100_000

@@ -48,15 +48,13 @@ from retention.log import Log
 from tests.issuer.world import keep_house
 from tests.support.databases import name_database, settle_beside
 from venue import batches, checkins, lists, scanners, venues
-from venue.commits import Commits
+from venue.checkins import Commits, Visits
 from venue.database import REGISTRY
 from venue.endings import end_again, end_all
-from venue.gate_file import GATES, GateFile
-from venue.gates import Gates
+from venue.gates import GATES, GateFile, Gates
 from venue.order_steps import Traces
 from venue.settings import VenueSettings
 from venue.trust import Fetched, IssuerTrust
-from venue.visits import Visits
 
 CALENDAR: Final = Calendar("Asia/Seoul")
 DAY: Final = 20777  # 2026-11-20

@@ -30,11 +30,10 @@ from tests.checkin.files.engines import ENGINES, Open, opening_tables
 from tests.support.databases import Twice
 from tests.support.house import CALENDAR, DAY, HOUR, House, prepare
 from venue import scanners as scanner_module
-from venue.alarms import Alarms
+from venue.batches import Alarms
 from venue.database import REGISTRY, knows_token
 from venue.endings import end_again, end_all
-from venue.gate_file import GATES, GateFile, GateHour, Sign
-from venue.gates import Gates
+from venue.gates import GATES, GateFile, GateHour, Gates, Sign
 from venue.order_steps import Traces
 from venue.scanners import Scanners
 from venue.settings import TrustedIssuer

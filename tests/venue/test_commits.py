@@ -12,7 +12,7 @@ from checkin.errors import NotReady
 from checkin.vault.engines import Row
 from checkin.vault.vault import Vault
 from tests.support.vaults import DAY, open_vault
-from venue.commits import Commits
+from venue.checkins import Commits
 
 
 def a_row(vault: Vault, number: int, day: int = DAY) -> Row:

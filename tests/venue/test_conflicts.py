@@ -17,9 +17,9 @@ from tests.venue.conftest import Scene
 from tests.venue.test_batches import entry, flags
 from tests.venue.test_checkins import vault_of
 from tests.venue.world import CALENDAR, DAY, NOON, Enrolled, Phone, sealed, upload
+from venue.checkins import Visits
 from venue.database import REGISTRY
 from venue.order_steps import Traces
-from venue.visits import Visits
 
 
 @contextmanager

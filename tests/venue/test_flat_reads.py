@@ -14,8 +14,7 @@ from checkin.files.tables import SqliteTables
 from checkin.service.endings import Endings
 from tests.support.house import House, prepare
 from venue.database import REGISTRY, knows_token
-from venue.gate_file import GATES, GateFile
-from venue.gates import Gates
+from venue.gates import GATES, GateFile, Gates
 from venue.order_steps import Traces
 from venue.scanners import Scanners
 

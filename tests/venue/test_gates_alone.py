@@ -13,8 +13,7 @@ from checkin.service.endings import Endings
 from tests.support.house import DAY, HOUR, House, prepare
 from tests.venue.world import BUCKETS
 from venue.database import REGISTRY
-from venue.gate_file import GATES, GateFile
-from venue.gates import Gates
+from venue.gates import GATES, GateFile, Gates
 
 SCANNER = b"scanner1"
 

@@ -12,7 +12,7 @@ from checkin.files.tables import SqliteTables
 from checkin.orders.part import MAX_ROWS
 from checkin.service.order_store import ORDERS, KeptAnswer, OrderStore
 from venue.database import LISTS, REGISTRY, SCANNERS
-from venue.gate_file import GATES, GateFile
+from venue.gates import GATES, GateFile
 
 FIRST = {
     "venue": """

@@ -22,7 +22,7 @@ from retention.audits import Audits
 from retention.log_state import LogState
 from retention.statements import ServiceStatements
 from venue.database import REGISTRY
-from venue.gate_file import GATES
+from venue.gates import GATES
 
 ROOT = Path(__file__).parents[3]
 MAPS = {name: ROOT / name / "data_map.toml" for name in ("issuer", "venue", "retention")}

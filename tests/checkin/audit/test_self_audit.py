@@ -19,7 +19,7 @@ from checkin.protocol.note import open_note
 from checkin.vault.engines.day_file import path_of
 from tests.support.house import CALENDAR, DAY, HOUR, House, day_key, prepare
 from venue.database import REGISTRY
-from venue.gate_file import GATES
+from venue.gates import GATES
 
 MAP = Path(__file__).parents[3] / "venue" / "data_map.toml"
 POINTS = [DATA_MAP, PLAINTEXT, OLDEST, KEYS, CLOSINGS, ORDERS]
