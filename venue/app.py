@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -30,10 +31,10 @@ from checkin.service.ring_statements import RingStatements
 from checkin.service.shared_counts import SharedCounts
 from checkin.service.tasks import Task
 from checkin.service.time_peers import clock_guard
+from checkin.vault.closing import is_closed, settle_days
 from checkin.vault.vault import Vault
 from venue import batches, checkins, described, lists, scanners, stats, venues
 from venue import order_steps as orders
-from venue import tasks as duties
 from venue.batches import Alarms
 from venue.checkins import Commits, Metrics, Visits
 from venue.database import REGISTRY, knows_token
@@ -79,7 +80,6 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
         hold=engine.hold,
     )
-    work = duties.Duties(party, purger, store, engine.hold)
     commits = Commits(vault)
     traces = orders.Traces(party, guard, vault, tables)
     pins, answers = Pins(settings.authority, settings.log), OrderStore(engine.tables(ORDERS))
@@ -105,9 +105,10 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         periodic=[
             Task("purge", purger.run, lane="purge", vital=True),
             Task("orders", desk.forget),
-            Task("make_keys", work.make_keys, vital=True),
+            Task("make_keys", partial(lists.make_keys, party, purger), vital=True),
             Task("close_days", purger.close_due_days),
-            Task("settle_days", work.settle_days),
+            # The order of arrival goes, where the engine can erase it: once a day is closed nobody needs it.
+            Task("settle_days", partial(settle_days, store, engine.hold, partial(is_closed, store))),
             Task("closed_gates", gates.forget_closed),
             Task("replaced_scanners", known_scanners.forget_uploads),
             Task("gates", gates.keep, every=60),

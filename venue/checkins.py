@@ -4,8 +4,8 @@ The busiest route there is. It is a plain ASGI app: FastAPI's parsing and routin
 signatures; `venue/described.py` puts it into the API's description. The signatures (78 µs each) are checked on
 the event loop: a thread costs more than it gains where every core has a worker process of its own (measured).
 
-From a code to its committed row: `CheckInRoute`, `CheckIns`, `Visits`, `Commits`. A queue's batches (`venue/batches.py`)
-use `Visits` and `Metrics`, too.
+From a code to its committed row: `CheckInRoute`, `CheckIns`, `Visits`, `Commits`. Batches of queued codes
+(`venue/batches.py`) use `Visits` and `Metrics`, too.
 """
 
 from __future__ import annotations
@@ -263,8 +263,7 @@ class _Waiting(NamedTuple):
 
 
 class Commits:
-    """The one writer of single check-ins in a process, for one event loop: while a commit is on its way to the disk, the
-    next ones gather.
+    """The one writer of single check-ins in a process: while a commit is on its way to the disk, the next ones gather.
 
     `checkin.vault.group_commit.GroupCommit` does the same for threads. Here everything but the commit itself happens on
     the loop, without a lock or a wake-up for each row, which saves a fifth of a check-in's CPU (measured).

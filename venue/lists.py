@@ -14,9 +14,10 @@ from pydantic import BaseModel, Field
 
 from checkin.audit.list_audit import GivenList, given_lists, is_young
 from checkin.audit.point import Point, seen
-from checkin.errors import Forbidden, KeyDestroyed, KeyMissing, NotFound
-from checkin.keys.key_ring import Purpose
+from checkin.errors import DayDestroyed, Forbidden, KeyDestroyed, KeyMissing, NotFound
+from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IntakeKey, IntakeList
+from checkin.purge.purger import Purger
 from checkin.service.auth import Bearer
 from checkin.service.conditional import NOT_MODIFIED, IfNoneMatch, answer_unless_known, content_digest
 from checkin.service.describe import problem_answers
@@ -98,6 +99,17 @@ class TrustDigests(BaseModel):
     zone: str
     time: str
     time_note: str | None = None
+
+
+def make_keys(party: ServiceIdentity, purger: Purger) -> None:
+    """A task: today's and later keys, and those of days that a downtime left out: scanners have queued for them,
+    because their intake keys were listed before."""
+    purger.make_keys()
+    calendar, now = party.calendar, party.now()
+    for name in party.ring.names(Purpose.INTAKE):
+        if name.day < calendar.day(now) and now < calendar.closes(name.day):
+            with suppress(DayDestroyed):  # by officers, and on a ring a node has yet to say so
+                purger.make(KeyName(Purpose.DAY, name.day))
 
 
 def intake_list(party: ServiceIdentity) -> IntakeList:

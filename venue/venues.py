@@ -49,7 +49,7 @@ _TOLD = frozenset({"status_rule", "closed"})
 
 
 def plain_name(text: str) -> str:
-    """A name that an operator gives, in normal form NFC; `ValueError` for what looks like a formula, or holds what nobody can see."""
+    """A name that an operator gives, in form NFC; `ValueError` for what looks like a formula or cannot all be seen."""
     name = unicodedata.normalize("NFC", text)
     if not name or name != name.strip() or any(_unseen(char) for char in name):
         raise PydanticCustomError("unfit_name", "a name has no spaces at its ends and no invisible characters")

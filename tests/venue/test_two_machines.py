@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,7 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.purger import Purger
 from checkin.service.order_executor import OrderBody
-from checkin.vault.closing import close_day, find_closing, unsettled
+from checkin.vault.closing import close_day, find_closing, is_closed, settle_days, unsettled
 from tests.support.databases import ask, settle_beside
 from tests.support.waiting import until
 from tests.support.whole import CALENDAR, CASE, DAY, NOON, Registry, Whole
@@ -27,7 +28,6 @@ from tests.venue.conftest import NewIssuer
 from tests.venue.realtime import PATIENCE
 from tests.venue.test_postgresql import on_postgresql
 from tests.venue.world import Phone, Process, bearer, check_in, enrol, scan_id
-from venue.tasks import Duties
 
 HOUR = 3600.0
 
@@ -159,7 +159,7 @@ def test_days_are_settled_under_a_lease_which_is_asked_for_when_there_are_any(
         if closed:
             close_day(registries[0].vault, DAY)
         for one in registries:
-            Duties(one.party, one.purger, one.vault.store, one.engine.hold).settle_days()
+            settle_days(one.vault.store, one.engine.hold, partial(is_closed, one.vault.store))
         found.append(ask(dsn, fences))
     assert found == [[], [(1,)]]
     assert DAY not in unsettled(registries[0].vault.store)
