@@ -18,7 +18,7 @@ from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.primitives import SealingKey
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.identity import ServiceIdentity
-from checkin.service.pins import AuthoritySettings, LogSettings
+from checkin.service.settings import AuthoritySettings, LogSettings
 from issuer.signing_keys import consecutive
 
 WARN_DAYS: Final = 7

@@ -1,7 +1,7 @@
 """Which network a request comes from: /24 of IPv4, /56 of IPv6.
 
 So many addresses are what one customer of a provider has, or less. No address is kept: what counts by network keeps a
-MAC of it, for a minute (checkin/service/window.py).
+MAC of it, for a minute (checkin/service/shared_counts.py).
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ from checkin.protocol.key_list import IssuerList
 from checkin.purge.early import EarlyDestructions
 from checkin.purge.purger import Purger
 from checkin.purge.statement_store import SMALL_COUNT
-from checkin.service.day_findings import EngineWatch, day_findings
-from checkin.service.day_store import ServiceEngine
+from checkin.service.day_store import EngineWatch, ServiceEngine, day_findings
 from checkin.service.endings import Endings
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity

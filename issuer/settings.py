@@ -10,8 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from checkin.clock import RETENTION_DAYS
 from checkin.service.day_store import DaySettings
-from checkin.service.pins import AuthoritySettings, LogSettings
-from checkin.service.settings import FilePath, Strict, TokenHash
+from checkin.service.settings import AuthoritySettings, FilePath, LogSettings, Strict, TokenHash
 
 
 def _known_region(region: str) -> str:

@@ -16,8 +16,7 @@ from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
 
 from checkin.errors import TooManyRequests
 from checkin.files.tables import Tables, Values
-from checkin.service.shared_counts import SharedCounts
-from checkin.service.window import Bound
+from checkin.service.shared_counts import Bound, SharedCounts
 from issuer.identity_keys import IdentityKeys
 from issuer.settings import IssuerSettings
 

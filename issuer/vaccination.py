@@ -13,8 +13,7 @@ from checkin.certificate.trust import TrustList
 from checkin.clock import Calendar
 from checkin.errors import CertificateNotTaken, CertificateOutdated
 from checkin.protocol.credential import DAY_LAST, Status
-from checkin.service.shared_counts import SharedCounts
-from checkin.service.window import Bound
+from checkin.service.shared_counts import Bound, SharedCounts
 from issuer.identities import Identities
 
 _SHOWN = {Proved.VACCINATED: Status.VACCINATED, Proved.RECOVERED: Status.RECOVERED, Proved.TESTED: Status.TESTED}

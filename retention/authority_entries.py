@@ -16,7 +16,7 @@ from checkin.protocol.key_list import BY_OFFICERS, AuthorityList, CheckedList, D
 from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import StatementType, Values, kind_of, many, one
 from checkin.service.identity import ServiceIdentity
-from checkin.service.pins import AuthoritySettings
+from checkin.service.settings import AuthoritySettings
 from retention.key_list_entries import check_days, check_list
 from retention.statements import ServiceStatements
 

@@ -17,7 +17,7 @@ from checkin.audit.point import Point
 from checkin.audit.words import point_words
 from checkin.protocol.encoding import decimal_decode
 from checkin.purge.statement_store import FEWER
-from checkin.service.language import LANGUAGES, choose_language
+from checkin.service.pwa import LANGUAGES, choose_language
 from checkin.shown import shown
 from checkin.templates import template
 from retention.audits import Audit, Audits

@@ -24,7 +24,7 @@ from checkin.protocol.primitives import equal, sha256
 from checkin.service.auth import Bearer, pinned_hashes
 from checkin.service.body import Body, Number
 from checkin.service.describe import problem_answers
-from checkin.service.pins import AuthoritySettings
+from checkin.service.settings import AuthoritySettings
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.tiles import parse_path
 from retention.order_numbers import order_numbers

@@ -8,8 +8,16 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from checkin.protocol.note import NoteVerifier
-from checkin.service.pins import AuthoritySettings, WitnessKey
-from checkin.service.settings import FilePath, Peer, ServiceSettings, Strict, TokenHash, VerifierKey
+from checkin.service.settings import (
+    AuthoritySettings,
+    FilePath,
+    Peer,
+    ServiceSettings,
+    Strict,
+    TokenHash,
+    VerifierKey,
+    WitnessKey,
+)
 from checkin.tlog.cosignature import CosignatureVerifier
 
 

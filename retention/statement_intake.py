@@ -31,7 +31,7 @@ from checkin.purge.statement_store import (
     read_count,
 )
 from checkin.service.identity import ServiceIdentity
-from checkin.service.pins import AuthoritySettings
+from checkin.service.settings import AuthoritySettings
 from retention.authority_entries import read_note
 from retention.key_list_entries import MAX_LISTS, READERS, read_list
 from retention.log import Log

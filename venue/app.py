@@ -16,8 +16,7 @@ from checkin.purge.purger import Purger
 from checkin.service import day_routes
 from checkin.service.auth import pinned
 from checkin.service.checkpoint_seen import CheckpointSeen
-from checkin.service.day_findings import EngineWatch, day_findings
-from checkin.service.day_store import ServiceEngine
+from checkin.service.day_store import EngineWatch, ServiceEngine, day_findings
 from checkin.service.endings import Endings
 from checkin.service.frame import Frame
 from checkin.service.identity import ServiceIdentity

@@ -19,11 +19,11 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IntakeKey, IntakeList
 from checkin.purge.purger import Purger
 from checkin.service.auth import Bearer
-from checkin.service.conditional import NOT_MODIFIED, IfNoneMatch, answer_unless_known, content_digest
+from checkin.service.body import NOT_MODIFIED, IfNoneMatch, answer_unless_known, content_digest
 from checkin.service.describe import problem_answers
 from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher, LogAnswer
-from checkin.service.pins import LogSettings
+from checkin.service.settings import LogSettings
 from venue.gates import Gates
 from venue.scanners import Scanners, VenueScanner
 from venue.settings import TrustedIssuer

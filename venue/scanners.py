@@ -20,7 +20,7 @@ from checkin.service.body import Body
 from checkin.service.describe import problem_answers
 from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
-from checkin.service.window import Bound
+from checkin.service.shared_counts import Bound
 from venue.database import SCANNERS
 from venue.endings import SCANNER
 from venue.gates import Gates

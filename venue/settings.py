@@ -7,8 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from checkin.service.day_store import DaySettings
-from checkin.service.pins import AuthoritySettings, LogSettings
-from checkin.service.settings import Peer, TokenHash
+from checkin.service.settings import AuthoritySettings, LogSettings, Peer, TokenHash
 
 
 class TrustedIssuer(Peer):

@@ -21,8 +21,7 @@ from checkin.service.auth import Bearer, new_token, pinned, token_hash
 from checkin.service.body import Body
 from checkin.service.describe import problem_answers
 from checkin.service.endings import Endings
-from checkin.service.shared_counts import SharedCounts
-from checkin.service.window import Bound
+from checkin.service.shared_counts import Bound, SharedCounts
 from venue.database import SCANNERS
 from venue.endings import CLOSED, OPERATOR
 

@@ -23,7 +23,7 @@ from checkin.protocol import qr as pictures
 from checkin.protocol.note import NoteSigner, check_own_name
 from checkin.protocol.primitives import SigningKey
 from checkin.service import launch
-from checkin.service.lifeline import GRACE_SECONDS
+from checkin.service.launch import GRACE_SECONDS
 
 Simulated = Annotated[
     Path | None,

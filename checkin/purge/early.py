@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 class PinnedOfficers(Protocol):
-    """The pinned authority (`checkin.service.pins.AuthoritySettings`)."""
+    """The pinned authority (`checkin.service.settings.AuthoritySettings`)."""
 
     name: str
     threshold: int

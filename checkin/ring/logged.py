@@ -12,8 +12,7 @@ from checkin.keys.key_ring import KeyName
 from checkin.protocol.note import NoteVerifier, decode_note, open_note
 from checkin.protocol.statement import kind_of, one
 from checkin.purge.statement_store import KEY_MADE
-from checkin.service.pins import WitnessKey
-from checkin.service.settings import Strict, Url, VerifierKey
+from checkin.service.settings import Strict, Url, VerifierKey, WitnessKey
 from checkin.tlog.policy import PinnedLog
 from checkin.tlog.reader import LogReader
 

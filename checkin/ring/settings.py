@@ -7,8 +7,7 @@ from typing import Annotated, Final, Self
 from pydantic import Field, model_validator
 
 from checkin.ring.logged import ReadLog
-from checkin.service.pins import AuthoritySettings
-from checkin.service.settings import Peer, ServiceSettings, VerifierKey
+from checkin.service.settings import AuthoritySettings, Peer, ServiceSettings, VerifierKey
 
 NODES: Final = 3
 

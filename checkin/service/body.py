@@ -1,14 +1,22 @@
-"""Bodies of requests: nothing beside what is documented, and no work for whoever sends more."""
+"""Bodies: of requests, nothing beside what is documented, and no work for whoever sends more; of answers, entity tags."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
+from fastapi import Header, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.primitives import sha256
+
 Number = Annotated[int, Field(ge=0, le=2**53 - 1)]
 """A place, a size or a count, in a request or an answer: what a file takes, and every reader of JSON reads exactly."""
+NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "What `If-None-Match` names, still"}}
+"""For a route's `responses`."""
+IfNoneMatch = Annotated[str | None, Header(description="the `ETag` of an earlier answer: 304 while it is the same")]
+_JSON: Final = "application/json"
 
 
 class Body(BaseModel):
@@ -23,3 +31,23 @@ class Body(BaseModel):
         if isinstance(given, dict) and len(given) > len(cls.model_fields):
             raise PydanticCustomError("too_many_members", "the body has more members than are documented")
         return given
+
+
+def content_digest(content: bytes) -> str:
+    """SHA-256, 43 characters of base64url."""
+    return b64url_encode(sha256(content))
+
+
+def answer_unless_known(content: bytes, lasting: bytes, known: str | None) -> Response:
+    """`content`, JSON, with a weak entity tag over the part of it that lasts; 304 without content if `known`, an
+    `If-None-Match`, names that (RFC 9110 §8.8.3 and §13.1.2).
+
+    A tag is a hash of what everybody is answered, so it tells nobody apart; and an answer with one still says
+    `no-store`, so no browser keeps it or sends it back: only a program that was written to ask so does.
+    """
+    digest = content_digest(lasting)
+    headers = {"ETag": f'W/"{digest}"'}
+    tags = [tag.strip().removeprefix("W/") for tag in (known or "").split(",")]
+    if f'"{digest}"' in tags or "*" in tags:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=_JSON, headers=headers)

@@ -5,27 +5,31 @@ database, or a schema of one, is one service's: a table `service` has its name.
     data/visits/engine          with the word `postgresql`, once that has been used: a service whose days lie there does
                                 not begin anew in its folder, where every code would be good once more
 
-The driver is imported where it is used, because it is optional.
+The driver is imported where it is used, because it is optional. What readiness depends on wherever there are days is
+here, too: that what is due is gone, and that the engine is fit for today.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pydantic import model_validator
 
-from checkin.errors import DatabaseUnusable, SettingsInvalid
+from checkin.clock import SystemClock
+from checkin.errors import CheckinError, ClockUntrusted, DatabaseUnusable, SettingsInvalid
 from checkin.files.database import opening
 from checkin.files.durable import create_file, private_folder
 from checkin.files.leases import LEASES, Hold, alone, hold
-from checkin.files.tables import SqliteTables, Tables, TableSet
+from checkin.files.tables import Commit, SqliteTables, Tables, TableSet
 from checkin.keys.generation import GENERATIONS, GenerationTable
 from checkin.purge.clock_guard import ClockGuard
-from checkin.purge.purger import Duty
-from checkin.purge.shared_floor import FLOOR, SharedFloor
+from checkin.purge.purger import Duty, Purger
 from checkin.purge.statement_store import STATEMENTS, StatementFolder, StatementStore, StatementTable
+from checkin.service.frame import Finding
 from checkin.service.key_list_publisher import KEY_LIST, KeyListFile, KeyListState, KeyListTable
 from checkin.service.settings import FilePath, ServiceSettings
 from checkin.service.tasks import Task
@@ -51,6 +55,21 @@ VAULTS: Final = {"issuer": "ledger", "venue": "visits"}
 """The service as its seals name it, and the folder or the tables of its days."""
 _ORDERED: Final = {"visits"}
 _MARK: Final = "engine"
+FLOOR: Final = TableSet(
+    "floor",
+    (
+        """
+CREATE TABLE IF NOT EXISTS oldest_day (
+    one bigint NOT NULL PRIMARY KEY,
+    day bigint NOT NULL
+);
+INSERT INTO oldest_day (one, day) VALUES (1, 0) ON CONFLICT DO NOTHING""",
+    ),
+)
+_RAISE: Final = "UPDATE oldest_day SET day = :day WHERE day < :day"
+_READ: Final = "SELECT day, CAST(extract(epoch FROM clock_timestamp()) AS bigint) FROM oldest_day"
+FRESH_SECONDS: Final = 60.0
+_STOPWATCH: Final = SystemClock()
 
 
 class DaySettings(ServiceSettings):
@@ -209,3 +228,65 @@ def _connected(dsn_file: Path) -> Postgres:
             "stands in that file, then start again."
         ) from None
     return database
+
+
+class SharedFloor:
+    """Raises a process's floor to the one of all machines over one engine: a table `oldest_day` of one row.
+
+    A clock that was set back, on a machine whose own memory of the time is lost, would make keys and tables anew for
+    days that the others have destroyed. So whoever purges writes down the oldest day it leaves, and reads what others
+    wrote. Not with a clock that is set ahead, which would destroy everybody's days: the server's must agree within an
+    hour.
+    """
+
+    def __init__(self, tables: Tables, guard: ClockGuard) -> None:
+        """Reads it, so that it holds before anything is served. Raises `NotReady`."""
+        self._tables = tables
+        self._guard = guard
+        with suppress(ClockUntrusted):  # which /readyz tells
+            self._hear(*tables.read(_READ)[0])
+
+    def keep(self, oldest: int) -> None:
+        """Goes before whatever the purge destroys beside keys. Raises `ClockUntrusted`: then nothing may be."""
+        self._hear(*self._tables.read(_READ)[0])
+
+        def step(commit: Commit) -> int:
+            commit.execute(_RAISE, {"day": oldest})
+            return int(commit.execute(_READ)[0][0])
+
+        self._guard.raise_floor(self._tables.write(step))
+
+    def _hear(self, day: int, now: int) -> None:
+        self._guard.raise_floor(day)
+        self._guard.hold_against(now)
+
+
+def day_findings(purger: Purger) -> Iterator[Finding]:
+    """A failure when a day is held that should be gone, and one without a key for today."""
+    if purger.overdue():
+        yield Finding("purge", "failure", "Days are overdue to be destroyed: run `checkin purge run`.")
+    if not purger.has_day_key():
+        why = "not yet, or no more because officers had it destroyed"
+        yield Finding("day_key", "failure", f"There is no key for today ({why}): nothing can be written down.")
+
+
+class EngineWatch:
+    """For /readyz, which anybody may ask: each time whether the engine answers, once a minute how it is set up."""
+
+    def __init__(self, store: DayStore) -> None:
+        self._store = store
+        self._found: list[Finding] = []
+        self._until = 0.0
+
+    def findings(self) -> list[Finding]:
+        """What is dangerous, or that the engine does not answer."""
+        try:
+            if _STOPWATCH.boot() < self._until:
+                self._store.days()
+            else:
+                self._found = [Finding(*found) for found in self._store.findings()]
+                self._until = _STOPWATCH.boot() + FRESH_SECONDS
+        except CheckinError as error:
+            self._until = 0.0
+            return [Finding("engine", "failure", f"{error.code}: {error.detail}")]
+        return self._found

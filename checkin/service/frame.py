@@ -21,7 +21,7 @@ from checkin.purge.clock_guard import ClockGuard
 from checkin.service import describe, problems
 from checkin.service.auth import pinned_hashes
 from checkin.service.identity import ServiceIdentity
-from checkin.service.limits import BodyLimit, Heads, SecurityHeaders
+from checkin.service.limits import BodyLimit, Heads, SecurityHeaders, UnexpectedErrors
 from checkin.service.pwa import serve_static
 from checkin.service.settings import counts_together
 from checkin.service.tasks import Task, Tasks
@@ -113,6 +113,7 @@ class Frame:
         describe.install(app)
         serve_static(app, self.title)
         self._install_common(app)
+        app.add_middleware(UnexpectedErrors)
         app.add_middleware(BodyLimit, limits=self.body_limits)
         app.add_middleware(Heads)
         app.add_middleware(SecurityHeaders)

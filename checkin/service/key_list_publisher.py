@@ -26,7 +26,7 @@ from checkin.protocol.note import sign_note, unverified_text
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
-from checkin.service.pins import LogSettings
+from checkin.service.settings import LogSettings
 from checkin.tlog.submission import proof_of, submit
 
 TIMEOUT_SECONDS: Final = 3.0

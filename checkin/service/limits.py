@@ -1,12 +1,17 @@
-"""What every request and answer passes: HEAD, a bound on the body and its form, headers that keep browsers strict."""
+"""What every request and answer passes: bounds on its head, its time and its body, HEAD, headers that keep browsers
+strict, and an answer to what nobody foresaw."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from typing import Final
 
+import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from checkin.errors import MediaTypeUnsupported, RequestTooLarge
+from checkin.errors import InternalError, MediaTypeUnsupported, RequestTooLarge
 from checkin.service import problems
 
 DEFAULT_BODY_BYTES = 64 * 1024
@@ -21,10 +26,11 @@ _HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
-
-
 _JSON = b"application/json"
 _ABOUT_THE_BODY = (b"content-type", b"content-encoding")
+MAX_HEAD_BYTES: Final = 32 * 1024  # of all that comes between bodies; ours are below one
+REQUEST_SECONDS = 60.0  # from a connection's beginning to its first byte, and from a request's first byte to its last
+log = structlog.get_logger()
 
 
 class BodyLimit:
@@ -86,7 +92,7 @@ class First:
     def __init__(self, app: ASGIApp, *, path: str, route: ASGIApp, limit: int) -> None:
         self._app = app
         self._path = path
-        self._route = SecurityHeaders(problems.UnexpectedErrors(BodyLimit(route, {path: limit})))
+        self._route = SecurityHeaders(UnexpectedErrors(BodyLimit(route, {path: limit})))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -128,3 +134,116 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+class UnexpectedErrors:
+    """What nobody foresaw: a problem document, and in the log its type and place, never its message.
+
+    Not an exception handler: the framework passes those errors on, and the server would log a traceback, whose
+    last line may quote what was sent.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:  # whatever it was
+            log.error("unexpected_error", type=type(error).__name__, place=_place(error))
+            if not begun:
+                await problems.response(InternalError())(scope, receive, send)
+
+
+def _place(error: Exception) -> str:
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    return f"{frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}" if frame else "?"
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """HTTP as the server reads it. Hangs up on a connection that sends more than `MAX_HEAD_BYTES`, and what was read at
+    once with them, without a byte of a body or the end of a head or message; and on one whose request is not whole
+    after `REQUEST_SECONDS`.
+
+    uvicorn's fast parser keeps the headers, the path and the trailers of a request without any bound. Its other parser
+    has one, but takes several times as long for each check-in.
+    """
+
+    _idle = 0
+    _inside = False  # of a request, or of empty lines before it
+    _due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """asyncio's."""
+        super().connection_made(transport)
+        self._begin()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio's."""
+        self._end()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio's."""
+        self._first_byte()
+        self._idle += len(data)
+        super().data_received(data)
+        if self._idle > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The headers are too long.")
+
+    def on_message_begin(self) -> None:
+        """The parser's."""
+        self._first_byte()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The parser's."""
+        self._idle = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """The parser's."""
+        self._idle = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The parser's."""
+        self._idle = 0
+        self._inside = False
+        self._end()
+        super().on_message_complete()
+
+    def _first_byte(self) -> None:
+        """Of a request: it has the whole time, however long the connection stood ready; what comes later puts nothing
+        off."""
+        if not self._inside:
+            self._inside = True
+            self._end()
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._due is None:
+            self._due = self.loop.call_later(REQUEST_SECONDS, self._too_late)
+
+    def _end(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+    def _too_late(self) -> None:
+        self._due = None
+        answering = self.cycle and not self.cycle.more_body and not self.cycle.response_complete
+        if answering or self.flow.read_paused:  # it is we who let the next request wait
+            self._begin()
+        else:
+            self.transport.close()

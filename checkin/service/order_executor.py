@@ -50,7 +50,7 @@ from checkin.service.body import Body
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.identity import ServiceIdentity
 from checkin.service.order_store import KeptAnswer, OrderStore
-from checkin.service.pins import AuthoritySettings, LogSettings
+from checkin.service.settings import AuthoritySettings, LogSettings
 from checkin.tlog.proof import MAX_PROOF_BYTES
 
 MAX_BODY: Final = 2 * MAX_NOTE  # a list of 5,000 items fits

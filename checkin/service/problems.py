@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match, Router
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from checkin.errors import (
     CheckinError,
@@ -35,7 +34,6 @@ _BY_STATUS: dict[int, type[CheckinError]] = {
 }
 MAX_NAMED = 20  # errors of a body that an answer names
 _SOON = 5  # seconds: what a service that is not ready is asked again after
-log = structlog.get_logger()
 
 
 def document(error: CheckinError, **members: Any) -> dict[str, Any]:
@@ -69,7 +67,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(CheckinError, _ours)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _framework)
-    app.add_middleware(UnexpectedErrors)
 
 
 async def _ours(request: Request, error: Exception) -> Response:
@@ -109,37 +106,3 @@ def _routes(router: Router) -> Iterator[BaseRoute]:
     for route in router.routes:
         included = getattr(route, "original_router", None)
         yield from _routes(included) if included is not None else (route,)
-
-
-class UnexpectedErrors:
-    """What nobody foresaw: a problem document, and in the log its type and place, never its message.
-
-    Not an exception handler: the framework passes those errors on, and the server would log a traceback, whose
-    last line may quote what was sent.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        begun = False
-
-        async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        except Exception as error:  # whatever it was
-            log.error("unexpected_error", type=type(error).__name__, place=_place(error))
-            if not begun:
-                await response(InternalError())(scope, receive, send)
-
-
-def _place(error: Exception) -> str:
-    frame = error.__traceback__
-    while frame and frame.tb_next:
-        frame = frame.tb_next
-    return f"{frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}" if frame else "?"

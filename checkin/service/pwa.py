@@ -16,12 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+from babel import negotiate_locale
 from fastapi import APIRouter, FastAPI, Header, Query
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from checkin.protocol.primitives import sha256
-from checkin.service.language import LANGUAGES, choose_language
 from checkin.templates import WEB, template
 
 STATIC: Final = WEB / "static"
@@ -37,6 +37,7 @@ _DOCS = """<!doctype html>
 <div id="swagger-ui"></div>
 <script src="/static/vendor/swagger-ui-bundle.js"></script><script src="/static/docs.js"></script></body></html>
 """
+LANGUAGES: Final = ("en", "ko")
 
 
 def serve_static(app: FastAPI, title: str) -> None:
@@ -162,3 +163,24 @@ class WebPage:
     def _paths(self) -> set[Path]:
         own = (f"js/{self.name}/*.js", f"messages/{self.name}.json", *self.files)
         return {path for pattern in (*_SHARED, *own) for path in STATIC.glob(pattern) if path.is_file()}
+
+
+def choose_language(wanted: str | None, accept_language: str) -> str:
+    """`?lang=` if it names one of ours, else the best of Accept-Language (RFC 9110 §12.5.4), else English."""
+    if wanted in LANGUAGES:
+        return str(wanted)
+    return negotiate_locale(_preferred(accept_language), LANGUAGES, sep="-") or LANGUAGES[0]
+
+
+def _preferred(header: str) -> list[str]:
+    """The header's languages, best first; what cannot be read counts least."""
+    weighted: list[tuple[float, int, str]] = []
+    for item in header[:1000].split(","):
+        name, _, weight = item.strip().partition(";q=")
+        try:
+            value = float(weight) if weight else 1.0
+        except ValueError:
+            value = 0.0
+        if name and value > 0:
+            weighted.append((-value, len(weighted), name))
+    return [name for _, _, name in sorted(weighted)]

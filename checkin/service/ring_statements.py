@@ -23,7 +23,7 @@ from checkin.purge.statement_store import StatementStore
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 from checkin.service.leased_ring import LeasedRing
-from checkin.service.pins import AuthoritySettings
+from checkin.service.settings import AuthoritySettings
 from checkin.service.stated_ring import StatedRing
 from checkin.service.tasks import Task
 

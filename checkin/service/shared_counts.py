@@ -1,33 +1,35 @@
-"""Counts that all processes and machines of a service have together, in a Valkey or Redis that keeps nothing.
+"""How often something may be done, until a window is over: counted in memory by each worker process for itself, and by
+all processes and machines together in a Valkey or Redis that keeps nothing, where the settings name one.
 
 A name there is a MAC under a sub-key of today's key. Name and count are gone with their window, at the latest with the
-day. While the server does not answer, nothing is counted here: each process has counts of its own beside these
-(window.py).
+day. While the server does not answer, nothing is counted there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
+from limits import RateLimitItem
 from limits.errors import ConfigurationError
-from limits.storage import RedisStorage
+from limits.storage import MemoryStorage, RedisStorage
 
 from checkin.clock import SystemClock
-from checkin.errors import SettingsInvalid
+from checkin.errors import SettingsInvalid, TooManyRequests
 from checkin.files.dsn_file import is_here, read_line
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.protocol.primitives import Label, hmac_sha256
-from checkin.service.day_findings import FRESH_SECONDS
+from checkin.protocol.primitives import Label, hmac_sha256, random_bytes
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 
 TIMEOUT_SECONDS = 0.3
 """For connecting, and for each answer."""
 AWAY_SECONDS: Final = 1.0
+FRESH_SECONDS: Final = 60.0  # of what was found about the server's set-up
 _NAME_BYTES: Final = 16
 _PREFIX: Final = "checkin"
 _TAKE_BACK: Final = "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then redis.call('DECR', KEYS[1]) end"
@@ -183,3 +185,44 @@ def _broken(server: Any, rule: _Rule) -> str:
     if value == rule.fit:
         return ""
     return f'The server of throttles_dsn_file runs with {rule.name} {value!r}: {rule.text}. Set it to "{rule.fit}".'
+
+
+class Bound:
+    """So many of each key, in a window that begins with its first one. Keys are kept as MACs alone."""
+
+    def __init__(self, item: RateLimitItem, refusal: str, shared: SharedCounts, wait: float | None = None) -> None:
+        """`item`'s namespace is the bound's own. `wait`: the seconds that a refusal names, where nobody may learn when
+        the window began."""
+        self._item = item
+        self._refusal = refusal
+        self._wait = wait
+        self._own = MemoryStorage()
+        self._shared = shared
+        self._mac_key = random_bytes(32)
+
+    def pass_one(self, key: str) -> None:
+        """Counts one; raises `TooManyRequests`, with nothing counted and when it may go."""
+        with ExitStack() as back:
+            # One's own first: whatever becomes of the server, a process lets no more pass than without one.
+            for counts, name in self._places(key):
+                back.callback(counts.decr, name)
+                if counts.incr(name, self._item.get_expiry()) > self._item.amount:
+                    # The library goes by the machine's own clock.
+                    left = counts.get_expiry(name) - SystemClock().now()
+                    raise TooManyRequests(self._refusal, left if self._wait is None else self._wait)
+            back.pop_all()
+
+    def give_back(self, key: str) -> None:
+        """One that passed does not count."""
+        for counts, name in self._places(key):
+            counts.decr(name)
+
+    def full(self, key: str) -> bool:
+        """Whether the next one would be refused."""
+        return any(counts.get(name) >= self._item.amount for counts, name in self._places(key))
+
+    def _places(self, key: str) -> Iterator[tuple[MemoryStorage | SharedCounts, str]]:
+        """Where it is counted, and under which name there."""
+        name = self._item.key_for(key)
+        yield self._own, hmac_sha256(self._mac_key, name.encode()).hex()
+        yield self._shared, name  # of which it makes a MAC that others make, too

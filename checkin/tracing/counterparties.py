@@ -10,8 +10,7 @@ from pydantic import Field, model_validator
 from checkin.errors import SettingsInvalid
 from checkin.keys.secret_file import read_token
 from checkin.protocol.note import NoteVerifier
-from checkin.service.pins import LogSettings
-from checkin.service.settings import FilePath, Peer, Strict, Url, load_toml
+from checkin.service.settings import FilePath, LogSettings, Peer, Strict, Url, load_toml
 
 
 class Counterparty(Peer):

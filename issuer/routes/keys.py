@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 
 from checkin.errors import ListRefused, NoteMalformed, NoteUntrusted, NotReady, ProofInvalid
 from checkin.protocol.encoding import b64url_encode
-from checkin.service.conditional import NOT_MODIFIED, IfNoneMatch, answer_unless_known
+from checkin.service.body import NOT_MODIFIED, IfNoneMatch, answer_unless_known
 from checkin.service.describe import problem_answers
 from issuer.models import Added, Jwk, KeysAnswer, ListBody
 from issuer.routes.common import BODY, PINNED, Served, authority

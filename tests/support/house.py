@@ -16,8 +16,7 @@ from checkin.purge.early import EarlyDestructions
 from checkin.purge.purger import Duty, Purger
 from checkin.purge.statement_store import KINDS, StatementFolder
 from checkin.service.identity import ServiceIdentity
-from checkin.service.pins import AuthoritySettings
-from checkin.service.settings import RingUse
+from checkin.service.settings import AuthoritySettings, RingUse
 from checkin.service.vault_folder import CommonSettings
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault

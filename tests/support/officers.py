@@ -7,7 +7,7 @@ from typing import Final
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.purge.statement_store import EARLY_DESTRUCTION
-from checkin.service.pins import AuthoritySettings
+from checkin.service.settings import AuthoritySettings
 from tests.support.house import CALENDAR
 
 OFFICERS: Final = [NoteSigner(f"health.example/officer-{n}", SigningKey(bytes([n]) * 32)) for n in (1, 2, 3)]

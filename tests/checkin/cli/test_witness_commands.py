@@ -19,7 +19,7 @@ from checkin.errors import AddressTaken, NoteMalformed, RequestInvalid, Settings
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.service.addresses import free_ports
-from checkin.service.wire import MAX_HEAD_BYTES
+from checkin.service.limits import MAX_HEAD_BYTES
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.cosignature import CosignatureVerifier
 from checkin.tlog.merkle import leaf_hash
@@ -179,7 +179,7 @@ def test_a_request_that_does_not_come_is_not_waited_for_by_a_witness(tmp_path: P
     """Whoever opens connections and says nothing does not keep them."""
     make_folder(tmp_path, "witness.example/w1")
     with (
-        _serving(tmp_path, "from checkin.service import wire; wire.REQUEST_SECONDS = 0.5") as port,
+        _serving(tmp_path, "from checkin.service import limits; limits.REQUEST_SECONDS = 0.5") as port,
         _connected(port) as connection,
     ):
         assert connection.recv(100) == b""

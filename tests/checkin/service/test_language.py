@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkin.service.language import LANGUAGES, choose_language
+from checkin.service.pwa import LANGUAGES, choose_language
 
 
 @pytest.mark.parametrize(

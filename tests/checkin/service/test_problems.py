@@ -11,6 +11,7 @@ import structlog
 from fastapi import FastAPI
 
 from checkin.service import problems
+from checkin.service.limits import UnexpectedErrors
 
 SECRET = "010-1234-5678"
 
@@ -19,6 +20,7 @@ def broken() -> FastAPI:
     """An app with a route that fails with a personal datum in its message."""
     app = FastAPI()
     problems.install(app)
+    app.add_middleware(UnexpectedErrors)
 
     @app.get("/broken")
     def fail() -> None:

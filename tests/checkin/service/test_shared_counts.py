@@ -15,8 +15,7 @@ from limits import RateLimitItemPerDay, RateLimitItemPerMinute
 
 from checkin.errors import SettingsInvalid, TooManyRequests
 from checkin.service import shared_counts
-from checkin.service.shared_counts import SharedCounts
-from checkin.service.window import Bound
+from checkin.service.shared_counts import Bound, SharedCounts
 from tests.conftest import Needs
 from tests.support.counts_server import CountsServer
 from tests.support.house import DAY, HOUR, House, day_key, prepare

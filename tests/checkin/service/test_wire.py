@@ -13,8 +13,8 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from checkin.service import wire
-from checkin.service.wire import MAX_HEAD_BYTES, BoundedHttp
+from checkin.service import limits
+from checkin.service.limits import MAX_HEAD_BYTES, BoundedHttp
 from tests.support.serving import port_of, serving
 
 MAY = threading.Event()
@@ -115,7 +115,7 @@ def test_a_request_that_comes_a_byte_now_and_then_is_ended(
     port: int, monkeypatch: pytest.MonkeyPatch, begin: bytes, more: bytes
 ) -> None:
     """An attacker keeps connections open for nothing, until there is none left for others: each has its time."""
-    monkeypatch.setattr(wire, "REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.5)
     with socket.create_connection(("127.0.0.1", port), timeout=0.05) as connection:
         connection.sendall(begin)
         for _ in range(2000):  # two minutes, and the body would still not be whole
@@ -166,7 +166,7 @@ def test_who_waits_for_an_answer_is_not_ended(
         connection.sendall(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
         while not any(isinstance(one, BoundedHttp) and one.cycle for one in list(server.server_state.connections)):
             time.sleep(0.01)
-        monkeypatch.setattr(wire, "REQUEST_SECONDS", 0.2)
+        monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.2)
         connection.sendall(b"\r\n")
         time.sleep(1)
         MAY.set()

@@ -15,7 +15,7 @@ from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.note import NoteSigner, add_signature, join_note, sign_note, split_note, unverified_text
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes, sha256
 from checkin.service.order_executor import Pins
-from checkin.service.pins import LogSettings
+from checkin.service.settings import LogSettings
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.cosignature import Cosigner
 from checkin.tlog.merkle import leaf_hash
