@@ -34,7 +34,7 @@ from checkin.tlog.tiles import (
     tile_of,
     write_bundle,
 )
-from checkin.vault.engines.turn import Turn
+from checkin.vault.engines.sqlite import Turn
 from retention.log_files import LogFiles
 from retention.log_state import Head, LogState
 

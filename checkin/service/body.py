@@ -1,4 +1,4 @@
-"""Bodies: of requests, nothing beside what is documented, and no work for whoever sends more; of answers, entity tags."""
+"""Bodies: of requests, nothing beside what is documented, no work for whoever sends more; of answers, entity tags."""
 
 from __future__ import annotations
 

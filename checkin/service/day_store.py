@@ -34,8 +34,7 @@ from checkin.service.key_list_publisher import KEY_LIST, KeyListFile, KeyListSta
 from checkin.service.settings import FilePath, ServiceSettings
 from checkin.service.tasks import Task
 from checkin.vault.engines import DayStore
-from checkin.vault.engines.day_file import days_in
-from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.engines.sqlite import SqliteStore, days_in
 
 if TYPE_CHECKING:
     from checkin.files.postgres import Postgres

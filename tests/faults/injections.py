@@ -43,7 +43,7 @@ from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import open_checkpoint
 from checkin.tlog.fsck import check_log
 from checkin.tlog.reader import LogReader, folder_fetch
-from checkin.vault.engines import day_file
+from checkin.vault.engines.sqlite import path_of
 from checkin.vault.vault import Vault
 from retention.log import Log
 from tests.faults import test_purge_crashes as purges
@@ -102,7 +102,7 @@ def _held(folder: Path, vault: Vault, said: Said, service: str) -> None:
         ranges = [range(int(at[1]), int(at[2])) for kind, *at in said if kind == "rows" and int(at[0]) == day]
         acknowledged = {_key(number) for numbers in ranges for number in numbers}
         assert acknowledged <= set(keys), "an acknowledged row is lost"
-        path = day_file.path_of(folder / service, day)
+        path = path_of(folder / service, day)
         if path.exists():
             with closing(sqlite3.connect(path)) as database:
                 assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

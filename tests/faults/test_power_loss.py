@@ -25,7 +25,7 @@ import pytest
 from checkin.errors import DayDestroyed, KeyDestroyed, NotReady
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.primitives import random_bytes
-from checkin.vault.engines import day_file as dayfile
+from checkin.vault.engines.sqlite import path_of
 from checkin.vault.vault import Vault
 from tests.faults.disk import INSTALL, Needs, can_mount, found, mounted, new_image, snapshot
 from tests.faults.till import DAY, shop
@@ -125,7 +125,7 @@ def switched_on(loss: Loss, work: Path) -> Iterator[tuple[Path, Vault, KeyRing]]
 def rows_after(vault: Vault, folder: Path) -> set[bytes]:
     """What opens of the rows, in a database that says that it is whole."""
     rows = {row.key for row in vault.store.rows(DAY) if vault.open(DAY, row) == row.key}
-    with closing(sqlite3.connect(dayfile.path_of(folder / "visits", DAY))) as database:
+    with closing(sqlite3.connect(path_of(folder / "visits", DAY))) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     return rows
 

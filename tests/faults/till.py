@@ -18,7 +18,7 @@ from pathlib import Path
 
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.primitives import random_bytes
-from checkin.vault.engines import day_file as dayfile
+from checkin.vault.engines import sqlite as dayfile
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.group_commit import GroupCommit
 from checkin.vault.vault import Vault
@@ -63,14 +63,14 @@ def turn_over_keys(folder: Path, ring: KeyRing) -> None:
 
 def careless() -> None:
     """From here on SQLite leaves to the kernel when a commit reaches the disk."""
-    connect = dayfile.connect
+    connect = dayfile.connect_day
 
     def unsynced(path: Path, timeout: float) -> sqlite3.Connection:
         connection = connect(path, timeout)
         connection.execute("PRAGMA synchronous = OFF")
         return connection
 
-    dayfile.connect = unsynced
+    dayfile.connect_day = unsynced
 
 
 def main(folder: Path, synchronous: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from checkin.vault.engines import day_file as dayfile
+from checkin.vault.engines.sqlite import create_day, path_of
 from tests.conftest import Needs
 from tests.venue.realtime import PATIENCE, paper, today
 from tests.venue.world import METRICS, Issuer, Process, Registry, enrol, processes, scan_id
@@ -163,8 +163,8 @@ def test_without_the_unique_constraint_the_same_storm_is_accepted_more_than_once
     with processes(service, 2) as running:
         with httpx.Client(base_url=running[0].url, timeout=PATIENCE) as client:
             at = enrol(client)
-        path = dayfile.path_of(service.folder / "data" / "visits", today())
-        dayfile.create(path, ordered=True)
+        path = path_of(service.folder / "data" / "visits", today())
+        create_day(path, ordered=True)
         with closing(sqlite3.connect(path)) as database:
             database.execute("DROP INDEX rows_key")
         results, _, _ = storm(connected([process.port for process in running]), at.scanner, paper(issuer))

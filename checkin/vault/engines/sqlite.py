@@ -4,11 +4,20 @@ Thread-safe: a call borrows a connection for its length; idle ones are kept, a b
 Several processes may use one folder; SQLite's locks and the unique key hold between them. Make the store after
 forking, never before (SQLite's rule).
 
+    day-20779.db, day-20779.db-wal, day-20779.db-shm      (days since 1970-01-01)
+
+Tables: `rows` (the five columns of a `Row`) and `attachments` (name, value). A view `groups` shows an administrator how
+many rows each group has in each bucket. The schema's version is SQLite's `user_version`, not a table of migrations with
+times: the time of a day's first row is nobody's business. A day lives 28 days and keeps the schema it was made with.
+
 Sources: https://sqlite.org/wal.html, https://sqlite.org/pragma.html#pragma_synchronous, and howtocorrupt.html §2.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,12 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sqlite_utils
+
 from checkin.errors import CheckinError, DayClosed, NotReady
-from checkin.files.database import cut_log, opening
-from checkin.files.durable import private_folder
+from checkin.files.database import cut_log, limit_log, opening
+from checkin.files.durable import make_private, private_folder, sync_folder
+from checkin.protocol.primitives import random_bytes
 from checkin.vault.engines import MAX_BUCKET, EngineFinding, Measure, Row
-from checkin.vault.engines import day_file as dayfile
-from checkin.vault.engines.turn import Turn
 
 _COLUMNS = '"key", "group", bucket, nonce, sealed'
 _FROM_ROWS = f'SELECT {_COLUMNS} FROM "rows"'  # noqa: S608 — a constant, no input in it
@@ -32,6 +42,13 @@ _STANDING = 'SELECT 1 FROM "rows" WHERE "key" = ? AND nonce = ?'
 _ATTACH = "INSERT INTO attachments (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _FROZEN = "frozen"  # the attachment that stops inserts
 _KEYS_A_QUERY = 500
+SCHEMA_VERSION = 1
+_NAME = re.compile(r"day-(0|[1-9][0-9]{0,8})\.db.*", re.DOTALL)
+_TYPES: dict[str, Any] = {"key": bytes, "group": bytes, "bucket": int, "nonce": bytes, "sealed": bytes}
+_GROUPS_VIEW = 'SELECT hex("group") AS "group", bucket, count(*) AS "rows" FROM "rows" GROUP BY "group", bucket'
+# sqlite-utils makes every other table; it cannot write WITHOUT ROWID.
+_BY_KEY = """CREATE TABLE "rows" ("key" BLOB PRIMARY KEY NOT NULL, "group" BLOB NOT NULL, "bucket" INTEGER NOT NULL,
+    "nonce" BLOB NOT NULL, "sealed" BLOB NOT NULL) STRICT, WITHOUT ROWID"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +125,7 @@ class SqliteStore:
 
     def measure(self, day: int) -> Measure:
         counted = self._read(day, 'SELECT count(*) FROM "rows"')
-        return Measure(rows=counted[0][0] if counted else 0, bytes=dayfile.size(self._path(day)))
+        return Measure(rows=counted[0][0] if counted else 0, bytes=size_of(self._path(day)))
 
     # --- what lies with a day -----------------------------------------------------------------------------------
 
@@ -130,7 +147,7 @@ class SqliteStore:
 
     def days(self) -> list[int]:
         self._forget_removed()
-        return dayfile.days_in(self._folder)
+        return days_in(self._folder)
 
     def settle(self, day: int, mark: str = "") -> None:
         """VACUUM, then the log moved into the file and cut to nothing. Raises `NotReady` while the day is read or
@@ -145,7 +162,7 @@ class SqliteStore:
                     connection.execute(_ATTACH, (mark, b""))
 
     def drop(self, day: int) -> None:
-        dayfile.remove(self._path(day))
+        remove_day(self._path(day))
         self._forget_removed()
 
     def findings(self) -> Iterator[EngineFinding]:
@@ -163,7 +180,7 @@ class SqliteStore:
     # --- connections ------------------------------------------------------------------------------------------
 
     def _path(self, day: int) -> Path:
-        return dayfile.path_of(self._folder, day)
+        return path_of(self._folder, day)
 
     def _read(self, day: int, query: str, *values: Any) -> list[Any]:
         try:
@@ -200,7 +217,7 @@ class SqliteStore:
             mine = next((lent for lent in reversed(self._idle) if lent.day == day), None)
             if mine:
                 self._idle.remove(mine)
-        if mine and mine.inode == dayfile.inode(path):
+        if mine and mine.inode == inode_of(path):
             return mine
         if mine:  # the file was removed, perhaps by another process: what is written to it would be lost
             mine.connection.close()
@@ -208,18 +225,18 @@ class SqliteStore:
 
     def _create(self, path: Path) -> None:
         try:
-            dayfile.create(path, ordered=self._ordered)
+            create_day(path, ordered=self._ordered)
         except (OSError, sqlite3.Error) as error:
             raise NotReady("The day's file could not be made: look at the disk, then try again.") from error
 
     def _open(self, day: int, path: Path) -> _Lent:
-        inode = dayfile.inode(path)
+        inode = inode_of(path)
         try:
-            return _Lent(day, inode, dayfile.connect(path, self._timeout))
+            return _Lent(day, inode, connect_day(path, self._timeout))
         except sqlite3.Error as error:
             if not path.exists():
                 raise _NoDay from None
-            if still := dayfile.connect_still(path):
+            if still := connect_still(path):
                 return _Lent(day, inode, still, still=True)
             raise NotReady("The day's store does not open: look at its disk, then try again.") from error
 
@@ -238,7 +255,151 @@ class SqliteStore:
         """Closes what is idle on files that were removed, here or by another process: until then the file system
         keeps their bytes."""
         with self._lock:
-            gone = [lent for lent in self._idle if lent.inode != dayfile.inode(self._path(lent.day))]
+            gone = [lent for lent in self._idle if lent.inode != inode_of(self._path(lent.day))]
             self._idle = [lent for lent in self._idle if lent not in gone]
         for old in gone:
             old.connection.close()
+
+
+def path_of(folder: Path, day: int) -> Path:
+    """Where the day lies; `ValueError` for a negative day."""
+    if day < 0:
+        raise ValueError("days are counted from 1970-01-01")
+    return folder / f"day-{day}.db"
+
+
+def days_in(folder: Path) -> list[int]:
+    """The days of which any file is left, also an orphan of a removal that was cut off."""
+    found = (_NAME.fullmatch(path.name) for path in folder.iterdir())
+    return sorted({int(match[1]) for match in found if match})
+
+
+def create_day(path: Path, *, ordered: bool) -> None:
+    """Makes the file unless it is there. Under another name first, then linked, so that no process ever sees a
+    day without its schema and two that make it at once share the first."""
+    draft = path.with_name(f"{path.name}.{random_bytes(8).hex()}.new")
+    make_private(draft)
+    try:
+        connection = sqlite3.connect(draft, isolation_level=None)
+        try:
+            _make_schema(connection, ordered=ordered)
+            # Closing does the same, but says nothing when the disk refuses: a file without a schema would get the name.
+            if not cut_log(connection):
+                raise NotReady("The day's file could not be made: look at the disk, then try again.")
+        finally:
+            connection.close()
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        for left in path.parent.glob(f"{draft.name}*"):
+            left.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def _make_schema(connection: sqlite3.Connection, *, ordered: bool) -> None:
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA journal_mode = WAL")
+    database = sqlite_utils.Database(connection)
+    if ordered:
+        database.table("rows").create(_TYPES, not_null=set(_TYPES), strict=True)
+        database.table("rows").create_index(["key"], index_name="rows_key", unique=True)
+    else:
+        database.execute(_BY_KEY)
+    database.table("rows").create_index(["group", "bucket"], index_name="rows_group")
+    database.table("attachments").create(
+        {"name": str, "value": bytes}, pk="name", not_null={"name", "value"}, strict=True
+    )
+    database.create_view("groups", _GROUPS_VIEW)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def connect_day(path: Path, timeout: float) -> sqlite3.Connection:
+    """A connection to a day that is there; it never makes one. Commits reach the disk before they return.
+
+    `check_same_thread` is off because the store hands a connection to one thread at a time, not always the same.
+    """
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        limit_log(connection)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    if version != SCHEMA_VERSION:
+        connection.close()
+        raise NotReady("The day was written by another version of this program: start that one.")
+    return connection
+
+
+def connect_still(path: Path) -> sqlite3.Connection | None:
+    """A connection that reads a day which no process has open, on a disk that takes not even SQLite's shared memory:
+    full or read-only. None where the log ahead of the file holds anything."""
+    if _size(path.with_name(f"{path.name}-wal")):
+        return None
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def remove_day(path: Path) -> None:
+    """Unlinks every file of the day, the main one first so that nobody opens a half; repeatable."""
+    for file in sorted(path.parent.glob(f"{path.name}*")):
+        file.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of all files of the day."""
+    return sum(_size(file) for file in path.parent.glob(f"{path.name}*"))
+
+
+def _size(file: Path) -> int:
+    # Looked at, never opened: closing a descriptor of our own would drop SQLite's locks on the file (POSIX).
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def inode_of(path: Path) -> int:
+    """Which file bears the name now, 0 for none. A removed file keeps its number as long as somebody has it open."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+class Turn:
+    """Writers of a folder take turns, in the order in which they came: flock(2) on the folder itself between processes,
+    and a lock between the threads of this one.
+
+    SQLite's own lock keeps them apart already, but a writer that finds it taken sleeps and looks again, longer each
+    time: of two busy processes one waited up to 1.5 s (measured). Here the kernel wakes the next one. It is about
+    waiting only: nothing breaks where a writer goes past it, and the kernel ends the turn of one that died.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._threads = threading.Lock()
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Waits for its turn and has it while the block runs. Raises `NotReady` after `close`."""
+        with self._threads:
+            if self._descriptor < 0:
+                raise NotReady("The service is stopping: try again in a moment.")
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Ends after the turn that is taken; repeatable."""
+        with self._threads:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            self._descriptor = -1  # the number may soon be another file's

@@ -16,7 +16,7 @@ from checkin.errors import NotReady
 from checkin.files.tables import SqliteTables
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import open_note
-from checkin.vault.engines.day_file import path_of
+from checkin.vault.engines.sqlite import path_of
 from tests.support.house import CALENDAR, DAY, HOUR, House, day_key, prepare
 from venue.database import REGISTRY
 from venue.gates import GATES

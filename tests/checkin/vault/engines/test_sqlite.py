@@ -14,7 +14,7 @@ import sqlite_utils
 
 from checkin.errors import NotReady
 from checkin.vault.closing import settle_days, unsettled
-from checkin.vault.engines import Row, day_file
+from checkin.vault.engines import Row, sqlite
 from checkin.vault.engines.sqlite import SqliteStore
 from tests.checkin.vault.engines.suite import StoreSuite
 from tests.checkin.vault.engines.workers import DAY, Engine, a_row
@@ -256,7 +256,7 @@ def test_that_a_day_is_gone_reaches_the_disk_last(tmp_path: Path, monkeypatch: p
     """A power cut after it brings no file back."""
     store, synced = SqliteStore(tmp_path, ordered=True), list[list[Path]]()
     store.insert(DAY, [a_row()])
-    monkeypatch.setattr(day_file, "sync_folder", lambda folder: synced.append(list(folder.glob(f"day-{DAY}*"))))
+    monkeypatch.setattr(sqlite, "sync_folder", lambda folder: synced.append(list(folder.glob(f"day-{DAY}*"))))
     store.drop(DAY)
     assert synced and synced[-1] == []
     store.close()

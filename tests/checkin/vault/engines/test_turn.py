@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import NotReady
-from checkin.vault.engines.turn import Turn
+from checkin.vault.engines.sqlite import Turn
 from tests.checkin.vault.engines.workers import SPAWN
 
 
