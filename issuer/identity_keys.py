@@ -6,8 +6,7 @@ from typing import Final
 
 from checkin.clock import RETENTION_DAYS
 from checkin.errors import KeyDestroyed, KeyExists, KeyMissing, NotReady
-from checkin.keys.key_ring import KeyName, Purpose
-from checkin.keys.service_keys import ServiceKeys
+from checkin.keys.key_ring import KeyName, Purpose, ServiceKeys
 from checkin.protocol.encoding import u64be
 from checkin.protocol.primitives import Label, aead_open, aead_seal, hmac_sha256, random_bytes
 

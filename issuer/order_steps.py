@@ -9,9 +9,8 @@ from collections.abc import Mapping
 
 from checkin.errors import DayDestroyed, KeyDestroyed, KeyMissing, OrderScope, SealBroken
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.orders.lists import ListedSeal
 from checkin.orders.part import BATCHES, PEOPLE, Part
-from checkin.orders.rows import BatchRow, PersonRow, UnopenedRow
+from checkin.orders.rows import BatchRow, ListedSeal, PersonRow, UnopenedRow
 from checkin.protocol.credential import open_inner, visit_context
 from checkin.protocol.primitives import Label
 from checkin.purge.clock_guard import ClockGuard

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from checkin.errors import CodeWrong, KeyDestroyed, KeyMissing, SealBroken
-from checkin.keys.key_ring import KeyName, Purpose
-from checkin.keys.service_keys import ServiceKeys
+from checkin.keys.key_ring import KeyName, Purpose, ServiceKeys
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.primitives import (
     AEAD_OVERHEAD,

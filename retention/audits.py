@@ -17,7 +17,7 @@ import sqlite_utils
 
 from checkin.audit.point import AUDIT, Point, PointResult, points_of
 from checkin.errors import NoteMalformed
-from checkin.files.state_file import StateFile
+from checkin.files.database import StateFile
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import one

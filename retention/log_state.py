@@ -18,7 +18,7 @@ from typing import NamedTuple
 import sqlite_utils
 
 from checkin.errors import LogConflict, NotFound, SettingsInvalid
-from checkin.files.state_file import NOTES_PAGE, StateFile
+from checkin.files.database import NOTES_PAGE, StateFile
 from checkin.tlog.merkle import EMPTY_ROOT, leaf_hash
 
 _SWAP = """INSERT INTO heads (size, root) SELECT :size, :root

@@ -20,7 +20,7 @@ from typing import Final
 
 import sqlite_utils
 
-from checkin.files.state_file import NOTES_PAGE, StateFile
+from checkin.files.database import NOTES_PAGE, StateFile
 from checkin.protocol.key_list import AUTHORITY_KEYS, INTAKE_KEYS, ISSUER_KEYS
 
 REPORTS_VIEW = "SELECT place, service, day, note FROM statements WHERE kind = 'checkin/purge-report/v1'"

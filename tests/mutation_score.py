@@ -44,7 +44,7 @@ PARTS: Final = {
         f"{T}/purge {T}/keys/test_slots.py {T}/keys/test_key_ring.py",
     ),
     "order": (
-        "checkin/orders/order.py checkin/orders/part.py checkin/orders/lists.py checkin/service/order_executor.py "
+        "checkin/orders/order.py checkin/orders/part.py checkin/orders/rows.py checkin/service/order_executor.py "
         "checkin/service/order_store.py",
         f"{T}/service/test_order_checks.py {T}/service/test_kept_answers.py {T}/orders tests/properties/test_orders.py",
     ),

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 
 from checkin.errors import DayDestroyed, KeyMissing, OrderScope, OrderTooLarge
 from checkin.files.tables import Tables, read_in
-from checkin.orders.lists import ListedVisit
 from checkin.orders.part import CONTACTS, MAX_ROWS, NEAR_MINUTES, VISITS, Part
-from checkin.orders.rows import PlaceRow, VenueRow, VisitRow
+from checkin.orders.rows import ListedVisit, PlaceRow, VenueRow, VisitRow
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service.identity import ServiceIdentity
 from checkin.service.order_executor import Execute, PartResult, check_days, held_days

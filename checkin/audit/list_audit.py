@@ -7,8 +7,7 @@ from typing import Final, NamedTuple
 
 from checkin.audit.point import Point, not_run, seen
 from checkin.errors import CheckinError, NoteMalformed
-from checkin.keys.key_ring import Purpose
-from checkin.keys.service_keys import ServiceKeys
+from checkin.keys.key_ring import Purpose, ServiceKeys
 from checkin.protocol.key_list import INTAKE_KEYS, ISSUER_KEYS
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import kind_of, many, one

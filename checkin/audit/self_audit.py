@@ -15,12 +15,11 @@ from typing import Final
 import structlog
 
 from checkin.audit.data_map import DataMap, Shape
-from checkin.audit.key_audit import key_faults
 from checkin.audit.point import SELF_AUDIT, Point, PointResult, not_run, plain, seen
 from checkin.audit.sweep import has_phone, run_sweep
 from checkin.errors import CheckinError
 from checkin.files.durable import locked_if_possible
-from checkin.keys.key_ring import Purpose
+from checkin.keys.key_ring import KeyName, Purpose, ServiceKeys
 from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import kind_of, one
 from checkin.purge.clock_guard import ClockGuard
@@ -28,10 +27,12 @@ from checkin.purge.inventory import Inventory, PurgeParty
 from checkin.purge.purger import LOCK
 from checkin.purge.statement_store import (
     DAY_CLOSED,
+    KEY_MADE,
     ORDER_EXECUTED,
     ORDER_REFUSED,
     StatementStore,
     closed_name,
+    destroyed_name,
     published_count,
 )
 from checkin.vault.closing import check_rows
@@ -50,6 +51,7 @@ log = structlog.get_logger()
 
 Look = Callable[[], Iterable[Point]]
 """A service's own points."""
+_MADE = "key-made-"
 
 
 @dataclass(frozen=True)
@@ -201,3 +203,47 @@ class SelfAudit:
 
 def _is_phone(value: str) -> bool:
     return has_phone(value.encode(errors="replace"))
+
+
+def made_keys(book: StatementStore) -> dict[KeyName, str]:
+    """The commitment of every key that was ever stated to be made."""
+    made = {}
+    for _, note in book.all(_MADE):
+        values = KEY_MADE.read(unverified_text(note))
+        made[KeyName.parse(one(values, "key"))] = one(values, "commitment")
+    return made
+
+
+def key_faults(ring: ServiceKeys, book: StatementStore) -> Iterator[str]:
+    """What is wrong with the ring, a sentence each. Under the purger's lock, so that no key is half-way.
+
+    What a slot's absence alone shows is that it was unlinked. `KeyRing.destroy` overwrites first and leaves a mark; a
+    tombstone of a key that was once made, without a mark, is one of a key that was only unlinked.
+    """
+    made, tombs, there = made_keys(book), ring.tombstones(), set(ring.names())
+    for name in tombs:
+        if away := ring.missing(name):
+            yield f"{name} was due, and is not stated to be destroyed by {', '.join(away)}"
+        elif name in there:
+            yield f"{name} has a tombstone and is still there"
+        elif name in made and not ring.overwritten(name):
+            yield f"{name} was unlinked and not overwritten: its bytes may still be on the disk"
+        if destroyed_name(name) not in book:
+            yield f"{name} has a tombstone and its destruction was never stated"
+    for name in sorted(made.keys() - set(tombs)):
+        yield from _live(name, ring, made[name], there=name in there)
+    unstated = there - made.keys()
+    yield from (f"{name} is in the ring and was never stated" for name in sorted(unstated))
+
+
+def _live(name: KeyName, ring: ServiceKeys, commitment: str, *, there: bool) -> Iterator[str]:
+    if not there:
+        yield f"{name} is gone without a tombstone"
+        return
+    try:
+        standing = ring.commitment(name)
+    except CheckinError as error:
+        yield f"{name} does not open ({error.code})"
+        return
+    if standing != commitment:
+        yield f"{name} is another key than the one that was stated"

@@ -1,11 +1,11 @@
 """Vaccination proofs: a health certificate in, checked step by step; a status and how long it holds out.
 
     text ── registry.py  which kind of certificate is this?        (prefix)
-         ── unpack.py    base45, zlib with a limit                 (base45, compression)
          ── cose.py      COSE_Sign1 and its CWT claims, by cbor.py (cose)
          ── schema.py    the JSON schemas of the EU                (schema)
          ── trust.py     the signer, looked up by its key id       (signature)
-         ── eu.py        runs all steps; who may sign what, when   (key_usage, expiry)
+         ── eu.py        runs all steps; base45, zlib with a limit (base45, compression)
+                         who may sign what, and when               (key_usage, expiry)
          ── policy.py    what a genuine certificate proves         → status, valid_from, valid_until
          ── report.py    the answer
 

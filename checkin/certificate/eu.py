@@ -1,19 +1,28 @@
 """The EU Digital COVID Certificate: text beginning with `HC1:`.
 
-Sources: hcert specification 1.3 (eHealth Network, volumes 1 and 3), RFC 8392, RFC 9052. A step that failed stops
+Sources: hcert specification 1.3 (eHealth Network, volumes 1 and 3), RFC 8392, RFC 9052; it packs bytes as base45 (RFC
+9285) of zlib (RFC 1950). A step that failed stops
 those that need its result; the others still run, so that a person sees all that is wrong at once.
 """
 
 from __future__ import annotations
 
+import zlib
 from typing import Final
 
-from checkin.certificate import cbor, cose, policy, schema, unpack
+from checkin.certificate import cbor, cose, policy, schema
 from checkin.certificate.cose import Signed
 from checkin.certificate.report import CertificateReport, rfc3339
 from checkin.certificate.schema import Certificate
 from checkin.certificate.trust import TrustList
-from checkin.errors import CertificateExpiry, CertificateKeyUsage
+from checkin.errors import (
+    CertificateBase45,
+    CertificateCompression,
+    CertificateExpiry,
+    CertificateKeyUsage,
+    TokenMalformed,
+)
+from checkin.protocol.encoding import base45_decode
 from checkin.protocol.x509 import SignerCertificate
 
 _EXPIRES: Final = 4
@@ -21,6 +30,8 @@ _ISSUED: Final = 6
 # Extended key usages, with the two spellings of the EU's arc that signers have been issued with.
 _ARCS: Final = ("1.3.6.1.4.1.1847.2021.1.", "1.3.6.1.4.1.0.1847.2021.1.")
 _USAGE: Final = {"t": "1", "v": "2", "r": "3"}
+MAX_TEXT: Final = 8192  # a QR code holds at most 4,296 characters
+MAX_UNPACKED: Final = 65536  # the largest real certificates have 2,000 bytes; zlib grows input up to 1,000-fold
 
 
 class EuVerifier:
@@ -50,10 +61,10 @@ class EuVerifier:
 
 
 def _unpack(report: CertificateReport, text: str) -> tuple[Signed, Certificate] | None:
-    packed = report.step("base45", lambda: unpack.text_to_bytes(text))
+    packed = report.step("base45", lambda: text_to_bytes(text))
     if packed is None:
         return None
-    message = report.step("compression", lambda: unpack.decompress(packed))
+    message = report.step("compression", lambda: decompress(packed))
     if message is None:
         return None
     return report.step("cose", lambda: _open(message))
@@ -104,3 +115,25 @@ def _time(claim: object) -> float:
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= policy.LAST_SECOND:
         raise CertificateExpiry("The certificate does not say from when to when it is valid.")
     return number
+
+
+def text_to_bytes(text: str) -> bytes:
+    """What base45 says; raises `CertificateBase45`."""
+    if len(text) > MAX_TEXT:
+        raise CertificateBase45("The text is longer than any QR code.")
+    try:
+        return base45_decode(text)
+    except TokenMalformed:
+        raise CertificateBase45 from None
+
+
+def decompress(data: bytes) -> bytes:
+    """One whole zlib stream of at most 64 KiB, nothing after it; raises `CertificateCompression`."""
+    stream = zlib.decompressobj()
+    try:
+        unpacked = stream.decompress(data, MAX_UNPACKED + 1)
+    except zlib.error:
+        raise CertificateCompression from None
+    if len(unpacked) > MAX_UNPACKED or not stream.eof or stream.unused_data:
+        raise CertificateCompression
+    return unpacked

@@ -14,8 +14,7 @@ from checkin.cli.terminal import say_json
 from checkin.demo import demo as story
 from checkin.demo.narrator import Narrator
 from checkin.demo.stage import MARKER
-from checkin.deployment.deployment import make_folder
-from checkin.deployment.occupied import LOCK, held
+from checkin.deployment.deployment import LOCK, held, make_folder
 from checkin.errors import SettingsInvalid
 
 

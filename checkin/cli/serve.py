@@ -13,8 +13,7 @@ import typer
 from checkin.cli.example import WithExample
 from checkin.cli.terminal import draw, in_colours, say
 from checkin.clock import SystemClock
-from checkin.deployment.deployment import PAGES, SERVICES, Deployment, make_folder
-from checkin.deployment.occupied import held
+from checkin.deployment.deployment import PAGES, SERVICES, Deployment, held, make_folder
 from checkin.deployment.phone import fingerprint, over_tls, phone_certificate, require_address
 from checkin.deployment.processes import Processes
 from checkin.errors import RequestInvalid

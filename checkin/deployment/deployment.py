@@ -7,24 +7,27 @@
     logs/
     postgresql/                 with `--engine postgresql` a server of its own, for what issuer and registry keep
 
-In production every party makes its own folder on its own machine (docs/operating.md); here they are neighbours.
+One process at a time runs the folder, and it can be asked who. In production every party makes its own folder on its
+own machine (docs/operating.md); here they are neighbours.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
 from checkin.clock import Clock, SimulatedClock, SystemClock
-from checkin.deployment.occupied import LOCK
 from checkin.deployment.postgres_server import PostgresServer, let_through
-from checkin.errors import FormatUnsupported, SettingsInvalid, StorageUnfit
-from checkin.files.durable import close_folder, replace_file
+from checkin.errors import FolderInUse, FormatUnsupported, SettingsInvalid, StorageUnfit
+from checkin.files.durable import close_folder, open_private, replace_file
 from checkin.files.format import FORMAT, require_file_format
 from checkin.keys.file_system import check_storage
 from checkin.keys.officers import load_share, load_signer
@@ -60,6 +63,8 @@ PORTS: Final = (8001, 8002, 8003)
 MARKER: Final = "deployment.json"
 _DSN: Final = {"issuer": "postgresql-issuer.dsn", "venue": "postgresql.dsn"}
 CHECK_EVERY_DAYS: Final = 7
+LOCK: Final = "running.json"
+_LONGEST: Final = 4096
 
 
 @dataclass(frozen=True)
@@ -379,3 +384,59 @@ def _unfit(folder: Path) -> tuple[str, ...]:
     except StorageUnfit as error:
         return (error.detail,)
     return ()
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The folder is ours until the block ends. `unclean`: whoever had it before was killed, and its services may take
+    some seconds more to end."""
+
+    unclean: bool
+    _descriptor: int
+
+    def tell(self, addresses: Sequence[str]) -> None:
+        """What somebody is told who wants the folder, too."""
+        content = json.dumps({"pid": os.getpid(), "addresses": list(addresses)}).encode()
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, content, 0)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[Hold]:
+    """Raises `FolderInUse`, with who runs it, unless the folder is free. The kernel lets go when the holder dies."""
+    path = folder / LOCK
+    descriptor = _locked(path)
+    try:
+        hold = Hold(os.fstat(descriptor).st_size > 0, descriptor)
+        hold.tell(())
+        yield hold
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _locked(path: Path) -> int:
+    """A descriptor of the file that has this name, locked: between opening and locking its holder may remove it."""
+    while True:
+        descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
+                return descriptor
+        except BlockingIOError:
+            sentence = _who(os.pread(descriptor, _LONGEST, 0))
+            os.close(descriptor)
+            raise FolderInUse(f"The folder {path.parent} is run by {sentence}: end that, or choose another.") from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _who(content: bytes) -> str:
+    try:
+        told = json.loads(content)
+        pid, addresses = int(told["pid"]), [str(address) for address in told["addresses"]]
+    except (ValueError, KeyError, TypeError):
+        return "another process"
+    return f"process {pid}" + (f" at {', '.join(addresses)}" if addresses else "")

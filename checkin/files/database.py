@@ -1,23 +1,26 @@
 """SQLite files of ours: one way to open them, and an error that says which one does not open, and what to do.
 
-Every commit is on the disk before it returns, and what is deleted is overwritten with zeros. Sources:
-https://sqlite.org/wal.html, https://sqlite.org/rescode.html, https://sqlite.org/pragma.html#pragma_synchronous and
-#pragma_secure_delete.
+Every commit is on the disk before it returns, and what is deleted is overwritten with zeros. All open in Datasette and
+`sqlite-utils` as they are. Sources: https://sqlite.org/wal.html, https://sqlite.org/fileformat2.html §1.6,
+https://sqlite.org/rescode.html, https://sqlite.org/pragma.html#pragma_synchronous and #pragma_secure_delete.
 """
 
 from __future__ import annotations
 
 import errno
 import sqlite3
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+import sqlite_utils
+
 from checkin.clock import SystemClock
-from checkin.errors import DatabaseUnusable
-from checkin.files.durable import make_private
+from checkin.errors import DatabaseUnusable, NotReady
+from checkin.files.durable import make_private, private_folder
 
 LOG_BYTES: Final = 16 << 20
 """What is left of a write-ahead log that a reader made longer, once it is used anew."""
@@ -51,6 +54,9 @@ _BY_SYSTEM: Final = {
     errno.ENOTDIR: _ABSENT,
     errno.ELOOP: _ABSENT,
 }
+NOTES_PAGE: Final = 16384
+"""For files of signed notes. SQLite cuts a row that does not fit into a page, perhaps within a hash, whose rest could
+read as a phone number to an audit; a list of 64 days of keys has 8 KiB and its signatures."""
 
 
 def connect(path: Path, timeout: float, page: int = 4096) -> sqlite3.Connection:
@@ -154,3 +160,69 @@ def opening(path: Path) -> Iterator[None]:
     else:
         return
     raise DatabaseUnusable(f"The database {path} does not open: {why}, then start again.")
+
+
+class StateFile:
+    """State that must not be forgotten: one connection, used by one thread at a time; other processes may have the file
+    open too. One commit or nothing, on the disk before it returns."""
+
+    def __init__(
+        self, path: Path, migrate: Callable[[sqlite_utils.Database], None], timeout: float = 10.0, page: int = 4096
+    ) -> None:
+        """Makes the file if need be, with pages of so many bytes; `migrate` makes what is missing in it. `timeout`
+        seconds for another's lock. Raises `DatabaseUnusable`."""
+        self._lock = threading.RLock()
+        with opening(path):
+            private_folder(path.parent)
+            self._connection = connect(path, timeout, page)
+            self._tables = sqlite_utils.Database(self._connection)
+            try:
+                with committing(self._connection):
+                    migrate(self._tables)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite_utils.Database]:
+        """The tables, for this thread alone. Errors of the disk, or waiting too long, are `NotReady`."""
+        with self._lock:
+            try:
+                yield self._tables
+            except sqlite3.OperationalError as error:
+                raise NotReady("The database did not carry this out: look at its disk, then try again.") from error
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite_utils.Database]:
+        """As `reading`, as one commit or nothing; durable when the block ends without an error."""
+        with self.reading() as tables, committing(self._connection):
+            yield tables
+
+    def settle(self, day: int) -> None:
+        """Writes the file anew, in the order of its keys, at the first call of a day (in any process): rows lie in a
+        page in the order in which they came, and older versions of it in the write-ahead log."""
+        with self.reading() as tables:
+            if write_anew(tables, day) and not cut_log(self._connection):  # once more in the next round
+                tables.execute("PRAGMA application_id = 0")
+
+    def cut_log(self) -> None:
+        """What was overwritten or deleted is gone from the write-ahead log, too, unless somebody reads it now."""
+        with self.reading():
+            cut_log(self._connection)
+
+    def close(self) -> None:
+        """Gives back the file."""
+        with self._lock:
+            self._connection.close()
+
+
+def write_anew(tables: sqlite_utils.Database, day: int) -> bool:
+    """The file in the order of its keys, unless it was written anew on this day already; whether it was done now.
+
+    SQLite's `application_id` is the day on which it was done last. What is in the write-ahead log stays there.
+    """
+    if tables.execute("PRAGMA application_id").fetchone() == (day,):
+        return False
+    tables.execute("VACUUM")
+    tables.execute(f"PRAGMA application_id = {day}")
+    return True

@@ -19,8 +19,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 import sqlite_utils
 
 from checkin.errors import NotReady
-from checkin.files.database import connect, opening
-from checkin.files.state_file import StateFile
+from checkin.files.database import StateFile, connect, opening
 
 Value = str | bytes | int | float | None
 Values = Mapping[str, Value]

@@ -25,8 +25,7 @@ from typing import BinaryIO, Final
 
 from checkin.errors import JournalDamaged, KeyDestroyed, KeyMissing, NotReady, SealBroken
 from checkin.files.durable import locked, open_private, private_folder, replace_file, sync_folder
-from checkin.keys.key_ring import KeyName, Purpose
-from checkin.keys.service_keys import ServiceKeys
+from checkin.keys.key_ring import KeyName, Purpose, ServiceKeys
 from checkin.protocol.encoding import b64_decode, b64_encode, u32be, u64be
 from checkin.protocol.primitives import Label, aead_open, aead_seal, random_bytes
 

@@ -1,12 +1,16 @@
-"""The rows of answers to an order's parts: one line each, its first word says what it is (docs/spec/order.md §5)."""
+"""What goes between the parties of an order: the lists that later steps bring, visits to ask about and seals to open
+(docs/spec/order.md §2), and the rows of answers, one line each, its first word says what it is (§5)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Final, Self, get_args
 
 from checkin.errors import NoteMalformed
+from checkin.orders.part import MAX_ROWS, ORDER_LIST
 from checkin.orders.spelling import Day, Line, Number, Text, VenueId, VisitId, in_base64, in_hex
+from checkin.protocol.statement import many, one
 from checkin.vault.ledger import LedgerEntry
 
 
@@ -104,3 +108,36 @@ def read_row(line: str) -> AnswerRow:
     if kind is None:
         raise NoteMalformed("The answer has a row of an unknown kind.")
     return kind.read(line)
+
+
+@dataclass(frozen=True, order=True)
+class ListedVisit(Line):
+    """A visit of which a registry is asked the contacts: `1 2026-11-20 00…ff`."""
+
+    issuer: Number
+    day: Day
+    visit_id: VisitId
+
+
+@dataclass(frozen=True, order=True)
+class ListedSeal(Line):
+    """A seal that an issuer is asked to open: `2026-11-20 00…ff base64`."""
+
+    day: Day
+    visit_id: VisitId
+    inner: Annotated[bytes, in_base64(24)]
+
+
+def write_list(digest: str, items: Iterable[ListedVisit | ListedSeal]) -> str:
+    """The text of the list that belongs to a part, its items sorted and without repetition."""
+    lines = sorted({item.line() for item in items})
+    return ORDER_LIST.write({"part": digest, "item": lines})
+
+
+def read_list(text: str, digest: str) -> list[str]:
+    """The items of the list of that part; raises `NoteMalformed`, also for another part's list."""
+    values = ORDER_LIST.read(text)
+    items = many(values, "item")
+    if one(values, "part") != digest or len(items) > MAX_ROWS or len(set(items)) != len(items):
+        raise NoteMalformed("The list belongs to another part, is too long, or repeats an item.")
+    return items

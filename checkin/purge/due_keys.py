@@ -15,8 +15,7 @@ import structlog
 
 from checkin.clock import Calendar, SystemClock
 from checkin.errors import CheckinError
-from checkin.keys.key_ring import KeyName, Purpose
-from checkin.keys.service_keys import ServiceKeys
+from checkin.keys.key_ring import KeyName, Purpose, ServiceKeys
 from checkin.purge.early import EarlyDestructions
 
 CLOSING_GRACE_SECONDS: Final = 86400.0

@@ -9,8 +9,7 @@ from typing import Protocol
 
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.errors import CheckinError
-from checkin.keys.key_ring import KeyName, Purpose
-from checkin.keys.service_keys import ServiceKeys
+from checkin.keys.key_ring import KeyName, Purpose, ServiceKeys
 from checkin.protocol.note import NoteSigner, unverified_text
 from checkin.protocol.statement import StatementType, one
 from checkin.purge.statement_store import (

@@ -38,8 +38,7 @@ from checkin.purge.due_keys import DueKeys, last_use
 from checkin.purge.early import EarlyDestructions
 from checkin.purge.purger import LOCK
 from checkin.purge.statement_store import EARLY_DESTRUCTION, StatementFolder
-from checkin.ring.logged import LoggedCommitments
-from checkin.ring.settings import RingSettings
+from checkin.ring.settings import LoggedCommitments, RingSettings
 from checkin.service.identity import ServiceIdentity
 from checkin.service.ring_calls import OFFER_PATH, PULL_PATH, STATE_PATH, RingCalls, read_name, read_state
 from checkin.service.settings import Peer

@@ -15,9 +15,8 @@ from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
 from checkin.errors import CheckinError, NoteUntrusted, NotReady, SimulationRefused
 from checkin.files.durable import close_folder, create_file, hold_shared
 from checkin.files.format import require_format
-from checkin.keys.key_ring import KeyRing
+from checkin.keys.key_ring import KeyRing, ServiceKeys
 from checkin.keys.secret_file import read_secret
-from checkin.keys.service_keys import ServiceKeys
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.protocol.signed_time import TIME_STATEMENT

@@ -27,9 +27,7 @@ from checkin.errors import (
     ProofInvalid,
 )
 from checkin.files.durable import locked
-from checkin.keys.key_ring import Purpose
-from checkin.keys.service_keys import ServiceKeys
-from checkin.orders.lists import read_list
+from checkin.keys.key_ring import Purpose, ServiceKeys
 from checkin.orders.part import (
     MAX_LIFE_SECONDS,
     MAX_LISTS,
@@ -40,6 +38,7 @@ from checkin.orders.part import (
     answer_info,
     part_digest,
 )
+from checkin.orders.rows import read_list
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.note import MAX_NOTE, open_note, unverified_text
 from checkin.protocol.primitives import SealingKey, sha256

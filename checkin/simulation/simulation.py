@@ -15,8 +15,7 @@ from checkin.simulation.days import live, upload
 from checkin.simulation.holding import Evening, Holding, ask, look, measure
 from checkin.simulation.outbreak import Outbreak, break_out, days_of_outbreaks
 from checkin.simulation.plan import Plan, Size
-from checkin.simulation.tally import Tally
-from checkin.simulation.town import UNBOUNDED, Town, settled
+from checkin.simulation.town import UNBOUNDED, Tally, Town, settled
 
 _DAWN: Final = 5  # o'clock on the first day
 # Seconds on two cores with little else to do; a town of 2,000 comes out as it was measured (docs/benchmarks.md).

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import sqlite_utils
 
 from checkin.errors import LogConflict, NoteMalformed, NotFound, ProofInvalid
-from checkin.files.state_file import StateFile
+from checkin.files.database import StateFile
 from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode
 from checkin.protocol.note import NoteVerifier, join_note, open_note, split_note, unverified_text
 from checkin.protocol.primitives import sha256

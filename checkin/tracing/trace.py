@@ -29,7 +29,6 @@ from checkin.errors import (
 from checkin.http.client import Client
 from checkin.keys.officers import list_signer
 from checkin.orders.folder import SignedOrder, SignedPart
-from checkin.orders.lists import ListedSeal, ListedVisit, write_list
 from checkin.orders.order import VENUE
 from checkin.orders.part import (
     BATCHES,
@@ -43,7 +42,18 @@ from checkin.orders.part import (
     Part,
     answer_info,
 )
-from checkin.orders.rows import AnswerRow, BatchRow, PersonRow, PlaceRow, VenueRow, VisitRow, read_row
+from checkin.orders.rows import (
+    AnswerRow,
+    BatchRow,
+    ListedSeal,
+    ListedVisit,
+    PersonRow,
+    PlaceRow,
+    VenueRow,
+    VisitRow,
+    read_row,
+    write_list,
+)
 from checkin.parties.authority import Authority
 from checkin.protocol.credential import visit_context
 from checkin.protocol.encoding import b64url_decode

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from checkin.keys.key_ring import KeyName, KeyRing, Purpose
-from checkin.keys.service_keys import ServiceKeys
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose, ServiceKeys
 from checkin.protocol import credential
 from checkin.protocol.credential import Mode
 from checkin.protocol.primitives import Label, random_bytes

@@ -11,8 +11,7 @@ import pytest
 
 from checkin.deployment.deployment import SERVICES, Deployment
 from checkin.errors import CheckinError, DatabaseUnusable
-from checkin.files.database import opening
-from checkin.files.state_file import StateFile
+from checkin.files.database import StateFile, opening
 from checkin.files.tables import SqliteTables
 from checkin.service.addresses import free_ports
 from checkin.service.launch import load

@@ -9,10 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkin.errors import CheckinError
-from checkin.orders.lists import ListedSeal, ListedVisit, read_list, write_list
 from checkin.orders.order import Order
 from checkin.orders.part import Part
-from checkin.orders.rows import BatchRow, PersonRow, PlaceRow, UnopenedRow, VenueRow, VisitRow, read_row
+from checkin.orders.rows import (
+    BatchRow,
+    ListedSeal,
+    ListedVisit,
+    PersonRow,
+    PlaceRow,
+    UnopenedRow,
+    VenueRow,
+    VisitRow,
+    read_list,
+    read_row,
+    write_list,
+)
 from checkin.vault.ledger import LedgerEntry
 
 PAGE = (Path(__file__).parents[2] / "docs/spec/order.md").read_text(encoding="utf-8")

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from checkin.errors import CheckinError, DayDestroyed
-from checkin.keys.key_ring import KeyName, Purpose
-from checkin.keys.service_keys import ServiceKeys
+from checkin.keys.key_ring import KeyName, Purpose, ServiceKeys
 from checkin.orders.order import OrderRequest
 from checkin.protocol import credential, presentation
 from checkin.protocol.credential import Mode

@@ -16,7 +16,7 @@ from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, NODE_LOST, 
 from checkin.protocol.statement import StatementType
 from checkin.purge.statement_store import KEY_DESTROYED, KEY_MADE, PURGE_REPORT
 from checkin.ring.app import findings
-from checkin.ring.logged import LoggedCommitments, ReadLog
+from checkin.ring.settings import LoggedCommitments, ReadLog
 from tests.retention.world import TOKEN, Retention, Service, pinned
 from tests.support.house import CALENDAR, DAY
 from tests.support.officers import early_note

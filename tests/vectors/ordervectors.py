@@ -9,9 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from checkin.orders.lists import ListedSeal, ListedVisit
 from checkin.orders.part import Part
-from checkin.orders.rows import read_row
+from checkin.orders.rows import ListedSeal, ListedVisit, read_row
 from checkin.vault.closing import check_closing, closing_digest
 from checkin.vault.engines import Row
 from checkin.vault.vault import rows_root

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from checkin.files.tables import SqliteTables
-from checkin.orders.lists import ListedVisit
-from checkin.orders.rows import PlaceRow, VenueRow, VisitRow
+from checkin.orders.rows import ListedVisit, PlaceRow, VenueRow, VisitRow
 from checkin.protocol.primitives import random_bytes
 from checkin.vault.visit import CONFLICT, CONFLICTS, Visit, open_visit
 from tests.venue.conftest import Scene

@@ -15,7 +15,7 @@ from typing import Any
 import cbor2
 import pytest
 
-from checkin.certificate import cbor, cose, registry, schema, unpack
+from checkin.certificate import cbor, cose, eu, registry, schema
 from checkin.certificate.report import CertificateReport
 from checkin.certificate.trust import TrustList
 from checkin.errors import CheckinError, PictureUnreadable
@@ -47,20 +47,20 @@ def unprefix(case: Case) -> Outcome:
 
 
 def base45(case: Case) -> Outcome:
-    data = unpack.text_to_bytes(case.get("BASE45", case["PREFIX"][4:]))
+    data = eu.text_to_bytes(case.get("BASE45", case["PREFIX"][4:]))
     return "COMPRESSED" not in case or data.hex() == case["COMPRESSED"].lower()
 
 
 def compression(case: Case) -> Outcome:
-    packed = case.get("COMPRESSED") or unpack.text_to_bytes(case["PREFIX"][4:]).hex()
-    message = unpack.decompress(bytes.fromhex(packed))
+    packed = case.get("COMPRESSED") or eu.text_to_bytes(case["PREFIX"][4:]).hex()
+    message = eu.decompress(bytes.fromhex(packed))
     return "COSE" not in case or message.hex() == case["COSE"].lower()
 
 
 def message_of(case: Case) -> bytes:
     if "COSE" in case:
         return bytes.fromhex(case["COSE"])
-    return unpack.decompress(unpack.text_to_bytes(case["PREFIX"].removeprefix("HC1:")))
+    return eu.decompress(eu.text_to_bytes(case["PREFIX"].removeprefix("HC1:")))
 
 
 def content_of(data: str) -> cbor.Value:
@@ -91,7 +91,7 @@ def valid_object(case: Case) -> Outcome:
 
 def encode(case: Case) -> Outcome:
     same = cbor.read(cbor2.dumps(case["JSON"])) == content_of(case["CBOR"])
-    packed = bytes.fromhex(case["COMPRESSED"]) if "COMPRESSED" in case else unpack.text_to_bytes(case["BASE45"])
+    packed = bytes.fromhex(case["COMPRESSED"]) if "COMPRESSED" in case else eu.text_to_bytes(case["BASE45"])
     return same and "HC1:" + base45_encode(packed) == case["PREFIX"]
 
 

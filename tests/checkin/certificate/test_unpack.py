@@ -8,7 +8,7 @@ import zlib
 import base45
 import pytest
 
-from checkin.certificate import unpack
+from checkin.certificate import eu
 from checkin.errors import CertificateBase45, CertificateCompression
 
 
@@ -16,21 +16,21 @@ def test_what_was_packed_unpacks() -> None:
     """base45 and zlib at any level."""
     for level in range(10):
         packed = base45.b45encode(zlib.compress(b"content" * 99, level)).decode()
-        assert unpack.decompress(unpack.text_to_bytes(packed)) == b"content" * 99
+        assert eu.decompress(eu.text_to_bytes(packed)) == b"content" * 99
 
 
 @pytest.mark.parametrize("text", ["a", "A", "%69 VDa", "::::", "GGX", "ÄÄ", "\n"])
 def test_text_that_is_not_base45_is_refused(text: str) -> None:
     """Other characters, a length that cannot be, a triple above 65535."""
     with pytest.raises(CertificateBase45):
-        unpack.text_to_bytes(text)
+        eu.text_to_bytes(text)
 
 
 def test_text_longer_than_any_code_is_refused_unread() -> None:
     """8,192 characters pass, one more does not."""
-    assert len(unpack.text_to_bytes("00" * 4096)) == 5461
+    assert len(eu.text_to_bytes("00" * 4096)) == 5461
     with pytest.raises(CertificateBase45):
-        unpack.text_to_bytes("00" * 4096 + "0")
+        eu.text_to_bytes("00" * 4096 + "0")
 
 
 @pytest.mark.parametrize("size", [65537, 100_000_000])
@@ -41,7 +41,7 @@ def test_a_bomb_is_refused_without_going_off(size: int) -> None:
     bomb += compressor.flush()
     tracemalloc.start()
     with pytest.raises(CertificateCompression):
-        unpack.decompress(bomb)
+        eu.decompress(bomb)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000
@@ -49,18 +49,18 @@ def test_a_bomb_is_refused_without_going_off(size: int) -> None:
 
 def test_the_largest_allowed_content_still_unpacks() -> None:
     """64 KiB exactly."""
-    assert len(unpack.decompress(zlib.compress(bytes(65536)))) == 65536
+    assert len(eu.decompress(zlib.compress(bytes(65536)))) == 65536
 
 
 @pytest.mark.parametrize("cut", [-1, -4, 5, 1, 0])
 def test_a_stream_that_was_cut_off_is_refused(cut: int) -> None:
     """Also when only the checksum at its end is missing."""
     with pytest.raises(CertificateCompression):
-        unpack.decompress(zlib.compress(b"content" * 99)[:cut])
+        eu.decompress(zlib.compress(b"content" * 99)[:cut])
 
 
 @pytest.mark.parametrize("data", [zlib.compress(b"x") + b"\x00", b"x" * 20, zlib.compress(b"x")[2:], b"\x1f\x8b\x08"])
 def test_anything_but_one_whole_zlib_stream_is_refused(data: bytes) -> None:
     """Bytes behind it, no compression, raw deflate, gzip."""
     with pytest.raises(CertificateCompression):
-        unpack.decompress(data)
+        eu.decompress(data)

@@ -8,7 +8,7 @@ import pytest
 import sqlite_utils
 
 from checkin.errors import NotReady
-from checkin.files.state_file import StateFile
+from checkin.files.database import StateFile
 
 
 def migrate(tables: sqlite_utils.Database) -> None:

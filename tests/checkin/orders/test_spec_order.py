@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import NoteMalformed, OrderScope
-from checkin.orders.lists import ListedVisit, read_list
 from checkin.orders.order import Order
 from checkin.orders.part import ORDER_ANSWER, STEPS, Part
-from checkin.orders.rows import read_row
+from checkin.orders.rows import ListedVisit, read_list, read_row
 from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.statement import many
 

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from checkin.errors import CheckinError
-from checkin.orders.lists import ListedSeal, ListedVisit
 from checkin.orders.part import Part
-from checkin.orders.rows import read_row
+from checkin.orders.rows import ListedSeal, ListedVisit, read_row
 from checkin.parties.scanner_trust import Trust
 from checkin.protocol.key_list import AuthorityList, CheckedList, DestroyedList, IntakeList, IssuerList, merge
 from checkin.protocol.note import NoteVerifier, open_note

@@ -20,8 +20,8 @@ from checkin.errors import (
 )
 from checkin.keys.officers import join_shares, list_signer, load_share, load_signer
 from checkin.orders.folder import SignedOrder
-from checkin.orders.lists import ListedSeal, write_list
 from checkin.orders.part import PEOPLE
+from checkin.orders.rows import ListedSeal, write_list
 from checkin.protocol.note import NoteSigner, sign_note, unverified_text
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service import order_executor

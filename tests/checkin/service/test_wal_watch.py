@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from checkin.files.database import cut_log
-from checkin.files.state_file import StateFile
+from checkin.files.database import StateFile, cut_log
 from checkin.files.tables import SqliteTables
 from checkin.service import tasks
 from checkin.service.frame import Frame

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from checkin.orders.folder import SignedOrder
-from checkin.orders.lists import ListedSeal, ListedVisit, write_list
 from checkin.orders.part import CONTACTS, PEOPLE
+from checkin.orders.rows import ListedSeal, ListedVisit, write_list
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service import order_executor
