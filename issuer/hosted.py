@@ -7,11 +7,17 @@ of its own, sealed under the day key, and is deleted as it is taken, so that it 
 
 from __future__ import annotations
 
-from contextlib import suppress
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from checkin.errors import DayDestroyed, KeyDestroyed, NotReady, QuotaUsed
+from checkin.files.durable import open_private
 from checkin.files.tables import Commit, Tables, Values
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol import presentation
@@ -22,12 +28,12 @@ from checkin.service.identity import ServiceIdentity
 from checkin.vault.ledger import subject_group
 from checkin.vault.vault import Vault
 from issuer.batches import BATCH_SIZE, BatchIssuer, Issued
-from issuer.stripes import Stripes
 
 _NONCE: Final = 12
 _LEFT: Final = "SELECT id FROM hosted WHERE day = :day AND owner = :owner"
 _TAKE: Final = "DELETE FROM hosted WHERE id = :id RETURNING id, sealed"
 _STORE: Final = "INSERT INTO hosted (id, day, owner, sealed) VALUES (:id, :day, :owner, :sealed)"
+_STRIPES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +139,31 @@ class Hosted:
 
 def _context(day: int, row_id: bytes, owner: bytes) -> bytes:
     return Label.HOSTED + u32be(day) + row_id + owner
+
+
+class Stripes:
+    """Locks for one person at a time, without a lock for everybody: record locks (fcntl(2)) between processes, a lock
+    of its own between the threads of one.
+
+    A person's key picks one of 256 bytes of a file; whoever holds that byte works for that person (and now and then
+    somebody else waits for the same byte). Nothing is written: the file says nothing about anybody.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+        self._threads = [threading.Lock() for _ in range(_STRIPES)]
+
+    @contextmanager
+    def held(self, key: bytes) -> Iterator[None]:
+        """Waits for its turn; `key` is a hash, so that its first byte is evenly spread. Not reentrant."""
+        stripe = key[0]
+        with self._threads[stripe]:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX, 1, stripe)
+            try:
+                yield
+            finally:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, stripe)
+
+    def close(self) -> None:
+        """Gives back the file."""
+        os.close(self._descriptor)

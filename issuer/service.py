@@ -31,22 +31,20 @@ from checkin.service.time_peers import clock_guard
 from checkin.vault.closing import settle_days
 from checkin.vault.vault import Vault
 from issuer.access_notices import RECEIPTS, AccessNotices
-from issuer.accounts import Accounts
+from issuer.accounts import Accounts, IssuedDays
 from issuer.authority_keys import WARN_DAYS, AuthorityKeys
 from issuer.batches import BatchIssuer
 from issuer.database import ISSUER
 from issuer.hosted import Hosted
 from issuer.identities import Identities
 from issuer.identity_keys import IdentityKeys
-from issuer.issued_days import IssuedDays
-from issuer.networks import Networks
 from issuer.order_steps import Disclosures
 from issuer.registrations import Registrations
 from issuer.rotation import Rotation
 from issuer.settings import IssuerSettings
 from issuer.signing_keys import AHEAD_DAYS, SigningKeys
 from issuer.sms import Gateway, HttpGateway, Outbox
-from issuer.throttle import MessageThrottle
+from issuer.throttle import MessageThrottle, Networks
 from issuer.vaccination import Vaccination
 
 Arguments = TypeVarTuple("Arguments")

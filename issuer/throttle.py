@@ -8,8 +8,9 @@ gateway did not take, is given back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
@@ -29,6 +30,8 @@ _NETWORK_FULL: Final = (
     "Too many registrations come from your network at this moment, and no code was sent: try again in a minute."
 )
 _ALL_FULL: Final = "Too many people register at this moment, and no code was sent: try again in a minute."
+Address = IPv4Address | IPv6Address
+_PREFIX: Final = {4: 24, 6: 56}
 
 
 class MessageThrottle:
@@ -93,3 +96,39 @@ class MessageThrottle:
 def _take(back: ExitStack, bound: Bound, key: str) -> None:
     bound.pass_one(key)
     back.callback(bound.give_back, key)
+
+
+class Networks:
+    """Which network a request comes from: /24 of IPv4, /56 of IPv6, which is what one customer of a provider has, or
+    less. No address is kept: what counts by network keeps a MAC of it, for a minute.
+
+    One per process; `proxies` are those whose X-Forwarded-For is believed, none by default."""
+
+    def __init__(self, proxies: Sequence[IPv4Network | IPv6Network]) -> None:
+        self._proxies = proxies
+
+    def of(self, peer: str | None, forwarded: Iterable[str] = ()) -> str | None:
+        """The network as text, or None where it is not known.
+
+        `peer` is the connection's other end, `forwarded` the values of X-Forwarded-For. A proxy that is believed names
+        whom it heard from last. With none, a peer in a private network is taken for a proxy that nobody named: all that
+        it brings must not be one network.
+        """
+        address = _read(peer)
+        hops = [hop.strip() for value in forwarded for hop in value.split(",")]
+        while address is not None and self._believed(address) and hops:
+            address = _read(hops.pop())
+        if address is None or self._believed(address) or not (self._proxies or address.is_global):
+            return None
+        return str(ip_network((address, _PREFIX[address.version]), strict=False))
+
+    def _believed(self, address: Address) -> bool:
+        return any(address in proxy for proxy in self._proxies)
+
+
+def _read(text: str | None) -> Address | None:
+    try:
+        address = ip_address(text or "")
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

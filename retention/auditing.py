@@ -36,10 +36,10 @@ from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.statement_store import ORDER_EXECUTED
 from checkin.service.frame import Finding
 from retention.audits import Audit, Audits
-from retention.collecting import collected
 from retention.log_audit import LogAudit
 from retention.parts import Parts
 from retention.settings import CollectedService
+from retention.tasks import collected
 
 MAP: Final = Path(__file__).parent / "data_map.toml"
 ANSWER_SECONDS: Final = 3600.0  # a service reads every file it has

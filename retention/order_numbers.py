@@ -1,4 +1,4 @@
-"""Orders of the health authority in the log, shown as numbers (taken in by `retention/authority_entries.py`).
+"""Orders of the health authority in the log, shown as numbers (taken in by `retention/key_list_entries.py`).
 
 An order's entry names nothing but salted hashes. What came of its parts is in the services' statements; counts
 below ten are never shown, here or there.

@@ -13,13 +13,12 @@ from checkin.protocol.note import NoteSigner, NoteVerifier
 from checkin.protocol.primitives import SigningKey
 from checkin.service.identity import ServiceIdentity
 from retention.continuity import Continuity
-from retention.cosigning import Cosigning
 from retention.log import Log
 from retention.overview import Overview
 from retention.settings import RetentionSettings
 from retention.statement_intake import StatementIntake
 from retention.statements import ServiceStatements
-from retention.witnessing import PinnedWitness
+from retention.witnessing import Cosigning, PinnedWitness
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,7 @@ from checkin.purge.statement_store import (
 )
 from checkin.service.identity import ServiceIdentity
 from checkin.service.settings import AuthoritySettings
-from retention.authority_entries import read_note
-from retention.key_list_entries import MAX_LISTS, READERS, read_list
+from retention.key_list_entries import MAX_LISTS, READERS, read_list, read_note
 from retention.log import Log
 from retention.settings import CollectedService
 from retention.statements import LISTS, ServiceStatements, Stated

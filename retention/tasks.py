@@ -1,8 +1,10 @@
-"""Asking every service, once a day and at start, to destroy what is due, and collecting what it stated."""
+"""Asking every service, once a day and at start, to destroy what is due, and collecting what it stated, page by page
+(docs/spec/retention.md §4)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Final
 
 import structlog
 
@@ -10,15 +12,17 @@ from checkin.clock import SystemClock
 from checkin.errors import CheckinError, ServiceError
 from checkin.files.durable import locked
 from checkin.http.client import Client
-from retention.collecting import collected, notes_of
 from retention.parts import Parts
 from retention.settings import CollectedService
 from retention.statements import CollectionState
 
 RETRY_SECONDS = 60.0
 FIRST_RETRY_SECONDS = 1.0
-_STOPWATCH = SystemClock()  # a simulated clock may stand still
+_STOPWATCH: Final = SystemClock()  # a simulated clock may stand still
 log = structlog.get_logger()
+PAGE: Final = 1000
+MAX_CHARACTERS: Final = 2**28  # of all notes of a service: a statement has at most 2 KiB
+LONGEST_SECONDS: Final = 600.0  # a slow service must not keep the next one waiting
 
 
 class Schedule:
@@ -78,3 +82,35 @@ class Schedule:
     def _collect(self, service: CollectedService) -> list[str]:
         with self._connect(service.url, self._tokens[service.name]) as client:
             return notes_of(client.post("/v1/purge")) + collected(client)
+
+
+def collected(client: Client) -> list[str]:
+    """All notes that a service shows. `ValueError` for an answer of another form; `ServiceError` for pages without end.
+
+    A service that knows no pages answers with everything, and names no next one.
+    """
+    found: list[str] = []
+    query, room = {"limit": str(PAGE)}, MAX_CHARACTERS
+    until = _STOPWATCH.boot() + LONGEST_SECONDS
+    while True:
+        answer = client.get("/v1/statements", **query)
+        notes = notes_of(answer)
+        found += notes
+        room -= sum(map(len, notes))
+        following = answer.get("next")
+        if following is None:
+            return found
+        if not isinstance(following, str) or following <= query.get("after", "") or not notes:
+            raise ValueError("the pages lead nowhere")
+        if room < 0 or _STOPWATCH.boot() > until:
+            raise ServiceError("The service shows more statements than there can be.")
+        query["after"] = following
+
+
+def notes_of(answer: Any) -> list[str]:
+    """Notes as services answer them: plain, or with their names. `ValueError` for an answer of another form."""
+    items = answer.get("statements") if isinstance(answer, dict) else None
+    if not isinstance(items, list):
+        raise ValueError("the answer holds no statements")  # noqa: TRY004 - it came from another service
+    found = [item.get("note") if isinstance(item, dict) else item for item in items]
+    return [note for note in found if isinstance(note, str)]

@@ -1,13 +1,16 @@
-"""Showing new heads of the log to witnesses, and keeping their cosignatures (c2sp.org/tlog-witness, the log's side)."""
+"""Keeping the log witnessed: a new head is shown to every witness at once, the newest again each day, and their
+cosignatures are kept (c2sp.org/tlog-witness, the log's side)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import httpx
+import structlog
 
+from checkin.clock import SystemClock
 from checkin.errors import (
     CheckinError,
     LogConflict,
@@ -15,17 +18,21 @@ from checkin.errors import (
     NoteUntrusted,
     NotFound,
     ProofInvalid,
+    SettingsInvalid,
     Unreachable,
 )
+from checkin.files.durable import locked
 from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import NoteVerifier, decode_note, join_note, split_note, unverified_text
 from checkin.protocol.primitives import sha256
+from checkin.protocol.statement import SIMULATED
+from checkin.service.identity import ServiceIdentity
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.cosignature import CosignatureVerifier, cosignatures
-from checkin.tlog.witness import AddCheckpoint
-from checkin.tlog.witness_app import SIZE_TYPE
+from checkin.tlog.witness import SIZE_TYPE, AddCheckpoint
 from retention.log import Log
+from retention.statements import CollectionState, ServiceStatements
 
 MAX_ANSWER: Final = 64 * 1024
 TIMEOUT_SECONDS: Final = 5.0
@@ -38,6 +45,9 @@ _REFUSALS: Final[dict[int, type[CheckinError]]] = {
     409: LogConflict,
     422: ProofInvalid,
 }
+RETRY_SECONDS = 60.0
+_STOPWATCH = SystemClock()  # a simulated clock may stand still
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -153,3 +163,59 @@ def _size_in(answer: httpx.Response) -> int:
             raise NoteMalformed("The witness's answer is not a size.") from None
     refusal = _REFUSALS.get(answer.status_code, Unreachable)
     raise refusal(f"The witness refused the log's head with status {answer.status_code}.")
+
+
+class Cosigning:
+    """One per process; how it went is kept for all of them, in the table `services`."""
+
+    def __init__(
+        self, party: ServiceIdentity, ledger: Log, statements: ServiceStatements, witnesses: Sequence[PinnedWitness]
+    ) -> None:
+        """Raises `SettingsInvalid` for a witness under another kind of clock than ours."""
+        if any(witness.verifier.name.endswith(f"/{SIMULATED}") != party.clock.simulated for witness in witnesses):
+            raise SettingsInvalid("Real and simulated time do not mix: a witness is under the other one.")
+        self._party = party
+        self._log = ledger
+        self._statements = statements
+        self._witnesses = witnesses
+        self._witnessing = Witnessing(ledger, witnesses)
+        self._failed: dict[str, float] = {}  # witness → boot seconds of this process's last try, when it failed
+
+    def run(self) -> None:
+        """A task, also done after an entry is logged: asks each witness whose line of today the newest head lacks.
+
+        One that failed is asked again after a minute, so that it holds nobody up meanwhile.
+        """
+        if not self._witnesses:
+            return
+        with locked(self._party.data / "witnesses.lock"):
+            note = self._log.checkpoint()
+            for outcome in self._witnessing.submit([one for one in self._witnesses if self._is_due(one, note)]):
+                self._keep(outcome)
+
+    def failures(self) -> list[tuple[str, str]]:
+        """(witness, code of what failed) of those that did not cosign when they were asked last."""
+        names = [witness.verifier.name for witness in self._witnesses]
+        return [(name, failure) for name in names if (failure := self._statements.asking(name).failure)]
+
+    def close(self) -> None:
+        """Gives back the connections."""
+        self._witnessing.close()
+
+    def _is_due(self, witness: PinnedWitness, note: str) -> bool:
+        name = witness.verifier.name
+        failed = self._failed.get(name)
+        if failed is not None and _STOPWATCH.boot() - failed < RETRY_SECONDS:
+            return False
+        return not cosignatures(note, [witness.verifier]) or self._statements.asking(name).asked != self._party.date()
+
+    def _keep(self, outcome: Outcome) -> None:
+        name, error, before = outcome.witness, outcome.error, self._statements.asking(outcome.witness)
+        if error is None:
+            self._failed.pop(name, None)
+        else:
+            self._failed[name] = _STOPWATCH.boot()
+            log.warning("head_not_cosigned", witness=name, code=error.code)
+        after = CollectionState(before.asked, error.code) if error else CollectionState(self._party.date())
+        if after != before:
+            self._statements.set_asking(name, after)

@@ -14,8 +14,7 @@ from checkin.clock import SimulatedClock, SystemClock
 from checkin.errors import RequestInvalid
 from checkin.service import launch
 from checkin.service.addresses import require_free
-from checkin.tlog.witness import WitnessState
-from checkin.tlog.witness_app import create_app
+from checkin.tlog.witness import WitnessState, create_app
 from checkin.tlog.witness_folder import add_log, make_folder, open_witness, read_identity, read_logs
 
 app = typer.Typer(no_args_is_help=True, help="Watch logs for another organisation, and cosign what continues.")

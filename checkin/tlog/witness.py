@@ -1,7 +1,8 @@
 """A witness: another organisation that cosigns a log's head only if it continues every head it saw before.
 
-Source: c2sp.org/tlog-witness. So a log cannot show one history to some and another to others, as long as readers
-ask for the witness's line. What it saw is on the disk before it signs; a log is known by its pinned key alone.
+Source: c2sp.org/tlog-witness. So a log cannot show one history to some and another to others, as long as readers ask
+for the witness's line. What it saw is on the disk before it signs; a log is known by its pinned key alone. Over HTTP
+(`create_app`): POST /add-checkpoint, GET /HASH/checkpoint, and who it is.
 """
 
 from __future__ import annotations
@@ -12,11 +13,17 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import sqlite_utils
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
-from checkin.errors import LogConflict, NoteMalformed, NotFound, ProofInvalid
+from checkin.clock import Clock
+from checkin.errors import CheckinError, LogConflict, NoteMalformed, NotFound, ProofInvalid, RequestTooLarge
 from checkin.files.database import StateFile
 from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode
-from checkin.protocol.note import NoteVerifier, join_note, open_note, split_note, unverified_text
+from checkin.protocol.note import NoteVerifier, decode_note, join_note, open_note, split_note, unverified_text
 from checkin.protocol.primitives import sha256
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.cosignature import Cosigner
@@ -35,6 +42,7 @@ _SWAP: Final = """INSERT INTO heads (origin, size, root, note) VALUES (:origin, 
     WHERE heads.size = :old_size AND heads.root = :old_root"""
 _KEEP: Final = """INSERT INTO evidence (origin, seen, shown) SELECT :origin, :seen, :shown
     WHERE (SELECT count(*) FROM evidence WHERE origin = :origin) < :most ON CONFLICT DO NOTHING"""
+SIZE_TYPE = "text/x.tlog.size"
 
 
 class WatchedLog(NamedTuple):
@@ -202,3 +210,47 @@ class Witness:
         """With each of the log's own lines once: anybody can add others, and each would make a row of its own."""
         lines = sorted(set(self._verified(note)))
         self.state.keep_evidence(checkpoint.origin, join_note(checkpoint.write(), lines), most)
+
+
+async def _read_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_REQUEST:
+            raise RequestTooLarge("A request to a witness has at most 256 KiB.")
+    return bytes(body)
+
+
+def create_app(witness: Witness, clock: Clock) -> Starlette:
+    """The ASGI application; needs no settings but the witness itself."""
+
+    async def add_checkpoint(request: Request) -> Response:
+        try:
+            body = decode_note(await _read_body(request))
+            return PlainTextResponse(await run_in_threadpool(witness.add_checkpoint, body, clock.now()))
+        except LogConflict as error:
+            if error.size is None:
+                return PlainTextResponse(f"{error.detail}\n", error.status)
+            # SPEC tlog-witness: "The response MUST have a `Content-Type` of `text/x.tlog.size`."
+            return Response(f"{error.size}\n", error.status, media_type=SIZE_TYPE, headers={"Content-Type": SIZE_TYPE})
+        except CheckinError as error:
+            return PlainTextResponse(f"{error.detail}\n", error.status)
+
+    async def monitored(request: Request) -> Response:
+        try:
+            return PlainTextResponse(await run_in_threadpool(witness.monitored, request.path_params["origin_hash"]))
+        except CheckinError as error:
+            return PlainTextResponse(f"{error.detail}\n", error.status)
+
+    async def healthz(_request: Request) -> Response:
+        verifier = witness.cosigner.verifier
+        simulated = "simulated" if clock.simulated else "real"
+        return JSONResponse({"status": "ok", "witness": verifier.name, "vkey": verifier.vkey, "clock": simulated})
+
+    return Starlette(
+        routes=[
+            Route("/add-checkpoint", add_checkpoint, methods=["POST"]),
+            Route("/{origin_hash}/checkpoint", monitored, methods=["GET"]),
+            Route("/healthz", healthz, methods=["GET"]),
+        ]
+    )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from checkin import errors
-from checkin.clock import RETENTION_DAYS
+from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.service.describe import problem_answers
-from issuer.held import describe, gone_with
-from issuer.models import CertificateBody, Deleted, StatusAnswer, WalletAnswer
+from issuer.identities import Record
+from issuer.models import CertificateBody, Deleted, HeldItem, StatusAnswer, WalletAnswer
 from issuer.routes.common import BODY, WALLET, Account, Served, Subject
 
 _CERTIFICATE = (
@@ -26,6 +26,11 @@ _CERTIFICATE = (
     errors.TooManyRequests,
 )
 router = APIRouter(tags=["wallet"])
+NOT_HELD = [
+    "where you were: that is not known here",
+    "when you opened a code, asked for a batch or used this service, finer than the day",
+    "the visit ids of your codes: only the health authority can list them, on an order of several officers",
+]
 
 
 @router.get("/v1/wallet", responses=problem_answers(*WALLET))
@@ -33,7 +38,7 @@ def show_account(account: Account, issuer: Served) -> WalletAnswer:
     """Show all that this issuer holds about you, why, and until when."""
     subject, record = account
     days = sorted(issuer.issued.of(subject))
-    return describe(record, days, issuer.party.calendar, issuer.settings.idle_days)
+    return held_of(record, days, issuer.party.calendar, issuer.settings.idle_days)
 
 
 @router.delete("/v1/wallet", status_code=202, responses=problem_answers(*WALLET))
@@ -70,3 +75,54 @@ def forget_status(subject: Subject, issuer: Served) -> Response:
     """Forget the status; credentials that a wallet already holds keep their commitments."""
     issuer.accounts.forget_status(subject)
     return Response(status_code=204)
+
+
+def held_of(record: Record, days: list[int], calendar: Calendar, idle_days: int) -> WalletAnswer:
+    """All that is held of a live account; `days` are those for which batches are in the ledger."""
+    status = None
+    if record.status:
+        valid_from, valid_until = calendar.date(record.valid_from), calendar.date(record.valid_until)
+        status = StatusAnswer(status=record.status, valid_from=valid_from, valid_until=valid_until)
+    return WalletAnswer(
+        name=record.name,
+        phone=record.phone,
+        registered=calendar.date(record.registered),
+        status=status,
+        days=[calendar.date(day) for day in days],
+        held=_items(record, days, calendar, idle_days),
+        not_held=NOT_HELD,
+    )
+
+
+def gone_with(last_issued: int | None, calendar: Calendar) -> str:
+    """When the name and phone of a deleted account go."""
+    if last_issued is None:
+        return "Your name and phone are destroyed: no record is held that leads to them."
+    return (
+        f"Nothing is issued to you any more. Your name and phone are destroyed when {_due(last_issued, calendar)} "
+        "begins, with the last day for which credentials were issued to you."
+    )
+
+
+def _items(record: Record, days: list[int], calendar: Calendar, idle_days: int) -> list[HeldItem]:
+    after = f"then until {_due(days[-1], calendar)}" if days else "then they go at once"
+    idle = calendar.date(max([record.registered, *days]) + idle_days)
+    items = [
+        HeldItem(
+            what="name and phone, encrypted; hashes of your wallet's token and of your recovery code",
+            why="so that the health authority can reach you, on an order, and your wallet is known again",
+            until=f"until you delete your account, or take no credentials until {idle}; {after}",
+        )
+    ]
+    if record.status:
+        until = calendar.date(record.valid_until)
+        why = "so that you can show it at a door that asks; the certificate itself is not kept"
+        items.append(HeldItem(what="vaccination status", why=why, until=f"until {until}, or until you take it back"))
+    for day in days:
+        what = f"that you took credentials for {calendar.date(day)}, sealed to the health authority"
+        items.append(HeldItem(what=what, why="so that a contact can be traced", until=_due(day, calendar)))
+    return items
+
+
+def _due(day: int, calendar: Calendar) -> str:
+    return calendar.date(day + RETENTION_DAYS)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Route
 
-from retention import cosigning
+from retention import witnessing
 from retention.page import STEPS
 from tests.browser.conftest import Launch
 from tests.browser.publicpage import broken, ended, has_no_barriers, said, states, wait_for_an_audit, with_reports
@@ -127,7 +127,7 @@ def test_what_waits_for_a_silent_witness_is_said_to_wait(
     launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A report that came while no witness answered is neither called good nor taken for a lie."""
-    monkeypatch.setattr(cosigning, "RETRY_SECONDS", 0.2)  # the witness is asked before it runs
+    monkeypatch.setattr(witnessing, "RETRY_SECONDS", 0.2)  # the witness is asked before it runs
     service = with_reports()
     retention, witness = watched(tmp_path, service)
     page = launch().new_page()

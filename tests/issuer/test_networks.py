@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from issuer.networks import Networks
 from issuer.service import Issuer
+from issuer.throttle import Networks
 from tests.issuer.world import NAME, Running, Site
 
 LOOPBACK = [ip_network("127.0.0.1")]

@@ -12,7 +12,7 @@ from checkin.protocol.note import NoteVerifier
 from checkin.tlog.checkpoint import open_checkpoint
 from checkin.tlog.cosignature import cosignatures
 from checkin.tlog.witness_folder import make_folder
-from retention import cosigning
+from retention import witnessing
 from retention.settings import RetentionSettings
 from tests.retention.witnesses import Witness, bring, pin, published, watch
 from tests.retention.world import Retention, Service
@@ -38,7 +38,7 @@ def test_a_checkpoint_is_published_only_once_the_witness_has_cosigned_it(
 ) -> None:
     """Before the witness runs nothing is; with it each head is, before the answer to whoever brought an entry; when it
     is gone the last cosigned head stays, and somebody is told. A log alone can show no second history."""
-    monkeypatch.setattr(cosigning, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(witnessing, "RETRY_SECONDS", 0.2)
     notes = [service.report(DAY - 28 - back) for back in range(4)]
     service.notes.clear()
     with retention.client() as client:

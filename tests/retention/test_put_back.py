@@ -12,7 +12,7 @@ from checkin.errors import LogBehind
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey, sha256
 from checkin.tlog.checkpoint import Checkpoint
-from checkin.tlog.witness_app import SIZE_TYPE
+from checkin.tlog.witness import SIZE_TYPE
 from retention.continuity import SIGNED_FILE
 from retention.log import Log
 from retention.parts import Parts

@@ -13,8 +13,7 @@ from checkin.protocol.note import NoteSigner, split_note, unverified_text
 from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import open_checkpoint
 from checkin.tlog.cosignature import Cosigner, cosignatures
-from checkin.tlog.witness import AddCheckpoint, Witness, WitnessState
-from checkin.tlog.witness_app import SIZE_TYPE
+from checkin.tlog.witness import SIZE_TYPE, AddCheckpoint, Witness, WitnessState
 from retention.log import Log
 from retention.witnessing import PinnedWitness, Witnessing
 

@@ -17,8 +17,7 @@ from checkin.protocol.primitives import SigningKey, sha256
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.cosignature import Cosigner, cosignatures
 from checkin.tlog.merkle import EMPTY_ROOT, consistency_proof, leaf_hash, root, subtrees
-from checkin.tlog.witness import MAX_REQUEST, AddCheckpoint, WatchedLog, Witness, WitnessState
-from checkin.tlog.witness_app import create_app
+from checkin.tlog.witness import MAX_REQUEST, AddCheckpoint, WatchedLog, Witness, WitnessState, create_app
 
 LOG = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
 COSIGNER = Cosigner("witness.example/w1", SigningKey(b"\x06" * 32))
