@@ -42,7 +42,9 @@ class Rotation:
         name = self._keys.ensure(today, oldest=oldest, stated=stated)
         statement = made_name(name)
         if statement not in self._book:
-            self._book.put(statement, self._sign_made(name))
+            values = {"service": self._party.settings.name, "key": str(name)}
+            values |= {"commitment": self._keys.ring.commitment(name), "day": self._party.calendar.date(name.day)}
+            self._book.put(statement, self._party.sign(KEY_MADE, values))
         return name
 
     def run(self, oldest: int, retire: Callable[[KeyName, int], object]) -> None:
@@ -93,17 +95,3 @@ class Rotation:
         if damaged:
             log.error("damaged_identities_removed", count=damaged)
         return rows
-
-    def _sign_made(self, name: KeyName) -> str:
-        return self._party.sign(
-            KEY_MADE,
-            {
-                "service": self._party.settings.name,
-                "key": str(name),
-                "commitment": self._keys.ring.commitment(name),
-                "day": self._date(name.day),
-            },
-        )
-
-    def _date(self, day: int) -> str:
-        return self._party.calendar.date(day)

@@ -13,7 +13,7 @@ from checkin.certificate.trust import TrustList
 from checkin.clock import RETENTION_DAYS
 from checkin.errors import SettingsInvalid
 from checkin.files.tables import Commit
-from checkin.keys.key_ring import KeyName, Purpose
+from checkin.keys.key_ring import Purpose
 from checkin.protocol.key_list import IssuerList
 from checkin.purge.early import EarlyDestructions
 from checkin.purge.purger import Purger
@@ -109,7 +109,9 @@ class Issuer:
             endings=self.endings,
         )
         self.endings.replay(self.database, self.accounts.end_again, _nothing_to_read)
-        self.outbox = None if settings.sms else Outbox(party.data / "outbox", self._today_began)
+        self.outbox = (
+            None if settings.sms else Outbox(party.data / "outbox", lambda: party.calendar.start(party.today()))
+        )
         self.gateway: Gateway = self.outbox or HttpGateway(settings.sms)  # type: ignore[arg-type]  # one of the two
         self.networks = Networks(settings.proxies)
         self.counts = SharedCounts(party, settings.throttles_dsn_file)
@@ -131,7 +133,7 @@ class Issuer:
             self.book,
             EarlyDestructions(settings.keys, settings.name, settings.authority, party.clock, party.calendar),
             floor=engine.floor(self.guard),
-            duties=(self._forget, self._rotate, self.nodes.duty),
+            duties=(self._forget, lambda oldest: self.rotation.run(oldest, self.purger.retire), self.nodes.duty),
             ahead={Purpose.DAY: 1, Purpose.SIGNING: AHEAD_DAYS},
             hold=engine.hold,
         )
@@ -160,19 +162,11 @@ class Issuer:
 
     # --- periodic tasks, in this order -------------------------------------------------------------------------------
 
-    def purge(self) -> None:
-        """Destroys what is due, before anything is served and about every 20 seconds."""
-        self.purger.run()
-
     def make_keys(self) -> None:
         """Keys of today and of the days ahead, and the published list."""
         self.rotation.ensure(self.guard.floor(self.party.calendar))
         self.purger.make_keys()
         self._refused = self.signing.publish()
-
-    def close_days(self) -> None:
-        """Fixes the ledger of days that take no more rows, and states its digest."""
-        self.purger.close_due_days()
 
     def settle_days(self) -> None:
         """Erases the order of arrival from ledgers whose day has ended, from the database and from the notices. Raises
@@ -191,10 +185,6 @@ class Issuer:
         if self._idle_looked != today:
             self.accounts.end_idle(today, self.settings.idle_days)
             self._idle_looked = today
-
-    def scrub(self) -> None:
-        """What was overwritten or deleted in the database is gone from its log, too."""
-        self.database.tidy()
 
     def count(self) -> None:
         """Moves the gauges; the one that counts people's batches once a day."""
@@ -249,15 +239,6 @@ class Issuer:
         self.authority.forget_before(oldest)
         if self.outbox:
             self.outbox.forget_before(self.party.calendar.start(today - 1))
-
-    def _rotate(self, oldest: int) -> None:
-        self.rotation.run(oldest, self._retire)
-
-    def _retire(self, name: KeyName, due: int) -> None:
-        self.purger.retire(name, due)
-
-    def _today_began(self) -> float:
-        return self.party.calendar.start(self.party.today())
 
 
 def _nothing_to_read(_: Commit) -> None:

@@ -82,7 +82,7 @@ class _Held:
 
 
 class KeyRing:
-    """The key ring of one service; any number of threads and processes share its folder.
+    """The key ring of one service, `ServiceKeys` of one machine; any number of threads and processes share its folder.
 
     What `use` and its kin return is for one operation: ask again for the next, so that destroying a key in one
     process stops all.
@@ -146,30 +146,25 @@ class KeyRing:
         return self._look(name).key
 
     def subkey(self, name: KeyName, label: Label) -> bytes:
-        """HKDF sub-key of the key, 32 bytes; as `use`."""
         held = self._look(name)
         if label not in held.subkeys:
             held.subkeys[label] = derive(held.key, label)
         return held.subkeys[label]
 
     def signing_key(self, name: KeyName) -> SigningKey:
-        """The key as an Ed25519 seed; as `use`."""
         held = self._look(name)
         held.signing = held.signing or SigningKey(held.key)
         return held.signing
 
     def opening_key(self, name: KeyName) -> OpeningKey:
-        """The key as an X25519 private key; as `use`."""
         held = self._look(name)
         held.opening = held.opening or OpeningKey(held.key)
         return held.opening
 
     def public_key(self, name: KeyName) -> bytes:
-        """The public half of a key that signs or opens, 32 bytes; as `use`."""
         return (self.signing_key if name.purpose is Purpose.SIGNING else self.opening_key)(name).public
 
     def commitment(self, name: KeyName) -> str:
-        """64 hex digits; as `use`."""
         return self._look(name).commitment
 
     def names(self, purpose: Purpose | None = None) -> list[KeyName]:
@@ -181,15 +176,12 @@ class KeyRing:
         """Nothing: the key opens what the tombstone says until it is destroyed here."""
 
     def entomb(self, name: KeyName, record: Mapping[str, str | int]) -> None:
-        """Durably, before `destroy`: this key never comes back. The first record stays; no secret in it."""
         self._slots.entomb(str(name), record)
 
     def tombstone(self, name: KeyName) -> dict[str, str | int] | None:
-        """The record of `entomb`, or None."""
         return self._slots.tombstone(str(name))
 
     def tombstones(self) -> list[KeyName]:
-        """All that were entombed, sorted."""
         return sorted(KeyName.parse(text) for text in self._slots.tombstones())
 
     def overwritten(self, name: KeyName) -> bool:
@@ -239,7 +231,8 @@ class KeyRing:
 
 
 class ServiceKeys(Protocol):
-    """`KeyRing` has the words; `LeasedRing` raises `NotReady`, too, where too few nodes answer.
+    """What a service asks of its keys, whether they lie in slots on its own machine (`KeyRing`) or on the three nodes
+    of a ring (`LeasedRing`, which raises `NotReady`, too, where too few nodes answer).
 
     What `use` and its kin return is for one operation: ask again for the next.
     """

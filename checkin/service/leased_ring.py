@@ -127,17 +127,14 @@ class LeasedRing:
         return self._lease(name, RAW).key
 
     def subkey(self, name: KeyName, label: Label) -> bytes:
-        """HKDF sub-key of the key, 32 bytes; as `use`."""
         return self._lease(name, label.value.decode()).key
 
     def signing_key(self, name: KeyName) -> SigningKey:
-        """The key as an Ed25519 seed; as `use`."""
         lease = self._lease(name, RAW)
         lease.signing = lease.signing or SigningKey(lease.key)
         return lease.signing
 
     def opening_key(self, name: KeyName) -> OpeningKey:
-        """The key as an X25519 private key; as `use`."""
         lease = self._lease(name, RAW)
         lease.opening = lease.opening or OpeningKey(lease.key)
         return lease.opening
@@ -375,7 +372,6 @@ class LeasedRing:
         self._will(name).unlink(missing_ok=True)
 
     def tombstone(self, name: KeyName) -> dict[str, str | int] | None:
-        """The record of `entomb`, or None."""
         return self._graves.tombstone(str(name))
 
     def tombstones(self, purpose: Purpose | None = None) -> list[KeyName]:

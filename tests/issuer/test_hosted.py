@@ -101,7 +101,7 @@ def test_what_is_left_over_goes_with_the_day_or_the_account(site: Site, client: 
     client.delete("/v1/wallet", headers=bearer(first))
     assert rows_in(issuer.database, "hosted") == 9
     site.set_day(DAY + 1, hour=0)
-    issuer.purge()
+    issuer.purger.run()
     assert rows_in(issuer.database, "hosted") == 0
 
 

@@ -323,10 +323,10 @@ def test_counts_of_earlier_days_are_forgotten(site: Site, opened: Issuer) -> Non
     opened.registrations.confirm(registration, code)
     site.set_day(DAY + 1)
     opened.guard.tick()
-    opened.purge()
+    opened.purger.run()
     assert (rows_in(opened.database, "attempts"), rows_in(opened.database, "messages")) == (1, 1)
     site.set_day(DAY + 2)
-    opened.purge()
+    opened.purger.run()
     assert (rows_in(opened.database, "attempts"), rows_in(opened.database, "messages")) == (0, 0)
 
 

@@ -110,7 +110,7 @@ def test_a_deletion_names_the_day_from_which_backups_are_noise(
     for day in range(DAY + 11, unreadable + 1):
         site.set_day(day, hour=0)
         issuer.guard.confirm()
-        issuer.purge()
+        issuer.purger.run()
         copies.append(_rows(issuer))
         readable = [_opens(issuer, row) for copy in copies for row in copy]
         assert any(readable) == (day < unreadable)
@@ -151,5 +151,5 @@ def test_a_ledger_is_closed_with_a_digest_after_four_days(site: Site, client: ht
     site.clock.set("2026-11-24T00:05:00+09:00")
     issuer.guard.confirm()
     issuer.settle_days()
-    issuer.close_days()
+    issuer.purger.close_due_days()
     assert "count fewer than 10" in (issuer.book.get("closed-2026-11-20") or "")

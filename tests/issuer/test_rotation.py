@@ -92,7 +92,7 @@ def test_a_crash_between_chunks_loses_nobody(
 
     monkeypatch.setattr(rotation.Rotation, "_seal_anew", crashing)
     with pytest.raises(Crash):
-        opened.purge()
+        opened.purger.run()
     assert _key_days(opened).count(NEW.day) == 2 * chunks
     assert _names(opened) == {f"Person {number}" for number in range(5)}
     found = [enrol(opened, f"Person {number}", f"+82108765432{number}") for number in range(5)]
@@ -120,7 +120,7 @@ def test_a_crash_at_the_end_is_made_good_by_the_next_round(
 
     monkeypatch.setattr(target, step, crashing)
     with pytest.raises(Crash):
-        opened.purge()
+        opened.purger.run()
     monkeypatch.setattr(target, step, original)
     keep_house(opened)
     assert opened.identity_keys.live() == [NEW]

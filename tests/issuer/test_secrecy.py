@@ -230,7 +230,7 @@ def test_a_taken_hosted_code_is_not_in_the_file_any_more(site: Site, client: htt
     before = [row[0] for row in issuer.database.read("SELECT sealed FROM hosted")]
     for _ in range(9):
         client.post("/v1/qr", json={}, headers=bearer(token))
-    issuer.scrub()
+    issuer.database.tidy()
     assert [sealed for sealed in before if _holds(site, sealed)] == []
 
 

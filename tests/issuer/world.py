@@ -150,7 +150,8 @@ class Site:
 def keep_house(issuer: Issuer) -> None:
     """What the frame of the service does at start and every 20 seconds; here an error is a failure."""
     issuer.guard.tick()
-    for chore in (issuer.purge, issuer.make_keys, issuer.close_days, issuer.settle_days, issuer.scrub, issuer.count):
+    purger, tidy = issuer.purger, issuer.database.tidy
+    for chore in (purger.run, issuer.make_keys, purger.close_due_days, issuer.settle_days, tidy, issuer.count):
         chore()
 
 
