@@ -6,19 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from checkin.audit.destroyed import STRIP_DAYS
-from checkin.audit.log_entry import DayState
+from checkin.audit.destroyed import STRIP_DAYS, ordered_by
+from checkin.audit.log_entry import DayState, LogEntry, officers_of
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.keys.key_ring import KeyName, Purpose
+from checkin.orders.part import ORDER_LOGGED, PEOPLE
+from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import split_note, unverified_text
 from checkin.protocol.statement import StatementType, one
-from checkin.purge.early import EarlyDestruction
 from checkin.purge.statement_store import (
+    ABSENT,
     DAY_CLOSED,
     EARLY_DESTRUCTION,
+    FEWER,
     KEY_MADE,
     LAST_DAY,
+    ORDER_EXECUTED,
+    ORDER_REFUSED,
     PURGE_REPORT,
+    published_count,
     read_count,
 )
 from checkin.service.body import Number
@@ -107,14 +113,12 @@ class Overview:
 
     def early(self, report: DayReport) -> DayState | None:
         """The day, if officers signed before the report that it was to be destroyed before it was due."""
-        for stated in self._find(EARLY_DESTRUCTION, report.service) if report.done < report.due else ():
-            text, lines = split_note(stated.note)
-            order, date = EarlyDestruction.read(text), self._calendar.parse_date
-            in_time = stated.place < report.index and order.day <= date(report.done)
-            if in_time and order.first <= date(report.day) <= order.last:
-                by = ", ".join(line.name for line in lines if line.name.startswith(f"{order.authority}/"))
-                return DayState(report.day, report.service, "early", done=report.done, by=by, reason=order.reason)
-        return None
+        signed = self._find(EARLY_DESTRUCTION, report.service) if report.done < report.due else []
+        orders = [_entry(EARLY_DESTRUCTION, stated.place, stated.note) for stated in signed]
+        if (order := ordered_by(orders, _entry(PURGE_REPORT, report.index, report.note), report.day)) is None:
+            return None
+        by = ", ".join(officers_of(order.values, order.by))
+        return DayState(report.day, report.service, "early", done=report.done, by=by, reason=order["reason"])
 
     def contradictions(self) -> list[tuple[str, str]]:
         """(service, day) of which there are two different reports."""
@@ -164,6 +168,12 @@ class Overview:
         return self._statements.find(kind=kind.kind, service=service, day=day)
 
 
+def _entry(kind: StatementType, place: int, note: str) -> LogEntry:
+    """A statement that was verified when it was received, as an auditor reads it."""
+    text, lines = split_note(note)
+    return LogEntry(place, kind.kind, kind.read(text), tuple(line.name for line in lines))
+
+
 def _state(*, known: bool, missing: bool, reported: bool) -> State:
     if missing:
         return "missing"
@@ -184,3 +194,43 @@ def _key_day(key: str) -> int | None:
     except ValueError:
         return None
     return name.day if name.purpose is Purpose.DAY and name.day <= LAST_DAY else None
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """How many; each as it is published, `fewer than 10` for a small one."""
+
+    made: str
+    """Orders in the log."""
+    executed: str
+    """Parts of orders that services stated to have executed."""
+    refused: str
+    """Parts that services stated to have refused, once for each reason."""
+    people: str
+    """People identified, in the orders in which they were ten or more."""
+    small: str
+    """Parts in which fewer than ten people were identified."""
+
+
+def order_numbers(statements: ServiceStatements) -> Numbers | None:
+    """Orders of the health authority in the log, from all statements received so far; None when there are none.
+
+    An order's entry names nothing but salted hashes. What came of its parts is in the services' statements; counts
+    below ten are never shown, here or there.
+    """
+    made = statements.find(kind=ORDER_LOGGED.kind)
+    executed = [
+        ORDER_EXECUTED.read(unverified_text(stated.note)) for stated in statements.find(kind=ORDER_EXECUTED.kind)
+    ]
+    refused = statements.find(kind=ORDER_REFUSED.kind)
+    if not (made or executed or refused):
+        return None
+    people = [one(values, "people") for values in executed if one(values, "step") == PEOPLE]
+    known = sum(decimal_decode(count) for count in people if count not in (ABSENT, FEWER))
+    return Numbers(
+        made=published_count(len(made)),
+        executed=published_count(len(executed)),
+        refused=published_count(len(refused)),
+        people=published_count(known),
+        small=published_count(sum(count == FEWER for count in people)),
+    )

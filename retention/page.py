@@ -22,8 +22,7 @@ from checkin.shown import shown
 from checkin.templates import template
 from retention.audits import Audit, Audits
 from retention.messages import TEXTS
-from retention.order_numbers import order_numbers
-from retention.overview import DayReport, Missing, StripCell
+from retention.overview import DayReport, Missing, StripCell, order_numbers
 from retention.parts import Parts
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -27,8 +27,7 @@ from checkin.service.describe import problem_answers
 from checkin.service.settings import AuthoritySettings
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.tiles import parse_path
-from retention.order_numbers import order_numbers
-from retention.overview import DayReport, Missing
+from retention.overview import DayReport, Missing, order_numbers
 from retention.parts import Parts
 from retention.settings import CollectedService
 

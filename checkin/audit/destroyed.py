@@ -1,16 +1,21 @@
 """What a log says about each service's days: held, destroyed and by whose statement, or overdue without a word; and
-about the health authority's keys of these days (`authoritydays.py`)."""
+about the health authority's keys of these days (`authority_days.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from checkin.audit.authority_days import AuthorityDays
-from checkin.audit.log_entry import ALTERED, MISSING, REORDERED, DayState, LogEntry, officers_of
-from checkin.audit.ring_book import RingBook
+from checkin.audit.log_entry import ALTERED, BY_NODES, MISSING, REORDERED, DayState, LogEntry, officers_of
 from checkin.clock import RETENTION_DAYS, Calendar
+from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.keys.key_ring import KeyName, Purpose
+from checkin.protocol.note import NoteVerifier, open_note
+from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, NODE_LOST, RING_MEMBERS
+from checkin.protocol.statement import many
 from checkin.purge.due_keys import last_use
 from checkin.purge.statement_store import (
     ABSENT,
@@ -107,7 +112,7 @@ class Book:
         if entry["closing"] != (closed["digest"] if closed is not None else ABSENT):
             yield "It does not say what the day was closed with."
         if entry["due"] != self._due(entry["day"]) or (
-            entry["done"] < entry["due"] and not self._ordered_by(entry, entry["day"])
+            entry["done"] < entry["due"] and not ordered_by(self._early, entry, entry["day"])
         ):
             yield "It was destroyed before it was due and by no officers' order, or names another due date."
         oldest = entry["oldest-day-held"]
@@ -121,18 +126,13 @@ class Book:
         if over is None or entry["done"] >= self._calendar.date(self._calendar.day(over)):
             return False
         # SPEC retention.md §7: "a signing key opens nothing"
-        return name.purpose is not Purpose.INTAKE or not self._ordered_by(entry, self._calendar.date(name.day))
-
-    def _ordered_by(self, report: LogEntry, day: str) -> LogEntry | None:
-        """What officers signed before the report, that this day was to be destroyed before it was due."""
-        mine = (entry for entry in self._early if entry["service"] == report["service"] and entry.index < report.index)
-        return next((e for e in mine if e["first"] <= day <= e["last"] and e["day"] <= report["done"]), None)
+        return name.purpose is not Purpose.INTAKE or not ordered_by(self._early, entry, self._calendar.date(name.day))
 
     def _state(self, service: str, day: str, date: str) -> DayState:
         report = self.report(service, day)
         if report is not None:
             values = {name: report[name] for name in ("rows", "due", "done", "key")}
-            if report["done"] < report["due"] and (order := self._ordered_by(report, day)):
+            if report["done"] < report["due"] and (order := ordered_by(self._early, report, day)):
                 values |= {"by": ", ".join(officers_of(order.values, order.by)), "reason": order["reason"]}
                 return DayState(day, service, "early", index=report.index, **values)
             state = "late" if report["done"] > report["due"] else "destroyed"
@@ -149,3 +149,68 @@ class Book:
 
     def _due(self, day: str) -> str:
         return self._calendar.date(self._calendar.parse_date(day) + RETENTION_DAYS)
+
+
+def ordered_by(orders: Iterable[LogEntry], report: LogEntry, day: str) -> LogEntry | None:
+    """What officers signed before the report, that this day was to be destroyed before it was due."""
+    mine = (entry for entry in orders if entry["service"] == report["service"] and entry.index < report.index)
+    return next((e for e in mine if e["first"] <= day <= e["last"] and e["day"] <= report["done"]), None)
+
+
+class RingBook:
+    """The statements of a log about ring nodes, each node's own held against its key."""
+
+    def __init__(self, entries: list[LogEntry]) -> None:
+        self._lists: dict[str, list[LogEntry]] = defaultdict(list)
+        self._lost: dict[tuple[str, str], int] = {}
+        self._said: dict[tuple[str, str, str, str], str] = {}
+        self.unsigned: list[LogEntry] = []
+        """Statements in the name of a node that no node signed which a list before them names."""
+        for entry in entries:
+            if entry.kind == RING_MEMBERS.kind:
+                self._lists[entry["service"]].append(entry)
+            elif entry.kind == NODE_LOST.kind:
+                self._lost[entry["service"], entry["node"]] = entry.index
+            elif entry.kind in BY_NODES:
+                self._add(entry)
+
+    def silent(self, end: LogEntry, made: int) -> Iterator[str]:
+        """Nodes that were members between the entry `made`, where the key of `end` was stated, and `end`, where it was
+        stated to be destroyed; and of which the log says neither that they destroyed it nor that they are lost."""
+        lists = self._lists[end["service"]]
+        ends = [entry.index for entry in lists[1:]] + [math.inf]
+        there = [entry for entry, over in zip(lists, ends, strict=False) if entry.index < end.index and over > made]
+        for vkey in sorted({vkey for entry in there for vkey in many(entry.values, "member")}):
+            if not self._has_destroyed(end["service"], vkey, end["key"]) and not self._is_lost(lists, vkey, made):
+                yield f"{_name(vkey)}, a node of its ring, neither destroyed the key nor is stated to be lost."
+
+    def _has_destroyed(self, service: str, vkey: str, key: str) -> bool:
+        """A node that signed that it holds a key destroyed that one: it does not say later that it never had it."""
+        gone = self._said.get((NODE_DESTROYED.kind, service, vkey, key))
+        return gone is not None and gone == self._said.get((KEY_HELD.kind, service, vkey, key), gone)
+
+    def _is_lost(self, lists: list[LogEntry], vkey: str, made: int) -> bool:
+        """Officers stated it since the key was made, and no list after that names the node again."""
+        lost = self._lost.get((lists[0]["service"], vkey), -1)
+        return made < lost and not any(entry.index > lost and vkey in many(entry.values, "member") for entry in lists)
+
+    def _add(self, entry: LogEntry) -> None:
+        """By the verifier key: a node with a new one is another node, whatever its name."""
+        listed = {vkey for members in self._lists[entry["service"]] for vkey in many(members.values, "member")}
+        signers = [vkey for vkey in sorted(listed) if _name(vkey) == entry["node"] and _has_signed(vkey, entry.note)]
+        for vkey in signers:  # what a node says first stands
+            self._said.setdefault((entry.kind, entry["service"], vkey, entry["key"]), entry["commitment"])
+        if not signers:
+            self.unsigned.append(entry)
+
+
+def _name(vkey: str) -> str:
+    return vkey.partition("+")[0]
+
+
+def _has_signed(vkey: str, note: str) -> bool:
+    try:
+        open_note(note, [NoteVerifier.parse(vkey)])
+    except (NoteMalformed, NoteUntrusted):
+        return False
+    return True
