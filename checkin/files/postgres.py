@@ -189,6 +189,10 @@ class Postgres:
                 return self._idle.pop()
         try:
             connection = Connection.connect(self._dsn, autocommit=True, cursor_factory=psycopg.RawCursor)
+            if _is_pooled(connection):
+                # It may give each transaction another connection of its own, where whatever somebody else prepared has
+                # the name of what we did.
+                connection.prepare_threshold = None
         except psycopg.OperationalError:
             raise Unreached from None
         connection.add_notice_handler(lambda notice: _note(connection, notice))
@@ -211,6 +215,11 @@ class Postgres:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+
+
+def _is_pooled(connection: Connection) -> bool:
+    """Whether a pooler is in between, as pgbouncer: who answers is another process than the one that said hello."""
+    return connection.execute("SELECT pg_backend_pid()").fetchone() != (connection.info.backend_pid,)
 
 
 def write_anew(connection: Connection, table: str) -> None:
