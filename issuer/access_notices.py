@@ -63,7 +63,8 @@ CREATE INDEX IF NOT EXISTS receipts_of_a_day ON receipts (day, owner)""",
 )
 _STORED: Final = "SELECT id, sealed FROM receipts WHERE id IN"
 ADD: Final = """INSERT INTO receipts (id, day, owner, release, sealed)
-    VALUES (:id, :day, :owner, :release, :sealed) ON CONFLICT DO NOTHING"""
+    VALUES (:id, :day, :owner, :release, :sealed)
+    ON CONFLICT (id) DO UPDATE SET release = excluded.release, sealed = excluded.sealed"""
 _RELEASED: Final = "SELECT day, id, owner, sealed FROM receipts WHERE release <= :today"
 
 
@@ -95,21 +96,22 @@ class AccessNotices:
             day = self._party.calendar.parse_date(receipt.day)
             row_id = self._vault.mac(day, Label.RECEIPT, bytes.fromhex(part), u64be(subject))
             named.append((row_id, day, subject, receipt))
-        stored = dict(read_in(self._tables, _STORED, {row_id for row_id, *_ in named}))
+        stored: dict[bytes, bytes] = dict(read_in(self._tables, _STORED, {row_id for row_id, *_ in named}))
         for row_id, day, subject, receipt in named:
             owner = subject_group(self._vault, day, subject)
-            if row_id not in stored:
+            case = self._case(day, row_id, owner, stored.get(row_id))
+            if case is None:
                 # The same on every machine that executes the part: the answer that stands may be another one's.
-                case = self._vault.mac(day, Label.RECEIPT, b"case", bytes.fromhex(part), u64be(subject))[:6]
-                sealed = self._seal(day, row_id, owner, replace(receipt, case=case.hex()))
+                case = self._vault.mac(day, Label.RECEIPT, b"case", bytes.fromhex(part), u64be(subject))[:6].hex()
+                sealed = self._seal(day, row_id, owner, replace(receipt, case=case))
                 release = self._party.today() + 1 + int.from_bytes(random_bytes(8), "big") % LATEST_DAYS
                 row = {"id": row_id, "day": day, "owner": owner, "release": release, "sealed": sealed}
                 drafts.rows[row_id], stored[row_id] = row, sealed
-            drafts.cases.append(self._open(day, row_id, owner, stored[row_id]).case)
+            drafts.cases.append(case)
         return drafts
 
     def add(self, drafts: Drafts) -> None:
-        """Stores notices in one commit, on the disk when it returns; those that are there stay as they are."""
+        """Stores notices in one commit, on the disk when it returns, also in the place of damaged ones."""
         rows = [drafts.rows[row_id] for row_id in sorted(drafts.rows)]
         if rows:
             self._tables.write(lambda commit: commit.many(ADD, rows))
@@ -162,6 +164,13 @@ class AccessNotices:
                 with suppress(CheckinError):
                     notices.append(self._open(*row))
         return notices
+
+    def _case(self, day: int, row_id: bytes, owner: bytes, sealed: bytes | None) -> str | None:
+        """The number in a stored notice; None where there is none, or a damaged one."""
+        try:
+            return self._open(day, row_id, owner, sealed).case if sealed else None
+        except SealBroken:
+            return None
 
     def _seal(self, day: int, row_id: bytes, owner: bytes, receipt: AccessNotice) -> bytes:
         text, nonce = json.dumps(asdict(receipt), ensure_ascii=False).encode(), random_bytes(_NONCE)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from checkin.errors import DayDestroyed, KeyDestroyed, KeyMissing, OrderScope, SealBroken
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.orders.part import BATCHES, PEOPLE, Part
-from checkin.orders.rows import BatchRow, ListedSeal, PersonRow, UnopenedRow
+from checkin.orders.rows import BatchRow, DamagedRow, ListedSeal, PersonRow, UnopenedRow
 from checkin.protocol.credential import open_inner, visit_context
 from checkin.protocol.primitives import Label
 from checkin.purge.clock_guard import ClockGuard
@@ -52,16 +52,21 @@ class Disclosures:
             raise OrderScope
         held, gone = held_days(range(part.days[0], part.days[1] + 1), self._floor(), self._party.ring)
         subjects = self._identities.subjects_of(part.phone)
-        rows, told = [], []
+        rows, told, broken = [], [], 0
         for day in held:
             for subject in subjects:
                 try:
                     found = self._vault.store.group(day, subject_group(self._vault, day, subject))
                 except KeyMissing:  # a day for which nothing was issued
                     continue
-                rows += [BatchRow.of(day, open_row(self._vault, day, row)).line() for row in found]
+                for row in found:
+                    try:
+                        rows.append(BatchRow.of(day, open_row(self._vault, day, row)).line())
+                    except SealBroken:
+                        broken += 1
                 told += [(subject, self._receipt(part, day, CODES))] if found else []
         drafts = self._receipts.draft(part.digest, told)
+        rows += [DamagedRow(broken).line()] if broken else []
         return PartResult(sorted(rows), held, gone, keep=lambda: self._receipts.add(drafts))
 
     def people(self, part: Part, items: list[str]) -> PartResult:
@@ -91,11 +96,11 @@ class Disclosures:
         try:
             key = self._party.ring.subkey(KeyName(Purpose.DAY, seal.day), Label.SUB_SEAL)
             subject = open_inner(key, seal.inner, visit_context(self._issuer, seal.day, seal.visit_id))
-        except (SealBroken, KeyMissing):
+            record = self._identities.disclosed(subject)
+        except (SealBroken, KeyMissing):  # also of a damaged account
             return None
         except KeyDestroyed:
             raise DayDestroyed from None
-        record = self._identities.disclosed(subject)
         return None if record is None else (subject, record)
 
     def _receipt(self, part: Part, day: int, what: str) -> AccessNotice:

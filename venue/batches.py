@@ -136,11 +136,7 @@ class BatchIntake:
                 results[index] = EntryResult(result="undecided", code=error.code)
             except CheckinError as error:
                 results[index] = EntryResult(result="refused", code=error.code)
-        for day, judged in days.items():
-            try:
-                results |= self._store(day, judged, scanner.place.scanner)
-            except (DayClosed, DayDestroyed) as error:
-                results |= {item.place: EntryResult(result="refused", code=error.code) for item in judged}
+        later = self._store_days(days, scanner.place.scanner, results) or later
         if later:
             raise later
         return self._final([results[index] for index in range(len(sealed))])
@@ -195,6 +191,20 @@ class BatchIntake:
             raise ScanTimeInvalid
         if now - scan.scanned_at > OLDEST_SECONDS:
             raise ScanTooOld
+
+    def _store_days(
+        self, days: dict[int, list[_Judged]], scanner: bytes, results: dict[int, EntryResult]
+    ) -> CheckinError | None:
+        """Adds to `results`; what keeps a day from being stored now, which keeps no other from it."""
+        later: CheckinError | None = None
+        for day, judged in days.items():
+            try:
+                results |= self._store(day, judged, scanner)
+            except (DayClosed, DayDestroyed) as error:
+                results |= {item.place: EntryResult(result="refused", code=error.code) for item in judged}
+            except (KeyMissing, NotReady) as error:
+                later = error
+        return later
 
     def _store(self, day: int, judged: list[_Judged], scanner: bytes) -> dict[int, EntryResult]:
         """All visits of a day in one commit; then second uses, flagged, in another."""

@@ -30,6 +30,7 @@ from checkin.errors import (
     InternalError,
     NotReady,
     RequestInvalid,
+    SealBroken,
     StatusDisclosed,
     Unauthorized,
 )
@@ -131,12 +132,13 @@ class CheckIns:
         return presentation.verify_read(read, self._party.calendar, self._trust.keys_of_day)
 
     def _second_use(self, day: int, visit: Visit) -> str:
-        first = self._visits.standing(day, [visit]).get(visit.visit_id)
-        if first is None:
+        found = self._visits.standing(day, [visit])
+        if visit.visit_id not in found:
             raise NotReady  # nobody removes a row but the purge, and that takes the whole day
+        first = found[visit.visit_id]
         if same_scan(first, visit):
             return "repeated"
-        raise UsedBefore(first.venue == visit.venue)
+        raise UsedBefore(first is not None and first.venue == visit.venue)
 
 
 class CheckInRoute:
@@ -222,11 +224,11 @@ class Visits:
         """Sealed. A code of the day that is scanned in the first seconds after midnight lies in hour 24."""
         return seal_visit(self.vault, day, visit, self._calendar.hour(day, visit.minute * 60), key)
 
-    def standing(self, day: int, visits: Sequence[Visit]) -> Mapping[bytes, Visit]:
-        """The first visit of each visit id that has one, by visit id."""
+    def standing(self, day: int, visits: Sequence[Visit]) -> Mapping[bytes, Visit | None]:
+        """The first visit of each visit id that has one, by visit id; None for a row that does not open."""
         keys = {visit_key(self.vault, day, visit.visit_id): visit.visit_id for visit in visits}
         found = self.vault.store.get(day, list(keys))
-        return {keys[key]: open_visit(self.vault, day, row) for key, row in found.items()}
+        return {keys[key]: self._opened(day, row) for key, row in found.items()}
 
     def keep_conflicts(self, day: int, visits: Sequence[Visit]) -> None:
         """Flags second uses and keeps them beside the first: of a visit id at most `CONFLICTS`, of a venue one.
@@ -246,14 +248,22 @@ class Visits:
         """The first key that no row has; none where all are taken, or one by this venue."""
         keys = conflict_keys(self.vault, day, visit.visit_id)
         standing = self.vault.store.get(day, keys)
-        if any(open_visit(self.vault, day, row).venue == visit.venue for row in standing.values()):
+        found = [self._opened(day, row) for row in standing.values()]
+        if any(one.venue == visit.venue for one in found if one):
             return None
         return next((key for key in keys if key not in standing), None)
 
+    def _opened(self, day: int, row: Row) -> Visit | None:
+        """None for a damaged row, which takes nothing from others: its place is taken, by nobody knows whom."""
+        try:
+            return open_visit(self.vault, day, row)
+        except SealBroken:
+            return None
 
-def same_scan(one: Visit, other: Visit) -> bool:
-    """Whether both are uploads of one scan: its random id, at one venue."""
-    return equal(one.scan_id, other.scan_id) and equal(one.venue, other.venue)
+
+def same_scan(one: Visit | None, other: Visit) -> bool:
+    """Whether both are uploads of one scan: its random id, at one venue. A damaged one is nobody's."""
+    return one is not None and equal(one.scan_id, other.scan_id) and equal(one.venue, other.venue)
 
 
 class _Waiting(NamedTuple):

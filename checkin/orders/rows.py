@@ -98,7 +98,15 @@ class UnopenedRow(Line):
     visit_id: VisitId
 
 
-AnswerRow = VisitRow | PlaceRow | VenueRow | BatchRow | PersonRow | UnopenedRow
+@dataclass(frozen=True)
+class DamagedRow(Line):
+    """How many rows of the service's own store do not open, and are left out: `damaged 2`."""
+
+    kind = "damaged"
+    count: Number
+
+
+AnswerRow = VisitRow | PlaceRow | VenueRow | BatchRow | PersonRow | UnopenedRow | DamagedRow
 _KINDS: Final[dict[str, type[AnswerRow]]] = {row.kind: row for row in get_args(AnswerRow)}
 
 

@@ -180,7 +180,8 @@ class StatementFolder:
         return create_file(self._path(name), note.encode())
 
     def get(self, name: str) -> str | None:
-        with suppress(FileNotFoundError), self._path(name).open(encoding="utf-8", newline="") as file:
+        # A damaged one verifies under nobody's key, and keeps no other from being shown.
+        with suppress(FileNotFoundError), self._path(name).open(encoding="utf-8", errors="replace", newline="") as file:
             return file.read()
         return None
 

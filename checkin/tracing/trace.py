@@ -45,6 +45,7 @@ from checkin.orders.part import (
 from checkin.orders.rows import (
     AnswerRow,
     BatchRow,
+    DamagedRow,
     ListedSeal,
     ListedVisit,
     PersonRow,
@@ -337,6 +338,10 @@ class PartSender:
                 bad += 1
         if bad:
             self.fail(part.audience, part.step, NoteMalformed(f"{bad} rows of its answer cannot be read."))
+        if damaged := sum(row.count for row in _of(rows, DamagedRow)):
+            self.fail(
+                part.audience, part.step, SealBroken(f"{damaged} rows of its store do not open and are left out.")
+            )
         return rows
 
 

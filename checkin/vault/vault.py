@@ -4,7 +4,8 @@ The issuer's ledger and the registry's visits are both vaults. An engine (`check
 key ring holds the key, this file is all that joins them: destroy the key and every copy of the rows is noise.
 
 A vault asks the ring again for every operation, so that all threads and processes stop at once when a key is
-destroyed; then every method raises `DayDestroyed`. A day without a key raises `KeyMissing`.
+destroyed; then every method raises `DayDestroyed`. A day without a key raises `KeyMissing`, one whose slot does not
+open `NotReady`: that says nothing about a row.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from checkin.errors import DayDestroyed, KeyDestroyed
+from checkin.errors import DayDestroyed, KeyDestroyed, NotReady, SealBroken
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import u32be
 from checkin.protocol.primitives import Label, aead_open, aead_seal, hmac_sha256, random_bytes
@@ -106,6 +107,8 @@ class Vault:
             return self._ring.subkey(KeyName(Purpose.DAY, day), label)
         except KeyDestroyed:
             raise DayDestroyed from None
+        except SealBroken as error:
+            raise NotReady(error.detail) from None
 
 
 def row_leaf(row: Row) -> bytes:

@@ -13,6 +13,7 @@ from checkin.orders.order import Order
 from checkin.orders.part import Part
 from checkin.orders.rows import (
     BatchRow,
+    DamagedRow,
     ListedSeal,
     ListedVisit,
     PersonRow,
@@ -41,6 +42,7 @@ rows = st.one_of(
     st.builds(BatchRow.of, days, entries),
     st.builds(PersonRow, ids, st.from_regex(r"[0-9a-f]{12}", fullmatch=True), st.just("+821012345678"), words),
     st.builds(UnopenedRow, ids),
+    st.builds(DamagedRow, u32),
 )
 visits = st.builds(ListedVisit, u32, days, ids)
 seals = st.builds(ListedSeal, days, ids, st.binary(min_size=24, max_size=24))

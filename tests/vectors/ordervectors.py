@@ -83,6 +83,7 @@ def rows() -> list[dict[str, str]]:
         "batch": f"batch 2026-11-20 {visit} {visit} {'A' * 112}",
         "person": f"person {visit} 0a1b2c3d4e5f +821012345678 Kim Ji-woo",
         "unopened": f"unopened {visit}",
+        "damaged": "damaged 2",
     }
     lines = list(good.items())
     lines += [(f"{kind}, its id in capitals", line.replace("1a1b", "1A1B")) for kind, line in good.items()

@@ -95,3 +95,13 @@ def test_a_page_opens_no_file_but_its_own(tmp_path: Path, monkeypatch: pytest.Mo
         paged += [name for name, _ in page]
         after = paged[-1]
     assert paged == names
+
+
+def test_a_damaged_statement_keeps_no_other_from_being_shown(tmp_path: Path) -> None:
+    """Whoever collects them refuses that one alone."""
+    book = StatementFolder(tmp_path)
+    for name in ("closed-1", "closed-2"):
+        book.put(name, f"{name}\n")
+    (tmp_path / "closed-1.txt").write_bytes(b"\xffclosed-1\n")
+    assert [name for name, _ in book.page("", 9)] == ["closed-1", "closed-2"]
+    assert book.get("closed-2") == "closed-2\n"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from checkin.cli.order import PARTLY
-from checkin.errors import Unreachable
+from checkin.errors import NotReady, Unreachable
 from checkin.orders.folder import SignedOrder
 from checkin.orders.part import CONTACTS, STEPS
 from checkin.orders.rows import VenueRow
@@ -93,6 +96,58 @@ def test_a_row_that_cannot_be_read_takes_no_other_row_away(scene: Scene, monkeyp
     result = run(scene.country, signed, scene.country.parties)
     assert names(result) == BOTH | {"Alice Ahn-young"}
     assert failed(result) == [("registry.localhost", "note_malformed")]
+
+
+@contextmanager
+def damaging(file: Path, table: str) -> Iterator[None]:
+    """The one row that is written inside does not open afterwards."""
+    before = sealed_in(file, table)
+    yield
+    (fresh,) = sealed_in(file, table) - before
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        damage = f'UPDATE "{table}" SET sealed = zeroblob(length(sealed)) WHERE sealed = ?'  # noqa: S608 - ours
+        database.execute(damage, [fresh])
+
+
+def sealed_in(file: Path, table: str) -> set[bytes]:
+    """What every row of a table has sealed."""
+    with closing(sqlite3.connect(file)) as database:
+        return {sealed for (sealed,) in database.execute(f'SELECT sealed FROM "{table}"')}  # noqa: S608
+
+
+def test_damaged_rows_of_stores_take_no_other_row_away_and_are_named(scene: Scene) -> None:
+    """A visit at the registry, one of the patient's batches, and a contact's account."""
+    country, pool = scene.country, scene.country.door("Pool")
+    issuer, visits = country.deployment.folder / "issuer" / "data", country.deployment.folder / "venue/data/visits"
+    patient, contact = country.person(name="Dora Do-yeon"), country.person(SECOND, "Erin Eun-ji")
+    country.visit(patient, pool, NOON + 300)
+    country.visit(contact, pool, NOON + 360)
+    with damaging(visits / f"day-{DAY}.db", "rows"):
+        country.visit(country.person(SECOND, "Gil Go-eun"), pool, NOON + 420)
+    with damaging(issuer / "ledger" / f"day-{DAY}.db", "rows"):
+        patient.wallet.fetch(DAY, CALENDAR)
+    with damaging(issuer / "issuer.db", "identities"):
+        country.visit(country.person(name="Fay Ha-eun"), pool, NOON + 480)
+    result = country.trace(next(NAMES), person_order(patient))
+    assert (names(result), result.unknown) == ({"Erin Eun-ji"}, 1)
+    assert failed(result) == [("issuer.localhost", "seal_broken"), ("registry.localhost", "seal_broken")]
+    assert "1 rows" in result.failed[0].reason
+
+
+def test_a_damaged_notice_ends_no_order_and_is_made_anew(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was stored, and the machine stopped before the answer was."""
+
+    def refuse(*_: object, **__: object) -> bool:
+        raise NotReady
+
+    country, signed = scene.country, order(scene)
+    file = country.deployment.folder / "issuer" / "data" / "receipts.db"
+    with damaging(file, "receipts"), monkeypatch.context() as patch:
+        patch.setattr(country.apps["issuer"].state.issuer.orders._book, "keep", refuse)
+        assert failed(run(country, signed, country.parties)) == [("issuer.localhost", "not_ready")]
+    whole = run(country, signed, country.parties)
+    assert "Alice Ahn-young" in names(whole) and whole.failed == []
+    assert not any(sealed == bytes(len(sealed)) for sealed in sealed_in(file, "receipts"))
 
 
 def test_long_lists_are_split_and_come_to_the_same_result(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
