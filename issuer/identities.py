@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from checkin.errors import KeyDestroyed, SealBroken, Unauthorized
 from checkin.files.tables import Commit, Tables, Value, Values
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.credential import Status
-from checkin.protocol.primitives import random_bytes
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.primitives import random_bytes, sha256
 from checkin.service.auth import token_hash
 from issuer.contact import Contact
 from issuer.identity_keys import IdentityKeys
@@ -27,7 +28,7 @@ _HELD: Final = "SELECT subject, key_day, sealed FROM identities WHERE"
 _ANY: Final = f"{_HELD} subject = :subject"
 _LIVE: Final = f"{_ANY} AND leaving = 0"
 _OF_PHONE: Final = "SELECT subject FROM identities WHERE phone = :phone AND key_day = :key_day"
-_BEARER: Final = f"{_HELD} token = :token"
+_BEARER: Final = "SELECT subject, key_day, sealed, recovery FROM identities WHERE token = :token"
 _BEARING: Final = "SELECT subject FROM identities WHERE token = :token"
 _ADD: Final = """INSERT INTO identities (subject, token, recovery, key_day, phone, leaving, last_issued, sealed)
     VALUES (:subject, :token, :recovery, :key_day, :phone, 0, :today, :sealed)"""
@@ -47,9 +48,14 @@ _UNREADABLE: Final = """UPDATE identities
     WHERE subject = :subject"""
 
 
+_NOBODY: Final = "-"  # holds an account that has ended
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is sealed: name, phone in E.164, day of registration, status with the days on which it holds."""
+    """What is sealed: name, phone in E.164, day of registration, status with the days on which it holds, and a hash of
+    the token's and the recovery code's hashes. By that, and not by the columns beside it, somebody is the holder: who
+    can write into the database cannot give himself an account. '' in a row of an earlier version."""
 
     name: str
     phone: str
@@ -57,6 +63,7 @@ class Record:
     status: int = Status.NONE
     valid_from: int = 0
     valid_until: int = 0
+    holder: str = ""
 
     def status_on(self, day: int) -> Status:
         """The status that credentials of a day commit to."""
@@ -96,7 +103,7 @@ class Identities:
     def add(self, commit: Commit, contact: Contact, hashes: tuple[bytes, bytes], today: int) -> None:
         """A new account, inside the caller's commit; `hashes` are those of its token and its recovery code."""
         subject = _new_subject(commit)
-        row = self._sealed(subject, Record(contact.name, contact.phone, today))
+        row = self._sealed(subject, Record(contact.name, contact.phone, today, holder=_holder(*hashes)))
         commit.execute(_ADD, {**row, "token": hashes[0], "recovery": hashes[1], "today": today})
 
     def renew(self, commit: Commit, subject: int, contact: Contact, hashes: tuple[bytes, bytes], today: int) -> None:
@@ -117,13 +124,12 @@ class Identities:
 
     def set_keys(self, commit: Commit, subject: int, hashes: tuple[bytes, bytes]) -> None:
         """Another token and recovery code for a live account, inside the caller's commit."""
+        self._store(commit, subject, replace(self.live(commit, subject), holder=_holder(*hashes)))
         commit.execute(_SET_KEYS, {"subject": subject, "token": hashes[0], "recovery": hashes[1]})
 
     def find(self, token: str) -> int:
         """The subject of a wallet token; raises `Unauthorized`."""
-        for (subject,) in self._tables.read(_BEARING, {"token": token_hash(token)}):
-            return int(subject)
-        raise Unauthorized
+        return self.bearer(token)[0]
 
     def knows_token(self, hashed: bytes) -> bool:
         """Whether some wallet's token has this hash."""
@@ -135,15 +141,19 @@ class Identities:
 
     def bearer(self, token: str) -> tuple[int, Record]:
         """The subject of a wallet token and what is held about it, in one look; raises `Unauthorized`."""
-        return self._read(_BEARER, {"token": token_hash(token)})
+        hashed = token_hash(token)
+        (subject, _, _, recovery), record = self._read(_BEARER, {"token": hashed})
+        if record.holder not in ("", _holder(hashed, recovery)):
+            raise Unauthorized
+        return subject, record
 
-    def _read(self, query: str, values: Values) -> tuple[int, Record]:
+    def _read(self, query: str, values: Values) -> tuple[Any, Record]:
         for _ in range(_ATTEMPTS):
             rows = self._tables.read(query, values)
             if not rows:
                 raise Unauthorized
             with suppress(KeyDestroyed):
-                return rows[0][0], self._open(*rows[0])
+                return rows[0], self._open(*rows[0][:3])
         # Not a rotation, then: the row came back with an old backup, after its key was destroyed.
         raise Unauthorized("The account can no longer be read: register again.")
 
@@ -185,7 +195,7 @@ class Identities:
         record = self.live(commit, subject)
         if record.status == Status.NONE:
             return False
-        self._store(commit, subject, Record(record.name, record.phone, record.registered))
+        self._store(commit, subject, replace(record, status=Status.NONE, valid_from=0, valid_until=0))
         return True
 
     def finish(self, subject: int, last: int | None) -> None:
@@ -210,7 +220,7 @@ class Identities:
         except SealBroken:
             self.remove(commit, subject)
             return
-        self._store(commit, subject, Record(record.name, record.phone, record.registered))
+        self._store(commit, subject, Record(record.name, record.phone, record.registered, holder=_NOBODY))
         commit.execute(_LEAVE, {"subject": subject, "last": last})
 
     def to_look_at(self, limit: int, today: int, after: int, most: int) -> list[int]:
@@ -275,6 +285,10 @@ class Identities:
 
     def _open(self, subject: int, key_day: int, sealed: bytes) -> Record:
         return Record.decode(self._keys.open(KeyName(Purpose.IDENTITY, key_day), subject, sealed))
+
+
+def _holder(token: bytes, recovery: bytes | None) -> str:
+    return b64url_encode(sha256(token, recovery or b"")[:16])
 
 
 def _new_subject(commit: Commit) -> int:

@@ -10,13 +10,17 @@ import pytest
 from checkin.errors import DayNotIssued, NotReady, SealBroken, Unauthorized
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.credential import Mode, Status
+from checkin.service.auth import token_hash
 from checkin.vault.engines import Row
 from checkin.vault.ledger import LedgerBatch, ledger_row, quota_key
+from issuer.accounts import Proof
+from issuer.contact import Contact
 from issuer.identities import Record
 from issuer.service import Issuer
 from tests.issuer.world import DAY, E164, NAME, Site, enrol, keep_house, publics, rows_in
 
 OTHER = "+821087654321"
+PLANT = "UPDATE identities SET token = :token, leaving = 0"
 
 
 @pytest.fixture
@@ -192,3 +196,40 @@ def test_a_phone_is_found_by_a_mac_that_is_not_the_one_that_counts_messages(open
     keys, name = opened.identity_keys, opened.identity_keys.current()
     macs = {keys.phone_mac(name, E164), keys.day_mac(name, DAY, E164), keys.day_mac(name, DAY + 1, E164)}
     assert len(macs) == 3
+
+
+def test_who_can_write_into_the_database_gives_himself_nobodys_account(
+    opened: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clerk without a key puts the hash of a token of his own into the row of an account, also of one that has ended.
+    Control: a row of an earlier version, which says nothing of its holder."""
+    mine = {"token": token_hash("the clerk's")}
+    subject = enrol(opened)
+    opened.batches.issue(subject, DAY, Mode.SCREEN, publics())
+    opened.database.write(lambda commit: commit.execute(PLANT, mine))
+    for look in (opened.identities.bearer, opened.identities.find):
+        with pytest.raises(Unauthorized):
+            look("the clerk's")
+    opened.accounts.end(subject)
+    opened.database.write(lambda commit: commit.execute(PLANT, mine))
+    with pytest.raises(Unauthorized):
+        opened.identities.bearer("the clerk's")
+    opened.database.write(lambda commit: commit.execute("DELETE FROM identities", {}))
+    monkeypatch.setattr("issuer.identities._holder", lambda *_: "")
+    enrol(opened, phone=OTHER)
+    opened.database.write(lambda commit: commit.execute(PLANT, mine))
+    assert opened.identities.bearer("the clerk's")[1].phone == OTHER
+
+
+def test_the_holder_stays_the_holder_whatever_else_changes(opened: Issuer) -> None:
+    """A status that is proved and taken back, a name that is given anew, a backup that is put back."""
+    keys = opened.accounts.register(Contact(NAME, E164))
+    subject = opened.identities.find(keys.token)
+    opened.identities.set_status(subject, Status.VACCINATED, DAY, DAY + 9)
+    assert opened.identities.find(keys.token) == subject
+    opened.accounts.forget_status(subject)
+    assert opened.identities.bearer(keys.token)[1].status == Status.NONE
+    again = opened.accounts.register(Contact("Another Name", E164), Proof(token=keys.token))
+    assert opened.identities.bearer(again.token)[0] == subject
+    with pytest.raises(Unauthorized):
+        opened.identities.find(keys.token)
