@@ -26,7 +26,7 @@ from checkin.cli.office import (
 )
 from checkin.cli.terminal import say, say_json
 from checkin.clock import Calendar, parse_rfc3339
-from checkin.errors import NoteMalformed, RequestInvalid, SettingsInvalid
+from checkin.errors import ListRefused, NoteMalformed, RequestInvalid, SettingsInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officers import Officers, load_share, load_signer
 from checkin.keys.ring_keys import RingKeys
@@ -34,7 +34,7 @@ from checkin.orders.folder import ORDER_FILE, OrderFolder
 from checkin.orders.letter import letter
 from checkin.orders.order import PERSON, OrderRequest, draft
 from checkin.orders.part import MAX_DAYS, MAX_WINDOW_SECONDS, PHONE, VENUE_ID
-from checkin.parties.authority import ring_keys
+from checkin.parties.authority import Authority, ring_keys
 from checkin.shown import shown
 from checkin.tracing.counterparties import Parties
 from checkin.tracing.trace import Trace
@@ -149,20 +149,31 @@ def trace(  # noqa: PLR0913 - an option each
 
     The result is written as trace.csv, trace.json, and trace.html for printing. A party that does not answer, or
     refuses, does not keep the others' answers back: it is named, with the reason, and the exit status is 3. Until the
-    order expires the same command comes to the same result, and asks again for what is missing.
+    order expires the same command comes to the same result, and asks again for what is missing. Listed day keys that
+    are not the ring's own are told.
     """
     who = opened(authority, simulated_clock, allow_unfit_storage)
     signed = OrderFolder(folder).open(who.officers)
     parties = Parties.load(authority / PARTIES_FILE)
+    shares = [load_share(path) for path in officer]
     with progress() as tell:
-        result = Trace.open(signed, who, parties, [load_share(path) for path in officer], tell).run()
+        result = Trace.open(signed, who, parties, shares, tell).run()
     write_result(output, result)
+    _tell_of_planted(who, shares)
     report = result.json()
     if result.failed and not as_json:
         say(_missing(result), err=True)
     say_json(report) if as_json else say(_summary(result, output))
     if result.failed:
         raise typer.Exit(PARTLY)
+
+
+def _tell_of_planted(who: Authority, shares: list[str]) -> None:
+    """What can be seen only while shares are joined, of the list that is signed next."""
+    try:
+        who.check_ring(who.listed(), shares)
+    except ListRefused as error:
+        say(f"✗ {error.detail}", err=True)
 
 
 def write_result(folder: Path, result: TraceResult) -> None:

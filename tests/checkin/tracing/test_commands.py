@@ -13,7 +13,10 @@ from typer.testing import CliRunner, Result
 
 from checkin.cli import app
 from checkin.errors import CheckinError, NoteUntrusted, RequestInvalid, SettingsInvalid, SharesInvalid
+from checkin.protocol.key_list import AuthorityKey, AuthorityList
+from checkin.protocol.primitives import OpeningKey, random_bytes
 from tests.checkin.tracing.conftest import Scene
+from tests.checkin.tracing.world import DAY
 
 CASE = ["--case", "2026-17", "--purpose", "contacts of a person with measles", "--basis", "Act, Article 76-2"]
 
@@ -86,6 +89,17 @@ def test_from_a_question_to_a_table_in_three_commands(scene: Scene, desk: Office
     assert {person["place"] for person in people} == {"Café"}
     again = desk.run("trace", str(desk.order), *desk.place(), *desk.officer(2, 3), "-o", str(result), "--json")
     assert reported(again.stdout) == json.loads((result / "trace.json").read_text(encoding="utf-8"))
+    assert "the ring's own" not in told.stderr + again.stderr
+    kept = Path(desk.place()[1]) / "listed.txt"
+    true = kept.read_text(encoding="utf-8")
+    try:
+        days = AuthorityList.read(true).keys
+        planted = AuthorityKey(OpeningKey(random_bytes(32)).public, "ab" * 32)
+        kept.write_text(AuthorityList("health.localhost", {**days, DAY + 2: planted}, True).text(), encoding="utf-8")
+        seen = desk.run("trace", str(desk.order), *desk.place(), *desk.officer(1, 2), "-o", str(result))
+    finally:
+        kept.write_text(true, encoding="utf-8")
+    assert "not the ring's own, do not sign it: 2026-11-22." in seen.stderr and "2 to reach" in seen.stdout
     assert "<title>Order" in (result / "trace.html").read_text(encoding="utf-8")
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in result.iterdir())
     assert scene.alice.phone == "+821020000001"
