@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Dialog, expect
 
 from tests.browser.conftest import Launch
@@ -88,3 +89,22 @@ def test_another_gate_takes_over_only_after_a_word_and_loses_nothing(
     scanner.line("online", waiting=0)
     assert venue.total() == 1
     expect(page.locator("#findings-open")).to_be_hidden()
+
+
+@pytest.mark.parametrize("kept", ["false", "true"])
+def test_a_browser_that_may_delete_what_waits_is_asked_not_to_and_a_refusal_is_told(
+    site: Site, launch: Launch, camera: Camera, kept: str
+) -> None:
+    """Also when the page is opened again."""
+    scanner = ScannerPage(site, launch(), camera)
+    scanner.context.add_init_script(
+        f"navigator.storage.persisted = async () => false; navigator.storage.persist = async () => {kept};"
+    )
+    scanner.enrol(site.venue().device("front"))
+    for _ in range(2):
+        if kept == "true":
+            expect(scanner.page.locator("#not-kept")).to_be_hidden()
+        else:
+            expect(scanner.page.locator("#not-kept")).to_be_visible()
+        scanner.page.reload()
+        scanner.page.wait_for_selector("body[data-started]")

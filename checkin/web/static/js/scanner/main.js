@@ -59,7 +59,6 @@ class ScannerView {
     try {
       const device = readEnrolment(text);
       await this.store.enrol(device);
-      this.#keepStorage().catch(console.error); // not waited for: Firefox asks a person, who may never answer
       this.leaving = false;
       await this.#work(device);
       $("enrol-error").hidden = true;
@@ -76,6 +75,7 @@ class ScannerView {
     this.link = new Link(this.store, trust, device, () => this.time.now(), this.time);
     this.door = new Door(this.store, trust, device, this.link, this.time);
     this.link.addEventListener("change", () => this.line());
+    this.#keepStorage().catch(console.error); // not waited for: Firefox asks a person, who may never answer
     this.view();
     await this.link.try();
   }
