@@ -48,7 +48,7 @@ def serve(
     launch.serve(service, config, simulated_clock)
 
 
-def up(
+def up(  # noqa: PLR0913, PLR0917 - options of a command
     folder: Annotated[Path, typer.Option("--dir", help="Where everything is kept; made on first start.")] = Path(
         "checkin-data"
     ),
@@ -62,6 +62,9 @@ def up(
         str | None,
         typer.Option(help="An address of this machine in your Wi-Fi: phones reach the pages there, over TLS."),
     ] = None,
+    confirm_clock: Annotated[
+        bool, typer.Option("--confirm-clock", help="You have compared this machine's clock, and it is right.")
+    ] = False,
     simulated_clock: Simulated = None,
     engine: Annotated[
         Literal["sqlite", "postgresql"] | None,
@@ -76,6 +79,7 @@ def up(
         deployment = Deployment.open_or_make(
             folder, ports, simulated_clock, patience=GRACE_SECONDS if hold.unclean else 0.0, engine=engine
         )
+        deployment.require_clock(confirmed=confirm_clock)
         hold.tell([deployment.url(name) for name in SERVICES])
         for warning in deployment.warnings:
             say(f"warning: {warning}", err=True)

@@ -21,10 +21,12 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 
 from checkin.clock import Clock, SimulatedClock, SystemClock
+from checkin.deployment.clocks import Clocks
 from checkin.deployment.postgres_server import PostgresServer, let_through
 from checkin.errors import FolderInUse, FormatUnsupported, SettingsInvalid, StorageUnfit
 from checkin.files.durable import close_folder, open_private, replace_file
@@ -142,6 +144,15 @@ class Deployment:
         """The deployment's time."""
         return SimulatedClock(self.simulated_clock) if self.simulated_clock else SystemClock()
 
+    @cached_property
+    def _clocks(self) -> Clocks:
+        return Clocks([self.config(service) for service in SERVICES])
+
+    def require_clock(self, *, confirmed: bool = False) -> None:
+        """Raises `ClockUntrusted` where a service doubts this machine's clock, unless a person has `confirmed` it."""
+        if self.simulated_clock is None:
+            self._clocks.require(confirmed=confirmed)
+
     def config(self, service: str) -> Path:
         """The service's settings file."""
         return self.folder / service / "settings.toml"
@@ -211,8 +222,9 @@ class Deployment:
         statement about those into the log, and bring the list to the issuers. Once a week the listed keys are held
         against the ring's own, and that is stated, too.
 
-        In production two officers sign by hand; here their folders are at hand.
+        In production two officers sign by hand; here their folders are at hand. Raises `ClockUntrusted` before all.
         """
+        self.require_clock()
         now, authority, parties = self.clock.now(), self.authority(), self.parties()
         authority.destroy_due(now, confirm_clock=True)
         authority.make_keys(now)

@@ -101,7 +101,7 @@ class ServiceSettings(Strict):
     retention_token_sha256: TokenHash | None = None
     """SHA-256 of the token that the retention service presents."""
     time_peers: tuple[Peer, ...] = Field(default=(), strict=False)
-    """Pinned parties whose signed time is asked after a downtime of more than a day."""
+    """Pinned parties on other machines whose signed time is asked after a downtime of more than a day."""
     allow_unfit_storage: bool = False
 
     @model_validator(mode="after")

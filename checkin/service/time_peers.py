@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -65,10 +67,21 @@ class TimePeers:
 def clock_guard(party: KeyVolume) -> ClockGuard:
     """A service's guard. Its state lies beside the keys; earlier versions kept it in `data`."""
     settings, ring = party.settings, party.ring
+    # SPEC days.md §3: "A party behind a loopback address has the same clock"
+    peers = [peer for peer in settings.time_peers if party.clock.simulated or not _is_here(peer.url)]
     return ClockGuard(
         settings.keys / "clock.json",
         party.clock,
-        TimePeers(settings.time_peers, party),
+        TimePeers(peers, party),
         former=settings.data / "clock.json",
         began=lambda: bool(ring.tombstones() or (settings.ring is None and ring.names())),
     )
+
+
+def _is_here(url: str) -> bool:
+    """Whether an address is this machine's own, whatever is behind it."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
