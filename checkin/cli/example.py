@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from typer.core import TyperCommand
 
-_KINDS: Final = {"str": "TEXT", "path": "PATH", "file": "PATH", "int": "NUMBER", "int range": "NUMBER"}
+_KINDS: Final = {"path": "PATH", "file": "PATH", "int": "NUMBER", "int range": "NUMBER"}
 
 
 class WithExample(TyperCommand):
@@ -17,19 +18,20 @@ class WithExample(TyperCommand):
         options["short_help"] = paragraphs[0]  # whole in the list of commands
         super().__init__(*arguments, help="\n\n".join(paragraphs), **options)  # broken where the terminal ends, only
         self.example = epilog
-        for parameter in self.params:
-            if parameter.metavar is None and not getattr(parameter, "is_flag", False):
-                parameter.metavar = _kind(parameter)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """As typer, which would break the example like a sentence."""
+        """As typer, which would break the example like a sentence, and names types as Python does."""
+        write = formatter.write_dl
+        formatter.write_dl = lambda rows, *layout: write([(_plain(name), text) for name, text in rows], *layout)
         super().format_help(ctx, formatter)
         formatter.write(f"\nExample:\n   {self.example}\n")
 
 
-def _kind(parameter: Any) -> str:
-    """What stands for the value: typer would show the name of Python's type."""
-    if parameter.param_type_name == "argument":
-        return str(parameter.name).upper()
-    choices = getattr(parameter.type, "choices", ())
-    return "|".join(choices) or _KINDS.get(parameter.type.name, "VALUE")
+def _plain(name: str) -> str:
+    """`--code PATH` for `--code <list[Path]>`; an argument is its name alone."""
+    return re.sub("<(.*)>", _kind, name) if name.startswith("-") else name.partition(" <")[0]
+
+
+def _kind(shown: re.Match[str]) -> str:
+    kind = shown[1].removeprefix("list[").removesuffix("]").lower()
+    return kind if "|" in kind else _KINDS.get(kind, "TEXT")
