@@ -14,7 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from checkin.clock import DATES, SystemClock
 from checkin.errors import ServiceError
-from checkin.http.client import Client, conform, read_json
+from checkin.http.asking import conform, read_json
+from checkin.http.client import Client
 
 MAX_NUMBER: Final = 2**24
 """Entries of a log that an auditor reads; one with 1,000 entries a day has so many after 45 years."""

@@ -19,7 +19,8 @@ from checkin.cli.strip import DrawnDay, draw_days
 from checkin.cli.terminal import console, read_given, say, say_json
 from checkin.clock import Calendar, SystemClock
 from checkin.errors import NotFound, ServiceError, SettingsInvalid
-from checkin.http.client import Client, Service, read_json
+from checkin.http.asking import read_json
+from checkin.http.client import Client, Service
 from checkin.keys.secret_file import read_token
 from checkin.shown import shown
 

@@ -10,7 +10,8 @@ import typer
 from checkin.cli.example import WithExample
 from checkin.cli.terminal import say, say_json
 from checkin.errors import RequestInvalid
-from checkin.http.client import Client, Service, conform
+from checkin.http.asking import conform
+from checkin.http.client import Client, Service
 from checkin.keys.secret_file import read_token
 from checkin.parties.answers import OperatorGrant
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from checkin.clock import Calendar, Clock, SystemClock
 from checkin.errors import CheckinError, PictureUnreadable, RequestInvalid, TokenMalformed
 from checkin.files.durable import file_trouble, locked_beside
-from checkin.http.client import Client, Service, conform
+from checkin.http.asking import conform
+from checkin.http.client import Client, Service
 from checkin.parties import wallet as wallets
 from checkin.parties.answers import ScannerGrant, VenueGrant
 from checkin.parties.scanner import Scanner, ScanResult, waits

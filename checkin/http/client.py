@@ -8,12 +8,12 @@ import re
 from copy import copy
 from enum import Enum
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 import httpx
-from pydantic import BaseModel, ValidationError
 
 from checkin.errors import CheckinError, NotFound, RequestInvalid, ServiceError, Unreachable
+from checkin.http.asking import NO_ANSWER
 from checkin.http.exchange import Exchange, open_http
 from checkin.shown import shown
 
@@ -22,7 +22,6 @@ MAX_ANSWER = 64 * 2**20
 _WHOLE = 4  # an exchange may take so many times what its longest pause may
 _WITH_CONTENT: Final = (200, 201, 202)
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{1,63}")
-Model = TypeVar("Model", bound=BaseModel)
 
 
 def _by_code(root: type[CheckinError] = CheckinError) -> dict[str, type[CheckinError]]:
@@ -93,7 +92,7 @@ class Client:
         """The answer as it is, a file of the log; raises as `get`, and `Unreachable` for a page in a file's place."""
         response = self._send("GET", path)
         if response.status_code != 200 or _media(response) == "text/html":
-            raise Unreachable(_NO_ANSWER)
+            raise Unreachable(NO_ANSWER)
         return response.content
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -118,26 +117,6 @@ class Client:
             raise NotFound(f"{self.url} is the address of the {found}: give that of the {wanted}.")
 
 
-_NO_ANSWER: Final = "What answered is not the service: a Wi-Fi's login page or a proxy may be in between."
-
-
-def conform(model: type[Model], content: Any, other: CheckinError | None = None) -> Model:
-    """An answer's content as the interface says it, with what later versions add left aside. For any other raises
-    `other`, which quotes nothing of it; without one `Unreachable`: then it is somebody else's."""
-    try:
-        return model.model_validate(content, strict=True)
-    except (ValidationError, RecursionError):
-        raise other or Unreachable(_NO_ANSWER) from None
-
-
-def read_json(data: bytes) -> Any:
-    """The value that bytes hold as JSON; raises `ServiceError` for anything else, however deep."""
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        raise ServiceError("The answer is not the JSON that the service documents.") from None
-
-
 def _media(response: httpx.Response) -> str:
     return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
@@ -151,7 +130,7 @@ def _json(response: httpx.Response) -> Any:
             content = None
         if isinstance(content, dict | list):
             return content
-    raise Unreachable(_NO_ANSWER)
+    raise Unreachable(NO_ANSWER)
 
 
 def problem_error(response: httpx.Response) -> CheckinError:
@@ -164,4 +143,4 @@ def problem_error(response: httpx.Response) -> CheckinError:
             return _by_code().get(code, ServiceError)(detail)
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
-    return Unreachable(f"{_NO_ANSWER} It answered with status {response.status_code}.")
+    return Unreachable(f"{NO_ANSWER} It answered with status {response.status_code}.")

@@ -27,7 +27,8 @@ from checkin.errors import (
     WrongDay,
 )
 from checkin.files.json_file import PrivateFile
-from checkin.http.client import Client, conform
+from checkin.http.asking import conform
+from checkin.http.client import Client
 from checkin.parties.answers import EnrolmentCode
 from checkin.parties.scanner_lists import Lists, Told, ask_lists
 from checkin.parties.scanner_trust import MAX_SKEW_SECONDS, Trust

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final, NamedTuple
 from pydantic import BaseModel, Field, ValidationError
 
 from checkin.errors import CheckinError, Unreachable
-from checkin.http.client import Client, read_json
+from checkin.http.asking import read_json
+from checkin.http.client import Client
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import random_bytes, sha256
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from checkin.clock import CLOSING_DAYS, Calendar
 from checkin.errors import CheckinError, NoteUntrusted, ScannerStale, ServiceError, SettingsInvalid
-from checkin.http.client import conform
+from checkin.http.asking import conform
 from checkin.protocol.credential import IssuerKey, IssuerKeys
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.key_list import HORIZON_DAYS, IntakeKey, IntakeList, IssuerList, ListedKey, merge

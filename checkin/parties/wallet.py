@@ -15,7 +15,8 @@ from typing import Any, Final, Self
 from checkin.clock import RETENTION_DAYS, Calendar, Clock
 from checkin.errors import DayNotIssued, NotReady, RequestInvalid, ServiceError, Unauthorized
 from checkin.files.json_file import PrivateFile
-from checkin.http.client import Client, Service, conform
+from checkin.http.asking import conform
+from checkin.http.client import Client, Service
 from checkin.parties.answers import BegunRegistration, WalletGrant
 from checkin.parties.told_time import ToldTime
 from checkin.protocol import credential as credentials

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from checkin.clock import Calendar, Clock
 from checkin.errors import NoteMalformed, ServiceError
-from checkin.http.client import Client, conform
+from checkin.http.asking import conform
+from checkin.http.client import Client
 from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.key_list import read_commitment

@@ -11,7 +11,7 @@ import structlog
 
 from checkin.clock import SystemClock, parse_rfc3339
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
-from checkin.http.client import read_json
+from checkin.http.asking import read_json
 from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import random_bytes

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import ServiceError
-from checkin.http.client import read_json
+from checkin.http.asking import read_json
 from checkin.shown import as_json, lines, shown
 
 PRINTING = {"print", "typer.echo", "typer.secho", "click.echo", "sys.stdout.write", "sys.stderr.write"}

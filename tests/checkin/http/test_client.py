@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from checkin.errors import CheckinError
-from checkin.http.client import Client, conform
+from checkin.http.asking import conform
+from checkin.http.client import Client
 from checkin.parties.scanner import CheckInAnswer, UploadAnswer
 from tests.vectors.answervectors import ANSWERS
 
