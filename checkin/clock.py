@@ -19,6 +19,7 @@ RETENTION_DAYS: Final = 28
 CLOSING_DAYS: Final = 4
 CLOSING_MINUTES: Final = 5
 _EPOCH: Final = date(1970, 1, 1)
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock(Protocol):
@@ -37,6 +38,10 @@ class Clock(Protocol):
         """Seconds since the machine started, suspended time included; no clock setting moves it."""
         ...
 
+    def boot_id(self) -> str:
+        """Tells one start of the machine from another; empty where nothing does."""
+        ...
+
 
 class SystemClock:
     """The machine's own clocks."""
@@ -50,6 +55,13 @@ class SystemClock:
     def boot(self) -> float:
         """CLOCK_BOOTTIME where there is one (Linux), else the monotonic clock."""
         return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+    def boot_id(self) -> str:
+        """Linux's id of this start; empty elsewhere."""
+        try:
+            return _BOOT_ID.read_text(encoding="ascii").strip()
+        except OSError:
+            return ""
 
 
 class SimulatedClock:
@@ -77,6 +89,10 @@ class SimulatedClock:
     def boot(self) -> float:
         """Seconds of the simulated boot clock."""
         return self._read()[1]
+
+    def boot_id(self) -> str:
+        """One start, for good: a simulated machine shows another one by its boot clock alone."""
+        return "simulated"
 
     def set(self, first: str, boot: float | None = None) -> None:
         """Write a new time, at once for whoever reads it; for the demonstration, the simulation and tests."""

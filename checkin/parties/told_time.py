@@ -7,14 +7,12 @@ Whoever verifies suspects his own clock, too: on a machine whose time is ten min
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from checkin.clock import Clock
 
 JUMP_SECONDS: Final = 5.0  # two clocks of one machine drift less in the days without a registry
 CUT_SECONDS: Final = 1.0  # the registry's time is cut to the second
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass
@@ -51,10 +49,5 @@ class ToldTime:
 
 
 def _boot_id(clock: Clock) -> str:
-    """Tells one start of the machine from another; where nothing does, none is the same as the last."""
-    if clock.simulated:
-        return "simulated"
-    try:
-        return _BOOT_ID.read_text(encoding="ascii").strip()
-    except OSError:
-        return f"since {clock.now() - clock.boot():.0f}"
+    """Where nothing tells one start of the machine from another, none is the same as the last."""
+    return clock.boot_id() or f"since {clock.now() - clock.boot():.0f}"

@@ -37,7 +37,6 @@ GAPS_ADD_UP: Final = "gaps_add_up"
 CONTRADICTED: Final = "contradicted"
 STATE_LOST: Final = "state_lost"
 APART: Final = "apart"
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _CONFIRM: Final = "Compare the clock, then run `checkin purge run --confirm-clock`; until then nothing is destroyed."
 _SENTENCES: Final = {
     JUMPED: "The wall clock moved by more than an hour against the boot clock.",
@@ -170,7 +169,7 @@ class ClockGuard:
 
     def _judged(self, known: ClockState | None) -> ClockState:
         """The state after this look. `known` is None at the very first start of a service."""
-        now, boot, boot_id = self._clock.now(), self._clock.boot(), self._boot_id()
+        now, boot, boot_id = self._clock.now(), self._clock.boot(), self._clock.boot_id()
         if known is None:
             if self._oldest and self._apart:  # no such time is remembered as one that was reached
                 return ClockState(doubt=APART)
@@ -234,16 +233,8 @@ class ClockGuard:
         with self._locked():
             now, known = self._clock.now(), self._read() or ClockState()
             wall, high_water = min(now, vouched), max(known.high_water, now)
-            self._write(
-                ClockState(high_water, now, wall, self._clock.boot(), self._boot_id(), behind=now - wall, shown=now)
-            )
-
-    def _boot_id(self) -> str:
-        """Tells one start of the machine from another; a simulated machine shows it by its boot clock alone."""
-        try:
-            return "simulated" if self._clock.simulated else _BOOT_ID.read_text(encoding="ascii").strip()
-        except OSError:
-            return "unknown"
+            boot, boot_id = self._clock.boot(), self._clock.boot_id()
+            self._write(ClockState(high_water, now, wall, boot, boot_id, behind=now - wall, shown=now))
 
     def _read(self) -> ClockState | None:
         known = self._load()

@@ -333,6 +333,10 @@ class Stopped:
         """Not asked for."""
         return 0.0
 
+    def boot_id(self) -> str:
+        """Not asked for."""
+        return ""
+
 
 def exchange(witness: Witness, *requests: tuple[str, str, str | bytes]) -> list[httpx.Response]:
     """The answers to (method, path, body), in order, without a network."""
