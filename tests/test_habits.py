@@ -122,3 +122,17 @@ def test_the_protocol_reads_no_clock_and_opens_nothing() -> None:
         if inside(path).startswith("checkin/protocol/") and (hits := imported(path) & closed):
             found[inside(path)] = hits
     assert found == {"checkin/protocol/primitives.py": {"os"}}  # random bytes of the operating system
+
+
+def test_a_wallet_and_a_scanner_open_nothing() -> None:
+    """They are given time, answers and what their file holds; `checkin/http/drive.py` asks and keeps for them. Only
+    the authority is a folder."""
+    library = {"__future__", "collections.abc", "contextlib", "dataclasses", "enum", "json", "typing", "urllib.parse"}
+    allowed = library | {"pydantic", "checkin.clock", "checkin.errors", "checkin.http.asking", "checkin.tlog.policy"}
+    found = {}
+    for path in (ROOT / "checkin" / "parties").glob("*.py"):
+        imports = {name for name in imported(path) if not name.startswith(("checkin.parties", "checkin.protocol"))}
+        names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
+        if hits := (imports - allowed) | (names & {"open", "SystemClock"}):
+            found[path.name] = hits
+    assert set(found) == {"authority.py"}

@@ -6,7 +6,9 @@ import json
 import shutil
 import sys
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -23,17 +25,19 @@ from checkin.errors import (
     CheckinError,
     CodeWrong,
     NameInvalid,
+    NotReady,
     PhoneInvalid,
     RequestInvalid,
     TokenMalformed,
 )
 from checkin.files.durable import locked_beside
-from checkin.files.json_file import write_private
+from checkin.files.json_file import load_party, open_party, save_party, write_private
+from checkin.http.asking import Keeping, drive, nobody
 from checkin.http.client import Client, Service
 from checkin.keys.secret_file import read_token
 from checkin.orders.notice import in_words
 from checkin.parties import wallet as wallets
-from checkin.parties.scanner import UNDECIDED, Scanner, ScanResult, waits
+from checkin.parties.scanner import UNDECIDED, Scanner, waits
 from checkin.parties.wallet import Held, Wallet
 from checkin.protocol import qr as pictures
 from checkin.protocol.presentation import PREFIX
@@ -86,11 +90,12 @@ def qr(  # noqa: PLR0913 - an option each
     elif not as_json and sys.stdout.isatty():
         _check_width(show_status=show_status)
     calendar = Calendar(zone)
-    with locked_beside(wallet):  # no other command takes the same code
+    # No other command takes the same code.
+    with locked_beside(wallet), Client(issuer, wanted=Service.ISSUER) as client:
         fresh = (name, phone, code, recovery_code)
-        held = _load(wallet, issuer) if wallet.exists() else _register(issuer, wallet, *fresh)
+        held = _load(wallet, issuer) if wallet.exists() else _register(client, wallet, *fresh)
         known = len(held.disclosures)
-        opened = held.open_today(calendar, clock)
+        opened = drive(held.open_today(calendar, clock), client.answer, partial(save_party, wallet))
     now = held.now(clock)
     day = calendar.day(now)
     notices = [in_words(notice) for notice in held.disclosures]
@@ -166,8 +171,9 @@ def scan(  # noqa: PLR0913 - an option each
     The visit waits in the queue, sealed, when the registry does not answer, or answers with anything but its own word.
     """
     text, clock = _read(source), _clock(simulated_clock)
-    with Scanner.opened(scanner) as device, Client(venue, device.token, wanted=Service.REGISTRY) as client:
-        uploaded = None if offline else _tended(device, client, clock)
+    with open_party(Scanner, scanner) as device, Client(venue, wanted=Service.REGISTRY) as client:
+        keep = partial(save_party, scanner)
+        uploaded = None if offline else _tended(device, clock, client, keep)
         counts = dict(Counter(entry["result"] for entry in uploaded or ()))
         for entry, count in counts.items():  # also if this code is refused
             if entry == UNDECIDED:
@@ -178,17 +184,20 @@ def scan(  # noqa: PLR0913 - an option each
             codes = ", ".join(sorted({entry["code"] for entry in device.refused}))
             kept = f"{counted(len(device.refused), 'visit')} that the registry refused ({shown(codes)})"
             say(f"{kept}, kept in {scanner.name}: tell the operator", err=True)
-        result = _scanned(device, text, client if uploaded is not None else None, clock)
+        # Tells of a clock of ours that is wrong also when the code is good.
+        result = drive(device.judge(text, clock), nobody if uploaded is None else client.answer, keep)
+        if device.told.proved(clock) and (doubt := device.clock_doubt(clock)):
+            say(f"{doubt} The registry's time was used.", err=True)
     if as_json:
         say_json({"result": result, "queued": len(device.queue), "uploaded": counts})
     else:
         say(f"{result}" + (f", {len(device.queue)} in the queue" if device.queue else ""))
 
 
-def _tended(device: Scanner, client: Client, clock: Clock) -> list[dict[str, str]] | None:
+def _tended(device: Scanner, clock: Clock, client: Client, keep: Keeping) -> list[dict[str, str]] | None:
     """What became of the queue; None without an answer, which is no refusal."""
     try:
-        passed, uploaded = device.tend(client, clock)
+        passed, uploaded = drive(device.tend(clock), client.answer, keep)
     except CheckinError as error:
         if not waits(error):
             raise
@@ -199,20 +208,12 @@ def _tended(device: Scanner, client: Client, clock: Clock) -> list[dict[str, str
     return uploaded
 
 
-def _scanned(device: Scanner, text: str, client: Client | None, clock: Clock) -> ScanResult:
-    """Tells of a clock of ours that is wrong also when the code is good."""
-    result = device.judge(text, client, clock)
-    if device.told.proved(clock) and (doubt := device.clock_doubt(clock)):
-        say(f"{doubt} The registry's time was used.", err=True)
-    return result
-
-
 def _clock(path: Path | None) -> Clock:
     return SimulatedClock(path) if path else SystemClock()
 
 
 def _load(path: Path, issuer: str) -> Wallet:
-    held = Wallet.load(path)
+    held = load_party(Wallet, path)
     if held.issuer_url.rstrip("/") != issuer.rstrip("/"):
         raise RequestInvalid(f"{path.name} is a wallet of {held.issuer_url}: name another file with --wallet.")
     return held
@@ -225,30 +226,31 @@ def _check_output(path: Path) -> None:
 
 
 def _register(  # noqa: PLR0913, PLR0917 - what a registration is given
-    issuer: str, path: Path, name: str | None, phone: str | None, code: str | None, recovery_code: str | None
+    client: Client, path: Path, name: str | None, phone: str | None, code: str | None, recovery_code: str | None
 ) -> Wallet:
     """In one go at a terminal; in two calls from a script, the second with --code."""
     pending = path.with_name(path.name + ".registration")
     if not (code and pending.exists()):
-        write_private(pending, _begin(issuer, name, phone))
-        say(_on_its_way(issuer), err=True)
+        write_private(pending, _begin(client, name, phone))
+        say(_on_its_way(client.url), err=True)
     registration = json.loads(pending.read_text(encoding="utf-8"))
-    held = _confirm(issuer, registration, code, path, recovery_code)
+    held = _confirm(client, registration, code, path, recovery_code)
     pending.unlink()
     say(_keep(path), err=True)
     return held
 
 
-def _begin(issuer: str, name: str | None, phone: str | None) -> str:
+def _begin(client: Client, name: str | None, phone: str | None) -> str:
     """The registration's id. What was asked for at a terminal and is refused is asked for again."""
     if not (name and phone):
-        wallets.require_issuer(issuer)  # before anybody types for an address that leads nowhere
+        with suppress(NotReady):  # before anybody types for an address that leads nowhere
+            client.get("/v1/keys")
     typed_name, typed_phone = name, phone
     for left in reversed(range(ASKED)):
         typed_name = typed_name or _ask("Name", "--name")
         typed_phone = typed_phone or _ask("Phone", "--phone")
         try:
-            return wallets.register(issuer, typed_name, typed_phone)
+            return drive(wallets.register(typed_name, typed_phone), client.answer)
         except (NameInvalid, PhoneInvalid) as error:
             given = name if isinstance(error, NameInvalid) else phone
             if given or not left:
@@ -272,17 +274,18 @@ def _keep(path: Path) -> str:
     )
 
 
-def _confirm(issuer: str, registration: str, code: str | None, path: Path, recovery_code: str | None) -> Wallet:
+def _confirm(client: Client, registration: str, code: str | None, path: Path, recovery_code: str | None) -> Wallet:
     """Whoever mistypes at a terminal may try again; the issuer counts five tries."""
-    if code is not None:
-        return wallets.confirm(issuer, registration, code, path, recovery_code)
-    question = f"Code from the message, {wallets.CODE_DIGITS} digits"
-    for _ in range(2):
+    for left in reversed(range(ASKED)):
+        typed = _ask(f"Code from the message, {wallets.CODE_DIGITS} digits", "--code") if code is None else code
         try:
-            return wallets.confirm(issuer, registration, _ask(question, "--code"), path, recovery_code)
+            steps = wallets.confirm(client.url, registration, typed, recovery_code)
+            return drive(steps, client.answer, partial(save_party, path))
         except (CodeWrong, RequestInvalid) as error:
+            if code is not None or not left:
+                raise
             say(error.detail, err=True)
-    return wallets.confirm(issuer, registration, _ask(question, "--code"), path, recovery_code)
+    raise AssertionError
 
 
 def _ask(what: str, option: str) -> str:

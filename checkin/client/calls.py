@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from checkin.clock import Calendar, Clock, SystemClock
 from checkin.errors import CheckinError, PictureUnreadable, RequestInvalid, TokenMalformed
 from checkin.files.durable import file_trouble, locked_beside
-from checkin.http.asking import conform
-from checkin.http.client import Client, Service
+from checkin.files.json_file import open_party, save_party
+from checkin.http.asking import conform, drive, nobody
+from checkin.http.client import Client, Service, drive_at
 from checkin.parties import wallet as wallets
 from checkin.parties.answers import ScannerGrant, VenueGrant
 from checkin.parties.scanner import Scanner, ScanResult, waits
@@ -104,7 +105,7 @@ def _typed(call: Callable[P, R]) -> Callable[P, R]:
 @_typed
 def register(issuer: str, name: str, phone: str) -> PendingWallet:
     """Ask the issuer at this address for a one-time code by message. `NameInvalid`, `PhoneInvalid`, `RateLimited`."""
-    return PendingWallet(issuer, wallets.register(issuer, name, phone))
+    return PendingWallet(issuer, drive_at(issuer, wallets.register(name, phone), wanted=Service.ISSUER))
 
 
 @_typed
@@ -116,7 +117,8 @@ def confirm(pending: PendingWallet, code: str, wallet: Path, recovery_code: str 
     """
     with locked_beside(wallet):
         _require_new(wallet)
-        made = wallets.confirm(pending.issuer, pending.registration, code, wallet, recovery_code)
+        steps = wallets.confirm(pending.issuer, pending.registration, code, recovery_code)
+        made = drive_at(pending.issuer, steps, partial(save_party, wallet), Service.ISSUER)
     return made.recovery_code or ""
 
 
@@ -130,8 +132,9 @@ def present(
     wallet, `Unreachable`, `DayNotIssued`, `Unauthorized` for an account that was deleted.
     """
     clock, calendar = clock or SystemClock(), Calendar(zone)
-    with Wallet.opened(wallet) as held:
-        opened = held.open_today(calendar, clock)
+    with open_party(Wallet, wallet) as held:
+        steps = held.open_today(calendar, clock)
+        opened = drive_at(held.issuer_url, steps, partial(save_party, wallet), Service.ISSUER)
     now = held.now(clock)
     text = wallets.present(opened, now, calendar, show_status=show_status)
     return FreshCode(text, held.left(calendar.day(now)), tuple(held.disclosures))
@@ -157,7 +160,7 @@ def enrol(  # noqa: PLR0913 - what a venue is
             venue = conform(VenueGrant, client.post("/v1/venues", {"name": name, "category": category}))
         with Client(registry, venue.operator_token) as client:
             device = conform(ScannerGrant, client.post(f"/v1/venues/{venue.venue_id}/scanners", {"label": label}))
-        Scanner(scanner, venue.venue_id, device.scanner_id, device.scanner_token).save()
+        save_party(scanner, Scanner(venue.venue_id, device.scanner_id, device.scanner_token).plain())
     return EnrolledDoor(venue.venue_id, device.scanner_id, venue.operator_token)
 
 
@@ -171,17 +174,24 @@ def scan(
     A code that is refused raises its `TokenError` and is never queued; `ScannerStale` after a day without a registry.
     """
     text, clock = read_code(code), clock or SystemClock()
-    with Scanner.opened(scanner) as device, Client(registry, device.token, wanted=Service.REGISTRY) as client:
-        reached = not offline and _is_reached(device, client, clock)
-        result = device.judge(text, client if reached else None, clock)
+    with open_party(Scanner, scanner) as device, Client(registry, wanted=Service.REGISTRY) as client:
+        keep = partial(save_party, scanner)
+        try:
+            answer = nobody if offline else client.answer
+            drive(device.tend(clock), answer, keep)
+        except CheckinError as error:
+            if not waits(error):
+                raise
+            answer = nobody
+        result = drive(device.judge(text, clock), answer, keep)
         return Scanned(result, len(device.queue), len(device.refused))
 
 
 @_typed
 def upload(scanner: Path, registry: str, *, clock: Clock | None = None) -> int:
     """Send what waits in the scanner's queue; how much of it still waits. Safe to repeat. Raises `Unreachable`."""
-    with Scanner.opened(scanner) as device, Client(registry, device.token, wanted=Service.REGISTRY) as client:
-        device.tend(client, clock or SystemClock())
+    with open_party(Scanner, scanner) as device:
+        drive_at(registry, device.tend(clock or SystemClock()), partial(save_party, scanner), Service.REGISTRY)
         return len(device.queue)
 
 
@@ -224,16 +234,6 @@ def read_code(source: str | bytes | Path) -> str:
     if len(ours) > 1:
         raise PictureUnreadable(f"There are {len(ours)} check-in codes in the picture: show one at a time.")
     return (ours or texts)[0]
-
-
-def _is_reached(device: Scanner, client: Client, clock: Clock) -> bool:
-    try:
-        device.tend(client, clock)
-    except CheckinError as error:
-        if not waits(error):
-            raise
-        return False
-    return True
 
 
 def _require_new(path: Path) -> None:

@@ -1,23 +1,25 @@
 """Our own command-line wallet and scanner as judged programs: `python -m checkin.conformance.own wallet|scanner`.
 
-They are what `checkin qr` and `checkin scan` are, with two things changed: their network is a relay on this machine
-that hands each request to the harness, and their clock is the one that the harness tells.
+They are what `checkin qr` and `checkin scan` are, with two things changed: their network is the harness, to which each
+request is handed, and their clock is the one that it tells.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import httpx
 
 from checkin.clock import Calendar
-from checkin.errors import CheckinError, RequestInvalid
-from checkin.files.json_file import read_private, write_private
-from checkin.http.client import Client, Service
+from checkin.errors import CheckinError, RequestInvalid, Unreachable
+from checkin.files.json_file import load_party, read_private, save_party, write_private
+from checkin.http.asking import Ask, Steps, drive
+from checkin.http.client import json_content, problem_error
 from checkin.parties import wallet as wallets
 from checkin.parties.scanner import OF_TIME, Scanner, read_enrolment
 from checkin.parties.wallet import Held, Wallet
@@ -25,6 +27,7 @@ from checkin.protocol.note import NoteVerifier
 from checkin.tlog.policy import PinnedLog
 
 ZONE: Final = Calendar("Asia/Seoul")
+T = TypeVar("T")
 
 
 class ToldClock:
@@ -57,7 +60,6 @@ class Harness:
 
     def __init__(self) -> None:
         self.clock = ToldClock()
-        self._turn = threading.Lock()
 
     def read(self) -> dict[str, Any] | None:
         """The next line; None at the end."""
@@ -73,90 +75,64 @@ class Harness:
         sys.stdout.write(json.dumps(content) + "\n")
         sys.stdout.flush()
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
-        """The answer to a request; None when none comes."""
-        with self._turn:
-            self.write(ask=request)
-            line = self.read() or {}
-        answer: dict[str, Any] | None = line.get("answer")
-        return answer
-
-
-class _Relay(BaseHTTPRequestHandler):
-    """Hands each request to the harness, and closes the connection where it has no answer."""
-
-    protocol_version = "HTTP/1.0"
-    harness: Harness
-
-    def _hand_on(self) -> None:
-        size = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(size)
-        request: dict[str, Any] = {"method": self.command, "path": self.path}
-        if bearer := self.headers.get("Authorization"):
-            request["token"] = bearer.removeprefix("Bearer ")
-        if body:
-            request["body"] = json.loads(body)
-        answer = self.harness.ask(request)
+    def answer(self, ask: Ask) -> Any:
+        """As `Client.answer`."""
+        request = {"method": "GET" if ask.body is None else "POST", "path": ask.path}
+        request |= {"token": ask.token} if ask.token else {}
+        request |= {} if ask.body is None else {"body": ask.body}
+        self.write(ask=request)
+        answer = (self.read() or {}).get("answer")
         if answer is None:
-            self.close_connection = True
-            return
-        content = answer["body"].encode()
-        self.send_response(answer["status"])
-        if answer["type"]:
-            self.send_header("Content-Type", answer["type"])
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_POST = _hand_on  # noqa: N815 - the library's names
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Standard error is for errors."""
+            raise Unreachable
+        kind = {"content-type": answer["type"]}
+        response = httpx.Response(answer["status"], headers=kind, content=answer["body"])
+        if not response.is_success:
+            raise problem_error(response)
+        return response.content if ask.raw else json_content(response)
 
 
 class OwnScanner:
     """`checkin scan`, its file `scanner.json`."""
 
-    def __init__(self, harness: Harness, url: str) -> None:
-        self._clock = harness.clock
-        self._url = url
+    def __init__(self, harness: Harness) -> None:
+        self._clock, self._answer = harness.clock, harness.answer
         self._path = Path("scanner.json")
 
     def enrol(self, code: str) -> dict[str, Any]:
         """The operator's code."""
         read = read_enrolment(code)
-        Scanner(self._path, read.venue_id, read.scanner_id, read.scanner_token).save()
+        save_party(self._path, Scanner(read.venue_id, read.scanner_id, read.scanner_token).plain())
         return {}
 
     def tend(self) -> dict[str, Any]:
         """The lists, then the queue."""
-        with Scanner.opened(self._path) as device, Client(self._url, device.token, wanted=Service.REGISTRY) as client:
-            passed, uploaded = device.tend(client, self._clock)
+        passed, uploaded = self._does(load_party(Scanner, self._path).tend(self._clock))
         return {"passed": sorted(passed), "uploaded": uploaded}
 
     def scan(self, text: str) -> dict[str, Any]:
         """A code at the door."""
-        with Scanner.opened(self._path) as device, Client(self._url, device.token, wanted=Service.REGISTRY) as client:
-            return {"result": str(device.judge(text, client, self._clock))}
+        return {"result": str(self._does(load_party(Scanner, self._path).judge(text, self._clock)))}
 
     def beside(self, error: CheckinError) -> dict[str, Any]:
         """What it says with a refusal: whether that names the clock."""
         if not isinstance(error, OF_TIME):
             return {}
-        return {"clock": bool(Scanner.load(self._path).clock_doubt(self._clock))}
+        return {"clock": bool(load_party(Scanner, self._path).clock_doubt(self._clock))}
 
     def state(self) -> dict[str, Any]:
         """How many entries wait, and how many are kept for a person."""
-        with Scanner.opened(self._path) as device:
-            return {"waiting": len(device.queue), "refused": len(device.refused)}
+        device = load_party(Scanner, self._path)
+        return {"waiting": len(device.queue), "refused": len(device.refused)}
+
+    def _does(self, steps: Steps[T]) -> T:
+        return drive(steps, self._answer, partial(save_party, self._path))
 
 
 class OwnWallet:
     """`checkin qr`, its file `wallet.json`."""
 
-    def __init__(self, harness: Harness, url: str) -> None:
-        self._clock = harness.clock
-        self._url = url
+    def __init__(self, harness: Harness) -> None:
+        self._clock, self._answer = harness.clock, harness.answer
         self._path, self._pins = Path("wallet.json"), Path("pins.json")
         self._open: Held | None = None
         self._shows = False
@@ -168,26 +144,29 @@ class OwnWallet:
 
     def register(self, name: str, phone: str) -> dict[str, Any]:
         """Asks for a message with a code."""
-        self._pending().write_text(wallets.register(self._url, name, phone), encoding="ascii")
+        registration = drive(wallets.register(name, phone), self._answer)
+        self._pending().write_text(registration, encoding="ascii")
         return {}
 
     def confirm(self, code: str) -> dict[str, Any]:
         """The code from the message."""
         registration = self._pending().read_text(encoding="ascii")
-        held = wallets.confirm(self._url, registration, code, self._path)
+        held = drive(wallets.confirm("https://issuer.example", registration, code), self._answer)
         held.log = PinnedLog.read(read_private(self._pins)["log"]).plain()
-        held.save()
+        save_party(self._path, held.plain())
         return {}
 
     def fetch(self) -> dict[str, Any]:
         """A batch of today."""
-        self._held().fetch_today(ZONE, self._clock, NoteVerifier.parse(read_private(self._pins)["issuer"]))
+        pinned = NoteVerifier.parse(read_private(self._pins)["issuer"])
+        drive(self._held().fetch_today(ZONE, self._clock, pinned), self._answer, partial(save_party, self._path))
         return {}
 
     def open(self, *, show_status: bool = False) -> dict[str, Any]:
         """A code for one opening."""
         held = self._held()
-        self._open, self._shows = held.open_code(ZONE.day(held.now(self._clock))), show_status
+        self._open = drive(held.open_code(ZONE.day(held.now(self._clock))), keep=partial(save_party, self._path))
+        self._shows = show_status
         return self.renew()
 
     def renew(self) -> dict[str, Any]:
@@ -206,9 +185,7 @@ class OwnWallet:
         return {}
 
     def _held(self) -> Wallet:
-        held = Wallet.load(self._path)
-        held.issuer_url = self._url
-        return held
+        return load_party(Wallet, self._path)
 
     def _pending(self) -> Path:
         return self._path.with_suffix(".registration")
@@ -230,10 +207,7 @@ def serve(harness: Harness, party: OwnScanner | OwnWallet) -> None:
 def main() -> None:
     """`wallet` or `scanner`."""
     harness = Harness()
-    relay = ThreadingHTTPServer(("127.0.0.1", 0), type("Relay", (_Relay,), {"harness": harness}))
-    threading.Thread(target=relay.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{relay.server_port}"
-    serve(harness, OwnScanner(harness, url) if sys.argv[1:] == ["scanner"] else OwnWallet(harness, url))
+    serve(harness, OwnScanner(harness) if sys.argv[1:] == ["scanner"] else OwnWallet(harness))
 
 
 if __name__ == "__main__":

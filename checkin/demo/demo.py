@@ -87,9 +87,10 @@ def a_visitor(stage: Stage) -> None:
     tell, issuer = stage.tell, stage.deployment.url("issuer")
     tell.chapter("A visitor", f"{NAME} registers once. After this the issuer never learns where or when.")
     with tell.step("register", "Name and phone, confirmed by a one-time code", "the code came through the outbox"):
-        stage.wallet = registered(stage, NAME, PHONE, "wallet.json")
+        stage.wallet = registered(stage.deployment, NAME, PHONE)
     with tell.step("batch", "Ten credentials for today, for keys made in the wallet", "one batch, ten doors, no times"):
-        stage.wallet.fetch(stage.day, stage.calendar, pinned=stage.deployment.verifier("issuer"))
+        pinned = stage.deployment.verifier("issuer")
+        stage.at("issuer", stage.wallet.fetch(stage.day, stage.calendar, pinned=pinned))
         with Client(issuer) as client:
             published = client.get("/v1/keys")
         stage.leave("issuer-keys.json", {"issuer": published["issuer"], "keys": published["keys"]})
@@ -111,29 +112,28 @@ def a_door(stage: Stage) -> None:
     with tell.step("enrol", "The café enrols, and its scanner fetches the lists", "it pins who may sign what"):
         stage.scanner = enrol(stage, "Café Mugunghwa")
     scanner, token = stage.scanner, (stage.artifacts / "token.txt").read_text(encoding="ascii")
-    with Client(stage.deployment.url("venue"), scanner.token) as client:
-        with tell.step("check-in", "The code is scanned: welcome", "on the disk before the door says so"):
-            expect(scanner.scan(token, client, stage.advance(3)) is ScanResult.ACCEPTED, "The code was not accepted.")
-            stage.leave("visit-row.json", visit_row(stage))
-        with tell.step("second-use", "The same code at another door: already used", "once, in the whole registry"):
-            other = enrol(stage, "Bookshop Daol")
-            with Client(stage.deployment.url("venue"), other.token) as second:
-                refused("already_used", other, token, second, stage.clock.now())
-        with tell.step("expired", "A photograph of a code, half a minute later: expired", "screenshots are no use"):
-            photograph = stage.code()
-            refused("token_expired", scanner, photograph, client, stage.advance(30))
-        with tell.step("forged", "A code that somebody signed himself: no such issuer", "only listed keys count"):
-            refused("unknown_issuer_key", scanner, forged(stage), client, stage.clock.now())
-            refused("bad_signature", scanner, altered(stage.code()), client, stage.clock.now())
-        with tell.step("offline", "The registry goes down; the door goes on, into a sealed queue", "no door closes"):
-            stage.processes.kill("venue")
-            expect(
-                scanner.scan(stage.code(), client, stage.advance(5)) is ScanResult.QUEUED, "The visit was not queued."
-            )
-        with tell.step("upload", "The registry is back and takes the queue", "a sealed entry, opened only there"):
-            stage.processes.start("venue")
-            stage.settle()
-            expect(scanner.upload(client) == [{"result": "accepted"}], "The queued visit was not accepted.")
+    with tell.step("check-in", "The code is scanned: welcome", "on the disk before the door says so"):
+        scan = scanner.scan(token, stage.advance(3))
+        expect(stage.at("venue", scan) is ScanResult.ACCEPTED, "The code was not accepted.")
+        stage.leave("visit-row.json", visit_row(stage))
+    with tell.step("second-use", "The same code at another door: already used", "once, in the whole registry"):
+        refused(stage, "already_used", enrol(stage, "Bookshop Daol"), token)
+    with tell.step("expired", "A photograph of a code, half a minute later: expired", "screenshots are no use"):
+        photograph = stage.code()
+        stage.advance(30)
+        refused(stage, "token_expired", scanner, photograph)
+    with tell.step("forged", "A code that somebody signed himself: no such issuer", "only listed keys count"):
+        refused(stage, "unknown_issuer_key", scanner, forged(stage))
+        refused(stage, "bad_signature", scanner, altered(stage.code()))
+    with tell.step("offline", "The registry goes down; the door goes on, into a sealed queue", "no door closes"):
+        stage.processes.kill("venue")
+        scan = scanner.scan(stage.code(), stage.advance(5))
+        expect(stage.at("venue", scan) is ScanResult.QUEUED, "The visit was not queued.")
+    with tell.step("upload", "The registry is back and takes the queue", "a sealed entry, opened only there"):
+        stage.processes.start("venue")
+        stage.settle()
+        uploaded = stage.at("venue", scanner.upload())
+        expect(uploaded == [{"result": "accepted"}], "The queued visit was not accepted.")
     for service, name in zip(SERVICES, ("issuer", "registry", "retention service"), strict=True):
         tell.table(f"What the {name} holds", ["file", "table", "rows", "columns"], table_rows(stage, service))
 

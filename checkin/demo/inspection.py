@@ -15,6 +15,7 @@ from checkin.demo.investigation import NAME as CONTACT
 from checkin.demo.investigation import PHONE as CONTACT_PHONE
 from checkin.demo.narrator import expect
 from checkin.demo.stage import Stage, messages, registered, wait_until
+from checkin.http.asking import drive
 from checkin.http.client import Client
 from checkin.parties import wallet
 
@@ -56,10 +57,10 @@ def inspect(stage: Stage, visitor: Sequence[str]) -> None:
 def _fresh_code(stage: Stage, name: str, phone: str) -> str:
     """A code of the test visitor, of today: those of the first day have been destroyed with it."""
     wait_until(lambda: not messages(stage.deployment))  # of the first day, too
-    stage.wallet = registered(stage, name, phone, "wallet-3.json")
+    held = registered(stage.deployment, name, phone)
     today = stage.calendar.day(stage.clock.now())
-    stage.wallet.fetch(today, stage.calendar, pinned=stage.deployment.verifier("issuer"))
-    code = stage.wallet.open_code(today)
+    stage.at("issuer", held.fetch(today, stage.calendar, pinned=stage.deployment.verifier("issuer")))
+    code = drive(held.open_code(today))
     expect(code, "The wallet has no code of today.")
     assert code is not None  # noqa: S101 - just expected
     return wallet.present(code, stage.clock.now(), stage.calendar)

@@ -10,7 +10,7 @@ from typing import Final
 from checkin.demo.narrator import expect
 from checkin.demo.stage import Stage, registered
 from checkin.errors import DayDestroyed, NoteUntrusted
-from checkin.http.client import Client
+from checkin.http.asking import drive
 from checkin.keys.officers import load_share, load_signer
 from checkin.orders.folder import OrderFolder
 from checkin.orders.notice import in_words
@@ -53,7 +53,7 @@ def a_health_officer(stage: Stage, patient: str) -> None:
     tell.table("Who was asked what", ["party", "asked", "not told", "rows"], rows)
     with tell.step("notice", "Three days later the contact's wallet is told, with a batch", "never by asking for it"):
         stage.jump(3 * 86400)
-        second.fetch(stage.calendar.day(stage.clock.now()), stage.calendar)
+        stage.at("issuer", second.fetch(stage.calendar.day(stage.clock.now()), stage.calendar))
         expect(second.disclosures, "The batch of three days later did not tell the contact.")
     tell.say(in_words(second.disclosures[0]))
 
@@ -77,14 +77,13 @@ def the_same_order(stage: Stage, patient: str) -> None:
 def _check_in(stage: Stage) -> wallet.Wallet:
     deployment = stage.deployment
     assert stage.scanner is not None  # noqa: S101 - an earlier chapter enrolled it
-    second = registered(stage, NAME, PHONE, "wallet-2.json")
-    second.fetch(stage.day, stage.calendar, pinned=deployment.verifier("issuer"))
-    opened = second.open_code(stage.day)
+    second = registered(deployment, NAME, PHONE)
+    stage.at("issuer", second.fetch(stage.day, stage.calendar, pinned=deployment.verifier("issuer")))
+    opened = drive(second.open_code(stage.day))
     now = stage.advance(8 * 60)
-    with Client(deployment.url("venue"), stage.scanner.token) as client:
-        assert opened is not None  # noqa: S101 - fetched above
-        text = wallet.present(opened, now, stage.calendar)
-        expect(stage.scanner.scan(text, client, now) is Verdict.ACCEPTED, "The second visitor was not accepted.")
+    assert opened is not None  # noqa: S101 - fetched above
+    scan = stage.scanner.scan(wallet.present(opened, now, stage.calendar), now)
+    expect(stage.at("venue", scan) is Verdict.ACCEPTED, "The second visitor was not accepted.")
     return second
 
 

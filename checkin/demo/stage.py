@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import sqlite_utils
 
@@ -18,7 +18,8 @@ from checkin.demo.thief import SavedKeys, open_subject, open_visits
 from checkin.deployment.deployment import ISSUER_NUMBER, Deployment
 from checkin.deployment.processes import Processes
 from checkin.errors import CheckinError
-from checkin.http.client import Client
+from checkin.http.asking import Keeping, Steps, drive
+from checkin.http.client import Client, drive_at
 from checkin.keys.key_ring import KeyRing
 from checkin.keys.officers import load_share
 from checkin.parties import wallet
@@ -37,6 +38,7 @@ from checkin.vault.vault import SubKeys
 MARKER: Final = "clock"  # the file by which a folder is known to be a story's
 _LABELS: Final = ("front door", "back door")
 PATIENCE_SECONDS: Final = 600.0  # a busy machine takes its time
+T = TypeVar("T")
 
 
 @dataclass
@@ -97,10 +99,14 @@ class Stage:
         waiting = self.processes.settle(seconds)
         expect(not waiting, f"Not ready after {seconds / 60:.0f} minutes, see /readyz: {', '.join(waiting)}.")
 
+    def at(self, service: str, steps: Steps[T], keep: Keeping | None = None) -> T:
+        """What a party's steps come to at one of the services."""
+        return drive_at(self.deployment.url(service), steps, keep)
+
     def code(self, **options: bool) -> str:
         """A fresh code out of the wallet, for one door."""
         assert self.wallet is not None  # noqa: S101 - the first chapter made it
-        opened = self.wallet.open_code(self.day)
+        opened = drive(self.wallet.open_code(self.day))
         expect(opened, "The wallet has no code left.")
         assert opened is not None  # noqa: S101 - just expected
         return wallet.present(opened, self.clock.now(), self.calendar, **options)
@@ -138,11 +144,11 @@ def raised(folder: Path, tell: Narrator, hour: int = 12, issuer: str = "") -> It
         yield stage
 
 
-def registered(stage: Stage, name: str, phone: str, file: str) -> Wallet:
-    """A new wallet in a file of the stage's folder; the code comes through the outbox."""
-    url = stage.deployment.url("issuer")
-    registration = wallet.register(url, name, phone)
-    return wallet.confirm(url, registration, one_time_code(stage.deployment, phone), stage.folder / file)
+def registered(deployment: Deployment, name: str, phone: str, keep: Keeping | None = None) -> Wallet:
+    """A new wallet; the code comes through the outbox. `phone` in E.164."""
+    url = deployment.url("issuer")
+    registration = drive_at(url, wallet.register(name, phone))
+    return drive_at(url, wallet.confirm(url, registration, one_time_code(deployment, phone)), keep)
 
 
 def one_time_code(deployment: Deployment, phone: str) -> str:
@@ -162,8 +168,7 @@ def messages(deployment: Deployment) -> list[tuple[str, str]]:
 def enrol(stage: Stage, name: str) -> Scanner:
     """A venue with one scanner that has fetched its lists."""
     (scanner,) = gates(stage, name, 1)
-    with Client(stage.deployment.url("venue"), scanner.token) as client:
-        scanner.refresh(client, stage.clock.now())
+    stage.at("venue", scanner.refresh(stage.clock.now()))
     return scanner
 
 
@@ -174,21 +179,13 @@ def gates(stage: Stage, name: str, count: int) -> list[Scanner]:
     with Client(stage.deployment.url("venue"), venue["operator_token"]) as client:
         path = f"/v1/venues/{venue['venue_id']}/scanners"
         devices = [client.post(path, {"label": label}) for label in _LABELS[:count]]
-    return [
-        Scanner(
-            stage.folder / f"scanner-{device['scanner_id']}.json",
-            venue["venue_id"],
-            device["scanner_id"],
-            device["scanner_token"],
-        )
-        for device in devices
-    ]
+    return [Scanner(venue["venue_id"], device["scanner_id"], device["scanner_token"]) for device in devices]
 
 
-def refused(code: str, scanner: Scanner, text: str, client: Client, now: float) -> None:
+def refused(stage: Stage, code: str, scanner: Scanner, text: str) -> None:
     """Raises `StoryFailedError` unless the scan is refused with exactly this code."""
     try:
-        scanner.scan(text, client, now)
+        stage.at("venue", scanner.scan(text, stage.clock.now()))
     except CheckinError as error:
         expect(error.code == code, f"Refused with {error.code} instead of {code}.")
     else:

@@ -1,16 +1,70 @@
-"""What is asked of a service, and what is taken for its answer; nothing is opened or sent here."""
+"""What a party asks of a service and what it keeps, step by step, and what is taken for an answer; nothing is opened or
+sent here (docs/adr/0020-parties-without-io.md)."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from checkin.errors import CheckinError, ServiceError, Unreachable
 
+T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
 NO_ANSWER: Final = "What answered is not the service: a Wi-Fi's login page or a proxy may be in between."
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question: a GET, or the POST of a body. What comes back is the answer's JSON or, `raw`, its bytes; what it was
+    refused with is raised in its place."""
+
+    path: str
+    token: str | None = None
+    body: Any = None
+    raw: bool = False
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What the party knows now, as `plain` tells it, is on the disk before its next step."""
+
+    plain: Callable[[], dict[str, Any]]
+
+
+Steps = Generator[Ask | Keep, Any, T]
+"""What a party wants done, one thing after the other, and what it comes to."""
+Keeping = Callable[[dict[str, Any]], None]
+"""Puts what a party knows on the disk."""
+
+
+def nobody(_: Ask) -> Any:
+    """The answer where there is no network."""
+    raise Unreachable
+
+
+def drive(steps: Steps[T], answer: Callable[[Ask], Any] = nobody, keep: Keeping | None = None) -> T:
+    """Carries the steps out; without `keep` there is no file."""
+    try:
+        step = next(steps)
+        while True:
+            if isinstance(step, Keep):
+                if keep:
+                    keep(step.plain())
+                step = next(steps)
+                continue
+            try:
+                answered = answer(step)
+            except CheckinError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answered)
+    except StopIteration as end:
+        result: T = end.value
+        return result
 
 
 def conform(model: type[Model], content: Any, other: CheckinError | None = None) -> Model:

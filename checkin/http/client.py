@@ -8,12 +8,12 @@ import re
 from copy import copy
 from enum import Enum
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import httpx
 
 from checkin.errors import CheckinError, NotFound, RequestInvalid, ServiceError, Unreachable
-from checkin.http.asking import NO_ANSWER
+from checkin.http.asking import NO_ANSWER, Ask, Keeping, Steps, drive
 from checkin.http.exchange import Exchange, open_http
 from checkin.shown import shown
 
@@ -21,6 +21,7 @@ TIMEOUT_SECONDS = 15.0
 MAX_ANSWER = 64 * 2**20
 _WHOLE = 4  # an exchange may take so many times what its longest pause may
 _WITH_CONTENT: Final = (200, 201, 202)
+T = TypeVar("T")
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{1,63}")
 
 
@@ -52,15 +53,17 @@ class Client:
         self._wanted = wanted
         if not self.url.startswith(("http://", "https://")):
             raise RequestInvalid(f"{url} is no address: write it with its scheme, as http://127.0.0.1:8001.")
-        self._bearer = {"Authorization": f"Bearer {token}"} if token else {}
+        self._bearer = _bearer(token)
         self._http = open_http(timeout, base_url=self.url)
         self._exchange = Exchange(self._http, _WHOLE * timeout, MAX_ANSWER)
 
-    def bearing(self, token: str) -> Self:
-        """The same connection for somebody else: from one thread at a time, and closed with the first one."""
-        other = copy(self)
-        other._bearer = {"Authorization": f"Bearer {token}"}
-        return other
+    def answer(self, ask: Ask) -> Any:
+        """What a party asks, with its token in place of ours, over the same connection: from one thread at a time."""
+        asker = copy(self)
+        asker._bearer = _bearer(ask.token)
+        if ask.raw:
+            return asker.get_bytes(ask.path)
+        return asker.get(ask.path) if ask.body is None else asker.post(ask.path, ask.body)
 
     def __enter__(self) -> Self:
         return self
@@ -72,21 +75,21 @@ class Client:
 
     def get(self, path: str, **query: str) -> Any:
         """The JSON answer, an object or a list; raises the `CheckinError` of the problem, or `Unreachable`."""
-        return _json(self._send("GET", path, params=query))
+        return json_content(self._send("GET", path, params=query or None))  # httpx takes {} for another query
 
     def post(self, path: str, body: Any = None) -> Any:
         """As `get`, with a JSON body."""
-        return _json(self._send("POST", path, json={} if body is None else body))
+        return json_content(self._send("POST", path, json={} if body is None else body))
 
     def put(self, path: str, body: Any) -> Any:
         """As `get`, with a JSON body."""
-        return _json(self._send("PUT", path, json=body))
+        return json_content(self._send("PUT", path, json=body))
 
     def delete(self, path: str, **query: str) -> None:
         """As `get`; the answer's content, if any, is left aside."""
         response = self._send("DELETE", path, params=query)
         if response.status_code != 204:
-            _json(response)
+            json_content(response)
 
     def get_bytes(self, path: str) -> bytes:
         """The answer as it is, a file of the log; raises as `get`, and `Unreachable` for a page in a file's place."""
@@ -117,11 +120,21 @@ class Client:
             raise NotFound(f"{self.url} is the address of the {found}: give that of the {wanted}.")
 
 
+def drive_at(url: str, steps: Steps[T], keep: Keeping | None = None, wanted: Service | None = None) -> T:
+    """`drive` with a client for these steps alone."""
+    with Client(url, wanted=wanted) as client:
+        return drive(steps, client.answer, keep)
+
+
+def _bearer(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
 def _media(response: httpx.Response) -> str:
     return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 
-def _json(response: httpx.Response) -> Any:
+def json_content(response: httpx.Response) -> Any:
     """The content of a service's answer; `Unreachable` for any other."""
     if response.status_code in _WITH_CONTENT and _media(response) == "application/json":
         try:

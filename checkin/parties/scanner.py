@@ -1,4 +1,4 @@
-"""The verifier's party: a scanner in a file, as the command line and the tests use it.
+"""The verifier's party: a scanner, as the command line and the tests use it.
 
 It holds public lists, its token and a sealed queue, and nothing about anybody. All checks but the last half of
 'already used' run here without a network; uploads repeat safely, because each scan has a random id.
@@ -7,11 +7,9 @@ It holds public lists, its token and a sealed queue, and nothing about anybody. 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel
 
@@ -26,11 +24,9 @@ from checkin.errors import (
     Unreachable,
     WrongDay,
 )
-from checkin.files.json_file import PrivateFile
-from checkin.http.asking import conform
-from checkin.http.client import Client
+from checkin.http.asking import Ask, Keep, Steps, conform
 from checkin.parties.answers import EnrolmentCode
-from checkin.parties.scanner_lists import Lists, Told, ask_lists
+from checkin.parties.scanner_lists import Lists, ask_lists
 from checkin.parties.scanner_trust import MAX_SKEW_SECONDS, Trust
 from checkin.parties.told_time import ToldTime
 from checkin.protocol import presentation
@@ -96,10 +92,10 @@ class OwnScanners(BaseModel):
 
 
 @dataclass
-class Scanner(PrivateFile):
+class Scanner:
     """One scanner of one venue."""
 
-    kind = "a scanner file: it needs venue_id, scanner_id and scanner_token from enrolment"
+    kind: ClassVar[str] = "a scanner file: it needs venue_id, scanner_id and scanner_token from enrolment"
     venue_id: str
     scanner_id: str
     token: str
@@ -116,9 +112,9 @@ class Scanner(PrivateFile):
     """Digest → what it stands for, of the newest answer."""
 
     @classmethod
-    def of(cls, path: Path, data: dict[str, Any]) -> Self:
+    def of(cls, data: dict[str, Any]) -> Self:
+        """From what `plain` wrote, or an enrolment's three members."""
         return cls(
-            path,
             data["venue_id"],
             data["scanner_id"],
             data["scanner_token"],
@@ -132,6 +128,7 @@ class Scanner(PrivateFile):
         )
 
     def plain(self) -> dict[str, Any]:
+        """What the scanner's file is to hold."""
         return {
             "venue_id": self.venue_id,
             "scanner_id": self.scanner_id,
@@ -150,25 +147,25 @@ class Scanner(PrivateFile):
         """What queued scans are bound to."""
         return Place(bytes.fromhex(self.venue_id), bytes.fromhex(self.scanner_id))
 
-    def refresh(self, client: Client, now: float) -> dict[int, str]:
+    def refresh(self, now: float) -> Steps[dict[int, str]]:
         """Fetch the lists; what was passed over, and raises, as `Trust.update`, or what the registry answers."""
-        answer, nonce, _ = self._ask(client, lambda: now)
-        return self._take(answer, nonce, now)
+        answer, nonce, _ = yield from ask_lists(self.token, len(self.queue), lambda: now, self.lists)
+        return (yield from self._take(answer, nonce, now))
 
-    def tend(self, client: Client, clock: Clock) -> tuple[dict[int, str], list[dict[str, str]]]:
+    def tend(self, clock: Clock) -> Steps[tuple[dict[int, str], list[dict[str, str]]]]:
         """`refresh` by the registry's time, whatever this machine's is, then `upload`, and what both say. If lists are
         refused the queue is uploaded all the same before that is raised, but only to the registry that was pinned."""
-        answer, nonce, asked = self._ask(client, clock.now)
+        answer, nonce, asked = yield from ask_lists(self.token, len(self.queue), clock.now, self.lists)
         ours = False
         try:
             self.told.tell(self.trust.time_told(answer, nonce), asked, clock)
             ours = True
-            passed = self._take(answer, nonce, self.told.now(clock))
+            passed = yield from self._take(answer, nonce, self.told.now(clock))
         except CheckinError:
             if ours:
-                self.upload(client)
+                yield from self.upload()
             raise
-        return passed, self.upload(client)
+        return passed, (yield from self.upload())
 
     def check(self, text: str, now: float) -> Presentation:
         """All checks of the door that need no network; raises the `TokenError`, or `ScannerStale`."""
@@ -183,23 +180,23 @@ class Scanner(PrivateFile):
             raise AlreadyUsed("Already checked in here a moment ago.")
         return verified
 
-    def scan(self, text: str, client: Client | None, now: float) -> ScanResult:
-        """Check a code and record the visit: at the registry, or in the queue when there is no `client` or no answer.
+    def scan(self, text: str, now: float) -> Steps[ScanResult]:
+        """Check a code and record the visit: at the registry, or in the queue when there is no answer.
 
         Raises the refusal of the door or of the registry; a refused code is never queued.
         """
         verified = self.check(text, now)
         scan = Scan(int(now), random_bytes(16), verified.encoded)
-        result = self._submit(scan, client) or self._enqueue(scan, verified.credential.day)
+        result = (yield from self._submit(scan)) or self._enqueue(scan, verified.credential.day)
         self.seen[_mark(verified)] = presentation.window(verified, Calendar(self.trust.zone))[1]
-        self.save()
+        yield Keep(self.plain)
         return result
 
-    def judge(self, text: str, client: Client | None, clock: Clock) -> ScanResult:
+    def judge(self, text: str, clock: Clock) -> Steps[ScanResult]:
         """`scan` by the registry's time. A refusal for the time of a code names this machine's clock where that may be
         to blame."""
         try:
-            return self.scan(text, client, self.told.now(clock))
+            return (yield from self.scan(text, self.told.now(clock)))
         except OF_TIME as error:
             # SPEC scanner.md §5: "a refusal for time MUST name the clock, too"
             if doubt := self.clock_doubt(clock):
@@ -215,7 +212,7 @@ class Scanner(PrivateFile):
             return "Or this machine's clock is wrong: it has not heard its registry since it was started."
         return ""
 
-    def upload(self, client: Client) -> list[dict[str, str]]:
+    def upload(self) -> Steps[list[dict[str, str]]]:
         """Send the queue in batches of up to 1,000. An entry leaves it by the registry's answer to it, a refused one
         for `refused`; an undecided one stays. After `Unreachable` the next call sends half as many at once."""
         results: list[EntryAnswer] = []
@@ -223,10 +220,10 @@ class Scanner(PrivateFile):
         while rest := self.queue[len(undecided) :]:
             batch = rest[: self.batch]
             try:
-                answer = _answers(client, batch)
+                answer = _answers((yield Ask("/v1/check-ins/batch", self.token, {"sealed": batch})), batch)
             except Unreachable:
                 self.batch = max(1, len(batch) // 2)
-                self.save()
+                yield Keep(self.plain)
                 raise
             results += answer
             for entry, told in zip(batch, answer, strict=True):
@@ -236,23 +233,18 @@ class Scanner(PrivateFile):
                     self.refused.append({"sealed": entry, "code": told.code or "service_error"})
             self.queue = undecided + rest[len(batch) :]
             self.batch = min(BATCH_LIMIT, self.batch + BATCH_STEP)
-            self.save()
+            yield Keep(self.plain)
         return [told.model_dump(exclude_none=True) for told in results]
 
-    def _ask(self, client: Client, now: Callable[[], float]) -> Told:
-        return ask_lists(client, len(self.queue), now, self.lists)
-
-    def _take(self, answer: Any, nonce: str, now: float) -> dict[int, str]:
+    def _take(self, answer: Any, nonce: str, now: float) -> Steps[dict[int, str]]:
         passed = self.trust.update(answer, nonce, now)
-        self.save()
+        yield Keep(self.plain)
         return passed
 
-    def _submit(self, scan: Scan, client: Client | None) -> ScanResult | None:
-        if client is None:
-            return None
+    def _submit(self, scan: Scan) -> Steps[ScanResult | None]:
         body = {"token": presentation.to_text(scan.token), "scan_id": b64url_encode(scan.scan_id)}
         try:
-            return ScanResult(conform(CheckInAnswer, client.post("/v1/check-ins", body)).result)
+            return ScanResult(conform(CheckInAnswer, (yield Ask("/v1/check-ins", self.token, body))).result)
         except CheckinError as error:
             if waits(error):
                 return None
@@ -263,11 +255,11 @@ class Scanner(PrivateFile):
         return ScanResult.QUEUED
 
 
-def _answers(client: Client, batch: list[str]) -> list[EntryAnswer]:
-    answer = conform(UploadAnswer, client.post("/v1/check-ins/batch", {"sealed": batch})).results
-    if len(answer) != len(batch):
+def _answers(content: Any, batch: list[str]) -> list[EntryAnswer]:
+    answers = conform(UploadAnswer, content).results
+    if len(answers) != len(batch):
         raise Unreachable("What answered did not answer for every entry: the queue is kept.")
-    return answer
+    return answers
 
 
 def waits(error: CheckinError) -> bool:

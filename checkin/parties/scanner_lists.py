@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated, Any, Final, NamedTuple
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field, ValidationError
 
 from checkin.errors import CheckinError, Unreachable
-from checkin.http.asking import read_json
-from checkin.http.client import Client
+from checkin.http.asking import Ask, Steps, read_json
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import random_bytes, sha256
 
@@ -32,7 +32,7 @@ class _Digests(BaseModel):
     issuers: list[Digest]
 
 
-def ask_lists(client: Client, waiting: int, now: Callable[[], float], lists: Lists) -> Told:
+def ask_lists(token: str, waiting: int, now: Callable[[], float], lists: Lists) -> Steps[Told]:
     """The registry's answer; so many visits wait here. `lists`, what is known, becomes what the answer needs.
 
     Where some had to be fetched it is asked once more, so that fetching does not count as the time that the answer
@@ -43,7 +43,7 @@ def ask_lists(client: Client, waiting: int, now: Callable[[], float], lists: Lis
     for left in reversed(range(_ROUNDS)):
         nonce, asked = b64url_encode(random_bytes(16)), now()
         query = {"digests": "true"} if cached and left else {}
-        answer = client.get("/v1/trust", **query, nonce=nonce, waiting=str(waiting))
+        answer = yield Ask(f"/v1/trust?{urlencode({**query, 'nonce': nonce, 'waiting': waiting})}", token)
         try:
             digests = _Digests.model_validate(answer, strict=True)
         except ValidationError:
@@ -53,20 +53,19 @@ def ask_lists(client: Client, waiting: int, now: Callable[[], float], lists: Lis
             del lists[digest]
         missing = [digest for digest in wanted if digest not in lists]
         if missing:
-            cached = _fetch(client.url, missing, lists)
+            cached = yield from _fetch(missing, lists)
         else:
             issuers = [lists[digest] for digest in digests.issuers]
             return Told({**answer, **lists[digests.own], "issuers": issuers}, nonce, asked)
     raise Unreachable("The registry answered with digests where it was asked for lists.")
 
 
-def _fetch(url: str, missing: list[str], lists: Lists) -> bool:
+def _fetch(missing: list[str], lists: Lists) -> Steps[bool]:
     """Whether all that was missing is known now."""
     try:
-        # SPEC registry.md §4: "it needs no token, and MUST be asked for without one"
-        with Client(url) as anyone:
-            for digest in missing:
-                lists[digest] = _content(anyone.get_bytes(f"/v1/lists/{digest}"), digest)
+        for digest in missing:
+            # SPEC registry.md §4: "it needs no token, and MUST be asked for without one"
+            lists[digest] = _content((yield Ask(f"/v1/lists/{digest}", raw=True)), digest)
     except CheckinError:
         return False
     return True

@@ -1,22 +1,18 @@
-"""The holder's party: a wallet in a file, as the command line and the tests use it.
+"""The holder's party: a wallet, as the command line and the tests use it.
 
-It makes the holder keys itself (their private halves never leave the file), takes a batch of credentials a day,
+It makes the holder keys itself (their private halves never leave its file), takes a batch of credentials a day,
 uses each for one opening of the code, and checks what it is given: the issuer's signature under a listed key,
 its own holder keys, and the openings of the commitments.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from checkin.clock import RETENTION_DAYS, Calendar, Clock
-from checkin.errors import DayNotIssued, NotReady, RequestInvalid, ServiceError, Unauthorized
-from checkin.files.json_file import PrivateFile
-from checkin.http.asking import conform
-from checkin.http.client import Client, Service
+from checkin.errors import DayNotIssued, RequestInvalid, ServiceError, Unauthorized
+from checkin.http.asking import Ask, Keep, Steps, conform
 from checkin.parties.answers import BegunRegistration, WalletGrant
 from checkin.parties.told_time import ToldTime
 from checkin.protocol import credential as credentials
@@ -45,10 +41,10 @@ class Held:
 
 
 @dataclass
-class Wallet(PrivateFile):
+class Wallet:
     """One account at one issuer."""
 
-    kind = "a wallet file"
+    kind: ClassVar[str] = "a wallet file"
     issuer_url: str
     token: str
     held: dict[int, list[Held]] = field(default_factory=dict)
@@ -61,13 +57,15 @@ class Wallet(PrivateFile):
     """The issuer's time as the last batch told it, if it was asked for with a clock."""
 
     @classmethod
-    def of(cls, path: Path, data: dict[str, Any]) -> Self:
+    def of(cls, data: dict[str, Any]) -> Self:
+        """From what `plain` wrote."""
         held = {int(day): [_held(item) for item in items] for day, items in data["held"].items()}
         notices, log, recovery = data["disclosures"], data.get("log"), data.get("recovery_code")
         time = ToldTime(**data["time"]) if data.get("time") else None
-        return cls(path, data["issuer_url"], data["token"], held, notices, log, recovery, time)
+        return cls(data["issuer_url"], data["token"], held, notices, log, recovery, time)
 
     def plain(self) -> dict[str, Any]:
+        """What the wallet's file is to hold."""
         return {
             "issuer_url": self.issuer_url,
             "token": self.token,
@@ -78,17 +76,15 @@ class Wallet(PrivateFile):
             "time": self.time and asdict(self.time),
         }
 
-    def fetch(  # noqa: PLR0913, PLR0917 - by name where there are so many
+    def fetch(
         self,
         day: int,
         calendar: Calendar,
         mode: Mode = Mode.SCREEN,
         pinned: NoteVerifier | None = None,
         clock: Clock | None = None,
-        client: Client | None = None,
-    ) -> None:
-        """One more batch for a day, over the connection of `client` if there is one. Raises what the issuer answers, or
-        the error of the first bad credential.
+    ) -> Steps[None]:
+        """One more batch for a day. Raises what the issuer answers, or the error of the first bad credential.
 
         `pinned` is the issuer's statement key; without one the list is taken as it is. The log that the issuer tells of
         first is pinned for good: from then on a list without its proof is refused (`NoteUntrusted`, `ProofInvalid`).
@@ -97,18 +93,16 @@ class Wallet(PrivateFile):
         seeds = [random_bytes(32) for _ in range(BATCH_SIZE)]
         holder_keys = [SigningKey(seed).public for seed in seeds]
         nonce = b64url_encode(random_bytes(16))
-        with self._issuer(client) as issuer:
-            listed = self._listed_keys(issuer.get("/v1/keys"), day, pinned)
-            asked = clock.now() if clock else 0.0
-            body = {"day": day, "holder_keys": [b64url_encode(key) for key in holder_keys], "mode": int(mode)}
-            try:
-                answer = issuer.post(f"/v1/credentials?nonce={nonce}", body)
-            except Unauthorized:
-                ended = f"The account of {self.path.name} has ended: register again, in a new file."
-                raise Unauthorized(ended) from None
-            time = _signed_time(answer, "time_note", nonce, pinned)
-            if clock and time is not None:
-                self._hear(time, asked, clock)
+        listed = self._listed_keys((yield Ask("/v1/keys", self.token)), day, pinned)
+        asked = clock.now() if clock else 0.0
+        body = {"day": day, "holder_keys": [b64url_encode(key) for key in holder_keys], "mode": int(mode)}
+        try:
+            answer = yield Ask(f"/v1/credentials?nonce={nonce}", self.token, body)
+        except Unauthorized:
+            raise Unauthorized("The account of this wallet has ended: register again, in a new file.") from None
+        time = _signed_time(answer, "time_note", nonce, pinned)
+        if clock and time is not None:
+            self._hear(time, asked, clock)
         batch = _read_batch(answer, seeds)
         for item, holder_key in zip(batch, holder_keys, strict=True):
             _check(item, holder_key, day, mode, listed)
@@ -119,12 +113,7 @@ class Wallet(PrivateFile):
         self.disclosures = [notice for notice in told if str(notice.get("day")) > gone]
         if time is not None:  # this machine's may be wrong for a moment, and what is deleted is gone
             self.held = {kept: items for kept, items in self.held.items() if kept >= calendar.day(time)}
-        self.save()
-
-    def _issuer(self, client: Client | None) -> AbstractContextManager[Client]:
-        if client is None:
-            return Client(self.issuer_url, self.token, wanted=Service.ISSUER)
-        return nullcontext(client.bearing(self.token))
+        yield Keep(self.plain)
 
     def _listed_keys(self, answer: Any, day: int, pinned: NoteVerifier | None) -> IssuerKeys:
         try:
@@ -147,49 +136,49 @@ class Wallet(PrivateFile):
         self.time = self.time or ToldTime()
         self.time.tell(time, asked, clock)
 
-    def open_today(self, calendar: Calendar, clock: Clock) -> Held:
+    def open_today(self, calendar: Calendar, clock: Clock) -> Steps[Held]:
         """A credential of today by the issuer's time; a batch is fetched first when none is left.
 
         Raises as `fetch_today`.
         """
         for _ in range(2):  # what the issuer answers may show that today is another day
-            if opened := self.open_code(calendar.day(self.now(clock))):
+            if opened := (yield from self.open_code(calendar.day(self.now(clock)))):
                 return opened
-            self.fetch_today(calendar, clock)
-        if opened := self.open_code(calendar.day(self.now(clock))):
+            yield from self.fetch_today(calendar, clock)
+        if opened := (yield from self.open_code(calendar.day(self.now(clock)))):
             return opened
         raise DayNotIssued(_OTHER_DAY)
 
-    def fetch_today(self, calendar: Calendar, clock: Clock, pinned: NoteVerifier | None = None) -> None:
+    def fetch_today(self, calendar: Calendar, clock: Clock, pinned: NoteVerifier | None = None) -> Steps[None]:
         """One more batch for today by the issuer's time.
 
         Raises as `fetch`; `DayNotIssued` that names the clock when it is wrong and the right time could not be learnt.
         """
         day = calendar.day(self.now(clock))
         try:
-            self.fetch(day, calendar, pinned=pinned, clock=clock)
+            yield from self.fetch(day, calendar, pinned=pinned, clock=clock)
         except DayNotIssued:
-            self._ask_time(clock, pinned)
+            yield from self._ask_time(clock, pinned)
             today = calendar.day(self.now(clock))
             if today == day:
                 raise DayNotIssued(_OTHER_DAY) from None
-            self.fetch(today, calendar, pinned=pinned, clock=clock)
+            yield from self.fetch(today, calendar, pinned=pinned, clock=clock)
 
-    def _ask_time(self, clock: Clock, pinned: NoteVerifier | None) -> None:
+    def _ask_time(self, clock: Clock, pinned: NoteVerifier | None) -> Steps[None]:
         """The one case in which the time is asked for on its own: a batch was refused because of it."""
         nonce = b64url_encode(random_bytes(16))
-        with Client(self.issuer_url, wanted=Service.ISSUER) as client:
-            asked = clock.now()
-            time = _signed_time(client.get("/v1/time", nonce=nonce), "note", nonce, pinned)
+        asked = clock.now()
+        time = _signed_time((yield Ask(f"/v1/time?nonce={nonce}")), "note", nonce, pinned)
         if time is not None:
             self._hear(time, asked, clock)
 
-    def open_code(self, day: int) -> Held | None:
-        """A fresh credential for one opening of the code, marked as used; None when a new batch is needed."""
+    def open_code(self, day: int) -> Steps[Held | None]:
+        """A fresh credential for one opening of the code, kept as used before it is given out; None when a new batch is
+        needed."""
         for item in self.held.get(day, []):
             if not item.used:
                 item.used = True
-                self.save()
+                yield Keep(self.plain)
                 return item
         return None
 
@@ -206,40 +195,24 @@ def present(item: Held, now: float, calendar: Calendar, *, show_status: bool = F
     return presentation.to_text(presentation.present(item.credential, SigningKey(item.seed), int(iat), opening))
 
 
-def require_issuer(issuer_url: str) -> None:
-    """Raises `Unreachable`, `NotFound` or what else shows that no issuer answers at this address."""
-    with suppress(NotReady), Client(issuer_url, wanted=Service.ISSUER) as client:
-        client.get("/v1/keys")
-
-
-def register(issuer_url: str, name: str, phone: str) -> str:
+def register(name: str, phone: str) -> Steps[str]:
     """Ask for a one-time code by message; the id of the registration."""
-    with Client(issuer_url, wanted=Service.ISSUER) as client:
-        answer = client.post("/v1/registrations", {"name": name, "phone": phone})
+    answer = yield Ask("/v1/registrations", body={"name": name, "phone": phone})
     return conform(BegunRegistration, answer).registration_id
 
 
-def confirm(  # noqa: PLR0913 - what a person has at hand
-    issuer_url: str,
-    registration: str,
-    code: str,
-    path: Path,
-    recovery_code: str | None = None,
-    *,
-    kept: bool = True,
-) -> Wallet:
-    """Answer with the code; the new wallet, saved. `RequestInvalid`, which costs no try, for what cannot be a code.
+def confirm(issuer_url: str, registration: str, code: str, recovery_code: str | None = None) -> Steps[Wallet]:
+    """Answer with the code; the new wallet, kept. `RequestInvalid`, which costs no try, for what cannot be a code.
 
     With the recovery code of an earlier wallet its account goes on; without it, it ends and another one begins.
     Raises `RecoveryWrong` when it is not this phone's; the one-time code is still good then.
     """
     if len(code) != CODE_DIGITS or not (code.isascii() and code.isdigit()):
         raise RequestInvalid(f"A one-time code has {CODE_DIGITS} digits.")
-    with Client(issuer_url, wanted=Service.ISSUER) as client:
-        body = {"code": code} | ({"recovery_code": recovery_code} if recovery_code else {})
-        answer = conform(WalletGrant, client.post(f"/v1/registrations/{registration}/confirm", body))
-    wallet = Wallet(path, issuer_url, answer.wallet_token, recovery_code=answer.recovery_code, kept=kept)
-    wallet.save()
+    body = {"code": code} | ({"recovery_code": recovery_code} if recovery_code else {})
+    answer = conform(WalletGrant, (yield Ask(f"/v1/registrations/{registration}/confirm", body=body)))
+    wallet = Wallet(issuer_url, answer.wallet_token, recovery_code=answer.recovery_code)
+    yield Keep(wallet.plain)
     return wallet
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from checkin.clock import RETENTION_DAYS
 from checkin.demo.stage import wait_until
 from checkin.errors import CheckinError
+from checkin.http.asking import drive, nobody
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.parties import wallet as wallets
 from checkin.protocol.presentation import LIFE_SECONDS
@@ -51,14 +52,14 @@ def upload(town: Town) -> None:
     """Every gate sends what it has queued, one after the other: a registry takes few batches at once."""
     registry = town.hands[0].registry
     for gate in town.gates.values():
-        town.tally.uploaded(gate.upload(registry.bearing(gate.token)))
+        town.tally.uploaded(drive(gate.upload(), registry.answer))
 
 
 def _refreshed(town: Town, hand: Hand) -> list[None]:
     now = town.stage.clock.now()
     for (where, _), gate in town.gates.items():
         if hand.holds(where):
-            gate.refresh(hand.registry.bearing(gate.token), now)
+            drive(gate.refresh(now), hand.registry.answer)
     return []
 
 
@@ -66,7 +67,7 @@ def _fetched(town: Town, hand: Hand, day: int) -> list[None]:
     hand.issuer.forget()
     for who, wallet in enumerate(town.wallets):
         if hand.holds(who):
-            wallet.fetch(town.stage.day + day, town.stage.calendar, pinned=town.issuer, client=hand.issuer)
+            drive(wallet.fetch(town.stage.day + day, town.stage.calendar, pinned=town.issuer), hand.issuer.answer)
     return []
 
 
@@ -98,7 +99,7 @@ def _visited(town: Town, visits: list[PlannedVisit], now: float, hand: Hand) -> 
 
 def _visit(town: Town, hand: Hand, visit: PlannedVisit, now: float) -> Iterator[str]:
     """A code is opened, held before a gate, and in the end let in: for each scan the result, or the refusal's code."""
-    code = town.wallets[visit.who].open_code(town.stage.day + visit.day)
+    code = drive(town.wallets[visit.who].open_code(town.stage.day + visit.day))
     assert code is not None  # noqa: S101 - ten a day, and nobody goes out so often
     if visit.mishap is Mishap.FROZEN:
         old = wallets.present(code, now - _FROZEN_SECONDS, town.stage.calendar)
@@ -113,6 +114,6 @@ def _scan(town: Town, hand: Hand, visit: PlannedVisit, number: int, text: str, n
     gate = town.gates[visit.where, number]
     offline = (visit.day, visit.where, number) in town.plan.outages
     try:
-        return gate.scan(text, None if offline else hand.registry.bearing(gate.token), now)
+        return drive(gate.scan(text, now), nobody if offline else hand.registry.answer)
     except CheckinError as error:
         return error.code

@@ -55,7 +55,7 @@ class _Kept(Exchange):
         """As `Exchange`."""
         if url in self.shared:
             return self.shared[url]
-        path = f"{url}?{query}" if (query := urlencode(options.get("params", {}))) else url
+        path = f"{url}?{query}" if (query := urlencode(options.get("params") or {})) else url
         headers, body = dict(options["headers"]), None
         if "json" in options:
             headers["Content-Type"], body = "application/json", json.dumps(options["json"]).encode()

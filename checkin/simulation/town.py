@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from checkin.clock import SystemClock
 from checkin.demo.stage import Stage, gates, messages
+from checkin.http.client import drive_at
 from checkin.parties import wallet as wallets
 from checkin.parties.scanner import Scanner, ScanResult
 from checkin.parties.scanner_lists import Lists
@@ -151,7 +152,7 @@ def settled(stage: Stage, plan: Plan) -> Iterator[Town]:
         town.wallets = _registered(stage, plan, pool)
         for where, name in enumerate(plan.venues):
             for number, scanner in enumerate(gates(stage, name, gates_of(where))):
-                scanner.kept, scanner.lists = False, hands[where % HANDS].lists
+                scanner.lists = hands[where % HANDS].lists
                 town.gates[where, number] = scanner
         yield town
 
@@ -160,10 +161,10 @@ def _registered(stage: Stage, plan: Plan, pool: ThreadPoolExecutor) -> list[Wall
     """All messages are sent before the first is read: the outbox is one folder, without an order."""
     issuer, people = stage.deployment.url("issuer"), range(plan.size.people)
     phones = [plan.phone(who) for who in people]
-    waiting = list(pool.map(lambda who: wallets.register(issuer, plan.people[who], phones[who]), people))
+    waiting = list(pool.map(lambda who: drive_at(issuer, wallets.register(plan.people[who], phones[who])), people))
     codes = {phone: text.split()[0] for phone, text in messages(stage.deployment)}
 
     def confirm(who: int) -> Wallet:
-        return wallets.confirm(issuer, waiting[who], codes[phones[who]], stage.folder / f"{who}.json", kept=False)
+        return drive_at(issuer, wallets.confirm(issuer, waiting[who], codes[phones[who]]))
 
     return list(pool.map(confirm, people))

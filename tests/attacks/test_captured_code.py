@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from checkin.errors import TokenError
-from checkin.http.client import Client
+from checkin.http.asking import Steps, drive
+from checkin.http.client import drive_at
 from checkin.parties.scanner import Scanner, ScanResult
 from checkin.protocol.presentation import LIFE_SECONDS
 from tests.checkin.tracing.world import CALENDAR, DAY, NOON, Country, Door, Person, country
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,17 +31,16 @@ class Town:
     bookshop: Door
     visitor: Person
     attacker: Person
-    folder: Path
 
     def scanner(self, door: Door) -> Scanner:
         """A device that has fetched its lists."""
-        device = Scanner(self.folder / f"{door.name}.json", door.venue, door.scanner_id, door.scanner)
-        with self.client(door) as client:
-            device.refresh(client, self.country.clock.now())
+        device = Scanner(door.venue, door.scanner_id, door.scanner)
+        self.ask(device.refresh(self.country.clock.now()))
         return device
 
-    def client(self, door: Door) -> Client:
-        return Client(self.country.url("venue"), door.scanner)
+    def ask(self, steps: Steps[T]) -> T:
+        """What a device does at the registry."""
+        return drive_at(self.country.url("venue"), steps)
 
     def code_of(self, text: str, door: Door) -> str:
         """What the door answers."""
@@ -49,9 +51,8 @@ class Town:
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """Shared: each test has its own codes, and time only goes on."""
-    folder = tmp_path_factory.mktemp("town")
-    with country(folder / "c") as made:
-        yield Town(made, made.door("Café"), made.door("Bookshop"), made.person(), made.person(), folder)
+    with country(tmp_path_factory.mktemp("town") / "c") as made:
+        yield Town(made, made.door("Café"), made.door("Bookshop"), made.person(), made.person())
 
 
 def test_a_code_that_was_used_enters_nowhere_else_and_not_here_again(town: Town) -> None:
@@ -82,11 +83,10 @@ def test_a_scanner_whose_clock_was_set_back_admits_a_photograph_but_its_upload_s
     fresh = town.country.code(town.attacker, NOON + 301)
     town.country.set(NOON + 3600)
     with pytest.raises(TokenError):
-        device.scan(code, None, NOON + 3600)
-    assert device.scan(code, None, NOON + 302) is ScanResult.QUEUED
-    assert device.scan(fresh, None, NOON + 303) is ScanResult.QUEUED
-    with town.client(town.bookshop) as client:
-        results = [entry["result"] for entry in device.upload(client)]
+        drive(device.scan(code, NOON + 3600))
+    assert drive(device.scan(code, NOON + 302)) is ScanResult.QUEUED
+    assert drive(device.scan(fresh, NOON + 303)) is ScanResult.QUEUED
+    results = [entry["result"] for entry in town.ask(device.upload())]
     assert sorted(results) == ["accepted", "conflict"]
 
 
@@ -94,14 +94,11 @@ def test_a_code_in_two_offline_queues_counts_once_and_the_second_is_kept_as_a_co
     """Neither door could know. Both rows stay, because the first to upload need not be the true one."""
     devices = [town.scanner(door) for door in (town.cafe, town.bookshop)]
     code = town.country.code(town.visitor, NOON + 7200)
-    results = []
     for device in devices:
-        assert device.scan(code, None, NOON + 7201) is ScanResult.QUEUED
+        assert drive(device.scan(code, NOON + 7201)) is ScanResult.QUEUED
     with pytest.raises(TokenError):  # the same door sees it for itself
-        devices[0].scan(code, None, NOON + 7202)
-    for device, door in zip(devices, (town.cafe, town.bookshop), strict=True):
-        with town.client(door) as client:
-            results += [entry["result"] for entry in device.upload(client)]
+        drive(devices[0].scan(code, NOON + 7202))
+    results = [entry["result"] for device in devices for entry in town.ask(device.upload())]
     assert results == ["accepted", "conflict"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sqlite_utils
 
-from tests.checkin.tracing.world import CALENDAR, DAY, NOON, Country, Door, Person, country, venue_order
+from tests.checkin.tracing.world import DAY, NOON, Country, Door, Person, country, venue_order
 
 HOUR = 3600.0
 
@@ -31,7 +31,7 @@ def test_codes_taken_before_an_account_was_deleted_still_lead_to_their_holder(tm
     """The identity is kept, sealed, until the last day it was issued for is destroyed; nothing more is issued."""
     with country(tmp_path / "c") as made:
         door, leaver = made.door("Café"), made.person(name="Leaver")
-        leaver.wallet.fetch(DAY, CALENDAR)
+        leaver.fetch(DAY)
         leave(made, leaver)
         made.visit(leaver, door, NOON)
         assert found(made, "kept", door) == ["Leaver"]

@@ -18,6 +18,8 @@ import pytest
 from checkin.clock import Calendar
 from checkin.errors import CheckinError, ListRefused, NoteUntrusted, ProofInvalid, UnknownIssuerKey
 from checkin.files.tables import SqliteTables
+from checkin.http.asking import Ask, Keep
+from checkin.http.client import drive_at
 from checkin.parties.scanner import Scanner
 from checkin.protocol.credential import IssuerKey as CredentialKey
 from checkin.protocol.encoding import b64url_encode
@@ -30,7 +32,7 @@ from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.merkle import leaf_hash, root
 from checkin.tlog.policy import PinnedLog
 from checkin.tlog.proof import LogProof
-from tests.checkin.tracing.world import DAY, SECOND, Country, country
+from tests.checkin.tracing.world import DAY, SECOND, Country, Person, country
 from venue.database import REGISTRY
 from venue.settings import VenueSettings
 from venue.trust import IssuerTrust
@@ -75,6 +77,11 @@ def answer_with(made: Country, monkeypatch: pytest.MonkeyPatch, shown: Published
     monkeypatch.setattr(issuer.lists, "published", lambda: shown)
 
 
+def fetch(person: Person, pinned: NoteVerifier | None = None) -> None:
+    """A batch for today."""
+    drive_at(person.wallet.issuer_url, person.wallet.fetch(DAY, CALENDAR, pinned=pinned))
+
+
 def registry(made: Country, folder: Path, *, pins: bool) -> tuple[IssuerTrust, SqliteTables, VenueSettings]:
     """A registry that has not seen any list yet."""
     settings = VenueSettings.load(made.deployment.config("venue"))
@@ -90,7 +97,7 @@ def test_credentials_under_an_unlisted_key_are_refused(made: Country, monkeypatc
     person = made.person()
     monkeypatch.setattr(made.apps["issuer"].state.issuer.signing, "key", lambda _: MARK)
     with pytest.raises(UnknownIssuerKey):
-        person.wallet.fetch(DAY, CALENDAR, pinned=made.deployment.verifier("issuer"))
+        fetch(person, pinned=made.deployment.verifier("issuer"))
 
 
 @pytest.mark.parametrize("trick", ["no proof", "everybody's proof", "a log of its own", "no log any more", "no text"])
@@ -99,7 +106,7 @@ def test_a_list_for_one_wallet_is_refused_once_the_log_is_pinned(
 ) -> None:
     """Nothing of the answer is taken, and the log that was pinned first stays pinned."""
     person = made.person()
-    person.wallet.fetch(DAY, CALENDAR)
+    fetch(person)
     pinned = person.wallet.log
     assert pinned == PinnedLog.of(made.deployment.log_verifier().vkey).plain()
     shown = marked(made)
@@ -112,7 +119,7 @@ def test_a_list_for_one_wallet_is_refused_once_the_log_is_pinned(
         monkeypatch.setattr(issuer.lists, "_pinned", None)
     before = person.wallet.left(DAY)
     with pytest.raises(CheckinError) as refused:
-        person.wallet.fetch(DAY, CALENDAR)
+        fetch(person)
     assert refused.value.code in ("proof_invalid", "note_untrusted", "note_malformed")
     assert (person.wallet.left(DAY), person.wallet.log) == (before, pinned)
 
@@ -123,7 +130,7 @@ def test_a_new_wallet_that_is_told_of_the_log_refuses_it_too(made: Country, monk
     answer_with(made, monkeypatch, marked(made))
     for pinned in (None, made.deployment.verifier("issuer")):
         with pytest.raises(ProofInvalid):
-            person.wallet.fetch(DAY, CALENDAR, pinned=pinned)
+            fetch(person, pinned=pinned)
     assert person.wallet.left(DAY) == 0
 
 
@@ -132,7 +139,7 @@ def test_control_a_wallet_that_pins_no_log_is_marked(made: Country, monkeypatch:
     person = made.person()
     answer_with(made, monkeypatch, marked(made))
     monkeypatch.setattr(made.apps["issuer"].state.issuer.lists, "_pinned", None)
-    person.wallet.fetch(DAY, CALENDAR, pinned=made.deployment.verifier("issuer"))
+    fetch(person, pinned=made.deployment.verifier("issuer"))
     assert (person.wallet.left(DAY), person.wallet.log) == (10, None)
     kid = CredentialKey(1, MARK.public).kid
     assert b64url_encode(kid) not in everybodys_note(made, monkeypatch)
@@ -181,28 +188,24 @@ def test_no_other_service_lists_keys_under_the_issuers_number(made: Country) -> 
 
 
 @pytest.mark.parametrize("pins", [True, False], ids=["pinned", "control: no log pinned"])
-def test_a_scanner_takes_no_intake_key_that_the_log_does_not_show(made: Country, tmp_path: Path, *, pins: bool) -> None:
+def test_a_scanner_takes_no_intake_key_that_the_log_does_not_show(made: Country, *, pins: bool) -> None:
     """A registry could tell by it which scanner queued an entry; the control is sealed to the odd key."""
     door = made.door("Café")
-    scanner = Scanner(tmp_path / "scanner.json", door.venue, door.scanner_id, door.scanner)
-    odd, now = OpeningKey(random_bytes(32)), made.clock.now()
+    scanner, odd = Scanner(door.venue, door.scanner_id, door.scanner), OpeningKey(random_bytes(32))
     name = made.deployment.verifier("venue").name
     text = IntakeList(name, {DAY: IntakeKey(odd.public)}, simulated=True).text()
     note = sign_note(text, ServiceIdentity(VenueSettings.load(made.deployment.config("venue")), made.clock.path).signer)
-
-    class Lying:
-        """The registry's answers, but for its own list."""
-
-        def get(self, path: str, **query: str) -> Any:
-            with made.client("venue", door.scanner) as client:
-                answer = client.get(path, params=query | {"digests": "false"}).json()
-            assert NoteVerifier.parse(answer["registry"]["vkey"]).name == name
-            return {**answer, "intake": note, "log": answer["log"] if pins else None}
-
+    steps = scanner.refresh(made.clock.now())
+    asked = next(steps)
+    assert isinstance(asked, Ask)
+    with made.client("venue", door.scanner) as client:
+        answer = client.get(asked.path.replace("digests=true", "digests=false")).json()
+    assert NoteVerifier.parse(answer["registry"]["vkey"]).name == name
+    lie = {**answer, "intake": note, "log": answer["log"] if pins else None}
     if pins:
         with pytest.raises(ProofInvalid):
-            scanner.refresh(Lying(), now)  # type: ignore[arg-type]  # all that is asked of a client
+            steps.send(lie)
         assert scanner.trust.intake_keys == {}
     else:
-        scanner.refresh(Lying(), now)  # type: ignore[arg-type]  # all that is asked of a client
+        assert isinstance(steps.send(lie), Keep)
         assert scanner.trust.intake_key(DAY) == odd.public

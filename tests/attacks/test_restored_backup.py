@@ -13,13 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from checkin.demo.stage import one_time_code
+from checkin.demo.stage import registered
 from checkin.deployment.deployment import Deployment
 from checkin.deployment.processes import Processes
 from checkin.errors import Unauthorized
 from checkin.http.client import Client
-from checkin.parties import wallet as wallets
-from checkin.parties.wallet import Wallet
 from checkin.service.addresses import free_ports
 from tests.services.test_commands import checkin
 
@@ -34,11 +32,7 @@ class Story:
         (folder / "clock").write_text("2026-11-20T12:00:00+09:00\n", encoding="ascii")
         self.deployment = Deployment.open_or_make(folder, free_ports(3), simulated_clock=folder / "clock")
         with Processes(self.deployment):
-            issuer = self.deployment.url("issuer")
-            registration = wallets.register(issuer, "Ahn", PHONE)
-            self.wallet: Wallet = wallets.confirm(
-                issuer, registration, one_time_code(self.deployment, PHONE), folder / "wallet.json"
-            )
+            self.wallet = registered(self.deployment, "Ahn", PHONE)
             with self.registry(self.deployment.token("enrolment")) as client:
                 made = client.post("/v1/venues", {"name": "Café", "category": "cafe"})
             self.venue, self.operator = made["venue_id"], made["operator_token"]

@@ -67,7 +67,7 @@ def main() -> None:
         with running(folder / "site") as site, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
             for size in SIZES:
-                texts, now = tokens(site, folder, args.count)
+                texts, now = tokens(site, args.count)
                 pictures = made(args.maker, folder, texts, size)
                 scanner = ScannerPage(site, browser, camera)
                 scanner.enrol(site.venue().device("front"))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Page
 
 from checkin.clock import Calendar, SystemClock
+from checkin.http.asking import drive
+from checkin.http.client import drive_at
 from checkin.parties import wallet
 from checkin.parties.wallet import Wallet
 from tests.browser.world import Site
@@ -55,16 +56,17 @@ class Judged:
     spent: float
 
 
-def tokens(site: Site, folder: Path, count: int) -> tuple[list[str], int]:
+def tokens(site: Site, count: int) -> tuple[list[str], int]:
     """Real codes, each of a credential of its own, and the moment at which they may be scanned."""
     calendar, now = site.calendar, int(SystemClock().now())
     day = calendar.day(now)
     texts: list[str] = []
     while len(texts) < count:
         phone = f"{len(texts):04d}"
-        registration = wallet.register(site.url("issuer"), "Frame", f"0103{now % 1000:03d}{phone}")
+        issuer = site.url("issuer")
+        registration = drive_at(issuer, wallet.register("Frame", f"0103{now % 1000:03d}{phone}"))
         code = site.message(f"3{now % 1000:03d}{phone}")
-        held = wallet.confirm(site.url("issuer"), registration, code, folder / f"wallet-{phone}.json")
+        held = drive_at(issuer, wallet.confirm(issuer, registration, code))
         texts += _codes(held, day, now, calendar)
     return texts[:count], now + SIGNED_BEFORE
 
@@ -72,8 +74,8 @@ def tokens(site: Site, folder: Path, count: int) -> tuple[list[str], int]:
 def _codes(held: Wallet, day: int, now: int, calendar: Calendar) -> list[str]:
     texts = []
     for _ in range(BATCHES):
-        held.fetch(day, calendar)
-        while item := held.open_code(day):
+        drive_at(held.issuer_url, held.fetch(day, calendar))
+        while item := drive(held.open_code(day)):
             texts.append(wallet.present(item, now, calendar))
     return texts
 

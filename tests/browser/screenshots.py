@@ -71,9 +71,9 @@ def wallet(site: Site, browser: Browser, _folder: Path, _camera: Camera) -> None
         phone.context.close()
 
 
-def scanner(site: Site, browser: Browser, folder: Path, camera: Camera) -> None:
+def scanner(site: Site, browser: Browser, _folder: Path, camera: Camera) -> None:
     """A code that was taken; a verdict is as bright by night as by day."""
-    venue, visitor = site.venue(), Visitor(site, folder)
+    venue, visitor = site.venue(), Visitor(site)
     for language, scheme in LOOKS[::2]:
         device = ScannerPage(site, browser, camera, **options(language, scheme))
         device.context.add_init_script(LINGER)
@@ -85,12 +85,12 @@ def scanner(site: Site, browser: Browser, folder: Path, camera: Camera) -> None:
         device.context.close()
 
 
-def operator(site: Site, browser: Browser, folder: Path, _camera: Camera) -> None:
+def operator(site: Site, browser: Browser, _folder: Path, _camera: Camera) -> None:
     """A venue's day."""
     venue = site.venue()
     gates = [venue.ask("POST", "/scanners", {"label": label}) for label in ("정문 Front", "뒷문 Back")]
     for _ in range(4):
-        visit(site, gates + gates[:1], folder, site.calendar)
+        visit(site, gates + gates[:1], site.calendar)
     stop_and_start(site)
     for language, scheme in LOOKS:
         context = browser.new_context(viewport={"width": 390, "height": 844}, **options(language, scheme))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
 
@@ -181,11 +179,11 @@ def test_a_scanner_without_outside_time_for_a_day_stops_and_goes_on_by_itself(
 
 @pytest.mark.parametrize("shift", [600, -600, 86400])
 def test_a_scanner_whose_clock_is_set_wrong_blames_no_visitor(
-    site: Site, launch: Launch, camera: Camera, tmp_path: Path, shift: int
+    site: Site, launch: Launch, camera: Camera, shift: int
 ) -> None:
     """It goes by the registry's time, with a network and without, also after a reload; and says what is wrong."""
     browser, venue = launch(), site.venue()
-    visitor, scanner = Visitor(site, tmp_path), ScannerPage(site, browser, camera)
+    visitor, scanner = Visitor(site), ScannerPage(site, browser, camera)
     scanner.context.add_init_script(OTHER_CLOCK)
     scanner.enrol(venue.device("front"))
     page = scanner.page

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tests.browser.conftest import Launch
 from tests.browser.judging import judge, tokens
 from tests.browser.world import Camera, ScannerPage, Site
@@ -13,11 +11,9 @@ COUNT = 24
 MOST = 0.75  # of these frames; docs/benchmarks.md has the counts of 120
 
 
-def test_most_bad_frames_are_read_and_none_is_read_wrongly(
-    site: Site, launch: Launch, camera: Camera, tmp_path: Path
-) -> None:
+def test_most_bad_frames_are_read_and_none_is_read_wrongly(site: Site, launch: Launch, camera: Camera) -> None:
     """Turned, blurred, dim and noisy; each code that is read is genuine, and nothing else is ever answered."""
-    texts, now = tokens(site, tmp_path, COUNT)
+    texts, now = tokens(site, COUNT)
     scanner = ScannerPage(site, launch(), camera)
     scanner.enrol(site.venue().device("front"))
     for size in ((1280, 720), (640, 480)):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
 
@@ -33,10 +31,10 @@ NAMES = ("a portal's page for what was made", "another's JSON", "a redirect", "a
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_visit_is_kept_whatever_answers_in_the_registrys_place(
-    site: Site, launch: Launch, camera: Camera, tmp_path: Path, name: str
+    site: Site, launch: Launch, camera: Camera, name: str
 ) -> None:
     """At the check-in, at the upload and at the lists: the visit waits, the line says so, and then it is there."""
-    venue, visitor = site.venue(), Visitor(site, tmp_path)
+    venue, visitor = site.venue(), Visitor(site)
     with hostile(site.url("venue")) as network:
         scanner = scanner_behind(site, launch, camera, network.url, venue.device("front"))
         network.rules = {CHECK_IN: WRONG[name], BATCH: WRONG[name]}

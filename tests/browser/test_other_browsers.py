@@ -152,9 +152,7 @@ def test_a_wallet_registers_and_its_codes_open_doors_without_a_network(browser: 
     assert len(set(visits)) == 3
 
 
-def test_an_operators_gate_scans_with_a_network_and_without_one(
-    browser: OtherBrowser, site: Site, tmp_path: Path
-) -> None:
+def test_an_operators_gate_scans_with_a_network_and_without_one(browser: OtherBrowser, site: Site) -> None:
     """The scanner takes the operator's code and visitors' by its camera; what it saw alone is uploaded later."""
     browser.goto(site.url("venue", "/operator"))
     browser.type("#new-name", "Museum")
@@ -171,7 +169,7 @@ def test_an_operators_gate_scans_with_a_network_and_without_one(
     assert json.loads(device)["label"] == "front"
     browser.click("#device button")
     browser.wait("() => document.querySelectorAll('#scanner-list li').length === 1")
-    visitor = Visitor(site, tmp_path)
+    visitor = Visitor(site)
     address = site.url("venue", "/scanner")
     open_scanner(browser, address)
     assert verdict(browser, device) == "enrolled"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Dialog, expect
 
@@ -19,9 +17,9 @@ LOSE_CAMERA = """(() => {
 })()"""
 
 
-def test_two_codes_in_one_view_are_both_judged(site: Site, launch: Launch, camera: Camera, tmp_path: Path) -> None:
+def test_two_codes_in_one_view_are_both_judged(site: Site, launch: Launch, camera: Camera) -> None:
     """Two people who hold up their phones together; a poster beside them is nobody's turn."""
-    venue, visitor = site.venue(), Visitor(site, tmp_path)
+    venue, visitor = site.venue(), Visitor(site)
     scanner = ScannerPage(site, launch(), camera)
     scanner.enrol(venue.device("front"))
     scanner.stand_still()
@@ -32,11 +30,9 @@ def test_two_codes_in_one_view_are_both_judged(site: Site, launch: Launch, camer
     assert venue.total() == 2
 
 
-def test_a_camera_that_is_lost_is_told_and_comes_back(
-    site: Site, launch: Launch, camera: Camera, tmp_path: Path
-) -> None:
+def test_a_camera_that_is_lost_is_told_and_comes_back(site: Site, launch: Launch, camera: Camera) -> None:
     """No frozen picture without a word: a sentence, a button, and the next code is judged."""
-    venue, visitor = site.venue(), Visitor(site, tmp_path)
+    venue, visitor = site.venue(), Visitor(site)
     scanner = ScannerPage(site, launch(), camera)
     scanner.enrol(venue.device("front"))
     page = scanner.page
@@ -54,10 +50,10 @@ def test_a_camera_that_is_lost_is_told_and_comes_back(
 
 
 def test_another_gate_takes_over_only_after_a_word_and_loses_nothing(
-    site: Site, launch: Launch, camera: Camera, tmp_path: Path
+    site: Site, launch: Launch, camera: Camera
 ) -> None:
     """What waits is counted, asked about, kept, and uploaded as the gate's that scanned it."""
-    venue, visitor = site.venue(), Visitor(site, tmp_path)
+    venue, visitor = site.venue(), Visitor(site)
     scanner = ScannerPage(site, launch(), camera)
     scanner.enrol(venue.device("front"))
     page, asked = scanner.page, list[str]()

@@ -19,7 +19,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from checkin.clock import Calendar, SystemClock
 from checkin.deployment.deployment import Deployment
 from checkin.deployment.processes import Processes
-from checkin.http.client import Client
+from checkin.http.asking import drive
+from checkin.http.client import Client, drive_at
 from checkin.parties import wallet
 from checkin.protocol.encoding import base45_decode
 from checkin.protocol.presentation import read
@@ -248,18 +249,18 @@ class WalletPage:
 class Visitor:
     """Somebody with a fresh code whenever one is asked for."""
 
-    def __init__(self, site: Site, folder: Path) -> None:
+    def __init__(self, site: Site) -> None:
         phone = str(next(_numbers))
-        registration = wallet.register(site.url("issuer"), "Park Seo-jun", f"+8210{phone}")
-        self.held = wallet.confirm(site.url("issuer"), registration, site.message(phone), folder / "visitor.json")
-        self.calendar = site.calendar
+        self.issuer, self.calendar = site.url("issuer"), site.calendar
+        registration = drive_at(self.issuer, wallet.register("Park Seo-jun", f"+8210{phone}"))
+        self.held = drive_at(self.issuer, wallet.confirm(self.issuer, registration, site.message(phone)))
 
     def code(self) -> str:
         """Signed now."""
         day = self.calendar.day(SystemClock().now())
         if not self.held.left(day):
-            self.held.fetch(day, self.calendar)
-        opened = self.held.open_code(day)
+            drive_at(self.issuer, self.held.fetch(day, self.calendar))
+        opened = drive(self.held.open_code(day))
         assert opened is not None
         return wallet.present(opened, SystemClock().now(), self.calendar)
 

@@ -70,7 +70,7 @@ def second(node: str, folder: Path, party: str) -> str:
 
 @pytest.mark.parametrize("party", ["wallet", "scanner"])
 def test_our_own_keeps_every_rule(party: str) -> None:
-    """As at the command line, by way of the relay in `checkin.conformance.own`."""
+    """As at the command line; their network and clock are the harness."""
     verdicts = judged(party, f"{OWN} {party}")
     assert [verdict for verdict in verdicts if verdict.why] == []
     assert len(verdicts) >= 13

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from checkin.errors import CodeWrong, QuotaUsed, Unauthorized
-from checkin.http.client import Client
+from checkin.http.asking import drive
+from checkin.http.client import Client, drive_at
 from checkin.parties import wallet
 from checkin.protocol import presentation
 from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode
@@ -15,29 +14,29 @@ from checkin.protocol.encoding import b64url_decode
 from tests.issuer.world import DAY, E164, Site, Workers
 
 
-def test_a_wallet_registers_fetches_shows_and_leaves(site: Site, tmp_path: Path) -> None:
+def test_a_wallet_registers_fetches_shows_and_leaves(site: Site) -> None:
     """Each step as a visitor does it; errors come back as the errors they stand for."""
     with Workers(site) as (client,):
         site.list_keys(client)
         url = str(client.base_url)
-        registration = wallet.register(url, "김하나", E164)
+        registration = drive_at(url, wallet.register("김하나", E164))
         ((_, code),) = site.messages()
         with pytest.raises(CodeWrong):
-            wallet.confirm(url, registration, f"{(int(code) + 1) % 10**8:08}", tmp_path / "wallet.json")
-        mine = wallet.confirm(url, registration, code, tmp_path / "wallet.json")
+            drive_at(url, wallet.confirm(url, registration, f"{(int(code) + 1) % 10**8:08}"))
+        mine = drive_at(url, wallet.confirm(url, registration, code))
         for mode in (Mode.SCREEN, Mode.PAPER):
-            mine.fetch(DAY, site.calendar, mode)
+            drive_at(url, mine.fetch(DAY, site.calendar, mode))
         assert mine.left(DAY) == 20
         keys = client.get("/v1/keys").json()["keys"]
         listed = IssuerKeys(*(IssuerKey(7, b64url_decode(key["x"])) for key in keys if key["day"] == "2026-11-20"))
-        item = mine.open_code(DAY)
+        item = drive(mine.open_code(DAY))
         assert item is not None
         text = wallet.present(item, site.clock.now(), site.calendar)
         assert presentation.verify(text, site.clock.now(), site.calendar, lambda _: listed).credential.issuer == 7
         with pytest.raises(QuotaUsed):
             for _ in range(5):
-                mine.fetch(DAY, site.calendar)
+                drive_at(url, mine.fetch(DAY, site.calendar))
         with Client(url, mine.token) as http:
             http.delete("/v1/wallet")
         with pytest.raises(Unauthorized):
-            mine.fetch(DAY + 1, site.calendar)
+            drive_at(url, mine.fetch(DAY + 1, site.calendar))

@@ -9,9 +9,10 @@ import pytest
 
 from checkin.clock import Calendar, SimulatedClock
 from checkin.demo.narrator import Narrator
-from checkin.demo.stage import Stage
+from checkin.demo.stage import Stage, enrol
 from checkin.deployment.deployment import Deployment
 from checkin.deployment.processes import Processes
+from checkin.files.json_file import save_party
 from checkin.service.addresses import free_ports
 
 NOON = "2026-11-20T12:00:00+09:00"
@@ -26,3 +27,10 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     deployment = Deployment.open_or_make(folder, free_ports(3), simulated_clock=folder / "clock")
     with Processes(deployment) as processes:
         yield Stage(folder, Narrator(), deployment, clock, calendar, calendar.day(clock.now()), processes)
+
+
+def enrolled(town: Stage, name: str) -> Path:
+    """The file of a new venue's scanner, which has its lists."""
+    path = town.folder / f"{name}.json"
+    save_party(path, enrol(town, name).plain())
+    return path

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from checkin.demo.stage import one_time_code
+from checkin.demo.stage import registered
 from checkin.deployment.child import Child, end
 from checkin.deployment.deployment import Deployment
 from checkin.errors import (
@@ -31,7 +31,6 @@ from checkin.files.database import copy_database
 from checkin.files.durable import hold_shared
 from checkin.http.client import Client
 from checkin.keys.generation import Generation
-from checkin.parties import wallet as wallets
 from checkin.parties.wallet import Wallet
 from checkin.protocol.note import NoteSigner
 from checkin.protocol.primitives import SigningKey, sha256
@@ -65,9 +64,7 @@ class Issuer:
         return process
 
     def register(self, phone: str) -> Wallet:
-        registration = wallets.register(self.url, "Ahn", phone)
-        code = one_time_code(self.deployment, phone)
-        return wallets.confirm(self.url, registration, code, self.folder / f"{phone}.json")
+        return registered(self.deployment, "Ahn", phone)
 
     def opens(self, wallet: Wallet) -> bool:
         try:

@@ -17,6 +17,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from checkin.demo.stage import one_time_code
 from checkin.deployment.deployment import Deployment
+from checkin.http.client import drive_at
 from checkin.parties import wallet
 from checkin.service.addresses import free_ports
 from issuer.app import create_app as issuer_app
@@ -111,8 +112,8 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ser
             client = stack.enter_context(visiting(app))
             made[name] = Served(client, client.get("/openapi.json").json(), {}, {})
         issuer = str(made["issuer"].client.base_url).rstrip("/")
-        registration = wallet.register(issuer, "Jung Ho", PHONE)
-        held = wallet.confirm(issuer, registration, one_time_code(deployment, PHONE), folder / "wallet.json")
+        registration = drive_at(issuer, wallet.register("Jung Ho", PHONE))
+        held = drive_at(issuer, wallet.confirm(issuer, registration, one_time_code(deployment, PHONE)))
         common = {"/v1/purge": token("retention-issuer"), "/v1/statements": token("retention-issuer")}
         common |= {"/v1/audit": token("retention-issuer"), "/v1/orders": token("authority-issuer")}
         own = {"/v1/": held.token, "/v1/authority-keys": token("authority-issuer")}

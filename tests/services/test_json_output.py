@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from typer.testing import CliRunner
 
 from checkin import cli
-from checkin.demo.stage import Stage, one_time_code
-from checkin.parties import wallet
+from checkin.demo.stage import Stage, registered
+from checkin.files.json_file import save_party
 from tests.checkin.certificate.conftest import Signer, claims_of
 
 ELSEWHERE = {"bench", "conformance", "demo", "simulate"}  # they take long; their own tests read what they print
@@ -55,8 +56,7 @@ def test_every_command_that_has_json_prints_json(town: Stage, tmp_path: Path) ->
     enrolment, auditor = (deployment.folder / "tokens" / f"{name}.token" for name in ("enrolment", "auditor"))
     clock = ("--simulated-clock", town.folder / "clock")
 
-    registration = wallet.register(issuer, "Jung Ho", "+821055556666")
-    wallet.confirm(issuer, registration, one_time_code(deployment, "+821055556666"), tmp_path / "wallet.json")
+    registered(deployment, "Jung Ho", "+821055556666", partial(save_party, tmp_path / "wallet.json"))
     code = desk.type("qr", "--issuer", issuer, "--wallet", tmp_path / "wallet.json", *clock)["token"]
     scanner = tmp_path / "scanner.json"
     made = desk.type("enrol", "--venue", registry, "--secret-file", enrolment, "-o", scanner)

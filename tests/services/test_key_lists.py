@@ -9,11 +9,12 @@ import httpx
 import pytest
 
 from checkin.clock import Calendar, SimulatedClock
-from checkin.demo.stage import Stage, enrol, one_time_code
+from checkin.demo.stage import Stage, enrol, registered
 from checkin.deployment.deployment import Deployment
 from checkin.deployment.processes import Processes
 from checkin.errors import ProofInvalid
-from checkin.http.client import Client
+from checkin.http.asking import drive
+from checkin.http.client import Client, drive_at
 from checkin.parties import wallet
 from checkin.parties.scanner import Scanner, ScanResult
 from checkin.parties.wallet import Wallet
@@ -57,23 +58,20 @@ def test_every_list_that_is_given_out_is_in_the_log(town: Stage) -> None:
 
 def test_a_log_that_is_away_over_midnight_keeps_nobody_out(town: Stage) -> None:
     """The list in the log reaches two weeks ahead; the new one waits, and goes out when the log is back."""
-    deployment, issuer = town.deployment, town.deployment.url("issuer")
-    registration = wallet.register(issuer, "Seo Yun", PHONE)
-    held = wallet.confirm(issuer, registration, one_time_code(deployment, PHONE), town.folder / "seo.json")
-    held.fetch(town.day, town.calendar)
+    deployment, held = town.deployment, registered(town.deployment, "Seo Yun", PHONE)
+    town.at("issuer", held.fetch(town.day, town.calendar))
     scanner = enrol(town, "Station")
     before = trust(town, scanner)
     town.processes.kill("retention")
     town.advance(24 * 3600)
     for service in ("issuer", "venue"):
         until(lambda: level(deployment, service) == "warning")  # noqa: B023 - asked at once
-    held.fetch(town.day + 1, town.calendar)
-    with Client(deployment.url("venue"), scanner.token) as client:
-        scanner.refresh(client, town.clock.now())
-        opened = held.open_code(town.day + 1)
-        assert opened
-        text = wallet.present(opened, town.clock.now(), town.calendar)
-        assert scanner.scan(text, client, town.clock.now()) is ScanResult.ACCEPTED
+    town.at("issuer", held.fetch(town.day + 1, town.calendar))
+    town.at("venue", scanner.refresh(town.clock.now()))
+    opened = drive(held.open_code(town.day + 1))
+    assert opened
+    text = wallet.present(opened, town.clock.now(), town.calendar)
+    assert town.at("venue", scanner.scan(text, town.clock.now())) is ScanResult.ACCEPTED
     assert trust(town, scanner)["intake"] == before["intake"]
     town.processes.start("retention")
     town.processes.wait_for("retention")
@@ -81,8 +79,7 @@ def test_a_log_that_is_away_over_midnight_keeps_nobody_out(town: Stage) -> None:
         until(lambda: level(deployment, service) == "ok")  # noqa: B023 - asked at once
     after = trust(town, scanner)
     assert after["intake"] != before["intake"]
-    with Client(deployment.url("venue"), scanner.token) as client:
-        scanner.refresh(client, town.clock.now())
+    town.at("venue", scanner.refresh(town.clock.now()))
     assert scanner.trust.intake_keys
 
 
@@ -99,9 +96,9 @@ def test_a_first_start_without_the_log_says_so_and_goes_on_when_it_comes(tmp_pat
         with Client(deployment.url("issuer")) as client:
             first = client.get("/v1/keys")
         assert first["proof"] is None
-        held = Wallet(tmp_path / "wallet.json", deployment.url("issuer"), "nobody")
+        held = Wallet(deployment.url("issuer"), "nobody")
         with pytest.raises(ProofInvalid):
-            held.fetch(day, calendar)
+            drive_at(held.issuer_url, held.fetch(day, calendar))
         processes.start("retention")
         until(lambda: level(deployment, "issuer") == "ok")
         with Client(deployment.url("issuer")) as client:

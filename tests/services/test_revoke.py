@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from checkin.cli import door
 from checkin.cli import revoke as revoking
-from checkin.demo.stage import Stage, one_time_code
+from checkin.demo.stage import Stage, registered
 from checkin.errors import RequestInvalid, Unauthorized
-from checkin.http.client import Client
+from checkin.files.json_file import load_party
+from checkin.http.asking import drive
 from checkin.parties import wallet
 from checkin.parties.scanner import Scanner, ScanResult
 
@@ -36,17 +37,14 @@ def gate(town: Stage, tmp_path: Path) -> tuple[Scanner, Path]:
     token.write_text(made["operator_token"])
     token.chmod(0o600)
     phone = f"+8210{40_000_000 + int(made['venue_id'], 16) % 9_000_000}"
-    registration = wallet.register(town.deployment.url("issuer"), "Jung Ho", phone)
-    otc = one_time_code(town.deployment, phone)
-    held = wallet.confirm(town.deployment.url("issuer"), registration, otc, tmp_path / "wallet.json")
-    held.fetch(town.day, town.calendar)
-    opened = held.open_code(town.day)
+    held = registered(town.deployment, "Jung Ho", phone)
+    town.at("issuer", held.fetch(town.day, town.calendar))
+    opened = drive(held.open_code(town.day))
     assert opened is not None
-    scanner, now = Scanner.load(path), town.clock.now()
-    with Client(url, scanner.token) as client:
-        scanner.refresh(client, now)
-        assert scanner.scan(wallet.present(opened, now, town.calendar), None, now) is ScanResult.QUEUED
-        scanner.refresh(client, now)
+    scanner, now = load_party(Scanner, path), town.clock.now()
+    town.at("venue", scanner.refresh(now))
+    assert drive(scanner.scan(wallet.present(opened, now, town.calendar), now)) is ScanResult.QUEUED
+    town.at("venue", scanner.refresh(now))
     return scanner, token
 
 
@@ -65,10 +63,9 @@ def test_what_a_replaced_scanner_queued_is_uploaded_afterwards(town: Stage, gate
     """Without a word about theft nothing is lost; but it scans no more."""
     assert revoke(town, gate)["stolen"] is False
     scanner, _ = gate
-    with Client(town.deployment.url("venue"), scanner.token) as client:
-        with pytest.raises(Unauthorized):
-            scanner.refresh(client, town.clock.now())
-        assert scanner.upload(client) == [{"result": "accepted"}]
+    with pytest.raises(Unauthorized):
+        town.at("venue", scanner.refresh(town.clock.now()))
+    assert town.at("venue", scanner.upload()) == [{"result": "accepted"}]
 
 
 def test_a_theft_is_confirmed_and_then_takes_the_queue_along(town: Stage, gate: tuple[Scanner, Path]) -> None:
@@ -76,8 +73,7 @@ def test_a_theft_is_confirmed_and_then_takes_the_queue_along(town: Stage, gate: 
     scanner, _ = gate
     with pytest.raises(RequestInvalid, match="Nothing"):
         revoke(town, gate, "--stolen", answer="n\n")
-    with Client(town.deployment.url("venue"), scanner.token) as client:
-        scanner.refresh(client, town.clock.now())
-        assert revoke(town, gate, "--stolen", "--yes")["stolen"] is True
-        with pytest.raises(Unauthorized):
-            scanner.upload(client)
+    town.at("venue", scanner.refresh(town.clock.now()))
+    assert revoke(town, gate, "--stolen", "--yes")["stolen"] is True
+    with pytest.raises(Unauthorized):
+        town.at("venue", scanner.upload())

@@ -6,17 +6,18 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from checkin.demo.stage import one_time_code
+from checkin.demo.stage import registered
 from checkin.deployment.deployment import MARKER, Deployment
 from checkin.deployment.processes import Processes
 from checkin.errors import FormatUnsupported
 from checkin.files.format import FILE, require_format
+from checkin.files.json_file import load_party, save_party
 from checkin.http.client import Client
-from checkin.parties import wallet as wallets
 from checkin.parties.scanner import Scanner
 from checkin.parties.wallet import Wallet
 from checkin.service.addresses import free_ports
@@ -54,14 +55,12 @@ def test_a_folder_of_the_version_before_goes_on_working(tmp_path: Path) -> None:
     deployment = Deployment.open_or_make(folder, free_ports(3))
     vkeys = (folder / "vkeys.txt").read_text()
     with Processes(deployment):
-        registration = wallets.register(deployment.url("issuer"), "Ahn", PHONE)
-        code = one_time_code(deployment, PHONE)
-        wallets.confirm(deployment.url("issuer"), registration, code, folder / "wallet.json").save()
+        registered(deployment, "Ahn", PHONE, partial(save_party, folder / "wallet.json"))
     make_old(folder)
     deployment = Deployment.open_or_make(folder, tuple(deployment.ports.values()))
     assert (folder / "vkeys.txt").read_text() == vkeys
     with Processes(deployment):
-        wallet = Wallet.load(folder / "wallet.json")
+        wallet = load_party(Wallet, folder / "wallet.json")
         with Client(deployment.url("issuer"), wallet.token) as client:
             assert client.get("/v1/wallet")["phone"] == PHONE
             client.delete("/v1/wallet")
@@ -123,4 +122,4 @@ def test_a_newer_wallet_or_scanner_is_refused_before_anything_is_read(tmp_path: 
     path.write_text(json.dumps({"format": number}))
     for kind in (Wallet, Scanner):
         with pytest.raises(FormatUnsupported):
-            kind.load(path)
+            load_party(kind, path)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 
 from checkin import cli
+from checkin.files.json_file import save_party
 from checkin.parties.scanner import Scanner
 from checkin.protocol.key_list import AuthorityKey, AuthorityList
 from checkin.protocol.note import NoteSigner, sign_note
@@ -100,7 +101,7 @@ def network() -> Iterator[Network]:
 def at(tmp_path: Path) -> Path:
     """A folder with the files that commands want."""
     keys = AuthorityList("a.example", {20777: AuthorityKey(OpeningKey(bytes([7] * 32)).public, "0" * 64)})
-    Scanner(tmp_path / "scanner.json", ID, ID, "abc").save()
+    save_party(tmp_path / "scanner.json", Scanner(ID, ID, "abc").plain())
     files = {
         "token": "abc\n",
         "begun.json.registration": json.dumps("abc"),

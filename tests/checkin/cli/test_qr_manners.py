@@ -24,6 +24,8 @@ from checkin.errors import (
     Unauthorized,
     Unreachable,
 )
+from checkin.files.json_file import save_party
+from checkin.http.client import Client
 from checkin.parties.wallet import Wallet
 from checkin.protocol import qr
 from checkin.protocol.key_list import IssuerList, ListedKey, issuer_kid
@@ -50,16 +52,17 @@ def test_a_refused_name_and_a_refused_phone_are_asked_for_again(
     """And only what was refused."""
     tried: list[tuple[str, str]] = []
 
-    def register(_: str, name: str, phone: str) -> str:
-        tried.append((name, phone))
-        if name == "=1":
+    def register(_: Client, path: str, body: dict[str, str]) -> dict[str, str]:
+        assert path == "/v1/registrations"
+        tried.append((body["name"], body["phone"]))
+        if body["name"] == "=1":
             raise NameInvalid
-        if phone == "02-123-4567":
+        if body["phone"] == "02-123-4567":
             raise PhoneNotMobile
-        return "a registration"
+        return {"registration_id": "a-registration"}
 
-    monkeypatch.setattr("checkin.parties.wallet.require_issuer", lambda _: None)
-    monkeypatch.setattr("checkin.parties.wallet.register", register)
+    monkeypatch.setattr(Client, "get", lambda *_: {})
+    monkeypatch.setattr(Client, "post", register)
     done = ask(tmp_path, typed="=1\n02-123-4567\nKim\n010-1234-5678\n")
     assert tried == [("=1", "02-123-4567"), ("Kim", "02-123-4567"), ("Kim", "010-1234-5678")]
     assert "give a mobile number" in done.output
@@ -71,11 +74,11 @@ def test_what_was_given_as_an_option_is_not_asked_for(
 ) -> None:
     """A script ends with the error."""
 
-    def register(*_: str) -> str:
+    def register(*_: object) -> str:
         raise PhoneInvalid
 
-    monkeypatch.setattr("checkin.parties.wallet.require_issuer", lambda _: None)
-    monkeypatch.setattr("checkin.parties.wallet.register", register)
+    monkeypatch.setattr(Client, "get", lambda *_: {})
+    monkeypatch.setattr(Client, "post", register)
     done = ask(tmp_path, *options, typed="Kim\n")
     assert isinstance(done.exception, PhoneInvalid)
     assert "Phone" not in done.output
@@ -129,7 +132,7 @@ def test_a_wallet_whose_account_has_ended_is_told_to_register_again(tmp_path: Pa
             ("GET", "/v1/keys"): (200, "application/json", json.dumps(keys)),
             ("POST", "/v1/credentials"): (401, "application/problem+json", json.dumps(said)),
         }
-        Wallet(tmp_path / "w.json", issuer.url, "a-token-of-before").save()
+        save_party(tmp_path / "w.json", Wallet(issuer.url, "a-token-of-before").plain())
         done = ask(tmp_path, "--issuer", issuer.url, "--simulated-clock", str(tmp_path / "clock"))
     assert isinstance(done.exception, Unauthorized)
-    assert done.exception.detail == "The account of w.json has ended: register again, in a new file."
+    assert done.exception.detail == "The account of this wallet has ended: register again, in a new file."

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from checkin.errors import CheckinError
-from checkin.http.asking import conform
+from checkin.http.asking import Ask, conform
 from checkin.http.client import Client
 from checkin.parties.scanner import CheckInAnswer, UploadAnswer
 from tests.vectors.answervectors import ANSWERS
@@ -36,17 +36,23 @@ def test_what_is_no_answer_of_the_service_is_unreachable(case: dict[str, Any]) -
     assert seen == case["expected"]
 
 
-def test_somebody_else_asks_over_the_same_connection_with_a_token_of_his_own() -> None:
-    """And the first one is still who he was."""
+def test_a_party_asks_over_the_same_connection_with_a_token_of_its_own_or_none() -> None:
+    """And the client is still who it was."""
     heard = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        heard.append(request.headers.get("Authorization"))
+        heard.append((request.url.raw_path.decode(), request.headers.get("Authorization")))
         return httpx.Response(200, json={})
 
     with Client("http://issuer.test", "first") as client:
         client._http._transport = httpx.MockTransport(answer)
-        other = client.bearing("second")
-        for asking in (other, client):
-            asking.post("/v1/check-ins")
-    assert heard == ["Bearer second", "Bearer first"]
+        client.answer(Ask("/v1/check-ins", "second", {}))
+        client.answer(Ask("/v1/time?nonce=a"))
+        client.answer(Ask("/v1/lists/a", raw=True))
+        client.post("/v1/check-ins")
+    assert heard == [
+        ("/v1/check-ins", "Bearer second"),
+        ("/v1/time?nonce=a", None),
+        ("/v1/lists/a", None),
+        ("/v1/check-ins", "Bearer first"),
+    ]

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from checkin.errors import Unreachable
+from checkin.http.asking import Ask
 from checkin.simulation.line import OneConnection
 
 
@@ -50,7 +51,7 @@ def test_public_keys_are_asked_for_once_until_forgotten_and_nothing_else_is_shar
         assert [line.get("/v1/keys")["heard"] for _ in range(2)] == [1, 1]
         line.forget()
         assert line.get("/v1/keys")["heard"] == 2
-        assert [line.bearing("a").get("/v1/wallet", since="1")["heard"] for _ in range(2)] == [3, 4]
+        assert [line.answer(Ask("/v1/wallet?since=1", "a"))["heard"] for _ in range(2)] == [3, 4]
     assert heard[2:] == [("/v1/wallet?since=1", "Bearer a")] * 2
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.checkin.tracing.world import CALENDAR, DAY, NOON, SECOND, Country, Door, Person, country
+from tests.checkin.tracing.world import DAY, NOON, SECOND, Country, Door, Person, country
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def make_scene(made: Country) -> Scene:
     carol = made.person(SECOND, "Carol Choi-won")
     scene = Scene(made, made.door("Café"), alice, bob, carol)
     for minute, person in enumerate((scene.alice, scene.bob, scene.carol)):
-        person.wallet.fetch(DAY, CALENDAR)
+        person.fetch(DAY)
         made.visit(person, scene.cafe, NOON + 60 * minute)
     return scene
 

@@ -172,7 +172,7 @@ def test_everybody_who_was_identified_is_told_with_a_later_batch(own_scene: Scen
     assert len(set(numbers.values())) == 3
     people = (own_scene.alice, own_scene.bob, own_scene.carol)
     for person in people:
-        person.wallet.fetch(DAY, CALENDAR)
+        person.fetch(DAY)
         assert person.wallet.disclosures == []
     assert set(_told_on(country, people)) == {"Alice Ahn-young", "Bob Baek-hyeon", "Carol Choi-won"}
     for person in people:
@@ -204,7 +204,7 @@ def _told_on(country: Country, people: Sequence[Person]) -> dict[str, int]:
 
 def _fetched(person: Person, day: int) -> bool:
     try:
-        person.wallet.fetch(day, CALENDAR)
+        person.fetch(day)
     except CheckinError:  # the new day's keys are made within a second
         return False
     return True
@@ -295,7 +295,7 @@ def test_the_result_is_a_table_with_a_header_and_a_page_without_scripts(scene: S
 
 def test_nobody_is_told_of_an_answer_that_was_refused(scene: Scene) -> None:
     """Two batches where one row was allowed: refused, and no notice says that codes were given. Control: allowed."""
-    scene.bob.wallet.fetch(DAY, CALENDAR)
+    scene.bob.fetch(DAY)
     issuer = scene.country.apps[SECOND].state.issuer
     (subject,) = issuer.identities.subjects_of(scene.bob.phone)
     for limit, purpose, told in ((1, "too much", 0), (1000, "not too much", 1)):

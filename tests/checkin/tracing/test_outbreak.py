@@ -73,8 +73,8 @@ def outbreak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outbreak]:
         people = [made.person("issuer" if number % 2 else SECOND) for number in range(PEOPLE)]
         doors = [made.door(f"Venue {number}") for number in range(VENUES)]
         for person in people:  # tomorrow's batch is taken today, as wallets do
-            person.wallet.fetch(DAY, CALENDAR)
-            person.wallet.fetch(DAY + 1, CALENDAR)
+            person.fetch(DAY)
+            person.fetch(DAY + 1)
         visits = schedule(5)
         for visit in visits:
             made.visit(people[visit.who], doors[visit.where], midnight + 60 * visit.minute + 30)

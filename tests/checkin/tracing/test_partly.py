@@ -23,7 +23,7 @@ from checkin.tracing.trace_result import TraceResult
 from tests.checkin.tracing.conftest import Scene
 from tests.checkin.tracing.orders import HOUR, NAMES, order
 from tests.checkin.tracing.test_commands import Officer
-from tests.checkin.tracing.world import CALENDAR, DAY, NOON, SECOND, Country, person_order, venue_order
+from tests.checkin.tracing.world import DAY, NOON, SECOND, Country, person_order, venue_order
 
 NOBODY = "http://127.0.0.1:9"
 BOTH = {"Bob Baek-hyeon", "Carol Choi-won"}
@@ -125,7 +125,7 @@ def test_damaged_rows_of_stores_take_no_other_row_away_and_are_named(scene: Scen
     with damaging(visits / f"day-{DAY}.db", "rows"):
         country.visit(country.person(SECOND, "Gil Go-eun"), pool, NOON + 420)
     with damaging(issuer / "ledger" / f"day-{DAY}.db", "rows"):
-        patient.wallet.fetch(DAY, CALENDAR)
+        patient.fetch(DAY)
     with damaging(issuer / "issuer.db", "identities"):
         country.visit(country.person(name="Fay Ha-eun"), pool, NOON + 480)
     result = country.trace(next(NAMES), person_order(patient))
@@ -186,7 +186,7 @@ def greedy(scene: Scene) -> Scene:
     for minute in (10, 11, 12):
         scene.country.visit(double, gym, NOON + 60 * minute)
     for _ in range(2):
-        double.wallet.fetch(DAY, CALENDAR)
+        double.fetch(DAY)
     return scene
 
 

@@ -16,6 +16,8 @@ import retention.app
 import venue.app
 from checkin.clock import Calendar, SimulatedClock
 from checkin.deployment.deployment import Deployment
+from checkin.http.asking import drive
+from checkin.http.client import drive_at
 from checkin.keys.officers import load_share, load_signer
 from checkin.orders.folder import OrderFolder, SignedOrder
 from checkin.orders.order import OrderRequest, draft
@@ -53,6 +55,10 @@ class Person:
     name: str
     phone: str
     wallet: Wallet
+
+    def fetch(self, day: int) -> None:
+        """One more batch."""
+        drive_at(self.wallet.issuer_url, self.wallet.fetch(day, CALENDAR))
 
 
 @dataclass(frozen=True)
@@ -101,12 +107,12 @@ class Country:
         name, phone = name or f"Person {self.people}", phone or f"+8210{20000000 + self.people}"
         outbox = self.deployment.folder / service / "data" / "outbox"
         before = set(outbox.glob("*.txt"))
-        registration = wallets.register(self.url(service), name, phone)
+        registration = drive_at(self.url(service), wallets.register(name, phone))
         (message,) = set(outbox.glob("*.txt")) - before
         words = message.read_text(encoding="utf-8").partition("\n\n")[2].split()
         code = next(word.strip(".") for word in words if len(word.strip(".")) == 8 and word.strip(".").isdigit())
-        path = self.deployment.folder / f"wallet-{self.people}.json"
-        return Person(name, phone, wallets.confirm(self.url(service), registration, code, path))
+        url = self.url(service)
+        return Person(name, phone, drive_at(url, wallets.confirm(url, registration, code)))
 
     def door(self, name: str) -> Door:
         """Enrolled."""
@@ -122,8 +128,8 @@ class Country:
         self.set(moment)
         day = CALENDAR.day(moment)
         if not person.wallet.left(day):
-            person.wallet.fetch(day, CALENDAR)
-        opened = person.wallet.open_code(day)
+            person.fetch(day)
+        opened = drive(person.wallet.open_code(day))
         assert opened
         return wallets.present(opened, moment, CALENDAR)
 
