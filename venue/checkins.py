@@ -346,7 +346,8 @@ class Commits:
         finally:
             self._writing = None
             left, self._waiting = self._waiting, []
-            _fail(left, NotReady("The service is stopping: try again in a moment."))
+            if left:
+                _fail(left, NotReady("The service is stopping: try again in a moment."))
 
 
 def _by_day(taken: list[_Waiting]) -> Iterator[tuple[int, list[_Waiting]]]:

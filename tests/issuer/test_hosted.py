@@ -113,7 +113,7 @@ def test_one_hosted_wallet_cannot_be_given_anothers_codes(site: Site, client: ht
     (one,), (other,) = issuer.database.read("SELECT DISTINCT owner FROM hosted")
     update = "UPDATE hosted SET owner = :one WHERE owner = :other"
     issuer.database.write(lambda commit: commit.execute(update, {"one": one, "other": other}))
-    answers = [_present(client, token).status_code for token in (first, second) for _ in range(3)]
+    answers = [_present(client, first).status_code for _ in range(10)]  # nine are its own
     assert 422 in answers
 
 

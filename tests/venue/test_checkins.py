@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from types import FrameType
 
 import httpx
 import pytest
@@ -27,6 +28,7 @@ from tests.venue.realtime import PATIENCE
 from tests.venue.world import CALENDAR, DAY, METRICS, NOON, Issuer, Phone, Registry, bearer, check_in, enrol, scan_id
 from venue.scanners import Scanners, VenueScanner
 
+OURS = tuple(f"{Path(__file__).parents[2] / package}/" for package in ("checkin", "venue"))
 MIDNIGHT = int(CALENDAR.start(DAY + 1))
 
 
@@ -54,6 +56,33 @@ def test_a_visitor_checks_in_and_the_row_holds_what_the_protocol_says_and_no_fin
     assert (visit.visit_id, b64url_encode(visit.scan_id), visit.flags) == (phone.visit_id, scan, 0)
     assert row.bucket == 12
     vault.store.close()
+
+
+def test_a_reader_of_it_has_twenty_files_to_open(tmp_path: Path, new_issuer: NewIssuer) -> None:
+    """From the first byte to the row on the disk and the answer; docs/architecture.md tells it file by file."""
+    crossed: dict[str, set[str]] = {}
+    counting = threading.Event()
+
+    def look(frame: FrameType, event: str, _: object) -> None:
+        file = frame.f_code.co_filename
+        if counting.is_set() and event == "call" and file.startswith(OURS):
+            crossed.setdefault(threading.current_thread().name, set()).add(file)
+
+    threading.setprofile(look)  # for the threads that begin now: the server's, and the one that commits
+    try:
+        issuer = new_issuer()
+        registry = Registry(tmp_path / "registry", [issuer])
+        with registry.client() as client:
+            at = enrol(client)
+            check_in(client, at, Phone(issuer, DAY).at(NOON))  # what is looked up once is known then
+            counting.set()
+            answer = check_in(client, at, Phone(issuer, DAY).at(NOON))
+            counting.clear()
+    finally:
+        threading.setprofile(None)
+    assert answer.status_code == 201
+    files = {file for thread, files in crossed.items() if not thread.startswith("task") for file in files}
+    assert len(files) <= 20, sorted(files)
 
 
 def test_nobody_else_waits_while_the_database_is_asked_for_a_scanner(
