@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from checkin.errors import CheckinError, SettingsInvalid
-from checkin.files.database_shape import DATABASES, shape_of, values_of
+from checkin.files.database import DATABASES, shape_of, values_of
 from checkin.protocol.note import split_note
 from checkin.tlog.proof import LogProof
 

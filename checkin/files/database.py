@@ -1,4 +1,5 @@
-"""SQLite files of ours: one way to open them, and an error that says which one does not open, and what to do.
+"""SQLite files of ours: one way to open them, an error that says which one does not open and what to do, and a look
+into any of them that writes nothing.
 
 Every commit is on the disk before it returns, and what is deleted is overwritten with zeros. All open in Datasette and
 `sqlite-utils` as they are. Sources: https://sqlite.org/wal.html, https://sqlite.org/fileformat2.html §1.6,
@@ -57,6 +58,9 @@ _BY_SYSTEM: Final = {
 NOTES_PAGE: Final = 16384
 """For files of signed notes. SQLite cuts a row that does not fit into a page, perhaps within a hash, whose rest could
 read as a phone number to an audit; a list of 64 days of keys has 8 KiB and its signatures."""
+DATABASES: Final = (".db", ".sqlite")
+_LOOK_SECONDS: Final = 10.0
+_OBJECTS: Final = "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger') ORDER BY name"
 
 
 def connect(path: Path, timeout: float, page: int = 4096) -> sqlite3.Connection:
@@ -226,3 +230,41 @@ def write_anew(tables: sqlite_utils.Database, day: int) -> bool:
     tables.execute("VACUUM")
     tables.execute(f"PRAGMA application_id = {day}")
     return True
+
+
+def shape_of(path: Path) -> dict[str, tuple[str, ...]]:
+    """Columns of each table and view by its name, hidden and generated ones too; none of a trigger, which the name
+    `trigger NAME` shows. Raises `NotReady` for a file that cannot be read as a database."""
+    try:
+        with closing(_open(path)) as connection:
+            return {
+                name if kind != "trigger" else f"trigger {name}": _columns(connection, name)
+                for kind, name in connection.execute(_OBJECTS)
+            }
+    except sqlite3.Error:
+        raise NotReady(f"The file {path.name} cannot be read as a database.") from None
+
+
+def values_of(path: Path, table: str, limit: int) -> Iterator[tuple[str | bytes | int | float | None, ...]]:
+    """Up to `limit` rows of a table, each as its columns stand in `shape_of`; raises `NotReady`."""
+    try:
+        with closing(_open(path)) as connection:
+            columns = ", ".join(_quoted(name) for name in _columns(connection, table))
+            query = f"SELECT {columns} FROM {_quoted(table)} LIMIT ?"  # noqa: S608 - names that the schema gave
+            yield from connection.execute(query, [limit])
+    except sqlite3.Error:
+        raise NotReady(f"The table {table} of {path.name} cannot be read.") from None
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    # By SQLite itself, also where this process has the file open: closing a descriptor of our own would drop its locks
+    # (https://sqlite.org/howtocorrupt.html §2.2).
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_LOOK_SECONDS)
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
+    return tuple(row[1] for row in connection.execute(f"PRAGMA table_xinfo({_quoted(table)})"))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -20,8 +20,7 @@ from typing import IO, Final, Literal
 from pydantic import ValidationError
 
 from checkin.errors import BackupInvalid, CheckinError, NotReady, RequestInvalid, SettingsInvalid
-from checkin.files.database import copy_database, opening
-from checkin.files.database_shape import DATABASES
+from checkin.files.database import DATABASES, copy_database, opening
 from checkin.files.durable import held_alone, make_private, open_private, private_folder, sync_folder
 from checkin.files.format import require_format
 from checkin.keys.generation import Generation

@@ -24,8 +24,7 @@ from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.fsck import check_log
 from checkin.tlog.merkle import leaf_hash, root
 from checkin.tlog.reader import LogReader, folder_fetch
-from retention.log import Log
-from retention.log_files import LogFiles
+from retention.log import Log, LogFiles
 from retention.log_state import LogState
 
 SIGNER = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
