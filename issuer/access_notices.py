@@ -46,7 +46,7 @@ class AccessNotice:
     case: str = ""
 
 
-RECEIPTS: Final = TableSet(
+NOTICES: Final = TableSet(
     "receipts",
     (
         """
@@ -86,24 +86,24 @@ class AccessNotices:
         self._known: tuple[int, list[int]] = (-1, [])
 
     def draft(self, part: str, about: Iterable[tuple[int, AccessNotice]]) -> Drafts:
-        """Notices for (subject, receipt) each, of which nothing is stored yet: the answer may still be refused.
+        """Notices for (subject, notice) each, of which nothing is stored yet: the answer may still be refused.
 
         The same part, person and day have one notice, the stored one where there is one. `part` is the digest of the
         order's part. Raises `DayDestroyed`.
         """
         drafts, named = Drafts([], {}), list[tuple[bytes, int, int, AccessNotice]]()
-        for subject, receipt in about:
-            day = self._party.calendar.parse_date(receipt.day)
+        for subject, notice in about:
+            day = self._party.calendar.parse_date(notice.day)
             row_id = self._vault.mac(day, Label.RECEIPT, bytes.fromhex(part), u64be(subject))
-            named.append((row_id, day, subject, receipt))
+            named.append((row_id, day, subject, notice))
         stored: dict[bytes, bytes] = dict(read_in(self._tables, _STORED, {row_id for row_id, *_ in named}))
-        for row_id, day, subject, receipt in named:
+        for row_id, day, subject, notice in named:
             owner = subject_group(self._vault, day, subject)
             case = self._case(day, row_id, owner, stored.get(row_id))
             if case is None:
                 # The same on every machine that executes the part: the answer that stands may be another one's.
                 case = self._vault.mac(day, Label.RECEIPT, b"case", bytes.fromhex(part), u64be(subject))[:6].hex()
-                sealed = self._seal(day, row_id, owner, replace(receipt, case=case))
+                sealed = self._seal(day, row_id, owner, replace(notice, case=case))
                 release = self._party.today() + 1 + int.from_bytes(random_bytes(8), "big") % LATEST_DAYS
                 row = {"id": row_id, "day": day, "owner": owner, "release": release, "sealed": sealed}
                 drafts.rows[row_id], stored[row_id] = row, sealed
@@ -172,8 +172,8 @@ class AccessNotices:
         except SealBroken:
             return None
 
-    def _seal(self, day: int, row_id: bytes, owner: bytes, receipt: AccessNotice) -> bytes:
-        text, nonce = json.dumps(asdict(receipt), ensure_ascii=False).encode(), random_bytes(_NONCE)
+    def _seal(self, day: int, row_id: bytes, owner: bytes, notice: AccessNotice) -> bytes:
+        text, nonce = json.dumps(asdict(notice), ensure_ascii=False).encode(), random_bytes(_NONCE)
         padded = text.ljust(-(-len(text) // _PAD) * _PAD)
         return nonce + aead_seal(self._key(day), nonce, padded, _context(day, row_id, owner))
 

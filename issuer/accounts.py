@@ -69,7 +69,7 @@ class Accounts:
         identities: Identities,
         issued: IssuedDays,
         hosted: Hosted,
-        receipts: AccessNotices,
+        notices: AccessNotices,
         endings: Endings,
     ) -> None:
         self._party = party
@@ -78,7 +78,7 @@ class Accounts:
         self._identities = identities
         self._issued = issued
         self._hosted = hosted
-        self._receipts = receipts
+        self._notices = notices
         self._endings = endings
 
     def register(
@@ -219,7 +219,7 @@ class Accounts:
         """The newest day for which anything was issued to an account that has ended: its name goes with that day."""
         last = self._issued.last(subject)
         self._identities.finish(subject, last)
-        self._receipts.forget(subject)
+        self._notices.forget(subject)
         self._tables.tidy()
         return last
 

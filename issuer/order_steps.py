@@ -32,14 +32,14 @@ class Disclosures:
         guard: ClockGuard,
         vault: Vault,
         identities: Identities,
-        receipts: AccessNotices,
+        notices: AccessNotices,
         issuer: int,
     ) -> None:
         self._party = party
         self._guard = guard
         self._vault = vault
         self._identities = identities
-        self._receipts = receipts
+        self._notices = notices
         self._issuer = issuer
 
     def steps(self) -> Mapping[str, Execute]:
@@ -64,10 +64,10 @@ class Disclosures:
                         rows.append(BatchRow.of(day, open_row(self._vault, day, row)).line())
                     except SealBroken:
                         broken += 1
-                told += [(subject, self._receipt(part, day, CODES))] if found else []
-        drafts = self._receipts.draft(part.digest, told)
+                told += [(subject, self._notice(part, day, CODES))] if found else []
+        drafts = self._notices.draft(part.digest, told)
         rows += [DamagedRow(broken).line()] if broken else []
-        return PartResult(sorted(rows), held, gone, keep=lambda: self._receipts.add(drafts))
+        return PartResult(sorted(rows), held, gone, keep=lambda: self._notices.add(drafts))
 
     def people(self, part: Part, items: list[str]) -> PartResult:
         """Name and phone behind each seal that is this issuer's and of the visit that it is shown with."""
@@ -79,15 +79,15 @@ class Disclosures:
         held, gone = held_days(days, self._floor(), self._party.ring)
         found = [(seal, self._person(seal)) for seal in seals if seal.day in held]
         known = [(seal, *person) for seal, person in found if person]
-        receipts = [(subject, self._receipt(part, seal.day, IDENTIFIED)) for seal, subject, _ in known]
-        drafts = self._receipts.draft(part.digest, receipts)
+        notices = [(subject, self._notice(part, seal.day, IDENTIFIED)) for seal, subject, _ in known]
+        drafts = self._notices.draft(part.digest, notices)
         rows = [
             PersonRow(seal.visit_id, notice, record.phone, record.name).line()
             for (seal, _, record), notice in zip(known, drafts.cases, strict=True)
         ]
         rows += [UnopenedRow(seal.visit_id).line() for seal, person in found if not person]
         named = len({subject for _, subject, _ in known})
-        return PartResult(rows, held, gone, people=named, keep=lambda: self._receipts.add(drafts))
+        return PartResult(rows, held, gone, people=named, keep=lambda: self._notices.add(drafts))
 
     def _floor(self) -> int:
         return self._guard.floor(self._party.calendar)
@@ -103,6 +103,6 @@ class Disclosures:
             raise DayDestroyed from None
         return None if record is None else (subject, record)
 
-    def _receipt(self, part: Part, day: int, what: str) -> AccessNotice:
+    def _notice(self, part: Part, day: int, what: str) -> AccessNotice:
         date = self._party.calendar.date(day)
         return AccessNotice(authority=part.authority, day=date, purpose=part.purpose or "", what=what)

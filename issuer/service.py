@@ -30,7 +30,7 @@ from checkin.service.shared_counts import SharedCounts
 from checkin.service.time_peers import clock_guard
 from checkin.vault.closing import settle_days
 from checkin.vault.vault import Vault
-from issuer.access_notices import RECEIPTS, AccessNotices
+from issuer.access_notices import NOTICES, AccessNotices
 from issuer.accounts import Accounts, IssuedDays
 from issuer.authority_keys import WARN_DAYS, AuthorityKeys
 from issuer.batches import BatchIssuer
@@ -85,13 +85,13 @@ class Issuer:
             signing=self.signing,
             a_day=settings.batches_a_day,
         )
-        self.receipts = AccessNotices(party, self.vault, engine.tables(RECEIPTS))
+        self.notices = AccessNotices(party, self.vault, engine.tables(NOTICES))
         disclosures = Disclosures(
             party=party,
             guard=self.guard,
             vault=self.vault,
             identities=self.identities,
-            receipts=self.receipts,
+            notices=self.notices,
             issuer=settings.issuer,
         )
         pins, answers = Pins(settings.authority, settings.log), OrderStore(engine.tables(ORDERS))
@@ -105,7 +105,7 @@ class Issuer:
             identities=self.identities,
             issued=self.issued,
             hosted=self.hosted,
-            receipts=self.receipts,
+            notices=self.notices,
             endings=self.endings,
         )
         self.endings.replay(self.database, self.accounts.end_again, _nothing_to_read)
@@ -175,7 +175,7 @@ class Issuer:
         today = self.party.calendar.day(self.guard.settled())
         settle_days(self.vault.store, self.engine.hold, lambda day: day < today)
         self.database.settle(today)
-        self.receipts.settle(today)
+        self.notices.settle(today)
 
     def end_idle_accounts(self) -> None:
         """Deletes the accounts that nobody uses any more, once a day. Raises `ClockUntrusted` where it is not sure
@@ -231,7 +231,7 @@ class Issuer:
         today = oldest + RETENTION_DAYS - 1
         self.registrations.forget_before(today - 1)  # a registration may wait over midnight
         self.hosted.forget_before(today)
-        self.receipts.forget_before(oldest)
+        self.notices.forget_before(oldest)
         self.endings.forget(oldest)
         self.orders.forget()
         self.identities.forget_before(oldest)

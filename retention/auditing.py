@@ -46,7 +46,7 @@ ANSWER_SECONDS: Final = 3600.0  # a service reads every file it has
 PATIENCE_SECONDS: Final = 600.0  # for services that have not been asked today, or are not ready
 READY_SECONDS: Final = 5.0  # for a service to say whether it is
 RETRY_SECONDS: Final = 60.0
-HURRY_SECONDS: Final = 60.0  # of a new day; for so long the services are asked twice a second whether they are ready
+URGENT_SECONDS: Final = 60.0  # of a new day; for so long the services are asked twice a second whether they are ready
 SILENT_DAYS: Final = 1
 SKEW_SECONDS: Final = 3600.0  # between a service's clock and ours; clocks that differ by more are doubted elsewhere
 ANSWERED: Final = "answered"
@@ -94,7 +94,7 @@ class Auditing:
     def urgent(self) -> bool:
         """Whether the day is new, and there is no audit of it yet."""
         today, now = self._party.date(), _STOPWATCH.boot()
-        if self._waiting is None or self._waiting[0] != today or now - self._waiting[1] > HURRY_SECONDS:
+        if self._waiting is None or self._waiting[0] != today or now - self._waiting[1] > URGENT_SECONDS:
             return False
         return self._is_missing(today, now)
 
@@ -176,10 +176,10 @@ class Auditing:
         try:
             with Client(service.url, self._parts.tokens[service.name], ANSWER_SECONDS) as client:
                 shown = collected(client)
-                self._parts.receipt.take_all(service, shown)
+                self._parts.intake.take_all(service, shown)
                 note = str(client.post("/v1/audit", {"words": list(words)})["statement"])
             points = self._verified(service, note, began)
-            place = self._parts.receipt.take(service, note)
+            place = self._parts.intake.take(service, note)
         except Exception as error:  # whatever a service says, there is an audit
             reason = f"It did not audit itself: {_code(error)}."
             return [Point(ANSWERED, service.name, PointResult.FAIL, reason)], [], []

@@ -33,7 +33,7 @@ class Parts:
     log: Log
     log_verifier: NoteVerifier
     cosigning: Cosigning
-    receipt: StatementIntake
+    intake: StatementIntake
     overview: Overview
 
     @classmethod
@@ -55,7 +55,7 @@ class Parts:
             log=log,
             log_verifier=signer.verifier,
             cosigning=Cosigning(party, log, statements, witnesses),
-            receipt=StatementIntake(party, statements, log, settings.authority),
+            intake=StatementIntake(party, statements, log, settings.authority),
             overview=Overview(statements, settings.services, party.calendar),
         )
 

@@ -162,9 +162,9 @@ class Routes:
         the authority, of whose officers enough must have signed. The same again has the same index."""
         sender = self._sender(token)
         if isinstance(sender, CollectedService):
-            index = self._parts.receipt.take(sender, entry.note)
+            index = self._parts.intake.take(sender, entry.note)
         else:
-            index = self._parts.receipt.take_authority(sender, entry.note)
+            index = self._parts.intake.take_authority(sender, entry.note)
         self._parts.cosigning.run()
         return EntryPlace(index=index)
 

@@ -34,7 +34,7 @@ class Schedule:
         self._services = parts.settings.services
         self._tokens = parts.tokens
         self._statements = parts.statements
-        self._receipt = parts.receipt
+        self._intake = parts.intake
         self._connect = connect
         self._begun = _STOPWATCH.boot()
         self._tried: dict[str, tuple[float, str]] = {}  # service → boot seconds and day of this process's last try
@@ -61,7 +61,7 @@ class Schedule:
         today = self._party.date()  # before asking: an answer that comes after midnight says nothing about the new day
         self._tried[service.name] = (_STOPWATCH.boot(), today)
         try:
-            refused = self._receipt.take_all(service, self._collect(service))
+            refused = self._intake.take_all(service, self._collect(service))
         except Exception as error:  # whatever a service says, the next one is asked
             code = error.code if isinstance(error, CheckinError) else ServiceError.code
             log.warning("service_not_asked", service=service.name, code=code)

@@ -82,7 +82,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     commits = Commits(vault)
     traces = orders.Traces(party, guard, vault, tables)
     pins, answers = Pins(settings.authority, settings.log), OrderStore(engine.tables(ORDERS))
-    desk = OrderExecutor(party, guard, book, pins, traces.steps(), answers)
+    executor = OrderExecutor(party, guard, book, pins, traces.steps(), answers)
     counts = SharedCounts(party, settings.throttles_dsn_file)
     known_scanners = scanners.Scanners(tables, endings, party, guard)
     frame = Frame(
@@ -103,7 +103,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         # What is overdue goes before anything else, and no issuer can keep it waiting.
         periodic=[
             Task("purge", purger.run, lane="purge", vital=True),
-            Task("orders", desk.forget),
+            Task("orders", executor.forget),
             Task("make_keys", partial(lists.make_keys, party, purger), vital=True),
             Task("close_days", purger.close_due_days),
             # The order of arrival goes, where the engine can erase it: once a day is closed nobody needs it.
@@ -141,7 +141,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     given = lists.Lists(party, trust, settings.issuers, own)
     days = Days(vault, book, purger.close_due_days, purger.run)
     audit = SelfAudit(party, guard, DATA_MAP, settings.keys, days, [lambda: given.audit(settings.log)], engine.columns)
-    days_work = day_routes.DayWork(purger, book, audit, desk)
+    days_work = day_routes.DayWork(purger, book, audit, executor)
     queued = batches.BatchIntake(party, guard, trust, visits, gates)
     for router in (
         venues.routes(known_venues, settings.enrolment_secret_sha256, throttle),

@@ -133,12 +133,12 @@ class Lists:
         party: ServiceIdentity,
         trust: IssuerTrust,
         issuers: tuple[TrustedIssuer, ...],
-        book: KeyListPublisher[IntakeList],
+        publisher: KeyListPublisher[IntakeList],
     ) -> None:
         self._party = party
         self._trust = trust
         self._issuers = issuers
-        self._book = book
+        self._publisher = publisher
 
     def answer(self, scanner: VenueScanner, nonce: str | None) -> TrustAnswer:
         """Everything a scanner needs to work without a network until tomorrow."""
@@ -173,9 +173,9 @@ class Lists:
         ]
 
     def _own(self) -> OwnEntry:
-        intake, vkey = self._book.published(), self._party.signer.verifier.vkey
+        intake, vkey = self._publisher.published(), self._party.signer.verifier.vkey
         return OwnEntry(
-            registry=RegistryKey(vkey=vkey), intake=intake.note, intake_proof=intake.proof, log=self._book.log
+            registry=RegistryKey(vkey=vkey), intake=intake.note, intake_proof=intake.proof, log=self._publisher.log
         )
 
     def _changing(self, scanner: VenueScanner, nonce: str | None) -> dict[str, Any]:
@@ -204,7 +204,7 @@ class Lists:
         return seen(KIDS, self._party.signer.name, faults, "No two issuers list keys with one kid for a day.")
 
     def _logged(self, log: LogSettings | None) -> Iterator[Point]:
-        party, own, lists = self._party, self._book.published(), self._trust.lists()
+        party, own, lists = self._party, self._publisher.published(), self._trust.lists()
         numbers = [issuer.number for issuer in self._issuers if issuer.number in lists]
         given = [GivenList("its own", own.note, own.proof)]
         given += [GivenList(f"issuer {number}", *lists[number]) for number in numbers]

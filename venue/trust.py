@@ -35,7 +35,7 @@ class Fetched(NamedTuple):
 
 Fetch = Callable[[str], Fetched]
 LISTED_AHEAD = 15  # days: issuers list fourteen, and their midnight may come before ours
-HURRY_SECONDS = 60.0  # after the start, for so long issuers are asked every half second until all have a key for today
+URGENT_SECONDS = 60.0  # after the start, for so long issuers are asked every half second until all have a key for today
 _TIMEOUT_SECONDS = 3.0
 _LONGEST_SECONDS = 10.0  # a slow answer must not keep the next issuer waiting
 _MAX_ANSWER = 4 * MAX_NOTE  # the note and its proof as JSON text, the same keys once as JWK
@@ -84,7 +84,7 @@ class IssuerTrust:
         self._issuers = issuers
         self._pinned = pinned
         self._fetch = fetch
-        self._hurried_until = _STOPWATCH.boot() + HURRY_SECONDS
+        self._urgent_until = _STOPWATCH.boot() + URGENT_SECONDS
         self._unanswered: dict[int, str] = {}
         self._proved: dict[int, Fetched] = {}
         self._known: _Memory | None = None
@@ -104,7 +104,7 @@ class IssuerTrust:
     def urgent(self) -> bool:
         """Whether that should come again in half a second: the service is new, and an issuer's key is missing."""
         today = self._party.today()
-        if _STOPWATCH.boot() > self._hurried_until:
+        if _STOPWATCH.boot() > self._urgent_until:
             return False
         return not all(self._has_key(today, issuer.number) for issuer in self._issuers)
 

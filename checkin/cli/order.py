@@ -213,7 +213,7 @@ def _needed(authority: Path) -> int:
 
 
 def _about(
-    wish: OrderRequest, calendar: Calendar, place: tuple[str | None, ...], who: tuple[str | None, ...]
+    request: OrderRequest, calendar: Calendar, place: tuple[str | None, ...], who: tuple[str | None, ...]
 ) -> OrderRequest:
     """With what the order is about; raises `RequestInvalid`, of the option that is wrong."""
     venue, begin, end = place
@@ -221,12 +221,12 @@ def _about(
     if venue and begin and end and not any(who):
         if not VENUE_ID.fullmatch(venue):
             raise RequestInvalid("--venue is no venue's id: 16 hexadecimal digits, in small letters.")
-        return replace(wish, venue=venue, window=_window(calendar, begin, end))
+        return replace(request, venue=venue, window=_window(calendar, begin, end))
     if person and since and until and not any(place):
         phone = re.sub(r"[\s()-]", "", person)
         if not PHONE.fullmatch(phone):
             raise RequestInvalid("--person is no phone number that begins with + and its country: +821012345678.")
-        return replace(wish, phone=phone, days=_days(calendar, since, until))
+        return replace(request, phone=phone, days=_days(calendar, since, until))
     raise RequestInvalid(
         "An order is about one venue (--venue with 16 hexadecimal digits, --from, --to) or one person "
         "(--person with a phone that begins with + and its country, --since, --until)."

@@ -36,8 +36,8 @@ def a_health_officer(stage: Stage, patient: str) -> None:
     with tell.step("neighbour", f"{NAME} checks in at the same café, eight minutes later", "another visitor, unknown"):
         second = _check_in(stage)
     with tell.step("order", "An officer writes an order and signs it alone: not enough", "one officer opens nothing"):
-        wish = OrderRequest(**{**vars(MEASLES), "phone": patient, "days": (stage.day, stage.day)})
-        folder = write_order(stage, "order", wish)
+        request = OrderRequest(**{**vars(MEASLES), "phone": patient, "days": (stage.day, stage.day)})
+        folder = write_order(stage, "order", request)
         folder.sign([load_signer(stage.deployment.officers()[0])])
         _expect_untrusted(stage, folder)
     with tell.step("signed", "A second officer signs: the order, its parts, the log's entry", "once, for every step"):
@@ -64,8 +64,8 @@ def the_same_order(stage: Stage, patient: str) -> None:
     noon = stage.calendar.start(stage.day) + 12 * 3600
     person = OrderRequest(**{**vars(MEASLES), "phone": patient, "days": (stage.day, stage.day)})
     place = OrderRequest(**{**vars(MEASLES), "venue": stage.scanner.venue_id, "window": (noon, noon + 3600)})
-    for number, wish in enumerate((person, place), start=1):
-        folder = write_order(stage, f"late-order-{number}", wish)
+    for number, request in enumerate((person, place), start=1):
+        folder = write_order(stage, f"late-order-{number}", request)
         folder.sign([load_signer(path) for path in stage.deployment.officers()[:2]])
         try:
             execute(stage, folder)
@@ -87,11 +87,11 @@ def _check_in(stage: Stage) -> wallet.Wallet:
     return second
 
 
-def write_order(stage: Stage, name: str, wish: OrderRequest) -> OrderFolder:
+def write_order(stage: Stage, name: str, request: OrderRequest) -> OrderFolder:
     """An order that nobody has signed yet, in the artifacts."""
     authority, parties = stage.authority(), stage.deployment.parties()
     order = draft(
-        wish,
+        request,
         authority=authority.officers.authority,
         ring=authority.ring.public,
         list_key=authority.list_key,

@@ -170,7 +170,7 @@ class Order:
 
 
 def draft(  # noqa: PLR0913 - whose order it is, who gets it, and when
-    wish: OrderRequest,
+    request: OrderRequest,
     *,
     authority: str,
     ring: bytes,
@@ -186,35 +186,35 @@ def draft(  # noqa: PLR0913 - whose order it is, who gets it, and when
 
     Raises `OrderScope` for a life of more than seven days, `NoteMalformed` for anything else that no order can ask.
     """
-    if not 0 < wish.life <= MAX_LIFE_SECONDS:
+    if not 0 < request.life <= MAX_LIFE_SECONDS:
         raise OrderScope("An order lives for at most seven days.")
     values: dict[str, str | list[str]] = {
         "authority": authority,
         "order": random_bytes(8).hex(),
-        "kind": VENUE if wish.venue else PERSON,
-        "case": wish.case,
-        "purpose": wish.purpose,
-        "basis": wish.basis,
+        "kind": VENUE if request.venue else PERSON,
+        "case": request.case,
+        "purpose": request.purpose,
+        "basis": request.basis,
         "made": calendar.rfc3339(now, "minutes"),
-        "expires": calendar.rfc3339(now + wish.life, "minutes"),
-        "limit": str(wish.limit),
+        "expires": calendar.rfc3339(now + request.life, "minutes"),
+        "limit": str(request.limit),
         "registry": registry,
         "issuer": list(issuers),
         "answer-key": b64_encode(ring),
         "order-key": list_key,
         "salt": b64_encode(random_bytes(32)),
     }
-    values |= _subject(wish, calendar) | clock_value(simulated=simulated)
+    values |= _subject(request, calendar) | clock_value(simulated=simulated)
     return Order.read(ORDER.write(values))
 
 
-def _subject(wish: OrderRequest, calendar: Calendar) -> dict[str, str]:
+def _subject(request: OrderRequest, calendar: Calendar) -> dict[str, str]:
     values: dict[str, str] = {}
-    if wish.venue and wish.window:
-        begin, end = (calendar.rfc3339(moment, "minutes") for moment in wish.window)
-        values |= {"venue": wish.venue, "from": begin, "to": end}
-    if wish.phone and wish.days:
-        values |= {"phone": wish.phone, "days": write_days(wish.days)}
+    if request.venue and request.window:
+        begin, end = (calendar.rfc3339(moment, "minutes") for moment in request.window)
+        values |= {"venue": request.venue, "from": begin, "to": end}
+    if request.phone and request.days:
+        values |= {"phone": request.phone, "days": write_days(request.days)}
     return values
 
 

@@ -87,7 +87,7 @@ class DayWork:
     purger: Purger
     book: StatementStore
     audit: SelfAudit
-    desk: OrderExecutor
+    executor: OrderExecutor
 
 
 def routes(work: DayWork, retention_sha256: str | None, authority_sha256: str | None) -> APIRouter:
@@ -136,6 +136,6 @@ def routes(work: DayWork, retention_sha256: str | None, authority_sha256: str | 
         answer until it expires; everything else is refused, counted, and stated in the log. Whoever is identified gets
         a notice with a later batch.
         """
-        return work.desk.take(body)
+        return work.executor.take(body)
 
     return router

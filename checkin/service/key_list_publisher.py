@@ -30,7 +30,7 @@ from checkin.service.settings import LogSettings
 from checkin.tlog.submission import proof_of, submit
 
 TIMEOUT_SECONDS: Final = 3.0
-HURRY_SECONDS: Final = 60.0  # for so long a new list is tried every half second, then by the period
+URGENT_SECONDS: Final = 60.0  # for so long a new list is tried every half second, then by the period
 _CHANGED: Final = "key_list"
 KEY_LIST: Final = TableSet(
     "key_list",
@@ -179,7 +179,7 @@ class KeyListPublisher(Generic[K]):
         self._checkpoint = CheckpointSeen(party)
         self._state = state
         self._failure = ""
-        self._hurry: tuple[str, float] = ("", 0.0)
+        self._urgent_for: tuple[str, float] = ("", 0.0)
         self._seen: tuple[_State, K] | None = None
         if self._url:
             self._state.update(self._without_foreign_proof)
@@ -207,8 +207,8 @@ class KeyListPublisher(Generic[K]):
         if self._is_published(note):
             self._fail("")
             return
-        if self._hurry[0] != note:
-            self._hurry = (note, _STOPWATCH.boot() + HURRY_SECONDS)
+        if self._urgent_for[0] != note:
+            self._urgent_for = (note, _STOPWATCH.boot() + URGENT_SECONDS)
         try:
             with Client(self._url, self._token, TIMEOUT_SECONDS) as client:
                 proof = proof_of(client, submit(client, note), self._pinned)
@@ -223,7 +223,7 @@ class KeyListPublisher(Generic[K]):
 
     def urgent(self) -> bool:
         """Whether `run` should come again in half a second: a list is new, and not in the log yet."""
-        return bool(self._failure) and _STOPWATCH.boot() < self._hurry[1]
+        return bool(self._failure) and _STOPWATCH.boot() < self._urgent_for[1]
 
     def findings(self) -> Iterator[Finding]:
         """For /readyz, once a log is pinned: fails when no list in the log has today's key."""

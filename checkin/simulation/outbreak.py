@@ -67,7 +67,7 @@ def break_out(town: Town, made: int) -> Outbreak:
     first = max(0, last - _ASKED_DAYS + 1)
     patient = patient_of(town.plan, first, last)
     start = town.stage.day
-    wish = OrderRequest(
+    request = OrderRequest(
         case=f"town-{made}",
         purpose="contacts of a person with measles",
         basis="Infectious Disease Control and Prevention Act, Article 76-2",
@@ -75,7 +75,7 @@ def break_out(town: Town, made: int) -> Outbreak:
         phone=town.plan.phone(patient),
         days=(start + first, start + last),
     )
-    folder, begun = write_order(town.stage, f"order-{made}", wish), _STOPWATCH.boot()
+    folder, begun = write_order(town.stage, f"order-{made}", request), _STOPWATCH.boot()
     folder.sign([load_signer(path) for path in town.stage.deployment.officers()[:2]])
     result = execute(town.stage, folder)
     took = _STOPWATCH.boot() - begun

@@ -47,7 +47,7 @@ def present_code(
         token=code.token,
         expires_at=issuer.party.calendar.rfc3339(code.expires),
         shows=code.shows,
-        disclosures=issuer.receipts.of(subject),
+        disclosures=issuer.notices.of(subject),
     )
     return JSONResponse(answer.model_dump())
 

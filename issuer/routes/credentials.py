@@ -61,7 +61,7 @@ def _answer(issuer: Issuer, subject: int, begun: Begun, nonce: str | None) -> Re
     answer = BatchAnswer(
         credentials=[b64url_encode(one.credential) for one in issued],
         status_openings=[Opening(status=one.opening.status, salt=b64url_encode(one.opening.salt)) for one in issued],
-        disclosures=issuer.receipts.of(subject),
+        disclosures=issuer.notices.of(subject),
         time_note=_signed_time(issuer, nonce) if nonce else None,
     )
     return Response(answer.model_dump_json(), media_type="application/json")  # in this thread, not in one more

@@ -55,7 +55,7 @@ def lived(site: Site, running: Running) -> dict[str, str]:
     assert ask_batch(running.http, token, DAY).status_code == 200
     assert running.http.post("/v1/qr", json={}, headers=bearer(token)).status_code == 200
     told = [(subject, AccessNotice("health.example", "2026-11-20", "outbreak", CODES))]
-    issuer.receipts.add(issuer.receipts.draft("0" * 64, told))
+    issuer.notices.add(issuer.notices.draft("0" * 64, told))
     site.set_day(DAY + 5)
     issuer.guard.confirm()
     issuer.make_keys()

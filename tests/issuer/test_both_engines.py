@@ -19,7 +19,7 @@ from checkin.purge.statement_store import STATEMENTS
 from checkin.service.key_list_publisher import KEY_LIST
 from checkin.service.order_store import ORDERS
 from issuer import throttle
-from issuer.access_notices import CODES, RECEIPTS, AccessNotice
+from issuer.access_notices import CODES, NOTICES, AccessNotice
 from issuer.accounts import Accounts, Proof, WalletKeys
 from issuer.contact import Contact
 from issuer.database import ISSUER
@@ -30,7 +30,7 @@ from tests.support.databases import Twice, ask, name_database
 from tests.venue.test_both_engines import check_statements, note_statements
 
 OTHER = "+821087654321"
-PARTS = (ISSUER, RECEIPTS, ORDERS, STATEMENTS, KEY_LIST)
+PARTS = (ISSUER, NOTICES, ORDERS, STATEMENTS, KEY_LIST)
 R = TypeVar("R")
 
 
@@ -201,27 +201,27 @@ def a_notice_is_made_once(place: Place) -> None:
     """With the same case number at both, because the answer that stands may be the other one's."""
     subjects = [enrol(place.both[0], phone=phone) for phone in (E164, OTHER)]
     told = [(subject, AccessNotice("h", "2026-11-20", "p", CODES)) for subject in [*subjects, subjects[0]]]
-    drafts = [issuer.receipts.draft("0" * 64, told) for issuer in place.both]
+    drafts = [issuer.notices.draft("0" * 64, told) for issuer in place.both]
     assert drafts[0].cases == drafts[1].cases
     assert drafts[0].cases[0] == drafts[0].cases[2] != drafts[0].cases[1]
     for issuer, draft in zip(place.both, drafts, strict=True):
-        issuer.receipts.add(draft)
-    assert rows_in(place.both[1].receipts._tables, "receipts") == 2
-    assert place.both[1].receipts.draft("0" * 64, told).rows == {}
+        issuer.notices.add(draft)
+    assert rows_in(place.both[1].notices._tables, "receipts") == 2
+    assert place.both[1].notices.draft("0" * 64, told).rows == {}
     assert reads_for(place.both[1], told[:2]) == reads_for(place.both[1], told[:1])
     place.site.set_day(DAY + 3)
-    assert [one["case"] for one in place.both[1].receipts.of(subjects[0])] == [drafts[0].cases[0]]
-    place.both[1].receipts.forget(subjects[0])
-    assert place.both[0].receipts.of(subjects[0]) == []
-    place.both[0].receipts.forget_before(DAY + 1)
-    assert rows_in(place.both[1].receipts._tables, "receipts") == 0
+    assert [one["case"] for one in place.both[1].notices.of(subjects[0])] == [drafts[0].cases[0]]
+    place.both[1].notices.forget(subjects[0])
+    assert place.both[0].notices.of(subjects[0]) == []
+    place.both[0].notices.forget_before(DAY + 1)
+    assert rows_in(place.both[1].notices._tables, "receipts") == 0
 
 
 def reads_for(issuer: Issuer, told: list[tuple[int, AccessNotice]]) -> int:
     """How often the table is asked for these notices."""
-    tables = issuer.receipts._tables
+    tables = issuer.notices._tables
     with patch.object(tables, "read", wraps=tables.read) as read:
-        issuer.receipts.draft("1" * 64, told)
+        issuer.notices.draft("1" * 64, told)
     return int(read.call_count)
 
 

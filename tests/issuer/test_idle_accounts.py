@@ -94,11 +94,11 @@ def test_nothing_of_an_ended_account_is_left(site: Site, client: httpx.Client, i
     ask_batch(client, token)
     assert client.post("/v1/qr", json={}, headers=bearer(token)).status_code == 200
     told = [(issuer.identities.find(token), AccessNotice("h", "2026-11-20", "p", CODES))]
-    issuer.receipts.add(issuer.receipts.draft("0" * 64, told))
+    issuer.notices.add(issuer.notices.draft("0" * 64, told))
 
     def rows() -> list[int]:
         kept = [rows_in(issuer.database, name) for name in ("identities", "hosted", "messages", "attempts")]
-        return [*kept, rows_in(issuer.receipts._tables, "receipts")]
+        return [*kept, rows_in(issuer.notices._tables, "receipts")]
 
     assert all(rows())
     site.set_day(DAY + 28)

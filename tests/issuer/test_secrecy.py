@@ -152,12 +152,12 @@ def test_the_day_after_the_notices_of_an_order_keep_no_order_of_arrival(site: Si
     files = []
     for order in (rows, rows[::-1]):
         with site.open() as issuer:
-            tables = issuer.receipts._tables
+            tables = issuer.notices._tables
             tables.write(lambda commit: commit.execute("DELETE FROM receipts"))
             tables.write(lambda commit, order=order: commit.many(ADD, order))  # type: ignore[misc]
             before = _both(path)
             for today in (DAY + 1, DAY + 1, DAY + 2):
-                issuer.receipts.settle(today)
+                issuer.notices.settle(today)
             files.append((before, _both(path)))
         path.unlink()
     ((first, settled_first), (second, settled_second)) = files

@@ -70,7 +70,7 @@ def test_one_part_of_an_order_at_both_at_once_has_one_answer(two: tuple[Whole, l
     assert answers[0] == answers[1]
     for issuer in issuers:
         assert len(issuer.book.all("order-executed-")) == 1
-        assert issuer.receipts._tables.read("SELECT count(*) FROM receipts") == [(1,)]
+        assert issuer.notices._tables.read("SELECT count(*) FROM receipts") == [(1,)]
 
 
 def test_what_is_due_is_destroyed_once_and_revived_by_neither(two: tuple[Whole, list[Issuer]], dsn: str) -> None:
@@ -101,7 +101,7 @@ def test_a_batch_waits_for_the_server_three_times(site: Site, dsn: str, waits: l
     name_database(site.folder / "issuer.toml", dsn)
     with site.serve() as running:
         site.list_keys(running.http)
-        accounts, receipts = running.issuer.accounts, running.issuer.receipts
+        accounts, receipts = running.issuer.accounts, running.issuer.notices
         tokens = [accounts.register(Contact(NAME, f"+82108765{number}")).token for number in range(4320, 4340)]
 
         def waited(token: str, day: int) -> int:

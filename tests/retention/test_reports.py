@@ -294,6 +294,6 @@ def test_what_is_not_believed_is_not_logged(retention: Retention, service: Servi
     forged = sign_note("checkin/anything/v1\nclock simulated\n", NoteSigner(service.name, SigningKey(b"\x08" * 32)))
     parts = retention.parts()
     with pytest.raises(NoteUntrusted):
-        parts.receipt.take(parts.settings.services[0], forged)
+        parts.intake.take(parts.settings.services[0], forged)
     assert parts.log.size() == 0
     parts.close()

@@ -129,15 +129,15 @@ def test_what_a_service_states_at_once_stands_under_one_checkpoint_and_one_that_
     service.notes.clear()
     parts = retention.parts()
     before, shown = parts.log.size(), len(parts.log._state.notes())
-    assert parts.receipt.take_all(parts.settings.services[0], [*notes, bad]) == ["note_malformed"]
+    assert parts.intake.take_all(parts.settings.services[0], [*notes, bad]) == ["note_malformed"]
     assert [parts.log.entry(before + place).decode() for place in (0, 1)] == notes[::-1]
     assert (parts.log.size(), len(parts.log._state.notes())) == (before + 2, shown + 1)
-    assert parts.receipt.take_all(parts.settings.services[0], notes) == []
+    assert parts.intake.take_all(parts.settings.services[0], notes) == []
     assert [stated.note for stated in parts.statements.find(service=service.name)] == notes[::-1]
     assert parts.log.size() == before + 2
     asked = list[object]()
     monkeypatch.setattr(parts.log, "append", asked.append)
-    assert parts.receipt.take_all(parts.settings.services[0], [bad]) == ["note_malformed"]
+    assert parts.intake.take_all(parts.settings.services[0], [bad]) == ["note_malformed"]
     assert asked == [], "nothing is left for the log"
     parts.close()
 

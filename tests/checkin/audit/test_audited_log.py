@@ -85,7 +85,7 @@ def test_what_is_logged_while_an_audit_reads_is_no_fault(office: Office, service
     look = LogAudit("retention.example", parts.party.data / "log", parts.log.file, note, parts.log_verifier)
     for number in range(1, 300):
         service.make_key(DAY + number)
-    parts.receipt.take_all(parts.settings.services[0], service.notes)
+    parts.intake.take_all(parts.settings.services[0], service.notes)
     points = {point.name: point for point in look.points(None, CALENDAR.date(DAY), {})}
     assert {point.result for name, point in points.items() if name != AUTHORITY} == {PointResult.PASS}, points
 

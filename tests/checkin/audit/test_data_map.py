@@ -16,7 +16,7 @@ from checkin.service.order_store import ORDERS
 from checkin.tlog.witness import WitnessState
 from checkin.vault.engines import Row
 from checkin.vault.engines.sqlite import SqliteStore
-from issuer.access_notices import RECEIPTS
+from issuer.access_notices import NOTICES
 from issuer.database import ISSUER
 from retention.audits import Audits
 from retention.log_state import LogState
@@ -46,7 +46,7 @@ def _ring(data: Path) -> KeyRing:
 
 def make_issuer(data: Path) -> None:
     """Every database of an issuer, by the code that makes them."""
-    for part in (ISSUER, RECEIPTS, ORDERS):
+    for part in (ISSUER, NOTICES, ORDERS):
         SqliteTables(data, part).close()
     _day_file(data / "ledger", ordered=False)
 

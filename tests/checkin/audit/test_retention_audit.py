@@ -136,7 +136,7 @@ def test_services_that_are_not_ready_are_asked_again_and_again_only_while_the_da
     office.auditing.daily()
     ask(office)
     assert office.auditing.urgent()
-    monkeypatch.setattr(auditing, "HURRY_SECONDS", -1.0)
+    monkeypatch.setattr(auditing, "URGENT_SECONDS", -1.0)
     assert not office.auditing.urgent()
 
 

@@ -183,7 +183,7 @@ def test_everybody_who_was_identified_is_told_with_a_later_batch(own_scene: Scen
         assert "asked who was at a place you visited on 20 November 2026; your name and phone were given" in words
         assert "Café" not in str(notice)
         assert "2026-17" not in words  # the case of the officers is nobody else's
-    receipts = country.apps["issuer"].state.issuer.receipts
+    receipts = country.apps["issuer"].state.issuer.notices
     subject = country.apps["issuer"].state.issuer.identities.subjects_of(own_scene.alice.phone)[0]
     assert len(receipts.of(subject)) == 1
     country.set(CALENDAR.due(DAY) + 60)
@@ -215,7 +215,7 @@ def test_the_person_asked_about_is_told_too_and_nobody_else(scene: Scene) -> Non
     scene.country.trace(next(_NAMES), replace(person_order(scene.bob), purpose="only this one"))
     issuer = scene.country.apps[SECOND].state.issuer
     (subject,) = issuer.identities.subjects_of(scene.bob.phone)
-    rows = issuer.receipts._about([DAY], subject, DAY + 3)
+    rows = issuer.notices._about([DAY], subject, DAY + 3)
     mine = [receipt for receipt in rows if receipt.purpose == "only this one"]
     assert [receipt.what for receipt in mine] == ["codes"]
     assert "asked where your codes of 20 November 2026 were used" in in_words(vars(mine[0]))
@@ -304,5 +304,5 @@ def test_nobody_is_told_of_an_answer_that_was_refused(scene: Scene) -> None:
         number = next(at for at, one in enumerate(signed.parts) if one.part.audience == f"{SECOND}.localhost")
         answer = scene.country.send(SECOND, scene.country.body(signed, number))
         assert (answer.status_code == 200) == bool(told)
-        notices = [notice for notice in issuer.receipts._about([DAY], subject, DAY + 3) if notice.purpose == purpose]
+        notices = [notice for notice in issuer.notices._about([DAY], subject, DAY + 3) if notice.purpose == purpose]
         assert len(notices) == told
