@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from checkin.errors import KeyDestroyed, SealBroken, Unauthorized
 from checkin.files.tables import Commit, Tables, Value, Values
@@ -28,7 +28,7 @@ _HELD: Final = "SELECT subject, key_day, sealed FROM identities WHERE"
 _ANY: Final = f"{_HELD} subject = :subject"
 _LIVE: Final = f"{_ANY} AND leaving = 0"
 _OF_PHONE: Final = "SELECT subject FROM identities WHERE phone = :phone AND key_day = :key_day"
-_BEARER: Final = "SELECT subject, key_day, sealed, recovery FROM identities WHERE token = :token"
+_BEARER: Final = f"{_HELD} token = :token"
 _BEARING: Final = "SELECT subject FROM identities WHERE token = :token"
 _ADD: Final = """INSERT INTO identities (subject, token, recovery, key_day, phone, leaving, last_issued, sealed)
     VALUES (:subject, :token, :recovery, :key_day, :phone, 0, :today, :sealed)"""
@@ -54,8 +54,8 @@ _NOBODY: Final = "-"  # holds an account that has ended
 @dataclass(frozen=True, slots=True)
 class Record:
     """What is sealed: name, phone in E.164, day of registration, status with the days on which it holds, and a hash of
-    the token's and the recovery code's hashes. By that, and not by the columns beside it, somebody is the holder: who
-    can write into the database cannot give himself an account. '' in a row of an earlier version."""
+    the token's hash. By that, and not by the column beside it, somebody is the holder: who can write into the database
+    cannot give himself an account. '' in a row of an earlier version."""
 
     name: str
     phone: str
@@ -103,7 +103,7 @@ class Identities:
     def add(self, commit: Commit, contact: Contact, hashes: tuple[bytes, bytes], today: int) -> None:
         """A new account, inside the caller's commit; `hashes` are those of its token and its recovery code."""
         subject = _new_subject(commit)
-        row = self._sealed(subject, Record(contact.name, contact.phone, today, holder=_holder(*hashes)))
+        row = self._sealed(subject, Record(contact.name, contact.phone, today, holder=_holder(hashes[0])))
         commit.execute(_ADD, {**row, "token": hashes[0], "recovery": hashes[1], "today": today})
 
     def renew(self, commit: Commit, subject: int, contact: Contact, hashes: tuple[bytes, bytes], today: int) -> None:
@@ -124,7 +124,7 @@ class Identities:
 
     def set_keys(self, commit: Commit, subject: int, hashes: tuple[bytes, bytes]) -> None:
         """Another token and recovery code for a live account, inside the caller's commit."""
-        self._store(commit, subject, replace(self.live(commit, subject), holder=_holder(*hashes)))
+        self._store(commit, subject, replace(self.live(commit, subject), holder=_holder(hashes[0])))
         commit.execute(_SET_KEYS, {"subject": subject, "token": hashes[0], "recovery": hashes[1]})
 
     def find(self, token: str) -> int:
@@ -142,18 +142,18 @@ class Identities:
     def bearer(self, token: str) -> tuple[int, Record]:
         """The subject of a wallet token and what is held about it, in one look; raises `Unauthorized`."""
         hashed = token_hash(token)
-        (subject, _, _, recovery), record = self._read(_BEARER, {"token": hashed})
-        if record.holder not in ("", _holder(hashed, recovery)):
+        subject, record = self._read(_BEARER, {"token": hashed})
+        if record.holder not in ("", _holder(hashed)):
             raise Unauthorized
         return subject, record
 
-    def _read(self, query: str, values: Values) -> tuple[Any, Record]:
+    def _read(self, query: str, values: Values) -> tuple[int, Record]:
         for _ in range(_ATTEMPTS):
             rows = self._tables.read(query, values)
             if not rows:
                 raise Unauthorized
             with suppress(KeyDestroyed):
-                return rows[0], self._open(*rows[0][:3])
+                return rows[0][0], self._open(*rows[0])
         # Not a rotation, then: the row came back with an old backup, after its key was destroyed.
         raise Unauthorized("The account can no longer be read: register again.")
 
@@ -287,8 +287,9 @@ class Identities:
         return Record.decode(self._keys.open(KeyName(Purpose.IDENTITY, key_day), subject, sealed))
 
 
-def _holder(token: bytes, recovery: bytes | None) -> str:
-    return b64url_encode(sha256(token, recovery or b"")[:16])
+def _holder(token: bytes) -> str:
+    """Of a token's hash."""
+    return b64url_encode(sha256(token)[:16])
 
 
 def _new_subject(commit: Commit) -> int:
