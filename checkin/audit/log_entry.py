@@ -90,6 +90,11 @@ class EarlyEnd:
     officers: int
     reason: str
 
+    def words(self, sentence: str) -> str:
+        """A sentence about it (`checkin.audit.words.EARLY`)."""
+        days = self.first if self.first == self.last else f"{self.first} – {self.last}"
+        return sentence.format(days=days, done=self.done, officers=self.officers)
+
     @classmethod
     def of(cls, days: Iterable[DayState]) -> list[EarlyEnd]:
         """Those among the days, in their order."""

@@ -90,4 +90,4 @@ def _strips(days: list[DayState]) -> list[tuple[str, list[DayState], list[tuple[
 
 
 def _early(end: EarlyEnd) -> tuple[list[str], str]:
-    return [words.format(**vars(end)) for words in EARLY], shown(end.reason)
+    return [end.words(sentence) for sentence in EARLY], shown(end.reason)

@@ -35,8 +35,8 @@ POINTS: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 EARLY: Final = (
-    "{first} to {last} destroyed early on {done}, ordered by {officers} officers",
-    "{first}부터 {last}까지 담당관 {officers}명의 명령으로 {done} 앞당겨 파기",
+    "{days} destroyed early on {done}, ordered by {officers} officers",
+    "{days}: 담당관 {officers}명의 명령으로 {done} 앞당겨 파기",
 )
 RESULTS: Final = {"pass": ("passed", "통과"), "fail": ("failed", "실패"), "not-run": ("not run", "하지 않음")}
 MARKS: Final = {"pass": "✓", "fail": "✗", "not-run": "–"}

@@ -225,7 +225,7 @@ def _show(audit: AuditShown, *, as_json: bool) -> None:
             states = [DayState(**vars(day)) for day in audit.days if day.service == service]
             draw_days(out, service, [DrawnDay(day.day, day.state) for day in states])
             for end in EarlyEnd.of(states):
-                out.print(f"  {shown(EARLY[0].format(**vars(end)))}: {shown(end.reason)}", soft_wrap=True)
+                out.print(f"  {shown(end.words(EARLY[0]))}: {shown(end.reason)}", soft_wrap=True)
         for service in dict.fromkeys(point.service for point in points):
             out.print(f"\n{shown(service)}")
             for point in points:

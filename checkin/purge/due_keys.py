@@ -89,7 +89,7 @@ class DueKeys:
             try:
                 for name in names:
                     if self._ring.tombstone(name) is None:
-                        log.warning("early_destruction", key=str(name), statement=order.name)
+                        log.info("early_destruction", key=str(name), statement=order.name)
                         with suppress(OSError):  # no room: the nodes are told all the same
                             self._ring.remember(name, partial(record, name, due[name]))
                 if names:

@@ -87,7 +87,7 @@ def test_an_operator_sees_his_gates_in_bars_in_words_and_in_a_spreadsheet(site: 
     with page.expect_download() as download:
         page.click("#export")
     [head, *rows] = csv.reader(io.StringIO(download.value.path().read_text(encoding="utf-8-sig")))
-    assert head == ["venue", "Day", "hour", "check-ins", "front", "뒷문"]
+    assert head == ["venue", "day", "hour", "check-ins", "front", "뒷문"]
     assert [sum(int(row[column]) for row in rows) for column in (3, 4, 5)] == [3, 2, 1]
     looked_at(page, "gates")
     assert wrong == []

@@ -52,7 +52,7 @@ def test_a_day_that_officers_had_destroyed_is_shown_as_that(tmp_path: Path) -> N
     assert day["by"] == f"{AUTHORITY}/officer-1, {AUTHORITY}/officer-2"
     shown = CliRunner().invoke(app, ["audit", "show", "--dir", str(tmp_path / "e")]).output
     date = CALENDAR.date(DAY)
-    assert f"  {date} to {date} destroyed early on {TODAY}, ordered by 2 officers: A theft.\n" in shown
+    assert f"  {date} destroyed early on {TODAY}, ordered by 2 officers: A theft.\n" in shown
     page = (tmp_path / "e/audit.html").read_text()
     assert "앞당겨 파기됨" in page and '<q dir="auto">A theft.</q>' in page
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from checkin.cli.authority import app
@@ -62,8 +63,10 @@ def test_what_two_officers_signed_in_turn_destroys_the_days_and_is_shown(place: 
         call(house, "early", "--statement", str(place.list))
     assert house.live()
     assert order(place, 3)["signatures"] == 2
-    done = call(house, "early", "--statement", str(place.list), "--json")
+    with structlog.testing.capture_logs() as logged:
+        done = call(house, "early", "--statement", str(place.list), "--json")
     assert (done["keys"], done["left"]) == ([f"day-{DAY}"], {})
+    assert [line for line in logged if line["log_level"] != "info"] == [], "beside the command's own sentence"
     assert not house.live()
     again = call(house, "early", "--statement", str(place.list), "--json")
     assert again == done
