@@ -34,6 +34,19 @@ def test_every_command_has_an_example(written: dict[str, str]) -> None:
     assert [section.splitlines()[0] for section in sections if "\n    checkin " not in section] == []
 
 
+def test_files_that_are_named_are_there() -> None:
+    """Pages, code and tests name files of this project in backticks; `*` stands for some of them."""
+    code = [path for top in ("checkin", "issuer", "venue", "retention", "tests") for path in (ROOT / top).rglob("*.py")]
+    named = re.compile(r"`((?:checkin|issuer|venue|retention|tests)/[\w/*-]+\.(?:py|js|json|css|html))`")
+    missing = {
+        (path.name, name)
+        for path in [*PAGES, *code]
+        for name in named.findall(path.read_text(encoding="utf-8"))
+        if not any(ROOT.glob(name))
+    }
+    assert missing == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     """Every relative link of a page is a file here."""
