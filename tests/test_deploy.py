@@ -7,7 +7,9 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,15 @@ def test_a_container_serves_one_service_as_its_user_with_volumes_of_its_own(
     assert "/healthz" in made["healthcheck"]["test"][-1]
     compile(made["healthcheck"]["test"][-1], "healthcheck", "exec")
     assert all(port.startswith("127.0.0.1:") and port.endswith(":8000") for port in made["ports"])
+
+
+def test_podman_and_docker_know_all_that_the_file_asks_for(compose: dict[str, Any]) -> None:
+    """Docker's own driver of logs is refused by podman. Where check-jsonschema is installed, the specification's schema
+    is asked, too."""
+    assert {service["logging"]["driver"] for service in compose["services"].values()} == {"json-file"}
+    if find_spec("check_jsonschema"):
+        check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"]
+        subprocess.run(check, cwd=DEPLOY, capture_output=True, check=True)
 
 
 def test_nobody_shares_a_volume_or_a_port(compose: dict[str, Any]) -> None:
