@@ -13,6 +13,10 @@ from typing import Any, Final
 
 MOST: Final = 400  # characters of one foreign text
 _ACTING: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+# Letters and a symbol by their category, yet blank: fillers of Hangul (also the half-wide one), Khmer vowels, Braille.
+_BLANK: Final = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+FORMULA: Final = frozenset("=+-@＝＋－＠")
+"""Spreadsheets take a cell that begins with one of these for a formula, wide ones too (OWASP, CSV injection)."""
 _HARMLESS: Final = frozenset("\u200c\u200d")
 _BREAKS: Final = re.compile(r"[\t\n\r]+")
 
@@ -22,6 +26,11 @@ def shown(text: object, most: int = MOST) -> str:
     line = str(text)[: most + 1]
     spelled = lines(_BREAKS.sub(" ", line))
     return spelled if len(line) <= most and len(spelled) <= 4 * most else spelled[: most - 1] + "…"
+
+
+def is_unseen(char: str) -> bool:
+    """Whether nobody sees it: for names, in which what is shown must be what is there."""
+    return char in _BLANK or unicodedata.category(char) in _ACTING
 
 
 def lines(text: str) -> str:

@@ -16,16 +16,12 @@ import phonenumbers
 from phonenumbers import PhoneNumberType
 
 from checkin.errors import NameInvalid, PhoneCountry, PhoneInvalid, PhoneNotMobile
+from checkin.shown import FORMULA, is_unseen
 
 MAX_NAME: Final = 60  # characters
 MAX_PHONE: Final = 32  # characters as typed
 MAX_E164: Final = 16  # a plus sign and fifteen digits (ITU-T E.164 §6); some countries have longer numbers
-_FORMULA: Final = frozenset("=+-@\t\r＝＋－＠")  # also the wide forms, which East Asian spreadsheets accept
-# Control, format, surrogate, private, unassigned, line and paragraph separator: what is shown must be what is there.
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _VIRAMA: Final = 9  # the combining class of what joins consonants
-# Letters and a symbol by their category, yet blank: fillers of Hangul (also the half-wide one), Khmer vowels, Braille.
-_BLANK: Final = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 # Zero width non-joiner and joiner: invisible themselves, they choose the shape of the letters around them in these
 # scripts (Unicode Standard Annex 31, table 5, of those whose letters join or stack), so names are spelt with them.
 _JOINERS: Final = frozenset("\u200c\u200d")
@@ -60,7 +56,7 @@ def read_name(text: str) -> str:
     if len(text) > 4 * MAX_NAME or any(_unseen(text, at) for at in range(len(text))):
         raise NameInvalid
     name = unicodedata.normalize("NFC", text).strip()
-    if not 1 <= len(name) <= MAX_NAME or name[0] in _FORMULA or not any(char.isalpha() for char in name):
+    if not 1 <= len(name) <= MAX_NAME or name[0] in FORMULA or not any(char.isalpha() for char in name):
         raise NameInvalid
     if unicodedata.category(name[0]).startswith("M"):  # a mark with nothing to stand on; some are not drawn at all
         raise NameInvalid
@@ -68,10 +64,7 @@ def read_name(text: str) -> str:
 
 
 def _unseen(text: str, at: int) -> bool:
-    char = text[at]
-    if char in _JOINERS:
-        return not _joins(text, at)
-    return char in _BLANK or unicodedata.category(char) in _HIDDEN
+    return not _joins(text, at) if text[at] in _JOINERS else is_unseen(text[at])
 
 
 def _joins(text: str, at: int) -> bool:

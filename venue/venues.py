@@ -22,15 +22,10 @@ from checkin.service.body import Body
 from checkin.service.describe import problem_answers
 from checkin.service.endings import Endings
 from checkin.service.shared_counts import Bound, SharedCounts
+from checkin.shown import FORMULA, is_unseen
 from venue.database import SCANNERS
 from venue.endings import CLOSED, OPERATOR
 
-# Spreadsheets take a cell that begins with one of these for a formula, the full-width ones too (OWASP, CSV injection).
-_FORMULA: Final = "=+-@＝＋－＠"
-# Control, format (bidirectional overrides, zero-width), private, surrogate, unassigned; line and paragraph ends.
-_INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
-# Letters and a symbol by their category, yet blank: fillers of Hangul (also the half-wide one), Khmer vowels, Braille.
-_BLANK: Final = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 CHANGES_A_MINUTE: Final = 30  # of a venue: each of them empties what all workers know by heart
 ID_SIZE = 8  # bytes, as in the seals of queued scans
 VenueId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="8 bytes as 16 hexadecimal digits")]
@@ -50,17 +45,13 @@ _TOLD = frozenset({"status_rule", "closed"})
 def plain_name(text: str) -> str:
     """A name that an operator gives, in form NFC; `ValueError` for what looks like a formula or cannot all be seen."""
     name = unicodedata.normalize("NFC", text)
-    if not name or name != name.strip() or any(_unseen(char) for char in name):
+    if not name or name != name.strip() or any(map(is_unseen, name)):
         raise PydanticCustomError("unfit_name", "a name has no spaces at its ends and no invisible characters")
-    if name[0] in _FORMULA:
+    if name[0] in FORMULA:
         raise PydanticCustomError("formula_name", "a name does not begin with = + - or @")
     if unicodedata.category(name[0]).startswith("M"):  # a mark with nothing to stand on; some are not drawn at all
         raise PydanticCustomError("unfit_name", "a name does not begin with a mark")
     return name
-
-
-def _unseen(char: str) -> bool:
-    return char in _BLANK or unicodedata.category(char) in _INVISIBLE
 
 
 Name = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(plain_name)]
