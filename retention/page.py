@@ -17,11 +17,10 @@ from checkin.audit.point import Point
 from checkin.audit.words import point_words
 from checkin.protocol.encoding import decimal_decode
 from checkin.purge.statement_store import FEWER
-from checkin.service.pwa import LANGUAGES, choose_language
+from checkin.service.pwa import LANGUAGES, choose_language, messages
 from checkin.shown import shown
 from checkin.templates import template
 from retention.audits import Audit, Audits
-from retention.messages import TEXTS
 from retention.overview import DayReport, Missing, StripCell, order_numbers
 from retention.parts import Parts
 
@@ -105,15 +104,15 @@ class Words:
     """One language's words, dates and numbers."""
 
     def __init__(self, language: str) -> None:
-        self._language = language
+        self._language, self._texts = language, messages("public")[language]
 
     def text(self, name: str, **values: Any) -> str:
-        """A text of `messages.py`; `KeyError` for one that is not there."""
-        return TEXTS[self._language][name].format(**values)
+        """A text of `messages/public.json`; `KeyError` for one that is not there."""
+        return self._texts[name].format(**values)
 
     def raw(self, name: str) -> str:
         """A text whose values the browser fills in."""
-        return TEXTS[self._language][name]
+        return self._texts[name]
 
     def held(self, days: int) -> str:
         """What is kept, and of how many days."""
@@ -133,9 +132,10 @@ class Words:
 
     def step(self, name: str) -> dict[str, str]:
         """A step of "Check it yourself": its title, and what it says when done, with nothing to do, or failed."""
-        texts = TEXTS[self._language]
-        said = {outcome: texts.get(f"{name}_{outcome}", "") for outcome in ("good", "none", "unseen", "later", "bad")}
-        return {"name": name, "title": texts[f"{name}_step"], **said}
+        said = {
+            outcome: self._texts.get(f"{name}_{outcome}", "") for outcome in ("good", "none", "unseen", "later", "bad")
+        }
+        return {"name": name, "title": self._texts[f"{name}_step"], **said}
 
     def audit(self, audit: Audit) -> dict[str, Any]:
         """The newest audit, line by line, one group for each service."""

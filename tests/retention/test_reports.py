@@ -14,9 +14,9 @@ from checkin.protocol.encoding import b64_decode
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note, unverified_text
 from checkin.protocol.primitives import SigningKey
 from checkin.purge.statement_store import PURGE_REPORT
+from checkin.service.pwa import messages
 from checkin.tlog.checkpoint import open_checkpoint
 from checkin.tlog.merkle import leaf_hash, verify_inclusion
-from retention.messages import TEXTS
 from retention.settings import RetentionSettings
 from retention.tasks import Schedule
 from tests.retention.world import TOKEN, Retention, Service, pinned, serve_house
@@ -253,7 +253,7 @@ def test_the_page_speaks_the_readers_language(
         answer = client.get("/", headers={"accept-language": header})
         other = client.get("/", params={"lang": "ko"}).text
     assert f'<html lang="{language}">' in answer.text
-    assert TEXTS[language]["title"] in answer.text
+    assert messages("public")[language]["title"] in answer.text
     assert re.findall(r"<script.*", answer.text) == [
         '<script src="/static/js/unreadable.js"></script>',
         '<script type="module" src="/static/js/public/main.js"></script>',
@@ -265,7 +265,7 @@ def test_the_page_speaks_the_readers_language(
 
 def test_both_languages_say_the_same_things() -> None:
     """No text is missing in one, and each takes the same values."""
-    english, korean = TEXTS["en"], TEXTS["ko"]
+    english, korean = messages("public")["en"], messages("public")["ko"]
     assert english.keys() == korean.keys()
     for name in english:
         fields = [{part.split("}")[0] for part in text[name].split("{")[1:]} for text in (english, korean)]
