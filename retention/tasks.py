@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -28,14 +27,12 @@ LONGEST_SECONDS: Final = 600.0  # a slow service must not keep the next one wait
 class Schedule:
     """One per process; with several, each service is still asked by one of them."""
 
-    def __init__(self, parts: Parts, connect: Callable[[str, str], Client] = Client) -> None:
-        """`connect(url, token)` reaches a service."""
+    def __init__(self, parts: Parts) -> None:
         self._party = parts.party
         self._services = parts.settings.services
         self._tokens = parts.tokens
         self._statements = parts.statements
         self._intake = parts.intake
-        self._connect = connect
         self._begun = _STOPWATCH.boot()
         self._tried: dict[str, tuple[float, str]] = {}  # service → boot seconds and day of this process's last try
 
@@ -80,7 +77,7 @@ class Schedule:
         return asking.asked != today and (waited or day != today or not asking.failure)
 
     def _collect(self, service: CollectedService) -> list[str]:
-        with self._connect(service.url, self._tokens[service.name]) as client:
+        with Client(service.url, self._tokens[service.name]) as client:
             return notes_of(client.post("/v1/purge")) + collected(client)
 
 

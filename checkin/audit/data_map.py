@@ -72,8 +72,8 @@ def _is_logged(value: object) -> bool:
     return isinstance(value, bytes) and _is_note(value.decode(errors="replace"))
 
 
-def _between(low: int, high: int) -> Callable[[object], bool]:
-    return lambda value: type(value) is int and low <= value <= high
+def _up_to(high: int) -> Callable[[object], bool]:
+    return lambda value: type(value) is int and 0 <= value <= high
 
 
 def _sized(size: int) -> Callable[[object], bool]:
@@ -81,11 +81,11 @@ def _sized(size: int) -> Callable[[object], bool]:
 
 
 FORMS: Final[dict[str, Callable[[object], bool]]] = {
-    "flag": _between(0, 1),
-    "number": _between(0, 2**63 - 1),
-    "day": _between(0, 0xFFFF),
-    "bucket": _between(0, 24),
-    "unix": _between(0, 2**40),
+    "flag": _up_to(1),
+    "number": _up_to(2**63 - 1),
+    "day": _up_to(0xFFFF),
+    "bucket": _up_to(24),
+    "unix": _up_to(2**40),
     "sealed": lambda value: isinstance(value, bytes) and (not value or len(value) >= 16),
     **{f"{size} bytes": _sized(size) for size in (4, 8, 12, 16, 32)},
     "id": _matches(r"[0-9a-f]{16}"),

@@ -10,9 +10,9 @@ from checkin.protocol.encoding import b64_decode, b64_encode
 from checkin.protocol.primitives import random_bytes
 
 
-def make_secret(path: Path, size: int = 32) -> bytes:
-    """Write `size` fresh random bytes to a new file, mode 0600, on disk when it returns; `FileExistsError`."""
-    secret = random_bytes(size)
+def make_secret(path: Path) -> bytes:
+    """Write 32 fresh random bytes to a new file, mode 0600, on disk when it returns; `FileExistsError`."""
+    secret = random_bytes(32)
     if not create_file(path, (b64_encode(secret) + "\n").encode()):
         raise FileExistsError(path)
     return secret
