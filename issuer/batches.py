@@ -132,7 +132,7 @@ class BatchIssuer:
             raise DayNotIssued
         keys = _Keys(day, self._authority.key(day), self._signing.key(day))
         record = record or self._identities.read(subject)
-        entry = _Entry(subject, record.phone, _new_batch(holder_keys), keys)
+        entry = _Entry(subject, record.phone, LedgerBatch(random_bytes(32), len(holder_keys)), keys)
         committed = self._write(entry)  # the disk works while the processor does
         return Begun(entry, self._credentials(entry, mode, record.status_on(day), holder_keys), committed)
 
@@ -198,10 +198,6 @@ class BatchIssuer:
             key=quota_key(self._vault, day, entry.phone, number),
         )
         return self._commit.submit(day, row)
-
-
-def _new_batch(holder_keys: Sequence[bytes]) -> LedgerBatch:
-    return LedgerBatch(random_bytes(32), len(holder_keys))
 
 
 def _check_holder_keys(holder_keys: Sequence[bytes]) -> None:

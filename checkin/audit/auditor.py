@@ -18,7 +18,7 @@ from checkin.audit.log_entry import ALTERED, CONTRADICTS, MISSING, REORDERED, Da
 from checkin.audit.page import audit_html, audit_json
 from checkin.audit.point import AUDIT
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
-from checkin.protocol.note import Signature, decode_note, open_note, split_note, unverified_text
+from checkin.protocol.note import decode_note, open_note, split_note, unverified_text
 from checkin.purge.statement_store import PURGE_REPORT
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.fsck import check_log
@@ -219,10 +219,6 @@ def _book_faults(book: Book, date: str) -> Iterator[AuditFault]:
         yield AuditFault(f"{LOG} entry {index}", MISSING, reason)
 
 
-def _is_strange(item: Signature, evidence: Evidence) -> bool:
-    return (item.name, item.key_id) not in evidence.pinned.known
-
-
 def _blame(path: str, data: bytes, error: CheckinError, evidence: Evidence) -> AuditFault:
     """In one word: missing; forged, where nobody whom we know signed; altered otherwise."""
     if not data:
@@ -231,7 +227,7 @@ def _blame(path: str, data: bytes, error: CheckinError, evidence: Evidence) -> A
         signatures = split_note(decode_note(data))[1]
     except NoteMalformed:
         signatures = []
-    if not signatures or not all(_is_strange(item, evidence) for item in signatures):
+    if not signatures or any((item.name, item.key_id) in evidence.pinned.known for item in signatures):
         return AuditFault(path, ALTERED, error.detail)
     names = ", ".join(sorted({item.name for item in signatures})[:MAX_NAMED])
     return AuditFault(path, FORGED, f"No key in {VKEYS} signed it. It names {names}: if you know them, add their keys.")

@@ -139,15 +139,11 @@ def _is_phone(text: bytes, digits: re.Match[bytes]) -> bool:
     begin, last = max(0, digits.start() - _AROUND), digits.end() + _AROUND
     if not _LIKE_PHONE.search(text, begin, last):
         return False
-    around = _NOISE.sub(_blank, text[begin:last])
+    around = _NOISE.sub(lambda noise: b" " * len(noise[0]), text[begin:last])
     start, end = digits.start() - begin, digits.end() - begin
     if around[start:end].isspace():
         return False
     return any(found.start() < end and start < found.end() for phone in _PHONES for found in phone.finditer(around))
-
-
-def _blank(noise: re.Match[bytes]) -> bytes:
-    return b" " * len(noise[0])
 
 
 def main() -> None:

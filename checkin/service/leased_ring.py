@@ -395,7 +395,8 @@ class LeasedRing:
         away = self._missing(name, self.notes)
         if not self.stated.has_ended(name):
             known = {*self._former, *self._vkeys()}
-            away += [vkey for vkey in self.stated.former(name, known) if not self._is_lost(vkey)]
+            former = ((vkey, _lost(vkey)) for vkey in self.stated.former(name, known))
+            away += [vkey for vkey, lost in former if lost not in self.notes and lost not in self.stated]
         left = [vkey for vkey in away if self._destroyed(name, vkey) not in self.stated]
         return list(dict.fromkeys(vkey.partition("+")[0] for vkey in left))
 
@@ -409,9 +410,6 @@ class LeasedRing:
         """Whether nobody is asked about a key any more: it is long gone, and that is stated. Raises as `missing`."""
         floor = self._calendar.day(self._clock.now()) - GONE_DAYS
         return name.day < floor and (name.purpose in _NO_GRAVE_NEEDED or self.stated.has_ended(name))
-
-    def _is_lost(self, vkey: str) -> bool:
-        return _lost(vkey) in self.notes or _lost(vkey) in self.stated
 
     def lost(self, vkey: str, note: str) -> None:
         """Officers stated that this node is lost with its volume (verified by the caller): nobody waits for it."""
