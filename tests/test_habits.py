@@ -125,7 +125,7 @@ def test_the_protocol_reads_no_clock_and_opens_nothing() -> None:
 
 
 def test_a_wallet_and_a_scanner_open_nothing() -> None:
-    """They are given time, answers and what their file holds; `checkin/http/asking.py` asks and keeps for them. Only
+    """They are given time, answers and what their file holds, by whoever drives them (`checkin/http/asking.py`). Only
     the authority is a folder."""
     library = {"__future__", "collections.abc", "contextlib", "dataclasses", "enum", "json", "typing", "urllib.parse"}
     allowed = library | {"pydantic", "checkin.clock", "checkin.errors", "checkin.http.asking", "checkin.tlog.policy"}

@@ -33,7 +33,7 @@ from checkin.errors import (
 from checkin.files.durable import locked_beside
 from checkin.files.json_file import load_party, open_party, save_party, write_private
 from checkin.http.asking import Keeping, drive, nobody
-from checkin.http.client import Client, Service
+from checkin.http.client import Client, Service, drive_at
 from checkin.keys.secret_file import read_token
 from checkin.orders.notice import in_words
 from checkin.parties import wallet as wallets
@@ -90,12 +90,12 @@ def qr(  # noqa: PLR0913 - an option each
     elif not as_json and sys.stdout.isatty():
         _check_width(show_status=show_status)
     calendar = Calendar(zone)
-    # No other command takes the same code.
-    with locked_beside(wallet), Client(issuer, wanted=Service.ISSUER) as client:
+    with locked_beside(wallet):  # no other command takes the same code
         fresh = (name, phone, code, recovery_code)
-        held = _load(wallet, issuer) if wallet.exists() else _register(client, wallet, *fresh)
+        held = _load(wallet, issuer) if wallet.exists() else _register(issuer, wallet, *fresh)
         known = len(held.disclosures)
-        opened = drive(held.open_today(calendar, clock), client.answer, partial(save_party, wallet))
+        keep = partial(save_party, wallet)
+        opened = drive_at(issuer, held.open_today(calendar, clock), keep, Service.ISSUER)
     now = held.now(clock)
     day = calendar.day(now)
     notices = [in_words(notice) for notice in held.disclosures]
@@ -226,15 +226,16 @@ def _check_output(path: Path) -> None:
 
 
 def _register(  # noqa: PLR0913, PLR0917 - what a registration is given
-    client: Client, path: Path, name: str | None, phone: str | None, code: str | None, recovery_code: str | None
+    issuer: str, path: Path, name: str | None, phone: str | None, code: str | None, recovery_code: str | None
 ) -> Wallet:
     """In one go at a terminal; in two calls from a script, the second with --code."""
     pending = path.with_name(path.name + ".registration")
-    if not (code and pending.exists()):
-        write_private(pending, _begin(client, name, phone))
-        say(_on_its_way(client.url), err=True)
-    registration = json.loads(pending.read_text(encoding="utf-8"))
-    held = _confirm(client, registration, code, path, recovery_code)
+    with Client(issuer, wanted=Service.ISSUER) as client:
+        if not (code and pending.exists()):
+            write_private(pending, _begin(client, name, phone))
+            say(_on_its_way(issuer), err=True)
+        registration = json.loads(pending.read_text(encoding="utf-8"))
+        held = _confirm(client, registration, code, path, recovery_code)
     pending.unlink()
     say(_keep(path), err=True)
     return held

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import ExitStack
 from copy import copy
 from enum import Enum
+from functools import cache
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -121,9 +123,11 @@ class Client:
 
 
 def drive_at(url: str, steps: Steps[T], keep: Keeping | None = None, wanted: Service | None = None) -> T:
-    """`drive` with a client for these steps alone."""
-    with Client(url, wanted=wanted) as client:
-        return drive(steps, client.answer, keep)
+    """`drive` with a client for these steps alone, opened when something is asked: reading whom TLS trusts takes longer
+    than showing a code."""
+    with ExitStack() as opened:
+        client = cache(lambda: opened.enter_context(Client(url, wanted=wanted)))
+        return drive(steps, lambda ask: client().answer(ask), keep)
 
 
 def _bearer(token: str | None) -> dict[str, str]:

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from checkin.errors import CheckinError
-from checkin.http.asking import Ask, conform
-from checkin.http.client import Client
+from checkin.errors import CheckinError, RequestInvalid
+from checkin.http.asking import Ask, Keep, Steps, conform
+from checkin.http.client import Client, drive_at
 from checkin.parties.scanner import CheckInAnswer, UploadAnswer
 from tests.vectors.answervectors import ANSWERS
 
@@ -34,6 +34,18 @@ def test_what_is_no_answer_of_the_service_is_unreachable(case: dict[str, Any]) -
         except CheckinError as error:
             seen = error.code
     assert seen == case["expected"]
+
+
+def test_a_client_is_opened_only_when_something_is_asked() -> None:
+    """A code that the wallet has is shown at once."""
+
+    def steps(step: Ask | Keep) -> Steps[str]:
+        yield step
+        return "done"
+
+    assert drive_at("no address", steps(Keep(dict))) == "done"
+    with pytest.raises(RequestInvalid):
+        drive_at("no address", steps(Ask("/v1/keys")))
 
 
 def test_a_party_asks_over_the_same_connection_with_a_token_of_its_own_or_none() -> None:
