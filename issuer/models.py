@@ -10,8 +10,8 @@ from checkin.protocol.credential import DAY_FIRST, DAY_LAST
 from checkin.service.body import Body
 from checkin.service.key_list_publisher import LogAnswer
 from issuer.batches import BATCH_SIZE
-from issuer.pending import CODE_DIGITS, LIFE_SECONDS
 from issuer.recovery import MAX_TYPED
+from issuer.registrations import CODE_DIGITS, LIFE_SECONDS
 
 Date = Annotated[str, Field(examples=["2026-11-20"])]
 HolderKey = Annotated[StrictStr, Field(min_length=43, max_length=43, description="Ed25519 public key, base64url")]

@@ -1,21 +1,40 @@
 """Registration: a name and a phone, a one-time code by message, and with it a wallet token.
 
-Every answer is the same whether the phone is known here or not: nothing looks for an account before the code is
-right, and every refusal of a code is the same `code_wrong`.
+Every answer is the same whether the phone is known here or not: nothing looks for an account before the code is right,
+and every refusal of a code is the same `code_wrong`. A registration that waits for its code is kept by the person who
+registers, sealed, not by the issuer:
+
+    registration_id = nonce 12 ‖ AES-256-GCM(expiry u64be ‖ hash of the code 32 ‖ phone 16 ‖ name 240)
+
+So no name or phone of somebody who never confirms lies anywhere at the issuer, and no time finer than the day.
+The size is always the same; it tells nothing about the name. The key is the identity key's sub-key.
 """
 
 from __future__ import annotations
 
+import struct
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from checkin.errors import CodeWrong
+from checkin.errors import CodeWrong, KeyDestroyed, KeyMissing, SealBroken
 from checkin.files.tables import Commit, Tables, Values
+from checkin.keys.key_ring import KeyName, Purpose, ServiceKeys
+from checkin.protocol.encoding import b64url_decode, b64url_encode
+from checkin.protocol.primitives import (
+    AEAD_OVERHEAD,
+    Label,
+    aead_open,
+    aead_seal,
+    equal,
+    random_below,
+    random_bytes,
+    sha256,
+)
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service.identity import ServiceIdentity
-from issuer import pending
 from issuer.accounts import NO_PROOF, Accounts, Proof, WalletKeys
-from issuer.contact import Contact
+from issuer.contact import MAX_NAME, Contact
 from issuer.identity_keys import IdentityKeys
 from issuer.sms import Gateway
 from issuer.throttle import MessageThrottle
@@ -27,6 +46,12 @@ _TRY: Final = """INSERT INTO attempts (id, day, tries) VALUES (:id, :day, 1)
     ON CONFLICT (id) DO UPDATE SET tries = attempts.tries + 1 WHERE attempts.tries < :most"""
 _USE: Final = "UPDATE attempts SET tries = :used WHERE id = :id AND tries < :used"
 _TEXT: Final = "{code} is your check-in code, valid for 5 minutes. 체크인 인증번호: {code} (5분간 유효)"
+LIFE_SECONDS: Final = 300
+CODE_DIGITS: Final = 8  # with six, guessing at many registrations at once took over accounts daily
+_NONCE: Final = 12
+_PLAIN = struct.Struct(f">Q32s16s{4 * MAX_NAME}s")
+_SIZE: Final = _NONCE + _PLAIN.size + AEAD_OVERHEAD
+ID_LENGTH: Final = (_SIZE * 4 + 2) // 3  # characters
 
 
 class Registrations:
@@ -56,18 +81,18 @@ class Registrations:
         nothing was sent; `ClockUntrusted`. `network` is what `Networks.of` says."""
         self._guard.require_trusted()
         now = self._party.now()
-        code = pending.new_code()
+        code = new_one_time_code()
         day = self._party.calendar.day(now)
         with self._throttle.one(contact.phone, network, day, self._party.calendar.start(day + 1) - now):
             self._gateway.send(contact.phone, _TEXT.format(code=code))
-        return pending.seal(self._keys.ring, self._keys.current(), contact, code, now)
+        return seal_pending(self._keys.ring, self._keys.current(), contact, code, now)
 
     def confirm(self, registration: str, code: str, proof: Proof = NO_PROOF) -> WalletKeys:
         """The wallet's keys. Raises `CodeWrong` for whatever is wrong: the code, the id, too late, too often, again;
         then `RecoveryWrong`, which leaves the code to be used; `ClockUntrusted` before a try is counted."""
         self._guard.require_trusted()
         now = self._party.now()
-        waiting = pending.read(self._keys.ring, registration)
+        waiting = read_pending(self._keys.ring, registration)
         if now >= waiting.expires:
             raise CodeWrong
         values: Values = {"id": waiting.id, "day": self._party.calendar.day(now), "most": MAX_TRIES}
@@ -89,3 +114,55 @@ class Registrations:
 def _use(registration: bytes, commit: Commit) -> None:
     if not commit.change(_USE, {"id": registration, "used": _USED}):
         raise CodeWrong
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An opened registration; `id` is what is kept of it to count tries, 32 bytes that lead to nobody."""
+
+    id: bytes
+    contact: Contact
+    expires: int
+    code_hash: bytes
+
+    def check(self, code: str, now: float) -> None:
+        """Raises `CodeWrong` for another code or after the expiry; both are always looked at."""
+        right = equal(_code_hash(self.id, code), self.code_hash)
+        if not right or now >= self.expires:
+            raise CodeWrong
+
+
+def new_one_time_code() -> str:
+    """Eight digits, all equally likely."""
+    return f"{random_below(10**CODE_DIGITS):0{CODE_DIGITS}}"
+
+
+def seal_pending(ring: ServiceKeys, name: KeyName, contact: Contact, code: str, now: float) -> str:
+    """The registration_id, good for five minutes; `name` is the identity key in use."""
+    key, nonce = ring.subkey(name, Label.SUB_REGISTRATION), random_bytes(_NONCE)
+    code_hash = _code_hash(sha256(nonce), code)
+    plain = _PLAIN.pack(int(now) + LIFE_SECONDS, code_hash, contact.phone.encode(), contact.name.encode())
+    return b64url_encode(nonce + aead_seal(key, nonce, plain, Label.REGISTRATION))
+
+
+def read_pending(ring: ServiceKeys, text: str) -> Pending:
+    """What was sealed; raises `CodeWrong` for anything that was not, as for a wrong code."""
+    try:
+        sealed = b64url_decode(text, _SIZE)
+    except ValueError:
+        raise CodeWrong from None
+    for name in reversed(ring.names(Purpose.IDENTITY)):
+        try:
+            key = ring.subkey(name, Label.SUB_REGISTRATION)
+            plain = aead_open(key, sealed[:_NONCE], sealed[_NONCE:], Label.REGISTRATION)
+        except (SealBroken, KeyDestroyed, KeyMissing):
+            continue
+        expires, code_hash, phone, person = _PLAIN.unpack(plain)
+        contact = Contact(person.rstrip(b"\0").decode(), phone.rstrip(b"\0").decode())
+        return Pending(sha256(sealed[:_NONCE]), contact, expires, code_hash)
+    raise CodeWrong
+
+
+def _code_hash(registration: bytes, code: str) -> bytes:
+    """Hidden by the seal around it; a hash of so few digits would hide nothing."""
+    return sha256(Label.REGISTRATION, registration, code.encode())

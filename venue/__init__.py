@@ -5,6 +5,6 @@ venues.py      enrolment of venues, their operators    scanners.py   their scann
 trust.py       issuers' key lists, the first is final  lists.py      what a scanner is told to trust, and intake keys
 checkins.py    one check-in, the hot path              batches.py    queued scans in sealed batches
 gates.py       which gate people came through          stats.py      an operator's numbers
-endings.py     what ended for good                     order_steps.py  the registry's part of an order
 described.py   what a check-in can answer              app.py        all of it, hung into a service's frame
+order_steps.py  the registry's part of an order
 """

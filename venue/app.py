@@ -36,8 +36,7 @@ from venue import batches, checkins, described, lists, scanners, stats, venues
 from venue import order_steps as orders
 from venue.batches import Alarms
 from venue.checkins import Commits, Metrics, Visits
-from venue.database import REGISTRY, knows_token
-from venue.endings import end_again, end_all
+from venue.database import REGISTRY, end_again, end_all, knows_token
 from venue.gates import GATES, GateFile, Gates
 from venue.settings import VenueSettings
 from venue.trust import IssuerTrust

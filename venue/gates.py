@@ -28,7 +28,7 @@ from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.engines import MAX_BUCKET
 from checkin.vault.vault import Vault
-from venue.endings import CLOSED, SCANNER
+from venue.database import CLOSED, SCANNER
 
 GRAIN_SECONDS: Final = 300
 _MAX_REMEMBERED: Final = 100_000

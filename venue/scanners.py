@@ -21,8 +21,7 @@ from checkin.service.describe import problem_answers
 from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
 from checkin.service.shared_counts import Bound
-from venue.database import SCANNERS
-from venue.endings import SCANNER
+from venue.database import SCANNER, SCANNERS
 from venue.gates import Gates
 from venue.venues import ID_SIZE, Name, Venue, VenueId, Venues, operator_of, read_venue
 

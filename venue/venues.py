@@ -23,8 +23,7 @@ from checkin.service.describe import problem_answers
 from checkin.service.endings import Endings
 from checkin.service.shared_counts import Bound, SharedCounts
 from checkin.shown import FORMULA, is_unseen
-from venue.database import SCANNERS
-from venue.endings import CLOSED, OPERATOR
+from venue.database import CLOSED, OPERATOR, SCANNERS
 
 CHANGES_A_MINUTE: Final = 30  # of a venue: each of them empties what all workers know by heart
 ID_SIZE = 8  # bytes, as in the seals of queued scans

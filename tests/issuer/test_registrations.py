@@ -14,8 +14,7 @@ from checkin.files.tables import Values
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from issuer.contact import Contact
-from issuer.pending import CODE_DIGITS, ID_LENGTH, Pending
-from issuer.registrations import MAX_TRIES
+from issuer.registrations import CODE_DIGITS, ID_LENGTH, MAX_TRIES, Pending
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 from tests.issuer.world import DAY, E164, NAME, Site, bearer, begin, confirm, register, rows_in

@@ -12,7 +12,7 @@ from checkin.files.tables import SqliteTables
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.encoding import b64url_decode, u64be
 from checkin.protocol.primitives import Label, derive
-from issuer import pending, recovery
+from issuer import recovery, registrations
 from issuer.contact import MAX_NAME, Contact
 from issuer.database import ISSUER
 from issuer.identity_keys import IdentityKeys
@@ -56,7 +56,7 @@ def test_the_example_opens_as_it_says(text: str) -> None:
     values = _values(text)
     ring = OneKey(bytes.fromhex(values["identity key"]))
     assert ring.subkey(NAME, Label.SUB_REGISTRATION).hex() == values["sub-key"]
-    waiting = pending.read(ring, values["registration_id"])
+    waiting = registrations.read_pending(ring, values["registration_id"])
     assert waiting.contact == Contact("김하나", "+821012345678")
     assert (waiting.id.hex(), waiting.code_hash.hex()) == (values["id"], values["code hash"])
     assert u64be(waiting.expires).hex() == values["expiry"]
@@ -88,6 +88,6 @@ def test_the_page_names_every_column_and_no_other(text: str, tmp_path: Path) -> 
 
 
 def test_the_numbers_of_the_page_are_those_of_the_code(text: str) -> None:
-    assert f"always {pending.ID_LENGTH} characters" in text
+    assert f"always {registrations.ID_LENGTH} characters" in text
     assert f"1 to {MAX_NAME} characters" in text
-    assert (MAX_TRIES, pending.LIFE_SECONDS) == (5, 300)
+    assert (MAX_TRIES, registrations.LIFE_SECONDS) == (5, 300)

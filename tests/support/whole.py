@@ -49,8 +49,7 @@ from tests.issuer.world import keep_house
 from tests.support.databases import name_database, settle_beside
 from venue import batches, checkins, lists, scanners, venues
 from venue.checkins import Commits, Visits
-from venue.database import REGISTRY
-from venue.endings import end_again, end_all
+from venue.database import REGISTRY, end_again, end_all
 from venue.gates import GATES, GateFile, Gates
 from venue.order_steps import Traces
 from venue.settings import VenueSettings

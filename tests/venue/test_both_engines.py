@@ -31,8 +31,7 @@ from tests.support.databases import Twice
 from tests.support.house import CALENDAR, DAY, HOUR, House, prepare
 from venue import scanners as scanner_module
 from venue.batches import Alarms
-from venue.database import REGISTRY, knows_token
-from venue.endings import end_again, end_all
+from venue.database import REGISTRY, end_again, end_all, knows_token
 from venue.gates import GATES, GateFile, GateHour, Gates, Sign
 from venue.order_steps import Traces
 from venue.scanners import Scanners

@@ -25,7 +25,7 @@ from checkin.parties.wallet import Wallet
 from checkin.protocol import presentation
 from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode
 from checkin.protocol.encoding import b64url_decode, b64url_encode
-from issuer.pending import CODE_DIGITS
+from issuer.registrations import CODE_DIGITS
 from tests.support.answered import Answers, answering, standing
 
 DAY = CALENDAR.day(NOON)
