@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -203,10 +202,3 @@ def test_every_route_is_described_with_its_errors(world: tuple[Running, dict[str
                 assert list(answer["content"]) == ["application/problem+json"]
                 for code, example in answer["content"]["application/problem+json"]["examples"].items():
                     assert example["value"]["code"] == code
-
-
-def test_no_file_of_the_issuer_is_long(request: pytest.FixtureRequest) -> None:
-    """A newcomer reads a file at a sitting."""
-    folder: Path = request.config.rootpath / "issuer"
-    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in folder.rglob("*.py")}
-    assert max(lengths.values()) < 300
