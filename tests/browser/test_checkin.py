@@ -224,6 +224,7 @@ def test_an_operators_code_enrols_a_scanner_through_its_camera(site: Site, launc
     desk.click("#add-scanner [type=submit]")
     desk.wait_for_selector("#device[open]")
     scanner = ScannerPage(site, browser, camera)
+    assert desk.inner_text("#door-address") == site.url("venue", "/scanner")
     scanner.open()
     assert scanner.verdict(desk.input_value("#device-text")) == "enrolled"
     expect(scanner.page.locator("#gate")).to_have_text("Bookshop Daol · side door")

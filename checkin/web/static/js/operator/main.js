@@ -131,6 +131,7 @@ class Desk {
     const text = writeEnrolment({ venue_id: this.keys.venue_id, ...device, label });
     drawCode($("device-code"), text, say("device_code"));
     $("device-text").value = text;
+    $("door-address").textContent = new URL("/scanner", location.href).href;
     $("device").showModal();
     await this.load();
   }
