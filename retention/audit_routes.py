@@ -52,7 +52,6 @@ class AuditRoutes:
         self._auditing = auditing
 
     def router(self) -> APIRouter:
-        """All of them."""
         router = APIRouter(tags=["audits"])
         missing = problem_answers(NotFound)
         add = router.add_api_route

@@ -116,7 +116,6 @@ class Routes:
         self._tokens = [(service, sha256(parts.tokens[service.name].encode())) for service in parts.settings.services]
 
     def router(self) -> APIRouter:
-        """All of them."""
         router = APIRouter()
         add = router.add_api_route
         add("/v1/purge-reports", self.purge_reports, tags=["reports"])

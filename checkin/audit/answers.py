@@ -123,7 +123,6 @@ class Reader:
         return read_answer(model, read_json(self.bytes(f"{path}?{urlencode(query)}" if query else path)))
 
     def reports(self) -> list[ReportShown]:
-        """All of them."""
         found: list[ReportShown] = []
         page = self.page(ReportPage, "/v1/purge-reports").reports
         while page:
@@ -133,7 +132,6 @@ class Reader:
         return found
 
     def audits(self) -> list[AuditShown]:
-        """All of them."""
         found: list[AuditShown] = []
         page = self.page(AuditPage, "/v1/audits").audits
         while page:

@@ -63,7 +63,6 @@ class Pinned:
         return cls(tuple(notes), tuple(witnesses))
 
     def all(self) -> list[Verifier]:
-        """All of them."""
         return [*self.notes, *self.witnesses]
 
     @cached_property

@@ -18,7 +18,6 @@ Config = Annotated[Path, typer.Option(help="The service's settings, a TOML file.
 
 
 def register(app: typer.Typer) -> None:
-    """Add the two commands."""
     app.command(cls=WithExample, epilog="checkin backup --config issuer.toml -o issuer.tar")(backup)
     app.command(cls=WithExample, epilog="checkin restore issuer.tar --config issuer.toml")(restore)
 

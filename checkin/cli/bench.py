@@ -30,7 +30,6 @@ _ELSEWHERE: Final = (
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
     app.command(cls=WithExample, epilog="checkin bench vault --rounds 2 --json", context_settings=_PASSED_ON)(bench)
 
 

@@ -21,7 +21,6 @@ from checkin.shown import shown
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
     app.command(
         cls=WithExample,
         epilog='checkin conformance --scanner "python -m checkin.conformance.own scanner"',

@@ -19,7 +19,6 @@ from checkin.errors import SettingsInvalid
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
     app.command(cls=WithExample, epilog="checkin demo --dir my-demo")(demo)
 
 

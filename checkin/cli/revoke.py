@@ -21,7 +21,6 @@ Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
     app.command(
         cls=WithExample,
         epilog="checkin revoke 00f1e2d3c4b5a697 --registry http://127.0.0.1:8002 --venue 0123456789abcdef"

@@ -31,7 +31,6 @@ Simulated = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the three commands."""
     app.command(cls=WithExample, epilog="checkin serve issuer --config issuer.toml")(serve)
     app.command(cls=WithExample, epilog="checkin up --dir my-checkin")(up)
     app.command(cls=WithExample, epilog="checkin key statement.key --name issuer.example/checkin")(key)

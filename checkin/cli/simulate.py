@@ -25,7 +25,6 @@ _EXAMPLE = "checkin simulate --people 20 --venues 5 --days 32 --seed 7"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
     app.command(cls=WithExample, epilog=_EXAMPLE)(simulate)
 
 

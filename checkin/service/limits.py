@@ -41,7 +41,6 @@ class BodyLimit:
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
@@ -95,7 +94,6 @@ class First:
         self._route = SecurityHeaders(UnexpectedErrors(BodyLimit(route, {path: limit})))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
         ours = scope["type"] == "http" and scope["path"] == self._path and scope["method"] == "POST"
         await (self._route if ours else self._app)(scope, receive, send)
 
@@ -107,7 +105,6 @@ class Heads:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
@@ -147,7 +144,6 @@ class UnexpectedErrors:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
         begun = False
 
         async def watched(message: Message) -> None:
@@ -189,12 +185,10 @@ class BoundedHttp(HttpToolsProtocol):
         self._begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """asyncio's."""
         self._end()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """asyncio's."""
         self._first_byte()
         self._idle += len(data)
         super().data_received(data)
@@ -202,22 +196,18 @@ class BoundedHttp(HttpToolsProtocol):
             self.send_400_response("The headers are too long.")
 
     def on_message_begin(self) -> None:
-        """The parser's."""
         self._first_byte()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The parser's."""
         self._idle = 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """The parser's."""
         self._idle = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The parser's."""
         self._idle = 0
         self._inside = False
         self._end()

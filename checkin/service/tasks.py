@@ -124,7 +124,6 @@ class Tasks(Collector):
         return {task.name: now - self._good.get(task.name, self._begun) for task in self._tasks}
 
     def collect(self) -> Iterator[Metric]:
-        """Prometheus'."""
         self.revive()
         ages = GaugeMetricFamily("checkin_task_age_seconds", "Since the last good round of a task.", labels=["task"])
         for name, age in self.ages().items():
