@@ -74,7 +74,7 @@ def test_there_is_one_door_to_cryptography() -> None:
 
 def test_databases_are_opened_in_few_places() -> None:
     """Engines are in `vault/engines/`, small state in `files/`; each service has one file for its own database."""
-    allowed = {"issuer/database.py", "venue/database.py", "retention/database.py"}
+    allowed = {"issuer/database.py", "venue/database.py"}
     assert {path for path in users_of("sqlite3", "psycopg") if not path.startswith(ENGINES)} <= allowed
 
 

@@ -7,7 +7,7 @@ What it finds: phones as people and programs write them, `+82 10 1234 5678`, `01
 and UTF-16, also in what databases have deleted and not yet overwritten; given words byte for byte. What it does not:
 anything that somebody encoded, compressed or encrypted. Long runs of hexadecimal digits and of base64 are left out, or
 ids and hashes would look like phones now and then; so columns of free text are looked at value by value besides
-(`selfaudit.py`), where no id stands beside them.
+(`self_audit.py`), where no id stands beside them.
 """
 
 from __future__ import annotations

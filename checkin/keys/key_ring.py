@@ -41,7 +41,7 @@ class Purpose(StrEnum):
     INTAKE = "intake"  # registry, X25519: scanners' queues
     SIGNING = "signing"  # issuer, Ed25519: credentials
     IDENTITY = "identity"  # issuer: names and phones at rest
-    AUTHORITY = "authority"  # authority, X25519: outer seals (authorityring.py)
+    AUTHORITY = "authority"  # authority, X25519: outer seals (authority_ring.py)
 
 
 @dataclass(frozen=True, order=True)

@@ -1,5 +1,5 @@
 """The one door to cryptography: every key, signature, seal, hash and derivation of the project passes here; those of
-other people's certificates in `primitives_x509.py`.
+other people's certificates in `x509.py`.
 
 Only standard constructions: Ed25519 (RFC 8032, cofactorless, S < L), HPKE base mode with DHKEM(X25519),
 HKDF-SHA256 and AES-256-GCM (RFC 9180), AES-256-GCM (NIST SP 800-38D), HKDF and HMAC with SHA-256 (RFC 5869,

@@ -25,7 +25,7 @@ from checkin.vault.vault import Vault
 
 
 class PurgeParty(Protocol):
-    """What of a service is needed to destroy its days (`checkin.service.identity.Party`)."""
+    """What of a service is needed to destroy its days (`checkin.service.identity.ServiceIdentity`)."""
 
     calendar: Calendar
     ring: ServiceKeys

@@ -1,6 +1,6 @@
 """The day vault: rows sealed under the day's key before a database sees them (docs/spec/vault.md).
 
-The issuer's ledger and the registry's visits are both vaults. An engine (`checkin/stores`) holds the rows, the
+The issuer's ledger and the registry's visits are both vaults. An engine (`checkin/vault/engines`) holds the rows, the
 key ring holds the key, this file is all that joins them: destroy the key and every copy of the rows is noise.
 
 A vault asks the ring again for every operation, so that all threads and processes stop at once when a key is

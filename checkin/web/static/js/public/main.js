@@ -1,5 +1,5 @@
 // "Check it yourself" on the public page: the steps run here, in the visitor's browser, one after the other; the first
-// that fails says so, and those that rest on it are not run. All words are in the page (retention/messages.py).
+// that fails says so, and those that rest on it are not run. All words are in the page (messages/public.json).
 
 import { file } from "../api.js";
 import { Refusal } from "../errors.js";
