@@ -19,7 +19,6 @@ from checkin.errors import (
 )
 from checkin.protocol.credential import Mode
 from checkin.protocol.encoding import b64url_decode, b64url_encode
-from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.service.describe import problem_answers
 from issuer.batches import COMMIT_SECONDS, TOO_SLOW, Begun
 from issuer.models import BatchAnswer, BatchRequest, Opening
@@ -62,16 +61,9 @@ def _answer(issuer: Issuer, subject: int, begun: Begun, nonce: str | None) -> Re
         credentials=[b64url_encode(one.credential) for one in issued],
         status_openings=[Opening(status=one.opening.status, salt=b64url_encode(one.opening.salt)) for one in issued],
         disclosures=issuer.notices.of(subject),
-        time_note=_signed_time(issuer, nonce) if nonce else None,
+        time_note=issuer.party.signed_time(nonce)[1] if nonce else None,  # last: a slow disk makes it no older
     )
     return Response(answer.model_dump_json(), media_type="application/json")  # in this thread, not in one more
-
-
-def _signed_time(issuer: Issuer, nonce: str) -> str:
-    """Read last, so that a slow disk does not make the answer's time old."""
-    party = issuer.party
-    stamp = party.calendar.rfc3339(party.now())
-    return party.sign(TIME_STATEMENT, {"service": party.settings.name, "nonce": nonce, "time": stamp})
 
 
 def _holder_key(text: str) -> bytes:
