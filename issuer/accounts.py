@@ -7,6 +7,7 @@ so none of it passes on.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,23 +18,53 @@ from checkin.files.tables import Commit, Tables
 from checkin.keys.journal import Ending
 from checkin.keys.key_ring import Purpose
 from checkin.protocol.encoding import u32be
+from checkin.protocol.primitives import Label, random_below, sha256
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service.auth import new_token, token_hash
 from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.ledger import subject_group
 from checkin.vault.vault import Vault
-from issuer import recovery
 from issuer.access_notices import AccessNotices
 from issuer.contact import Contact
 from issuer.hosted import Hosted
 from issuer.identities import Identities
 
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
+_LETTERS: Final = 25  # of 5 bits
+_GROUP: Final = 5
+_MISREAD: Final = str.maketrans("OIL", "011", "- \t\r\n")
+MAX_TYPED: Final = 100  # characters
 _CHUNK: Final = 500
 # Kinds of endings, in the journal.
 _ACCOUNT: Final = "account"
 _STATUS: Final = "status"
 _KEYS: Final = "keys"
+
+
+def new_recovery_code() -> str:
+    """What shows, when a phone is registered again, that it is still the same person's: telephone companies give
+    numbers to other people. Five groups of five letters and digits, all equally likely; it is shown to the holder when
+    an account begins, and the issuer keeps its hash, which 125 random bits hide."""
+    return _grouped("".join(_ALPHABET[random_below(len(_ALPHABET))] for _ in range(_LETTERS)))
+
+
+def read_recovery_code(typed: str) -> str:
+    """The code as `new_recovery_code` writes it, from what a person typed: any case, with or without hyphens and
+    blanks, O for 0, I or L for 1, full-width letters. Raises `RecoveryWrong` for what no code can be."""
+    letters = unicodedata.normalize("NFKC", typed).upper().translate(_MISREAD)
+    if len(letters) != _LETTERS or not set(letters) <= set(_ALPHABET):
+        raise RecoveryWrong
+    return _grouped(letters)
+
+
+def recovery_digest(code: str) -> bytes:
+    """What the issuer keeps of a code that `new_recovery_code` or `read_recovery_code` wrote: 32 bytes."""
+    return sha256(Label.RECOVERY, code.encode("ascii"))
+
+
+def _grouped(letters: str) -> str:
+    return "-".join(letters[at : at + _GROUP] for at in range(0, _LETTERS, _GROUP))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +127,7 @@ class Accounts:
         today = self._guard.today(self._party.calendar)
         proved, code = _read(proof)
         keys = WalletKeys(new_token(), code)
-        hashes = token_hash(keys.token), recovery.digest(code)
+        hashes = token_hash(keys.token), recovery_digest(code)
         former: list[int] = []
 
         def step(commit: Commit, ended: list[Ending]) -> None:
@@ -232,9 +263,9 @@ def _read(proof: Proof) -> tuple[bytes | None, str]:
     """The hash to be found at the account, and the recovery code from now on. One that was used stays: the answer may
     be lost on its way, and a code that nobody knows would end the account."""
     if proof.recovery_code is not None:
-        code = recovery.read(proof.recovery_code)
-        return recovery.digest(code), code
-    return (token_hash(proof.token) if proof.token is not None else None), recovery.new_code()
+        code = read_recovery_code(proof.recovery_code)
+        return recovery_digest(code), code
+    return (token_hash(proof.token) if proof.token is not None else None), new_recovery_code()
 
 
 class IssuedDays:

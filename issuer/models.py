@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
 from checkin.protocol.credential import DAY_FIRST, DAY_LAST
 from checkin.service.body import Body
 from checkin.service.key_list_publisher import LogAnswer
+from issuer.accounts import MAX_TYPED
 from issuer.batches import BATCH_SIZE
-from issuer.recovery import MAX_TYPED
 from issuer.registrations import CODE_DIGITS, LIFE_SECONDS
 
 Date = Annotated[str, Field(examples=["2026-11-20"])]

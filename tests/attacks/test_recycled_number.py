@@ -15,8 +15,8 @@ import pytest
 
 from checkin.protocol.credential import Status
 from checkin.service import tasks
-from issuer import recovery
 from issuer.access_notices import CODES, AccessNotice
+from issuer.accounts import new_recovery_code, recovery_digest
 from tests.issuer.world import DAY, NAME, Running, Site, ask_batch, bearer, begin, register_with, rows_in
 
 STRANGER = "다음 사람"
@@ -142,7 +142,7 @@ def test_a_refused_proof_does_not_tell_whether_the_phone_has_an_account(site: Si
 
 
 def test_a_recovery_code_is_as_hard_to_guess_as_a_key() -> None:
-    codes = {recovery.new_code() for _ in range(200)}
+    codes = {new_recovery_code() for _ in range(200)}
     assert len(codes) == 200
     assert all(re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{5}(-[0-9A-HJKMNP-TV-Z]{5}){4}", code) for code in codes)
     assert 5 * 5 * 5 >= 100, "25 letters of 5 bits"
@@ -153,4 +153,4 @@ def test_the_issuer_keeps_only_a_hash_of_the_code(site: Site, running: Running) 
     plain = owner["recovery_code"].replace("-", "").encode()
     assert [path for path, data in site.files().items() if plain in data.replace(b"-", b"")] == []
     (kept,) = running.issuer.database.read("SELECT recovery FROM identities")[0]
-    assert kept == recovery.digest(owner["recovery_code"])
+    assert kept == recovery_digest(owner["recovery_code"])
