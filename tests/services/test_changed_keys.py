@@ -18,6 +18,7 @@ from checkin.errors import NoteUntrusted
 from checkin.http.client import Client
 from checkin.service.addresses import free_ports
 from checkin.service.auth import token_hash
+from tests.support.waiting import PATIENCE
 
 PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
 PHONE = "+821055557777"
@@ -86,12 +87,12 @@ def test_statement_keys_and_tokens_are_changed_and_everything_goes_on(tmp_path: 
         change_statement_key(deployment, service)
     change_token(deployment)
     (tmp_path / "fresh.txt").write_text(deployment.vkeys_text())
-    with Processes(deployment) as processes:
+    with Processes(deployment, PATIENCE) as processes:
         assert processes.unready == []
         processes.stop("venue")  # the issuer's list was not signed anew yet when it asked, and it asks once a minute
         processes.start("venue")
         processes.wait_for("venue")
-        assert processes.settle(60) == []
+        assert processes.settle(PATIENCE) == []
         with pytest.raises(NoteUntrusted, match="enrol"):
             client.scan(old, registry, code_of(wallet))
         client.enrol(registry, secret, new, name="Café")
