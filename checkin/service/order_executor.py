@@ -252,7 +252,7 @@ class OrderExecutor:
     def _refuse(self, note: str, error: CheckinError) -> None:
         """Durably counted; each part and code is stated once, up to a number a day."""
         digest = _digest_of(note)
-        number = self._book.refuse(digest, error.code, self._party.date())
+        number = self._book.refuse(digest, error.code, self._party.date(), STATED_REFUSALS_A_DAY)
         log.warning("order_refused", code=error.code)
         if 0 < number <= STATED_REFUSALS_A_DAY:
             values = {"code": error.code, "part": digest, "done": self._party.date()}

@@ -47,6 +47,7 @@ _KEEP: Final = """INSERT INTO answers (part, list, expires, oldest, rows, sealed
     VALUES (:part, :list, :expires, :oldest, :rows, :sealed)"""
 _REFUSE: Final = """INSERT INTO refusals (part, code, day, times) VALUES (:part, :code, :day, 1)
     ON CONFLICT (part, code) DO UPDATE SET times = refusals.times + 1"""
+_OTHERS: Final = "0" * 64
 
 
 @dataclass(frozen=True)
@@ -87,15 +88,16 @@ class OrderStore:
 
         return self._tables.write(step)
 
-    def refuse(self, part: str, code: str, day: str) -> int:
-        """Counts a refusal; how many different ones that day has by now, 0 if this one was there before."""
+    def refuse(self, part: str, code: str, day: str, most: int) -> int:
+        """Counts a refusal; how many different ones that day has by now, 0 if this one was there before. Further ones
+        than `most` a day are counted under one name: a stolen token must not fill the disk."""
         row = {"part": part, "code": code, "day": day}
 
         def step(commit: Commit) -> int:
             known = commit.execute("SELECT 1 FROM refusals WHERE part = :part AND code = :code", row)
-            commit.execute(_REFUSE, row)
             ((count,),) = commit.execute("SELECT count(*) FROM refusals WHERE day = :day", row)
-            return 0 if known else int(count)
+            commit.execute(_REFUSE, row if known or count < most else row | {"part": _OTHERS})
+            return 0 if known else int(count) + 1
 
         return self._tables.write(step)
 

@@ -149,7 +149,7 @@ def _numbers(country: Country) -> Any:
 
 
 def test_many_refusals_of_one_day_do_not_fill_the_log(scene: Scene) -> None:
-    """Whoever stole the authority's token makes a hundred statements a day at most; all are counted."""
+    """Nor the disk: whoever stole the authority's token makes a hundred statements a day at most; all are counted."""
     desk = scene.country.apps[SECOND].state.issuer.orders
     before = sum(desk.refused().values())
     with scene.country.client(SECOND, scene.country.deployment.token("authority-issuer")) as client:
@@ -158,6 +158,8 @@ def test_many_refusals_of_one_day_do_not_fill_the_log(scene: Scene) -> None:
     assert sum(desk.refused().values()) == before + 130
     refused = [name for name in scene.country.statements(SECOND) if name.startswith("order-refused")]
     assert 50 <= len(refused) <= 100
+    ((rows,),) = desk._book._tables.read("SELECT count(*) FROM refusals")
+    assert rows <= 110
 
 
 # --- notices ------------------------------------------------------------------------------------------------------
