@@ -61,13 +61,13 @@ class RingNode:
         """Raises `SettingsInvalid` where the settings name another key for this node than its own."""
         self._party, self._ring, self._guard, self._settings = party, ring, guard, settings
         self._book = StatementFolder(party.data / "statements")
-        service = NoteVerifier.parse(settings.service)
+        service, *former = map(NoteVerifier.parse, (settings.service, *settings.former))
         self._service = service.name
         self._early = EarlyDestructions(ring.folder, self._service, settings.authority, party.clock, party.calendar)
         self._due = DueKeys(ring, party.calendar, self._early)
         self._unlent: dict[KeyName, float] = {}
         """When this process first saw that a key is destroyed early, boot seconds."""
-        self._logged = LoggedCommitments(settings.log, service) if settings.log else None
+        self._logged = LoggedCommitments(settings.log, service, *former) if settings.log else None
         self.contradicted: list[KeyName] = []
         """Keys that the others hold and this node does not fetch: the log has another commitment, or none."""
         self._others = {peer.verifier.name: peer for peer in settings.members}

@@ -33,7 +33,8 @@ class ReadLog(Strict):
 class LoggedCommitments:
     """Reads what is new each time; everything is held against a head that the witnesses cosigned."""
 
-    def __init__(self, log: ReadLog, service: NoteVerifier) -> None:
+    def __init__(self, log: ReadLog, *service: NoteVerifier) -> None:
+        """`service`: its key, and those that it had before."""
         self._url, self._service = log.url, service
         self._pinned = PinnedLog.of(log.vkey, log.witnesses, log.quorum)
         self._found: dict[KeyName, str] = {}
@@ -53,10 +54,10 @@ class LoggedCommitments:
         if kind_of(note) != KEY_MADE.kind:
             return
         try:
-            values = KEY_MADE.read(open_note(note, [self._service]).text)
+            values = KEY_MADE.read(open_note(note, self._service).text)
             self._found.setdefault(KeyName.parse(one(values, "key")), one(values, "commitment"))
         except (CheckinError, ValueError):
-            return  # another service's, or of an earlier key of this one
+            return  # another service's
 
 
 class RingSettings(ServiceSettings):
@@ -64,6 +65,8 @@ class RingSettings(ServiceSettings):
 
     service: VerifierKey
     """Whose keys it holds: the verifier key of the service's statements."""
+    former: Annotated[tuple[VerifierKey, ...], Field(max_length=32, strict=False)] = ()
+    """Verifier keys that the service had before: what they signed in the log counts."""
     apps: Annotated[tuple[VerifierKey, ...], Field(min_length=1, max_length=64, strict=False)]
     """The app nodes that may use keys."""
     members: Annotated[tuple[Peer, ...], Field(min_length=NODES, max_length=NODES, strict=False)]

@@ -179,6 +179,19 @@ def test_the_log_takes_a_lost_node_from_enough_officers(tmp_path: Path, service:
         assert "destroyed early, on Nov 20, 2026" in page
 
 
+def test_keys_that_a_service_stated_under_an_earlier_key_count_where_that_is_named(
+    retention: Retention, service: Service
+) -> None:
+    """Otherwise a new node would take none of the last 28 days from the others."""
+    with retention.client() as client:
+        assert bring(client, service.make_key(DAY)) == "taken"
+        url, log = str(client.base_url).removesuffix("/"), client.get("/v1/keys").json()["log"]
+        now = NoteSigner(service.name, SigningKey(b"\x0c" * 32)).verifier
+        settings = ReadLog(url=url, vkey=log)
+        assert LoggedCommitments(settings, now).read() == {}
+        assert LoggedCommitments(settings, now, service.signer.verifier).read() == {day_key(DAY): "ab" * 32}
+
+
 def test_a_new_node_takes_only_the_keys_that_the_log_has_so(
     retention: Retention, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
