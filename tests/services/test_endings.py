@@ -32,6 +32,11 @@ ENDINGS = [
     *(("demo --serve", ending) for ending in (signal.SIGTERM, signal.SIGKILL)),
 ]
 
+_UNIGNORED = """import os, signal, sys
+for ignored in (signal.SIGINT, signal.SIGHUP):
+    signal.signal(ignored, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, "-m", "checkin", *sys.argv[1:]])"""
+
 
 def started_in(folder: Path) -> list[int]:
     """The processes that serve something of this folder."""
@@ -48,8 +53,8 @@ def started_in(folder: Path) -> list[int]:
 
 @contextmanager
 def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A command, as a terminal or a service manager starts it."""
-    with subprocess.Popen([sys.executable, "-m", "checkin", *arguments], stdin=subprocess.DEVNULL) as process:
+    """A command, as a terminal or a service manager starts it: whoever runs the tests may ignore signals (nohup)."""
+    with subprocess.Popen([sys.executable, "-c", _UNIGNORED, *arguments], stdin=subprocess.DEVNULL) as process:
         try:
             yield process
         finally:
