@@ -25,6 +25,7 @@ from checkin.protocol.key_list import AUTHORITY_KEYS, INTAKE_KEYS, ISSUER_KEYS
 
 REPORTS_VIEW = "SELECT place, service, day, note FROM statements WHERE kind = 'checkin/purge-report/v1'"
 LISTS: Final = (ISSUER_KEYS.kind, AUTHORITY_KEYS.kind, INTAKE_KEYS.kind)
+MOST_REFUSED = 1000
 _COLUMNS = "place, service, kind, day, key, note, received"
 
 
@@ -105,7 +106,10 @@ class ServiceStatements:
             return [(service, day) for service, day in tables.execute(query, [kind])]
 
     def refuse(self, service: str, digest: bytes, code: str, day: str) -> None:
-        """Notes that a note did not verify; the first time counts."""
+        """Notes that a note did not verify; the first time counts, and of a service `MOST_REFUSED`: it shows what
+        it likes, which must not fill our disk."""
+        if self.refused().get(service, 0) >= MOST_REFUSED:
+            return
         with self._file.writing() as tables:
             tables.execute(
                 "INSERT INTO refused (service, digest, code, day) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",

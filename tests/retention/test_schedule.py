@@ -141,3 +141,14 @@ def test_pages_that_lead_nowhere_end_the_round(tmp_path: Path, leading: object) 
     assert parts.statements.asking(service.name).failure
     parts.close()
     service.server.stop()
+
+
+def test_a_service_that_shows_junk_without_end_fills_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retention.statements.MOST_REFUSED", 3)
+    service = Service()
+    parts = Retention(tmp_path / "retention", pinned(service)).parts()
+    [known] = parts.settings.services
+    assert len(parts.intake.take_all(known, [f"junk {number}" for number in range(9)])) == 9
+    assert parts.statements.refused() == {service.name: 3}
+    parts.close()
+    service.server.stop()
