@@ -51,7 +51,7 @@ def test_where_there_is_no_source_it_says_what_to_do(tmp_path: Path) -> None:
 
 def test_what_a_measurement_logs_does_not_go_where_its_figures_go(tmp_path: Path) -> None:
     """With --json the figures are all that stands on standard output."""
-    loud = "import json, structlog, sys; structlog.get_logger().info('loud'); print(json.dumps(sys.argv[1:]))"
+    loud = "import json, structlog, sys; structlog.get_logger().warning('loud'); print(json.dumps(sys.argv[1:]))"
     (tmp_path / "loud.py").write_text(loud, encoding="utf-8")
     command = [sys.executable, "-c", _RUN, "loud", "--json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
