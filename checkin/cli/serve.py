@@ -16,7 +16,7 @@ from checkin.clock import SystemClock
 from checkin.deployment.deployment import PAGES, SERVICES, Deployment, held, make_folder
 from checkin.deployment.phone import fingerprint, over_tls, phone_certificate, require_address
 from checkin.deployment.processes import Processes
-from checkin.errors import RequestInvalid
+from checkin.errors import ClockUntrusted, RequestInvalid
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol import qr as pictures
 from checkin.protocol.note import NoteSigner, check_own_name
@@ -78,7 +78,7 @@ def up(  # noqa: PLR0913, PLR0917 - options of a command
         deployment = Deployment.open_or_make(
             folder, ports, simulated_clock, patience=GRACE_SECONDS if hold.unclean else 0.0, engine=engine
         )
-        deployment.require_clock(confirmed=confirm_clock)
+        _compare_clock(deployment, confirmed=confirm_clock)
         hold.tell([deployment.url(name) for name in SERVICES])
         for warning in deployment.warnings:
             say(f"warning: {warning}", err=True)
@@ -94,6 +94,18 @@ def up(  # noqa: PLR0913, PLR0917 - options of a command
             if address:
                 _invite(deployment, address, certificate)
             processes.wait(deployment.tend, partial(say, err=True))
+
+
+def _compare_clock(deployment: Deployment, *, confirmed: bool) -> None:
+    """Asks a person at a terminal; without one the option says it, or `ClockUntrusted` ends the command."""
+    try:
+        deployment.require_clock(confirmed=confirmed)
+    except ClockUntrusted as error:
+        if not sys.stdin.isatty():
+            raise
+        say(error.detail, err=True)
+        typer.confirm("Have you compared it, and is it right?", abort=True, err=True)
+        deployment.require_clock(confirmed=True)
 
 
 def _invite(deployment: Deployment, address: str, certificate: Path) -> None:

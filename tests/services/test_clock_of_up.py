@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
+import typer
 
+from checkin.cli.serve import _compare_clock
 from checkin.clock import SystemClock
 from checkin.deployment.deployment import SERVICES, Deployment
 from checkin.errors import ClockUntrusted
@@ -73,4 +76,23 @@ def test_up_starts_nothing_by_a_clock_that_nobody_compared(deployment: Deploymen
     assert "--confirm-clock" in done.stderr
     assert list((deployment.folder / "logs").iterdir()) == []
     deployment.require_clock(confirmed=True)
+    deployment.require_clock()
+
+
+class Terminal(StringIO):
+    """Where somebody types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_person_at_a_terminal_is_asked(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    off_for_three_days(deployment, "retention")
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    with pytest.raises(typer.Abort):
+        _compare_clock(deployment, confirmed=False)
+    with pytest.raises(ClockUntrusted):
+        deployment.require_clock()
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    _compare_clock(deployment, confirmed=False)
     deployment.require_clock()
