@@ -35,7 +35,7 @@ from checkin.vault.engines import Row
 from checkin.vault.engines.postgres import PostgresStore
 from tests.checkin.vault.engines.workers import DAY, a_row
 from tests.support.databases import ask
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 WAITING: Final = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 RECEIVED: Final = "SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')"
@@ -65,7 +65,7 @@ class Writers:
     def __init__(self, dsn: str, count: int, batch: int) -> None:
         self.acknowledged: list[Row] = []
         self._taken: list[bool] = []
-        self._batch = batch
+        self._dsn, self._batch = dsn, batch
         self._ended, self._going = threading.Event(), threading.Event()
         self._going.set()
         self._database = Postgres(dsn, size=count, patience=2.0)
@@ -112,12 +112,18 @@ class Writers:
         self._database.close()
 
     def lost(self, since: int = 0) -> int:
-        """How many acknowledged rows, from that one on, the database that takes writes does not have."""
-        store, rows, lost = PostgresStore(self._database, "visits"), self.acknowledged[since:], 0
+        """How many acknowledged rows, from that one on, the database that takes writes does not have. Asked with the
+        patience that writers, who try again, do without."""
+        store, rows, lost = (
+            PostgresStore(Postgres(self._dsn, patience=PATIENCE), "visits"),
+            self.acknowledged[since:],
+            0,
+        )
         for at in range(0, len(rows), CHUNK):
             some = rows[at : at + CHUNK]
             found = store.get(DAY, [row.key for row in some])
             lost += sum(found.get(row.key) != row for row in some)
+        store.close()
         return lost
 
 
