@@ -53,11 +53,13 @@ def pooled(needs: Needs, request: pytest.FixtureRequest) -> Iterator[str]:
         (folder / "users").write_text(f'"checkin" "{direct["password"]}"\n')
         (folder / "settings").write_text(SETTINGS.format(host=direct["host"], folder=folder))
         if user:
-            shutil.chown(folder, user, user)
-        command = [str(PGBOUNCER), "-q", str(folder / "settings")]
+            for path in (folder, *folder.iterdir()):  # whatever the umask that another test left
+                shutil.chown(path, user, user)
+        command = [str(PGBOUNCER), str(folder / "settings")]
         dsn = make_conninfo("", **{**direct, "host": name, "port": "6432"})
         with subprocess.Popen(command, user=user, group=user) as process:
             until(lambda: process.poll() is not None or answers(dsn))
+            assert process.poll() is None
             yield dsn
             process.kill()
 
