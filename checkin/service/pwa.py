@@ -144,7 +144,7 @@ class WebPage:
         return Response(f'import "/static/{self.decoder}";\n', headers=_SCRIPT)
 
     def _render(self, language: str) -> str:
-        page, words = template(f"{self.name}.html"), messages(self.name)[language]
+        page, words = template(f"{self.name}.html"), messages("errors")[language] | messages(self.name)[language]
         return page.render(name=self.name, lang=language, t=words, values=self.values)
 
     def _worker_script(self) -> str:

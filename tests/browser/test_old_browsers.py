@@ -60,14 +60,29 @@ def test_a_browser_that_cannot_seal_is_no_scanner(site: Site, launch: Launch) ->
     told(page, site, "venue", *PAGES["venue"])
 
 
-def test_a_login_page_in_between_makes_no_browser_old(site: Site, launch: Launch) -> None:
-    """The words of a page that a Wi-Fi answers itself are no JSON; that is not the browser's fault."""
+NO_STORE = "indexedDB.open = () => { throw new DOMException('', 'SecurityError'); }"
+
+
+def test_a_page_that_does_not_start_says_so_and_starts_when_it_can(site: Site, launch: Launch) -> None:
+    """The words that a Wi-Fi answers itself are no JSON, or a part is missing; that is not the browser's fault."""
 
     def portal(route: Route) -> None:
         route.fulfill(status=200, content_type="text/html", body="<p>Wi-Fi")
 
-    page = launch().new_page()
-    page.route("**/messages/*.json", portal)
-    with page.expect_event("pageerror"):
-        page.goto(site.url("issuer", "/wallet"))
-    expect(page.locator("#unfit")).to_be_hidden()
+    for service, path in (("issuer", "/wallet"), ("venue", "/scanner"), ("venue", "/operator")):
+        page = launch().new_page()
+        for missing in ("**/messages/*.json", "**/js/messages.js"):
+            page.route(missing, portal)
+            page.goto(site.url(service, f"{path}?lang=en"))
+            expect(page.locator("#not-started")).to_contain_text("This page did not start")
+            expect(page.locator("#unfit")).to_be_hidden()
+            page.unroute(missing)
+        page.click("#not-started a")
+        page.wait_for_selector("body[data-started]")
+        expect(page.locator("#not-started")).to_be_hidden()
+    page.add_init_script(NO_STORE)
+    page.goto(site.url("venue", "/scanner?lang=ko"))
+    expect(page.locator("#not-started")).to_contain_text("시작되지 않았습니다")
+    page.route("**/steps.js", portal)
+    page.goto(site.url("retention", "/?lang=en"))
+    expect(page.locator("#not-started")).to_contain_text("What checks did not come")
