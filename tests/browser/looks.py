@@ -48,8 +48,31 @@ def fits_the_width(page: Page, where: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), where
 
 
+# What lies beside the window, or above it where nobody can scroll to; what scrolls by itself may be wider, or higher.
+CUT_OFF = """() => [...document.querySelectorAll("body *")]
+    .filter((one) => one.checkVisibility({ visibilityProperty: true }))
+    .filter((one) => !one.closest(".scroll, .tip") && !one.matches(".visually-hidden, .frame, svg *"))
+    .map((one) => [one.outerHTML.slice(0, 90), one.getBoundingClientRect(), one.closest(".panel *, dialog *")])
+    .filter(([, { left, right, top, width }, scrolls]) =>
+        width > 1 && (left < -1 || right > innerWidth + 1 || (!scrolls && top + scrollY < -1)))
+    .map(([html]) => html)"""
+
+
+def large_text_fits(page: Page, where: str) -> None:
+    """Letters of twice the size on a small phone go down, and not sideways."""
+    size = page.viewport_size
+    assert size
+    page.set_viewport_size({"width": 320, "height": 568})
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    fits_the_width(page, where)
+    assert {where: page.evaluate(CUT_OFF)} == {where: []}
+    page.evaluate("document.documentElement.style.fontSize = ''")
+    page.set_viewport_size(size)
+
+
 def looked_at(page: Page, where: str) -> None:
     """All of the above."""
     axe_finds_nothing(page, where)
     targets_are_large(page, where)
     fits_the_width(page, where)
+    large_text_fits(page, where)

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Dialog, expect
 
 from tests.browser.conftest import Launch
+from tests.browser.looks import looked_at
 from tests.browser.world import Camera, ScannerPage, Site, Visitor
 
 TAKEN = """() => { navigator.mediaDevices.getUserMedia =
@@ -85,6 +86,39 @@ def test_another_gate_takes_over_only_after_a_word_and_loses_nothing(
     scanner.line("online", waiting=0)
     assert venue.total() == 1
     expect(page.locator("#findings-open")).to_be_hidden()
+
+
+NO_ROOM = """IDBObjectStore.prototype.put = ((put) => function (...all) {
+    if (window.full) throw new DOMException("full", "QuotaExceededError");
+    return put.apply(this, all);
+})(IDBObjectStore.prototype.put)"""
+
+
+def test_whatever_keeps_a_scanner_from_being_enrolled_is_said_beside_the_field(
+    site: Site, launch: Launch, camera: Camera
+) -> None:
+    """A text that is none, and a device that can keep nothing; in the language of now, and in view on a small phone."""
+    scanner = ScannerPage(site, launch(), camera, viewport={"width": 320, "height": 568})
+    scanner.context.add_init_script(NO_ROOM)
+    scanner.open()
+    page, told = scanner.page, scanner.page.locator("#enrol-error")
+    for text, full, invalid, words in (
+        ("a poster", "false", "true", ("not an operator's scanner code", "운영자의 스캐너 코드가 아닙니다")),
+        (site.venue().device("front"), "true", None, ("That did not work on this device", "이 기기에서 제대로")),
+    ):
+        page.evaluate(f"window.full = {full}")
+        page.fill("#enrol-text", text)
+        page.click("#enrol-form [type=submit]")
+        expect(told).to_contain_text(words[0])
+        expect(told).to_be_in_viewport(ratio=1)
+        expect(page.locator("#enrol-text")).to_be_focused()
+        assert page.get_attribute("#enrol-text", "aria-invalid") == invalid
+        page.click("#enrol [data-language=ko]")
+        expect(told).to_contain_text(words[1])
+        looked_at(page, text)  # and leaves the page in English
+    page.evaluate("window.full = false")
+    page.click("#enrol-form [type=submit]")
+    scanner.line("online")
 
 
 @pytest.mark.parametrize("kept", ["false", "true"])

@@ -1,7 +1,9 @@
 // The scanner page: a camera, a verdict, a thin line at the bottom. It never holds anything about anybody.
 
 import { Decoder } from "../decoder.js";
+import { codeOf } from "../errors.js";
 import { allowSound } from "../feedback.js";
+import { accept, refuse } from "../form.js";
 import { canSeal } from "../intake.js";
 import { loadMessages, onLanguage, say, sayError, wireLanguageButtons } from "../messages.js";
 import { keepOffline } from "../offline.js";
@@ -41,7 +43,7 @@ class ScannerView {
     $("leave").addEventListener("click", () => this.#leave());
     $("enrol-form").addEventListener("submit", (event) => {
       event.preventDefault();
-      this.enrol($("enrol-text").value);
+      this.#enrolPasted();
     });
     setInterval(() => this.line(), 1000);
     onLanguage(() => this.line());
@@ -56,16 +58,20 @@ class ScannerView {
 
   /** Becomes the scanner that the operator's code names. */
   async enrol(text) {
+    accept($("enrol"), $("enrol-error"));
+    const device = readEnrolment(text);
+    await this.store.enrol(device);
+    this.leaving = false;
+    await this.#work(device);
+  }
+
+  /** The same by its text; what is wrong is told beside the field. */
+  async #enrolPasted() {
     try {
-      const device = readEnrolment(text);
-      await this.store.enrol(device);
-      this.leaving = false;
-      await this.#work(device);
-      $("enrol-error").hidden = true;
+      await this.enrol($("enrol-text").value);
     } catch (error) {
-      $("enrol-error").textContent = say(`reason_${error.code}`);
-      $("enrol-error").hidden = false;
-      throw error;
+      const code = codeOf(error);
+      refuse($("enrol-text"), $("enrol-error"), () => sayRefused(code), { fault: code === "enrolment_malformed" });
     }
   }
 
