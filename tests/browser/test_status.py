@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image, ImageOps
 from playwright.sync_api import expect
 
 from checkin.http.client import Client
@@ -27,10 +28,19 @@ def test_a_status_is_proved_by_a_picture_and_shown_only_by_choice(
     scanner.enrol(venue.device("front"))
     picture = tmp_path / "certificate.png"
     certificate = health_office.vaccinated()
-    drawn(certificate).save(picture)
+    code = drawn(certificate)
+    both = Image.new("L", (code.width * 2, code.height), 255)
+    for place, other in enumerate((code, drawn("HC1:ANOTHER").resize(code.size))):
+        both.paste(other, (place * code.width, 0))
+    both.save(picture)
     page = wallet.page
     page.click("#open-more")
     page.set_input_files("#proof-picture", picture)
+    expect(page.locator("#proof-result")).to_contain_text("several codes in the picture")
+    dark = Image.new("LA", code.size)  # black on nothing: what is transparent has no colour of its own
+    dark.putalpha(ImageOps.invert(code))
+    dark.save(tmp_path / "transparent.png")
+    page.set_input_files("#proof-picture", tmp_path / "transparent.png")
     expect(page.locator("#certificate")).to_have_value(certificate)
     page.click("#proof [type=submit]")
     expect(page.locator("#proof-result")).to_contain_text("vaccinated")

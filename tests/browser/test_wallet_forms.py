@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.conftest import Launch
 from tests.browser.healthoffice import HealthOffice
 from tests.browser.looks import looked_at
-from tests.browser.test_wallet_page import HELD, wallet_with
+from tests.browser.test_wallet_page import HELD, OTHER_CLOCK, wallet_with
 from tests.browser.world import Site, WalletPage
 
 SMALL = {"width": 320, "height": 568}
@@ -57,6 +57,7 @@ def test_registering_on_a_small_phone_with_everything_going_wrong_once(site: Sit
     """A portal, a foreign number, a reload, a wrong code, a message pasted whole: each is told, nothing is lost."""
     wallet = WalletPage(site, launch(), viewport=SMALL)
     page = wallet.page
+    wallet.context.add_init_script(OTHER_CLOCK)
     page.goto(site.url("issuer", "/wallet"))
     page.fill("#name", "علی\u200cرضا")
     page.fill("#phone", "+44 7400 123456")
@@ -77,6 +78,10 @@ def test_registering_on_a_small_phone_with_everything_going_wrong_once(site: Sit
     page.reload()
     page.wait_for_selector("#one-time:visible")
     expect(page.locator("#send-again")).to_have_text(re.compile(r"Send another code in \d+ s"))
+    page.evaluate("localStorage.setItem('off', 61)")  # a minute later
+    with page.expect_request("**/v1/registrations"):
+        page.get_by_role("button", name="Send another code", exact=True).click()
+    page.evaluate("localStorage.setItem('off', 0)")
     page.click("#step-back")
     expect(page.locator("#name")).to_have_value("علی\u200cرضا")
     page.click("#step-forward")

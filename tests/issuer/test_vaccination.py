@@ -44,6 +44,15 @@ def _statuses(running: Running, token: str, day: int) -> set[int]:
     return {opening["status"] for opening in answer["status_openings"]}
 
 
+def test_the_wallet_offers_a_proof_only_where_the_issuer_takes_one(tmp_path: Path) -> None:
+    """Neither the button that shows a status nor the form that asks for one."""
+    for site, taken in ((_site(tmp_path, Signer()), True), (Site.make(tmp_path / "other"), False)):
+        with site.serve() as running:
+            page = running.http.get("/wallet").text
+        for hidden in ('id="show-status" class="plain" aria-pressed="false" hidden', "<div hidden>"):
+            assert (hidden in page) != taken
+
+
 def test_a_proof_is_committed_to_until_it_ends_or_is_taken_back(tmp_path: Path) -> None:
     """A test taken on 30 June 15:00 in Seoul holds for the whole of 1 and 2 July, and for no whole 3 July."""
     signer = Signer()

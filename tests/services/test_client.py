@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+import io
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from checkin import client
 from checkin.client import aio, calls
@@ -33,6 +35,7 @@ from checkin.parties.scanner import ScanResult
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.qr import read_image
 from tests.checkin.audit.evidence import Site
+from tests.support.frames import drawn
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 NOWHERE = "http://127.0.0.1:9"
@@ -121,6 +124,22 @@ def test_what_goes_wrong_is_an_error_of_the_project(town: Stage, tmp_path: Path)
         client.read_code("https://example.org")
     with pytest.raises(PictureUnreadable):
         client.read_code(b"no picture")
+
+
+def test_of_two_codes_in_a_picture_neither_is_passed_over() -> None:
+    """Whose turn it is only a person can tell; a poster beside a code is nobody's."""
+    for texts, told in ((("CK1:A", "CK1:B"), "There are 2 check-in codes"), (("CK1:A", "A POSTER"), "")):
+        pictures = [drawn(text, scale=4) for text in texts]
+        both = Image.new("L", (sum(one.width for one in pictures), max(one.height for one in pictures)), 255)
+        for place, one in enumerate(pictures):
+            both.paste(one, (place * pictures[0].width, 0))
+        buffer = io.BytesIO()
+        both.save(buffer, "PNG")
+        if told:
+            with pytest.raises(PictureUnreadable, match=told):
+                client.read_code(buffer.getvalue())
+        else:
+            assert client.read_code(buffer.getvalue()) == "CK1:A"
 
 
 def test_an_audit_is_verified_or_says_what_is_wrong(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 import typer
@@ -66,3 +68,16 @@ def test_whoever_asks_for_help_does_not_wait_for_a_service_to_be_imported() -> N
 
     assert imported("--help") == imported("--version") == imported() == []
     assert {"fastapi", "uvicorn"} <= set(imported("serve", "--help"))
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [(["auth"], "authority"), (["authority", "keys", "dest"], "destroy"), (["qr", "--iss"], "--issuer")],
+)
+def test_a_shell_completes_commands_and_their_options(words: list[str], offered: str) -> None:
+    """As the script asks that `checkin --install-completion` leaves in a shell's folder."""
+    asked = {"COMP_WORDS": " ".join(["checkin", *words]), "COMP_CWORD": str(len(words))}
+    environment = os.environ | asked | {"_CHECKIN_COMPLETE": "complete_bash"}
+    checkin = Path(sys.executable).with_name("checkin")
+    done = subprocess.run([checkin], env=environment, capture_output=True, text=True, check=True)
+    assert offered in done.stdout.split()
