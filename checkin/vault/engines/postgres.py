@@ -4,9 +4,9 @@
     visits_20779_attached   name (primary), value
 
 Tables lie in the first schema of the search path. No declarative partitions, advisory locks, LISTEN or settings of a
-session: a connection pooler and other engines of this protocol take it. Facts behind the statements:
+session: a connection pooler takes it, and other engines of this protocol all but little. Facts behind the statements:
 
-- an answer that a key is there already is an acknowledgement, too, so `_confirm` writes a record to the write-ahead
+- an answer that a key is there already is an acknowledgement, too, so `CONFIRM` writes a record to the write-ahead
   log, whose commit waits for the standbys: the row that was found is before it;
 - freezing adds a check that no row passes: writers that come late are refused, also after a failover;
 - a row's `xmin` tells the order of arrival, whatever CLUSTER and VACUUM do, so `settle` copies all rows in the order
