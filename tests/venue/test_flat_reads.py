@@ -53,9 +53,9 @@ def whole_tables(statements: list[tuple[sqlite3.Connection, str]]) -> list[str]:
     return read
 
 
-def fill(folder: Path) -> None:
+def fill(folder: Path, many: int = MANY) -> None:
     """A venue with a scanner, as often as a small nation has one, and a sign of life of each scanner."""
-    numbers = f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY - 1})"  # noqa: S608 - a constant
+    numbers = f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {many - 1})"  # noqa: S608 - a constant
     inserts = {
         "venue.db": [
             "venues (id, name, category, operator_sha256, status_rule, closed)"
