@@ -1,25 +1,30 @@
-// Says so where a browser cannot read the page's modules, or where they do not start, and nothing else would be shown. No
+// Says so where a browser cannot read the page's modules, or one of them did not come, and nothing else would be shown. No
 // module itself, and in words that every browser knows.
 
 (function () {
-  function unfit() {
-    document.getElementById("unfit").hidden = false;
+  function show(id) {
+    document.getElementById(id).hidden = false;
   }
 
-  function stopped(error) {
-    if (document.body.hasAttribute("data-started")) return;
-    if (error instanceof SyntaxError) unfit();
-    else if (document.getElementById("unfit").hidden) document.getElementById("not-started").hidden = false;
+  function unfit() {
+    show("unfit");
+  }
+
+  function incomplete() {
+    if (document.getElementById("unfit").hidden) show("not-started");
   }
 
   if (!("noModule" in document.createElement("script"))) addEventListener("DOMContentLoaded", unfit);
+  addEventListener("error", function (event) {
+    if (event.error instanceof SyntaxError && !document.body.hasAttribute("data-started")) unfit();
+  });
   // A script that does not come tells its own element alone, which only a listener on the way down hears.
   addEventListener(
     "error",
     function (event) {
-      if (event.target !== window && event.target.tagName !== "SCRIPT") return;
-      if (document.readyState !== "loading") stopped(event.error);
-      else addEventListener("DOMContentLoaded", function () { stopped(event.error); });
+      if (event.target.tagName !== "SCRIPT") return;
+      if (document.readyState === "loading") addEventListener("DOMContentLoaded", incomplete);
+      else incomplete();
     },
     true,
   );

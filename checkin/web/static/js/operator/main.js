@@ -8,6 +8,7 @@ import { accept, refuse } from "../form.js";
 import { currentLanguage, loadMessages, onLanguage, say, sayError, tell, wireLanguageButtons } from "../messages.js";
 import { drawCode } from "../qrcode.js";
 import { writeEnrolment } from "../scanner/enrol.js";
+import { startPage } from "../start.js";
 import { drawHours } from "./bars.js";
 import { save, table } from "./csv.js";
 import { exportRows } from "./export.js";
@@ -281,5 +282,4 @@ async function start() {
   if (desk.keys) await guarded(() => desk.load());
 }
 
-await start();
-document.body.dataset.started = "true";
+await startPage(start);

@@ -8,6 +8,7 @@ import { canSeal } from "../intake.js";
 import { loadMessages, onLanguage, say, sayError, wireLanguageButtons } from "../messages.js";
 import { keepOffline } from "../offline.js";
 import { canVerify } from "../primitives.js";
+import { startPage } from "../start.js";
 import { Trust } from "../trust.js";
 import { keepScreenOn, whenSeenAgain } from "./awake.js";
 import { Camera } from "./camera.js";
@@ -203,6 +204,5 @@ function tellCamera(problem) {
 }
 
 allowSound();
-await start();
-document.body.dataset.started = "true";
+await startPage(start);
 await keepOffline("scanner");

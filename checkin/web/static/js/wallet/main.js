@@ -5,6 +5,7 @@ import { codeOf } from "../errors.js";
 import { allowSound } from "../feedback.js";
 import { loadMessages, say, tell, wireLanguageButtons } from "../messages.js";
 import { keepOffline } from "../offline.js";
+import { startPage } from "../start.js";
 import { missing } from "./ability.js";
 import { Account } from "./account.js";
 import { work } from "./batches.js";
@@ -131,7 +132,6 @@ async function start() {
 }
 
 allowSound();
-await start();
-document.body.dataset.started = "true";
+await startPage(start);
 const registration = await keepOffline("wallet", { background: true });
 registration?.periodicSync?.register("batches", { minInterval: 3 * 3600 * 1000 }).catch(() => {});
