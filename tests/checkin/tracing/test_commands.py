@@ -100,7 +100,10 @@ def test_from_a_question_to_a_table_in_three_commands(scene: Scene, desk: Office
     finally:
         kept.write_text(true, encoding="utf-8")
     assert "not the ring's own, do not sign it: 2026-11-22." in seen.stderr and "2 to reach" in seen.stdout
-    assert "<title>Order" in (result / "trace.html").read_text(encoding="utf-8")
+    page = (result / "trace.html").read_text(encoding="utf-8")
+    assert "<title>Order" in page
+    # what a narrow window scrolls is reached by keyboard
+    assert page.count('class="screen" role="group" tabindex="0"') == page.count('class="screen"') > 0
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in result.iterdir())
     assert scene.alice.phone == "+821020000001"
 
