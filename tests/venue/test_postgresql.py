@@ -109,7 +109,7 @@ def test_a_database_that_was_put_back_without_the_data_folder_is_named_until_som
     registry, _ = known
     with registry.client() as client:
         assert "restored" not in findings(client)
-        ask(dsn, "UPDATE generations SET number = 1, day = '2026-11-01'")
+        ask(dsn, "UPDATE generations SET number = number - 1, day = '2026-11-01'")
     with registry.client() as client:
         said = {item["name"]: item["text"] for item in client.get("/readyz").json()["findings"]}
         assert "of 2026-11-01" in said["restored"]
