@@ -28,9 +28,8 @@ _MISSING: dict[str, str] = {}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Fixed seeds, or random ones and many more examples; and ports of one's own."""
+    """Fixed seeds, or random ones and many more examples."""
     examples.choose_profile(config)
-    groups.share_ports(config)
 
 
 @pytest.hookimpl(tryfirst=True)  # before the marks are selected by

@@ -10,13 +10,12 @@ from typing import Final
 
 import pytest
 
-from checkin.service import addresses
-
 ROOT: Final = Path(__file__).parent
 GROUPS: Final = {
     "process": (
         "attacks", "benchmarks", "browser", "checkin/audit", "checkin/cli", "checkin/demo", "checkin/simulation",
-        "checkin/service/test_readiness.py", "checkin/service/test_shared_counts.py",
+        "checkin/service/test_addresses.py", "checkin/service/test_readiness.py",
+        "checkin/service/test_shared_counts.py",
         "checkin/service/test_tasks.py", "checkin/service/test_wal_watch.py", "checkin/service/test_wire.py",
         "checkin/tracing", "faults",
         "checkin/vault/engines/test_pooler.py", "checkin/vault/engines/test_postgres_loss.py",
@@ -49,13 +48,3 @@ def groups_of(path: Path) -> list[str]:
         return []
     place = path.relative_to(ROOT)
     return [name for name, places in GROUPS.items() if any(place.is_relative_to(folder) for folder in places)]
-
-
-def share_ports(config: pytest.Config) -> None:
-    """A worker of pytest-xdist looks for free ports where the others do not: until somebody listens on a port, nobody
-    can see that it was given away."""
-    worker = getattr(config, "workerinput", None)
-    if worker is not None:
-        each = addresses._MANY // int(worker["workercount"])
-        addresses._FIRST += each * int(worker["workerid"].removeprefix("gw"))
-        addresses._MANY = each

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import socket
 import time
-from contextlib import suppress
+from collections import deque
 from typing import Final
 
 from checkin.clock import SystemClock
 from checkin.errors import AddressTaken
 from checkin.protocol.primitives import random_bytes
 
-_FIRST, _MANY = 10_000, 20_000
+_FIRST: Final = 10_000
+_MANY: Final = 20_000
 _LOOPBACK: Final = "127.0.0.1"
 _STOPWATCH: Final = SystemClock()
-_GIVEN: Final[set[int]] = set()
+_MOST_HELD: Final = 256  # each takes a file descriptor
+_HELD: Final[deque[socket.socket]] = deque()
 
 
 def require_free(host: str, port: int) -> None:
@@ -47,14 +49,28 @@ def free_ports(count: int) -> list[int]:
     """So many different loopback ports that nobody listens on.
 
     They lie below those that the kernel deals out by itself: until somebody listens there, and while whoever listened
-    is away for a moment, no connection of another program gets one of them by accident; nor does a later call here.
+    is away for a moment, no connection of another program gets one of them by accident; nor does a later call here or,
+    while this process lives, in another one.
     """
     found: list[int] = []
     while len(found) < count:
         port = _FIRST + int.from_bytes(random_bytes(4), "big") % _MANY
-        with suppress(AddressTaken):
-            require_free(_LOOPBACK, port)
-            if port not in _GIVEN:
-                _GIVEN.add(port)
-                found.append(port)
+        if _hold(port):
+            found.append(port)
     return found
+
+
+def _hold(port: int) -> bool:
+    """Whether nobody listens there and nobody was given it. What says so to other processes is the UDP port of the same
+    number, which nothing else here has a use for."""
+    mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        mark.bind((_LOOPBACK, port))
+        require_free(_LOOPBACK, port)
+    except (OSError, AddressTaken):
+        mark.close()
+        return False
+    _HELD.append(mark)
+    if len(_HELD) > _MOST_HELD:
+        _HELD.popleft().close()
+    return True
