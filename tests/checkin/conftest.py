@@ -14,7 +14,5 @@ def house(tmp_path: Path) -> House:
     """A registry with twelve visits today."""
     prepare(tmp_path / "registry")
     house = House(tmp_path / "registry")
-    house.purger.run()
-    house.purger.make_keys()
-    house.open_day()
+    house.first_day()
     return house

@@ -91,9 +91,7 @@ def lived(folder: Path) -> House:
     """A registry with twelve visits, on the last day on which they are held."""
     prepare(folder)
     house = House(folder)
-    house.purger.run()
-    house.purger.make_keys()
-    house.open_day()
+    house.first_day()
     age(house, 27)
     return house
 

@@ -149,9 +149,7 @@ def test_an_early_destruction_that_dies_at_any_step_is_finished_by_the_next(memo
     """The statement is kept, and the order, the keys, the data and the reports come in their order."""
     prepare(memory / "registry")
     house = House(memory / "registry", ahead=AHEAD, authority=AUTHORITY)
-    house.purger.run()
-    house.purger.make_keys()
-    house.open_day()
+    house.first_day()
     house.store.close()
     order = house.early.take(early_note(DAY, DAY))
     report, intake = EXPECTED[-2], EXPECTED[0]

@@ -35,9 +35,7 @@ def test_a_real_purge_ends_in_a_proof_that_an_outsider_verifies(tmp_path: Path) 
     """A registry runs 28 days, is asked, destroys, and its report is in the log; only the two keys are needed."""
     prepare(tmp_path / "registry")
     house = House(tmp_path / "registry")
-    house.purger.run()
-    house.purger.make_keys()
-    house.open_day()
+    house.first_day()
     for day in (DAY + 4, DAY + 27):
         house.go(day, HOUR)
         house.guard.confirm()

@@ -90,6 +90,12 @@ class House:
         sealed = [self.vault.seal(day, bytes([n]) * 16, b"g" * 16, n % 24, b"a visit") for n in range(rows)]
         self.vault.insert(day, sealed)
 
+    def first_day(self) -> None:
+        """As a service that starts for the first time: nothing is due, keys are made, people come."""
+        self.purger.run()
+        self.purger.make_keys()
+        self.open_day()
+
     def statement(self, name: str) -> Values:
         """What a statement says, verified."""
         note = self.book.get(name)

@@ -24,9 +24,7 @@ def house(tmp_path: Path) -> House:
         'statement_key = "statement.key"\nallow_unfit_storage = true\nenrolment_secret_sha256 = "00"\n'
     )
     house = House(folder)
-    house.purger.run()
-    house.purger.make_keys()
-    house.open_day()
+    house.first_day()
     return house
 
 

@@ -33,9 +33,7 @@ def house(tmp_path: Path) -> House:
     """A registry with rows of today, keys of days ahead, and a pinned authority."""
     prepare(tmp_path / "registry")
     house = a_house(tmp_path / "registry")
-    house.purger.run()
-    house.purger.make_keys()
-    house.open_day()
+    house.first_day()
     return house
 
 
