@@ -172,14 +172,16 @@ class _Desk:
         text = unverified_text(decode_note(path.read_bytes()))
         standing = kind.read(text)
         if any(standing[name] != value for name, value in values.items()):
-            raise RequestInvalid(f"{path} is about something else: choose another file.")
+            raise _other(path)
         return text
 
     def sign(self, text: str, officers: list[Path], path: Path) -> None:
-        """Asks, signs, and tells how many have."""
+        """Asks, signs, and tells how many have. Raises `RequestInvalid` where the file says something else by then."""
         signers = [load_signer(folder) for folder in officers]
         confirm(f"Sign this as {', '.join(signer.name for signer in signers)}?", yes=self.yes)
         note = decode_note(path.read_bytes()) if path.exists() else ""
+        if note and unverified_text(note) != text:
+            raise _other(path)
         for signer in signers:
             note = add_signature(note, signer) if note else sign_note(text, signer)
         replace_file(path, note.encode())
@@ -189,6 +191,10 @@ class _Desk:
             {"statement": str(path), "signatures": count, "needed": needed},
             f"{path} has {count} of {needed} signatures.",
         )
+
+
+def _other(path: Path) -> RequestInvalid:
+    return RequestInvalid(f"{path} is about something else: choose another file.")
 
 
 order.register(app)

@@ -105,3 +105,15 @@ def test_an_officer_signs_no_days_to_come_and_nothing_else_than_was_shown(place:
     assert len(split_note(place.list.read_text())[1]) == 1
     with pytest.raises(SettingsInvalid):
         call(house, "early", "--statement", str(place.list.with_name("none.txt")))
+
+
+def test_a_file_that_is_exchanged_while_an_officer_reads_is_not_signed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order(place, 1, reason="Another one.")
+    other = place.list.read_bytes()
+    place.list.unlink()
+    monkeypatch.setattr("checkin.cli.authority.confirm", lambda *_, **__: place.list.write_bytes(other))
+    with pytest.raises(RequestInvalid):
+        order(place, 2)
+    assert place.list.read_bytes() == other
