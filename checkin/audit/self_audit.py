@@ -103,7 +103,7 @@ class SelfAudit:
 
     def sign(self, points: Iterable[Point]) -> str:
         """The statement about them, a signed note."""
-        today = self._party.calendar.date(self._party.calendar.day(self._guard.now()))
+        today = self._party.calendar.date(self._guard.today(self._party.calendar))
         values = {"service": self._name, "day": today, "point": [point.line() for point in points]}
         return self._party.sign(SELF_AUDIT, values)
 

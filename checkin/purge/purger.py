@@ -193,7 +193,7 @@ class Purger:
     def make_keys(self) -> list[str]:
         """Makes the keys of today and of the days ahead, and states their commitments; the names of the statements."""
         self._guard.require_trusted()
-        today = self._party.calendar.day(self._guard.now())
+        today = self._guard.today(self._party.calendar)
         names = [KeyName(purpose, today + ahead) for purpose, days in self._ahead.items() for ahead in range(days + 1)]
         made: list[str] = []
         lost: CheckinError | None = None
@@ -257,7 +257,7 @@ class Purger:
 
     def has_day_key(self) -> bool:
         """Whether there is a vault key of today: after a jump of the clock it comes with the next round."""
-        today = KeyName(Purpose.DAY, self._party.calendar.day(self._guard.now()))
+        today = KeyName(Purpose.DAY, self._guard.today(self._party.calendar))
         return today in self._party.ring.names(Purpose.DAY) and not self._party.ring.is_gone(today)
 
     def not_stated(self) -> list[str]:

@@ -228,7 +228,7 @@ class RingNode:
         name, commitment = key
         known = stated.get(name)
         # SPEC ring.md §5: "a key of a day before yesterday that was never logged"
-        return known == commitment if known else name.day >= self._party.calendar.day(self._guard.now()) - 1
+        return known == commitment if known else name.day >= self._guard.today(self._party.calendar) - 1
 
     def overdue(self) -> list[str]:
         """Keys that should be gone by this node's clock."""
@@ -287,11 +287,11 @@ class RingNode:
         return not early or now - self._unlent.setdefault(name, now) >= messages.LEASE_SECONDS
 
     def _check_ahead(self, name: KeyName) -> None:
-        if name.day > self._party.calendar.day(self._guard.now()) + DAYS_AHEAD:
+        if name.day > self._guard.today(self._party.calendar) + DAYS_AHEAD:
             raise RequestInvalid(f"No key is made more than {DAYS_AHEAD} days ahead.")
 
     def _gone_from(self) -> int:
-        return self._party.calendar.day(self._guard.now()) - GONE_DAYS
+        return self._guard.today(self._party.calendar) - GONE_DAYS
 
     def _live(self) -> dict[KeyName, str]:
         found = {}
@@ -339,7 +339,7 @@ class RingNode:
             return self._logged.read().get(name, "")
         except CheckinError as error:
             log.warning("log_not_read", why=error.code)
-            if name.day > self._party.calendar.day(self._guard.now()):
+            if name.day > self._guard.today(self._party.calendar):
                 return ""
             raise NotReady("Whether the log has a key of that name is not known: it cannot be read.") from None
 
