@@ -152,7 +152,8 @@ class EarlyDestructions:
         found = self._opened.get(note) or self._open(note)
         if found.day > self._calendar.day(self._clock.now()):
             raise NoteUntrusted("It was signed on a day that has not come.")
-        self._opened[note] = found
+        # Anybody may add lines of their own to a note that all can read: one note of each statement is remembered.
+        self._opened = {known: order for known, order in self._opened.items() if order != found} | {note: found}
         return found
 
     def _open(self, note: str) -> EarlyDestruction:

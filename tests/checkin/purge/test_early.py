@@ -11,8 +11,8 @@ import pytest
 from checkin.clock import CLOSING_DAYS, RETENTION_DAYS
 from checkin.errors import DayDestroyed, KeyDestroyed, NoteMalformed, NoteUntrusted, NotReady
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.protocol.note import open_note, unverified_text
-from checkin.protocol.primitives import Label
+from checkin.protocol.note import NoteSigner, add_signature, open_note, unverified_text
+from checkin.protocol.primitives import Label, SigningKey
 from checkin.purge import early, purger
 from checkin.purge.statement_store import ABSENT
 from checkin.vault.closing import Closing, close_day
@@ -125,6 +125,19 @@ def test_a_note_is_verified_once_until_its_file_says_something_else(
     file.write_text(file.read_text().replace("reason ", "reason not "))
     assert list(house.early.all()) == []
     assert len(opened) == 1
+
+
+def test_lines_that_anybody_adds_to_a_note_are_not_kept_in_memory(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node of a ring takes these notes from anybody: one that came before another is verified anew."""
+    opened: list[str] = []
+    monkeypatch.setattr(early, "open_note", lambda note, *rest: opened.append(note) or open_note(note, *rest))  # type: ignore[func-returns-value]
+    stranger = NoteSigner("anybody.example", SigningKey(bytes(32)))
+    note = early_note(DAY, DAY)
+    notes = [note, add_signature(note, stranger), note]
+    assert len({house.early.take(one) for one in notes}) == 1
+    assert opened == notes
 
 
 def test_without_a_pinned_authority_nothing_is_taken(house: House) -> None:
