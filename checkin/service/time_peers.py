@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import httpx
@@ -11,6 +10,7 @@ import structlog
 
 from checkin.clock import SystemClock, parse_rfc3339
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
+from checkin.files.dsn_file import is_here
 from checkin.http.asking import read_json
 from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.encoding import b64url_encode
@@ -81,7 +81,4 @@ def clock_guard(party: KeyVolume) -> ClockGuard:
 def _is_here(url: str) -> bool:
     """Whether an address is this machine's own, whatever is behind it."""
     host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return is_here(host) or host.endswith(".localhost")
