@@ -139,10 +139,8 @@ class VaultFolder:
                     party.ring.stated = StatedRing(self.book)
                 vault = Vault(label, self._store, party.ring)
                 self.purger = Purger(party, self.guard, vault, self.book, self.early, hold=engine.hold)
-                self.volume, self.keys = (
-                    party,
-                    DueKeys(party.ring, party.calendar, self.early),
-                )  # its nodes are asked once
+                self.volume = party
+                self.keys = DueKeys(party.ring, party.calendar, self.early)  # its nodes are asked once
 
 
 def destroy_first(config: Path, simulated_clock: Path | None = None) -> None:
