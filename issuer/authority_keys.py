@@ -14,7 +14,7 @@ from typing import Final
 from checkin.errors import NoteUntrusted, NotReady, ProofInvalid
 from checkin.files.tables import Commit, Tables
 from checkin.protocol.key_list import HORIZON_DAYS, AuthorityKey, AuthorityList, merge
-from checkin.protocol.note import NoteVerifier, open_note
+from checkin.protocol.note import open_note
 from checkin.protocol.primitives import SealingKey
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.identity import ServiceIdentity
@@ -38,7 +38,7 @@ class AuthorityKeys:
         self._party = party
         self._tables = tables
         self._settings = settings
-        self._officers = [NoteVerifier.parse(vkey) for vkey in settings.officers]
+        self._officers = settings.verifiers
         self._log = log.pinned if log else None
         self._known: dict[int, SealingKey] = {}  # the first key of a day is final
 

@@ -7,7 +7,6 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from checkin.protocol.note import NoteVerifier
 from checkin.service.settings import (
     AuthoritySettings,
     FilePath,
@@ -35,14 +34,9 @@ class CollectedService(Peer):
 
     @model_validator(mode="after")
     def _named_as_in_its_key(self) -> Self:
-        if NoteVerifier.parse(self.vkey).name != self.name:
+        if self.verifier.name != self.name:
             raise ValueError("the name is not the one in the verifier key")
         return self
-
-    @property
-    def verifier(self) -> NoteVerifier:
-        """The pinned key."""
-        return NoteVerifier.parse(self.vkey)
 
 
 class WitnessSettings(Strict):

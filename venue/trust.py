@@ -18,7 +18,7 @@ from checkin.files.tables import Commit, Tables, Values
 from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.credential import IssuerKey, IssuerKeys
 from checkin.protocol.key_list import IssuerList, ListedKey, merge
-from checkin.protocol.note import MAX_NOTE, NoteVerifier, open_note
+from checkin.protocol.note import MAX_NOTE, open_note
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 from checkin.tlog.policy import PinnedLog
@@ -115,7 +115,7 @@ class IssuerTrust:
         `ListRefused`, nothing of it taken, when it contradicts what was seen before: the other key is then kept as
         evidence, the first one of a day.
         """
-        listed = IssuerList.read(open_note(note, [NoteVerifier.parse(issuer.vkey)]).text)
+        listed = IssuerList.read(open_note(note, [issuer.verifier]).text)
         if listed.issuer != issuer.number:
             raise NoteUntrusted("The list is another issuer's: compare the numbers in the settings.")
         if listed.simulated != self._party.clock.simulated:
@@ -247,7 +247,7 @@ class IssuerTrust:
         once: scanners ask often."""
         if self._proved.get(number) != found:
             try:
-                open_note(found.note, [NoteVerifier.parse(one.vkey) for one in self._issuers if one.number == number])
+                open_note(found.note, [one.verifier for one in self._issuers if one.number == number])
                 if self._pinned:
                     self._pinned.require(found.note, found.proof)
             except CheckinError:
