@@ -12,7 +12,7 @@ from checkin.clock import SystemClock
 from checkin.deployment.child import Child, end, ended_by_signals
 from checkin.deployment.deployment import NAMES, SERVICES, Deployment
 from checkin.deployment.postgres_server import PostgresServer
-from checkin.errors import CheckinError, NotReady, Unreachable
+from checkin.errors import CheckinError, ClockUntrusted, NotReady, Unreachable
 from checkin.http.client import Client
 
 START_SECONDS = 180.0  # a machine with little to spare takes its time
@@ -101,7 +101,7 @@ class Processes:
 
     def wait(self, tend: Callable[[], None], tell: Callable[[str], None]) -> None:
         """Until somebody interrupts; `tend` is called every hour. A service that ends is started again, and `tell` is
-        told. Raises `NotReady` when the database server ends."""
+        told, as it is of a clock in doubt. Raises `NotReady` when the database server ends."""
         next_tending = self._clock.boot() + TEND_SECONDS
         with contextlib.suppress(KeyboardInterrupt):
             while True:
@@ -111,7 +111,10 @@ class Processes:
                     raise NotReady(f"The PostgreSQL server ended: see {self._postgres.folder / 'log'}.")
                 if self._clock.boot() > next_tending:
                     with contextlib.suppress(CheckinError, OSError):  # a full disk ends no service
-                        tend()
+                        try:
+                            tend()
+                        except ClockUntrusted as error:  # until a person compares it nothing is done
+                            tell(error.detail)
                     next_tending = self._clock.boot() + TEND_SECONDS
 
     def _restart_ended(self, tell: Callable[[str], None]) -> None:

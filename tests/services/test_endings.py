@@ -21,6 +21,7 @@ from checkin.deployment import child, processes
 from checkin.deployment.child import Child, end
 from checkin.deployment.deployment import SERVICES, Deployment
 from checkin.deployment.processes import Processes
+from checkin.errors import ClockUntrusted
 from checkin.service.addresses import free_ports
 from tests.services.test_commands import checkin, three_in_a_row
 from tests.support.serving import listening
@@ -104,6 +105,19 @@ def test_a_full_disk_at_the_hours_work_ends_no_service(tmp_path: Path, monkeypat
 
     Processes(Deployment(tmp_path, {}, None, ())).wait(tend, print)
     assert tended == [0, 1]
+
+
+def test_a_clock_in_doubt_at_the_hours_work_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the authority's is done until a person compares the clock, so somebody has to know."""
+    monkeypatch.setattr(processes, "TEND_SECONDS", 0.0)
+    errors = iter((ClockUntrusted("It jumped."), KeyboardInterrupt()))
+    told: list[str] = []
+
+    def tend() -> None:
+        raise next(errors)
+
+    Processes(Deployment(tmp_path, {}, None, ())).wait(tend, told.append)
+    assert told == ["It jumped."]
 
 
 class Short:
