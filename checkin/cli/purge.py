@@ -126,13 +126,10 @@ def early(
     carried out at once, by a running service, too, and goes into the log. Repeatable. On a ring the nodes say a minute
     later that it is done. What failed is named; exit status 1.
     """
-    folder = _open(config, simulated_clock)
-    try:
+    with closing(_open(config, simulated_clock)) as folder:
         order = folder.early.take(decode_note(read_given(statement)))
         left = folder.destroy()
         gone = [str(name) for name in folder.volume.ring.tombstones() if order.covers(name)]
-    finally:
-        folder.close()
     if as_json:
         _print({"service": folder.settings.name, "statement": order.name, "keys": gone, "left": left})
     else:
