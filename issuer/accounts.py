@@ -293,8 +293,8 @@ class IssuedDays:
     def untold(self) -> int:
         """The newest day whose ledger was destroyed early: nobody can tell who took batches for it. 0 for none."""
         floor = self._guard.floor(self._party.calendar)
-        gone = (name.day for name in self._party.ring.tombstones() if name.purpose is Purpose.DAY)
-        return max((day for day in gone if day >= floor), default=0)
+        gone = self._party.ring.tombstones(Purpose.DAY)
+        return max((name.day for name in gone if name.day >= floor), default=0)
 
     def _days(self) -> list[int]:
         floor = self._guard.floor(self._party.calendar)

@@ -60,8 +60,7 @@ class Rotation:
     def _unfinished(self) -> list[KeyName]:
         """Keys that have a slot, and those that a crash left destroyed but not stated; oldest first."""
         ring = self._keys.ring
-        gone = [name for name in ring.tombstones() if name.purpose is Purpose.IDENTITY]
-        unstated = {name for name in gone if destroyed_name(name) not in self._book}
+        unstated = {name for name in ring.tombstones(Purpose.IDENTITY) if destroyed_name(name) not in self._book}
         return sorted(unstated | set(ring.names(Purpose.IDENTITY)))
 
     def _empty(self, old: KeyName, current: KeyName) -> None:

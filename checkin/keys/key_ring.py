@@ -181,8 +181,9 @@ class KeyRing:
     def tombstone(self, name: KeyName) -> dict[str, str | int] | None:
         return self._slots.tombstone(str(name))
 
-    def tombstones(self) -> list[KeyName]:
-        return sorted(KeyName.parse(text) for text in self._slots.tombstones())
+    def tombstones(self, purpose: Purpose | None = None) -> list[KeyName]:
+        names = map(KeyName.parse, self._slots.tombstones())
+        return sorted(name for name in names if purpose in (None, name.purpose))
 
     def overwritten(self, name: KeyName) -> bool:
         """Whether `destroy` left its mark: the whole slot was overwritten before it was unlinked."""
@@ -277,8 +278,8 @@ class ServiceKeys(Protocol):
     def tombstone(self, name: KeyName) -> dict[str, str | int] | None:
         """The record of `entomb`, or None."""
 
-    def tombstones(self) -> list[KeyName]:
-        """All that were entombed, sorted."""
+    def tombstones(self, purpose: Purpose | None = None) -> list[KeyName]:
+        """All that were entombed, or those of one purpose, sorted."""
 
     def overwritten(self, name: KeyName) -> bool:
         """Whether the key was overwritten before it was unlinked."""

@@ -113,7 +113,7 @@ class Inventory:
 
     def held(self) -> list[int]:
         """Days with a key that is not entombed, or with a partition; oldest first."""
-        gone = {name.day for name in self._ring.tombstones() if name.purpose is Purpose.DAY}
+        gone = {name.day for name in self._ring.tombstones(Purpose.DAY)}
         keys = {name.day for name in self._ring.names(Purpose.DAY)} - gone
         return sorted(keys | set(self._vault.store.days()))
 
@@ -123,7 +123,7 @@ class Inventory:
 
         What a restored backup brings back is due again.
         """
-        tombs = {name.day for name in self._ring.tombstones() if name.purpose is Purpose.DAY}
+        tombs = {name.day for name in self._ring.tombstones(Purpose.DAY)}
         unstated = {day for day in tombs if report_name(day) not in self._book}
         left = {name.day for name in self._ring.names(Purpose.DAY)} | set(self._vault.store.days())
         return sorted(day for day in unstated | left if day < oldest or day in tombs)

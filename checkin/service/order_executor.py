@@ -266,7 +266,7 @@ class OrderExecutor:
 def held_days(days: Iterable[int], floor: int, ring: ServiceKeys) -> tuple[list[int], list[int]]:
     """(held, gone): before `floor`, or destroyed early; raises `DayDestroyed` when none of them is held any more."""
     all_days = list(days)
-    early = {name.day for name in ring.tombstones() if name.purpose is Purpose.DAY}
+    early = {name.day for name in ring.tombstones(Purpose.DAY)}
     held = [day for day in all_days if day >= floor and day not in early]
     if not held:
         raise DayDestroyed
