@@ -93,5 +93,4 @@ def ready(processes: Sequence[Process], path: str = "/readyz") -> Iterator[Seque
             until(lambda process=process: process.answers(path))  # type: ignore[misc]
         yield processes
     finally:
-        for process in processes:
-            process.stop()
+        end([process.process for process in processes])
