@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from checkin.audit.sweep import has_phone
 from checkin.cli import day_keys, order
 from checkin.cli.example import WithExample
 from checkin.cli.office import PARTIES_FILE, Dir, Json, Simulated, Unfit, Yes, clock_of, confirm, opened, report
@@ -133,6 +134,8 @@ def destroy_early(  # noqa: PLR0913 - an option each
     """
     desk = _Desk(opened(folder, simulated_clock, allow_unfit_storage), clock_of(simulated_clock), yes, as_json)
     _check_service(service, folder)
+    if has_phone(reason.encode()):  # it stays in the log for good, and every audit would find it there
+        raise RequestInvalid("The reason holds what looks like a phone number: everybody will read it, name nobody.")
     values = {"service": service, "first": first, "last": last, "reason": reason}
     text = desk.text(EARLY_DESTRUCTION, values, output)
     told = EarlyDestruction.read(text).told()

@@ -117,3 +117,11 @@ def test_a_file_that_is_exchanged_while_an_officer_reads_is_not_signed(
     with pytest.raises(RequestInvalid):
         order(place, 2)
     assert place.list.read_bytes() == other
+
+
+@pytest.mark.parametrize("phone", ["010-1234-5678", "+82 10 1234 5678", "01012345678"])
+def test_no_reason_with_a_phone_number_is_signed(place: Place, phone: str) -> None:
+    """It would be in the log for good."""
+    with pytest.raises(RequestInvalid, match="looks like a phone number"):
+        order(place, 1, 2, reason=f"Call {phone}.")
+    assert not Path(place.list).exists()
