@@ -38,10 +38,14 @@ def code(answer: object) -> str:
     return str(body.get("code", body.get("result")))
 
 
+def ring_of(registry: Registry) -> KeyRing:
+    """The registry's keys, opened beside the running service."""
+    return KeyRing(registry.folder / "keys", read_secret(registry.folder / "master.key"), allow_unfit=True)
+
+
 def vault_of(registry: Registry) -> Vault:
     """The registry's vault, opened beside the running service."""
-    ring = KeyRing(registry.folder / "keys", read_secret(registry.folder / "master.key"), allow_unfit=True)
-    return Vault("venue", SqliteStore(registry.folder / "data" / "visits", ordered=True), ring)
+    return Vault("venue", SqliteStore(registry.folder / "data" / "visits", ordered=True), ring_of(registry))
 
 
 def test_a_visitor_checks_in_and_the_row_holds_what_the_protocol_says_and_no_finer_time(scene: Scene) -> None:

@@ -14,7 +14,7 @@ from checkin.protocol.primitives import random_bytes
 from checkin.vault.visit import CONFLICT, CONFLICTS, Visit, open_visit
 from tests.venue.conftest import Scene
 from tests.venue.test_batches import entry, flags
-from tests.venue.test_checkins import vault_of
+from tests.venue.test_checkins import ring_of, vault_of
 from tests.venue.world import CALENDAR, DAY, NOON, Enrolled, Phone, sealed, upload
 from venue.checkins import Visits
 from venue.database import REGISTRY
@@ -26,8 +26,7 @@ def traces(scene: Scene) -> Iterator[Traces]:
     """What the registry would answer, without an order's signatures around it."""
     vault = vault_of(scene.registry)
     database = SqliteTables(scene.registry.folder / "data", REGISTRY)
-    ring = SimpleNamespace(tombstones=list)
-    party: Any = SimpleNamespace(calendar=CALENDAR, today=lambda: DAY, ring=ring)
+    party: Any = SimpleNamespace(calendar=CALENDAR, today=lambda: DAY, ring=ring_of(scene.registry))
     guard: Any = SimpleNamespace(floor=lambda _: DAY - 27)
     try:
         yield Traces(party, guard, vault, database)
