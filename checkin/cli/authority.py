@@ -16,7 +16,7 @@ from checkin.cli.terminal import say
 from checkin.clock import Clock
 from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file
-from checkin.keys.officers import load_signer
+from checkin.keys.officer_folder import load_signer
 from checkin.parties.authority import Authority
 from checkin.protocol.note import (
     NoteVerifier,

@@ -30,7 +30,7 @@ from checkin.cli.terminal import say
 from checkin.clock import DATES
 from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file
-from checkin.keys.officers import load_share, load_signer, new_days, remember
+from checkin.keys.officer_folder import load_share, load_signer, new_days, remember
 from checkin.keys.secret_file import read_token
 from checkin.parties.authority import AHEAD_DAYS, CHECKED_FILE, DESTROYED_FILE, LOGGED_FOLDER, ring_keys
 from checkin.protocol.key_list import AuthorityList, CheckedList, DestroyedList

@@ -28,7 +28,8 @@ from checkin.cli.terminal import say, say_json
 from checkin.clock import Calendar, parse_rfc3339
 from checkin.errors import ListRefused, NoteMalformed, RequestInvalid, SettingsInvalid
 from checkin.files.durable import replace_file
-from checkin.keys.officers import Officers, load_share, load_signer
+from checkin.keys.officer_folder import load_share, load_signer
+from checkin.keys.officers import Officers
 from checkin.keys.ring_keys import RingKeys
 from checkin.orders.folder import ORDER_FILE, OrderFolder
 from checkin.orders.letter import letter

@@ -11,7 +11,7 @@ from checkin.demo.narrator import expect
 from checkin.demo.stage import Stage, registered
 from checkin.errors import DayDestroyed, NoteUntrusted
 from checkin.http.asking import drive
-from checkin.keys.officers import load_share, load_signer
+from checkin.keys.officer_folder import load_share, load_signer
 from checkin.orders.folder import OrderFolder
 from checkin.orders.notice import in_words
 from checkin.orders.order import OrderRequest, draft

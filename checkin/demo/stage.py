@@ -21,7 +21,7 @@ from checkin.errors import CheckinError
 from checkin.http.asking import Keeping, Steps, drive
 from checkin.http.client import Client, drive_at
 from checkin.keys.key_ring import KeyRing
-from checkin.keys.officers import load_share
+from checkin.keys.officer_folder import load_share
 from checkin.parties import wallet
 from checkin.parties.authority import Authority
 from checkin.parties.scanner import Scanner

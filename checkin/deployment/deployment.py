@@ -32,7 +32,7 @@ from checkin.errors import FolderInUse, FormatUnsupported, SettingsInvalid, Stor
 from checkin.files.durable import close_folder, open_private, replace_file
 from checkin.files.format import FORMAT, require_file_format
 from checkin.keys.file_system import check_storage
-from checkin.keys.officers import load_share, load_signer
+from checkin.keys.officer_folder import load_share, load_signer
 from checkin.keys.secret_file import make_secret, read_secret, read_token
 from checkin.parties.authority import Authority
 from checkin.protocol.note import NoteSigner, NoteVerifier, sign_note

@@ -16,7 +16,7 @@ from checkin.demo.investigation import execute, write_order
 from checkin.demo.narrator import Narrator
 from checkin.demo.stage import raised
 from checkin.errors import SettingsInvalid
-from checkin.keys.officers import load_signer
+from checkin.keys.officer_folder import load_signer
 from checkin.orders.order import OrderRequest
 from checkin.orders.part import MAX_ROWS
 from checkin.simulation.days import live, upload

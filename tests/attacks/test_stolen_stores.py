@@ -13,7 +13,7 @@ import pytest
 from checkin.demo.thief import SavedKeys, copy_databases, open_subject, open_visits, save_key
 from checkin.errors import CheckinError, KeyDestroyed, KeyMissing, SealBroken
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
-from checkin.keys.officers import load_share
+from checkin.keys.officer_folder import load_share
 from checkin.parties.authority import Authority
 from checkin.protocol.primitives import OpeningKey
 from tests.checkin.tracing.world import CALENDAR, DAY, NOON, Country, country

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checkin.keys.officers import load_signer
+from checkin.keys.officer_folder import load_signer
 from checkin.parties.authority import Authority
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, CheckedList, DestroyedKey, DestroyedList
 from checkin.protocol.note import add_signature, sign_note

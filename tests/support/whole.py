@@ -22,7 +22,7 @@ import pytest
 from checkin.clock import Calendar, SimulatedClock
 from checkin.errors import CheckinError
 from checkin.keys.key_ring import Purpose
-from checkin.keys.officers import load_share, load_signer
+from checkin.keys.officer_folder import load_share, load_signer
 from checkin.keys.secret_file import make_secret
 from checkin.orders.folder import OrderFolder, SignedOrder
 from checkin.orders.order import OrderRequest, draft

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from checkin.audit.authority_audit import AuthorityAudit
 from checkin.audit.point import Point, PointResult
 from checkin.cli.authority import app
-from checkin.keys.officers import load_signer
+from checkin.keys.officer_folder import load_signer
 from checkin.parties.authority import Authority
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey

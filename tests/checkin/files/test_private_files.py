@@ -14,7 +14,7 @@ from checkin.errors import SettingsInvalid
 from checkin.files.database import StateFile
 from checkin.files.durable import close_folder, create_file, locked, make_private, replace_file
 from checkin.files.json_file import read_private, write_private
-from checkin.keys.officers import load_share
+from checkin.keys.officer_folder import load_share
 from checkin.keys.secret_file import make_secret, read_secret, read_token
 from tests.conftest import Needs
 

@@ -10,7 +10,8 @@ import pytest
 from shamir_mnemonic import generate_mnemonics
 
 from checkin.errors import NoteMalformed, NoteUntrusted, SettingsInvalid, SharesInvalid
-from checkin.keys.officers import Officers, appoint, join_shares, load_share, load_signer
+from checkin.keys.officer_folder import appoint, load_share, load_signer
+from checkin.keys.officers import Officers, join_shares
 from checkin.protocol.note import sign_note
 from checkin.protocol.primitives import SealingKey
 

@@ -20,7 +20,7 @@ from checkin.errors import (
     SimulationRefused,
 )
 from checkin.keys.authority_ring import AuthorityRing
-from checkin.keys.officers import load_share, load_signer
+from checkin.keys.officer_folder import load_share, load_signer
 from checkin.parties.authority import Authority
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, DestroyedKey, DestroyedList, merge
 from checkin.protocol.note import sign_note

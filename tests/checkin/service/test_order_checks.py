@@ -18,7 +18,8 @@ from checkin.errors import (
     OrderUntrusted,
     OrderWrongAudience,
 )
-from checkin.keys.officers import join_shares, list_signer, load_share, load_signer
+from checkin.keys.officer_folder import load_share, load_signer
+from checkin.keys.officers import join_shares, list_signer
 from checkin.orders.folder import SignedOrder
 from checkin.orders.part import PEOPLE
 from checkin.orders.rows import ListedSeal, write_list

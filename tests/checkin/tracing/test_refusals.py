@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from checkin.errors import NoteMalformed, NoteUntrusted, OrderScope, OrderTooLarge, SealBroken, SharesInvalid
-from checkin.keys.officers import load_share
+from checkin.keys.officer_folder import load_share
 from checkin.orders.folder import ORDER_FILE, OrderFolder
 from checkin.orders.order import draft
 from checkin.orders.part import BATCHES, PEOPLE, VISITS, answer_info, part_digest

@@ -18,7 +18,7 @@ from checkin.clock import Calendar, SimulatedClock
 from checkin.deployment.deployment import Deployment
 from checkin.http.asking import drive
 from checkin.http.client import drive_at
-from checkin.keys.officers import load_share, load_signer
+from checkin.keys.officer_folder import load_share, load_signer
 from checkin.orders.folder import OrderFolder, SignedOrder
 from checkin.orders.order import OrderRequest, draft
 from checkin.parties import wallet as wallets
