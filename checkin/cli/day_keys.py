@@ -30,7 +30,7 @@ from checkin.cli.terminal import say
 from checkin.clock import DATES
 from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file
-from checkin.keys.officer_folder import load_share, load_signer, new_days, remember
+from checkin.keys.officer_folder import keep_ring_keys, load_share, load_signer, new_days, remember
 from checkin.keys.secret_file import read_token
 from checkin.parties.authority import AHEAD_DAYS, CHECKED_FILE, DESTROYED_FILE, LOGGED_FOLDER, ring_keys
 from checkin.protocol.key_list import AuthorityList, CheckedList, DestroyedList
@@ -88,7 +88,7 @@ def list_keys(  # noqa: PLR0913 - an option each
         authority = authority.adopt_list_key(shares)
         ring = ring_keys(folder)
         for path in officer:
-            ring.keep(path)
+            keep_ring_keys(path, ring)
         authority.check_ring(key_list.keys, shares)
         checked = authority.state_checked(key_list.keys, now)
     signers = _agreed(key_list, officer, yes=yes, quiet=as_json) if officer else []

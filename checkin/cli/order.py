@@ -28,9 +28,8 @@ from checkin.cli.terminal import say, say_json
 from checkin.clock import Calendar, parse_rfc3339
 from checkin.errors import ListRefused, NoteMalformed, RequestInvalid, SettingsInvalid
 from checkin.files.durable import replace_file
-from checkin.keys.officer_folder import load_share, load_signer
+from checkin.keys.officer_folder import load_ring_keys, load_share, load_signer
 from checkin.keys.officers import Officers
-from checkin.keys.ring_keys import RingKeys
 from checkin.orders.folder import ORDER_FILE, OrderFolder
 from checkin.orders.letter import letter
 from checkin.orders.order import PERSON, OrderRequest, draft
@@ -122,7 +121,7 @@ def sign(
     """
     needed = _needed(authority) if authority else None
     pieces = OrderFolder(folder).read()
-    pinned = [RingKeys.load(path) for path in officer] + ([ring_keys(authority)] if authority else [])
+    pinned = [load_ring_keys(path) for path in officer] + ([ring_keys(authority)] if authority else [])
     for keys in pinned:
         if keys:
             pieces.order.check_keys(keys.public, keys.list_key)

@@ -1,6 +1,9 @@
 """An officer's folder, to be carried away (docs/spec/keys.md §4): `signing.key` (Ed25519 seed), `officer.txt` (its
 verifier key), `share.txt` (one SLIP-39 share) and `ring.txt` (the keys that orders name), and `signed-keys.txt`: which
 day keys the officer signed before, because what the authority's machine says it listed is no memory to rely on.
+
+An order is drafted on a machine that the officer does not carry. Whoever drafts one to keys of their own would read the
+answers: so each officer holds an order against what came with the share.
 """
 
 from __future__ import annotations
@@ -12,13 +15,13 @@ from shamir_mnemonic import generate_mnemonics
 
 from checkin.errors import CheckinError, NoteMalformed, SettingsInvalid
 from checkin.files.durable import create_file, refuse_public, replace_file
-from checkin.keys.officers import Officers, check_numbers, list_signer
-from checkin.keys.ring_keys import RingKeys
+from checkin.keys.officers import Officers, RingKeys, check_numbers
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, merge
 from checkin.protocol.note import NoteSigner, NoteVerifier, check_own_name
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 
+RING_FILE: Final = "ring.txt"
 REMEMBERED_FILE: Final = "signed-keys.txt"
 
 
@@ -33,7 +36,7 @@ def appoint(folder: Path, authority: str, count: int, threshold: int) -> tuple[O
     secret = random_bytes(32)
     shares = generate_mnemonics(1, [(threshold, count)], secret, passphrase=b"", iteration_exponent=0)[0]
     ring = OpeningKey(secret)
-    named = RingKeys(authority, ring.public, list_signer(authority, ring).verifier.vkey)
+    named = RingKeys.of(authority, ring)
     verifiers = []
     for number, share in enumerate(shares, start=1):
         own = folder / str(number)
@@ -42,7 +45,7 @@ def appoint(folder: Path, authority: str, count: int, threshold: int) -> tuple[O
         signer = NoteSigner(f"{authority}/officer-{number}", key)
         _write_new(own / "officer.txt", signer.verifier.vkey + "\n")
         _write_new(own / "share.txt", share + "\n")
-        named.keep(own)
+        keep_ring_keys(own, named)
         verifiers.append(signer.verifier)
     return Officers(authority, threshold, tuple(verifiers)), ring
 
@@ -66,6 +69,22 @@ def load_share(folder: Path) -> str:
         return (folder / "share.txt").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         raise SettingsInvalid(f"The officer's folder {folder.name} has no readable share.txt.") from None
+
+
+def load_ring_keys(folder: Path) -> RingKeys | None:
+    """Those of the officer of this folder; None in a folder of an earlier version. Raises `SettingsInvalid`."""
+    try:
+        return RingKeys.read((folder / RING_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, NoteMalformed):
+        raise SettingsInvalid(f"The officer's folder {folder.name} has no readable {RING_FILE}.") from None
+
+
+def keep_ring_keys(folder: Path, keys: RingKeys) -> None:
+    """Writes them into an officer's folder, once and for all; raises `SettingsInvalid` where others are there."""
+    if not create_file(folder / RING_FILE, keys.text().encode()) and load_ring_keys(folder) != keys:
+        raise SettingsInvalid(f"The officer's folder {folder.name} has a {RING_FILE} of another ring.")
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ from shamir_mnemonic.share import Share
 from shamir_mnemonic.utils import MnemonicError
 
 from checkin.errors import NoteMalformed, SettingsInvalid, SharesInvalid
-from checkin.protocol.encoding import decimal_decode
+from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode
 from checkin.protocol.note import NoteSigner, NoteVerifier, Opened, check_own_name, open_note
 from checkin.protocol.primitives import Label, OpeningKey, SigningKey
 from checkin.protocol.statement import Field, StatementType, many, one
@@ -22,6 +22,7 @@ from checkin.protocol.statement import Field, StatementType, many, one
 OFFICERS: Final = StatementType(
     "checkin/officers/v1", Field("authority"), Field("threshold"), Field("officer", repeated=True)
 )
+RING: Final = StatementType("checkin/ring/v1", Field("authority"), Field("ring"), Field("list-key"))
 _MOST: Final = 16  # SLIP-39: a share's index has 4 bits
 
 
@@ -57,6 +58,31 @@ class Officers:
     def open(self, note: str) -> Opened:
         """The note that at least k officers signed; raises `NoteMalformed`, `NoteUntrusted`."""
         return open_note(note, self.verifiers, self.threshold)
+
+
+@dataclass(frozen=True)
+class RingKeys:
+    """The keys that every order of an authority names: the public half of its ring key (X25519, 32 bytes), and the
+    verifier key of its lists of orders."""
+
+    authority: str
+    public: bytes
+    list_key: str
+
+    @classmethod
+    def of(cls, authority: str, ring: OpeningKey) -> Self:
+        """Those that follow from the ring key."""
+        return cls(authority, ring.public, list_signer(authority, ring).verifier.vkey)
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """From the text of `ring.txt`; raises `NoteMalformed`, `ValueError`."""
+        values = RING.read(text)
+        return cls(one(values, "authority"), b64_decode(one(values, "ring"), 32), one(values, "list-key"))
+
+    def text(self) -> str:
+        """The text of `ring.txt`."""
+        return RING.write({"authority": self.authority, "ring": b64_encode(self.public), "list-key": self.list_key})
 
 
 def check_numbers(officers: int, threshold: int) -> None:

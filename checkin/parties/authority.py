@@ -33,8 +33,7 @@ from checkin.files.format import require_format
 from checkin.keys.authority_ring import AuthorityRing
 from checkin.keys.file_system import check_storage
 from checkin.keys.officer_folder import appoint
-from checkin.keys.officers import Officers, check_wish, list_signer
-from checkin.keys.ring_keys import RingKeys
+from checkin.keys.officers import Officers, RingKeys, check_wish, list_signer
 from checkin.protocol.encoding import b64_decode, b64_encode
 from checkin.protocol.key_list import (
     AUTHORITY_CHECKED,

@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 from checkin.cli import app
 from checkin.clock import Calendar
 from checkin.errors import OrderScope, SettingsInvalid
-from checkin.keys.officers import list_signer
-from checkin.keys.ring_keys import RING_FILE, RingKeys
+from checkin.keys.officer_folder import RING_FILE, keep_ring_keys, load_ring_keys
+from checkin.keys.officers import RingKeys, list_signer
 from checkin.orders.folder import OrderFolder
 from checkin.orders.order import OrderRequest, draft
 from checkin.parties.authority import Authority, ring_keys
@@ -87,18 +87,19 @@ def test_a_folder_of_an_earlier_version_gets_its_ring_keys_when_enough_officers_
         app, ["authority", "keys", "list", *place, "-o", str(office.folder / "keys.txt"), *here, "--yes"]
     )
     assert listed.exit_code == 0, listed.output
-    assert RingKeys.load(office.officer(1)) == ring_keys(office.authority.folder)
-    assert RingKeys.load(office.officer(3)) is None
+    assert load_ring_keys(office.officer(1)) == ring_keys(office.authority.folder)
+    assert load_ring_keys(office.officer(3)) is None
     assert "enough officers join their shares" in office.sign(office.own("after"), 3, 1).stdout
 
 
 def test_ring_keys_that_are_damaged_or_of_another_ring_are_named(office: Office) -> None:
     """Neither taken for nothing to compare with nor overwritten."""
     keys = ring_keys(office.authority.folder)
-    assert RingKeys.load(office.officer(1)) == keys
+    assert load_ring_keys(office.officer(1)) == keys
     with pytest.raises(SettingsInvalid, match="another ring"):
-        RingKeys("health.example", OpeningKey(random_bytes(32)).public, keys.list_key).keep(office.officer(1))
-    assert RingKeys.load(office.officer(1)) == keys
+        strange = RingKeys("health.example", OpeningKey(random_bytes(32)).public, keys.list_key)
+        keep_ring_keys(office.officer(1), strange)
+    assert load_ring_keys(office.officer(1)) == keys
     for text in (b"", b"\xff", b"checkin/ring/v1\nauthority health.example\nring AAAA\nlist-key x\n"):
         (office.officer(2) / RING_FILE).write_bytes(text)
         with pytest.raises(SettingsInvalid, match=r"folder 2 has no readable ring\.txt"):
