@@ -17,12 +17,12 @@ from checkin.deployment.deployment import PAGES, SERVICES, Deployment, held, mak
 from checkin.deployment.phone import fingerprint, over_tls, phone_certificate, require_address
 from checkin.deployment.processes import Processes
 from checkin.errors import ClockUntrusted, RequestInvalid
+from checkin.files.lifeline import GRACE_SECONDS
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol import qr as pictures
 from checkin.protocol.note import NoteSigner, check_own_name
 from checkin.protocol.primitives import SigningKey
 from checkin.service import launch
-from checkin.service.launch import GRACE_SECONDS
 
 Simulated = Annotated[
     Path | None,

@@ -1,6 +1,6 @@
 """Processes that we start: the one place that starts and ends them, for every command and for the tests.
 
-A child never outlives us: it is ended by `end`, or by itself when we are gone (`checkin/service/launch.py`).
+A child never outlives us: it is ended by `end`, or by itself when we are gone (`checkin/files/lifeline.py`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Final
 from setproctitle import setproctitle
 
 from checkin.files.durable import open_private
-from checkin.service.launch import GRACE_SECONDS, end_with_supervisor
+from checkin.files.lifeline import GRACE_SECONDS, end_with_supervisor
 
 _ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 _STDIN, _STDOUT, _STDERR = 0, 1, 2

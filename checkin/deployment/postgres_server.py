@@ -8,7 +8,7 @@
 Durable as in production (fsync on); everything else small. PostgreSQL refuses to run as root, so started by root it
 runs as `nobody`, and the folder must be one that `nobody` can reach (`let_through`). He writes in `run` alone: what
 root writes lies where nobody else could put a link in its place. It never outlives its starter: a shell beside it waits
-for the end of its standard input, of which the starter holds the other end (`checkin/service/launch.py` says why),
+for the end of its standard input, of which the starter holds the other end (`checkin/files/lifeline.py` says why),
 and then asks it to end as `stop` does.
 """
 

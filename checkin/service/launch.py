@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
-import time
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from functools import cache
 from importlib.metadata import entry_points
 from multiprocessing import get_context
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any
 
 import structlog
 import uvicorn
@@ -25,6 +18,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from checkin.errors import SettingsInvalid
+from checkin.files.lifeline import end_with_supervisor
 from checkin.keys.hardening import harden
 from checkin.service.addresses import require_free
 from checkin.service.limits import BoundedHttp
@@ -32,36 +26,10 @@ from checkin.service.logs import log_as_json
 from checkin.service.settings import Launch, count_together, require_own_counters
 from checkin.service.vault_folder import destroy_first
 
-GRACE_SECONDS: Final = 15.0  # the server gives requests ten
 GROUP = "checkin.services"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
 MAX_CONNECTIONS = 4096  # of a worker process; requests on further ones are answered 503
 log = structlog.get_logger()
-
-
-@cache
-def end_with_supervisor() -> None:
-    """From now on this process ends when the process that started it does, if there is one, also when that was killed
-    and could end nothing itself.
-
-    The starter holds the other end of a pipe of this process, which the kernel closes whatever the starter dies of.
-    Unlike Linux's parent-death signal that works on every system, whichever thread started the process, and has no
-    moment at the beginning at which a death goes unseen.
-    """
-    if supervisor := multiprocessing.parent_process():
-        threading.Thread(target=_watch, args=(supervisor,), name="lifeline", daemon=True).start()
-
-
-def _watch(supervisor: BaseProcess) -> None:
-    supervisor.join()
-    _end()
-
-
-def _end() -> None:
-    """In an orderly way, if that does not take too long."""
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE_SECONDS)
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Listening(BaseModel):

@@ -1,0 +1,39 @@
+"""The end of a process whose starter is gone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from functools import cache
+from multiprocessing.process import BaseProcess
+from typing import Final
+
+GRACE_SECONDS: Final = 15.0  # the server gives requests ten
+
+
+@cache
+def end_with_supervisor() -> None:
+    """From now on this process ends when the process that started it does, if there is one, also when that was killed
+    and could end nothing itself.
+
+    The starter holds the other end of a pipe of this process, which the kernel closes whatever the starter dies of.
+    Unlike Linux's parent-death signal that works on every system, whichever thread started the process, and has no
+    moment at the beginning at which a death goes unseen.
+    """
+    if supervisor := multiprocessing.parent_process():
+        threading.Thread(target=_watch, args=(supervisor,), name="lifeline", daemon=True).start()
+
+
+def _watch(supervisor: BaseProcess) -> None:
+    supervisor.join()
+    _end()
+
+
+def _end() -> None:
+    """In an orderly way, if that does not take too long."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
