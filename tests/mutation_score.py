@@ -34,7 +34,7 @@ PARTS: Final = {
     ),
     "vault": (
         "checkin/vault/vault.py checkin/vault/visit.py checkin/vault/ledger.py checkin/vault/closing.py "
-        "checkin/vault/group_commit.py checkin/vault/engines/sqlite.py",
+        "checkin/vault/row_tree.py checkin/vault/group_commit.py checkin/vault/engines/sqlite.py",
         f"{T}/vault/test_vault.py {T}/vault/test_visit.py {T}/vault/test_ledger.py {T}/vault/test_closing.py "
         f"{T}/vault/test_spec_vault.py {T}/vault/test_group_commit.py {T}/vault/engines/test_sqlite.py",
     ),

@@ -11,15 +11,15 @@ open `NotReady`: that says nothing about a row.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from checkin.errors import DayDestroyed, KeyDestroyed, NotReady, SealBroken
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import u32be
 from checkin.protocol.primitives import Label, aead_open, aead_seal, hmac_sha256, random_bytes
-from checkin.tlog.merkle import RootBuilder, leaf_hash
 from checkin.vault.engines import KEY_SIZE, NONCE_SIZE, DayStore, Row
+from checkin.vault.row_tree import rows_root
 
 _SERVICE = re.compile(r"[a-z]{1,16}")
 
@@ -109,18 +109,3 @@ class Vault:
             raise DayDestroyed from None
         except SealBroken as error:
             raise NotReady(error.detail) from None
-
-
-def row_leaf(row: Row) -> bytes:
-    """The Merkle leaf hash of a row: every column with its length before it (u32be), so that none can flow into
-    the next."""
-    columns = (row.key, row.group, bytes([row.bucket]), row.nonce, row.sealed)
-    return leaf_hash(b"".join(u32be(len(column)) + column for column in columns))
-
-
-def rows_root(rows: Iterable[Row]) -> tuple[bytes, int]:
-    """Merkle root and number of rows; the caller's order counts."""
-    builder = RootBuilder()
-    for row in rows:
-        builder.add(row_leaf(row))
-    return builder.root(), builder.size

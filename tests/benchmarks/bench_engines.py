@@ -28,7 +28,7 @@ from checkin.files.postgres import Postgres
 from checkin.vault.engines import DayStore
 from checkin.vault.engines.postgres import PostgresStore
 from checkin.vault.engines.sqlite import SqliteStore
-from checkin.vault.vault import rows_root
+from checkin.vault.row_tree import rows_root
 from tests.benchmarks.bench_checkin import Bench, Table
 from tests.benchmarks.load import measure
 from tests.checkin.vault.engines.promotion import Cluster

@@ -13,7 +13,7 @@ from checkin.orders.part import Part
 from checkin.orders.rows import ListedSeal, ListedVisit, read_row
 from checkin.vault.closing import check_closing, closing_digest
 from checkin.vault.engines import Row
-from checkin.vault.vault import rows_root
+from checkin.vault.row_tree import rows_root
 from tests.vectors.material import code_of, seed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "spec" / "order.md").read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from checkin.protocol.signed_time import read_time
 from checkin.protocol.statement import Field, StatementType
 from checkin.vault.closing import check_closing, closing_digest
 from checkin.vault.engines import Row
-from checkin.vault.vault import rows_root
+from checkin.vault.row_tree import rows_root
 from tests.vectors import ringvectors
 
 VECTORS = Path(__file__).parents[2] / "vectors"

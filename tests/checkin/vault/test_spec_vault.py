@@ -17,7 +17,8 @@ from checkin.vault.closing import close_day, closing_digest
 from checkin.vault.engines import Row
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.ledger import visit_id
-from checkin.vault.vault import Vault, rows_root
+from checkin.vault.row_tree import rows_root
+from checkin.vault.vault import Vault
 from checkin.vault.visit import open_visit, venue_group, visit_key
 
 SPEC = Path(__file__).parents[3] / "docs" / "spec" / "vault.md"
