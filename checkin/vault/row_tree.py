@@ -6,14 +6,16 @@ from collections.abc import Iterable
 
 from checkin.protocol.encoding import u32be
 from checkin.tlog.merkle import RootBuilder, leaf_hash
-from checkin.vault.engines import Row
+from checkin.vault.engines import KEY_SIZE, NONCE_SIZE, Row
+
+_KEY, _BUCKET, _NONCE = map(u32be, (KEY_SIZE, 1, NONCE_SIZE))  # which every row has, and a day has millions of rows
 
 
 def row_leaf(row: Row) -> bytes:
     """The Merkle leaf hash of a row: every column with its length before it (u32be), so that none can flow into
     the next."""
-    columns = (row.key, row.group, bytes([row.bucket]), row.nonce, row.sealed)
-    return leaf_hash(b"".join(u32be(len(column)) + column for column in columns))
+    fixed = b"".join((_KEY, row.key, _KEY, row.group, _BUCKET, bytes([row.bucket]), _NONCE, row.nonce))
+    return leaf_hash(b"".join((fixed, u32be(len(row.sealed)), row.sealed)))
 
 
 def rows_root(rows: Iterable[Row]) -> tuple[bytes, int]:
