@@ -17,7 +17,7 @@ import structlog
 
 from checkin.clock import DATES, RETENTION_DAYS, Calendar, Clock
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, NotReady
-from checkin.files.durable import create_file, private_folder
+from checkin.files.durable import private_folder, replace_file
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import FEWEST_OFFICERS
 from checkin.protocol.note import NoteVerifier, open_note
@@ -119,13 +119,14 @@ class EarlyDestructions:
     def keep(self) -> None:
         """Puts on disk what there was no room for. Raises `OSError` while there is none."""
         for name, note in list(self._unkept.items()):
-            private_folder(self._folder)
-            create_file(self._file(name), note.encode())
+            if not self._stands(name):
+                private_folder(self._folder)
+                replace_file(self._file(name), note.encode())
             self._unkept.pop(name, None)
 
     def learn(self, name: str, note: str) -> None:
         """As `take`, of one that stands in the service's statements, and passes over what `take` would refuse."""
-        if not self._file(name).exists():
+        if not self._stands(name):
             try:
                 self.take(note)
             except CheckinError as error:
@@ -147,6 +148,13 @@ class EarlyDestructions:
     def covers(self, key: KeyName) -> bool:
         """Whether officers had that key destroyed."""
         return key.purpose in _OPENING and any(order.covers(key) for order in self.all())
+
+    def _stands(self, name: str) -> bool:
+        """Whether its file is there and undamaged."""
+        try:
+            return self._verified(self._file(name).read_text(encoding="utf-8")).name == name
+        except (CheckinError, OSError, UnicodeDecodeError):
+            return False
 
     def _verified(self, note: str) -> EarlyDestruction:
         found = self._opened.get(note) or self._open(note)

@@ -127,6 +127,20 @@ def test_a_note_is_verified_once_until_its_file_says_something_else(
     assert len(opened) == 1
 
 
+@pytest.mark.parametrize("damage", ["", "torn", "zeros"])
+def test_a_damaged_file_is_made_anew_from_the_book(house: House, damage: str) -> None:
+    """Else the next process would not know that no key of the day is to be made."""
+    order = house.early.take(early_note(DAY, DAY))
+    house.purger.run()
+    file = house.party.ring.folder / "early" / f"{order.name}.txt"
+    whole = file.read_text()
+    file.write_bytes({"": b"", "torn": whole[:100].encode(), "zeros": bytes(len(whole))}[damage])
+    again = a_house(house.party.data.parent)
+    again.purger.run()
+    assert unverified_text(file.read_text()) == unverified_text(whole)
+    assert list(a_house(house.party.data.parent).early.all()) == [order]
+
+
 def test_lines_that_anybody_adds_to_a_note_are_not_kept_in_memory(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,7 +243,7 @@ def test_a_full_key_volume_keeps_no_key_alive(house: House, monkeypatch: pytest.
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(early, "create_file", full)
+        broken.setattr(early, "replace_file", full)
         if what == "handed in":
             house.early.take(early_note(DAY, DAY))
         else:
