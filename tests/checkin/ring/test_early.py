@@ -9,8 +9,9 @@ import pytest
 
 from checkin.errors import CheckinError, KeyDestroyed, KeyMissing, NoteUntrusted, NotReady
 from checkin.protocol import ring_messages as messages
-from checkin.protocol.note import sign_note, unverified_text
-from checkin.protocol.primitives import Label
+from checkin.protocol.note import NoteSigner, add_signature, sign_note, unverified_text
+from checkin.protocol.primitives import Label, SigningKey
+from checkin.purge import early
 from checkin.service import leased_ring
 from checkin.service.vault_folder import VaultFolder
 from tests.checkin.ring.world import AHEAD, REPORT, leased
@@ -62,6 +63,21 @@ def test_keys_are_gone_at_once_and_it_is_stated_when_no_lease_can_be_left(ring: 
     assert house.purger.run() == [REPORT]
     assert (house.statement(REPORT)["rows"], leased(house).missing(day_key())) == ("12", [])
     assert house.purger.run() == [] and not house.live()
+
+
+@pytest.mark.usefixtures("house")
+def test_a_repeated_note_costs_no_purge_and_no_write(ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody who has read the log may send it again and again, with lines of their own added."""
+    node = ring.node("a")
+    node.destroy(NOTE)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("done again")
+
+    monkeypatch.setattr(node, "purge", refuse)
+    monkeypatch.setattr(early, "replace_file", refuse)
+    for note in (NOTE, add_signature(NOTE, NoteSigner("anybody.example", SigningKey(bytes(32))))):
+        assert node.destroy(note) == []
 
 
 def test_a_node_that_was_restarted_waits_a_minute_anew(ring: Ring, house: House) -> None:
