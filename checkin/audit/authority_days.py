@@ -13,6 +13,7 @@ from checkin.audit.point import AUDIT
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import AuthorityKey
+from checkin.purge.early import end_of_day
 
 CHECK_DAYS: Final = 8  # once a week, and a day more: officers who list look whether the keys are the ring's own
 GRACE_DAYS: Final = 7  # officers come together once a week to sign
@@ -50,7 +51,7 @@ class AuthorityDays:
             state = "held" if due >= date else "missing" if self._overdue(day, date) else "awaited"
             return DayState(shown, name, state, due=due, key=key)
         done = self._calendar.date(stated.destroyed[day].done)
-        state = "late" if done > due else "destroyed"
+        state = end_of_day(due, done, ordered=False)  # no order is about the authority's own keys
         by = ", ".join(stated.by)
         return DayState(shown, name, state, due=due, done=done, key=key, index=stated.index, by=by)
 

@@ -17,6 +17,7 @@ from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, NODE_LOST, RING_MEMBERS
 from checkin.protocol.statement import many
 from checkin.purge.due_keys import last_use
+from checkin.purge.early import end_of_day
 from checkin.purge.statement_store import (
     ABSENT,
     DAY_CLOSED,
@@ -131,12 +132,12 @@ class Book:
     def _state(self, service: str, day: str, date: str) -> DayState:
         report = self.report(service, day)
         if report is not None:
-            values = {name: report[name] for name in ("rows", "due", "done", "key")}
-            if report["done"] < report["due"] and (order := ordered_by(self._early, report, day)):
+            order = ordered_by(self._early, report, day)
+            state = end_of_day(report["due"], report["done"], ordered=order is not None)
+            values = {name: report[name] for name in ("rows", "due", "done", "key")} | {"by": service}
+            if state == "early" and order is not None:
                 values |= {"by": ", ".join(officers_of(order.values, order.by)), "reason": order["reason"]}
-                return DayState(day, service, "early", index=report.index, **values)
-            state = "late" if report["done"] > report["due"] else "destroyed"
-            return DayState(day, service, state, index=report.index, by=service, **values)
+            return DayState(day, service, state, index=report.index, **values)
         if (service, day) not in self._days:
             return DayState(day, service, "none")
         due = self._due(day)

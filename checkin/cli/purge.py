@@ -18,6 +18,7 @@ from checkin.clock import DATES
 from checkin.errors import CheckinError, NotReady, SettingsInvalid
 from checkin.keys.generation import Generation
 from checkin.protocol.note import decode_note
+from checkin.purge.early import end_of_day
 from checkin.purge.inventory import DestroyedDay, PurgeStatus, RingNodeStatus
 from checkin.service.day_store import VAULTS
 from checkin.service.launch import load
@@ -199,10 +200,8 @@ def _strip(found: PurgeStatus, today: str) -> list[DrawnDay]:
 
 
 def _end(gone: DestroyedDay, found: PurgeStatus) -> str:
-    if gone.done > gone.due:
-        return "late"
-    ordered = any(order.first <= gone.day <= order.last for order in found.early)
-    return "early" if gone.done < gone.due and ordered else "destroyed"
+    ordered = any(order.first <= gone.day <= order.last and order.day <= gone.done for order in found.early)
+    return end_of_day(gone.due, gone.done, ordered=ordered)
 
 
 def _node_line(node: RingNodeStatus) -> str:

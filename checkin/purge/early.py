@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import structlog
 
@@ -29,6 +29,13 @@ MAX_REASON: Final = 200  # characters
 _OPENING: Final = (Purpose.DAY, Purpose.INTAKE)
 """The purposes of keys that open what is kept, or waits, of a day."""
 log = structlog.get_logger()
+
+
+def end_of_day(due: str, done: str, *, ordered: bool) -> Literal["destroyed", "early", "late"]:
+    """How a key or day ended that was due and destroyed on these ISO dates; `ordered`: officers signed it before."""
+    if done > due:
+        return "late"
+    return "early" if done < due and ordered else "destroyed"
 
 
 class PinnedOfficers(Protocol):
