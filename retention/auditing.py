@@ -35,6 +35,7 @@ from checkin.protocol.statement import one
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.statement_store import ORDER_EXECUTED
 from checkin.service.frame import Finding
+from checkin.service.tasks import URGENT_SECONDS
 from retention.audits import Audit, Audits
 from retention.log_audit import LogAudit
 from retention.parts import Parts
@@ -46,7 +47,6 @@ ANSWER_SECONDS: Final = 3600.0  # a service reads every file it has
 PATIENCE_SECONDS: Final = 600.0  # for services that have not been asked today, or are not ready
 READY_SECONDS: Final = 5.0  # for a service to say whether it is
 RETRY_SECONDS: Final = 60.0
-URGENT_SECONDS: Final = 60.0  # of a new day; for so long the services are asked twice a second whether they are ready
 SILENT_DAYS: Final = 1
 SKEW_SECONDS: Final = 3600.0  # between a service's clock and ours; clocks that differ by more are doubted elsewhere
 ANSWERED: Final = "answered"

@@ -21,6 +21,7 @@ from checkin.protocol.key_list import IssuerList, ListedKey, merge
 from checkin.protocol.note import MAX_NOTE, open_note
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
+from checkin.service.tasks import URGENT_SECONDS
 from checkin.tlog.policy import PinnedLog
 from venue.database import LISTS
 from venue.settings import TrustedIssuer
@@ -35,7 +36,6 @@ class Fetched(NamedTuple):
 
 Fetch = Callable[[str], Fetched]
 LISTED_AHEAD = 15  # days: issuers list fourteen, and their midnight may come before ours
-URGENT_SECONDS = 60.0  # after the start, for so long issuers are asked every half second until all have a key for today
 _TIMEOUT_SECONDS = 3.0
 _LONGEST_SECONDS = 10.0  # a slow answer must not keep the next issuer waiting
 _MAX_ANSWER = 4 * MAX_NOTE  # the note and its proof as JSON text, the same keys once as JWK

@@ -30,6 +30,7 @@ from checkin.errors import (
     RequestInvalid,
     TokenMalformed,
 )
+from checkin.files.dsn_file import is_here
 from checkin.files.durable import locked_beside
 from checkin.files.json_file import load_party, open_party, save_party, write_private
 from checkin.http.asking import Keeping, drive, nobody
@@ -263,7 +264,7 @@ def _begin(client: Client, name: str | None, phone: str | None) -> str:
 
 def _on_its_way(issuer: str) -> str:
     sent = f"A one-time code of {wallets.CODE_DIGITS} digits is on its way by message, good for five minutes."
-    if urlsplit(issuer).hostname not in ("127.0.0.1", "localhost", "::1"):
+    if not is_here(urlsplit(issuer).hostname or ""):
         return sent
     return f"{sent} An issuer of `checkin up` sends none: it leaves it in issuer/data/outbox of its folder."
 

@@ -27,10 +27,10 @@ from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 from checkin.service.settings import LogSettings
+from checkin.service.tasks import URGENT_SECONDS
 from checkin.tlog.submission import proof_of, submit
 
 TIMEOUT_SECONDS: Final = 3.0
-URGENT_SECONDS: Final = 60.0  # for so long a new list is tried every half second, then by the period
 _CHANGED: Final = "key_list"
 KEY_LIST: Final = TableSet(
     "key_list",

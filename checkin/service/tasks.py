@@ -27,7 +27,8 @@ from checkin.errors import CheckinError
 PERIOD_SECONDS: Final = 20.0
 SIMULATED_PERIOD_SECONDS = 1.0  # under a simulated clock, which may jump at any moment; other periods in proportion
 LOOKS: Final = 10  # in such a period, whether the simulated clock shows another day: then everything is due at once
-URGENT_SECONDS = 0.5
+URGENT_PERIOD_SECONDS = 0.5
+URGENT_SECONDS: Final = 60.0  # for so long what is new is urgent, then it comes by its period
 LATE_SECONDS: Final = 300.0
 JOIN_SECONDS: Final = 10.0
 _AGAIN_SECONDS: Final = 1.0  # after a loop that ended, so that one that always ends at once costs nothing
@@ -175,7 +176,7 @@ class Tasks(Collector):
         if task.urgent is None:
             return period
         try:
-            soon = SIMULATED_PERIOD_SECONDS / LOOKS if self._simulated_day else URGENT_SECONDS
+            soon = SIMULATED_PERIOD_SECONDS / LOOKS if self._simulated_day else URGENT_PERIOD_SECONDS
             return soon if task.urgent() else period
         except Exception as error:  # the next round must come
             _tell(log.error, "urgency_not_known", task=task.name, type=type(error).__name__)

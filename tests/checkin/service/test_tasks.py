@@ -99,14 +99,14 @@ def test_a_task_that_fails_is_done_again_though_its_failure_cannot_be_logged(err
 
 @pytest.mark.usefixtures("full_log")
 def test_tasks_go_on_when_nobody_can_say_whether_they_are_urgent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "URGENT_SECONDS", QUICK)
+    monkeypatch.setattr(tasks, "URGENT_PERIOD_SECONDS", QUICK)
     rounds = Rounds()
     with running(Task("a", rounds, every=QUICK, urgent=refuse(OSError("the disk")))):
         rounds.wait()
 
 
 def test_an_urgent_task_comes_soon_and_others_by_their_period(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "URGENT_SECONDS", QUICK)
+    monkeypatch.setattr(tasks, "URGENT_PERIOD_SECONDS", QUICK)
     urgent, other = Rounds(), Rounds()
     given = Tasks([Task("urgent", urgent, every=3600, urgent=lambda: True), Task("other", other, every=3600)])
     given.run_all()
