@@ -135,4 +135,4 @@ def test_a_wallet_and_a_scanner_open_nothing() -> None:
         names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
         if hits := (imports - allowed) | (names & {"open", "SystemClock"}):
             found[path.name] = hits
-    assert set(found) == {"authority.py"}
+    assert set(found) == {"authority_folder.py"}

@@ -14,7 +14,7 @@ from checkin.audit.data_map import DataMap
 from checkin.audit.point import Point, not_run, plain, seen
 from checkin.audit.self_audit import DATA_MAP, KEYS, OLDEST
 from checkin.errors import CheckinError
-from checkin.parties.authority import Authority
+from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.key_list import AUTHORITY_DESTROYED, AuthorityKey, DestroyedList
 from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import kind_of
@@ -27,7 +27,7 @@ _MAP: Final = Path(__file__).parent.parent / "parties" / "authority_data_map.tom
 class AuthorityAudit:
     """One look at one folder, as of `now` (unix seconds). `log`: the log as `parties.toml` pins it, if it does."""
 
-    def __init__(self, authority: Authority, now: float, log: PinnedLog | None) -> None:
+    def __init__(self, authority: AuthorityFolder, now: float, log: PinnedLog | None) -> None:
         self._authority = authority
         self._ring = authority.ring
         self._now = now

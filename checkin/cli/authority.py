@@ -17,7 +17,7 @@ from checkin.clock import Clock
 from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officer_folder import load_signer
-from checkin.parties.authority import Authority
+from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.note import (
     NoteVerifier,
     add_signature,
@@ -56,7 +56,7 @@ def init(  # noqa: PLR0913 - one option for each thing that is decided once and 
     as_json: Json = False,
 ) -> None:
     """Make the officers' folders with their keys and shares, and the ring. Nobody keeps the ring's private key."""
-    authority = Authority.init(
+    authority = AuthorityFolder.init(
         folder,
         name,
         officers=officers,
@@ -159,7 +159,7 @@ def _check_service(name: str, authority: Path) -> None:
 class _Desk:
     """Where officers sign a statement, together or in turn into one file."""
 
-    authority: Authority
+    authority: AuthorityFolder
     clock: Clock
     yes: bool
     as_json: bool

@@ -32,7 +32,7 @@ from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officer_folder import keep_ring_keys, load_share, load_signer, new_days, remember
 from checkin.keys.secret_file import read_token
-from checkin.parties.authority import AHEAD_DAYS, CHECKED_FILE, DESTROYED_FILE, LOGGED_FOLDER, ring_keys
+from checkin.parties.authority_folder import AHEAD_DAYS, CHECKED_FILE, DESTROYED_FILE, LOGGED_FOLDER, ring_keys
 from checkin.protocol.key_list import AuthorityList, CheckedList, DestroyedList
 from checkin.protocol.note import NoteSigner, add_signature, sign_note, split_note
 from checkin.protocol.primitives import sha256

@@ -23,7 +23,7 @@ from rich.progress import (
 from checkin.cli.terminal import say, say_json
 from checkin.clock import Clock, SimulatedClock, SystemClock
 from checkin.errors import RequestInvalid
-from checkin.parties.authority import Authority
+from checkin.parties.authority_folder import AuthorityFolder
 from checkin.shown import shown
 from checkin.tracing.trace import Tell, silent
 
@@ -45,9 +45,9 @@ def clock_of(path: Path | None) -> Clock:
     return SimulatedClock(path) if path else SystemClock()
 
 
-def opened(folder: Path, simulated_clock: Path | None, allow_unfit: bool) -> Authority:
-    """The authority in the folder; raises as `Authority.open`."""
-    return Authority.open(folder, simulated=simulated_clock is not None, allow_unfit=allow_unfit)
+def opened(folder: Path, simulated_clock: Path | None, allow_unfit: bool) -> AuthorityFolder:
+    """The authority in the folder; raises as `AuthorityFolder.open`."""
+    return AuthorityFolder.open(folder, simulated=simulated_clock is not None, allow_unfit=allow_unfit)
 
 
 def report(as_json: bool, values: dict[str, object], sentence: str) -> None:

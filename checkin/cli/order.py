@@ -34,7 +34,7 @@ from checkin.orders.folder import ORDER_FILE, OrderFolder
 from checkin.orders.letter import letter
 from checkin.orders.order import PERSON, OrderRequest, draft
 from checkin.orders.part import MAX_DAYS, MAX_WINDOW_SECONDS, PHONE, VENUE_ID
-from checkin.parties.authority import Authority, ring_keys
+from checkin.parties.authority_folder import AuthorityFolder, ring_keys
 from checkin.shown import shown
 from checkin.tracing.counterparties import Parties
 from checkin.tracing.trace import Trace
@@ -168,7 +168,7 @@ def trace(  # noqa: PLR0913 - an option each
         raise typer.Exit(PARTLY)
 
 
-def _tell_of_planted(who: Authority, shares: list[str]) -> None:
+def _tell_of_planted(who: AuthorityFolder, shares: list[str]) -> None:
     """What can be seen only while shares are joined, of the list that is signed next."""
     try:
         who.check_ring(who.listed(), shares)

@@ -23,7 +23,7 @@ from checkin.http.client import Client, drive_at
 from checkin.keys.key_ring import KeyRing
 from checkin.keys.officer_folder import load_share
 from checkin.parties import wallet
-from checkin.parties.authority import Authority
+from checkin.parties.authority_folder import AuthorityFolder
 from checkin.parties.scanner import Scanner
 from checkin.parties.wallet import Wallet
 from checkin.protocol import presentation
@@ -72,7 +72,7 @@ class Stage:
         folder = self.deployment.folder / service / "keys"
         return KeyRing(folder, self.deployment.master_key(service), allow_unfit=bool(self.deployment.warnings))
 
-    def authority(self) -> Authority:
+    def authority(self) -> AuthorityFolder:
         """The health authority's folder."""
         return self.deployment.authority()
 

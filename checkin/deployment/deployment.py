@@ -34,7 +34,7 @@ from checkin.files.format import FORMAT, require_file_format
 from checkin.keys.file_system import check_storage
 from checkin.keys.officer_folder import load_share, load_signer
 from checkin.keys.secret_file import make_secret, read_secret, read_token
-from checkin.parties.authority import Authority
+from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.note import NoteSigner, NoteVerifier, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.service.addresses import await_free
@@ -208,10 +208,10 @@ class Deployment:
         """Whom the authority asks."""
         return Parties.load(self.folder / "authority" / "parties.toml")
 
-    def authority(self) -> Authority:
+    def authority(self) -> AuthorityFolder:
         """The health authority of this deployment."""
         simulated = self.simulated_clock is not None
-        return Authority.open(self.folder / "authority", simulated=simulated, allow_unfit=bool(self.warnings))
+        return AuthorityFolder.open(self.folder / "authority", simulated=simulated, allow_unfit=bool(self.warnings))
 
     def officers(self) -> list[Path]:
         """The officers' folders; in production each is carried away."""
@@ -274,7 +274,7 @@ class Deployment:
         make_secret(self.folder / "retention" / "log.key")
         for name in TOKENS:
             replace_file(self.folder / "tokens" / f"{name}.token", (new_token() + "\n").encode())
-        Authority.init(
+        AuthorityFolder.init(
             self.folder / "authority",
             AUTHORITY_NAME,
             officers=3,

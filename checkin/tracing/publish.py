@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from checkin.errors import NoteMalformed, NoteUntrusted, ProofInvalid, RequestInvalid
 from checkin.http.client import Client, Service
-from checkin.parties.authority import Authority
+from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.key_list import BY_OFFICERS, AuthorityList, CheckedList, DestroyedList
 from checkin.protocol.note import decode_note, unverified_text
 from checkin.protocol.statement import kind_of
@@ -53,7 +53,7 @@ def publish_keys(
     note: str,
     log: PublicLog | None,
     issuers: Mapping[str, str],
-    authority: Authority | None = None,
+    authority: AuthorityFolder | None = None,
     tell: Tell = silent,
 ) -> Publication:
     """Logs a list or a statement where there is a log, and brings a list to the issuers (address → token).

@@ -55,7 +55,7 @@ from checkin.orders.rows import (
     read_row,
     write_list,
 )
-from checkin.parties.authority import Authority
+from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.credential import visit_context
 from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.note import NoteSigner, decode_note, open_note, sign_note
@@ -81,7 +81,7 @@ class Trace:
     """One trace of one order."""
 
     order: SignedOrder
-    authority: Authority
+    authority: AuthorityFolder
     parties: Parties
     ring: OpeningKey
     signer: NoteSigner
@@ -89,7 +89,12 @@ class Trace:
 
     @classmethod
     def open(
-        cls, order: SignedOrder, authority: Authority, parties: Parties, shares: Iterable[str], tell: Tell = silent
+        cls,
+        order: SignedOrder,
+        authority: AuthorityFolder,
+        parties: Parties,
+        shares: Iterable[str],
+        tell: Tell = silent,
     ) -> Trace:
         """Joins the shares; raises `SharesInvalid`, and `OrderScope` for an order whose keys are not the ring's."""
         ring = authority.ring.unlock(shares)

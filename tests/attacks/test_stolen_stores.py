@@ -14,7 +14,7 @@ from checkin.demo.thief import SavedKeys, copy_databases, open_subject, open_vis
 from checkin.errors import CheckinError, KeyDestroyed, KeyMissing, SealBroken
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.keys.officer_folder import load_share
-from checkin.parties.authority import Authority
+from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.primitives import OpeningKey
 from tests.checkin.tracing.world import CALENDAR, DAY, NOON, Country, country
 from tests.support.waiting import until
@@ -28,7 +28,7 @@ def ring_of(made: Country, service: str) -> KeyRing:
     return KeyRing(folder / "keys", made.deployment.master_key(service), allow_unfit=True)
 
 
-def authority_key(authority: Authority, made: Country) -> OpeningKey:
+def authority_key(authority: AuthorityFolder, made: Country) -> OpeningKey:
     """With the shares of all officers."""
     shares = [load_share(folder) for folder in made.deployment.officers()]
     return authority.open_days([DAY], shares[:2])[DAY]

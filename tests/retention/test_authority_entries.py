@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from checkin.keys.officer_folder import load_signer
-from checkin.parties.authority import Authority
+from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, CheckedList, DestroyedKey, DestroyedList
 from checkin.protocol.note import add_signature, sign_note
 from checkin.protocol.primitives import OpeningKey
@@ -29,7 +29,7 @@ class Office:
 
     def __init__(self, folder: Path, retention: Retention) -> None:
         now = CALENDAR.start(DAY)
-        self.authority = Authority.init(
+        self.authority = AuthorityFolder.init(
             folder, "health.example", officers=3, threshold=2, now=now, simulated=True, allow_unfit=True
         )
         self.signers = [load_signer(folder / "officers" / number) for number in "123"]

@@ -26,7 +26,7 @@ from checkin.keys.officer_folder import load_share, load_signer
 from checkin.keys.secret_file import make_secret
 from checkin.orders.folder import OrderFolder, SignedOrder
 from checkin.orders.order import OrderRequest, draft
-from checkin.parties.authority import Authority
+from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.purge.purger import Purger
@@ -146,7 +146,7 @@ class Whole:
             name_database(self.folder / service / "settings.toml", dsn)
         self.loop = asyncio.new_event_loop()
         self.clock = SimulatedClock(self.folder / "clock")
-        self.authority = Authority.open(self.folder / "authority", simulated=True, allow_unfit=True)
+        self.authority = AuthorityFolder.open(self.folder / "authority", simulated=True, allow_unfit=True)
         self.log = Log(self.folder / "log", LOG_SIGNER)
         self.issuer = self.open_issuer()
         self.registry = self.open_registry()
@@ -335,7 +335,7 @@ def prepared() -> Path:
     """Settings and keys of all, made once a process."""
     folder = Path(tempfile.mkdtemp(dir=memory()))
     (folder / "clock").write_text(CALENDAR.rfc3339(NOON) + "\n", encoding="ascii")
-    Authority.init(
+    AuthorityFolder.init(
         folder / "authority", "health.example", officers=3, threshold=2, now=NOON, simulated=True, allow_unfit=True
     )
     vkeys = ", ".join(

@@ -14,7 +14,7 @@ from checkin.audit.authority_audit import AuthorityAudit
 from checkin.audit.point import Point, PointResult
 from checkin.cli.authority import app
 from checkin.keys.officer_folder import load_signer
-from checkin.parties.authority import Authority
+from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.tlog.policy import PinnedLog
@@ -32,7 +32,9 @@ class Office:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         begun = CALENDAR.start(LAST - 29)
-        self.authority = Authority.init(folder, "health.example", officers=3, threshold=2, now=begun, allow_unfit=True)
+        self.authority = AuthorityFolder.init(
+            folder, "health.example", officers=3, threshold=2, now=begun, allow_unfit=True
+        )
         self.authority.make_keys(begun)
         self.authority.list_keys(begun)
         self.authority.destroy_due(NOW - 86400, confirm_clock=True)
@@ -54,7 +56,7 @@ class Office:
 
     def look(self, now: float = NOW) -> dict[str, Point]:
         """The points, by name."""
-        authority = Authority.open(self.folder, allow_unfit=True)
+        authority = AuthorityFolder.open(self.folder, allow_unfit=True)
         return {point.name: point for point in AuthorityAudit(authority, now, PINNED).points()}
 
 

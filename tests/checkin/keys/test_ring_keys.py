@@ -15,7 +15,7 @@ from checkin.keys.officer_folder import RING_FILE, keep_ring_keys, load_ring_key
 from checkin.keys.officers import RingKeys, list_signer
 from checkin.orders.folder import OrderFolder
 from checkin.orders.order import OrderRequest, draft
-from checkin.parties.authority import Authority, ring_keys
+from checkin.parties.authority_folder import AuthorityFolder, ring_keys
 from checkin.protocol.primitives import OpeningKey, random_bytes
 
 NOW = 1_795_000_000.0
@@ -26,7 +26,7 @@ WISH = OrderRequest("2026-17", "contacts", "Act, Article 76-2", phone="+82101234
 class Office:
     """An authority's folder, and orders in folders of their own."""
 
-    authority: Authority
+    authority: AuthorityFolder
     folder: Path
 
     def order(self, name: str, ring: bytes, list_key: str) -> Path:
@@ -57,7 +57,7 @@ class Office:
 
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
-    authority = Authority.init(
+    authority = AuthorityFolder.init(
         tmp_path / "authority", "health.example", officers=3, threshold=2, now=NOW, allow_unfit=True
     )
     return Office(authority, tmp_path)

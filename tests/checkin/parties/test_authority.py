@@ -21,7 +21,7 @@ from checkin.errors import (
 )
 from checkin.keys.authority_ring import AuthorityRing
 from checkin.keys.officer_folder import load_share, load_signer
-from checkin.parties.authority import Authority
+from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, DestroyedKey, DestroyedList, merge
 from checkin.protocol.note import sign_note
 from checkin.protocol.primitives import OpeningKey, SealingKey
@@ -31,34 +31,34 @@ TODAY = 20779
 DAY = 86400.0
 
 
-def make(path: Path, simulated: bool = False) -> Authority:
-    return Authority.init(
+def make(path: Path, simulated: bool = False) -> AuthorityFolder:
+    return AuthorityFolder.init(
         path / "a", "health.example", officers=3, threshold=2, now=NOW, simulated=simulated, allow_unfit=True
     )
 
 
-def shares(authority: Authority, *numbers: int) -> list[str]:
+def shares(authority: AuthorityFolder, *numbers: int) -> list[str]:
     return [load_share(authority.folder / "officers" / str(number)) for number in numbers]
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
+def authority(tmp_path: Path) -> AuthorityFolder:
     made = make(tmp_path)
     made.make_keys(NOW)
     return made
 
 
-def reopened(authority: Authority) -> Authority:
-    return Authority.open(authority.folder, allow_unfit=True)
+def reopened(authority: AuthorityFolder) -> AuthorityFolder:
+    return AuthorityFolder.open(authority.folder, allow_unfit=True)
 
 
-def test_keys_are_made_for_today_and_fourteen_days_without_any_officer(authority: Authority) -> None:
+def test_keys_are_made_for_today_and_fourteen_days_without_any_officer(authority: AuthorityFolder) -> None:
     assert authority.ring.days() == list(range(TODAY, TODAY + 15))
     assert reopened(authority).make_keys(NOW) == []
     assert reopened(authority).make_keys(NOW + DAY) == [TODAY + 15]
 
 
-def test_what_is_sealed_to_a_listed_day_is_opened_by_any_two_officers(authority: Authority) -> None:
+def test_what_is_sealed_to_a_listed_day_is_opened_by_any_two_officers(authority: AuthorityFolder) -> None:
     listed = authority.list_keys(NOW).keys
     for day in (TODAY, TODAY + 14):
         sealed = SealingKey(listed[day].public).seal(b"inner", b"info")
@@ -67,14 +67,14 @@ def test_what_is_sealed_to_a_listed_day_is_opened_by_any_two_officers(authority:
             assert keys[day].open(sealed, b"info") == b"inner"
 
 
-def test_one_officer_or_another_authoritys_officers_open_nothing(authority: Authority, tmp_path: Path) -> None:
+def test_one_officer_or_another_authoritys_officers_open_nothing(authority: AuthorityFolder, tmp_path: Path) -> None:
     other = make(tmp_path / "other")
     for few in ([], shares(authority, 1), shares(other, 1, 2), [*shares(authority, 1), *shares(other, 2)]):
         with pytest.raises(SharesInvalid):
             authority.ring.open_day(TODAY, few)
 
 
-def test_the_authority_at_rest_cannot_open_a_day(authority: Authority) -> None:
+def test_the_authority_at_rest_cannot_open_a_day(authority: AuthorityFolder) -> None:
     """Neither the private halves nor the ring's key lie anywhere outside the officers' folders."""
     private = authority.ring.open_day(TODAY, shares(authority, 1, 2))
     at_rest = [file for file in authority.folder.rglob("*") if file.is_file() and "officers" not in file.parts]
@@ -83,7 +83,7 @@ def test_the_authority_at_rest_cannot_open_a_day(authority: Authority) -> None:
 
 
 def test_a_sealed_key_moved_to_another_day_or_shown_under_another_public_half_does_not_open(
-    authority: Authority,
+    authority: AuthorityFolder,
 ) -> None:
     ring = authority.folder / "ring"
     bodies = [(ring / f"authority-{day}.slot").read_bytes() for day in (TODAY, TODAY + 1)]
@@ -95,14 +95,14 @@ def test_a_sealed_key_moved_to_another_day_or_shown_under_another_public_half_do
             authority.ring.open_day(day, shares(authority, 1, 2))
 
 
-def test_a_list_counts_with_the_signatures_of_two_officers(authority: Authority) -> None:
+def test_a_list_counts_with_the_signatures_of_two_officers(authority: AuthorityFolder) -> None:
     key_list = authority.list_keys(NOW)
     note = sign_note(key_list.text(), *(load_signer(authority.folder / "officers" / number) for number in "13"))
     read = AuthorityList.read(authority.officers.open(note).text)
     assert read == key_list and list(read.keys) == list(range(TODAY, TODAY + 15)) and not read.simulated
 
 
-def test_later_lists_keep_the_keys_of_earlier_ones(authority: Authority) -> None:
+def test_later_lists_keep_the_keys_of_earlier_ones(authority: AuthorityFolder) -> None:
     first = authority.list_keys(NOW)
     authority.make_keys(NOW + 5 * DAY)
     second = reopened(authority).list_keys(NOW + 5 * DAY)
@@ -110,7 +110,7 @@ def test_later_lists_keep_the_keys_of_earlier_ones(authority: Authority) -> None
     assert set(first.keys) <= set(second.keys)
 
 
-def test_a_listed_day_whose_slot_is_lost_gets_no_second_key(authority: Authority) -> None:
+def test_a_listed_day_whose_slot_is_lost_gets_no_second_key(authority: AuthorityFolder) -> None:
     """Issuers keep the first key they saw: a second would be one that nobody seals to."""
     first = authority.list_keys(NOW)
     (authority.folder / f"ring/authority-{TODAY + 3}.slot").unlink()
@@ -118,7 +118,7 @@ def test_a_listed_day_whose_slot_is_lost_gets_no_second_key(authority: Authority
     assert authority.list_keys(NOW) == first
 
 
-def test_a_ring_that_contradicts_what_was_listed_is_noticed(authority: Authority) -> None:
+def test_a_ring_that_contradicts_what_was_listed_is_noticed(authority: AuthorityFolder) -> None:
     listed = authority.list_keys(NOW)
     keys = {**listed.keys, TODAY: AuthorityKey(OpeningKey(bytes(32)).public, "0" * 64)}
     (authority.folder / "listed.txt").write_text(AuthorityList("health.example", keys).text())
@@ -131,7 +131,7 @@ def test_without_keys_there_is_no_list(tmp_path: Path) -> None:
         make(tmp_path).list_keys(NOW)
 
 
-def test_a_day_is_destroyed_when_its_28th_day_after_begins_and_not_a_second_before(authority: Authority) -> None:
+def test_a_day_is_destroyed_when_its_28th_day_after_begins_and_not_a_second_before(authority: AuthorityFolder) -> None:
     authority.list_keys(NOW)
     due = authority.calendar.due(TODAY)
     commitment = authority.ring.key(TODAY).commitment
@@ -147,7 +147,7 @@ def test_a_day_is_destroyed_when_its_28th_day_after_begins_and_not_a_second_befo
     assert TODAY not in authority.list_keys(due).keys
 
 
-def test_a_destroyed_day_is_never_made_again_by_a_clock_gone_back(authority: Authority) -> None:
+def test_a_destroyed_day_is_never_made_again_by_a_clock_gone_back(authority: AuthorityFolder) -> None:
     authority.destroy_due(NOW + 40 * DAY, confirm_clock=True)
     assert authority.ring.days() == list(range(TODAY + 13, TODAY + 15))
     assert authority.make_keys(NOW) == [], "neither the destroyed days nor the overdue ones"
@@ -158,7 +158,7 @@ def test_a_destroyed_day_is_never_made_again_by_a_clock_gone_back(authority: Aut
     assert set(authority.list_keys(NOW).keys) == {TODAY + 13, TODAY + 14}
 
 
-def test_after_a_jump_of_the_clock_nothing_is_destroyed_until_a_person_confirms_it(authority: Authority) -> None:
+def test_after_a_jump_of_the_clock_nothing_is_destroyed_until_a_person_confirms_it(authority: AuthorityFolder) -> None:
     for jump in (2 * DAY, 28 * DAY, 400 * DAY):
         with pytest.raises(ClockUntrusted, match="--confirm-clock"):
             authority.destroy_due(NOW + jump)
@@ -167,7 +167,7 @@ def test_after_a_jump_of_the_clock_nothing_is_destroyed_until_a_person_confirms_
 
 
 def test_a_run_cut_short_after_the_tombstone_is_finished_by_the_next(
-    authority: Authority, monkeypatch: pytest.MonkeyPatch
+    authority: AuthorityFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cut(*_: object, **__: object) -> int:
         raise OSError("power")
@@ -182,7 +182,7 @@ def test_a_run_cut_short_after_the_tombstone_is_finished_by_the_next(
     assert TODAY not in authority.ring.days()
 
 
-def test_a_day_gets_one_key(authority: Authority) -> None:
+def test_a_day_gets_one_key(authority: AuthorityFolder) -> None:
     with pytest.raises(KeyExists):
         authority.ring.make(TODAY, oldest=0)
     with pytest.raises(KeyMissing):
@@ -206,7 +206,9 @@ def test_a_folder_is_made_once_and_opened_only_when_it_is_whole(tmp_path: Path) 
 def test_impossible_names_and_numbers_make_no_authority(tmp_path: Path) -> None:
     for number, (name, officers) in enumerate([("Health Office", 3), ("health.example", 1)]):
         with pytest.raises(SettingsInvalid):
-            Authority.init(tmp_path / str(number), name, officers=officers, threshold=2, now=NOW, allow_unfit=True)
+            AuthorityFolder.init(
+                tmp_path / str(number), name, officers=officers, threshold=2, now=NOW, allow_unfit=True
+            )
 
 
 def test_a_folder_is_real_or_simulated_for_good_and_its_lists_say_so(tmp_path: Path) -> None:
@@ -217,17 +219,17 @@ def test_a_folder_is_real_or_simulated_for_good_and_its_lists_say_so(tmp_path: P
         reopened(authority)
     real = make(tmp_path / "real")
     with pytest.raises(SimulationRefused):
-        Authority.open(real.folder, simulated=True, allow_unfit=True)
+        AuthorityFolder.open(real.folder, simulated=True, allow_unfit=True)
 
 
-def test_a_ring_opened_with_another_public_key_refuses_the_shares(authority: Authority) -> None:
+def test_a_ring_opened_with_another_public_key_refuses_the_shares(authority: AuthorityFolder) -> None:
     ring = AuthorityRing(authority.folder / "ring", OpeningKey(bytes(32)).public, allow_unfit=True)
     with pytest.raises(CheckinError) as error:
         ring.open_day(TODAY, shares(authority, 1, 2))
     assert isinstance(error.value, SharesInvalid)
 
 
-def test_what_was_destroyed_is_left_for_the_officers_until_it_is_in_the_log(authority: Authority) -> None:
+def test_what_was_destroyed_is_left_for_the_officers_until_it_is_in_the_log(authority: AuthorityFolder) -> None:
     """Nothing before a key is gone; a signature that is there stays; what is logged is not asked for again."""
     assert authority.state_destroyed() is None and not (authority.folder / "destroyed.txt").exists()
     commitments = {day: authority.ring.key(day).commitment for day in (TODAY, TODAY + 1)}
@@ -247,7 +249,7 @@ def test_what_was_destroyed_is_left_for_the_officers_until_it_is_in_the_log(auth
     assert authority.logged() == {17: (note, "a proof")}
 
 
-def test_of_days_before_the_first_list_in_the_log_no_end_is_stated(authority: Authority) -> None:
+def test_of_days_before_the_first_list_in_the_log_no_end_is_stated(authority: AuthorityFolder) -> None:
     """Nobody there knows their keys; as with an authority that has worked before there was a log."""
     authority.destroy_due(authority.calendar.due(TODAY + 1), confirm_clock=True)
     listed = authority.list_keys(authority.calendar.due(TODAY + 1))
@@ -259,13 +261,13 @@ def test_of_days_before_the_first_list_in_the_log_no_end_is_stated(authority: Au
     assert (stated := authority.state_destroyed()) and list(stated.keys) == [TODAY + 2]
 
 
-def test_a_day_whose_slot_is_not_gone_yet_is_not_stated(authority: Authority) -> None:
+def test_a_day_whose_slot_is_not_gone_yet_is_not_stated(authority: AuthorityFolder) -> None:
     """As after a crash between the tombstone and the end."""
     authority.ring._slots.entomb(f"authority-{TODAY}", {"date": "2026-11-22"})
     assert authority.state_destroyed() is None
 
 
-def test_a_statement_names_at_most_64_days(authority: Authority) -> None:
+def test_a_statement_names_at_most_64_days(authority: AuthorityFolder) -> None:
     """The oldest first; the rest comes with the next one."""
     for day in range(TODAY + 15, TODAY + 75):
         authority.ring.make(day, oldest=0)
@@ -275,6 +277,6 @@ def test_a_statement_names_at_most_64_days(authority: Authority) -> None:
     assert DestroyedList.read(stated.text()) == stated
 
 
-def test_only_a_destroyed_day_has_the_mark_of_its_overwriting(authority: Authority) -> None:
+def test_only_a_destroyed_day_has_the_mark_of_its_overwriting(authority: AuthorityFolder) -> None:
     authority.destroy_due(authority.calendar.due(TODAY), confirm_clock=True)
     assert authority.ring.overwritten(TODAY) and not authority.ring.overwritten(TODAY + 1)

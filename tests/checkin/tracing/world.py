@@ -22,7 +22,7 @@ from checkin.keys.officer_folder import load_share, load_signer
 from checkin.orders.folder import OrderFolder, SignedOrder
 from checkin.orders.order import OrderRequest, draft
 from checkin.parties import wallet as wallets
-from checkin.parties.authority import Authority
+from checkin.parties.authority_folder import AuthorityFolder
 from checkin.parties.wallet import Wallet
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.note import NoteSigner
@@ -147,7 +147,7 @@ class Country:
     # --- the authority -------------------------------------------------------------------------------------------
 
     @property
-    def authority(self) -> Authority:
+    def authority(self) -> AuthorityFolder:
         return self.deployment.authority()
 
     @property

@@ -66,7 +66,7 @@ AUTHORITY: Final = StatementType(
 
 
 @dataclass(frozen=True)
-class Authority:
+class AuthorityFolder:
     """An opened folder. `simulated` is for good: a folder is either real or not."""
 
     folder: Path
