@@ -8,7 +8,7 @@ The main flow, step → file:
 4. A scanner checks it, submits or queues it, sealed         parties/scanner.py, protocol/intake.py
 5. The registry keeps the visit in a day vault               vault/
 6. A day is closed, and its rows are fixed by a digest       vault/closing.py
-7. An order of the authority finds who shared a room         orders/, tracing/, parties/authority_folder.py
+7. An order of the authority finds who shared a room         orders/, tracing/, parties/authority.py
 8. After 28 days its key, then its bytes are destroyed       purge/, keys/
 9. … and stated in signed notes, kept in a log, audited      purge/statement_store.py, tlog/, audit/
 

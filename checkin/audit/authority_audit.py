@@ -67,7 +67,7 @@ class AuthorityAudit:
                 yield f"the key of {self._date(day)} was unlinked and not overwritten: its bytes may be on the disk"
         gone = set(self._ring.tombstones())
         # `listed()` forgets what is due: a key that was carried off instead of destroyed is missed by the log's lists.
-        for day, key in sorted((self._authority.listed() | self._authority.logged_keys()).items()):
+        for day, key in sorted((self._authority.listed() | self._authority.logged().keys_by_day()).items()):
             if day not in gone:
                 yield from self._live_faults(day, key, there=day in there)
 
@@ -89,7 +89,7 @@ class AuthorityAudit:
         proved: set[int] = set()
         faults = list(self._proof_faults(self._log, proved))
         due = self._authority.calendar.day(self._now) - GRACE_DAYS
-        waiting, first = 0, self._authority.logged_from()
+        waiting, first = 0, self._authority.logged().first_day()
         for day, key in self._authority.destroyed().items():
             if day not in proved and day >= first:
                 waiting += 1

@@ -32,7 +32,8 @@ from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officer_folder import keep_ring_keys, load_share, load_signer, new_days, remember
 from checkin.keys.secret_file import read_token
-from checkin.parties.authority_folder import AHEAD_DAYS, CHECKED_FILE, DESTROYED_FILE, LOGGED_FOLDER, ring_keys
+from checkin.parties.authority import AHEAD_DAYS
+from checkin.parties.authority_folder import CHECKED_FILE, DESTROYED_FILE, LOGGED_FOLDER
 from checkin.protocol.key_list import AuthorityList, CheckedList, DestroyedList
 from checkin.protocol.note import NoteSigner, add_signature, sign_note, split_note
 from checkin.protocol.primitives import sha256
@@ -86,11 +87,10 @@ def list_keys(  # noqa: PLR0913 - an option each
     if len(officer) >= authority.officers.threshold:
         shares = [load_share(path) for path in officer]
         authority = authority.adopt_list_key(shares)
-        ring = ring_keys(folder)
         for path in officer:
-            keep_ring_keys(path, ring)
+            keep_ring_keys(path, authority.ring_keys)
         authority.check_ring(key_list.keys, shares)
-        checked = authority.state_checked(key_list.keys, now)
+        checked = authority.checked_list(key_list.keys, now)
     signers = _agreed(key_list, officer, yes=yes, quiet=as_json) if officer else []
     replace_file(output, (sign_note(text, *signers) if signers else text).encode())
     _remember(key_list, officer)

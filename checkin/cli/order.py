@@ -26,15 +26,14 @@ from checkin.cli.office import (
 )
 from checkin.cli.terminal import say, say_json
 from checkin.clock import Calendar, parse_rfc3339
-from checkin.errors import ListRefused, NoteMalformed, RequestInvalid, SettingsInvalid
+from checkin.errors import ListRefused, RequestInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officer_folder import load_ring_keys, load_share, load_signer
-from checkin.keys.officers import Officers
 from checkin.orders.folder import ORDER_FILE, OrderFolder
 from checkin.orders.letter import letter
 from checkin.orders.order import PERSON, OrderRequest, draft
 from checkin.orders.part import MAX_DAYS, MAX_WINDOW_SECONDS, PHONE, VENUE_ID
-from checkin.parties.authority_folder import AuthorityFolder, ring_keys
+from checkin.parties.authority_folder import AuthorityFolder, read_authority
 from checkin.shown import shown
 from checkin.tracing.counterparties import Parties
 from checkin.tracing.trace import Trace
@@ -85,16 +84,11 @@ def order(  # noqa: PLR0913 - what an officer has to say
     parties = Parties.load(authority / PARTIES_FILE)
     asked = [party.verifier.name for party in parties.issuers if not issuer or party.number in issuer]
     common = OrderRequest(case=case, purpose=purpose, basis=basis, life=hours * 3600.0, limit=limit)
-    if not who.list_key:
-        raise SettingsInvalid(
-            "This authority's folder is of an earlier version: list its keys once with enough officers at hand, "
-            "`checkin authority keys list`, which adds the key that signs lists of orders."
-        )
     made = draft(
         _about(common, who.calendar, (venue, begin, end), (person, since, until)),
         authority=who.officers.authority,
         ring=who.ring.public,
-        list_key=who.list_key,
+        list_key=who.order_keys().list_key,
         registry=parties.registry.verifier.name,
         issuers=asked,
         calendar=who.calendar,
@@ -119,9 +113,9 @@ def sign(
     The order's keys are held against those in each officer's ring.txt, and with --dir against the authority's: its
     answers are sealed to the ring key.
     """
-    needed = _needed(authority) if authority else None
-    pieces = OrderFolder(folder).read()
-    pinned = [load_ring_keys(path) for path in officer] + ([ring_keys(authority)] if authority else [])
+    known = read_authority(authority) if authority else None
+    pieces, needed = OrderFolder(folder).read(), known.officers.threshold if known else None
+    pinned = [load_ring_keys(path) for path in officer] + ([known.order_keys()] if known else [])
     for keys in pinned:
         if keys:
             pieces.order.check_keys(keys.public, keys.list_key)
@@ -202,14 +196,6 @@ def _missing(result: TraceResult) -> str:
         f"✗ {shown(one.audience)} was asked {one.asked}: {shown(one.reason)} ({one.code})" for one in result.failed
     ]
     return "\n".join([*lines, "The rest was delivered. Run the same command again, until the order expires."])
-
-
-def _needed(authority: Path) -> int:
-    """How many officers sign; raises `SettingsInvalid` where that is not written."""
-    try:
-        return Officers.read((authority / "officers.txt").read_text(encoding="utf-8")).threshold
-    except (OSError, ValueError, NoteMalformed):
-        raise SettingsInvalid("There is no authority in the folder that --dir names.") from None
 
 
 def _about(

@@ -174,7 +174,7 @@ def twenty_eight_days_later(stage: Stage) -> None:
     with tell.step("stated", "Two officers state in the log that the authority's key is gone", "with its commitment"):
         authority = stage.authority()
         expect(authority.ring.overwritten(day), "The authority's slot was not overwritten.")
-        expect(day in authority.stated(), "The log has no statement of the authority's officers.")
+        expect(day in authority.logged().stated(), "The log has no statement of the authority's officers.")
     with tell.step("row-gone", "The row and the keys are gone from the disk", "looked for in folders and slots"):
         for service in ("issuer", "venue"):
             expect(KeyName(Purpose.DAY, day) not in stage.ring(service).names(), f"A slot is left at the {service}.")

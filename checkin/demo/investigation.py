@@ -94,7 +94,7 @@ def write_order(stage: Stage, name: str, request: OrderRequest) -> OrderFolder:
         request,
         authority=authority.officers.authority,
         ring=authority.ring.public,
-        list_key=authority.list_key,
+        list_key=authority.ring_keys.list_key,
         registry=parties.registry.verifier.name,
         issuers=[issuer.verifier.name for issuer in parties.issuers],
         calendar=stage.calendar,

@@ -79,7 +79,7 @@ class Stage:
     def authority_day_key(self) -> OpeningKey:
         """Two officers' shares, joined; raises once the day's key is destroyed."""
         shares = [load_share(folder) for folder in self.deployment.officers()[:2]]
-        return self.authority().open_days([self.day], shares)[self.day]
+        return self.authority().ring.open_day(self.day, shares)
 
     def advance(self, seconds: float) -> float:
         """Let simulated time pass; the new now."""

@@ -232,9 +232,9 @@ class Deployment:
         signers, listed = [load_signer(folder) for folder in officers], authority.list_keys(now)
         issuers = {issuer.url: issuer.token for issuer in parties.issuers}
         publish_keys(sign_note(listed.text(), *signers), parties.log, issuers, authority)
-        if authority.calendar.day(now) - authority.last_checked() >= CHECK_EVERY_DAYS:
+        if authority.calendar.day(now) - authority.logged().last_checked() >= CHECK_EVERY_DAYS:
             authority.check_ring(listed.keys, [load_share(folder) for folder in officers])
-            checked = authority.state_checked(listed.keys, now)
+            checked = authority.checked_list(listed.keys, now)
             publish_keys(sign_note(checked.text(), *signers), parties.log, issuers, authority)
         if stated := authority.state_destroyed():
             publish_keys(sign_note(stated.text(), *signers), parties.log, issuers, authority)

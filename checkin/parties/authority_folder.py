@@ -17,65 +17,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
-from checkin.clock import RETENTION_DAYS, Calendar
-from checkin.errors import (
-    ClockUntrusted,
-    KeyDestroyed,
-    KeyMissing,
-    ListRefused,
-    NoteMalformed,
-    SealBroken,
-    SettingsInvalid,
-    SimulationRefused,
-)
+from checkin.clock import Calendar
+from checkin.errors import KeyDestroyed, KeyMissing, NoteMalformed, SealBroken, SettingsInvalid, SimulationRefused
 from checkin.files.durable import close_folder, private_folder, replace_file
 from checkin.files.format import require_format
 from checkin.keys.authority_ring import AuthorityRing
 from checkin.keys.file_system import check_storage
 from checkin.keys.officer_folder import appoint
-from checkin.keys.officers import Officers, RingKeys, check_wish, list_signer
-from checkin.protocol.encoding import b64_decode, b64_encode
-from checkin.protocol.key_list import (
-    AUTHORITY_CHECKED,
-    AUTHORITY_DESTROYED,
-    AUTHORITY_KEYS,
-    AuthorityKey,
-    AuthorityList,
-    CheckedList,
-    DestroyedKey,
-    DestroyedList,
-    merge,
-)
-from checkin.protocol.note import unverified_text
-from checkin.protocol.primitives import OpeningKey, check_sealing_key
-from checkin.protocol.statement import CLOCK, Field, StatementType, clock_value, kind_of, one
+from checkin.keys.officers import Officers, RingKeys, check_wish
+from checkin.parties.authority import AHEAD_DAYS, Authority, Logged
+from checkin.protocol.key_list import AuthorityKey, AuthorityList, DestroyedKey, DestroyedList
 
-AHEAD_DAYS: Final = 14
-MAX_STATED: Final = 64  # days in one statement: what officers can read, and the log takes
 DESTROYED_FILE: Final = "destroyed.txt"
 CHECKED_FILE: Final = "checked.txt"
 LOGGED_FOLDER: Final = "logged"
-AUTHORITY: Final = StatementType(
-    "checkin/authority/v1",
-    Field("authority"),
-    Field("zone"),
-    Field("ring"),
-    Field("list-key", optional=True),
-    CLOCK,
-)
 
 
 @dataclass(frozen=True)
-class AuthorityFolder:
-    """An opened folder. `simulated` is for good: a folder is either real or not."""
+class AuthorityFolder(Authority):
+    """An opened folder, and the authority to which it belongs."""
 
     folder: Path
-    officers: Officers
-    calendar: Calendar
     ring: AuthorityRing
-    simulated: bool
-    list_key: str = ""
-    """The verifier key of the lists of orders; '' in a folder of an earlier version (see `adopt_list_key`)."""
 
     @classmethod
     def init(  # noqa: PLR0913 - one argument for each thing that is decided once and for all
@@ -105,60 +68,41 @@ class AuthorityFolder:
             check_storage(folder)
         appointed, ring_key = appoint(folder / "officers", name, officers, threshold)
         ring = AuthorityRing(folder / "ring", ring_key.public, allow_unfit=allow_unfit)
-        list_key = list_signer(name, ring_key).verifier.vkey
-        self = cls(folder, appointed, calendar, ring, simulated, list_key)
+        self = cls(appointed, calendar, RingKeys.of(name, ring_key), simulated, folder, ring)
         self._tick(calendar.day(now))
         replace_file(folder / "officers.txt", appointed.text().encode())
         require_format(folder, "authority")
-        self._write()  # last: a folder without it was not finished
+        replace_file(folder / "authority.txt", self.text().encode())  # last: a folder without it was not finished
         return self
 
     @classmethod
     def open(cls, folder: Path, *, simulated: bool = False, allow_unfit: bool = False) -> Self:
         """The authority in this folder. Raises `SettingsInvalid`, `SimulationRefused`, `StorageUnfit`."""
-        try:
-            values = AUTHORITY.read((folder / "authority.txt").read_text(encoding="utf-8"))
-            officers = Officers.read((folder / "officers.txt").read_text(encoding="utf-8"))
-            public = b64_decode(one(values, "ring"), 32)
-            check_sealing_key(public)
-        except (OSError, ValueError, NoteMalformed):
-            raise SettingsInvalid("The authority's folder is not complete: run `checkin authority init`.") from None
+        known = read_authority(folder)
         close_folder(folder)
         require_format(folder, "authority")
-        if simulated != ("clock" in values):
+        if simulated != known.simulated:
             raise SimulationRefused
-        ring = AuthorityRing(folder / "ring", public, allow_unfit=allow_unfit)
-        list_key = one(values, "list-key") if "list-key" in values else ""
-        return cls(folder, officers, Calendar(one(values, "zone")), ring, simulated, list_key)
+        ring = AuthorityRing(folder / "ring", known.ring_keys.public, allow_unfit=allow_unfit)
+        return cls(**vars(known), folder=folder, ring=ring)
 
     def adopt_list_key(self, shares: Iterable[str]) -> Self:
         """With the list key that follows from the ring key, written into the folder if it is not there. Raises
         `SharesInvalid`."""
-        list_key = list_signer(self.officers.authority, self.ring.unlock(shares)).verifier.vkey
-        adopted = replace(self, list_key=list_key)
-        if self.list_key != list_key:
-            adopted._write()
+        adopted = replace(self, ring_keys=RingKeys.of(self.ring_keys.authority, self.ring.unlock(shares)))
+        if self.ring_keys != adopted.ring_keys:
+            replace_file(self.folder / "authority.txt", adopted.text().encode())
         return adopted
-
-    def _write(self) -> None:
-        values = {
-            "authority": self.officers.authority,
-            "zone": self.calendar.zone,
-            "ring": b64_encode(self.ring.public),
-        }
-        lists = {"list-key": self.list_key} if self.list_key else {}
-        text = AUTHORITY.write(values | lists | clock_value(simulated=self.simulated))
-        replace_file(self.folder / "authority.txt", text.encode())
 
     def make_keys(self, now: float, ahead: int = AHEAD_DAYS) -> list[int]:
         """Make what is missing for today and `ahead` days more; the days made. Needs no officer.
 
         A day once listed never gets another key: when its slot is lost it stays on the list (see `lost_days`).
         """
-        today, taken = self.calendar.day(now), {*self.ring.days(), *self.ring.tombstones(), *self.listed()}
-        days = [day for day in range(today, today + ahead + 1) if day not in taken and day >= self._oldest(now)]
+        taken, last = {*self.ring.days(), *self.ring.tombstones(), *self.listed()}, self._last_tick()
+        days = self.missing(now, last, taken, ahead)
         for day in days:
-            self.ring.make(day, oldest=self._oldest(now))
+            self.ring.make(day, oldest=self.oldest(now, last))
         return days
 
     def lost_days(self) -> list[int]:
@@ -167,49 +111,33 @@ class AuthorityFolder:
 
     def list_keys(self, now: float) -> AuthorityList:
         """Every key not yet due, ready for the officers; remembered, because the first list for a day is final.
-
-        Raises `ListRefused` if the ring contradicts what was listed, `KeyMissing` if there is no key at all.
-        """
-        oldest = self._oldest(now)
-        held = {day: self.ring.key(day) for day in self._live_days() if day >= oldest}
-        listed = self.listed()
-        keys = {day: key for day, key in (listed | merge(listed, held)).items() if day >= oldest}
-        if not keys:
-            raise KeyMissing("There are no keys to list: run `checkin authority keys make` first.")
-        key_list = AuthorityList(self.officers.authority, keys, self.simulated)
+        Raises as `key_list`."""
+        first = self.oldest(now, self._last_tick())
+        live = sorted(set(self.ring.days()) - set(self.ring.tombstones()))
+        key_list = self.key_list(self.listed(), {day: self.ring.key(day) for day in live if day >= first}, first)
         replace_file(self.folder / "listed.txt", key_list.text().encode())
         return key_list
 
     def destroy_due(self, now: float, *, confirm_clock: bool = False) -> list[dict[str, str | int]]:
         """Destroy every key whose day + 28 has begun; the tombstones, also of a run that a crash cut short.
 
-        Raises `ClockUntrusted`, before anything is touched, when more than a day has passed since the last run
-        and nobody confirmed that the clock is right.
+        Raises `ClockUntrusted`, before anything is touched, as `look`.
         """
-        today, last = self.calendar.day(now), self._last_tick()
-        if today > last + 1 and not confirm_clock:
-            raise ClockUntrusted(
-                "The last run was more than a day ago, so either it was left out or the clock is wrong: "
-                "compare the clock, then repeat with --confirm-clock."
-            )
-        self._tick(max(today, last))
-        entombed = set(self.ring.tombstones())
-        return [self._destroy(day, now) for day in self.ring.days() if day < self._oldest(now) or day in entombed]
+        last = self.look(now, self._last_tick(), confirmed=confirm_clock)
+        self._tick(last)
+        entombed, first = set(self.ring.tombstones()), self.oldest(now, last)
+        return [self._destroy(day, now) for day in self.ring.days() if day < first or day in entombed]
 
     def state_destroyed(self) -> DestroyedList | None:
-        """The keys that are destroyed and of which that is not in the log yet, for the officers to state; at most 64
-        days, the oldest first; None when there are none. Raises `SettingsInvalid` for a tombstone of another form.
+        """What officers are to state, as `destroyed_list`. Raises `SettingsInvalid` for a tombstone of another form.
 
         Left in `destroyed.txt`; signatures that are there stay as long as the text does.
         """
-        stated_before, first = self.stated(), self.logged_from()
-        keys = {day: key for day, key in self.destroyed().items() if day not in stated_before and day >= first}
+        stated = self.destroyed_list(self.destroyed(), self.logged())
         path = self.folder / DESTROYED_FILE
-        if not keys:
+        if stated is None:
             path.unlink(missing_ok=True)
-            return None
-        stated = DestroyedList(self.officers.authority, dict(list(keys.items())[:MAX_STATED]), self.simulated)
-        if not path.exists() or not path.read_text(encoding="utf-8").startswith(stated.text() + "\n"):
+        elif not path.exists() or not path.read_text(encoding="utf-8").startswith(stated.text() + "\n"):
             replace_file(path, stated.text().encode())
         return stated
 
@@ -217,7 +145,7 @@ class AuthorityFolder:
         """Every key that is entombed and whose slot is gone, oldest first. Raises `SettingsInvalid` for a tombstone of
         another form."""
         gone = sorted(set(self.ring.tombstones()) - set(self.ring.days()))
-        return {day: self._destroyed_key(day) for day in gone}
+        return {day: self.ended(day, self.ring.tombstone(day) or {}) for day in gone}
 
     def keep_logged(self, index: int, note: str, proof: str) -> None:
         """Keeps a list or statement that is in the log as entry `index`, and the proof of it."""
@@ -226,99 +154,32 @@ class AuthorityFolder:
         replace_file(folder / f"{index}.proof", proof.encode())
         replace_file(folder / f"{index}.txt", note.encode())
 
-    def logged(self) -> dict[int, tuple[str, str]]:
-        """(note, proof) of what was put into the log, by its number there."""
-        folder = self.folder / LOGGED_FOLDER
-        paths = [path for path in folder.glob("*.txt") if path.stem.isdecimal()]
-        kept = {int(path.stem): (path, path.with_suffix(".proof")) for path in paths}
-        return {index: (_text(kept[index][0]), _text(kept[index][1])) for index in sorted(kept)}
-
-    def stated(self) -> dict[int, int]:
-        """Destroyed days of which that is in the log, and the number of the statement."""
-        found: dict[int, int] = {}
-        for index, (note, _) in self.logged().items():
-            text = unverified_text(note)
-            if kind_of(text) == AUTHORITY_DESTROYED.kind:
-                found |= {day: index for day in DestroyedList.read(text).keys if day not in found}
-        return found
-
-    def logged_keys(self) -> dict[int, AuthorityKey]:
-        """Every key that a list in the log names, by day, also of days long due. Raises `NoteMalformed`."""
-        texts = [unverified_text(note) for note, _ in self.logged().values()]
-        lists = [AuthorityList.read(text).keys for text in texts if kind_of(text) == AUTHORITY_KEYS.kind]
-        found: dict[int, AuthorityKey] = {}
-        for keys in lists:
-            found = {**keys, **found}  # the first list for a day is final
-        return found
-
-    def logged_from(self) -> int:
-        """The first day whose key a list in the log names: of earlier ones an end would be stated of a key that nobody
-        knows. 0 where no list is in the log."""
-        return min(self.logged_keys(), default=0)
+    def logged(self) -> Logged:
+        """What was put into the log, and kept here."""
+        paths = {int(path.stem): path for path in (self.folder / LOGGED_FOLDER).glob("*.txt") if path.stem.isdecimal()}
+        return Logged(
+            {index: (_text(paths[index]), _text(paths[index].with_suffix(".proof"))) for index in sorted(paths)}
+        )
 
     def check_ring(self, keys: Mapping[int, AuthorityKey], shares: Iterable[str]) -> None:
         """Opens the slot of each of these days with the shares and compares: raises `ListRefused` for a key that is not
         the ring's own, or that the ring no longer has, and `SharesInvalid`."""
-        ring = self.ring.unlock(shares)
-        strange = []
-        for day, key in keys.items():
+        ring, own = self.ring.unlock(shares), dict[int, AuthorityKey]()
+        for day in keys:
             try:
-                own = self.ring.open_day_with(day, ring).public == key.public and self.ring.key(day) == key
+                self.ring.open_day_with(day, ring)
+                own[day] = self.ring.key(day)
             except (KeyMissing, KeyDestroyed, SealBroken):
-                own = self.logged_keys().get(day) == key  # lost since officers listed it: nobody opens it
-            if not own:
-                strange.append(self.calendar.date(day))
-        if strange:
-            raise ListRefused(f"These keys of the list are not the ring's own, do not sign it: {', '.join(strange)}.")
-
-    def state_checked(self, keys: Mapping[int, AuthorityKey], now: float) -> CheckedList:
-        """What officers state after `check_ring` raised nothing, today."""
-        today = self.calendar.day(now)
-        checked = {day: DestroyedKey(key.commitment, today) for day, key in keys.items()}
-        return CheckedList(self.officers.authority, checked, self.simulated)
-
-    def last_checked(self) -> int:
-        """The day of the newest check that is in the log, 0 without one. Raises `NoteMalformed`."""
-        texts = [unverified_text(note) for note, _ in self.logged().values()]
-        checks = [CheckedList.read(text).keys for text in texts if kind_of(text) == AUTHORITY_CHECKED.kind]
-        return max((key.done for keys in checks for key in keys.values()), default=0)
-
-    def open_days(self, days: Iterable[int], shares: Iterable[str]) -> dict[int, OpeningKey]:
-        """The private keys of these days, for one trace; as `AuthorityRing.open_day`."""
-        shares = list(shares)
-        return {day: self.ring.open_day(day, shares) for day in days}
+                if logged := self.logged().keys_by_day().get(day):  # lost since officers listed it: nobody opens it
+                    own[day] = logged
+        self.require_own(keys, own)
 
     def _destroy(self, day: int, now: float) -> dict[str, str | int]:
         record = self.ring.tombstone(day)
         if record is None:
-            key = self.ring.key(day)
-            record = {
-                "authority": self.officers.authority,
-                "day": day,
-                "date": self.calendar.date(day),
-                "public": b64_encode(key.public),
-                "commitment": key.commitment,
-                "due": self.calendar.rfc3339(self.calendar.due(day), "minutes"),
-                "destroyed": self.calendar.rfc3339(now, "seconds"),
-            }
+            record = self.tombstone(day, self.ring.key(day), now)
         self.ring.destroy(day, record)
         return record
-
-    def _destroyed_key(self, day: int) -> DestroyedKey:
-        record = self.ring.tombstone(day) or {}
-        try:
-            done = self.calendar.parse_date(str(record["destroyed"])[:10])
-            return DestroyedKey(str(record["commitment"]), done)
-        except (KeyError, ValueError):
-            date = self.calendar.date(day)
-            raise SettingsInvalid(f"The tombstone of {date} does not say what was destroyed.") from None
-
-    def _oldest(self, now: float) -> int:
-        """The oldest day that may have a key; a clock gone back does not bring it back."""
-        return max(self.calendar.oldest(now), self._last_tick() - RETENTION_DAYS + 1)
-
-    def _live_days(self) -> list[int]:
-        return sorted(set(self.ring.days()) - set(self.ring.tombstones()))
 
     def listed(self) -> dict[int, AuthorityKey]:
         """Every key of a day not yet due that was ever put on a list; raises `NoteMalformed` for another form."""
@@ -338,13 +199,13 @@ class AuthorityFolder:
         replace_file(self.folder / "tick.txt", (self.calendar.date(day) + "\n").encode())
 
 
-def ring_keys(folder: Path) -> RingKeys:
-    """The keys that orders of the authority in this folder name; raises `SettingsInvalid`."""
+def read_authority(folder: Path) -> Authority:
+    """Who it is, of a folder that is not opened; raises `SettingsInvalid`."""
     try:
-        values = AUTHORITY.read((folder / "authority.txt").read_text(encoding="utf-8"))
-        return RingKeys(one(values, "authority"), b64_decode(one(values, "ring"), 32), one(values, "list-key"))
+        officers = Officers.read((folder / "officers.txt").read_text(encoding="utf-8"))
+        return Authority.read((folder / "authority.txt").read_text(encoding="utf-8"), officers)
     except (OSError, ValueError, NoteMalformed):
-        raise SettingsInvalid("The authority's folder is not complete, or of an earlier version.") from None
+        raise SettingsInvalid("The authority's folder is not complete: run `checkin authority init`.") from None
 
 
 def _text(path: Path) -> str:

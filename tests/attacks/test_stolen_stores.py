@@ -31,7 +31,7 @@ def ring_of(made: Country, service: str) -> KeyRing:
 def authority_key(authority: AuthorityFolder, made: Country) -> OpeningKey:
     """With the shares of all officers."""
     shares = [load_share(folder) for folder in made.deployment.officers()]
-    return authority.open_days([DAY], shares[:2])[DAY]
+    return authority.ring.open_day(DAY, shares[:2])
 
 
 def subjects(copies: Path, registry: KeyRing | SavedKeys, issuer: KeyRing | SavedKeys, key: OpeningKey) -> list[int]:
@@ -65,9 +65,11 @@ def test_all_stores_of_day_10_open_nothing_with_all_live_secrets_of_day_39(tmp_p
         assert len(kept) == 3
         with pytest.raises(GONE):
             open_subject(kept[0], DAY, saved_authority, issuer)
-        later = made.authority.open_days([DAY + 39], [load_share(folder) for folder in made.deployment.officers()[:2]])
+        later = made.authority.ring.open_day(
+            DAY + 39, [load_share(folder) for folder in made.deployment.officers()[:2]]
+        )
         with pytest.raises(SealBroken):
-            open_subject(kept[0], DAY, later[DAY + 39], saved["issuer"])
+            open_subject(kept[0], DAY, later, saved["issuer"])
         # The control, after everything: it was the keys that mattered.
         assert len(set(subjects(copies, saved["venue"], saved["issuer"], saved_authority))) == 3
 

@@ -246,7 +246,7 @@ class Whole:
             wish,
             authority=authority.officers.authority,
             ring=authority.ring.public,
-            list_key=authority.list_key,
+            list_key=authority.ring_keys.list_key,
             registry=self.registry.party.settings.name,
             issuers=[self.issuer.party.settings.name],
             calendar=CALENDAR,

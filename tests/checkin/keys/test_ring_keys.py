@@ -15,7 +15,7 @@ from checkin.keys.officer_folder import RING_FILE, keep_ring_keys, load_ring_key
 from checkin.keys.officers import RingKeys, list_signer
 from checkin.orders.folder import OrderFolder
 from checkin.orders.order import OrderRequest, draft
-from checkin.parties.authority_folder import AuthorityFolder, ring_keys
+from checkin.parties.authority_folder import AuthorityFolder, read_authority
 from checkin.protocol.primitives import OpeningKey, random_bytes
 
 NOW = 1_795_000_000.0
@@ -40,7 +40,7 @@ class Office:
 
     def own(self, name: str) -> Path:
         """An order to the authority's own keys."""
-        return self.order(name, self.authority.ring.public, self.authority.list_key)
+        return self.order(name, self.authority.ring.public, self.authority.ring_keys.list_key)
 
     def officer(self, number: int) -> Path:
         """An officer's folder."""
@@ -68,7 +68,7 @@ def test_an_order_to_the_drafters_own_keys_is_not_signed_where_the_authoritys_fo
     assert "enough officers join their shares" in office.sign(office.own("own"), 1).stdout
     own, thief = office.authority, OpeningKey(random_bytes(32))
     strange = list_signer("health.example", thief).verifier.vkey
-    for name, ring, list_key in (("a", thief.public, own.list_key), ("b", own.ring.public, strange)):
+    for name, ring, list_key in (("a", thief.public, own.ring_keys.list_key), ("b", own.ring.public, strange)):
         order = office.order(name, ring, list_key)
         with pytest.raises(OrderScope):
             office.sign(order, 1)
@@ -87,14 +87,14 @@ def test_a_folder_of_an_earlier_version_gets_its_ring_keys_when_enough_officers_
         app, ["authority", "keys", "list", *place, "-o", str(office.folder / "keys.txt"), *here, "--yes"]
     )
     assert listed.exit_code == 0, listed.output
-    assert load_ring_keys(office.officer(1)) == ring_keys(office.authority.folder)
+    assert load_ring_keys(office.officer(1)) == read_authority(office.authority.folder).ring_keys
     assert load_ring_keys(office.officer(3)) is None
     assert "enough officers join their shares" in office.sign(office.own("after"), 3, 1).stdout
 
 
 def test_ring_keys_that_are_damaged_or_of_another_ring_are_named(office: Office) -> None:
     """Neither taken for nothing to compare with nor overwritten."""
-    keys = ring_keys(office.authority.folder)
+    keys = read_authority(office.authority.folder).ring_keys
     assert load_ring_keys(office.officer(1)) == keys
     with pytest.raises(SettingsInvalid, match="another ring"):
         strange = RingKeys("health.example", OpeningKey(random_bytes(32)).public, keys.list_key)

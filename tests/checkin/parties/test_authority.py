@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from checkin.clock import Calendar
 from checkin.errors import (
     CheckinError,
     ClockUntrusted,
@@ -21,10 +22,12 @@ from checkin.errors import (
 )
 from checkin.keys.authority_ring import AuthorityRing
 from checkin.keys.officer_folder import load_share, load_signer
+from checkin.keys.officers import Officers, RingKeys
+from checkin.parties.authority import Authority, Logged
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, DestroyedKey, DestroyedList, merge
-from checkin.protocol.note import sign_note
-from checkin.protocol.primitives import OpeningKey, SealingKey
+from checkin.protocol.note import NoteSigner, sign_note
+from checkin.protocol.primitives import OpeningKey, SealingKey, SigningKey
 
 NOW = 1795316400.0  # 2026-11-22 12:20 in Seoul
 TODAY = 20779
@@ -63,8 +66,8 @@ def test_what_is_sealed_to_a_listed_day_is_opened_by_any_two_officers(authority:
     for day in (TODAY, TODAY + 14):
         sealed = SealingKey(listed[day].public).seal(b"inner", b"info")
         for numbers in ((1, 2), (2, 3), (3, 1), (1, 2, 3)):
-            keys = reopened(authority).open_days([day], shares(authority, *numbers))
-            assert keys[day].open(sealed, b"info") == b"inner"
+            key = reopened(authority).ring.open_day(day, shares(authority, *numbers))
+            assert key.open(sealed, b"info") == b"inner"
 
 
 def test_one_officer_or_another_authoritys_officers_open_nothing(authority: AuthorityFolder, tmp_path: Path) -> None:
@@ -244,7 +247,7 @@ def test_what_was_destroyed_is_left_for_the_officers_until_it_is_in_the_log(auth
     assert (two := authority.state_destroyed()) and list(two.keys) == [TODAY, TODAY + 1]
     assert path.read_text() == two.text(), "the text is another one, so the signature is none any more"
     authority.keep_logged(17, note, "a proof")
-    assert reopened(authority).stated() == {TODAY: 17}
+    assert reopened(authority).logged().stated() == {TODAY: 17}
     assert (rest := authority.state_destroyed()) and list(rest.keys) == [TODAY + 1]
     assert authority.logged() == {17: (note, "a proof")}
 
@@ -256,7 +259,7 @@ def test_of_days_before_the_first_list_in_the_log_no_end_is_stated(authority: Au
     note = sign_note(listed.text(), load_signer(authority.folder / "officers" / "1"))
     assert (stated := authority.state_destroyed()) and list(stated.keys) == [TODAY, TODAY + 1]
     authority.keep_logged(3, note, "a proof")
-    assert authority.logged_from() == TODAY + 2 and authority.state_destroyed() is None
+    assert authority.logged().first_day() == TODAY + 2 and authority.state_destroyed() is None
     authority.destroy_due(authority.calendar.due(TODAY + 2))
     assert (stated := authority.state_destroyed()) and list(stated.keys) == [TODAY + 2]
 
@@ -280,3 +283,41 @@ def test_a_statement_names_at_most_64_days(authority: AuthorityFolder) -> None:
 def test_only_a_destroyed_day_has_the_mark_of_its_overwriting(authority: AuthorityFolder) -> None:
     authority.destroy_due(authority.calendar.due(TODAY), confirm_clock=True)
     assert authority.ring.overwritten(TODAY) and not authority.ring.overwritten(TODAY + 1)
+
+
+# --- without a folder ---------------------------------------------------------------------------------------------
+
+
+def decided() -> Authority:
+    officers = Officers("health.example", 2, ())
+    keys = RingKeys("health.example", OpeningKey(bytes(31) + b"\1").public, "")
+    return Authority(officers, Calendar("Asia/Seoul"), keys, simulated=False)
+
+
+def key_of(day: int) -> AuthorityKey:
+    return AuthorityKey(OpeningKey(day.to_bytes(32, "big")).public, f"{day:064x}")
+
+
+def test_a_keys_whole_life_is_decided_without_a_folder() -> None:
+    """Missing, listed, due, destroyed, stated: each from what the one before left."""
+    authority, due = decided(), NOW + 28 * DAY
+    assert authority.missing(NOW, TODAY, {TODAY + 1}, ahead=2) == [TODAY, TODAY + 2]
+    listed = authority.key_list({TODAY: key_of(TODAY)}, {TODAY + 1: key_of(TODAY + 1)}, TODAY)
+    assert list(listed.keys) == [TODAY, TODAY + 1]
+    last = authority.look(due, TODAY + 27, confirmed=False)
+    assert authority.oldest(due - 1, last) == authority.oldest(NOW, last) == TODAY + 1, "also by a clock gone back"
+    ended = {TODAY: authority.ended(TODAY, authority.tombstone(TODAY, key_of(TODAY), due))}
+    assert ended == {TODAY: DestroyedKey(key_of(TODAY).commitment, TODAY + 28)}
+    signer = NoteSigner("health.example/officer-1", SigningKey(bytes(32)))
+    logged = Logged({3: (sign_note(listed.text(), signer), "a proof")})
+    stated = authority.destroyed_list(ended, logged)
+    assert stated and stated.keys == ended
+    logged[4] = (sign_note(stated.text(), signer), "a proof")
+    assert logged.stated() == {TODAY: 4} and authority.destroyed_list(ended, logged) is None
+
+
+def test_a_strange_key_and_one_that_nobody_opens_are_named() -> None:
+    keys = {day: key_of(day) for day in range(TODAY, TODAY + 3)}
+    decided().require_own(keys, keys)
+    with pytest.raises(ListRefused, match="do not sign it: 2026-11-22, 2026-11-24"):
+        decided().require_own(keys, {TODAY: key_of(1), TODAY + 1: key_of(TODAY + 1)})

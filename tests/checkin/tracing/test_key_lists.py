@@ -86,7 +86,7 @@ def test_28_days_later_the_end_of_the_key_is_stated_in_the_log(tmp_path_factory:
         made.tend()
         week = [AUTHORITY_KEYS.kind, AUTHORITY_CHECKED.kind]
         assert kinds(made) == [*week, *week, AUTHORITY_DESTROYED.kind]
-        [index] = made.authority.stated().values()
+        [index] = made.authority.logged().stated().values()
         note, proof = made.authority.logged()[index]
         made.parties.log.pinned.require(note, proof)
         gone = DestroyedList.read(made.authority.officers.open(note).text)

@@ -265,7 +265,7 @@ def test_an_order_with_keys_of_its_own_is_not_executed(scene: Scene) -> None:
         venue_order(scene.cafe, NOON - HOUR, NOON),
         authority=country.authority.officers.authority,
         ring=drafter.public,
-        list_key=country.authority.list_key,
+        list_key=country.authority.ring_keys.list_key,
         registry=country.parties.registry.verifier.name,
         issuers=[party.verifier.name for party in country.parties.issuers],
         calendar=CALENDAR,

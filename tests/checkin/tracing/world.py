@@ -175,7 +175,7 @@ class Country:
             wish,
             authority=authority.officers.authority,
             ring=authority.ring.public,
-            list_key=authority.list_key,
+            list_key=authority.ring_keys.list_key,
             registry=parties.registry.verifier.name,
             issuers=[party.verifier.name for party in parties.issuers],
             calendar=CALENDAR,
