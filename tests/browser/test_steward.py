@@ -89,9 +89,24 @@ def test_another_gate_takes_over_only_after_a_word_and_loses_nothing(
 
 
 NO_ROOM = """IDBObjectStore.prototype.put = ((put) => function (...all) {
-    if (window.full) throw new DOMException("full", "QuotaExceededError");
+    if ([true, this.name].includes(window.full)) throw new DOMException("full", "QuotaExceededError");
     return put.apply(this, all);
 })(IDBObjectStore.prototype.put)"""
+
+
+def test_a_visit_that_was_recorded_is_welcome_though_the_device_is_full(
+    site: Site, launch: Launch, camera: Camera
+) -> None:
+    """The registry has it, and refuses the code a second time."""
+    venue, visitor = site.venue(), Visitor(site)
+    scanner = ScannerPage(site, launch(), camera)
+    scanner.context.add_init_script(NO_ROOM)
+    scanner.enrol(venue.device("front"))
+    text = visitor.code()
+    scanner.page.evaluate("window.full = 'seen'")
+    assert scanner.verdict(text) == "accepted"
+    assert venue.total() == 1
+    assert scanner.verdict(text) in ("already_used", "token_expired")
 
 
 def test_whatever_keeps_a_scanner_from_being_enrolled_is_said_beside_the_field(

@@ -51,7 +51,8 @@ export class Door {
     const scanId = randomBytes(SCAN_ID_SIZE);
     const until = windowOf(verified, this.trust.calendar)[1];
     if (this.link.online && (await this.#submit(verified, scanId))) {
-      await this.store.remember(mark, now, until);
+      // It is recorded: what cannot be remembered here, of a second use, the registry knows.
+      await this.store.remember(mark, now, until).catch(console.error);
       return "accepted";
     }
     await this.#enqueue(verified, scanId, now, mark, until);
