@@ -136,8 +136,9 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
     # Also as a route, so that other methods are told what it takes.
     app.router.routes.insert(0, Route("/v1/check-ins", door_route, methods=["POST"]))
-    app.add_middleware(First, path="/v1/check-ins", route=door_route, limit=checkins.MAX_BODY)
     given = lists.Lists(party, trust, settings.issuers, own)
+    app.add_middleware(lists.TrustFirst, lists=given, scanners=known_scanners, gates=gates)
+    app.add_middleware(First, path="/v1/check-ins", route=door_route, limit=checkins.MAX_BODY)
     days = Days(vault, book, purger.close_due_days, purger.run)
     audit = SelfAudit(party, guard, DATA_MAP, settings.keys, days, [lambda: given.audit(settings.log)], engine.columns)
     days_work = day_routes.DayWork(purger, book, audit, executor)

@@ -32,7 +32,6 @@ from checkin.errors import (
     RequestInvalid,
     SealBroken,
     StatusDisclosed,
-    Unauthorized,
 )
 from checkin.protocol import presentation
 from checkin.protocol.encoding import b64url_decode
@@ -41,6 +40,7 @@ from checkin.protocol.presentation import Presentation
 from checkin.protocol.primitives import equal
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service import problems
+from checkin.service.auth import bearer_of
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.engines import Row
 from checkin.vault.vault import Vault
@@ -178,19 +178,9 @@ class CheckInRoute:
     async def _answer(self, scope: Scope, receive: Receive) -> str:
         if self._in_flight > self._max_in_flight:
             raise NotReady("Too many check-ins at once: queue this one, or try again in a few seconds.")
-        scanner = await self._scanners.at_door(_bearer(scope))
+        scanner = await self._scanners.at_door(bearer_of(scope))
         message = await receive()
         return await self._check_ins.admit(CheckInRequest.read(message.get("body", b"")), scanner)
-
-
-def _bearer(scope: Scope) -> str:
-    """The token of the request; raises `Unauthorized`."""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            scheme, _, token = value.decode("latin-1").partition(" ")
-            if scheme.lower() == "bearer" and token:
-                return str(token)
-    raise Unauthorized
 
 
 async def _send(send: Send, status: int, result: str) -> None:

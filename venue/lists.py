@@ -5,24 +5,28 @@ Lists are the same for all scanners and change once a day, so who asks for diges
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from checkin.audit.list_audit import GivenList, given_lists, is_young
 from checkin.audit.point import Point, seen
+from checkin.clock import SystemClock
 from checkin.errors import DayDestroyed, Forbidden, KeyDestroyed, KeyMissing, NotFound
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IntakeKey, IntakeList
 from checkin.purge.purger import Purger
-from checkin.service.auth import Bearer
+from checkin.service.auth import Bearer, bearer_of
 from checkin.service.body import NOT_MODIFIED, IfNoneMatch, answer_unless_known, content_digest
 from checkin.service.describe import problem_answers
 from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher, LogAnswer
+from checkin.service.limits import SecurityHeaders
 from checkin.service.settings import LogSettings
 from venue.gates import Gates
 from venue.scanners import Scanners, VenueScanner
@@ -33,6 +37,14 @@ from venue.venues import Status
 INTAKE_DAYS_AHEAD = 14
 KIDS = "kids"
 CACHED_SECONDS = INTAKE_DAYS_AHEAD * 86_400  # no list is of use for longer
+_REMEMBERED_SECONDS: Final = 1.0
+_TRUST: Final = "/v1/trust"
+_FORMS: Final = {  # as the route below describes them; whatever else is asked is left to it
+    "nonce": re.compile("[A-Za-z0-9_-]{16,64}"),
+    "waiting": re.compile("-1|[0-9]{1,6}"),
+    "digests": re.compile("true|false"),
+}
+_STOPWATCH: Final = SystemClock()
 _FOREVER = {"Cache-Control": f"public, max-age={CACHED_SECONDS}, immutable"}
 _Waiting = Annotated[int, Query(ge=-1, le=1_000_000, description="how many visits wait in the scanner's queue")]
 _Digests = Annotated[bool, Query(description="digests of the lists, for `GET /v1/lists/{digest}`, in their place")]
@@ -125,6 +137,18 @@ def intake_list(party: ServiceIdentity) -> IntakeList:
     return IntakeList(party.settings.name, keys, simulated=party.clock.simulated)
 
 
+class _Same(NamedTuple):
+    """What is the same for all scanners, and its digests; `at` a moment of the boot clock, `number` that of changes of
+    issuers' lists."""
+
+    issuers: list[IssuerEntry]
+    own: OwnEntry
+    digests: dict[str, Any]
+    at: float
+    day: int
+    number: int | None
+
+
 class Lists:
     """Answers /v1/trust."""
 
@@ -139,23 +163,36 @@ class Lists:
         self._trust = trust
         self._issuers = issuers
         self._publisher = publisher
+        self._same: _Same | None = None
 
-    def answer(self, scanner: VenueScanner, nonce: str | None) -> TrustAnswer:
-        """Everything a scanner needs to work without a network until tomorrow."""
-        own = self._own()
-        return TrustAnswer(
-            registry=own.registry,
-            issuers=self._entries(),
-            intake=own.intake,
-            intake_proof=own.intake_proof,
-            log=own.log,
-            **self._changing(scanner, nonce),
-        )
+    def read(self) -> _Same:
+        """From the disk, or a ring's nodes; remembered for a second."""
+        at, day, number = _STOPWATCH.boot(), self._party.today(), self._trust.number
+        issuers, own = self._entries(), self._own()
+        digests = {"issuers": [_digest(entry) for entry in issuers], "own": _digest(own)}
+        self._same = _Same(issuers, own, digests, at, day, number)
+        return self._same
 
-    def digests(self, scanner: VenueScanner, nonce: str | None) -> TrustDigests:
-        """The same, with digests of what is the same for all scanners."""
-        issuers, own = [_digest(entry) for entry in self._entries()], _digest(self._own())
-        return TrustDigests(issuers=issuers, own=own, **self._changing(scanner, nonce))
+    def remembered(self) -> _Same | None:
+        """What was read within the last second, unless midnight or an issuer's new list came since. Waits for none."""
+        same = self._same
+        if same is None or (same.day, same.number) != (self._party.today(), self._trust.number):
+            return None
+        return same if _STOPWATCH.boot() - same.at < _REMEMBERED_SECONDS else None
+
+    def answer(
+        self, same: _Same, scanner: VenueScanner, nonce: str | None, known: str | None, digests: bool
+    ) -> Response:
+        """Everything a scanner needs to work without a network until tomorrow, or with `digests` those of what is the
+        same for all scanners. `known`: the request's `If-None-Match`."""
+        changing = self._changing(scanner, nonce)
+        answer: BaseModel
+        if digests:
+            answer = TrustDigests(**same.digests, **changing)
+        else:
+            answer = TrustAnswer(**dict(same.own), issuers=same.issuers, **changing)
+        lasting = _written(answer, "time", "time_note")
+        return answer_unless_known(_written(answer), lasting, None if nonce else known)
 
     def content(self, digest: str) -> bytes:
         """What has this digest now; raises `NotFound` for anything else, also for what was given until yesterday."""
@@ -220,12 +257,52 @@ def _digest(answer: BaseModel) -> str:
     return content_digest(_written(answer))
 
 
+class TrustFirst:
+    """GET /v1/trust out of memory, before all that the other routes pass: every scanner asks each minute.
+
+    What memory has not, and whatever is to be refused, is left to the route below, which waits for a disk or a ring in
+    a thread.
+    """
+
+    def __init__(self, app: ASGIApp, *, lists: Lists, scanners: Scanners, gates: Gates) -> None:
+        self._app = app
+        self._lists = lists
+        self._scanners = scanners
+        self._gates = gates
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = None
+        if scope["type"] == "http" and scope["path"] == _TRUST and scope["method"] == "GET":
+            with suppress(Exception):  # the route below meets it again, and tells it
+                answer = self._answer(scope)
+        await (SecurityHeaders(answer) if answer else self._app)(scope, receive, send)
+
+    def _answer(self, scope: Scope) -> Response | None:
+        asked = _asked(scope["query_string"].decode("ascii"))
+        scanner = self._scanners.remembered(bearer_of(scope))
+        same = self._lists.remembered()
+        if asked is None or scanner is None or same is None:
+            return None
+        known = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"if-none-match"), None)
+        answer = self._lists.answer(same, scanner, asked.get("nonce"), known, asked.get("digests") == "true")
+        self._gates.hear(scanner.place.scanner, int(asked.get("waiting", -1)))
+        return answer
+
+
+def _asked(query: str) -> dict[str, str] | None:
+    """The parameters, each at most once and in its plainest form; None for any other query."""
+    pairs = [pair.partition("=") for pair in query.split("&")] if query else []
+    asked = {name: value for name, _, value in pairs}
+    plain = all(name in _FORMS and _FORMS[name].fullmatch(value) for name, value in asked.items())
+    return asked if plain and len(asked) == len(pairs) else None
+
+
 def routes(lists: Lists, scanners: Scanners, gates: Gates) -> APIRouter:
     """/v1/trust, and the lists by their digests."""
     router = APIRouter(tags=["scanner"])
 
     @router.get(
-        "/v1/trust",
+        _TRUST,
         response_model=TrustAnswer | TrustDigests,
         responses=problem_answers(Forbidden, KeyMissing) | NOT_MODIFIED,
     )
@@ -242,9 +319,7 @@ def routes(lists: Lists, scanners: Scanners, gates: Gates) -> APIRouter:
         """
         scanner = scanners.bearing(token)
         gates.hear(scanner.place.scanner, waiting)
-        answer = lists.digests(scanner, nonce) if digests else lists.answer(scanner, nonce)
-        lasting = _written(answer, "time", "time_note")
-        return answer_unless_known(_written(answer), lasting, None if nonce else if_none_match)
+        return lists.answer(lists.read(), scanner, nonce, if_none_match, digests)
 
     @router.get(
         "/v1/lists/{digest}", response_model=IssuerEntry | OwnEntry, responses=problem_answers(NotFound, KeyMissing)

@@ -158,8 +158,13 @@ class Scanners:
 
     async def at_door(self, token: str) -> VenueScanner:
         """As `bearing`; nobody else waits while the database is asked."""
+        known = self.remembered(token)
+        return known if known else await asyncio.to_thread(self.bearing, token)
+
+    def remembered(self, token: str) -> VenueScanner | None:
+        """As `bearing`, if that is in memory; asks no database about a token, and raises only for one that it knows."""
         known = self._memory().get(token_hash(token))
-        return _scanning(known) if known else await asyncio.to_thread(self.bearing, token)
+        return _scanning(known) if known else None
 
     def uploading(self, token: str) -> VenueScanner:
         """As `bearing`, and also a scanner that was replaced.

@@ -155,7 +155,12 @@ class IssuerTrust:
     @property
     def is_read(self) -> bool:
         """Whether `keys_of_day` asks no database: nobody had changed a list when the scanner was looked up."""
-        return self._known is not None and self._known.number == self._tables.seen.get(LISTS)
+        return self._known is not None and self._known.number == self.number
+
+    @property
+    def number(self) -> int | None:
+        """Another one once anybody has changed a list, as the last look saw; None before the first."""
+        return self._tables.seen.get(LISTS)
 
     def read(self) -> _Memory:
         """Reads what issuers have listed into memory, unless nobody has changed it."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
+from starlette.types import Scope
 
 from checkin.errors import Forbidden, Unauthorized
 from checkin.protocol.encoding import b64url_encode
@@ -46,6 +47,16 @@ async def bearer(credentials: _Sent) -> str:  # on the loop: a thread for it cos
 
 
 Bearer = Annotated[str, Depends(bearer)]
+
+
+def bearer_of(scope: Scope) -> str:
+    """The same, for who answers without the framework."""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            scheme, _, token = value.decode("latin-1").partition(" ")
+            if scheme.lower() == "bearer" and token:
+                return str(token)
+    raise Unauthorized
 
 
 def require(token: str, expected_sha256: str | None, request: Request) -> None:

@@ -1,8 +1,10 @@
 """What scanners ask each minute, and an operator about his own, however many scanners the registry has:
 `checkin bench polls [--scanners N] [--json]`.
 
-Registries of 1,000 venues with a scanner each, of ten times as many, up to N, in turn: one venue's list of scanners, a
-poll that brings nothing new (304), and one with digests and a signed time.
+Registries of 1,000 venues with a scanner each, of ten times as many, up to N, in turn: a check-in to compare with, a
+poll that brings nothing new (304), one with digests and a signed time, both once more as the framework answers them
+(`digests=1` is left to it), and one venue's list of scanners. Over 32 connections, since scanners do not wait for one
+another; under the real clock (not across midnight).
 """
 
 from __future__ import annotations
@@ -11,50 +13,68 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 
 from checkin.protocol.encoding import b64url_encode
-from checkin.protocol.primitives import random_bytes
-from tests.benchmarks.bench_checkin import Table
-from tests.benchmarks.load import cpu_seconds
+from checkin.protocol.presentation import to_text
+from checkin.protocol.primitives import SigningKey, random_bytes
+from tests.benchmarks.bench_checkin import Table, codes
+from tests.benchmarks.load import cpu_seconds, http, http_get, measure
 from tests.support.waiting import until
 from tests.venue import world
+from tests.venue.realtime import today
 from tests.venue.test_flat_reads import fill
 
 ROUNDS = 5
-REQUESTS = 500
-Asked = dict[str, list[httpx.Request]]
+REQUESTS = 2000
+CONNECTIONS = 32
+CHECK_IN = "a check-in"
+SAME, TIMED = "a poll that brings nothing new", "a poll with a signed time"
+Asked = dict[str, Callable[[], list[bytes]]]
 
 
 @contextmanager
-def registry(folder: Path, scanners: int) -> Iterator[tuple[httpx.Client, int, Asked]]:
-    """One with so many, once it has done what it does after a start; its process, and requests by what they ask."""
-    issuer = world.Issuer(1)
-    issuer.list_days(*range(world.DAY, world.DAY + 15))
-    made = world.Registry(folder, [issuer])
+def registry(folder: Path, scanners: int) -> Iterator[tuple[world.Process, Asked]]:
+    """One with so many, once it has done what it does after a start, and requests by what they ask."""
+    issuer, seed, day = world.Issuer(1, simulated=False), random_bytes(32), today()
+    issuer.keys[day] = SigningKey(seed)
+    issuer.list_days(*range(day, day + 15))
+    made = world.Registry(folder, [issuer], now=None)
     with world.processes(made, 1) as [server], httpx.Client(base_url=server.url) as client:
         at = world.enrol(client)
     fill(folder / "data", scanners)
     with world.processes(made, 1) as [server], httpx.Client(base_url=server.url, timeout=600) as client:
         until(lambda: at_rest(server.process.pid))
-        headers, digests = world.bearer(at.scanner), {"digests": "true"}
-        tag = {"If-None-Match": client.get("/v1/trust", params=digests, headers=headers).headers["etag"]}
-        nonces = [b64url_encode(random_bytes(16)) for _ in range(REQUESTS)]
+        whole = client.get("/v1/trust", params={"digests": "true"}, headers=world.bearer(at.scanner))
+        tag = f"If-None-Match: {whole.headers['etag']}"
 
-        def poll(more: dict[str, str], nonce: dict[str, str]) -> httpx.Request:
-            return client.build_request("GET", "/v1/trust", params=digests | nonce, headers=headers | more)
+        def same(digests: str) -> list[bytes]:
+            return [http_get(f"/v1/trust?digests={digests}&waiting=0", at.scanner, tag)] * REQUESTS
 
-        listed = client.build_request("GET", f"/v1/venues/{at.venue_id}/scanners", headers=world.bearer(at.operator))
-        asked = {
-            "a venue's list of scanners": [listed] * REQUESTS,
-            "a poll that brings nothing new": [poll(tag, {})] * REQUESTS,
-            "a poll with a signed time": [poll({}, {"nonce": nonce}) for nonce in nonces],
+        def timed(digests: str) -> list[bytes]:
+            nonces = (b64url_encode(random_bytes(16)) for _ in range(REQUESTS))
+            query = f"/v1/trust?digests={digests}&waiting=0&nonce="
+            return [http_get(f"{query}{nonce}", at.scanner) for nonce in nonces]
+
+        def check_ins() -> list[bytes]:
+            tokens = map(to_text, codes(seed, 1, day, REQUESTS))
+            bodies = ({"token": token, "scan_id": world.scan_id()} for token in tokens)
+            return [http("/v1/check-ins", json.dumps(body).encode(), at.scanner) for body in bodies]
+
+        listed = [http_get(f"/v1/venues/{at.venue_id}/scanners", at.operator)] * REQUESTS
+        asked: Asked = {
+            CHECK_IN: check_ins,
+            SAME: lambda: same("true"),
+            f"{SAME}, by the framework": lambda: same("1"),
+            TIMED: lambda: timed("true"),
+            f"{TIMED}, by the framework": lambda: timed("1"),
+            "a venue's list of scanners": lambda: listed,
         }
-        yield client, server.process.pid, asked
+        yield server, asked
     issuer.stop()
 
 
@@ -63,15 +83,6 @@ def at_rest(leader: int) -> bool:
     before = cpu_seconds(leader)
     time.sleep(1)
     return cpu_seconds(leader) - before <= 0.1
-
-
-def cost(client: httpx.Client, leader: int, requests: list[httpx.Request]) -> tuple[float, int]:
-    """The service's processor time of each, in ms, and the bytes of the last answer's content."""
-    before = cpu_seconds(leader)
-    for request in requests:
-        answer = client.send(request)
-        assert answer.status_code in (200, 304), answer.text
-    return 1000 * (cpu_seconds(leader) - before) / len(requests), len(answer.content)
 
 
 def main() -> None:
@@ -83,14 +94,16 @@ def main() -> None:
     table, sizes = Table(as_json=options.json), [10**power for power in range(3, 10) if 10**power <= options.scanners]
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         all_of_them = {size: stack.enter_context(registry(Path(name) / str(size), size)) for size in sizes}
-        for what in next(iter(all_of_them.values()))[2]:
-            found: dict[int, list[tuple[float, int]]] = {size: [] for size in sizes}
-            for _ in range(ROUNDS):
-                for size, (client, leader, asked) in all_of_them.items():
-                    found[size].append(cost(client, leader, asked[what]))
-            table.show(f"bytes of {what}", [length for _, length in found[sizes[0]]], "")
-            for size, rounds in found.items():
-                table.show(f"CPU of {what}, {size:,} scanners", [spent for spent, _ in rounds], "ms")
+        asks = list(all_of_them[sizes[0]][1])
+        found: dict[tuple[str, int], list[float]] = {(what, size): [] for what in asks for size in sizes}
+        for _ in range(ROUNDS):
+            for (what, size), rounds in found.items():
+                server, asked = all_of_them[size]
+                rounds.append(measure([server.process.pid], [server.port], asked[what](), CONNECTIONS).cpu)
+        for (what, size), rounds in found.items():
+            table.show(f"CPU of {what}, {size:,} scanners", rounds, "ms")
+            beside = [spent / of for spent, of in zip(rounds, found[CHECK_IN, size], strict=True)]
+            table.show("÷ that of a check-in in the same round", beside, "")
     if options.json:
         print(json.dumps({"scanners": options.scanners, "figures": table.figures}))
 

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import sha256
 from tests.venue.conftest import Scene
 from tests.venue.world import NOON, add_scanner, bearer
+from venue import lists
+from venue.lists import IssuerEntry, Lists
 
 NONCE = "0123456789abcdef"
+
+
+class Boot:
+    """A boot clock that stands still, long after the one that the service started by."""
+
+    moment = 1e12
+
+    def boot(self) -> float:
+        return self.moment
 
 
 def trust(scene: Scene, token: str = "", tag: str = "", **query: str) -> Any:
@@ -65,3 +78,44 @@ def test_no_tag_or_digest_tells_two_scanners_of_a_venue_apart(scene: Scene) -> N
     for form in ({}, {"digests": "true"}):
         one, another = (trust(scene, token, **form) for token in (scene.at.scanner, other.scanner))
         assert (one.headers["etag"], one.content) == (another.headers["etag"], another.content)
+
+
+def test_polls_are_answered_out_of_memory_for_a_second(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asks a disk or a ring meanwhile, neither for a poll that brings nothing new nor for a signed time."""
+    clock = Boot()
+    monkeypatch.setattr(lists, "_STOPWATCH", clock)
+    tag = trust(scene, digests="true").headers["etag"]
+    read: list[Lists] = []
+
+    def nothing(self: Lists) -> list[IssuerEntry]:
+        read.append(self)
+        return []
+
+    monkeypatch.setattr(Lists, "_entries", nothing)
+    assert trust(scene, tag=tag, digests="true", waiting="3").status_code == 304
+    assert trust(scene, digests="true", nonce=NONCE).json()["issuers"]
+    assert trust(scene).json()["issuers"]
+    assert not read
+    clock.moment += 1
+    for day in (0, 1):
+        scene.registry.set(NOON + day * 86_400)
+        assert trust(scene, tag=tag, digests="true").json()["issuers"] == []
+        assert len(read) == day + 1
+
+
+def test_an_answer_out_of_memory_is_that_of_the_route(scene: Scene) -> None:
+    """Head and content; `digests=1` and `digests=0` are what memory leaves to the route, as all that is refused."""
+    tag = trust(scene, digests="true").headers["etag"]
+    for forms in (("true", "1"), ("false", "0")):
+        for more in ({}, {"nonce": NONCE}, {"waiting": "7"}):
+            for known in ("", tag, "*"):
+                fast, slow = (trust(scene, tag=known, digests=form, **more) for form in forms)
+                assert (fast.status_code, fast.content) == (slow.status_code, slow.content)
+                assert [pair for pair in fast.headers.raw if pair[0] != b"date"] == [
+                    pair for pair in slow.headers.raw if pair[0] != b"date"
+                ]
+    for wrong in ({"nonce": "short"}, {"waiting": "-2"}, {"waiting": "1000001"}, {"digests": "maybe"}):
+        assert trust(scene, **wrong).status_code == 422
+    assert scene.client.get("/v1/trust?digests=true&digests=false", headers=bearer(scene.at.scanner)).json()["intake"]
+    assert trust(scene, "nobody's").status_code == 401
+    assert trust(scene, scene.at.operator).status_code == 403
