@@ -26,11 +26,21 @@ def run(*command: object) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(list(map(str, command)), check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"})
 
 
+def mount_image(image: Path, point: Path) -> None:
+    """On a loop device of its own. `mount -o loop` takes one that is still there for the file, and whoever looks at all
+    loop devices holds it for a moment after its end: an image that was written anew would show former blocks of it."""
+    device = run("losetup", "--find", "--show", image).stdout.decode().strip()
+    try:
+        run("mount", device, point)
+    finally:
+        run("losetup", "--detach", device)  # the kernel waits with it until nothing is mounted
+
+
 @contextmanager
 def mounted(image: Path, point: Path) -> Iterator[Path]:
     """The image's files under `point`; mounting replays the journal of an image that was never unmounted."""
     point.mkdir(exist_ok=True)
-    run("mount", "-o", "loop", image, point)
+    mount_image(image, point)
     try:
         yield point
     finally:
@@ -43,7 +53,7 @@ def mounted(image: Path, point: Path) -> Iterator[Path]:
 
 def can_mount(folder: Path) -> bool:
     """Whether this machine lets us."""
-    if os.geteuid() != 0 or not all(map(shutil.which, ("mkfs.ext4", "mount", "umount", "grep"))):
+    if os.geteuid() != 0 or not all(map(shutil.which, ("mkfs.ext4", "losetup", "mount", "umount", "grep"))):
         return False
     image = new_image(folder / "probe.img", 8)
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import ClockUntrusted, NotReady
-from tests.faults.disk import INSTALL, Needs, can_mount, fill, new_image, readable, run
+from tests.faults.disk import INSTALL, Needs, can_mount, fill, mount_image, new_image, readable, run
 from tests.support.commands import command
 from tests.support.house import CALENDAR, DAY, HOUR, REPORT, House, age, day_key, prepare
 
@@ -31,7 +31,7 @@ def bound(source: Path, point: Path) -> Iterator[None]:
 def lazily(image: Path, point: Path) -> Iterator[Path]:
     """The image's files under `point`; who still has some open keeps them."""
     point.mkdir(parents=True, exist_ok=True)
-    run("mount", "-o", "loop", image, point)
+    mount_image(image, point)
     try:
         yield point
     finally:
@@ -206,7 +206,7 @@ def test_the_command_destroys_keys_whatever_the_data_is_like(two: Volumes, troub
     elif trouble == "read-only":
         two.read_only(on=False)
     else:
-        run("mount", "-o", "loop", two.folder.parent / "data.img", data)
+        mount_image(two.folder.parent / "data.img", data)
     assert "purge-2026-11-20" in told + checkin(two.folder, "purge", "run").stdout
     report = House(two.folder).statement(REPORT)
     assert report["rows"] == ("unknown" if trouble == "missing" else "12")

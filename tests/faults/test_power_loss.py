@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.primitives import random_bytes
 from checkin.vault.engines.sqlite import path_of
 from checkin.vault.vault import Vault
-from tests.faults.disk import INSTALL, Needs, can_mount, found, mounted, new_image, snapshot
+from tests.faults.disk import INSTALL, Needs, can_mount, found, mounted, new_image, run, snapshot
 from tests.faults.till import DAY, shop
 
 IMAGES = int(os.environ.get("POWER_LOSSES", "10"))
@@ -163,6 +165,23 @@ def test_what_a_program_wrote_is_in_the_copy_only_once_it_was_synced(disk: Path,
         os.fsync(note.fileno())
         snapshot(image, copy)
         assert found(copy, secret, tmp_path) == {"it"}
+
+
+def test_an_image_shows_what_it_holds_now_though_its_former_device_is_in_use(disk: Path, tmp_path: Path) -> None:
+    """Otherwise a key that was made since the copy before would seem to be lost, which happened under load."""
+    copy = tmp_path / "copy.img"
+    with ExitStack() as held:
+        for day in range(2):
+            image = new_image(disk / "disk.img", 16)
+            with mounted(image, tmp_path / "disk") as folder:
+                (folder / f"day-{day}").touch()
+            shutil.copyfile(image, copy)
+            with mounted(copy, tmp_path / "after") as folder:
+                assert [path.name for path in folder.glob("day-*")] == [f"day-{day}"]
+                [device] = re.findall(
+                    r"^/dev/loop\d+", run("losetup", "--associated", copy).stdout.decode(), re.MULTILINE
+                )[-1:]
+                held.enter_context(Path(device).open("rb"))
 
 
 def survives(loss: Loss, work: Path) -> None:
