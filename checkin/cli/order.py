@@ -86,14 +86,10 @@ def order(  # noqa: PLR0913 - what an officer has to say
     common = OrderRequest(case=case, purpose=purpose, basis=basis, life=hours * 3600.0, limit=limit)
     made = draft(
         _about(common, who.calendar, (venue, begin, end), (person, since, until)),
-        authority=who.officers.authority,
-        ring=who.ring.public,
-        list_key=who.order_keys().list_key,
+        who,
         registry=parties.registry.verifier.name,
         issuers=asked,
-        calendar=who.calendar,
         now=clock_of(simulated_clock).now(),
-        simulated=who.simulated,
     )
     OrderFolder.make(folder, made)
     report = {"order": made.id, "kind": made.kind, "folder": str(folder), "needed": who.officers.threshold}
@@ -118,7 +114,7 @@ def sign(
     pinned = [load_ring_keys(path) for path in officer] + ([known.order_keys()] if known else [])
     for keys in pinned:
         if keys:
-            pieces.order.check_keys(keys.public, keys.list_key)
+            pieces.order.check_keys(keys)
     if not as_json:
         say(letter(pieces.order, checked=any(pinned)))
     names = ", ".join(path.name for path in officer)

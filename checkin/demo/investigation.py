@@ -92,14 +92,10 @@ def write_order(stage: Stage, name: str, request: OrderRequest) -> OrderFolder:
     authority, parties = stage.authority(), stage.deployment.parties()
     order = draft(
         request,
-        authority=authority.officers.authority,
-        ring=authority.ring.public,
-        list_key=authority.ring_keys.list_key,
+        authority,
         registry=parties.registry.verifier.name,
         issuers=[issuer.verifier.name for issuer in parties.issuers],
-        calendar=stage.calendar,
         now=stage.clock.now(),
-        simulated=True,
     )
     return OrderFolder.make(stage.artifacts / name, order)
 

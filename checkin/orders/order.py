@@ -16,6 +16,7 @@ from typing import Final, Self
 
 from checkin.clock import DATES, Calendar, parse_rfc3339
 from checkin.errors import NoteMalformed, OrderScope
+from checkin.keys.officers import RingKeys
 from checkin.orders.part import (
     BATCHES,
     CONTACTS,
@@ -29,6 +30,7 @@ from checkin.orders.part import (
     read_days,
     write_days,
 )
+from checkin.parties.authority import Authority
 from checkin.protocol.encoding import b64_decode, b64_encode
 from checkin.protocol.primitives import hmac_sha256, random_bytes
 from checkin.protocol.statement import CLOCK, Field, StatementType, Values, clock_value, many, one
@@ -122,9 +124,9 @@ class Order:
         """The verifier key of the lists of later steps."""
         return one(self.values, "order-key")
 
-    def check_keys(self, ring: bytes, list_key: str) -> None:
-        """Raises `OrderScope` unless answers are sealed to this ring key and lists signed with this key."""
-        if self.answer_key != ring or self.list_key != list_key:
+    def check_keys(self, keys: RingKeys) -> None:
+        """Raises `OrderScope` unless answers are sealed to this ring key and lists signed with its list key."""
+        if self.answer_key != keys.public or self.list_key != keys.list_key:
             raise OrderScope(
                 "The order's answers would be sealed to another key than the ring's, as an earlier version or another "
                 "authority made it: write it again with `checkin authority order`."
@@ -169,27 +171,18 @@ class Order:
         return clock_value(simulated="clock" in self.values)
 
 
-def draft(  # noqa: PLR0913 - whose order it is, who gets it, and when
-    request: OrderRequest,
-    *,
-    authority: str,
-    ring: bytes,
-    list_key: str,
-    registry: str,
-    issuers: Sequence[str],
-    calendar: Calendar,
-    now: float,
-    simulated: bool = False,
-) -> Order:
-    """A new order. Its answers are sealed to the ring key `ring` (X25519, 32 bytes), its lists verify under `list_key`:
-    both have their private halves where k officers join their shares, so whoever drafts an order opens nothing.
+def draft(request: OrderRequest, authority: Authority, *, registry: str, issuers: Sequence[str], now: float) -> Order:
+    """A new order. Its answers are sealed to the authority's ring key, its lists verify under the key that follows from
+    it: both have their private halves where k officers join their shares, so whoever drafts an order opens nothing.
 
-    Raises `OrderScope` for a life of more than seven days, `NoteMalformed` for anything else that no order can ask.
+    Raises `OrderScope` for a life of more than seven days, `NoteMalformed` for anything else that no order can ask, and
+    as `Authority.order_keys`.
     """
+    keys, calendar = authority.order_keys(), authority.calendar
     if not 0 < request.life <= MAX_LIFE_SECONDS:
         raise OrderScope("An order lives for at most seven days.")
     values: dict[str, str | list[str]] = {
-        "authority": authority,
+        "authority": keys.authority,
         "order": random_bytes(8).hex(),
         "kind": VENUE if request.venue else PERSON,
         "case": request.case,
@@ -200,11 +193,11 @@ def draft(  # noqa: PLR0913 - whose order it is, who gets it, and when
         "limit": str(request.limit),
         "registry": registry,
         "issuer": list(issuers),
-        "answer-key": b64_encode(ring),
-        "order-key": list_key,
+        "answer-key": b64_encode(keys.public),
+        "order-key": keys.list_key,
         "salt": b64_encode(random_bytes(32)),
     }
-    values |= _subject(request, calendar) | clock_value(simulated=simulated)
+    values |= _subject(request, calendar) | clock_value(simulated=authority.simulated)
     return Order.read(ORDER.write(values))
 
 

@@ -27,7 +27,7 @@ from checkin.errors import (
     ServiceError,
 )
 from checkin.http.client import Client
-from checkin.keys.officers import list_signer
+from checkin.keys.officers import RingKeys, list_signer
 from checkin.orders.folder import SignedOrder, SignedPart
 from checkin.orders.order import VENUE
 from checkin.orders.part import (
@@ -99,7 +99,7 @@ class Trace:
         """Joins the shares; raises `SharesInvalid`, and `OrderScope` for an order whose keys are not the ring's."""
         ring = authority.ring.unlock(shares)
         signer = list_signer(authority.officers.authority, ring)
-        order.order.check_keys(ring.public, signer.verifier.vkey)
+        order.order.check_keys(RingKeys.of(authority.ring_keys.authority, ring))
         return cls(order, authority, parties, ring, signer, tell)
 
     def run(self) -> TraceResult:

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -244,14 +244,10 @@ class Whole:
         authority = self.authority
         order = draft(
             wish,
-            authority=authority.officers.authority,
-            ring=authority.ring.public,
-            list_key=authority.ring_keys.list_key,
+            replace(authority, simulated=simulated),
             registry=self.registry.party.settings.name,
             issuers=[self.issuer.party.settings.name],
-            calendar=CALENDAR,
             now=now,
-            simulated=simulated,
         )
         return OrderFolder.make(Path(tempfile.mkdtemp(dir=self.folder)), order)
 

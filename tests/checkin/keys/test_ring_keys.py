@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from checkin.cli import app
-from checkin.clock import Calendar
 from checkin.errors import OrderScope, SettingsInvalid
 from checkin.keys.officer_folder import RING_FILE, keep_ring_keys, load_ring_keys
 from checkin.keys.officers import RingKeys, list_signer
@@ -29,18 +28,16 @@ class Office:
     authority: AuthorityFolder
     folder: Path
 
-    def order(self, name: str, ring: bytes, list_key: str) -> Path:
+    def order(self, name: str, keys: RingKeys) -> Path:
         """An order to these keys, that nobody signed."""
-        made = draft(
-            WISH, authority="health.example", ring=ring, list_key=list_key, registry="registry.example",
-            issuers=["issuer.example"], calendar=Calendar("Asia/Seoul"), now=NOW,
-        )  # fmt: skip
+        drafter = replace(self.authority, ring_keys=keys)
+        made = draft(WISH, drafter, registry="registry.example", issuers=["issuer.example"], now=NOW)
         OrderFolder.make(self.folder / name, made)
         return self.folder / name
 
     def own(self, name: str) -> Path:
         """An order to the authority's own keys."""
-        return self.order(name, self.authority.ring.public, self.authority.ring_keys.list_key)
+        return self.order(name, self.authority.ring_keys)
 
     def officer(self, number: int) -> Path:
         """An officer's folder."""
@@ -66,10 +63,10 @@ def office(tmp_path: Path) -> Office:
 def test_an_order_to_the_drafters_own_keys_is_not_signed_where_the_authoritys_folder_is_not(office: Office) -> None:
     """The officer's own ring.txt says so; to the authority's keys, the letter says who can open the answers."""
     assert "enough officers join their shares" in office.sign(office.own("own"), 1).stdout
-    own, thief = office.authority, OpeningKey(random_bytes(32))
+    thief = OpeningKey(random_bytes(32))
     strange = list_signer("health.example", thief).verifier.vkey
-    for name, ring, list_key in (("a", thief.public, own.ring_keys.list_key), ("b", own.ring.public, strange)):
-        order = office.order(name, ring, list_key)
+    for name, changed in (("a", {"public": thief.public}), ("b", {"list_key": strange})):
+        order = office.order(name, replace(office.authority.ring_keys, **changed))
         with pytest.raises(OrderScope):
             office.sign(order, 1)
         assert OrderFolder(order).signatures() == 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from checkin.errors import NoteMalformed, OrderScope
+from checkin.keys.officers import RingKeys
 from checkin.orders.order import Order
 from checkin.orders.part import ORDER_ANSWER, STEPS, Part
 from checkin.orders.rows import ListedVisit, read_list, read_row
@@ -58,10 +60,11 @@ def test_no_part_tells_its_audience_more_than_it_must_know() -> None:
 def test_an_order_whose_answers_or_lists_are_anothers_is_refused() -> None:
     """Before anybody signs it."""
     order = Order.read(open_note(examples("order")[0], officers(), 2).text)
-    order.check_keys(order.answer_key, order.list_key)
-    for ring, lists in ((bytes(32), order.list_key), (order.answer_key, "health.example/lists+00000000+AA==")):
+    own = RingKeys("health.example", order.answer_key, order.list_key)
+    order.check_keys(own)
+    for other in (replace(own, public=bytes(32)), replace(own, list_key="health.example/lists+00000000+AA==")):
         with pytest.raises(OrderScope):
-            order.check_keys(ring, lists)
+            order.check_keys(other)
 
 
 def test_a_part_without_a_line_of_its_step_is_refused() -> None:

@@ -23,7 +23,7 @@ from checkin.tlog.proof import LogProof
 from checkin.tracing.trace import Trace
 from tests.checkin.tracing.conftest import Scene
 from tests.checkin.tracing.orders import HOUR, NAMES, code, number_of, order
-from tests.checkin.tracing.world import CALENDAR, NOON, SECOND, person_order, venue_order
+from tests.checkin.tracing.world import NOON, SECOND, person_order, venue_order
 
 
 def stranger() -> NoteSigner:
@@ -263,14 +263,10 @@ def test_an_order_with_keys_of_its_own_is_not_executed(scene: Scene) -> None:
     country, drafter = scene.country, OpeningKey(random_bytes(32))
     own = draft(
         venue_order(scene.cafe, NOON - HOUR, NOON),
-        authority=country.authority.officers.authority,
-        ring=drafter.public,
-        list_key=country.authority.ring_keys.list_key,
+        replace(country.authority, ring_keys=replace(country.authority.ring_keys, public=drafter.public)),
         registry=country.parties.registry.verifier.name,
         issuers=[party.verifier.name for party in country.parties.issuers],
-        calendar=CALENDAR,
         now=country.clock.now(),
-        simulated=True,
     )
     folder = OrderFolder.make(country.deployment.folder / "orders" / next(NAMES), own)
     folder.sign(country.officers[:2])

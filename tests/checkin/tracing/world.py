@@ -173,14 +173,10 @@ class Country:
         authority, parties = self.authority, self.parties
         order = draft(
             wish,
-            authority=authority.officers.authority,
-            ring=authority.ring.public,
-            list_key=authority.ring_keys.list_key,
+            replace(authority, simulated=simulated),
             registry=parties.registry.verifier.name,
             issuers=[party.verifier.name for party in parties.issuers],
-            calendar=CALENDAR,
             now=self.clock.now(),
-            simulated=simulated,
         )
         return OrderFolder.make(self.deployment.folder / "orders" / name, order)
 
