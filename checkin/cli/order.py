@@ -26,7 +26,7 @@ from checkin.cli.office import (
 )
 from checkin.cli.terminal import say, say_json
 from checkin.clock import Calendar, parse_rfc3339
-from checkin.errors import ListRefused, RequestInvalid
+from checkin.errors import ListRefused, RequestInvalid, SettingsInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officer_folder import load_ring_keys, load_share, load_signer
 from checkin.orders.folder import ORDER_FILE, OrderFolder
@@ -109,6 +109,8 @@ def sign(
     The order's keys are held against those in each officer's ring.txt, and with --dir against the authority's: its
     answers are sealed to the ring key.
     """
+    if authority and not (authority / "officers.txt").exists():
+        raise SettingsInvalid("There is no authority in the folder that --dir names.")
     known = read_authority(authority) if authority else None
     pieces, needed = OrderFolder(folder).read(), known.officers.threshold if known else None
     pinned = [load_ring_keys(path) for path in officer] + ([known.order_keys()] if known else [])
