@@ -36,7 +36,7 @@ from checkin.orders.part import MAX_DAYS, MAX_WINDOW_SECONDS, PHONE, VENUE_ID
 from checkin.parties.authority_folder import AuthorityFolder, read_authority
 from checkin.shown import shown
 from checkin.tracing.counterparties import Parties
-from checkin.tracing.trace import Trace
+from checkin.tracing.execute import execute_order
 from checkin.tracing.trace_result import TraceResult
 
 PARTLY = 3
@@ -149,7 +149,7 @@ def trace(  # noqa: PLR0913 - an option each
     parties = Parties.load(authority / PARTIES_FILE)
     shares = [load_share(path) for path in officer]
     with progress() as tell:
-        result = Trace.open(signed, who, parties, shares, tell).run()
+        result = execute_order(signed, who, parties, shares, tell)
     write_result(output, result)
     _tell_of_planted(who, shares)
     report = result.json()

@@ -17,7 +17,7 @@ from checkin.orders.notice import in_words
 from checkin.orders.order import OrderRequest, draft
 from checkin.parties import wallet
 from checkin.parties.scanner import ScanResult as Verdict
-from checkin.tracing.trace import Trace
+from checkin.tracing.execute import execute_order
 from checkin.tracing.trace_result import TraceResult
 
 NAME: Final = "Lee Seo-yeon"
@@ -104,7 +104,7 @@ def execute(stage: Stage, folder: OrderFolder) -> TraceResult:
     """What a signed order finds, with two officers' shares; raises what the parties refuse with."""
     authority = stage.authority()
     shares = [load_share(path) for path in stage.deployment.officers()[:2]]
-    return Trace.open(folder.open(authority.officers), authority, stage.deployment.parties(), shares).run()
+    return execute_order(folder.open(authority.officers), authority, stage.deployment.parties(), shares)
 
 
 def _expect_untrusted(stage: Stage, folder: OrderFolder) -> None:

@@ -26,6 +26,8 @@ class Ask:
     token: str | None = None
     body: Any = None
     raw: bool = False
+    to: str = ""
+    """The name of the service, where a party asks several."""
 
 
 @dataclass(frozen=True)

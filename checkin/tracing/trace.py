@@ -1,8 +1,8 @@
-"""Tracing, from the authority's side: put the order into the log, ask each party its part, open what only it can open.
+"""Tracing, from the authority's side: ask each party its part, and open what only the authority can open. Nothing is
+sent here, and no slot is read (`execute.py`).
 
-The ring key exists from `Trace.open` on, in this process alone, and is forgotten with it: shares are joined inside
-one trace. Everything here can be repeated until the order expires, and comes to the same result, because each
-party answers the same part and list identically.
+The ring key exists in this process alone, and is forgotten with the trace. Everything here can be repeated until the
+order expires, and comes to the same result, because each party answers the same part and list identically.
 
 Parties are independent: one that does not answer, or refuses, or whose rows cannot be read, is named in the result and
 keeps nobody else's answer back. Lists are made from one issuer's answer each, so that what is asked again when a party
@@ -12,8 +12,8 @@ shortest list is sent first, so that one issuer that names very many does not us
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from checkin.errors import (
@@ -26,8 +26,8 @@ from checkin.errors import (
     SealBroken,
     ServiceError,
 )
-from checkin.http.client import Client
-from checkin.keys.officers import RingKeys, list_signer
+from checkin.http.asking import Ask, Steps
+from checkin.keys.officers import list_signer
 from checkin.orders.folder import SignedOrder, SignedPart
 from checkin.orders.order import VENUE
 from checkin.orders.part import (
@@ -55,15 +55,13 @@ from checkin.orders.rows import (
     read_row,
     write_list,
 )
-from checkin.parties.authority_folder import AuthorityFolder
+from checkin.parties.authority import Authority
 from checkin.protocol.credential import visit_context
 from checkin.protocol.encoding import b64url_decode
-from checkin.protocol.note import NoteSigner, decode_note, open_note, sign_note
+from checkin.protocol.note import NoteSigner, NoteVerifier, decode_note, open_note, sign_note
 from checkin.protocol.primitives import Label, OpeningKey
 from checkin.protocol.statement import many, one
 from checkin.tlog.proof import LogProof
-from checkin.tlog.submission import submit_and_wait
-from checkin.tracing.counterparties import Parties
 from checkin.tracing.trace_result import AskedStep, FailedStep, PatientVisit, TracedContact, TraceResult, merge
 from checkin.vault.ledger import open_entry
 
@@ -76,85 +74,86 @@ def silent(_: str, __: int, ___: int) -> None:
     """Tells nobody."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Trace:
     """One trace of one order."""
 
     order: SignedOrder
-    authority: AuthorityFolder
-    parties: Parties
+    authority: Authority
+    services: Mapping[str, NoteVerifier]
+    """What their answers verify under, by name."""
+    issuers: Mapping[int, str]
+    """Their names, by the numbers that visits remember."""
     ring: OpeningKey
-    signer: NoteSigner
-    tell: Tell
+    open_slot: Callable[[int], OpeningKey]
+    """A day's private key; raises `KeyDestroyed`, `KeyMissing`, `SealBroken`. No slot is read before a seal needs it: a
+    key that is destroyed until then is gone."""
+    tell: Tell = silent
+    _opened: dict[int, OpeningKey | None] = field(default_factory=dict, init=False)
 
-    @classmethod
-    def open(
-        cls,
-        order: SignedOrder,
-        authority: AuthorityFolder,
-        parties: Parties,
-        shares: Iterable[str],
-        tell: Tell = silent,
-    ) -> Trace:
-        """Joins the shares; raises `SharesInvalid`, and `OrderScope` for an order whose keys are not the ring's."""
-        ring = authority.ring.unlock(shares)
-        signer = list_signer(authority.officers.authority, ring)
-        order.order.check_keys(RingKeys.of(authority.ring_keys.authority, ring))
-        return cls(order, authority, parties, ring, signer, tell)
+    @property
+    def signer(self) -> NoteSigner:
+        """Who signs the lists of later steps."""
+        return list_signer(self.authority.ring_keys.authority, self.ring)
 
-    def run(self) -> TraceResult:
-        """The people, how they were found, and who did not answer. Raises what the log refuses with, and what the first
-        party refuses with if nobody answered where people were."""
-        asking = PartSender(self, publish(self.order.entry, self.parties, self.tell))
+    def run(self, proof: LogProof) -> Steps[TraceResult]:
+        """The people, how they were found, and who did not answer. `proof`: the order's entry is in the log.
+
+        Raises what the first party refuses with if nobody answered where people were.
+        """
+        asking = PartSender(self, proof)
         own: set[bytes] = set()
         if self.order.order.kind == VENUE:
-            sights = [asking.ask(VISITS)]
+            sights = [(yield from asking.ask(VISITS))]
         else:
-            listed = self._visits_of_person(asking)
+            listed = yield from self._visits_of_person(asking)
             own = {visit.visit_id for visits in listed.values() for visit in visits}
             lists = [(name, part) for name, visits in listed.items() for part in self._share(asking, name, visits)]
             lists.sort(key=lambda named: len(named[1]))
-            sights = [asking.ask(CONTACTS, part, source=name) for name, part in lists]
+            sights = []
+            for name, visits in lists:
+                sights.append((yield from asking.ask(CONTACTS, visits, source=name)))
         asking.require_some(sights)
         answers = [Sight.of(rows, own) for rows in sights if rows is not None]
         opened = [self._open_outer(sight.visits) for sight in answers]
         sealed = [(number, part) for seals, _ in opened for number, all_ in seals.items() for part in _chunks(all_)]
         people: dict[tuple[int, bytes], PersonRow] = {}
         for number, part in sorted(sealed, key=lambda numbered: (len(numbered[1]), numbered[0])):
-            found = asking.ask_issuer(number, part)
+            found = yield from asking.ask_issuer(number, part)
             people |= {(number, person.visit_id): person for person in _of(found, PersonRow)}
         return self._result(asking, answers, people, sum(broken for _, broken in opened))
 
     def _share(self, asking: PartSender, issuer: str, visits: list[ListedVisit]) -> list[list[ListedVisit]]:
         """The lists of one issuer's codes, no more than its share of those that a part takes; what is cut is named."""
         lists = list(_chunks(visits))
-        share = MAX_LISTS // len(self.parties.issuers)
+        share = MAX_LISTS // len(self.issuers)
         if len(lists) > share:
             cut = sum(map(len, lists[share:]))
             told = f"It named {len(set(visits))} codes, more than one person has: {cut} of them were not asked about."
             asking.fail(issuer, BATCHES, OrderTooLarge(told))
         return lists[:share]
 
-    def _visits_of_person(self, asking: PartSender) -> dict[str, list[ListedVisit]]:
+    def _visits_of_person(self, asking: PartSender) -> Steps[dict[str, list[ListedVisit]]]:
         """By issuer, the visit ids that follow from the person's batches; days that cannot be opened any more are left
         out, and batches that do not open are named."""
         listed = {}
-        for issuer in self.parties.issuers:
+        for number, name in self.issuers.items():
             visits, broken = [], 0
-            for row in _of(asking.ask(BATCHES, audience=issuer.verifier.name) or [], BatchRow):
+            answered = yield from asking.ask(BATCHES, audience=name)
+            for row in _of(answered or [], BatchRow):
                 key = self._day_key(row.day)
                 if key is None:
                     continue
                 try:
-                    batch = open_entry(row.entry, issuer=issuer.number, day=row.day, authority=key)
+                    batch = open_entry(row.entry, issuer=number, day=row.day, authority=key)
                 except (SealBroken, NoteMalformed, ValueError):
                     broken += 1
                     continue
-                visits += [ListedVisit(issuer.number, row.day, visit_id) for visit_id in batch.visit_ids()]
+                visits += [ListedVisit(number, row.day, visit_id) for visit_id in batch.visit_ids()]
             if broken:
-                asking.fail(issuer.verifier.name, BATCHES, SealBroken(f"{broken} of its rows do not open."))
+                asking.fail(name, BATCHES, SealBroken(f"{broken} of its rows do not open."))
             if visits:
-                listed[issuer.verifier.name] = visits
+                listed[name] = visits
         return listed
 
     def _open_outer(self, visits: list[VisitRow]) -> tuple[dict[int, list[ListedSeal]], int]:
@@ -181,13 +180,10 @@ class Trace:
         """None once the day's key is destroyed, if there never was one, or where its slot was changed."""
         if day not in self._opened:
             try:
-                self._opened[day] = self.authority.ring.open_day_with(day, self.ring)
+                self._opened[day] = self.open_slot(day)
             except (KeyDestroyed, KeyMissing, SealBroken):
                 self._opened[day] = None
         return self._opened[day]
-
-    def __post_init__(self) -> None:
-        self._opened: dict[int, OpeningKey | None] = {}
 
     def _result(
         self, asking: PartSender, answers: list[Sight], people: dict[tuple[int, bytes], PersonRow], unopened: int
@@ -213,7 +209,6 @@ class Trace:
         values = self.order.order.values
         own = bytes.fromhex(one(values, "venue")) if "venue" in values else b""
         patient = one(values, "phone") if "phone" in values else None
-        issuers = {issuer.number: issuer.verifier.name for issuer in self.parties.issuers}
         for visit in sight.visits:
             person, place = people.get((visit.issuer, visit.visit_id)), sight.places.get(visit.place)
             if person is not None and person.phone != patient:  # whose own code it was, of a day beside the order's
@@ -224,7 +219,7 @@ class Trace:
                     date=self.authority.calendar.date(visit.day),
                     time=self._time(visit.minute),
                     minutes_apart=str(abs(visit.minute - place.minute)) if place else "",
-                    issuer=issuers[visit.issuer],
+                    issuer=self.issuers[visit.issuer],
                     notice=person.notice,
                 )
 
@@ -272,7 +267,7 @@ class PartSender:
         *,
         audience: str | None = None,
         source: str | None = None,
-    ) -> list[AnswerRow] | None:
+    ) -> Steps[list[AnswerRow] | None]:
         """All rows that the parties of a step (or one of them) answer; None if none of them did. `source`: the issuer
         whose codes the items are."""
         parts = [
@@ -284,7 +279,7 @@ class PartSender:
         for done, signed in enumerate(parts):
             self._trace.tell(f"asking {signed.part.audience}", done, len(parts))
             try:
-                found = self._answer(signed, items)
+                found = yield from self._answer(signed, items)
             except CheckinError as error:
                 self.fail(signed.part.audience, step, error, f"{len(items)} codes of {source}" if source else "")
                 continue
@@ -295,13 +290,13 @@ class PartSender:
             rows += found
         return rows if answered else None
 
-    def ask_issuer(self, number: int, seals: list[ListedSeal]) -> list[AnswerRow]:
+    def ask_issuer(self, number: int, seals: list[ListedSeal]) -> Steps[list[AnswerRow]]:
         """Who is behind these seals; nobody where the issuer fails, which is remembered."""
-        names = {issuer.number: issuer.verifier.name for issuer in self._trace.parties.issuers}
-        if number not in names:
+        if number not in self._trace.issuers:
             self.fail(f"issuer {number}", PEOPLE, NotFound("No issuer of this number is in parties.toml."))
             return []
-        return self.ask(PEOPLE, seals, audience=names[number]) or []
+        answered = yield from self.ask(PEOPLE, seals, audience=self._trace.issuers[number])
+        return answered or []
 
     def fail(self, audience: str, step: str, error: CheckinError, about: str = "") -> None:
         """Remembers who failed, and why; `about`: what the list had that got no answer."""
@@ -314,18 +309,16 @@ class PartSender:
         if self._first is not None and all(rows is None for rows in sights):
             raise self._first
 
-    def _answer(self, signed: SignedPart, items: list[ListedVisit | ListedSeal]) -> list[AnswerRow]:
+    def _answer(self, signed: SignedPart, items: list[ListedVisit | ListedSeal]) -> Steps[list[AnswerRow]]:
         part = signed.part
-        party = self._trace.parties.named(part.audience)
         body = {"part": signed.note, "entry": self._trace.order.entry, "proof": self._proof}
         if STEPS[part.step].listed:
             body["list"] = sign_note(write_list(part.digest, items), self._trace.signer)
-        with Client(party.url, party.token) as client:
-            answer = client.post("/v1/orders", body)
+        answer = yield Ask("/v1/orders", body=body, to=part.audience)
         try:
             sealed = b64url_decode(answer["sealed"])
             note = decode_note(self._trace.ring.open(sealed, answer_info(part.order, part.digest)))
-            values = ORDER_ANSWER.read(open_note(note, [party.verifier]).text)
+            values = ORDER_ANSWER.read(open_note(note, [self._trace.services[part.audience]]).text)
         except (SealBroken, ValueError, KeyError, TypeError, AttributeError):
             raise ServiceError(f"The answer of {part.audience} does not open with the ring key.") from None
         if one(values, "part") != part.digest or one(values, "service") != part.audience:
@@ -348,15 +341,6 @@ class PartSender:
                 part.audience, part.step, SealBroken(f"{damaged} rows of its store do not open and are left out.")
             )
         return rows
-
-
-def publish(entry: str, parties: Parties, tell: Tell = silent) -> LogProof:
-    """Puts an order's entry into the log, and waits until a checkpoint that all parties accept covers it.
-
-    Raises `NotReady` when that takes more than a minute: then trace again later.
-    """
-    with Client(parties.log.url, parties.log.token) as client:
-        return submit_and_wait(client, entry, parties.log.pinned, tell)
 
 
 Item = TypeVar("Item", ListedVisit, ListedSeal)

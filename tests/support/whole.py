@@ -14,13 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Final
-
-import pytest
 
 from checkin.clock import Calendar, SimulatedClock
 from checkin.errors import CheckinError
+from checkin.http.asking import drive
 from checkin.keys.key_ring import Purpose
 from checkin.keys.officer_folder import load_share, load_signer
 from checkin.keys.secret_file import make_secret
@@ -39,7 +37,7 @@ from checkin.service.order_store import ORDERS, OrderStore
 from checkin.service.time_peers import clock_guard
 from checkin.tlog.checkpoint import open_checkpoint
 from checkin.tlog.proof import LogProof
-from checkin.tracing import trace as tracing
+from checkin.tracing.trace import Trace
 from checkin.tracing.trace_result import TraceResult
 from checkin.vault.vault import Vault
 from issuer.service import Issuer
@@ -265,37 +263,19 @@ class Whole:
     def trace(self, wish: OrderRequest, now: float) -> TraceResult:
         """Signed, logged, asked, opened. Raises what nobody answered with."""
         order = self.signed(wish, now)
-        parties: Any = self._parties()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(tracing, "Client", self._client)
-            patch.setattr(tracing, "publish", lambda *_: self.logged(order))
-            shares = [load_share(self.officers()[number]) for number in (0, 2)]
-            return tracing.Trace.open(order, self.authority, parties, shares).run()
-
-    def _parties(self) -> SimpleNamespace:
-        services = [(self.registry.party, 0, self.registry.orders), (self.issuer.party, ISSUER, self.issuer.orders)]
-        registry, issuer = [
-            SimpleNamespace(verifier=party.signer.verifier, number=number, url=desk, token="")
-            for party, number, desk in services
-        ]
-        named = {one.verifier.name: one for one in (registry, issuer)}
-        return SimpleNamespace(registry=registry, issuers=(issuer,), named=named.__getitem__)
-
-    @staticmethod
-    def _client(desk: OrderExecutor, _: str) -> Any:
-        """In place of the HTTP client of a trace: what is posted reaches the service's desk."""
-
-        class Client:
-            def __enter__(self) -> Client:
-                return self
-
-            def __exit__(self, *_: object) -> None:
-                return
-
-            def post(self, _: str, body: dict[str, str]) -> dict[str, str]:
-                return desk.take(OrderBody(**body)).model_dump()
-
-        return Client()
+        desks = [(self.registry.party, self.registry.orders), (self.issuer.party, self.issuer.orders)]
+        by_name = {party.signer.name: (party.signer.verifier, desk) for party, desk in desks}
+        ring = self.authority.ring.unlock([load_share(self.officers()[number]) for number in (0, 2)])
+        trace = Trace(
+            order,
+            self.authority,
+            {name: verifier for name, (verifier, _) in by_name.items()},
+            {ISSUER: self.issuer.party.signer.name},
+            ring,
+            lambda day: self.authority.ring.open_day_with(day, ring),
+        )
+        steps = trace.run(self.logged(order))
+        return drive(steps, lambda ask: by_name[ask.to][1].take(OrderBody(**ask.body)).model_dump())
 
     def officers(self) -> list[Path]:
         """Their folders."""

@@ -86,8 +86,8 @@ def test_the_same_part_gets_the_identical_answer_until_it_expires(own_scene: Sce
 def test_a_trace_run_again_comes_to_the_same_result(scene: Scene) -> None:
     """A lost result can be had again, by other officers, too; and nobody is notified twice."""
     signed = cafe_order(scene)
-    one_result = scene.country.opened(signed, shares=(0, 1)).run()
-    other = scene.country.opened(signed, shares=(1, 2)).run()
+    one_result = scene.country.execute(signed, shares=(0, 1))
+    other = scene.country.execute(signed, shares=(1, 2))
     assert one_result.people == other.people
     assert {person.name for person in one_result.people} == {"Alice Ahn-young", "Bob Baek-hyeon", "Carol Choi-won"}
     assert one_result.csv() == other.csv()
@@ -122,7 +122,7 @@ def test_what_was_done_and_refused_is_stated_signed_and_counted(own_scene: Scene
     """Once for each part and reason, so that a flood of the same attempt is one line; the log and the page show it."""
     country = own_scene.country
     signed = cafe_order(own_scene)
-    country.opened(signed).run()
+    country.execute(signed)
     for _ in range(3):
         assert country.send("issuer", country.body(signed)).json()["code"] == "order_wrong_audience"
     verifier = country.deployment.verifier("issuer")

@@ -42,9 +42,7 @@ def without(country: Country, *services: str) -> Parties:
 
 def run(country: Country, signed: SignedOrder, parties: Parties) -> TraceResult:
     """The trace, with these parties."""
-    opened = country.opened(signed)
-    opened.parties = parties
-    return opened.run()
+    return country.execute(signed, parties=parties)
 
 
 def names(result: TraceResult) -> set[str]:

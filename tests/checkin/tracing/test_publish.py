@@ -14,7 +14,7 @@ from checkin.protocol.primitives import SigningKey
 from checkin.tlog.cosignature import Cosigner
 from checkin.tlog.merkle import leaf_hash
 from checkin.tlog.policy import PinnedLog
-from checkin.tracing import trace
+from checkin.tracing import execute
 from checkin.tracing.counterparties import Parties
 from retention.log import Log
 
@@ -59,9 +59,9 @@ def test_an_order_in_a_log_that_waits_for_its_first_witness_is_published_once_th
         if len(waited) == 2:
             log.add_cosignatures(1, [WITNESS.cosign(unverified_text(log.checkpoint()), 1_795_300_000.0)])
 
-    monkeypatch.setattr(trace, "Client", lambda *_: Service(log))
+    monkeypatch.setattr(execute, "Client", lambda *_: Service(log))
     monkeypatch.setattr("checkin.tlog.submission.time.sleep", sleep)
-    proof: Any = trace.publish(ENTRY, parties())
+    proof: Any = execute.publish(ENTRY, parties())
     assert (proof.index, len(waited)) == (0, 2)
     assert leaf_hash(ENTRY.encode()) in log.file("tile/0/000.p/1")
 
@@ -69,7 +69,7 @@ def test_an_order_in_a_log_that_waits_for_its_first_witness_is_published_once_th
 def test_an_order_whose_witness_never_signs_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a minute the officer is told to trace again later."""
     log = Log(tmp_path, SIGNER, quorum=1)
-    monkeypatch.setattr(trace, "Client", lambda *_: Service(log))
+    monkeypatch.setattr(execute, "Client", lambda *_: Service(log))
     monkeypatch.setattr("checkin.tlog.submission.time.sleep", lambda _: None)
     with pytest.raises(NotReady, match="witnesses"):
-        trace.publish(ENTRY, parties())
+        execute.publish(ENTRY, parties())

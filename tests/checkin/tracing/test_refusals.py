@@ -20,7 +20,7 @@ from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.cosignature import Cosigner
 from checkin.tlog.merkle import leaf_hash
 from checkin.tlog.proof import LogProof
-from checkin.tracing.trace import Trace
+from checkin.tracing.execute import open_trace
 from tests.checkin.tracing.conftest import Scene
 from tests.checkin.tracing.orders import HOUR, NAMES, code, number_of, order
 from tests.checkin.tracing.world import NOON, SECOND, person_order, venue_order
@@ -176,7 +176,7 @@ def test_more_rows_than_the_part_allows_give_nothing_at_all(scene: Scene) -> Non
     """Two visits and a name where one row was allowed; with four it works."""
     assert code(scene.country.send("venue", scene.country.body(order(scene, limit=3)))) == "order_too_large"
     with pytest.raises(OrderTooLarge):
-        scene.country.opened(order(scene, limit=3)).run()
+        scene.country.execute(order(scene, limit=3))
     assert code(scene.country.send("venue", scene.country.body(order(scene, limit=4)))) == "ok"
 
 
@@ -254,7 +254,7 @@ def test_without_enough_shares_there_is_no_answer_key_and_no_list(scene: Scene) 
     share = load_share(scene.country.deployment.officers()[0])
     for shares in ([], [share], [share, share]):
         with pytest.raises(SharesInvalid):
-            Trace.open(signed, scene.country.authority, scene.country.parties, shares)
+            open_trace(signed, scene.country.authority, scene.country.parties, shares)
     assert not list((scene.country.deployment.folder / "orders").rglob("*.key"))
 
 
@@ -305,7 +305,7 @@ def test_an_unknown_step_of_a_known_audience_is_out_of_scope(scene: Scene) -> No
 def test_a_sealed_answer_is_of_no_use_to_who_carries_it(scene: Scene) -> None:
     """Neither name nor phone nor place is in what goes over the wire or what a service keeps."""
     signed = order(scene)
-    scene.country.opened(signed).run()
+    scene.country.execute(signed)
     kept = (scene.country.deployment.folder / SECOND / "data" / "orders.db").read_bytes()
     for secret in ("Bob Baek-hyeon", scene.bob.phone, "Café", scene.cafe.venue):
         assert secret.encode() not in kept

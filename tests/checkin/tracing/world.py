@@ -29,7 +29,8 @@ from checkin.protocol.note import NoteSigner
 from checkin.protocol.primitives import random_bytes
 from checkin.service.addresses import free_ports
 from checkin.tracing.counterparties import Parties
-from checkin.tracing.trace import Trace, publish
+from checkin.tracing.execute import execute_order, open_trace, publish
+from checkin.tracing.trace import Trace
 from checkin.tracing.trace_result import TraceResult
 from tests.checkin.tracing.secondissuer import add_issuer
 from tests.support.serving import serving as running
@@ -188,12 +189,21 @@ class Country:
 
     def opened(self, order: SignedOrder, shares: Sequence[int] = (0, 2)) -> Trace:
         """A trace by two officers, not necessarily those who signed."""
+        return open_trace(order, self.authority, self.parties, self._shares(shares))
+
+    def execute(
+        self, order: SignedOrder, shares: Sequence[int] = (0, 2), parties: Parties | None = None
+    ) -> TraceResult:
+        """Logged, asked, opened."""
+        return execute_order(order, self.authority, parties or self.parties, self._shares(shares))
+
+    def _shares(self, numbers: Sequence[int]) -> list[str]:
         folders = self.deployment.officers()
-        return Trace.open(order, self.authority, self.parties, [load_share(folders[share]) for share in shares])
+        return [load_share(folders[number]) for number in numbers]
 
     def trace(self, name: str, wish: OrderRequest) -> TraceResult:
         """Signed, logged, asked, opened."""
-        return self.opened(self.signed(name, wish)).run()
+        return self.execute(self.signed(name, wish))
 
     def body(self, order: SignedOrder, number: int = 0) -> dict[str, str]:
         """What the audience of a part is sent, without a list."""
