@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Final
+from typing import Final, Self
 
 from checkin.errors import ProofInvalid
 from checkin.protocol.primitives import sha256
@@ -38,26 +38,50 @@ def split_size(size: int) -> int:
 
 
 class RootBuilder:
-    """The root of a stream of leaves, in memory that grows with the logarithm of their number."""
+    """The root of a stream of leaves, in memory that grows with the logarithm of their number.
+
+    One that begins elsewhere (`at`) is a *compact range*: the hashes of the largest complete subtrees of the leaves
+    [begin, size), all that is needed of them to be joined with their neighbours.
+    """
 
     def __init__(self, complete: Iterable[bytes] = (), size: int = 0) -> None:
         """Empty, or going on from `size` leaves whose complete subtrees, largest first, have these hashes."""
+        self.begin = 0
         self.size = size
         self._complete = list(complete)  # one a set bit of `size`
         if len(self._complete) != size.bit_count():
             raise ValueError("a size has as many complete subtrees as it has set bits")
 
-    def add(self, leaf: bytes) -> None:
-        """Takes the next leaf's hash."""
-        carry = self.size
-        while carry & 1:
+    @classmethod
+    def at(cls, begin: int) -> Self:
+        """Empty, for the leaves from number `begin` on."""
+        builder = cls()
+        builder.begin = builder.size = begin
+        return builder
+
+    def add(self, leaf: bytes, width: int = 1) -> None:
+        """Takes the next leaf's hash, or that of the complete subtree of the next `width` leaves."""
+        low, end = self.size, self.size + width
+        while low & width and low - width >= self.begin:
             leaf = node_hash(self._complete.pop(), leaf)
-            carry >>= 1
+            low -= width
+            width *= 2
         self._complete.append(leaf)
-        self.size += 1
+        self.size = end
+
+    def join(self, right: RootBuilder) -> None:
+        """Takes all leaves of the range that begins where this one ends."""
+        if right.begin != self.size:
+            raise ValueError("a range is joined with the one that begins at its end")
+        for subtree in right._complete:
+            left = right.size - self.size
+            fitting = 1 << left.bit_length() - 1
+            self.add(subtree, min(fitting, self.size & -self.size or fitting))
 
     def root(self) -> bytes:
         """The root over all leaves so far; SHA-256 of nothing when there are none. More may be added afterwards."""
+        if self.begin:
+            raise ValueError("only a range that begins with the first leaf has a root")
         if not self._complete:
             return EMPTY_ROOT
         *rest, top = self._complete

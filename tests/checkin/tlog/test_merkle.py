@@ -78,6 +78,28 @@ def test_a_stream_of_leaves_has_the_root_of_the_list() -> None:
         RootBuilder([], 1)
 
 
+def test_ranges_of_leaves_joined_in_any_order_have_the_root_of_all() -> None:
+    """Every size to 300, cut at random into one to seven ranges, some of them empty."""
+    leaves, chance = [leaf_hash(n.to_bytes(2, "big")) for n in range(300)], random.Random(9162)
+    for size in range(len(leaves) + 1):
+        cuts = [0, *sorted(chance.choices(range(size + 1), k=chance.randint(0, 6))), size]
+        ranges = [RootBuilder.at(low) for low in cuts[:-1]]
+        for each, high in zip(ranges, cuts[1:], strict=True):
+            for leaf in leaves[each.begin : high]:
+                each.add(leaf)
+        while len(ranges) > 1:
+            at = chance.randrange(len(ranges) - 1)
+            ranges[at].join(ranges.pop(at + 1))
+        assert (ranges[0].root(), ranges[0].size) == (root(leaves[:size]), size)
+
+
+def test_a_range_joins_no_other_than_its_neighbour_and_has_no_root_of_its_own() -> None:
+    tree, gap = RootBuilder(), RootBuilder.at(1)
+    for wrong in (lambda: tree.join(gap), gap.root):
+        with pytest.raises(ValueError, match="begin"):
+            wrong()
+
+
 def test_every_leaf_of_every_tree_to_256_is_proved() -> None:
     """All pairs of index and size."""
     for size in range(1, 257):
