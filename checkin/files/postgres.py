@@ -113,7 +113,7 @@ class Postgres:
     def __init__(self, dsn: str, *, size: int = 8, patience: float = PATIENCE_SECONDS) -> None:
         """`dsn` as `read_dsn` gives it. At most `size` connections; `patience` seconds for a step and its repetitions.
         Connects when it is first used."""
-        self._dsn = dsn
+        self.dsn = dsn
         self._patience = patience
         self._free = threading.BoundedSemaphore(size)
         self._idle: list[Connection] = []
@@ -188,7 +188,7 @@ class Postgres:
             if self._idle:
                 return self._idle.pop()
         try:
-            connection = Connection.connect(self._dsn, autocommit=True, cursor_factory=psycopg.RawCursor)
+            connection = Connection.connect(self.dsn, autocommit=True, cursor_factory=psycopg.RawCursor)
             if _is_pooled(connection):
                 # It may give each transaction another connection of its own, where whatever somebody else prepared has
                 # the name of what we did.

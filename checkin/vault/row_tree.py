@@ -1,14 +1,34 @@
-"""A day's rows as a Merkle tree (docs/spec/vault.md §6)."""
+"""A day's rows as a Merkle tree (docs/spec/vault.md §6), which takes a large day several processes.
+
+Keys are MACs, so equal ranges of keys hold about as many rows. What a frozen day holds changes no more: each range is
+counted, which tells where in the tree it begins, and a process of its own hashes it from there. The ranges joined have
+the root that one stream of all rows has, to the bit.
+
+Such a process gets no key: rows are sealed, and it only hashes. It opens the days by itself, and ends when we do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from itertools import accumulate, pairwise
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Final
 
+from checkin.errors import NotReady
+from checkin.files.lifeline import end_with_supervisor
 from checkin.protocol.encoding import u32be
 from checkin.tlog.merkle import RootBuilder, leaf_hash
-from checkin.vault.engines import KEY_SIZE, NONCE_SIZE, Row
+from checkin.vault.engines import KEY_SIZE, NONCE_SIZE, DayStore, Row
 
+LARGE: Final = 200_000  # rows; of fewer, starting processes takes as long as it spares
+MOST_PROCESSES: Final = 16  # each has a connection to the engine, and 40 MB
 _KEY, _BUCKET, _NONCE = map(u32be, (KEY_SIZE, 1, NONCE_SIZE))  # which every row has, and a day has millions of rows
+_SPAWN: Final = get_context("spawn")
+_Keys = tuple[bytes, bytes]
+"""The first and the last of a range."""
 
 
 def row_leaf(row: Row) -> bytes:
@@ -18,9 +38,80 @@ def row_leaf(row: Row) -> bytes:
     return leaf_hash(b"".join((fixed, u32be(len(row.sealed)), row.sealed)))
 
 
-def rows_root(rows: Iterable[Row]) -> tuple[bytes, int]:
-    """Merkle root and number of rows; the caller's order counts."""
-    builder = RootBuilder()
+def hashed(rows: Iterable[Row], begin: int = 0) -> RootBuilder:
+    """The leaves of these rows, the first of them number `begin` of its day; the caller's order counts."""
+    builder = RootBuilder.at(begin)
     for row in rows:
         builder.add(row_leaf(row))
+    return builder
+
+
+def rows_root(rows: Iterable[Row]) -> tuple[bytes, int]:
+    """Merkle root and number of rows; the caller's order counts."""
+    builder = hashed(rows)
     return builder.root(), builder.size
+
+
+def day_root(store: DayStore, day: int, *, large: int = LARGE, processes: int = 0) -> tuple[bytes, int]:
+    """As `rows_root`, of all rows of a frozen day in the order of their keys; of a `large` one in so many `processes`,
+    by default one for each core. Raises `NotReady` when one of them ends, or the rows are not those that were counted;
+    it may be repeated."""
+    ranges = list(_key_ranges(processes or _cores()))
+    counts = [store.count(day, *keys) for keys in ranges]
+    if sum(counts) < large:
+        return rows_root(store.rows(day))
+    tree = RootBuilder()
+    begins = accumulate(counts, initial=0)
+    with ExitStack() as stack:
+        try:
+            parts = [
+                stack.enter_context(_process(store.reader(), day, keys, begin))
+                for keys, begin in zip(ranges, begins, strict=False)
+            ]
+            for part, count in zip(parts, counts, strict=True):
+                found = part.recv()
+                if isinstance(found, Exception):
+                    raise found
+                if found.size != found.begin + count:
+                    raise NotReady("While the day's rows were hashed, rows were added or removed.")
+                tree.join(found)
+        except (EOFError, OSError):
+            raise NotReady("A process that hashed rows ended, or none can be started: look at the memory.") from None
+    return tree.root(), tree.size
+
+
+def _key_ranges(number: int) -> Iterator[_Keys]:
+    """All keys in so many ranges of equal width."""
+    bounds = [(at << 8 * KEY_SIZE) // number for at in range(number + 1)]
+    for low, high in pairwise(bounds):
+        yield low.to_bytes(KEY_SIZE, "big"), (high - 1).to_bytes(KEY_SIZE, "big")
+
+
+def _cores() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_PROCESSES)
+
+
+@contextmanager
+def _process(open_days: Callable[[], DayStore], day: int, keys: _Keys, begin: int) -> Iterator[Connection]:
+    """A process that hashes a range, and where it says what it found; at the end it is gone."""
+    ours, theirs = _SPAWN.Pipe(duplex=False)
+    process = _SPAWN.Process(target=_hash_range, args=(open_days, day, keys, begin, theirs), daemon=True)
+    with ours:
+        with theirs:
+            process.start()
+        try:
+            yield ours
+        finally:
+            process.kill()  # it holds nothing that it would have to give back
+            process.join()
+
+
+def _hash_range(open_days: Callable[[], DayStore], day: int, keys: _Keys, begin: int, answer: Connection) -> None:
+    """In the new process: sends the range hashed, or what kept it from that."""
+    end_with_supervisor()
+    try:
+        with closing(open_days()) as store:
+            answer.send(hashed(store.rows(day, *keys), begin))
+    except Exception as error:  # whatever it is, it is raised where somebody asked
+        answer.send(error)

@@ -19,7 +19,7 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import u32be
 from checkin.protocol.primitives import Label, aead_open, aead_seal, hmac_sha256, random_bytes
 from checkin.vault.engines import KEY_SIZE, NONCE_SIZE, DayStore, Row
-from checkin.vault.row_tree import rows_root
+from checkin.vault.row_tree import day_root
 
 _SERVICE = re.compile(r"[a-z]{1,16}")
 
@@ -82,9 +82,10 @@ class Vault:
         return None if standing is None else self._detach(day, label, standing)
 
     def root(self, day: int) -> tuple[bytes, int]:
-        """Merkle root (RFC 6962, 32 bytes) over all rows in the order of their keys, and how many there are."""
+        """Merkle root (RFC 6962, 32 bytes) over all rows in the order of their keys, and how many there are. Raises
+        `NotReady` where a large day is not frozen and its rows change meanwhile."""
         self._subkey(day, Label.SUB_ROW)
-        return rows_root(self.store.rows(day))
+        return day_root(self.store, day)
 
     def freeze(self, day: int) -> None:
         """From its return on `insert` raises `DayClosed`, in every process; repeatable."""

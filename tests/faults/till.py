@@ -65,8 +65,8 @@ def careless() -> None:
     """From here on SQLite leaves to the kernel when a commit reaches the disk."""
     connect = dayfile.connect_day
 
-    def unsynced(path: Path, timeout: float) -> sqlite3.Connection:
-        connection = connect(path, timeout)
+    def unsynced(path: Path, timeout: float, *, read_only: bool = False) -> sqlite3.Connection:
+        connection = connect(path, timeout, read_only=read_only)
         connection.execute("PRAGMA synchronous = OFF")
         return connection
 

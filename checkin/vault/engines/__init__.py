@@ -7,13 +7,14 @@ every engine must do is in `DayStore`, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 KEY_SIZE = 16
 NONCE_SIZE = 12
 MAX_BUCKET = 24
+LAST_KEY = b"\xff" * KEY_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,13 @@ class DayStore(Protocol):
         """The rows of a group with first ≤ bucket ≤ last, by bucket, then by key."""
         ...
 
-    def rows(self, day: int) -> Iterator[Row]:
-        """All rows in the order of their keys, as of one moment, without holding them in memory."""
+    def rows(self, day: int, first: bytes = b"", last: bytes = LAST_KEY) -> Iterator[Row]:
+        """All rows with first ≤ key ≤ last in the order of their keys, as of one moment, without holding them in
+        memory."""
+        ...
+
+    def count(self, day: int, first: bytes, last: bytes) -> int:
+        """How many rows there are with first ≤ key ≤ last."""
         ...
 
     def counts(self, day: int, group: bytes) -> dict[int, int]:
@@ -115,6 +121,10 @@ class DayStore(Protocol):
 
     def findings(self) -> Iterator[EngineFinding]:
         """What is dangerous about how the engine is set up."""
+        ...
+
+    def reader(self) -> Callable[[], DayStore]:
+        """What opens the same days again in another process, to be read there; it can be pickled."""
         ...
 
     def close(self) -> None:

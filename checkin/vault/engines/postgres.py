@@ -16,8 +16,8 @@ session: a connection pooler takes it, and other engines of this protocol all bu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -25,10 +25,11 @@ from psycopg import errors
 
 from checkin.errors import DayClosed, NotReady
 from checkin.files.postgres import BE_BRIEF, CONFIRM, Connection, Postgres, Step, write_anew
-from checkin.vault.engines import MAX_BUCKET, EngineFinding, Measure, Row
+from checkin.vault.engines import LAST_KEY, MAX_BUCKET, EngineFinding, Measure, Row
 from checkin.vault.engines.postgres_settings import dangers
 
 _COLUMNS: Final = "key, grp, bucket, nonce, sealed"
+_BETWEEN: Final = "WHERE key BETWEEN $1 AND $2"
 _ROWS_A_STATEMENT: Final = 1000
 _PREPARED_ROWS: Final = 64  # a longer statement is rarely met twice
 _LONG_SECONDS: Final = 3600.0  # for what reads or writes a whole day
@@ -77,13 +78,13 @@ class PostgresStore:
         query = f"SELECT {_COLUMNS} FROM {self._table(day)} {where}"  # noqa: S608 - a name of ours
         return [Row(*values) for values in self._read(query, group, first, last)]
 
-    def rows(self, day: int) -> Iterator[Row]:
+    def rows(self, day: int, first: bytes = b"", last: bytes = LAST_KEY) -> Iterator[Row]:
         """A cursor of the server's, in a transaction that sees one moment. A day that is dropped meanwhile ends it with
         `NotReady`."""
-        query = f"SELECT {_COLUMNS} FROM {self._table(day)} ORDER BY key"  # noqa: S608 - a name of ours
+        query = f"SELECT {_COLUMNS} FROM {self._table(day)} {_BETWEEN} ORDER BY key"  # noqa: S608 - a name of ours
         try:
             with self._database.borrowed() as connection, connection.transaction():
-                connection.execute(f"DECLARE rows NO SCROLL CURSOR FOR {query}")
+                connection.execute(f"DECLARE rows NO SCROLL CURSOR FOR {query}", [first, last])
                 while page := connection.execute("FETCH 2000 FROM rows", binary=True).fetchall():
                     for values in page:
                         yield Row(*values)
@@ -91,6 +92,11 @@ class PostgresStore:
             return
         except psycopg.Error:
             raise _trouble() from None
+
+    def count(self, day: int, first: bytes, last: bytes) -> int:
+        query = f"SELECT count(*) FROM {self._table(day)} {_BETWEEN}"  # noqa: S608 - a name of ours
+        found = self._read(query, first, last, patience=_LONG_SECONDS)
+        return int(found[0][0]) if found else 0
 
     def counts(self, day: int, group: bytes) -> dict[int, int]:
         query = f"SELECT bucket, count(*) FROM {self._table(day)} WHERE grp = $1 GROUP BY bucket"  # noqa: S608
@@ -171,6 +177,9 @@ class PostgresStore:
         """Settings of the server with which rows are lost, or times are kept."""
         yield from self._run(dangers, _SHORT_SECONDS)
 
+    def reader(self) -> Callable[[], PostgresStore]:
+        return partial(_opened, self._database.dsn, self._name)
+
     def close(self) -> None:
         self._database.close()
 
@@ -218,6 +227,10 @@ class PostgresStore:
             raise
         except psycopg.Error:
             raise _trouble() from None
+
+
+def _opened(dsn: str, name: str) -> PostgresStore:
+    return PostgresStore(Postgres(dsn, size=1), name)
 
 
 def _create(connection: Connection, table: str) -> None:

@@ -20,9 +20,10 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,11 @@ from checkin.errors import CheckinError, DayClosed, NotReady
 from checkin.files.database import cut_log, limit_log, opening
 from checkin.files.durable import make_private, private_folder, sync_folder
 from checkin.protocol.primitives import random_bytes
-from checkin.vault.engines import MAX_BUCKET, EngineFinding, Measure, Row
+from checkin.vault.engines import LAST_KEY, MAX_BUCKET, EngineFinding, Measure, Row
 
 _COLUMNS = '"key", "group", bucket, nonce, sealed'
 _FROM_ROWS = f'SELECT {_COLUMNS} FROM "rows"'  # noqa: S608 — a constant, no input in it
+_BETWEEN = 'WHERE "key" BETWEEN ? AND ?'
 # No target beside ON CONFLICT: what is unique is the schema's decision, and a test takes it away.
 _INSERT = f'INSERT INTO "rows" ({_COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'  # noqa: S608 — as above
 _STANDING = 'SELECT 1 FROM "rows" WHERE "key" = ? AND nonce = ?'
@@ -68,8 +70,11 @@ class SqliteStore:
     """A `DayStore`. `ordered=True`: rows lie in order of arrival (visits, fast at any size). `ordered=False`: rows
     lie by key, and `settle` erases what order is left in the pages (the ledger)."""
 
-    def __init__(self, folder: Path, *, ordered: bool, idle: int = 16, timeout: float = 10.0) -> None:
-        """`folder` is made if need be; at most `idle` connections wait; `timeout` seconds for another's lock.
+    def __init__(
+        self, folder: Path, *, ordered: bool, idle: int = 16, timeout: float = 10.0, read_only: bool = False
+    ) -> None:
+        """`folder` is made if need be; at most `idle` connections wait; `timeout` seconds for another's lock;
+        `read_only`: what is written raises `NotReady`.
 
         Raises `DatabaseUnusable`."""
         with opening(folder):
@@ -80,6 +85,7 @@ class SqliteStore:
         self.settles = not ordered
         self._limit = idle
         self._timeout = timeout
+        self._read_only = read_only
         self._idle: list[_Lent] = []
         self._lock = threading.Lock()
 
@@ -111,13 +117,17 @@ class SqliteStore:
         where = 'WHERE "group" = ? AND bucket BETWEEN ? AND ? ORDER BY bucket, "key"'
         return [Row(*values) for values in self._read(day, f"{_FROM_ROWS} {where}", group, first, last)]
 
-    def rows(self, day: int) -> Iterator[Row]:
+    def rows(self, day: int, first: bytes = b"", last: bytes = LAST_KEY) -> Iterator[Row]:
         try:
             with self._borrow(day) as connection:
-                for values in connection.execute(f'{_FROM_ROWS} ORDER BY "key"'):
+                for values in connection.execute(f'{_FROM_ROWS} {_BETWEEN} ORDER BY "key"', (first, last)):
                     yield Row(*values)
         except _NoDay:
             return
+
+    def count(self, day: int, first: bytes, last: bytes) -> int:
+        counted = self._read(day, f'SELECT count(*) FROM "rows" {_BETWEEN}', first, last)  # noqa: S608 — as above
+        return int(counted[0][0]) if counted else 0
 
     def counts(self, day: int, group: bytes) -> dict[int, int]:
         query = 'SELECT bucket, count(*) FROM "rows" WHERE "group" = ? GROUP BY bucket'
@@ -168,6 +178,9 @@ class SqliteStore:
     def findings(self) -> Iterator[EngineFinding]:
         """None: how it is set up is this file's own doing."""
         return iter(())
+
+    def reader(self) -> Callable[[], SqliteStore]:
+        return partial(SqliteStore, self._folder, ordered=self._ordered, timeout=self._timeout, read_only=True)
 
     def close(self) -> None:
         with self._lock:
@@ -232,7 +245,7 @@ class SqliteStore:
     def _open(self, day: int, path: Path) -> _Lent:
         inode = inode_of(path)
         try:
-            return _Lent(day, inode, connect_day(path, self._timeout))
+            return _Lent(day, inode, connect_day(path, self._timeout, read_only=self._read_only))
         except sqlite3.Error as error:
             if not path.exists():
                 raise _NoDay from None
@@ -314,14 +327,13 @@ def _make_schema(connection: sqlite3.Connection, *, ordered: bool) -> None:
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def connect_day(path: Path, timeout: float) -> sqlite3.Connection:
+def connect_day(path: Path, timeout: float, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection to a day that is there; it never makes one. Commits reach the disk before they return.
 
     `check_same_thread` is off because the store hands a connection to one thread at a time, not always the same.
     """
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
-    )
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
+    connection = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA synchronous = FULL")
         limit_log(connection)

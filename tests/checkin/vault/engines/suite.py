@@ -12,8 +12,10 @@ from contextlib import suppress
 import pytest
 
 from checkin.errors import DayClosed, NotReady
+from checkin.tlog.merkle import RootBuilder
 from checkin.vault.closing import settle, unsettled
-from checkin.vault.engines import DayStore, Measure, Row
+from checkin.vault.engines import LAST_KEY, DayStore, Measure, Row
+from checkin.vault.row_tree import day_root, hashed, rows_root
 from tests.checkin.vault.engines.workers import DAY, Engine, a_row, race, received, start_writer
 
 GROUP = b"g" * 16
@@ -23,6 +25,11 @@ def check_exactly_once(added: list[list[Row]], keys: list[bytes]) -> None:
     """Fails unless every key was added by exactly one of those who tried."""
     counted = Counter(row.key for rows in added for row in rows)
     assert counted == dict.fromkeys(keys, 1)
+
+
+def following(key: bytes) -> bytes:
+    """The next key; none follows the last."""
+    return min(int.from_bytes(key) + 1, 2**128 - 1).to_bytes(16)
 
 
 class StoreSuite:
@@ -83,6 +90,33 @@ class StoreSuite:
         rows = [a_row() for _ in range(300)]
         store.insert(DAY, rows)
         assert list(store.rows(DAY)) == sorted(rows, key=lambda row: row.key)
+
+    def test_a_range_of_keys_is_read_and_counted_with_both_its_ends(self, store: DayStore) -> None:
+        rows = sorted((a_row() for _ in range(100)), key=lambda row: row.key)
+        store.insert(DAY, rows)
+        for low, high in ((0, 99), (0, 0), (20, 70), (99, 99)):
+            first, last = rows[low].key, rows[high].key
+            assert list(store.rows(DAY, first, last)) == rows[low : high + 1]
+            assert store.count(DAY, first, last) == high + 1 - low
+        assert list(store.rows(DAY, rows[50].key)) == rows[50:]
+        assert store.count(DAY, rows[1].key, rows[0].key) == store.count(DAY + 1, b"", rows[99].key) == 0
+
+    def test_ranges_of_keys_have_the_root_of_all_rows(self, store: DayStore) -> None:
+        """A growing day, cut anew each time at random keys, some ranges empty; in processes of their own, too."""
+        chance, rows = random.Random(6), list[Row]()
+        for size in (0, 1, 2, 3, 7, 8, 30, 31, 129, 300):
+            more = [a_row() for _ in range(size - len(rows))]
+            store.insert(DAY, more)
+            rows = sorted([*rows, *more], key=lambda row: row.key)
+            cuts = sorted(
+                [*(os.urandom(16) for _ in range(3)), *(row.key for row in chance.choices(more, k=2 * bool(more)))]
+            )
+            tree = RootBuilder()
+            for first, last in zip([b"", *map(following, cuts)], [*cuts, LAST_KEY], strict=True):
+                assert store.count(DAY, first, last) == sum(first <= row.key <= last for row in rows)
+                tree.join(hashed(store.rows(DAY, first, last), tree.size))
+            assert (tree.root(), tree.size) == rows_root(rows) == day_root(store, DAY)
+        assert day_root(store, DAY, large=0, processes=3) == rows_root(rows)
 
     def test_reading_all_rows_shows_one_moment_and_stops_no_writer(self, store: DayStore) -> None:
         store.insert(DAY, [a_row() for _ in range(50)])

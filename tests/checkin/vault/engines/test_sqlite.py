@@ -77,6 +77,17 @@ def test_before_it_is_settled_a_ledger_shows_the_order(tmp_path: Path) -> None:
     assert places == sorted(places, reverse=True)  # SQLite fills a page from its end
 
 
+def test_who_is_to_read_a_day_cannot_write_it(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, ordered=True)
+    store.insert(DAY, [row := a_row()])
+    reading = store.reader()()
+    with pytest.raises(NotReady):
+        reading.insert(DAY, [a_row()])
+    store.close()
+    assert list(reading.rows(DAY)) == [row]
+    reading.close()
+
+
 def test_settling_waits_for_a_reader_and_then_says_so(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path, ordered=False, timeout=0.05)
     store.insert(DAY, [a_row() for _ in range(10)])
