@@ -45,6 +45,8 @@ from checkin.vault.vault import Vault
 SILENCE_SECONDS: Final = 86400.0
 LOCK: Final = "purge.lock"
 """Beside the keys: what is destroyed must not first write elsewhere."""
+CLOSING_LOCK: Final = "closing.lock"
+"""Also there, for a closing alone: a large one takes all cores, and a service's processes would do it all at once."""
 FLOOR: Final = "oldest day"
 PURGE_SECONDS: Final = 600
 log = structlog.get_logger()
@@ -166,12 +168,13 @@ class Purger:
         with self._hold("close", CLOSE_SECONDS) as renew:
             if renew is None:
                 return made
-            for day in left:
-                if closed_name(day) not in self._book:  # by another machine meanwhile
-                    renew()
-                    closing = close_day(self._vault, day)
-                    made += self._state_closed(day, closing)
-                self._remember_closed(day)
+            with locked_if_possible(self._party.ring.folder / CLOSING_LOCK):
+                for day in left:
+                    if closed_name(day) not in self._book:  # by another one meanwhile
+                        renew()
+                        closing = close_day(self._vault, day)
+                        made += self._state_closed(day, closing)
+                    self._remember_closed(day)
         return made
 
     def _state_closed(self, day: int, closing: Closing) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,25 @@ def test_a_day_is_closed_when_uploads_end(house: House, seconds: float, *, close
             house.vault.insert(DAY, [row])
     else:
         assert house.vault.insert(DAY, [row]) == [True]
+
+
+def test_of_two_processes_that_close_a_day_only_one_hashes_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second waits for the first, and then finds it closed."""
+    house.go(DAY + 4, 300.0)
+    house.guard.tick()
+    root, calls, second = house.vault.root, list[int](), threading.Event()
+
+    def slow(day: int) -> tuple[bytes, int]:
+        calls.append(day)
+        if len(calls) > 1:
+            second.set()
+        second.wait(0.5)
+        return root(day)
+
+    monkeypatch.setattr(house.vault, "root", slow)
+    with ThreadPoolExecutor(2) as both:
+        made = [name for names in both.map(lambda _: house.purger.close_due_days(), range(2)) for name in names]
+    assert (calls, made) == ([DAY], [f"closed-{CALENDAR.date(DAY)}"])
 
 
 def test_a_damaged_day_is_destroyed_all_the_same(house: House) -> None:
