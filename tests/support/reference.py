@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import typer
 from pydantic import BaseModel
 
@@ -104,7 +103,7 @@ def parameter_row(parameter: Any) -> str:
 
 def one_line(text: str | None) -> str:
     """A help text without its line breaks."""
-    return " ".join(click.unstyle(text or "").split()).replace("|", "\\|")
+    return " ".join((text or "").split()).replace("|", "\\|")
 
 
 def routes_page() -> str:
