@@ -93,6 +93,7 @@ class AuthorityKeys:
         return consecutive(days, self._party.today())
 
     def forget_before(self, oldest: int) -> None:
-        """Removes days that are gone."""
+        """Removes days that are gone. No list brings one back: `accept` takes none of them, and no batch is for one."""
+        self._known = {day: key for day, key in self._known.items() if day >= oldest}
         delete = "DELETE FROM authority_keys WHERE day < :oldest"
         self._tables.write(lambda commit: commit.execute(delete, {"oldest": oldest}))

@@ -69,7 +69,8 @@ class SigningKeys:
         return key
 
     def forget_before(self, oldest: int) -> None:
-        """Removes days that nobody can verify a code for any more."""
+        """Removes days that nobody can verify a code for any more, and that no batch is for."""
+        self._known = {day: public for day, public in self._known.items() if day >= oldest}
         delete = "DELETE FROM listed_keys WHERE day < :oldest"
         self._tables.write(lambda commit: commit.execute(delete, {"oldest": oldest}))
 

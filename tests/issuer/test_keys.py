@@ -105,12 +105,18 @@ def test_yesterdays_signing_key_is_destroyed_and_stays_listed(site: Site, opened
     assert DAY in opened.signing.listed()
 
 
-def test_days_that_are_gone_leave_both_lists(site: Site, opened: Issuer) -> None:
+def test_days_that_are_gone_leave_both_lists_and_the_memory(site: Site, opened: Issuer) -> None:
+    """For good: no list is taken for one of them."""
+    assert opened.authority.key(DAY).public == site.authority[DAY].public
     site.set_day(DAY + 28)
     opened.guard.confirm()
     keep_house(opened)
     assert min(opened.signing.listed()) == DAY + 1
     assert opened.database.read("SELECT min(day) FROM authority_keys")[0] == (DAY + 1,)
+    del site.authority[DAY]  # another key for it
+    assert opened.authority.accept(site.signed_list(DAY, DAY + 15)) == [DAY + 15]
+    with pytest.raises(NotReady):
+        opened.authority.key(DAY)
 
 
 def test_two_officers_list_the_authoritys_keys(site: Site) -> None:
