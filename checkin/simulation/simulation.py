@@ -2,142 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bars
-
-from checkin.clock import RETENTION_DAYS, SystemClock
-from checkin.demo.investigation import execute, write_order
+from checkin.clock import RETENTION_DAYS
 from checkin.demo.narrator import Narrator
 from checkin.demo.stage import raised
 from checkin.errors import SettingsInvalid
-from checkin.keys.officer_folder import load_signer
-from checkin.orders.order import OrderRequest
-from checkin.orders.part import MAX_ROWS
 from checkin.simulation.days import live, upload
 from checkin.simulation.holding import Evening, Holding, ask, look, measure
-from checkin.simulation.plan import Plan, Size, contacts, patient_of
+from checkin.simulation.outbreak import Outbreak, break_out, days_of_outbreaks
+from checkin.simulation.plan import Plan, Size
+from checkin.simulation.progress import Progress
 from checkin.simulation.town import UNBOUNDED, Tally, Town, settled
 
-FIRST_DAY: Final = 20  # by number: late enough for habits, early enough for the contacts to be told
-_EVERY_DAYS: Final = 7
-_ASKED_DAYS: Final = 3
-_STOPWATCH: Final = SystemClock()
-LINES: Final = 10  # so many where there is no terminal
 _DAWN: Final = 5  # o'clock on the first day
 # Seconds on two cores with little else to do; a town of 2,000 comes out as it was measured (docs/benchmarks.md).
 _A_START, _A_PERSON, _A_DAY, _A_GATE, _A_BATCH, _A_SCAN = 8.0, 0.01, 1.2, 0.02, 0.0013, 0.0008
-
-
-@dataclass(frozen=True)
-class Outbreak:
-    """An order about one ill person, executed as the authority executes any, and held against what the town knows of
-    itself. The order's days by number, and people by number: whom it found, and who was there."""
-
-    made: int
-    first: int
-    last: int
-    patient: int
-    found: frozenset[int]
-    true: frozenset[int]
-    seconds: float
-    """From the two signatures to the people."""
-
-    @property
-    def precision(self) -> float:
-        """How many of those who were found were there."""
-        return len(self.found & self.true) / len(self.found) if self.found else 1.0
-
-    @property
-    def recall(self) -> float:
-        """How many of those who were there were found."""
-        return len(self.found & self.true) / len(self.true) if self.true else 1.0
-
-    def summary(self) -> dict[str, Any]:
-        """For programs; nobody's name."""
-        return {
-            "day": self.made,
-            "about": [self.first, self.last],
-            "contacts": len(self.true),
-            "found": len(self.found),
-            "precision": round(self.precision, 4),
-            "recall": round(self.recall, 4),
-            "seconds": round(self.seconds, 2),
-        }
-
-
-def days_of_outbreaks(plan: Plan) -> range:
-    """In the evenings of these days orders are made."""
-    return range(min(plan.size.days - 1, FIRST_DAY), plan.size.days, _EVERY_DAYS)
-
-
-def break_out(town: Town, made: int) -> Outbreak:
-    """Today's order about the days before: everything that was queued on them has been uploaded."""
-    last = max(0, made - 1)
-    first = max(0, last - _ASKED_DAYS + 1)
-    patient = patient_of(town.plan, first, last)
-    start = town.stage.day
-    request = OrderRequest(
-        case=f"town-{made}",
-        purpose="contacts of a person with measles",
-        basis="Infectious Disease Control and Prevention Act, Article 76-2",
-        limit=MAX_ROWS,
-        phone=town.plan.phone(patient),
-        days=(start + first, start + last),
-    )
-    folder, begun = write_order(town.stage, f"order-{made}", request), _STOPWATCH.boot()
-    folder.sign([load_signer(path) for path in town.stage.deployment.officers()[:2]])
-    result = execute(town.stage, folder)
-    took = _STOPWATCH.boot() - begun
-    who = {town.plan.phone(number): number for number in range(town.plan.size.people)}
-    found = frozenset(who[person.phone] for person in result.people)
-    return Outbreak(made, first, last, patient, found, frozenset(contacts(town.plan, patient, first, last)), took)
-
-
-class Progress:
-    """How far long work has come: a bar with the time left in a terminal, a line now and then without one. A context
-    manager; inside it `reach` says how many of `total` are done."""
-
-    def __init__(self, console: Console, total: int, unit: str) -> None:
-        """`unit`: what is counted, in the plural."""
-        self._console = console
-        self._total = max(total, 1)
-        self._unit = unit
-        self._clock = SystemClock()
-        self._begun = self._clock.boot()
-        self._line = 0
-        columns = (TextColumn("    {task.description}"), BarColumn(), TextColumn("{task.fields[pace]}"))
-        self._bars = Bars(*columns, console=console, transient=True) if console.is_terminal else None
-        self._task = self._bars.add_task("", total=self._total, pace="") if self._bars else None
-
-    def __enter__(self) -> Progress:
-        shown: AbstractContextManager[Any] = self._bars or nullcontext()
-        shown.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if self._bars:
-            self._bars.__exit__(*error)
-
-    def reach(self, done: int, where: str) -> None:
-        """`done` units, and where that is in words."""
-        if self._bars and self._task is not None:
-            self._bars.update(self._task, completed=done, description=where, pace=self.pace(done))
-        elif done * LINES >= (self._line + 1) * self._total:
-            self._line = done * LINES // self._total
-            self._console.print(f"    {where}: {self.pace(done)}", soft_wrap=True)
-
-    def pace(self, done: int) -> str:
-        """`512 of 1,640 batches and scans, 41 a second, 0:28 left`."""
-        spent = max(self._clock.boot() - self._begun, 0.001)
-        left = int(spent / max(done, 1) * (self._total - done))
-        counted = f"{done:,} of {self._total:,} {self._unit}, {done / spent:.0f} a second"
-        return f"{counted}, {left // 60}:{left % 60:02} left"
 
 
 @dataclass(frozen=True)
