@@ -68,7 +68,7 @@ class Parts:
 
 def _log_signer(settings: RetentionSettings) -> NoteSigner:
     """Who signs the log's heads; a key where none was named is made at first start."""
-    if settings.log_key is None:
+    if settings.log_key is None and not settings.log_key_path.exists():  # its folder is read-only in a container
         with suppress(FileExistsError):
             make_secret(settings.log_key_path)
     return NoteSigner(settings.log_name, SigningKey(read_secret(settings.log_key_path)))

@@ -19,6 +19,7 @@ from checkin.tlog.reader import LogReader, folder_fetch
 from retention.log import Log
 from retention.log_state import Head, LogState
 from tests.retention.logs import SIGNER, WITNESS, entries, files_of, head_of
+from tests.retention.world import Retention
 from tests.support.waiting import until
 
 
@@ -28,6 +29,15 @@ def test_a_new_log_has_a_checkpoint_over_nothing(tmp_path: Path) -> None:
     assert head_of(log) == Checkpoint(SIGNER.name, 0, EMPTY_ROOT)
     assert (tmp_path / "checkpoint").read_text() == log.checkpoint() == log.published()
     assert log.consistency(0) == []
+
+
+def test_a_service_that_has_its_keys_writes_nothing_beside_its_settings(retention: Retention) -> None:
+    """The folder is read-only in a container, and to the unit of systemd; here a draft would leave its time on it."""
+    retention.parts().close()
+    assert (retention.folder / "log.key").exists()
+    before = retention.folder.stat().st_mtime_ns
+    retention.parts().close()
+    assert retention.folder.stat().st_mtime_ns == before
 
 
 def test_what_was_appended_is_proved_from_the_files_alone(tmp_path: Path) -> None:
