@@ -122,7 +122,7 @@ def test_a_postgresql_server_is_reached_by_its_own_service_alone(beside: dict[st
     assert {name: value for name, value in server["environment"].items() if "PASSWORD" in name} == {
         "POSTGRES_PASSWORD_FILE": f"/run/secrets/{service}-postgresql"
     }
-    assert server["volumes"] == [f"{service}-postgresql:/var/lib/postgresql", f"{service}-socket:/var/run/postgresql"]
+    assert server["volumes"] == [f"{service}-postgresql:/var/lib/postgresql", f"{service}-socket:/run/postgresql"]
     assert served["volumes"] == [f"{service}-socket:/run/postgresql"]
     assert served["depends_on"] == {f"{service}-postgresql": {"condition": "service_healthy"}}
     assert len(beside["volumes"]) == 2 * len(ENGINES)
