@@ -29,9 +29,9 @@ from checkin.clock import Calendar, parse_rfc3339
 from checkin.errors import ListRefused, RequestInvalid, SettingsInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officer_folder import load_ring_keys, load_share, load_signer
-from checkin.orders.folder import ORDER_FILE, OrderFolder
+from checkin.orders.folder import OrderFolder
 from checkin.orders.letter import letter
-from checkin.orders.order import PERSON, OrderRequest, draft
+from checkin.orders.order import ORDER_FILE, PERSON, OrderRequest, draft
 from checkin.orders.part import MAX_DAYS, MAX_WINDOW_SECONDS, PHONE, VENUE_ID
 from checkin.parties.authority_folder import AuthorityFolder, read_authority
 from checkin.shown import shown

@@ -8,45 +8,16 @@ logged.txt          what goes into the public log
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from checkin.errors import NoteMalformed, RequestInvalid
 from checkin.files.durable import create_file, private_folder, replace_file
 from checkin.files.format import FILE, require_format
 from checkin.keys.officers import Officers
-from checkin.orders.order import Order
+from checkin.orders.order import ENTRY_FILE, ORDER_FILE, Order, Pieces, SignedOrder, SignedPart, texts_of
 from checkin.orders.part import Part
 from checkin.protocol.note import NoteSigner, add_signature, sign_note, split_note, unverified_text
-
-ORDER_FILE: Final = "order.txt"
-ENTRY_FILE: Final = "logged.txt"
-
-
-@dataclass(frozen=True)
-class SignedPart:
-    """A part and the note that its audience is sent."""
-
-    part: Part
-    note: str
-
-
-@dataclass(frozen=True)
-class SignedOrder:
-    """An order that enough officers signed, in all its pieces."""
-
-    order: Order
-    parts: tuple[SignedPart, ...]
-    entry: str
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """An order and, by the names of their files, the notes that follow from it, signed or not."""
-
-    order: Order
-    notes: dict[str, str]
 
 
 class OrderFolder:
@@ -64,7 +35,7 @@ class OrderFolder:
         private_folder(folder)
         require_format(folder, "order")
         self = cls(folder)
-        for name, text in _texts(order).items():
+        for name, text in texts_of(order).items():
             create_file(folder / name, text.encode())
         return self
 
@@ -79,7 +50,7 @@ class OrderFolder:
         """
         note = self._read(ORDER_FILE)
         order = Order.read(_text_of(note))
-        texts = _texts(order)
+        texts = texts_of(order)
         notes = {name: note if name == ORDER_FILE else self._read(name) for name in texts}
         for name, text in texts.items():
             if _text_of(notes[name]) != text:
@@ -118,14 +89,6 @@ class OrderFolder:
             return (self._folder / name).read_bytes().decode()
         except (OSError, UnicodeDecodeError):
             raise RequestInvalid(f"The order's folder has no readable {name}.") from None
-
-
-def _texts(order: Order) -> dict[str, str]:
-    """Contents by file name."""
-    parts = {}
-    for number, text in enumerate(order.part_texts(), start=1):
-        parts[f"part-{number}-{Part.read(text).step}.txt"] = text
-    return {ORDER_FILE: order.text, **parts, ENTRY_FILE: order.entry_text()}
 
 
 def _is_signed(note: str) -> bool:

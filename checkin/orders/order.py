@@ -41,6 +41,8 @@ _SUBJECT: Final = {VENUE: ("venue", "from", "to"), PERSON: ("phone", "days")}
 _PARTS: Final = {VENUE: (VISITS, PEOPLE), PERSON: (BATCHES, CONTACTS, PEOPLE)}
 _AT_REGISTRY: Final = frozenset({VISITS, CONTACTS})
 
+ORDER_FILE: Final = "order.txt"
+ENTRY_FILE: Final = "logged.txt"
 ORDER: Final = StatementType(
     "checkin/order/v1",
     Field("authority"),
@@ -214,3 +216,36 @@ def _subject(request: OrderRequest, calendar: Calendar) -> dict[str, str]:
 def expires(order: Order) -> float:
     """Unix seconds."""
     return parse_rfc3339(one(order.values, "expires"))
+
+
+@dataclass(frozen=True)
+class SignedPart:
+    """A part and the note that its audience is sent."""
+
+    part: Part
+    note: str
+
+
+@dataclass(frozen=True)
+class SignedOrder:
+    """An order that enough officers signed, in all its pieces."""
+
+    order: Order
+    parts: tuple[SignedPart, ...]
+    entry: str
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """An order and, by the names of their files, the notes that follow from it, signed or not."""
+
+    order: Order
+    notes: dict[str, str]
+
+
+def texts_of(order: Order) -> dict[str, str]:
+    """Contents by file name."""
+    parts = {}
+    for number, text in enumerate(order.part_texts(), start=1):
+        parts[f"part-{number}-{Part.read(text).step}.txt"] = text
+    return {ORDER_FILE: order.text, **parts, ENTRY_FILE: order.entry_text()}

@@ -9,7 +9,7 @@ from typing import Any
 from checkin.http.asking import Ask, drive
 from checkin.http.client import Client
 from checkin.keys.officers import RingKeys
-from checkin.orders.folder import SignedOrder
+from checkin.orders.order import SignedOrder
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.tlog.proof import LogProof
 from checkin.tlog.submission import submit_and_wait

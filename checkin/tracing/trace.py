@@ -28,8 +28,7 @@ from checkin.errors import (
 )
 from checkin.http.asking import Ask, Steps
 from checkin.keys.officers import list_signer
-from checkin.orders.folder import SignedOrder, SignedPart
-from checkin.orders.order import VENUE
+from checkin.orders.order import VENUE, SignedOrder, SignedPart
 from checkin.orders.part import (
     BATCHES,
     CONTACTS,

@@ -22,8 +22,8 @@ from checkin.http.asking import drive
 from checkin.keys.key_ring import Purpose
 from checkin.keys.officer_folder import load_share, load_signer
 from checkin.keys.secret_file import make_secret
-from checkin.orders.folder import OrderFolder, SignedOrder
-from checkin.orders.order import OrderRequest, draft
+from checkin.orders.folder import OrderFolder
+from checkin.orders.order import OrderRequest, SignedOrder, draft
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey

@@ -20,7 +20,7 @@ from checkin.errors import (
 )
 from checkin.keys.officer_folder import load_share, load_signer
 from checkin.keys.officers import join_shares, list_signer
-from checkin.orders.folder import SignedOrder
+from checkin.orders.order import SignedOrder
 from checkin.orders.part import PEOPLE
 from checkin.orders.rows import ListedSeal, write_list
 from checkin.protocol.note import NoteSigner, sign_note, unverified_text

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from checkin.orders.folder import SignedOrder
+from checkin.orders.order import SignedOrder
 from tests.checkin.tracing.conftest import Scene
 from tests.checkin.tracing.world import NOON, venue_order
 

@@ -13,7 +13,7 @@ import pytest
 
 from checkin.cli.order import PARTLY
 from checkin.errors import NotReady, Unreachable
-from checkin.orders.folder import SignedOrder
+from checkin.orders.order import SignedOrder
 from checkin.orders.part import CONTACTS, STEPS
 from checkin.orders.rows import VenueRow
 from checkin.service import order_executor

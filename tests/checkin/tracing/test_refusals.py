@@ -8,8 +8,8 @@ import pytest
 
 from checkin.errors import NoteMalformed, NoteUntrusted, OrderScope, OrderTooLarge, SealBroken, SharesInvalid
 from checkin.keys.officer_folder import load_share
-from checkin.orders.folder import ORDER_FILE, OrderFolder
-from checkin.orders.order import draft
+from checkin.orders.folder import OrderFolder
+from checkin.orders.order import ORDER_FILE, draft
 from checkin.orders.part import BATCHES, PEOPLE, VISITS, answer_info, part_digest
 from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.note import NoteSigner, add_signature, join_note, sign_note, split_note, unverified_text

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from checkin.orders.folder import SignedOrder
+from checkin.orders.order import SignedOrder
 from checkin.orders.part import CONTACTS, PEOPLE
 from checkin.orders.rows import ListedSeal, ListedVisit, write_list
 from checkin.protocol.note import NoteSigner, sign_note

@@ -19,8 +19,8 @@ from checkin.deployment.deployment import Deployment
 from checkin.http.asking import drive
 from checkin.http.client import drive_at
 from checkin.keys.officer_folder import load_share, load_signer
-from checkin.orders.folder import OrderFolder, SignedOrder
-from checkin.orders.order import OrderRequest, draft
+from checkin.orders.folder import OrderFolder
+from checkin.orders.order import OrderRequest, SignedOrder, draft
 from checkin.parties import wallet as wallets
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.parties.wallet import Wallet
