@@ -20,10 +20,9 @@ from checkin.keys.officer_folder import load_signer
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.note import (
     NoteVerifier,
-    add_signature,
     check_own_name,
     decode_note,
-    sign_note,
+    sign_also,
     split_note,
     unverified_text,
 )
@@ -185,8 +184,7 @@ class _Desk:
         note = decode_note(path.read_bytes()) if path.exists() else ""
         if note and unverified_text(note) != text:
             raise _other(path)
-        for signer in signers:
-            note = add_signature(note, signer) if note else sign_note(text, signer)
+        note = sign_also(note or text, signers)
         replace_file(path, note.encode())
         count, needed = len(split_note(note)[1]), self.authority.officers.threshold
         report(

@@ -35,7 +35,7 @@ from checkin.keys.secret_file import read_token
 from checkin.parties.authority import AHEAD_DAYS
 from checkin.parties.authority_folder import CHECKED_FILE, DESTROYED_FILE, LOGGED_FOLDER
 from checkin.protocol.key_list import AuthorityList, CheckedList, DestroyedList
-from checkin.protocol.note import NoteSigner, add_signature, sign_note, split_note
+from checkin.protocol.note import NoteSigner, sign_also, sign_note, split_note
 from checkin.protocol.primitives import sha256
 from checkin.tracing.counterparties import Parties, PublicLog
 from checkin.tracing.publish import Publication, publish_keys, read_keys_note
@@ -113,9 +113,8 @@ def sign(note: Note, officer: Officer, yes: Yes = False, as_json: Json = False) 
     key other than the one that this officer signed for a day is refused.
     """
     content = _read(note)
-    text, stated = read_keys_note(content)
-    for signer in _agreed(stated, officer, yes=yes, quiet=as_json):
-        content = sign_note(content, signer) if content == text else add_signature(content, signer)
+    _, stated = read_keys_note(content)
+    content = sign_also(content, _agreed(stated, officer, yes=yes, quiet=as_json))
     replace_file(note, content.encode())
     _remember(stated, officer)
     count, what = len(split_note(content)[1]), _what(stated)

@@ -225,6 +225,23 @@ def add_signature(note: str, signer: Signer) -> str:
     return note if line in lines else join_note(text, [*lines, line])
 
 
+def is_signed(content: str) -> bool:
+    """Whether it is a note, not only the text of one that nobody has signed yet."""
+    return "\n\n" in content
+
+
+def text_of(content: str) -> str:
+    """The text of a note as `unverified_text`, or what nobody has signed yet as it is."""
+    return unverified_text(content) if is_signed(content) else content
+
+
+def sign_also(content: str, signers: Iterable[Signer]) -> str:
+    """The note with one more line of each signer who has none, also of a text that nobody has signed yet."""
+    for signer in signers:
+        content = add_signature(content, signer) if is_signed(content) else sign_note(content, signer)
+    return content
+
+
 def _trusted(verifiers: Iterable[Verifier]) -> dict[tuple[str, bytes], Verifier]:
     known: dict[tuple[str, bytes], Verifier] = {}
     for verifier in verifiers:

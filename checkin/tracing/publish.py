@@ -14,7 +14,7 @@ from checkin.errors import NoteMalformed, NoteUntrusted, ProofInvalid, RequestIn
 from checkin.http.client import Client, Service
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.key_list import BY_OFFICERS, AuthorityList, CheckedList, DestroyedList
-from checkin.protocol.note import decode_note, unverified_text
+from checkin.protocol.note import decode_note, text_of, unverified_text
 from checkin.protocol.statement import kind_of
 from checkin.tlog.proof import LogProof
 from checkin.tlog.reader import LogReader
@@ -43,7 +43,7 @@ def read_keys_note(content: str) -> tuple[str, AuthorityList | DestroyedList | C
     if kind is None:
         raise NoteMalformed(_NEITHER)
     try:
-        text = unverified_text(content) if "\n\n" in content else content
+        text = text_of(content)
         return text, kind.read(text)
     except NoteMalformed as error:
         raise NoteMalformed(f"{error.detail} {_ANEW}") from None

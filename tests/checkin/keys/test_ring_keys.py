@@ -69,7 +69,7 @@ def test_an_order_to_the_drafters_own_keys_is_not_signed_where_the_authoritys_fo
         order = office.order(name, replace(office.authority.ring_keys, **changed))
         with pytest.raises(OrderScope):
             office.sign(order, 1)
-        assert OrderFolder(order).signatures() == 0
+        assert OrderFolder(order).read().signatures() == 0
 
 
 def test_a_folder_of_an_earlier_version_gets_its_ring_keys_when_enough_officers_list(office: Office) -> None:
