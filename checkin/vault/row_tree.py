@@ -24,7 +24,7 @@ from checkin.tlog.merkle import RootBuilder, leaf_hash
 from checkin.vault.engines import KEY_SIZE, NONCE_SIZE, DayStore, Row
 
 LARGE: Final = 200_000  # rows; of fewer, starting processes takes as long as it spares
-MOST_PROCESSES: Final = 16  # each has a connection to the engine, and 40 MB
+MOST_PROCESSES: Final = 16  # each has a connection to the engine, and 50 MB
 _KEY, _BUCKET, _NONCE = map(u32be, (KEY_SIZE, 1, NONCE_SIZE))  # which every row has, and a day has millions of rows
 _SPAWN: Final = get_context("spawn")
 _Keys = tuple[bytes, bytes]
