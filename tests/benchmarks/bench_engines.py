@@ -2,7 +2,8 @@
 
 Four processes insert rows of a visit's size, one or fifty a commit: into SQLite, into PostgreSQL, and into PostgreSQL
 with a standby that every commit waits for. Then a day of N rows in each: its bytes, 200 rows of one venue, all rows
-hashed as for closing, and its end, while another day is read. Last what a check-in costs the registry on each.
+hashed as for closing, by one process and by two in turn, and its end, while another day is read. Last what a check-in
+costs the registry on each.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from time import perf_counter, process_time
+from resource import RUSAGE_CHILDREN, getrusage
+from time import perf_counter
 
 import httpx
 
@@ -28,7 +30,7 @@ from checkin.files.postgres import Postgres
 from checkin.vault.engines import DayStore
 from checkin.vault.engines.postgres import PostgresStore
 from checkin.vault.engines.sqlite import SqliteStore
-from checkin.vault.row_tree import rows_root
+from checkin.vault.row_tree import day_root
 from tests.benchmarks.bench_checkin import Bench, Table
 from tests.benchmarks.load import measure
 from tests.checkin.vault.engines.promotion import Cluster
@@ -103,7 +105,27 @@ def rates(table: Table, engines: dict[str, Open], rounds: int) -> None:
                 table.show(f"  ÷ {first}", against, "")
 
 
-def a_day(table: Table, name: str, open_store: Open, rows: int) -> None:
+def closings(table: Table, name: str, store: DayStore, rows: int, rounds: int) -> None:
+    """Seconds to hash all rows, and processor time a row of all that hash, their start included."""
+    took, cost = {1: list[float](), 2: list[float]()}, {1: list[float](), 2: list[float]()}
+    for processes in [1, 2] * rounds:
+        used, began = children_used(), perf_counter()
+        assert day_root(store, DAY, large=0, processes=processes)[1] == rows
+        took[processes].append(perf_counter() - began)
+        cost[processes].append(1e6 * (children_used() - used) / rows)
+    for processes, seconds in took.items():
+        table.show(f"seconds to close the day, processes: {processes}, {name}", seconds, "s")
+        table.show("  CPU a row, without the server's", cost[processes], "µs")
+    table.show("  one process ÷ two", [one / two for one, two in zip(took[1], took[2], strict=True)], "")
+
+
+def children_used() -> float:
+    """Processor seconds of the processes that have ended."""
+    used = getrusage(RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def a_day(table: Table, name: str, open_store: Open, rows: int, rounds: int) -> None:
     """From its first row to its end."""
     store, groups = open_store(), [os.urandom(16) for _ in range(rows // IN_GROUP)]
     for at in range(0, rows, 1000):
@@ -118,11 +140,7 @@ def a_day(table: Table, name: str, open_store: Open, rows: int) -> None:
     began = perf_counter()
     assert len(store.group(DAY, GROUP, 11, 14)) == IN_GROUP
     table.show(f"ms for {IN_GROUP} rows of {rows:,}, {name}", [1000 * (perf_counter() - began)], "ms")
-    began = process_time()
-    assert rows_root(store.rows(DAY))[1] == rows
-    table.show(
-        f"CPU a row to close the day, without the server's, {name}", [1e6 * (process_time() - began) / rows], "µs"
-    )
+    closings(table, name, store, rows, rounds)
     table.show(f"bytes a row at rest, {name}", [store.measure(DAY).bytes / rows], "")
     before = reads(store, threading.Event(), READS)
     over, meanwhile = threading.Event(), list[float]()
@@ -197,7 +215,7 @@ def main() -> None:
         rates(table, engines, options.rounds)
         check_ins(table, folder, alone, options.rounds, options.number)
         for name in ("SQLite", "PostgreSQL"):
-            a_day(table, name, engines[name], options.rows)
+            a_day(table, name, engines[name], options.rows, options.rounds)
     if options.json:
         print(json.dumps({"rows": options.rows, "rounds": options.rounds, "figures": table.figures}))
 
