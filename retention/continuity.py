@@ -18,8 +18,8 @@ from checkin.errors import CheckinError, LogBehind, LogConflict, NotFound, Proof
 from checkin.files.durable import replace_file
 from checkin.http.client import Client
 from checkin.http.exchange import Exchange, open_http
-from checkin.protocol.note import NoteVerifier, unverified_text
-from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
+from checkin.protocol.note import NoteVerifier
+from checkin.tlog.checkpoint import open_checkpoint, stated_size
 from retention.log_state import Head
 from retention.witnessing import (
     LONGEST_SECONDS,
@@ -131,7 +131,7 @@ class Continuity:
 def _disagrees(exchange: Exchange, witness: PinnedWitness, note: str) -> bool:
     """Whether the witness claims to have seen more than this checkpoint, or another history; raises as `seen_size`."""
     try:
-        return seen_size(exchange, witness, note) > Checkpoint.read(unverified_text(note)).size
+        return seen_size(exchange, witness, note) > stated_size(note)
     except (LogConflict, ProofInvalid):
         return True
 

@@ -29,9 +29,9 @@ from checkin.errors import (
 )
 from checkin.files.durable import open_private, private_folder, sync_folder
 from checkin.files.format import require_format
-from checkin.protocol.note import NoteSigner, decode_note, join_note, sign_note, split_note, unverified_text
+from checkin.protocol.note import NoteSigner, decode_note, join_note, sign_note, split_note
 from checkin.protocol.primitives import random_bytes
-from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
+from checkin.tlog.checkpoint import Checkpoint, open_checkpoint, stated_size
 from checkin.tlog.merkle import HASH_SIZE, RootBuilder, consistency_proof, inclusion_proof, leaf_hash, root
 from checkin.tlog.proof import LogProof
 from checkin.tlog.tiles import (
@@ -312,7 +312,7 @@ class Log:
     def proof(self, index: int) -> str:
         """The proof of an entry to carry along (tlog-proof), under the published checkpoint; raises `NotFound`."""
         note = self.published()
-        size = Checkpoint.read(unverified_text(note)).size
+        size = stated_size(note)
         return LogProof(index, tuple(self.inclusion(index, size)), note).write()
 
     def consistency(self, old: int, size: int | None = None) -> list[bytes]:

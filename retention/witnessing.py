@@ -28,7 +28,7 @@ from checkin.protocol.note import NoteVerifier, decode_note, join_note, split_no
 from checkin.protocol.primitives import sha256
 from checkin.protocol.statement import SIMULATED
 from checkin.service.identity import ServiceIdentity
-from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
+from checkin.tlog.checkpoint import Checkpoint, open_checkpoint, stated_size
 from checkin.tlog.cosignature import CosignatureVerifier, cosignatures
 from checkin.tlog.witness import SIZE_TYPE, AddCheckpoint
 from retention.log import Log
@@ -100,7 +100,7 @@ class Witnessing:
     def _ask(self, witness: PinnedWitness) -> None:
         for _ in range(_TRIES):
             note = self._log.checkpoint()
-            size = Checkpoint.read(unverified_text(note)).size
+            size = stated_size(note)
             old = self._seen.get(witness.url, 0)
             if old > size:
                 raise LogConflict("The witness has seen a longer log than this one: this one was put back.", old)
@@ -126,7 +126,7 @@ class Witnessing:
 def seen_size(exchange: Exchange, witness: PinnedWitness, note: str) -> int:
     """How many entries the witness has seen of the log whose signed checkpoint is shown to it; nothing is kept of the
     answer. Raises `LogConflict` or `ProofInvalid` when it saw another history, `NotFound`, `Unreachable` and others."""
-    size = Checkpoint.read(unverified_text(note)).size
+    size = stated_size(note)
     answer = _post(exchange, witness, AddCheckpoint(size, (), note).write())
     return size if answer.status_code == 200 else _size_in(answer)
 

@@ -12,9 +12,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from checkin.files.durable import locked, replace_file
-from checkin.protocol.note import decode_note, unverified_text
+from checkin.protocol.note import decode_note
 from checkin.service.identity import ServiceIdentity
-from checkin.tlog.checkpoint import Checkpoint
+from checkin.tlog.checkpoint import stated_size
 from checkin.tlog.proof import LogProof
 
 PATH: Final = "/v1/checkpoint"
@@ -38,7 +38,7 @@ class CheckpointSeen:
         note = LogProof.read(proof).checkpoint
         with locked(self._lock):
             known = self.newest()
-            if known is None or _size(note) > _size(known):
+            if known is None or stated_size(note) > stated_size(known):
                 replace_file(self._path, note.encode())
 
     def newest(self) -> str | None:
@@ -59,7 +59,3 @@ class CheckpointSeen:
             return CheckpointAnswer(checkpoint=self.newest())
 
         return router
-
-
-def _size(note: str) -> int:
-    return Checkpoint.read(unverified_text(note)).size

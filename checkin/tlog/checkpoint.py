@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode
-from checkin.protocol.note import NoteVerifier, Verifier, check_text, open_note
+from checkin.protocol.note import NoteVerifier, Verifier, check_text, open_note, unverified_text
 from checkin.tlog.merkle import HASH_SIZE
 
 
@@ -43,6 +43,11 @@ class Checkpoint:
             return cls(origin, decimal_decode(lines[0]), b64_decode(lines[1], HASH_SIZE), tuple(lines[2:]))
         except ValueError:
             raise NoteMalformed("A checkpoint's size is a decimal number, its root 32 bytes in base64.") from None
+
+
+def stated_size(note: str) -> int:
+    """The size that a checkpoint in a note states, which is ours or was verified; raises `NoteMalformed`."""
+    return Checkpoint.read(unverified_text(note)).size
 
 
 def open_checkpoint(
