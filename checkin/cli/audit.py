@@ -14,9 +14,8 @@ from checkin.audit.log_entry import DayState, EarlyEnd
 from checkin.audit.page import read_audit
 from checkin.audit.words import EARLY, MARKS, RESULTS, STATES, point_words
 from checkin.cli.example import WithExample
-from checkin.cli.office import counted
 from checkin.cli.strip import DrawnDay, draw_days
-from checkin.cli.terminal import console, read_given, say, say_json
+from checkin.cli.terminal import console, counted, read_given, say, say_json
 from checkin.clock import Calendar, SystemClock
 from checkin.errors import NotFound, ServiceError, SettingsInvalid
 from checkin.http.asking import read_json

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from checkin.cli.example import WithExample
-from checkin.cli.office import confirm, counted
-from checkin.cli.terminal import say
+from checkin.cli.terminal import confirm, counted, say
 from checkin.service.backup import back_up, put_back, read_contents, stopped
 from checkin.service.vault_folder import CommonSettings
 from checkin.shown import shown

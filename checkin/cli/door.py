@@ -16,8 +16,7 @@ from urllib.parse import urlsplit
 import typer
 
 from checkin.cli.example import WithExample
-from checkin.cli.office import counted
-from checkin.cli.terminal import check_writable, draw, in_colours, say, say_json
+from checkin.cli.terminal import check_writable, counted, draw, in_colours, say, say_json
 from checkin.client.calls import enrol as enrol_door
 from checkin.client.calls import read_code
 from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock

@@ -20,9 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from checkin.cli.terminal import say, say_json
 from checkin.clock import Clock, SimulatedClock, SystemClock
-from checkin.errors import RequestInvalid
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.shown import shown
 from checkin.tracing.trace import Tell, silent
@@ -31,7 +29,6 @@ PARTIES_FILE: Final = "parties.toml"
 
 Dir = Annotated[Path, typer.Option("--dir", help="The authority's folder.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Sign without asking: for scripts, after somebody has read it.")]
-Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 Simulated = Annotated[
     Path | None, typer.Option("--simulated-clock", help="Take the time from this file; only in a folder made so.")
 ]
@@ -48,33 +45,6 @@ def clock_of(path: Path | None) -> Clock:
 def opened(folder: Path, simulated_clock: Path | None, allow_unfit: bool) -> AuthorityFolder:
     """The authority in the folder; raises as `AuthorityFolder.open`."""
     return AuthorityFolder.open(folder, simulated=simulated_clock is not None, allow_unfit=allow_unfit)
-
-
-def report(as_json: bool, values: dict[str, object], sentence: str) -> None:
-    """On standard output: one or the other."""
-    if as_json:
-        say_json(values, indent=2)
-    else:
-        say(sentence)
-
-
-def confirm(question: str, *, yes: bool, done: str = "signed") -> None:
-    """Asks a person on standard error; raises `RequestInvalid`, nothing was `done`, unless the answer is yes. `yes`: it
-    was given before."""
-    if yes:
-        return
-    try:
-        agreed = typer.confirm(question, err=True)
-    except typer.Abort:
-        say("", err=True)
-        raise RequestInvalid(f"Nobody answered, and nothing was {done}: repeat the command with --yes.") from None
-    if not agreed:
-        raise RequestInvalid(f"Nothing was {done}.")
-
-
-def counted(number: int | str, what: str) -> str:
-    """`1 day`, `2 days`; a number as text may also be words."""
-    return f"{number} {what}{'' if str(number) == '1' else 's'}"
 
 
 @contextmanager

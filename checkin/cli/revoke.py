@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from checkin.cli.example import WithExample
-from checkin.cli.office import counted
-from checkin.cli.terminal import say, say_json
+from checkin.cli.terminal import counted, say, say_json
 from checkin.errors import RequestInvalid
 from checkin.http.asking import conform
 from checkin.http.client import Client, Service

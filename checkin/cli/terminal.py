@@ -6,13 +6,15 @@ Foreign text goes through `shown` where it enters a sentence, so that it stays o
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from checkin.errors import SettingsInvalid
+from checkin.errors import RequestInvalid, SettingsInvalid
 from checkin.shown import as_json, lines
+
+Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -23,6 +25,33 @@ def say(text: str, *, err: bool = False) -> None:
 def say_json(values: Any, indent: int | None = None) -> None:
     """Prints values as JSON."""
     typer.echo(as_json(values, indent))
+
+
+def report(as_json: bool, values: dict[str, object], sentence: str) -> None:
+    """On standard output: one or the other."""
+    if as_json:
+        say_json(values, indent=2)
+    else:
+        say(sentence)
+
+
+def confirm(question: str, *, yes: bool, done: str = "signed") -> None:
+    """Asks a person on standard error; raises `RequestInvalid`, nothing was `done`, unless the answer is yes. `yes`: it
+    was given before."""
+    if yes:
+        return
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        say("", err=True)
+        raise RequestInvalid(f"Nobody answered, and nothing was {done}: repeat the command with --yes.") from None
+    if not agreed:
+        raise RequestInvalid(f"Nothing was {done}.")
+
+
+def counted(number: int | str, what: str) -> str:
+    """`1 day`, `2 days`; a number as text may also be words."""
+    return f"{number} {what}{'' if str(number) == '1' else 's'}"
 
 
 def check_writable(path: Path) -> None:

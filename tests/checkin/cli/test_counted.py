@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from checkin.cli.office import counted
+from checkin.cli.terminal import counted
 
 
 @pytest.mark.parametrize(
