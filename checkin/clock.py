@@ -117,6 +117,11 @@ class SimulatedClock:
             raise SettingsInvalid("The simulated clock's file cannot be read.") from None
 
 
+def clock_of(path: Path | None) -> Clock:
+    """The machine's, or a simulated one; raises as `SimulatedClock`."""
+    return SimulatedClock(path) if path else SystemClock()
+
+
 def _lines(content: bytes) -> tuple[bool, float, float | None]:
     """Whether time runs; the first line's seconds, ahead or since 1970; the boot clock's, if they are given."""
     try:

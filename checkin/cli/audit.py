@@ -15,7 +15,7 @@ from checkin.audit.page import read_audit
 from checkin.audit.words import EARLY, MARKS, RESULTS, STATES, point_words
 from checkin.cli.example import WithExample
 from checkin.cli.strip import DrawnDay, draw_days
-from checkin.cli.terminal import console, counted, read_given, say, say_json
+from checkin.cli.terminal import Json, console, counted, read_given, say, say_json
 from checkin.clock import Calendar, SystemClock
 from checkin.errors import NotFound, ServiceError, SettingsInvalid
 from checkin.http.asking import read_json
@@ -34,7 +34,6 @@ _OWN_KEYS = (
     "give --vkeys, a file of verifier keys that you got from somebody else."
 )
 RUN_SECONDS = 3600.0  # every service reads every file it has
-Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 Url = Annotated[str | None, typer.Option(help="The retention service.")]
 
 

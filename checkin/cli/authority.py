@@ -11,9 +11,9 @@ import typer
 from checkin.audit.sweep import has_phone
 from checkin.cli import day_keys, order
 from checkin.cli.example import WithExample
-from checkin.cli.office import PARTIES_FILE, Dir, Simulated, Unfit, Yes, clock_of, opened
+from checkin.cli.office import PARTIES_FILE, Dir, Simulated, Unfit, Yes, opened
 from checkin.cli.terminal import Json, confirm, report, say
-from checkin.clock import Clock
+from checkin.clock import Clock, clock_of
 from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officer_folder import load_signer

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from checkin.cli.example import WithExample
-from checkin.cli.terminal import say, say_json
+from checkin.cli.terminal import Json, say, say_json
 from checkin.conformance.counterpart import NOON
 from checkin.conformance.judging import BROKEN, RuleVerdict
 from checkin.conformance.scanner_rules import RULES as SCANNER_RULES
@@ -31,7 +31,7 @@ def conformance(
     *,
     wallet: Annotated[str | None, typer.Option(metavar="CMD", help="The command that starts a wallet.")] = None,
     scanner: Annotated[str | None, typer.Option(metavar="CMD", help="The command that starts a scanner.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Judge another wallet or scanner by the rules of docs/spec/wallet.md and scanner.md.
 

@@ -12,9 +12,9 @@ from checkin.audit.authority_audit import AuthorityAudit
 from checkin.audit.point import PointResult, overall
 from checkin.audit.words import MARKS, RESULTS, point_words
 from checkin.cli.example import WithExample
-from checkin.cli.office import PARTIES_FILE, Dir, Simulated, Unfit, Yes, clock_of, opened, progress
+from checkin.cli.office import PARTIES_FILE, Dir, Simulated, Unfit, Yes, opened, progress
 from checkin.cli.terminal import Json, confirm, counted, report, say
-from checkin.clock import DATES
+from checkin.clock import DATES, clock_of
 from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officer_folder import keep_ring_keys, load_share, load_signer, new_days, remember

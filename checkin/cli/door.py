@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 import typer
 
 from checkin.cli.example import WithExample
-from checkin.cli.terminal import check_writable, counted, draw, in_colours, say, say_json
+from checkin.cli.terminal import Json, check_writable, counted, draw, in_colours, say, say_json
 from checkin.client.calls import enrol as enrol_door
 from checkin.client.calls import read_code
-from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
+from checkin.clock import Calendar, Clock, clock_of
 from checkin.errors import (
     CheckinError,
     CodeWrong,
@@ -48,7 +48,6 @@ WIDTHS: Final = {False: 69, True: 73}  # columns of a code in a terminal, withou
 ASKED: Final = 3  # times, of somebody who mistypes at a terminal
 MAX_BYTES = 50_000_000  # of a picture on standard input
 Simulated = Annotated[Path | None, typer.Option("--simulated-clock", help="Take the time from this file.")]
-Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -84,7 +83,7 @@ def qr(  # noqa: PLR0913 - an option each
     as_json: Json = False,
 ) -> None:
     """Show a fresh code. A new wallet registers first, and asks for what it was not given."""
-    clock = _clock(simulated_clock)
+    clock = clock_of(simulated_clock)
     if output:
         _check_output(output)  # before a code is used up
     elif not as_json and sys.stdout.isatty():
@@ -170,7 +169,7 @@ def scan(  # noqa: PLR0913 - an option each
 
     The visit waits in the queue, sealed, when the registry does not answer, or answers with anything but its own word.
     """
-    text, clock = _read(source), _clock(simulated_clock)
+    text, clock = _read(source), clock_of(simulated_clock)
     with open_party(Scanner, scanner) as device, Client(venue, wanted=Service.REGISTRY) as client:
         keep = partial(save_party, scanner)
         uploaded = None if offline else _tended(device, clock, client, keep)
@@ -206,10 +205,6 @@ def _tended(device: Scanner, clock: Clock, client: Client, keep: Keeping) -> lis
     for issuer, code in passed.items():
         say(f"issuer {issuer}: its new list was passed over ({shown(code)}): tell the operator", err=True)
     return uploaded
-
-
-def _clock(path: Path | None) -> Clock:
-    return SimulatedClock(path) if path else SystemClock()
 
 
 def _load(path: Path, issuer: str) -> Wallet:

@@ -20,7 +20,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from checkin.clock import Clock, SimulatedClock, SystemClock
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.shown import shown
 from checkin.tracing.trace import Tell, silent
@@ -35,11 +34,6 @@ Simulated = Annotated[
 Unfit = Annotated[
     bool, typer.Option("--allow-unfit-storage", help="Accept a file system from which keys could be recovered.")
 ]
-
-
-def clock_of(path: Path | None) -> Clock:
-    """The machine's, or a simulated one."""
-    return SimulatedClock(path) if path else SystemClock()
 
 
 def opened(folder: Path, simulated_clock: Path | None, allow_unfit: bool) -> AuthorityFolder:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from checkin.audit.destroyed import STRIP_DAYS
 from checkin.cli.example import WithExample
 from checkin.cli.strip import FULL, DrawnDay, draw_days, levels
-from checkin.cli.terminal import console, counted, read_given, say, say_json
+from checkin.cli.terminal import Json, console, counted, read_given, say, say_json
 from checkin.clock import DATES
 from checkin.errors import CheckinError, NotReady, SettingsInvalid
 from checkin.keys.generation import Generation
@@ -29,7 +29,6 @@ app = typer.Typer(no_args_is_help=True, help="What a service holds, what is due,
 
 _ENDS: Final = ("purge-", "key-destroyed-")
 Config = Annotated[Path, typer.Option(help="The service's settings, a TOML file.")]
-Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 Simulated = Annotated[
     Path | None,
     typer.Option("--simulated-clock", help="Take the time from this file; refused on a real deployment's folder."),
@@ -64,7 +63,7 @@ def status(
                 for line in _lines(name, found):
                     say(line)
     if as_json:
-        _print(reports[0] if len(reports) == 1 else {"services": reports})
+        say_json(reports[0] if len(reports) == 1 else {"services": reports}, indent=2)
 
 
 @app.command(cls=WithExample, epilog="checkin purge run --config venue.toml --confirm-clock")
@@ -101,7 +100,7 @@ def run(
     names = folder.book.names() if folder.book else []
     made = [name for name in names if name not in before and name.startswith(_ENDS)]
     if as_json:
-        _print({"service": folder.settings.name, "keys": destroyed, "statements": made, **asdict(chores)})
+        say_json({"service": folder.settings.name, "keys": destroyed, "statements": made, **asdict(chores)}, indent=2)
     else:
         if destroyed and not made:
             say("Destroyed, not stated yet: " + ", ".join(destroyed))
@@ -131,7 +130,7 @@ def early(
         left = folder.destroy()
         gone = [str(name) for name in folder.volume.ring.tombstones() if order.covers(name)]
     if as_json:
-        _print({"service": folder.settings.name, "statement": order.name, "keys": gone, "left": left})
+        say_json({"service": folder.settings.name, "statement": order.name, "keys": gone, "left": left}, indent=2)
     else:
         say(f"By {order.name}: destroyed {', '.join(gone) or 'nothing, there was no such key'}.")
         if told := Chores(left=left).told():
@@ -181,10 +180,6 @@ def _chores(service: str, config: Path, simulated_clock: Path | None) -> Chores:
 def _open(config: Path, simulated_clock: Path | None) -> VaultFolder:
     log_to_terminal()  # also where the command is called without the rest of the command line
     return VaultFolder(config, simulated_clock)
-
-
-def _print(values: dict[str, Any]) -> None:
-    say_json(values, indent=2)
 
 
 def _strip(found: PurgeStatus, today: str) -> list[DrawnDay]:

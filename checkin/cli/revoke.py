@@ -9,14 +9,12 @@ from typing import Annotated
 import typer
 
 from checkin.cli.example import WithExample
-from checkin.cli.terminal import counted, say, say_json
+from checkin.cli.terminal import Json, counted, say, say_json
 from checkin.errors import RequestInvalid
 from checkin.http.asking import conform
 from checkin.http.client import Client, Service
 from checkin.keys.secret_file import read_token
 from checkin.parties.scanner import OwnScanners
-
-Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
 
 def register(app: typer.Typer) -> None:

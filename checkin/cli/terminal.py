@@ -27,9 +27,9 @@ def say_json(values: Any, indent: int | None = None) -> None:
     typer.echo(as_json(values, indent))
 
 
-def report(as_json: bool, values: dict[str, object], sentence: str) -> None:
+def report(for_program: bool, values: dict[str, object], sentence: str) -> None:
     """On standard output: one or the other."""
-    if as_json:
+    if for_program:
         say_json(values, indent=2)
     else:
         say(sentence)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from checkin.cli.example import WithExample
-from checkin.cli.terminal import say, say_json
+from checkin.cli.terminal import Json, say, say_json
 from checkin.errors import RequestInvalid
 from checkin.http.asking import conform
 from checkin.http.client import Client, Service
@@ -28,7 +28,7 @@ def renew_token(
     venue: Venue,
     registry: Registry,
     secret_file: Secret,
-    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Give a venue's operator another token, for one that was lost or stolen: the old one is void at once.
 

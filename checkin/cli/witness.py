@@ -9,8 +9,8 @@ import typer
 import uvicorn
 
 from checkin.cli.example import WithExample
-from checkin.cli.terminal import say, say_json
-from checkin.clock import SimulatedClock, SystemClock
+from checkin.cli.terminal import Json, report
+from checkin.clock import clock_of
 from checkin.errors import RequestInvalid
 from checkin.service import launch
 from checkin.service.addresses import require_free
@@ -20,18 +20,10 @@ from checkin.tlog.witness_folder import add_log, make_folder, open_witness, read
 app = typer.Typer(no_args_is_help=True, help="Watch logs for another organisation, and cosign what continues.")
 
 Dir = Annotated[Path, typer.Option("--dir", help="The witness's folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 Simulated = Annotated[
     Path | None, typer.Option("--simulated-clock", help="Take the time from this file; only in a folder made so.")
 ]
 LogKey = Annotated[list[str], typer.Option("--log", help="The verifier key of a log to watch; may be repeated.")]
-
-
-def _report(as_json: bool, values: dict[str, object], sentence: str) -> None:
-    if as_json:
-        say_json(values, indent=2)
-    else:
-        say(sentence)
 
 
 @app.command(cls=WithExample, epilog="checkin witness init --dir witness --name witness.example/w1 --log LOG_VKEY")
@@ -45,7 +37,7 @@ def init(
     """Make the folder and its key, and print the verifier key that others pin."""
     verifier = make_folder(folder, name, log, simulated=simulated_clock is not None)
     origins = [watched.origin for watched in read_logs(folder)]
-    _report(as_json, {"vkey": verifier.vkey, "logs": origins}, verifier.vkey)
+    report(as_json, {"vkey": verifier.vkey, "logs": origins}, verifier.vkey)
 
 
 @app.command("add-log", cls=WithExample, epilog="checkin witness add-log --dir witness --log LOG_VKEY")
@@ -61,7 +53,7 @@ def watch(
     if origin is not None and len(log) != 1:
         raise RequestInvalid("An origin is one log's: name one --log with it.")
     origins = [add_log(folder, vkey, origin).origin for vkey in log]
-    _report(as_json, {"logs": origins}, f"Watching {', '.join(origins)}.")
+    report(as_json, {"logs": origins}, f"Watching {', '.join(origins)}.")
 
 
 @app.command(cls=WithExample, epilog="checkin witness status --dir witness --json")
@@ -74,7 +66,7 @@ def status(folder: Dir, as_json: Json = False) -> None:
     state.close()
     lines = [f"{origin}: {size} entries" for origin, size in heads.items()]
     lines += [f"{item['log']} signed a head that did not continue what was seen here." for item in evidence]
-    _report(
+    report(
         as_json, {"vkey": verifier.vkey, "logs": heads, "evidence": evidence}, "\n".join(lines) or "Watching no log."
     )
 
@@ -87,10 +79,9 @@ def serve(
     simulated_clock: Simulated = None,
 ) -> None:
     """Answer POST /add-checkpoint (c2sp.org/tlog-witness) until stopped."""
-    clock = SimulatedClock(simulated_clock) if simulated_clock else SystemClock()
     witness = open_witness(folder, simulated=simulated_clock is not None)
     try:
         require_free(host, port)
-        uvicorn.run(create_app(witness, clock), **launch.bounded(host, port))
+        uvicorn.run(create_app(witness, clock_of(simulated_clock)), **launch.bounded(host, port))
     finally:
         witness.state.close()

@@ -25,7 +25,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 
-from checkin.clock import Clock, SimulatedClock, SystemClock
+from checkin.clock import Clock, clock_of
 from checkin.deployment.clocks import Clocks
 from checkin.deployment.postgres_server import PostgresServer, let_through
 from checkin.errors import FolderInUse, FormatUnsupported, SettingsInvalid, StorageUnfit
@@ -142,7 +142,7 @@ class Deployment:
     @property
     def clock(self) -> Clock:
         """The deployment's time."""
-        return SimulatedClock(self.simulated_clock) if self.simulated_clock else SystemClock()
+        return clock_of(self.simulated_clock)
 
     @cached_property
     def _clocks(self) -> Clocks:

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from checkin.clock import Calendar, Clock, SimulatedClock, SystemClock
+from checkin.clock import Calendar, clock_of
 from checkin.errors import CheckinError, NoteUntrusted, NotReady, SimulationRefused
 from checkin.files.durable import close_folder, create_file, hold_shared
 from checkin.files.format import require_format
@@ -40,7 +40,7 @@ class KeyVolume:
         be made, and without the master key. Raises `NotReady` without a ring, `SettingsInvalid`, `SimulationRefused`.
         """
         self.settings = settings
-        self.clock: Clock = SimulatedClock(simulated_clock) if simulated_clock else SystemClock()
+        self.clock = clock_of(simulated_clock)
         self.calendar = Calendar(settings.zone)
         if not strict and not settings.keys.is_dir():
             raise NotReady(f"The key ring {settings.keys} is not there: mount its volume, or start the service once.")
