@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from tests.support.waiting import until
+
 INSTALL = "run as root on Linux with loop devices, and install e2fsprogs and grep"
 _FREEZE, _THAW = 0xC0045877, 0xC0045878  # FIFREEZE, FITHAW of linux/fs.h
 Needs = Callable[[str, object, str], None]
@@ -44,11 +46,24 @@ def mounted(image: Path, point: Path) -> Iterator[Path]:
     try:
         yield point
     finally:
-        try:
-            run("umount", point)
-        except subprocess.CalledProcessError:  # a test that failed still has files open
+        _unmount(image, point)
+
+
+def _unmount(image: Path, point: Path) -> None:
+    """Until the device is free: a process in a mount namespace that was made meanwhile has the file system, too."""
+
+    def unmounted() -> bool:
+        with suppress(subprocess.CalledProcessError):
+            if point.is_mount():
+                run("umount", point)
+            return not run("losetup", "--associated", image).stdout
+        return False
+
+    try:
+        until(unmounted)
+    finally:
+        if point.is_mount():  # a test that failed has files open
             run("umount", "--lazy", point)
-            raise
 
 
 def can_mount(folder: Path) -> bool:
