@@ -5,31 +5,34 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 from checkin.files.tables import SqliteTables
+from checkin.orders.part import CONTACTS, VISITS
 from checkin.orders.rows import ListedVisit, PlaceRow, VenueRow, VisitRow
 from checkin.protocol.primitives import random_bytes
+from checkin.service.identity import ServiceIdentity
+from checkin.service.time_peers import clock_guard
 from checkin.vault.visit import CONFLICT, CONFLICTS, Visit, open_visit
+from tests.support.orders import part_of, person_order, venue_order
 from tests.venue.conftest import Scene
 from tests.venue.test_batches import entry, flags
-from tests.venue.test_checkins import ring_of, vault_of
+from tests.venue.test_checkins import vault_of
 from tests.venue.world import CALENDAR, DAY, NOON, Enrolled, Phone, sealed, upload
 from venue.checkins import Visits
 from venue.database import REGISTRY
 from venue.order_steps import Traces
+from venue.settings import VenueSettings
 
 
 @contextmanager
 def traces(scene: Scene) -> Iterator[Traces]:
     """What the registry would answer, without an order's signatures around it."""
+    party = ServiceIdentity(VenueSettings.load(scene.registry.config), scene.registry.clock)
     vault = vault_of(scene.registry)
-    database = SqliteTables(scene.registry.folder / "data", REGISTRY)
-    party: Any = SimpleNamespace(calendar=CALENDAR, today=lambda: DAY, ring=ring_of(scene.registry))
-    guard: Any = SimpleNamespace(floor=lambda _: DAY - 27)
+    database = SqliteTables(party.data, REGISTRY)
     try:
-        yield Traces(party, guard, vault, database)
+        yield Traces(party, clock_guard(party), vault, database)
     finally:
         vault.store.close()
         database.close()
@@ -42,7 +45,7 @@ def queued(scene: Scene, at: Enrolled, phone: Phone, moment: float) -> str:
 
 def places_of(scene: Scene, phone: Phone) -> list[tuple[int, str]]:
     """Minute and venue of every place that a person's order finds for a code."""
-    part: Any = SimpleNamespace(days=(DAY, DAY))
+    part = part_of(person_order(DAY, DAY), CONTACTS)
     with traces(scene) as found:
         rows = found.contacts(part, [ListedVisit(phone.issuer.number, DAY, phone.visit_id).line()]).rows
     places = [PlaceRow.read(row) for row in rows if row.startswith("place ")]
@@ -51,7 +54,7 @@ def places_of(scene: Scene, phone: Phone) -> list[tuple[int, str]]:
 
 def visits_at(scene: Scene, at: Enrolled) -> list[str]:
     """The rows that a venue's order finds."""
-    part: Any = SimpleNamespace(venue=bytes.fromhex(at.venue_id), window=(NOON - 3600, NOON + 3600))
+    part = part_of(venue_order(at.venue_id, NOON - 3600, NOON + 3600), VISITS)
     with traces(scene) as found:
         return found.visits(part, []).rows
 
@@ -71,7 +74,7 @@ def test_who_was_near_the_true_place_is_found_although_it_was_uploaded_second(sc
     patient, contact, thief = scene.phone(), scene.phone(), scene.venue("Thief")
     upload(scene.client, thief, [queued(scene, thief, patient, NOON)])
     upload(scene.client, scene.at, [entry(scene, patient, NOON), entry(scene, contact, NOON + 600)])
-    part: Any = SimpleNamespace(days=(DAY, DAY))
+    part = part_of(person_order(DAY, DAY), CONTACTS)
     with traces(scene) as found:
         rows = found.contacts(part, [ListedVisit(scene.issuer.number, DAY, patient.visit_id).line()]).rows
     assert [VisitRow.read(row).visit_id for row in rows if row.startswith("visit ")] == [contact.visit_id]

@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from checkin.errors import KeyMissing
 from checkin.keys.key_ring import KeyName, Purpose
+from checkin.orders.part import CONTACTS
 from checkin.orders.rows import ListedVisit
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import random_bytes
 from checkin.vault.vault import Vault
 from checkin.vault.visit import visit_key
+from tests.support.orders import part_of, person_order
 from tests.venue.conftest import Scene
 from tests.venue.test_batches import entry
 from tests.venue.test_checkins import code, vault_of
@@ -61,7 +62,7 @@ def test_an_order_leaves_a_damaged_row_out_and_says_so(scene: Scene) -> None:
     damage(scene, damaged)
     kinds = [row.partition(" ")[0] for row in visits_at(scene, scene.at)]
     assert kinds == ["visit", "visit", "venue", "damaged"]
-    part: Any = SimpleNamespace(days=(DAY, DAY))
+    part = part_of(person_order(DAY, DAY), CONTACTS)
     listed = [ListedVisit(scene.issuer.number, DAY, one.visit_id).line() for one in (patient, damaged)]
     with traces(scene) as found:
         rows = found.contacts(part, listed).rows
