@@ -15,6 +15,7 @@ from checkin.audit.auditor import verify
 from checkin.audit.evidence import Evidence
 from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.qr import read_image
+from tests.support.commands import command
 
 PROMISES = [
     "register", "batch", "code", "read-back", "check-in", "second-use", "expired", "forged", "offline", "upload",
@@ -27,8 +28,8 @@ PROMISES = [
 def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
     """The folder, the summary and the text of one story."""
     folder = tmp_path_factory.mktemp("story") / "demo"
-    command = [sys.executable, "-m", "checkin", "demo", "--dir", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    line = [sys.executable, "-m", "checkin", "demo", "--dir", str(folder)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return folder, json.loads((folder / "artifacts" / "summary.json").read_text()), done.stdout
 
@@ -95,9 +96,9 @@ Issuer.make_keys = slowly
 def test_the_story_waits_for_an_issuer_that_takes_its_time_over_keys(tmp_path: Path) -> None:
     """At its start and after 28 days each step is taken when the services are ready for it, and not before."""
     (tmp_path / "sitecustomize.py").write_text(SLOW)
-    command = [sys.executable, "-m", "checkin", "demo", "--dir", str(tmp_path / "demo"), "--json"]
+    line = [sys.executable, "-m", "checkin", "demo", "--dir", str(tmp_path / "demo"), "--json"]
     environment = dict(os.environ, PYTHONPATH=str(tmp_path))
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800, check=False)
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=1800, check=False)
     steps = {step["name"]: step for step in json.loads(done.stdout)["steps"]}
     assert done.returncode == 0, steps
     assert (tmp_path / "slow").read_text().count("waited") >= 2, "the issuer was slow, at its start and after 28 days"
@@ -106,8 +107,7 @@ def test_the_story_waits_for_an_issuer_that_takes_its_time_over_keys(tmp_path: P
 def test_an_earlier_story_makes_way_and_another_folder_does_not(tmp_path: Path) -> None:
     """Nobody loses a folder to a demonstration."""
     (tmp_path / "mine").write_text("precious")
-    command = [sys.executable, "-m", "checkin", "demo", "--dir", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = command("demo", "--dir", tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("checkin: settings_invalid: ")
     assert (tmp_path / "mine").read_text() == "precious"

@@ -24,14 +24,9 @@ from checkin.protocol.primitives import SigningKey
 from checkin.simulation.holding import failed
 from checkin.simulation.plan import Mishap, Plan, Size, contacts, patient_of
 from checkin.simulation.simulation import _announced, _many
+from tests.support.commands import command
 
 TOWN = Size(people=4, venues=2, days=30, seed=3)
-
-
-def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command."""
-    line = [sys.executable, "-m", "checkin", "simulate", *arguments]
-    return subprocess.run(line, capture_output=True, text=True, timeout=3000, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +34,9 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
     """The folder, the numbers and the telling of one simulation."""
     folder = tmp_path_factory.mktemp("simulation") / "town"
     sizes = [f"--{name}={value}" for name, value in vars_of(TOWN).items()]
-    done = simulate(*sizes, "--dir", str(folder), "--json", "--report", str(folder.parent / "town.html"))
+    options = ["--dir", str(folder), "--json", "--report", str(folder.parent / "town.html")]
+    line = [sys.executable, "-m", "checkin", "simulate", *sizes, *options]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=3000, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
     return folder, json.loads(done.stdout), done.stderr
 
@@ -178,21 +175,21 @@ def test_one_of_a_thing_is_told_as_one() -> None:
 @pytest.mark.parametrize("wrong", ["--people=1", "--venues=0", "--days=0", "--days=1000", "--seed=-1", "--people=many"])
 def test_numbers_that_make_no_town_are_refused_by_name(wrong: str) -> None:
     """Before anything is started."""
-    done = simulate(wrong)
+    done = command("simulate", wrong)
     assert done.returncode == 2
     assert f"Invalid value for '{wrong.partition('=')[0]}'" in done.stderr
 
 
 def test_a_page_for_which_there_is_no_folder_is_refused_before_anything_is_started(tmp_path: Path) -> None:
     """Not after half an hour."""
-    done = simulate("--report", str(tmp_path / "nowhere" / "town.html"), "--json")
+    done = command("simulate", "--report", str(tmp_path / "nowhere" / "town.html"), "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["error"]["code"] == "settings_invalid"
 
 
 def test_a_page_that_cannot_be_written_is_refused_before_anything_is_started(tmp_path: Path) -> None:
     """Here a folder has its name."""
-    done = simulate("--report", str(tmp_path), "--json")
+    done = command("simulate", "--report", str(tmp_path), "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["error"]["code"] == "file_trouble"
     assert "A town" not in done.stderr
@@ -218,7 +215,7 @@ def test_numbers_are_told_also_where_the_page_is_lost(monkeypatch: pytest.Monkey
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     """Nobody's files are overwritten."""
     (tmp_path / "mine.txt").write_text("mine")
-    done = simulate("--dir", str(tmp_path), "--json")
+    done = command("simulate", "--dir", str(tmp_path), "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["error"]["code"] == "settings_invalid"
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
