@@ -39,7 +39,7 @@ def last_use(name: KeyName, calendar: Calendar) -> float | None:
 class DueKeys:
     """The keys of one ring that must be gone. Every method is repeatable."""
 
-    def __init__(self, ring: ServiceKeys, calendar: Calendar, early: EarlyDestructions | None = None) -> None:
+    def __init__(self, ring: ServiceKeys, calendar: Calendar, early: EarlyDestructions) -> None:
         """`early`: what officers had destroyed before it is due."""
         self._ring = ring
         self._calendar = calendar
@@ -53,7 +53,7 @@ class DueKeys:
         `unclosed`: days whose uploads are not closed though it is time; None if nobody can say. Their intake keys are
         left for a day more.
         """
-        found, early = {}, self._early.all() if self._early else ()
+        found, early = {}, self._early.all()
         for name in self._ring.names():
             over = last_use(name, self._calendar)
             if over is not None and over <= now:
@@ -84,7 +84,7 @@ class DueKeys:
     def _revoke(self, due: Mapping[KeyName, int], record: Record) -> None:
         """What officers ordered is told to the nodes of a ring, once it is written down what tombstones will say: from
         then on nobody lends the keys."""
-        for order, note in (self._early.all() if self._early else {}).items():
+        for order, note in self._early.all().items():
             names = [name for name in due if order.covers(name)]
             try:
                 for name in names:

@@ -66,7 +66,7 @@ class Purger:
         guard: ClockGuard,
         vault: Vault,
         book: StatementStore,
-        early: EarlyDestructions | None = None,
+        early: EarlyDestructions,
         *,
         floor: Duty = lambda _: None,
         duties: Iterable[Duty] = (),
@@ -119,8 +119,6 @@ class Purger:
 
     def _share_early(self) -> None:
         """What officers ordered is known to every machine of the service, and stated before any report of it."""
-        if self._early is None:
-            return
         for name, note in self._book.all(EARLY):
             self._early.learn(name, note)
         for order, note in self._early.all().items():
@@ -204,7 +202,7 @@ class Purger:
             try:
                 made += self.make(name)
             except (KeyMissing, KeyExists, DayDestroyed) as error:  # the other days need theirs
-                if not (self._early and self._early.covers(name)):
+                if not self._early.covers(name):
                     lost = error
         if lost:
             raise lost
@@ -222,7 +220,7 @@ class Purger:
 
     def _make(self, name: KeyName) -> list[str]:
         calendar = self._party.calendar
-        if self._early and self._early.covers(name):  # also where there was none to destroy
+        if self._early.covers(name):  # also where there was none to destroy
             raise DayDestroyed
         stated = made_commitment(self._book, name)
         commitment = self._party.ring.ensure(name, oldest=self._guard.floor(calendar), stated=stated)

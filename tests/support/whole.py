@@ -27,6 +27,7 @@ from checkin.orders.order import OrderRequest, SignedOrder, draft
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
+from checkin.purge.early import EarlyDestructions
 from checkin.purge.purger import Purger
 from checkin.purge.statement_store import StatementStore
 from checkin.service.day_store import ServiceEngine
@@ -76,11 +77,13 @@ class Registry:
         self.trust = IssuerTrust(party, database, settings.issuers, fetch)
         self.gates = Gates(party, guard, vault, database, endings, GateFile(engine.tables(GATES)))
         self.book = engine.statements()
+        self.early = EarlyDestructions(settings.keys, settings.name, settings.authority, party.clock, party.calendar)
         self.purger = Purger(
             party,
             guard,
             vault,
             self.book,
+            self.early,
             floor=engine.floor(guard),
             duties=(self.trust.forget, self.gates.forget, endings.forget),
             ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},

@@ -95,7 +95,7 @@ def test_what_is_due_is_destroyed_once_and_revived_by_neither(
     assert forgetful.floor(CALENDAR) == DAY - RETENTION_DAYS + 1, "the control: by its own clock the day is held"
     keep = there.engine.floor(forgetful)
     assert forgetful.floor(CALENDAR) == DAY + 1
-    purger = Purger(there.party, forgetful, there.vault, there.book)
+    purger = Purger(there.party, forgetful, there.vault, there.book, there.early)
     with pytest.raises(DayDestroyed):
         purger.make(KeyName(Purpose.DAY, DAY))
     keep(DAY - 5)
@@ -121,7 +121,9 @@ def test_a_machine_whose_clock_is_ahead_ends_nothing_for_the_others(
     there.vault.store.insert(today, [])
     here.engine.floor(here.guard)(today - 27)
     new = ClockGuard(tmp_path / "clock.json", clock, tuple)
-    purger = Purger(there.party, new, there.vault, there.book, floor=there.engine.floor(new), duties=[forgotten.append])
+    purger = Purger(
+        there.party, new, there.vault, there.book, there.early, floor=there.engine.floor(new), duties=[forgotten.append]
+    )
     for refusal in (ClockUntrusted, NotReady):
         with pytest.raises(refusal):
             purger.run()

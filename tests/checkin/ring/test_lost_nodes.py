@@ -149,7 +149,7 @@ def test_another_machine_waits_for_a_node_that_its_settings_never_named(
     """Its own folders are fresh: it knows of that node by the statements alone, and of the officers' word."""
     ring.node("d").fill()
     second = open_house(ring, tmp_path / "second")
-    purger = Purger(second.party, second.guard, second.vault, replaced.book, ahead=AHEAD)
+    purger = Purger(second.party, second.guard, second.vault, replaced.book, second.early, ahead=AHEAD)
     work = RingStatements(second.party, second.guard, replaced.book, AUTHORITY)
     ring.go(DAY + RETENTION_DAYS)
     second.go(DAY + RETENTION_DAYS)
