@@ -79,7 +79,8 @@ class Stage:
     def authority_day_key(self) -> OpeningKey:
         """Two officers' shares, joined; raises once the day's key is destroyed."""
         shares = [load_share(folder) for folder in self.deployment.officers()[:2]]
-        return self.authority().ring.open_day(self.day, shares)
+        ring = self.authority().ring
+        return ring.open_day(self.day, ring.unlock(shares))
 
     def advance(self, seconds: float) -> float:
         """Let simulated time pass; the new now."""

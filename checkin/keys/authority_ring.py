@@ -46,13 +46,6 @@ class AuthorityRing:
         """What the list says of the day. Raises `KeyMissing`, `KeyDestroyed`."""
         return self._read(day)[0]
 
-    def open_day(self, day: int, shares: Iterable[str]) -> OpeningKey:
-        """The day's private key, for one trace: forget it with the trace. At least k officers' shares.
-
-        Raises `SharesInvalid`, `KeyMissing`, `KeyDestroyed`; `SealBroken` if the slot was changed.
-        """
-        return self.open_day_with(day, self.unlock(shares))
-
     def unlock(self, shares: Iterable[str]) -> OpeningKey:
         """The ring key itself, for one trace that opens many days: forget it with the trace. Raises `SharesInvalid`."""
         ring = join_shares(shares)
@@ -60,8 +53,11 @@ class AuthorityRing:
             raise SharesInvalid
         return ring
 
-    def open_day_with(self, day: int, ring: OpeningKey) -> OpeningKey:
-        """As `open_day`, with what `unlock` returned."""
+    def open_day(self, day: int, ring: OpeningKey) -> OpeningKey:
+        """The day's private key, with what `unlock` returned: forget it with the trace.
+
+        Raises `KeyMissing`, `KeyDestroyed`; `SealBroken` if the slot was changed.
+        """
         key, sealed = self._read(day)
         plain = ring.open(sealed, _info(day, key))
         salt, private = plain[:_SALT], plain[_SALT:]

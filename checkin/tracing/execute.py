@@ -40,7 +40,7 @@ def open_trace(
     order.order.check_keys(RingKeys.of(authority.ring_keys.authority, ring))
     services = {party.verifier.name: party.verifier for party in (parties.registry, *parties.issuers)}
     issuers = {issuer.number: issuer.verifier.name for issuer in parties.issuers}
-    open_slot = partial(authority.ring.open_day_with, ring=ring)
+    open_slot = partial(authority.ring.open_day, ring=ring)
     return Trace(order, authority, services, issuers, ring, open_slot, tell)
 
 

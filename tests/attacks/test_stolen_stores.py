@@ -14,7 +14,6 @@ from checkin.demo.thief import SavedKeys, copy_databases, open_subject, open_vis
 from checkin.errors import CheckinError, KeyDestroyed, KeyMissing, SealBroken
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.keys.officer_folder import load_share
-from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.primitives import OpeningKey
 from tests.checkin.tracing.world import CALENDAR, DAY, NOON, Country, country
 from tests.support.waiting import until
@@ -28,10 +27,10 @@ def ring_of(made: Country, service: str) -> KeyRing:
     return KeyRing(folder / "keys", made.deployment.master_key(service), allow_unfit=True)
 
 
-def authority_key(authority: AuthorityFolder, made: Country) -> OpeningKey:
-    """With the shares of all officers."""
-    shares = [load_share(folder) for folder in made.deployment.officers()]
-    return authority.ring.open_day(DAY, shares[:2])
+def authority_key(made: Country, day: int = DAY) -> OpeningKey:
+    """With the shares of two officers."""
+    ring = made.authority.ring
+    return ring.open_day(day, ring.unlock(load_share(folder) for folder in made.deployment.officers()[:2]))
 
 
 def subjects(copies: Path, registry: KeyRing | SavedKeys, issuer: KeyRing | SavedKeys, key: OpeningKey) -> list[int]:
@@ -49,7 +48,7 @@ def test_all_stores_of_day_10_open_nothing_with_all_live_secrets_of_day_39(tmp_p
         copies = tmp_path / "stolen"
         copy_databases(made.deployment.folder, copies)
         saved = {service: save_key(ring_of(made, service), DAY) for service in ("issuer", "venue")}
-        saved_authority = authority_key(made.authority, made)
+        saved_authority = authority_key(made)
         assert len(set(subjects(copies, saved["venue"], saved["issuer"], saved_authority))) == 3
         made.set(NOON + 39 * 86400)
         made.tend()
@@ -59,15 +58,13 @@ def test_all_stores_of_day_10_open_nothing_with_all_live_secrets_of_day_39(tmp_p
             open_visits(copies, DAY, registry)
         assert refused.value.code == "day_destroyed"
         with pytest.raises(GONE):
-            authority_key(made.authority, made)
+            authority_key(made)
         # The registry kept its rows and its key. Whose they are, it does not know, and nobody is left to ask.
         kept = open_visits(copies, DAY, saved["venue"])
         assert len(kept) == 3
         with pytest.raises(GONE):
             open_subject(kept[0], DAY, saved_authority, issuer)
-        later = made.authority.ring.open_day(
-            DAY + 39, [load_share(folder) for folder in made.deployment.officers()[:2]]
-        )
+        later = authority_key(made, DAY + 39)
         with pytest.raises(SealBroken):
             open_subject(kept[0], DAY, later, saved["issuer"])
         # The control, after everything: it was the keys that mattered.

@@ -275,7 +275,7 @@ class Whole:
             {name: verifier for name, (verifier, _) in by_name.items()},
             {ISSUER: self.issuer.party.signer.name},
             ring,
-            lambda day: self.authority.ring.open_day_with(day, ring),
+            lambda day: self.authority.ring.open_day(day, ring),
         )
         steps = trace.run(self.logged(order))
         return drive(steps, lambda ask: by_name[ask.to][1].take(OrderBody(**ask.body)).model_dump())

@@ -44,6 +44,11 @@ def shares(authority: AuthorityFolder, *numbers: int) -> list[str]:
     return [load_share(authority.folder / "officers" / str(number)) for number in numbers]
 
 
+def opened(authority: AuthorityFolder, day: int, *numbers: int) -> OpeningKey:
+    """A day's key, by these officers or the first two."""
+    return authority.ring.open_day(day, authority.ring.unlock(shares(authority, *(numbers or (1, 2)))))
+
+
 @pytest.fixture
 def authority(tmp_path: Path) -> AuthorityFolder:
     made = make(tmp_path)
@@ -66,7 +71,7 @@ def test_what_is_sealed_to_a_listed_day_is_opened_by_any_two_officers(authority:
     for day in (TODAY, TODAY + 14):
         sealed = SealingKey(listed[day].public).seal(b"inner", b"info")
         for numbers in ((1, 2), (2, 3), (3, 1), (1, 2, 3)):
-            key = reopened(authority).ring.open_day(day, shares(authority, *numbers))
+            key = opened(reopened(authority), day, *numbers)
             assert key.open(sealed, b"info") == b"inner"
 
 
@@ -74,12 +79,12 @@ def test_one_officer_or_another_authoritys_officers_open_nothing(authority: Auth
     other = make(tmp_path / "other")
     for few in ([], shares(authority, 1), shares(other, 1, 2), [*shares(authority, 1), *shares(other, 2)]):
         with pytest.raises(SharesInvalid):
-            authority.ring.open_day(TODAY, few)
+            authority.ring.unlock(few)
 
 
 def test_the_authority_at_rest_cannot_open_a_day(authority: AuthorityFolder) -> None:
     """Neither the private halves nor the ring's key lie anywhere outside the officers' folders."""
-    private = authority.ring.open_day(TODAY, shares(authority, 1, 2))
+    private = opened(authority, TODAY)
     at_rest = [file for file in authority.folder.rglob("*") if file.is_file() and "officers" not in file.parts]
     raw = private._key.private_bytes_raw()
     assert len(at_rest) > 15 and not any(raw in file.read_bytes() for file in at_rest)
@@ -95,7 +100,7 @@ def test_a_sealed_key_moved_to_another_day_or_shown_under_another_public_half_do
     (ring / f"authority-{TODAY + 1}.slot").write_bytes(bodies[1][:8] + fake + bodies[1][40:])
     for day in (TODAY, TODAY + 1):
         with pytest.raises(SealBroken):
-            authority.ring.open_day(day, shares(authority, 1, 2))
+            opened(authority, day)
 
 
 def test_a_list_counts_with_the_signatures_of_two_officers(authority: AuthorityFolder) -> None:
@@ -140,13 +145,13 @@ def test_a_day_is_destroyed_when_its_28th_day_after_begins_and_not_a_second_befo
     commitment = authority.ring.key(TODAY).commitment
     for day in range(1, 28):
         assert authority.destroy_due(NOW + day * DAY) == []
-    assert authority.destroy_due(due - 1) == [] and authority.ring.open_day(TODAY, shares(authority, 1, 2))
+    assert authority.destroy_due(due - 1) == [] and opened(authority, TODAY)
     [record] = authority.destroy_due(due)
     assert (record["date"], record["commitment"]) == ("2026-11-22", commitment)
     assert reopened(authority).ring.tombstone(TODAY) == record and authority.ring.tombstones() == [TODAY]
     assert authority.destroy_due(due) == []
     with pytest.raises(KeyDestroyed):
-        reopened(authority).ring.open_day(TODAY, shares(authority, 1, 2))
+        opened(reopened(authority), TODAY)
     assert TODAY not in authority.list_keys(due).keys
 
 
@@ -189,7 +194,7 @@ def test_a_day_gets_one_key(authority: AuthorityFolder) -> None:
     with pytest.raises(KeyExists):
         authority.ring.make(TODAY, oldest=0)
     with pytest.raises(KeyMissing):
-        authority.ring.open_day(TODAY + 99, shares(authority, 1, 2))
+        opened(authority, TODAY + 99)
 
 
 def test_a_folder_is_made_once_and_opened_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -228,7 +233,7 @@ def test_a_folder_is_real_or_simulated_for_good_and_its_lists_say_so(tmp_path: P
 def test_a_ring_opened_with_another_public_key_refuses_the_shares(authority: AuthorityFolder) -> None:
     ring = AuthorityRing(authority.folder / "ring", OpeningKey(bytes(32)).public, allow_unfit=True)
     with pytest.raises(CheckinError) as error:
-        ring.open_day(TODAY, shares(authority, 1, 2))
+        ring.unlock(shares(authority, 1, 2))
     assert isinstance(error.value, SharesInvalid)
 
 
