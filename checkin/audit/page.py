@@ -34,7 +34,7 @@ def audit_json(place: int, note: str, book: Book) -> str:
     """The audit number `place` of the log as JSON; `book`: the log's statements, those after the audit are left out."""
     values, points = read_audit(note)
     counts = Counter(point.result.value for point in points)
-    shown: dict[str, Any] = {
+    audit: dict[str, Any] = {
         "place": place,
         **{name.replace("-", "_"): value for name, value in values.items() if name != "point"},
         "counts": {result: counts[result] for result in RESULTS},
@@ -44,7 +44,7 @@ def audit_json(place: int, note: str, book: Book) -> str:
         "days": [_day(day) for day in _days(place, values, book)],
         "note": note,
     }
-    return json.dumps(shown, ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(audit, ensure_ascii=False, indent=1) + "\n"
 
 
 def audit_html(place: int, note: str, book: Book, *, linked: bool = False) -> str:
