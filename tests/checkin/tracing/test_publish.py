@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from checkin.errors import NotReady
+from checkin.http.client import Client
 from checkin.protocol.note import NoteSigner, unverified_text
 from checkin.protocol.primitives import SigningKey
 from checkin.tlog.cosignature import Cosigner
 from checkin.tlog.merkle import leaf_hash
 from checkin.tlog.policy import PinnedLog
-from checkin.tracing import execute
-from checkin.tracing.counterparties import Parties
+from checkin.tlog.submission import submit_and_wait
 from retention.log import Log
 
 SIGNER = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
@@ -23,28 +22,20 @@ WITNESS = Cosigner("witness.example/w1", SigningKey(b"\x06" * 32))
 ENTRY = "an entry\n"
 
 
-class Service:
-    """The retention service as `publish` meets it, over the log itself."""
+PINNED = PinnedLog(SIGNER.verifier, (WITNESS.verifier,), 1)
+
+
+class Service(Client):
+    """The retention service's log, asked without a network."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
 
-    def __enter__(self) -> Service:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def post(self, _path: str, body: dict[str, str]) -> dict[str, int]:
+    def post(self, path: str, body: Any = None) -> Any:  # noqa: ARG002 - as the client
         return {"index": self._log.append([body["note"].encode()])[0]}
 
     def get_bytes(self, path: str) -> bytes:
         return self._log.file(path.removeprefix("/"))
-
-
-def parties() -> Parties:
-    log = SimpleNamespace(url="", token="", pinned=PinnedLog(SIGNER.verifier, (WITNESS.verifier,), 1))
-    return cast(Parties, SimpleNamespace(log=log))
 
 
 def test_an_order_in_a_log_that_waits_for_its_first_witness_is_published_once_that_has_signed(
@@ -59,9 +50,8 @@ def test_an_order_in_a_log_that_waits_for_its_first_witness_is_published_once_th
         if len(waited) == 2:
             log.add_cosignatures(1, [WITNESS.cosign(unverified_text(log.checkpoint()), 1_795_300_000.0)])
 
-    monkeypatch.setattr(execute, "Client", lambda *_: Service(log))
     monkeypatch.setattr("checkin.tlog.submission.time.sleep", sleep)
-    proof: Any = execute.publish(ENTRY, parties())
+    proof = submit_and_wait(Service(log), ENTRY, PINNED)
     assert (proof.index, len(waited)) == (0, 2)
     assert leaf_hash(ENTRY.encode()) in log.file("tile/0/000.p/1")
 
@@ -69,7 +59,6 @@ def test_an_order_in_a_log_that_waits_for_its_first_witness_is_published_once_th
 def test_an_order_whose_witness_never_signs_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a minute the officer is told to trace again later."""
     log = Log(tmp_path, SIGNER, quorum=1)
-    monkeypatch.setattr(execute, "Client", lambda *_: Service(log))
     monkeypatch.setattr("checkin.tlog.submission.time.sleep", lambda _: None)
     with pytest.raises(NotReady, match="witnesses"):
-        execute.publish(ENTRY, parties())
+        submit_and_wait(Service(log), ENTRY, PINNED)
