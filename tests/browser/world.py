@@ -29,7 +29,7 @@ from tests.support.frames import drawn
 from tests.support.noon import zone_at_noon
 
 PHONE = {"width": 390, "height": 844}
-PATIENCE_MS = 60_000
+PATIENCE_MS = 180_000
 expect.set_options(timeout=PATIENCE_MS)
 FRESH_SECONDS = 8  # of the 20 that a code lives: time enough to be judged
 # A verdict is on the screen for a second or two; what is asked for later is what was shown, not what is still there.
