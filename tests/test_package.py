@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ from tests.conftest import Needs
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".*_cache", "node_modules", "__pycache__", "checkin-data", "dist")
+SOURCE = "https://forge.example/somebody/checkin"
 VENDOR = "checkin/web/static/vendor/"
 LOADED = ("qr.js", "hpke/core/mod.js", "hpke/common/mod.js", "zxing/reader/index.js", "zxing/zxing_reader.wasm")
 
@@ -42,8 +44,13 @@ def run(*command: str, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project, with the JavaScript that was installed with it, so that no other test's files move."""
-    return Path(shutil.copytree(ROOT, tmp_path_factory.mktemp("tree") / "project", ignore=LEFT_OUT))
+    """A copy of the project, with the JavaScript that was installed with it, so that no other test's files move; as a
+    release has it, with a public address."""
+    copy = Path(shutil.copytree(ROOT, tmp_path_factory.mktemp("tree") / "project", ignore=LEFT_OUT))
+    settings = (copy / "pyproject.toml").read_text(encoding="utf-8")
+    assert settings.count('source = ""') == 1
+    (copy / "pyproject.toml").write_text(settings.replace('source = ""', f'source = "{SOURCE}/"'), encoding="utf-8")
+    return copy
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +110,21 @@ def test_the_metadata_says_what_an_index_shows(built: Path) -> None:
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Author"]
+    at = f"{SOURCE}/{{}}/v{metadata['Version']}/".format
+    urls = dict(re.findall("(.+), (.+)", "\n".join(metadata.get_all("Project-URL", []))))
+    assert urls.keys() == {"Source", "Issues", "Documentation", "Changelog", "Security"}
+    pages = [urls[name] for name in ("Documentation", "Changelog", "Security")]
+    text = str(metadata.get_payload())
+    pictures, links = re.findall(r'src(?:set)?="([^"]+)', text), re.findall(r"\]\(([^)]+)", text)
+    assert len(pictures) == 9 and len(links) > 10
+    for base, found in ((at("raw"), pictures), (at("blob"), links + pages)):
+        for url in found:
+            assert url.startswith(base) and (ROOT / url.removeprefix(base)).exists(), url
+
+
+def test_without_a_public_address_the_metadata_are_as_the_project_says() -> None:
+    told = json.loads(run(sys.executable, "-m", "hatchling", "metadata", cwd=ROOT))
+    assert told["readme"]["text"] == (ROOT / "README.md").read_text(encoding="utf-8") and "urls" not in told
 
 
 def test_a_checkout_without_npm_says_what_to_install(tree: Path, tmp_path: Path) -> None:
