@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
-from checkin.clock import DATES, Calendar, parse_rfc3339
+from checkin.clock import DATES, Calendar
 from checkin.errors import NoteMalformed, OrderScope
 from checkin.keys.officers import Officers, RingKeys
 from checkin.orders.part import (
@@ -212,11 +212,6 @@ def _subject(request: OrderRequest, calendar: Calendar) -> dict[str, str]:
     if request.phone and request.days:
         values |= {"phone": request.phone, "days": write_days(request.days)}
     return values
-
-
-def expires(order: Order) -> float:
-    """Unix seconds."""
-    return parse_rfc3339(one(order.values, "expires"))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ CLOSE_SECONDS: Final = 3600  # all rows of a day are read
 _SETTLED: Final = "settled"
 _SALT = 32
 _ROOT = 32
-_RECORD = _SALT + _ROOT + 8
 
 
 @dataclass(frozen=True, slots=True)

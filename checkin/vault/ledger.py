@@ -16,14 +16,12 @@ from typing import Final
 
 from checkin.errors import SealBroken
 from checkin.protocol.encoding import u32be, u64be
-from checkin.protocol.primitives import HPKE_OVERHEAD, Label, OpeningKey, SealingKey, hmac_sha256
+from checkin.protocol.primitives import Label, OpeningKey, SealingKey, hmac_sha256
 from checkin.vault.engines import Row
 from checkin.vault.vault import Vault
 
 SIGMA_SIZE: Final = 32
 MAX_BATCH: Final = 1000
-_PLAIN = SIGMA_SIZE + 4
-ENTRY_SIZE: Final = _PLAIN + HPKE_OVERHEAD
 
 
 def visit_id(sigma: bytes, index: int) -> bytes:
