@@ -28,9 +28,6 @@ PARTIES_FILE: Final = "parties.toml"
 
 Dir = Annotated[Path, typer.Option("--dir", help="The authority's folder.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Sign without asking: for scripts, after somebody has read it.")]
-Simulated = Annotated[
-    Path | None, typer.Option("--simulated-clock", help="Take the time from this file; only in a folder made so.")
-]
 Unfit = Annotated[
     bool, typer.Option("--allow-unfit-storage", help="Accept a file system from which keys could be recovered.")
 ]

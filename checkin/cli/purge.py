@@ -12,7 +12,7 @@ import typer
 from checkin.audit.destroyed import STRIP_DAYS
 from checkin.cli.example import WithExample
 from checkin.cli.strip import FULL, DrawnDay, draw_days, levels
-from checkin.cli.terminal import Json, console, counted, read_given, say, say_json
+from checkin.cli.terminal import Json, SimulatedService, console, counted, read_given, say, say_json
 from checkin.clock import DATES
 from checkin.errors import CheckinError, NotReady, SettingsInvalid
 from checkin.keys.generation import Generation
@@ -29,10 +29,6 @@ app = typer.Typer(no_args_is_help=True, help="What a service holds, what is due,
 
 _ENDS: Final = ("purge-", "key-destroyed-")
 Config = Annotated[Path, typer.Option(help="The service's settings, a TOML file.")]
-Simulated = Annotated[
-    Path | None,
-    typer.Option("--simulated-clock", help="Take the time from this file; refused on a real deployment's folder."),
-]
 
 
 @app.command(cls=WithExample, epilog="checkin purge status --dir my-checkin")
@@ -44,7 +40,7 @@ def status(
         Path | None,
         typer.Option("--dir", help="The folder of `checkin up`, in place of --config."),
     ] = None,
-    simulated_clock: Simulated = None,
+    simulated_clock: SimulatedService = None,
     as_json: Json = False,
 ) -> None:
     """Show what each service holds, what is due, done and left, days and keys, with a picture of the last 60 days.
@@ -75,7 +71,7 @@ def run(
     confirm_restored: Annotated[
         bool, typer.Option("--confirm-restored", help="You know that the data folder was put back from a backup.")
     ] = False,
-    simulated_clock: Simulated = None,
+    simulated_clock: SimulatedService = None,
     as_json: Json = False,
 ) -> None:
     """Destroy all that is due, now: days first, then what the service destroys beside them.
@@ -116,7 +112,7 @@ def run(
 def early(
     config: Config,
     statement: Annotated[Path, typer.Option(help="What officers signed with `checkin authority destroy-early`.")],
-    simulated_clock: Simulated = None,
+    simulated_clock: SimulatedService = None,
     as_json: Json = False,
 ) -> None:
     """Destroy the keys of days before they are due, because enough officers ordered it.

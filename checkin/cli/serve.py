@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from checkin.cli.example import WithExample
-from checkin.cli.terminal import draw, in_colours, say
+from checkin.cli.terminal import SimulatedService, draw, in_colours, say
 from checkin.clock import SystemClock
 from checkin.deployment.deployment import PAGES, SERVICES, Deployment, held, make_folder
 from checkin.deployment.phone import fingerprint, over_tls, phone_certificate, require_address
@@ -24,11 +24,6 @@ from checkin.protocol.note import NoteSigner, check_own_name
 from checkin.protocol.primitives import SigningKey
 from checkin.service import launch
 
-Simulated = Annotated[
-    Path | None,
-    typer.Option("--simulated-clock", help="Take the time from this file; refused on a real deployment's folder."),
-]
-
 
 def register(app: typer.Typer) -> None:
     app.command(cls=WithExample, epilog="checkin serve issuer --config issuer.toml")(serve)
@@ -39,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def serve(
     service: Annotated[str, typer.Argument(help="issuer, venue, retention or ring")],
     config: Annotated[Path, typer.Option(help="The service's settings, a TOML file.")],
-    simulated_clock: Simulated = None,
+    simulated_clock: SimulatedService = None,
 ) -> None:
     """Run one service, as in production."""
     if service not in launch.service_names():
@@ -64,7 +59,7 @@ def up(  # noqa: PLR0913, PLR0917 - options of a command
     confirm_clock: Annotated[
         bool, typer.Option("--confirm-clock", help="You have compared this machine's clock, and it is right.")
     ] = False,
-    simulated_clock: Simulated = None,
+    simulated_clock: SimulatedService = None,
     engine: Annotated[
         Literal["sqlite", "postgresql"] | None,
         typer.Option(help="What keeps the days of a new folder; postgresql runs a server of its own beside them."),

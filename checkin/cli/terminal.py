@@ -15,6 +15,13 @@ from checkin.errors import RequestInvalid, SettingsInvalid
 from checkin.shown import as_json, lines
 
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+Simulated = Annotated[
+    Path | None, typer.Option("--simulated-clock", help="Take the time from this file; only in a folder made so.")
+]
+SimulatedService = Annotated[
+    Path | None,
+    typer.Option("--simulated-clock", help="Take the time from this file; refused on a real deployment's folder."),
+]
 
 
 def say(text: str, *, err: bool = False) -> None:

@@ -9,7 +9,7 @@ import typer
 import uvicorn
 
 from checkin.cli.example import WithExample
-from checkin.cli.terminal import Json, report
+from checkin.cli.terminal import Json, Simulated, report
 from checkin.clock import clock_of
 from checkin.errors import RequestInvalid
 from checkin.service import launch
@@ -20,9 +20,6 @@ from checkin.tlog.witness_folder import add_log, make_folder, open_witness, read
 app = typer.Typer(no_args_is_help=True, help="Watch logs for another organisation, and cosign what continues.")
 
 Dir = Annotated[Path, typer.Option("--dir", help="The witness's folder.")]
-Simulated = Annotated[
-    Path | None, typer.Option("--simulated-clock", help="Take the time from this file; only in a folder made so.")
-]
 LogKey = Annotated[list[str], typer.Option("--log", help="The verifier key of a log to watch; may be repeated.")]
 
 
