@@ -26,11 +26,11 @@ COMMIT = 10_000
 VENUE = bytes(8)
 HOURS = (11, 12, 13, 14)
 IN_WINDOW = 200  # visits of the venue in four hours
-RANDOM_GROUPS = 50_000
+RANDOM_GROUPS = 50_000  # of venues; each of a commit's rows has another
 
 
 def fill(vault: Vault, day: int, rows: int) -> float:
-    """Seconds for so many visits, the venue's among them, evenly over the day."""
+    """Seconds for so many visits, hour after hour, the venue's evenly among them."""
     visits = [Visit(VENUE, 29_922_000, 1, os.urandom(16), os.urandom(16), os.urandom(72)) for _ in range(IN_WINDOW)]
     real = [seal_visit(vault, day, visit, HOURS[number % 4]) for number, visit in enumerate(visits)]
     size = len(real[0].sealed)
@@ -38,8 +38,9 @@ def fill(vault: Vault, day: int, rows: int) -> float:
     commits, took = rows // COMMIT, 0.0
     for number in range(commits):
         mine = real[number * IN_WINDOW // commits : (number + 1) * IN_WINDOW // commits]
+        hour = number * 25 // commits
         others = [
-            Row(os.urandom(16), groups[(number + at) % RANDOM_GROUPS], at % 25, os.urandom(12), os.urandom(size))
+            Row(os.urandom(16), groups[(number + at) % RANDOM_GROUPS], hour, os.urandom(12), os.urandom(size))
             for at in range(COMMIT - len(mine))
         ]
         start = perf_counter()

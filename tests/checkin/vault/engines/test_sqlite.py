@@ -6,6 +6,7 @@ import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -43,12 +44,12 @@ class TestUnordered(StoreSuite):
         return Engine(partial(SqliteStore, tmp_path, ordered=False), partial(loosen, tmp_path))
 
 
-def written(folder: Path, rows: list[Row], *, settle: bool) -> bytes:
-    """The file of a ledger day after these rows were committed five at a time, in this order; without the counters
+def written(folder: Path, rows: list[Row], *, settle: bool, together: int = 5) -> bytes:
+    """The file of a ledger day after these rows were committed so many at a time, in this order; without the counters
     of changes in its header (https://sqlite.org/fileformat2.html §1.3), which tell how many there were."""
     store = SqliteStore(folder, ordered=False)
-    for at in range(0, len(rows), 5):
-        store.insert(DAY, rows[at : at + 5])
+    for at in range(0, len(rows), together):
+        store.insert(DAY, rows[at : at + together])
     if settle:
         store.settle(DAY)
         assert (folder / f"day-{DAY}.db-wal").stat().st_size == 0
@@ -71,8 +72,8 @@ def test_a_settled_ledger_is_the_same_file_in_whatever_order_it_was_written(tmp_
 def test_before_it_is_settled_a_ledger_shows_the_order(tmp_path: Path) -> None:
     """The control: without it the test above could pass for the wrong reason; the threat model says so too."""
     rows = [a_row() for _ in range(15)]
-    data = written(tmp_path / "one", rows, settle=False)
-    assert data != written(tmp_path / "other", rows[::-1], settle=False)
+    data = written(tmp_path / "one", rows, settle=False, together=1)
+    assert data != written(tmp_path / "other", rows[::-1], settle=False, together=1)
     places = [data.find(row.sealed) for row in rows]
     assert places == sorted(places, reverse=True)  # SQLite fills a page from its end
 
@@ -86,6 +87,41 @@ def test_who_is_to_read_a_day_cannot_write_it(tmp_path: Path) -> None:
     store.close()
     assert list(reading.rows(DAY)) == [row]
     reading.close()
+
+
+def test_rows_of_one_commit_lie_in_no_order_of_arrival(tmp_path: Path) -> None:
+    """But in that of their keys, in which an index has fewer pages to touch; each is answered in its place."""
+    store = SqliteStore(tmp_path, ordered=True)
+    rows = [a_row() for _ in range(30)]
+    store.insert(DAY, rows[:10])
+    assert store.insert(DAY, [*rows[10:], replace(rows[0], nonce=bytes(12)), rows[1]]) == [True] * 20 + [False, True]
+    store.close()
+    with closing(sqlite3.connect(tmp_path / f"day-{DAY}.db")) as database:
+        found = [key for (key,) in database.execute('SELECT "key" FROM "rows" ORDER BY rowid')]
+    assert found == sorted(row.key for row in rows[:10]) + sorted(row.key for row in rows[10:])
+
+
+@pytest.mark.parametrize("columns", ['bucket, "group"', '"group", bucket'])
+def test_a_group_is_found_by_an_index_whose_hours_come_first_or_last(tmp_path: Path, columns: str) -> None:
+    """First as days are made now, so that an hour touches few pages; last as earlier versions made them."""
+    store = SqliteStore(tmp_path, ordered=True)
+    rows = [replace(a_row(), group=bytes(16), bucket=bucket) for bucket in (0, 7, 8, 24)]
+    store.insert(DAY, [a_row(), *rows])
+    with closing(sqlite3.connect(tmp_path / f"day-{DAY}.db", isolation_level=None)) as database:
+        assert [name for *_, name in database.execute("PRAGMA index_info(rows_group)")] == ["bucket", "group"]
+        database.execute("DROP INDEX rows_group")
+        database.execute(f'CREATE INDEX rows_group ON "rows" ({columns})')
+    asked: list[str] = []
+    with store._borrow(DAY) as connection:
+        connection.set_trace_callback(asked.append)
+    assert [row.bucket for row in store.group(DAY, bytes(16), 7, 8)] == [7, 8]
+    assert store.counts(DAY, bytes(16)) == {0: 1, 7: 1, 8: 1, 24: 1}
+    with store._borrow(DAY) as connection:
+        connection.set_trace_callback(None)
+        for query in asked:
+            steps = str(connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall())
+            assert "SEARCH rows USING" in steps and "bucket=?" in steps and "group=?" in steps
+    store.close()
 
 
 def test_settling_waits_for_a_reader_and_then_says_so(tmp_path: Path) -> None:
