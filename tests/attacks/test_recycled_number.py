@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from checkin.protocol.credential import Status
-from checkin.service import tasks
+from checkin.service.tasks import Tasks
 from issuer.access_notices import CODES, AccessNotice
 from issuer.accounts import new_recovery_code, recovery_digest
 from tests.issuer.world import DAY, NAME, Running, Site, ask_batch, bearer, begin, register_with, rows_in
@@ -26,7 +26,7 @@ OTHER_CODE = "0123456789ABCDEFGHJKMNPQR"
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A new issuer, which does nothing by itself after its start."""
-    monkeypatch.setattr(tasks, "SIMULATED_PERIOD_SECONDS", 3600.0)
+    monkeypatch.setattr(Tasks, "start", lambda _: None)
     return Site.make(tmp_path / "issuer")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checkin.service import tasks
+from checkin.service.tasks import Tasks
 from issuer.service import Issuer
 from tests.issuer.world import Running, Site
 
@@ -16,7 +16,7 @@ from tests.issuer.world import Running, Site
 @pytest.fixture(autouse=True)
 def no_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """After its start an issuer in this process does nothing by itself: what a test sees, it has asked for."""
-    monkeypatch.setattr(tasks, "SIMULATED_PERIOD_SECONDS", 3600.0)
+    monkeypatch.setattr(Tasks, "start", lambda _: None)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from checkin.errors import Unreachable
 from checkin.files.tables import SqliteTables
 from checkin.protocol.key_list import issuer_kid
 from checkin.protocol.note import NoteVerifier
-from checkin.service import tasks
 from checkin.service.identity import ServiceIdentity
+from checkin.service.tasks import Tasks
 from tests.venue.realtime import CALENDAR, today
 from tests.venue.world import DAY, ENROLMENT, NOON, Enrolled, Issuer, Phone, Registry, bearer, enrol, intake_keys
 from venue.database import REGISTRY
@@ -84,7 +84,7 @@ def verifier(client: httpx.Client, at: Enrolled) -> NoteVerifier:
 @pytest.fixture(autouse=True)
 def no_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """After its start a service in this process does nothing by itself: what a test sees, it has asked for."""
-    monkeypatch.setattr(tasks, "SIMULATED_PERIOD_SECONDS", 3600.0)
+    monkeypatch.setattr(Tasks, "start", lambda _: None)
 
 
 @pytest.fixture

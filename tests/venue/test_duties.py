@@ -55,11 +55,8 @@ def test_overdue_days_are_not_shown_even_if_nothing_has_purged_yet(scene: Scene)
     assert stats(scene, scene.at) == []
 
 
-def test_until_todays_key_is_made_the_registry_is_not_ready(
-    tmp_path: Path, new_issuer: NewIssuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_until_todays_key_is_made_the_registry_is_not_ready(tmp_path: Path, new_issuer: NewIssuer) -> None:
     """After a jump of the clock a good readiness means that a visit can be recorded."""
-    monkeypatch.setattr(tasks, "SIMULATED_PERIOD_SECONDS", 3600.0)
     registry = Registry(tmp_path / "registry", [new_issuer()], now=NOON)
     with registry.client() as client:
         assert client.get("/readyz").status_code == 200
@@ -115,6 +112,7 @@ def test_after_a_day_is_closed_its_intake_key_is_gone_and_the_digest_is_stated(
     tmp_path: Path, new_issuer: NewIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By itself: the tasks run several times a second here."""
+    monkeypatch.undo()
     monkeypatch.setattr(tasks, "SIMULATED_PERIOD_SECONDS", 0.1)
     registry = Registry(tmp_path / "registry", [new_issuer()])
     keys, stated = registry.folder / "keys", registry.folder / "data" / "statements"

@@ -15,7 +15,6 @@ from checkin.protocol.ring_messages import KEY_AWAITED, LEASE_SECONDS, NODE_DEST
 from checkin.protocol.statement import one
 from checkin.purge.statement_store import DAY_CLOSED, PURGE_REPORT
 from checkin.ring.app import create_app as create_node
-from checkin.service import tasks
 from checkin.service.addresses import free_ports
 from checkin.service.vault_folder import VaultFolder
 from tests.support.house import CALENDAR
@@ -131,7 +130,7 @@ def test_two_registries_with_folders_of_their_own_are_one_on_an_engine_and_a_rin
 ) -> None:
     """One code at both is taken once; a day is closed, destroyed on all three nodes, and reported once, with its rows
     and its closing digest, whichever of the two reports it."""
-    monkeypatch.setattr(tasks, "SIMULATED_PERIOD_SECONDS", 1.0)
+    monkeypatch.undo()  # the tasks run by themselves
     issuer = new_issuer()
     here, there = (on_postgresql(tmp_path / name, dsn, issuer) for name in ("here", "there"))
     key = here.folder / "statement.key"
