@@ -17,7 +17,7 @@ import structlog
 from checkin.audit.data_map import DataMap, Shape
 from checkin.audit.point import SELF_AUDIT, Point, PointResult, not_run, plain, seen
 from checkin.audit.sweep import has_phone, run_sweep
-from checkin.errors import CheckinError
+from checkin.errors import CheckinError, NotReady
 from checkin.files.durable import locked_if_possible
 from checkin.keys.key_ring import KeyName, Purpose, ServiceKeys
 from checkin.protocol.note import unverified_text
@@ -188,6 +188,8 @@ class SelfAudit:
             read += 1
             try:
                 rows += check_rows(days.vault, day, bytes.fromhex(digest)).count
+            except NotReady as error:
+                faults.append(f"{calendar.date(day)}: {error.code}, its rows could not be read again")
             except CheckinError as error:
                 if calendar.due(day) > self._guard.now():
                     faults.append(f"{calendar.date(day)}: {error.code}, its rows are not those it was closed with")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import sqlite_utils
@@ -69,6 +70,15 @@ def test_an_honest_service_passes_every_point_and_signs_it(house: House) -> None
     assert {point.result for point in points.values()} == {PointResult.PASS}, points
     assert "The oldest day held is" in points[OLDEST].evidence
     assert points[CLOSINGS].evidence.startswith("1 of 1 ") or "closed days were read again" in points[CLOSINGS].evidence
+
+
+def test_rows_that_cannot_be_read_now_are_not_said_to_be_others(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise NotReady
+
+    monkeypatch.setattr(house.vault, "root", refuse)
+    evidence = audit(house)[CLOSINGS].evidence
+    assert "not_ready, its rows could not be read again" in evidence and "closed with" not in evidence
 
 
 @pytest.mark.parametrize(
