@@ -16,7 +16,7 @@ _MANY: Final = 20_000
 _LOOPBACK: Final = "127.0.0.1"
 _STOPWATCH: Final = SystemClock()
 _MOST_HELD: Final = 256  # each takes a file descriptor
-_HELD: Final[deque[socket.socket]] = deque()
+_HELD: Final[deque[int]] = deque()  # descriptors: they end with the process, which a socket would complain of
 
 
 def require_free(host: str, port: int) -> None:
@@ -70,7 +70,7 @@ def _hold(port: int) -> bool:
     except (OSError, AddressTaken):
         mark.close()
         return False
-    _HELD.append(mark)
+    _HELD.append(mark.detach())
     if len(_HELD) > _MOST_HELD:
-        _HELD.popleft().close()
+        socket.close(_HELD.popleft())
     return True

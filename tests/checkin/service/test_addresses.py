@@ -17,7 +17,7 @@ ELSEWHERE = """import sys
 from checkin.service.addresses import free_ports
 print(*free_ports(20), flush=True)
 sys.stdin.read()"""
-Held = deque[socket.socket]
+Held = deque[int]
 
 
 def draw(monkeypatch: pytest.MonkeyPatch, ports: list[int]) -> None:
@@ -33,13 +33,13 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
     monkeypatch.setattr(addresses, "_HELD", made)
     yield made
     while made:
-        made.pop().close()
+        socket.close(made.pop())
 
 
 def test_a_port_is_given_once_though_nobody_listens_there_yet(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or of two services one would have the other's while that one starts, or is away for a moment."""
     first, second = free_ports(2)
-    held.pop().close()
+    socket.close(held.pop())
     draw(monkeypatch, [first, second])
     assert free_ports(1) == [second]
 
@@ -47,7 +47,7 @@ def test_a_port_is_given_once_though_nobody_listens_there_yet(held: Held, monkey
 def test_a_port_on_which_somebody_listens_is_not_given(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
     taken, free = free_ports(2)
     while held:
-        held.pop().close()
+        socket.close(held.pop())
     draw(monkeypatch, [taken, free])
     with socket.create_server(("127.0.0.1", taken)):
         assert free_ports(1) == [free]
@@ -58,7 +58,7 @@ def test_a_port_that_another_process_was_given_is_not_given_while_that_lives(
 ) -> None:
     """`checkin demo` picks its ports seconds before its services listen there."""
     [free] = free_ports(1)
-    held.pop().close()
+    socket.close(held.pop())
     command = [sys.executable, "-c", ELSEWHERE]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout
