@@ -290,6 +290,24 @@ def test_only_a_destroyed_day_has_the_mark_of_its_overwriting(authority: Authori
     assert authority.ring.overwritten(TODAY) and not authority.ring.overwritten(TODAY + 1)
 
 
+def test_a_slot_that_is_exchanged_while_it_is_compared_vouches_for_no_listed_key(
+    authority: AuthorityFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What counts is the key that the shares opened, not what the slot says afterwards."""
+    planted, slot = OpeningKey(bytes(32)).public, authority.folder / f"ring/authority-{TODAY}.slot"
+    open_day = AuthorityRing.open_day
+
+    def exchanged(ring: AuthorityRing, day: int, key: OpeningKey) -> OpeningKey:
+        opened, body = open_day(ring, day, key), slot.read_bytes()
+        slot.write_bytes(body[:8] + planted + body[40:])
+        return opened
+
+    monkeypatch.setattr(AuthorityRing, "open_day", exchanged)
+    listed = {TODAY: AuthorityKey(planted, authority.ring.key(TODAY).commitment)}
+    with pytest.raises(ListRefused, match="2026-11-22"):
+        authority.check_ring(listed, shares(authority, 1, 2))
+
+
 # --- without a folder ---------------------------------------------------------------------------------------------
 
 
