@@ -46,12 +46,12 @@ class Authority:
 
     @classmethod
     def read(cls, text: str, officers: Officers) -> Self:
-        """From the text of `authority.txt`; raises `NoteMalformed`, `ValueError`."""
+        """From the text of `authority.txt`, by the officers' name for it; raises `NoteMalformed`, `ValueError`."""
         values = AUTHORITY.read(text)
         public = b64_decode(one(values, "ring"), 32)
         check_sealing_key(public)
         list_key = one(values, "list-key") if "list-key" in values else ""
-        keys = RingKeys(one(values, "authority"), public, list_key)
+        keys = RingKeys(officers.authority, public, list_key)
         return cls(officers, Calendar(one(values, "zone")), keys, CLOCK.name in values)
 
     def text(self) -> str:

@@ -308,6 +308,15 @@ def test_a_slot_that_is_exchanged_while_it_is_compared_vouches_for_no_listed_key
         authority.check_ring(listed, shares(authority, 1, 2))
 
 
+def test_the_authority_is_named_as_its_officers_are(authority: AuthorityFolder) -> None:
+    """They sign and everybody pins `officers.txt`: another name in `authority.txt` gets into no list or order."""
+    file = authority.folder / "authority.txt"
+    file.write_text(file.read_text().replace("authority health.example", "authority other.example"))
+    assert (
+        reopened(authority).list_keys(NOW).authority == reopened(authority).order_keys().authority == "health.example"
+    )
+
+
 # --- without a folder ---------------------------------------------------------------------------------------------
 
 
