@@ -100,16 +100,16 @@ def sign(
     if authority and not (authority / "officers.txt").exists():
         raise SettingsInvalid("There is no authority in the folder that --dir names.")
     known = read_authority(authority) if authority else None
-    pieces, needed = OrderFolder(folder).read(), known.officers.threshold if known else None
+    drafted, needed = OrderFolder(folder).read().order, known.officers.threshold if known else None
     pinned = [load_ring_keys(path) for path in officer] + ([known.order_keys()] if known else [])
     for keys in pinned:
         if keys:
-            pieces.order.check_keys(keys)
+            drafted.check_keys(keys)
     if not as_json:
-        say(letter(pieces.order, checked=any(pinned)))
+        say(letter(drafted, checked=any(pinned)))
     names = ", ".join(path.name for path in officer)
     confirm(f"Sign this order with the {'folder' if len(officer) == 1 else 'folders'} {names}?", yes=yes)
-    count = OrderFolder(folder).sign([load_signer(path) for path in officer], pieces)
+    count = OrderFolder(folder).sign([load_signer(path) for path in officer], drafted)
     report = {"order": str(folder), "signatures": count, **({"needed": needed} if needed else {})}
     enough = f"{count} of {needed} signatures" if needed else counted(count, "signature")
     say_json(report) if as_json else say(f"{folder} has {enough} now.")

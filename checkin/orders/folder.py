@@ -39,7 +39,7 @@ class OrderFolder:
         return self
 
     def read(self) -> Pieces:
-        """Everything that is signed, read once: who shows these and signs them signs what was shown.
+        """Everything that is signed; it follows from the order, so who was shown that signs what was shown.
 
         Raises `RequestInvalid`, and `NoteMalformed` when a piece is not what the order says.
         """
@@ -47,9 +47,13 @@ class OrderFolder:
         order = Order.read(text_of(note))
         return Pieces(order, {name: note if name == ORDER_FILE else self._read(name) for name in texts_of(order)})
 
-    def sign(self, signers: Iterable[NoteSigner], pieces: Pieces | None = None) -> int:
-        """Adds these signatures to all pieces, as they were read before or are now; how many the order has then."""
-        signed = (pieces or self.read()).signed(signers)
+    def sign(self, signers: Iterable[NoteSigner], shown: Order | None = None) -> int:
+        """Adds these signatures to all pieces, beside those that others added meanwhile; how many the order has then.
+        Raises `RequestInvalid` where it is no longer the one that was `shown`."""
+        pieces = self.read()
+        if shown not in (None, pieces.order):
+            raise RequestInvalid("The order was exchanged while it was read, and nothing was signed: read it again.")
+        signed = pieces.signed(signers)
         for name, note in signed.notes.items():
             replace_file(self._folder / name, note.encode())
         return signed.signatures()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from checkin.cli import app
-from checkin.errors import OrderScope, SettingsInvalid
-from checkin.keys.officer_folder import RING_FILE, keep_ring_keys, load_ring_keys
+from checkin.errors import OrderScope, RequestInvalid, SettingsInvalid
+from checkin.keys.officer_folder import RING_FILE, keep_ring_keys, load_ring_keys, load_signer
 from checkin.keys.officers import RingKeys, list_signer
 from checkin.orders.folder import OrderFolder
 from checkin.orders.order import OrderRequest, draft
@@ -101,3 +102,15 @@ def test_ring_keys_that_are_damaged_or_of_another_ring_are_named(office: Office)
         (office.officer(2) / RING_FILE).write_bytes(text)
         with pytest.raises(SettingsInvalid, match=r"folder 2 has no readable ring\.txt"):
             office.sign(office.own(f"damaged-{len(text)}"), 2)
+
+
+def test_who_signs_while_another_officer_reads_has_signed(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The letter may lie on a screen for an hour. An order that was exchanged meanwhile is not signed."""
+    order, other = office.own("order"), office.own("other")
+    second = load_signer(office.officer(2))
+    monkeypatch.setattr("checkin.cli.order.confirm", lambda *_, **__: OrderFolder(order).sign([second]))
+    assert "has 2 signatures" in office.sign(order, 1).stdout
+    monkeypatch.setattr("checkin.cli.order.confirm", lambda *_, **__: copytree(other, order, dirs_exist_ok=True))
+    with pytest.raises(RequestInvalid, match="exchanged"):
+        office.sign(order, 1)
+    assert OrderFolder(order).read().signatures() == 0
