@@ -84,6 +84,8 @@ def test_two_processes_that_close_a_day_at_once_agree(vault: Vault, tmp_path: Pa
 TAMPER = {
     "slipped in": 'INSERT INTO "rows" SELECT x\'00112233445566778899aabbccddeeff\', "group", bucket, nonce, sealed'
     ' FROM "rows" LIMIT 1',
+    "slipped in after all": 'INSERT INTO "rows" SELECT x\'ffffffffffffffffffffffffffffffffff\', "group", bucket,'
+    ' nonce, sealed FROM "rows" LIMIT 1',
     "removed": 'DELETE FROM "rows" WHERE "key" = (SELECT max("key") FROM "rows")',
     "moved to another venue": 'UPDATE "rows" SET "group" = zeroblob(16) WHERE "key" = (SELECT min("key") FROM "rows")',
     "moved to another hour": 'UPDATE "rows" SET bucket = 3 WHERE "key" = (SELECT min("key") FROM "rows")',
