@@ -19,6 +19,7 @@ from typing import Final
 
 from checkin.errors import NotReady
 from checkin.files.lifeline import end_with_supervisor
+from checkin.keys.hardening import harden
 from checkin.protocol.encoding import u32be
 from checkin.tlog.merkle import RootBuilder, leaf_hash
 from checkin.vault.engines import KEY_SIZE, NONCE_SIZE, DayStore, Row
@@ -110,6 +111,7 @@ def _process(open_days: Callable[[], DayStore], day: int, keys: _Keys, begin: in
 def _hash_range(open_days: Callable[[], DayStore], day: int, keys: _Keys, begin: int, answer: Connection) -> None:
     """In the new process: sends the range hashed, or what kept it from that."""
     end_with_supervisor()
+    harden()  # the way to a database may have its password; what the machine does not allow the service has told
     try:
         with closing(open_days()) as store:
             answer.send(hashed(store.rows(day, *keys), begin))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
@@ -54,6 +55,10 @@ def refused(_first: bytes) -> Iterator[Row]:
     raise DayClosed("The disk is on its way.")
 
 
+def open_to_debuggers(_first: bytes) -> Iterator[Row]:
+    raise DayClosed(f"dumpable: {ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)}")  # PR_GET_DUMPABLE
+
+
 def killed(first: bytes) -> Iterator[Row]:
     if ROWS[1].key < first:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -75,6 +80,11 @@ def test_a_range_without_a_row_that_was_counted_is_no_root() -> None:
 def test_what_fails_in_a_process_is_raised_here() -> None:
     with pytest.raises(DayClosed, match="on its way"):
         root(refused, 1)
+
+
+def test_a_process_which_may_hold_a_database_s_password_writes_no_core_and_has_no_debugger() -> None:
+    with pytest.raises(DayClosed, match="dumpable: 0"):
+        root(open_to_debuggers, 1)
 
 
 def test_a_process_that_was_killed_is_told_and_the_others_are_ended() -> None:
