@@ -141,8 +141,9 @@ class EarlyDestructions:
 
     def all(self) -> dict[EarlyDestruction, str]:
         """Each with its note. A file that is none is passed over: it keeps no due key alive."""
-        notes = {name: partial(str, note) for name, note in self._unkept.items()}
-        notes |= {path.stem: partial(path.read_text, encoding="utf-8") for path in sorted(self._folder.glob("*.txt"))}
+        files = sorted(self._folder.glob("*.txt"))
+        notes = {path.stem: partial(path.read_text, encoding="utf-8") for path in files}
+        notes |= {name: partial(str, note) for name, note in [*self._unkept.items()]}  # the file may be torn
         found = {}
         for name, read in notes.items():
             try:

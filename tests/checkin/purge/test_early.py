@@ -235,7 +235,7 @@ def test_a_day_that_is_destroyed_while_it_is_closed_is_not_stated_as_closed(
     assert house.statement(REPORT)["closing"] == ABSENT
 
 
-@pytest.mark.parametrize("what", ["handed in", "learnt"])
+@pytest.mark.parametrize("what", ["handed in", "learnt", "handed in beside a torn file"])
 def test_a_full_key_volume_keeps_no_key_alive(house: House, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """What officers signed is kept by the process until there is room, and that it is not on disk is told."""
 
@@ -244,10 +244,12 @@ def test_a_full_key_volume_keeps_no_key_alive(house: House, monkeypatch: pytest.
 
     with monkeypatch.context() as broken:
         broken.setattr(early, "replace_file", full)
-        if what == "handed in":
-            house.early.take(early_note(DAY, DAY))
-        else:
+        if what == "learnt":
             house.book.put("early-x", early_note(DAY, DAY))
+        else:
+            order = house.early.take(early_note(DAY, DAY))
+        if "torn" in what:
+            (house.party.ring.folder / "early" / f"{order.name}.txt").write_text("checkin/")
         with pytest.raises(NotReady):
             house.purger.run()
         assert "early destructions" in house.purger.failed
