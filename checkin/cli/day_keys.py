@@ -22,7 +22,7 @@ from checkin.keys.secret_file import read_token
 from checkin.parties.authority import AHEAD_DAYS
 from checkin.parties.authority_folder import CHECKED_FILE, DESTROYED_FILE, LOGGED_FOLDER
 from checkin.protocol.key_list import AuthorityList, CheckedList, DestroyedList
-from checkin.protocol.note import NoteSigner, sign_also, sign_note, split_note
+from checkin.protocol.note import NoteSigner, sign_also, sign_note, split_note, text_of
 from checkin.protocol.primitives import sha256
 from checkin.tracing.counterparties import Parties, PublicLog
 from checkin.tracing.publish import Publication, publish_keys, read_keys_note
@@ -99,9 +99,12 @@ def sign(note: Note, officer: Officer, yes: Yes = False, as_json: Json = False) 
     Shows every day with its key and commitment, and which of them this officer has not signed before, and asks first. A
     key other than the one that this officer signed for a day is refused.
     """
-    content = _read(note)
-    _, stated = read_keys_note(content)
-    content = sign_also(content, _agreed(stated, officer, yes=yes, quiet=as_json))
+    text, stated = read_keys_note(_read(note))
+    signers = _agreed(stated, officer, yes=yes, quiet=as_json)
+    content = _read(note)  # others may have signed meanwhile
+    if text_of(content) != text:
+        raise RequestInvalid(f"{note} was exchanged while it was read, and nothing was signed: read it again.")
+    content = sign_also(content, signers)
     replace_file(note, content.encode())
     _remember(stated, officer)
     count, what = len(split_note(content)[1]), _what(stated)

@@ -25,6 +25,7 @@ from checkin.errors import (
     Unreachable,
 )
 from checkin.files.durable import replace_file
+from checkin.keys.officer_folder import REMEMBERED_FILE, load_signer
 from checkin.keys.officers import Officers
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, CheckedList, DestroyedList
 from checkin.protocol.note import NoteSigner, sign_note, unverified_text
@@ -105,6 +106,22 @@ def test_an_officer_sees_every_day_its_commitment_and_what_is_new_and_is_asked(p
     run("keys", "list", *place.common, "-o", place.list)
     again = CliRunner().invoke(app, words, input="y\n").output
     assert again.count("signed before") == 2 and "2026-11-24" in again and "New to these officers: 1 key." in again
+
+
+def test_who_signs_a_list_while_another_officer_reads_has_signed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that was exchanged meanwhile is neither signed nor remembered as signed."""
+    run("keys", "make", *place.common, "--ahead", 0)
+    run("keys", "list", *place.common, "-o", place.list)
+    listed, second = place.list.read_text(), load_signer(place.officer(2)[1])
+    monkeypatch.setattr(
+        "checkin.cli.day_keys.confirm", lambda *_, **__: place.list.write_text(sign_note(listed, second))
+    )
+    assert run("keys", "sign", place.list, *place.officer(1))["signatures"] == 2
+    other = listed.replace("2026-11-22", "2026-11-23")
+    monkeypatch.setattr("checkin.cli.day_keys.confirm", lambda *_, **__: place.list.write_text(other))
+    with pytest.raises(RequestInvalid, match="exchanged"):
+        run("keys", "sign", place.list, *place.officer(3))
+    assert place.list.read_text() == other and not (place.officer(3)[1] / REMEMBERED_FILE).exists()
 
 
 def test_officers_who_list_together_state_that_the_keys_are_the_rings_own(place: Place) -> None:
