@@ -94,6 +94,8 @@ class AuthorityKeys:
 
     def forget_before(self, oldest: int) -> None:
         """Removes days that are gone. No list brings one back: `accept` takes none of them, and no batch is for one."""
-        self._known = {day: key for day, key in self._known.items() if day >= oldest}
+        for day in list(self._known):  # in place, and over a copy: requests add days meanwhile
+            if day < oldest:
+                del self._known[day]
         delete = "DELETE FROM authority_keys WHERE day < :oldest"
         self._tables.write(lambda commit: commit.execute(delete, {"oldest": oldest}))

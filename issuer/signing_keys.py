@@ -70,7 +70,9 @@ class SigningKeys:
 
     def forget_before(self, oldest: int) -> None:
         """Removes days that nobody can verify a code for any more, and that no batch is for."""
-        self._known = {day: public for day, public in self._known.items() if day >= oldest}
+        for day in list(self._known):  # in place, and over a copy: requests add days meanwhile
+            if day < oldest:
+                del self._known[day]
         delete = "DELETE FROM listed_keys WHERE day < :oldest"
         self._tables.write(lambda commit: commit.execute(delete, {"oldest": oldest}))
 
