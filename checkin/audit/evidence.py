@@ -46,12 +46,12 @@ class Pinned:
     witnesses: tuple[CosignatureVerifier, ...]
 
     @classmethod
-    def read(cls, text: str) -> Pinned:
-        """One verifier key a line; raises `SettingsInvalid` that names the line."""
+    def read(cls, text: str, name: str = VKEYS) -> Pinned:
+        """One verifier key a line; raises `SettingsInvalid` that names the file and the line."""
         lines = text.split("\n")
         notes, witnesses = [], []
         if lines.pop():
-            raise SettingsInvalid(f"{VKEYS} does not end in a newline.")
+            raise SettingsInvalid(f"{name} does not end in a newline.")
         for number, line in enumerate(lines, start=1):
             try:
                 notes.append(NoteVerifier.parse(line))
@@ -59,7 +59,7 @@ class Pinned:
                 try:
                     witnesses.append(CosignatureVerifier.parse(line))
                 except NoteMalformed:
-                    raise SettingsInvalid(f"Line {number} of {VKEYS} is no verifier key.") from None
+                    raise SettingsInvalid(f"Line {number} of {name} is no verifier key.") from None
         return cls(tuple(notes), tuple(witnesses))
 
     def all(self) -> list[Verifier]:
@@ -148,7 +148,7 @@ class Evidence:
 def read_vkeys(path: Path) -> Pinned:
     """The pinned keys in a file; raises `SettingsInvalid`."""
     try:
-        return Pinned.read(path.read_text(encoding="utf-8"))
+        return Pinned.read(path.read_text(encoding="utf-8"), path.name)
     except (OSError, UnicodeDecodeError):
         raise SettingsInvalid(f"{path.name} is missing or is not text: it holds one verifier key a line.") from None
 

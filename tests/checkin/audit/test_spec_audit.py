@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 import sqlite_utils
 
 from checkin.audit import list_audit as listaudit
 from checkin.audit import self_audit as selfaudit
-from checkin.audit.evidence import Pinned
+from checkin.audit.evidence import Pinned, read_vkeys
 from checkin.audit.point import AUDIT, SELF_AUDIT, PointResult, overall, points_of
 from checkin.audit.words import POINTS
+from checkin.errors import SettingsInvalid
 from checkin.protocol.note import open_note
 from retention import auditing
 from retention import log_audit as logaudit
@@ -34,6 +36,14 @@ def test_the_example_verifies_under_its_keys() -> None:
     assert {point.result for point in points_of(own)} == {PointResult.PASS}
     assert audit["result"] == overall(points_of(audit)) == "fail"
     assert Audit.of(1740, blocks("audit")[0]).failed == 1
+
+
+def test_a_fault_in_pinned_keys_names_the_file_that_was_given(tmp_path: Path) -> None:
+    """Not the one that it would be called in a folder of evidence."""
+    path = tmp_path / "from-the-parties.txt"
+    path.write_text(blocks("vkeys")[0] + "no key\n", encoding="utf-8")
+    with pytest.raises(SettingsInvalid, match=r"Line \d+ of from-the-parties\.txt is no verifier key"):
+        read_vkeys(path)
 
 
 def test_every_point_is_on_the_page_and_has_words_in_both_languages() -> None:
