@@ -29,7 +29,7 @@ from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.primitives import random_bytes
 from checkin.vault.engines.sqlite import path_of
 from checkin.vault.vault import Vault
-from tests.faults.disk import INSTALL, Needs, can_mount, found, mounted, new_image, run, snapshot
+from tests.faults.disk import INSTALL, Needs, can_mount, found, mount_image, mounted, new_image, run, snapshot
 from tests.faults.till import DAY, shop
 
 IMAGES = int(os.environ.get("POWER_LOSSES", "10"))
@@ -169,19 +169,22 @@ def test_what_a_program_wrote_is_in_the_copy_only_once_it_was_synced(disk: Path,
 
 def test_an_image_shows_what_it_holds_now_though_its_former_device_is_in_use(disk: Path, tmp_path: Path) -> None:
     """Otherwise a key that was made since the copy before would seem to be lost, which happened under load."""
-    copy = tmp_path / "copy.img"
+    copy, after = tmp_path / "copy.img", tmp_path / "after"
+    after.mkdir()
     with ExitStack() as held:
         for day in range(2):
-            image = new_image(disk / "disk.img", 16)
-            with mounted(image, tmp_path / "disk") as folder:
+            with mounted(new_image(disk / "disk.img", 16), tmp_path / "disk") as folder:
                 (folder / f"day-{day}").touch()
-            shutil.copyfile(image, copy)
-            with mounted(copy, tmp_path / "after") as folder:
-                assert [path.name for path in folder.glob("day-*")] == [f"day-{day}"]
-                [device] = re.findall(
+            shutil.copyfile(disk / "disk.img", copy)
+            mount_image(copy, after)
+            try:
+                assert [path.name for path in after.glob("day-*")] == [f"day-{day}"]
+                devices = re.findall(
                     r"^/dev/loop\d+", run("losetup", "--associated", copy).stdout.decode(), re.MULTILINE
-                )[-1:]
-                held.enter_context(Path(device).open("rb"))
+                )
+                held.enter_context(Path(devices[-1]).open("rb"))
+            finally:
+                run("umount", after)
 
 
 def survives(loss: Loss, work: Path) -> None:
