@@ -95,7 +95,7 @@ def test_while_the_server_is_away_one_asks_and_the_others_are_told_at_once(
 ) -> None:
     """So that those who ask meanwhile do not hold each other's threads until all have waited."""
     database, take, asked = tables._database, Postgres._take, list[Postgres]()
-    monkeypatch.setattr(database, "_dsn", f"host={tmp_path} user=nobody dbname=none")
+    monkeypatch.setattr(database, "dsn", f"host={tmp_path} user=nobody dbname=none")
     monkeypatch.setattr(database, "_patience", 0.05)
 
     def counted(database: Postgres) -> Connection:

@@ -88,9 +88,10 @@ def test_a_process_which_may_hold_a_database_s_password_writes_no_core_and_has_n
 
 
 def test_a_process_that_was_killed_is_told_and_the_others_are_ended() -> None:
+    before = set(active_children())  # of other tests
     with pytest.raises(NotReady, match="A process that hashed rows ended"):
         root(killed)
-    assert not active_children()
+    assert set(active_children()) <= before
 
 
 def alive(told: Path) -> set[str]:
