@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from checkin.audit.answers import MAX_NUMBER
 from checkin.audit.destroyed import Book
-from checkin.audit.evidence import AUDITS, CHECKPOINT, LOG, REPORTS, SHOWN, VKEYS, Evidence, report_file
+from checkin.audit.evidence import AUDITS, CHECKPOINT, LOG, REPORTS, SHOWN, Evidence, report_file
 from checkin.audit.list_audit import quarrels
 from checkin.audit.log_entry import ALTERED, CONTRADICTS, MISSING, REORDERED, DayState, LogEntry, read_entry
 from checkin.audit.page import audit_html, audit_json
@@ -230,4 +230,4 @@ def _blame(path: str, data: bytes, error: CheckinError, evidence: Evidence) -> A
     if not signatures or any((item.name, item.key_id) in evidence.pinned.known for item in signatures):
         return AuditFault(path, ALTERED, error.detail)
     names = ", ".join(sorted({item.name for item in signatures})[:MAX_NAMED])
-    return AuditFault(path, FORGED, f"No key in {VKEYS} signed it. It names {names}: if you know them, add their keys.")
+    return AuditFault(path, FORGED, f"No pinned key signed it. It names {names}: if you know them, add their keys.")

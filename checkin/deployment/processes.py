@@ -148,4 +148,5 @@ class Processes:
                 if client.get("/healthz")["service"] == NAMES[name]:
                     return
             time.sleep(0.05)
-        raise NotReady(f"The {name} service did not answer in time: see {self._deployment.log(name)}.")
+        why = "If it says 'started', what is sent to its port goes elsewhere: take other ports."
+        raise NotReady(f"The {name} service did not answer in time: see {self._deployment.log(name)}. {why}")

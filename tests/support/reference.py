@@ -65,7 +65,8 @@ def errors_page() -> str:
         "```\n\n"
         "On the command line it is one line, `checkin: token_expired: The code has expired: ask for a new one.`,\n"
         "and exit status 1. A `code` never changes its meaning. `invalid_request` adds `errors: [{at, why}]`, which\n"
-        "says where and why, never what was sent. 429 and 503 come with `Retry-After`, 429 with the time left.\n\n"
+        "says where and why, never what was sent. 429 and 503 come with `Retry-After`, 429 with the time left.\n"
+        "What is no HTTP that can be read, as an unknown method or headers of 70 kB, gets 400 in plain text.\n\n"
     )
     return head + WRITTEN + "\n| code | status | sentence |\n|---|---|---|\n" + "\n".join(lines) + "\n"
 
