@@ -77,8 +77,7 @@ def test_a_log_that_is_away_over_midnight_keeps_nobody_out(town: Stage) -> None:
     town.processes.wait_for("retention")
     for service in ("issuer", "venue"):
         until(lambda: level(deployment, service) == "ok")  # noqa: B023 - asked at once
-    after = trust(town, scanner)
-    assert after["intake"] != before["intake"]
+    until(lambda: trust(town, scanner)["intake"] != before["intake"])
     town.at("venue", scanner.refresh(town.clock.now()))
     assert scanner.trust.intake_keys
 
