@@ -49,8 +49,11 @@ def status(
     """
     if (config is None) == (folder is None):
         raise SettingsInvalid("Give either --config, a service's settings, or --dir, the folder of `checkin up`.")
+    paths = config or [Path(str(folder), name, "settings.toml") for name in VAULTS]
+    if folder and not all(path.exists() for path in paths):
+        raise SettingsInvalid(f"{shown(folder)} is no folder of `checkin up`.")
     reports = []
-    for path in config or [Path(str(folder), name, "settings.toml") for name in VAULTS]:
+    for path in paths:
         with closing(_open(path, simulated_clock)) as service:
             name, found = service.settings.name, service.status()
             reports.append({"service": name, **asdict(found)})

@@ -99,6 +99,8 @@ def test_the_folder_of_up_is_enough_to_see_its_services(house: House, tmp_path: 
     assert done.stdout.count("2 days held, 0 overdue, 0 destroyed") == 2, done.output
     for wrong in ([*words, "--config", "x"], words[:-2]):
         assert isinstance(CliRunner().invoke(app, wrong).exception, SettingsInvalid)
+    elsewhere = CliRunner().invoke(app, ["status", "--dir", str(tmp_path)]).exception
+    assert str(elsewhere) == f"{tmp_path} is no folder of `checkin up`."
 
 
 def test_what_is_destroyed_is_told_once(house: House) -> None:
