@@ -13,7 +13,7 @@ from checkin.certificate import registry
 from checkin.certificate.report import CertificateReport, rfc3339
 from checkin.certificate.trust import TrustList
 from checkin.cli.example import WithExample
-from checkin.cli.terminal import say, say_json
+from checkin.cli.terminal import file_of, say, say_json
 from checkin.clock import SystemClock
 from checkin.errors import PictureUnreadable, TrustListInvalid
 from checkin.protocol.qr import read_image
@@ -86,16 +86,14 @@ def _input(source: str) -> bytes:
     """What was given: standard input, a file if there is one of this name, or the argument itself."""
     if source == "-":
         return sys.stdin.buffer.read(MAX_INPUT)
-    path = Path(source)
     try:
-        if path.is_file():
+        if path := file_of(source):
             with path.open("rb") as file:
                 return file.read(MAX_INPUT)
-    except (OSError, ValueError) as error:  # a text is often no possible name of a file
-        if isinstance(error, PermissionError):
-            raise typer.BadParameter("the file cannot be read", param_hint="TEXT|IMAGE|-") from None
-    if path.suffix.lower() in {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".txt"} and ":" not in source:
-        raise typer.BadParameter("there is no such file", param_hint="TEXT|IMAGE|-")
+    except FileNotFoundError:
+        raise typer.BadParameter("there is no such file", param_hint="TEXT|IMAGE|-") from None
+    except OSError:
+        raise typer.BadParameter("the file cannot be read", param_hint="TEXT|IMAGE|-") from None
     return source.encode("utf-8", "surrogateescape")
 
 

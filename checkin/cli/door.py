@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import typer
 
 from checkin.cli.example import WithExample
-from checkin.cli.terminal import Json, check_writable, counted, draw, in_colours, say, say_json
+from checkin.cli.terminal import Json, check_writable, counted, draw, file_of, in_colours, say, say_json
 from checkin.client.calls import enrol as enrol_door
 from checkin.client.calls import read_code
 from checkin.clock import Calendar, Clock, clock_of
@@ -301,6 +301,6 @@ def _read(source: str) -> str:
         if not data.strip():
             raise TokenMalformed("There was nothing on standard input.")
         return data.decode("ascii", "replace").rstrip("\n") if data.startswith(PREFIX.encode()) else read_code(data)
-    if not Path(source).is_file():
+    if (path := file_of(source)) is None:
         raise TokenMalformed("This is neither the text of a check-in code, which begins with CK1:, nor a file.")
-    return read_code(Path(source))
+    return read_code(path)

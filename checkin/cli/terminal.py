@@ -5,8 +5,10 @@ Foreign text goes through `shown` where it enters a sentence, so that it stays o
 
 from __future__ import annotations
 
+from errno import ENOENT
+from os import strerror
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -22,6 +24,7 @@ SimulatedService = Annotated[
     Path | None,
     typer.Option("--simulated-clock", help="Take the time from this file; refused on a real deployment's folder."),
 ]
+_SUFFIXES: Final = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".svg", ".txt"}
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -76,6 +79,22 @@ def read_given(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         raise SettingsInvalid(f"The file {path.name} cannot be read.") from None
+
+
+def file_of(text: str) -> Path | None:
+    """The file that an argument names; None where it is a text itself. Raises `FileNotFoundError` for what ends as
+    pictures and text files do, and `PermissionError`."""
+    path = Path(text)
+    try:
+        if path.is_file():
+            return path
+    except PermissionError:
+        raise
+    except (OSError, ValueError):  # a text is often no possible name of a file
+        return None
+    if path.suffix.lower() in _SUFFIXES and ":" not in text:
+        raise FileNotFoundError(ENOENT, strerror(ENOENT), text)
+    return None
 
 
 def draw(picture: str) -> None:

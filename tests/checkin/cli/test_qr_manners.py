@@ -21,6 +21,7 @@ from checkin.errors import (
     PhoneNotMobile,
     PictureUnreadable,
     RequestInvalid,
+    TokenMalformed,
     Unauthorized,
     Unreachable,
 )
@@ -136,3 +137,15 @@ def test_a_wallet_whose_account_has_ended_is_told_to_register_again(tmp_path: Pa
         done = ask(tmp_path, "--issuer", issuer.url, "--simulated-clock", str(tmp_path / "clock"))
     assert isinstance(done.exception, Unauthorized)
     assert done.exception.detail == "The account of this wallet has ended: register again, in a new file."
+
+
+def test_a_picture_that_is_not_there_is_named_and_another_code_is_no_file(tmp_path: Path) -> None:
+    """A certificate is longer than any file's name: it is no code of ours, and nobody prints it."""
+
+    def scan(source: str) -> Any:
+        options = ("--venue", "http://127.0.0.1:9", "--scanner", str(tmp_path / "s.json"))
+        return CliRunner().invoke(cli.app, ["scan", source, *options]).exception
+
+    missing = str(tmp_path / "missing.png")
+    assert (type(found := scan(missing)), found.filename) == (FileNotFoundError, missing)
+    assert isinstance(found := scan("HC1:" + "A" * 600), TokenMalformed) and "AAA" not in found.detail
