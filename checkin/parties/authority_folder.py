@@ -6,6 +6,7 @@ officers/1, 2, …  one folder an officer, to be carried away
 ring/             day keys in slots: never backed up
 listed.txt        every key of a day not yet due that was ever put on a list
 destroyed.txt     which keys were destroyed since the officers last stated it: for them to sign
+checked.txt       that listed keys are the ring's own, as officers stated it last: for the log
 logged/           lists and statements that are in the public log, by their number, and the proofs
 tick.txt          the latest day on which keys were destroyed or looked through
 """
