@@ -188,11 +188,11 @@ class SelfAudit:
             read += 1
             try:
                 rows += check_rows(days.vault, day, bytes.fromhex(digest)).count
-            except NotReady as error:
-                faults.append(f"{calendar.date(day)}: {error.code}, its rows could not be read again")
             except CheckinError as error:
-                if calendar.due(day) > self._guard.now():
-                    faults.append(f"{calendar.date(day)}: {error.code}, its rows are not those it was closed with")
+                if calendar.due(day) > self._guard.now():  # else a purge may be at it
+                    unread = isinstance(error, NotReady)
+                    what = "could not be read again" if unread else "are not those it was closed with"
+                    faults.append(f"{calendar.date(day)}: {error.code}, its rows {what}")
         good = f"{read} of {len(closed)} closed days were read again; their rows are those they were closed with."
         yield seen(CLOSINGS, self._name, faults, good)
 
