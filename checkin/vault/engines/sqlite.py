@@ -247,7 +247,8 @@ class SqliteStore:
         except sqlite3.Error as error:
             if not path.exists():
                 raise _NoDay from None
-            if still := connect_still(path):
+            held = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY  # then it does not lie still
+            if not held and (still := connect_still(path)):
                 return _Lent(day, inode, still, still=True)
             raise NotReady("The day's store does not open: look at its disk, then try again.") from error
 

@@ -246,6 +246,20 @@ def test_a_writer_that_never_ends_makes_the_next_one_not_ready(tmp_path: Path) -
     store.close()
 
 
+def test_a_day_that_another_program_holds_is_not_read_as_if_it_lay_still(tmp_path: Path) -> None:
+    """Though nothing is in the log ahead of the file: what that program does next would be read half."""
+    store = SqliteStore(tmp_path, ordered=True, timeout=0.05)
+    store.insert(DAY, [a_row()])
+    store.close()
+    with closing(sqlite3.connect(tmp_path / f"day-{DAY}.db", isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(NotReady):
+            store.measure(DAY)
+    assert store.measure(DAY).rows == 1
+    store.close()
+
+
 def test_a_full_disk_makes_the_commit_not_ready_and_leaves_none_of_its_rows(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path, ordered=True)
     store.insert(DAY, [a_row()])
