@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -32,9 +33,11 @@ class Ask:
 
 @dataclass(frozen=True)
 class Keep:
-    """What the party knows now, as `plain` tells it, is on the disk before its next step."""
+    """What the party knows now, as `plain` tells it, is on the disk before its next step; unless it is not `needed`,
+    and the disk refuses."""
 
     plain: Callable[[], dict[str, Any]]
+    needed: bool = True
 
 
 Steps = Generator[Ask | Keep, Any, T]
@@ -55,7 +58,8 @@ def drive(steps: Steps[T], answer: Callable[[Ask], Any] = nobody, keep: Keeping 
         while True:
             if isinstance(step, Keep):
                 if keep:
-                    keep(step.plain())
+                    with nullcontext() if step.needed else suppress(OSError):
+                        keep(step.plain())
                 step = next(steps)
                 continue
             try:

@@ -187,9 +187,11 @@ class Scanner:
         """
         verified = self.check(text, now)
         scan = Scan(int(now), random_bytes(16), verified.encoded)
-        result = (yield from self._submit(scan)) or self._enqueue(scan, verified.credential.day)
+        recorded = yield from self._submit(scan)
+        result = recorded or self._enqueue(scan, verified.credential.day)
         self.seen[_mark(verified)] = presentation.window(verified, Calendar(self.trust.zone))[1]
-        yield Keep(self.plain)
+        # What is recorded the registry knows, also of a second use.
+        yield Keep(self.plain, needed=not recorded)
         return result
 
     def judge(self, text: str, clock: Clock) -> Steps[ScanResult]:

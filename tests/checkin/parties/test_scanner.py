@@ -3,8 +3,9 @@ the vectors and in `checkin/conformance/scanner_rules.py`; here is what it keeps
 
 from __future__ import annotations
 
+import errno
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -65,6 +66,19 @@ def test_a_code_that_the_registry_took_is_kept_before_anybody_is_let_in(registry
     assert answers.to(scanner.scan(text, NOON)) is ScanResult.ACCEPTED
     with pytest.raises(AlreadyUsed):
         drive(Scanner.of(answers.kept[-1]).scan(text, NOON))
+
+
+def test_a_visit_that_was_recorded_is_accepted_though_the_disk_refuses(registry: Registry) -> None:
+    """One that would have to wait in the queue is not: it would be lost."""
+
+    def refuse(_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    scanner = registry.scanner()
+    assert drive(scanner.scan(registry.code(), NOON), registry, refuse) is ScanResult.ACCEPTED
+    registry.away = True
+    with pytest.raises(OSError, match="no space"):
+        drive(scanner.scan(registry.code(), NOON), registry, refuse)
 
 
 def test_lists_behind_digests_are_fetched_once_and_without_a_token(registry: Registry) -> None:
