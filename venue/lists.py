@@ -20,6 +20,7 @@ from checkin.clock import SystemClock
 from checkin.errors import DayDestroyed, Forbidden, KeyDestroyed, KeyMissing, NotFound
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IntakeKey, IntakeList
+from checkin.protocol.signed_time import NONCE
 from checkin.purge.purger import Purger
 from checkin.service.auth import Bearer, bearer_of
 from checkin.service.body import NOT_MODIFIED, IfNoneMatch, answer_unless_known, content_digest
@@ -40,7 +41,7 @@ CACHED_SECONDS = INTAKE_DAYS_AHEAD * 86_400  # no list is of use for longer
 _REMEMBERED_SECONDS: Final = 1.0
 _TRUST: Final = "/v1/trust"
 _FORMS: Final = {  # as the route below describes them; whatever else is asked is left to it
-    "nonce": re.compile("[A-Za-z0-9_-]{16,64}"),
+    "nonce": re.compile(NONCE),
     "waiting": re.compile("-1|[0-9]{1,6}"),
     "digests": re.compile("true|false"),
 }
@@ -49,7 +50,7 @@ _FOREVER = {"Cache-Control": f"public, max-age={CACHED_SECONDS}, immutable"}
 _Waiting = Annotated[int, Query(ge=-1, le=1_000_000, description="how many visits wait in the scanner's queue")]
 _Digests = Annotated[bool, Query(description="digests of the lists, for `GET /v1/lists/{digest}`, in their place")]
 _Digest = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{43}$")]
-_Nonce = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
+_Nonce = Annotated[str | None, Query(pattern=NONCE)]
 
 
 class RegistryKey(BaseModel):

@@ -11,6 +11,8 @@ from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.statement import CLOCK, Field, StatementType, one
 
 TIME_STATEMENT: Final = StatementType("checkin/time/v1", Field("service"), Field("nonce"), Field("time"), CLOCK)
+NONCE: Final = "^[A-Za-z0-9_-]{16,64}$"
+"""The form of a nonce that a service takes."""
 # SPEC labels.md §3: "RFC 3339 with an offset, cut to the second"
 _HOUR, _SIXTY = "([01][0-9]|2[0-3])", "[0-5][0-9]"
 _TIME: Final = re.compile(f"[0-9]{{4}}(-[0-9]{{2}}){{2}}T{_HOUR}:{_SIXTY}:{_SIXTY}(Z|[+-]{_HOUR}:{_SIXTY})")

@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from checkin.errors import CheckinError, Forbidden, InternalError
 from checkin.keys.generation import Generation, GenerationTable
+from checkin.protocol.signed_time import NONCE
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service import describe, problems
 from checkin.service.auth import pinned_hashes
@@ -220,7 +221,7 @@ class Frame:
             return Response(generate_latest(counters) + generate_latest(self._own), media_type=CONTENT_TYPE_LATEST)
 
         @app.get("/v1/time", tags=["operation"])
-        def time(nonce: Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{16,64}$")]) -> dict[str, str]:
+        def time(nonce: Annotated[str, Query(pattern=NONCE)]) -> dict[str, str]:
             """Tell the time to the second, signed together with the caller's nonce."""
             stamp, note = party.signed_time(nonce)
             return {"time": stamp, "note": note}

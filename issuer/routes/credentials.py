@@ -19,6 +19,7 @@ from checkin.errors import (
 )
 from checkin.protocol.credential import Mode
 from checkin.protocol.encoding import b64url_decode, b64url_encode
+from checkin.protocol.signed_time import NONCE
 from checkin.service.describe import problem_answers
 from issuer.batches import COMMIT_SECONDS, TOO_SLOW, Begun
 from issuer.models import BatchAnswer, BatchRequest, Opening
@@ -26,7 +27,7 @@ from issuer.routes.common import BODY, WALLET, Account, Served
 from issuer.service import Issuer
 
 router = APIRouter(prefix="/v1/credentials", tags=["wallet"])
-_Nonce = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
+_Nonce = Annotated[str | None, Query(pattern=NONCE)]
 ISSUING = (QuotaUsed, DayClosed, DayDestroyed, KeyMissing, ClockUntrusted)
 
 
