@@ -86,6 +86,11 @@ def test_the_scanner_in_every_state(site: Site, launch: Launch, camera: Camera) 
     looked_at(scanner.page, "enrolment")
     scanner.enrol(venue.device("정문"))
     looked_at(scanner.page, "door")
+    scanner.page.set_viewport_size({"width": 360, "height": 800})
+    top = "(id) => document.getElementById(id).getBoundingClientRect().y"
+    assert scanner.page.evaluate(top, "link") > scanner.page.evaluate(top, "menu-open"), (
+        "what has nothing to say pushes the menu to a line of its own"
+    )
     panel = "([kind, hidden]) => Object.assign(document.getElementById('verdict'), { className: kind, hidden })"
     for kind in ("good", "bad", "again"):
         scanner.page.evaluate("document.getElementById('verdict-word').textContent = 'Word'")
