@@ -131,13 +131,14 @@ class SelfAudit:
         hits = [hit for hit in swept.hits if not any(place.holds(hit.path) for place in declared)]
         faults = [f"{hit.what} in {hit.path if self._map.of('data', hit.path) else 'a file'}" for hit in hits]
         faults += [f"a phone number in {column}" for column in self._map.columns_with(self._party.data, _is_phone)]
-        known = "and no test visitor's name or phone, is" if words else "is (no test visitor was named)"
+        known = ", and no test visitor's name or phone, is" if words else " is"
         but = f", but for {', '.join(place.path for place in declared)}" if len(swept.hits) > len(hits) else ""
         yield seen(
             PLAINTEXT,
             self._name,
             dict.fromkeys(faults),
-            f"No phone number{', ' if words else ' '}{known} in {swept.files} files of {swept.bytes} bytes{but}.",
+            f"No phone number{known} in {swept.files} files of {swept.bytes} bytes{but}"
+            f"{'.' if words else '; no test visitor was named.'}",
         )
 
     def _locked(self, days: Days) -> Iterator[Point]:
