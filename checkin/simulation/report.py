@@ -77,7 +77,7 @@ def _plots(ended: Ended) -> list[Plot]:
             ("Bytes held", "보관 중인 바이트"),
             (
                 f"Visits at the registry and batches at the issuer; {largest:,} bytes in the end.",
-                f"등록소의 방문 기록과 발급자의 발급 기록, 마지막 날 {largest:,}바이트.",
+                f"등록소의 방문 기록과 발급 기관의 발급 기록, 마지막 날 {largest:,}바이트.",
             ),
             [_DAY, ("visits", "방문"), ("batches", "발급")],
             [(str(number), [day.visit_bytes, day.ledger_bytes]) for number, day in enumerate(days, start=1)],
