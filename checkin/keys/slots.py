@@ -1,11 +1,12 @@
-"""A folder of write-once slot files, each with one secret body, and their tombstones (docs/spec/keys.md §2).
+"""A folder of slot files, each with one secret body, and their tombstones (docs/spec/keys.md §2).
 
 A slot is 4096 bytes: magic 8 ‖ body ‖ zeros. Never smaller, or ext4 would keep it inside the inode, whose old
 copies lie in the journal. Magic and body fit one 512-byte sector, which a disk writes whole or not at all, so
 a slot that shows its magic is complete and one that does not was never acknowledged.
 
-A slot is never renamed or copied, and its key never rewritten: the one write over it is the one that destroys it. Every
-step of making and destroying runs under a lock on the folder and can be repeated after a crash.
+A slot is never renamed or copied. It is written over where it lies: to destroy it, or by the same key wrapped anew,
+which is one write within that sector. Every step of making, rewriting and destroying runs under a lock on the folder
+and can be repeated after a crash.
 
 Destroying needs no free space. A tombstone for which there is no room stands in its slot, behind the key (magic 8 ‖
 length u32be ‖ SHA-256 of the record, first 8 ‖ record, at offset 512): that block is the slot's already. The key is
@@ -21,7 +22,7 @@ import json
 import mmap
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -112,6 +113,29 @@ class SlotFolder:
                 return Slot(fd, self._magic, self._size)
             finally:
                 os.close(fd)
+
+    def rewrite(self, name: str, change: Callable[[bytes], bytes]) -> bool:
+        """Another body of the same size in the place of this one, on disk when it returns; whether there was one.
+
+        The sector is written also where nothing changes: an fsync that failed before may have left it in memory alone.
+        With a tombstone it is overwritten with noise, and waits for `destroy`.
+        """
+        with self._locked() as folder:
+            if not self._whole(folder, _file(name)):
+                return False
+            if _entombed(folder, name):
+                _overwrite_key(folder, _file(name))
+                return False
+            fd = os.open(_file(name), _WRITE, dir_fd=folder)
+            try:
+                body = change(os.pread(fd, self._size, MAGIC_SIZE))
+                if len(body) != self._size:
+                    raise ValueError("the body has another size")
+                _put(fd, self._magic + body)
+                _compare(fd, self._magic + body)
+            finally:
+                os.close(fd)
+            return True
 
     def destroy(self, name: str) -> None:
         """Overwrite in place, mark, unlink, each on the disk, then look. `ValueError` without a tombstone; repeatable.
@@ -257,6 +281,11 @@ def _put(fd: int, content: bytes) -> None:
     os.fsync(fd)
 
 
+def _compare(fd: int, content: bytes) -> None:
+    if os.pread(fd, len(content), 0) != content:
+        raise OSError(errno.EIO, "the slot still shows other bytes after it was overwritten")
+
+
 def _create(folder: int, file: str, content: bytes) -> None:
     fd = os.open(file, _WRITE | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
     try:
@@ -325,8 +354,7 @@ def _overwrite_key(folder: int, file: str) -> None:
     fd = os.open(file, _WRITE, dir_fd=folder)
     try:
         _put(fd, noise)
-        if os.pread(fd, SECTOR, 0) != noise:
-            raise OSError(errno.EIO, "the slot still shows other bytes after it was overwritten")
+        _compare(fd, noise)
     finally:
         os.close(fd)
 
@@ -342,8 +370,7 @@ def _destroy(folder: int, file: str, mark: str | None = None) -> None:
         size = os.fstat(fd).st_size
         noise = (bytes(MAGIC_SIZE) + random_bytes(SLOT_SIZE))[:size]
         _put(fd, noise)
-        if os.pread(fd, SLOT_SIZE, 0) != noise:
-            raise OSError(errno.EIO, "the slot still shows other bytes after it was overwritten")
+        _compare(fd, noise)
     finally:
         os.close(fd)
     if mark is not None:

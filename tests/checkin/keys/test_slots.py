@@ -65,6 +65,50 @@ def test_a_slot_is_never_written_twice(tmp_path: Path) -> None:
     assert folder(tmp_path).map(NAME).body() == BODY
 
 
+def test_a_body_is_rewritten_where_it_lies_and_the_former_one_lies_nowhere(tmp_path: Path) -> None:
+    """The same file and the same sector: there is no moment with two of them, and none with neither."""
+    ring, other = folder(tmp_path), bytes(reversed(BODY))
+    ring.write(NAME, BODY)
+    made, seen = slot_file(tmp_path).stat().st_ino, ring.map(NAME)
+    assert ring.rewrite(NAME, lambda body: other if body == BODY else b"")
+    assert seen.body() == other == folder(tmp_path).map(NAME).body()
+    assert slot_file(tmp_path).read_bytes() == (MAGIC + other).ljust(SLOT_SIZE, b"\0")
+    assert slot_file(tmp_path).stat().st_ino == made
+    assert [path.name for path in (tmp_path / "keys").iterdir()] == [f"{NAME}.slot"]
+
+
+def test_a_rewriting_that_fails_leaves_the_body_as_it_is_and_one_that_was_not_written_is_told(tmp_path: Path) -> None:
+    ring = folder(tmp_path)
+    ring.write(NAME, BODY)
+    for changed in (b"", BODY + b"x"):
+        with pytest.raises(ValueError, match="size"):
+            ring.rewrite(NAME, lambda _, changed=changed: changed)  # type: ignore[misc]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.pwrite", pwrite_in(ring, len))
+        with pytest.raises(OSError, match="other bytes"):
+            ring.rewrite(NAME, lambda body: bytes(len(body)))
+    assert ring.map(NAME).body() == BODY
+
+
+def test_what_has_a_tombstone_is_not_rewritten_but_overwritten_and_destroyed_as_ever(tmp_path: Path) -> None:
+    """Its tombstone may stand behind it, because there was no room, and stays. What is gone is passed over."""
+    ring, record = folder(tmp_path), dict[str, str | int](rows=7)
+    for name in (NAME, "day-20780"):
+        ring.write(name, BODY)
+    ring.entomb(NAME, record)
+    with full_disk(ring):
+        ring.entomb("day-20780", record)
+    for name in (NAME, "day-20780"):
+        for _ in range(2):
+            assert not ring.rewrite(name, lambda _: BODY)
+        assert BODY not in slot_file(tmp_path, name).read_bytes()
+        assert ring.is_gone(name) and ring.tombstone(name) == record
+        ring.destroy(name)
+        assert ring.overwritten(name) is not None
+        assert not ring.rewrite(name, lambda _: BODY)
+    assert ring.names() == []
+
+
 def test_destroying_overwrites_the_very_file_that_was_made_before_it_is_unlinked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
