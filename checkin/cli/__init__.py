@@ -20,7 +20,7 @@ from checkin.keys.hardening import harden
 from checkin.shown import as_json, shown
 
 # Who runs these has a party's keys in hand. `serve` tells it in the service's log; a wallet's owner could do nothing.
-_WARNED: Final = {"authority", "key", "purge", "witness"}
+_WARNED: Final = {"authority", "change-master", "key", "purge", "witness"}
 # Command → the file that has it, and the first sentence of its help, for the list.
 COMMANDS: Final = {
     "demo": ("demo", "Tell the whole story with three real services: a code, a door, a thief, 28 days, an auditor."),
@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "serve": ("serve", "Run one service, as in production."),
     "up": ("serve", "Run all three services on this machine."),
     "key": ("serve", "Print the verifier key that others pin."),
+    "change-master": ("change_master", "Exchange a stopped service's master.key for a new one."),
     "qr": ("door", "Show a fresh code."),
     "enrol": ("door", "Enrol a venue with one scanner."),
     "scan": ("door", "Check a code as a door does, and record the visit."),

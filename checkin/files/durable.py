@@ -75,10 +75,14 @@ def overwrite_file(path: Path, content: bytes) -> None:
         raise ValueError("what is overwritten in place fits a sector")
     content = content.ljust(SECTOR)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        write_over(path, content)
     except FileNotFoundError:
         replace_file(path, content)
-        return
+
+
+def write_over(path: Path, content: bytes) -> None:
+    """So many first bytes of a file that is there, in place, on disk when this returns; `FileNotFoundError`."""
+    descriptor = open_private(path, os.O_WRONLY)
     try:
         if os.pwrite(descriptor, content, 0) != len(content):
             raise OSError(errno.EIO, "the file was written in part", str(path))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -114,14 +115,29 @@ class KeyRing:
         """As `make`, for a key that another node of the ring made: salt 16 ‖ key 32."""
         if name.day < oldest:
             raise DayDestroyed
-        nonce = random_bytes(_NONCE)
-        self._slots.write(str(name), nonce + aead_seal(self._wrap, nonce, secret, str(name).encode()))
+        self._slots.write(str(name), _wrapped(self._wrap, name, secret))
         return commit(secret[:_SALT], secret[_SALT:])
 
     def secret(self, name: KeyName) -> bytes:
         """Salt and key, for another node of the ring; as `use`."""
         held = self._look(name)
         return held.salt + held.key
+
+    def rewrap(self, master: bytes) -> int:
+        """Wraps every key under another master key, where it lies; how many. Repeatable: each may be under either.
+
+        Nobody else uses the ring meanwhile. Raises `SealBroken` where one is under neither, which stays as it is.
+        """
+        fresh = derive(master, Label.SUB_SLOT)
+        done = sum(self._slots.rewrite(str(name), partial(self._rewrapped, name, fresh)) for name in self.names())
+        self._wrap = fresh
+        return done
+
+    def _rewrapped(self, name: KeyName, fresh: bytes, body: bytes) -> bytes:
+        with suppress(SealBroken):
+            _unwrap(fresh, name, body)
+            return body
+        return _wrapped(fresh, name, _unwrap(self._wrap, name, body))
 
     def discard(self, name: KeyName) -> None:
         """Gone, and its name free: for a key that was never acknowledged to anybody. `ValueError` with a tombstone."""
@@ -222,13 +238,25 @@ class KeyRing:
         slot = self._slots.map(str(name))
         body = slot.body()
         try:
-            plain = aead_open(self._wrap, body[:_NONCE], body[_NONCE:], str(name).encode())
+            plain = _unwrap(self._wrap, name, body)
         except SealBroken:
             if not slot.live():  # overwritten while we read it
                 raise KeyDestroyed from None
-            raise SealBroken("A slot of the key ring does not open: is this the master key it was made with?") from None
+            raise
         salt, key = plain[:_SALT], plain[_SALT:]
         return _Held(slot, salt, key, commit(salt, key))
+
+
+def _wrapped(wrap: bytes, name: KeyName, secret: bytes) -> bytes:
+    nonce = random_bytes(_NONCE)
+    return nonce + aead_seal(wrap, nonce, secret, str(name).encode())
+
+
+def _unwrap(wrap: bytes, name: KeyName, body: bytes) -> bytes:
+    try:
+        return aead_open(wrap, body[:_NONCE], body[_NONCE:], str(name).encode())
+    except SealBroken:
+        raise SealBroken(f"The slot {name} does not open: is this the master key it was made with?") from None
 
 
 class ServiceKeys(Protocol):

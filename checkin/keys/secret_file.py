@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from checkin.errors import SettingsInvalid
-from checkin.files.durable import create_file, refuse_public
+from checkin.files.durable import create_file, refuse_public, write_over
 from checkin.protocol.encoding import b64_decode, b64_encode
 from checkin.protocol.primitives import random_bytes
 
@@ -13,9 +13,14 @@ from checkin.protocol.primitives import random_bytes
 def make_secret(path: Path) -> bytes:
     """Write 32 fresh random bytes to a new file, mode 0600, on disk when it returns; `FileExistsError`."""
     secret = random_bytes(32)
-    if not create_file(path, (b64_encode(secret) + "\n").encode()):
+    if not create_file(path, _text(secret)):
         raise FileExistsError(path)
     return secret
+
+
+def replace_secret(path: Path, secret: bytes) -> None:
+    """Write 32 bytes over those that the file holds, which then lie nowhere any more; on disk when it returns."""
+    write_over(path, _text(secret))
 
 
 def read_secret(path: Path, size: int = 32) -> bytes:
@@ -37,3 +42,7 @@ def read_token(path: Path) -> str:
     if not token or not token.isprintable() or " " in token:
         raise SettingsInvalid(f"The token file {path.name} must hold one token.")
     return token
+
+
+def _text(secret: bytes) -> bytes:
+    return (b64_encode(secret) + "\n").encode()

@@ -12,10 +12,11 @@ from typing import Final
 import structlog
 
 from checkin.clock import Calendar, clock_of
-from checkin.errors import CheckinError, NoteUntrusted, NotReady, SimulationRefused
+from checkin.errors import CheckinError, NoteUntrusted, NotReady, SettingsInvalid, SimulationRefused
 from checkin.files.durable import close_folder, create_file, hold_shared
 from checkin.files.format import require_format
 from checkin.keys.key_ring import KeyRing, ServiceKeys
+from checkin.keys.master_key import next_master
 from checkin.keys.secret_file import read_secret
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.protocol.primitives import SigningKey
@@ -83,14 +84,22 @@ class ServiceIdentity(KeyVolume):
             log.warning("made_private", files=opened)
         require_format(self.data, "data folder")
         _mark(self.data / MARK, simulated_clock is not None)
+        held = self._hold(settings.keys)
         super().__init__(settings, simulated_clock, strict=True)
-        with suppress(OSError):  # on a full disk
-            weakref.finalize(self, os.close, hold_shared(settings.keys / IN_USE))
+        if not held:
+            self._hold(settings.keys)  # at the first start, which has just made the folder
         require_format(settings.keys, "key ring")
         # Beside the keys, too: without the data a simulated clock must not destroy what is real.
         with suppress(OSError):  # of an earlier version, on a full disk: then it comes later
             _mark(settings.keys / MARK, simulated_clock is not None)
         self.signer = NoteSigner(settings.name, SigningKey(read_secret(settings.statement_key)))
+
+    def _hold(self, keys: Path) -> bool:
+        """Before the master key is read: who exchanges it for another one must find that nobody has it in memory."""
+        with suppress(OSError):  # on a full disk
+            weakref.finalize(self, os.close, hold_shared(keys / IN_USE))
+            return True
+        return False
 
     def sign(self, kind: StatementType, values: Mapping[str, str | Sequence[str]]) -> str:
         """A signed note; one made under a simulated clock says so (its kind ends with the optional field `clock`)."""
@@ -112,6 +121,8 @@ def _open_ring(volume: KeyVolume, *, strict: bool) -> ServiceKeys:
 
 def _master(path: Path | None, *, strict: bool) -> bytes | None:
     try:
+        if strict and path is not None and next_master(path).exists():
+            raise SettingsInvalid(f"The change of {path.name} was stopped on the way: run checkin change-master again.")
         return None if path is None else read_secret(path)
     except CheckinError:
         if strict:

@@ -38,6 +38,8 @@ import structlog
 
 from checkin.errors import CheckinError, DayClosed, DayDestroyed, KeyDestroyed
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.keys.master_key import change_master
+from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.note import NoteSigner
 from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import open_checkpoint
@@ -241,6 +243,37 @@ def check_ring(folder: Path, said: Said, before: Path) -> None:
         ring.ensure(_name(day), oldest=0)
 
 
+def prepare_wrapped(folder: Path) -> None:
+    """Twelve keys under a master key in a file, of which one waits to be destroyed."""
+    folder.mkdir()
+    make_secret(folder / "master.key")
+    for day in range(12):
+        _wrapped(folder).make(_name(day), oldest=0)
+    _wrapped(folder).entomb(_name(11), {"rows": 11})
+
+
+def _wrapped(folder: Path) -> KeyRing:
+    return KeyRing(folder / "keys", read_secret(folder / "master.key"), allow_unfit=True)
+
+
+def act_master(folder: Path, say: Say) -> None:
+    """Another master key, and again if the disk failed."""
+    for _ in range(2):
+        with suppress(*FAILURES):
+            say("changed", change_master(folder / "keys", folder / "master.key", allow_unfit=True))
+            return
+
+
+def check_master(folder: Path, _: Said, before: Path) -> None:
+    """The next command finishes; each key is there, and what lay there before opens none and lies in no file."""
+    change_master(folder / "keys", folder / "master.key", allow_unfit=True)
+    for day in range(11):
+        assert _wrapped(folder).commitment(_name(day)) == _wrapped(before).commitment(_name(day))
+    assert not any(_lies_in(folder / "keys", _slot(before, day)) for day in range(12))
+    assert not _lies_in(folder, (before / "master.key").read_bytes())
+    assert not (folder / "master.next.key").exists()
+
+
 def _stays_gone(ring: KeyRing, name: KeyName) -> None:
     for way, refusal in ((lambda: ring.use(name), KeyDestroyed), (lambda: ring.ensure(name, oldest=0), DayDestroyed)):
         try:
@@ -326,6 +359,7 @@ WORKS: Final = {
     "first visit": Work(prepare_keys, act_first, check_visits),
     "ledger": Work(prepare_ledger, act_ledger, check_ledger),
     "ring": Work(prepare_ring, act_ring, check_ring),
+    "master key": Work(prepare_wrapped, act_master, check_master),
     "purge": Work(purges.make_due, act_purge, check_purge),
     "log": Work(prepare_log, act_log, check_log_folder),
 }

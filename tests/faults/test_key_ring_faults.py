@@ -5,19 +5,25 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from checkin.errors import DayDestroyed, KeyDestroyed, KeyMissing
+from checkin.errors import DayDestroyed, KeyDestroyed, KeyMissing, SettingsInvalid
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.keys.master_key import change_master
+from checkin.keys.secret_file import make_secret, read_secret
+from tests.faults.injections import memory
 
 NAME = KeyName(Purpose.DAY, 20779)
-STEPS = ("open", "pwrite", "fsync", "unlink", "rename", "pread", "stat", "fstat")
-MOST = 100  # more steps than any of these works has
+STEPS = ("open", "pwrite", "fsync", "unlink", "rename", "link", "pread", "stat", "fstat")
+CHANGES = ("pwrite", "unlink", "rename", "link")  # a process that is killed leaves no other traces
+MOST = 200  # more steps than any of these works has
 
 
 def ring(path: Path) -> KeyRing:
@@ -25,7 +31,7 @@ def ring(path: Path) -> KeyRing:
 
 
 @contextmanager
-def failing(number: int, fail: Callable[[], None], *, before: bool) -> Iterator[list[str]]:
+def failing(number: int, fail: Callable[[], None], *, before: bool, of: tuple[str, ...] = STEPS) -> Iterator[list[str]]:
     """Step `number` of what runs inside fails, before it is done or after; yields the names of the steps so far."""
     steps: list[str] = []
 
@@ -44,7 +50,7 @@ def failing(number: int, fail: Callable[[], None], *, before: bool) -> Iterator[
         return step
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in STEPS:
+        for name in of:
             patch.setattr(os, name, wrap(name, getattr(os, name)))
         yield steps
 
@@ -53,13 +59,13 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def killed(work: Callable[[], object], number: int, *, before: bool) -> str | None:
+def killed(work: Callable[[], object], number: int, *, before: bool, of: tuple[str, ...] = STEPS) -> str | None:
     """What `work` answered in a process of its own, killed at that step; None if it did not get to answer."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            with failing(number, die, before=before):
+            with failing(number, die, before=before, of=of):
                 answer = work()
             os.write(writer, str(answer).encode())
         finally:
@@ -197,6 +203,74 @@ def test_a_disk_that_fails_at_any_step_of_destroying_is_reported_and_a_repetitio
         return number >= len(steps)
 
     assert until_it_survives(attempt) > 8
+
+
+def two_keys(path: Path) -> list[str]:
+    """A new ring with a master key in a file, of which one key waits to be destroyed; the commitments of the others."""
+    path.mkdir()
+    make_secret(path / "master.key")
+    keys, names = master_ring(path), [KeyName(Purpose.DAY, day) for day in range(3)]
+    made = [keys.make(name, oldest=0) for name in names]
+    keys.entomb(names[2], {})
+    return made[:2]
+
+
+def master_ring(path: Path) -> KeyRing:
+    return KeyRing(path / "keys", read_secret(path / "master.key"), allow_unfit=True)
+
+
+def change_again(path: Path, made: list[str], before: dict[str, bytes]) -> None:
+    """A repetition finishes: the keys are there under the new master key, and nothing of before opens any of them."""
+    change_master(path / "keys", path / "master.key", allow_unfit=True)
+    assert [master_ring(path).commitment(KeyName(Purpose.DAY, day)) for day in range(2)] == made
+    assert {file.name for file in path.iterdir() if not file.name.startswith(".")} == {"keys", "master.key"}
+    left = [file.read_bytes() for file in path.rglob("*") if file.is_file()]
+    assert not any(secret in content for secret in before.values() for content in left)
+
+
+def secrets_of(path: Path) -> dict[str, bytes]:
+    """The master key, and each key as it is wrapped under it."""
+    wrapped = {file.name: file.read_bytes()[8:84] for file in (path / "keys").glob("*.slot")}
+    return {"master.key": (path / "master.key").read_bytes(), **wrapped}
+
+
+@pytest.fixture
+def room() -> Iterator[Path]:
+    """Where syncs are free, if there is such a place."""
+    with tempfile.TemporaryDirectory(dir=memory()) as name:
+        yield Path(name)
+
+
+def test_killed_at_any_step_of_exchanging_the_master_key_no_key_is_lost_and_a_repetition_finishes(room: Path) -> None:
+    def attempt(number: int) -> bool:
+        path = room / str(number)
+        made, held = two_keys(path), secrets_of(path)
+        work = partial(change_master, path / "keys", path / "master.key", allow_unfit=True)
+        answer = killed(work, number, before=True, of=CHANGES)
+        change_again(path, made, held)
+        return answer is not None
+
+    assert until_it_survives(attempt) >= 9
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["not persisted", "persisted but reported failed"])
+def test_a_disk_that_fails_at_any_step_of_exchanging_the_master_key_is_reported_and_loses_no_key(
+    room: Path, before: bool
+) -> None:
+    def attempt(number: int) -> bool:
+        path = room / str(number)
+        made, held = two_keys(path), secrets_of(path)
+        reported = False
+        with failing(number, broken_disk(errno.EIO), before=before) as steps:
+            try:
+                change_master(path / "keys", path / "master.key", allow_unfit=True)
+            except (OSError, SettingsInvalid):
+                reported = True
+        assert reported == (number < len(steps))
+        change_again(path, made, held)
+        return number >= len(steps)
+
+    assert until_it_survives(attempt) > 50
 
 
 def test_a_full_disk_keeps_no_key_alive(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ import pytest
 
 from checkin.errors import DayDestroyed, KeyDestroyed
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
+from checkin.keys.master_key import change_master
+from checkin.keys.secret_file import make_secret, read_secret
 from tests.faults.disk import INSTALL, Needs, can_mount, found, mounted, new_image
 
 DESTROYED, UNLINKED, RENAMED = range(1000), range(1000, 1200), range(1200, 1400)
@@ -97,3 +99,26 @@ def test_power_lost_the_moment_a_call_returns_loses_no_acknowledged_key_and_revi
                     again.use(name)
                 with pytest.raises(DayDestroyed):
                     again.ensure(name, oldest=0)
+
+
+def test_a_former_master_key_and_what_was_wrapped_under_it_lie_nowhere_on_the_raw_disk(
+    needs: Needs, tmp_path: Path
+) -> None:
+    """The new one lies in one place: the file in which it waited is overwritten, too."""
+    needs("an ext4 image on a loop device", can_mount(tmp_path), INSTALL)
+    image = new_image(tmp_path / "disk.img", 16)
+    needles: dict[int | str, bytes] = {}
+    with mounted(image, tmp_path / "disk") as disk:
+        make_secret(disk / "master.key")
+        keys = KeyRing(disk / "keys", read_secret(disk / "master.key"))
+        for day in range(30):
+            keys.make(KeyName(Purpose.DAY, day), oldest=0)
+            needles[day] = needle(slot(disk, day))
+        needles["former"] = (disk / "master.key").read_bytes().strip()
+    assert found(image, needles, tmp_path) == set(needles), "control: live keys are found"
+
+    with mounted(image, tmp_path / "disk") as disk:
+        assert change_master(disk / "keys", disk / "master.key") == 30
+        fresh = (disk / "master.key").read_bytes().strip()
+    assert found(image, needles, tmp_path) == set()
+    assert image.read_bytes().count(fresh) == 1

@@ -65,13 +65,20 @@ def change_token(deployment: Deployment) -> None:
     put(deployment.config("venue"), token_hash(before).hex(), token_hash(after).hex())
 
 
+def change_master(deployment: Deployment, service: str) -> None:
+    """By the page's line; every slot has other bytes then."""
+    slots = {path: path.read_bytes() for path in (deployment.folder / service / "keys").glob("*.slot")}
+    typed("change-master", deployment.folder / service, ("issuer.toml", "settings.toml"))
+    assert slots and all(path.read_bytes() != before for path, before in slots.items())
+
+
 def code_of(wallet: Path) -> str:
     return client.present(wallet).text
 
 
-def test_statement_keys_and_tokens_are_changed_and_everything_goes_on(tmp_path: Path) -> None:
-    """All three services' keys at once: codes, the audit, and what was signed before. A scanner keeps the key that it
-    pinned, so it says so and enrols anew."""
+def test_statement_and_master_keys_and_tokens_are_changed_and_everything_goes_on(tmp_path: Path) -> None:
+    """All services' keys at once: codes, the audit, and what was signed before. A scanner keeps the key that it pinned,
+    so it says so and enrols anew."""
     deployment = Deployment.open_or_make(tmp_path / "up", free_ports(3))
     issuer, registry, retention = map(deployment.url, SERVICES)
     wallet, old, new = (tmp_path / name for name in ("wallet.json", "old.json", "new.json"))
@@ -85,6 +92,8 @@ def test_statement_keys_and_tokens_are_changed_and_everything_goes_on(tmp_path: 
             assert auditor.post("/v1/audits", {})["result"] == "pass"
     for service in SERVICES:
         change_statement_key(deployment, service)
+    for service in ("issuer", "venue"):  # the retention service has no keys of days
+        change_master(deployment, service)
     change_token(deployment)
     (tmp_path / "fresh.txt").write_text(deployment.vkeys_text())
     with Processes(deployment, PATIENCE) as processes:

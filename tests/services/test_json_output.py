@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from checkin import cli
 from checkin.demo.stage import Stage, registered
 from checkin.files.json_file import save_party
+from checkin.keys.secret_file import make_secret
 from tests.checkin.certificate.conftest import Signer, claims_of
 
 ELSEWHERE = {"bench", "conformance", "demo", "simulate"}  # they take long; their own tests read what they print
@@ -49,6 +50,18 @@ class Desk:
         return path
 
 
+def stopped(folder: Path) -> Path:
+    """The settings of a service that ran once, and has no key."""
+    make_secret(folder / "master.key")
+    (folder / "keys").mkdir()
+    (folder / "keys/in-use.lock").touch()
+    (folder / "stopped.toml").write_text(
+        'name = "x"\ndata = "data"\nkeys = "keys"\nmaster_key = "master.key"\nstatement_key = "s"\n'
+        "allow_unfit_storage = true\n"
+    )
+    return folder / "stopped.toml"
+
+
 def test_every_command_that_has_json_prints_json(town: Stage, tmp_path: Path) -> None:
     """Beside a running deployment, one after the other."""
     desk, deployment = Desk(tmp_path), town.deployment
@@ -75,6 +88,8 @@ def test_every_command_that_has_json_prints_json(town: Stage, tmp_path: Path) ->
     desk.type("witness status", *witness)
     for name in ("purge status", "purge run"):
         desk.type(name, "--config", deployment.config("issuer"), *clock)
+
+    assert desk.type("change-master", "--config", stopped(tmp_path))["slots"] == 0
 
     desk.type("authority init", "--dir", tmp_path / "other", "--name", "h.example", "--allow-unfit-storage")
     here = ("--dir", deployment.folder / "authority", *clock, "--allow-unfit-storage")
