@@ -89,7 +89,7 @@ class StatementIntake:
         try:
             with locked(self._party.data / "receipt.lock"):
                 stated = read_note(note, authority, self._statements, self._party)
-                return self._keep(authority.name, note, _text_digest(note), authority.verifiers, stated)
+                return self._keep(authority.name, note, _text_digest(note, authority), authority.verifiers, stated)
         except _REFUSALS as error:
             self._refuse(authority.name, note, error)
             raise
@@ -238,9 +238,11 @@ def _note_digest(note: str) -> bytes:
     return sha256(note.encode(errors="replace"))
 
 
-def _text_digest(note: str) -> bytes:
-    """What the authority's is known by: which of its officers signed does not matter."""
-    return sha256(unverified_text(note).encode())
+def _text_digest(note: str, authority: AuthoritySettings) -> bytes:
+    """What the authority's is known by: which of its officers signed does not matter, but that others signed it before
+    these were pinned."""
+    renewed = authority.officers if authority.former else ()
+    return sha256("\n".join([unverified_text(note), *renewed]).encode())
 
 
 def _placed(day: int) -> int:

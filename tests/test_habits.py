@@ -127,7 +127,7 @@ def test_the_protocol_reads_no_clock_and_opens_nothing() -> None:
 def test_parties_open_nothing() -> None:
     """They are given time, answers and what their files hold, by whoever drives them (`checkin/http/asking.py`). So are
     officers, orders and traces: the folders lie beside them, and who executes a trace."""
-    beside = {"checkin.parties.authority_folder", "checkin.orders.folder"}
+    beside = {"checkin.parties.authority_folder", "checkin.parties.renewal", "checkin.orders.folder"}
     library = {"__future__", "collections.abc", "contextlib", "dataclasses", "datetime", "enum", "json", "re", "typing"}
     others = {"pydantic", "shamir_mnemonic", "shamir_mnemonic.share", "shamir_mnemonic.utils", "urllib.parse"}
     ours = {"clock", "errors", "http.asking", "keys.officers", "shown", "tlog.policy", "tlog.proof", "vault.ledger"}

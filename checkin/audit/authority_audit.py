@@ -105,7 +105,7 @@ class AuthorityAudit:
             if kind_of(note) != AUTHORITY_DESTROYED.kind:
                 continue
             try:
-                self._authority.officers.open(note)
+                self._authority.open_note(note)
                 log.require(note, proof)
             except CheckinError as error:
                 yield f"the statement {index} does not verify ({error.code})"

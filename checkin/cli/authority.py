@@ -12,12 +12,13 @@ from checkin.audit.sweep import has_phone
 from checkin.cli import day_keys, order
 from checkin.cli.example import WithExample
 from checkin.cli.office import PARTIES_FILE, Dir, Unfit, Yes, opened
-from checkin.cli.terminal import Json, Simulated, confirm, report, say
+from checkin.cli.terminal import Json, Simulated, confirm, counted, report, say
 from checkin.clock import Clock, clock_of
 from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file
 from checkin.keys.officer_folder import load_signer
 from checkin.parties.authority_folder import AuthorityFolder
+from checkin.parties.renewal import exchange_officers
 from checkin.protocol.note import (
     NoteVerifier,
     check_own_name,
@@ -71,6 +72,45 @@ def init(  # noqa: PLR0913 - one option for each thing that is decided once and 
         {"authority": name, "threshold": threshold, "officers": vkeys, "folder": str(folder)},
         f"{name}: {threshold} of {officers} officers. Let each officer carry away one folder of {folder}/officers, "
         f"and pin {folder}/officers.txt wherever the authority is trusted.",
+    )
+
+
+@app.command(
+    cls=WithExample,
+    epilog="checkin authority renew --dir authority --officer authority/officers/1 --officer authority/officers/2",
+)
+def renew(  # noqa: PLR0913 - an option each
+    *,
+    folder: Dir,
+    officer: Annotated[list[Path], typer.Option(help="The folder of an officer of now; as many as it takes.")],
+    officers: Annotated[int | None, typer.Option(help="How many there will be; as many as now.")] = None,
+    threshold: Annotated[int | None, typer.Option(help="How many of them must sign; as many as now.")] = None,
+    yes: Yes = False,
+    simulated_clock: Simulated = None,
+    allow_unfit_storage: Unfit = False,
+    as_json: Json = False,
+) -> None:
+    """Exchange all officers' keys and shares, and the ring: one may have been lost or stolen, or somebody leaves.
+
+    Day keys stay as they were listed. Orders that are not traced yet are to be written anew. After a crash, repeat it:
+    it goes on.
+    """
+    authority = opened(folder, simulated_clock, allow_unfit_storage, taking_over=True)
+    former = authority.officers
+    told = (
+        f"New folders take the place of those of {counted(len(former.verifiers), 'officer')}, which open nothing then."
+    )
+    confirm(f"{told} Orders that are not traced yet are to be written anew. Go on?", yes=yes)
+    count, needed = officers or len(former.verifiers), threshold or former.threshold
+    done = exchange_officers(authority, officer, count, needed)
+    dates = [authority.calendar.date(day) for day in done.unopened]
+    lost = f" The slots of these days open under no ring: {', '.join(dates)}." if dates else ""
+    folders = [str(path) for path in done.folders]
+    report(
+        as_json,
+        {"officers": [key.vkey for key in done.officers.verifiers], "folders": folders, "unopened": dates},
+        f"{former.authority}: {done.officers.threshold} of {len(folders)} officers, in {', '.join(folders)}.{lost} Pin "
+        f"{folder}/officers.txt wherever the authority is trusted, then let the former officers destroy their folders.",
     )
 
 

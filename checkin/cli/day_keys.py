@@ -175,7 +175,7 @@ def destroy(
     Needs no officer. The statement about all that is destroyed and not in the log yet is left in destroyed.txt of the
     authority's folder, for officers to sign (`keys sign`) and for the log (`keys publish`).
     """
-    authority = opened(folder, simulated_clock, allow_unfit_storage)
+    authority = opened(folder, simulated_clock, allow_unfit_storage, taking_over=True)
     records = authority.destroy_due(clock_of(simulated_clock).now(), confirm_clock=confirm_clock)
     stated = authority.state_destroyed()
     dates = ", ".join(str(record["date"]) for record in records)

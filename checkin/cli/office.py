@@ -33,9 +33,12 @@ Unfit = Annotated[
 ]
 
 
-def opened(folder: Path, simulated_clock: Path | None, allow_unfit: bool) -> AuthorityFolder:
+def opened(
+    folder: Path, simulated_clock: Path | None, allow_unfit: bool, *, taking_over: bool = False
+) -> AuthorityFolder:
     """The authority in the folder; raises as `AuthorityFolder.open`."""
-    return AuthorityFolder.open(folder, simulated=simulated_clock is not None, allow_unfit=allow_unfit)
+    simulated = simulated_clock is not None
+    return AuthorityFolder.open(folder, simulated=simulated, allow_unfit=allow_unfit, taking_over=taking_over)
 
 
 @contextmanager

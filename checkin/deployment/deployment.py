@@ -208,14 +208,16 @@ class Deployment:
         """Whom the authority asks."""
         return Parties.load(self.folder / "authority" / "parties.toml")
 
-    def authority(self) -> AuthorityFolder:
-        """The health authority of this deployment."""
-        simulated = self.simulated_clock is not None
-        return AuthorityFolder.open(self.folder / "authority", simulated=simulated, allow_unfit=bool(self.warnings))
+    def authority(self, *, taking_over: bool = False) -> AuthorityFolder:
+        """The health authority of this deployment; as `AuthorityFolder.open`."""
+        simulated, unfit = self.simulated_clock is not None, bool(self.warnings)
+        folder = self.folder / "authority"
+        return AuthorityFolder.open(folder, simulated=simulated, allow_unfit=unfit, taking_over=taking_over)
 
     def officers(self) -> list[Path]:
         """The officers' folders; in production each is carried away."""
-        return sorted((self.folder / "authority" / "officers").iterdir())
+        verifiers = self.authority().officers.verifiers
+        return [self.folder / "authority" / "officers" / verifier.name.rpartition("-")[2] for verifier in verifiers]
 
     def tend(self) -> None:
         """The authority's daily work: destroy what is due, make keys 14 days ahead, put the list of these and the
@@ -225,8 +227,9 @@ class Deployment:
         In production two officers sign by hand; here their folders are at hand. Raises `ClockUntrusted` before all.
         """
         self.require_clock()
-        now, authority, parties = self.clock.now(), self.authority(), self.parties()
-        authority.destroy_due(now, confirm_clock=True)
+        now, parties = self.clock.now(), self.parties()
+        self.authority(taking_over=True).destroy_due(now, confirm_clock=True)
+        authority = self.authority()
         authority.make_keys(now)
         officers = self.officers()[: authority.officers.threshold]
         signers, listed = [load_signer(folder) for folder in officers], authority.list_keys(now)

@@ -59,12 +59,22 @@ class AuthorityRing:
         Raises `KeyMissing`, `KeyDestroyed`; `SealBroken` if the slot was changed.
         """
         key, sealed = self._read(day)
-        plain = ring.open(sealed, _info(day, key))
-        salt, private = plain[:_SALT], plain[_SALT:]
-        opening = OpeningKey(private)
-        if opening.public != key.public or not equal(commit(salt, private).encode(), key.commitment.encode()):
-            raise SealBroken
-        return opening
+        return OpeningKey(_unsealed(day, key, sealed, ring)[_SALT:])
+
+    def reseal(self, day: int, ring: OpeningKey, following: OpeningKey) -> None:
+        """Seals the day's key, which stays what it is, to the ring key that follows, in its slot and in place. One that
+        is sealed so already stays; raises as `open_day`."""
+
+        def change(body: bytes) -> bytes:
+            key, sealed = _parted(body)
+            try:
+                _unsealed(day, key, sealed, following)
+            except SealBroken:
+                plain = _unsealed(day, key, sealed, ring)
+                return body[: -len(sealed)] + SealingKey(following.public).seal(plain, _info(day, key))
+            return body
+
+        self._slots.rewrite(_name(day), change)
 
     def days(self) -> list[int]:
         """Days that still have a slot, ascending, those already entombed included."""
@@ -88,8 +98,7 @@ class AuthorityRing:
         self._slots.destroy(_name(day))
 
     def _read(self, day: int) -> tuple[AuthorityKey, bytes]:
-        body = self._slots.map(_name(day)).body()
-        return AuthorityKey(body[:32], body[32:64].hex()), body[64:]
+        return _parted(self._slots.map(_name(day)).body())
 
 
 def _name(day: int) -> str:
@@ -98,3 +107,17 @@ def _name(day: int) -> str:
 
 def _info(day: int, key: AuthorityKey) -> bytes:
     return Label.RING + u32be(day) + key.public + bytes.fromhex(key.commitment)
+
+
+def _parted(body: bytes) -> tuple[AuthorityKey, bytes]:
+    return AuthorityKey(body[:32], body[32:64].hex()), body[64:]
+
+
+def _unsealed(day: int, key: AuthorityKey, sealed: bytes, ring: OpeningKey) -> bytes:
+    """Salt and private half of the day's key; raises `SealBroken`."""
+    plain = ring.open(sealed, _info(day, key))
+    salt, private = plain[:_SALT], plain[_SALT:]
+    whole = equal(commit(salt, private).encode(), key.commitment.encode())
+    if not whole or OpeningKey(private).public != key.public:
+        raise SealBroken
+    return plain

@@ -25,8 +25,8 @@ RING_FILE: Final = "ring.txt"
 REMEMBERED_FILE: Final = "signed-keys.txt"
 
 
-def appoint(folder: Path, authority: str, count: int, threshold: int) -> tuple[Officers, OpeningKey]:
-    """Make `count` officers' folders 1, 2, … under `folder`, with the shares of a fresh ring key.
+def appoint(folder: Path, authority: str, count: int, threshold: int, first: int = 1) -> tuple[Officers, OpeningKey]:
+    """Make `count` officers' folders, numbered from `first` on, under `folder`, with the shares of a fresh ring key.
 
     The ring key is returned to seal to its public half; forget it. Raises `NoteMalformed` for numbers or a name
     that cannot be, `FileExistsError` where there are officers already.
@@ -38,7 +38,7 @@ def appoint(folder: Path, authority: str, count: int, threshold: int) -> tuple[O
     ring = OpeningKey(secret)
     named = RingKeys.of(authority, ring)
     verifiers = []
-    for number, share in enumerate(shares, start=1):
+    for number, share in enumerate(shares, first):
         own = folder / str(number)
         own.mkdir(mode=0o700, parents=True)
         key = SigningKey(make_secret(own / "signing.key"))

@@ -9,18 +9,29 @@ destroyed.txt     which keys were destroyed since the officers last stated it: f
 checked.txt       that listed keys are the ring's own, as officers stated it last: for the log
 logged/           lists and statements that are in the public log, by their number, and the proofs
 tick.txt          the latest day on which keys were destroyed or looked through
+former/           officers.txt of officers whose place others took
+renewal/          what takes the place of officers and ring, while that is under way (renewal.py)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
 from checkin.clock import Calendar
-from checkin.errors import KeyDestroyed, KeyMissing, NoteMalformed, SealBroken, SettingsInvalid, SimulationRefused
-from checkin.files.durable import close_folder, private_folder, replace_file
+from checkin.errors import (
+    KeyDestroyed,
+    KeyMissing,
+    NoteMalformed,
+    NoteUntrusted,
+    SealBroken,
+    SettingsInvalid,
+    SimulationRefused,
+)
+from checkin.files.durable import close_folder, locked, private_folder, replace_file
 from checkin.files.format import require_format
 from checkin.keys.authority_ring import AuthorityRing
 from checkin.keys.file_system import check_storage
@@ -28,10 +39,13 @@ from checkin.keys.officer_folder import appoint
 from checkin.keys.officers import Officers, RingKeys, check_wish
 from checkin.parties.authority import AHEAD_DAYS, Authority, Logged
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, DestroyedKey, DestroyedList
+from checkin.protocol.note import Opened
 
 DESTROYED_FILE: Final = "destroyed.txt"
 CHECKED_FILE: Final = "checked.txt"
 LOGGED_FOLDER: Final = "logged"
+RENEWAL: Final = "renewal"
+FORMER: Final = "former"
 
 
 @dataclass(frozen=True)
@@ -77,9 +91,14 @@ class AuthorityFolder(Authority):
         return self
 
     @classmethod
-    def open(cls, folder: Path, *, simulated: bool = False, allow_unfit: bool = False) -> Self:
-        """The authority in this folder. Raises `SettingsInvalid`, `SimulationRefused`, `StorageUnfit`."""
+    def open(
+        cls, folder: Path, *, simulated: bool = False, allow_unfit: bool = False, taking_over: bool = False
+    ) -> Self:
+        """The authority in this folder, `taking_over`: also while other officers are taking over, as for destroying.
+        Raises `SettingsInvalid`, `SimulationRefused`, `StorageUnfit`."""
         known = read_authority(folder)
+        if (folder / RENEWAL).exists() and not taking_over:
+            raise SettingsInvalid("Other officers are taking over: repeat `checkin authority renew`, which goes on.")
         close_folder(folder)
         require_format(folder, "authority")
         if simulated != known.simulated:
@@ -98,13 +117,35 @@ class AuthorityFolder(Authority):
     def make_keys(self, now: float, ahead: int = AHEAD_DAYS) -> list[int]:
         """Make what is missing for today and `ahead` days more; the days made. Needs no officer.
 
-        A day once listed never gets another key: when its slot is lost it stays on the list (see `lost_days`).
+        A day once listed never gets another key: when its slot is lost it stays on the list (see `lost_days`). Raises
+        `SettingsInvalid` where the ring was exchanged since the folder was opened.
         """
+        with self.alone():
+            return self._make_keys(now, ahead)
+
+    def _make_keys(self, now: float, ahead: int) -> list[int]:
         taken, last = {*self.ring.days(), *self.ring.tombstones(), *self.listed()}, self._last_tick()
         days = self.missing(now, last, taken, ahead)
         for day in days:
             self.ring.make(day, oldest=self.oldest(now, last))
         return days
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else makes keys, or exchanges the ring, meanwhile. Raises `SettingsInvalid` where somebody exchanged
+        it since the folder was opened."""
+        with locked(self.folder / "ring.lock"):
+            if read_authority(self.folder).ring_keys != self.ring_keys:
+                raise SettingsInvalid("Other officers have taken over meanwhile: repeat the command.")
+            yield
+
+    def open_note(self, note: str) -> Opened:
+        """What enough officers signed, those of now or, together, those of one time before; raises `NoteMalformed`,
+        `NoteUntrusted`. For what stands already."""
+        for path in sorted((self.folder / FORMER).glob("*.txt")):
+            with suppress(NoteUntrusted):
+                return Officers.read(_text(path)).open(note)
+        return self.officers.open(note)
 
     def lost_days(self) -> list[int]:
         """Days that were listed and have neither slot nor tombstone: what is sealed to them nobody will open."""

@@ -20,7 +20,7 @@ from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, NotReady
 from checkin.files.durable import private_folder, replace_file
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import FEWEST_OFFICERS
-from checkin.protocol.note import NoteVerifier, open_note
+from checkin.protocol.note import Opened
 from checkin.protocol.primitives import sha256
 from checkin.protocol.statement import CLOCK, one
 from checkin.purge.statement_store import EARLY, EARLY_DESTRUCTION, LAST_DAY
@@ -42,11 +42,13 @@ class PinnedOfficers(Protocol):
     """The pinned authority (`checkin.service.settings.AuthoritySettings`)."""
 
     name: str
-    threshold: int
 
-    @property
-    def verifiers(self) -> list[NoteVerifier]:
-        """The officers' keys."""
+    def open(self, note: str, fewest: int) -> Opened:
+        """What enough officers signed, at least `fewest`; raises `NoteMalformed`, `NoteUntrusted`."""
+        ...
+
+    def open_kept(self, note: str, fewest: int) -> Opened:
+        """As `open`, also by officers whose place others have taken since."""
         ...
 
 
@@ -117,6 +119,11 @@ class EarlyDestructions:
         """Keeps it, on disk when this returns; where that fails in this process, and `keep` tells. Raises
         `NoteMalformed`; `NoteUntrusted` unless enough officers of the pinned authority signed it, about this service
         and no day that has not come; `NotReady` where none is pinned."""
+        if self._officers is not None:
+            self._officers.open(note, FEWEST_OFFICERS)  # former ones order nothing new
+        return self._take(note)
+
+    def _take(self, note: str) -> EarlyDestruction:
         found = self._verified(note)
         self._unkept[found.name] = note
         with suppress(OSError):
@@ -132,10 +139,10 @@ class EarlyDestructions:
             self._unkept.pop(name, None)
 
     def learn(self, name: str, note: str) -> None:
-        """As `take`, of one that stands in the service's statements, and passes over what `take` would refuse."""
+        """As `take`, of one that stands in the service's statements, and passes over what cannot be read."""
         if not self._stands(name):
             try:
-                self.take(note)
+                self._take(note)
             except CheckinError as error:
                 self._refuse(name, error)
 
@@ -175,7 +182,7 @@ class EarlyDestructions:
     def _open(self, note: str) -> EarlyDestruction:
         if self._officers is None:
             raise NotReady("The settings pin no authority whose officers could order that.")
-        signed = open_note(note, self._officers.verifiers, max(FEWEST_OFFICERS, self._officers.threshold))
+        signed = self._officers.open_kept(note, FEWEST_OFFICERS)
         found = EarlyDestruction.read(signed.text)
         if (found.authority, found.service) != (self._officers.name, self._service):
             raise NoteUntrusted("It is another authority's, or about another service.")

@@ -67,7 +67,11 @@ class KeyVolume:
     ) -> dict[str, str | list[str]]:
         """The values of another party's note; raises `NoteMalformed`, or `NoteUntrusted` also for simulated time
         on a real deployment."""
-        values = kind.read(open_note(note, verifiers, threshold).text)
+        return self.read(open_note(note, verifiers, threshold).text, kind)
+
+    def read(self, text: str, kind: StatementType) -> dict[str, str | list[str]]:
+        """As `open`, of a note that was verified."""
+        values = kind.read(text)
         if ("clock" in values) != self.clock.simulated:
             raise NoteUntrusted("Real and simulated time do not mix: the note was made under the other one.")
         return values

@@ -98,7 +98,7 @@ class RingStatements:
                 if self._authority is None:
                     raise SettingsInvalid("The settings name no authority whose officers could say so.")
                 note = path.read_text(encoding="utf-8")
-                values = self._party.open(note, NODE_LOST, self._authority.verifiers, self._authority.threshold)
+                values = self._party.read(self._authority.open_kept(note).text, NODE_LOST)
                 if (values["authority"], values["service"]) != (self._authority.name, settings.name):
                     raise NoteUntrusted("It is another authority's, or about another service.")
                 ring.lost(one(values, "node"), note)

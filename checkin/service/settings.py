@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -15,9 +16,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from checkin.clock import Calendar
-from checkin.errors import CheckinError, SettingsInvalid
+from checkin.errors import CheckinError, NoteUntrusted, SettingsInvalid
 from checkin.keys.secret_file import read_token
-from checkin.protocol.note import NoteVerifier
+from checkin.protocol.note import NoteVerifier, Opened, open_note
 from checkin.tlog.cosignature import CosignatureVerifier
 from checkin.tlog.policy import PinnedLog
 
@@ -185,10 +186,9 @@ def _witness(text: str) -> str:
 WitnessKey = Annotated[str, AfterValidator(_witness)]
 
 
-class AuthoritySettings(Strict):
-    """The health authority: the name in its lists and orders, its officers' keys, and how many of them sign."""
+class OfficersSettings(Strict):
+    """Officers' keys, and how many of them sign."""
 
-    name: str
     officers: Annotated[tuple[VerifierKey, ...], Field(min_length=1, max_length=32, strict=False)]
     threshold: Annotated[int, Field(ge=1)] = 2
 
@@ -202,6 +202,25 @@ class AuthoritySettings(Strict):
     def verifiers(self) -> list[NoteVerifier]:
         """The officers' keys."""
         return [NoteVerifier.parse(vkey) for vkey in self.officers]
+
+    def open(self, note: str, fewest: int = 1) -> Opened:
+        """What as many of them signed as it takes, and at least `fewest`; raises `NoteMalformed`, `NoteUntrusted`."""
+        return open_note(note, self.verifiers, max(fewest, self.threshold))
+
+
+class AuthoritySettings(OfficersSettings):
+    """The health authority: the name in its lists and orders, and its officers."""
+
+    name: str
+    former: Annotated[tuple[OfficersSettings, ...], Field(max_length=32, strict=False)] = ()
+    """Officers whose place these took: nothing new is taken from them, and what they ordered before stands."""
+
+    def open_kept(self, note: str, fewest: int = 1) -> Opened:
+        """As `open`, by the officers of now or of one time before: for what was taken once."""
+        for officers in self.former:
+            with suppress(NoteUntrusted):
+                return officers.open(note, fewest)
+        return self.open(note, fewest)
 
 
 class LogSettings(Strict):

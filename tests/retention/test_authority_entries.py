@@ -9,6 +9,7 @@ import pytest
 
 from checkin.keys.officer_folder import load_signer
 from checkin.parties.authority_folder import AuthorityFolder
+from checkin.parties.renewal import exchange_officers
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, CheckedList, DestroyedKey, DestroyedList
 from checkin.protocol.note import add_signature, sign_note
 from checkin.protocol.primitives import OpeningKey
@@ -60,6 +61,31 @@ def bring(client: httpx.Client, note: str) -> httpx.Response:
 
 def code(answer: httpx.Response) -> str:
     return str(answer.json().get("code"))
+
+
+def test_others_in_the_officers_place_have_the_same_text_logged_under_their_names(
+    retention: Retention, office: Office
+) -> None:
+    """Else an issuer, who pins them, would be given a list that former officers signed. Of these nothing is taken."""
+    text = office.listed(DAY, DAY + 14)
+    with retention.client() as client:
+        first = bring(client, office.sign(text)).json()["index"]
+    exchange_officers(office.authority, [office.authority.folder / "officers" / n for n in "13"], 3, 2)
+    former = [signer.verifier.vkey for signer in office.signers]
+    now = [load_signer(office.authority.folder / "officers" / number) for number in "456"]
+    settings = retention.config.read_text()
+    for before, after in zip(former, now, strict=True):
+        settings = settings.replace(before, after.verifier.vkey)
+    table = "former = [{ officers = [" + ", ".join(f'"{vkey}"' for vkey in former) + "] }]"
+    retention.config.write_text(settings.replace(", threshold", f", {table}, threshold"))
+    with retention.client() as client:
+        assert code(bring(client, office.sign(office.listed(DAY + 1)))) == "note_untrusted"
+        assert code(bring(client, sign_note(office.listed(DAY + 1), office.signers[0], now[0]))) == "note_untrusted"
+        again = bring(client, sign_note(text, *now[:2])).json()["index"]
+        assert again > first and bring(client, sign_note(text, *now[1:])).json() == {"index": again}
+    parts = retention.parts()
+    assert parts.log.entry(again).decode() == sign_note(text, *now[:2])
+    parts.close()
 
 
 def test_a_list_and_a_statement_are_logged_once_and_proved(retention: Retention, office: Office) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -16,8 +17,12 @@ from checkin.deployment.deployment import NAMES, SERVICES, Deployment
 from checkin.deployment.processes import Processes
 from checkin.errors import NoteUntrusted
 from checkin.http.client import Client
+from checkin.keys.officer_folder import load_share, load_signer
+from checkin.orders.folder import OrderFolder
+from checkin.orders.order import OrderRequest, draft
 from checkin.service.addresses import free_ports
 from checkin.service.auth import token_hash
+from checkin.tracing.execute import execute_order
 from tests.support.waiting import PATIENCE
 
 PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
@@ -72,11 +77,43 @@ def change_master(deployment: Deployment, service: str) -> None:
     assert slots and all(path.read_bytes() != before for path, before in slots.items())
 
 
+def change_officers(deployment: Deployment) -> None:
+    """By the page's line, and everybody who pinned the former ones pins the new ones, and keeps those."""
+    before = [key.vkey for key in deployment.authority().officers.verifiers]
+    options = " --yes --allow-unfit-storage" if deployment.warnings else " --yes"
+    typed("authority renew", deployment.folder, ("authority renew", "authority renew" + options))
+    after = [key.vkey for key in deployment.authority().officers.verifiers]
+    for service in SERVICES:
+        for former, new in zip(before, after, strict=True):
+            put(deployment.config(service), former, new)
+        kept = f"former = [{{ officers = {json.dumps(before)}, threshold = 2 }}]"
+        put(deployment.config(service), "threshold = 2 }", f"threshold = 2, {kept} }}")
+    with (deployment.folder / "vkeys.txt").open("a", encoding="utf-8") as file:
+        file.writelines(f"{vkey}\n" for vkey in after)
+
+
+def people_at(deployment: Deployment, folder: Path, venue: str, visited: float) -> list[str]:
+    """The names that an order of the present officers finds."""
+    authority, parties, officers = deployment.authority(), deployment.parties(), deployment.officers()[:2]
+    window = (visited - 600, visited + 600)
+    order = draft(
+        OrderRequest("2026-17", "measles", "Act, Article 76-2", venue=venue, window=window),
+        authority,
+        registry=parties.registry.verifier.name,
+        issuers=[issuer.verifier.name for issuer in parties.issuers],
+        now=deployment.clock.now(),
+    )
+    drafted = OrderFolder.make(folder, order)
+    drafted.sign(map(load_signer, officers))
+    result = execute_order(drafted.open(authority.officers), authority, parties, map(load_share, officers))
+    return [person.name for person in result.people]
+
+
 def code_of(wallet: Path) -> str:
     return client.present(wallet).text
 
 
-def test_statement_and_master_keys_and_tokens_are_changed_and_everything_goes_on(tmp_path: Path) -> None:
+def test_long_lived_keys_are_changed_and_everything_goes_on(tmp_path: Path) -> None:
     """All services' keys at once: codes, the audit, and what was signed before. A scanner keeps the key that it pinned,
     so it says so and enrols anew."""
     deployment = Deployment.open_or_make(tmp_path / "up", free_ports(3))
@@ -86,7 +123,7 @@ def test_statement_and_master_keys_and_tokens_are_changed_and_everything_goes_on
     with Processes(deployment):
         pending = client.register(issuer, "Han So-ra", PHONE)
         client.confirm(pending, one_time_code(deployment, PHONE), wallet)
-        client.enrol(registry, secret, old, name="Café")
+        visited, venue = deployment.clock.now(), client.enrol(registry, secret, old, name="Café").venue_id
         assert client.scan(old, registry, code_of(wallet)).result == "accepted"
         with Client(retention, deployment.token("auditor")) as auditor:
             assert auditor.post("/v1/audits", {})["result"] == "pass"
@@ -95,6 +132,7 @@ def test_statement_and_master_keys_and_tokens_are_changed_and_everything_goes_on
     for service in ("issuer", "venue"):  # the retention service has no keys of days
         change_master(deployment, service)
     change_token(deployment)
+    change_officers(deployment)
     (tmp_path / "fresh.txt").write_text(deployment.vkeys_text())
     with Processes(deployment, PATIENCE) as processes:
         assert processes.unready == []
@@ -106,6 +144,7 @@ def test_statement_and_master_keys_and_tokens_are_changed_and_everything_goes_on
             client.scan(old, registry, code_of(wallet))
         client.enrol(registry, secret, new, name="Café")
         assert client.scan(new, registry, code_of(wallet)).result == "accepted"
+        assert people_at(deployment, tmp_path / "order", venue, visited) == ["Han So-ra"]
         with Client(retention, deployment.token("auditor")) as auditor:
             assert auditor.post("/v1/audits", {})["result"] == "pass"
         assert client.verify_audit(retention, deployment.folder / "vkeys.txt").audits >= 2

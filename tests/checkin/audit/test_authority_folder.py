@@ -15,6 +15,7 @@ from checkin.audit.point import Point, PointResult
 from checkin.cli.authority import app
 from checkin.keys.officer_folder import load_signer
 from checkin.parties.authority_folder import AuthorityFolder
+from checkin.parties.renewal import exchange_officers
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.tlog.policy import PinnedLog
@@ -77,6 +78,13 @@ def test_a_folder_in_order_passes(office: Office) -> None:
         "The end of 1 keys is in the log, signed by 2 officers; 1 wait for the officers, none for over a week."
     )
     assert points["destroyed-keys"].evidence.startswith("2 destroyed keys are absent and were overwritten; 13 live")
+
+
+def test_a_folder_whose_officers_were_exchanged_passes_with_what_former_ones_stated(office: Office) -> None:
+    exchange_officers(office.authority, [office.folder / "officers" / number for number in "23"], 4, 3)
+    points = office.look()
+    assert {point.result for point in points.values()} == {PointResult.PASS}
+    assert points["statements-logged"].evidence.startswith("The end of 1 keys is in the log")
 
 
 def test_a_destroyed_days_slot_that_is_still_there_is_found(office: Office) -> None:

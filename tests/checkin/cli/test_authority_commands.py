@@ -20,6 +20,7 @@ from checkin.errors import (
     NoteUntrusted,
     RequestInvalid,
     SettingsInvalid,
+    SharesInvalid,
     SimulationRefused,
     Unauthorized,
     Unreachable,
@@ -69,6 +70,22 @@ def test_keys_are_made_listed_signed_by_two_officers_and_trusted(place: Place) -
     assert run("keys", "sign", "--yes", place.list, *place.officer(3), *place.officer(1))["signatures"] == 2
     officers = Officers.read((place.folder / "officers.txt").read_text())
     assert len(AuthorityList.read(officers.open(place.list.read_text()).text).keys) == 15
+
+
+def test_officers_exchange_all_and_until_that_is_done_nothing_else_goes(place: Place) -> None:
+    run("keys", "make", *place.common, "--ahead", 2)
+    draft = place.folder / "renewal"
+    draft.mkdir()
+    with pytest.raises(SettingsInvalid, match="checkin authority renew"):
+        run("keys", "make", *place.common)
+    draft.rmdir()
+    done = run("renew", *place.common, *place.officer(1), *place.officer(3), "--officers", 4, "--yes")
+    assert done["folders"] == [str(place.folder / "officers" / number) for number in "4567"]
+    assert [vkey.partition("+")[0][-1] for vkey in done["officers"]] == list("4567") and done["unopened"] == []
+    two = (*place.officer(4), *place.officer(7))
+    assert run("keys", "list", "--yes", *place.common, "-o", place.list, *two)["signatures"] == 2
+    with pytest.raises(SharesInvalid):
+        run("renew", *place.common, *place.officer(1), *place.officer(2), "--yes")
 
 
 def test_officers_who_are_present_sign_while_the_list_is_written(place: Place) -> None:

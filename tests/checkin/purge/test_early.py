@@ -11,14 +11,16 @@ import pytest
 from checkin.clock import CLOSING_DAYS, RETENTION_DAYS
 from checkin.errors import DayDestroyed, KeyDestroyed, NoteMalformed, NoteUntrusted, NotReady
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.protocol.note import NoteSigner, add_signature, open_note, unverified_text
+from checkin.protocol.note import NoteSigner, add_signature, open_note, sign_note, unverified_text
 from checkin.protocol.primitives import Label, SigningKey
 from checkin.purge import early, purger
 from checkin.purge.statement_store import ABSENT
+from checkin.service import settings
+from checkin.service.settings import AuthoritySettings
 from checkin.vault.closing import Closing, close_day
 from checkin.vault.vault import Vault
 from tests.support.house import CALENDAR, DAY, HOUR, REPORT, House, age, day_key, prepare
-from tests.support.officers import AUTHORITY, early_note
+from tests.support.officers import AUTHORITY, OFFICERS, early_note
 
 INTAKE = KeyName(Purpose.INTAKE, DAY)
 AHEAD = {Purpose.DAY: 1, Purpose.INTAKE: 2}
@@ -118,7 +120,7 @@ def test_a_note_is_verified_once_until_its_file_says_something_else(
     """Each round of the purge looks at all of them, and the signatures stay as good as they were."""
     order = house.early.take(early_note(DAY, DAY))
     opened: list[str] = []
-    monkeypatch.setattr(early, "open_note", lambda note, *rest: opened.append(note) or open_note(note, *rest))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(settings, "open_note", lambda note, *rest: opened.append(note) or open_note(note, *rest))  # type: ignore[func-returns-value]
     assert list(house.early.all()) == [order]
     assert opened == []
     file = house.party.ring.folder / "early" / f"{order.name}.txt"
@@ -146,12 +148,12 @@ def test_lines_that_anybody_adds_to_a_note_are_not_kept_in_memory(
 ) -> None:
     """A node of a ring takes these notes from anybody: one that came before another is verified anew."""
     opened: list[str] = []
-    monkeypatch.setattr(early, "open_note", lambda note, *rest: opened.append(note) or open_note(note, *rest))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(settings, "open_note", lambda note, *rest: opened.append(note) or open_note(note, *rest))  # type: ignore[func-returns-value]
     stranger = NoteSigner("anybody.example", SigningKey(bytes(32)))
     note = early_note(DAY, DAY)
     notes = [note, add_signature(note, stranger), note]
     assert len({house.early.take(one) for one in notes}) == 1
-    assert opened == notes
+    assert opened == [one for one in notes for _ in range(2)]  # also held against the officers of now
 
 
 def test_without_a_pinned_authority_nothing_is_taken(house: House) -> None:
@@ -161,6 +163,26 @@ def test_without_a_pinned_authority_nothing_is_taken(house: House) -> None:
     house.early.take(early_note(DAY, DAY))
     other.purger.run()
     assert other.live()
+
+
+def test_what_former_officers_ordered_stands_and_they_order_nothing_new(house: House) -> None:
+    """Also where its file was lost with them; one officer of each time is nobody."""
+    order = house.early.take(early_note(DAY, DAY))
+    house.purger.run()
+    (house.party.ring.folder / "early" / f"{order.name}.txt").unlink()
+    now = [NoteSigner(f"health.example/officer-{n}", SigningKey(bytes([n]) * 32)) for n in (4, 5)]
+    former = settings.OfficersSettings(officers=AUTHORITY.officers)
+    pinned = AuthoritySettings(name=AUTHORITY.name, officers=tuple(one.verifier.vkey for one in now), former=(former,))
+    later = House(house.party.data.parent, ahead=AHEAD, authority=pinned)
+    later.purger.run()
+    assert list(later.early.all()) == [order]
+    text = unverified_text(early_note(DAY - 1, DAY))
+    for note in (early_note(DAY - 1, DAY), sign_note(text, OFFICERS[0], now[0])):
+        with pytest.raises(NoteUntrusted):
+            later.early.take(note)
+    assert later.early.take(sign_note(text, *now)).first == DAY - 1
+    unpinned = House(house.party.data.parent, ahead=AHEAD, authority=pinned.model_copy(update={"former": ()}))
+    assert order not in unpinned.early.all()
 
 
 def test_a_threshold_of_one_is_two_all_the_same(house: House) -> None:

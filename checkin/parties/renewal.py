@@ -1,0 +1,142 @@
+"""Other officers with another ring key take the place of an authority's, under the day keys that it has
+(docs/spec/keys.md §4).
+
+A day's key stays what it is, and so does what issuers were given: only what its slot is sealed to changes, in place.
+Until the last slot is done both rings' shares are needed, so those of the new one lie in the folder from the start,
+and every step can be repeated:
+
+renewal/officers/4, 5, …                the folders of the new officers
+renewal/officers.txt, authority.txt     what takes the place of those, signed with the list key of the ring of now:
+                                        nobody else's folder is taken for one that was begun
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from checkin.errors import SealBroken, SharesInvalid
+from checkin.files.durable import private_folder, replace_file, sync_folder
+from checkin.keys.officer_folder import appoint, load_share, remember, remembered
+from checkin.keys.officers import Officers, RingKeys, check_wish, join_shares, list_signer
+from checkin.parties.authority import Authority
+from checkin.parties.authority_folder import CHECKED_FILE, DESTROYED_FILE, FORMER, RENEWAL, AuthorityFolder
+from checkin.protocol.key_list import AuthorityKey, AuthorityList, merge
+from checkin.protocol.note import NoteVerifier, open_note, sign_note, text_of
+from checkin.protocol.primitives import OpeningKey
+
+_DRAFT: Final = "renewal.draft"
+_TEXTS: Final = ("officers.txt", "authority.txt")
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """Who signs from now on, and where their folders are; days of which no slot opened, under either ring."""
+
+    officers: Officers
+    folders: tuple[Path, ...]
+    unopened: tuple[int, ...]
+
+
+def exchange_officers(authority: AuthorityFolder, present: Sequence[Path], count: int, threshold: int) -> Renewed:
+    """Exchanges all officers and the ring; `present`: the folders of enough of those who are to be replaced. What they
+    signed in the log stays good; orders, and what waits to be signed, are to be written anew.
+
+    Raises `SharesInvalid`, `ListRefused` when two of them signed different keys of a day; `SettingsInvalid` for
+    numbers that cannot be. Can be repeated after a crash, and then goes on with the officers appointed before.
+    """
+    with authority.alone():
+        begun = authority.folder / RENEWAL
+        if not begun.exists():
+            _appoint(authority, present, count, threshold)
+        unopened: tuple[int, ...] = ()
+        if not _has_taken_over(authority.folder):
+            ring = authority.ring.unlock(map(load_share, present))
+            new = _begun(authority, ring)
+            following = join_shares(map(load_share, _folders(authority.folder, new.officers)))
+            if RingKeys.of(new.ring_keys.authority, following) != new.ring_keys:
+                raise SharesInvalid
+            unopened = tuple(day for day in authority.ring.days() if not _reseal(authority, day, ring, following))
+            _take_over(authority.folder, new)
+        shutil.rmtree(begun)
+        officers = Officers.read(_text(authority.folder, "officers.txt"))
+        return Renewed(officers, tuple(_folders(authority.folder, officers)), unopened)
+
+
+def _appoint(authority: AuthorityFolder, present: Sequence[Path], count: int, threshold: int) -> None:
+    """The folder `renewal`, whole or not there. A draft that a crash left opens nothing."""
+    check_wish(authority.officers.authority, count, threshold)
+    signer = list_signer(authority.officers.authority, authority.ring.unlock(map(load_share, present)))
+    keys: dict[int, AuthorityKey] = {}
+    for path in present:
+        keys |= merge(keys, remembered(path))
+    draft = authority.folder / _DRAFT
+    shutil.rmtree(draft, ignore_errors=True)
+    private_folder(draft)
+    first = 1 + max(map(_number, authority.officers.verifiers))
+    officers, ring = appoint(draft / "officers", authority.officers.authority, count, threshold, first)
+    for path in (draft / "officers").iterdir() if keys else ():
+        remember(path, AuthorityList(officers.authority, dict(sorted(keys.items())), authority.simulated))
+    new = replace(authority, officers=officers, ring_keys=RingKeys.of(officers.authority, ring))
+    for name, text in zip(_TEXTS, (officers.text(), new.text()), strict=True):
+        replace_file(draft / name, sign_note(text, signer).encode())
+    draft.rename(authority.folder / RENEWAL)
+    sync_folder(authority.folder)
+
+
+def _begun(authority: AuthorityFolder, ring: OpeningKey) -> Authority:
+    """What takes over; raises `NoteMalformed`, `NoteUntrusted` where others than k officers of now began that."""
+    verifier = list_signer(authority.officers.authority, ring).verifier
+    officers, text = (open_note(_text(authority.folder / RENEWAL, name), [verifier]).text for name in _TEXTS)
+    return Authority.read(text, Officers.read(officers))
+
+
+def _reseal(authority: AuthorityFolder, day: int, ring: OpeningKey, following: OpeningKey) -> bool:
+    """Whether the day's key is sealed to the ring that follows now, or needs to be no more."""
+    try:
+        authority.ring.reseal(day, ring, following)
+    except SealBroken:
+        return False
+    return True
+
+
+def _has_taken_over(folder: Path) -> bool:
+    """Whether all is done but to remove the folder `renewal`, or the rest of it."""
+    following = folder / RENEWAL / "authority.txt"
+    return not following.exists() or _text(folder, "authority.txt") == text_of(_text(folder / RENEWAL, "authority.txt"))
+
+
+def _take_over(folder: Path, new: Authority) -> None:
+    """`authority.txt` last: once it names the ring that follows, nothing needs the former one any more. What the former
+    officers began to sign goes: with their lines nobody takes it."""
+    for path in _folders(folder, new.officers):
+        if path.is_relative_to(folder / RENEWAL):
+            path.rename(folder / "officers" / path.name)
+    sync_folder(folder / "officers")
+    if (former := _text(folder, "officers.txt")) != new.officers.text():
+        private_folder(folder / FORMER)
+        last = max(map(_number, Officers.read(former).verifiers))
+        replace_file(folder / FORMER / f"{last}.txt", former.encode())
+    for name in (DESTROYED_FILE, CHECKED_FILE):
+        (folder / name).unlink(missing_ok=True)
+    for name, text in zip(_TEXTS, (new.officers.text(), new.text()), strict=True):
+        replace_file(folder / name, text.encode())
+
+
+def _folders(folder: Path, officers: Officers) -> Iterator[Path]:
+    """Of these officers, where they are by now."""
+    for number in map(_number, officers.verifiers):
+        places = [folder / RENEWAL / "officers" / str(number), folder / "officers" / str(number)]
+        yield places[0] if places[0].exists() else places[1]
+
+
+def _number(verifier: NoteVerifier) -> int:
+    """Of `health.example/officer-3`."""
+    return int(verifier.name.rpartition("-")[2])
+
+
+def _text(folder: Path, name: str) -> str:
+    return (folder / name).read_text(encoding="utf-8")
