@@ -8,17 +8,17 @@ checkpoint of this log they saw last.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from checkin.errors import CheckinError, LogBehind, LogConflict, NotFound, ProofInvalid
+from checkin.errors import CheckinError, LogBehind, LogConflict, NoteUntrusted, NotFound, ProofInvalid
 from checkin.files.durable import replace_file
 from checkin.http.client import Client
 from checkin.http.exchange import Exchange, open_http
-from checkin.protocol.note import NoteVerifier
+from checkin.protocol.note import NoteVerifier, signed_by
 from checkin.tlog.checkpoint import open_checkpoint, stated_size
 from retention.log_state import Head
 from retention.witnessing import (
@@ -40,11 +40,18 @@ class Continuity:
     """What is known of a log outside its own folder."""
 
     def __init__(
-        self, keys: Path, verifier: NoteVerifier, peers: Sequence[str], witnesses: Sequence[PinnedWitness]
+        self,
+        keys: Path,
+        verifier: NoteVerifier,
+        peers: Sequence[str],
+        witnesses: Sequence[PinnedWitness],
+        former: Collection[NoteVerifier] = (),
     ) -> None:
-        """`peers` are the addresses of services that keep the newest checkpoint they verified."""
+        """`peers` are the addresses of services that keep the newest checkpoint they verified; `former` keys of the log
+        count as long as its folder has nothing that the present one signed."""
         self._path = keys / SIGNED_FILE
         self._verifier = verifier
+        self._former = tuple(former)
         self._peers = tuple(peers)
         self._witnesses = tuple(witnesses)
 
@@ -54,6 +61,8 @@ class Continuity:
         `root_at` gives the root of an earlier head, `note` is the newest signed checkpoint in the folder. A party that
         does not answer is passed over, unless nothing is known from beside the key ring either.
         """
+        if note is not None and signed_by(note, self._verifier):
+            self._former = ()  # this folder knows all that they signed: what it does not know is a thief's
         signed = self._signed()
         if signed is not None:
             _compare(f"The file {SIGNED_FILE} beside the key ring", signed, head, root_at)
@@ -90,7 +99,7 @@ class Continuity:
                 note = client.get("/v1/checkpoint")["checkpoint"]
             if note is None:
                 return True
-            seen = open_checkpoint(str(note), self._verifier)
+            seen = open_checkpoint(str(note), self._verifier, former=self._former)
         except (CheckinError, ValueError, KeyError, TypeError) as error:
             log.warning("checkpoint_not_told", peer=url, why=type(error).__name__)
             return False
@@ -109,9 +118,10 @@ class Continuity:
         try:
             with open_http(TIMEOUT_SECONDS) as http:
                 exchange = Exchange(http, LONGEST_SECONDS, MAX_ANSWER)
-                if not _disagrees(exchange, witness, note):
+                agrees = _agrees(exchange, witness, note)
+                if agrees:
                     return True
-                shown = shown_checkpoint(exchange, witness, self._verifier)
+                shown = shown_checkpoint(exchange, witness, self._verifier, self._former)
         except NotFound:  # it does not watch this log yet
             return True
         except CheckinError as error:
@@ -119,6 +129,8 @@ class Continuity:
             return False
         if shown is not None:
             _compare(f"The witness {name}", Head(shown.size, shown.root), head, root_at)
+        if agrees is None:
+            return shown is not None
         if not recorded:
             raise LogBehind(
                 f"The witness {name} claims to have seen another history of this log, and the record beside the key "
@@ -128,12 +140,15 @@ class Continuity:
         return False
 
 
-def _disagrees(exchange: Exchange, witness: PinnedWitness, note: str) -> bool:
-    """Whether the witness claims to have seen more than this checkpoint, or another history; raises as `seen_size`."""
+def _agrees(exchange: Exchange, witness: PinnedWitness, note: str) -> bool | None:
+    """Not when the witness claims to have seen more than this checkpoint, or another history; None when the key that
+    signed it is none, or no more, that it watches the log under. Raises as `seen_size`."""
     try:
-        return seen_size(exchange, witness, note) > stated_size(note)
+        return seen_size(exchange, witness, note) <= stated_size(note)
     except (LogConflict, ProofInvalid):
-        return True
+        return False
+    except NoteUntrusted:
+        return None
 
 
 def _compare(who: str, seen: Head, head: Head, root_at: Callable[[int], bytes | None]) -> None:

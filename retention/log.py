@@ -26,10 +26,11 @@ from checkin.errors import (
     NotReady,
     ProofInvalid,
     RequestTooLarge,
+    SettingsInvalid,
 )
 from checkin.files.durable import open_private, private_folder, sync_folder
 from checkin.files.format import require_format
-from checkin.protocol.note import NoteSigner, decode_note, join_note, sign_note, split_note
+from checkin.protocol.note import NoteSigner, NoteVerifier, decode_note, join_note, signed_by, split_note
 from checkin.protocol.primitives import random_bytes
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint, stated_size
 from checkin.tlog.merkle import HASH_SIZE, RootBuilder, consistency_proof, inclusion_proof, leaf_hash, root
@@ -53,6 +54,10 @@ from retention.log_state import Head, LogState
 _CHECKPOINT = "checkpoint"
 _FORKED = "The log in this folder is older than what it has published: put back its newest database, never a copy."
 _BROKEN = "The entries in the database do not lead to the root that was signed: put back an unaltered database."
+_OTHER_KEY = (
+    "The log in this folder was signed with another key than log.key: put that one back, or name its verifier key in "
+    "log_former (docs/operating.md, Changing long-lived keys)."
+)
 _DRAFTS = "drafts"
 
 
@@ -82,16 +87,25 @@ class Log:
     Threads and processes may share the folder; those who append at once share one checkpoint.
     """
 
-    def __init__(self, folder: Path, signer: NoteSigner, quorum: int = 0, outside: OutsideRecord | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        signer: NoteSigner,
+        quorum: int = 0,
+        outside: OutsideRecord | None = None,
+        former: Collection[NoteVerifier] = (),
+    ) -> None:
         """Opens or makes the log named `signer.name`, and finishes what was begun. When it is `behind` what is known of
         it outside its folder, it signs nothing.
 
         With a `quorum`, a checkpoint is shown once that many witnesses have cosigned it, and the one before until
-        then. Raises `LogConflict` when the database was rolled back or altered, `SettingsInvalid` when it is
-        another log's.
+        then. `former`: keys that signed its heads before; where one signed the newest, `signer` signs that same head
+        anew. Raises `LogConflict` when the database was rolled back or altered, `SettingsInvalid` when it is another
+        log's, or one whose heads another key signs.
         """
         self.origin = signer.name
         self._signer = signer
+        self._former = tuple(former)
         self._quorum = quorum
         self._outside = outside  # until it was asked
         self._record: OutsideRecord | None = None  # from then on
@@ -220,15 +234,18 @@ class Log:
         return write_bundle(entries)
 
     def _publish(self) -> list[int]:
-        """Signs the newest head if it is not signed, and shows the newest checkpoint that has its quorum; the sizes
+        """Signs the newest head if this key has not, and shows the newest checkpoint that has its quorum; the sizes
         whose tiles are needed: the one that is shown, 0 if there is none yet, and the newer ones, of which each may
         have its witnesses next."""
         head = self._state.head()
-        if self._state.note(head.size) is None:
+        note = self._state.note(head.size)
+        newest = self._outside is None  # cosignatures come also while that is not known
+        if newest and (note is None or not signed_by(note, self._signer.verifier)):
             text = Checkpoint(self.origin, head.size, head.root).write()
+            cosignatures = [] if note is None else self._cosignatures(note, text)
             if self._record is not None:
                 self._record.sign(head)
-            self._state.keep_note(head.size, sign_note(text, self._signer))
+            self._state.keep_note(head.size, join_note(text, [self._signer.sign(text), *cosignatures]))
         notes = self._state.notes()
         ready = next((note for _, note in notes if self._cosigners(note) >= self._quorum), None)
         if ready is not None and ready.encode() != self._shown():
@@ -236,6 +253,14 @@ class Log:
         checkpoint = self._shown_checkpoint()  # it may be older than all of these notes
         least = checkpoint.size if checkpoint else 0
         return [least, *(size for size, _ in notes if size > least)]
+
+    def _cosignatures(self, note: str, text: str) -> list[str]:
+        """The witnesses' lines of a checkpoint of this text that a former key signed: they stay good when the present
+        one signs it anew. Raises `SettingsInvalid` for any other."""
+        signed, lines = split_note(note)
+        if signed != text or not any(signed_by(note, former) for former in self._former):
+            raise SettingsInvalid(_OTHER_KEY)
+        return [line.line() for line in lines if line.name != self.origin]
 
     def _cosigners(self, note: str) -> int:
         return len({item.name for item in split_note(note)[1]} - {self.origin})
@@ -249,9 +274,9 @@ class Log:
             return None
 
     def _shown_checkpoint(self) -> Checkpoint | None:
-        """None also for a file that this key did not sign: it proves nothing, and is written anew."""
+        """None also for a file that no key of this log signed: it proves nothing, and is written anew."""
         try:
-            return open_checkpoint(decode_note(self._shown() or b""), self._signer.verifier)
+            return open_checkpoint(decode_note(self._shown() or b""), self._signer.verifier, former=self._former)
         except (NoteMalformed, NoteUntrusted):
             return None
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from checkin.errors import SettingsInvalid
 from checkin.keys.secret_file import make_secret, read_secret, read_token
 from checkin.protocol.note import NoteSigner, NoteVerifier
 from checkin.protocol.primitives import SigningKey
@@ -45,8 +46,9 @@ class Parts:
         signer = _log_signer(settings)
         witnesses = [PinnedWitness(witness.url, witness.verifier) for witness in settings.witnesses]
         peers = [service.url for service in settings.services]
-        outside = Continuity(settings.keys, signer.verifier, peers, witnesses)
-        log = Log(party.data / "log", signer, settings.needed, outside)
+        former = [NoteVerifier.parse(vkey) for vkey in settings.log_former]
+        outside = Continuity(settings.keys, signer.verifier, peers, witnesses, former)
+        log = Log(party.data / "log", signer, settings.needed, outside, former)
         return cls(
             party=party,
             settings=settings,
@@ -71,4 +73,7 @@ def _log_signer(settings: RetentionSettings) -> NoteSigner:
     if settings.log_key is None and not settings.log_key_path.exists():  # its folder is read-only in a container
         with suppress(FileExistsError):
             make_secret(settings.log_key_path)
-    return NoteSigner(settings.log_name, SigningKey(read_secret(settings.log_key_path)))
+    signer = NoteSigner(settings.log_name, SigningKey(read_secret(settings.log_key_path)))
+    if signer.verifier.vkey in settings.log_former:
+        raise SettingsInvalid("log_former names the key that signs the log now: name the one before it.")
+    return signer

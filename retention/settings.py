@@ -65,6 +65,8 @@ class RetentionSettings(ServiceSettings):
     """This service's own verifier keys of before, under which its earlier audits were signed."""
     log_key: FilePath | None = None
     """The key that signs the log's heads; without it `log.key` beside the statement key, made at first start."""
+    log_former: tuple[VerifierKey, ...] = Field(default=(), strict=False)
+    """The log's verifier keys of before: it goes on from what they signed, and signs that anew."""
 
     witnesses: Annotated[tuple[WitnessSettings, ...], Field(max_length=16, strict=False)] = ()
     """Other organisations that cosign the log's heads."""
@@ -82,6 +84,12 @@ class RetentionSettings(ServiceSettings):
         return self
 
     @model_validator(mode="after")
+    def _former_of_the_log(self) -> Self:
+        if any(vkey.partition("+")[0] != self.log_name for vkey in self.log_former):
+            raise ValueError("log_former has a key of another name than the log's")
+        return self
+
+    @model_validator(mode="after")
     def _enough_witnesses(self) -> Self:
         if self.needed > len(self.witnesses):
             raise ValueError("the quorum is at most the number of witnesses")
@@ -90,7 +98,8 @@ class RetentionSettings(ServiceSettings):
     @property
     def former_keys(self) -> dict[str, list[str]]:
         """Of whom there are any, by what programs call him."""
-        owners = {**{service.name: service.former for service in self.services}, "retention": self.former}
+        owners = {service.name: service.former for service in self.services}
+        owners |= {"retention": self.former, "log": self.log_former}
         return {owner: list(vkeys) for owner, vkeys in owners.items() if vkeys}
 
     @property

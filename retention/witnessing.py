@@ -3,7 +3,7 @@ cosignatures are kept (c2sp.org/tlog-witness, the log's side)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -131,12 +131,14 @@ def seen_size(exchange: Exchange, witness: PinnedWitness, note: str) -> int:
     return size if answer.status_code == 200 else _size_in(answer)
 
 
-def shown_checkpoint(exchange: Exchange, witness: PinnedWitness, log: NoteVerifier) -> Checkpoint | None:
-    """The newest head of the log that the witness shows to monitors; None unless it shows one that the log signed.
-    Raises `Unreachable`."""
+def shown_checkpoint(
+    exchange: Exchange, witness: PinnedWitness, log: NoteVerifier, former: Collection[NoteVerifier] = ()
+) -> Checkpoint | None:
+    """The newest head of the log that the witness shows to monitors; None unless it shows one that the log signed, with
+    this key or a `former` one. Raises `Unreachable`."""
     answer = _exchanged(exchange, "GET", witness, f"{sha256(log.name.encode()).hex()}/checkpoint")
     try:
-        return open_checkpoint(decode_note(answer.content), log) if answer.status_code == 200 else None
+        return open_checkpoint(decode_note(answer.content), log, former=former) if answer.status_code == 200 else None
     except (NoteMalformed, NoteUntrusted):
         return None
 
@@ -179,6 +181,7 @@ class Cosigning:
         self._statements = statements
         self._witnesses = witnesses
         self._witnessing = Witnessing(ledger, witnesses)
+        self._unasked = {witness.verifier.name for witness in witnesses}  # each start shows whether they know our key
         self._failed: dict[str, float] = {}  # witness → boot seconds of this process's last try, when it failed
 
     def run(self) -> None:
@@ -207,11 +210,13 @@ class Cosigning:
         failed = self._failed.get(name)
         if failed is not None and _STOPWATCH.boot() - failed < RETRY_SECONDS:
             return False
-        return not cosignatures(note, [witness.verifier]) or self._statements.asking(name).asked != self._party.date()
+        fresh = cosignatures(note, [witness.verifier]) and self._statements.asking(name).asked == self._party.date()
+        return name in self._unasked or not fresh
 
     def _keep(self, outcome: Outcome) -> None:
         name, error, before = outcome.witness, outcome.error, self._statements.asking(outcome.witness)
         if error is None:
+            self._unasked.discard(name)
             self._failed.pop(name, None)
         else:
             self._failed[name] = _STOPWATCH.boot()

@@ -284,3 +284,12 @@ def open_note(note: str, verifiers: Iterable[Verifier], threshold: int = 1) -> O
     if len(names) < threshold:
         raise NoteUntrusted(f"The note needs {threshold} trusted signatures and has {len(names)}.")
     return Opened(text, tuple(names))
+
+
+def signed_by(note: str, verifier: Verifier) -> bool:
+    """Whether this key signed the note; raises `NoteMalformed`."""
+    try:
+        open_note(note, [verifier])
+    except NoteUntrusted:
+        return False
+    return True

@@ -51,14 +51,18 @@ def stated_size(note: str) -> int:
 
 
 def open_checkpoint(
-    note: str, log: NoteVerifier, witnesses: Collection[Verifier] = (), quorum: int | None = None
+    note: str,
+    log: NoteVerifier,
+    witnesses: Collection[Verifier] = (),
+    quorum: int | None = None,
+    former: Collection[NoteVerifier] = (),
 ) -> Checkpoint:
-    """The head that `log` signed and at least `quorum` different witnesses cosigned.
+    """The head that `log`, or a `former` key of that log, signed and at least `quorum` different witnesses cosigned.
 
     `quorum` is 1 when there are witnesses and none was named, 0 when there are none. Raises `NoteMalformed`,
     `NoteUntrusted`.
     """
-    checkpoint = Checkpoint.read(open_note(note, [log]).text)
+    checkpoint = Checkpoint.read(open_note(note, [log, *former]).text)
     # A pinned log key signs for its own log only, or one log could pass for another.
     if checkpoint.origin != log.name:
         raise NoteUntrusted("The checkpoint is another log's.")

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from checkin.errors import LogBehind
-from checkin.protocol.note import NoteSigner, sign_note
+from checkin.errors import LogBehind, SettingsInvalid
+from checkin.keys.secret_file import make_secret, read_secret
+from checkin.protocol.note import NoteSigner, sign_note, signed_by, unverified_text
 from checkin.protocol.primitives import SigningKey, sha256
-from checkin.tlog.checkpoint import Checkpoint
+from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.witness import SIZE_TYPE
+from checkin.tlog.witness_folder import add_log
 from retention.continuity import SIGNED_FILE
 from retention.log import Log
 from retention.parts import Parts
+from tests.retention.logs import WITNESS
 from tests.retention.witnesses import Witness, pin
 from tests.retention.world import Retention, Service
 from tests.support.hostile import Answer, Network, hostile
@@ -189,7 +192,7 @@ def test_a_witness_that_proves_it_stops_a_log_whose_record_was_put_back_too(rete
     parts.close()
 
 
-def test_without_record_or_answer_nothing_is_signed_until_somebody_answers(
+def test_without_record_or_answer_nothing_signed_by_until_somebody_answers(
     put_back: tuple[Retention, str], service: Service
 ) -> None:
     """And a peer that has seen no more than the log itself lets it go on."""
@@ -202,6 +205,95 @@ def test_without_record_or_answer_nothing_is_signed_until_somebody_answers(
     assert parts.log.behind is None
     assert parts.log.append([b"another\n"]) == [1]
     parts.close()
+
+
+def change_key(retention: Retention) -> NoteSigner:
+    """From now on another key signs the log's heads; the former one."""
+    path = retention.folder / "log.key"
+    former = NoteSigner("retention.example/log", SigningKey(read_secret(path)))
+    path.unlink()
+    with retention.config.open("a") as settings:
+        settings.write(f'log_former = ["{former.verifier.vkey}"]\n')
+    return former
+
+
+def test_directly_after_a_change_of_key_what_the_former_one_signed_stops_it(
+    put_back: tuple[Retention, str], service: Service
+) -> None:
+    """Nor does a late cosignature make it sign its head anew."""
+    retention, signed = put_back
+    change_key(retention)
+    (retention.folder / "keys" / SIGNED_FILE).unlink()
+    service.server.routes["/v1/checkpoint"] = lambda: {"checkpoint": signed}
+    parts = retention.parts()
+    assert service.server.url in refuses(parts)
+    parts.log.add_cosignatures(1, [WITNESS.cosign(unverified_text(parts.log.checkpoint()), 1_795_300_000.0)])
+    assert not signed_by(parts.log.checkpoint(), parts.log_verifier)
+    parts.close()
+
+
+def test_once_the_log_has_signed_with_its_new_key_a_thief_of_the_former_one_does_not_stop_it(
+    retention: Retention, service: Service
+) -> None:
+    parts = retention.parts()
+    parts.log.append([b"one\n"])
+    parts.close()
+    former = change_key(retention)
+    retention.parts().close()
+    forged = sign_note(Checkpoint(former.name, 999, b"\x01" * 32).write(), former)
+    service.server.routes["/v1/checkpoint"] = lambda: {"checkpoint": forged}
+    parts = retention.parts()
+    assert parts.log.append([b"two\n"]) == [1]
+    parts.close()
+
+
+def test_a_witness_goes_on_across_a_change_and_stops_what_was_put_back_to_before_it(
+    retention: Retention, tmp_path: Path
+) -> None:
+    """Also when it does not take the former key any more, under which the older database shows itself."""
+    parts = retention.parts()
+    witness = Witness(tmp_path / "witness", retention.clock, parts.log_verifier.vkey)
+    parts.close()
+    new = SigningKey(make_secret(retention.folder / "new.key"))
+    add_log(tmp_path / "witness", NoteSigner("retention.example/log", new).verifier.vkey)
+    with witness.running(), hostile(witness.url) as network:
+        pin(retention, network.url, witness.verifier)
+        parts = retention.parts()
+        parts.log.append([b"one\n"])
+        parts.cosigning.run()
+        parts.close()
+        shutil.copytree(retention.folder / "data", retention.folder / "copy")
+        change_key(retention)
+        (retention.folder / "new.key").rename(retention.folder / "log.key")
+        parts = retention.parts()
+        assert open_checkpoint(parts.log.published(), parts.log_verifier, [witness.verifier]).size == 1
+        network.rules["POST", "/add-checkpoint"] = (403, "text/plain", "no\n")
+        parts.cosigning.run()
+        assert parts.cosigning.failures() == [(witness.verifier.name, "note_untrusted")]
+        network.rules.clear()
+        parts.close()
+        parts = retention.parts()
+        parts.log.append([b"two\n"])
+        parts.cosigning.run()
+        assert open_checkpoint(parts.log.published(), parts.log_verifier, [witness.verifier]).size == 2
+        parts.close()
+        restore(retention.folder)
+        (retention.folder / "keys" / SIGNED_FILE).unlink()
+        network.rules["POST", "/add-checkpoint"] = (403, "text/plain", "no\n")
+        parts = retention.parts()
+        assert "witness.example" in refuses(parts)
+        parts.close()
+
+
+def test_a_former_key_is_the_log_s_own_and_not_the_present_one(retention: Retention) -> None:
+    retention.parts().close()
+    before = retention.config.read_text()
+    present = NoteSigner("retention.example/log", SigningKey(read_secret(retention.folder / "log.key"))).verifier.vkey
+    other = NoteSigner("retention.example", SigningKey(b"\x01" * 32)).verifier.vkey
+    for vkey in (present, other):
+        retention.config.write_text(f'{before}log_former = ["{vkey}"]\n')
+        with pytest.raises(SettingsInvalid, match="log_former"):
+            retention.parts()
 
 
 @pytest.mark.parametrize("answer", [[], {}, {"checkpoint": 7}, {"checkpoint": "x"}, {"checkpoint": None}])

@@ -54,6 +54,27 @@ def test_a_log_that_grows_is_cosigned_each_time(witness: Witness) -> None:
     assert witness.state.evidence() == []
 
 
+def test_no_fork_leads_across_a_change_of_the_log_s_key(tmp_path: Path) -> None:
+    """A witness that has both keys cosigns the same head under the new one, and under neither what does not continue;
+    without the former it takes nothing that only that one signed."""
+    new = NoteSigner(LOG.name, SigningKey(b"\x15" * 32))
+    anew = sign_note(unverified_text(head(7)), new)
+    state = WitnessState(tmp_path / "witness.sqlite")
+    witness = Witness(state, COSIGNER, [LOG.verifier, new.verifier])
+    witness.add_checkpoint(request(0, 7), NOW)
+    line = witness.add_checkpoint(AddCheckpoint(7, (), anew).write(), NOW)
+    assert open_checkpoint(anew + line, new.verifier, [COSIGNER.verifier]).size == 7
+    for signer in (LOG, new):
+        forged = sign_note(unverified_text(head(8, FORGED)), signer)
+        with pytest.raises(ProofInvalid):
+            witness.add_checkpoint(
+                AddCheckpoint(7, tuple(consistency_proof(7, 8, subtrees(FORGED))), forged).write(), NOW
+            )
+    with pytest.raises(NoteUntrusted):
+        Witness(state, COSIGNER, [new.verifier]).add_checkpoint(request(7, 8), NOW)
+    state.close()
+
+
 def test_the_same_head_is_cosigned_again_with_a_newer_time(witness: Witness) -> None:
     """So a quiet log can show that it is still watched."""
     witness.add_checkpoint(request(0, 5), NOW)
