@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from checkin.keys.secret_file import make_secret
 from checkin.protocol.note import NoteSigner
@@ -131,6 +131,15 @@ def test_a_log_that_was_rewritten_since_the_last_visit_is_found(launch: Launch, 
     assert states(page, address)["continued"] == "nothing"
 
 
+def remember_another_key(page: Page, vkey: str) -> None:
+    """As if the log had had it at the last visit."""
+    seen = """vkey => {
+        const seen = JSON.parse(localStorage.getItem("verified-log"));
+        localStorage.setItem("verified-log", JSON.stringify({ ...seen, vkey }));
+    }"""
+    page.evaluate(seen, vkey)
+
+
 def test_what_a_service_signed_under_an_earlier_key_is_verified_while_that_key_is_named(
     launch: Launch, tmp_path: Path
 ) -> None:
@@ -140,7 +149,7 @@ def test_what_a_service_signed_under_an_earlier_key_is_verified_while_that_key_i
     try:
         with retention.client() as client:
             wait_for_an_audit(client)
-            own = client.get("/v1/keys").json()["retention"]
+            own, log = map(client.get("/v1/keys").json().get, ("retention", "log"))
         _, _, before = pinned(service)
         service.signer = NoteSigner(service.name, SigningKey(random_bytes(32)))
         (retention.folder / "statement.key").unlink()
@@ -150,10 +159,17 @@ def test_what_a_service_signed_under_an_earlier_key_is_verified_while_that_key_i
         with retention.client() as client:
             assert states(page, str(client.base_url))["signatures"] == "failed"
         named = settings.replace("{ name", f'{{ former = ["{before}"], name')
-        retention.config.write_text(f'former = ["{own}"]\n{named}')
+        (retention.folder / "log.key").unlink()
+        retention.config.write_text(f'former = ["{own}"]\nlog_former = ["{log}"]\n{named}')
         with retention.client() as client:
-            assert states(page, str(client.base_url)) == ended("witnesses", "continued")
-        assert page.locator("[data-former]").count() == 2
+            address = str(client.base_url)
+            assert states(page, address) == ended("witnesses", "continued")
+            assert page.locator("[data-former]").count() == 3
+            remember_another_key(page, log)
+            assert states(page, address) == ended("witnesses", "continued")
+            assert "its key is another one" in said(page, "continued")
+            remember_another_key(page, own)
+            assert states(page, address)["continued"] == "failed"
     finally:
         service.server.stop()
 
