@@ -18,7 +18,7 @@ from checkin.audit.log_entry import ALTERED, CONTRADICTS, MISSING, REORDERED, Da
 from checkin.audit.page import audit_html, audit_json
 from checkin.audit.point import AUDIT
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
-from checkin.protocol.note import decode_note, open_note, split_note, unverified_text
+from checkin.protocol.note import decode_note, open_note, signed_by, split_note, unverified_text
 from checkin.purge.statement_store import PURGE_REPORT
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.fsck import check_log
@@ -102,15 +102,19 @@ def verify(evidence: Evidence, date: str = "", previous: bytes | None = None, to
     )
 
 
-def _open_head(evidence: Evidence, data: bytes) -> Checkpoint:
+def _open_head(evidence: Evidence, data: bytes, *, earlier: bool = False) -> Checkpoint:
+    """An `earlier` one may be signed by any key that the log had; a stolen former key signs no newer one."""
     if not data:
         raise ProofInvalid("The checkpoint is not there.")
     note = decode_note(data)
-    log = evidence.pinned.note(Checkpoint.read(unverified_text(note)).origin)
-    if log is None:
+    keys = evidence.pinned.named(Checkpoint.read(unverified_text(note)).origin)
+    if not keys:
         raise NoteUntrusted("The log that it names has no key in vkeys.txt.")
+    log, *former = keys
+    if not earlier and not signed_by(note, log) and any(signed_by(note, key) for key in former):
+        raise NoteUntrusted("A former key of the log signed it: of several in vkeys.txt the last one counts.")
     # SPEC signed-note: "Verifiers MUST ignore signatures from unknown keys": a log may have witnesses of its own.
-    head = open_checkpoint(note, log, evidence.pinned.witnesses)
+    head = open_checkpoint(note, log, evidence.pinned.witnesses, former=former if earlier else ())
     if head.size > MAX_NUMBER:
         raise ProofInvalid(f"It names {head.size} entries, more than any log of this kind has.")
     return head
@@ -129,7 +133,7 @@ def _rewritten(evidence: Evidence, head: Checkpoint, previous: bytes | None) -> 
     if previous is None:
         return []
     try:
-        LogReader(evidence.fetch, head).verify_continues(_open_head(evidence, previous))
+        LogReader(evidence.fetch, head).verify_continues(_open_head(evidence, previous, earlier=True))
     except CheckinError as error:
         return [AuditFault(CHECKPOINT, REWRITTEN, f"It does not continue the earlier checkpoint: {error.detail}")]
     return []

@@ -15,7 +15,7 @@ from checkin.audit.evidence import Evidence
 from checkin.cli import app
 from checkin.cli.audit import OWN_KEYS
 from checkin.errors import SettingsInvalid
-from checkin.protocol.note import NoteSigner, Signature, unverified_text
+from checkin.protocol.note import NoteSigner, Signature, join_note, split_note, unverified_text
 from checkin.protocol.primitives import SigningKey, random_bytes
 from tests.checkin.audit.evidence import CALENDAR, FIRST, LAST, SERVICES, Site, signer
 
@@ -231,6 +231,20 @@ def test_a_rewritten_log_does_not_continue_an_earlier_checkpoint(tmp_path: Path,
     verdict = verify(Evidence.of_folder(site.write()), previous=earlier)
     assert [(fault.path, fault.kind) for fault in verdict.faults] == [("checkpoint.txt", "rewritten")]
     assert verify(Evidence.of_folder(honest), previous=earlier).ok
+
+
+def test_a_log_that_changed_its_key_continues_what_the_former_one_signed(honest: Path, folder: Path) -> None:
+    """With both in vkeys.txt, the present one below; a thief of the former one signs no newer head."""
+    new = NoteSigner("retention.example/log", SigningKey(b"\x15" * 32))
+    earlier, path = (honest / "checkpoint.txt").read_bytes(), folder / "checkpoint.txt"
+    text, lines = split_note(earlier.decode())
+    path.write_text(join_note(text, [new.sign(text), *(line.line() for line in lines[1:])]))
+    with (folder / "vkeys.txt").open("a") as file:
+        file.write(f"{new.verifier.vkey}\n")
+    assert verify(Evidence.of_folder(folder), previous=earlier).ok
+    path.write_bytes(earlier)
+    [fault] = verify(Evidence.of_folder(folder)).faults
+    assert (fault.path, fault.kind) == ("checkpoint.txt", "altered") and "former key" in fault.reason
 
 
 def test_a_statement_of_a_key_that_is_not_in_vkeys_is_forged(tmp_path: Path) -> None:
