@@ -34,11 +34,12 @@ class CheckpointSeen:
         self._lock = party.data / "checkpoint.lock"
 
     def saw(self, proof: str) -> None:
-        """Keeps the checkpoint of a proof (c2sp.org/tlog-proof) that was verified, if it is of a longer log."""
+        """Keeps the checkpoint of a proof (c2sp.org/tlog-proof) that was verified, unless it is of a shorter log: the
+        same head may have a new key's signature."""
         note = LogProof.read(proof).checkpoint
         with locked(self._lock):
             known = self.newest()
-            if known is None or stated_size(note) > stated_size(known):
+            if known is None or (known != note and stated_size(note) >= stated_size(known)):
                 replace_file(self._path, note.encode())
 
     def newest(self) -> str | None:

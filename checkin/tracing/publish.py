@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from checkin.errors import NoteMalformed, NoteUntrusted, ProofInvalid, RequestInvalid
+from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid, RequestInvalid
 from checkin.http.client import Client, Service
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.key_list import BY_OFFICERS, AuthorityList, CheckedList, DestroyedList
@@ -18,7 +18,7 @@ from checkin.protocol.note import decode_note, text_of, unverified_text
 from checkin.protocol.statement import kind_of
 from checkin.tlog.proof import LogProof
 from checkin.tlog.reader import LogReader
-from checkin.tlog.submission import submit_and_wait
+from checkin.tlog.submission import proof_of, submit_and_wait
 from checkin.tracing.counterparties import PublicLog
 from checkin.tracing.trace import Tell, silent
 
@@ -78,12 +78,24 @@ def publish_keys(
         body = {"list": note, "proof": proof.write()}
         if authority is not None:
             authority.keep_logged(proof.index, note, proof.write())
+            _prove_anew(authority, log)
     answers = {}
     for done, (url, token) in enumerate(issuers.items() if listed else ()):
         tell(f"bringing the list to {url}", done, len(issuers))
         with Client(url, token, wanted=Service.ISSUER) as client:
             answers[url] = client.put("/v1/authority-keys", body)
     return Publication(proof, answers)
+
+
+def _prove_anew(authority: AuthorityFolder, log: PublicLog) -> None:
+    """What is kept with a proof that does not verify any more, because the log has another key since."""
+    for index, (note, proof) in authority.logged().items():
+        try:
+            log.pinned.require(note, proof)
+        except CheckinError:
+            with Client(log.url, log.token) as client:
+                if fresh := proof_of(client, index, log.pinned):
+                    authority.keep_logged(index, note, fresh.write())
 
 
 def _logged(client: Client, proof: LogProof, log: PublicLog, text: str) -> str:

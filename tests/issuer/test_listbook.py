@@ -16,7 +16,8 @@ from checkin.files.durable import replace_file
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service import key_list_publisher as listbook
-from checkin.tlog.checkpoint import Checkpoint
+from checkin.service.checkpoint_seen import CheckpointSeen
+from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.merkle import inclusion_proof, leaf_hash, root
 from checkin.tlog.proof import LogProof
 from issuer.service import Issuer
@@ -203,6 +204,19 @@ def test_after_another_log_was_pinned_no_old_proof_is_shown(issuer: Issuer, site
     config.write_text(config.read_text().replace(log.signer.verifier.vkey, other.signer.verifier.vkey))
     with opened(site) as again:
         assert (again.lists.published().proof, told(again)) == (None, "failure")
+
+
+def test_a_log_that_changed_its_key_proves_the_same_list_in_its_place(issuer: Issuer, site: Site, log: Log) -> None:
+    """And whoever asks which checkpoint was seen last is told what the present key signed, though it is no longer."""
+    issuer.lists.run()
+    config, former = site.folder / "issuer.toml", log.signer
+    log.signer = NoteSigner(former.name, SigningKey(random_bytes(32)))
+    config.write_text(config.read_text().replace(former.verifier.vkey, log.signer.verifier.vkey))
+    with opened(site) as again:
+        again.lists.run()
+        assert again.lists.published().proof and len(log.entries) == 1
+        seen = CheckpointSeen(again.party).newest()
+    assert seen and open_checkpoint(seen, log.signer.verifier).size == 1
 
 
 def test_a_proof_that_does_not_verify_is_not_published(issuer: Issuer, log: Log) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -15,8 +16,10 @@ from checkin.protocol.key_list import (
     DestroyedKey,
     DestroyedList,
 )
-from checkin.protocol.note import sign_note, unverified_text
+from checkin.protocol.note import NoteSigner, sign_note, unverified_text
+from checkin.protocol.primitives import SigningKey
 from checkin.protocol.statement import kind_of
+from checkin.tlog.proof import LogProof
 from checkin.tracing.publish import publish_keys
 from tests.checkin.tracing.world import DAY, NOON, SECOND, Country, country
 
@@ -65,6 +68,22 @@ def test_the_same_list_signed_by_other_officers_goes_out_as_the_log_has_it(made:
     assert published.proof and published.proof.index == index
     assert [answer["added"] for answer in published.answers.values()] == [[], []]
     assert made.authority.logged()[index][0] == first
+
+
+def test_what_is_kept_is_proved_anew_once_the_log_has_another_key(made: Country) -> None:
+    """At the next time that anything is published; what the log does not have stays without a proof."""
+    pinned, (index, (note, proof)), (other, (checked, _)) = made.parties.log.pinned, *made.authority.logged().items()
+    former = NoteSigner(pinned.verifier.name, SigningKey(b"\x07" * 32))
+    before = LogProof.read(proof)
+    before = replace(before, checkpoint=sign_note(unverified_text(before.checkpoint), former))
+    made.authority.keep_logged(index, note, before.write())
+    publish_keys(checked, made.parties.log, {}, made.authority)
+    assert pinned.require(*made.authority.logged()[index]).size > index
+    made.authority.keep_logged(other, note, before.write())
+    publish_keys(note, made.parties.log, {}, made.authority)
+    with pytest.raises(ProofInvalid):
+        pinned.require(*made.authority.logged()[other])
+    publish_keys(checked, made.parties.log, {}, made.authority)
 
 
 def test_nothing_is_sent_that_too_few_officers_signed_or_that_is_something_else(made: Country) -> None:
