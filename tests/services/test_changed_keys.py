@@ -26,7 +26,7 @@ from checkin.tracing.execute import execute_order
 from tests.support.waiting import PATIENCE
 
 PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
-PHONE = "+821055557777"
+PHONE, OTHER_PHONE = "+821055557777", "+821055558888"
 
 
 def typed(part: str, folder: Path, *changes: tuple[str, str]) -> None:
@@ -51,13 +51,27 @@ def change_statement_key(deployment: Deployment, service: str) -> None:
     """By the page's lines, and everybody who pinned the old one pins the new one; retention and auditors keep both."""
     files = [*map(deployment.config, SERVICES), deployment.folder / "authority/parties.toml"]
     before = deployment.verifier(service).vkey
-    typed("former.key", deployment.folder / service, ("issuer.example", NAMES[service]))
+    typed("mv statement.key", deployment.folder / service, ("issuer.example", NAMES[service]))
     after = deployment.verifier(service).vkey
     for path in [path for path in files if before in path.read_text(encoding="utf-8")]:
         put(path, before, after)
     name = f'name = "{NAMES[service]}"'
     former = f'former = ["{before}"]'
     put(deployment.config("retention"), name, f"{former}\n{name}" if service == "retention" else f"{former}, {name}")
+    with (deployment.folder / "vkeys.txt").open("a", encoding="utf-8") as file:
+        file.write(f"{after}\n")
+
+
+def change_log_key(deployment: Deployment) -> None:
+    """As that, of the log, which goes on: the retention service is told the former one, auditors write the new one
+    below."""
+    files = [*map(deployment.config, SERVICES), deployment.folder / "authority/parties.toml"]
+    before = deployment.log_verifier().vkey
+    typed("mv log.key", deployment.folder / "retention", ("retention.example", NAMES["retention"]))
+    after, name = deployment.log_verifier().vkey, f'name = "{NAMES["retention"]}"'
+    for path in [path for path in files if before in path.read_text(encoding="utf-8")]:
+        put(path, before, after)
+    put(deployment.config("retention"), name, f'log_former = ["{before}"]\n{name}')
     with (deployment.folder / "vkeys.txt").open("a", encoding="utf-8") as file:
         file.write(f"{after}\n")
 
@@ -114,11 +128,12 @@ def code_of(wallet: Path) -> str:
 
 
 def test_long_lived_keys_are_changed_and_everything_goes_on(tmp_path: Path) -> None:
-    """All services' keys at once: codes, the audit, and what was signed before. A scanner keeps the key that it pinned,
-    so it says so and enrols anew."""
+    """All of them at once: codes, a trace, the audit, what the authority keeps, and what was signed before. A scanner
+    keeps the keys that it pinned, so it says so and enrols anew, as a wallet registers anew."""
     deployment = Deployment.open_or_make(tmp_path / "up", free_ports(3))
     issuer, registry, retention = map(deployment.url, SERVICES)
-    wallet, old, new = (tmp_path / name for name in ("wallet.json", "old.json", "new.json"))
+    wallet, again, old, new = (tmp_path / f"{name}.json" for name in ("wallet", "again", "old", "new"))
+    earlier = tmp_path / "checkpoint.txt"
     secret = deployment.token("enrolment")
     with Processes(deployment):
         pending = client.register(issuer, "Han So-ra", PHONE)
@@ -127,10 +142,12 @@ def test_long_lived_keys_are_changed_and_everything_goes_on(tmp_path: Path) -> N
         assert client.scan(old, registry, code_of(wallet)).result == "accepted"
         with Client(retention, deployment.token("auditor")) as auditor:
             assert auditor.post("/v1/audits", {})["result"] == "pass"
+            earlier.write_bytes(auditor.get_bytes("/checkpoint"))
     for service in SERVICES:
         change_statement_key(deployment, service)
     for service in ("issuer", "venue"):  # the retention service has no keys of days
         change_master(deployment, service)
+    change_log_key(deployment)
     change_token(deployment)
     change_officers(deployment)
     (tmp_path / "fresh.txt").write_text(deployment.vkeys_text())
@@ -143,10 +160,14 @@ def test_long_lived_keys_are_changed_and_everything_goes_on(tmp_path: Path) -> N
         with pytest.raises(NoteUntrusted, match="enrol"):
             client.scan(old, registry, code_of(wallet))
         client.enrol(registry, secret, new, name="Café")
-        assert client.scan(new, registry, code_of(wallet)).result == "accepted"
+        pending = client.register(issuer, "Han So-ra", OTHER_PHONE)
+        client.confirm(pending, one_time_code(deployment, OTHER_PHONE), again)
+        assert client.scan(new, registry, code_of(again)).result == "accepted"
+        for kept in deployment.authority().logged().values():
+            assert deployment.parties().log.pinned.require(*kept).size > 0
         assert people_at(deployment, tmp_path / "order", venue, visited) == ["Han So-ra"]
         with Client(retention, deployment.token("auditor")) as auditor:
             assert auditor.post("/v1/audits", {})["result"] == "pass"
-        assert client.verify_audit(retention, deployment.folder / "vkeys.txt").audits >= 2
+        assert client.verify_audit(retention, deployment.folder / "vkeys.txt", since=earlier).audits >= 2
         with pytest.raises(client.EvidenceFaulty, match="forged"):
             client.verify_audit(retention, tmp_path / "fresh.txt")
