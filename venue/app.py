@@ -1,4 +1,4 @@
-"""The registry as a service: everything made once, hung into the common frame."""
+"""Composition root of the registry: builds the objects of one worker and mounts its routes."""
 
 from __future__ import annotations
 
@@ -99,13 +99,13 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             nodes.findings,
             counts.findings,
         ],
-        # What is overdue goes before anything else, and no issuer can keep it waiting.
+        # Destruction that is due comes first, and no issuer can delay it.
         periodic=[
             Task("purge", purger.run, lane="purge", vital=True),
             Task("orders", executor.forget),
             Task("make_keys", partial(lists.make_keys, party, purger), vital=True),
             Task("close_days", purger.close_due_days),
-            # The order of arrival goes, where the engine can erase it: once a day is closed nobody needs it.
+            # The order of arrival goes, where the engine can erase it: once a day is closed it has no use.
             Task("settle_days", partial(settle_days, store, engine.hold, partial(is_closed, store))),
             Task("closed_gates", gates.forget_closed),
             Task("replaced_scanners", known_scanners.forget_uploads),
@@ -134,7 +134,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     throttle = venues.change_bound(counts)
     door = checkins.CheckIns(party, guard, trust, visits, commits, gates)
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
-    # Also as a route, so that other methods are told what it takes.
+    # Also as a route, so that other methods get 405 with what it takes.
     app.router.routes.insert(0, Route("/v1/check-ins", door_route, methods=["POST"]))
     given = lists.Lists(party, trust, settings.issuers, own)
     app.add_middleware(lists.TrustFirst, lists=given, scanners=known_scanners, gates=gates)

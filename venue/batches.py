@@ -73,8 +73,8 @@ class BatchBody(Body):
 
 
 class EntryResult(BaseModel):
-    """What became of an entry; `code` says why it was refused, or why nobody can tell yet (`undecided`): nothing is
-    stored, and the scanner keeps the entry and sends it again later."""
+    """What became of an entry; `code` says why it was refused, or why that cannot be decided yet (`undecided`): nothing
+    is stored, and the scanner keeps the entry and sends it again later."""
 
     result: Literal["accepted", "repeated", "conflict", "refused", "undecided"]
     code: str | None = None
@@ -231,7 +231,7 @@ def _read(sealed: str) -> bytes:
 
 
 class Turns:
-    """At most so many at a time, and one of a venue: who has one scanner's token keeps no other venue out."""
+    """Bounds batches at a time, and to one of a venue: the holder of one scanner's token keeps no other venue out."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -261,7 +261,7 @@ def routes(batches: BatchIntake, scanners: Scanners, metrics: Metrics, alarms: A
             metrics.entry(item.result if item.result == "undecided" else item.code or item.result)
         failed = sum(item.code == BadSignature.code for item in results)
         if failed:
-            # Whoever queued it either forged it or was deceived: a person must look, but nobody is named here.
+            # The scanner's user either forged it or was deceived: a person must look, but no name is logged here.
             metrics.alarms.inc(failed)
             log.warning("queued_signature_failed", count=failed)
             alarms.add(failed)
@@ -284,8 +284,8 @@ def routes(batches: BatchIntake, scanners: Scanners, metrics: Metrics, alarms: A
 
 
 class Alarms:
-    """The table `alarms`: how many queued codes' signatures failed on which day, for all workers to show in /readyz; it
-    names nobody."""
+    """The table `alarms`: how many queued codes' signatures failed on which day, for all workers to show in /readyz;
+    it identifies no one."""
 
     def __init__(self, party: ServiceIdentity, tables: Tables) -> None:
         self._party = party
@@ -303,6 +303,6 @@ class Alarms:
             yield Finding("queued_signatures", "warning", text)
 
     def forget(self, oldest_day: int) -> None:
-        """A duty of the purge."""
+        """Removes the counts of earlier days. A task of the purge."""
         forget = "DELETE FROM alarms WHERE day < :oldest"
         self._tables.write(lambda commit: commit.execute(forget, {"oldest": oldest_day}))

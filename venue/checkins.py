@@ -76,7 +76,7 @@ class CheckInRequest:
 
 
 class UsedBefore(AlreadyUsed):
-    """The code was used; `same_venue` tells whether at the venue that asks."""
+    """The code was used; `same_venue`: at the venue of this request."""
 
     def __init__(self, same_venue: bool) -> None:
         super().__init__("Already checked in here." if same_venue else None)
@@ -84,7 +84,7 @@ class UsedBefore(AlreadyUsed):
 
 
 class CheckIns:
-    """Admits codes, each once."""
+    """Verifies codes and records each once."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that a check-in touches meets here
         self,
@@ -134,7 +134,7 @@ class CheckIns:
     def _second_use(self, day: int, visit: Visit) -> str:
         found = self._visits.standing(day, [visit])
         if visit.visit_id not in found:
-            raise NotReady  # nobody removes a row but the purge, and that takes the whole day
+            raise NotReady  # only the purge removes a row, and that takes the whole day
         first = found[visit.visit_id]
         if same_scan(first, visit):
             return "repeated"
@@ -244,7 +244,7 @@ class Visits:
         return next((key for key in keys if key not in standing), None)
 
     def _opened(self, day: int, row: Row) -> Visit | None:
-        """None for a damaged row, which takes nothing from others: its place is taken, by nobody knows whom."""
+        """None for a damaged row, which takes nothing from others: its place is taken, by an unknown scan."""
         try:
             return open_visit(self.vault, day, row)
         except SealBroken:
@@ -252,7 +252,7 @@ class Visits:
 
 
 def same_scan(one: Visit | None, other: Visit) -> bool:
-    """Whether both are uploads of one scan: its random id, at one venue. A damaged one is nobody's."""
+    """Whether both are uploads of one scan: its random id, at one venue. A damaged one matches none."""
     return one is not None and equal(one.scan_id, other.scan_id) and equal(one.venue, other.venue)
 
 
@@ -291,14 +291,14 @@ class Commits:
         return await answer
 
     def check(self) -> None:
-        """A task: the writer answers. One whose thread has ended, by whatever, is replaced; raises `NotReady` when
-        there is no answer for a minute."""
+        """A task: checks that the writer answers. One with a dead thread is replaced; raises `NotReady` when there is
+        no answer for a minute."""
         if self._closed:
             return
         if self._thread is not None and not self._thread.is_alive():
             ended, self._thread = self._writer, None
             self._writer = self._start()
-            ended.shutdown(wait=False, cancel_futures=True)  # who waits for it hears of it
+            ended.shutdown(wait=False, cancel_futures=True)  # its waiters get the cancellation
             log.error("writer_started_anew", writer="commits")
         try:
             self._writer.submit(int).result(PATIENCE_SECONDS)
@@ -326,7 +326,7 @@ class Commits:
                     rows = [waiting.row for waiting in together]
                     try:
                         added = await loop.run_in_executor(self._writer, self._vault.insert, day, rows)
-                    except Exception as error:  # whatever it was, all who wait must hear of it
+                    except Exception as error:  # propagated to all waiters
                         _fail(together, error)
                     except BaseException:
                         _fail([*together, *taken], NotReady("The service is stopping: try again in a moment."))
@@ -347,7 +347,7 @@ def _by_day(taken: list[_Waiting]) -> Iterator[tuple[int, list[_Waiting]]]:
 
 def _answer(together: list[_Waiting], added: list[bool]) -> None:
     for waiting, new in zip(together, added, strict=True):
-        if not waiting.answer.done():  # whoever asked may have gone away
+        if not waiting.answer.done():  # the caller may have been cancelled
             waiting.answer.set_result(new)
 
 
@@ -358,10 +358,10 @@ def _fail(together: list[_Waiting], error: Exception) -> None:
 
 
 class Metrics:
-    """Counters with one label, `code`: a result, or the code of an error; nothing tells a venue, a person or a code.
+    """Counters with one label, `code`: a result, or the code of an error; none identifies a venue, a person or a code.
 
-    They are exact and live, so they are shown only to who bears the token for them: in a small town, one more is
-    somebody who came just now. Worker processes of one service count together.
+    They are exact and live, so they are shown only to the holder of the token for them: in a small town, one more is
+    a person who came just now. Worker processes of one service count together.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:

@@ -84,7 +84,7 @@ OPERATOR: Final = "operator"  # another operator's token: its SHA-256, and that 
 CLOSED: Final = "venue"
 _HASH: Final = 32
 _AGAIN: Final = {
-    # What ended with the one reason does not come back with the other, in whatever order two journals tell it.
+    # What ended with the one reason does not come back with the other, in whatever order two journals list it.
     SCANNER: """UPDATE scanners SET revoked = 1,
         uploads_until = CASE WHEN revoked = 1 AND uploads_until = 0 THEN 0 ELSE :until END WHERE id = :name""",
     OPERATOR: """UPDATE venues SET operator_sha256 = CASE
@@ -99,7 +99,7 @@ def knows_token(tables: Tables, hashed: bytes) -> bool:
 
 
 def end_again(commit: Commit, ending: Ending) -> None:
-    """The venue or scanner may be unknown to the database."""
+    """Ends once more what a journal line ended; the venue or scanner may be unknown to the database."""
     value = bytes.fromhex(ending.value)
     values: Values = {"name": ending.name, "until": int.from_bytes(value[:8])}
     if ending.kind == OPERATOR:
@@ -111,7 +111,7 @@ def end_again(commit: Commit, ending: Ending) -> None:
 
 
 def end_all(commit: Commit) -> None:
-    """In a database so old that nobody knows any more what ended since: every scanner and every operator's token."""
+    """Ends every scanner and every operator's token, in a database so old that what ended since is not known."""
     commit.execute("UPDATE scanners SET revoked = 1, uploads_until = 0")
     renew = "UPDATE venues SET operator_sha256 = :hashed WHERE id = :venue"
     venues = [{"hashed": random_bytes(32), "venue": venue} for (venue,) in commit.execute("SELECT id FROM venues")]

@@ -1,6 +1,6 @@
-"""Through which gate people came, hour by hour, and which scanners are alive (docs/spec/registry.md §8).
+"""Check-ins by gate and hour, and when each scanner was last alive (docs/spec/registry.md §8).
 
-A row of the vault tells no scanner, so gates are counted beside it: in memory, added to data/gates.db about once a
+A row of the vault holds no scanner, so gates are counted beside it: in memory, added to data/gates.db about once a
 minute and when the service stops. A crash loses at most a minute of the split; the venue's own numbers come from the
 vault and lose nothing. The file knows gates by a MAC under the day's key, as the vault knows venues:
 
@@ -72,7 +72,7 @@ class _Passage(NamedTuple):
 class Gates:
     """Counts of this process, and the file of all. Any number of threads."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what is counted, and who is no scanner any more
+    def __init__(  # noqa: PLR0913, PLR0917 - what is counted, and which scanners have ended
         self,
         party: ServiceIdentity,
         guard: ClockGuard,
@@ -92,7 +92,7 @@ class Gates:
         self._heard: dict[str, Sign] = {}
         self._written: dict[str, Sign] = {}
         self._swept: int | None = None
-        """The newest ending whose scanner has left the file; None before this process has looked at all of it."""
+        """The newest ending that the file follows; None before this process has looked at all of it."""
 
     def count(self, day: int, scanner: bytes, hour: int) -> None:
         """One more accepted visit; hour as in the vault's row, 0 .. 24."""
@@ -100,8 +100,8 @@ class Gates:
             self._counted[_Passage(day, scanner, hour)] += 1
 
     def hear(self, scanner: bytes, waiting: int = -1) -> None:
-        """A sign of life: this scanner (8 bytes) asked for its lists, as it does each minute, whoever comes or not; so
-        many visits waited in it."""
+        """Records a sign of life: this scanner (8 bytes) fetched its lists, as it does each minute, with or without
+        visitors; so many visits waited in it."""
         at = int(self._party.now()) // GRAIN_SECONDS * GRAIN_SECONDS
         with self._lock:
             self._heard[scanner.hex()] = Sign(at, waiting)
@@ -122,23 +122,23 @@ class Gates:
         return self._guard.now() < self._party.calendar.closes(day)
 
     def keep(self) -> None:
-        """A task, once a minute: what was counted goes to the file, and who is no scanner any more leaves it."""
+        """A task, once a minute: writes what was counted to the file, and removes scanners that ended from it."""
         self._write()
         self._sweep()
 
     def forget_closed(self) -> None:
-        """A task: the splits of days that are closed go. Raises `ClockUntrusted`."""
+        """A task: removes the splits of days that are closed. Raises `ClockUntrusted`."""
         self._guard.require_trusted()
         calendar, now = self._party.calendar, self._guard.settled()
         oldest = calendar.day(now) - CLOSING_DAYS
         self.forget(oldest + 1 if now >= calendar.closes(oldest) else oldest)
 
     def forget(self, oldest_day: int) -> None:
-        """A duty of the purge, for a service that stood still when the day was closed."""
+        """A task of the purge, for a service that stood still when the day was closed."""
         self._file.forget(oldest_day)
 
     def close(self) -> None:
-        """What was counted is in the file."""
+        """Writes what was counted to the file."""
         with suppress(CheckinError):  # a full disk must not keep the service from stopping
             self._write()
 
@@ -165,8 +165,8 @@ class Gates:
         return cells
 
     def _sweep(self) -> None:
-        """Scanners that were revoked, whose venue was closed, or that a wrong clock has put into the future: all of
-        the file at a process's first round, then whatever ended since the last one."""
+        """Removes scanners that were revoked, of venues that were closed, or that a wrong clock has put into the
+        future: in all of the file at a process's first round, then only what ended since the last one."""
         self._file.leave_out(self._file.later(self._party.now()))
         newest, swept = self._endings.seen_by(self._tables), self._swept
         if newest == swept:
@@ -199,7 +199,7 @@ class GateHour(NamedTuple):
 
 
 class Sign(NamedTuple):
-    """A scanner's sign of life: unix seconds, cut to five minutes, and how many visits waited in it; -1: not told."""
+    """A scanner's sign of life: unix seconds, cut to five minutes, and how many visits waited in it; -1: unknown."""
 
     at: int
     waiting: int = -1
@@ -221,7 +221,7 @@ class GateFile:
             commit.many(_HEAR, signs)
 
         self._tables.write(step)
-        self._tables.tidy()  # the log ahead of the file would tell what was added minute by minute: only sums stay
+        self._tables.tidy()  # the write-ahead log would show what was added minute by minute: only sums stay
 
     def hours(self, day: int, gate: bytes) -> list[int]:
         """25 numbers, by hours since the day's local start."""
@@ -242,12 +242,12 @@ class GateFile:
             last = page[-1]
 
     def later(self, moment: float) -> list[str]:
-        """Scanners whose sign of life is of a later moment (unix seconds)."""
+        """Scanners with a sign of life of a later moment (unix seconds)."""
         found = self._tables.read("SELECT scanner FROM heard WHERE at > :moment", {"moment": int(moment)})
         return [scanner for (scanner,) in found]
 
     def leave_out(self, scanners: Iterable[str]) -> None:
-        """Whose signs of life are nobody's business any more."""
+        """Removes these scanners' signs of life."""
         if gone := [{"scanner": scanner} for scanner in sorted(scanners)]:
             self._tables.write(lambda commit: commit.many("DELETE FROM heard WHERE scanner = :scanner", gone))
             self._tables.tidy()

@@ -1,6 +1,6 @@
-"""What a scanner is told to trust: issuers' lists as they signed them, the registry's intake keys, rule and time.
+"""What scanners trust: issuers' lists as they signed them, the registry's intake keys, the venue's rule, the time.
 
-Lists are the same for all scanners and change once a day, so who asks for digests gets them from any cache on the way.
+Lists are the same for all scanners and change once a day: with digests, a scanner gets them from any cache on the way.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ KIDS = "kids"
 CACHED_SECONDS = INTAKE_DAYS_AHEAD * 86_400  # no list is of use for longer
 _REMEMBERED_SECONDS: Final = 1.0
 _TRUST: Final = "/v1/trust"
-_FORMS: Final = {  # as the route below describes them; whatever else is asked is left to it
+_FORMS: Final = {  # as the route below describes them; any other query is left to it
     "nonce": re.compile(NONCE),
     "waiting": re.compile("-1|[0-9]{1,6}"),
     "digests": re.compile("true|false"),
@@ -126,12 +126,12 @@ def make_keys(party: ServiceIdentity, purger: Purger) -> None:
 
 
 def intake_list(party: ServiceIdentity) -> IntakeList:
-    """The registry's own list from yesterday, for who stands at the door at midnight, to 14 days ahead; raises
+    """The registry's own list from yesterday, for visitors at the door at midnight, to 14 days ahead; raises
     `KeyMissing`."""
     today, keys = party.today(), {}
     for name in party.ring.names(Purpose.INTAKE):
         if today - 1 <= name.day <= today + INTAKE_DAYS_AHEAD:
-            with suppress(KeyMissing, KeyDestroyed):  # destroyed meanwhile; or one node of a ring alone tells of it
+            with suppress(KeyMissing, KeyDestroyed):  # destroyed meanwhile; or known to one node of a ring alone
                 keys[name.day] = IntakeKey(party.ring.public_key(name))
     if not keys:
         raise KeyMissing("There are no intake keys yet: see /readyz.")
@@ -167,7 +167,7 @@ class Lists:
         self._same: _Same | None = None
 
     def read(self) -> _Same:
-        """From the disk, or a ring's nodes; remembered for a second."""
+        """Reads it from the disk, or a ring's nodes; remembered for a second."""
         at, day, number = _STOPWATCH.boot(), self._party.today(), self._trust.number
         issuers, own = self._entries(), self._own()
         digests = {"issuers": [_digest(entry) for entry in issuers], "own": _digest(own)}
@@ -175,7 +175,7 @@ class Lists:
         return self._same
 
     def remembered(self) -> _Same | None:
-        """What was read within the last second, unless midnight or an issuer's new list came since. Waits for none."""
+        """What was read within the last second, unless midnight or an issuer's new list came since. Never waits."""
         same = self._same
         if same is None or (same.day, same.number) != (self._party.today(), self._trust.number):
             return None
@@ -229,12 +229,12 @@ class Lists:
         }
 
     def audit(self, log: LogSettings | None) -> Iterator[Point]:
-        """Lines of the registry's own audit: whose kids are alike; what scanners are given, or should be, is logged."""
+        """Lines of the registry's own audit: no kids are alike; what scanners are given, or should be, is logged."""
         yield self._kids()
         yield from self._logged(log)
 
     def _kids(self) -> Point:
-        """Chance gives two keys of a day one kid once in four thousand million times: one was ground to look alike."""
+        """No two keys of a day have one kid. Chance does that once in four thousand million times: one was ground."""
         faults = [
             f"issuers {' and '.join(map(str, issuers))} list keys with one kid for {self._party.calendar.date(day)}"
             for day, issuers in self._trust.shared()
@@ -259,7 +259,7 @@ def _digest(answer: BaseModel) -> str:
 
 
 class TrustFirst:
-    """GET /v1/trust out of memory, before all that the other routes pass: every scanner asks each minute.
+    """GET /v1/trust out of memory, before all that the other routes pass: every scanner fetches it each minute.
 
     What memory has not, and whatever is to be refused, is left to the route below, which waits for a disk or a ring in
     a thread.
@@ -274,7 +274,7 @@ class TrustFirst:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = None
         if scope["type"] == "http" and scope["path"] == _TRUST and scope["method"] == "GET":
-            with suppress(Exception):  # the route below meets it again, and tells it
+            with suppress(Exception):  # the route below meets it again, and answers with it
                 answer = self._answer(scope)
         await (SecurityHeaders(answer) if answer else self._app)(scope, receive, send)
 

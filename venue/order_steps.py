@@ -1,6 +1,6 @@
-"""Orders at the registry: which sealed visits a venue had, or where some visits were and who else was there.
+"""Orders at the registry: which sealed visits a venue had, or where some visits were and which others were near.
 
-Nobody is named here, in either direction (docs/spec/order.md §4). What the registry answers are seals of the
+No person is named here, in either direction (docs/spec/order.md §4). What the registry answers are seals of the
 authority's day keys; it learns that an order looked at a venue, or that some visits were one person's.
 """
 
@@ -21,7 +21,7 @@ from checkin.vault.visit import Visit, conflict_keys, open_visit, venue_group, v
 
 
 class Traces:
-    """What the registry does for an order."""
+    """The registry's steps of an order."""
 
     def __init__(self, party: ServiceIdentity, guard: ClockGuard, vault: Vault, tables: Tables) -> None:
         self._party = party
@@ -47,7 +47,7 @@ class Traces:
         return PartResult(sorted(rows) + names + _left_out(broken), held, gone)
 
     def contacts(self, part: Part, items: list[str]) -> PartResult:
-        """Where the listed visits were, and who checked in there from two hours before to two hours after."""
+        """Where the listed visits were, and the check-ins there from two hours before to two hours after."""
         listed = [ListedVisit.read(item) for item in items]
         check_days(part, (item.day for item in listed))
         floor = self._guard.floor(self._party.calendar)
@@ -70,7 +70,7 @@ class Traces:
         return PartResult(rows + sorted(row.line() for _, row in near.values()), days, gone)
 
     def _places(self, listed: list[ListedVisit], broken: set[bytes]) -> list[PlaceRow]:
-        """Where the listed visits happened, numbered from 1 in the order of their time; one whose code was used more
+        """Where the listed visits happened, numbered from 1 in the order of their time; one with a code used more
         than once has several places, because the first to upload need not be the true one."""
         by_day: dict[int, dict[bytes, ListedVisit]] = {}
         for item in listed:
@@ -105,7 +105,7 @@ class Traces:
             hours = calendar.hour(day, first * 60), calendar.hour(day, last * 60)
             try:
                 group = venue_group(self._vault, day, venue)
-            except KeyMissing:  # a day that nobody checked in on
+            except KeyMissing:  # a day without check-ins
                 continue
             for _, visit in self._opened(day, self._vault.store.group(day, group, *hours), broken):
                 if first <= visit.minute <= last:
@@ -120,7 +120,7 @@ class Traces:
                 broken.add(row.key)
 
     def _days(self, first: int, last: int) -> list[int]:
-        """The service days whose visits may have these minutes: a code lives a little beyond its midnight."""
+        """The service days of visits that may have these minutes: a code lives a little beyond its midnight."""
         calendar = self._party.calendar
         return list(range(calendar.day(first * 60 - 300), calendar.day(last * 60) + 1))
 
@@ -138,7 +138,7 @@ def _left_out(broken: set[bytes]) -> list[str]:
 def _keep_nearest(
     near: dict[tuple[int, bytes, bytes], tuple[int, VisitRow]], place: PlaceRow, day: int, visit: Visit
 ) -> None:
-    """A visit that is near several places is told once, with the place that was nearest in time."""
+    """Keeps a visit that is near several places once, with the place that was nearest in time."""
     apart, key = abs(visit.minute - place.minute), (visit.issuer, visit.visit_id, visit.venue)
     if key not in near or apart < near[key][0]:
         row = VisitRow(visit.issuer, day, visit.visit_id, visit.sealed_subject, visit.minute, place.number)

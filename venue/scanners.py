@@ -59,9 +59,9 @@ class EnrolledScanner(BaseModel):
 
 
 class ScannerEntry(BaseModel):
-    """A scanner in its operator's list. `last_seen`: when it last asked for its lists, which it does each minute
-    whether or not anybody comes; RFC 3339, cut to five minutes, a minute late at most. None: never, or revoked.
-    `waiting`: how many visits waited in it then, if it said so; what it scanned since nobody knows."""
+    """A scanner in its operator's list. `last_seen`: when it last fetched its lists, which it does each minute with or
+    without visitors; RFC 3339, cut to five minutes, a minute late at most. None: never, or revoked.
+    `waiting`: how many visits waited in it then, if it said so; what it scanned since is not known."""
 
     scanner_id: str
     label: str
@@ -78,8 +78,8 @@ class ScannerList(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class VenueScanner:
-    """Who scans: the venue with its rule, and the two ids as they go into seals (8 bytes each). `uploads_until`: of one
-    that was replaced, until when its scans were made that it may upload, unix seconds; None: it scans."""
+    """A scanner at its venue, with the venue's rule and the two ids as they go into seals (8 bytes each).
+    `uploads_until`: a replaced one may upload scans made until then, unix seconds; None: it was not replaced."""
 
     venue: Venue
     place: Place
@@ -87,7 +87,7 @@ class VenueScanner:
 
 
 class Scanners:
-    """The table `scanners`, and who bears which token."""
+    """The table `scanners`, with scanners found by their tokens."""
 
     def __init__(self, tables: Tables, endings: Endings, party: ServiceIdentity, guard: ClockGuard) -> None:
         self._tables = tables
@@ -117,8 +117,8 @@ class Scanners:
         return [ScannerEntry(scanner_id=row[0], label=row[1], revoked=bool(row[2])) for row in rows]
 
     def revoke(self, venue: str, scanner: str, reason: Reason) -> None:
-        """Every worker refuses its next request once it has looked, but the upload of what a replaced one has scanned;
-        repeatable. Raises `NotFound`."""
+        """Ends the scanner: every worker refuses its next request once it has looked, but the upload of what a
+        replaced one has scanned; repeatable. Raises `NotFound`."""
         until = -(-int(self._party.now()) // GRAIN_SECONDS) * GRAIN_SECONDS if reason == "replaced" else 0
 
         def step(commit: Commit, ended: list[Ending]) -> None:
@@ -138,7 +138,7 @@ class Scanners:
         self._endings.write(self._tables, step)
 
     def forget_uploads(self) -> None:
-        """A task: what a replaced scanner might upload is of a closed day. Raises `ClockUntrusted`."""
+        """A task: ends the uploads of replaced scanners once their days are closed. Raises `ClockUntrusted`."""
         self._guard.require_trusted()
         now, calendar = self._guard.settled(), self._party.calendar
         kept = self._tables.read("SELECT DISTINCT uploads_until FROM scanners WHERE uploads_until > 0")
@@ -157,24 +157,24 @@ class Scanners:
         return _scanning(self.uploading(token))
 
     async def at_door(self, token: str) -> VenueScanner:
-        """As `bearing`; nobody else waits while the database is asked."""
+        """As `bearing`; the event loop is free while the database is queried."""
         known = self.remembered(token)
         return known if known else await asyncio.to_thread(self.bearing, token)
 
     def remembered(self, token: str) -> VenueScanner | None:
-        """As `bearing`, if that is in memory; asks no database about a token, and raises only for one that it knows."""
+        """As `bearing`, if that is in memory; queries no database about a token, raises only for one that it knows."""
         known = self._memory().get(token_hash(token))
         return _scanning(known) if known else None
 
     def uploading(self, token: str) -> VenueScanner:
         """As `bearing`, and also a scanner that was replaced.
 
-        Found in memory as long as no process has changed what is told to scanners, otherwise in the database.
+        Found in memory as long as no process has changed what scanners are given, otherwise in the database.
         """
         known, hashed = self._memory(), token_hash(token)
         scanner = known.get(hashed)
         if scanner is None:
-            # A stranger's token is never kept: guessing fills no memory.
+            # An unknown token is never kept: guessing fills no memory.
             scanner = known[hashed] = self._find(hashed)
         return scanner
 

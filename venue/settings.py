@@ -26,11 +26,11 @@ class VenueSettings(DaySettings):
     issuers: tuple[TrustedIssuer, ...] = Field(default=(), strict=False)
     """All of them are trusted at once."""
     authority: AuthoritySettings | None = None
-    """Whose orders are executed; none are without it and `log`."""
+    """The health authority that may order; no order is executed without it and `log`."""
     authority_token_sha256: TokenHash | None = None
     """SHA-256 of the token that the authority presents."""
     metrics_token_sha256: TokenHash | None = None
-    """SHA-256 of the token that whoever watches the service presents at /metrics; without it nobody reads them."""
+    """SHA-256 of the token that the monitoring presents at /metrics; without it every request is refused."""
     log: LogSettings | None = None
     """The log that orders must be in."""
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 512

@@ -1,4 +1,4 @@
-"""An operator's numbers: check-ins of his venue by day, hour and gate, of the days that are held, and of no other."""
+"""An operator's numbers: check-ins of one venue by day, hour and gate, of the days that are held, and of no other."""
 
 from __future__ import annotations
 

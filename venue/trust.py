@@ -1,4 +1,4 @@
-"""Whom the registry trusts: every pinned issuer's list of keys, fetched now and then, the first list for a day final.
+"""Issuer key lists, fetched once a minute. The first key seen for a day is never replaced.
 
 An issuer that does not answer changes nothing: what was fetched is in data/venue.db, for fourteen days ahead, and
 no other server is in the path of a check-in (docs/spec/registry.md §4).
@@ -57,8 +57,8 @@ def fetch_list(url: str) -> Fetched:
 
 
 class _Memory(NamedTuple):
-    """As of this number of changes: all issuers' keys by day, those of days that were asked for ready to be used, and
-    the newest list of each issuer."""
+    """All issuers' keys by day, as of this number of changes, those of requested days ready to be used, and the newest
+    list of each issuer."""
 
     number: int
     listed: Mapping[int, list[IssuerKey]]
@@ -90,19 +90,19 @@ class IssuerTrust:
         self._known: _Memory | None = None
 
     def refresh(self) -> None:
-        """A task, once a minute: asks every issuer."""
+        """A task, once a minute: fetches every issuer's list."""
         for issuer in self._issuers:
             self._ask(issuer)
 
     def refresh_missing(self) -> None:
-        """A task: asks the issuers that lack a key for today or tomorrow."""
+        """A task: fetches the lists of issuers that lack a key for today or tomorrow."""
         today = self._party.today()
         for issuer in self._issuers:
             if not all(self._has_key(day, issuer.number) for day in (today, today + 1)):
                 self._ask(issuer)
 
     def urgent(self) -> bool:
-        """Whether that should come again in half a second: the service is new, and an issuer's key is missing."""
+        """Whether that should run again in half a second: the service is new, and an issuer's key is missing."""
         today = self._party.today()
         if _STOPWATCH.boot() > self._urgent_until:
             return False
@@ -154,16 +154,16 @@ class IssuerTrust:
 
     @property
     def is_read(self) -> bool:
-        """Whether `keys_of_day` asks no database: nobody had changed a list when the scanner was looked up."""
+        """Whether `keys_of_day` queries no database: no list had changed when the scanner was looked up."""
         return self._known is not None and self._known.number == self.number
 
     @property
     def number(self) -> int | None:
-        """Another one once anybody has changed a list, as the last look saw; None before the first."""
+        """The number of changes of lists, as the last look saw; None before the first."""
         return self._tables.seen.get(LISTS)
 
     def read(self) -> _Memory:
-        """Reads what issuers have listed into memory, unless nobody has changed it."""
+        """Reads what issuers have listed into memory, if it has changed."""
         number = self._tables.look()[LISTS]
         if self._known is None or self._known.number != number:
             pinned = {issuer.number for issuer in self._issuers}
@@ -194,8 +194,8 @@ class IssuerTrust:
         return dict(self.read().lists)
 
     def given(self) -> dict[int, Fetched]:
-        """Those that scanners are given. None whose signature, or proof under a pinned log, does not verify now: one
-        list of before the issuer changed its key, or the log was pinned, would make them refuse all."""
+        """Those that scanners are given: of valid signature, and of valid proof where a log is pinned, now. One list
+        of before the issuer changed its key, or the log was pinned, would make them refuse all."""
         return {number: found for number, found in self.lists().items() if self._valid(number, found)}
 
     def findings(self) -> Iterator[Finding]:
@@ -220,7 +220,7 @@ class IssuerTrust:
         yield from self._suspicious()
 
     def _suspicious(self) -> Iterator[Finding]:
-        """What turns nobody away, and does not come about by chance."""
+        """Warnings of what refuses no visitor, and does not come about by chance."""
         for day, issuers in self.shared():
             whose, date = " and ".join(map(str, issuers)), self._party.calendar.date(day)
             text = f"Issuers {whose} list keys with one kid for {date}; codes of each are taken. Ask who was first."
@@ -237,7 +237,7 @@ class IssuerTrust:
                 yield day, sorted(key.issuer for key in keys)
 
     def forget(self, oldest_day: int) -> None:
-        """A duty of the purge: lists of days that are due."""
+        """Removes keys of days that are due. A task of the purge."""
         values = {"oldest": oldest_day}
 
         def step(commit: Commit) -> None:
@@ -248,8 +248,8 @@ class IssuerTrust:
         self._tables.write(step)
 
     def _valid(self, number: int, found: Fetched) -> Fetched | None:
-        """The list, if the issuer's pinned key signed it, and it is in the pinned log or none is pinned. Looked at
-        once: scanners ask often."""
+        """The list, if the issuer's pinned key signed it, and it is in the pinned log or none is pinned.
+        Verified once: scanners fetch often."""
         if self._proved.get(number) != found:
             try:
                 open_note(found.note, [one.verifier for one in self._issuers if one.number == number])

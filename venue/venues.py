@@ -38,7 +38,7 @@ _ENROL = """INSERT INTO venues (id, name, category, capacity, operator_sha256, s
 
 
 _TOLD = frozenset({"status_rule", "closed"})
-"""The columns that a scanner hears of."""
+"""The columns that a scanner depends on."""
 
 
 def plain_name(text: str) -> str:
@@ -57,7 +57,7 @@ Name = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(plain_n
 
 
 class NewVenue(Body):
-    """What an operator says about his place."""
+    """What an operator says about the venue."""
 
     name: Name
     category: Name
@@ -88,7 +88,7 @@ class VenueEntry(BaseModel):
 
 
 class Capacity(Body):
-    """How many people it may hold; null when nobody says."""
+    """How many people it may hold; null when that is not set."""
 
     capacity: People | None
 
@@ -101,7 +101,7 @@ class StatusRuleBody(Body):
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """id 16 hexadecimal digits; rule: the statuses asked for, sorted."""
+    """A venue as its scanners know it. id: 16 hexadecimal digits; rule: the accepted statuses, sorted."""
 
     id: str
     name: str
@@ -109,7 +109,7 @@ class Venue:
 
 
 class Venues:
-    """The table `venues`. What scanners are told of is seen by all workers at their next look."""
+    """The table `venues`. A change that scanners depend on is seen by all workers at their next look."""
 
     def __init__(self, tables: Tables, endings: Endings) -> None:
         self._tables = tables
@@ -123,18 +123,18 @@ class Venues:
         return EnrolledVenue(venue_id=identifier, operator_token=token)
 
     def renew_operator(self, venue: str) -> OperatorToken:
-        """Another token; the one before opens nothing from now on. Raises `NotFound`."""
+        """Makes another token; the one before is void from now on. Raises `NotFound`."""
         token = new_token()
         hashed = token_hash(token)
         self._update(venue, "operator_sha256", hashed, lambda before: Ending(OPERATOR, venue, (hashed + before).hex()))
         return OperatorToken(operator_token=token)
 
     def close(self, venue: str) -> None:
-        """From now on its operator and all its scanners are strangers. Its visits stay until they are due."""
+        """Closes it: its operator's and all its scanners' tokens are void. Its visits stay until they are due."""
         self._update(venue, "closed", 1, lambda _: Ending(CLOSED, venue))
 
     def entry(self, venue: str) -> VenueEntry:
-        """Raises `NotFound`."""
+        """The venue as its operator sees it. Raises `NotFound`."""
         query = "SELECT name, category, capacity, status_rule FROM venues WHERE id = :venue"
         for name, category, capacity, rule in self._tables.read(query, {"venue": venue}):
             return VenueEntry(
@@ -143,21 +143,21 @@ class Venues:
         raise NotFound("There is no venue of this id.")
 
     def set_capacity(self, venue: str, capacity: Capacity) -> Capacity:
-        """For the operator's page alone: nobody is kept out by it."""
+        """Sets it for the operator's page alone: no check-in is refused for it."""
         self._update(venue, "capacity", capacity.capacity)
         return capacity
 
     def set_rule(self, venue: str, accepted: list[int]) -> StatusRuleBody:
-        """Which statuses the venue's scanners ask for, as they learn from /v1/trust."""
+        """Sets which statuses the venue's scanners require, as they learn from /v1/trust."""
         rule = sorted(set(accepted))
         self._update(venue, "status_rule", json.dumps(rule))
         return StatusRuleBody(accepted=rule)
 
     def operated(self, venue: str, token: str) -> Venue:
-        """The venue whose operator bears `token`.
+        """The venue, if `token` is its operator's.
 
-        Raises `Unauthorized` for a token nobody knows, `Forbidden` for a scanner's and for another venue's
-        operator, whether or not there is a venue of that id.
+        Raises `Unauthorized` for an unknown token, `Forbidden` for a scanner's and for another venue's
+        operator's, whether or not there is a venue of that id.
         """
         hashed = {"hashed": token_hash(token)}
         found = self._tables.read(_OPERATED, hashed)
@@ -166,10 +166,11 @@ class Venues:
         raise Forbidden if found or self._tables.read(_LIVE_SCANNER, hashed) else Unauthorized
 
     def _update(self, venue: str, column: str, value: Value, ended: Callable[[Any], Ending] | None = None) -> None:
-        """`ended`: what ends with the value before. The same value again is no change, and empties nobody's memory."""
+        """Sets a column. `ended`: what ends with the value before. The same value again changes nothing, and empties
+        no memory."""
 
         def step(commit: Commit, ending: list[Ending]) -> None:
-            commit.alone()  # what ends is what the one before has made
+            commit.alone()  # the value that ends is the newest one
             query = f"SELECT {column} FROM venues WHERE id = :venue AND closed = 0"  # noqa: S608 - a constant from above
             found = commit.execute(query, {"venue": venue})
             if not found:
@@ -192,7 +193,7 @@ def read_venue(identifier: str, name: str, rule: str) -> Venue:
 
 
 def operator_of(venues: Venues) -> Any:
-    """For a route's `dependencies`: the venue's operator alone, refused before anybody looks at the body."""
+    """For a route's `dependencies`: the venue's operator alone; others are refused before the body is read."""
 
     def operator(venue_id: VenueId, token: Bearer) -> None:
         venues.operated(venue_id, token)
