@@ -1,1 +1,1 @@
-"""What the three services share: settings, who they are, problem documents, authentication, the frame of an app."""
+"""What the three services share: settings, identity, problem documents, authentication, the frame of an app."""

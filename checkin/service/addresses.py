@@ -32,7 +32,7 @@ def require_free(host: str, port: int) -> None:
 
 
 def await_free(host: str, port: int, seconds: float) -> None:
-    """As `require_free`, but whoever listens there has so many seconds to end."""
+    """As `require_free`, but a process that listens there has so many seconds to stop."""
     deadline = _STOPWATCH.boot() + seconds
     while True:
         try:
@@ -46,11 +46,11 @@ def await_free(host: str, port: int, seconds: float) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """So many different loopback ports that nobody listens on.
+    """So many different loopback ports that are free.
 
-    They lie below those that the kernel deals out by itself: until somebody listens there, and while whoever listened
-    is away for a moment, no connection of another program gets one of them by accident; nor does a later call here or,
-    while this process lives, in another one.
+    They lie below the kernel's ephemeral range: until a server listens there, and while it is away for a moment, no
+    connection of another program gets one of them by accident; nor does a later call here or, while this process lives,
+    in another one.
     """
     found: list[int] = []
     while len(found) < count:
@@ -61,8 +61,8 @@ def free_ports(count: int) -> list[int]:
 
 
 def _hold(port: int) -> bool:
-    """Whether nobody listens there and nobody was given it. What says so to other processes is the UDP port of the same
-    number, which nothing else here has a use for."""
+    """Reserves a port; False where it is in use or reserved. The reservation is the UDP port of the same number, which
+    nothing else here has a use for."""
     mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         mark.bind((_LOOPBACK, port))

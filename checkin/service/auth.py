@@ -22,7 +22,7 @@ _Sent = Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)]
 
 
 def new_token() -> str:
-    """A token of 43 characters; a plain hash of it can be stored, because nobody can guess 32 random bytes."""
+    """A token of 43 characters; a plain hash of it can be stored, because 32 random bytes cannot be guessed."""
     return b64url_encode(random_bytes(32))
 
 
@@ -50,7 +50,7 @@ Bearer = Annotated[str, Depends(bearer)]
 
 
 def bearer_of(scope: Scope) -> str:
-    """The same, for who answers without the framework."""
+    """As `bearer`, for routes that answer without the framework."""
     for name, value in scope["headers"]:
         if name == b"authorization":
             scheme, _, token = value.decode("latin-1").partition(" ")
@@ -60,8 +60,8 @@ def bearer_of(scope: Scope) -> str:
 
 
 def require(token: str, expected_sha256: str | None, request: Request) -> None:
-    """Raises unless this is the one token whose hash (64 hex digits) the settings pin: `Forbidden` for one that the
-    service knows in another role, otherwise `Unauthorized`."""
+    """Raises unless the token has the hash (64 hex digits) that the settings pin: `Forbidden` for one that the service
+    knows in another role, otherwise `Unauthorized`."""
     hashed = token_hash(token)
     if expected_sha256 is None or not equal(hashed, bytes.fromhex(expected_sha256)):
         knows: Callable[[bytes], bool] = request.app.state.knows_token
@@ -75,7 +75,7 @@ def pinned_hashes(settings: BaseModel) -> frozenset[bytes]:
 
 
 def pinned(expected_sha256: str | None) -> Any:
-    """For a route's `dependencies`: whoever bears no such token is refused before anybody looks at his body."""
+    """For a route's `dependencies`: a caller without that token is refused before the body is read."""
 
     def check(token: Bearer, request: Request) -> None:
         require(token, expected_sha256, request)

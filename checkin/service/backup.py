@@ -38,7 +38,7 @@ _CHUNK: Final = 1 << 20
 
 
 class BackupContents(Strict):
-    """`backup.json`: whose data of which day, and the SHA-256 of every file, in hex."""
+    """`backup.json`: which service's data of which day, and the SHA-256 of every file, in hex."""
 
     format: Literal[1] = 1
     service: str
@@ -130,7 +130,7 @@ def stopped(settings: ServiceSettings) -> AbstractContextManager[None]:
 
 
 def _end_staging(data: Path, staged: Path) -> None:
-    """Not while the mark is gone: what is staged tells that the data is not whole."""
+    """Removes what is staged, unless the mark is missing: then it is the sign that the data is not whole."""
     if (data / MARK).exists():
         shutil.rmtree(staged, ignore_errors=True)
 

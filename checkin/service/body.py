@@ -1,4 +1,4 @@
-"""Bodies: of requests, nothing beside what is documented, no work for whoever sends more; of answers, entity tags."""
+"""Bodies of requests and answers: unknown members refused, sizes bounded before any work; entity tags of answers."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def answer_unless_known(content: bytes, lasting: bytes, known: str | None) -> Re
     """`content`, JSON, with a weak entity tag over the part of it that lasts; 304 without content if `known`, an
     `If-None-Match`, names that (RFC 9110 §8.8.3 and §13.1.2).
 
-    A tag is a hash of what everybody is answered, so it tells nobody apart; and an answer with one still says
-    `no-store`, so no browser keeps it or sends it back: only a program that was written to ask so does.
+    A tag is a hash of what every caller is answered, so it identifies none; and an answer with one still says
+    `no-store`, so no browser keeps it or sends it back: only a program that was written to do so does.
     """
     digest = content_digest(lasting)
     headers = {"ETag": f'W/"{digest}"'}

@@ -1,6 +1,6 @@
-"""The newest checkpoint of the pinned log that this service has verified: kept, and told to whoever asks.
+"""The newest checkpoint of the pinned log that this service has verified: kept, and shown to every caller.
 
-The log asks for it when it starts: one that was put back from a backup must not sign a second history
+The log queries it when it starts: one that was put back from a backup must not sign a second history
 (docs/spec/log.md §7). Public, as every checkpoint is.
 """
 
@@ -35,7 +35,7 @@ class CheckpointSeen:
 
     def saw(self, proof: str) -> None:
         """Keeps the checkpoint of a proof (c2sp.org/tlog-proof) that was verified, unless it is of a shorter log: the
-        same head may have a new key's signature."""
+        same tree head may have a new key's signature."""
         note = LogProof.read(proof).checkpoint
         with locked(self._lock):
             known = self.newest()

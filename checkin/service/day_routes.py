@@ -1,4 +1,4 @@
-"""What retention and the authority ask of every service that keeps days: one contract at the issuer and the registry.
+"""Routes for retention and the authority at every service that keeps days: one contract at the issuer and the registry.
 
 POST /v1/purge        retention   destroy what is due now
 GET  /v1/statements   retention   all that was stated about days and keys
@@ -69,7 +69,7 @@ class Statements(BaseModel):
 
 
 class SelfAuditRequest(Body):
-    """`words`: name and phone (E.164) of a test visitor, who is nobody; they are searched for in every file."""
+    """`words`: name and phone (E.164) of a test visitor, no real person; they are searched for in every file."""
 
     words: Annotated[list[Word], Field(max_length=10)] = Field(default=[])
 
@@ -91,7 +91,7 @@ class DayWork:
 
 
 def routes(work: DayWork, retention_sha256: str | None, authority_sha256: str | None) -> APIRouter:
-    """The four routes, for whoever bears the tokens that the settings pin."""
+    """The four routes, for callers with the tokens that the settings pin."""
     router = APIRouter()
     retention, authority = [pinned(retention_sha256)], [pinned(authority_sha256)]
     asked = problem_answers(Forbidden)

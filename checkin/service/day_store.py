@@ -6,7 +6,7 @@ database, or a schema of one, is one service's: a table `service` has its name.
                                 not begin anew in its folder, where every code would be good once more
 
 The driver is imported where it is used, because it is optional. What readiness depends on wherever there are days is
-here, too: that what is due is gone, and that the engine is fit for today.
+here, too: that what is due is destroyed, and that the engine is fit for today.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class ServiceEngine:
 
     @cached_property
     def hold(self) -> Hold:
-        """What only one of several machines over one engine does; who asks for it makes its table."""
+        """The lease for what only one of several machines over one engine does; its table is made at first use."""
         return alone if self._database is None else partial(hold, self.tables(LEASES))
 
     def floor(self, guard: ClockGuard) -> Duty:
@@ -233,16 +233,16 @@ class SharedFloor:
     """Raises a process's floor to the one of all machines over one engine: a table `oldest_day` of one row.
 
     A clock that was set back, on a machine whose own memory of the time is lost, would make keys and tables anew for
-    days that the others have destroyed. So whoever purges writes down the oldest day it leaves, and reads what others
-    wrote. Not with a clock that is set ahead, which would destroy everybody's days: the server's must agree within an
-    hour.
+    days that the others have destroyed. So a machine that purges writes down the oldest day it leaves, and reads what
+    others wrote. Not with a clock that is set ahead, which would destroy the days of all: the server's must agree
+    within an hour.
     """
 
     def __init__(self, tables: Tables, guard: ClockGuard) -> None:
         """Reads it, so that it holds before anything is served. Raises `NotReady`."""
         self._tables = tables
         self._guard = guard
-        with suppress(ClockUntrusted):  # which /readyz tells
+        with suppress(ClockUntrusted):  # which /readyz shows
             self._hear(*tables.read(_READ)[0])
 
     def keep(self, oldest: int) -> None:
@@ -261,7 +261,7 @@ class SharedFloor:
 
 
 def day_findings(purger: Purger) -> Iterator[Finding]:
-    """A failure when a day is held that should be gone, and one without a key for today."""
+    """A failure when a day is held that should be destroyed, and one without a key for today."""
     if purger.overdue():
         yield Finding("purge", "failure", "Days are overdue to be destroyed: run `checkin purge run`.")
     if not purger.has_day_key():
@@ -270,7 +270,7 @@ def day_findings(purger: Purger) -> Iterator[Finding]:
 
 
 class EngineWatch:
-    """For /readyz, which anybody may ask: each time whether the engine answers, once a minute how it is set up."""
+    """The engine's state for /readyz, which is public: each time whether it answers, once a minute how it is set up."""
 
     def __init__(self, store: DayStore) -> None:
         self._store = store

@@ -51,7 +51,7 @@ def problem_answers(*errors: type[CheckinError]) -> dict[int | str, dict[str, An
 
 
 def install(app: FastAPI) -> None:
-    """Complete the app's OpenAPI document, whenever it is first asked for."""
+    """Complete the app's OpenAPI document, when it is first requested."""
     generate: Callable[[], dict[str, Any]] = app.openapi
     made: dict[str, Any] = {}
 

@@ -1,4 +1,4 @@
-"""Accounts, scanners and tokens that ended: written down beside the key ring in the very commit that ends them.
+"""Accounts, scanners and tokens that ended: written down beside the key ring in the very commit that did it.
 
 A service's database says up to which number of the journal it has seen. When it was put back from a backup it is
 behind, and what ended since is ended again before anything is served (docs/spec/keys.md §7).
@@ -45,10 +45,9 @@ class Endings:
         self._first = _LINES * _place(party.settings.ring.name) if party.settings.ring else 0
 
     def write(self, tables: Tables, step: Callable[[Commit, list[Ending]], R]) -> R:
-        """One commit or nothing, of what `step` does and of what ends with it, which it puts into the list: written
-        down as the commit's last step, and struck out when the commit fails, so that no start carries out what was
-        refused. Raises `NotReady`: then nothing has ended; but after `CommitUnknown` it may have, and the next start
-        says so."""
+        """Commits, whole or not at all, what `step` does and the endings that it puts into the list: journaled as the
+        commit's last step, and struck out when the commit fails, so that no start carries out what was refused. Raises
+        `NotReady`: then nothing has ended; but after `CommitUnknown` it may have, and the next start says so."""
         written: list[Written] = []
         before = 0
 
@@ -72,8 +71,8 @@ class Endings:
             raise
 
     def replay(self, tables: Tables, end: Callable[[Commit, Ending], None], unknown: Callable[[Commit], None]) -> None:
-        """At a start, before anything is served: ends again what the database has forgotten. `unknown` is called when
-        it is so old that some of that is not known any more."""
+        """Repeats, at a start and before anything is served, the endings that the database has forgotten. `unknown` is
+        called when it is so old that some of them are not known any more."""
 
         def step(commit: Commit) -> tuple[int, bool] | None:
             commit.alone()  # other machines serve
@@ -109,7 +108,7 @@ class Endings:
         return found if whole else None
 
     def forget(self, oldest: int) -> None:
-        """A duty of the purge: what was sealed under destroyed keys."""
+        """Removes what was sealed under destroyed keys; a step of the purge."""
         self._journal.forget(oldest)
 
     def _own(self) -> dict[str, Value]:

@@ -29,7 +29,7 @@ from checkin.service.tasks import Task, Tasks
 from checkin.service.wal_watch import WalWatch
 from checkin.shown import shown
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # they would tell to the millisecond when a code first came
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they would show to the millisecond when a code first came
 MOST_TOLD = 2000  # characters of a finding
 GENERATION_SECONDS = 300.0
 _RESTORED = (
@@ -55,7 +55,7 @@ class Finding:
 
 
 class Readiness(BaseModel):
-    """Whether the service can do its work, and what somebody should look at."""
+    """Whether the service can do its work, and what its operator should look at."""
 
     ready: bool
     findings: list[dict[str, str]]
@@ -84,11 +84,11 @@ class Frame:
     generations: GenerationTable | None = None
     """Where the service's state lies in a database that is put back apart from the data folder."""
     stored_token: Callable[[bytes], bool] = lambda _: False
-    """Whether somebody bears the token of this hash, beside those that the settings pin."""
+    """Whether a token of this hash is valid, beside those that the settings pin."""
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     _own: CollectorRegistry = field(default_factory=CollectorRegistry, init=False)
     metrics_for: list[Any] = field(default_factory=list)
-    """Dependencies of /metrics; without any, everybody reads the counters: then they must tell nobody anything."""
+    """Dependencies of /metrics; without any the counters are public, and then must disclose nothing."""
     body_limits: dict[str, int] = field(default_factory=dict)
     """Path → largest request body in bytes, where the common limit of 64 KiB is too small."""
 
@@ -105,7 +105,7 @@ class Frame:
             redirect_slashes=False,  # the redirection would lead to whatever host the request names
         )
         self.generation.open(self.party.date())
-        app.state.frame = self  # for who runs the tasks without serving: `checkin purge run`
+        app.state.frame = self  # for `checkin purge run`, which runs the tasks without serving
         pinned = pinned_hashes(self.party.settings)
         app.state.knows_token = lambda hashed: hashed in pinned or self.stored_token(hashed)
         self._own.register(self.tasks)
@@ -240,7 +240,7 @@ def _found(check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
         yield from check()
     except CheckinError as error:
         yield Finding("check_failed", "failure", f"{error.code}: {error.detail}")
-    except Exception as error:  # readiness must be told
+    except Exception as error:  # /readyz must answer
         with suppress(Exception):  # also where the log cannot be written
             log.error("check_failed", check=getattr(check, "__qualname__", "check"), type=type(error).__name__)
         yield Finding("check_failed", "failure", _NOT_KNOWN.format(code=InternalError.code, type=type(error).__name__))

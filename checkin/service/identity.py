@@ -27,14 +27,15 @@ from checkin.service.settings import ServiceSettings
 
 MARK: Final = "deployment"
 IN_USE: Final = "in-use.lock"
-"""Beside the keys: every process that has the service's folders open shares it, who replaces `data` has it alone."""
+"""A lock beside the keys: shared by all processes that have the service's folders open, exclusive while `data` is
+replaced."""
 RESTORING: Final = ".restoring"
 """In `data`: what is being put back, before it takes the place of what was there."""
 log = structlog.get_logger()
 
 
 class KeyVolume:
-    """What of a service lies on its key volume: enough to destroy keys, and to ask others for the time."""
+    """What of a service lies on its key volume: enough to destroy keys, and to query others' time."""
 
     def __init__(self, settings: ServiceSettings, simulated_clock: Path | None = None, *, strict: bool = False) -> None:
         """`strict`: raises `StorageUnfit`, and makes the ring's folder. Otherwise destroying goes on where keys may not
@@ -99,14 +100,14 @@ class ServiceIdentity(KeyVolume):
         self.signer = NoteSigner(settings.name, SigningKey(read_secret(settings.statement_key)))
 
     def _hold(self, keys: Path) -> bool:
-        """Before the master key is read: who exchanges it for another one must find that nobody has it in memory."""
+        """Shares the lock before the master key is read: its exchange must find that no process has it in memory."""
         with suppress(OSError):  # on a full disk
             weakref.finalize(self, os.close, hold_shared(keys / IN_USE))
             return True
         return False
 
     def sign(self, kind: StatementType, values: Mapping[str, str | Sequence[str]]) -> str:
-        """A signed note; one made under a simulated clock says so (its kind ends with the optional field `clock`)."""
+        """A signed note; one made under a simulated clock says so (the optional last field of its kind, `clock`)."""
         return sign_note(kind.write({**values, **clock_value(simulated=self.clock.simulated)}), self.signer)
 
     def signed_time(self, nonce: str) -> tuple[str, str]:
@@ -135,7 +136,7 @@ def _master(path: Path | None, *, strict: bool) -> bytes | None:
 
 
 def _require_data(settings: ServiceSettings) -> None:
-    """Whoever has keys has data: an empty folder is a volume that was not mounted. Raises `NotReady`."""
+    """Raises `NotReady` where a service with keys has no data: an empty folder is a volume that was not mounted."""
     if not (settings.data / MARK).exists() and (settings.data / RESTORING).exists():
         raise NotReady(f"Putting a backup back into {settings.data} was stopped on the way: run checkin restore again.")
     if not (settings.data / MARK).exists() and any(settings.keys.glob("*.slot")):

@@ -89,7 +89,7 @@ class _State:
     note: str = ""
     proof: str = ""
     waiting: str = ""
-    """The note that the log is asked to take; written down before anybody is shown it."""
+    """The note that is submitted to the log; stored before it is shown anywhere."""
 
 
 class KeyListState(Protocol):
@@ -100,7 +100,7 @@ class KeyListState(Protocol):
         ...
 
     def update(self, step: Callable[[_State], _State]) -> _State:
-        """What `step` makes of it; nobody else changes it meanwhile."""
+        """Stores and returns what `step` makes of it; nothing else changes it meanwhile."""
         ...
 
 
@@ -159,7 +159,7 @@ class KeyListTable:
 
 
 class KeyListPublisher(Generic[K]):
-    """One per process. Nothing but `run` asks the log."""
+    """Publishes a service's key list through the log; one per process. Nothing but `run` queries the log."""
 
     def __init__(
         self,
@@ -186,11 +186,11 @@ class KeyListPublisher(Generic[K]):
 
     @property
     def log(self) -> LogAnswer | None:
-        """The pinned log, for who asks for the list."""
+        """The pinned log, for the answers with the list."""
         return LogAnswer(**self._pinned.plain()) if self._pinned else None
 
     def published(self) -> PublishedList[K]:
-        """What everybody is given. Before the log took any list, the present one without a proof; raises as `make`."""
+        """The public list. Before the log took any list, the present one without a proof; raises as `make`."""
         state = self._state.load() if self._url else _State()
         if not state.proof:
             listed = self._make()
@@ -264,7 +264,7 @@ class KeyListPublisher(Generic[K]):
         self._fail("")
 
     def _without_foreign_proof(self, state: _State) -> _State:
-        """A proof out of a log that is pinned no more convinces nobody."""
+        """The state without a proof from a log that is pinned no more: readers would refuse it."""
         if self._pinned and state.proof:
             try:
                 self._pinned.require(state.note, state.proof)

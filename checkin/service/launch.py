@@ -89,10 +89,10 @@ def serve(service: str, config: Path, simulated_clock: Path | None = None) -> No
     Launch(service=service, config=config.resolve(), simulated_clock=simulated_clock).export()
     options = bounded(host, int(port))
     if listening.workers == 1:
-        # In this process, so that an error in the settings reaches the person who started it.
+        # In this process, so that an error in the settings reaches the operator.
         uvicorn.run(create(), **options)
     else:
-        # In a process of its own, which keeps no key: what keeps workers from starting reaches the person, too.
+        # In a process of its own, which keeps no key: what keeps workers from starting reaches the operator, too.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as once:
             once.submit(_open_once).result()
         create_in_workers = "checkin.service.launch:create"
@@ -103,7 +103,7 @@ def serve(service: str, config: Path, simulated_clock: Path | None = None) -> No
 @contextmanager
 def _counting_together() -> Iterator[None]:
     """Worker processes started from here count in one folder, in memory and of this user alone; on a disk, a full one
-    would end whoever counts (https://prometheus.github.io/client_python/multiprocess/)."""
+    would kill the process that counts (https://prometheus.github.io/client_python/multiprocess/)."""
     memory = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
     with TemporaryDirectory(prefix="checkin-metrics-", dir=memory) as folder:
         count_together(folder)
@@ -111,15 +111,15 @@ def _counting_together() -> Iterator[None]:
 
 
 def bounded(host: str, port: int) -> dict[str, Any]:
-    """uvicorn's options for all of ours that listens: bounds on what strangers make it hold, and no log of requests."""
+    """uvicorn's options for every server here: bounds on what unknown clients make it hold, and no log of requests."""
     return {
         "host": host,
         "port": port,
-        # Who asked when is nobody's business: no access log, on any route.
+        # Which client called when is never recorded: no access log, on any route.
         "access_log": False,
         "log_level": "warning",
         "server_header": False,
-        "proxy_headers": False,  # whoever connects would choose the address he is known by
+        "proxy_headers": False,  # a client would choose the address that it is known by
         "timeout_graceful_shutdown": 10,
         "http": BoundedHttp,
         "ws": "none",

@@ -1,11 +1,11 @@
-"""The keys of a service whose ring is three nodes: asked of them, held for a minute at a time (docs/spec/ring.md §4).
+"""The keys of a service that has a ring of three nodes: leased from them for a minute at a time (docs/spec/ring.md §4).
 
     keys/NAME.tombstone    what the report about a key that was due will say, as on one machine
     keys/ring/*.txt        what nodes signed: that they hold a key, that they destroyed it
     keys/ring/NAME.json    what the tombstone of a closed day will say
     keys/ring/nodes.json   every node there ever was; of one that is there no more, the keys that it may have
 
-There are no slots here and no master key. A lease is measured on the boot clock from before it was asked for, so no
+There are no slots here and no master key. A lease is measured on the boot clock from before it was requested, so no
 setting of a clock makes it longer.
 """
 
@@ -63,7 +63,7 @@ from checkin.service.stated_ring import StatedRing
 STATE_SECONDS = 2.0
 """What the nodes said of their keys is believed for so long."""
 SILENT_SECONDS = 10.0
-"""A node that did not answer is not asked for so long."""
+"""A node that did not answer is not queried for so long."""
 _NO_MAGIC: Final = b"ck1/none"  # of slots: there are none, the folder has tombstones alone
 _NO_GRAVE_NEEDED: Final = (Purpose.IDENTITY,)
 _STOPWATCH: Final = SystemClock()
@@ -99,7 +99,7 @@ class LeasedRing:
         self._graves = SlotFolder(settings.keys, _NO_MAGIC, 1, allow_unfit=True)
         self.notes = StatementFolder(settings.keys / "ring")
         self.stated = StatedRing(self.notes)
-        """The service's statements; whoever opens its book sets it, and this machine knows what others were told."""
+        """The service's statements, those of its other machines too once its book is open (`VaultFolder` sets it)."""
         self.nodes = {peer.verifier.name: peer for peer in ring.nodes}
         self._verifiers = [peer.verifier for peer in ring.nodes]
         self._service, self._clock, self._calendar = settings.name, clock, calendar
@@ -144,8 +144,8 @@ class LeasedRing:
         return self._lease(name, PUBLIC).key
 
     def renew(self) -> None:
-        """Asks anew for what was used since the last time; the rest ends by itself. Raises as `use`, and then what is
-        held stays until its end."""
+        """Renews the leases that were used since the last time; the rest expires. Raises as `use`, and then what is
+        held stays until it expires."""
         with self._lock:
             self._drop()
             wanted = [place for place, lease in self._leases.items() if lease.used]
@@ -185,8 +185,8 @@ class LeasedRing:
         raise self._signed(wanted[-1][0], refused)
 
     def _signed(self, name: KeyName, refused: CheckinError) -> CheckinError:
-        """What to say of a key that nobody leases. That it is missing or destroyed ends an account or a scan for good,
-        and a refusal has no signature: what nodes sign of their keys decides."""
+        """The error for a key that no node leases. That it is missing or destroyed closes an account or a scan for
+        good, and a refusal has no signature: what nodes sign of their keys decides."""
         if not isinstance(refused, KeyMissing | KeyDestroyed):
             return refused
         states = self.states()
@@ -334,8 +334,8 @@ class LeasedRing:
         return values
 
     def names(self, purpose: Purpose | None = None) -> list[KeyName]:
-        """Keys that a node holds; that are gone and of which nothing is written down here yet; or of which a node has
-        not said yet that it destroyed them."""
+        """Keys that a node holds; that are destroyed and have no tombstone here yet; or that a node has not yet signed
+        to have destroyed."""
         states = self.states()
         graves = self.tombstones(purpose)
         gone = {name for _, over in states.values() for name in over if name.purpose not in _NO_GRAVE_NEEDED}
@@ -346,7 +346,7 @@ class LeasedRing:
 
     def _live(self, states: Mapping[str, State]) -> set[KeyName]:
         """Keys that a node holds. The newest identity key is the one in use: it is one that two nodes hold or that was
-        stated, be it since the nodes were asked or where none that holds it answers."""
+        stated, be it since the nodes were queried or where none that holds it answers."""
         held = [name for live, _ in states.values() for name in live]
         identities = {name for name in held if name.purpose is Purpose.IDENTITY}
         sure = {name for name in identities if held.count(name) >= QUORUM or made_name(name) in self.stated}
@@ -360,7 +360,7 @@ class LeasedRing:
     # --- destroy --------------------------------------------------------------------------------------------
 
     def remember(self, name: KeyName, record: Callable[[], Mapping[str, str | int]]) -> None:
-        """Writes down what the tombstone will say, once: when the day is due nobody lends the key that opens it."""
+        """Writes down what the tombstone will say, once: when the day is due no node lends the key that opens it."""
         if not self._will(name).exists() and self.tombstone(name) is None:
             create_file(self._will(name), json.dumps(dict(record())).encode())
 
@@ -407,16 +407,16 @@ class LeasedRing:
             return False  # of a key of long ago: what is due now must go, statements or not
 
     def is_over(self, name: KeyName) -> bool:
-        """Whether nobody is asked about a key any more: it is long gone, and that is stated. Raises as `missing`."""
+        """Whether no node is queried about a key any more: it is long over, and that is stated. Raises as `missing`."""
         floor = self._calendar.day(self._clock.now()) - GONE_DAYS
         return name.day < floor and (name.purpose in _NO_GRAVE_NEEDED or self.stated.has_ended(name))
 
     def lost(self, vkey: str, note: str) -> None:
-        """Officers stated that this node is lost with its volume (verified by the caller): nobody waits for it."""
+        """Keeps what officers stated (verified by the caller): this node is lost with its volume, and not awaited."""
         self.notes.put(_lost(vkey), note)
 
     def hand_on(self, note: str) -> None:
-        """Tells each node that answers what officers signed: it lends the keys no more. The others hear it later."""
+        """Sends what officers signed to each node that answers: it lends the keys no more. The others get it later."""
         for peer in self._answering():
             try:
                 self._calls.hand_on(peer, note)
@@ -425,8 +425,9 @@ class LeasedRing:
         self.forget()
 
     def destroy(self, name: KeyName) -> None:
-        """Ends the leases here, asks each node to destroy, and keeps what they sign. A node that does not answer is
-        asked again at the next round. Raises `ValueError` without a tombstone, `NotReady` where a node refuses."""
+        """Drops the leases here, has each node destroy the key, and keeps what they sign. A node that does not answer
+        gets the request again at the next round. Raises `ValueError` without a tombstone, `NotReady` where a node
+        refuses."""
         if self.tombstone(name) is None:
             raise ValueError("a tombstone comes before destroying")
         with self._lock:
@@ -540,8 +541,7 @@ class LeasedRing:
 
     def _note_nodes(self, states: Mapping[str, State]) -> None:
         """Which nodes there are; of one that the settings name no more, which keys it may have: all that are there, and
-        those of which it has not said that they are gone. Until those that stayed have all answered, it may have any.
-        """
+        those that it has not said to have destroyed. Until those that stayed have all answered, it may have any."""
         current = self._vkeys()
         stayed = {node for node, peer in self.nodes.items() if peer.vkey in self._former}
         known: dict[str, list[str] | None] = dict.fromkeys(sorted(current))

@@ -1,5 +1,5 @@
-"""What every request and answer passes: bounds on its head, its time and its body, HEAD, headers that keep browsers
-strict, and an answer to what nobody foresaw."""
+"""Limits that every request and answer passes: bounds on its head, its time and its body, HEAD, headers that keep
+browsers strict, and an answer to unforeseen errors."""
 
 from __future__ import annotations
 
@@ -134,9 +134,9 @@ class SecurityHeaders:
 
 
 class UnexpectedErrors:
-    """What nobody foresaw: a problem document, and in the log its type and place, never its message.
+    """Answers an unforeseen exception with a problem document, and logs its type and place, never its message.
 
-    Not an exception handler: the framework passes those errors on, and the server would log a traceback, whose
+    Not an exception handler: the framework passes those errors on, and the server would log a traceback, and its
     last line may quote what was sent.
     """
 
@@ -168,7 +168,7 @@ def _place(error: Exception) -> str:
 
 class BoundedHttp(HttpToolsProtocol):
     """HTTP as the server reads it. Hangs up on a connection that sends more than `MAX_HEAD_BYTES`, and what was read at
-    once with them, without a byte of a body or the end of a head or message; and on one whose request is not whole
+    once with them, without a byte of a body or the end of a head or message; and on one without a whole request
     after `REQUEST_SECONDS`.
 
     uvicorn's fast parser keeps the headers, the path and the trailers of a request without any bound. Its other parser
@@ -233,7 +233,7 @@ class BoundedHttp(HttpToolsProtocol):
     def _too_late(self) -> None:
         self._due = None
         answering = self.cycle and not self.cycle.more_body and not self.cycle.response_complete
-        if answering or self.flow.read_paused:  # it is we who let the next request wait
+        if answering or self.flow.read_paused:  # we let the next request wait
             self._begin()
         else:
             self.transport.close()

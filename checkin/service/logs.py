@@ -1,5 +1,5 @@
-"""The log: one line an event. A line that cannot be written is lost, and nothing else: no disk that is full and no pipe
-that was closed ends what it was about."""
+"""The log: one line an event. A line that cannot be written is lost, and nothing else: a full disk or a closed
+pipe never stops the work that it was about."""
 
 from __future__ import annotations
 

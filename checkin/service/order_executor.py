@@ -77,7 +77,7 @@ class SealedAnswer(BaseModel):
 
 @dataclass(frozen=True)
 class PartResult:
-    """What executing a part computed, before anybody sees it: rows as lines, dates of days that are gone, and how many
+    """What executing a part computed, before it is answered: rows as lines, dates of destroyed days, and how many
     people were identified."""
 
     rows: list[str]
@@ -85,7 +85,7 @@ class PartResult:
     """The service days that the rows are about."""
     gone: list[int] = field(default_factory=list)
     people: int | None = None
-    """None where a step identifies nobody."""
+    """None where a step identifies no person."""
     keep: Callable[[], None] = lambda: None
     """Stores what goes with the answer (notices to people): called once nothing can refuse the answer any more, and
     again after a stop in between."""
@@ -96,7 +96,7 @@ Execute = Callable[[Part, list[str]], PartResult]
 
 @dataclass(frozen=True)
 class Pins:
-    """Whom a service believes about orders; without all of them it executes none."""
+    """The parties that a service believes about orders; without all of them it executes none."""
 
     authority: AuthoritySettings | None
     log: LogSettings | None
@@ -178,7 +178,7 @@ class OrderExecutor:
     def _check_logged(self, part: Part, body: OrderBody) -> None:
         """SPEC order.md §6.4: "An entry that names the part's salted hash is in the pinned log"."""
         pinned = self._pins.log
-        assert pinned is not None  # noqa: S101 - asked in `take`
+        assert pinned is not None  # noqa: S101 - checked in `take`
         try:
             pinned.pinned.require(body.entry, body.proof)
             CheckpointSeen(self._party).saw(body.proof)
@@ -218,7 +218,7 @@ class OrderExecutor:
         answers = self._book.answers(part.digest)
         kept = answers.get(list_digest)
         if kept is not None:
-            # What was answered is gone with its day, whether or not the task that removes it has run.
+            # An answer expires with its day, whether or not the task that removes it has run.
             if kept.sealed is None or kept.oldest < self._guard.floor(self._party.calendar):
                 raise DayDestroyed
             return kept.sealed

@@ -53,7 +53,7 @@ _OTHERS: Final = "0" * 64
 @dataclass(frozen=True)
 class KeptAnswer:
     """An answer to a part, for the list with this digest ('' without one), about days from `oldest` on. `sealed` is
-    None once that day is gone."""
+    None once that day is destroyed."""
 
     list_digest: str
     sealed: str | None

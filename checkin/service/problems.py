@@ -33,7 +33,7 @@ _BY_STATUS: dict[int, type[CheckinError]] = {
     500: InternalError,
 }
 MAX_NAMED = 20  # errors of a body that an answer names
-_SOON = 5  # seconds: what a service that is not ready is asked again after
+_SOON = 5  # seconds until a caller may try a service again that is not ready
 
 
 def document(error: CheckinError, **members: Any) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def response(error: CheckinError, scope: Scope | None = None, **members: Any) ->
 
 
 def _challenge(scope: Scope | None) -> str:
-    """RFC 6750 §3: a request without a token is told what is needed, one with a token also that it is none here."""
+    """The challenge of RFC 6750 §3: what is needed, and for a request with a token also that it is invalid here."""
     sent = Headers(scope=scope).get("authorization", "") if scope else ""
     return 'Bearer error="invalid_token"' if sent.lower().startswith("bearer ") else "Bearer"
 

@@ -26,7 +26,7 @@ from checkin.templates import WEB, template
 
 STATIC: Final = WEB / "static"
 _SHARED: Final = ("style.css", "js/*.js", "messages/errors.json", "icons/*", "vendor/qr.js")
-# What every browser may load again and again: the worker's own scripts are asked for at each start.
+# What every browser may load again and again: the worker's own scripts are requested at each start.
 _SCRIPT: Final = {"content-type": "text/javascript; charset=utf-8"}
 
 _DOCS = """<!doctype html>
@@ -52,7 +52,7 @@ def serve_static(app: FastAPI, title: str) -> None:
 
 
 def front_door(page: str) -> APIRouter:
-    """GET / leads whoever typed the service's address to a page."""
+    """GET / leads a user who typed the service's address to a page."""
     router = APIRouter()
 
     @router.get("/", include_in_schema=False)

@@ -1,4 +1,4 @@
-"""Asking the nodes of a key ring: a request signed by who asks, and an answer that is held against it."""
+"""Calls to the nodes of a key ring: a request signed by the caller, and an answer that is held against it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def read_state(live: Sequence[str], gone: Sequence[str]) -> tuple[dict[KeyName, 
 
 
 class RingCalls:
-    """What one party, an app node or a ring node, asks the nodes of one service's ring."""
+    """Calls of one party, an app node or a ring node, to the nodes of one service's ring."""
 
     def __init__(self, signer: NoteSigner, service: str, clock: Clock, calendar: Calendar) -> None:
         self.name, self.service = signer.name, service

@@ -57,7 +57,7 @@ class RingStatements:
         known = set(self._book.names())
         for title in self._ring.notes.names():
             if title not in known and (note := self._ring.notes.get(title)) is not None:
-                # With ours behind the node's signature: who knows the service alone can open it.
+                # With ours behind the node's signature: a reader that knows the service alone can open it.
                 self._book.put(title, add_signature(note, self._party.signer))
         for name, missing, late in self._awaited(self._ring):
             if late:
@@ -87,7 +87,7 @@ class RingStatements:
             yield Finding("ring_purge", "failure" if late else "warning", text)
 
     def duty(self, _: int) -> None:
-        """`state`, at the end of a purge: who reads a report finds what the nodes signed beside it."""
+        """`state`, at the end of a purge: beside a report its readers find what the nodes signed."""
         self.state()
 
     def _take_lost(self, ring: LeasedRing) -> Iterator[str]:
@@ -108,7 +108,7 @@ class RingStatements:
                 yield "It cannot be read."
 
     def _awaited(self, ring: LeasedRing) -> Iterator[tuple[KeyName, list[str], bool]]:
-        """Keys that were due, the nodes that have not signed that they are gone, and whether for more than a day."""
+        """Keys that were due, the nodes that have not signed their destruction, and whether for more than a day."""
         calendar, now = self._party.calendar, self._guard.settled()
         for name in ring.tombstones():
             if not (missing := ring.missing(name)):

@@ -102,7 +102,7 @@ class ServiceSettings(Strict):
     retention_token_sha256: TokenHash | None = None
     """SHA-256 of the token that the retention service presents."""
     time_peers: tuple[Peer, ...] = Field(default=(), strict=False)
-    """Pinned parties on other machines whose signed time is asked after a downtime of more than a day."""
+    """Pinned parties on other machines, queried for their signed time after a downtime of more than a day."""
     allow_unfit_storage: bool = False
 
     @model_validator(mode="after")
@@ -213,7 +213,7 @@ class AuthoritySettings(OfficersSettings):
 
     name: str
     former: Annotated[tuple[OfficersSettings, ...], Field(max_length=32, strict=False)] = ()
-    """Officers whose place these took: nothing new is taken from them, and what they ordered before stands."""
+    """The officers before these: nothing new is taken from them, and what they ordered before stands."""
 
     def open_kept(self, note: str, fewest: int = 1) -> Opened:
         """As `open`, by the officers of now or of one time before: for what was taken once."""

@@ -1,7 +1,7 @@
 """How often something may be done, until a window is over: counted in memory by each worker process for itself, and by
 all processes and machines together in a Valkey or Redis that keeps nothing, where the settings name one.
 
-A name there is a MAC under a sub-key of today's key. Name and count are gone with their window, at the latest with the
+A name there is a MAC under a sub-key of today's key. Name and count expire with their window, at the latest with the
 day. While the server does not answer, nothing is counted there.
 """
 
@@ -133,7 +133,7 @@ class SharedCounts:
         return hmac_sha256(mac_key, key.encode())[:_NAME_BYTES].hex()
 
     def _left_of_day(self) -> int:
-        """Whole seconds until names are others; nobody asks for what is counted under today's after that."""
+        """Whole seconds until names are others; what is counted under today's is not read after that."""
         return int(self._party.calendar.start(self._party.today() + 1) - self._party.now()) + 1
 
 
@@ -191,8 +191,8 @@ class Bound:
     """So many of each key, in a window that begins with its first one. Keys are kept as MACs alone."""
 
     def __init__(self, item: RateLimitItem, refusal: str, shared: SharedCounts, wait: float | None = None) -> None:
-        """`item`'s namespace is the bound's own. `wait`: the seconds that a refusal names, where nobody may learn when
-        the window began."""
+        """`item`'s namespace is the bound's own. `wait`: the seconds that a refusal names, where no caller may learn
+        when the window began."""
         self._item = item
         self._refusal = refusal
         self._wait = wait

@@ -25,7 +25,7 @@ class StatedRing:
         return title in self._book
 
     def has_ended(self, name: KeyName) -> bool:
-        """Whether the key's destruction is stated: then nobody is waited for any more."""
+        """Whether the key's destruction is stated: then no node is awaited any more."""
         if name not in self._ended and destroyed_name(name) in self._book:
             self._ended.add(name)
         return name in self._ended

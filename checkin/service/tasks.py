@@ -1,9 +1,9 @@
-"""Periodic tasks of a service, and the threads that run them: nothing that fails ends a thread (docs/operating.md).
+"""Periodic tasks of a service, and the threads that run them: no failure stops a thread (docs/operating.md).
 
 A task runs once before anything is served, then by its period. Tasks of one *lane* share a thread and run in the order
-in which they are given, so a task waits only for those of its own lane: destroying has a lane of its own, and what asks
-other parties never holds up what needs the disk alone. Each thread looks after the others and starts those anew that
-have ended, as do /readyz and /metrics.
+in which they are given, so a task waits only for those of its own lane: destroying has a lane of its own, and what
+queries other parties never holds up what needs the disk alone. Each thread looks after the others and starts those anew
+that have ended, as do /readyz and /metrics.
 
 Time is the boot clock's: a simulated or a wrong wall clock neither hides nor invents a task that hangs.
 """
@@ -31,7 +31,7 @@ URGENT_PERIOD_SECONDS = 0.5
 URGENT_SECONDS: Final = 60.0  # for so long what is new is urgent, then it comes by its period
 LATE_SECONDS: Final = 300.0
 JOIN_SECONDS: Final = 10.0
-_AGAIN_SECONDS: Final = 1.0  # after a loop that ended, so that one that always ends at once costs nothing
+_AGAIN_SECONDS: Final = 1.0  # after a loop that ended, so that one that always stops at once costs nothing
 _STOPWATCH: Final = SystemClock()
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Late:
-    """A task whose last good round is too long ago: seconds, and the code of what it failed with last, if it did."""
+    """A task without a good round for too long: seconds, and the code of what it failed with last, if it did."""
 
     task: Task
     age: float
@@ -92,7 +92,7 @@ class Tasks(Collector):
         self.revive()
 
     def stop(self) -> None:
-        """Ends the threads, and waits for what they are doing, but not for long."""
+        """Stops the threads, and waits for what they are doing, but not for long."""
         self._stopped.set()
         for thread in list(self._threads.values()):
             thread.join(timeout=JOIN_SECONDS)
@@ -133,7 +133,7 @@ class Tasks(Collector):
         yield CounterMetricFamily("checkin_task_threads_restarted", "Threads started anew.", value=self._restarts)
 
     def describe(self) -> Sequence[Metric]:
-        """Prometheus'; nothing, so that nobody collects before the service is made."""
+        """Prometheus'; nothing, so that nothing is collected before the service is made."""
         return []
 
     def _live(self, lane: str) -> None:
@@ -201,6 +201,6 @@ class Tasks(Collector):
 
 
 def _tell(tell: Callable[..., Any], event: str, **values: object) -> None:
-    """A line of the log, if it can be written: what cannot be told must still be done."""
+    """Logs a line, if it can be written: what cannot be logged must still be done."""
     with suppress(Exception):
         tell(event, **values)

@@ -1,4 +1,4 @@
-"""Other parties' signed time, asked when our own clock is in doubt."""
+"""Other parties' signed time, queried when our own clock is in doubt."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ log = structlog.get_logger()
 
 
 class TimePeers:
-    """The pinned parties of `time_peers`; calling it asks one after the other and yields the times that verify."""
+    """The pinned parties of `time_peers`; calling it queries one after the other and yields the times that verify."""
 
     def __init__(self, peers: Sequence[Peer], party: KeyVolume) -> None:
         self._peers = peers
         self._party = party
 
     def __call__(self) -> Iterator[float]:
-        """Unix seconds. A peer that does not answer, or whose note does not verify, is passed over."""
+        """Unix seconds. A peer that does not answer, or answers a note that does not verify, is passed over."""
         for peer in self._peers:
             try:
                 yield self._ask(peer)
@@ -58,7 +58,7 @@ class TimePeers:
             raise NoteMalformed
         verifier = peer.verifier
         values = self._party.open(note, TIME_STATEMENT, [verifier])
-        # The nonce is fresh: an old note, or one made for somebody else, says nothing about now.
+        # The nonce is fresh: an old note, or one made for another caller, says nothing about now.
         if one(values, "nonce") != nonce or one(values, "service") != verifier.name:
             raise NoteUntrusted("The signed time is not the answer to this question.")
         return parse_rfc3339(one(values, "time"))

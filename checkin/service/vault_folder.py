@@ -40,11 +40,11 @@ class CommonSettings(DaySettings):
 
     authority: AuthoritySettings | None = None
     service: str = ""
-    """Of a ring node: the verifier key of the service whose keys it holds."""
+    """Of a ring node: the verifier key of the service that it holds keys for."""
 
     @property
     def whose(self) -> str:
-        """The name of the service whose keys these are."""
+        """The name of the service that these keys belong to."""
         return self.service.partition("+")[0] or self.name
 
 
@@ -140,13 +140,13 @@ class VaultFolder:
                 vault = Vault(label, self._store, party.ring)
                 self.purger = Purger(party, self.guard, vault, self.book, self.early, hold=engine.hold)
                 self.volume = party
-                self.keys = DueKeys(party.ring, party.calendar, self.early)  # its nodes are asked once
+                self.keys = DueKeys(party.ring, party.calendar, self.early)  # its nodes are queried once
 
 
 def destroy_first(config: Path, simulated_clock: Path | None = None) -> None:
     """What a service does before it opens anything else: a disk that keeps it from starting keeps no due key alive.
 
-    What fails is in the log; the start that follows tells the rest.
+    What fails is in the log; the start that follows reports the rest.
     """
     try:
         folder = VaultFolder(config, simulated_clock)

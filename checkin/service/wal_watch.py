@@ -1,7 +1,7 @@
-"""Write-ahead logs of a service's databases: cut when nobody needs them any more, and shown while they are long.
+"""Write-ahead logs of a service's databases: cut when no reader needs them any more, and shown while they are long.
 
-Who reads one state of a database for long (a backup, somebody who looks into a file, a closing) keeps SQLite from
-using its log anew, so the log grows with every commit, and its file stays as long as it once was. Nothing here waits
+A long read of one state of a database (a backup, an operator's look into a file, a closing) keeps SQLite from using
+its log anew, so the log grows with every commit, and its file stays as long as it once was. Nothing here waits
 for a reader for more than a moment, and no writer for this. Files are looked at from outside, so this knows of every
 database that lies in the data folder or in a folder of it. Source: https://sqlite.org/wal.html §2.1 and §2.3.
 """
@@ -29,13 +29,13 @@ class WalWatch(Collector):
     """Of one data folder. As a collector of Prometheus it gives the bytes of each kind of database's logs."""
 
     def __init__(self, folder: Path, keep: int = LOG_BYTES, warn: int = WARN_BYTES) -> None:
-        """A log of at most `keep` bytes is left alone, one of more than `warn` is told."""
+        """A log of at most `keep` bytes is left alone, one of more than `warn` is reported."""
         self._folder = folder
         self._keep = keep
         self._warn = warn
 
     def run(self) -> None:
-        """A task: moves what it can of each long log into its file, and cuts the log where nobody reads it."""
+        """A task: moves what it can of each long log into its file, and cuts the log where nothing reads it."""
         for log, size in self._logs():
             if size > self._keep:
                 cut_log_of(log.with_name(log.name.removesuffix(_LOG)))
@@ -45,8 +45,8 @@ class WalWatch(Collector):
         return sorted({_kind(log) for log, size in self._logs() if size > self._warn})
 
     def collect(self) -> Iterator[Metric]:
-        """Prometheus'. In whole steps of what is left alone: a log that nobody keeps long stays at 0, so no commit can
-        be seen in it."""
+        """Prometheus'. In whole steps of what is left alone: a log that no reader keeps long stays at 0, so no commit
+        can be seen in it."""
         sizes: dict[str, int] = {}
         for log, size in self._logs():
             sizes[_kind(log)] = sizes.get(_kind(log), 0) + size // self._keep * self._keep
@@ -56,7 +56,7 @@ class WalWatch(Collector):
         yield gauge
 
     def describe(self) -> Sequence[Metric]:
-        """Prometheus'; nothing, so that nobody collects before the service is made."""
+        """Prometheus'; nothing, so that nothing is collected before the service is made."""
         return []
 
     def _logs(self) -> Iterator[tuple[Path, int]]:
@@ -68,6 +68,6 @@ class WalWatch(Collector):
 
 
 def _kind(log: Path) -> str:
-    """`visits` or `ledger` for a day's file, whose day is nobody's business here; else the file's own name."""
+    """`visits` or `ledger` for a day's file, without its day, which is not shown; else the file's own name."""
     stem = Path(log.name.removesuffix(_LOG)).stem
     return log.parent.name if _DAY.match(stem) else stem
