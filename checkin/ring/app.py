@@ -1,4 +1,4 @@
-"""A ring node as a service: the common frame, and a route for each thing that app nodes and other nodes ask.
+"""A ring node as a service: the common frame, and a route for each request of app nodes and other nodes.
 
 POST /v1/ring/state     app, node   which keys are held, and which are destroyed
 POST /v1/ring/lease     app         keys for a minute
@@ -7,7 +7,7 @@ POST /v1/ring/offer     maker       fetch a key from the node that drew it
 POST /v1/ring/pull      node        hand a key on
 POST /v1/ring/destroy   app         destroy a key that is over; officers: before it is
 
-Who asks is known by the signature of the request; there is no token.
+The caller is known by the signature of the request; there is no token.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
 
 
 def findings(node: RingNode) -> Iterator[Finding]:
-    """A failure while a key is held that should be gone, or others hold one that is not the logged one."""
+    """A failure while a key is held that should be destroyed, or others hold one that is not the logged one."""
     if node.contradicted:
         keys = ", ".join(map(str, node.contradicted))
         yield Finding("ring", "failure", f"The other nodes hold keys that the log does not have so: {keys}.")

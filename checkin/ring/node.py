@@ -1,7 +1,7 @@
 """A ring node at work: it makes, holds, hands on, leases and destroys the keys of one service (docs/spec/ring.md).
 
-Its slots are those of any key ring. What leaves it is sealed to a one-use key of who asked; what it does about time, it
-does by its own clock and guard.
+Its slots are those of any key ring. What leaves it is sealed to a one-use key of the caller; what it does about time,
+it does by its own clock and guard.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ DAYS_AHEAD: Final = 40
 """No key is made for a later day."""
 _SUBKEYS: Final = {label.value.decode(): label for label in Label if label.value.startswith(b"ck1/sub/")}
 _SEALED_ONLY: Final = (Purpose.DAY, Purpose.IDENTITY)
-"""Whoever uses keys of these gets sub-keys, never the key."""
+"""Purposes of which callers get sub-keys, never the key."""
 _SERVED: Final = (Purpose.DAY, Purpose.INTAKE, Purpose.SIGNING, Purpose.IDENTITY)
 States = dict[str, tuple[dict[KeyName, str], set[KeyName]]]
 """By node, which keys it holds, with their commitments, and which it destroyed."""
@@ -79,7 +79,7 @@ class RingNode:
         self._reader = RingParty(self._own.name, self._service, party.clock.simulated)
         self._calls = RingCalls(party.signer, self._service, party.clock, party.calendar)
 
-    # --- what it is asked ---------------------------------------------------------------------------------
+    # --- requests ------------------------------------------------------------------------------------------
 
     def state(self, note: str) -> list[str]:
         """Which keys it holds, with their commitments, and which it destroyed. For app nodes and other nodes."""
@@ -111,7 +111,7 @@ class RingNode:
         return [self._answer(asked, messages.LEASES, {"lease": lines, "sealed": sealed})]
 
     def make(self, note: str) -> list[str]:
-        """Draws a key, or finds the one that is there, and gives it to the others; who holds it then, signed by each.
+        """Draws a key, or finds the one that is there, and gives it to the others; returns what each holder signed.
         Draws none where the request or the log names one.
 
         Raises `NotReady` where this is not the maker, or fewer than two hold it; `KeyExists` where another key has the
@@ -143,7 +143,7 @@ class RingNode:
         return [self._held(name)]
 
     def pull(self, note: str) -> list[str]:
-        """A key, sealed to the one-use key of the node that asks for it."""
+        """A key, sealed to the one-use key of the calling node."""
         asked = self._asked(note, messages.PULL_REQUEST, self._members)
         self._guard.require_trusted()
         name = _name(asked.text("key"))
@@ -155,15 +155,15 @@ class RingNode:
         return [self._answer(asked, messages.TRANSFER, values)]
 
     def destroy(self, note: str) -> list[str]:
-        """Destroys a key that is over by this node's clock, if it has not done so yet, and signs that it is gone. What
-        officers signed about keys that are to be destroyed early is taken from anybody, and carried out.
+        """Destroys a key that is over by this node's clock, if it has not done so yet, and signs that. What officers
+        signed about keys that are to be destroyed early is taken from any caller, and carried out.
 
         One that it never had gets a tombstone, too, if its day is not long over: it never will. Raises `NotReady` for a
         key that is not due, `KeyMissing` for any other that it never had."""
         if kind_of(note) == EARLY_DESTRUCTION.kind:
             self._guard.require_trusted()
             order = self._early.take(note)
-            # Anybody may hand it in again: a purge is made once.
+            # Any caller may hand it in again: a purge is made once.
             if any(order.covers(name) for name in self._ring.names()):
                 self.purge()
             return []
@@ -187,7 +187,7 @@ class RingNode:
     # --- what it does by itself ---------------------------------------------------------------------------
 
     def purge(self) -> None:
-        """Destroys what is due by this node's clock, and signs what is gone. Raises `ClockUntrusted`, `NotReady`."""
+        """Destroys what is due by this node's clock, and signs that. Raises `ClockUntrusted`, `NotReady`."""
         self._guard.tick()
         self._guard.require_trusted()
         with locked_if_possible(self._ring.folder / LOCK):
@@ -214,7 +214,7 @@ class RingNode:
             with locked(self._ring.folder / "make.lock"), suppress(KeyDestroyed, DayDestroyed, RequestInvalid):
                 self._seconds(name)
                 if name in own:
-                    # Two hold another one, so nobody was ever told of ours.
+                    # Two hold another one, so ours was never acknowledged.
                     self._ring.discard(name)
                 self._take(name, commitment, peer)
 
@@ -233,7 +233,7 @@ class RingNode:
         return known == commitment if known else name.day >= self._guard.today(self._party.calendar) - 1
 
     def overdue(self) -> list[str]:
-        """Keys that should be gone by this node's clock."""
+        """Keys that should be destroyed by this node's clock."""
         return [str(name) for name in self._due.due(self._guard.settled()) if not self._ring.is_gone(name)]
 
     # --- how ----------------------------------------------------------------------------------------------
@@ -346,7 +346,7 @@ class RingNode:
             raise NotReady("Whether the log has a key of that name is not known: it cannot be read.") from None
 
     def _give(self, name: KeyName, commitment: str) -> Iterator[str]:
-        """What the others sign who took it."""
+        """Offers it to the other nodes; yields what those that took it sign."""
         values = {"key": str(name), "commitment": commitment}
         for peer in self._others.values():
             try:
@@ -368,7 +368,7 @@ class RingNode:
         values = {"key": str(name), "public": b64_encode(once.public)}
         answer, digest = self._calls.ask_one(peer, PULL_PATH, kinds, values)
         secret = messages.open_transfer(once, one(answer, "sealed"), asked=digest, commitment=commitment)
-        with suppress(KeyExists):  # another request was faster; what stands is compared by who goes on
+        with suppress(KeyExists):  # another request was faster; the caller compares what stands
             self._ring.hold(name, secret, oldest=self._guard.floor(self._party.calendar))
 
     def _states(self) -> States:
@@ -387,7 +387,7 @@ class RingNode:
         return self._party.sign(messages.KEY_HELD, {**values, "node": self._own.name})
 
     def _state_destroyed(self, name: KeyName) -> str:
-        """The statement about a key that is gone, made once."""
+        """The statement about a destroyed key, made once."""
         if (known := self._book.get(self._title(name))) is not None:
             return known
         record, calendar = self._ring.tombstone(name) or {}, self._party.calendar

@@ -31,7 +31,7 @@ class ReadLog(Strict):
 
 
 class LoggedCommitments:
-    """Reads what is new each time; everything is held against a head that the witnesses cosigned."""
+    """Key commitments in the log: reads what is new each time, against a checkpoint that the witnesses cosigned."""
 
     def __init__(self, log: ReadLog, *service: NoteVerifier) -> None:
         """`service`: its key, and those that it had before."""
@@ -64,7 +64,7 @@ class RingSettings(ServiceSettings):
     """What a node needs beyond the common settings; its `name` and `statement_key` are its own, not the service's."""
 
     service: VerifierKey
-    """Whose keys it holds: the verifier key of the service's statements."""
+    """The verifier key of the statements of the service that it holds keys for."""
     former: Annotated[tuple[VerifierKey, ...], Field(max_length=32, strict=False)] = ()
     """Verifier keys that the service had before: what they signed in the log counts."""
     apps: Annotated[tuple[VerifierKey, ...], Field(min_length=1, max_length=64, strict=False)]
@@ -75,7 +75,7 @@ class RingSettings(ServiceSettings):
     """The log that has the service's statements: `url`, `vkey`, `witnesses`, `quorum`. A node fetches no key that
     another commitment was logged for, and no old one that none was logged for."""
     authority: AuthoritySettings | None = None
-    """Whose officers may have keys destroyed before they are due; without it none are."""
+    """The authority with officers that may have keys destroyed before they are due; without it none are."""
     maker: str
     """The name of the node that draws new keys; the same in the settings of all three."""
 
