@@ -1,1 +1,1 @@
-"""The day-28 audit: what a service says of itself, and what anybody can check from files."""
+"""The day-28 audit: what a service says of itself, and what anyone can check from files."""

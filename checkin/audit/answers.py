@@ -1,4 +1,4 @@
-"""What a retention service answers to an auditor who believes nothing of it: read by strict models, and bounded.
+"""Answers of a retention service, read by an auditor that believes nothing of them: by strict models, and bounded.
 
 The audited party writes these answers. No text of them becomes part of a file's name unchecked, no list goes on for
 ever, and what has another form than docs/spec/audit.md §6 gives it is refused in one line.
@@ -47,7 +47,7 @@ class Answer(BaseModel):
 
 
 class ReportShown(Answer):
-    """A purge report: its number in the log, whose it is, and the signed note."""
+    """A purge report: its number in the log, the service and day it is about, and the signed note."""
 
     index: Number
     service: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
@@ -97,7 +97,7 @@ def read_answer(model: type[A], answer: Any) -> A:
 
 
 class Reader:
-    """Asks one service, up to a number of pages, bytes and seconds in all; raises `ServiceError` beyond them."""
+    """Queries one service, up to a number of pages, bytes and seconds in all; raises `ServiceError` beyond them."""
 
     def __init__(self, client: Client, pages: int = PAGES, size: int = BYTES, seconds: float = SECONDS) -> None:
         self._client = client

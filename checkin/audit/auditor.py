@@ -40,7 +40,7 @@ class AuditFault:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of it. `head` is None when not even the checkpoint could be verified."""
+    """The result of an audit. `head` is None when not even the checkpoint could be verified."""
 
     head: Checkpoint | None
     date: str
@@ -141,7 +141,7 @@ def _rewritten(evidence: Evidence, head: Checkpoint, previous: bytes | None) -> 
 
 def _read(evidence: Evidence, origin: str, index: int, note: str) -> LogEntry:
     """A statement of the log, signed by the service that it names, or by officers of the authority that it names; an
-    audit by the service whose log it is."""
+    audit by the service that runs the log."""
     opened = open_note(note, evidence.pinned.all())
     entry = read_entry(index, opened.text, opened.names, note)
     if entry.kind == AUDIT.kind and f"{entry['service']}/log" != origin:
@@ -224,7 +224,7 @@ def _book_faults(book: Book, date: str) -> Iterator[AuditFault]:
 
 
 def _blame(path: str, data: bytes, error: CheckinError, evidence: Evidence) -> AuditFault:
-    """In one word: missing; forged, where nobody whom we know signed; altered otherwise."""
+    """In one word: missing; forged, where only keys that are not pinned signed; altered otherwise."""
     if not data:
         return AuditFault(path, MISSING, error.detail)
     try:

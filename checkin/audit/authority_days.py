@@ -15,7 +15,7 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import AuthorityKey
 from checkin.purge.early import end_of_day
 
-CHECK_DAYS: Final = 8  # once a week, and a day more: officers who list look whether the keys are the ring's own
+CHECK_DAYS: Final = 8  # once a week, and a day more: officers that list check that the keys are the ring's own
 GRACE_DAYS: Final = 7  # officers come together once a week to sign
 
 

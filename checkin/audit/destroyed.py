@@ -1,4 +1,4 @@
-"""What a log says about each service's days: held, destroyed and by whose statement, or overdue without a word; and
+"""What a log says about each service's days: held, destroyed and by which statement, or overdue without one; and
 about the health authority's keys of these days (`authority_days.py`)."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an auditor is given: verifier keys, a checkpoint, a log's files, purge reports, audits; from a folder or online.
 
     vkeys.txt                    verifier keys, one a line: the only thing that is believed without proof
-    checkpoint.txt               the log's signed head
+    checkpoint.txt               the log's checkpoint
     log/tile/…                   the log's files
     purge-reports/SERVICE-DAY.txt
     audits/NUMBER.txt            if there are any: audits by their place in the log
@@ -124,12 +124,12 @@ class Evidence:
                 kept[path] = reader.bytes(f"/{path}")
             return kept[path]
 
-        # The head last: what is shown before it is covered by it.
+        # The checkpoint last: it covers what is shown before it.
         return cls(pinned, reader.bytes("/checkpoint"), fetch, files=files, places=places)
 
     def save(self, folder: Path, size: int, faulty: Collection[str]) -> None:
         """Writes a new folder that `of_folder` reads, without the files that are named in `faulty`; `size` of the
-        verified head. Raises `SettingsInvalid` for a folder that holds something."""
+        verified checkpoint. Raises `SettingsInvalid` for a folder that holds something."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise SettingsInvalid("The folder to save in is not empty: choose a new one.")
@@ -138,7 +138,7 @@ class Evidence:
             _write_new(folder, name, named[name])
 
     def contents(self, size: int) -> dict[str, bytes]:
-        """The files of the folder that `of_folder` reads, by their names in it; `size` of the verified head."""
+        """The files of the folder that `of_folder` reads, by their names in it; `size` of the verified checkpoint."""
         keys = [verifier.vkey for verifier in self.pinned.notes] + [witness.vkey for witness in self.pinned.witnesses]
         vkeys = "".join(f"{vkey}\n" for vkey in keys)
         tiles = {f"{LOG}/{tile.path()}": self.fetch(tile.path()) for tile in new_tiles(0, size)}

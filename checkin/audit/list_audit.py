@@ -19,7 +19,7 @@ _OWNED: Final = {ISSUER_KEYS.kind: (ISSUER_KEYS, "issuer"), INTAKE_KEYS.kind: (I
 
 
 class GivenList(NamedTuple):
-    """A list that a service gives out: whose, the signed note, and the proof that the log has it."""
+    """A list that a service gives out: its owner, the signed note, and the inclusion proof."""
 
     whose: str
     note: str
@@ -86,7 +86,7 @@ def quarrels(notes: Iterable[str]) -> tuple[int, list[Quarrel]]:
 
 
 def _read(kind: str, text: str) -> tuple[str, list[tuple[str, str]]]:
-    """Whose list, and (day, key) as it is written: what is the same text is the same key."""
+    """The list's owner, and (day, key) as it is written: what is the same text is the same key."""
     statement, field = _OWNED[kind]
     values = statement.read(text)
     keys = [line.partition(" ")[::2] for line in many(values, "key")]

@@ -34,7 +34,7 @@ _BY_SERVICES: Final[dict[str, StatementType]] = {**KINDS, AUDIT.kind: AUDIT, SEL
 
 @dataclass(frozen=True)
 class LogEntry:
-    """Its place in the log, its kind, what it says, and who signed it. Of an unknown kind `values` is empty."""
+    """An entry: its place in the log, its kind, its fields and its signers. Of an unknown kind `values` is empty."""
 
     index: int
     kind: str
@@ -43,11 +43,11 @@ class LogEntry:
     listed: Mapping[int, AuthorityKey] = field(default_factory=dict)
     """Of a list of the authority: the keys by day."""
     destroyed: Mapping[int, DestroyedKey] = field(default_factory=dict)
-    """Of a statement of its officers: which keys are gone."""
+    """Of a statement of its officers: which keys are destroyed."""
     checked: Mapping[int, DestroyedKey] = field(default_factory=dict)
     """Of a statement of its officers: which listed keys were the ring's own, and when they looked."""
     note: str = ""
-    """Of a ring node's statement: as it was signed. Whose line counts follows from what stands before it in the log."""
+    """Of a ring node's statement: as it was signed. Which lines count follows from what stands before it in the log."""
 
     def __getitem__(self, name: str) -> str:
         """A field; `NoteMalformed` when it is absent."""
@@ -56,10 +56,11 @@ class LogEntry:
 
 @dataclass(frozen=True)
 class DayState:
-    """A day of one service, or of the authority, whose `rows` are ''. The rest is '' where it does not apply.
+    """A day of one service, or of the authority (`rows` is ''). The rest is '' where it does not apply.
 
     `state`: held, destroyed, early, late, missing or none; of the authority also awaited: due, and to be stated within
-    days. `by`: who stated it; of a day that was destroyed early, the officers who ordered it, for the `reason`.
+    days. `by`: the signers of the statement; of a day that was destroyed early, the officers who ordered it, for the
+    `reason`.
     """
 
     day: str

@@ -1,4 +1,4 @@
-"""The lines of an audit: what was looked at, at whom, what came of it, and what was seen (docs/spec/audit.md §2).
+"""The lines of an audit: what was checked, of which party, the result, and what was seen (docs/spec/audit.md §2).
 
 Public for good, so a line names no person, no place and no time finer than a day.
 """

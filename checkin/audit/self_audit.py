@@ -91,7 +91,7 @@ class SelfAudit:
         self._name = party.signer.name
 
     def run(self, words: Sequence[str] = ()) -> list[Point]:
-        """All points. `words`: a test visitor's name and phone (E.164), to be searched for; they belong to nobody."""
+        """All points. `words`: a test visitor's name and phone (E.164), to be searched for; no real person has them."""
         looks: list[Look] = [self._data_map, lambda: self._plaintext(words)]
         if self._days is not None:
             days = self._days
@@ -119,7 +119,7 @@ class SelfAudit:
     def _data_map(self) -> Iterator[Point]:
         gaps = []
         for gap in self._map.gaps(self._party.data, self._keys, self._engine()):
-            # The name of a file that nobody declared could be anything, a person's too.
+            # The name of an undeclared file could be anything, a person's too.
             path = gap.path if gap.place or self._map.of("data", gap.path) else "a file"
             gaps.append(plain(f"{path} {gap.place}: {gap.reason}"))
         columns, places = self._map.columns(), len(self._map.databases())
@@ -152,8 +152,8 @@ class SelfAudit:
         yield seen(KEYS, self._name, faults, good)
 
     def _destroy_just_due(self, days: Days) -> None:
-        """Who asks may be in the new day a moment before our timer is. What was due an hour ago was to be gone by
-        itself: that is left, to be seen."""
+        """Destroys what became due within the last hour: the caller may be in the new day a moment before the timer.
+        What was due earlier should be destroyed already: it is left, to be seen."""
         calendar, now = self._party.calendar, self._guard.settled()
         held = [*days.vault.store.days(), *(name.day for name in self._party.ring.names(Purpose.DAY))]
         if held and calendar.oldest(now - GRACE_SECONDS) <= min(held) < calendar.oldest(now):

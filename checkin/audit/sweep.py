@@ -5,7 +5,7 @@ drop SQLite's locks there. So this file imports nothing but the standard library
 
 What it finds: phones as people and programs write them, `+82 10 1234 5678`, `010-1234-5678`, `01012345678`, in UTF-8
 and UTF-16, also in what databases have deleted and not yet overwritten; given words byte for byte. What it does not:
-anything that somebody encoded, compressed or encrypted. Long runs of hexadecimal digits and of base64 are left out, or
+anything that was encoded, compressed or encrypted. Long runs of hexadecimal digits and of base64 are left out, or
 ids and hashes would look like phones now and then; so columns of free text are looked at value by value besides
 (`self_audit.py`), where no id stands beside them.
 """
@@ -102,7 +102,7 @@ def run_sweep(folder: Path, words: Sequence[str] = ()) -> Swept:
 
 
 def _chunks(path: Path) -> Iterator[tuple[bytes, tuple[bool, bool]]]:
-    """The file in pieces that overlap, and whether one was cut before and after. A file that goes meanwhile is gone."""
+    """The file in pieces that overlap, and whether one was cut before and after. A removed file has none."""
     try:
         with path.open("rb") as file:
             before, piece = b"", file.read(CHUNK)
@@ -134,8 +134,8 @@ def has_phone(text: bytes) -> bool:
 
 
 def _is_phone(text: bytes, digits: re.Match[bytes]) -> bool:
-    """Whether these digits are of a phone number. Another one near them is not asked about: the edge of what is looked
-    at may cut an id there, and what is left of it is too short to be known as one."""
+    """Whether these digits are of a phone number. Another one near them does not count: the edge of what is looked at
+    may cut an id there, and what is left of it is too short to be known as one."""
     begin, last = max(0, digits.start() - _AROUND), digits.end() + _AROUND
     if not _LIKE_PHONE.search(text, begin, last):
         return False

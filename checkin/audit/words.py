@@ -1,4 +1,4 @@
-"""What the lines of an audit ask, for people: in English and in Korean."""
+"""The questions of an audit's lines, for people: in English and in Korean."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class AuthorityRing:
         return (self._slots.overwritten(_name(day)) or {}).get("bytes") == SLOT_SIZE
 
     def destroy(self, day: int, record: Mapping[str, str | int]) -> None:
-        """Tombstone, then the slot; gone when this returns, and to be repeated after a crash."""
+        """Writes the tombstone, then destroys the slot; done when this returns, and to be repeated after a crash."""
         self._slots.entomb(_name(day), record)
         self._slots.destroy(_name(day))
 

@@ -112,7 +112,7 @@ class Generation:
 
     @property
     def restored(self) -> str:
-        """The date of the folder that was put back and that nobody has confirmed yet, or ''."""
+        """The date of the folder that was put back and is not confirmed yet, or ''."""
         ring = _read(self._ring)
         return ring.restored if ring else ""
 

@@ -164,7 +164,7 @@ class Journal:
         )
 
     def _key_day(self, day: int) -> int:
-        """The newest day up to this one whose key is there; the next, where officers had all of those destroyed."""
+        """The newest day up to this one that has its key; the next, where officers had all of those destroyed."""
         live = [name.day for name in self._ring.names(Purpose.DAY) if self._ring.tombstone(name) is None]
         if not live:
             raise NotReady("There is no day key: the service is starting, or its clock is in doubt. See /readyz.")
@@ -219,7 +219,7 @@ def _file(day: int) -> str:
 
 
 def _end(file: BinaryIO | FileIO) -> int:
-    """Where its last line ends: after a power cut a piece of one may stand behind it, or zeros."""
+    """The end of the last whole line: after a power cut a piece of one may stand behind it, or zeros."""
     end = file.seek(0, os.SEEK_END) // _LINE * _LINE
     while end:
         file.seek(end - _LINE)

@@ -85,7 +85,7 @@ class _Held:
 class KeyRing:
     """The key ring of one service, `ServiceKeys` of one machine; any number of threads and processes share its folder.
 
-    What `use` and its kin return is for one operation: ask again for the next, so that destroying a key in one
+    What `use` and its kin return is for one operation: call again for the next, so that destroying a key in one
     process stops all.
     """
 
@@ -126,7 +126,7 @@ class KeyRing:
     def rewrap(self, master: bytes) -> int:
         """Wraps every key under another master key, where it lies; how many. Repeatable: each may be under either.
 
-        Nobody else uses the ring meanwhile. Raises `SealBroken` where one is under neither, which stays as it is.
+        No other process may use the ring meanwhile. Raises `SealBroken` where one is under neither; it stays as it is.
         """
         fresh = derive(master, Label.SUB_SLOT)
         done = sum(self._slots.rewrite(str(name), partial(self._rewrapped, name, fresh)) for name in self.names())
@@ -140,7 +140,7 @@ class KeyRing:
         return _wrapped(fresh, name, _unwrap(self._wrap, name, body))
 
     def discard(self, name: KeyName) -> None:
-        """Gone, and its name free: for a key that was never acknowledged to anybody. `ValueError` with a tombstone."""
+        """Destroys a key that was never acknowledged, and frees its name. `ValueError` with a tombstone."""
         self._slots.discard(str(name))
         self._held.pop(name, None)
 
@@ -211,14 +211,14 @@ class KeyRing:
         return self._slots.is_gone(str(name))
 
     def hand_on(self, note: str) -> None:
-        """Nothing: who destroys has read it."""
+        """Does nothing: the process that destroys has read it."""
 
     def missing(self, _: KeyName) -> list[str]:
-        """Nodes of a ring that have not said that the key is gone: there are none, the key is here."""
+        """Nodes of a ring that have not stated the key's destruction: there are none, the key is here."""
         return []
 
     def destroy(self, name: KeyName) -> None:
-        """Gone for every process when this returns. `ValueError` without a tombstone; repeat it after a crash.
+        """Destroys a key for every process before this returns. `ValueError` without a tombstone; repeat after a crash.
 
         `OSError` without room for tombstone or mark, too: see `is_gone`.
         """
@@ -260,10 +260,10 @@ def _unwrap(wrap: bytes, name: KeyName, body: bytes) -> bytes:
 
 
 class ServiceKeys(Protocol):
-    """What a service asks of its keys, whether they lie in slots on its own machine (`KeyRing`) or on the three nodes
-    of a ring (`LeasedRing`, which raises `NotReady`, too, where too few nodes answer).
+    """What a service requires of its keys, whether they lie in slots on its own machine (`KeyRing`) or on the three
+    nodes of a ring (`LeasedRing`, which raises `NotReady`, too, where too few nodes answer).
 
-    What `use` and its kin return is for one operation: ask again for the next.
+    What `use` and its kin return is for one operation: call again for the next.
     """
 
     @property
@@ -316,10 +316,10 @@ class ServiceKeys(Protocol):
         """Whether the key can be used no more; something may be left to be done."""
 
     def destroy(self, name: KeyName) -> None:
-        """Gone for every process when this returns. `ValueError` without a tombstone; repeatable."""
+        """Destroys a key for every process, before this returns. `ValueError` without a tombstone; repeatable."""
 
     def hand_on(self, note: str) -> None:
-        """Tells the nodes that hold the keys what officers signed about them; nothing on one machine."""
+        """Sends the nodes that hold the keys what officers signed about them; nothing on one machine."""
 
     def missing(self, name: KeyName) -> list[str]:
         """Nodes that have not said yet that they destroyed a key that is entombed; none on one machine."""

@@ -17,15 +17,15 @@ from checkin.protocol.primitives import random_bytes
 
 
 def next_master(path: Path) -> Path:
-    """Where the next one lies beside `path`, under a name that ends as those of keys do: `master.next.key`."""
+    """Path of the next one beside `path`, with the suffix that names of keys have: `master.next.key`."""
     return path.with_stem(f"{path.stem}.next")
 
 
 def change_master(folder: Path, path: Path, *, allow_unfit: bool = False) -> int:
     """Puts fresh random bytes in the place of those in `path`; how many slots were wrapped anew. Repeatable.
 
-    Nobody else uses the ring in `folder` meanwhile. Raises `SealBroken` before anything is changed if a slot does not
-    open, `SettingsInvalid` without a master key, `StorageUnfit`.
+    No other process may use the ring in `folder` meanwhile. Raises `SealBroken` before anything is changed if a slot
+    does not open, `SettingsInvalid` without a master key, `StorageUnfit`.
     """
     coming, ring = next_master(path), KeyRing(folder, read_secret(path), allow_unfit=allow_unfit)
     if not coming.exists():
@@ -34,7 +34,7 @@ def change_master(folder: Path, path: Path, *, allow_unfit: bool = False) -> int
                 ring.commitment(name)
         make_secret(coming)
     master = read_secret(coming)
-    # On the disk for certain, whoever made it: from the first slot on it is what keys depend on.
+    # On the disk for certain, also when an earlier run made it: from the first slot on it is what keys depend on.
     replace_secret(coming, master)
     sync_folder(coming.parent)
     done = ring.rewrap(master)

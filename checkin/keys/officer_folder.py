@@ -2,8 +2,8 @@
 verifier key), `share.txt` (one SLIP-39 share) and `ring.txt` (the keys that orders name), and `signed-keys.txt`: which
 day keys the officer signed before, because what the authority's machine says it listed is no memory to rely on.
 
-An order is drafted on a machine that the officer does not carry. Whoever drafts one to keys of their own would read the
-answers: so each officer holds an order against what came with the share.
+An order is drafted on a machine that the officer does not carry. An attacker who drafts one to keys of their own would
+read the answers: so each officer holds an order against what came with the share.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def appoint(folder: Path, authority: str, count: int, threshold: int, first: int
 
 
 def load_signer(folder: Path) -> NoteSigner:
-    """The signer whose folder this is; raises `SettingsInvalid` when a file is missing or the two disagree."""
+    """The signer of this folder; raises `SettingsInvalid` when a file is missing or the two disagree."""
     key = SigningKey(read_secret(folder / "signing.key"))
     try:
         verifier = NoteVerifier.parse((folder / "officer.txt").read_text(encoding="utf-8").removesuffix("\n"))
@@ -103,8 +103,8 @@ def remembered(folder: Path) -> dict[int, AuthorityKey]:
 
 
 def new_days(folder: Path, listed: AuthorityList) -> set[int]:
-    """Days whose keys this officer has not signed yet; raises `ListRefused` if a day has another key than the one that
-    this officer signed: the first list for a day is final."""
+    """Listed days that this officer has signed no key for; raises `ListRefused` if a day has another key than the one
+    that this officer signed: the first list for a day is final."""
     return set(merge(remembered(folder), listed.keys))
 
 

@@ -28,7 +28,7 @@ _MOST: Final = 16  # SLIP-39: a share's index has 4 bits
 
 @dataclass(frozen=True)
 class Officers:
-    """Who may sign for the authority of this name, and how many of them it takes."""
+    """The officers that may sign for the authority of this name, and how many of them it takes."""
 
     authority: str
     threshold: int
@@ -105,7 +105,7 @@ def check_wish(authority: str, officers: int, threshold: int) -> None:
 
 
 def list_signer(authority: str, ring: OpeningKey) -> NoteSigner:
-    """Who signs the lists of orders: a key that follows from the ring key, so that it needs k officers' shares."""
+    """The signer of orders' lists: its key follows from the ring key, so that it needs k officers' shares."""
     return NoteSigner(f"{authority}/lists", SigningKey(ring.derive(Label.RING_LISTS)))
 
 

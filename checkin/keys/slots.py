@@ -50,7 +50,7 @@ class Slot:
         self._magic, self._size = magic, size
 
     def live(self) -> bool:
-        """Whether nobody has destroyed the slot; costs no system call."""
+        """Whether the slot is not destroyed; costs no system call."""
         return self._map[:MAGIC_SIZE] == self._magic
 
     def body(self) -> bytes:
@@ -107,7 +107,7 @@ class SlotFolder:
                 raise KeyMissing
             fd = os.open(_file(name), _READ, dir_fd=folder)
             try:
-                # Its maker may have died before these: nobody uses a key that a power cut could take away.
+                # Its maker may have died before these: a key that a power cut could take away must not be used.
                 os.fsync(fd)
                 os.fsync(folder)
                 return Slot(fd, self._magic, self._size)
@@ -141,7 +141,7 @@ class SlotFolder:
         """Overwrite in place, mark, unlink, each on the disk, then look. `ValueError` without a tombstone; repeatable.
 
         The mark says that the slot was overwritten, not merely unlinked: an audit looks for it. `OSError` without room
-        for tombstone or mark: the key is gone, the slot is left, and a repetition goes on from there.
+        for tombstone or mark: the key is overwritten, the slot is left, and a repetition goes on from there.
         """
         with self._locked() as folder:
             if not _exists(folder, _tomb(name)):
@@ -154,7 +154,7 @@ class SlotFolder:
             _destroy(folder, _file(name), _mark(name))
 
     def discard(self, name: str) -> None:
-        """Overwrite and unlink a slot that nobody was ever told of; another key may take the name. Repeatable.
+        """Overwrite and unlink a slot that was never acknowledged; another key may take the name. Repeatable.
 
         `ValueError` for one that has a tombstone."""
         with self._locked() as folder:
@@ -194,7 +194,7 @@ class SlotFolder:
         return self._stems(".slot")
 
     def tombstones(self) -> list[str]:
-        """Names that have a tombstone, sorted, whether or not the slot is gone."""
+        """Names that have a tombstone, sorted, whether or not the slot is still there."""
         found = set(self._stems(".tombstone"))
         others = (name for name in self.names() if name not in found)
         return sorted(found.union(name for name in others if _inside(None, f"{self.folder}/{_file(name)}") is not None))
@@ -374,7 +374,7 @@ def _destroy(folder: int, file: str, mark: str | None = None) -> None:
     finally:
         os.close(fd)
     if mark is not None:
-        # On the disk before the name is gone: without it nobody could tell this from a slot that was only unlinked.
+        # On the disk before the name is removed: without it this would look like a slot that was only unlinked.
         _write_record(folder, mark, {"bytes": len(noise), "sha256": sha256(noise).hex()})
         os.fsync(folder)
     os.unlink(file, dir_fd=folder)
