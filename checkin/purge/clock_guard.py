@@ -3,8 +3,8 @@
 A wrong clock destroys too early or keeps too long, so the wall clock is held against the boot clock, which no
 setting moves, and after a long silence against another party's signed time. In doubt nothing is destroyed.
 
-The state is one small file that all worker processes of a service share: a doubt is everybody's at once, and so
-is its end. It lies beside the keys, the one volume that destroying needs, and is overwritten in place, which takes no
+The state is one small file that all worker processes of a service share: a doubt holds for all at once, and so does
+its end. It lies beside the keys, the one volume that destroying needs, and is overwritten in place, which takes no
 free space. Where it cannot be written at all, each process goes by what it knows, and doubts the more after a restart.
 """
 
@@ -102,10 +102,10 @@ class ClockGuard:
         self._running = False
         self._oldest = 0
         self._apart = False
-        self._asked: float | None = None  # boot seconds at which the peers were asked without a doubt
+        self._asked: float | None = None  # boot seconds at which the peers were queried without a doubt
 
     def tick(self) -> None:
-        """Looks at the clock and records it durably. In doubt, asks the peers, and drops the doubt if one agrees."""
+        """Reads the clock and records it durably. In doubt, queries the peers, and drops the doubt if one agrees."""
         with self._locked():
             state = self._judged(self._read())
             self._write(state)
@@ -118,7 +118,7 @@ class ClockGuard:
 
     @property
     def doubt(self) -> str | None:
-        """A sentence for /readyz that tells what to do, or None."""
+        """A sentence for /readyz that says what to do, or None."""
         state = self._read()
         if state and state.doubt == STATE_LOST:  # perhaps it was read while another process wrote it
             with self._locked():
@@ -149,9 +149,9 @@ class ClockGuard:
         self._oldest = max(self._oldest, day)
 
     def hold_against(self, time: float) -> None:
-        """`time` is that of a clock which nobody pinned, the database's: it vouches for nothing, but where it is more
-        than an hour from ours this raises `ClockUntrusted`, and ours is in doubt if nobody has vouched for it since
-        the machine's start, or since the first one over days that other machines have destroyed."""
+        """Compares our clock with `time`, the database's, which is not pinned: it vouches for nothing, but where it is
+        more than an hour from ours this raises `ClockUntrusted`, and ours is in doubt if no peer has vouched for it
+        since the machine's start, or since the first one over days that other machines have destroyed."""
         self._apart = not self._clock.simulated and abs(time - self._clock.now()) > TOLERANCE_SECONDS
         if self._apart:
             if not self._running:
@@ -174,7 +174,7 @@ class ClockGuard:
             if self._oldest and self._apart:  # no such time is remembered as one that was reached
                 return ClockState(doubt=APART)
             return ClockState(now, now, now, boot, boot_id, shown=now, restarted=self._oldest > 0)
-        # The one place that tells a start of the machine: some machines, and simulated ones, show it by `boot` alone.
+        # The only detection of a start of the machine: some machines, and simulated ones, show it by `boot` alone.
         restarted = known.boot_id != boot_id or boot < known.boot
         off = known.off + (max(0.0, now - known.tick - boot) if restarted else 0.0)
         doubt = known.doubt or self._new_doubt(known, now, off, drift=None if restarted else _drift(known, now, boot))
@@ -199,8 +199,8 @@ class ClockGuard:
         return GAPS_ADD_UP if off > LONGEST_SILENCE_SECONDS else ""
 
     def _wants_a_witness(self, state: ClockState) -> bool:
-        """Whether a peer could say that a step of the clock was right (asked hourly), or that the clock of a machine
-        that has started is (asked each minute until one answers)."""
+        """Whether to query the peers: about a step of the clock (hourly), or about the clock of a machine that has
+        started (each minute until one answers)."""
         if not state.restarted and state.behind < STEP_SECONDS:
             return False
         boot, pause = self._clock.boot(), RETRY_SECONDS if state.restarted else ASK_AGAIN_SECONDS

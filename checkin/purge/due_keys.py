@@ -1,7 +1,7 @@
 """Destroying the keys that are due, with nothing but the key volume (docs/spec/retention.md §3).
 
-What `data` holds is asked for the tombstone's record, and only if it can be read: no full, read-only or missing volume,
-and no statement that cannot be made, keeps a due key alive.
+The tombstone's record needs what `data` holds, but only if that can be read: no full, read-only or missing volume, and
+no statement that cannot be made, keeps a due key alive.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ def last_use(name: KeyName, calendar: Calendar) -> float | None:
 
 
 class DueKeys:
-    """The keys of one ring that must be gone. Every method is repeatable."""
+    """The keys of one ring that are due for destruction. Every method is repeatable."""
 
     def __init__(self, ring: ServiceKeys, calendar: Calendar, early: EarlyDestructions) -> None:
-        """`early`: what officers had destroyed before it is due."""
+        """`early`: what officers ordered to be destroyed before it is due."""
         self._ring = ring
         self._calendar = calendar
         self._early = early
         self.last_destruction_ms: float | None = None
-        """How long the last destruction of a key took, from readable to gone."""
+        """How long the last destruction of a key took, from readable to destroyed."""
 
     def due(self, now: float, unclosed: Container[int] | None = None) -> dict[KeyName, int]:
-        """The keys whose slot is there and should not be, with the service days on which they were due, oldest first.
+        """Keys that still have a slot and should not, with the service days on which they were due, oldest first.
 
-        `unclosed`: days whose uploads are not closed though it is time; None if nobody can say. Their intake keys are
+        `unclosed`: days whose uploads are not closed though it is time; None if that is unknown. Their intake keys are
         left for a day more.
         """
         found, early = {}, self._early.all()
@@ -67,8 +67,8 @@ class DueKeys:
         return dict(sorted(found.items(), key=lambda item: (item[0].purpose is not Purpose.DAY, item[0])))
 
     def destroy(self, due: Mapping[KeyName, int], record: Record) -> dict[KeyName, str]:
-        """Tombstone, then key, each key by itself; why those failed whose slots are left. `KeyRing.is_gone` tells
-        which of these can be read no more."""
+        """Tombstone, then key, each key by itself; for each slot that is left, why. `KeyRing.is_gone` says which of
+        these can be read no more."""
         failed = {}
         self._revoke(due, record)
         for name, day in due.items():
@@ -82,15 +82,15 @@ class DueKeys:
         return failed
 
     def _revoke(self, due: Mapping[KeyName, int], record: Record) -> None:
-        """What officers ordered is told to the nodes of a ring, once it is written down what tombstones will say: from
-        then on nobody lends the keys."""
+        """Sends the nodes of a ring what officers ordered, once it is written down what tombstones will say: from then
+        on no node lends the keys."""
         for order, note in self._early.all().items():
             names = [name for name in due if order.covers(name)]
             try:
                 for name in names:
                     if self._ring.tombstone(name) is None:
                         log.info("early_destruction", key=str(name), statement=order.name)
-                        with suppress(OSError):  # no room: the nodes are told all the same
+                        with suppress(OSError):  # no room: the nodes get the order all the same
                             self._ring.remember(name, partial(record, name, due[name]))
                 if names:
                     self._ring.hand_on(note)
@@ -104,7 +104,7 @@ class DueKeys:
         self.last_destruction_ms = 1000 * (_STOPWATCH.boot() - begun)
         try:
             away = self._ring.missing(name)
-        except (CheckinError, OSError) as error:  # the key is gone; who else said so is in statements
+        except (CheckinError, OSError) as error:  # the key is destroyed; what nodes signed is in statements
             log.warning("key_awaited", key=str(name), why=why(error))
             return
         if away:

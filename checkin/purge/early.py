@@ -48,7 +48,7 @@ class PinnedOfficers(Protocol):
         ...
 
     def open_kept(self, note: str, fewest: int) -> Opened:
-        """As `open`, also by officers whose place others have taken since."""
+        """As `open`, also by former officers."""
         ...
 
 
@@ -64,7 +64,7 @@ class EarlyDestruction:
     reason: str
     simulated: bool
     name: str
-    """Of the statement, by its text: whoever signed it."""
+    """Of the statement, by its text alone: the same for any signers."""
 
     @classmethod
     def read(cls, text: str) -> EarlyDestruction:
@@ -116,7 +116,7 @@ class EarlyDestructions:
         self._unkept: dict[str, str] = {}
 
     def take(self, note: str) -> EarlyDestruction:
-        """Keeps it, on disk when this returns; where that fails in this process, and `keep` tells. Raises
+        """Keeps it, on disk when this returns; where that fails in this process, and `keep` raises. Raises
         `NoteMalformed`; `NoteUntrusted` unless enough officers of the pinned authority signed it, about this service
         and no day that has not come; `NotReady` where none is pinned."""
         if self._officers is not None:
@@ -175,7 +175,7 @@ class EarlyDestructions:
         found = self._opened.get(note) or self._open(note)
         if found.day > self._calendar.day(self._clock.now()):
             raise NoteUntrusted("It was signed on a day that has not come.")
-        # Anybody may add lines of their own to a note that all can read: one note of each statement is remembered.
+        # Any reader can add signature lines to a public note: one note of each statement is remembered.
         self._opened = {known: order for known, order in self._opened.items() if order != found} | {note: found}
         return found
 
@@ -191,7 +191,7 @@ class EarlyDestructions:
         return found
 
     def _refuse(self, name: str, error: Exception) -> None:
-        """Told once by each process: officers' keys may have changed since."""
+        """Logs a refusal once in each process: officers' keys may have changed since."""
         if name not in self._refused:
             self._refused.add(name)
             log.error("early_destruction_refused", statement=name, why=type(error).__name__)

@@ -39,7 +39,7 @@ class PurgeParty(Protocol):
 
 @dataclass(frozen=True)
 class HeldDay:
-    """A day that is held, and when it must be gone (ISO dates). `rows` and `bytes` are None for a damaged day."""
+    """A day that is held, and when it is due (ISO dates). `rows` and `bytes` are None for a damaged day."""
 
     day: str
     rows: int | None
@@ -59,8 +59,8 @@ class DestroyedDay:
 
 @dataclass(frozen=True)
 class RingNodeStatus:
-    """What a node of the key ring said a moment ago: how many keys it holds, which of them are over. `destroyed`: of
-    how many it signed that they are gone; `awaited`: of which that were entombed it has not yet."""
+    """Last status of a key-ring node: how many keys it holds, which of them are over. `destroyed`: of how many it has
+    signed the destruction; `awaited`: entombed keys that it has not signed so yet."""
 
     node: str
     answers: bool
@@ -89,15 +89,15 @@ class PurgeStatus:
     destroyed: list[DestroyedDay]
     doubt: str | None
     keys_due: list[str] = field(default_factory=list)
-    """Keys that must be gone and can be read."""
+    """Keys that are due and can be read."""
     keys_overwritten: list[str] = field(default_factory=list)
-    """Keys that can be read no more, whose slots wait for room on the disk."""
+    """Keys that can be read no more, with slots that wait for room on the disk."""
     not_stated: list[str] = field(default_factory=list)
     """What is destroyed and not stated yet: keys by name, days by date."""
     nodes: list[RingNodeStatus] = field(default_factory=list)
     """Of the key ring, where it is one of nodes."""
     early: list[EarlyStatus] = field(default_factory=list)
-    """What officers had destroyed before it was due."""
+    """What officers ordered to be destroyed before it was due."""
     data_trouble: str = ""
     """Why only the key ring could be looked at, if so."""
 
@@ -118,7 +118,7 @@ class Inventory:
         return sorted(keys | set(self._vault.store.days()))
 
     def due(self, oldest: int) -> list[int]:
-        """Days before `oldest`, and days whose key was destroyed early, with anything left of them, or destroyed
+        """Days before `oldest`, and days with a key destroyed early, with anything left of them, or destroyed
         without a statement yet.
 
         What a restored backup brings back is due again.
@@ -129,12 +129,12 @@ class Inventory:
         return sorted(day for day in unstated | left if day < oldest or day in tombs)
 
     def retired(self) -> list[KeyName]:
-        """Entombed keys of those that have no report of a day, whose destruction was not stated yet."""
+        """Entombed intake and signing keys, which no day's report covers, without a statement of destruction yet."""
         tombs = [name for name in self._ring.tombstones() if name.purpose in (Purpose.INTAKE, Purpose.SIGNING)]
         return [name for name in tombs if destroyed_name(name) not in self._book]
 
     def unclosed(self) -> set[int]:
-        """Days that are held and whose closing was not stated."""
+        """Days that are held and have no stated closing."""
         return {day for day in self.held() if closed_name(day) not in self._book}
 
     def commitment(self, name: KeyName) -> str:

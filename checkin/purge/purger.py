@@ -1,6 +1,6 @@
 """Destroying what is due, and the statement about it; the same for every service (docs/spec/retention.md §3).
 
-For each day whose 28 days are over: tombstone, key, partition, statement. The tombstone holds all that the
+For each day after its 28 days: tombstone, key, partition, statement. The tombstone holds all that the
 statement will say, so that every step can be repeated after a crash at any point. One process does it at a time.
 """
 
@@ -93,7 +93,7 @@ class Purger:
 
     @property
     def last_destruction_ms(self) -> float | None:
-        """How long the last destruction of a key took, from readable to gone."""
+        """How long the last destruction of a key took, from readable to destroyed."""
         return self._due.last_destruction_ms
 
     def run(self) -> list[str]:
@@ -101,7 +101,7 @@ class Purger:
 
         Every key before any partition, and every partition before any statement: what is readable goes first, with
         nothing but the key volume, and removing partitions frees the space that statements need. What fails keeps
-        nothing else from being done; then it raises `NotReady`, `failed` tells more, and it is to be run again.
+        nothing else from being done; then it raises `NotReady`, `failed` says more, and it is to be run again.
         Raises `ClockUntrusted` before it does anything.
         """
         self._guard.tick()
@@ -154,7 +154,7 @@ class Purger:
         return made
 
     def close_due_days(self) -> list[str]:
-        """Closes every day whose time for uploads is over, and states its digest; the names of the statements."""
+        """Closes every day after its time for uploads, and states its digest; the names of the statements."""
         self._guard.require_trusted()
         now, calendar = self._guard.settled(), self._party.calendar
         over = [day for day in self._inventory.held() if calendar.closes(day) <= now < calendar.due(day)]
@@ -184,7 +184,7 @@ class Purger:
             return self._state(closed_name(day), DAY_CLOSED, {"day": self._party.calendar.date(day), **values})
 
     def _remember_closed(self, day: int) -> bool:
-        """Whether its closing is stated; then the ring is told what its tombstone will say."""
+        """Whether its closing is stated; then the ring keeps what its tombstone will say."""
         if closed_name(day) not in self._book:
             return False
         key = KeyName(Purpose.DAY, day)
@@ -246,8 +246,8 @@ class Purger:
         return [] if self._party.ring.missing(name) else self._state_destroyed(name)
 
     def overdue(self) -> list[int]:
-        """Days that should be gone and are not, for readiness; empty whenever `run` has just succeeded. For a day more
-        a node of the ring may be silent about a key that is gone everywhere else."""
+        """Days that should be destroyed and are not, for readiness; empty whenever `run` has just succeeded. For a day
+        more a node of the ring may be silent about a key that is destroyed everywhere else."""
         now, calendar = self._guard.settled(), self._party.calendar
         late = calendar.oldest(now - SILENCE_SECONDS)
         try:
@@ -283,7 +283,7 @@ class Purger:
         self.failed |= {f"{'room for' if name in gone else 'key'} {name}": reason for name, reason in failed.items()}
 
     def _drop(self, due: list[int], renew: Callable[[], None]) -> None:
-        """The partitions of days whose keys are gone."""
+        """Drops the partitions of due days without a usable key."""
         live = {name for name in self._party.ring.names(Purpose.DAY) if not self._party.ring.is_gone(name)}
         for day in due:
             if KeyName(Purpose.DAY, day) not in live:
@@ -339,7 +339,7 @@ class Purger:
             return dict(UNREADABLE)
         rows, digest = (closing.count, closing.digest.hex()) if closing else (measure.rows, ABSENT)
         if rows < SMALL_COUNT:
-            # The size of a day, and the root of an empty one, would tell what the count does not.
+            # The size of a day, and the root of an empty one, would reveal what the count does not.
             return {"rows": published_count(rows), "bytes": ABSENT, "root": ABSENT, "closing": digest}
         root = closing.root.hex() if closing else ABSENT
         return {"rows": rows, "bytes": measure.bytes, "root": root, "closing": digest}

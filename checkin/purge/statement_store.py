@@ -73,7 +73,7 @@ EARLY_DESTRUCTION: Final = StatementType(
 _OWN: Final = (KEY_MADE, KEY_DESTROYED, DAY_CLOSED, PURGE_REPORT, ORDER_EXECUTED, ORDER_REFUSED, EARLY_DESTRUCTION)
 KINDS: Final = {kind.kind: kind for kind in (*_OWN, *RING_KINDS)}
 BY_AUTHORITY: Final = (EARLY_DESTRUCTION.kind, NODE_LOST.kind)
-"""What a service states with its authority's officers, whose lines come first."""
+"""What a service states with its authority's officers; their lines come first."""
 EARLY: Final = "early-"
 """So begins the name of a statement that days are to be destroyed before they are due."""
 
@@ -123,7 +123,7 @@ def destroyed_name(name: KeyName) -> str:
 
 
 def published_count(count: int) -> str:
-    """How a count appears in what everybody can read: a small one could point at a person."""
+    """A count as it is published: a small one could point at a person."""
     return str(count) if count >= SMALL_COUNT else FEWER
 
 
@@ -157,7 +157,7 @@ class StatementStore(Protocol):
         ...
 
     def page(self, after: str, limit: int) -> list[tuple[str, str]]:
-        """As `all`: the first `limit` whose names come after that one."""
+        """As `all`: the first `limit` with names after that one."""
         ...
 
     def __contains__(self, name: str) -> bool: ...
@@ -180,7 +180,7 @@ class StatementFolder:
         return create_file(self._path(name), note.encode())
 
     def get(self, name: str) -> str | None:
-        # A damaged one verifies under nobody's key, and keeps no other from being shown.
+        # A damaged one verifies under no key, and keeps no other from being shown.
         with suppress(FileNotFoundError), self._path(name).open(encoding="utf-8", errors="replace", newline="") as file:
             return file.read()
         return None

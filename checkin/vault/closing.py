@@ -2,8 +2,8 @@
 
     digest = SHA-256("ck1/close" ‖ salt 32 ‖ root 32 ‖ count u64be)
 
-The digest is logged. It tells nothing by itself: the salt lies with the day, sealed under its key, and dies with
-it. Who is shown salt, root and count before that checks them; a row slipped in, swapped or removed shows.
+The digest is logged. It reveals nothing by itself: the salt lies with the day, sealed under its key, and dies with
+it. A reader that is shown salt, root and count before that checks them; a row slipped in, swapped or removed shows.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def is_closed(store: DayStore, day: int) -> bool:
 
 
 def unsettled(store: DayStore) -> Iterator[int]:
-    """The days whose order of arrival was not erased yet."""
+    """Days with an order of arrival that was not erased yet."""
     return (day for day in store.days() if store.attachment(day, _SETTLED) is None)
 
 
@@ -89,7 +89,7 @@ def settle_days(store: DayStore, hold: Hold, ready: Callable[[int], bool]) -> No
 
 
 def check_closing(digest: bytes, *, salt: bytes, root: bytes, count: int) -> Closing:
-    """What an auditor does with what he was shown; raises `ClosingBroken` unless it is what was logged."""
+    """Verifies salt, root and count for an auditor; raises `ClosingBroken` unless their digest is the logged one."""
     if not equal(closing_digest(salt, root, count), digest):
         raise ClosingBroken
     return Closing(digest, root, count, salt)

@@ -1,7 +1,7 @@
 """Many check-ins in one commit: what waits while the disk is busy goes to it together.
 
 One fsync costs the same for one row and for a thousand. A writer thread takes everything that waits, up to
-`max_rows`, and commits it; whoever waits on a future hears of it only after his commit is on the disk.
+`max_rows`, and commits it; a caller that waits on a future hears of it only after its commit is on the disk.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class GroupCommit:
     def _commit(self, day: int, together: list[_Waiting]) -> None:
         try:
             added = self._vault.insert(day, [waiting.row for waiting in together])
-        except BaseException as error:  # whatever it was: nobody waits for an answer that never comes
+        except BaseException as error:  # propagate any failure to all waiters
             for waiting in together:
                 waiting.answer.set_exception(error)
             return

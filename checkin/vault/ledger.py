@@ -1,12 +1,12 @@
 """The issuer's ledger: one row a batch of credentials, which the issuer itself cannot read.
 
-A batch's visit ids all follow from σ, 32 random bytes that the issuer forgets. The row keeps σ and the number of
+The visit ids of a batch follow from σ, 32 random bytes that the issuer forgets. The row keeps σ and the number of
 visit ids, sealed to the authority's key of the day (HPKE), 84 bytes, and this again under the day's row key:
 
     entry = HPKE(σ 32 ‖ N u32be),  info = "ck1/sigma" ‖ issuer u32be ‖ day u32be ‖ key 16 ‖ group 16
     visit_id(i) = first 16 bytes of HMAC-SHA256(σ, i u32be)
 
-So the authority can list the visit ids of one person, on an order, and nobody else those of anybody.
+So only the authority, on an order, can list the visit ids of a person.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def quota_key(vault: Vault, day: int, phone: str, number: int) -> bytes:
 def ledger_row(  # noqa: PLR0913 — what the row binds together
     vault: Vault, day: int, subject: int, batch: LedgerBatch, *, issuer: int, authority: SealingKey, key: bytes
 ) -> Row:
-    """The row of a new batch. Its key is a MAC: rows of one person cannot be told from those of another by it."""
+    """The row of a new batch. Its key is a MAC: it does not link the rows of one person."""
     group = subject_group(vault, day, subject)
     sealed = authority.seal(batch.encode(), _info(issuer, day, key, group))
     return vault.seal(day, key, group, 0, sealed)

@@ -1,10 +1,10 @@
-"""A day's rows as a Merkle tree (docs/spec/vault.md §6), which takes a large day several processes.
+"""A day's rows as a Merkle tree (docs/spec/vault.md §6), of a large day hashed by several processes.
 
 Keys are MACs, so equal ranges of keys hold about as many rows. What a frozen day holds changes no more: each range is
-counted, which tells where in the tree it begins, and a process of its own hashes it from there. The ranges joined have
+counted, which shows where in the tree it begins, and a process of its own hashes it from there. The ranges joined have
 the root that one stream of all rows has, to the bit.
 
-Such a process gets no key: rows are sealed, and it only hashes. It opens the days by itself, and ends when we do.
+Such a process gets no key: rows are sealed, and it only hashes. It opens the days by itself, and exits when we do.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def rows_root(rows: Iterable[Row]) -> tuple[bytes, int]:
 
 def day_root(store: DayStore, day: int, *, large: int = LARGE, processes: int = 0) -> tuple[bytes, int]:
     """As `rows_root`, of all rows of a frozen day in the order of their keys; of a `large` one in so many `processes`,
-    by default one for each core. Raises `NotReady` when one of them ends, or the rows are not those that were counted;
+    by default one for each core. Raises `NotReady` when one of them dies, or the rows are not those that were counted;
     it may be repeated."""
     ranges = list(_key_ranges(processes or _cores()))
     counts = [store.count(day, *keys) for keys in ranges]
@@ -95,7 +95,7 @@ def _cores() -> int:
 
 @contextmanager
 def _process(open_days: Callable[[], DayStore], day: int, keys: _Keys, begin: int) -> Iterator[Connection]:
-    """A process that hashes a range, and where it says what it found; at the end it is gone."""
+    """A process that hashes a range, and the connection on which it sends the result; killed at the end."""
     ours, theirs = _SPAWN.Pipe(duplex=False)
     process = _SPAWN.Process(target=_hash_range, args=(open_days, day, keys, begin, theirs), daemon=True)
     with ours:
@@ -111,9 +111,9 @@ def _process(open_days: Callable[[], DayStore], day: int, keys: _Keys, begin: in
 def _hash_range(open_days: Callable[[], DayStore], day: int, keys: _Keys, begin: int, answer: Connection) -> None:
     """In the new process: sends the range hashed, or what kept it from that."""
     end_with_supervisor()
-    harden()  # the way to a database may have its password; what the machine does not allow the service has told
+    harden()  # a DSN may have a password; the service has reported already what the machine does not allow
     try:
         with closing(open_days()) as store:
             answer.send(hashed(store.rows(day, *keys), begin))
-    except Exception as error:  # whatever it is, it is raised where somebody asked
+    except Exception as error:  # whatever it is, it is raised in the caller's process
         answer.send(error)

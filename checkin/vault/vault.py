@@ -3,7 +3,7 @@
 The issuer's ledger and the registry's visits are both vaults. An engine (`checkin/vault/engines`) holds the rows, the
 key ring holds the key, this file is all that joins them: destroy the key and every copy of the rows is noise.
 
-A vault asks the ring again for every operation, so that all threads and processes stop at once when a key is
+A vault queries the ring anew for every operation, so that all threads and processes stop at once when a key is
 destroyed; then every method raises `DayDestroyed`. A day without a key raises `KeyMissing`, one whose slot does not
 open `NotReady`: that says nothing about a row.
 """
@@ -62,7 +62,7 @@ class Vault:
         """On the disk when it returns; False for a key that is in the day already. Raises `DayClosed`.
 
         The key is looked at on both sides of the commit: before, so that a destroyed day is not made again;
-        after, so that nothing is acknowledged that nobody can open.
+        after, so that nothing is acknowledged that cannot be opened.
         """
         self._subkey(day, Label.SUB_ROW)
         added = self.store.insert(day, rows)

@@ -2,7 +2,7 @@
 
     venue 8 | minute u32be | issuer u32be | visit_id 16 | scan_id 16 | sealed_subject 72 | flags 1
 
-`minute` is the time of scan in whole minutes since 1970-01-01 UTC, never finer. Nothing here says who it was:
+`minute` is the time of scan in whole minutes since 1970-01-01 UTC, never finer. Nothing here identifies the visitor:
 `sealed_subject` takes two keys of two other parties to open (docs/spec/vault.md §3).
 """
 

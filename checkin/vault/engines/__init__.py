@@ -46,7 +46,7 @@ class Measure:
 
 
 class EngineFinding(NamedTuple):
-    """Something about an engine that somebody should look at, as in /readyz. A `failure` loses rows or keeps times."""
+    """Something that an operator should look at in an engine, as in /readyz. A `failure` loses rows or keeps times."""
 
     name: str
     level: Literal["warning", "failure"]
@@ -99,7 +99,7 @@ class DayStore(Protocol):
         ...
 
     def attach(self, day: int, name: str, value: bytes) -> bytes:
-        """Keeps `value` with the day, gone with it, unless `name` is there already; the value that stands."""
+        """Keeps `value` until the day is dropped, unless `name` is there already; the value that stands."""
         ...
 
     def attachment(self, day: int, name: str) -> bytes | None:

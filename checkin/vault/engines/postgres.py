@@ -9,7 +9,7 @@ session: a connection pooler takes it, and other engines of this protocol all bu
 - an answer that a key is there already is an acknowledgement, too, so `CONFIRM` writes a record to the write-ahead
   log, whose commit waits for the standbys: the row that was found is before it;
 - freezing adds a check that no row passes: writers that come late are refused, also after a failover;
-- a row's `xmin` tells the order of arrival, whatever CLUSTER and VACUUM do, so `settle` copies all rows in the order
+- a row's `xmin` shows the order of arrival, whatever CLUSTER and VACUUM do, so `settle` copies all rows in the order
   of their keys in one transaction. The write-ahead log keeps that order until it is used anew (docs/scaling.md).
 """
 
@@ -33,7 +33,7 @@ _BETWEEN: Final = "WHERE key BETWEEN $1 AND $2"
 _ROWS_A_STATEMENT: Final = 1000
 _PREPARED_ROWS: Final = 64  # a longer statement is rarely met twice
 _LONG_SECONDS: Final = 3600.0  # for what reads or writes a whole day
-_SHORT_SECONDS: Final = 3.0  # for what anybody may ask for
+_SHORT_SECONDS: Final = 3.0  # for what any caller may request
 _CUT_OFF: Final = """SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE relation = to_regclass($1) AND datname = current_database() AND usename = current_user
     AND pid <> pg_backend_pid()"""
@@ -79,8 +79,8 @@ class PostgresStore:
         return [Row(*values) for values in self._read(query, group, first, last)]
 
     def rows(self, day: int, first: bytes = b"", last: bytes = LAST_KEY) -> Iterator[Row]:
-        """A cursor of the server's, in a transaction that sees one moment. A day that is dropped meanwhile ends it with
-        `NotReady`."""
+        """A cursor of the server's, in a transaction that sees one moment. Raises `NotReady` when the day is dropped
+        meanwhile."""
         query = f"SELECT {_COLUMNS} FROM {self._table(day)} {_BETWEEN} ORDER BY key"  # noqa: S608 - a name of ours
         try:
             with self._database.borrowed() as connection, connection.transaction():
@@ -103,7 +103,7 @@ class PostgresStore:
         return dict(self._read(query, group))
 
     def measure(self, day: int) -> Measure:
-        if day not in self.days():  # asked about each morning: the server's log would have an error then
+        if day not in self.days():  # measured each morning: the server's log would have an error then
             return Measure(0, 0)
         table = self._table(day)
         size = " + ".join(f"pg_total_relation_size('{name}')" for name in (table, f"{table}_attached"))
@@ -148,7 +148,7 @@ class PostgresStore:
         return sorted({int(match[1]) for (name,) in names if (match := self._tables.fullmatch(name))})
 
     def settle(self, day: int, mark: str = "") -> None:
-        """All rows anew, in the order of their keys, by one transaction; then nothing but the write-ahead log tells in
+        """Writes all rows anew, in the order of their keys, by one transaction; then only the write-ahead log shows in
         which order they came. Raises `NotReady` while the day is read elsewhere."""
         table = self._table(day)
         try:
@@ -157,7 +157,7 @@ class PostgresStore:
             return
 
     def drop(self, day: int) -> None:
-        """Who still reads the day through a connection of ours is cut off: its key is gone."""
+        """Cuts off readers that still use a connection of ours for the day: its key is destroyed."""
         table = self._table(day)
         names = f"{table}, {table}_attached"
 
@@ -261,7 +261,7 @@ def _insert(connection: Connection, table: str, rows: Sequence[Row]) -> set[tupl
 
 
 def _standing(connection: Connection, table: str, keys: Sequence[bytes]) -> set[tuple[bytes, bytes]]:
-    """Key and nonce of what was there already, and as safe as a commit of our own: see the head of this file."""
+    """Key and nonce of what was there already, and as safe as a commit of our own: see the top of this file."""
     with connection.transaction():
         query = f"SELECT key, nonce FROM {table} WHERE key = ANY($1)"  # noqa: S608 - a name of ours
         found = connection.execute(query, [list(keys)], binary=True).fetchall()

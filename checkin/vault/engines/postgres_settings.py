@@ -67,7 +67,7 @@ def _unfit(connection: Connection) -> Iterator[EngineFinding]:
 
 
 def _standbys(connection: Connection) -> Iterator[EngineFinding]:
-    """Standbys that nobody waits for: what is acknowledged is lost when one of them takes over."""
+    """Standbys that no commit waits for: what is acknowledged is lost when one of them takes over."""
     row = connection.execute(_STANDBYS).fetchone()
     waited = connection.execute("SELECT current_setting('synchronous_standby_names')").fetchone()
     if row and row[0] and waited and not waited[0]:
@@ -76,7 +76,7 @@ def _standbys(connection: Connection) -> Iterator[EngineFinding]:
 
 
 def _slots(connection: Connection) -> Iterator[EngineFinding]:
-    """Slots that nobody reads: the server keeps its write-ahead log for them, without a bound."""
+    """Slots without a reader: the server keeps its write-ahead log for them, without a bound."""
     row = connection.execute(_LEFT_SLOTS).fetchone()
     if row and row[0]:
         text = f"PostgreSQL keeps its write-ahead log for slots without a reader: the disk fills, and {_TIMES}."

@@ -8,7 +8,7 @@ forking, never before (SQLite's rule).
 
 Tables: `rows` (the five columns of a `Row`) and `attachments` (name, value). A view `groups` shows an administrator how
 many rows each group has in each bucket. The schema's version is SQLite's `user_version`, not a table of migrations with
-times: the time of a day's first row is nobody's business. A day lives 28 days and keeps the schema it was made with.
+times: the time of a day's first row must not be stored. A day lives 28 days and keeps the schema it was made with.
 
 Sources: https://sqlite.org/wal.html, https://sqlite.org/pragma.html#pragma_synchronous, and howtocorrupt.html §2.
 """
@@ -210,7 +210,7 @@ class SqliteStore:
             self._give_back(lent)
             raise
         except sqlite3.Error as error:
-            # What state SQLite is in after an error is anybody's guess, so this connection serves no one again.
+            # SQLite's state after an error is unknown, so this connection is not used again.
             lent.connection.close()
             raise NotReady("The day's store did not carry this out: look at its disk, then try again.") from error
         except BaseException:
@@ -331,7 +331,7 @@ def _make_schema(connection: sqlite3.Connection, *, ordered: bool) -> None:
     else:
         database.execute(_BY_KEY)
     # Buckets first, so that what comes in one hour touches few pages: groups are random. Days of earlier versions have
-    # it the other way round, and whoever reads names each bucket, which is quick on both.
+    # it the other way round, and queries name each bucket, which is quick on both.
     database.table("rows").create_index(["bucket", "group"], index_name="rows_group")
     database.table("attachments").create(
         {"name": str, "value": bytes}, pk="name", not_null={"name", "value"}, strict=True
@@ -370,7 +370,7 @@ def connect_still(path: Path) -> sqlite3.Connection | None:
 
 
 def remove_day(path: Path) -> None:
-    """Unlinks every file of the day, the main one first so that nobody opens a half; repeatable."""
+    """Unlinks every file of the day, the main one first so that no process opens a half; repeatable."""
     for file in sorted(path.parent.glob(f"{path.name}*")):
         file.unlink(missing_ok=True)
     sync_folder(path.parent)
@@ -390,7 +390,7 @@ def _size(file: Path) -> int:
 
 
 def inode_of(path: Path) -> int:
-    """Which file bears the name now, 0 for none. A removed file keeps its number as long as somebody has it open."""
+    """The inode number of the file, 0 for none. A removed file keeps its number as long as a process has it open."""
     try:
         return path.stat().st_ino
     except FileNotFoundError:
@@ -403,7 +403,7 @@ class Turn:
 
     SQLite's own lock keeps them apart already, but a writer that finds it taken sleeps and looks again, longer each
     time: of two busy processes one waited up to 1.5 s (measured). Here the kernel wakes the next one. It is about
-    waiting only: nothing breaks where a writer goes past it, and the kernel ends the turn of one that died.
+    waiting only: nothing breaks where a writer goes past it, and the kernel releases the turn of one that died.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -423,7 +423,7 @@ class Turn:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Ends after the turn that is taken; repeatable."""
+        """Closes after the turn that is taken; repeatable."""
         with self._threads:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
