@@ -165,7 +165,7 @@ class KeyMissing(CheckinError):
 class KeyExists(CheckinError):
     code = "key_exists"
     status = 409
-    default = "The key exists already: a slot is written once."
+    default = "The key exists already: a name gets one key."
 
 
 class KeyDestroyed(CheckinError):
