@@ -17,7 +17,7 @@ from checkin.errors import CheckinError, KeyMissing, ListRefused, NoteUntrusted,
 from checkin.files.tables import Commit, Tables, Values
 from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.credential import IssuerKey, IssuerKeys
-from checkin.protocol.key_list import IssuerList, ListedKey, merge
+from checkin.protocol.key_list import HORIZON_DAYS, IssuerList, ListedKey, merge
 from checkin.protocol.note import MAX_NOTE, open_note
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
@@ -35,7 +35,6 @@ class Fetched(NamedTuple):
 
 
 Fetch = Callable[[str], Fetched]
-LISTED_AHEAD = 15  # days: issuers list fourteen, and their midnight may come before ours
 _TIMEOUT_SECONDS = 3.0
 _LONGEST_SECONDS = 10.0  # a slow answer must not keep the next issuer waiting
 _MAX_ANSWER = 4 * MAX_NOTE  # the note and its proof as JSON text, the same keys once as JWK
@@ -125,7 +124,7 @@ class IssuerTrust:
             self._pinned.require(note, proof)
         today = self._party.today()
         # The first key for a day is final: a key that was stolen for an hour must not decide over years.
-        days = range(today - RETENTION_DAYS, today + LISTED_AHEAD + 1)
+        days = range(today - RETENTION_DAYS, today + HORIZON_DAYS + 1)
         new = {day: key for day, key in listed.keys.items() if day in days}
         if not self._tables.write(lambda commit: self._merge(commit, issuer.number, new, Fetched(note, proof or None))):
             raise ListRefused

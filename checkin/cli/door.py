@@ -46,7 +46,6 @@ from checkin.shown import shown
 TELL_SECONDS = 5.0  # doors let codes be that much too early
 WIDTHS: Final = {False: 69, True: 73}  # columns of a code in a terminal, without a status and with one
 ASKED: Final = 3  # times, of somebody who mistypes at a terminal
-MAX_BYTES = 50_000_000  # of a picture on standard input
 Simulated = Annotated[Path | None, typer.Option("--simulated-clock", help="Take the time from this file.")]
 
 
@@ -297,7 +296,7 @@ def _read(source: str) -> str:
     if source.startswith(PREFIX):
         return source
     if source == "-":
-        data = sys.stdin.buffer.read(MAX_BYTES)
+        data = sys.stdin.buffer.read(pictures.MAX_BYTES)
         if not data.strip():
             raise TokenMalformed("There was nothing on standard input.")
         return data.decode("ascii", "replace").rstrip("\n") if data.startswith(PREFIX.encode()) else read_code(data)

@@ -102,7 +102,9 @@ def a_visitor(stage: Stage) -> None:
         stage.leave("qr.svg", qr.to_svg(text))
     tell.block(qr.to_terminal(text))
     with tell.step("read-back", "Another library reads the same text from the PNG", "the picture is the code"):
-        expect(qr.read_image(stage.artifacts / "qr.png") == [text], "The picture does not hold the code.")
+        expect(
+            qr.read_image((stage.artifacts / "qr.png").read_bytes()) == [text], "The picture does not hold the code."
+        )
 
 
 def a_door(stage: Stage) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from checkin.errors import DayDestroyed, SealBroken, SharesInvalid
-from checkin.keys.key_ring import KeyName, Purpose, commit
+from checkin.keys.key_ring import KeyName, Purpose
 from checkin.keys.officers import join_shares
 from checkin.keys.slots import SLOT_SIZE, SlotFolder
 from checkin.protocol.encoding import u32be
 from checkin.protocol.key_list import AuthorityKey
-from checkin.protocol.primitives import HPKE_OVERHEAD, Label, OpeningKey, SealingKey, equal, random_bytes
+from checkin.protocol.primitives import HPKE_OVERHEAD, Label, OpeningKey, SealingKey, commit, equal, random_bytes
 
 _MAGIC: Final = b"ck1/auth"
 _SALT: Final = 16

@@ -24,9 +24,9 @@ from checkin.protocol.primitives import (
     SigningKey,
     aead_open,
     aead_seal,
+    commit,
     derive,
     random_bytes,
-    sha256,
 )
 
 _MAGIC: Final = b"ck1/slot"
@@ -62,11 +62,6 @@ class KeyName:
         if match is None:
             raise ValueError("not the name of a key")
         return cls(Purpose(match[1]), int(match[2]))
-
-
-def commit(salt: bytes, key: bytes) -> str:
-    """What is logged when a key is made and named when it is destroyed: SHA-256("ck1/key" ‖ salt 16 ‖ key), hex."""
-    return sha256(Label.KEY, salt, key).hex()
 
 
 @dataclass(repr=False)

@@ -14,6 +14,7 @@ from typing import Final
 
 from checkin.errors import BadSignature, BadStatus, TokenMalformed, UnknownIssuerKey
 from checkin.protocol.encoding import Shape, u32be, u64be
+from checkin.protocol.key_list import issuer_kid
 from checkin.protocol.primitives import (
     Label,
     SealingKey,
@@ -89,7 +90,7 @@ class IssuerKey:
     @property
     def kid(self) -> bytes:
         """4 bytes by which a credential names the key."""
-        return sha256(Label.KID, u32be(self.issuer), self.public)[:4]
+        return issuer_kid(self.issuer, self.public)
 
 
 class IssuerKeys:

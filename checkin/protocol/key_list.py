@@ -21,7 +21,8 @@ from checkin.protocol.primitives import Label, check_sealing_key, check_signing_
 from checkin.protocol.statement import CLOCK, Field, StatementType, Values, clock_value, many, one
 
 FEWEST_OFFICERS: Final = 2  # who sign together, whatever settings say: one alone never suffices
-HORIZON_DAYS: Final = 15  # lists reach 14 days ahead; a thief of a list's key does not own the years to come
+# Lists reach 14 days ahead, and their owner's midnight may come first; a thief of a list's key does not own the years.
+HORIZON_DAYS: Final = 15
 _KEPT: Final = 4096  # published keys that were judged before: most lines of a list are those of yesterday's
 # A real service refuses what was signed under a simulated clock; who reads a list decides.
 _TAIL: Final = (CLOCK, Field("key", repeated=True))

@@ -113,6 +113,12 @@ def equal(left: bytes, right: bytes) -> bool:
     return hmac.compare_digest(left, right)
 
 
+def commit(salt: bytes, key: bytes) -> str:
+    """The commitment to a key, 64 hex digits: SHA-256("ck1/key" ‖ salt 16 ‖ key). It is logged when the key is made
+    and when it is destroyed."""
+    return sha256(Label.KEY, salt, key).hex()
+
+
 def derive(key: bytes, label: Label) -> bytes:
     """A 32-byte sub-key of a uniformly random 32-byte key: HKDF-SHA256, no salt, info = label."""
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=label.value).derive(key)

@@ -9,7 +9,6 @@ import io
 import re
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import qrcode
@@ -29,7 +28,9 @@ _DRAWING: Final = re.compile(
     rb'<rect width="100%" height="100%" fill="#fff"/><path d="([MHVz0-9.,]+)"[^>]*/></svg>\s*'
 )
 _FORMATS: Final = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
+NO_PICTURE: Final = "This is no picture that can be read: give a PNG or a JPEG."
 _TOO_LARGE: Final = "The picture has more than 50 million pixels."
+MAX_BYTES: Final = 64 * 1024 * 1024  # more than a camera's largest picture
 MAX_PIXELS: Final = 50_000_000  # a phone camera's largest pictures; more would be a decompression bomb
 
 # As it is; enlarged, for codes of few pixels a module; softened, against a sensor's noise. Of 240 hard camera frames
@@ -75,14 +76,12 @@ def to_terminal(text: str) -> str:
     )
 
 
-def read_image(source: Path | bytes) -> list[str]:
+def read_image(source: bytes) -> list[str]:
     """The texts of all QR codes in a picture, each once, from a camera or a screen; `PictureUnreadable` for none."""
     try:
-        source = source.read_bytes() if isinstance(source, Path) and source.suffix == ".svg" else source
-        source = _drawn(source) if isinstance(source, bytes) else source
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)  # it would print where this file lies
-            opened = Image.open(source if isinstance(source, Path) else io.BytesIO(source))
+            opened = Image.open(io.BytesIO(_drawn(source)))
         with opened as image:
             if image.width * image.height > MAX_PIXELS:
                 raise PictureUnreadable(_TOO_LARGE)
@@ -90,7 +89,7 @@ def read_image(source: Path | bytes) -> list[str]:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise PictureUnreadable(_TOO_LARGE) from None
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
-        raise PictureUnreadable("This is no picture that can be read: give a PNG or a JPEG.") from None
+        raise PictureUnreadable(NO_PICTURE) from None
     for picture in pictures:
         for attempt in _ATTEMPTS:
             found = zxingcpp.read_barcodes(attempt(picture), formats=_FORMATS)

@@ -14,7 +14,7 @@ from checkin.clock import parse_rfc3339
 from checkin.errors import NoteMalformed, NoteUntrusted, SealBroken
 from checkin.protocol.encoding import b64_decode, b64_encode
 from checkin.protocol.note import NoteVerifier, open_note
-from checkin.protocol.primitives import Label, OpeningKey, SealingKey, sha256
+from checkin.protocol.primitives import Label, OpeningKey, SealingKey, commit, sha256
 from checkin.protocol.statement import CLOCK, Field, StatementType, Values, one
 
 QUORUM: Final = 2
@@ -28,7 +28,8 @@ RAW: Final = "raw"
 """The use of a key that is leased itself, and no sub-key of it."""
 PUBLIC: Final = "public"
 """The use of such a key that is to be listed: its public half."""
-SECRET_SIZE: Final = 48  # salt 16, key 32
+SALT_SIZE: Final = 16
+SECRET_SIZE: Final = SALT_SIZE + 32  # salt, key
 
 _ASK: Final = (Field("service"), Field("from"), Field("to"), Field("time"), Field("nonce"))
 _TOLD: Final = (Field("service"), Field("from"), Field("to"), Field("asked"))
@@ -151,7 +152,7 @@ def seal_transfer(to: SealingKey, secret: bytes, *, asked: bytes, commitment: st
 def open_transfer(key: OpeningKey, sealed: str, *, asked: bytes, commitment: str) -> bytes:
     """Salt and key, those of that commitment; raises `SealBroken`."""
     secret = key.open(_decoded(sealed), Label.RING_TRANSFER + asked + bytes.fromhex(commitment))
-    if len(secret) != SECRET_SIZE or sha256(Label.KEY, secret).hex() != commitment:
+    if len(secret) != SECRET_SIZE or commit(secret[:SALT_SIZE], secret[SALT_SIZE:]) != commitment:
         raise SealBroken("The key that came is not the one that was committed to.")
     return secret
 

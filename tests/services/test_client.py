@@ -177,7 +177,7 @@ def test_the_examples_work_one_after_the_other(town: Stage, tmp_path: Path) -> N
     developer = example("developer", tmp_path, issuer, "--name", "Kim Ji-woo", "--phone", phone)
     wait_until(lambda: phone in dict(messages(deployment)) or developer.poll() is not None)
     assert "9 more codes today" in ended(developer, one_time_code(deployment, phone) + "\n")
-    assert len(read_image(tmp_path / "qr.png")) == 1
+    assert len(read_image((tmp_path / "qr.png").read_bytes())) == 1
     secret = ("--secret-file", deployment.folder / "tokens" / "enrolment.token")
     said = ended(example("venue", tmp_path, registry, *secret, "qr.png", "qr.png"))
     assert "qr.png: come in (accepted)" in said and "qr.png: already_used:" in said

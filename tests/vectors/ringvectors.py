@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from checkin.keys.key_ring import commit
 from checkin.protocol import ring_messages as messages
 from checkin.protocol.encoding import b64_encode
 from checkin.protocol.note import NoteSigner, sign_note
-from checkin.protocol.primitives import OpeningKey, SealingKey, SigningKey
+from checkin.protocol.primitives import OpeningKey, SealingKey, SigningKey, commit
 from checkin.protocol.ring_messages import RingParty
 from checkin.protocol.statement import StatementType
 from tests.vectors.material import code_of, seed

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import KeyMissing, ListRefused, NoteMalformed, NoteUntrusted, UnknownIssuerKey, Unreachable
-from checkin.protocol.key_list import IntakeList, IssuerList, ListedKey, issuer_kid
+from checkin.protocol.key_list import HORIZON_DAYS, IntakeList, IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
 from tests.venue.conftest import Book, NewIssuer, Scene, kid
 from tests.venue.test_checkins import code
 from tests.venue.world import CALENDAR, DAY, NOON, Issuer, Phone, Registry, bearer, check_in, enrol
-from venue.trust import LISTED_AHEAD, Fetched, IssuerTrust, fetch_list
+from venue.trust import Fetched, IssuerTrust, fetch_list
 
 
 def test_keys_are_taken_from_the_signed_list_and_kept_over_a_restart(book: Book, issuer: Issuer) -> None:
@@ -182,10 +182,10 @@ def test_a_stolen_statement_key_fixes_no_keys_for_years(book: Book, issuer: Issu
     issuer.list_days(*range(DAY + 2, DAY + 2000))
     book.trust.take(book.pinned[0], issuer.listed())
     held = [row[0] for row in rows(book, "SELECT day FROM issuer_keys ORDER BY day")]
-    assert held == list(range(DAY - 4, DAY + LISTED_AHEAD + 1))
-    far = DAY + LISTED_AHEAD + 1
+    assert held == list(range(DAY - 4, DAY + HORIZON_DAYS + 1))
+    far = DAY + HORIZON_DAYS + 1
     issuer.keys = honest | {far: SigningKey(random_bytes(32))}
-    book.registry.set(NOON + 86400 * (LISTED_AHEAD + 1))
+    book.registry.set(NOON + 86400 * (HORIZON_DAYS + 1))
     book.trust.take(book.pinned[0], issuer.listed())
     assert book.trust.keys_of_day(far).find(kid(issuer, far))
 

@@ -13,9 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from checkin.errors import CheckinError, DayDestroyed, KeyDestroyed, KeyExists, KeyMissing, SealBroken
-from checkin.keys.key_ring import KeyName, KeyRing, Purpose, commit
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.keys.slots import Slot
-from checkin.protocol.primitives import Label, OpeningKey, SealingKey, SigningKey, derive, verify
+from checkin.protocol.primitives import Label, OpeningKey, SealingKey, SigningKey, commit, derive, verify
 
 MASTER = bytes(range(32))
 NAME = KeyName(Purpose.DAY, 20779)

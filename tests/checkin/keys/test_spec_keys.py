@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from checkin.clock import RETENTION_DAYS
-from checkin.keys.key_ring import KeyName, KeyRing, Purpose, commit
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.keys.officers import Officers
 from checkin.protocol.encoding import u32be
 from checkin.protocol.key_list import AuthorityList, DestroyedList, IntakeList, IssuerList
 from checkin.protocol.note import NoteVerifier, open_note
-from checkin.protocol.primitives import Label, OpeningKey, aead_seal, derive
+from checkin.protocol.primitives import Label, OpeningKey, aead_seal, commit, derive
 
 PAGE = (Path(__file__).parents[3] / "docs/spec/keys.md").read_text()
 DAY = 20779
