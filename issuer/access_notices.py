@@ -1,13 +1,13 @@
-"""Notices to people about whom an order was executed: made with the answer, handed over with a later batch.
+"""Access notices: made when an order about a person is executed, handed over with a later batch.
 
-data/receipts.db, one table. It is written anew once a day, as issuer.db is, so that from the next day on nothing tells
-in which order people were asked about:
+data/receipts.db, one table. It is written anew once a day, as issuer.db is, so that from the next day on nothing shows
+in which order people's records were queried:
 
-    receipts   id (a MAC of the order's part and the subject), day (whose record it is about), owner (a MAC of the
+    receipts   id (a MAC of the order's part and the subject), day (of the record it is about), owner (a MAC of the
                day), release (the first service day on which it is handed over), sealed (under the day's key)
 
-A notice comes one to three days after the order, at random, and only along with a batch: nobody can ask for it, so
-that nobody finds out by asking often whether, and when, an infected person was near. It is gone with its day.
+A notice comes one to three days after the order, at random, and only along with a batch: no request returns it, so
+that none, however often, shows whether, and when, an infected person was near. It is destroyed with its day.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LATEST_DAYS: Final = 3
 
 @dataclass(frozen=True)
 class AccessNotice:
-    """What a person is told: which authority, about which day (ISO date), what for, a case number of the person's own,
+    """An access notice: which authority, about which day (ISO date), what for, a case number of the person's own,
     and what was given: `identified` (name and phone) or `codes` (which codes were the person's, sealed)."""
 
     authority: str
@@ -117,13 +117,13 @@ class AccessNotices:
             self._tables.write(lambda commit: commit.many(ADD, rows))
 
     def of(self, subject: int) -> list[dict[str, str]]:
-        """What goes along with a batch for this person now; the same again with each later one, until the day goes,
-        because an answer may be lost."""
+        """The notices for a batch of this person now; the same again with each later one, until the day is
+        destroyed, because an answer may be lost."""
         today = self._party.today()
         return [asdict(notice) for notice in self._about(self._released(today), subject, today)]
 
     def forget(self, subject: int) -> None:
-        """Removes the notices of an account that ended: nobody can be handed them any more."""
+        """Removes the notices of an account that ended: no batch can carry them any more."""
 
         def step(commit: Commit) -> None:
             for (day,) in commit.execute("SELECT DISTINCT day FROM receipts"):
@@ -134,7 +134,7 @@ class AccessNotices:
         self._tables.write(step)
 
     def forget_before(self, oldest: int) -> None:
-        """Removes notices about days that are gone."""
+        """Removes notices about days that are due."""
         delete = "DELETE FROM receipts WHERE day < :oldest"
         self._tables.write(lambda commit: commit.execute(delete, {"oldest": oldest}))
 
@@ -143,15 +143,15 @@ class AccessNotices:
         self._tables.settle(today)
 
     def _released(self, today: int) -> list[int]:
-        """The days about which anybody is told something today: read once, since what is made today comes tomorrow."""
+        """The days of notices that are released today: read once, since what is made today comes tomorrow."""
         if self._known[0] != today:
             days = self._tables.read("SELECT DISTINCT day FROM receipts WHERE release <= :today", {"today": today})
             self._known = (today, [day for (day,) in days])
         return self._known[1]
 
     def _about(self, days: list[int], subject: int, today: int) -> list[AccessNotice]:
-        """What a person is told by today about some days. A day that is going at this moment is left out: issuing must
-        not depend on it."""
+        """A person's notices about some days, released by today. A day that is being destroyed at this moment is left
+        out: issuing must not depend on it."""
         values: dict[str, Value] = {"today": today}
         which = []
         for number, day in enumerate(days):

@@ -1,6 +1,6 @@
-"""An account's beginning and its end: registering, deleting, and the end of those that nobody uses.
+"""Beginning and end of accounts: registration, deletion, and expiry of those that are not used.
 
-A phone number is no identity. Who registers it and shows no proof of the earlier wallet gets a new account, and the
+A phone number is no identity. Registering it without a proof of the earlier wallet makes a new account, and the
 earlier one is deleted as by its owner. What belongs to a person (status, access notices, days) hangs on the subject,
 so none of it passes on.
 """
@@ -43,9 +43,9 @@ _KEYS: Final = "keys"
 
 
 def new_recovery_code() -> str:
-    """What shows, when a phone is registered again, that it is still the same person's: telephone companies give
-    numbers to other people. Five groups of five letters and digits, all equally likely; it is shown to the holder when
-    an account begins, and the issuer keeps its hash, which 125 random bits hide."""
+    """A code that shows, when a phone is registered again, that it is still the same person's: telephone companies
+    give numbers to other people. Five groups of five letters and digits, all equally likely; it is shown to the holder
+    when an account begins, and the issuer keeps its hash, which 125 random bits hide."""
     return _grouped("".join(_ALPHABET[random_below(len(_ALPHABET))] for _ in range(_LETTERS)))
 
 
@@ -69,7 +69,7 @@ def _grouped(letters: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Of the earlier wallet: its token or its recovery code, as they were given."""
+    """Proof of the earlier wallet: its token or its recovery code, as they were given."""
 
     token: str | None = None
     recovery_code: str | None = None
@@ -87,7 +87,7 @@ class WalletKeys:
 
 
 class Accounts:
-    """Begins and ends accounts. One that has ended is looked for in the ledger afterwards, by `_finish`: whatever batch
+    """Begins and ends accounts. One that has ended is looked for in the ledger afterwards, by `_finish`: a batch that
     is being issued then is found there, or finds that the account has ended. Until that is done, its name stays as long
     as it may have to."""
 
@@ -132,7 +132,7 @@ class Accounts:
 
         def step(commit: Commit, ended: list[Ending]) -> None:
             commit.alone()
-            if self._identities.bears(commit, hashes[0]):  # by an earlier try, of which nobody knew
+            if self._identities.bears(commit, hashes[0]):  # by an earlier try with an unknown outcome
                 return
             first(commit)
             former[:] = self._identities.of_phone(commit, contact.phone)
@@ -164,14 +164,14 @@ class Accounts:
 
         def step(commit: Commit, ended: list[Ending]) -> None:
             commit.alone()
-            with suppress(Unauthorized):  # by an earlier try, of which nobody knew
+            with suppress(Unauthorized):  # by an earlier try with an unknown outcome
                 self._leave(commit, subject, today + 1)
                 ended.append(_account(subject))
 
         self._endings.write(self._tables, step)
         try:
             return self._finish(subject)
-        except NotReady:  # it has ended, which a repetition could not be told; the daily task looks for its last day
+        except NotReady:  # it has ended: a repetition would only get 401; the daily task looks for its last day
             return today + 1
 
     def end_idle(self, today: int, idle_days: int) -> None:
@@ -181,13 +181,13 @@ class Accounts:
             for subject in subjects:
                 self._look(subject, limit, today)
             after = subjects[-1]
-        for subject in self._identities.ended_from(today):  # also those of which nobody has looked for the last day
+        for subject in self._identities.ended_from(today):  # also those with a last day that is not known yet
             self._finish(subject)
 
     def _look(self, subject: int, limit: int, today: int) -> None:
         """Ends the account unless its newest day is after `limit`, which is noted then, so that it is looked at again
-        when that day is as old: by this task, in the order of subjects, and not when anybody comes. A day to come, by a
-        clock that was wrong, counts as today."""
+        when that day is as old: by this task, in the order of subjects, and not at a request. A day to come, by a clock
+        that was wrong, counts as today."""
         try:
             self._identities.read(subject)
         except (Unauthorized, SealBroken):  # ended meanwhile; damaged; or came back after its key was destroyed
@@ -199,7 +199,7 @@ class Accounts:
             commit.alone()
             registered = self._identities.live(commit, subject).registered
             used = min(max(registered, newest), today)
-            if used <= limit:  # who came while all days were looked through keeps the account; no older day is new
+            if used <= limit:  # one used while all days were looked through stays; no older day is new
                 last = max(self._issued.last(subject, today - 1) or 0, self._issued.untold())
                 used = min(max(used, last), today)
             if used > limit:
@@ -224,7 +224,7 @@ class Accounts:
         self._endings.write(self._tables, step)
 
     def end_again(self, commit: Commit, ending: Ending) -> None:
-        """What has ended since a database that was put back; the account may be unknown to it, or ended. Other machines
+        """Repeats an ending in a database that was put back; the account may be unknown to it, or ended. Other machines
         may be issuing to it at this moment: its last day is looked for afterwards, by the daily task."""
         subject = int(ending.name)
         try:
@@ -239,7 +239,7 @@ class Accounts:
                     self._identities.use_again(commit, subject, int.from_bytes(day))
         except Unauthorized:
             return
-        except (KeyDestroyed, SealBroken):  # so old that its identity key is destroyed: nobody can read it
+        except (KeyDestroyed, SealBroken):  # so old that its identity key is destroyed, and with it the row
             self._identities.remove(commit, subject)
 
     def _leave(self, commit: Commit, subject: int, last: int) -> None:
@@ -247,7 +247,7 @@ class Accounts:
         self._hosted.forget(commit, subject)
 
     def _finish(self, subject: int) -> int | None:
-        """The newest day for which anything was issued to an account that has ended: its name goes with that day."""
+        """Completes an account's end; the newest day for which anything was issued to it, with which its name goes."""
         last = self._issued.last(subject)
         self._identities.finish(subject, last)
         self._notices.forget(subject)
@@ -261,7 +261,7 @@ def _account(subject: int) -> Ending:
 
 def _read(proof: Proof) -> tuple[bytes | None, str]:
     """The hash to be found at the account, and the recovery code from now on. One that was used stays: the answer may
-    be lost on its way, and a code that nobody knows would end the account."""
+    be lost on its way, and a code that its holder never saw would end the account."""
     if proof.recovery_code is not None:
         code = read_recovery_code(proof.recovery_code)
         return recovery_digest(code), code
@@ -269,9 +269,9 @@ def _read(proof: Proof) -> tuple[bytes | None, str]:
 
 
 class IssuedDays:
-    """For which days batches were issued to whom, by the ledger of the days that are held: the one place where it is
-    written down. `identities` has no column that moves with each batch: in most engines the order of such updates tells
-    for good in which order people came."""
+    """For which days batches were issued to an account, by the ledger of the days that are held: the one place where
+    it is written down. `identities` has no column that moves with each batch: in most engines the order of such updates
+    shows for good in which order people came."""
 
     def __init__(self, party: ServiceIdentity, guard: ClockGuard, vault: Vault) -> None:
         self._party = party
@@ -291,7 +291,7 @@ class IssuedDays:
         return next((day for day in self._days() if day >= first and self._held(day, subject)), None)
 
     def untold(self) -> int:
-        """The newest day whose ledger was destroyed early: nobody can tell who took batches for it. 0 for none."""
+        """The newest day with a ledger that was destroyed early: the holders of its batches are unknown. 0 for none."""
         floor = self._guard.floor(self._party.calendar)
         gone = self._party.ring.tombstones(Purpose.DAY)
         return max((name.day for name in gone if name.day >= floor), default=0)

@@ -1,4 +1,4 @@
-"""The issuer as a web service: the frame of all services with the issuer's objects and routes hung in."""
+"""Composition root of the issuer: puts its objects, tasks and routes into the frame of all services."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The authority's list: for each day the public key that subjects are sealed to. The first key for a day is final.
 
-So nobody, not even somebody who stole the authority's token and two officers' keys later, can have a day's
-subjects sealed to a key of his own once the real one was listed. And a list counts only as far ahead as honest ones
-reach, so that who has those keys for a moment does not own the years to come. Once the issuer pins a log, a list counts
-only with the proof that it is there, under a head that the witnesses saw: nobody can be shown one that others are not.
+So not even a thief of the authority's token and two officers' keys can have a day's subjects sealed to another key
+once the real one was listed. And a list counts only as far ahead as honest ones reach, so that holding those keys
+for a moment does not decide over the years to come. Once the issuer pins a log, a list counts only with the proof that
+it is there, under a checkpoint that the witnesses saw: no issuer can be shown one that others are not.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class AuthorityKeys:
         the note is in the log (tlog-proof), if one is pinned.
 
         Raises `NoteMalformed`; `NoteUntrusted` without enough officers, for another authority's list, simulated time
-        on a real deployment, or a head without its witnesses; `ProofInvalid` without a proof that fits; `ListRefused`
-        when it contradicts what was listed before.
+        on a real deployment, or a checkpoint without its witnesses; `ProofInvalid` without a proof that fits;
+        `ListRefused` when it contradicts what was listed before.
         """
         self._require_logged(note, proof)
         listed = AuthorityList.read(open_note(note, self._officers, self._settings.threshold).text)
@@ -67,7 +67,7 @@ class AuthorityKeys:
         return self._tables.write(step)
 
     def _require_logged(self, note: str, proof: str | None) -> None:
-        """As docs/spec/keys.md §5.2 says for every list, once there is a log."""
+        """Raises `ProofInvalid` without a valid proof, once there is a log (docs/spec/keys.md §5.2)."""
         if self._log is None:
             return
         if proof is None:
@@ -79,7 +79,7 @@ class AuthorityKeys:
         CheckpointSeen(self._party).saw(proof)
 
     def key(self, day: int) -> SealingKey:
-        """What subjects of the day are sealed to; raises `NotReady` for a day that was not listed."""
+        """The key that subjects of the day are sealed to; raises `NotReady` for a day that was not listed."""
         if day not in self._known:
             for (public,) in self._tables.read("SELECT public FROM authority_keys WHERE day = :day", {"day": day}):
                 self._known[day] = SealingKey(public)
@@ -93,7 +93,7 @@ class AuthorityKeys:
         return consecutive(days, self._party.today())
 
     def forget_before(self, oldest: int) -> None:
-        """Removes days that are gone. No list brings one back: `accept` takes none of them, and no batch is for one."""
+        """Removes days that are due. No list brings one back: `accept` takes none of them, and no batch is for one."""
         for day in list(self._known):  # in place, and over a copy: requests add days meanwhile
             if day < oldest:
                 del self._known[day]

@@ -35,7 +35,7 @@ from issuer.authority_keys import AuthorityKeys
 from issuer.identities import Identities, Record
 from issuer.signing_keys import SigningKeys
 
-BATCH_SIZE: Final = 10  # for everyone: another number would point at somebody
+BATCH_SIZE: Final = 10  # for everyone: another number would point at a person
 COMMIT_SECONDS: Final = 30.0
 TOO_SLOW: Final = "The disk is too slow: try again in a moment."
 _REMEMBERED: Final = 50_000  # phones, in some megabytes
@@ -81,7 +81,7 @@ class Begun:
 
 
 class BatchIssuer:
-    """Issues batches; one per process. `begin`, `repeat` and `finish` are for who waits for the disk elsewhere."""
+    """Issues batches; one per process. `begin`, `repeat`, `finish`: for callers that wait for the disk elsewhere."""
 
     def __init__(  # noqa: PLR0913 - a batch meets all of these once
         self,
@@ -137,11 +137,11 @@ class BatchIssuer:
         return Begun(entry, self._credentials(entry, mode, record.status_on(day), holder_keys), committed)
 
     def repeat(self, begun: Begun) -> None:
-        """With the next number, because the one it was written with was taken. Raises `QuotaUsed`."""
+        """Writes it with the next number, because the one it was written with was taken. Raises `QuotaUsed`."""
         begun.committed = self._write(begun._entry)
 
     def finish(self, begun: Begun) -> list[Issued]:
-        """What `committed` has on the disk. Raises `Unauthorized` for an account that has ended meanwhile.
+        """The batch, its row on the disk. Raises `Unauthorized` for an account that has ended meanwhile.
 
         No lock is held: numbers are given out by the ledger, and an account that ends looks for its last day after it
         has ended. So either that finds the row, or the batch finds that the account has ended.
@@ -150,7 +150,7 @@ class BatchIssuer:
         return begun._issued
 
     def check(self) -> None:
-        """A task: what writes ledger rows is alive. Raises `NotReady`."""
+        """A task: checks that the writer of ledger rows is alive. Raises `NotReady`."""
         self._commit.check()
 
     def close(self) -> None:
@@ -158,9 +158,9 @@ class BatchIssuer:
         self._commit.close()
 
     def _number(self, day: int, phone: str) -> int:
-        """The first number of a batch that the ledger has not given out to this phone, whoever had it: registering
+        """The first number of a batch that the ledger has not given out to this phone, under any account: registering
         again brings no second quota. Most people take one batch a day, so the ledger, which refuses a number that is
-        taken, is asked from the second time on."""
+        taken, is queried from the second time on."""
         keys = [quota_key(self._vault, day, phone, 0)]
         if keys[0] not in self._numbered:
             if len(self._numbered) >= _REMEMBERED:
@@ -184,7 +184,7 @@ class BatchIssuer:
         return issued
 
     def _write(self, entry: _Entry) -> Future[bool]:
-        """Whether the batch has a number now."""
+        """Hands the row to the disk under the next number; its result says whether that was free."""
         day = entry.keys.day
         if (number := self._number(day, entry.phone)) >= self._a_day:
             raise QuotaUsed

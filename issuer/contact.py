@@ -23,7 +23,7 @@ MAX_PHONE: Final = 32  # characters as typed
 MAX_E164: Final = 16  # a plus sign and fifteen digits (ITU-T E.164 §6); some countries have longer numbers
 _VIRAMA: Final = 9  # the combining class of what joins consonants
 # Zero width non-joiner and joiner: invisible themselves, they choose the shape of the letters around them in these
-# scripts (Unicode Standard Annex 31, table 5, of those whose letters join or stack), so names are spelt with them.
+# scripts (Unicode Standard Annex 31, table 5, of those with letters that join or stack), so names are spelt with them.
 _JOINERS: Final = frozenset("\u200c\u200d")
 _JOINING: Final = frozenset({"ARABIC", "BENGALI", "DEVANAGARI", "GUJARATI", "GURMUKHI", "KANNADA", "KHMER"}) | {
     "MALAYALAM",
@@ -34,7 +34,7 @@ _JOINING: Final = frozenset({"ARABIC", "BENGALI", "DEVANAGARI", "GUJARATI", "GUR
     "TELUGU",
     "TIBETAN",
 }
-# What reads messages and earns nothing from them; in North America a number does not tell a mobile from a landline.
+# What reads messages and earns nothing from them; in North America mobiles and landlines have the same numbers.
 _MOBILE: Final = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 
 
@@ -47,12 +47,12 @@ class Contact:
 
 
 def read_contact(name: str, phone: str, region: str, abroad: Collection[str] = ()) -> Contact:
-    """Raises `NameInvalid`, then `PhoneInvalid`; the regions are those of `read_phone`."""
+    """The checked contact. Raises `NameInvalid`, then as `read_phone`, which takes the regions."""
     return Contact(read_name(name), read_phone(phone, region, abroad))
 
 
 def read_name(text: str) -> str:
-    """The name in Unicode's composed form, without spaces at its ends; raises `NameInvalid`."""
+    """The name in Unicode's composed form, without spaces around it; raises `NameInvalid`."""
     if len(text) > 4 * MAX_NAME or any(_unseen(text, at) for at in range(len(text))):
         raise NameInvalid
     name = unicodedata.normalize("NFC", text).strip()
@@ -90,7 +90,7 @@ def _script(char: str) -> str:
 
 
 def calling_codes(region: str, abroad: Collection[str] = ()) -> list[str]:
-    """What the numbers begin with that codes are sent to: `+82`."""
+    """The beginnings of the numbers that codes are sent to: `+82`."""
     return sorted({f"+{phonenumbers.country_code_for_region(one)}" for one in (region, *abroad)})
 
 
@@ -99,7 +99,7 @@ def read_phone(text: str, region: str, abroad: Collection[str] = ()) -> str:
     be a mobile phone of a country that codes are sent to: `region` (KR), also that of a phone written without one, or
     those in `abroad`.
 
-    Satellite phones have no country. Each code costs the issuer, and on some numbers pays whoever owns them.
+    Satellite phones have no country. Each code costs the issuer, and on some numbers pays their owner.
     """
     if len(text) > MAX_PHONE:
         raise PhoneInvalid

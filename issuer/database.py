@@ -1,7 +1,7 @@
 """The issuer's tables, beside the ledger. Names and phones are sealed before they come here.
 
 No column is finer than a day, and once a day all tables are written anew, in the order of their keys (`Tables.settle`):
-after that nothing tells in which order rows came. In data/issuer.db, a test holds them against docs/spec/issuer.md:
+after that nothing shows in which order rows came. In data/issuer.db, a test holds them against docs/spec/issuer.md:
 
     subjects        number: every subject number that was ever given out, so that none is given twice
     identities      subject, token (SHA-256 of the wallet's token), key_day (which identity key sealed the row), phone

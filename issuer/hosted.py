@@ -38,7 +38,7 @@ _STRIPES: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What is drawn as a QR code, until when it is good (unix seconds), and the status in it, if one was asked for."""
+    """A code to draw as a QR code, until when it is good (unix seconds), and the status in it, if requested."""
 
     token: str
     expires: int
@@ -77,12 +77,12 @@ class Hosted:
     def forget(self, commit: Commit, subject: int) -> None:
         """Destroys all unused credentials of a subject, inside the caller's commit."""
         for (day,) in commit.execute("SELECT DISTINCT day FROM hosted"):
-            with suppress(DayDestroyed):  # early: nobody can open them
+            with suppress(DayDestroyed):  # early: they cannot be opened any more
                 values: Values = {"day": day, "owner": subject_group(self._vault, day, subject)}
                 commit.execute("DELETE FROM hosted WHERE day = :day AND owner = :owner", values)
 
     def forget_before(self, today: int) -> None:
-        """Destroys what was left over of earlier days: nobody can use it any more."""
+        """Destroys what was left over of earlier days: it has expired."""
         delete = "DELETE FROM hosted WHERE day < :today"
         self._tables.write(lambda commit: commit.execute(delete, {"today": today}))
 
@@ -91,8 +91,8 @@ class Hosted:
         self._stripes.close()
 
     def _take(self, day: int, owner: bytes) -> tuple[bytes, Issued] | None:
-        """One of the unused codes, at random: who comes at the same time seldom waits for the same one, and never gets
-        it. None when none is left."""
+        """Takes one of the unused codes, at random: requests at the same time seldom wait for the same one, and never
+        get it. None when none is left."""
         left = [row_id for (row_id,) in self._tables.read(_LEFT, {"day": day, "owner": owner})]
         while left:
             values: Values = {"id": left.pop(random_below(len(left)))}
@@ -142,11 +142,11 @@ def _context(day: int, row_id: bytes, owner: bytes) -> bytes:
 
 
 class Stripes:
-    """Locks for one person at a time, without a lock for everybody: record locks (fcntl(2)) between processes, a lock
-    of its own between the threads of one.
+    """Locks for one person at a time, without one lock for all: record locks (fcntl(2)) between processes, a lock of
+    its own between the threads of one.
 
-    A person's key picks one of 256 bytes of a file; whoever holds that byte works for that person (and now and then
-    somebody else waits for the same byte). Nothing is written: the file says nothing about anybody.
+    A person's key picks one of 256 bytes of a file; the holder of that byte works for that person (and now and then
+    another one waits for the same byte). Nothing is written: the file says nothing about any person.
     """
 
     def __init__(self, path: Path) -> None:

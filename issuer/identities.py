@@ -1,8 +1,8 @@
-"""Who has an account: names, phones and statuses, sealed under the identity key, found by a MAC of the phone.
+"""Holders of accounts: names, phones and statuses, sealed under the identity key, found by a MAC of the phone.
 
 A person is a *subject*, a random number below 2⁶³ that was never given out before. Random, not counted: a counter
-would tell the order of registrations, and a database restored from a backup would give numbers out again, so that
-an old seal would name somebody else.
+would show the order of registrations, and a database restored from a backup would give numbers out again, so that
+an old seal would name another person.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from checkin.service.auth import token_hash
 from issuer.contact import Contact
 from issuer.identity_keys import IdentityKeys
 
-_PAD: Final = 512  # bytes: what is sealed tells nothing about how long a name is
+_PAD: Final = 512  # bytes: the length of a seal shows nothing about that of a name
 _ATTEMPTS: Final = 3  # to read a row that is being sealed anew
 _HELD: Final = "SELECT subject, key_day, sealed FROM identities WHERE"
 _ANY: Final = f"{_HELD} subject = :subject"
@@ -53,9 +53,9 @@ _NOBODY: Final = "-"  # holds an account that has ended
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is sealed: name, phone in E.164, day of registration, status with the days on which it holds, and a hash of
-    the token's hash. By that, and not by the column beside it, somebody is the holder: who can write into the database
-    cannot give himself an account. '' in a row of an earlier version."""
+    """What is sealed: name, phone in E.164, day of registration, status with the days on which it holds, and `holder`,
+    a hash of the token's hash. That, and not the column beside it, makes a token the holder's: writing into the
+    database gives no access to an account. '' in a row of an earlier version."""
 
     name: str
     phone: str
@@ -163,8 +163,8 @@ class Identities:
             raise Unauthorized
 
     def subjects_of(self, phone: str) -> list[int]:
-        """Everybody of whom an order may ask by this phone: its account, and earlier ones that were deleted and are
-        not gone yet. One pass may miss a row that is being sealed anew, between one key and the next."""
+        """All subjects that an order may mean by this phone: its account, and earlier ones that were deleted and are
+        kept still. One pass may miss a row that is being sealed anew, between one key and the next."""
         found: set[int] = set()
         for _ in range(2):
             for name in self._keys.live():
@@ -172,7 +172,7 @@ class Identities:
         return sorted(found)
 
     def disclosed(self, subject: int) -> Record | None:
-        """Whose number it is, also of a deleted account as long as its name is kept; None when it is gone."""
+        """The record of a subject, also of a deleted account as long as its name is kept; None when it is destroyed."""
         for _ in range(_ATTEMPTS):
             with suppress(KeyDestroyed):
                 rows = self._tables.read(_ANY, {"subject": subject})
@@ -199,13 +199,13 @@ class Identities:
         return True
 
     def finish(self, subject: int, last: int | None) -> None:
-        """Of an account that has ended: until which day name and phone stay; without one they go now."""
+        """Sets until which day name and phone of an account that has ended stay; without one they go now."""
         values: Values = {"subject": subject, "last": last}
         statement = f"{_REMOVE} AND leaving = 1" if last is None else f"{_FINISH} AND leaving = 1"
         self._tables.write(lambda commit: commit.execute(statement, values))
 
     def ended_from(self, day: int) -> list[int]:
-        """Deleted accounts whose names stay until this day, or one after it, is destroyed."""
+        """Deleted accounts with names that stay until this day, or one after it, is destroyed."""
         return [subject for (subject,) in self._tables.read(_ENDED, {"day": day})]
 
     def remove(self, commit: Commit, subject: int) -> None:
@@ -253,7 +253,7 @@ class Identities:
         self._tables.write(step)
 
     def forget_before(self, oldest: int) -> int:
-        """Destroys the identities of deleted accounts whose last day is gone; how many."""
+        """Destroys the identities of deleted accounts once their last day is due; how many."""
         delete = "DELETE FROM identities WHERE leaving = 1 AND last_issued < :oldest"
         return self._tables.write(lambda commit: commit.change(delete, {"oldest": oldest}))
 
@@ -293,7 +293,7 @@ def _holder(token: bytes) -> str:
 
 
 def _new_subject(commit: Commit) -> int:
-    """A number that was never given out, kept so for good, also after the account is gone."""
+    """A number that was never given out, kept so for good, also after the account is deleted."""
     while True:
         number = int.from_bytes(random_bytes(8), "big") >> 1  # SQLite's integers have 63 bits and a sign
         if commit.change("INSERT INTO subjects (number) VALUES (:number) ON CONFLICT DO NOTHING", {"number": number}):

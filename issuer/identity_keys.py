@@ -25,9 +25,9 @@ class IdentityKeys:
         return [name for name in self.ring.names(Purpose.IDENTITY) if self.ring.tombstone(name) is None]
 
     def current(self) -> KeyName:
-        """The one that new rows are sealed under. Raises `NotReady` before the first start's housekeeping.
+        """The key that new rows are sealed under. Raises `NotReady` before the first start's periodic tasks.
 
-        A writer asks inside its transaction: a rotation makes the new key before its own, so that it sees every
+        A writer calls it inside its transaction: a rotation makes the new key before its own, so that it sees every
         row that was sealed under the old one.
         """
         live = self.live()
@@ -47,7 +47,7 @@ class IdentityKeys:
         return name
 
     def unreadable_from(self, day: int) -> int:
-        """The day that ends the key under which a row of this day is sealed: it is 28 days old then, and so are its
+        """The day on which the key that seals a row of this day is destroyed: it is 28 days old then, and so are its
         successors every 28 days. From then on the row is noise in every copy."""
         made = self.current().day
         return made + RETENTION_DAYS * ((max(day, made) - made) // RETENTION_DAYS + 1)
@@ -67,11 +67,11 @@ class IdentityKeys:
         return aead_open(key, sealed[:_NONCE], sealed[_NONCE:], _context(name, subject))
 
     def phone_mac(self, name: KeyName, phone: str) -> bytes:
-        """By which a phone is found, 16 bytes."""
+        """The MAC that a phone is found by, 16 bytes."""
         return hmac_sha256(self.ring.subkey(name, Label.SUB_PHONE), phone.encode())[:PHONE_MAC_SIZE]
 
     def day_mac(self, name: KeyName, day: int, phone: str) -> bytes:
-        """By which messages to a phone are counted on one day: not the one by which a phone is found."""
+        """The MAC that messages to a phone are counted by on one day: not the one that a phone is found by."""
         # A phone in E.164 begins with "+", so no input of the one is an input of the other.
         return hmac_sha256(self.ring.subkey(name, Label.SUB_PHONE), u64be(day), phone.encode())[:PHONE_MAC_SIZE]
 

@@ -18,7 +18,7 @@ HolderKey = Annotated[StrictStr, Field(min_length=43, max_length=43, description
 
 
 class Registration(Body):
-    """Who registers. The phone may be written without its country where the issuer is at home."""
+    """The person to register. The phone may be written without its country where the issuer is at home."""
 
     name: Annotated[StrictStr, Field(examples=["김하나"])]
     phone: Annotated[StrictStr, Field(examples=["010-1234-5678"])]

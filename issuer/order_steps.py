@@ -1,6 +1,7 @@
 """Orders at the issuer: the batches of one person, still sealed, or names and phones behind seals.
 
-No place is named here, in either direction (docs/spec/order.md §4). Whoever an order is about gets a notice.
+No place is named here, in either direction (docs/spec/order.md §4). Each person an order is about gets an access
+notice.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from issuer.identities import Identities, Record
 
 
 class Disclosures:
-    """What the issuer does for an order."""
+    """The issuer's steps of an order."""
 
     def __init__(  # noqa: PLR0913 - what a disclosure touches
         self,
@@ -47,7 +48,7 @@ class Disclosures:
         return {BATCHES: self.batches, PEOPLE: self.people}
 
     def batches(self, part: Part, _: list[str]) -> PartResult:
-        """The ledger rows of whoever registered a phone, of an account that was deleted since, too."""
+        """The ledger rows of a phone's accounts, also of one that was deleted since."""
         if part.phone is None or part.days is None:
             raise OrderScope
         held, gone = held_days(range(part.days[0], part.days[1] + 1), self._floor(), self._party.ring)

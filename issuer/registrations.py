@@ -1,13 +1,13 @@
 """Registration: a name and a phone, a one-time code by message, and with it a wallet token.
 
 Every answer is the same whether the phone is known here or not: nothing looks for an account before the code is right,
-and every refusal of a code is the same `code_wrong`. A registration that waits for its code is kept by the person who
-registers, sealed, not by the issuer:
+and every refusal of a code is the same `code_wrong`. A registration that waits for its code is kept by the registering
+person, sealed, not by the issuer:
 
     registration_id = nonce 12 ‖ AES-256-GCM(expiry u64be ‖ hash of the code 32 ‖ phone 16 ‖ name 240)
 
-So no name or phone of somebody who never confirms lies anywhere at the issuer, and no time finer than the day.
-The size is always the same; it tells nothing about the name. The key is the identity key's sub-key.
+So no name or phone of a registration that is never confirmed lies anywhere at the issuer, and no time finer than the
+day. The size is always the same; it shows nothing about the name. The key is the identity key's sub-key.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _use(registration: bytes, commit: Commit) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An opened registration; `id` is what is kept of it to count tries, 32 bytes that lead to nobody."""
+    """An opened registration; `id` is what is kept of it to count tries, 32 bytes that lead to no person."""
 
     id: bytes
     contact: Contact

@@ -1,6 +1,6 @@
 """What the issuer adds to its own audit: a sample of tokens, decoded field by field.
 
-Some are made for the audit, by the same code and with the same keys as everybody's but for nobody; some are unused
+Some are made for the audit, by the same code and with the same keys as all, but for no account; some are unused
 codes of hosted wallets. None of them leaves this process, and no value of them is in what is signed.
 """
 
@@ -72,7 +72,7 @@ class TokenSample:
         yield seen(TOKENS, issuer.party.signer.name, check_tokens([*made, *hosted], issuer.party.calendar, keys), good)
 
     def _make(self, day: int, *, shown: bool) -> str:
-        """A code of the form that everybody's has, for nobody: its seal opens to a number that no account has."""
+        """A code of the usual form, for no account: its seal opens to a number that no account has."""
         issuer, holder = self._issuer, SigningKey(random_bytes(32))
         visit, opening = visit_id(random_bytes(32), 0), new_opening(Status.NONE)
         seal_key = issuer.party.ring.subkey(KeyName(Purpose.DAY, day), Label.SUB_SEAL)

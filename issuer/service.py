@@ -1,4 +1,4 @@
-"""The issuer as an object: everything it is made of, opened once a process, and its work at night."""
+"""The issuer of one process: opens all its parts, and runs its periodic tasks and the purge's."""
 
 from __future__ import annotations
 
@@ -169,8 +169,8 @@ class Issuer:
         self._refused = self.signing.publish()
 
     def settle_days(self) -> None:
-        """Erases the order of arrival from ledgers whose day has ended, from the database and from the notices. Raises
-        `ClockUntrusted` where it is not sure which day that is: a day that is settled takes no batch more."""
+        """Erases the order of arrival from ledgers of past days, from the database and from the notices. Raises
+        `ClockUntrusted` where it is not sure which days are past: a day that is settled takes no batch more."""
         self.guard.require_trusted()
         today = self.party.calendar.day(self.guard.settled())
         settle_days(self.vault.store, self.engine.hold, lambda day: day < today)
@@ -178,7 +178,7 @@ class Issuer:
         self.notices.settle(today)
 
     def end_idle_accounts(self) -> None:
-        """Deletes the accounts that nobody uses any more, once a day. Raises `ClockUntrusted` where it is not sure
+        """Deletes the accounts that are not used any more, once a day. Raises `ClockUntrusted` where it is not sure
         which day it is."""
         self.guard.require_trusted()
         today = self.party.calendar.day(self.guard.settled())
@@ -225,7 +225,7 @@ class Issuer:
         self.vault.store.close()
         self.engine.close()
 
-    # --- duties of the purger ------------------------------------------------------------------------------------
+    # --- tasks of the purge --------------------------------------------------------------------------------------
 
     def _forget(self, oldest: int) -> None:
         today = oldest + RETENTION_DAYS - 1

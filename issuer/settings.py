@@ -52,9 +52,9 @@ class IssuerSettings(DaySettings):
     sms: SmsSettings | None = None
     """Without it messages are written to the folder `outbox` under `data`: for trying out, not for visitors."""
     phone_region: Region = "KR"
-    """The country whose mobile phones are sent codes, and of a phone that is written without one."""
+    """The country that codes are sent to, on mobile phones; also that of a phone written without one."""
     phone_regions: tuple[Region, ...] = Field(default=(), strict=False)
-    """Further countries whose mobile phones are sent codes; each costs what messages there cost."""
+    """Further countries that codes are sent to, on mobile phones; each costs what messages there cost."""
     code_cooldown_seconds: Annotated[int, Field(ge=0, le=3600)] = 60
     """How long a phone waits for its next code."""
     codes_a_day: Annotated[int, Field(ge=1, le=1000)] = 5
@@ -66,12 +66,12 @@ class IssuerSettings(DaySettings):
     """Of one network (/24 of IPv4, /56 of IPv6), likewise; clearly fewer than of all together. Counted
     where the issuer sees addresses of the internet, by itself or from one of the `proxies`."""
     proxies: tuple[Network, ...] = Field(default=(), strict=False)
-    """Addresses of proxies whose X-Forwarded-For is believed, as ["127.0.0.1"]; whoever else sends one is not. A proxy
+    """Addresses of proxies whose X-Forwarded-For is believed, as ["127.0.0.1"]; that of others is ignored. A proxy
     must put the address it hears from at its end (nginx: `$proxy_add_x_forwarded_for`)."""
     batches_a_day: Annotated[int, Field(ge=1, le=100)] = 6
     """How many batches of ten credentials a phone gets for one day, also if its account is deleted and made again."""
     idle_days: Annotated[int, Field(ge=1, le=RETENTION_DAYS)] = RETENTION_DAYS
-    """An account ends so many days after the last day that it was registered or issued anything for. At most 28: after
-    that nothing is left that could show when it was used, and names would outlive what they are kept for."""
+    """An account expires so many days after the last day that it was registered or issued anything for. At most 28:
+    after that nothing is left that could show when it was used, and names would outlive what they are kept for."""
     certificate_trust: FilePath | None = None
     """Signer certificates (PEM or base64 DER) that vaccination proofs must be signed by."""

@@ -1,6 +1,6 @@
 """The issuer's own published list: one signing key a service day, the first one listed for a day is final.
 
-The ring makes a key 14 days ahead; here its public half is written down before anybody sees it. If the ring ever
+The ring makes a key 14 days ahead; here its public half is written down before it is published. If the ring ever
 shows another key for a listed day (a wrong backup, another master key), that day is not signed for.
 """
 
@@ -39,7 +39,7 @@ class SigningKeys:
                 try:
                     self._add(name)
                 except KeyMissing:
-                    continue  # of the nodes of a ring one alone tells of it
+                    continue  # known to one node of a ring alone
                 except ListRefused:
                     refused.append(name.day)
         return refused
@@ -53,7 +53,7 @@ class SigningKeys:
         return consecutive(self.listed(), self._party.today())
 
     def list(self) -> IssuerList:
-        """What is to be published."""
+        """The list to publish."""
         return IssuerList(self.issuer, self.listed(), simulated=self._party.clock.simulated)
 
     def key(self, day: int) -> SigningKey:
@@ -69,7 +69,7 @@ class SigningKeys:
         return key
 
     def forget_before(self, oldest: int) -> None:
-        """Removes days that nobody can verify a code for any more, and that no batch is for."""
+        """Removes days that are due: no code of them verifies any more, and no batch is for one."""
         for day in list(self._known):  # in place, and over a copy: requests add days meanwhile
             if day < oldest:
                 del self._known[day]

@@ -49,8 +49,8 @@ class HttpGateway:
         self._http = open_http(settings.timeout_seconds, headers=headers)
 
     def send(self, to: str, text: str) -> None:
-        """One attempt: a second one might send the message twice. A gateway that was asked and does not answer in time
-        may still send it, so the person is let wait for it, and it counts."""
+        """One attempt: a second one might send the message twice. A gateway that took the request and does not answer
+        in time may still send it, so the person is let wait for it, and it counts."""
         try:
             answer = self._http.post(self._url, json={"to": to, "text": text})
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:

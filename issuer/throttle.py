@@ -1,7 +1,7 @@
 """How often codes are sent: a pause for each phone, a number a day, and bounds for a network and for all together.
 
 All but the number a day live in memory, of each worker process on its own or of the server that `throttles_dsn_file`
-names, and are gone in a minute: the only times finer than the day, and never on a disk. The number a day is counted in
+names, and expire in a minute: the only times finer than the day, and never on a disk. The number a day is counted in
 the database, for all processes. What counts for a phone is what was sent to it: a message that was refused, or that the
 gateway did not take, is given back.
 """
@@ -35,7 +35,7 @@ _PREFIX: Final = {4: 24, 6: 56}
 
 
 class MessageThrottle:
-    """Asked before each message. It looks at no account, so it answers alike for known and unknown phones."""
+    """Bounds how often codes are sent. It looks at no account, so it answers alike for known and unknown phones."""
 
     def __init__(self, tables: Tables, keys: IdentityKeys, settings: IssuerSettings, shared: SharedCounts) -> None:
         self._tables = tables
@@ -47,7 +47,7 @@ class MessageThrottle:
         self._had_all = Bound(RateLimitItemPerMinute(1, namespace="had all"), _NO_MORE_TODAY, shared)
         pause = settings.code_cooldown_seconds
         waiting = f"A code is on its way to this phone already: wait {pause} seconds before you ask for another."
-        # The whole pause: what is left of it would tell anybody to the second when this phone was sent its code.
+        # The whole pause: what is left of it would show any caller to the second when this phone was sent its code.
         item = RateLimitItemPerSecond(1, pause, namespace="phone")
         self._phone = Bound(item, waiting, shared, pause) if pause else None
 
@@ -62,10 +62,10 @@ class MessageThrottle:
         if there were too many. A block that fails has sent nothing: its phone may try again at once.
 
         `tomorrow`: seconds until the next day begins. `network` is what `Networks.of` says. The bounds of networks and
-        of all together count tries, because they bound what the gateway is asked, too.
+        of all together count tries, because they bound the requests to the gateway, too.
         """
         mac = self._keys.day_mac(self._keys.current(), day, phone)
-        if self._had_all.full(mac.hex()):  # one that asks again and again costs no transaction
+        if self._had_all.full(mac.hex()):  # one that tries again and again costs no transaction
             raise TooManyRequests(_NO_MORE_TODAY, tomorrow)
         with ExitStack() as back:
             # The phone first: what is refused to one phone must not use up what others have together.
@@ -111,8 +111,8 @@ class Networks:
         """The network as text, or None where it is not known.
 
         `peer` is the connection's other end, `forwarded` the values of X-Forwarded-For. A proxy that is believed names
-        whom it heard from last. With none, a peer in a private network is taken for a proxy that nobody named: all that
-        it brings must not be one network.
+        its own peer last. With none, a peer in a private network is taken for a proxy that is not in the settings: all
+        that it brings must not be one network.
         """
         address = _read(peer)
         hops = [hop.strip() for value in forwarded for hop in value.split(",")]

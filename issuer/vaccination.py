@@ -24,7 +24,7 @@ _ENOUGH: Final = "A status was proved as often as may be in a day: try again tom
 
 
 class Vaccination:
-    """Verifies proofs and keeps what they prove; nobody else sets a status. How often is bounded."""
+    """Verifies proofs and keeps what they prove, the only way to a status. How often is bounded."""
 
     def __init__(
         self, identities: Identities, trust: TrustList | None, calendar: Calendar, shared: SharedCounts

@@ -1,4 +1,4 @@
-"""What routes share: the issuer behind them, and who holds the token."""
+"""Dependencies that routes share: the issuer behind them, and the holder of the token."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Served = Annotated[Issuer, Depends(issuer_of)]
 
 
 def subject(token: Bearer, issuer: Served) -> int:
-    """Whose wallet this is; raises `Unauthorized`."""
+    """The subject that holds the wallet token; raises `Unauthorized`."""
     return issuer.identities.find(token)
 
 
 async def bearer(token: Bearer, issuer: Served) -> tuple[int, Record]:
-    """As `subject`, with what is held about the account, in one look; before a body is judged, so that a stranger is
-    told what he lacks and nothing else."""
+    """As `subject`, with what is held about the account, in one look; before a body is judged, so that a caller
+    without a valid token gets 401 and nothing else."""
     return await issuer.in_one_thread(issuer.identities.bearer, token)
 
 
