@@ -26,8 +26,8 @@ from checkin.files.durable import make_private, private_folder
 LOG_BYTES: Final = 16 << 20
 """What is left of a write-ahead log that a reader made longer, once it is used anew."""
 _CHECKPOINT_BYTES: Final = 4_096_000  # then the log goes into the file; SQLite counts in pages
-_PATIENCE_MS: Final = 100  # who waits for readers to cut a log keeps writers waiting
-_COPY_PATIENCE: Final = 60.0  # seconds for a lock that somebody holds
+_PATIENCE_MS: Final = 100  # waiting for readers to cut a log keeps writers waiting
+_COPY_PATIENCE: Final = 60.0  # seconds for a lock that is held
 _FULL: Final = "its disk is full: free space"
 _READ_ONLY: Final = "it cannot be written: mount its volume writable, or give it to the user who runs this"
 _ABSENT: Final = "it is not there, or not ours: mount its volume, or give it to the user who runs this"
@@ -56,8 +56,8 @@ _BY_SYSTEM: Final = {
     errno.ELOOP: _ABSENT,
 }
 NOTES_PAGE: Final = 16384
-"""For files of signed notes. SQLite cuts a row that does not fit into a page, perhaps within a hash, whose rest could
-read as a phone number to an audit; a list of 64 days of keys has 8 KiB and its signatures."""
+"""For files of signed notes. SQLite cuts a row that does not fit into a page, perhaps within a hash; the rest of it
+could read as a phone number to an audit. A list of 64 days of keys has 8 KiB and its signatures."""
 DATABASES: Final = (".db", ".sqlite")
 _LOOK_SECONDS: Final = 10.0
 _OBJECTS: Final = "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger') ORDER BY name"
@@ -103,9 +103,9 @@ def limit_log(connection: sqlite3.Connection) -> None:
 
 def cut_log(connection: sqlite3.Connection) -> bool:
     """Moves the write-ahead log into the file and cuts it to nothing, so that it keeps no older version of a page;
-    False while somebody reads or writes: then it is to be tried again.
+    False while another connection reads or writes: then it is to be tried again.
 
-    What can be moved is moved first, which keeps nobody waiting; cutting takes SQLite's write lock and waits for
+    What can be moved is moved first, which delays no writer; cutting takes SQLite's write lock and waits for
     readers, so it waits only a moment (https://sqlite.org/c3ref/wal_checkpoint_v2.html).
     """
     (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
@@ -210,7 +210,7 @@ class StateFile:
                 tables.execute("PRAGMA application_id = 0")
 
     def cut_log(self) -> None:
-        """What was overwritten or deleted is gone from the write-ahead log, too, unless somebody reads it now."""
+        """Removes what was overwritten or deleted from the write-ahead log, too, unless a reader is active."""
         with self.reading():
             cut_log(self._connection)
 

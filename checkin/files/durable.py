@@ -1,6 +1,6 @@
 """Files for their owner alone, whole or not there, also after a power cut; private folders; locks between processes.
 
-Every file of a party is made here: mode 0600, never through a link that somebody else has put in its place. The umask
+Every file of a party is made here: mode 0600, never through a link that another user has put in its place. The umask
 of our processes (keys/hardening) is the second line, for what libraries make.
 """
 
@@ -26,7 +26,7 @@ _SHARE: Final = "share.txt"
 
 
 def file_trouble(error: OSError) -> FileTrouble:
-    """The error that a person is told: which file, and what the system said."""
+    """The error that a person sees: which file, and what the system said."""
     name = f" {shown(error.filename)}" if error.filename else ""
     return FileTrouble(f"The file{name} could not be read or written: {error.strerror or 'unknown reason'}.")
 
@@ -66,10 +66,10 @@ def create_file(path: Path, content: bytes) -> bool:
 
 
 def overwrite_file(path: Path, content: bytes) -> None:
-    """As `replace_file`, but in place: once the file is there it takes no free space, so that a full disk stops nobody.
+    """As `replace_file`, but in place: once the file is there it takes no free space, so it works on a full disk.
 
-    `content` fits a sector, which a disk writes whole or not at all; it is filled up with blanks. Who reads meanwhile
-    without a lock may see a mixture.
+    `content` fits a sector, which a disk writes whole or not at all; it is filled up with blanks. A reader without a
+    lock may see a mixture meanwhile.
     """
     if len(content) > SECTOR:
         raise ValueError("what is overwritten in place fits a sector")
@@ -136,8 +136,8 @@ def refuse_public(path: Path) -> None:
 def close_folder(folder: Path) -> int:
     """Makes the folder and all in it private; how many files and folders others had rights on.
 
-    Links are left alone, and secrets: who reads one refuses it, because somebody else may have read it. Folders of
-    another user are closed, but not what is in them: he could put a link in its place meanwhile.
+    Links are left alone, and secrets: reading one refuses it, because others may have read it. Folders of another
+    user are closed, but not what is in them: that user could put a link in its place meanwhile.
     """
     private_folder(folder)
     return sum(_close(path) for path in _inside(folder, folder.stat().st_uid))
@@ -176,7 +176,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def hold_shared(path: Path) -> int:
-    """A descriptor that keeps `held_alone` off until it is closed, or its process ends; raises `FolderInUse`."""
+    """A descriptor that keeps `held_alone` off until it is closed, or its process exits; raises `FolderInUse`."""
     descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
     _hold(descriptor, path, fcntl.LOCK_SH)
     return descriptor
@@ -184,7 +184,7 @@ def hold_shared(path: Path) -> int:
 
 @contextmanager
 def held_alone(path: Path) -> Iterator[None]:
-    """Nobody holds the file meanwhile; raises `FolderInUse` at once when somebody does."""
+    """Holds the file exclusively; raises `FolderInUse` at once when another process holds it."""
     descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
     _hold(descriptor, path, fcntl.LOCK_EX)
     try:

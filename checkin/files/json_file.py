@@ -25,8 +25,8 @@ def read_private(path: Path) -> Any:
 
 
 class Party(Protocol):
-    """What a file is read for; `kind`: with its article, and what it has to have in it where somebody may have written
-    it by hand."""
+    """What a file is read for; `kind`: with its article, and what it has to have in it where it may be written by
+    hand."""
 
     kind: ClassVar[str]
 

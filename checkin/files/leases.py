@@ -1,8 +1,8 @@
-"""What one of several machines does at a time: rows of PostgreSQL in place of a lock on a folder they do not share.
+"""Leases of what one machine of several does at a time: rows of PostgreSQL instead of a lock on a shared folder.
 
-    leases (name, holder, fence, until)   who does it, how often it changed hands, unix seconds by the server's clock
+    leases (name, holder, fence, until)   the machine, how often it changed hands, unix seconds by the server's clock
 
-A machine that dies keeps its lease until its end, and one that slept beyond that finds out before it goes on. The
+A machine that dies keeps its lease until it expires, and one that slept beyond that finds out before it goes on. The
 server keeps the time, so no machine's clock takes a lease from another.
 """
 
@@ -38,17 +38,17 @@ _END: Final = "UPDATE leases SET until = 0 WHERE name = :name AND holder = :hold
 
 
 Hold = Callable[[str, int], AbstractContextManager[Callable[[], None] | None]]
-"""A lease by its name, for so many seconds: inside, what renews it, or None while somebody else has it."""
+"""A lease by its name, for so many seconds: inside, what renews it, or None while another machine has it."""
 
 
 def alone(_name: str, _seconds: int) -> AbstractContextManager[Callable[[], None] | None]:
-    """A `Hold` of one machine, whose processes have a lock in a folder."""
+    """A `Hold` of one machine: its processes have a lock in a folder."""
     return nullcontext(lambda: None)
 
 
 @contextmanager
 def hold(tables: Tables, name: str, seconds: int) -> Iterator[Callable[[], None] | None]:
-    """As `Hold`. What renews it raises `NotReady` when it went to somebody else, or nobody knows."""
+    """As `Hold`. What renews it raises `NotReady` when another machine has it, or when that is not known."""
     values: dict[str, Value] = {"name": name, "holder": random_bytes(8).hex(), "seconds": seconds}
 
     def take(commit: Commit) -> Found:
@@ -66,5 +66,5 @@ def hold(tables: Tables, name: str, seconds: int) -> Iterator[Callable[[], None]
     try:
         yield renew
     finally:
-        with suppress(NotReady):  # it ends by itself
+        with suppress(NotReady):  # it expires
             tables.write(lambda commit: commit.execute(_END, values))

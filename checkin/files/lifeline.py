@@ -1,4 +1,4 @@
-"""The end of a process whose starter is gone."""
+"""Ends a process when its parent has died."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ GRACE_SECONDS: Final = 15.0  # the server gives requests ten
 
 @cache
 def end_with_supervisor() -> None:
-    """From now on this process ends when the process that started it does, if there is one, also when that was killed
+    """From now on this process exits when the process that started it does, if there is one, also when that was killed
     and could end nothing itself.
 
-    The starter holds the other end of a pipe of this process, which the kernel closes whatever the starter dies of.
+    The parent holds the other end of a pipe of this process, which the kernel closes whatever the parent dies of.
     Unlike Linux's parent-death signal that works on every system, whichever thread started the process, and has no
     moment at the beginning at which a death goes unseen.
     """

@@ -1,9 +1,9 @@
-"""Connections to a PostgreSQL database of ours, and when to try again: what was not acknowledged is asked for anew.
+"""Connections to a PostgreSQL database of ours, and when to try again: what was not acknowledged is repeated.
 
 A step is given a connection in autocommit mode and is run again as a whole when the server went away, was promoted or
 lost patience, so a step is written to be repeatable. Three rules stand behind it (docs/spec/vault.md §9):
 
-- a commit is never cancelled: PostgreSQL then answers with success. Who waits too long closes the connection;
+- a commit is never cancelled: PostgreSQL then answers with success. After too long a wait the connection is closed;
 - a WARNING with an answer means that a commit was not confirmed by the standbys: it is no acknowledgement;
 - nothing that the server or the driver says is shown: it could quote a row, or the address in the DSN.
 
@@ -43,7 +43,7 @@ AWAY: Final = "The database does not answer: start it, or look at its log and at
 _CLOSED: Final = "The service is stopping: try again in a moment."
 CONFIRM: Final = "SELECT pg_logical_emit_message(true, 'checkin', '')"
 """Gives a transaction that writes nothing a commit for the standbys to confirm, and with it all that came before."""
-BE_BRIEF: Final = "SET LOCAL lock_timeout = '2s'"  # who waits for readers keeps writers waiting
+BE_BRIEF: Final = "SET LOCAL lock_timeout = '2s'"  # a lock that waits for readers keeps writers waiting
 _INDEXES: Final = """SELECT indexname::text, indexdef FROM pg_indexes
     WHERE schemaname = current_schema() AND tablename = $1"""
 _INDEX: Final = re.compile(r"INDEX \w+ ON \S+ ")
@@ -52,7 +52,7 @@ R = TypeVar("R")
 
 
 class Unconfirmed(psycopg.OperationalError):
-    """The server answered with a warning, or not in time: nobody knows whether the commit will stay."""
+    """The server answered with a warning, or not in time: whether the commit will stay is unknown."""
 
 
 class Unreached(psycopg.OperationalError):
@@ -60,7 +60,7 @@ class Unreached(psycopg.OperationalError):
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
-    """Ends its waiting at `deadline` (boot clock), and remembers that the server warned."""
+    """A connection that waits until `deadline` (boot clock) at most, and remembers that the server warned."""
 
     deadline = float("inf")
     warned = False
@@ -102,7 +102,7 @@ def read_dsn(path: Path) -> str:
 
 def _elsewhere(given: dict[str, Any]) -> bool:
     """Whether the server may be on another machine. By default libpq goes on without TLS, and believes any certificate
-    (https://www.postgresql.org/docs/18/libpq-ssl.html): whoever is on the way could answer in the server's place."""
+    (https://www.postgresql.org/docs/18/libpq-ssl.html): an attacker on the way could answer in the server's place."""
     hosts = [host for name in ("host", "hostaddr") for host in str(given.get(name) or "").split(",")]
     return any(not is_here(host) for host in hosts if host)
 
@@ -125,7 +125,7 @@ class Postgres:
         """What the step returns, once the server has acknowledged all of it. Raises `NotReady` when that did not come
         about in time; then it is not known whether it was carried out. Other errors of the server are let through.
 
-        Once somebody could not reach the server, one in a second tries again, and no other waits for it."""
+        Once a caller could not reach the server, one in a second tries again, and no other waits for it."""
         self._refuse_while_away()
         deadline = _STOPWATCH.boot() + (patience or self._patience)
         pause = _PAUSE_SECONDS
@@ -144,7 +144,8 @@ class Postgres:
         raise NotReady(AWAY)
 
     def _refuse_while_away(self) -> None:
-        """Who finds that it is time goes on, and keeps the next from it; a connection that is there is good enough."""
+        """Raises `NotReady` while the server is away, unless a connection is idle. A caller that is due to try again
+        goes on and keeps the next from it."""
         with self._lock:
             now = _STOPWATCH.boot()
             if self._idle or not self._away_until:
@@ -162,7 +163,7 @@ class Postgres:
 
     @contextmanager
     def borrowed(self, deadline: float = float("inf")) -> Iterator[Connection]:
-        """A connection for one call, which nobody repeats; raises `NotReady` when all are in use for too long."""
+        """A connection for one call, which is not repeated; raises `NotReady` when all are in use for too long."""
         if not self._free.acquire(timeout=self._patience):
             raise NotReady("All connections to the database are in use: try again in a moment.")
         try:
@@ -190,8 +191,8 @@ class Postgres:
         try:
             connection = Connection.connect(self.dsn, autocommit=True, cursor_factory=psycopg.RawCursor)
             if _is_pooled(connection):
-                # It may give each transaction another connection of its own, where whatever somebody else prepared has
-                # the name of what we did.
+                # It may give each transaction another connection of its own, where a statement that another client
+                # prepared has the name of ours.
                 connection.prepare_threshold = None
         except psycopg.OperationalError:
             raise Unreached from None
@@ -218,7 +219,7 @@ class Postgres:
 
 
 def _is_pooled(connection: Connection) -> bool:
-    """Whether a pooler is in between, as pgbouncer: who answers is another process than the one that said hello."""
+    """Whether a pooler is in between, as pgbouncer: another process answers than the one that said hello."""
     return connection.execute("SELECT pg_backend_pid()").fetchone() != (connection.info.backend_pid,)
 
 

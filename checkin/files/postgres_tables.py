@@ -1,7 +1,7 @@
 """A service's small state in PostgreSQL: the tables of `checkin.files.tables`, shared by all its machines.
 
-    versions (part, number)   how many migrations of a part this database has seen; by `PART-settled`, of a part whose
-                              rows must not tell in which order they came, the day on which all were written anew
+    versions (part, number)   how many migrations of a part this database has seen; by `PART-settled`, of a part with
+                              rows that must not show in which order they came, the day on which all were written anew
 
 Every commit writes a record that its acknowledgement waits for, also one that found nothing to change: what it was
 answered with may be of a commit that no standby has confirmed yet (docs/spec/vault.md §9).
@@ -25,7 +25,7 @@ from checkin.files.postgres import BE_BRIEF, CONFIRM, Connection, Postgres, Step
 from checkin.files.tables import COUNT_ON, LOOK, NEWER, NOTHING, Commit, CommitUnknown, Found, TableSet, Value, Values
 
 STALE_SECONDS: Final = 10.0
-"""Who has not heard from the server for so long keeps nothing in memory."""
+"""A process that has not heard from the server for so long keeps nothing in memory."""
 _VERSIONS: Final = """CREATE TABLE IF NOT EXISTS versions (
     part text COLLATE "C" NOT NULL PRIMARY KEY,
     number bigint NOT NULL
@@ -45,7 +45,7 @@ R = TypeVar("R")
 
 
 class PostgresTables:
-    """`Tables` of one part; several parts may share the database. Closing it is left to who opened that."""
+    """`Tables` of one part; several parts may share the database. Closing it is left to its opener."""
 
     def __init__(self, database: Postgres, part: TableSet) -> None:
         """Makes the tables, or brings them up to date. Raises `NotReady`, also for those of a newer version."""
@@ -99,14 +99,14 @@ class PostgresTables:
             asked, known = _STOPWATCH.boot(), self._numbers
             found: dict[str, int] = dict(self.read(LOOK))
             with self._counting:
-                if self._numbers is known:  # else it may be from before a commit of ours: the next poll tells
+                if self._numbers is known:  # else it may be from before a commit of ours: the next poll shows
                     self._numbers, self._heard = found, asked
 
     def tidy(self) -> None:
         """Nothing: old versions of rows stay until PostgreSQL uses their room anew (docs/data-map.md)."""
 
     def settle(self, day: int) -> None:
-        """By one transaction: otherwise `xmin` told the order, however often a table is moved. The write-ahead log
+        """By one transaction: otherwise `xmin` showed the order, however often a table is moved. The write-ahead log
         keeps it until it is used anew. Raises `NotReady` while a table is read for longer than two seconds."""
         mark: Values = {"part": f"{self._part.name}-settled", "number": day}
         if not self._part.unordered or self.read(_SETTLED, mark):

@@ -2,8 +2,8 @@
 
 Statements have parameters as `:name` and stay in what both engines take; tests hold each of them against the parsers of
 both. A `TableSet` is what one file of SQLite holds: its tables are made, and brought up to date, by numbered migrations
-in PostgreSQL's words, of which an engine counts how many it has seen. Who keeps something in memory asks `look` whether
-anybody has changed it: a table `changes` has a number by name, which the commit that changes it counts on.
+in PostgreSQL's words, of which an engine counts how many it has seen. A process that keeps something in memory calls
+`look` for whether it has changed: a table `changes` has a number by name, which the commit that changes it counts on.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _ADDED: Final = re.compile(r"ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+)")
 
 class TableSet(NamedTuple):
     """Tables that belong together. `name` is the file's without its ending; a migration has several statements, with
-    semicolons between them; `changes`: what may be asked for by `look`; `unordered`: rows must not tell in which order
-    they came, which takes a `settle` each day. Row ids would tell it: SQLite's tables are made without them."""
+    semicolons between them; `changes`: the names that `look` knows; `unordered`: rows must not show in which order they
+    came, which takes a `settle` each day. Row ids would show it: SQLite's tables are made without them."""
 
     name: str
     migrations: tuple[str, ...]
@@ -67,7 +67,7 @@ class TableSet(NamedTuple):
 
 
 class CommitUnknown(NotReady):
-    """Nobody knows whether the commit was carried out: the server went away, or did not answer in time."""
+    """Whether the commit was carried out is unknown: the server went away, or did not answer in time."""
 
 
 class Commit(Protocol):
@@ -87,11 +87,11 @@ class Commit(Protocol):
         ...
 
     def changed(self, name: str) -> None:
-        """Counts on: who keeps this in memory reads it anew."""
+        """Counts on: processes that keep this in memory read it anew."""
         ...
 
     def alone(self) -> None:
-        """Until this commit ends, no other of the part that asks for this goes on."""
+        """Until this commit ends, no other of the part that calls this goes on."""
         ...
 
 
@@ -109,7 +109,7 @@ class Tables(Protocol):
         ...
 
     def look(self) -> Mapping[str, int]:
-        """A number for each of the part's `changes`, another one once it was changed. Waits for nobody."""
+        """A number for each of the part's `changes`, another one once it was changed. Never waits."""
         ...
 
     @property
@@ -127,7 +127,7 @@ class Tables(Protocol):
         ...
 
     def settle(self, day: int) -> None:
-        """Erases the order in which rows came, at the first call of a day by anybody; others wait for it."""
+        """Erases the order in which rows came, at the first call of a day in any process; others wait for it."""
         ...
 
     def close(self) -> None:
@@ -169,7 +169,7 @@ class SqliteTables(StateFile):
             return step(_SqliteCommit(tables.conn))
 
     def look(self) -> Mapping[str, int]:
-        """Takes 9 µs (measured), so it is asked for each check-in, and a revoked scanner is out at its next one."""
+        """Takes 9 µs (measured), so each check-in calls it, and a revoked scanner is out at its next one."""
         if self._watch is None:
             return {}
         with self._watching:

@@ -119,7 +119,7 @@ class Journal:
                 replace_file(self._folder / _GONE, json.dumps({"number": number}).encode())
 
     def forget(self, oldest: int) -> None:
-        """Removes the days before `oldest`, whose keys are destroyed."""
+        """Removes the days before `oldest`: their keys are destroyed."""
         with self._locked():
             ends = self._ends()
             for day in self._days():
