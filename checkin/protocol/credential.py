@@ -61,7 +61,7 @@ class StatusOpening:
 
     @property
     def commitment(self) -> bytes:
-        """16 bytes that bind the status and tell nothing about it."""
+        """16 bytes that bind the status and reveal nothing about it."""
         return sha256(Label.STATUS, self.salt, bytes([self.status]))[:16]
 
 
@@ -96,7 +96,7 @@ class IssuerKey:
 class IssuerKeys:
     """The keys that all trusted issuers listed for one day, by kid.
 
-    A kid is a hint: anybody can grind a key whose kid is another issuer's, so several keys may share one.
+    A kid is a hint: anyone can grind a key with another issuer's kid, so several keys may share one.
     """
 
     def __init__(self, *keys: IssuerKey) -> None:

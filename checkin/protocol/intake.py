@@ -1,7 +1,7 @@
 """A queued scan on its way to the registry: sealed to the intake key of its day (docs/spec/intake.md).
 
 entry = day u32be ‖ HPKE(scan time u32be ‖ scan_id 16 ‖ token 309), info = "ck1/intake" ‖ venue 8 ‖ scanner 8 ‖ day
-u32be; 381 bytes. A stolen scanner tells nothing, and an entry moved to another scanner does not open.
+u32be; 381 bytes. A stolen scanner reveals nothing, and an entry moved to another scanner does not open.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ENTRY_SIZE: Final = 4 + HPKE_OVERHEAD + _PLAIN_SIZE
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Who scanned: 8 bytes each, given at enrolment."""
+    """The venue and the scanner of a scan: 8 bytes each, given at enrolment."""
 
     venue: bytes
     scanner: bytes
@@ -45,7 +45,7 @@ def seal_entry(scan: Scan, day: int, place: Place, intake_key: bytes) -> bytes:
 
 
 def entry_day(entry: bytes) -> int:
-    """The service day whose key opens the entry; raises `EntryUnreadable` for another size."""
+    """The service day of the key that opens the entry; raises `EntryUnreadable` for another size."""
     if len(entry) != ENTRY_SIZE:
         raise EntryUnreadable
     return int.from_bytes(entry[:4], "big")

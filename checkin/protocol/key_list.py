@@ -20,11 +20,11 @@ from checkin.protocol.note import check_own_name
 from checkin.protocol.primitives import Label, check_sealing_key, check_signing_key, sha256
 from checkin.protocol.statement import CLOCK, Field, StatementType, Values, clock_value, many, one
 
-FEWEST_OFFICERS: Final = 2  # who sign together, whatever settings say: one alone never suffices
+FEWEST_OFFICERS: Final = 2  # that sign together, whatever settings say: one alone never suffices
 # Lists reach 14 days ahead, and their owner's midnight may come first; a thief of a list's key does not own the years.
 HORIZON_DAYS: Final = 15
 _KEPT: Final = 4096  # published keys that were judged before: most lines of a list are those of yesterday's
-# A real service refuses what was signed under a simulated clock; who reads a list decides.
+# A real service refuses what was signed under a simulated clock; the reader of a list decides.
 _TAIL: Final = (CLOCK, Field("key", repeated=True))
 ISSUER_KEYS: Final = StatementType("checkin/issuer-keys/v1", Field("issuer"), *_TAIL)
 AUTHORITY_KEYS: Final = StatementType("checkin/authority-keys/v1", Field("authority"), *_TAIL)
@@ -265,7 +265,7 @@ def _check_kids(keys: Mapping[int, K]) -> None:
 
 
 def read_sealing_key(text: str) -> bytes:
-    """32 bytes in base64; raises `NoteMalformed` for a key under which anybody could open what is sealed to it."""
+    """32 bytes in base64; raises `NoteMalformed` for a key under which anyone could open what is sealed to it."""
     try:
         raw = b64_decode(text, 32)
         check_sealing_key(raw)

@@ -34,7 +34,7 @@ class Signature(NamedTuple):
     key_id: bytes
     value: bytes
     canonical: bool = True
-    """Whether the line was spelled as `line` spells it; who knows its key takes no other spelling."""
+    """Whether the line was spelled as `line` spells it; a reader with its key takes no other spelling."""
 
     def line(self) -> str:
         """`— name base64(key id ‖ signature)` and a newline."""
@@ -63,7 +63,7 @@ class Verifier(Protocol):
 
 
 class Signer(Protocol):
-    """Whoever can add a line to a note."""
+    """A key that adds a line to a note."""
 
     def sign(self, text: str) -> str:
         """The signature line over the text, with its newline."""
@@ -129,7 +129,7 @@ class VerifierKey:
 
 
 class NoteVerifier(VerifierKey):
-    """Who signs a note's text itself: type 0x01."""
+    """The key of a signature over a note's text itself: type 0x01."""
 
     kind = ED25519
 
@@ -199,7 +199,7 @@ def split_note(note: str) -> tuple[str, list[Signature]]:
 
 
 def unverified_text(note: str) -> str:
-    """The text alone, of a note that is ours, or whose signatures are looked at elsewhere; raises as `split_note`."""
+    """The text alone, of a note that is ours, or is verified elsewhere; raises as `split_note`."""
     return split_note(note)[0]
 
 
@@ -226,17 +226,17 @@ def add_signature(note: str, signer: Signer) -> str:
 
 
 def is_signed(content: str) -> bool:
-    """Whether it is a note, not only the text of one that nobody has signed yet."""
+    """Whether it is a note, not only the text of one that is not signed yet."""
     return "\n\n" in content
 
 
 def text_of(content: str) -> str:
-    """The text of a note as `unverified_text`, or what nobody has signed yet as it is."""
+    """The text of a note as `unverified_text`, or a text that is not signed yet as it is."""
     return unverified_text(content) if is_signed(content) else content
 
 
 def sign_also(content: str, signers: Iterable[Signer]) -> str:
-    """The note with one more line of each signer who has none, also of a text that nobody has signed yet."""
+    """The note with a line of each signer, added where it is missing, also of a text that is not signed yet."""
     for signer in signers:
         content = add_signature(content, signer) if is_signed(content) else sign_note(content, signer)
     return content

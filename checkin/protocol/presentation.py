@@ -57,7 +57,7 @@ class Presentation:
 
 @dataclass(frozen=True, slots=True)
 class StatusRule:
-    """What a venue asks for: nothing (empty), or one of these statuses."""
+    """What a venue requires: nothing (empty), or one of these statuses."""
 
     accepted: frozenset[Status] = frozenset()
 
@@ -149,7 +149,7 @@ def reject_unsigned(presentation: Presentation, keys: IssuerKeys) -> int:
 
 
 def reject_status(presentation: Presentation, rule: StatusRule) -> None:
-    """Raises `BadStatus` when the status shown does not open, `StatusRequired` when the rule asks for another."""
+    """Raises `BadStatus` when the status shown does not open, `StatusRequired` when the rule requires another."""
     if presentation.opening is not None:
         credentials.verify_opening(presentation.credential, presentation.opening)
     if rule.accepted and (presentation.opening is None or presentation.opening.status not in rule.accepted):

@@ -45,7 +45,7 @@ class Label(bytes, Enum):
     SUB_ROW = b"ck1/sub/row"  # vault rows
     SUB_MAC = b"ck1/sub/mac"  # row keys and groups
     SUB_WALLET = b"ck1/sub/wallet"  # hosted wallets' keys at the issuer
-    SUB_RECEIPT = b"ck1/sub/receipt"  # notices to people who were identified
+    SUB_RECEIPT = b"ck1/sub/receipt"  # access notices to people who were identified
     SUB_SLOT = b"ck1/sub/slot"  # master key → key-ring slots
     SUB_IDENTITY = b"ck1/sub/identity"  # identity key → names, phones, status
     SUB_PHONE = b"ck1/sub/phone"  # identity key → look-up of a phone
@@ -72,7 +72,7 @@ class Label(bytes, Enum):
     RING_LISTS = b"ck1/ring/lists"  # authority: the seed of the key that signs the lists of orders, from the ring key
     ANSWER = b"ck1/answer"  # a service's answer, sealed to the order's answer key
     QUOTA = b"ck1/quota"  # issuer: the number of a phone's batch of a day
-    RECEIPT = b"ck1/receipt"  # issuer: a notice to somebody who was identified, at rest
+    RECEIPT = b"ck1/receipt"  # issuer: an access notice at rest
     GATE = b"ck1/gate"  # registry: a scanner in the counts by gate
     ENDING = b"ck1/ending"  # a line of that journal
     RING_TRANSFER = b"ck1/ring/transfer"  # a key on its way from one ring node to another (HPKE info)
@@ -209,7 +209,7 @@ def verify(public: bytes, message: bytes, signature: bytes) -> None:
 def check_signing_key(public: bytes) -> None:
     """Raises `HolderKeyInvalid` unless 32 bytes encode, canonically, a point of the prime-order group but 0.
 
-    Asked of every public key where it enters: about its signatures, and only about those of such keys, all verifiers
+    Required of every public key where it enters: about its signatures, and only about those of such keys, all verifiers
     agree (docs/spec/encoding.md §4).
     """
     if len(public) != 32 or not nacl.bindings.crypto_core_ed25519_is_valid_point(public):

@@ -1,7 +1,7 @@
-"""What the nodes of a key ring and those who use it say to one another, and what is stated of them (docs/spec/ring.md).
+"""Messages between the nodes of a key ring and its app nodes, and statements about nodes (docs/spec/ring.md).
 
-Every message is a signed note. A request names who asks whom, and when; an answer names the request by its hash. Keys
-are in none of them but sealed to a one-use key that the asker made for that request.
+Every message is a signed note. A request names sender, receiver and time; an answer names the request by its hash. Keys
+are in none of them but sealed to a one-use key that the sender made for that request.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from checkin.protocol.statement import CLOCK, Field, StatementType, Values, one
 QUORUM: Final = 2
 """So many of the three nodes hold a key before it is used."""
 GONE_DAYS: Final = 100
-"""For so many days a node tells of a key that it is destroyed."""
+"""For so many days a node states of a key that it is destroyed."""
 LEASE_SECONDS: Final = 60
 SKEW_SECONDS: Final = 60
-"""By how much the clock of who asks may differ from that of who is asked."""
+"""By how much the clocks of sender and receiver may differ."""
 RAW: Final = "raw"
 """The use of a key that is leased itself, and no sub-key of it."""
 PUBLIC: Final = "public"
@@ -90,7 +90,7 @@ RING_KINDS: Final = (KEY_HELD, NODE_DESTROYED, RING_MEMBERS, KEY_AWAITED, NODE_L
 
 @dataclass(frozen=True)
 class RingQuestion:
-    """A verified request: who asked, when by that party's clock (unix seconds), what, and the hash of its text."""
+    """A verified request: its sender, the time by the sender's clock (unix seconds), its fields, its text's hash."""
 
     sender: str
     time: float
@@ -109,15 +109,15 @@ def request_digest(text: str) -> bytes:
 
 @dataclass(frozen=True)
 class RingParty:
-    """Who reads: a node or an app node by its `name`, about the keys of one service, under one kind of clock."""
+    """The reader of a message: a node or app node by its `name`, for one service's keys, under one kind of clock."""
 
     name: str
     service: str
     simulated: bool
 
     def open_request(self, note: str, kind: StatementType, senders: Iterable[NoteVerifier]) -> RingQuestion:
-        """Raises `NoteMalformed`, or `NoteUntrusted` for one of nobody known, to another node, of another service or of
-        the other kind of clock. How old it is the caller judges."""
+        """Raises `NoteMalformed`, or `NoteUntrusted` for one of an unknown sender, to another node, of another service
+        or of the other kind of clock. How old it is the caller judges."""
         opened = open_note(note, list(senders))
         values = kind.read(opened.text)
         if one(values, "from") not in opened.names:
@@ -145,7 +145,7 @@ class RingParty:
 
 
 def seal_transfer(to: SealingKey, secret: bytes, *, asked: bytes, commitment: str) -> str:
-    """Salt and key (48 bytes) for the node that asked; base64."""
+    """Salt and key (48 bytes) for the node that requested them; base64."""
     return b64_encode(to.seal(secret, Label.RING_TRANSFER + asked + bytes.fromhex(commitment)))
 
 

@@ -27,7 +27,7 @@ def read_time(note: str, verifier: NoteVerifier, nonce: str) -> float:
 
 
 def stated_time(text: str, nonce: str) -> float:
-    """Unix seconds that a note's text states, whoever signed it; raises as `read_time`."""
+    """Unix seconds that a note's text states; the signer is not checked. Raises as `read_time`."""
     values = TIME_STATEMENT.read(text)
     if one(values, "nonce") != nonce:
         raise NoteUntrusted("The signed time is not the answer to this question.")

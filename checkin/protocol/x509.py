@@ -1,5 +1,5 @@
-"""The door to cryptography for X.509 (RFC 5280): certificates of signers who are not ours and what they signed, and the
-one that we make ourselves, for a browser that tries a deployment."""
+"""The door to cryptography for X.509 (RFC 5280): certificates of signers that are not ours and what they signed, and
+the one that we make ourselves, for a browser that tries a deployment."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ class SignerCertificate:
 def host_certificate(address: str, start: float, end: float) -> tuple[bytes, bytes]:
     """A certificate for an IP address and its private key (P-256), PEM, good from `start` to `end`, unix seconds.
 
-    It signs itself, so that a phone can be told to trust it; as it may then sign others, its name constraints keep
-    whoever steals the key from making one for any other place.
+    It signs itself, so that a phone can be made to trust it; as it may then sign others, its name constraints keep a
+    thief of the key from making one for any other place.
     """
     key, at = generate_private_key(SECP256R1()), ip_address(address)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Check-in, to try it, at {at}")])

@@ -1,6 +1,6 @@
-"""Checkpoints: the signed head of a log, that is how many entries it has and the root over them.
+"""Checkpoints: the signed tree head of a log, that is how many entries it has and the root over them.
 
-Source: c2sp.org/tlog-checkpoint. Who trusts a log pins its key, and the keys of witnesses that look for forks.
+Source: c2sp.org/tlog-checkpoint. A reader pins the log's key, and the keys of witnesses that look for forks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from checkin.tlog.merkle import HASH_SIZE
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The head of the log named `origin`: `size` entries, `root` of 32 bytes, and lines that we never write."""
+    """The tree head of the log named `origin`: `size` entries, `root` of 32 bytes, and lines that we never write."""
 
     origin: str
     size: int
@@ -57,7 +57,7 @@ def open_checkpoint(
     quorum: int | None = None,
     former: Collection[NoteVerifier] = (),
 ) -> Checkpoint:
-    """The head that `log`, or a `former` key of that log, signed and at least `quorum` different witnesses cosigned.
+    """The checkpoint that `log`, or a `former` key of it, signed and at least `quorum` different witnesses cosigned.
 
     `quorum` is 1 when there are witnesses and none was named, 0 when there are none. Raises `NoteMalformed`,
     `NoteUntrusted`.

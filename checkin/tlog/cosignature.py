@@ -1,4 +1,4 @@
-"""Cosignatures: a witness says when it saw a log's head, and that it continues every head it saw before.
+"""Cosignatures: a witness says when it saw a log's checkpoint, and that it continues every one it saw before.
 
 Source: c2sp.org/tlog-cosignature, type 0x04 (timestamped Ed25519, "cosignature/v1"). A key that cosigns is used
 for nothing else.

@@ -45,7 +45,7 @@ class RootBuilder:
     """
 
     def __init__(self, complete: Iterable[bytes] = (), size: int = 0) -> None:
-        """Empty, or going on from `size` leaves whose complete subtrees, largest first, have these hashes."""
+        """Empty, or going on from `size` leaves; `complete`: the hashes of their complete subtrees, largest first."""
         self.begin = 0
         self.size = size
         self._complete = list(complete)  # one a set bit of `size`
@@ -112,7 +112,7 @@ def subtrees(leaf_hashes: Sequence[bytes]) -> Subtree:
 
 
 def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
-    """The subtrees whose hashes are the inclusion proof, from the leaf's sibling up; `ValueError` outside the tree."""
+    """The subtrees that an inclusion proof hashes, from the leaf's sibling up; `ValueError` outside the tree."""
     if not 0 <= index < size:
         raise ValueError("there is no such leaf in a tree of this size")
     low, high, path = 0, size, []
@@ -128,7 +128,7 @@ def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
 
 
 def consistency_ranges(old: int, size: int) -> list[tuple[int, int]]:
-    """The subtrees whose hashes are the consistency proof; none when nothing was added, or was there before."""
+    """The subtrees that a consistency proof hashes; none when nothing was added, or was there before."""
     if not 0 <= old <= size:
         raise ValueError("a tree does not shrink")
     if old == 0:

@@ -1,4 +1,4 @@
-"""A log as somebody pins it: its key, and the witnesses of whom `quorum` must have cosigned a head that counts."""
+"""A pinned log: its key, its witnesses, and how many of them (`quorum`) must have cosigned a checkpoint."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PinnedLog:
 
     @classmethod
     def read(cls, data: Any) -> Self:
-        """Inverse of `plain`, also for what somebody else wrote; raises `NoteMalformed`."""
+        """Inverse of `plain`, also for foreign input; raises `NoteMalformed`."""
         try:
             vkey, witnesses, quorum = str(data["vkey"]), list(map(str, data["witnesses"])), data["quorum"]
         except (KeyError, TypeError):
@@ -43,11 +43,12 @@ class PinnedLog:
         return {"vkey": self.verifier.vkey, "witnesses": [one.vkey for one in self.witnesses], "quorum": quorum}
 
     def head(self, note: str) -> Checkpoint:
-        """The head in a checkpoint; raises `NoteMalformed`, `NoteUntrusted` without the cosignatures."""
+        """The verified checkpoint in `note`; raises `NoteMalformed`, `NoteUntrusted` without the cosignatures."""
         return open_checkpoint(note, self.verifier, self.witnesses, self.quorum)
 
     def require(self, entry: str, proof: str | None) -> Checkpoint:
-        """The head under which this very text is in the log; raises as `head`, and `ProofInvalid`, without one, too."""
-        if not isinstance(proof, str):  # it may be out of somebody's JSON
+        """The checkpoint under which this very text is in the log; raises as `head`, and `ProofInvalid`, also without
+        a proof."""
+        if not isinstance(proof, str):  # it may come from foreign JSON
             raise ProofInvalid("There is no proof that this is in the log.")
         return LogProof.read(proof).verify(entry.encode(), self.verifier, self.witnesses, self.quorum)

@@ -28,7 +28,7 @@ class LogProof:
     hashes: tuple[bytes, ...]
     checkpoint: str
     extra: bytes | None = None
-    """Of the application; nobody signed it, and nothing here looks at it."""
+    """Of the application; it is not signed, and nothing here looks at it."""
 
     def write(self) -> str:
         """The proof as text, a line each, then the checkpoint as it is."""
@@ -58,7 +58,7 @@ class LogProof:
     def verify(
         self, entry: bytes, log: NoteVerifier, witnesses: Collection[Verifier] = (), quorum: int | None = None
     ) -> Checkpoint:
-        """The checkpoint under which `entry` is in the log, signed and cosigned as `open_checkpoint` asks.
+        """The checkpoint under which `entry` is in the log, signed and cosigned as `open_checkpoint` requires.
 
         Raises `NoteMalformed`, `NoteUntrusted`, `ProofInvalid`.
         """

@@ -22,7 +22,7 @@ from checkin.tlog.tiles import ENTRIES, WIDTH, Fetch, Tile, TileHashes, fetch_bu
 
 
 def folder_fetch(folder: Path) -> Fetch:
-    """Files of a copied log; the paths are those that this module makes, never a stranger's."""
+    """Files of a copied log; the paths are those that this module makes, never foreign input."""
 
     def fetch(path: str) -> bytes:
         try:

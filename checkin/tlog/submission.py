@@ -26,7 +26,7 @@ def submit(client: Client, entry: str) -> int:
 
 
 def proof_of(client: Client, index: int, pinned: PinnedLog) -> LogProof | None:
-    """The proof for a place under the newest checkpoint; None as long as no head that counts covers it.
+    """The proof for a place under the newest checkpoint; None until a cosigned checkpoint covers it.
 
     Raises `NoteUntrusted` when the checkpoint is another log's, `ProofInvalid`.
     """
@@ -56,7 +56,7 @@ def _covering(client: Client, index: int, pinned: PinnedLog) -> tuple[str, Check
     try:
         note = decode_note(client.get_bytes("/checkpoint"))
     except NotFound:
-        return None  # a new log, whose witnesses have not cosigned anything yet
+        return None  # a new log; its witnesses have not cosigned anything yet
     try:
         checkpoint = pinned.head(note)
     except CheckinError:

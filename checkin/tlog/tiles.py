@@ -1,4 +1,4 @@
-"""Tiles: a log as files that never change, from which anybody computes any proof.
+"""Tiles: a log as files that never change, from which anyone computes any proof.
 
 Source: c2sp.org/tlog-tiles. A tile at level L holds up to 256 hashes, each over 256**L entries; an entry bundle
 holds up to 256 entries, each behind its length in two bytes.
@@ -141,7 +141,7 @@ class TileHashes:
     """
 
     def __init__(self, size: int, read: Callable[[Tile], bytes]) -> None:
-        """`read` gives a tile's bytes; it is asked for a tile once and only for tiles that this size has."""
+        """`read` returns a tile's bytes; it is called once a tile and only for tiles that this size has."""
         self.size = size
         self._read = read
         self._tiles: dict[Tile, list[bytes]] = {}

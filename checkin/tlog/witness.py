@@ -1,8 +1,8 @@
-"""A witness: another organisation that cosigns a log's head only if it continues every head it saw before.
+"""A witness: another organisation that cosigns a log's checkpoint only if it continues every one it saw before.
 
-Source: c2sp.org/tlog-witness. So a log cannot show one history to some and another to others, as long as readers ask
-for the witness's line. What it saw is on the disk before it signs; a log is known by its pinned key alone. Over HTTP
-(`create_app`): POST /add-checkpoint, GET /HASH/checkpoint, and who it is.
+Source: c2sp.org/tlog-witness. So a log cannot show one history to some and another to others, as long as readers
+require the witness's line. What it saw is on the disk before it signs; a log is known by its pinned key alone. Over
+HTTP (`create_app`): POST /add-checkpoint, GET /HASH/checkpoint, and GET /healthz with its name and key.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from checkin.tlog.merkle import EMPTY_ROOT, HASH_SIZE, verify_consistency
 
 MAX_REQUEST: Final = 256 * 1024
 MAX_PROOF_LINES: Final = 63
-# Pairs of heads kept of one log. Anybody can send a true head with a wrong proof; two roots of one size need the
-# log's key, so the one never crowds out the other.
+# Pairs of checkpoints kept of one log. Any caller can send a true one with a wrong proof; two roots of one size need
+# the log's key, so the one never crowds out the other.
 _MOST_DOUBTS: Final = 100
 _MOST_FORKS: Final = 200
 _SHOW: Final = """INSERT INTO cosigned (origin, size, note) VALUES (:origin, :size, :note)
@@ -54,7 +54,7 @@ class WatchedLog(NamedTuple):
 
 @dataclass(frozen=True)
 class AddCheckpoint:
-    """The body of an add-checkpoint: the size that the sender builds on, the proof from there, the signed head."""
+    """The body of an add-checkpoint: the size that the sender builds on, the proof from there, the checkpoint."""
 
     old: int
     proof: tuple[bytes, ...]
@@ -89,7 +89,7 @@ def _migrate(tables: sqlite_utils.Database) -> None:
 
 
 class WitnessState:
-    """witness.sqlite: the newest head of each log that was cosigned, and heads that did not continue it.
+    """witness.sqlite: the newest tree head of each log that was cosigned, and checkpoints that did not continue it.
 
     Tables (docs/spec/log.md §8): heads (origin, size, root, note), evidence (origin, seen, shown).
     """
@@ -98,7 +98,7 @@ class WitnessState:
         self._file = StateFile(path, _migrate)
 
     def head(self, origin: str) -> Checkpoint:
-        """The newest head that was cosigned; that of an empty log before there is any."""
+        """The newest tree head that was cosigned; that of an empty log before there is any."""
         with self._file.reading() as tables:
             row = tables.execute("SELECT size, root FROM heads WHERE origin = ?", [origin]).fetchone()
         return Checkpoint(origin, *(row or (0, EMPTY_ROOT)))
@@ -124,14 +124,14 @@ class WitnessState:
         raise LogConflict("Another head of this log came in between.", self.head(new.origin).size)
 
     def keep_evidence(self, origin: str, note: str, most: int) -> None:
-        """Keeps the head seen here beside another one that the log signed, for people to look at; `most` of a log."""
+        """Keeps the checkpoint seen here beside another that the log signed, for people to inspect; `most` of a log."""
         with self._file.writing() as tables:
             row = tables.execute("SELECT note FROM heads WHERE origin = ?", [origin]).fetchone()
             values = {"origin": origin, "seen": row[0] if row else "", "shown": note, "most": most}
             tables.execute(_KEEP, values)
 
     def evidence(self) -> list[tuple[str, str, str]]:
-        """(origin, the head that was cosigned, the head that did not continue it), for each that was found."""
+        """(origin, the checkpoint that was cosigned, the one that did not continue it), for each that was found."""
         with self._file.reading() as tables:
             return [tuple(row) for row in tables.execute("SELECT origin, seen, shown FROM evidence")]
 
@@ -140,7 +140,7 @@ class WitnessState:
 
 
 class Witness:
-    """The rules of tlog-witness, for the logs whose keys it was given."""
+    """The rules of tlog-witness, for the logs that it was given."""
 
     def __init__(self, state: WitnessState, cosigner: Cosigner, logs: Iterable[NoteVerifier | WatchedLog]) -> None:
         """A log that is given by its key alone has the key's name for its origin."""
@@ -173,7 +173,7 @@ class Witness:
         return cosignature
 
     def monitored(self, origin_hash: str) -> str:
-        """The newest checkpoint of the log whose origin has this SHA-256 in hexadecimal: with the lines that the log
+        """The newest checkpoint of the log with this SHA-256 of its origin, in hexadecimal: with the lines that the log
         signed and this witness verified, and its own. Raises `NotFound`."""
         for origin in self.logs:
             if sha256(origin.encode()).hex() == origin_hash and (note := self.state.shown(origin)):
@@ -194,7 +194,7 @@ class Witness:
         return checkpoint
 
     def _reject_fork(self, seen: Checkpoint, checkpoint: Checkpoint, request: AddCheckpoint) -> None:
-        """Raises `ProofInvalid` for two roots of one size, and for a head that does not continue `seen`."""
+        """Raises `ProofInvalid` for two roots of one size, and for a checkpoint that does not continue `seen`."""
         # SPEC tlog-witness: "the witness MUST check that the root hashes are also identical"; the empty log's is known.
         if seen.size == checkpoint.size and seen.root != checkpoint.root:
             self._keep_evidence(checkpoint, request.note, _MOST_FORKS)
@@ -202,12 +202,12 @@ class Witness:
         try:
             verify_consistency(seen.size, seen.root, checkpoint.size, checkpoint.root, request.proof)
         except ProofInvalid:
-            if seen.root != checkpoint.root:  # one head with a proof that it needs not is evidence of nothing
+            if seen.root != checkpoint.root:  # one tree head with a proof that it needs not is evidence of nothing
                 self._keep_evidence(checkpoint, request.note, _MOST_DOUBTS)
             raise
 
     def _keep_evidence(self, checkpoint: Checkpoint, note: str, most: int) -> None:
-        """With each of the log's own lines once: anybody can add others, and each would make a row of its own."""
+        """With each of the log's own lines once: any caller can add others, and each would make a row of its own."""
         lines = sorted(set(self._verified(note)))
         self.state.keep_evidence(checkpoint.origin, join_note(checkpoint.write(), lines), most)
 

@@ -3,7 +3,7 @@
 witness.txt      its verifier key, and whether its clock is simulated (a statement, not signed)
 cosigning.key    the private key, base64 of 32 bytes, for its owner alone; never leaves the folder
 logs.txt         the verifier keys of the logs it watches, one a line; then a space and the origin, if it is another
-witness.sqlite   the newest head of each log (never put back from a backup)
+witness.sqlite   the newest tree head of each log (never put back from a backup)
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def read_identity(folder: Path) -> tuple[CosignatureVerifier, bool]:
 
 
 def add_log(folder: Path, vkey: str, origin: str | None = None) -> WatchedLog:
-    """Watches one more log, whose checkpoints begin with `origin`, or the key's name; the same again changes nothing.
+    """Watches one more log; its checkpoints begin with `origin`, or the key's name; the same again changes nothing.
     Raises `NoteMalformed` for what is no verifier key or no line of a checkpoint."""
     read_identity(folder)
     verifier = NoteVerifier.parse(vkey)
