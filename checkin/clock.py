@@ -1,7 +1,7 @@
 """Time: the only file that reads it. Everything else takes `now` (unix seconds) or a `Clock`.
 
 A *service day* is a calendar day in the deployment's zone, on the wire the number of days since 1970-01-01.
-Rules: docs/spec/days.md. Nothing here is finer than a caller asks for.
+Rules: docs/spec/days.md. Nothing here is finer than a caller requests.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Clock(Protocol):
         ...
 
     def boot_id(self) -> str:
-        """Tells one start of the machine from another; empty where nothing does."""
+        """Distinguishes one start of the machine from another; empty where nothing does."""
         ...
 
 
@@ -95,7 +95,7 @@ class SimulatedClock:
         return "simulated"
 
     def set(self, first: str, boot: float | None = None) -> None:
-        """Write a new time, at once for whoever reads it; for the demonstration, the simulation and tests."""
+        """Write a new time, at once for all readers; for the demonstration, the simulation and tests."""
         draft = self.path.with_name(f"{self.path.name}.new")
         draft.write_text(first + "\n" + ("" if boot is None else f"{boot}\n"), encoding="ascii")
         draft.replace(self.path)
@@ -161,7 +161,7 @@ class Calendar:
     def start(self, day: int) -> float:
         """Unix seconds at which the day begins locally."""
         start = self._starts.get(day)
-        if start is None:  # asked several times for every check-in
+        if start is None:  # needed several times for every check-in
             if len(self._starts) > 1000:
                 self._starts.clear()
             start = self._starts[day] = self._local(day).timestamp()
@@ -186,7 +186,7 @@ class Calendar:
         return (self._local(day + CLOSING_DAYS) + timedelta(minutes=CLOSING_MINUTES)).timestamp()
 
     def due(self, day: int) -> float:
-        """When D+28 begins: from then on the day must be gone."""
+        """When D+28 begins: from then on the day must be destroyed."""
         return self.start(day + RETENTION_DAYS)
 
     def oldest(self, now: float) -> int:

@@ -29,7 +29,7 @@ def shown(text: object, most: int = MOST) -> str:
 
 
 def is_unseen(char: str) -> bool:
-    """Whether nobody sees it: for names, in which what is shown must be what is there."""
+    """Whether it cannot be seen: for names, in which what is shown must be what is there."""
     return char in _BLANK or unicodedata.category(char) in _ACTING
 
 

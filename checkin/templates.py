@@ -1,4 +1,4 @@
-"""Pages that are made on this side: all that a template is given is escaped, and a name that is missing ends it."""
+"""Pages that are rendered on the server: template values are escaped, and a missing name is an error."""
 
 from __future__ import annotations
 

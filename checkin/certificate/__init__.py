@@ -5,7 +5,7 @@
          ── schema.py    the JSON schemas of the EU                (schema)
          ── trust.py     the signer, looked up by its key id       (signature)
          ── eu.py        runs all steps; base45, zlib with a limit (base45, compression)
-                         who may sign what, and when               (key_usage, expiry)
+                         which key may sign what, and when         (key_usage, expiry)
          ── policy.py    what a genuine certificate proves         → status, valid_from, valid_until
          ── report.py    the answer
 

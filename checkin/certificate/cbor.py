@@ -1,7 +1,7 @@
-"""CBOR as strangers write it (RFC 8949), read into plain values; small, and without a code path of its own per tag.
+"""CBOR of foreign origin (RFC 8949), read into plain values; small, and without a code path of its own per tag.
 
 A general decoder builds regular expressions, big decimals, MIME messages and shared references out of tags, and
-takes duplicate keys and trailing bytes: too much for input that anybody can hold up. What health certificates
+takes duplicate keys and trailing bytes: too much for input that anyone can hold up. What health certificates
 do use is read: indefinite lengths, long heads, floats, tags. Nothing is allocated from a length that was only
 announced. Our own tokens are read by `encoding.Shape` instead.
 """

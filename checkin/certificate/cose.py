@@ -58,7 +58,7 @@ def _read(data: bytes) -> Signed:
     outside = _map(unprotected)
     if _CRIT in headers:
         raise CertificateCose("The certificate demands a header that is not known here.")
-    # The protected side decides wherever it speaks: whoever relays a code can write the other one.
+    # The protected side decides wherever it speaks: a relay of the code can write the other one.
     both = {**outside, **headers}
     claims = _map(_without_tags(cbor.read(payload)))
     return Signed(protected, payload, signature, both.get(_ALG), both.get(_KID), claims)

@@ -1,8 +1,8 @@
 """What a genuine certificate proves, and from when to when (the table of docs/spec/certificate.md §4).
 
 Nothing holds longer than the certificate's own signature (`exp`). Dates name no zone in a certificate: they are
-taken as days of UTC. Neither the vaccine's brand nor the laboratory is judged, nor the holder's name, which
-nobody at a door compares.
+taken as days of UTC. Neither the vaccine's brand nor the laboratory is judged, nor the holder's name, which is not
+compared at a door.
 """
 
 from __future__ import annotations

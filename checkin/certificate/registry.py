@@ -1,4 +1,4 @@
-"""The kinds of certificate that can be verified, told apart by how their text begins.
+"""The kinds of certificate that can be verified, distinguished by how their text begins.
 
 Another kind, such as SMART Health Cards (`shc:/`), becomes one more class with `prefix` and `examine`, and one
 more entry in `VERIFIERS`; docs/spec/certificate.md §6 says which of its steps is which check.

@@ -53,8 +53,8 @@ def check(certificate: Certificate) -> list[str]:
 def check_plausible(certificate: Certificate, issued: str) -> None:
     """Two rules in the specification's words that a JSON schema cannot say; raises `CertificateSchema`.
 
-    Nobody is born after the certificate was issued (`issued`: YYYY-MM-DD; a birth date may lack day and month), and
-    a forename or surname is never without letters a machine can read: its transliteration, where given, is not empty.
+    No birth date lies after the day of issue (`issued`: YYYY-MM-DD; a birth date may lack day and month), and a
+    forename or surname is never without letters a machine can read: its transliteration, where given, is not empty.
     """
     birth, names = str(certificate.get("dob")), certificate.get("nam")
     if birth > issued[: len(birth)]:

@@ -45,11 +45,11 @@ class TrustList:
         return cls(_base64_certificates(data))
 
     def signers(self, kid: object) -> list[SignerCertificate]:
-        """Who has this key id; nobody has one that is not bytes."""
+        """The signers with this key id; none has one that is not bytes."""
         return self._signers.get(kid, []) if isinstance(kid, bytes) else []
 
     def verify(self, signed: Signed) -> SignerCertificate:
-        """The signer who signed it; raises `CertificateSignature`."""
+        """The signer that signed it; raises `CertificateSignature`."""
         for signer in self.signers(signed.kid):
             # The key decides the algorithm; a header that names another one is refused, a missing one is not needed.
             if signed.algorithm not in (signer.algorithm, None):

@@ -30,7 +30,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class PendingWallet:
-    """A registration whose one-time code is on its way to the phone, for five minutes."""
+    """A registration that waits for the one-time code on its way to the phone, for five minutes."""
 
     issuer: str
     registration: str = field(repr=False)
@@ -38,8 +38,8 @@ class PendingWallet:
 
 @dataclass(frozen=True)
 class FreshCode:
-    """A code to show: for one door, and for 20 seconds. `left_today`: how many more the wallet has without asking;
-    `notices`: every time that the health authority asked about its holder, as the issuer tells it."""
+    """A code to show: for one door, and for 20 seconds. `left_today`: how many more the wallet has without a request;
+    `notices`: every time that the health authority queried its holder, as the issuer says."""
 
     text: str = field(repr=False)
     left_today: int
@@ -56,7 +56,7 @@ class FreshCode:
 
 @dataclass(frozen=True)
 class EnrolledDoor:
-    """A venue with one scanner. The operator's token is told this once: it enrols more scanners and reads counts."""
+    """A venue with one scanner. The operator's token is shown this once: it enrols more scanners and reads counts."""
 
     venue_id: str
     scanner_id: str
@@ -104,7 +104,7 @@ def _typed(call: Callable[P, R]) -> Callable[P, R]:
 
 @_typed
 def register(issuer: str, name: str, phone: str) -> PendingWallet:
-    """Ask the issuer at this address for a one-time code by message. `NameInvalid`, `PhoneInvalid`, `RateLimited`."""
+    """Request a one-time code by message from this issuer. Raises `NameInvalid`, `PhoneInvalid`, `RateLimited`."""
     return PendingWallet(issuer, drive_at(issuer, wallets.register(name, phone), wanted=Service.ISSUER))
 
 
@@ -126,7 +126,7 @@ def confirm(pending: PendingWallet, code: str, wallet: Path, recovery_code: str 
 def present(
     wallet: Path, *, show_status: bool = False, zone: str = "Asia/Seoul", clock: Clock | None = None
 ) -> FreshCode:
-    """A fresh code out of the wallet's file. The issuer is asked when the day's ten are used up, and not otherwise.
+    """A fresh code out of the wallet's file. The issuer is queried when the day's ten are used up, and not otherwise.
 
     The code goes by the issuer's time, whatever this machine's is. Raises `SettingsInvalid` for a file that is no
     wallet, `Unreachable`, `DayNotIssued`, `Unauthorized` for an account that was deleted.
@@ -150,7 +150,7 @@ def enrol(  # noqa: PLR0913 - what a venue is
     category: str = "cafe",
     label: str = "front door",
 ) -> EnrolledDoor:
-    """Make a venue with one scanner, whose file this is, at the registry at this address.
+    """Make a venue with one scanner, and the scanner's file, at the registry at this address.
 
     `secret`: the registry's enrolment secret. Raises `RequestInvalid` for a file that is there, `Unauthorized`.
     """
@@ -200,10 +200,10 @@ def verify_audit(source: str | Path, vkeys: Path, *, date: str = "", since: Path
     """All that a retention service shows, or a folder of evidence, against verifier keys that came from elsewhere.
 
     `vkeys`: a file, one key a line; `date`: as of which day (ISO), by default today, or the newest in a folder;
-    `since`: an earlier checkpoint, which the log must continue. The verdict tells of each of the last 60 days what was
+    `since`: an earlier checkpoint, which the log must continue. The verdict says of each of the last 60 days what was
     destroyed, and who stated it. Raises `EvidenceFaulty` unless everything is as it was signed and logged.
     """
-    # Here, not above: who shows a code or scans one should not wait for what an auditor needs.
+    # Here, not above: showing or scanning a code should not wait for what an auditor needs.
     from checkin.audit.auditor import verify  # noqa: PLC0415
     from checkin.audit.evidence import Evidence, read_vkeys  # noqa: PLC0415
 
@@ -224,7 +224,7 @@ def verify_audit(source: str | Path, vkeys: Path, *, date: str = "", since: Path
 @_typed
 def read_code(source: str | bytes | Path) -> str:
     """The text of the one check-in code in a picture; a text as it is. Raises `TokenMalformed` for another text, and
-    `PictureUnreadable`, also for a picture of several: whose the others are must be told."""
+    `PictureUnreadable`, also for a picture of several codes: which one is meant is unknown."""
     if isinstance(source, str):
         if not source.startswith(PREFIX):
             raise TokenMalformed("This is not the text of a check-in code, which begins with CK1:.")

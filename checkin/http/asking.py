@@ -1,5 +1,5 @@
-"""What a party asks of a service and what it keeps, step by step, and what is taken for an answer; nothing is opened or
-sent here (docs/adr/0020-parties-without-io.md)."""
+"""A party's requests to a service and what it keeps, step by step, and what is taken for an answer; nothing is opened
+or sent here (docs/adr/0020-parties-without-io.md)."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Ask:
     body: Any = None
     raw: bool = False
     to: str = ""
-    """The name of the service, where a party asks several."""
+    """The name of the service, where a party queries several."""
 
 
 @dataclass(frozen=True)
 class Keep:
-    """What the party knows now, as `plain` tells it, is on the disk before its next step; unless it is not `needed`,
+    """What the party knows now, as `plain` returns it, is on the disk before its next step; unless it is not `needed`,
     and the disk refuses."""
 
     plain: Callable[[], dict[str, Any]]
@@ -41,7 +41,7 @@ class Keep:
 
 
 Steps = Generator[Ask | Keep, Any, T]
-"""What a party wants done, one thing after the other, and what it comes to."""
+"""A party's steps, one after the other, and their result."""
 Keeping = Callable[[dict[str, Any]], None]
 """Puts what a party knows on the disk."""
 
@@ -75,7 +75,7 @@ def drive(steps: Steps[T], answer: Callable[[Ask], Any] = nobody, keep: Keeping 
 
 def conform(model: type[Model], content: Any, other: CheckinError | None = None) -> Model:
     """An answer's content as the interface says it, with what later versions add left aside. For any other raises
-    `other`, which quotes nothing of it; without one `Unreachable`: then it is somebody else's."""
+    `other`, which quotes nothing of it; without one `Unreachable`: then another program answered."""
     try:
         return model.model_validate(content, strict=True)
     except (ValidationError, RecursionError):

@@ -32,7 +32,7 @@ def _by_code(root: type[CheckinError] = CheckinError) -> dict[str, type[CheckinE
 
 
 class Service(Enum):
-    """Whose address somebody may have given; the value is the title in its /openapi.json."""
+    """The services that an address may belong to; the value is the title in its /openapi.json."""
 
     ISSUER = "Check-in issuer"
     REGISTRY = "Venue registry"
@@ -60,7 +60,7 @@ class Client:
         self._exchange = Exchange(self._http, _WHOLE * timeout, MAX_ANSWER)
 
     def answer(self, ask: Ask) -> Any:
-        """What a party asks, with its token in place of ours, over the same connection: from one thread at a time."""
+        """Sends a party's request, with its token in place of ours, over the same connection; one thread at a time."""
         asker = copy(self)
         asker._bearer = _bearer(ask.token)
         if ask.raw:
@@ -123,7 +123,7 @@ class Client:
 
 
 def drive_at(url: str, steps: Steps[T], keep: Keeping | None = None, wanted: Service | None = None) -> T:
-    """`drive` with a client for these steps alone, opened when something is asked: reading whom TLS trusts takes longer
+    """`drive` with a client for these steps alone, opened at the first request: reading TLS's trust store takes longer
     than showing a code."""
     with ExitStack() as opened:
         client = cache(lambda: opened.enter_context(Client(url, wanted=wanted)))

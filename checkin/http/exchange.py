@@ -18,7 +18,7 @@ _OPENED: Final = ("connect_tcp.complete", "start_tls.complete")
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """Whom TLS trusts, read once a process: reading it takes as long as ten exchanges."""
+    """TLS's trust store, read once a process: reading it takes as long as ten exchanges."""
     return httpx.create_ssl_context(trust_env=False)
 
 
@@ -75,7 +75,7 @@ class Exchange:
         return httpx.Response(response.status_code, headers=kept, content=bytes(body), request=response.request)
 
     def _trace(self, event: str, info: dict[str, Any]) -> None:
-        """Called by the connection: remembers its sockets, for nothing else ends a read that gets a byte in time."""
+        """Called by the connection: remembers its sockets, for nothing else stops a read that gets a byte in time."""
         if event.endswith(_OPENED):
             self._sockets.add(info["return_value"].get_extra_info("socket"))
             if self._over.is_set():

@@ -27,7 +27,7 @@ class OrderFolder:
 
     @classmethod
     def make(cls, folder: Path, order: Order) -> Self:
-        """Writes an order that nobody has signed yet; raises `RequestInvalid` for a folder that holds something."""
+        """Writes an order that is not signed yet; raises `RequestInvalid` for a folder that holds something."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise RequestInvalid("The order's folder is not empty: choose a new one.")
@@ -39,7 +39,7 @@ class OrderFolder:
         return self
 
     def read(self) -> Pieces:
-        """Everything that is signed; it follows from the order, so who was shown that signs what was shown.
+        """Everything that is signed; it follows from the order, so an officer that was shown that signs what was shown.
 
         Raises `RequestInvalid`, and `NoteMalformed` when a piece is not what the order says.
         """

@@ -9,9 +9,9 @@ from checkin.protocol.statement import many, one
 
 
 def letter(order: Order, *, checked: bool) -> str:
-    """Who is asked, about what, from when to when, until when it is valid, and how many rows at most.
+    """The order in words: parties, subject, from when to when, until when it is valid, and how many rows at most.
 
-    `checked`: whether the order's keys were compared with the authority's; else nobody knows who opens the answers.
+    `checked`: whether the order's keys were compared with the authority's; else it is unknown who opens the answers.
     """
     values = order.values
     made, expires = _said(one(values, "made")), _said(one(values, "expires"))

@@ -1,4 +1,4 @@
-"""A notice in words: who asked about a person's record, and what was given."""
+"""An access notice in words: which authority queried a person's record, and what was given."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GIVEN: Final = {
 
 
 def in_words(notice: Mapping[str, Any]) -> str:
-    """A sentence or two; what a newer issuer says that we do not know is told as it is."""
+    """A sentence or two; what a newer issuer says that we do not know is quoted as it is."""
     given = _GIVEN.get(str(notice.get("what")), "asked about your record of {day}")
     what = given.format(day=shown(_day(str(notice.get("day", "?")))))
     return (

@@ -1,8 +1,8 @@
-"""5 An order of the authority: what its officers read and sign once (docs/spec/order.md).
+"""An order of the authority: what its officers read and sign once (docs/spec/order.md).
 
 The order itself stays with the authority. Everything that services get follows from it: a part for each of them and
-each step, and the entry for the log, which shows nothing but the parts' salted hashes. Who signs the order signs all
-of these, and checks first that they are what the order says.
+each step, and the entry for the log, which shows nothing but the parts' salted hashes. An officer that signs the order
+signs all of these, and checks first that they are what the order says.
 
 Answers are sealed to the authority's ring key, and the lists of later steps signed with a key that follows from it:
 neither private half exists anywhere but where k officers join their shares, inside a trace.
@@ -71,7 +71,7 @@ ORDER: Final = StatementType(
 
 @dataclass(frozen=True)
 class OrderRequest:
-    """What an officer asks for: exactly one of (`venue` 16 hex digits and `window`) and (`phone` and `days`)."""
+    """An officer's request: exactly one of (`venue` 16 hex digits and `window`) and (`phone` and `days`)."""
 
     case: str
     purpose: str
@@ -144,7 +144,7 @@ class Order:
         return texts
 
     def entry_text(self) -> str:
-        """The text for the log: nobody learns from it what was asked, or of whom."""
+        """The text for the log: it reveals neither the request nor the person or place that it is about."""
         digests = [Part.read(text).digest for text in self.part_texts()]
         made = one(self.values, "made").partition("T")[0]
         authority = one(self.values, "authority")
@@ -155,7 +155,7 @@ class Order:
         values: dict[str, str | list[str]] = {name: text for name, text in self.values.items() if name in lines}
         if "days" in lines:
             values["days"] = self._days(step)
-        # A salt each: who is shown one part can tell nothing about the others in the log.
+        # A salt each: a reader of one part learns nothing about the others in the log.
         salt = b64_encode(hmac_sha256(b64_decode(one(self.values, "salt"), 32), bytes([number])))
         values |= {"audience": audience, "step": step, "salt": salt}
         return ORDER_PART.write({**values, **self._clock()})
@@ -176,10 +176,10 @@ class Order:
 
 def draft(request: OrderRequest, authority: Authority, *, registry: str, issuers: Sequence[str], now: float) -> Order:
     """A new order. Its answers are sealed to the authority's ring key, its lists verify under the key that follows from
-    it: both have their private halves where k officers join their shares, so whoever drafts an order opens nothing.
+    it: both have their private halves where k officers join their shares, so the author of an order opens nothing.
 
-    Raises `OrderScope` for a life of more than seven days, `NoteMalformed` for anything else that no order can ask, and
-    as `Authority.order_keys`.
+    Raises `OrderScope` for a life of more than seven days, `NoteMalformed` for anything else that no order can request,
+    and as `Authority.order_keys`.
     """
     keys, calendar = authority.order_keys(), authority.calendar
     if not 0 < request.life <= MAX_LIFE_SECONDS:
@@ -250,7 +250,7 @@ class Pieces:
         return replace(self, notes={name: sign_also(note, signers) for name, note in self.notes.items()})
 
     def signatures(self) -> int:
-        """How many lines of signatures the order has; nobody's is verified here."""
+        """How many lines of signatures the order has; none is verified here."""
         note = self.notes[ORDER_FILE]
         return len(split_note(note)[1]) if is_signed(note) else 0
 

@@ -1,4 +1,4 @@
-"""A part of an order: what one service is asked, and all that it is told (docs/spec/order.md §3).
+"""A part of an order: what one service is to answer, and all that it learns (docs/spec/order.md §3).
 
 A part names only what its audience must know: a registry's parts no person, issuers' parts no place. Which lines a
 part has follows from its step, and a part with other lines is refused, so that no officer can add them by mistake.
@@ -39,9 +39,9 @@ class Step:
     lines: frozenset[str]
     listed: bool
     told: str
-    """What its audience is asked, for people."""
+    """What its audience is to answer, for people."""
     untold: str
-    """What its audience is not told, for people."""
+    """What its audience does not learn, for people."""
 
 
 STEPS: Final = {
@@ -170,7 +170,7 @@ class Part:
 
     @property
     def digest(self) -> str:
-        """What of the part is in the log, 64 hex digits: nobody guesses it, because of the salt in the text."""
+        """What of the part is in the log, 64 hex digits: it cannot be guessed, because of the salt in the text."""
         return part_digest(self.text)
 
 

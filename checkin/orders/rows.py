@@ -1,6 +1,6 @@
-"""What goes between the parties of an order, a line each, whose columns are each spelled in one way: the lists that
-later steps bring, visits to ask about and seals to open (docs/spec/order.md §2), and the rows of answers, one line
-each, its first word says what it is (§5)."""
+"""Lines between the parties of an order; each column has one spelling. The lists that later steps bring: visits to
+trace and seals to open (docs/spec/order.md §2). The rows of answers, one line each: its first word says what it is
+(§5)."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _sized(raw: bytes, size: int) -> bytes:
 class VisitRow(Line):
     """A sealed visit, from a registry: `visit 1 2026-11-20 00…ff base64 29389412 1`.
 
-    `minute` (UTC, since 1970) and `place` are 0 where the part asks for neither.
+    `minute` (UTC, since 1970) and `place` are 0 where the part requests neither.
     """
 
     kind = "visit"
@@ -148,9 +148,9 @@ class BatchRow(Line):
 
 @dataclass(frozen=True)
 class PersonRow(Line):
-    """Who a visit id belongs to, from an issuer: `person 00…ff 0a1b2c3d4e5f +821012345678 Kim Ji-woo`.
+    """The holder of a visit id, from an issuer: `person 00…ff 0a1b2c3d4e5f +821012345678 Kim Ji-woo`.
 
-    `notice` is the number that the person's own notice bears.
+    `notice` is the number that the person's own access notice bears.
     """
 
     kind = "person"
@@ -162,7 +162,7 @@ class PersonRow(Line):
 
 @dataclass(frozen=True)
 class UnopenedRow(Line):
-    """A seal that is not this issuer's, or not this visit's, or whose person is gone: `unopened 00…ff`."""
+    """A seal that is not this issuer's, or not this visit's, or of a person no longer kept: `unopened 00…ff`."""
 
     kind = "unopened"
     visit_id: VisitId
@@ -190,7 +190,7 @@ def read_row(line: str) -> AnswerRow:
 
 @dataclass(frozen=True, order=True)
 class ListedVisit(Line):
-    """A visit of which a registry is asked the contacts: `1 2026-11-20 00…ff`."""
+    """A visit of which a registry finds the contacts: `1 2026-11-20 00…ff`."""
 
     issuer: Number
     day: Day
@@ -199,7 +199,7 @@ class ListedVisit(Line):
 
 @dataclass(frozen=True, order=True)
 class ListedSeal(Line):
-    """A seal that an issuer is asked to open: `2026-11-20 00…ff base64`."""
+    """A seal that an issuer is to open: `2026-11-20 00…ff base64`."""
 
     day: Day
     visit_id: VisitId
