@@ -52,7 +52,7 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Nothing is wrong."""
+        """Whether nothing is wrong."""
         return not self.faults
 
     @property
@@ -61,7 +61,7 @@ class Verdict:
         return self.head is not None and bool(self.entries or not self.faults)
 
     def summary(self) -> dict[str, Any]:
-        """For `--json`."""
+        """The verdict as `--json` writes it."""
         head = self.head and {"origin": self.head.origin, "size": self.head.size, "root": self.head.root.hex()}
         counts = {"reports": self.reports, "audits": self.audits}
         faults, days = [vars(fault) for fault in self.faults], [vars(day) for day in self.days]

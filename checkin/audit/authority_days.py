@@ -20,7 +20,7 @@ GRACE_DAYS: Final = 7  # officers come together once a week to sign
 
 
 class AuthorityDays:
-    """Of every authority that listed keys in the log."""
+    """Days of every authority that listed keys in the log."""
 
     def __init__(self, entries: Iterable[LogEntry], calendar: Calendar) -> None:
         entries = list(entries)

@@ -109,7 +109,7 @@ class Evidence:
 
     @classmethod
     def online(cls, client: Client, pinned: Pinned) -> Evidence:
-        """Of a retention service; raises `Unreachable` and what the service answers."""
+        """Reads that of a retention service; raises `Unreachable` and what the service answers."""
         reader = Reader(client)
         files, places = {}, {}
         for report in reader.reports():

@@ -35,7 +35,7 @@ _PLAIN = re.compile(r"[^ -~–…]")
 
 
 class PointResult(StrEnum):
-    """What came of a line. `NOT_RUN` where there was nothing to look at it with; the evidence says what is missing."""
+    """The result of a line. `NOT_RUN` where it could not be checked; the evidence says what is missing."""
 
     PASS = "pass"  # noqa: S105 - a result
     FAIL = "fail"

@@ -142,7 +142,7 @@ class SelfAudit:
         )
 
     def _locked(self, days: Days) -> Iterator[Point]:
-        """What is not to change under our eyes: keys are made, stated and destroyed under this lock."""
+        """Checks what must not change meanwhile: keys are made, stated and destroyed under this lock."""
         self._destroy_just_due(days)
         with locked_if_possible(self._party.ring.folder / LOCK):
             yield self._oldest(days)

@@ -57,7 +57,7 @@ SHOWN: Final[tuple[Field, ...]] = (
     *PLAIN[3:],
 )
 ONCE: Final = ("visit_id", "holder_key", "sealed_subject", "commitment")
-"""What would link two tokens of one person if it came twice."""
+"""Fields that would link two tokens of one person if one came twice."""
 
 
 def decode(token: bytes) -> dict[str, bytes]:

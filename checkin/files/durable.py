@@ -128,7 +128,7 @@ def require_private(path: Path) -> bool:
 
 
 def refuse_public(path: Path) -> None:
-    """For secrets that people bring: raises `SettingsInvalid`, with what to run, when others can read the file."""
+    """Raises `SettingsInvalid`, with what to run, when others can read the file: for secrets that people bring."""
     if path.stat().st_mode & _OTHERS:
         raise SettingsInvalid(f"Others can read the secret file {path.name}: run chmod 600 {path}")
 

@@ -51,7 +51,7 @@ def load_party(kind: type[P], path: Path) -> P:
 
 @contextmanager
 def open_party(kind: type[P], path: Path) -> Iterator[P]:
-    """For one process at a time from here to the end: no other one takes the same code, and what another one saved is
+    """Opens a party's file for one process at a time: no other one takes the same code, and what another one saved is
     not overwritten."""
     if path.parent.is_dir() and not path.is_file():
         load_party(kind, path)  # raises, and leaves no lock behind

@@ -33,7 +33,7 @@ def _watch(supervisor: BaseProcess) -> None:
 
 
 def _end() -> None:
-    """In an orderly way, if that does not take too long."""
+    """Ends this process, in an orderly way if that does not take too long."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_SECONDS)
     os.kill(os.getpid(), signal.SIGKILL)

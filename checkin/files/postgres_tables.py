@@ -125,7 +125,7 @@ class PostgresTables:
         self._run(step, _LONG_SECONDS)
 
     def close(self) -> None:
-        """Nothing of its own."""
+        """Does nothing: it has opened nothing of its own."""
 
     def _migrate(self, commit: Commit) -> None:
         name: Values = {"part": self._part.name}

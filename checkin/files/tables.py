@@ -87,7 +87,7 @@ class Commit(Protocol):
         ...
 
     def changed(self, name: str) -> None:
-        """Counts on: processes that keep this in memory read it anew."""
+        """Counts the change: processes that keep this in memory read it anew."""
         ...
 
     def alone(self) -> None:

@@ -87,13 +87,13 @@ class Generation:
             return self._write(data or Mark(), ring or Mark(), day) or behind
 
     def advance(self, day: str) -> None:
-        """Counts on; a database can have been put back under a service that runs."""
+        """Increments the number of all marks; a database can have been put back under a service that runs."""
         with locked(self._lock):
             data, ring = _read(self._data) or Mark(), _read(self._ring) or Mark()
             self._write(data, ring, day)
 
     def confirm(self) -> None:
-        """A person knows that the folder was put back."""
+        """Clears the date: a person knows that the folder was put back."""
         with locked(self._lock):
             if ring := _read(self._ring):
                 replace_file(self._ring, _bytes(replace(ring, restored="")))
@@ -117,7 +117,7 @@ class Generation:
         return ring.restored if ring else ""
 
     def _write(self, data: Mark, ring: Mark, day: str) -> bool:
-        """Whether the database is behind."""
+        """Writes the next mark everywhere; whether the database is behind."""
         kept, behind = self._table.read() if self._table else None, False
         if self._table:
             behind = kept.number < ring.number if kept else ring.in_database

@@ -245,7 +245,7 @@ class Pieces:
                 raise NoteMalformed(f"The file {name} is not what order.txt says: somebody changed one of them.")
 
     def signed(self, signers: Iterable[NoteSigner]) -> Self:
-        """With signatures of these in all pieces."""
+        """The pieces, each with signatures of these signers."""
         signers = list(signers)
         return replace(self, notes={name: sign_also(note, signers) for name, note in self.notes.items()})
 

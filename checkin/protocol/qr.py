@@ -131,7 +131,7 @@ def _as_seen(image: Image.Image) -> list[Image.Image]:
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
-    """By its colour profile, if it has one that can be read: a profile may turn light to dark."""
+    """Applies the colour profile, if there is one that can be read: a profile may turn light to dark."""
     profile = image.info.get("icc_profile")
     if not profile or image.mode not in {"RGB", "CMYK", "L"}:
         return image

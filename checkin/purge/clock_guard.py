@@ -229,7 +229,7 @@ class ClockGuard:
                 self._write(replace(known, doubt=doubt))
 
     def _trust(self, vouched: float) -> None:
-        """Of two times that agree the earlier one is destroyed by."""
+        """Ends the doubt. Of two times that agree, destruction goes by the earlier one."""
         with self._locked():
             now, known = self._clock.now(), self._read() or ClockState()
             wall, high_water = min(now, vouched), max(known.high_water, now)

@@ -103,7 +103,7 @@ class PurgeStatus:
 
 
 class Inventory:
-    """Reads only."""
+    """What one service holds and what of it is over; changes nothing."""
 
     def __init__(self, party: PurgeParty, vault: Vault, book: StatementStore) -> None:
         self._calendar = party.calendar

@@ -118,7 +118,7 @@ class Purger:
         return made
 
     def _share_early(self) -> None:
-        """What officers ordered is known to every machine of the service, and stated before any report of it."""
+        """Shares what officers ordered with every machine of the service, and states it before any report of it."""
         for name, note in self._book.all(EARLY):
             self._early.learn(name, note)
         for order, note in self._early.all().items():
@@ -127,7 +127,7 @@ class Purger:
         self._early.keep()
 
     def _destroy_beside(self, now: float, oldest: int) -> list[str]:
-        """Whatever is not a key: only when the machines over one engine agree about the time."""
+        """Destroys what is not a key, only when the machines over one engine agree about the time."""
         self._attempt(FLOOR, self._floor, oldest)
         if FLOOR in self.failed:
             return []
@@ -176,7 +176,7 @@ class Purger:
         return made
 
     def _state_closed(self, day: int, closing: Closing) -> list[str]:
-        """Nothing where the day was destroyed early meanwhile: its report says that no closing was stated."""
+        """States the closing, unless the day was destroyed early meanwhile: its report says that none was stated."""
         with locked_if_possible(self._party.ring.folder / LOCK):
             if self._party.ring.tombstone(KeyName(Purpose.DAY, day)) is not None or report_name(day) in self._book:
                 return []
@@ -291,7 +291,7 @@ class Purger:
                 self._attempt(f"partition {self._party.calendar.date(day)}", self._vault.store.drop, day)
 
     def _attempt_report(self, day: int, now: float) -> list[str]:
-        """Nothing is stated before it is done."""
+        """States a day's purge report, never before nothing is left of the day."""
         # SPEC ring.md §5: "only when every node"
         if (key := KeyName(Purpose.DAY, day)) in self._party.ring.names() or self._party.ring.missing(key):
             return []

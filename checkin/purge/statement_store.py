@@ -195,7 +195,7 @@ class StatementFolder:
         return self._read(heapq.nsmallest(limit, (name for name in self._names() if name > after)))
 
     def _names(self) -> Iterator[str]:
-        """In no order; no file is opened."""
+        """Names of all statements, in no order; no file is opened."""
         return (path.stem for path in self._folder.glob("*.txt") if _NAME.fullmatch(path.stem))
 
     def _read(self, names: list[str]) -> list[tuple[str, str]]:

@@ -207,7 +207,7 @@ class Witness:
             raise
 
     def _keep_evidence(self, checkpoint: Checkpoint, note: str, most: int) -> None:
-        """With each of the log's own lines once: any caller can add others, and each would make a row of its own."""
+        """Keeps each of the log's own lines once: any caller can add others, and each would make a row of its own."""
         lines = sorted(set(self._verified(note)))
         self.state.keep_evidence(checkpoint.origin, join_note(checkpoint.write(), lines), most)
 

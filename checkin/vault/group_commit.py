@@ -60,7 +60,7 @@ class GroupCommit:
         return waiting.answer
 
     def check(self) -> None:
-        """A task: starts the writer anew if it has ended, by whatever; `NotReady` while what waits is not taken."""
+        """A periodic task: starts the writer anew if it has died; raises `NotReady` while what waits is not taken."""
         with self._closing:
             if not self._closed and not self._writer.is_alive():
                 self._writer = self._start()
