@@ -1,4 +1,4 @@
-"""The retention service: asks the others daily to destroy, and shows what they stated."""
+"""Composition root of the retention service, which has the others destroy daily and shows what they stated."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
 
 
 class Watch:
-    """What somebody should look at."""
+    """Warnings for the operator."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts

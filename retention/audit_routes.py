@@ -85,7 +85,7 @@ class AuditRoutes:
         for number, text in enumerate(request.tokens, start=1):
             try:
                 presentation.read(presentation.from_text(text))
-            except CheckinError:  # of whoever copied it: nothing was found about anybody's codes
+            except CheckinError:  # a mistake in copying: nothing was found about any person's codes
                 raise TokenMalformed(f"Code {number} of the sample cannot be read as a check-in code.") from None
         audit = self._auditing.run(AuditInput(request.words, request.tokens, request.found))
         if audit is None:

@@ -1,5 +1,5 @@
 """The day-28 audit: every service audits itself and signs, the log is read as outsiders read it, all of it is signed,
-logged and kept (docs/spec/audit.md §4). Once a day, and whenever an auditor asks.
+logged and kept (docs/spec/audit.md §4). Once a day, and at an auditor's request.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from retention.tasks import collected
 
 MAP: Final = Path(__file__).parent / "data_map.toml"
 ANSWER_SECONDS: Final = 3600.0  # a service reads every file it has
-PATIENCE_SECONDS: Final = 600.0  # for services that have not been asked today, or are not ready
+PATIENCE_SECONDS: Final = 600.0  # for services that were not queried today, or are not ready
 READY_SECONDS: Final = 5.0  # for a service to say whether it is
 RETRY_SECONDS: Final = 60.0
 SILENT_DAYS: Final = 1
@@ -59,8 +59,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class AuditInput:
-    """What an auditor brings along: his test visitor's name and phone, some of that visitor's codes (`tokens`), and
-    whether a trace by signed order found that visitor (None: there was none)."""
+    """An auditor's input: a test visitor's name and phone, some of that visitor's codes (`tokens`), and whether a
+    trace by signed order found that visitor (None: there was none)."""
 
     words: Sequence[str] = ()
     tokens: Sequence[str] = ()
@@ -80,9 +80,9 @@ class Auditing:
         self._failed: float | None = None  # boot seconds of the last try that came to nothing
 
     def daily(self) -> None:
-        """A task: today's audit, as soon as every service was asked today and is ready, or after ten minutes without.
+        """A task: today's audit, as soon as every service was queried today and is ready, or after ten minutes without.
 
-        In a lane of its own: a service that takes its time over an audit keeps no other from being asked to destroy.
+        In a lane of its own: a slow audit of one service delays no other's request to destroy.
         """
         today = self._party.date()
         if not self._is_time(today, _STOPWATCH.boot()):
@@ -119,7 +119,7 @@ class Auditing:
         return all(self._parts.statements.asking(service.name).asked == today for service in services)
 
     def findings(self) -> Iterator[Finding]:
-        """What somebody should look at."""
+        """Warnings for the operator."""
         newest, party = self._audits.newest(), self._party
         if newest is not None and newest.result != PointResult.PASS:
             text = f"The audit of {newest.day} failed in {newest.failed} lines: see /audits/{newest.place}."
@@ -189,7 +189,7 @@ class Auditing:
         return [answered, *points], [note, *shown], [place]
 
     def _verified(self, service: CollectedService, note: str, began: float) -> list[Point]:
-        """Its own points, made since it was asked (`began`, unix seconds) by a clock that may differ from ours, and no
+        """Its own points, made since the request (`began`, unix seconds) by a clock that may differ from ours, and no
         more than an audit has room for; raises `NoteMalformed`, `NoteUntrusted`."""
         values = self._party.open(note, SELF_AUDIT, [service.verifier])
         points = points_of(values)

@@ -1,8 +1,8 @@
-"""Whether the log in the data folder is the newest there is, before it signs after a start (docs/spec/log.md §7).
+"""Checks, before the log signs after a start, that its data folder is the newest there is (docs/spec/log.md §7).
 
 A database that was put back from a backup would sign a second checkpoint of a size that it has signed before. So what
-was signed last is kept beside the key ring, which is never backed up, and the services and witnesses are asked which
-checkpoint of this log they saw last.
+was signed last is kept beside the key ring, which is never backed up, and the services and witnesses are queried for
+the checkpoint of this log that they saw last.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Continuity:
     def require(self, head: Head, root_at: Callable[[int], bytes | None], note: str | None) -> None:
         """Raises `LogBehind` unless everything that was ever signed and is known of leads to `head`.
 
-        `root_at` gives the root of an earlier head, `note` is the newest signed checkpoint in the folder. A party that
-        does not answer is passed over, unless nothing is known from beside the key ring either.
+        `root_at` gives the root of an earlier tree head, `note` is the newest signed checkpoint in the folder. A party
+        that does not answer is passed over, unless nothing is known from beside the key ring either.
         """
         if note is not None and signed_by(note, self._verifier):
             self._former = ()  # this folder knows all that they signed: what it does not know is a thief's
@@ -109,10 +109,10 @@ class Continuity:
     def _ask_witness(
         self, witness: PinnedWitness, note: str, head: Head, root_at: Callable[[int], bytes | None], *, recorded: bool
     ) -> bool:
-        """Whether it answered. It is shown what was signed already, so nothing new is signed by asking.
+        """Whether it answered. It is shown what was signed already, so the query signs nothing new.
 
-        A refusal is signed by nobody, so it counts as far as the witness shows a checkpoint that this log signed; what
-        it only claims stops a log that has no record of its own (`recorded`).
+        A refusal is not signed, so it counts as far as the witness shows a checkpoint that this log signed; what it
+        only claims stops a log that has no record of its own (`recorded`).
         """
         name = witness.verifier.name
         try:
@@ -141,8 +141,8 @@ class Continuity:
 
 
 def _agrees(exchange: Exchange, witness: PinnedWitness, note: str) -> bool | None:
-    """Not when the witness claims to have seen more than this checkpoint, or another history; None when the key that
-    signed it is none, or no more, that it watches the log under. Raises as `seen_size`."""
+    """Whether the witness has seen no more than this checkpoint, and no other history; None when it does not watch the
+    log under the key that signed it. Raises as `seen_size`."""
     try:
         return seen_size(exchange, witness, note) <= stated_size(note)
     except (LogConflict, ProofInvalid):

@@ -1,8 +1,8 @@
-"""Lists of keys that are put into the log, before anybody counts on them (docs/spec/keys.md §5.2).
+"""Checks of lists of keys before they are logged, and with that before they are used (docs/spec/keys.md §5.2).
 
 The first list for a day is final here, too: a log that took a second key for a day would hand out the proof for it.
 And what the health authority may put into the log beside its lists of day keys: entries of orders, statements of the
-end of keys. All of it is signed by as many officers as the settings ask for, is about this authority and this kind of
+end of keys. All of it is signed by as many officers as the settings require, is about this authority and this kind of
 clock, and has a known form of a bounded size: what is logged is public for good.
 """
 
@@ -51,7 +51,7 @@ _KINDS: Final[dict[str, StatementType]] = {
 def read_list(
     service: CollectedService, text: str, statements: ServiceStatements, party: ServiceIdentity
 ) -> tuple[str, str, str]:
-    """(kind, '', '') of a service's list, whose signature is verified.
+    """(kind, '', '') of a service's list; its signature was verified before.
 
     Raises `NoteMalformed`; `NoteUntrusted` for another owner's list, too many days or days too far away;
     `ListRefused` when the log has another key for one of its days.
@@ -86,12 +86,13 @@ def check_days(days: list[int], today: int) -> None:
     if len(days) > MAX_DAYS:
         raise NoteMalformed(f"The log takes at most {MAX_DAYS} days of keys at once.")
     if max(days) > min(today + HORIZON_DAYS, LAST_DAY):
-        # Who has the keys of officers or a service for a moment does not own the years to come, in the log either.
+        # Holding the keys of officers or a service for a moment does not decide over years, in the log either.
         raise NoteUntrusted(f"It names days that are more than {HORIZON_DAYS} days ahead.")
 
 
 def _check_owner(service: CollectedService, listed: IssuerList | IntakeList) -> None:
-    """The settings say whose an issuer's number is: who pins the log alone goes by the number."""
+    """Raises `NoteUntrusted` unless the settings give the service that owner: with the log alone pinned, an issuer's
+    number is all that names it."""
     if isinstance(listed, IntakeList):
         if service.issuer is not None or listed.registry != service.name:
             raise NoteUntrusted("The list names another registry than the one that signed it.")

@@ -1,6 +1,6 @@
-"""The transparency log: entries that stay, under heads that only grow, as files that anybody can check.
+"""The transparency log: entries that stay, under checkpoints that only grow, as files that any reader can check.
 
-An entry gets its place in the database first; then the tiles are written; then the head is swapped against the
+An entry gets its place in the database first; then the tiles are written; then the tree head is swapped against the
 one before it; only then is a checkpoint signed and shown. After a stop at any point, opening the log goes on from
 there and comes to the same bytes. docs/spec/log.md; the order is FiloSottile/sunlight's.
 """
@@ -63,7 +63,7 @@ _DRAFTS = "drafts"
 
 @dataclass
 class _Asked:
-    """Entries that a thread wants appended, and their places once they are."""
+    """Entries that a thread appends, and their places once they have them."""
 
     entries: Sequence[bytes]
     places: list[int] | None = None
@@ -77,14 +77,14 @@ class OutsideRecord(Protocol):
         ...
 
     def sign(self, head: Head) -> None:
-        """Keeps a head that is about to be signed."""
+        """Keeps a tree head that is about to be signed."""
         ...
 
 
 class Log:
-    """One log in one folder: `log.sqlite` for itself, `checkpoint` and `tile/` for everybody.
+    """One log in one folder: `log.sqlite` for itself, `checkpoint` and `tile/` for all readers.
 
-    Threads and processes may share the folder; those who append at once share one checkpoint.
+    Threads and processes may share the folder; those that append at once share one checkpoint.
     """
 
     def __init__(
@@ -99,15 +99,15 @@ class Log:
         it outside its folder, it signs nothing.
 
         With a `quorum`, a checkpoint is shown once that many witnesses have cosigned it, and the one before until
-        then. `former`: keys that signed its heads before; where one signed the newest, `signer` signs that same head
-        anew. Raises `LogConflict` when the database was rolled back or altered, `SettingsInvalid` when it is another
-        log's, or one whose heads another key signs.
+        then. `former`: keys that signed its checkpoints before; where one signed the newest, `signer` signs that same
+        tree head anew. Raises `LogConflict` when the database was rolled back or altered, `SettingsInvalid` when it is
+        another log's, or another key signs its checkpoints.
         """
         self.origin = signer.name
         self._signer = signer
         self._former = tuple(former)
         self._quorum = quorum
-        self._outside = outside  # until it was asked
+        self._outside = outside  # until it was queried
         self._record: OutsideRecord | None = None  # from then on
         self.behind: LogBehind | None = None
         """Why nothing is signed; None once it was seen that the log is the newest."""
@@ -195,7 +195,7 @@ class Log:
         if size > head.size:
             new = Head(size, self._root_after(head, size))
             self._write_tiles(head.size, size)
-            # Compare-and-swap before signing: whoever lost the race has signed nothing.
+            # Compare-and-swap before signing: a process that lost the race has signed nothing.
             self._state.swap(head, new)
         needed = self._publish()
         for tile in new_tiles(head.size, size):
@@ -219,7 +219,7 @@ class Log:
         if tile.level == ENTRIES:
             return self._bundle(first, last)
         before = b""
-        if first < old >> 8 * tile.level:  # some of it is there, and led to the head before
+        if first < old >> 8 * tile.level:  # some of it is there, and led to the tree head before
             before = self._files.read(tile_of(tile.level, first, old).path())
         first += len(before) // HASH_SIZE
         if tile.level == 0:
@@ -234,9 +234,9 @@ class Log:
         return write_bundle(entries)
 
     def _publish(self) -> list[int]:
-        """Signs the newest head if this key has not, and shows the newest checkpoint that has its quorum; the sizes
-        whose tiles are needed: the one that is shown, 0 if there is none yet, and the newer ones, of which each may
-        have its witnesses next."""
+        """Signs the newest tree head if this key has not, and shows the newest checkpoint that has its quorum. Returns
+        the sizes that need their tiles: the one that is shown, 0 if there is none yet, and the newer ones, of which
+        each may have its witnesses next."""
         head = self._state.head()
         note = self._state.note(head.size)
         newest = self._outside is None  # cosignatures come also while that is not known
@@ -281,7 +281,7 @@ class Log:
             return None
 
     def _reject_rollback(self) -> None:
-        """Raises `LogConflict` when this log once showed a head that its database does not know.
+        """Raises `LogConflict` when this log once showed a checkpoint that its database does not know.
 
         To go on would sign a second history. A copy that was moved elsewhere is not noticed here but by witnesses.
         """
@@ -290,7 +290,7 @@ class Log:
             raise LogConflict(_FORKED)
 
     def _mend_tiles(self) -> None:
-        """Makes the tiles anew when they do not lead to the head; raises `LogConflict` when the entries do not."""
+        """Makes the tiles anew when they do not lead to the tree head; raises `LogConflict` when the entries do not."""
         head = self._state.head()
         if root(self._state.leaf_hashes(0, head.size)) != head.root:
             raise LogConflict(_BROKEN)
@@ -312,7 +312,7 @@ class Log:
         return self._state.notes()[0][1]  # there is one since the log was made
 
     def published(self) -> str:
-        """What readers are shown: the newest checkpoint with its quorum of cosignatures; raises `NotFound` before."""
+        """The newest checkpoint with its quorum of cosignatures, which readers see; raises `NotFound` before."""
         return decode_note(self._files.read(_CHECKPOINT))
 
     def entry(self, index: int) -> bytes:
@@ -373,7 +373,7 @@ class LogFiles:
         private_folder(folder)
 
     def clear_drafts(self) -> None:
-        """Removes what a writer that was stopped had begun; only while nobody else writes."""
+        """Removes what a writer that was stopped had begun; only while there is no other writer."""
         shutil.rmtree(self._folder / _DRAFTS, ignore_errors=True)
 
     def read(self, path: str) -> bytes:
@@ -411,7 +411,7 @@ class LogFiles:
 
     def drop_partials(self, tile: Tile, needed: Collection[int]) -> None:
         """Removes the partial forms that this one supersedes; of one that is not full yet, none of a width that is
-        `needed`: the folder alone is enough to check the checkpoint that everybody sees, now and with the next one."""
+        `needed`: the folder alone is enough to check the checkpoint that readers see, now and with the next one."""
         if tile.width == WIDTH:
             shutil.rmtree(self._folder / f"{tile.path()}.p", ignore_errors=True)
             return

@@ -1,4 +1,4 @@
-"""What the log's own files say, for the day-28 audit: read as an outsider reads them, not from the database."""
+"""The day-28 audit's look at the log: its files, read as an outsider reads them, not from the database."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class LogAudit:
         return listed, check_log(self._fetch, self.head, listed)
 
     def _is_later(self, path: str) -> bool:
-        """Whether a tile is of a log longer than this head: it was written since."""
+        """Whether a tile is of a log longer than this checkpoint: it was written since."""
         try:
             tile = parse_path(path)
         except NoteMalformed:
@@ -148,7 +148,7 @@ def read_logged(index: int, note: str) -> LogEntry:
 
 
 def _about(note: str) -> str:
-    """`purge-report 2026-11-22`: names nobody, whatever the note says."""
+    """`purge-report 2026-11-22`: nothing of a person, whatever the note says."""
     try:
         entry = read_logged(0, note)
         return f"{entry.kind.split('/')[1]} {entry.values.get('day', entry.values.get('key', ''))}"

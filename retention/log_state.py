@@ -1,4 +1,4 @@
-"""log.sqlite: the entries of the log in their order, and every head it ever had.
+"""log.sqlite: the entries of the log in their order, and every tree head it ever had.
 
 What is in the files of the log is made from this; what is signed is decided here. Tables (docs/spec/log.md §7):
 
@@ -80,7 +80,7 @@ class LogState:
         return row[0] if row else None
 
     def count(self) -> int:
-        """How many entries have a place, also those that no head covers yet."""
+        """How many entries have a place, also those that no tree head covers yet."""
         with self._file.reading() as tables:
             (count,) = tables.execute("SELECT coalesce(max(position) + 1, 0) FROM entries").fetchone()
         return int(count)
@@ -103,12 +103,12 @@ class LogState:
         return values
 
     def head(self) -> Head:
-        """The newest head, signed or about to be."""
+        """The newest tree head, signed or about to be."""
         with self._file.reading() as tables:
             return Head(*tables.execute("SELECT size, root FROM heads ORDER BY size DESC LIMIT 1").fetchone())
 
     def root(self, size: int) -> bytes | None:
-        """The root of an earlier head."""
+        """The root of the tree head of this size, None if there is none."""
         with self._file.reading() as tables:
             row = tables.execute("SELECT root FROM heads WHERE size = ?", [size]).fetchone()
         return row[0] if row else None
@@ -116,7 +116,7 @@ class LogState:
     def swap(self, old: Head, new: Head) -> None:
         """Compare and swap: `new` follows `old`, which must be the newest; raises `LogConflict` otherwise.
 
-        Only a head that stands here may be signed, so one log never signs two that fork.
+        Only a tree head that stands here may be signed, so one log never signs two that fork.
         """
         if new.size <= old.size:
             raise LogConflict("A log does not shrink.")
@@ -126,13 +126,13 @@ class LogState:
                 raise LogConflict
 
     def note(self, size: int) -> str | None:
-        """The signed checkpoint of a head, None while it is not signed."""
+        """The signed checkpoint of a tree head, None while it is not signed."""
         with self._file.reading() as tables:
             row = tables.execute("SELECT note FROM heads WHERE size = ?", [size]).fetchone()
         return row[0] if row else None
 
     def keep_note(self, size: int, note: str) -> None:
-        """Keeps the signed checkpoint of a head, or the same with more cosignatures."""
+        """Keeps the signed checkpoint of a tree head, or the same with more cosignatures."""
         with self._file.writing() as tables:
             tables.execute("UPDATE heads SET note = ? WHERE size = ?", [note, size])
 

@@ -1,4 +1,4 @@
-"""What the statements say together: which days are held, which were destroyed, and where a report is missing."""
+"""Summary of all statements: which days are held, which were destroyed, and where a report is missing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ State = Literal["held", "open", "destroyed", "missing", "none"]
 
 @dataclass(frozen=True)
 class Missing:
-    """A report that should be there: whose, about which day, when it was due (ISO dates). The day's key was made."""
+    """A report that should be there: by which service, about which day, when due (ISO dates). The day had a key."""
 
     service: str
     day: str
@@ -102,7 +102,7 @@ class Overview:
         return [DayReport.of(stated) for stated in self._find(PURGE_REPORT, service, day)]
 
     def missing(self, now: float) -> list[Missing]:
-        """Days whose key a service made, that were due more than an hour ago, and of which it reported nothing."""
+        """Days that a service made a key for, that were due more than an hour ago, and that it reported nothing of."""
         reported = {(stated.service, stated.day) for stated in self._find(PURGE_REPORT)}
         missing = []
         for service, day in sorted(self._made(), key=lambda pair: (pair[1], pair[0])):

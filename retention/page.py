@@ -1,4 +1,4 @@
-"""The public page: what is held, what was destroyed and when, in Korean and English; readable without scripts."""
+"""The public page, in Korean and English: what is held, what was destroyed and when; readable without scripts."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Words:
         return self._texts[name].format(**values)
 
     def raw(self, name: str) -> str:
-        """A text whose values the browser fills in."""
+        """A text with values that the browser fills in."""
         return self._texts[name]
 
     def held(self, days: int) -> str:
@@ -119,7 +119,7 @@ class Words:
         return self.text("kept_answer", days=self.text("kept_one" if days == 1 else "kept_many", count=days))
 
     def orders(self, numbers: Mapping[str, str]) -> str:
-        """Who asked, in sentences. Small numbers are words, because a small one could point at a person."""
+        """Numbers of orders, in sentences. Small ones are words, because a small one could point at a person."""
         told = {name: self._how_often(count) for name, count in numbers.items()} | {
             "people": self.count(numbers["people"])
         }
@@ -213,7 +213,7 @@ class Words:
         return {"service": gone.service, "day": gone.day, "due": gone.due, "result": self.text("overdue")}
 
     def count(self, rows: str) -> str:
-        """A number as people write it, or words for one that is not told."""
+        """A number as people write it, or words for one that is not published."""
         try:
             return format_decimal(decimal_decode(rows), locale=self._language)
         except ValueError:

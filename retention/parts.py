@@ -29,7 +29,7 @@ class Parts:
     party: ServiceIdentity
     settings: RetentionSettings
     tokens: Mapping[str, str]
-    """By service, what this one presents to it, and it to this one."""
+    """By service: the token that this one presents to it, and it to this one."""
     statements: ServiceStatements
     log: Log
     log_verifier: NoteVerifier
@@ -69,7 +69,7 @@ class Parts:
 
 
 def _log_signer(settings: RetentionSettings) -> NoteSigner:
-    """Who signs the log's heads; a key where none was named is made at first start."""
+    """The signer of the log's checkpoints; a key where none was named is made at first start."""
     if settings.log_key is None and not settings.log_key_path.exists():  # its folder is read-only in a container
         with suppress(FileExistsError):
             make_secret(settings.log_key_path)

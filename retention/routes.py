@@ -67,7 +67,7 @@ class PurgeReports(BaseModel):
     missing: list[Missing]
     contradictions: list[Contradiction]
     checkpoint: str | None
-    """The signed head of the log that the proofs lead to."""
+    """The log's checkpoint that the proofs lead to."""
 
 
 class EntryBody(Body):
@@ -93,8 +93,8 @@ class OrderNumbers(BaseModel):
 
 
 class Keys(BaseModel):
-    """Verifier keys of this service, its log, the services that it asks, the health authority's officers, and the log's
-    witnesses, of whom `quorum` cosign a head before it is published; pin them after comparing by hand."""
+    """Verifier keys of this service, its log, the services that it queries, the health authority's officers, and the
+    log's witnesses, of which `quorum` cosign a checkpoint before it is published; pin them after comparing by hand."""
 
     retention: str
     log: str
@@ -206,7 +206,7 @@ class Routes:
         return Response(content, media_type="application/octet-stream", headers=headers)
 
     def _sender(self, token: Bearer) -> CollectedService | AuthoritySettings:
-        """Who bears the token; as a route's dependency it refuses strangers before anybody looks at their body."""
+        """The token's holder; as a route's dependency it refuses unknown callers before their body is read."""
         settings, digest = self._parts.settings, sha256(token.encode())
         pinned = settings.authority_token_sha256
         if settings.authority and pinned and equal(digest, bytes.fromhex(pinned)):

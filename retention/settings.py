@@ -21,14 +21,14 @@ from checkin.tlog.cosignature import CosignatureVerifier
 
 
 class CollectedService(Peer):
-    """A service that destroys: asked daily at its `url`, its statements believed under its `vkey`."""
+    """A service that destroys: queried daily at its `url`, its statements believed under its `vkey`."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9.:/-]+$")]
     """The name in its verifier key."""
     token_file: FilePath
-    """The token that is shown to the service, and that it shows here; a line of text, for its owner alone."""
+    """The token that is presented to the service, and that it presents here; a line of text, for its owner alone."""
     issuer: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
-    """The number under which an issuer lists keys, nobody else's; a registry has none."""
+    """The number under which an issuer lists keys, no other's; a registry has none."""
     former: tuple[VerifierKey, ...] = Field(default=(), strict=False)
     """Its verifier keys of before: nothing is taken under them, and what they signed is shown with them."""
 
@@ -56,22 +56,22 @@ class RetentionSettings(ServiceSettings):
 
     services: tuple[CollectedService, ...] = Field(default=(), strict=False)
     authority: AuthoritySettings | None = None
-    """Whose orders go into the log, signed by its officers."""
+    """The health authority whose orders, signed by its officers, go into the log."""
     auditor_token_sha256: TokenHash | None = None
-    """SHA-256 of the token with which an auditor asks for an audit; without it there is the daily one alone."""
+    """SHA-256 of the token with which an auditor starts an audit; without it there is the daily one alone."""
     authority_token_sha256: TokenHash | None = None
     """SHA-256 of the token that the authority presents."""
     former: tuple[VerifierKey, ...] = Field(default=(), strict=False)
     """This service's own verifier keys of before, under which its earlier audits were signed."""
     log_key: FilePath | None = None
-    """The key that signs the log's heads; without it `log.key` beside the statement key, made at first start."""
+    """The key that signs the log's checkpoints; without it `log.key` beside the statement key, made at first start."""
     log_former: tuple[VerifierKey, ...] = Field(default=(), strict=False)
     """The log's verifier keys of before: it goes on from what they signed, and signs that anew."""
 
     witnesses: Annotated[tuple[WitnessSettings, ...], Field(max_length=16, strict=False)] = ()
-    """Other organisations that cosign the log's heads."""
+    """Other organisations that cosign the log's checkpoints."""
     quorum: Annotated[int, Field(ge=0, le=16)] | None = None
-    """How many of them must have cosigned a head before it is published; one when nothing is said."""
+    """How many of them must have cosigned a checkpoint before it is published; one when nothing is said."""
 
     @model_validator(mode="after")
     def _different_names(self) -> Self:
@@ -97,7 +97,7 @@ class RetentionSettings(ServiceSettings):
 
     @property
     def former_keys(self) -> dict[str, list[str]]:
-        """Of whom there are any, by what programs call him."""
+        """Former verifier keys by their owner's name, of owners that have any."""
         owners = {service.name: service.former for service in self.services}
         owners |= {"retention": self.former, "log": self.log_former}
         return {owner: list(vkeys) for owner, vkeys in owners.items() if vkeys}

@@ -1,4 +1,4 @@
-"""Taking a statement in: verified under the key pinned for its service, logged, kept; in this order."""
+"""Intake of statements: each is verified under the key pinned for its service, logged, kept; in this order."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ log = structlog.get_logger()
 
 
 class StatementIntake:
-    """Receives for one retention service."""
+    """Takes statements in for one retention service."""
 
     def __init__(
         self, party: ServiceIdentity, statements: ServiceStatements, ledger: Log, authority: AuthoritySettings | None
@@ -97,8 +97,8 @@ class StatementIntake:
     def take_all(self, service: CollectedService, notes: Iterable[str]) -> list[str]:
         """Takes what is new and passes over what is refused; the codes of those.
 
-        Which nodes hold its keys, and that keys were made, comes first: a service that nobody reached for 28 days says
-        at once that a day's key was made and that it was destroyed, and an audit reads the log in its order.
+        Which nodes hold its keys, and that keys were made, comes first: a service that was not reached for 28 days
+        says at once that a day's key was made and that it was destroyed, and an audit reads the log in its order.
         """
         new = [n for n in sorted(notes, key=_late) if self._statements.place_of(service.name, _note_digest(n)) is None]
         codes: list[str] = []
@@ -119,7 +119,7 @@ class StatementIntake:
         return codes
 
     def _take_together(self, service: CollectedService, notes: Sequence[str]) -> list[str]:
-        """Notes that no other one says how to read, under one checkpoint; the codes of those that are refused."""
+        """Takes notes that need no other one to be read, under one checkpoint; the codes of those that are refused."""
         codes, taken = [], []
         for note in notes:
             try:
@@ -158,12 +158,13 @@ class StatementIntake:
         self._statements.refuse(name, _note_digest(note), error.code, self._party.date())
 
     def _reject_bulk(self, name: str, kind: str) -> None:
-        """A service makes a list a day, and another one after each start with other days: the rest is an attack."""
+        """Raises `ListRefused` for too many: a service makes a list a day, and another one after each start with other
+        days; the rest is an attack."""
         if kind in LISTS and self._statements.count(kind, name, self._party.date()) >= MAX_LISTS:
             raise ListRefused(f"The log takes at most {MAX_LISTS} lists of one kind a day.")
 
     def _verified(self, service: CollectedService, note: str) -> tuple[str, list[NoteVerifier]]:
-        """The text, and whose lines may stand beside the service's."""
+        """The text, and the verifiers of lines that may stand beside the service's."""
         text = open_note(note, [service.verifier]).text
         beside = self._beside(service.name, text)
         if (kind := kind_of(text)) in (*BY_NODES, *BY_AUTHORITY):
@@ -199,8 +200,8 @@ class StatementIntake:
         return kind, values.get("day", values.get("due", "")), values.get("key", "")
 
     def _beside(self, service: str, text: str) -> list[NoteVerifier]:
-        """That of the node that a statement is about, which one of the service's lists of its ring's members names; or
-        those of officers about a node that is lost, or days to be destroyed early."""
+        """The verifier of the node that a statement is about, which one of the service's lists of its ring's members
+        names; or those of officers about a node that is lost, or days to be destroyed early."""
         if kind_of(text) in BY_AUTHORITY:
             return self._authority.verifiers if self._authority else []
         if kind_of(text) not in BY_NODES:
@@ -211,7 +212,7 @@ class StatementIntake:
         return [verifier for verifier in map(NoteVerifier.parse, sorted(vkeys)) if verifier.name == node]
 
     def _check(self, values: dict[str, str]) -> None:
-        """Dates, counts and names of keys as they are written; what is shown later needs no second look."""
+        """Raises `NoteMalformed` for dates, counts or names of keys that are not well written: shown as they are."""
         date = self._party.calendar.parse_date
         readers: dict[str, Callable[[str], int | None]] = {
             "key": lambda text: _placed(KeyName.parse(text).day),
@@ -233,28 +234,28 @@ def _late(note: str) -> int:
 
 
 def _note_digest(note: str) -> bytes:
-    """What a service's statement is known by: under its next key the same text is another entry, with a proof of its
-    own."""
+    """The digest that identifies a service's statement: under its next key the same text is another entry, with a
+    proof of its own."""
     return sha256(note.encode(errors="replace"))
 
 
 def _text_digest(note: str, authority: AuthoritySettings) -> bytes:
-    """What the authority's is known by: which of its officers signed does not matter, but that others signed it before
-    these were pinned."""
+    """The digest that identifies the authority's: which of its officers signed does not matter, but that others signed
+    it before these were pinned."""
     renewed = authority.officers if authority.former else ()
     return sha256("\n".join([unverified_text(note), *renewed]).encode())
 
 
 def _placed(day: int) -> int:
-    """A day that has a place in every calendar; a signature alone does not make it one."""
+    """The day, if it has a place in every calendar: a signature alone gives it none. Raises `ValueError` otherwise."""
     if not 0 <= day <= LAST_DAY:
         raise ValueError("not a day of this system")
     return day
 
 
 def _reject_foreign_lines(note: str, verifiers: Sequence[NoteVerifier]) -> None:
-    """Raises `NoteUntrusted` unless each line is of another pinned key: a line of nobody may hold any text, and what
-    is logged is public for good."""
+    """Raises `NoteUntrusted` unless each line is of another pinned key: an unpinned line may hold any text, and what is
+    logged is public for good."""
     pinned = {(verifier.name, verifier.key_id) for verifier in verifiers}
     lines = [(line.name, line.key_id) for line in split_note(note)[1]]
     if len(set(lines)) != len(lines) or not pinned.issuperset(lines):

@@ -1,4 +1,4 @@
-"""data/retention.db: what the services stated, as they signed it, and how asking them went.
+"""data/retention.db: what the services stated, as they signed it, and the outcome of the last query of each.
 
 Tables (docs/spec/retention.md §5; open it with Datasette or `sqlite-utils` as it is):
 
@@ -31,7 +31,7 @@ _COLUMNS = "place, service, kind, day, key, note, received"
 
 @dataclass(frozen=True)
 class Stated:
-    """A verified statement: its place in the log, who made it, what kind, about which day and key ('' for none)."""
+    """A verified statement: its place in the log, its service, its kind, its day and key ('' for none)."""
 
     place: int
     service: str
@@ -44,7 +44,7 @@ class Stated:
 
 @dataclass(frozen=True)
 class CollectionState:
-    """How asking a service went: the day of its last answer ('' never), the code of what failed since."""
+    """The outcome of querying a service: the day of its last answer ('' never), the code of what failed since."""
 
     asked: str = ""
     failure: str = ""
@@ -122,14 +122,14 @@ class ServiceStatements:
             return dict(tables.execute("SELECT service, count(*) FROM refused GROUP BY service").fetchall())
 
     def asking(self, service: str) -> CollectionState:
-        """How asking went so far."""
+        """The outcome of querying the service so far."""
         query = "SELECT asked, failure FROM services WHERE service = ?"
         with self._file.reading() as tables:
             row = tables.execute(query, [service]).fetchone()
         return CollectionState(*row) if row else CollectionState()
 
     def set_asking(self, service: str, asking: CollectionState) -> None:
-        """Keeps how it went."""
+        """Keeps that outcome."""
         with self._file.writing() as tables:
             tables.execute(
                 "INSERT OR REPLACE INTO services (service, asked, failure) VALUES (?, ?, ?)",

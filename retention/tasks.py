@@ -1,4 +1,4 @@
-"""Asking every service, once a day and at start, to destroy what is due, and collecting what it stated, page by page
+"""The daily round: has every service destroy what is due, also at start, and collects what it stated, page by page
 (docs/spec/retention.md §4)."""
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST_SECONDS: Final = 600.0  # a slow service must not keep the next one wait
 
 
 class Schedule:
-    """One per process; with several, each service is still asked by one of them."""
+    """The round of one process; with several, each service is still queried by one of them."""
 
     def __init__(self, parts: Parts) -> None:
         self._party = parts.party
@@ -37,7 +37,7 @@ class Schedule:
         self._tried: dict[str, tuple[float, str]] = {}  # service → boot seconds and day of this process's last try
 
     def run(self) -> None:
-        """Asks who was not asked today, and everyone once after the start; who failed, again after a minute.
+        """Queries the services that were not queried today, and all once after the start; failed ones after a minute.
 
         In the first minute after pauses that double from a second: services that start together find one another.
         """
@@ -47,19 +47,21 @@ class Schedule:
                     self.ask(service)
 
     def urgent(self) -> bool:
-        """Whether the service is new, and somebody has not answered yet."""
+        """Whether this service is new, and one of the others has not answered yet."""
         today = self._party.date()
         if _STOPWATCH.boot() - self._begun > RETRY_SECONDS:
             return False
         return any(self._statements.asking(service.name).asked != today for service in self._services)
 
     def ask(self, service: CollectedService) -> None:
-        """Asks one service now; what fails is kept for /readyz and tried again."""
-        today = self._party.date()  # before asking: an answer that comes after midnight says nothing about the new day
+        """Queries one service now; what fails is kept for /readyz and tried again."""
+        today = (
+            self._party.date()
+        )  # before the query: an answer that comes after midnight says nothing about the new day
         self._tried[service.name] = (_STOPWATCH.boot(), today)
         try:
             refused = self._intake.take_all(service, self._collect(service))
-        except Exception as error:  # whatever a service says, the next one is asked
+        except Exception as error:  # no failure of one service may keep the next one waiting
             code = error.code if isinstance(error, CheckinError) else ServiceError.code
             log.warning("service_not_asked", service=service.name, code=code)
             self._statements.set_asking(

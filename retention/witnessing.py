@@ -1,5 +1,5 @@
-"""Keeping the log witnessed: a new head is shown to every witness at once, the newest again each day, and their
-cosignatures are kept (c2sp.org/tlog-witness, the log's side)."""
+"""Witnesses of the log: each new checkpoint is shown to all at once, the newest again each day, and their cosignatures
+are kept (c2sp.org/tlog-witness, the log's side)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from retention.statements import CollectionState, ServiceStatements
 MAX_ANSWER: Final = 64 * 1024
 TIMEOUT_SECONDS: Final = 5.0
 LONGEST_SECONDS: Final = 10.0
-_TRIES: Final = 4  # a witness that moves on while we ask tells its size; more often than this it is not honest
+_TRIES: Final = 4  # a witness that moves on meanwhile answers with its size; more often than this it is not honest
 _REFUSALS: Final[dict[int, type[CheckinError]]] = {
     400: NoteMalformed,
     403: NoteUntrusted,
@@ -60,14 +60,14 @@ class PinnedWitness:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of asking a witness: nothing, or why it did not cosign."""
+    """The outcome of showing a checkpoint to a witness: no error, or why it did not cosign."""
 
     witness: str
     error: CheckinError | None = None
 
 
 class Witnessing:
-    """The log's witnesses. Asking one again renews the time of its cosignature."""
+    """The log's witnesses. Showing one the same again renews the time of its cosignature."""
 
     def __init__(self, log: Log, witnesses: Iterable[PinnedWitness], http: httpx.Client | None = None) -> None:
         self._log = log
@@ -77,12 +77,12 @@ class Witnessing:
         self._seen: dict[str, int] = {}
 
     def submit(self, chosen: Iterable[PinnedWitness] | None = None) -> list[Outcome]:
-        """Shows the newest head to each witness, or to those `chosen`, and keeps what it signs.
+        """Shows the newest checkpoint to each witness, or to those `chosen`, and keeps what it signs.
 
         One that fails does not stop the others.
 
         An error that is `LogConflict` or `ProofInvalid` means that the witness saw another history of this log:
-        somebody has to look.
+        a person has to look.
         """
         outcomes = []
         for witness in self._witnesses if chosen is None else chosen:
@@ -124,8 +124,8 @@ class Witnessing:
 
 
 def seen_size(exchange: Exchange, witness: PinnedWitness, note: str) -> int:
-    """How many entries the witness has seen of the log whose signed checkpoint is shown to it; nothing is kept of the
-    answer. Raises `LogConflict` or `ProofInvalid` when it saw another history, `NotFound`, `Unreachable` and others."""
+    """How many entries of the log of this signed checkpoint the witness has seen; it is shown to it, and nothing of the
+    answer is kept. Raises `LogConflict` or `ProofInvalid` for another history, `NotFound`, `Unreachable` and others."""
     size = stated_size(note)
     answer = _post(exchange, witness, AddCheckpoint(size, (), note).write())
     return size if answer.status_code == 200 else _size_in(answer)
@@ -134,8 +134,8 @@ def seen_size(exchange: Exchange, witness: PinnedWitness, note: str) -> int:
 def shown_checkpoint(
     exchange: Exchange, witness: PinnedWitness, log: NoteVerifier, former: Collection[NoteVerifier] = ()
 ) -> Checkpoint | None:
-    """The newest head of the log that the witness shows to monitors; None unless it shows one that the log signed, with
-    this key or a `former` one. Raises `Unreachable`."""
+    """The newest checkpoint of the log that the witness shows to monitors; None unless the log signed it, with this key
+    or a `former` one. Raises `Unreachable`."""
     answer = _exchanged(exchange, "GET", witness, f"{sha256(log.name.encode()).hex()}/checkpoint")
     try:
         return open_checkpoint(decode_note(answer.content), log, former=former) if answer.status_code == 200 else None
@@ -157,7 +157,7 @@ def _exchanged(
 
 
 def _size_in(answer: httpx.Response) -> int:
-    """The size that a 409 tells; raises the error that another refusal stands for."""
+    """The size in a 409; raises the error that another refusal stands for."""
     if answer.status_code == 409 and answer.headers.get("content-type", "").startswith(SIZE_TYPE):
         try:
             return decimal_decode(decode_note(answer.content).removesuffix("\n"))
@@ -168,7 +168,7 @@ def _size_in(answer: httpx.Response) -> int:
 
 
 class Cosigning:
-    """One per process; how it went is kept for all of them, in the table `services`."""
+    """Cosigning of one process; the outcome is kept for all of them, in the table `services`."""
 
     def __init__(
         self, party: ServiceIdentity, ledger: Log, statements: ServiceStatements, witnesses: Sequence[PinnedWitness]
@@ -185,9 +185,10 @@ class Cosigning:
         self._failed: dict[str, float] = {}  # witness → boot seconds of this process's last try, when it failed
 
     def run(self) -> None:
-        """A task, also done after an entry is logged: asks each witness whose line of today the newest head lacks.
+        """A task, also done after an entry is logged: shows the newest checkpoint to each witness that it has no line
+        of today from.
 
-        One that failed is asked again after a minute, so that it holds nobody up meanwhile.
+        One that failed is tried again after a minute, so that it delays no other meanwhile.
         """
         if not self._witnesses:
             return
@@ -197,7 +198,7 @@ class Cosigning:
                 self._keep(outcome)
 
     def failures(self) -> list[tuple[str, str]]:
-        """(witness, code of what failed) of those that did not cosign when they were asked last."""
+        """(witness, code of what failed) of those that did not cosign at the last try."""
         names = [witness.verifier.name for witness in self._witnesses]
         return [(name, failure) for name in names if (failure := self._statements.asking(name).failure)]
 
