@@ -1,4 +1,4 @@
-"""What services hand out once: ids and tokens, which go into addresses, headers and files of whoever asked for them."""
+"""What services hand out once: ids and tokens, which go into addresses, headers and files of the client."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Authority:
         return self.ring_keys
 
     def oldest(self, now: float, last: int) -> int:
-        """The oldest day that may have a key; a clock gone back does not bring it back."""
+        """The oldest day that may have a key; a clock that was set back does not bring it back."""
         return max(self.calendar.oldest(now), last - RETENTION_DAYS + 1)
 
     def missing(self, now: float, last: int, taken: Container[int], ahead: int) -> list[int]:
@@ -94,7 +94,7 @@ class Authority:
 
     def look(self, now: float, last: int, *, confirmed: bool) -> int:
         """`last`, once keys are looked through now. Raises `ClockUntrusted` when more than a day has passed since, and
-        nobody confirmed that the clock is right."""
+        it is not confirmed that the clock is right."""
         today = self.calendar.day(now)
         if today > last + 1 and not confirmed:
             raise ClockUntrusted(
@@ -163,7 +163,7 @@ class Logged(dict[int, tuple[str, str]]):
         return found
 
     def first_day(self) -> int:
-        """The first day whose key a list names: of earlier ones an end would be stated of a key that nobody knows. 0
+        """The first day with a key in a list: of earlier ones an end would be stated of a key that is not public. 0
         where no list is in the log."""
         return min(self.keys_by_day(), default=0)
 

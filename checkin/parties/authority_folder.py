@@ -1,6 +1,6 @@
 """The health authority's folder: officers, ring, and what was listed (docs/spec/keys.md §4).
 
-officers.txt      who signs, and how many of them: pinned by everyone else
+officers.txt      the officers, and how many of them sign: pinned by all other parties
 authority.txt     name, time zone, public half of the ring key
 officers/1, 2, …  one folder an officer, to be carried away
 ring/             day keys in slots: never backed up
@@ -9,7 +9,7 @@ destroyed.txt     which keys were destroyed since the officers last stated it: f
 checked.txt       that listed keys are the ring's own, as officers stated it last: for the log
 logged/           lists and statements that are in the public log, by their number, and the proofs
 tick.txt          the latest day on which keys were destroyed or looked through
-former/           officers.txt of officers whose place others took
+former/           officers.txt of former officers
 renewal/          what takes the place of officers and ring, while that is under way (renewal.py)
 """
 
@@ -132,8 +132,8 @@ class AuthorityFolder(Authority):
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Nobody else makes keys, or exchanges the ring, meanwhile. Raises `SettingsInvalid` where somebody exchanged
-        it since the folder was opened."""
+        """Keeps other processes from making keys, or exchanging the ring, meanwhile. Raises `SettingsInvalid` where it
+        was exchanged since the folder was opened."""
         with locked(self.folder / "ring.lock"):
             if read_authority(self.folder).ring_keys != self.ring_keys:
                 raise SettingsInvalid("Other officers have taken over meanwhile: repeat the command.")
@@ -148,7 +148,7 @@ class AuthorityFolder(Authority):
         return self.officers.open(note)
 
     def lost_days(self) -> list[int]:
-        """Days that were listed and have neither slot nor tombstone: what is sealed to them nobody will open."""
+        """Days that were listed and have neither slot nor tombstone: what is sealed to them stays sealed."""
         return sorted(self.listed().keys() - {*self.ring.days(), *self.ring.tombstones()})
 
     def list_keys(self, now: float) -> AuthorityList:
@@ -184,7 +184,7 @@ class AuthorityFolder(Authority):
         return stated
 
     def destroyed(self) -> dict[int, DestroyedKey]:
-        """Every key that is entombed and whose slot is gone, oldest first. Raises `SettingsInvalid` for a tombstone of
+        """Every key with a tombstone and without a slot, oldest first. Raises `SettingsInvalid` for a tombstone of
         another form."""
         gone = sorted(set(self.ring.tombstones()) - set(self.ring.days()))
         return {day: self.ended(day, self.ring.tombstone(day) or {}) for day in gone}
@@ -211,7 +211,7 @@ class AuthorityFolder(Authority):
             try:
                 own[day] = replace(self.ring.key(day), public=self.ring.open_day(day, ring).public)
             except (KeyMissing, KeyDestroyed, SealBroken):
-                if logged := self.logged().keys_by_day().get(day):  # lost since officers listed it: nobody opens it
+                if logged := self.logged().keys_by_day().get(day):  # lost since officers listed it: nothing opens it
                     own[day] = logged
         self.require_own(keys, own)
 
@@ -241,7 +241,7 @@ class AuthorityFolder(Authority):
 
 
 def read_authority(folder: Path) -> Authority:
-    """Who it is, of a folder that is not opened; raises `SettingsInvalid`."""
+    """The authority of a folder that is not opened; raises `SettingsInvalid`."""
     try:
         officers = Officers.read((folder / "officers.txt").read_text(encoding="utf-8"))
         return Authority.read((folder / "authority.txt").read_text(encoding="utf-8"), officers)

@@ -7,7 +7,7 @@ and every step can be repeated:
 
 renewal/officers/4, 5, …                the folders of the new officers
 renewal/officers.txt, authority.txt     what takes the place of those, signed with the list key of the ring of now:
-                                        nobody else's folder is taken for one that was begun
+                                        no foreign folder is taken for one that was begun
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TEXTS: Final = ("officers.txt", "authority.txt")
 
 @dataclass(frozen=True)
 class Renewed:
-    """Who signs from now on, and where their folders are; days of which no slot opened, under either ring."""
+    """The officers from now on, and where their folders are; days of which no slot opened, under either ring."""
 
     officers: Officers
     folders: tuple[Path, ...]
@@ -42,7 +42,7 @@ class Renewed:
 
 
 def exchange_officers(authority: AuthorityFolder, present: Sequence[Path], count: int, threshold: int) -> Renewed:
-    """Exchanges all officers and the ring; `present`: the folders of enough of those who are to be replaced. What they
+    """Exchanges all officers and the ring; `present`: the folders of enough of the former ones. What they
     signed in the log stays good; orders, and what waits to be signed, are to be written anew.
 
     Raises `SharesInvalid`, `ListRefused` when two of them signed different keys of a day; `SettingsInvalid` for
@@ -111,7 +111,7 @@ def _has_taken_over(folder: Path) -> bool:
 
 def _take_over(folder: Path, new: Authority) -> None:
     """`authority.txt` last: once it names the ring that follows, nothing needs the former one any more. What the former
-    officers began to sign goes: with their lines nobody takes it."""
+    officers began to sign goes: with their lines it would be refused."""
     for path in _folders(folder, new.officers):
         if path.is_relative_to(folder / RENEWAL):
             path.rename(folder / "officers" / path.name)

@@ -1,6 +1,6 @@
 """The verifier's party: a scanner, as the command line and the tests use it.
 
-It holds public lists, its token and a sealed queue, and nothing about anybody. All checks but the last half of
+It holds public lists, its token and a sealed queue, and nothing about any person. All checks but the last half of
 'already used' run here without a network; uploads repeat safely, because each scan has a random id.
 """
 
@@ -79,7 +79,7 @@ class UploadAnswer(BaseModel):
 
 
 class ScannerLine(BaseModel):
-    """A scanner in its operator's list; `waiting`: visits in it when it last asked for its lists, if it said so."""
+    """A scanner in its operator's list; `waiting`: visits in it when it last fetched its lists, if it said so."""
 
     scanner_id: str
     waiting: int | None = None
@@ -106,7 +106,7 @@ class Scanner:
     batch: int = BATCH_LIMIT
     """How many entries are sent at once: half as many after each time without an answer, for the line may be slow."""
     refused: list[dict[str, str]] = field(default_factory=list)
-    """Entries that the registry refused, {sealed, code}: each is somebody who was let in, so a person has to look."""
+    """Entries that the registry refused, {sealed, code}: each is a visitor who was let in, so a person has to look."""
     told: ToldTime = field(default_factory=ToldTime)
     lists: Lists = field(default_factory=dict)
     """Digest → what it stands for, of the newest answer."""

@@ -20,7 +20,7 @@ Lists = dict[str, Any]
 
 
 class Told(NamedTuple):
-    """An answer with its lists, the nonce that it was asked for with, and when, by this machine's clock."""
+    """An answer with its lists, the nonce and the time of its request, by this machine's clock."""
 
     answer: Any
     nonce: str
@@ -35,9 +35,9 @@ class _Digests(BaseModel):
 def ask_lists(token: str, waiting: int, now: Callable[[], float], lists: Lists) -> Steps[Told]:
     """The registry's answer; so many visits wait here. `lists`, what is known, becomes what the answer needs.
 
-    Where some had to be fetched it is asked once more, so that fetching does not count as the time that the answer
-    took. Where a cache on the way has not what the registry named, or the registry knows no digests, it is asked for
-    the lists themselves.
+    Where some had to be fetched it is queried once more, so that fetching does not count as the time that the answer
+    took. Where a cache on the way has not what the registry named, or the registry knows no digests, the lists are
+    requested themselves.
     """
     cached = True
     for left in reversed(range(_ROUNDS)):

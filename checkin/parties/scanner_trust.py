@@ -68,7 +68,8 @@ class Trust:
     issuer_keys: dict[int, Keys] = field(default_factory=dict)
     intake_keys: Keys = field(default_factory=dict)
     log: dict[str, Any] | None = None
-    """The log that lists must be in, as `PinnedLog.plain` writes it: given by hand, or the first one that was told."""
+    """The log that lists must be in, as `PinnedLog.plain` writes it: given by hand, or the first one that the registry
+    named."""
     rule: list[int] = field(default_factory=list)
     zone: str = "Asia/Seoul"
     time: float = 0.0
@@ -87,7 +88,7 @@ class Trust:
     def update(self, answer: Any, nonce: str, now: float) -> dict[int, str]:
         """Take over an answer of GET /v1/trust?nonce=…, whole or not at all, but for single issuers' lists.
 
-        Issuer → code of the refusal, for each whose list was passed over: it stops no other's, and what was known of it
+        Issuer → code of the refusal, for each list that was passed over: it stops no other's, and what was known of it
         stays. If none could be taken the answer is refused with the first code.
         Raises `NoteUntrusted`, `NoteMalformed`, `ProofInvalid` for a list that the pinned log does not show,
         `ListRefused`, `ScannerStale` for a clock that differs, or `ServiceError` for an answer of another form.
@@ -122,7 +123,7 @@ class Trust:
         return {issuer: error.code for issuer, error in refused.items()}
 
     def time_told(self, answer: Any, nonce: str) -> float:
-        """The registry's time, unix seconds: whoever signed it is the registry that is pinned, or will be. Raises
+        """The registry's time, unix seconds: its signer is the registry that is pinned, or will be. Raises
         `NoteMalformed`, `NoteUntrusted`, and `ServiceError` for an answer of another form."""
         told = _read(_WithTime, answer)
         return read_time(told.time_note, NoteVerifier.parse(self.registry_vkey or told.registry.vkey), nonce)

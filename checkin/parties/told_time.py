@@ -1,7 +1,7 @@
-"""The registry's time at a scanner, between the moments when it is told: by a clock that nobody sets. The scanner page
-has the same rules in checkin/web/static/js/scanner/time.js.
+"""The registry's time at a scanner, kept between answers by the boot clock, which cannot be set. The scanner page has
+the same rules in checkin/web/static/js/scanner/time.js.
 
-Whoever verifies suspects his own clock, too: on a machine whose time is ten minutes ahead every code has expired.
+A verifier suspects its own clock, too: on a machine whose time is ten minutes ahead every code has expired.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CUT_SECONDS: Final = 1.0  # the registry's time is cut to the second
 
 @dataclass
 class ToldTime:
-    """`ahead`: seconds by which the machine's clock was ahead of the registry's when it was last told; `gap`: what lay
+    """`ahead`: seconds by which the machine's clock was ahead of the registry's at its last answer; `gap`: what lay
     between the machine's clock and its boot clock then, in the boot of `boot_id`."""
 
     ahead: float = 0.0
@@ -25,8 +25,8 @@ class ToldTime:
     boot_id: str = ""
 
     def tell(self, told: float, asked: float, clock: Clock) -> None:
-        """The registry said `told` to a question of `asked`, by the machine's clock. As nobody knows when in between it
-        looked, a clock that may be right is taken for right."""
+        """Takes the registry's time `told`, requested at `asked` by the machine's clock. As it is not known when in
+        between it looked, a clock that may be right is taken for right."""
         now = clock.now()
         self.ahead = max(0.0, asked - told - CUT_SECONDS) + min(0.0, now - told)
         self.gap, self.boot_id = now - clock.boot(), _boot_id(clock)
@@ -49,5 +49,5 @@ class ToldTime:
 
 
 def _boot_id(clock: Clock) -> str:
-    """Where nothing tells one start of the machine from another, none is the same as the last."""
+    """The id of this start of the machine; where starts cannot be told apart, none is the same as the last."""
     return clock.boot_id() or f"since {clock.now() - clock.boot():.0f}"

@@ -50,11 +50,11 @@ class Wallet:
     held: dict[int, list[Held]] = field(default_factory=dict)
     disclosures: list[dict[str, Any]] = field(default_factory=list)
     log: dict[str, Any] | None = None
-    """The log that the issuer's list must be in, as `PinnedLog.plain` writes it: given, or the first it told of."""
+    """The log that the issuer's list must be in, as `PinnedLog.plain` writes it: given, or the first that it named."""
     recovery_code: str | None = None
     """Shows, when the phone is registered again without this file, that the account is the same person's."""
     time: ToldTime | None = None
-    """The issuer's time as the last batch told it, if it was asked for with a clock."""
+    """The issuer's time of the last batch, if that was requested with a clock."""
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
@@ -86,7 +86,7 @@ class Wallet:
     ) -> Steps[None]:
         """One more batch for a day. Raises what the issuer answers, or the error of the first bad credential.
 
-        `pinned` is the issuer's statement key; without one the list is taken as it is. The log that the issuer tells of
+        `pinned` is the issuer's statement key; without one the list is taken as it is. The log that the issuer names
         first is pinned for good: from then on a list without its proof is refused (`NoteUntrusted`, `ProofInvalid`).
         With `clock` the machine's time is measured by the signed time in the answer.
         """
@@ -111,7 +111,7 @@ class Wallet:
         told = self.disclosures + [one for one in _notices(answer) if one not in self.disclosures]
         gone = calendar.date(day - RETENTION_DAYS)
         self.disclosures = [notice for notice in told if str(notice.get("day")) > gone]
-        if time is not None:  # this machine's may be wrong for a moment, and what is deleted is gone
+        if time is not None:  # this machine's may be wrong for a moment, and a deletion is final
             self.held = {kept: items for kept, items in self.held.items() if kept >= calendar.day(time)}
         yield Keep(self.plain)
 
@@ -165,7 +165,7 @@ class Wallet:
             yield from self.fetch(today, calendar, pinned=pinned, clock=clock)
 
     def _ask_time(self, clock: Clock, pinned: NoteVerifier | None) -> Steps[None]:
-        """The one case in which the time is asked for on its own: a batch was refused because of it."""
+        """Fetches the time on its own, in one case alone: a batch was refused because of it."""
         nonce = b64url_encode(random_bytes(16))
         asked = clock.now()
         time = _signed_time((yield Ask(f"/v1/time?nonce={nonce}")), "note", nonce, pinned)
@@ -196,7 +196,7 @@ def present(item: Held, now: float, calendar: Calendar, *, show_status: bool = F
 
 
 def register(name: str, phone: str) -> Steps[str]:
-    """Ask for a one-time code by message; the id of the registration."""
+    """Request a one-time code by message; the id of the registration."""
     answer = yield Ask("/v1/registrations", body={"name": name, "phone": phone})
     return conform(BegunRegistration, answer).registration_id
 
@@ -204,7 +204,7 @@ def register(name: str, phone: str) -> Steps[str]:
 def confirm(issuer_url: str, registration: str, code: str, recovery_code: str | None = None) -> Steps[Wallet]:
     """Answer with the code; the new wallet, kept. `RequestInvalid`, which costs no try, for what cannot be a code.
 
-    With the recovery code of an earlier wallet its account goes on; without it, it ends and another one begins.
+    With the recovery code of an earlier wallet its account goes on; without it, it is closed and another one begins.
     Raises `RecoveryWrong` when it is not this phone's; the one-time code is still good then.
     """
     if len(code) != CODE_DIGITS or not (code.isascii() and code.isdigit()):
