@@ -1,1 +1,1 @@
-"""Executing an order, at the authority: whom it asks, in which steps, and the result."""
+"""Executing an order, at the authority: the parties, the steps, and the result."""

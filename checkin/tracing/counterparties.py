@@ -1,4 +1,4 @@
-"""Whom the authority asks, and whom it believes: `parties.toml` in its folder, pinned by hand."""
+"""The parties that the authority queries and believes: `parties.toml` in its folder, pinned by hand."""
 
 from __future__ import annotations
 

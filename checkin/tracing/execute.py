@@ -35,7 +35,7 @@ def execute_order(
 def open_trace(
     order: SignedOrder, authority: AuthorityFolder, parties: Parties, shares: Iterable[str], tell: Tell = silent
 ) -> Trace:
-    """Joins the shares; raises `SharesInvalid`, and `OrderScope` for an order whose keys are not the ring's."""
+    """Joins the shares; raises `SharesInvalid`, and `OrderScope` for an order with other keys than the ring's."""
     ring = authority.ring.unlock(shares)
     order.order.check_keys(RingKeys.of(authority.ring_keys.authority, ring))
     services = {party.verifier.name: party.verifier for party in (parties.registry, *parties.issuers)}

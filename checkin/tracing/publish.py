@@ -1,7 +1,7 @@
 """Publishing what the officers signed about the authority's day keys: into the log first, then to the issuers.
 
 A list counts with the proof that it is in the log (docs/spec/keys.md §5), so the issuers get both. A statement that
-keys were destroyed is for everybody, and stays in the log.
+keys were destroyed is public, and stays in the log.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def publish_keys(
     """Logs a list or a statement where there is a log, and brings a list to the issuers (address → token).
 
     With `authority` it is first held against its officers, and what is logged is kept in its folder. Raises
-    `NoteMalformed`, `NoteUntrusted`, `RequestInvalid`, `NotReady` for a log whose witnesses take too long, and what
+    `NoteMalformed`, `NoteUntrusted`, `RequestInvalid`, `NotReady` for a log with witnesses that take too long, and what
     the log and the issuers answer. It can be repeated: the log keeps a text once, issuers pass over what they know.
     """
     text, stated = read_keys_note(note)

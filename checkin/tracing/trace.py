@@ -1,12 +1,12 @@
-"""Tracing, from the authority's side: ask each party its part, and open what only the authority can open. Nothing is
+"""Tracing, from the authority's side: send each party its part, and open what only the authority can open. Nothing is
 sent here, and no slot is read (`execute.py`).
 
 The ring key exists in this process alone, and is forgotten with the trace. Everything here can be repeated until the
 order expires, and comes to the same result, because each party answers the same part and list identically.
 
-Parties are independent: one that does not answer, or refuses, or whose rows cannot be read, is named in the result and
-keeps nobody else's answer back. Lists are made from one issuer's answer each, so that what is asked again when a party
-is back has the same lists for all others. Each issuer's codes get their share of the lists that a part takes, and the
+Parties are independent: one that does not answer, or refuses, or sends unreadable rows, is named in the result and
+keeps no other answer back. Lists are made from one issuer's answer each, so that what is sent again when a party is
+back has the same lists for all others. Each issuer's codes get their share of the lists that a part takes, and the
 shortest list is sent first, so that one issuer that names very many does not use up what a part may answer.
 """
 
@@ -70,7 +70,7 @@ R = TypeVar("R", bound=AnswerRow)
 
 
 def silent(_: str, __: int, ___: int) -> None:
-    """Tells nobody."""
+    """Reports no progress."""
 
 
 @dataclass(frozen=True)
@@ -86,19 +86,19 @@ class Trace:
     ring: OpeningKey
     open_slot: Callable[[int], OpeningKey]
     """A day's private key; raises `KeyDestroyed`, `KeyMissing`, `SealBroken`. No slot is read before a seal needs it: a
-    key that is destroyed until then is gone."""
+    key that is destroyed until then opens nothing."""
     tell: Tell = silent
     _opened: dict[int, OpeningKey | None] = field(default_factory=dict, init=False)
 
     @property
     def signer(self) -> NoteSigner:
-        """Who signs the lists of later steps."""
+        """The signer of the lists of later steps."""
         return list_signer(self.authority.ring_keys.authority, self.ring)
 
     def run(self, proof: LogProof) -> Steps[TraceResult]:
-        """The people, how they were found, and who did not answer. `proof`: the order's entry is in the log.
+        """The people, how they were found, and parties without an answer. `proof`: the order's entry is in the log.
 
-        Raises what the first party refuses with if nobody answered where people were.
+        Raises what the first party refuses with if none answered where people were.
         """
         asking = PartSender(self, proof)
         own: set[bytes] = set()
@@ -156,7 +156,7 @@ class Trace:
         return listed
 
     def _open_outer(self, visits: list[VisitRow]) -> tuple[dict[int, list[ListedSeal]], int]:
-        """Inner seals by issuer, and how many outer seals did not open: moved, or made by somebody else."""
+        """Inner seals by issuer, and how many outer seals did not open: moved, or of another maker."""
         seals: dict[int, list[ListedSeal]] = {}
         unopened = 0
         for done, visit in enumerate(visits):
@@ -210,7 +210,7 @@ class Trace:
         patient = one(values, "phone") if "phone" in values else None
         for visit in sight.visits:
             person, place = people.get((visit.issuer, visit.visit_id)), sight.places.get(visit.place)
-            if person is not None and person.phone != patient:  # whose own code it was, of a day beside the order's
+            if person is not None and person.phone != patient:  # the patient's own code, of a day beside the order's
                 yield TracedContact(
                     name=person.name,
                     phone=person.phone,
@@ -249,7 +249,7 @@ class Sight:
 
 
 class PartSender:
-    """Sends parts and opens their answers; remembers who was asked, and who failed and why."""
+    """Sends parts and opens their answers; remembers the parties that were asked, and those that failed and why."""
 
     def __init__(self, trace: Trace, proof: LogProof) -> None:
         self._trace = trace
@@ -268,7 +268,7 @@ class PartSender:
         source: str | None = None,
     ) -> Steps[list[AnswerRow] | None]:
         """All rows that the parties of a step (or one of them) answer; None if none of them did. `source`: the issuer
-        whose codes the items are."""
+        of the items' codes."""
         parts = [
             signed
             for signed in self._trace.order.parts
@@ -290,7 +290,7 @@ class PartSender:
         return rows if answered else None
 
     def ask_issuer(self, number: int, seals: list[ListedSeal]) -> Steps[list[AnswerRow]]:
-        """Who is behind these seals; nobody where the issuer fails, which is remembered."""
+        """The people behind these seals; none where the issuer fails, which is remembered."""
         if number not in self._trace.issuers:
             self.fail(f"issuer {number}", PEOPLE, NotFound("No issuer of this number is in parties.toml."))
             return []
@@ -298,13 +298,13 @@ class PartSender:
         return answered or []
 
     def fail(self, audience: str, step: str, error: CheckinError, about: str = "") -> None:
-        """Remembers who failed, and why; `about`: what the list had that got no answer."""
+        """Remembers the party that failed, and why; `about`: what the list had that got no answer."""
         self._first = self._first or error
         reason = f"{error.detail} This was asked about {about}." if about else error.detail
         self.failed.append(FailedStep(audience, STEPS[step].told, error.code, reason))
 
     def require_some(self, sights: list[list[AnswerRow] | None]) -> None:
-        """Raises what the first party failed with, if nobody said where anybody was."""
+        """Raises what the first party failed with, if no registry answered where people were."""
         if self._first is not None and all(rows is None for rows in sights):
             raise self._first
 

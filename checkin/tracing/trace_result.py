@@ -19,7 +19,8 @@ _FORMULA: Final = frozenset("=+-@\t\r\n＝＋－＠")
 
 @dataclass(frozen=True)
 class TracedContact:
-    """A person who was in the room: when (local date, time where it was asked), how many minutes from the patient."""
+    """A person who was in the room: when (local date, time where the order has one), how many minutes from the
+    patient."""
 
     name: str
     phone: str
@@ -42,7 +43,7 @@ class PatientVisit:
 
 @dataclass(frozen=True)
 class AskedStep:
-    """What a party was asked, what it was not told, and how much went each way."""
+    """A query to a party: what for, what it did not learn, and how much went each way."""
 
     audience: str
     asked: str
@@ -53,7 +54,7 @@ class AskedStep:
 
 @dataclass(frozen=True)
 class FailedStep:
-    """Who failed at what it was asked, with a stable code and a sentence."""
+    """A party that failed at a query, with a stable code and a sentence."""
 
     audience: str
     asked: str
@@ -63,7 +64,7 @@ class FailedStep:
 
 @dataclass(frozen=True)
 class TraceResult:
-    """A finished trace. `unopened`: seals that nobody could open; `unknown`: people whose issuer knows them no more;
+    """A finished trace. `unopened`: seals that did not open; `unknown`: people that their issuer knows no more;
     `gone`: dates that were destroyed before the order was executed."""
 
     order: Order
@@ -74,12 +75,12 @@ class TraceResult:
     unknown: int
     gone: list[str]
     failed: list[FailedStep] = field(default_factory=list)
-    """Whose answers are missing: the same order asks for them again."""
+    """Missing answers: the same order fetches them again."""
 
     @property
     def without_batches(self) -> list[str]:
-        """Issuers with nothing of the person who is looked for: nobody registered there under the number, or took a
-        code in these days."""
+        """Issuers with nothing of the person in question: no account there has the number, or took a code in these
+        days."""
         return [step.audience for step in self.asked if step.asked == STEPS[BATCHES].told and not step.rows]
 
     def csv(self) -> str:
