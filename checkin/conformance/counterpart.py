@@ -1,4 +1,4 @@
-"""The other side of a judged program: an issuer, a registry and a log whose keys the harness has, so they can lie."""
+"""The other side of a judged program: an issuer, a registry and a log with keys of the harness, so they can lie."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ISSUER, SECOND_ISSUER = 7, 8
 
 
 def new_key() -> SigningKey:
-    """A key of nobody's yet."""
+    """A new random key."""
     return SigningKey(random_bytes(32))
 
 
@@ -66,7 +66,7 @@ class HarnessIssuer:
         return self.signer.verifier.vkey
 
     def key(self, day: int) -> SigningKey:
-        """The day's key, made when it is first asked for."""
+        """The day's key, made when it is first used."""
         return self._keys.setdefault(day, new_key())
 
     def listed(
@@ -96,7 +96,7 @@ class HarnessIssuer:
 
 @dataclass(frozen=True)
 class Visitor:
-    """A credential and its holder, who shows codes."""
+    """A credential and its holder, to show codes."""
 
     credential: bytes
     holder: SigningKey
@@ -104,7 +104,7 @@ class Visitor:
 
     @property
     def visit_id(self) -> bytes:
-        """What tells the visit."""
+        """The visit id that the credential carries."""
         return credentials.read(self.credential).visit_id
 
     def show(self, when: float, *, status: bool = False) -> str:
@@ -114,7 +114,7 @@ class Visitor:
 
 
 def visitor(issuer: HarnessIssuer, day: int, mode: Mode = Mode.SCREEN, key: SigningKey | None = None) -> Visitor:
-    """Somebody with a credential of that day."""
+    """A visitor with a credential of that day."""
     holder, opening = new_key(), StatusOpening(Status.VACCINATED, random_bytes(16))
     return Visitor(issuer.issue(holder.public, day, opening, mode, key), holder, opening)
 
@@ -157,7 +157,7 @@ class HarnessRegistry:
         return Place(bytes.fromhex(self.enrolment["venue_id"]), bytes.fromhex(self.enrolment["scanner_id"]))
 
     def intake_key(self, day: int) -> OpeningKey:
-        """The day's, made when it is first asked for."""
+        """The day's intake key, made when it is first used."""
         return self._intake.setdefault(day, OpeningKey(random_bytes(32)))
 
     def opened(self, entry: str) -> Scan:

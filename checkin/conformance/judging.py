@@ -79,7 +79,7 @@ class Rules(Generic[S]):
     def judged(
         self, command: str, make_stage: Callable[[Program], S], now: float, only: Collection[str] = ()
     ) -> Iterator[RuleVerdict]:
-        """Every rule's verdict, each on a program that was just started; `only` those whose section is named."""
+        """Every rule's verdict, each on a program that was just started; `only` those of the named sections."""
         for rule in self.rules:
             if only and rule.section not in only:
                 continue
@@ -96,7 +96,7 @@ class Rules(Generic[S]):
 
 
 def done(outcome: Reply, what: str) -> dict[str, Any]:
-    """What was told; `Broken` if it was refused."""
+    """What the program answered; `Broken` if it refused."""
     if outcome.refused is not None:
         raise Broken(f"{what}: refused with {outcome.refused!r}")
     return outcome.told

@@ -1,7 +1,7 @@
 """Our own command-line wallet and scanner as judged programs: `python -m checkin.conformance.own wallet|scanner`.
 
 They are what `checkin qr` and `checkin scan` are, with two things changed: their network is the harness, to which each
-request is handed, and their clock is the one that it tells.
+request is handed, and their clock is the harness's.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ToldClock:
         return self._now
 
     def boot(self) -> float:
-        """The clock that nobody sets."""
+        """The clock that cannot be set."""
         return self._steady
 
     def boot_id(self) -> str:
@@ -143,7 +143,7 @@ class OwnWallet:
         return {}
 
     def register(self, name: str, phone: str) -> dict[str, Any]:
-        """Asks for a message with a code."""
+        """Requests a message with a code."""
         registration = drive(wallets.register(name, phone), self._answer)
         self._pending().write_text(registration, encoding="ascii")
         return {}
@@ -192,7 +192,7 @@ class OwnWallet:
 
 
 def serve(harness: Harness, party: OwnScanner | OwnWallet) -> None:
-    """Does what it is told until there is nothing more."""
+    """Carries out commands until there are no more."""
     while (line := harness.read()) is not None:
         name = line.pop("do")
         members = {key: value for key, value in line.items() if key not in ("now", "steady")}

@@ -1,6 +1,6 @@
-"""The program that is judged: a process that is told what to do, one JSON object a line (docs/spec/conformance.md §2).
+"""The program that is judged: a process that takes commands, one JSON object a line (docs/spec/conformance.md §2).
 
-It has no network and no clock of its own: what it asks over HTTP it asks here, and every line to it tells the time.
+It has no network and no clock of its own: its HTTP requests come here, and every line to it has the time.
 """
 
 from __future__ import annotations
@@ -63,13 +63,14 @@ Answer = Callable[[Asked], Answered | None]
 
 
 def always(answered: Answered) -> Answer:
-    """The same to whatever is asked."""
+    """The same answer to every request."""
     return lambda _: answered
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a command: `refused` is the code of a refusal, None when it was done; `told` all that was said."""
+    """What came of a command: `refused` is the code of a refusal, None when it was done; `told` all that it
+    answered."""
 
     refused: str | None
     told: dict[str, Any]
@@ -90,7 +91,7 @@ class Time:
 
 
 class Program:
-    """One program: started when it is first told something, anew after `restart`; `folder` and `time` are its own."""
+    """One program: started at its first command, anew after `restart`; `folder` and `time` are its own."""
 
     def __init__(self, command: str, folder: Path, time: Time) -> None:
         try:
@@ -114,7 +115,7 @@ class Program:
         self.restart()
 
     def restart(self) -> None:
-        """Ends the program at once, as a power failure does; the next command starts it in the same folder."""
+        """Kills the program, as a power failure does; the next command starts it in the same folder."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -128,7 +129,7 @@ class Program:
             self._process = None
 
     def tell(self, what: str, answer: Answer | None = None, **members: Any) -> Reply:
-        """Gives a command and answers what the program asks meanwhile, with nothing where there is no `answer`.
+        """Gives a command and answers the program's requests meanwhile, with nothing where there is no `answer`.
 
         Raises `PeerFault`.
         """
@@ -153,7 +154,7 @@ class Program:
 
     def _start(self) -> subprocess.Popen[bytes]:
         try:
-            process = subprocess.Popen(  # noqa: S603 - the command whoever runs this wants judged
+            process = subprocess.Popen(  # noqa: S603 - the operator's own command
                 self._command, cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
         except OSError:

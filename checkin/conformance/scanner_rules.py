@@ -46,7 +46,7 @@ class ScannerStage(RuleStage):
         self.entries: list[str] = []
 
     def visitor(self, mode: Mode = Mode.SCREEN) -> Visitor:
-        """Somebody with a credential of today."""
+        """A visitor with a credential of today."""
         return visitor(self.issuer, self.day, mode)
 
     def enrol(self) -> Reply:
@@ -80,7 +80,7 @@ class ScannerStage(RuleStage):
         return as_json({"results": [{"result": one} | coded.get(one, {}) for one in told]})
 
     def tend(self, answer: Answer | None = None) -> Reply:
-        """Asks for the lists, then uploads what waits; by default all is well."""
+        """Fetches the lists, then uploads what waits; by default all is well."""
         return self.peer.tell("tend", answer or self.answers())
 
     def begin(self) -> None:

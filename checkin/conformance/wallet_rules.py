@@ -93,7 +93,7 @@ class WalletStage(RuleStage):
         return answer
 
     def register(self) -> list[Asked]:
-        """An account; what was asked for it."""
+        """Registers an account; the program's requests for it."""
         told = self.peer.tell("pin", issuer=self.issuer.vkey, log=self.log.pins)
         done(told, "the pinned keys")
         first = self.peer.tell("register", self.answers(), name="Kim Ha-na", phone="010-1234-5678")
