@@ -1,6 +1,6 @@
-"""Processes that we start: the one place that starts and ends them, for every command and for the tests.
+"""Child processes: the one place that starts and stops them, for every command and for the tests.
 
-A child never outlives us: it is ended by `end`, or by itself when we are gone (`checkin/files/lifeline.py`).
+A child never outlives us: it is stopped by `end`, or by itself when we have exited (`checkin/files/lifeline.py`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def fork_server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     services = [entry.module for entry in entry_points(group="checkin.services")]
     context.set_forkserver_preload(["checkin.cli.serve", "uvicorn.loops.auto", *services])
-    # What ends us is not for it: it goes when we are gone, after the services that it knows the ends of.
+    # Our signals are not for it: it exits when we have, after the services, as it reports how they ended.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         forkserver.ensure_running()
@@ -128,8 +128,8 @@ def end(children: Sequence[Child]) -> None:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Inside it SIGTERM and SIGHUP end the command as Ctrl-C does: through every `finally`. SIGHUP that somebody set
-    aside (nohup) stays so."""
+    """Inside it SIGTERM and SIGHUP end the command as Ctrl-C does: through every `finally`. SIGHUP that is ignored
+    (nohup) stays so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -3,11 +3,11 @@
     issuer/ venue/ retention/   settings.toml, master.key, statement.key, keys/ (never backed up), data/
     authority/                  officers, ring
     tokens/                     what one party shows another; the enrolment secret
-    vkeys.txt                   everybody's verifier keys, for `checkin audit verify --vkeys`
+    vkeys.txt                   all parties' verifier keys, for `checkin audit verify --vkeys`
     logs/
     postgresql/                 with `--engine postgresql` a server of its own, for what issuer and registry keep
 
-One process at a time runs the folder, and it can be asked who. In production every party makes its own folder on its
+One process at a time runs the folder, and the folder says which. In production every party makes its own folder on its
 own machine (docs/operating.md); here they are neighbours.
 """
 
@@ -91,8 +91,8 @@ class Deployment:
         engine: str | None = None,
     ) -> Self:
         """The deployment in this folder, as it was made, but moved to `ports` if they are others; made now if there is
-        none, with its days in `engine`, "sqlite" or "postgresql". Whoever listens on these ports has `patience` seconds
-        to end.
+        none, with its days in `engine`, "sqlite" or "postgresql". A process that listens on these ports has `patience`
+        seconds to stop.
 
         Raises `SettingsInvalid` for a half-made one or a folder of something else, for ports that are in use, and for
         another engine than the folder was begun with or one that is not installed.
@@ -205,7 +205,7 @@ class Deployment:
         return NoteSigner(f"{NAMES['retention']}/log", key).verifier
 
     def parties(self) -> Parties:
-        """Whom the authority asks."""
+        """The parties that the authority queries."""
         return Parties.load(self.folder / "authority" / "parties.toml")
 
     def authority(self, *, taking_over: bool = False) -> AuthorityFolder:
@@ -254,8 +254,8 @@ class Deployment:
         return "\n".join([first, *lines, f"Or in another terminal: {shell}", "Stop with Ctrl-C."])
 
     def _move(self, made: dict[str, int]) -> None:
-        """All settings from these ports to ours, whatever else somebody wrote there. Can be repeated: no old port is a
-        new one."""
+        """Moves all settings from these ports to ours, whatever else an operator wrote there. Can be repeated: no old
+        port is a new one."""
         if set(made.values()) & set(self.ports.values()):
             first = made[SERVICES[0]]
             raise SettingsInvalid(f"The deployment has ports from {first} on: choose three that it has not, or those.")
@@ -403,14 +403,14 @@ def _unfit(folder: Path) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Hold:
-    """The folder is ours until the block ends. `unclean`: whoever had it before was killed, and its services may take
-    some seconds more to end."""
+    """A folder that is ours until the block is left. `unclean`: the process that had it before was killed, and its
+    services may take some seconds more to stop."""
 
     unclean: bool
     _descriptor: int
 
     def tell(self, addresses: Sequence[str]) -> None:
-        """What somebody is told who wants the folder, too."""
+        """Writes what a process gets to know that tries to hold the folder, too."""
         content = json.dumps({"pid": os.getpid(), "addresses": list(addresses)}).encode()
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, content, 0)
@@ -418,7 +418,8 @@ class Hold:
 
 @contextmanager
 def held(folder: Path) -> Iterator[Hold]:
-    """Raises `FolderInUse`, with who runs it, unless the folder is free. The kernel lets go when the holder dies."""
+    """Holds the folder; raises `FolderInUse`, with the process that runs it, unless it is free. The kernel lets go when
+    the holder dies."""
     path = folder / LOCK
     descriptor = _locked(path)
     try:

@@ -35,7 +35,7 @@ def require_address(host: str) -> str:
 
 def phone_certificate(folder: Path, address: str, clock: Clock) -> Path:
     """The file of a certificate for the address; its key lies beside it, for its owner alone. The one of before while
-    it is good for a day more, so that a phone which was told to trust it need not be told again."""
+    it is good for a day more, so that a phone which trusts it needs no second setup."""
     home = folder / "phone"
     private_folder(home)
     certificate, now = home / f"{address.replace(':', '-')}.crt", clock.now()
@@ -88,10 +88,10 @@ class _Front:
         self._room = asyncio.Semaphore(CONNECTIONS)
 
     async def forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, until either side ends it; the service ends those that keep it waiting."""
+        """One connection, until either side closes it; the service closes those that keep it waiting."""
         writers = [writer]
         try:
-            if self._room.locked():  # who waits would keep a descriptor of ours
+            if self._room.locked():  # a connection that waits would keep a descriptor of ours
                 return
             async with self._room:
                 answers, asks = await asyncio.open_connection("127.0.0.1", self._port)
@@ -102,7 +102,7 @@ class _Front:
                     pipe.cancel()
                 await asyncio.gather(*pipes, return_exceptions=True)
         except OSError:
-            pass  # the service is away; the phone is told by the end of its connection
+            pass  # the service is away; the phone notices by the end of its connection
         finally:
             for opened in writers:
                 opened.close()

@@ -6,10 +6,10 @@
     wheel/      where root's own copy of the wheel is closed to others, its programs
 
 Durable as in production (fsync on); everything else small. PostgreSQL refuses to run as root, so started by root it
-runs as `nobody`, and the folder must be one that `nobody` can reach (`let_through`). He writes in `run` alone: what
-root writes lies where nobody else could put a link in its place. It never outlives its starter: a shell beside it waits
-for the end of its standard input, of which the starter holds the other end (`checkin/files/lifeline.py` says why),
-and then asks it to end as `stop` does.
+runs as `nobody`, and the folder must be one that `nobody` can reach (`let_through`). That user writes in `run` alone:
+what root writes lies where no other user could put a link in its place. It never outlives its starter: a shell beside
+it waits for the end of its standard input, of which the starter holds the other end (`checkin/files/lifeline.py` says
+why), and then stops it as `stop` does.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class PostgresServer:
             raise SettingsInvalid(f"PostgreSQL does not start in {self.folder}: its user cannot reach it.") from None
 
     def _await_former(self) -> None:
-        """Whoever ran the folder before may have been killed, and the server be still ending."""
+        """Waits for a server that still stops: the process that ran the folder before may have been killed."""
         deadline = _STOPWATCH.boot() + STOP_SECONDS
         with suppress(OSError, IndexError):  # there is no such file or process any more
             while _STOPWATCH.boot() < deadline:
@@ -205,8 +205,8 @@ class PostgresServer:
 
 
 def let_through(folder: Path) -> None:
-    """Where we are root: let the server's user, and nobody else, reach what he owns inside this folder. Raises
-    `SettingsInvalid` where he does not even reach the folder."""
+    """Where we are root: let the server's user alone reach what it owns inside this folder. Raises `SettingsInvalid`
+    where that user does not even reach the folder."""
     if os.geteuid() != 0:
         return
     if not all(parent.stat().st_mode & stat.S_IXOTH for parent in folder.parents):

@@ -26,7 +26,8 @@ class Processes:
     """A context manager: inside it the services answer."""
 
     def __init__(self, deployment: Deployment, patience: float = SETTLE_SECONDS) -> None:
-        """`patience`: for how many seconds the start waits until every service is ready; `unready` tells who is not."""
+        """`patience`: for how many seconds the start waits until every service is ready; `unready` names those that are
+        not."""
         self._deployment = deployment
         self._patience = patience
         self._running: dict[str, Child] = {}
@@ -100,8 +101,8 @@ class Processes:
             del self._running[name]
 
     def wait(self, tend: Callable[[], None], tell: Callable[[str], None]) -> None:
-        """Until somebody interrupts; `tend` is called every hour. A service that ends is started again, and `tell` is
-        told, as it is of a clock in doubt. Raises `NotReady` when the database server ends."""
+        """Waits until interrupted; `tend` is called every hour. A service that exits is started again, and `tell` is
+        called, as for a clock in doubt. Raises `NotReady` when the database server exits."""
         next_tending = self._clock.boot() + TEND_SECONDS
         with contextlib.suppress(KeyboardInterrupt):
             while True:
@@ -110,7 +111,7 @@ class Processes:
                 if self._postgres and self._postgres.ended:
                     raise NotReady(f"The PostgreSQL server ended: see {self._postgres.folder / 'log'}.")
                 if self._clock.boot() > next_tending:
-                    with contextlib.suppress(CheckinError, OSError):  # a full disk ends no service
+                    with contextlib.suppress(CheckinError, OSError):  # a full disk stops no service
                         try:
                             tend()
                         except ClockUntrusted as error:  # until a person compares it nothing is done
@@ -119,7 +120,7 @@ class Processes:
 
     def _restart_ended(self, tell: Callable[[str], None]) -> None:
         """Starts what has ended, each time after a pause twice as long, and for ever; the pauses begin anew once it has
-        lived for longer than the longest. Told once for each length: a service that never lives fills no terminal."""
+        lived for longer than the longest. Shown once for each length: a service that never lives fills no terminal."""
         now = self._clock.boot()
         for name, child in tuple(self._running.items()):
             if not child.ended:
@@ -131,7 +132,7 @@ class Processes:
                 self._pauses[name], self._due[name] = pause, now + pause
                 if pause != former:
                     when = f"{'in' if pause < LONGEST_PAUSE_SECONDS else 'from now on every'} {pause:.0f} s"
-                    with contextlib.suppress(OSError):  # nobody reads our terminal any more
+                    with contextlib.suppress(OSError):  # our terminal is closed
                         tell(f"The {name} service ended ({child.ending}), and is started again {when}: see {child.log}")
             elif now >= self._due[name]:
                 del self._due[name]
@@ -139,7 +140,7 @@ class Processes:
                     self.start(name)
 
     def wait_for(self, name: str) -> None:
-        """Until the service answers; raises `NotReady` with what it last said when it ends or takes too long."""
+        """Waits until the service answers; raises `NotReady` with what it last said when it exits or takes too long."""
         deadline = self._clock.boot() + START_SECONDS
         while self._clock.boot() < deadline:
             if self._running[name].ended:
