@@ -1,1 +1,1 @@
-"""The demonstration: chapters, what they stand on, and how they are told."""
+"""The demonstration: chapters, what they stand on, and how they are narrated."""

@@ -47,10 +47,10 @@ PHONE: Final = "+821012345678"
 def run(
     folder: Path, tell: Narrator, *, serve: bool = False, started: Callable[[list[str]], None] = lambda _: None
 ) -> bool:
-    """Tell the whole story in `folder`, which must be empty; whether every step did what it should.
+    """Narrate the whole story in `folder`, which must be empty; whether every step did what it should.
 
-    With `serve` the services go on afterwards, under the story's clock, until somebody interrupts.
-    `started` is told where they answer.
+    With `serve` the services go on afterwards, under the story's clock, until interrupted.
+    `started` is called with their addresses.
     """
     try:
         opening = "Three services that trust only what is signed, each with keys of its own."
@@ -159,12 +159,12 @@ def a_thief(stage: Stage) -> None:
 
 
 def an_officer(stage: Stage) -> None:
-    """An order finds who was near the visitor; `checkin/demo/investigation.py`."""
+    """An order finds the people near the visitor; `checkin/demo/investigation.py`."""
     a_health_officer(stage, PHONE)
 
 
 def twenty_eight_days_later(stage: Stage) -> None:
-    """Everything of the day is destroyed by itself; the copies open nothing, but for who kept the keys."""
+    """Everything of the day is destroyed by itself; the copies open nothing, unless the keys were copied, too."""
     tell, day = stage.tell, stage.day
     tell.chapter("Twenty-eight days later", "Nobody presses a button. The clock strikes, and the day is gone.")
     with tell.step("clock", f"The simulated clock jumps to {stage.calendar.date(day + RETENTION_DAYS)}", "28 days on"):

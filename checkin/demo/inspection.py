@@ -1,4 +1,4 @@
-"""The story's last chapter: an audit of everything, and an outsider who verifies it with a file of public keys."""
+"""The story's last chapter: an audit of everything, and its verification from outside with a file of public keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AUDIT_SECONDS: Final = 120.0
 
 
 def inspect(stage: Stage, visitor: Sequence[str]) -> None:
-    """`visitor`: name and phone of the auditor's first test visitor; the one whom the officer found is the second."""
+    """`visitor`: name and phone of the auditor's first test visitor; the one that the officer found is the second."""
     tell, url = stage.tell, stage.deployment.url("retention")
     tell.chapter("The auditor", "Who was not there can check what was destroyed, when, and by whose statement.")
     stage.leave("vkeys.txt", stage.deployment.vkeys_text())

@@ -1,5 +1,5 @@
 """The demonstration's officer: a second visitor in the same café, an order of two officers, what it finds, and what
-the same order finds once the day is gone."""
+the same order finds once the day is destroyed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def a_health_officer(stage: Stage, patient: str) -> None:
 
 
 def the_same_order(stage: Stage, patient: str) -> None:
-    """After the purge: signed as before, and nobody can execute it."""
+    """The order after the purge: signed as before, and it cannot be executed."""
     assert stage.scanner is not None  # noqa: S101 - an earlier chapter enrolled it
     noon = stage.calendar.start(stage.day) + 12 * 3600
     person = OrderRequest(**{**vars(MEASLES), "phone": patient, "days": (stage.day, stage.day)})
@@ -88,7 +88,7 @@ def _check_in(stage: Stage) -> wallet.Wallet:
 
 
 def write_order(stage: Stage, name: str, request: OrderRequest) -> OrderFolder:
-    """An order that nobody has signed yet, in the artifacts."""
+    """An order without a signature yet, in the artifacts."""
     authority, parties = stage.authority(), stage.deployment.parties()
     order = draft(
         request,

@@ -92,7 +92,7 @@ class Narrator:
             self.console.print(Text(text, style="bright_white on black"), soft_wrap=True)
 
     def say(self, text: str) -> None:
-        """Lines, broken between words where the terminal ends: a path or an address is copied in one piece."""
+        """Lines, broken between words at the terminal's width: a path or an address is copied in one piece."""
         for line in lines(text).splitlines():
             width = self.console.width - len(_INDENT) if self.console.is_terminal else len(line) + 1
             for part in textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False):

@@ -211,7 +211,7 @@ def opened(stage: Stage, registry: SubKeys, issuer: SubKeys, authority: OpeningK
 
 
 def forged(stage: Stage) -> str:
-    """A code whose issuer is the visitor himself."""
+    """A code that the visitor issued, not an issuer."""
     holder = SigningKey(random_bytes(32))
     opening = new_opening(Status.NONE)
     draft = Draft(stage.day, Mode.SCREEN, random_bytes(16), holder.public, random_bytes(72), opening)

@@ -1,4 +1,4 @@
-"""What somebody with a copy of every database can read, given the keys that he has.
+"""What a thief with a copy of every database can read, given the keys that were copied.
 
 The demonstration and the tests use the same opener before and after a purge, with and without saved keys, so that
 'it opens nothing' is said by something that does open everything when it can.
@@ -23,7 +23,7 @@ COPIED: Final = ("issuer", "venue", "retention")
 
 
 class SavedKeys:
-    """Day keys that somebody copied while they existed; `use` and `subkey` as a key ring has them."""
+    """Day keys that were copied while they existed; `use` and `subkey` as a key ring has them."""
 
     def __init__(self, keys: dict[KeyName, bytes]) -> None:
         self._keys = keys
@@ -47,7 +47,8 @@ def copy_databases(deployment: Path, target: Path) -> None:
 
 
 def _copy_if_there(source: str, target: str) -> None:
-    """What is being written has its name for a millisecond: gone before it is copied, and there under another one."""
+    """What is being written has its name for a millisecond: renamed before it is copied, and there under another
+    one."""
     with suppress(FileNotFoundError):
         shutil.copy2(source, target)
 
@@ -64,7 +65,7 @@ def open_visits(copies: Path, day: int, registry: SubKeys) -> list[Visit]:
 
 
 def open_subject(visit: Visit, day: int, authority: OpeningKey, issuer: SubKeys) -> int:
-    """The second and third layer: whose visit it was. Raises `SealBroken`, `KeyDestroyed`, `KeyMissing`."""
+    """Opens the second and third layer: the subject of the visit. Raises `SealBroken`, `KeyDestroyed`, `KeyMissing`."""
     context = visit_context(visit.issuer, day, visit.visit_id)
     inner = authority.open(visit.sealed_subject, Label.SUBJECT + context)
     return open_inner(issuer.subkey(KeyName(Purpose.DAY, day), Label.SUB_SEAL), inner, context)
