@@ -1,4 +1,5 @@
-"""A day of the town: in the morning keys, uploads and lists, then everybody's batch, the doors, and the day's audit."""
+"""A day of the town: in the morning keys, uploads and lists, then all wallets' batches, the doors, and the day's
+audit."""
 
 from __future__ import annotations
 
@@ -87,7 +88,7 @@ def _stated(town: Town, before: str, name: str) -> bool:
 
 
 def _audited(town: Town) -> bool:
-    """Whether retention has asked everyone today, and audited."""
+    """Whether retention has audited all services today."""
     today = town.stage.calendar.date(town.stage.calendar.day(town.stage.clock.now()))
     return any(audit["day"] == today for audit in town.clients["retention"].get("/v1/audits", limit="1")["audits"])
 
@@ -100,7 +101,7 @@ def _visited(town: Town, visits: list[PlannedVisit], now: float, hand: Hand) -> 
 def _visit(town: Town, hand: Hand, visit: PlannedVisit, now: float) -> Iterator[str]:
     """A code is opened, held before a gate, and in the end let in: for each scan the result, or the refusal's code."""
     code = drive(town.wallets[visit.who].open_code(town.stage.day + visit.day))
-    assert code is not None  # noqa: S101 - ten a day, and nobody goes out so often
+    assert code is not None  # noqa: S101 - ten a day, and no person goes out so often
     if visit.mishap is Mishap.FROZEN:
         old = wallets.present(code, now - _FROZEN_SECONDS, town.stage.calendar)
         yield _scan(town, hand, visit, visit.gate, old, now)

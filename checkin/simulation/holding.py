@@ -1,4 +1,4 @@
-"""What the services hold and have destroyed when the simulation ends, said by themselves."""
+"""What the services hold and have destroyed when the simulation is over, said by themselves."""
 
 from __future__ import annotations
 

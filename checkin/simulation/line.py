@@ -1,5 +1,5 @@
 """One connection for a town's many small requests: the standard library's, for the time that a pool, hooks and a timer
-a request take is most of what a town's day takes. What it asks is this machine's own services, so nothing slow is cut.
+a request take is most of what a town's day takes. It queries this machine's own services, so nothing slow is cut.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from checkin.http.client import Client
 from checkin.http.exchange import KEPT_SECONDS, Exchange
 
 _STOPWATCH: Final = SystemClock()
-_SHARED: Final = "/v1/keys"  # the same for everybody
+_SHARED: Final = "/v1/keys"  # the same for all wallets
 
 
 class OneConnection(Client):
@@ -30,7 +30,7 @@ class OneConnection(Client):
         self._exchange = self._kept
 
     def forget(self) -> None:
-        """Asks anew for what it shares."""
+        """Forgets the shared answers: they are fetched anew."""
         self._kept.shared.clear()
 
     def __exit__(
@@ -41,8 +41,8 @@ class OneConnection(Client):
 
 
 class _Kept(Exchange):
-    """Exchanges over one connection that is kept. `shared`: answers that are the same for everybody, as a cache on the
-    way keeps them."""
+    """Exchanges over one connection that is kept. `shared`: answers that are the same for all wallets, as a cache on
+    the way keeps them."""
 
     def __init__(self, http: httpx.Client, url: str, timeout: float) -> None:
         super().__init__(http, 0, 0)

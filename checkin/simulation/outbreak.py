@@ -1,4 +1,4 @@
-"""Somebody in the town is ill: an order about it, executed as the authority executes any."""
+"""An order about an ill person of the town, executed as the authority executes any."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from checkin.orders.part import MAX_ROWS
 from checkin.simulation.plan import Plan, contacts, patient_of
 from checkin.simulation.town import Town
 
-FIRST_DAY: Final = 20  # by number: late enough for habits, early enough for the contacts to be told
+FIRST_DAY: Final = 20  # by number: late enough for habits, early enough for the contacts' access notices
 _EVERY_DAYS: Final = 7
 _ASKED_DAYS: Final = 3
 _STOPWATCH: Final = SystemClock()
@@ -22,7 +22,7 @@ _STOPWATCH: Final = SystemClock()
 @dataclass(frozen=True)
 class Outbreak:
     """An order about one ill person, held against what the town knows of itself. The order's days by number, and people
-    by number: whom it found, and who was there."""
+    by number: those it found, and those who were there."""
 
     made: int
     first: int
@@ -35,16 +35,16 @@ class Outbreak:
 
     @property
     def precision(self) -> float:
-        """How many of those who were found were there."""
+        """The share of the found people who were there."""
         return len(self.found & self.true) / len(self.found) if self.found else 1.0
 
     @property
     def recall(self) -> float:
-        """How many of those who were there were found."""
+        """The share of the people there who were found."""
         return len(self.found & self.true) / len(self.true) if self.true else 1.0
 
     def summary(self) -> dict[str, Any]:
-        """For programs; nobody's name."""
+        """For programs; without names."""
         return {
             "day": self.made,
             "about": [self.first, self.last],

@@ -1,4 +1,4 @@
-"""Who goes where and when: a town made from a seed alone, before any code or service is there.
+"""The plan of a town's visits: made from a seed alone, before any code or service is there.
 
 People have one to three places of their own and an hour at which they like to be there; now and then they go somewhere
 else. What the town knows of itself (`contacts`) is worked out from this plan, so it can be held against what a trace
@@ -105,8 +105,8 @@ def gates_of(where: int) -> int:
 
 
 def contacts(plan: Plan, patient: int, first: int, last: int) -> set[int]:
-    """Who was where the patient was from day `first` to `last`, from two hours before to two hours after. From the plan
-    alone."""
+    """The people who were where the patient was from day `first` to `last`, from two hours before to two hours after.
+    From the plan alone."""
     around = [visit for day in plan.days[max(0, first - 1) : last + 2] for visit in day]
     mine = [visit for visit in around if visit.who == patient and first <= visit.day <= last]
     found = set()
@@ -117,7 +117,7 @@ def contacts(plan: Plan, patient: int, first: int, last: int) -> set[int]:
 
 
 def patient_of(plan: Plan, first: int, last: int) -> int:
-    """Somebody whose contacts are nearest to half the town: then a trace can miss people, and can find too many."""
+    """The person with contacts nearest to half the town: then a trace can miss people, and can find too many."""
     half = plan.size.people / 2
     return min(range(plan.size.people), key=lambda who: abs(len(contacts(plan, who, first, last)) - half))
 

@@ -51,7 +51,7 @@ class Ended:
         return wrong + [f"an audit failed ({point})" for point in holding.public.failed]
 
     def summary(self) -> dict[str, Any]:
-        """For programs: counts, and seconds; nobody's name."""
+        """For programs: counts, and seconds; without names."""
         tally = self.tally
         return {
             "ok": not self.faults(),

@@ -1,4 +1,4 @@
-"""The town at real services: everybody's wallet, every gate's scanner, and the moment that the clock shows."""
+"""The town at real services: every person's wallet, every gate's scanner, and the moment that the clock shows."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Tally:
     queued: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     told: set[int] = field(default_factory=set)
-    """Who learned from a later batch that an order had found them."""
+    """People who learned from a later batch that an order had found them."""
     hours: Counter[int] = field(default_factory=Counter)
     """Scans by the hour of the day."""
     seconds: Counter[str] = field(default_factory=Counter)
@@ -139,7 +139,7 @@ class Town:
 
 @contextmanager
 def settled(stage: Stage, plan: Plan) -> Iterator[Town]:
-    """Everybody has registered, and every venue has enrolled."""
+    """The town once all people have registered, and every venue has enrolled."""
     with ExitStack() as stack:
 
         def connected(service: str, token: str | None = None) -> OneConnection:
