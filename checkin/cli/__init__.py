@@ -1,7 +1,7 @@
 """The command `checkin`: finds the command that is meant beside it, and turns errors into one line.
 
 A command's file is imported when it is called, not for the list of all: what serves and what traces takes a second to
-import, and whoever asks for help waits for it.
+import, and a user of `--help` would wait for it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from checkin.errors import CheckinError
 from checkin.keys.hardening import harden
 from checkin.shown import as_json, shown
 
-# Who runs these has a party's keys in hand. `serve` tells it in the service's log; a wallet's owner could do nothing.
+# Operators of these have a party's keys in hand. `serve` writes it to the service's log; a holder could do nothing.
 _WARNED: Final = {"authority", "change-master", "key", "purge", "witness"}
 # Command → the file that has it, and the first sentence of its help, for the list.
 COMMANDS: Final = {

@@ -184,8 +184,8 @@ def destroy_early(  # noqa: PLR0913 - an option each
 
 
 def _check_service(name: str, authority: Path) -> None:
-    """Raises `RequestInvalid` for one that parties.toml does not have, before officers sign what nobody takes; says so
-    where there is no such file to compare it with."""
+    """Raises `RequestInvalid` for one that parties.toml does not have, before officers sign what no service takes; says
+    so where there is no such file to compare it with."""
     check_own_name(name)
     path = authority / PARTIES_FILE
     if not path.exists():
@@ -218,7 +218,8 @@ class _Desk:
         return text
 
     def sign(self, text: str, officers: list[Path], path: Path) -> None:
-        """Asks, signs, and tells how many have. Raises `RequestInvalid` where the file says something else by then."""
+        """Signs after a question, and shows how many have. Raises `RequestInvalid` where the file says something else
+        by then."""
         signers = [load_signer(folder) for folder in officers]
         confirm(f"Sign this as {', '.join(signer.name for signer in signers)}?", yes=self.yes)
         note = decode_note(path.read_bytes()) if path.exists() else ""

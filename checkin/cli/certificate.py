@@ -98,7 +98,7 @@ def _input(source: str) -> bytes:
 
 
 def _text(data: bytes) -> str:
-    """Text as it is; anything else is a picture, of whose codes a certificate comes first."""
+    """Text as it is; anything else is a picture, and of its codes a certificate comes first."""
     if data.isascii():
         return data.decode("ascii")
     try:

@@ -228,7 +228,8 @@ def _agreed(stated: Stated, folders: list[Path], *, yes: bool, quiet: bool) -> l
 
 
 def _shown(stated: Stated, new: set[int]) -> list[str]:
-    """Every day: the key's fingerprint, its commitment, and what is new; or which commitment is gone since when."""
+    """Every day: the key's fingerprint, its commitment, and what is new; or the commitment, and when the key was
+    destroyed or checked."""
     lines = [f"{stated.authority}: {_what(stated)}."]
     if isinstance(stated, AuthorityList):
         for day, key in stated.keys.items():

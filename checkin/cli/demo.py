@@ -40,7 +40,7 @@ def demo(
 
 
 def _clear(folder: Path) -> None:
-    """Make way for a new story: a folder of an earlier one is removed, anybody else's is left alone."""
+    """Make way for a new story: a folder of an earlier one is removed, any other is left alone."""
     inside = [path for path in folder.iterdir() if path.name != LOCK]
     if inside and not (folder / MARKER).exists():
         raise SettingsInvalid(f"The folder {folder} is neither empty nor an earlier story's: choose another one.")

@@ -45,7 +45,7 @@ from checkin.shown import shown
 
 TELL_SECONDS = 5.0  # doors let codes be that much too early
 WIDTHS: Final = {False: 69, True: 73}  # columns of a code in a terminal, without a status and with one
-ASKED: Final = 3  # times, of somebody who mistypes at a terminal
+ASKED: Final = 3  # times, of a user who mistypes at a terminal
 Simulated = Annotated[Path | None, typer.Option("--simulated-clock", help="Take the time from this file.")]
 
 
@@ -182,7 +182,7 @@ def scan(  # noqa: PLR0913 - an option each
             codes = ", ".join(sorted({entry["code"] for entry in device.refused}))
             kept = f"{counted(len(device.refused), 'visit')} that the registry refused ({shown(codes)})"
             say(f"{kept}, kept in {scanner.name}: tell the operator", err=True)
-        # Tells of a clock of ours that is wrong also when the code is good.
+        # Reports a clock of ours that is wrong also when the code is good.
         result = drive(device.judge(text, clock), nobody if uploaded is None else client.answer, keep)
         if device.told.proved(clock) and (doubt := device.clock_doubt(clock)):
             say(f"{doubt} The registry's time was used.", err=True)
@@ -236,9 +236,9 @@ def _register(  # noqa: PLR0913, PLR0917 - what a registration is given
 
 
 def _begin(client: Client, name: str | None, phone: str | None) -> str:
-    """The registration's id. What was asked for at a terminal and is refused is asked for again."""
+    """The registration's id. What was typed at a terminal and is refused may be typed again."""
     if not (name and phone):
-        with suppress(NotReady):  # before anybody types for an address that leads nowhere
+        with suppress(NotReady):  # before a user types for an address that leads nowhere
             client.get("/v1/keys")
     typed_name, typed_phone = name, phone
     for left in reversed(range(ASKED)):
@@ -270,7 +270,7 @@ def _keep(path: Path) -> str:
 
 
 def _confirm(client: Client, registration: str, code: str | None, path: Path, recovery_code: str | None) -> Wallet:
-    """Whoever mistypes at a terminal may try again; the issuer counts five tries."""
+    """The new wallet. A code that is mistyped at a terminal may be typed again; the issuer counts five tries."""
     for left in reversed(range(ASKED)):
         typed = _ask(f"Code from the message, {wallets.CODE_DIGITS} digits", "--code") if code is None else code
         try:

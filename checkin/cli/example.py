@@ -11,12 +11,12 @@ _KINDS: Final = {"path": "PATH", "file": "PATH", "int": "NUMBER", "int range": "
 
 
 class WithExample(TyperCommand):
-    """A command whose epilog is an example: it stands in one piece under the help, however narrow the terminal."""
+    """A command with an example as its epilog: it stands in one piece under the help, however narrow the terminal."""
 
     def __init__(self, *arguments: Any, epilog: str, help: str, **options: Any) -> None:
         paragraphs = [" ".join(paragraph.split()) for paragraph in help.split("\n\n")]
         options["short_help"] = paragraphs[0]  # whole in the list of commands
-        super().__init__(*arguments, help="\n\n".join(paragraphs), **options)  # broken where the terminal ends, only
+        super().__init__(*arguments, help="\n\n".join(paragraphs), **options)  # broken at the terminal's width, only
         self.example = epilog
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

@@ -28,7 +28,7 @@ from checkin.tracing.execute import execute_order
 from checkin.tracing.trace_result import TraceResult
 
 PARTLY = 3
-"""The exit status of a trace from which somebody's answer is missing."""
+"""The exit status of a trace from which a party's answer is missing."""
 _LOCAL = re.compile(r"(\d{4}-\d{2}-\d{2})[T ]([01]\d|2[0-3]):([0-5]\d)")
 
 OrderDir = Annotated[Path, typer.Argument(metavar="ORDER", help="The order's folder.")]

@@ -140,7 +140,7 @@ def early(
 
 @dataclass(frozen=True)
 class Chores:
-    """What came of what the service does at its start: whether it was done, which chores failed and with what code (and
+    """What came of what the service does at its start: whether it was done, which tasks failed and with what code (and
     `days`, which go before it), and why the service could not be opened at all, if so."""
 
     chores_done: bool = False

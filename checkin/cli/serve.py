@@ -92,7 +92,7 @@ def up(  # noqa: PLR0913, PLR0917 - options of a command
 
 
 def _compare_clock(deployment: Deployment, *, confirmed: bool) -> None:
-    """Asks a person at a terminal; without one the option says it, or `ClockUntrusted` ends the command."""
+    """Has a person at a terminal compare the clock; without one the option says it, or `ClockUntrusted` is raised."""
     try:
         deployment.require_clock(confirmed=confirmed)
     except ClockUntrusted as error:
@@ -104,7 +104,7 @@ def _compare_clock(deployment: Deployment, *, confirmed: bool) -> None:
 
 
 def _invite(deployment: Deployment, address: str, certificate: Path) -> None:
-    """What somebody with a phone in hand needs to know."""
+    """Shows what a user with a phone in hand needs to know."""
     pages = {what: _https(address, deployment.ports[service]) + path for what, service, path in PAGES}
     say(f"\nOn a phone in the same Wi-Fi: {pages['wallet']}")
     if sys.stdout.isatty():

@@ -53,7 +53,7 @@ def simulate(  # noqa: PLR0913 - an option each
     if report is not None:
         try:
             report.write_text(report_html(ended), encoding="utf-8")
-        except OSError as error:  # the numbers of an hour are told all the same
+        except OSError as error:  # the numbers of an hour are shown all the same
             trouble = file_trouble(error)
             lost = {"error": {"code": trouble.code, "detail": trouble.detail}}
             say(f"checkin: {trouble.code}: {trouble.detail}", err=True)

@@ -14,7 +14,7 @@ from rich.text import Text
 from checkin.audit.words import STATES
 from checkin.shown import shown
 
-COLUMNS: Final = 30  # with the dates of both ends it fits a terminal of 60
+COLUMNS: Final = 30  # with the first and last date it fits a terminal of 60
 FULL: Final = 8
 _FILLED: Final = " ▁▂▃▄▅▆▇█"
 _SIGNS: Final = {

@@ -46,8 +46,8 @@ def report(for_program: bool, values: dict[str, object], sentence: str) -> None:
 
 
 def confirm(question: str, *, yes: bool, done: str = "signed") -> None:
-    """Asks a person on standard error; raises `RequestInvalid`, nothing was `done`, unless the answer is yes. `yes`: it
-    was given before."""
+    """Puts a question to a person on standard error; raises `RequestInvalid`, nothing was `done`, unless the answer is
+    yes. `yes`: it was given before."""
     if yes:
         return
     try:
@@ -82,8 +82,8 @@ def read_given(path: Path) -> bytes:
 
 
 def file_of(text: str) -> Path | None:
-    """The file that an argument names; None where it is a text itself. Raises `FileNotFoundError` for what ends as
-    pictures and text files do, and `PermissionError`."""
+    """The file that an argument names; None where it is a text itself. Raises `FileNotFoundError` for a name with the
+    suffix of a picture or text file, and `PermissionError`."""
     path = Path(text)
     try:
         if path.is_file():
