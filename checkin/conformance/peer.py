@@ -69,7 +69,7 @@ def always(answered: Answered) -> Answer:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a command: `refused` is the code of a refusal, None when it was done; `told` all that it
+    """The outcome of a command: `refused` is the code of a refusal, None when it was done; `told` all that it
     answered."""
 
     refused: str | None

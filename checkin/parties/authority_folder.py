@@ -161,7 +161,7 @@ class AuthorityFolder(Authority):
         return key_list
 
     def destroy_due(self, now: float, *, confirm_clock: bool = False) -> list[dict[str, str | int]]:
-        """Destroy every key whose day + 28 has begun; the tombstones, also of a run that a crash cut short.
+        """Destroy every key once its day + 28 has begun; the tombstones, also of a run that a crash cut short.
 
         Raises `ClockUntrusted`, before anything is touched, as `look`.
         """

@@ -40,7 +40,7 @@ BATCH_STEP: Final = 50
 STALE_SECONDS: Final = 24 * 3600
 OF_TIME: Final = (TokenExpired, TokenNotYetValid, WrongDay)
 UNDECIDED: Final = "undecided"
-"""What a registry says of an entry whose issuer key it does not know yet."""
+"""The registry's answer to an entry with an issuer key that it does not know yet."""
 
 
 def read_enrolment(code: str) -> EnrolmentCode:
@@ -106,7 +106,7 @@ class Scanner:
     batch: int = BATCH_LIMIT
     """How many entries are sent at once: half as many after each time without an answer, for the line may be slow."""
     refused: list[dict[str, str]] = field(default_factory=list)
-    """Entries that the registry refused, {sealed, code}: each is a visitor who was let in, so a person has to look."""
+    """Entries that the registry refused, {sealed, code}: each visitor was let in, so a person has to look."""
     told: ToldTime = field(default_factory=ToldTime)
     lists: Lists = field(default_factory=dict)
     """Digest → what it stands for, of the newest answer."""

@@ -52,7 +52,7 @@ def serve_static(app: FastAPI, title: str) -> None:
 
 
 def front_door(page: str) -> APIRouter:
-    """GET / leads a user who typed the service's address to a page."""
+    """GET / leads from the service's bare address to a page."""
     router = APIRouter()
 
     @router.get("/", include_in_schema=False)

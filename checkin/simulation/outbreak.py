@@ -35,12 +35,12 @@ class Outbreak:
 
     @property
     def precision(self) -> float:
-        """The share of the found people who were there."""
+        """The share of true contacts among the people found."""
         return len(self.found & self.true) / len(self.found) if self.found else 1.0
 
     @property
     def recall(self) -> float:
-        """The share of the people there who were found."""
+        """The share of the true contacts that were found."""
         return len(self.found & self.true) / len(self.true) if self.true else 1.0
 
     def summary(self) -> dict[str, Any]:

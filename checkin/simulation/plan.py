@@ -105,8 +105,8 @@ def gates_of(where: int) -> int:
 
 
 def contacts(plan: Plan, patient: int, first: int, last: int) -> set[int]:
-    """The people who were where the patient was from day `first` to `last`, from two hours before to two hours after.
-    From the plan alone."""
+    """The people with visits where the patient was from day `first` to `last`, from two hours before to two hours
+    after. From the plan alone."""
     around = [visit for day in plan.days[max(0, first - 1) : last + 2] for visit in day]
     mine = [visit for visit in around if visit.who == patient and first <= visit.day <= last]
     found = set()

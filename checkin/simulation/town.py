@@ -41,7 +41,7 @@ class Tally:
     queued: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     told: set[int] = field(default_factory=set)
-    """People who learned from a later batch that an order had found them."""
+    """People with an access notice in a later batch: an order had found them."""
     hours: Counter[int] = field(default_factory=Counter)
     """Scans by the hour of the day."""
     seconds: Counter[str] = field(default_factory=Counter)

@@ -19,7 +19,7 @@ _FORMULA: Final = frozenset("=+-@\t\r\n＝＋－＠")
 
 @dataclass(frozen=True)
 class TracedContact:
-    """A person who was in the room: when (local date, time where the registry answers it), how many minutes from the
+    """A person in the room: when (local date, time where the registry answers it), how many minutes from the
     patient."""
 
     name: str
