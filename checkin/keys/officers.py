@@ -91,7 +91,7 @@ def check_numbers(officers: int, threshold: int) -> None:
         raise NoteMalformed("At least two officers sign, of at most 16.")
 
 
-def check_wish(authority: str, officers: int, threshold: int) -> None:
+def check_appointment(authority: str, officers: int, threshold: int) -> None:
     """Raises `SettingsInvalid` that says what to choose instead, before anything is made."""
     if not 2 <= threshold <= officers <= _MOST:
         raise SettingsInvalid(

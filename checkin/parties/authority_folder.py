@@ -36,7 +36,7 @@ from checkin.files.format import require_format
 from checkin.keys.authority_ring import AuthorityRing
 from checkin.keys.file_system import check_storage
 from checkin.keys.officer_folder import appoint
-from checkin.keys.officers import Officers, RingKeys, check_wish
+from checkin.keys.officers import Officers, RingKeys, check_appointment
 from checkin.parties.authority import AHEAD_DAYS, Authority, Logged
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, DestroyedKey, DestroyedList
 from checkin.protocol.note import Opened
@@ -74,7 +74,7 @@ class AuthorityFolder(Authority):
         `StorageUnfit`; then nothing was made.
         """
         calendar = Calendar(zone)
-        check_wish(name, officers, threshold)
+        check_appointment(name, officers, threshold)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise SettingsInvalid("The authority's folder is not empty: choose a new one.")

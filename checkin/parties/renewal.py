@@ -21,7 +21,7 @@ from typing import Final
 from checkin.errors import SealBroken, SharesInvalid
 from checkin.files.durable import private_folder, replace_file, sync_folder
 from checkin.keys.officer_folder import appoint, load_share, remember, remembered
-from checkin.keys.officers import Officers, RingKeys, check_wish, join_shares, list_signer
+from checkin.keys.officers import Officers, RingKeys, check_appointment, join_shares, list_signer
 from checkin.parties.authority import Authority
 from checkin.parties.authority_folder import CHECKED_FILE, DESTROYED_FILE, FORMER, RENEWAL, AuthorityFolder
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, merge
@@ -68,7 +68,7 @@ def exchange_officers(authority: AuthorityFolder, present: Sequence[Path], count
 
 def _appoint(authority: AuthorityFolder, present: Sequence[Path], count: int, threshold: int) -> None:
     """The folder `renewal`, whole or not there. A draft that a crash left opens nothing."""
-    check_wish(authority.officers.authority, count, threshold)
+    check_appointment(authority.officers.authority, count, threshold)
     signer = list_signer(authority.officers.authority, authority.ring.unlock(map(load_share, present)))
     keys: dict[int, AuthorityKey] = {}
     for path in present:
