@@ -175,10 +175,10 @@ class SelfAudit:
         """Reads the rows of closed days again, as many as one run may; every day has its turn."""
         days.close()
         calendar, now = self._party.calendar, self._guard.settled()
-        holdings = Inventory(self._party, days.vault, days.book)
-        over = [day for day in holdings.held() if calendar.closes(day) + GRACE_SECONDS < now < calendar.due(day)]
+        inventory = Inventory(self._party, days.vault, days.book)
+        over = [day for day in inventory.held() if calendar.closes(day) + GRACE_SECONDS < now < calendar.due(day)]
         faults = [f"{calendar.date(day)} was not closed" for day in over if closed_name(day) not in days.book]
-        closed = [day for day in holdings.held() if closed_name(day) in days.book]
+        closed = [day for day in inventory.held() if closed_name(day) in days.book]
         turn = calendar.day(now) % len(closed) if closed else 0
         read, rows = 0, 0
         for day in closed[turn:] + closed[:turn]:
