@@ -92,22 +92,22 @@ def run(
     left = folder.destroy()
     destroyed = sorted(keys - set(folder.status().keys_due))
     folder.close()
-    chores = _chores(folder.service, config, simulated_clock) if folder.service else Chores()
-    chores = replace(chores, failed=({"days": NotReady.code} if left else {}) | chores.failed, left=left)
+    outcome = _run_start_tasks(folder.service, config, simulated_clock) if folder.service else TaskOutcome()
+    outcome = replace(outcome, failed=({"days": NotReady.code} if left else {}) | outcome.failed, left=left)
     if confirm_restored:  # last: opening the service compares the folders
         Generation(folder.settings.data, folder.settings.keys).confirm()
     names = folder.book.names() if folder.book else []
     made = [name for name in names if name not in before and name.startswith(_ENDS)]
     if as_json:
-        say_json({"service": folder.settings.name, "keys": destroyed, "statements": made, **asdict(chores)}, indent=2)
+        say_json({"service": folder.settings.name, "keys": destroyed, "statements": made, **asdict(outcome)}, indent=2)
     else:
         if destroyed and not made:
             say("Destroyed, not stated yet: " + ", ".join(destroyed))
         elif made or not left:
             say("Destroyed and stated: " + ", ".join(made) if made else "Nothing was due.")
-        if told := chores.told():
+        if told := outcome.told():
             say(told)
-    if chores.not_opened or chores.failed:
+    if outcome.not_opened or outcome.failed:
         raise typer.Exit(1)
 
 
@@ -132,16 +132,16 @@ def early(
         say_json({"service": folder.settings.name, "statement": order.name, "keys": gone, "left": left}, indent=2)
     else:
         say(f"By {order.name}: destroyed {', '.join(gone) or 'nothing, there was no such key'}.")
-        if told := Chores(left=left).told():
+        if told := TaskOutcome(left=left).told():
             say(told)
     if left:
         raise typer.Exit(1)
 
 
 @dataclass(frozen=True)
-class Chores:
-    """What came of what the service does at its start: whether it was done, which tasks failed and with what code (and
-    `days`, which go before it), and why the service could not be opened at all, if so."""
+class TaskOutcome:
+    """Outcome of the tasks that the service runs at its start: whether they ran, which failed and with what code (and
+    `days`, which go before them), and why the service could not be opened at all, if so."""
 
     chores_done: bool = False
     failed: dict[str, str] = field(default_factory=dict)
@@ -164,14 +164,14 @@ class Chores:
         return "\n".join(told)
 
 
-def _chores(service: str, config: Path, simulated_clock: Path | None) -> Chores:
+def _run_start_tasks(service: str, config: Path, simulated_clock: Path | None) -> TaskOutcome:
     """All that the service does at its start before it serves, through its entry point."""
     try:
         frame = load(service, config, simulated_clock).state.frame
     except CheckinError as error:
-        return Chores(not_opened=f"{error.code}: {error.detail}")
+        return TaskOutcome(not_opened=f"{error.code}: {error.detail}")
     try:
-        return Chores(chores_done=True, failed=frame.tasks.run_all())
+        return TaskOutcome(chores_done=True, failed=frame.tasks.run_all())
     finally:
         frame.close()
 
