@@ -133,7 +133,11 @@ class Issuer:
             self.book,
             EarlyDestructions(settings.keys, settings.name, settings.authority, party.clock, party.calendar),
             floor=engine.floor(self.guard),
-            duties=(self._forget, lambda oldest: self.rotation.run(oldest, self.purger.retire), self.nodes.duty),
+            tasks=(
+                self._forget,
+                lambda oldest: self.rotation.run(oldest, self.purger.retire),
+                self.nodes.state_at_purge,
+            ),
             ahead={Purpose.DAY: 1, Purpose.SIGNING: AHEAD_DAYS},
             hold=engine.hold,
         )

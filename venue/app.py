@@ -74,7 +74,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         book,
         EarlyDestructions(settings.keys, settings.name, settings.authority, party.clock, party.calendar),
         floor=engine.floor(guard),
-        duties=(trust.forget, alarms.forget, gates.forget, endings.forget, nodes.duty),
+        tasks=(trust.forget, alarms.forget, gates.forget, endings.forget, nodes.state_at_purge),
         ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
         hold=engine.hold,
     )

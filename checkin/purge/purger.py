@@ -53,7 +53,7 @@ log = structlog.get_logger()
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Duty = Callable[[int], None]
+PurgeTask = Callable[[int], None]
 """What a service destroys beside its vault; it is given the oldest day that is still held, and is repeatable."""
 
 
@@ -68,8 +68,8 @@ class Purger:
         book: StatementStore,
         early: EarlyDestructions,
         *,
-        floor: Duty = lambda _: None,
-        duties: Iterable[Duty] = (),
+        floor: PurgeTask = lambda _: None,
+        tasks: Iterable[PurgeTask] = (),
         ahead: Mapping[Purpose, int] | None = None,
         hold: Hold = alone,
     ) -> None:
@@ -83,7 +83,7 @@ class Purger:
         self._book = book
         self._inventory = Inventory(party, vault, book)
         self._floor = floor
-        self._duties = tuple(duties)
+        self._tasks = tuple(tasks)
         self._ahead = dict(ahead or {Purpose.DAY: 1})
         self._hold = hold
         self._early = early
@@ -132,8 +132,8 @@ class Purger:
         if FLOOR in self.failed:
             return []
         made = self._attempt("data", self._destroy_data, now, oldest) or []
-        for duty in self._duties:
-            self._attempt(getattr(duty, "__qualname__", "duty"), duty, oldest)
+        for task in self._tasks:
+            self._attempt(getattr(task, "__qualname__", "task"), task, oldest)
         return made
 
     def _destroy_data(self, now: float, oldest: int) -> list[str]:
@@ -237,7 +237,7 @@ class Purger:
         """Destroys a key that is no day's vault key, for good, and states it once every node of a ring has signed;
         `due` is the day on which it was due.
 
-        For a `Duty`, which runs under the purger's lock, and repeatable like all of it.
+        For a `PurgeTask`, which runs under the purger's lock, and repeatable like all of it.
         """
         record = {"commitment": self._inventory.commitment(name), "due": self._party.calendar.date(due)}
         self._party.ring.entomb(name, record)

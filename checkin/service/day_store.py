@@ -27,7 +27,7 @@ from checkin.files.leases import LEASES, Hold, alone, hold
 from checkin.files.tables import Commit, SqliteTables, Tables, TableSet
 from checkin.keys.generation import GENERATIONS, GenerationTable
 from checkin.purge.clock_guard import ClockGuard
-from checkin.purge.purger import Duty, Purger
+from checkin.purge.purger import Purger, PurgeTask
 from checkin.purge.statement_store import STATEMENTS, StatementFolder, StatementStore, StatementTable
 from checkin.service.frame import Finding
 from checkin.service.key_list_publisher import KEY_LIST, KeyListFile, KeyListState, KeyListTable
@@ -164,7 +164,7 @@ class ServiceEngine:
         """The lease for what only one of several machines over one engine does; its table is made at first use."""
         return alone if self._database is None else partial(hold, self.tables(LEASES))
 
-    def floor(self, guard: ClockGuard) -> Duty:
+    def floor(self, guard: ClockGuard) -> PurgeTask:
         """Keeps the oldest day of several machines over one engine. Raises `NotReady`."""
         return SharedFloor(self.tables(FLOOR), guard).keep if self._database is not None else lambda _: None
 

@@ -86,7 +86,7 @@ class RingStatements:
             text = f"{signed} nodes destroyed {name}; missing: {', '.join(missing)}. Bring it back, then it does."
             yield Finding("ring_purge", "failure" if late else "warning", text)
 
-    def duty(self, _: int) -> None:
+    def state_at_purge(self, _: int) -> None:
         """`state`, at the end of a purge: beside a report its readers find what the nodes signed."""
         self.state()
 

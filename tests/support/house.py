@@ -13,7 +13,7 @@ from checkin.protocol.note import open_note
 from checkin.protocol.statement import Values
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.early import EarlyDestructions
-from checkin.purge.purger import Duty, Purger
+from checkin.purge.purger import Purger, PurgeTask
 from checkin.purge.statement_store import KINDS, StatementFolder
 from checkin.service.identity import ServiceIdentity
 from checkin.service.settings import AuthoritySettings, RingUse
@@ -52,7 +52,7 @@ class House:
         self,
         folder: Path,
         peers: Callable[[], Iterable[float]] = tuple,
-        duties: Iterable[Duty] = (),
+        tasks: Iterable[PurgeTask] = (),
         ahead: dict[Purpose, int] | None = None,
         ring: RingUse | None = None,
         *,
@@ -78,7 +78,7 @@ class House:
         self.vault = Vault("venue", self.store, self.party.ring)
         self.book = StatementFolder(folder / "data" / "statements")
         self.early = EarlyDestructions(settings.keys, settings.name, authority, self.clock, self.party.calendar)
-        self.purger = Purger(self.party, self.guard, self.vault, self.book, self.early, duties=duties, ahead=ahead)
+        self.purger = Purger(self.party, self.guard, self.vault, self.book, self.early, tasks=tasks, ahead=ahead)
 
     def go(self, day: int, seconds: float = 0.0) -> None:
         """Set the clock."""

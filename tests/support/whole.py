@@ -85,7 +85,7 @@ class Registry:
             self.book,
             self.early,
             floor=engine.floor(guard),
-            duties=(self.trust.forget, self.gates.forget, endings.forget),
+            tasks=(self.trust.forget, self.gates.forget, endings.forget),
             ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
             hold=engine.hold,
         )

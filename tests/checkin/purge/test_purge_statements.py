@@ -169,18 +169,18 @@ def test_intake_keys_go_with_the_closing_and_signing_keys_with_their_day(tmp_pat
 
 
 def test_a_service_destroys_its_other_data_in_the_same_round(tmp_path: Path) -> None:
-    """Its duties are told the oldest day that is held, and may retire keys of their own."""
+    """Its tasks are given the oldest day that is held, and may retire keys of their own."""
     prepare(tmp_path / "x")
     told: list[int] = []
     made: list[str] = []
     identity = KeyName(Purpose.IDENTITY, DAY - 30)
 
-    def duty(oldest: int) -> None:
+    def task(oldest: int) -> None:
         told.append(oldest)
         if identity in registry.party.ring.names():
             made.extend(registry.purger.retire(identity, DAY - 2))
 
-    registry = House(tmp_path / "x", duties=[duty])
+    registry = House(tmp_path / "x", tasks=[task])
     registry.party.ring.make(identity, oldest=0)
     registry.purger.run()
     assert told == [DAY - 27]
