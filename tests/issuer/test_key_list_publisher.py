@@ -15,7 +15,7 @@ from checkin.errors import NotReady, Unreachable
 from checkin.files.durable import replace_file
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
-from checkin.service import key_list_publisher as listbook
+from checkin.service import key_list_publisher as publisher
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.merkle import inclusion_proof, leaf_hash, root
@@ -52,8 +52,8 @@ class Log:
 def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     """Reached by whoever asks any log."""
     made = Log()
-    monkeypatch.setattr(listbook, "submit", made.submit)
-    monkeypatch.setattr(listbook, "proof_of", made.proof_of)
+    monkeypatch.setattr(publisher, "submit", made.submit)
+    monkeypatch.setattr(publisher, "proof_of", made.proof_of)
     return made
 
 
@@ -154,7 +154,7 @@ def test_the_list_is_written_down_before_the_log_hears_of_it(
         assert kept[-1] == note
         return log.submit(client, note)
 
-    monkeypatch.setattr(listbook, "submit", submit)
+    monkeypatch.setattr(publisher, "submit", submit)
     issuer.lists.run()
     assert len(kept) == 1
 
@@ -177,13 +177,13 @@ def test_a_slow_worker_does_not_put_an_older_list_back(
 
         def slow(client: Any, index: int, pinned: Any) -> LogProof | None:
             proof = log.proof_of(client, index, pinned)
-            monkeypatch.setattr(listbook, "proof_of", log.proof_of)
+            monkeypatch.setattr(publisher, "proof_of", log.proof_of)
             site.set_day(DAY + 1)
             keep_house(other)
             other.lists.run()
             return proof
 
-        monkeypatch.setattr(listbook, "proof_of", slow)
+        monkeypatch.setattr(publisher, "proof_of", slow)
         issuer.lists.run()
         assert DAY + 15 in issuer.lists.published().list.keys
         assert told(other) == "ok"
@@ -258,7 +258,7 @@ def test_a_log_that_refuses_is_named_by_its_code(issuer: Issuer, monkeypatch: py
     def refuse(_: Any, __: str) -> int:
         raise NotReady
 
-    monkeypatch.setattr(listbook, "submit", refuse)
+    monkeypatch.setattr(publisher, "submit", refuse)
     issuer.lists.run()
     [finding] = issuer.lists.findings()
     assert NotReady.code in finding.text

@@ -177,7 +177,7 @@ def test_the_last_upload_of_a_printed_code_scanned_after_midnight(scene: Scene) 
 def test_a_day_is_closed_at_five_past_midnight_after_four_days_and_gone_after_28(scene: Scene) -> None:
     """To the second, whether or not anything has run at that hour."""
     queued, answers = [entry(scene, scene.phone(), MIDNIGHT - 1)], {}
-    # No chores run here: nothing has closed or purged yet.
+    # No tasks run here: nothing has closed or purged yet.
     for now in (CLOSES - 1, CLOSES, CALENDAR.due(DAY) - 1, CALENDAR.due(DAY)):
         scene.registry.set(now)
         answers[now] = upload(scene.client, scene.at, queued)[0]
