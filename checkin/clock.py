@@ -64,6 +64,10 @@ class SystemClock:
             return ""
 
 
+STOPWATCH: Final = SystemClock()
+"""Its `boot` measures how long something takes, also while a simulated clock stands still and the machine sleeps."""
+
+
 class SimulatedClock:
     """A clock in a file, read at each use. Its first line is one of
 

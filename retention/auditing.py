@@ -25,7 +25,7 @@ from checkin.audit.point import (
 )
 from checkin.audit.self_audit import TOKENS, SelfAudit
 from checkin.audit.token_check import check_tokens
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, NotFound, ServiceError
 from checkin.files.durable import locked
 from checkin.http.client import Client
@@ -53,7 +53,6 @@ ANSWERED: Final = "answered"
 TEST_VISIT: Final = "test-visit"
 MAX_POINTS: Final = 32  # of one service
 _ROOM: Final = 40_000  # bytes of all services' own lines in one entry of the log
-_STOPWATCH: Final = SystemClock()
 log = structlog.get_logger()
 
 
@@ -85,15 +84,15 @@ class Auditing:
         In a lane of its own: a slow audit of one service delays no other's request to destroy.
         """
         today = self._party.date()
-        if not self._is_time(today, _STOPWATCH.boot()):
+        if not self._is_time(today, STOPWATCH.boot()):
             return
-        self._failed = _STOPWATCH.boot()
+        self._failed = STOPWATCH.boot()
         self.run(only_if_none_of=today)
         self._failed = None
 
     def urgent(self) -> bool:
         """Whether the day is new, and there is no audit of it yet."""
-        today, now = self._party.date(), _STOPWATCH.boot()
+        today, now = self._party.date(), STOPWATCH.boot()
         if self._waiting is None or self._waiting[0] != today or now - self._waiting[1] > URGENT_SECONDS:
             return False
         return self._is_missing(today, now)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import structlog
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.errors import CheckinError, ServiceError
 from checkin.files.durable import locked
 from checkin.http.client import Client
@@ -17,7 +17,6 @@ from retention.statements import CollectionState
 
 RETRY_SECONDS = 60.0
 FIRST_RETRY_SECONDS = 1.0
-_STOPWATCH: Final = SystemClock()  # a simulated clock may stand still
 log = structlog.get_logger()
 PAGE: Final = 1000
 MAX_CHARACTERS: Final = 2**28  # of all notes of a service: a statement has at most 2 KiB
@@ -33,7 +32,7 @@ class Schedule:
         self._tokens = parts.tokens
         self._statements = parts.statements
         self._intake = parts.intake
-        self._begun = _STOPWATCH.boot()
+        self._begun = STOPWATCH.boot()
         self._tried: dict[str, tuple[float, str]] = {}  # service → boot seconds and day of this process's last try
 
     def run(self) -> None:
@@ -49,7 +48,7 @@ class Schedule:
     def urgent(self) -> bool:
         """Whether this service is new, and one of the others has not answered yet."""
         today = self._party.date()
-        if _STOPWATCH.boot() - self._begun > RETRY_SECONDS:
+        if STOPWATCH.boot() - self._begun > RETRY_SECONDS:
             return False
         return any(self._statements.asking(service.name).asked != today for service in self._services)
 
@@ -58,7 +57,7 @@ class Schedule:
         today = (
             self._party.date()
         )  # before the query: an answer that comes after midnight says nothing about the new day
-        self._tried[service.name] = (_STOPWATCH.boot(), today)
+        self._tried[service.name] = (STOPWATCH.boot(), today)
         try:
             refused = self._intake.take_all(service, self._collect(service))
         except Exception as error:  # no failure of one service may keep the next one waiting
@@ -75,7 +74,7 @@ class Schedule:
         if not day:
             return True
         asking, today = self._statements.asking(service.name), self._party.date()
-        waited = _STOPWATCH.boot() - tried >= min(max(FIRST_RETRY_SECONDS, tried - self._begun), RETRY_SECONDS)
+        waited = STOPWATCH.boot() - tried >= min(max(FIRST_RETRY_SECONDS, tried - self._begun), RETRY_SECONDS)
         return asking.asked != today and (waited or day != today or not asking.failure)
 
     def _collect(self, service: CollectedService) -> list[str]:
@@ -90,7 +89,7 @@ def collected(client: Client) -> list[str]:
     """
     found: list[str] = []
     query, room = {"limit": str(PAGE)}, MAX_CHARACTERS
-    until = _STOPWATCH.boot() + LONGEST_SECONDS
+    until = STOPWATCH.boot() + LONGEST_SECONDS
     while True:
         answer = client.get("/v1/statements", **query)
         notes = notes_of(answer)
@@ -101,7 +100,7 @@ def collected(client: Client) -> list[str]:
             return found
         if not isinstance(following, str) or following <= query.get("after", "") or not notes:
             raise ValueError("the pages lead nowhere")
-        if room < 0 or _STOPWATCH.boot() > until:
+        if room < 0 or STOPWATCH.boot() > until:
             raise ServiceError("The service shows more statements than there can be.")
         query["after"] = following
 

@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 import structlog
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.errors import (
     CheckinError,
     LogConflict,
@@ -46,7 +46,6 @@ _REFUSALS: Final[dict[int, type[CheckinError]]] = {
     422: ProofInvalid,
 }
 RETRY_SECONDS = 60.0
-_STOPWATCH = SystemClock()  # a simulated clock may stand still
 log = structlog.get_logger()
 
 
@@ -209,7 +208,7 @@ class Cosigning:
     def _is_due(self, witness: PinnedWitness, note: str) -> bool:
         name = witness.verifier.name
         failed = self._failed.get(name)
-        if failed is not None and _STOPWATCH.boot() - failed < RETRY_SECONDS:
+        if failed is not None and STOPWATCH.boot() - failed < RETRY_SECONDS:
             return False
         fresh = cosignatures(note, [witness.verifier]) and self._statements.asking(name).asked == self._party.date()
         return name in self._unasked or not fresh
@@ -220,7 +219,7 @@ class Cosigning:
             self._unasked.discard(name)
             self._failed.pop(name, None)
         else:
-            self._failed[name] = _STOPWATCH.boot()
+            self._failed[name] = STOPWATCH.boot()
             log.warning("head_not_cosigned", witness=name, code=error.code)
         after = CollectionState(before.asked, error.code) if error else CollectionState(self._party.date())
         if after != before:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from checkin.audit.list_audit import GivenList, given_lists, is_young
 from checkin.audit.point import Point, seen
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.errors import DayDestroyed, Forbidden, KeyDestroyed, KeyMissing, NotFound
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import IntakeKey, IntakeList
@@ -45,7 +45,6 @@ _FORMS: Final = {  # as the route below describes them; any other query is left 
     "waiting": re.compile("-1|[0-9]{1,6}"),
     "digests": re.compile("true|false"),
 }
-_STOPWATCH: Final = SystemClock()
 _FOREVER = {"Cache-Control": f"public, max-age={CACHED_SECONDS}, immutable"}
 _Waiting = Annotated[int, Query(ge=-1, le=1_000_000, description="how many visits wait in the scanner's queue")]
 _Digests = Annotated[bool, Query(description="digests of the lists, for `GET /v1/lists/{digest}`, in their place")]
@@ -168,7 +167,7 @@ class Lists:
 
     def read(self) -> _Same:
         """Reads it from the disk, or a ring's nodes; remembered for a second."""
-        at, day, number = _STOPWATCH.boot(), self._party.today(), self._trust.number
+        at, day, number = STOPWATCH.boot(), self._party.today(), self._trust.number
         issuers, own = self._entries(), self._own()
         digests = {"issuers": [_digest(entry) for entry in issuers], "own": _digest(own)}
         self._same = _Same(issuers, own, digests, at, day, number)
@@ -179,7 +178,7 @@ class Lists:
         same = self._same
         if same is None or (same.day, same.number) != (self._party.today(), self._trust.number):
             return None
-        return same if _STOPWATCH.boot() - same.at < _REMEMBERED_SECONDS else None
+        return same if STOPWATCH.boot() - same.at < _REMEMBERED_SECONDS else None
 
     def answer(
         self, same: _Same, scanner: VenueScanner, nonce: str | None, known: str | None, digests: bool

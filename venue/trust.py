@@ -12,7 +12,7 @@ from typing import NamedTuple
 import httpx
 import structlog
 
-from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, SystemClock
+from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, STOPWATCH
 from checkin.errors import CheckinError, KeyMissing, ListRefused, NoteUntrusted, Unreachable
 from checkin.files.tables import Commit, Tables, Values
 from checkin.http.exchange import Exchange, open_http
@@ -40,7 +40,6 @@ _LONGEST_SECONDS = 10.0  # a slow answer must not keep the next issuer waiting
 _MAX_ANSWER = 4 * MAX_NOTE  # the note and its proof as JSON text, the same keys once as JWK
 _KEEP_LIST = """INSERT INTO issuer_lists (issuer, note, proof) VALUES (:issuer, :note, :proof)
     ON CONFLICT (issuer) DO UPDATE SET note = excluded.note, proof = excluded.proof"""
-_STOPWATCH = SystemClock()
 log = structlog.get_logger()
 
 
@@ -83,7 +82,7 @@ class IssuerTrust:
         self._issuers = issuers
         self._pinned = pinned
         self._fetch = fetch
-        self._urgent_until = _STOPWATCH.boot() + URGENT_SECONDS
+        self._urgent_until = STOPWATCH.boot() + URGENT_SECONDS
         self._unanswered: dict[int, str] = {}
         self._proved: dict[int, Fetched] = {}
         self._known: _Memory | None = None
@@ -103,7 +102,7 @@ class IssuerTrust:
     def urgent(self) -> bool:
         """Whether that should run again in half a second: the service is new, and an issuer's key is missing."""
         today = self._party.today()
-        if _STOPWATCH.boot() > self._urgent_until:
+        if STOPWATCH.boot() > self._urgent_until:
             return False
         return not all(self._has_key(today, issuer.number) for issuer in self._issuers)
 

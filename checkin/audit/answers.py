@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from checkin.clock import DATES, SystemClock
+from checkin.clock import DATES, STOPWATCH
 from checkin.errors import ServiceError
 from checkin.http.asking import conform, read_json
 from checkin.http.client import Client
@@ -27,7 +27,6 @@ MAX_DAYS: Final = 60 * 100
 PAGES: Final = 5000
 BYTES: Final = 2**30
 SECONDS: Final = 1800.0
-_STOPWATCH: Final = SystemClock()
 
 
 def _is_date(text: str) -> str:
@@ -103,11 +102,11 @@ class Reader:
         self._client = client
         self._pages = pages
         self._bytes = size
-        self._end = _STOPWATCH.boot() + seconds
+        self._end = STOPWATCH.boot() + seconds
 
     def bytes(self, path: str) -> bytes:
         """An answer as it is."""
-        if _STOPWATCH.boot() > self._end:
+        if STOPWATCH.boot() > self._end:
             raise ServiceError("The service takes too long over what it shows: nothing of it was believed.")
         data = self._client.get_bytes(path)
         self._bytes -= len(data)

@@ -26,7 +26,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.errors import NotReady, SettingsInvalid
 from checkin.files.durable import open_private, replace_file
 from checkin.protocol.encoding import b64url_encode
@@ -48,7 +48,6 @@ _WITH_LIFELINE: Final = 'exec 3<&0; { cat <&3 >/dev/null; kill -INT $$; } & exec
 _INSTALL: Final = (
     "The PostgreSQL server is not installed: pip install 'private-qr-checkin[postgresql,postgresql-server]'."
 )
-_STOPWATCH: Final = SystemClock()
 
 
 class PostgresServer:
@@ -161,17 +160,17 @@ class PostgresServer:
 
     def _await_former(self) -> None:
         """Waits for a server that still stops: the process that ran the folder before may have been killed."""
-        deadline = _STOPWATCH.boot() + STOP_SECONDS
+        deadline = STOPWATCH.boot() + STOP_SECONDS
         with suppress(OSError, IndexError):  # there is no such file or process any more
-            while _STOPWATCH.boot() < deadline:
+            while STOPWATCH.boot() < deadline:
                 pid = (self._data / "postmaster.pid").read_text().split()[0]
                 if os.fsencode(self._data) not in Path(f"/proc/{pid}/cmdline").read_bytes():
                     return
                 time.sleep(0.05)
 
     def _await(self) -> None:
-        deadline = _STOPWATCH.boot() + START_SECONDS
-        while _STOPWATCH.boot() < deadline:
+        deadline = STOPWATCH.boot() + START_SECONDS
+        while STOPWATCH.boot() < deadline:
             if self._process is None or self._process.poll() is not None:
                 break
             with suppress(OSError):

@@ -19,7 +19,7 @@ from typing import Final
 
 import sqlite_utils
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.errors import DatabaseUnusable, NotReady
 from checkin.files.durable import make_private, private_folder
 
@@ -34,7 +34,6 @@ _ABSENT: Final = "it is not there, or not ours: mount its volume, or give it to 
 _DAMAGED: Final = "it is damaged, or no database: put back the newest backup (docs/operating.md, Backups)"
 _HELD: Final = "another program holds it: end that one"
 _FAILING: Final = "its disk is full or fails: look at it"
-_STOPWATCH: Final = SystemClock()
 _BY_SQLITE: Final = {
     sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_READONLY: _READ_ONLY,
@@ -84,12 +83,12 @@ def connect(path: Path, timeout: float, page: int = 4096) -> sqlite3.Connection:
 def _use_log(connection: sqlite3.Connection, timeout: float) -> None:
     # Two processes that turn a new file to its log at once would wait for each other, so SQLite refuses one of them
     # without any patience (https://sqlite.org/c3ref/busy_handler.html).
-    until = _STOPWATCH.boot() + timeout
+    until = STOPWATCH.boot() + timeout
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or _STOPWATCH.boot() > until:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or STOPWATCH.boot() > until:
                 raise
             time.sleep(_PATIENCE_MS / 1000)
         else:

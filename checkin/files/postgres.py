@@ -24,7 +24,7 @@ from typing import Any, Final, TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.errors import NotReady, SettingsInvalid
 from checkin.files.dsn_file import is_here, read_line
 from checkin.protocol.primitives import random_bytes
@@ -47,7 +47,6 @@ BE_BRIEF: Final = "SET LOCAL lock_timeout = '2s'"  # a lock that waits for reade
 _INDEXES: Final = """SELECT indexname::text, indexdef FROM pg_indexes
     WHERE schemaname = current_schema() AND tablename = $1"""
 _INDEX: Final = re.compile(r"INDEX \w+ ON \S+ ")
-_STOPWATCH: Final = SystemClock()
 R = TypeVar("R")
 
 
@@ -74,7 +73,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             wanted = next(gen)
             while True:
                 ready = yield wanted
-                if _STOPWATCH.boot() > self.deadline:
+                if STOPWATCH.boot() > self.deadline:
                     raise Unconfirmed
                 wanted = gen.send(ready)
         except StopIteration as done:
@@ -127,7 +126,7 @@ class Postgres:
 
         Once a caller could not reach the server, one in a second tries again, and no other waits for it."""
         self._refuse_while_away()
-        deadline = _STOPWATCH.boot() + (patience or self._patience)
+        deadline = STOPWATCH.boot() + (patience or self._patience)
         pause = _PAUSE_SECONDS
         for left in reversed(range(_TRIES)):
             try:
@@ -135,9 +134,9 @@ class Postgres:
             except psycopg.Error as error:
                 if not is_passing(error):
                     raise
-                if not left or _STOPWATCH.boot() + pause > deadline:
+                if not left or STOPWATCH.boot() + pause > deadline:
                     if isinstance(error, Unreached):
-                        self._away_until = _STOPWATCH.boot() + AWAY_SECONDS
+                        self._away_until = STOPWATCH.boot() + AWAY_SECONDS
                     break
             time.sleep(pause * (0.5 + random_bytes(1)[0] / 256))
             pause *= 2
@@ -147,7 +146,7 @@ class Postgres:
         """Raises `NotReady` while the server is away, unless a connection is idle. A caller that is due to try again
         goes on and keeps the next from it."""
         with self._lock:
-            now = _STOPWATCH.boot()
+            now = STOPWATCH.boot()
             if self._idle or not self._away_until:
                 return
             if now < self._away_until:

@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 import psycopg
 from psycopg import errors
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.errors import NotReady
 from checkin.files.postgres import BE_BRIEF, CONFIRM, Connection, Postgres, Step, write_anew
 from checkin.files.tables import COUNT_ON, LOOK, NEWER, NOTHING, Commit, CommitUnknown, Found, TableSet, Value, Values
@@ -40,7 +40,6 @@ _COLUMNS: Final = """SELECT table_name::text, column_name::text FROM information
 # By two at once: the table itself, the row type that goes with it, or the row of either in the catalog.
 _MADE_ALREADY: Final = (errors.DuplicateTable, errors.DuplicateObject, errors.UniqueViolation)
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z]\w*)")
-_STOPWATCH: Final = SystemClock()
 R = TypeVar("R")
 
 
@@ -88,7 +87,7 @@ class PostgresTables:
     def look(self) -> Mapping[str, int]:
         """As of the last `poll`, and of the commits of this process."""
         seen: Mapping[str, int] = self._numbers
-        if _STOPWATCH.boot() - self._heard > STALE_SECONDS:
+        if STOPWATCH.boot() - self._heard > STALE_SECONDS:
             self._unheard -= 1
             seen = dict.fromkeys(self._part.changes, self._unheard)
         self.seen = seen
@@ -96,7 +95,7 @@ class PostgresTables:
 
     def poll(self) -> None:
         if self._part.changes:
-            asked, known = _STOPWATCH.boot(), self._numbers
+            asked, known = STOPWATCH.boot(), self._numbers
             found: dict[str, int] = dict(self.read(LOOK))
             with self._counting:
                 if self._numbers is known:  # else it may be from before a commit of ours: the next poll shows

@@ -13,14 +13,13 @@ from typing import Final
 
 import structlog
 
-from checkin.clock import Calendar, SystemClock
+from checkin.clock import STOPWATCH, Calendar
 from checkin.errors import CheckinError
 from checkin.keys.key_ring import KeyName, Purpose, ServiceKeys
 from checkin.purge.early import EarlyDestructions
 
 CLOSING_GRACE_SECONDS: Final = 86400.0
 UNKNOWN: Final = "unknown"
-_STOPWATCH: Final = SystemClock()
 log = structlog.get_logger()
 
 Record = Callable[[KeyName, int], Mapping[str, str | int]]
@@ -99,9 +98,9 @@ class DueKeys:
 
     def end(self, name: KeyName) -> None:
         """Overwrites and unlinks a key that has a tombstone; raises as `KeyRing.destroy`."""
-        begun = _STOPWATCH.boot()
+        begun = STOPWATCH.boot()
         self._ring.destroy(name)
-        self.last_destruction_ms = 1000 * (_STOPWATCH.boot() - begun)
+        self.last_destruction_ms = 1000 * (STOPWATCH.boot() - begun)
         try:
             away = self._ring.missing(name)
         except (CheckinError, OSError) as error:  # the key is destroyed; what nodes signed is in statements

@@ -7,14 +7,13 @@ import time
 from collections import deque
 from typing import Final
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.errors import AddressTaken
 from checkin.protocol.primitives import random_bytes
 
 _FIRST: Final = 10_000
 _MANY: Final = 20_000
 _LOOPBACK: Final = "127.0.0.1"
-_STOPWATCH: Final = SystemClock()
 _MOST_HELD: Final = 256  # each takes a file descriptor
 _HELD: Final[deque[int]] = deque()  # descriptors: they end with the process, which a socket would complain of
 
@@ -33,12 +32,12 @@ def require_free(host: str, port: int) -> None:
 
 def await_free(host: str, port: int, seconds: float) -> None:
     """As `require_free`, but a process that listens there has so many seconds to stop."""
-    deadline = _STOPWATCH.boot() + seconds
+    deadline = STOPWATCH.boot() + seconds
     while True:
         try:
             require_free(host, port)
         except AddressTaken:
-            if _STOPWATCH.boot() > deadline:
+            if STOPWATCH.boot() > deadline:
                 raise
             time.sleep(0.1)
         else:

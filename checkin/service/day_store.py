@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pydantic import model_validator
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.errors import CheckinError, ClockUntrusted, DatabaseUnusable, SettingsInvalid
 from checkin.files.database import opening
 from checkin.files.durable import create_file, private_folder
@@ -68,7 +68,6 @@ INSERT INTO oldest_day (one, day) VALUES (1, 0) ON CONFLICT DO NOTHING""",
 _RAISE: Final = "UPDATE oldest_day SET day = :day WHERE day < :day"
 _READ: Final = "SELECT day, CAST(extract(epoch FROM clock_timestamp()) AS bigint) FROM oldest_day"
 FRESH_SECONDS: Final = 60.0
-_STOPWATCH: Final = SystemClock()
 
 
 class DaySettings(ServiceSettings):
@@ -280,11 +279,11 @@ class EngineWatch:
     def findings(self) -> list[Finding]:
         """What is dangerous, or that the engine does not answer."""
         try:
-            if _STOPWATCH.boot() < self._until:
+            if STOPWATCH.boot() < self._until:
                 self._store.days()
             else:
                 self._found = [Finding(*found) for found in self._store.findings()]
-                self._until = _STOPWATCH.boot() + FRESH_SECONDS
+                self._until = STOPWATCH.boot() + FRESH_SECONDS
         except CheckinError as error:
             self._until = 0.0
             return [Finding("engine", "failure", f"{error.code}: {error.detail}")]

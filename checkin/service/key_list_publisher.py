@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Generic, Protocol, TypeVar
 import structlog
 from pydantic import BaseModel, Field
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.errors import CheckinError
 from checkin.files.durable import locked, replace_file
 from checkin.files.tables import Commit, Tables, TableSet
@@ -49,7 +49,6 @@ INSERT INTO key_list (one, note, proof, waiting) VALUES (1, '', '', '') ON CONFL
 _LOAD: Final = "SELECT note, proof, waiting FROM key_list"
 _SAVE: Final = "UPDATE key_list SET note = :note, proof = :proof, waiting = :waiting"
 UNWITNESSED: Final = "not_ready"
-_STOPWATCH: Final = SystemClock()  # a simulated clock may stand still
 log = structlog.get_logger()
 
 
@@ -208,7 +207,7 @@ class KeyListPublisher(Generic[K]):
             self._fail("")
             return
         if self._urgent_for[0] != note:
-            self._urgent_for = (note, _STOPWATCH.boot() + URGENT_SECONDS)
+            self._urgent_for = (note, STOPWATCH.boot() + URGENT_SECONDS)
         try:
             with Client(self._url, self._token, TIMEOUT_SECONDS) as client:
                 proof = proof_of(client, submit(client, note), self._pinned)
@@ -223,7 +222,7 @@ class KeyListPublisher(Generic[K]):
 
     def urgent(self) -> bool:
         """Whether `run` should come again in half a second: a list is new, and not in the log yet."""
-        return bool(self._failure) and _STOPWATCH.boot() < self._urgent_for[1]
+        return bool(self._failure) and STOPWATCH.boot() < self._urgent_for[1]
 
     def findings(self) -> Iterator[Finding]:
         """For /readyz, once a log is pinned: fails when no list in the log has today's key."""

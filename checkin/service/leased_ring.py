@@ -21,7 +21,7 @@ from typing import Final
 
 import structlog
 
-from checkin.clock import DATES, RETENTION_DAYS, Calendar, Clock, SystemClock
+from checkin.clock import DATES, RETENTION_DAYS, STOPWATCH, Calendar, Clock
 from checkin.errors import (
     CheckinError,
     DayDestroyed,
@@ -66,7 +66,6 @@ SILENT_SECONDS = 10.0
 """A node that did not answer is not queried for so long."""
 _NO_MAGIC: Final = b"ck1/none"  # of slots: there are none, the folder has tombstones alone
 _NO_GRAVE_NEEDED: Final = (Purpose.IDENTITY,)
-_STOPWATCH: Final = SystemClock()
 log = structlog.get_logger()
 
 State = tuple[dict[KeyName, str], set[KeyName]]
@@ -484,12 +483,12 @@ class LeasedRing:
     def states(self) -> dict[str, State]:
         """What each node that answers holds and destroyed, as of a moment ago. Raises `NotReady` if none answers."""
         with self._looking:
-            if self._seen is None or _STOPWATCH.boot() - self._seen[0] >= STATE_SECONDS:
+            if self._seen is None or STOPWATCH.boot() - self._seen[0] >= STATE_SECONDS:
                 found = {}
                 for peer in self._answering():
                     with suppress(CheckinError):
                         found[peer.verifier.name] = self._state(peer)
-                self._seen = (_STOPWATCH.boot(), found)
+                self._seen = (STOPWATCH.boot(), found)
                 if found:
                     self._note_nodes(found)
             states = self._seen[1]
@@ -558,11 +557,11 @@ class LeasedRing:
         return sorted(map(str, may | {name for name in self.tombstones() if self._missing(name, said)}))
 
     def _note_silence(self, peer: Peer) -> None:
-        self._silent[peer.url] = _STOPWATCH.boot()
+        self._silent[peer.url] = STOPWATCH.boot()
 
     def _answering(self) -> list[Peer]:
         """The nodes but those that were silent a moment ago."""
-        now = _STOPWATCH.boot()
+        now = STOPWATCH.boot()
         return [p for p in self.nodes.values() if now - self._silent.get(p.url, -SILENT_SECONDS) >= SILENT_SECONDS]
 
 

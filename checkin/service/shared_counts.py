@@ -18,7 +18,7 @@ from limits import RateLimitItem
 from limits.errors import ConfigurationError
 from limits.storage import MemoryStorage, RedisStorage
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH, SystemClock
 from checkin.errors import SettingsInvalid, TooManyRequests
 from checkin.files.dsn_file import is_here, read_line
 from checkin.keys.key_ring import KeyName, Purpose
@@ -46,7 +46,6 @@ _COPIED: Final = (
 _TOGETHER: Final = Finding(
     "throttles", "ok", "All worker processes and machines count together, at the server of throttles_dsn_file."
 )
-_STOPWATCH: Final = SystemClock()
 R = TypeVar("R")
 log = structlog.get_logger()
 
@@ -99,10 +98,10 @@ class SharedCounts:
         """Whether the server answers, each time; what it keeps, looked at once a minute."""
         if self._storage is None:
             return []
-        if _STOPWATCH.boot() < self._looked_until and self._ask(lambda server: server.storage.ping()):
+        if STOPWATCH.boot() < self._looked_until and self._ask(lambda server: server.storage.ping()):
             return self._found
         found = self._ask(_look)
-        self._looked_until = 0.0 if found is None else _STOPWATCH.boot() + FRESH_SECONDS
+        self._looked_until = 0.0 if found is None else STOPWATCH.boot() + FRESH_SECONDS
         self._found = [Finding("throttles", "warning", _AWAY.format(why=self._why))] if found is None else found
         return self._found
 
@@ -113,16 +112,16 @@ class SharedCounts:
 
     def _ask(self, step: Callable[[Any], R]) -> R | None:
         """What the server says, None if it does not. Then one in a second tries again, and no other waits for it."""
-        if self._storage is None or _STOPWATCH.boot() < self._away_until:
+        if self._storage is None or STOPWATCH.boot() < self._away_until:
             return None
         if self._away_until:
-            self._away_until = _STOPWATCH.boot() + AWAY_SECONDS
+            self._away_until = STOPWATCH.boot() + AWAY_SECONDS
         try:
             answer = step(self._storage)
         except Exception as error:  # of the network, the server, its answer, or of today's key
             if not self._away_until:
                 log.warning("throttles_away", type=type(error).__name__)
-            self._why, self._away_until = type(error).__name__, _STOPWATCH.boot() + AWAY_SECONDS
+            self._why, self._away_until = type(error).__name__, STOPWATCH.boot() + AWAY_SECONDS
             return None
         self._away_until = 0.0
         return answer

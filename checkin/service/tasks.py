@@ -21,7 +21,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.errors import CheckinError
 
 PERIOD_SECONDS: Final = 20.0
@@ -32,7 +32,6 @@ URGENT_SECONDS: Final = 60.0  # for so long what is new is urgent, then it comes
 LATE_SECONDS: Final = 300.0
 JOIN_SECONDS: Final = 10.0
 _AGAIN_SECONDS: Final = 1.0  # after a loop that ended, so that one that always stops at once costs nothing
-_STOPWATCH: Final = SystemClock()
 log = structlog.get_logger()
 
 
@@ -71,7 +70,7 @@ class Tasks(Collector):
         """`simulated_day`: which day a simulated clock shows, if the service has one."""
         self._tasks = tuple(tasks)
         self._simulated_day = simulated_day
-        self._begun = _STOPWATCH.boot()
+        self._begun = STOPWATCH.boot()
         self._tried: dict[str, tuple[float, int]] = {}  # boot seconds, and the simulated day
         self._good: dict[str, float] = {}
         self._failures: dict[str, str] = {}
@@ -121,7 +120,7 @@ class Tasks(Collector):
 
     def ages(self) -> dict[str, float]:
         """Seconds since each task's last good round; before the first, since the start."""
-        now = _STOPWATCH.boot()
+        now = STOPWATCH.boot()
         return {task.name: now - self._good.get(task.name, self._begun) for task in self._tasks}
 
     def collect(self) -> Iterator[Metric]:
@@ -149,13 +148,13 @@ class Tasks(Collector):
         while not self._stopped.wait(self._left(tasks)):
             self.revive()
             for task in tasks:
-                if not self._stopped.is_set() and self._due(task, self._day()) <= _STOPWATCH.boot():
+                if not self._stopped.is_set() and self._due(task, self._day()) <= STOPWATCH.boot():
                     self._attempt(task)
 
     def _left(self, tasks: Sequence[Task]) -> float:
         """Seconds until one of them is due, or until the next look at a simulated clock."""
         today = self._day()
-        left = max(0.0, min(self._due(task, today) for task in tasks) - _STOPWATCH.boot())
+        left = max(0.0, min(self._due(task, today) for task in tasks) - STOPWATCH.boot())
         return min(left, SIMULATED_PERIOD_SECONDS / LOOKS) if self._simulated_day else left
 
     def _due(self, task: Task, today: int) -> float:
@@ -184,7 +183,7 @@ class Tasks(Collector):
 
     def _attempt(self, task: Task) -> str:
         """What it failed with, '' if it did not."""
-        self._tried[task.name] = (_STOPWATCH.boot(), self._day())
+        self._tried[task.name] = (STOPWATCH.boot(), self._day())
         try:
             task.run()
         except CheckinError as error:
@@ -192,7 +191,7 @@ class Tasks(Collector):
         except Exception as error:  # the next task must come
             failure, tell = type(error).__name__, log.error
         else:
-            self._good[task.name] = _STOPWATCH.boot()
+            self._good[task.name] = STOPWATCH.boot()
             self._failures.pop(task.name, None)
             return ""
         self._failures[task.name] = failure

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 import structlog
 
-from checkin.clock import SystemClock, parse_rfc3339
+from checkin.clock import STOPWATCH, parse_rfc3339
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
 from checkin.files.dsn_file import is_here
 from checkin.http.asking import read_json
@@ -24,7 +24,6 @@ from checkin.service.settings import Peer
 TIMEOUT_SECONDS = 5.0
 LONGEST_SECONDS = 10.0
 _MAX_ANSWER = 16 * 1024
-_STOPWATCH = SystemClock()  # runs on while the machine sleeps
 log = structlog.get_logger()
 
 
@@ -45,12 +44,12 @@ class TimePeers:
 
     def _ask(self, peer: Peer) -> float:
         nonce = b64url_encode(random_bytes(16))
-        asked = _STOPWATCH.boot()
+        asked = STOPWATCH.boot()
         with open_http(TIMEOUT_SECONDS) as http:
             exchange = Exchange(http, LONGEST_SECONDS, _MAX_ANSWER)
             answer = exchange.send("GET", f"{peer.url}/v1/time", params={"nonce": nonce})
         # SPEC days.md §3: "An answer that took longer than ten seconds is not believed"
-        if _STOPWATCH.boot() - asked > LONGEST_SECONDS:
+        if STOPWATCH.boot() - asked > LONGEST_SECONDS:
             raise NoteUntrusted("The signed time was held back.")
         body = read_json(answer.raise_for_status().content)
         note = body.get("note") if isinstance(body, dict) else None

@@ -12,11 +12,10 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.http.client import Client
 from checkin.http.exchange import KEPT_SECONDS, Exchange
 
-_STOPWATCH: Final = SystemClock()
 _SHARED: Final = "/v1/keys"  # the same for all wallets
 
 
@@ -59,7 +58,7 @@ class _Kept(Exchange):
         headers, body = dict(options["headers"]), None
         if "json" in options:
             headers["Content-Type"], body = "application/json", json.dumps(options["json"]).encode()
-        if _STOPWATCH.boot() - self._used > KEPT_SECONDS:  # the service may be giving it up in this moment
+        if STOPWATCH.boot() - self._used > KEPT_SECONDS:  # the service may be giving it up in this moment
             self.connection.close()
         try:
             self.connection.request(method, path, body, headers)
@@ -68,7 +67,7 @@ class _Kept(Exchange):
         except (OSError, HTTPException):
             self.connection.close()
             raise httpx.ReadError("The connection broke.") from None
-        self._used = _STOPWATCH.boot()
+        self._used = STOPWATCH.boot()
         kept = {"content-type": answer.headers.get("content-type", "")}
         response = httpx.Response(answer.status, headers=kept, content=content)
         if url == _SHARED and response.is_success:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.demo.investigation import execute, write_order
 from checkin.keys.officer_folder import load_signer
 from checkin.orders.order import OrderRequest
@@ -16,7 +16,6 @@ from checkin.simulation.town import Town
 FIRST_DAY: Final = 20  # by number: late enough for habits, early enough for the contacts' access notices
 _EVERY_DAYS: Final = 7
 _ASKED_DAYS: Final = 3
-_STOPWATCH: Final = SystemClock()
 
 
 @dataclass(frozen=True)
@@ -75,10 +74,10 @@ def break_out(town: Town, made: int) -> Outbreak:
         phone=town.plan.phone(patient),
         days=(start + first, start + last),
     )
-    folder, begun = write_order(town.stage, f"order-{made}", request), _STOPWATCH.boot()
+    folder, begun = write_order(town.stage, f"order-{made}", request), STOPWATCH.boot()
     folder.sign([load_signer(path) for path in town.stage.deployment.officers()[:2]])
     result = execute(town.stage, folder)
-    took = _STOPWATCH.boot() - begun
+    took = STOPWATCH.boot() - begun
     who = {town.plan.phone(number): number for number in range(town.plan.size.people)}
     found = frozenset(who[person.phone] for person in result.people)
     return Outbreak(made, first, last, patient, found, frozenset(contacts(town.plan, patient, first, last)), took)

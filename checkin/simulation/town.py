@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.demo.stage import Stage, gates, messages
 from checkin.http.client import drive_at
 from checkin.parties import wallet as wallets
@@ -21,7 +21,6 @@ from checkin.protocol.note import NoteVerifier
 from checkin.simulation.line import OneConnection
 from checkin.simulation.plan import Plan, gates_of
 
-_STOPWATCH = SystemClock()
 HANDS: Final = 4
 TIMEOUT_SECONDS: Final = 120.0
 UNBOUNDED: Final = "registrations_a_minute = 1000000\n"
@@ -49,11 +48,11 @@ class Tally:
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
         """Adds what it takes to the part's seconds."""
-        begun = _STOPWATCH.boot()
+        begun = STOPWATCH.boot()
         try:
             yield
         finally:
-            self.seconds[part] += _STOPWATCH.boot() - begun  # type: ignore[assignment]  # a Counter adds any number
+            self.seconds[part] += STOPWATCH.boot() - begun  # type: ignore[assignment]  # a Counter adds any number
 
     def scanned(self, minute: int, results: list[str]) -> None:
         """What scanners said in a minute of the day: results, or codes of refusals."""

@@ -14,13 +14,12 @@ from typing import Final
 
 import structlog
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.errors import NotReady
 from checkin.vault.engines import Row
 from checkin.vault.vault import Vault
 
 PATIENCE_SECONDS: Final = 60.0
-_STOPWATCH: Final = SystemClock()
 log = structlog.get_logger()
 
 
@@ -65,11 +64,11 @@ class GroupCommit:
             if not self._closed and not self._writer.is_alive():
                 self._writer = self._start()
                 log.error("writer_started_anew", writer="group-commit")
-        if not self._queue.empty() and _STOPWATCH.boot() - self._taken > PATIENCE_SECONDS:
+        if not self._queue.empty() and STOPWATCH.boot() - self._taken > PATIENCE_SECONDS:
             raise NotReady("The disk has not taken what waits for a minute: look at it.")
 
     def _start(self) -> threading.Thread:
-        self._taken = _STOPWATCH.boot()
+        self._taken = STOPWATCH.boot()
         writer = threading.Thread(target=self._write, name="group-commit", daemon=True)
         writer.start()
         return writer
@@ -97,7 +96,7 @@ class GroupCommit:
     def _take(self) -> list[_Waiting | None]:
         """Waits for one, then takes what else is there. The None of `close` is always the last in the queue."""
         taken = [self._queue.get()]
-        self._taken = _STOPWATCH.boot()
+        self._taken = STOPWATCH.boot()
         while len(taken) < self._max_rows and taken[-1] is not None:
             try:
                 taken.append(self._queue.get_nowait())

@@ -24,7 +24,7 @@ def asked(service: Service) -> list[str]:
 def boot(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds of the schedule's stopwatch, for a test to set."""
     seconds = [1000.0]
-    monkeypatch.setattr("retention.tasks._STOPWATCH", SimpleNamespace(boot=lambda: seconds[0]))
+    monkeypatch.setattr("retention.tasks.STOPWATCH", SimpleNamespace(boot=lambda: seconds[0]))
     return seconds
 
 

@@ -83,7 +83,7 @@ def test_no_tag_or_digest_tells_two_scanners_of_a_venue_apart(scene: Scene) -> N
 def test_polls_are_answered_out_of_memory_for_a_second(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody asks a disk or a ring meanwhile, neither for a poll that brings nothing new nor for a signed time."""
     clock = Boot()
-    monkeypatch.setattr(lists, "_STOPWATCH", clock)
+    monkeypatch.setattr(lists, "STOPWATCH", clock)
     tag = trust(scene, digests="true").headers["etag"]
     read: list[Lists] = []
 

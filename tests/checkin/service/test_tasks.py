@@ -177,7 +177,7 @@ def test_the_last_good_round_is_shown_by_the_boot_clock(monkeypatch: pytest.Monk
     """A task that failed since is late five minutes after its period, a vital one makes the service not ready; a
     simulated clock that stands still changes nothing of that."""
     now = [1000.0]
-    monkeypatch.setattr(tasks, "_STOPWATCH", SimpleNamespace(boot=lambda: now[0]))
+    monkeypatch.setattr(tasks, "STOPWATCH", SimpleNamespace(boot=lambda: now[0]))
     broken: list[BaseException] = []
     run = Rounds(lambda: broken and refuse(broken[0])())
     found = Tasks([Task("purge", run, vital=True), Task("counting", run, every=60)])
