@@ -242,7 +242,7 @@ def _note_digest(note: str) -> bytes:
 def _text_digest(note: str, authority: AuthoritySettings) -> bytes:
     """The digest that identifies the authority's: which of its officers signed does not matter, but that others signed
     it before these were pinned."""
-    renewed = authority.officers if authority.former else ()
+    renewed = sorted(authority.officers) if authority.former else ()
     return sha256("\n".join([unverified_text(note), *renewed]).encode())
 
 

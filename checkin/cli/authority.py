@@ -12,7 +12,7 @@ from checkin.audit.sweep import has_phone
 from checkin.cli import day_keys, order
 from checkin.cli.example import WithExample
 from checkin.cli.office import PARTIES_FILE, Dir, Unfit, Yes, opened
-from checkin.cli.terminal import Json, Simulated, confirm, counted, report, say
+from checkin.cli.terminal import Json, Simulated, confirm, report, say
 from checkin.clock import Clock, clock_of
 from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file
@@ -83,8 +83,8 @@ def renew(  # noqa: PLR0913 - an option each
     *,
     folder: Dir,
     officer: Annotated[list[Path], typer.Option(help="The folder of an officer of now; as many as it takes.")],
-    officers: Annotated[int | None, typer.Option(help="How many there will be; as many as now.")] = None,
-    threshold: Annotated[int | None, typer.Option(help="How many of them must sign; as many as now.")] = None,
+    officers: Annotated[int | None, typer.Option(min=2, help="How many there will be; as many as now.")] = None,
+    threshold: Annotated[int | None, typer.Option(min=2, help="How many must sign; as many as now.")] = None,
     yes: Yes = False,
     simulated_clock: Simulated = None,
     allow_unfit_storage: Unfit = False,
@@ -97,11 +97,9 @@ def renew(  # noqa: PLR0913 - an option each
     """
     authority = opened(folder, simulated_clock, allow_unfit_storage, taking_over=True)
     former = authority.officers
-    told = (
-        f"New folders take the place of those of {counted(len(former.verifiers), 'officer')}, which open nothing then."
-    )
-    confirm(f"{told} Orders that are not traced yet are to be written anew. Go on?", yes=yes)
     count, needed = officers or len(former.verifiers), threshold or former.threshold
+    told = f"{needed} of {count} new officers take the place of {former.threshold} of {len(former.verifiers)}."
+    confirm(f"{told} Orders that are not traced yet are to be written anew. Go on?", yes=yes)
     done = exchange_officers(authority, officer, count, needed)
     dates = [authority.calendar.date(day) for day in done.unopened]
     lost = f" The slots of these days open under no ring: {', '.join(dates)}." if dates else ""
@@ -221,6 +219,10 @@ class _Desk:
         """Signs after a question, and shows how many have. Raises `RequestInvalid` where the file says something else
         by then."""
         signers = [load_signer(folder) for folder in officers]
+        known = {verifier.vkey for verifier in self.authority.officers.verifiers}
+        for signer in signers:
+            if signer.verifier.vkey not in known:
+                raise RequestInvalid(f"{shown(signer.name)} is no officer of officers.txt: others may have taken over.")
         confirm(f"Sign this as {', '.join(signer.name for signer in signers)}?", yes=self.yes)
         note = decode_note(path.read_bytes()) if path.exists() else ""
         if note and unverified_text(note) != text:

@@ -27,7 +27,9 @@ def change_master(folder: Path, path: Path, *, allow_unfit: bool = False) -> int
     No other process may use the ring in `folder` meanwhile. Raises `SealBroken` before anything is changed if a slot
     does not open, `SettingsInvalid` without a master key, `StorageUnfit`.
     """
-    coming, ring = next_master(path), KeyRing(folder, read_secret(path), allow_unfit=allow_unfit)
+    present = read_secret(path)
+    replace_secret(path, present)  # a file that cannot be written is found before the first slot, not after the last
+    coming, ring = next_master(path), KeyRing(folder, present, allow_unfit=allow_unfit)
     if not coming.exists():
         for name in ring.names():
             with suppress(KeyDestroyed, KeyMissing):

@@ -109,6 +109,14 @@ def list_signer(authority: str, ring: OpeningKey) -> NoteSigner:
     return NoteSigner(f"{authority}/lists", SigningKey(ring.derive(Label.RING_LISTS)))
 
 
+def threshold_of(share: str) -> int:
+    """How many shares join, as one of them says; raises `SharesInvalid`."""
+    try:
+        return int(Share.from_mnemonic(share).member_threshold)
+    except (MnemonicError, ValueError):
+        raise SharesInvalid from None
+
+
 def join_shares(shares: Iterable[str]) -> OpeningKey:
     """The ring key out of at least k different shares (SLIP-39); raises `SharesInvalid`, which names no word."""
     shares = set(shares)

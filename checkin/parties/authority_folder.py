@@ -111,7 +111,8 @@ class AuthorityFolder(Authority):
         `SharesInvalid`."""
         adopted = replace(self, ring_keys=RingKeys.of(self.ring_keys.authority, self.ring.unlock(shares)))
         if self.ring_keys != adopted.ring_keys:
-            replace_file(self.folder / "authority.txt", adopted.text().encode())
+            with self.alone():
+                replace_file(self.folder / "authority.txt", adopted.text().encode())
         return adopted
 
     def make_keys(self, now: float, ahead: int = AHEAD_DAYS) -> list[int]:
@@ -143,7 +144,7 @@ class AuthorityFolder(Authority):
         """What enough officers signed, those of now or, together, those of one time before; raises `NoteMalformed`,
         `NoteUntrusted`. For what stands already."""
         for path in sorted((self.folder / FORMER).glob("*.txt")):
-            with suppress(NoteUntrusted):
+            with suppress(NoteUntrusted, NoteMalformed):  # a damaged file of former officers spoils nobody's note
                 return Officers.read(_text(path)).open(note)
         return self.officers.open(note)
 

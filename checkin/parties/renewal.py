@@ -13,20 +13,22 @@ renewal/officers.txt, authority.txt     what takes the place of those, signed wi
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from checkin.errors import SealBroken, SharesInvalid
+from checkin.errors import SealBroken, SettingsInvalid, SharesInvalid
 from checkin.files.durable import private_folder, replace_file, sync_folder
-from checkin.keys.officer_folder import appoint, load_share, remember, remembered
-from checkin.keys.officers import Officers, RingKeys, check_appointment, join_shares, list_signer
+from checkin.keys.officer_folder import appoint, load_share, load_signer, remember, remembered
+from checkin.keys.officers import Officers, RingKeys, check_appointment, join_shares, list_signer, threshold_of
 from checkin.parties.authority import Authority
 from checkin.parties.authority_folder import CHECKED_FILE, DESTROYED_FILE, FORMER, RENEWAL, AuthorityFolder
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, merge
-from checkin.protocol.note import NoteVerifier, open_note, sign_note, text_of
+from checkin.protocol.note import NoteVerifier, open_note, sign_note
 from checkin.protocol.primitives import OpeningKey
+from checkin.shown import shown
 
 _DRAFT: Final = "renewal.draft"
 _TEXTS: Final = ("officers.txt", "authority.txt")
@@ -49,37 +51,31 @@ def exchange_officers(authority: AuthorityFolder, present: Sequence[Path], count
     numbers that cannot be. Can be repeated after a crash, and then goes on with the officers appointed before.
     """
     with authority.alone():
-        begun = authority.folder / RENEWAL
+        begun, draft = authority.folder / RENEWAL, authority.folder / _DRAFT
         if not begun.exists():
             _appoint(authority, present, count, threshold)
-        unopened: tuple[int, ...] = ()
-        if not _has_taken_over(authority.folder):
-            ring = authority.ring.unlock(map(load_share, present))
-            new = _begun(authority, ring)
-            following = join_shares(map(load_share, _folders(authority.folder, new.officers)))
-            if RingKeys.of(new.ring_keys.authority, following) != new.ring_keys:
-                raise SharesInvalid
-            unopened = tuple(day for day in authority.ring.days() if not _reseal(authority, day, ring, following))
-            _take_over(authority.folder, new)
-        shutil.rmtree(begun)
-        officers = Officers.read(_text(authority.folder, "officers.txt"))
-        return Renewed(officers, tuple(_folders(authority.folder, officers)), unopened)
+        ring, unopened = join_shares(map(load_share, present)), tuple[int, ...]()
+        new = _begun(authority, ring)
+        if new.ring_keys != authority.ring_keys:  # otherwise a crash came after the last step but this one
+            unopened = _exchange(authority, ring, new)
+        begun.rename(draft)
+        sync_folder(authority.folder)
+        shutil.rmtree(draft, ignore_errors=True)
+        return Renewed(new.officers, tuple(_folders(authority.folder, new.officers)), unopened)
 
 
 def _appoint(authority: AuthorityFolder, present: Sequence[Path], count: int, threshold: int) -> None:
     """The folder `renewal`, whole or not there. A draft that a crash left opens nothing."""
     check_appointment(authority.officers.authority, count, threshold)
     signer = list_signer(authority.officers.authority, authority.ring.unlock(map(load_share, present)))
-    keys: dict[int, AuthorityKey] = {}
-    for path in present:
-        keys |= merge(keys, remembered(path))
+    _require_present(authority.officers, present)
+    first, keys = 1 + max(map(_number, authority.officers.verifiers)), _remembered(authority.officers, present)
     draft = authority.folder / _DRAFT
     shutil.rmtree(draft, ignore_errors=True)
     private_folder(draft)
-    first = 1 + max(map(_number, authority.officers.verifiers))
     officers, ring = appoint(draft / "officers", authority.officers.authority, count, threshold, first)
     for path in (draft / "officers").iterdir() if keys else ():
-        remember(path, AuthorityList(officers.authority, dict(sorted(keys.items())), authority.simulated))
+        remember(path, AuthorityList(officers.authority, keys, authority.simulated))
     new = replace(authority, officers=officers, ring_keys=RingKeys.of(officers.authority, ring))
     for name, text in zip(_TEXTS, (officers.text(), new.text()), strict=True):
         replace_file(draft / name, sign_note(text, signer).encode())
@@ -87,11 +83,54 @@ def _appoint(authority: AuthorityFolder, present: Sequence[Path], count: int, th
     sync_folder(authority.folder)
 
 
+def _require_present(officers: Officers, present: Sequence[Path]) -> None:
+    """Raises `SettingsInvalid` where officers.txt, which was only pinned by others, is not what their folders say."""
+    vkeys = {verifier.vkey for verifier in officers.verifiers}
+    if not vkeys.issuperset(load_signer(path).verifier.vkey for path in present):
+        raise SettingsInvalid("An officer of these is not in officers.txt: compare it with what is pinned.")
+    if any(threshold_of(load_share(path)) != officers.threshold for path in present):
+        raise SettingsInvalid(
+            "The threshold in officers.txt is not that of the shares: compare it with what is pinned."
+        )
+
+
+def _remembered(officers: Officers, present: Sequence[Path]) -> dict[int, AuthorityKey]:
+    """The keys that enough officers signed before; one alone makes no other one remember. Raises `ListRefused`."""
+    keys, times = dict[int, AuthorityKey](), Counter[int]()
+    for path in present:
+        known = remembered(path)
+        keys |= merge(keys, known)
+        times.update(known.keys())
+    return {day: keys[day] for day in sorted(keys) if times[day] >= officers.threshold}
+
+
 def _begun(authority: AuthorityFolder, ring: OpeningKey) -> Authority:
-    """What takes over; raises `NoteMalformed`, `NoteUntrusted` where others than k officers of now began that."""
+    """What takes over; raises `NoteMalformed`, `NoteUntrusted` where others than k of the former officers began that,
+    `SettingsInvalid` for a folder that no renewal left."""
     verifier = list_signer(authority.officers.authority, ring).verifier
-    officers, text = (open_note(_text(authority.folder / RENEWAL, name), [verifier]).text for name in _TEXTS)
+    try:
+        officers, text = (open_note(_text(authority.folder / RENEWAL, name), [verifier]).text for name in _TEXTS)
+    except (OSError, UnicodeDecodeError):
+        raise SettingsInvalid(
+            f"No renewal left the folder {RENEWAL} so: find out whose it is, and remove it."
+        ) from None
     return Authority.read(text, Officers.read(officers))
+
+
+def _exchange(authority: AuthorityFolder, ring: OpeningKey, new: Authority) -> tuple[int, ...]:
+    """Seals every slot to the new ring, and lets its officers take over; the days that opened under neither ring. What
+    could stop the last steps is looked at before the first slot. Raises `SharesInvalid`, `SettingsInvalid`."""
+    folders = list(_folders(authority.folder, new.officers))
+    following = join_shares(map(load_share, folders))
+    if ring.public != authority.ring.public or RingKeys.of(new.officers.authority, following) != new.ring_keys:
+        raise SharesInvalid
+    private_folder(authority.folder / "officers")
+    for path in folders:
+        if path.is_relative_to(authority.folder / RENEWAL) and (authority.folder / "officers" / path.name).exists():
+            raise SettingsInvalid(f"officers/{path.name} is there already: move it elsewhere, then repeat.")
+    unopened = tuple(day for day in authority.ring.days() if not _reseal(authority, day, ring, following))
+    _take_over(authority.folder, new)
+    return unopened
 
 
 def _reseal(authority: AuthorityFolder, day: int, ring: OpeningKey, following: OpeningKey) -> bool:
@@ -101,12 +140,6 @@ def _reseal(authority: AuthorityFolder, day: int, ring: OpeningKey, following: O
     except SealBroken:
         return False
     return True
-
-
-def _has_taken_over(folder: Path) -> bool:
-    """Whether all is done but to remove the folder `renewal`, or the rest of it."""
-    following = folder / RENEWAL / "authority.txt"
-    return not following.exists() or _text(folder, "authority.txt") == text_of(_text(folder / RENEWAL, "authority.txt"))
 
 
 def _take_over(folder: Path, new: Authority) -> None:
@@ -134,8 +167,11 @@ def _folders(folder: Path, officers: Officers) -> Iterator[Path]:
 
 
 def _number(verifier: NoteVerifier) -> int:
-    """Of `health.example/officer-3`."""
-    return int(verifier.name.rpartition("-")[2])
+    """Of `health.example/officer-3`; raises `SettingsInvalid` for another name."""
+    number = verifier.name.rpartition("/officer-")[2]
+    if not (number.isascii() and number.isdecimal()):
+        raise SettingsInvalid(f"The officer {shown(verifier.name)} has no number: the folder is none that init made.")
+    return int(number)
 
 
 def _text(folder: Path, name: str) -> str:

@@ -100,11 +100,15 @@ class ServiceIdentity(KeyVolume):
         self.signer = NoteSigner(settings.name, SigningKey(read_secret(settings.statement_key)))
 
     def _hold(self, keys: Path) -> bool:
-        """Shares the lock before the master key is read: its exchange must find that no process has it in memory."""
-        with suppress(OSError):  # on a full disk
+        """Shares the lock before the master key is read: its exchange must find that no process has it in memory. False
+        on a full disk; raises `SettingsInvalid` where the lock is another user's."""
+        try:
             weakref.finalize(self, os.close, hold_shared(keys / IN_USE))
-            return True
-        return False
+        except PermissionError:
+            raise SettingsInvalid(f"{keys / IN_USE} is another user's: chown it to the one of this service.") from None
+        except OSError:
+            return False
+        return True
 
     def sign(self, kind: StatementType, values: Mapping[str, str | Sequence[str]]) -> str:
         """A signed note; one made under a simulated clock says so (the optional last field of its kind, `clock`)."""

@@ -92,7 +92,7 @@ class ServiceSettings(Strict):
     keys: FilePath
     """The key ring: what is never backed up."""
     master_key: FilePath | None = None
-    """Under which the slots of `keys` are wrapped; it goes with every key ring on this machine."""
+    """Under which the slots of `keys` are wrapped; one key ring has it, and no other."""
     ring: RingUse | None = None
     """Of an issuer or a registry: the three nodes that hold its keys in place of this machine, with their addresses and
     verifier keys, and this app node's name and signing key."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import json
@@ -34,7 +35,7 @@ from checkin.keys.generation import Generation
 from checkin.parties.wallet import Wallet
 from checkin.protocol.note import NoteSigner
 from checkin.protocol.primitives import SigningKey, sha256
-from checkin.service import backup
+from checkin.service import backup, identity
 from checkin.service.addresses import free_ports
 from checkin.service.backup import CONTENTS, back_up, put_back
 from checkin.service.identity import IN_USE, MARK, RESTORING, ServiceIdentity
@@ -354,3 +355,15 @@ def test_a_log_that_is_put_back_is_whole_although_it_grew_while_it_was_copied(
     again = Log(settings.data / "log", signer)
     assert again.append([b"entry 299"]) == [299]
     assert again.append([b"another"])[0] > 300
+
+
+def test_a_lock_of_another_user_is_told_and_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it nothing would keep a restored folder, or another master key, from a service that runs."""
+    prepare(tmp_path / "registry")
+
+    def foreign(path: Path) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(identity, "hold_shared", foreign)
+    with pytest.raises(SettingsInvalid, match="chown"):
+        House(tmp_path / "registry")

@@ -86,6 +86,9 @@ def test_officers_exchange_all_and_until_that_is_done_nothing_else_goes(place: P
     assert run("keys", "list", "--yes", *place.common, "-o", place.list, *two)["signatures"] == 2
     with pytest.raises(SharesInvalid):
         run("renew", *place.common, *place.officer(1), *place.officer(2), "--yes")
+    early = ("--service", "registry.example", "--first", "2026-11-22", "--last", "2026-11-22", "--reason", "stolen")
+    with pytest.raises(RequestInvalid, match="is no officer of"):
+        run("destroy-early", *place.common, *early, *place.officer(1), "-o", place.list.with_name("early.txt"), "--yes")
 
 
 def test_officers_who_are_present_sign_while_the_list_is_written(place: Place) -> None:

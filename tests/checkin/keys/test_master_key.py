@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from checkin.errors import KeyDestroyed, SealBroken, SettingsInvalid
+from checkin.keys import master_key
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.keys.master_key import change_master, next_master
 from checkin.keys.secret_file import make_secret, read_secret
@@ -87,7 +89,7 @@ def test_a_slot_whose_write_did_not_reach_the_disk_is_written_again(
         return Path(f"/proc/self/fd/{fd}").readlink().name
 
     def failing(fd: int) -> None:
-        if place(fd) == f"{NAMES[0]}.slot" and written:
+        if place(fd) == f"{NAMES[0]}.slot" and f"{NAMES[0]}.slot" in written:
             raise OSError(5, "Input/output error")
         fsync(fd)
 
@@ -105,3 +107,18 @@ def test_a_slot_whose_write_did_not_reach_the_disk_is_written_again(
     assert volume.change() == len(NAMES)
     assert {f"{name}.slot" for name in NAMES} <= {*written}
     assert {name: volume.ring().commitment(name) for name in NAMES} == volume.commitments
+
+
+def test_a_master_key_that_cannot_be_written_is_found_before_the_first_slot(
+    volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the slots would open under a key that lies in the next file alone."""
+    before = volume.files()
+
+    def read_only(path: Path, _: bytes) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(master_key, "replace_secret", read_only)
+    with pytest.raises(PermissionError):
+        volume.change()
+    assert volume.files() == before

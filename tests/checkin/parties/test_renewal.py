@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from checkin.errors import ListRefused, NoteUntrusted, SealBroken, SettingsInvalid, SharesInvalid
+from checkin.errors import ListRefused, NoteMalformed, NoteUntrusted, SealBroken, SettingsInvalid, SharesInvalid
 from checkin.keys.officer_folder import load_ring_keys, load_share, load_signer, new_days, remember
 from checkin.keys.officers import list_signer
 from checkin.parties import renewal
@@ -17,7 +17,7 @@ from checkin.parties.authority_folder import CHECKED_FILE, DESTROYED_FILE, Autho
 from checkin.parties.renewal import Renewed, exchange_officers
 from checkin.protocol.key_list import AuthorityKey, AuthorityList
 from checkin.protocol.note import NoteSigner, sign_note
-from checkin.protocol.primitives import OpeningKey, SealingKey
+from checkin.protocol.primitives import OpeningKey, SealingKey, SigningKey
 
 NOW = 1795316400.0  # 2026-11-22 12:20 in Seoul
 TODAY = 20779
@@ -125,12 +125,64 @@ def test_what_former_officers_began_to_sign_is_written_anew(authority: Authority
 
 def test_new_officers_know_which_keys_the_present_ones_signed(authority: AuthorityFolder) -> None:
     listed = authority.list_keys(NOW)
-    remember(officers(authority, 2)[0], listed)
+    for path in officers(authority, 1, 2):
+        remember(path, listed)
     for path in renewed(authority, 1, 2).folders:
         assert new_days(path, listed) == set()
     planted = {**listed.keys, TODAY: AuthorityKey(OpeningKey(bytes(32)).public, "0" * 64)}
     with pytest.raises(ListRefused):
         new_days(officers(authority, 4)[0], AuthorityList(listed.authority, planted))
+
+
+def test_what_one_officer_alone_remembers_is_new_to_the_new_ones(authority: AuthorityFolder) -> None:
+    """Else one who is dishonest would have them refuse the ring's own key of a day that is not listed yet."""
+    key = AuthorityKey(OpeningKey(bytes(32)).public, "0" * 64)
+    remember(officers(authority, 1)[0], AuthorityList("health.example", {TODAY + 10: key}))
+    for path in renewed(authority).folders:
+        assert new_days(path, authority.list_keys(NOW)) == {TODAY, TODAY + 1, TODAY + 2}
+        assert new_days(path, AuthorityList("health.example", {TODAY + 10: key})) == {TODAY + 10}
+
+
+@pytest.mark.parametrize("what", ["threshold", "officer"])
+def test_an_altered_list_of_officers_is_not_renewed(authority: AuthorityFolder, what: str) -> None:
+    """Else who writes into the folder would decide how many open, or whom everybody keeps as a former officer."""
+    path = authority.folder / "officers.txt"
+    text = path.read_text()
+    if what == "officer":
+        stranger = NoteSigner("health.example/officer-1", SigningKey(bytes(32))).verifier.vkey
+        path.write_text(text.replace(authority.officers.verifiers[0].vkey, stranger))
+    else:
+        path.write_text(text.replace("threshold 2", "threshold 3"))
+    with pytest.raises(SettingsInvalid, match="compare it with what is pinned"):
+        renewed(authority)
+    path.write_text(text)
+    assert opens(reopened(authority), 1, 2)
+
+
+def test_officers_whose_names_init_did_not_make_are_refused(authority: AuthorityFolder) -> None:
+    alice = NoteSigner("health.example/alice", SigningKey(bytes(32))).verifier.vkey
+    path = authority.folder / "officers.txt"
+    path.write_text(path.read_text().replace(authority.officers.verifiers[2].vkey, alice))
+    with pytest.raises(SettingsInvalid, match="no number"):
+        renewed(authority)
+    assert not (authority.folder / "renewal.draft").exists()
+
+
+def test_folders_that_were_carried_away_or_stand_in_the_way_stop_nothing_half_way(
+    authority: AuthorityFolder, tmp_path: Path
+) -> None:
+    (authority.folder / "officers").rename(tmp_path / "away")
+    slots = {path: path.read_bytes() for path in authority.folder.glob("ring/*.slot")}
+    (authority.folder / "officers/4").mkdir(parents=True)
+    (authority.folder / "officers/4/notes.txt").touch()
+    present = [tmp_path / "away/1", tmp_path / "away/2"]
+    with pytest.raises(SettingsInvalid, match="officers/4 is there already"):
+        exchange_officers(reopened(authority), present, 3, 2)
+    assert all(path.read_bytes() == before for path, before in slots.items())
+    shutil.rmtree(authority.folder / "officers")
+    waiting = AuthorityFolder.open(authority.folder, allow_unfit=True, taking_over=True)
+    assert [path.name for path in exchange_officers(waiting, present, 3, 2).folders] == ["4", "5", "6"]
+    assert opens(reopened(authority), 4, 5)
 
 
 def test_officers_who_signed_different_keys_of_a_day_do_not_go_on_silently(authority: AuthorityFolder) -> None:
@@ -177,7 +229,15 @@ def test_a_folder_that_others_put_there_is_not_taken_for_one_that_was_begun(
         (planted / name).write_text(sign_note((stranger.folder / name).read_text(), stranger_signer(stranger)))
     with pytest.raises(NoteUntrusted):
         renewed(authority)
+    for name in ("officers.txt", "authority.txt"):
+        shutil.copy(authority.folder / name, planted / name)
+    with pytest.raises(NoteMalformed):  # as if all was done but to remove it
+        renewed(authority)
     shutil.rmtree(planted)
+    planted.mkdir()
+    with pytest.raises(SettingsInvalid, match="find out whose it is"):
+        renewed(authority)
+    planted.rmdir()
     assert opens(reopened(authority), 1, 2)
 
 
