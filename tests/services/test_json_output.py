@@ -91,7 +91,9 @@ def test_every_command_that_has_json_prints_json(town: Stage, tmp_path: Path) ->
 
     assert desk.type("change-master", "--config", stopped(tmp_path))["slots"] == 0
 
-    desk.type("authority init", "--dir", tmp_path / "other", "--name", "h.example", "--allow-unfit-storage")
+    other, former = ("--dir", tmp_path / "other", "--allow-unfit-storage"), tmp_path / "other/officers"
+    desk.type("authority init", *other, "--name", "h.example")
+    desk.type("authority renew", *other, "--officer", former / "1", "--officer", former / "2", "--yes")
     here = ("--dir", deployment.folder / "authority", *clock, "--allow-unfit-storage")
     two = [word for folder in deployment.officers()[:2] for word in ("--officer", folder)]
     keys, order = tmp_path / "keys.txt", tmp_path / "order"
