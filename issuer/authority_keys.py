@@ -14,7 +14,6 @@ from typing import Final
 from checkin.errors import NoteUntrusted, NotReady, ProofInvalid
 from checkin.files.tables import Commit, Tables
 from checkin.protocol.key_list import HORIZON_DAYS, AuthorityKey, AuthorityList, merge
-from checkin.protocol.note import open_note
 from checkin.protocol.primitives import SealingKey
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.identity import ServiceIdentity
@@ -38,7 +37,6 @@ class AuthorityKeys:
         self._party = party
         self._tables = tables
         self._settings = settings
-        self._officers = settings.verifiers
         self._log = log.pinned if log else None
         self._known: dict[int, SealingKey] = {}  # the first key of a day is final
 
@@ -51,7 +49,7 @@ class AuthorityKeys:
         `ListRefused` when it contradicts what was listed before.
         """
         self._require_logged(note, proof)
-        listed = AuthorityList.read(open_note(note, self._officers, self._settings.threshold).text)
+        listed = AuthorityList.read(self._settings.open(note).text)
         if listed.authority != self._settings.name or listed.simulated != self._party.clock.simulated:
             raise NoteUntrusted("The list is another authority's, or was made under another clock.")
         oldest = self._party.calendar.oldest(self._party.now())

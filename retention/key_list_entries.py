@@ -112,7 +112,7 @@ def read_note(
     kind = _KINDS.get(kind_of(text))
     if kind is None:
         raise NoteMalformed(f"Of the authority the log takes only these kinds: {', '.join(_KINDS)}.")
-    values = party.open(note, kind, authority.verifiers, authority.threshold)
+    values = party.read(authority.open(note).text, kind)
     if one(values, "authority") != authority.name:
         raise NoteUntrusted("It is another authority's than the one whose officers signed it.")
     if kind is ORDER_LOGGED:

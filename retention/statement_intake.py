@@ -170,7 +170,7 @@ class StatementIntake:
         if (kind := kind_of(text)) in (*BY_NODES, *BY_AUTHORITY):
             # SPEC ring.md §5: "MUST refuse it with the service's line alone"
             ours = self._authority if kind in BY_AUTHORITY else None
-            open_note(note, beside, max(FEWEST_OFFICERS, ours.threshold) if ours else 1)
+            ours.open(note, FEWEST_OFFICERS) if ours else open_note(note, beside)
             if ours and one(KINDS[kind].read(text), "authority") != ours.name:
                 raise NoteUntrusted("It is another authority's than the one whose officers signed it.")
         # Real and simulated time do not mix, also in kinds that are not known here.

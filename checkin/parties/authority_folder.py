@@ -122,13 +122,10 @@ class AuthorityFolder(Authority):
         `SettingsInvalid` where the ring was exchanged since the folder was opened.
         """
         with self.alone():
-            return self._make_keys(now, ahead)
-
-    def _make_keys(self, now: float, ahead: int) -> list[int]:
-        taken, last = {*self.ring.days(), *self.ring.tombstones(), *self.listed()}, self._last_tick()
-        days = self.missing(now, last, taken, ahead)
-        for day in days:
-            self.ring.make(day, oldest=self.oldest(now, last))
+            taken, last = {*self.ring.days(), *self.ring.tombstones(), *self.listed()}, self._last_tick()
+            days = self.missing(now, last, taken, ahead)
+            for day in days:
+                self.ring.make(day, oldest=self.oldest(now, last))
         return days
 
     @contextmanager

@@ -63,12 +63,10 @@ class KeyVolume:
         """The same as an ISO date."""
         return self.calendar.date(self.today())
 
-    def open(
-        self, note: str, kind: StatementType, verifiers: Sequence[NoteVerifier], threshold: int = 1
-    ) -> dict[str, str | list[str]]:
+    def open(self, note: str, kind: StatementType, verifiers: Sequence[NoteVerifier]) -> dict[str, str | list[str]]:
         """The values of another party's note; raises `NoteMalformed`, or `NoteUntrusted` also for simulated time
         on a real deployment."""
-        return self.read(open_note(note, verifiers, threshold).text, kind)
+        return self.read(open_note(note, verifiers).text, kind)
 
     def read(self, text: str, kind: StatementType) -> dict[str, str | list[str]]:
         """As `open`, of a note that was verified."""

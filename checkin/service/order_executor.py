@@ -156,7 +156,7 @@ class OrderExecutor:
     def _opened(self, note: str, authority: AuthoritySettings) -> Part:
         """SPEC order.md §6.1: "signed by k different officers of the pinned authority"."""
         try:
-            part = Part.read(open_note(note, authority.verifiers, authority.threshold).text)
+            part = Part.read(authority.open(note).text)
         except (NoteMalformed, NoteUntrusted) as error:
             raise OrderUntrusted(error.detail) from None
         if part.authority != authority.name or part.simulated != self._party.clock.simulated:
