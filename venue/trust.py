@@ -93,18 +93,14 @@ class IssuerTrust:
             self._ask(issuer)
 
     def refresh_missing(self) -> None:
-        """A task: fetches the lists of issuers that lack a key for today or tomorrow."""
+        """A task: fetches the lists of issuers that lack a key for today or tomorrow, or a list for scanners."""
         today = self._party.today()
-        for issuer in self._issuers:
-            if not all(self._has_key(day, issuer.number) for day in (today, today + 1)):
-                self._ask(issuer)
+        for issuer in self._lacking(today, today + 1):
+            self._ask(issuer)
 
     def urgent(self) -> bool:
-        """Whether that should run again in half a second: the service is new, and an issuer's key is missing."""
-        today = self._party.today()
-        if STOPWATCH.boot() > self._urgent_until:
-            return False
-        return not all(self._has_key(today, issuer.number) for issuer in self._issuers)
+        """Whether that should run again in half a second: the service is new, and an issuer lacks something today."""
+        return STOPWATCH.boot() <= self._urgent_until and bool(self._lacking(self._party.today()))
 
     def take(self, issuer: TrustedIssuer, note: str, proof: str | None = None) -> None:
         """Adds a list's days to those known, but for days that no issuer lists yet.
@@ -268,6 +264,14 @@ class IssuerTrust:
                 return
         commit.execute(_KEEP_LIST, {**values, "proof": found.proof or ""})
         commit.changed(LISTS)
+
+    def _lacking(self, *days: int) -> list[TrustedIssuer]:
+        given = self.given()
+        return [
+            issuer
+            for issuer in self._issuers
+            if issuer.number not in given or not all(self._has_key(day, issuer.number) for day in days)
+        ]
 
     def _ask(self, issuer: TrustedIssuer) -> None:
         try:

@@ -55,6 +55,20 @@ def test_a_list_under_a_key_that_the_issuer_has_no_more_is_handed_to_no_scanner(
     assert again.keys_of_day(DAY).find(kid(issuer, DAY))
 
 
+def test_an_issuer_whose_list_is_handed_to_no_scanner_is_asked_in_between(book: Book) -> None:
+    """Half a second after it answers, not a minute: until then no scanner can enrol and every audit finds a fault."""
+    book.trust.refresh()
+    again = pinning(book, LOG)
+    assert again.urgent()
+    again.refresh_missing()
+    assert book.asked == 2
+    note = book.trust.lists()[1].note
+    again.take(book.pinned[0], note, proof(note))
+    assert not again.urgent()
+    again.refresh_missing()
+    assert book.asked == 2
+
+
 def test_a_proof_out_of_a_log_that_is_pinned_no_more_makes_room_for_the_new_ones(book: Book, issuer: Issuer) -> None:
     """And only then: a proof that still holds is not written again for each one that comes."""
     note = issuer.listed()
