@@ -117,15 +117,18 @@ def readable(folder: Path, wrapped: bytes) -> bool:
 
 
 @contextmanager
-def _still(folder: Path) -> Iterator[None]:
-    """Nothing is written to the file system of `folder`; writers wait."""
+def still(folder: Path) -> Iterator[None]:
+    """Nothing is written to the file system of `folder`; writers wait. It ends with this process, too, if that is
+    killed: every `sync` of the machine would wait for it."""
+    thaw = ["sh", "-c", 'cat; exec fsfreeze --unfreeze "$0"', str(folder)]
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.ioctl(descriptor, _FREEZE, 0)
-        try:
-            yield
-        finally:
-            fcntl.ioctl(descriptor, _THAW, 0)
+        with subprocess.Popen(thaw, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True):
+            fcntl.ioctl(descriptor, _FREEZE, 0)
+            try:
+                yield
+            finally:
+                fcntl.ioctl(descriptor, _THAW, 0)
     finally:
         os.close(descriptor)
 
@@ -137,7 +140,7 @@ def snapshot(image: Path, copy: Path) -> None:
     mounted files have only in memory stays in memory. `copy` lies elsewhere. A second look proves that it held still.
     """
     for _ in range(20):
-        with _still(image.parent):
+        with still(image.parent):
             shutil.copyfile(image, copy)
             if filecmp.cmp(image, copy, shallow=False):
                 return

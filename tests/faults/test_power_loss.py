@@ -29,8 +29,9 @@ from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.primitives import random_bytes
 from checkin.vault.engines.sqlite import path_of
 from checkin.vault.vault import Vault
-from tests.faults.disk import INSTALL, Needs, can_mount, found, mount_image, mounted, new_image, run, snapshot
+from tests.faults.disk import INSTALL, Needs, can_mount, found, mount_image, mounted, new_image, run, snapshot, still
 from tests.faults.till import DAY, shop
+from tests.support.waiting import until
 
 IMAGES = int(os.environ.get("POWER_LOSSES", "10"))
 BETWEEN = 25  # rows that are acknowledged between two images, at least
@@ -185,6 +186,25 @@ def test_an_image_shows_what_it_holds_now_though_its_former_device_is_in_use(dis
                 held.enter_context(Path(devices[-1]).open("rb"))
             finally:
                 run("umount", after)
+
+
+def test_a_disk_is_held_still_no_longer_than_whoever_holds_it_lives(disk: Path) -> None:
+    """A run that somebody kills would otherwise leave a machine on which every `sync` waits for good."""
+    hold = "import sys; from tests.faults.disk import *\nwith still(Path(sys.argv[1])): print(flush=True); input()"
+
+    def writable() -> bool:
+        with suppress(OSError), still(disk):
+            return True
+        return False
+
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(disk)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n"
+        assert not writable(), "control: it is held"
+        process.kill()
+    until(writable)
 
 
 def survives(loss: Loss, work: Path) -> None:
