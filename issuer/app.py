@@ -15,8 +15,8 @@ from checkin.service.order_executor import MAX_BODY
 from checkin.service.pwa import WebPage, front_door
 from checkin.service.tasks import Task
 from issuer.contact import calling_codes
+from issuer.issuer_audit import self_audit
 from issuer.routes import codes, credentials, keys, registrations, wallet
-from issuer.self_audit import self_audit
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 

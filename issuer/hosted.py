@@ -27,7 +27,7 @@ from checkin.protocol.primitives import Label, SigningKey, aead_open, aead_seal,
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.ledger import subject_group
 from checkin.vault.vault import Vault
-from issuer.batches import BATCH_SIZE, BatchIssuer, Issued
+from issuer.credential_batches import BATCH_SIZE, BatchIssuer, Issued
 
 _NONCE: Final = 12
 _LEFT: Final = "SELECT id FROM hosted WHERE day = :day AND owner = :owner"

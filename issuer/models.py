@@ -10,7 +10,7 @@ from checkin.protocol.credential import DAY_FIRST, DAY_LAST
 from checkin.service.body import Body
 from checkin.service.key_list_publisher import LogAnswer
 from issuer.accounts import MAX_TYPED
-from issuer.batches import BATCH_SIZE
+from issuer.credential_batches import BATCH_SIZE
 from issuer.registrations import CODE_DIGITS, LIFE_SECONDS
 
 Date = Annotated[str, Field(examples=["2026-11-20"])]

@@ -9,7 +9,7 @@ from typing import Final, TypeVar, TypeVarTuple
 from anyio import CapacityLimiter, to_thread
 from prometheus_client import CollectorRegistry, Gauge
 
-from checkin.certificate.trust import TrustList
+from checkin.certificate.trust_list import TrustList
 from checkin.clock import RETENTION_DAYS
 from checkin.errors import SettingsInvalid
 from checkin.files.tables import Commit
@@ -33,7 +33,7 @@ from checkin.vault.vault import Vault
 from issuer.access_notices import NOTICES, AccessNotices
 from issuer.accounts import Accounts, IssuedDays
 from issuer.authority_keys import WARN_DAYS, AuthorityKeys
-from issuer.batches import BatchIssuer
+from issuer.credential_batches import BatchIssuer
 from issuer.database import ISSUER
 from issuer.hosted import Hosted
 from issuer.identities import Identities

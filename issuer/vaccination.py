@@ -6,10 +6,10 @@ from typing import Final
 
 from limits import RateLimitItemPerDay
 
-from checkin.certificate.policy import ProofStatus as Proved
-from checkin.certificate.policy import VaccinationProof
 from checkin.certificate.registry import prove
-from checkin.certificate.trust import TrustList
+from checkin.certificate.trust_list import TrustList
+from checkin.certificate.vaccination_proof import ProofStatus as Proved
+from checkin.certificate.vaccination_proof import VaccinationProof
 from checkin.clock import Calendar
 from checkin.errors import CertificateNotTaken, CertificateOutdated
 from checkin.protocol.credential import DAY_LAST, Status

@@ -13,8 +13,8 @@ from checkin.service.time_peers import clock_guard
 from retention.audit_routes import AuditRoutes
 from retention.auditing import ANSWER_SECONDS, Auditing
 from retention.audits import Audits
-from retention.page import Page
 from retention.parts import Parts
+from retention.public_page import Page
 from retention.routes import ENTRY_BYTES, Routes
 from retention.tasks import Schedule
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 from starlette.responses import HTMLResponse
 
-from checkin.audit.page import audit_html, audit_json
+from checkin.audit.audit_page import audit_html, audit_json
 from checkin.errors import CheckinError, Forbidden, NotFound, NotReady, TokenMalformed
 from checkin.protocol import presentation
 from checkin.service.auth import pinned

@@ -45,7 +45,7 @@ SLOTS = f"{TESTS}/keys/test_slots.py {TESTS}/keys/test_key_ring.py"
 OFFICERS = f"{TESTS}/keys/test_officers.py"
 CLOSING = f"{TESTS}/vault/test_closing.py"
 ORDER = f"{TESTS}/service/test_order_checks.py"
-QUEUE = "tests/venue/test_batches.py"
+QUEUE = "tests/venue/test_scan_batches.py"
 SINGLE = "tests/venue/test_checkins.py"
 EXECUTOR = "checkin/service/order_executor.py"
 CHECKS = [
@@ -69,7 +69,7 @@ CHECKS = [
     Check("checkin/tlog/merkle.py", "verify_inclusion", "ProofInvalid", MERKLE, 1),
     Check("checkin/tlog/merkle.py", "verify_inclusion", "ProofInvalid", MERKLE, 2),
     Check("checkin/tlog/merkle.py", "verify_consistency", "ProofInvalid", MERKLE, 1),
-    Check("checkin/tlog/policy.py", "require", "ProofInvalid", "tests/venue/test_trust_proofs.py"),
+    Check("checkin/tlog/pinned_log.py", "require", "ProofInvalid", "tests/venue/test_trust_proofs.py"),
     Check("checkin/tlog/cosignature.py", "cosigned_at", "BadSignature", f"{TESTS}/tlog/test_checkpoint.py"),
     Check("checkin/keys/slots.py", "body", "KeyDestroyed", SLOTS),
     Check("checkin/keys/slots.py", "write", "DayDestroyed", SLOTS),
@@ -95,9 +95,9 @@ CHECKS = [
     Check(EXECUTOR, "_check_logged", "OrderNotLogged", ORDER, 1),
     Check("venue/checkins.py", "_verify", "StatusDisclosed", SINGLE),
     Check("venue/checkins.py", "_verify", "DayDestroyed", "tests/venue/test_clock_set_back.py"),
-    Check("venue/batches.py", "_judge", "WrongDay", QUEUE),
-    Check("venue/batches.py", "_reject_scan_time", "ScanTimeInvalid", QUEUE),
-    Check("venue/batches.py", "_reject_scan_time", "ScanTooOld", QUEUE),
+    Check("venue/scan_batches.py", "_judge", "WrongDay", QUEUE),
+    Check("venue/scan_batches.py", "_reject_scan_time", "ScanTimeInvalid", QUEUE),
+    Check("venue/scan_batches.py", "_reject_scan_time", "ScanTooOld", QUEUE),
     Check("venue/checkins.py", "_second_use", "UsedBefore", SINGLE),
     Check("retention/log.py", "_cosignatures", "SettingsInvalid", "tests/retention/test_log_rekeyed.py"),
     Check("retention/key_list_entries.py", "check_days", "NoteUntrusted", "tests/retention/test_list_entries.py"),

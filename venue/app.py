@@ -32,14 +32,14 @@ from checkin.service.tasks import Task
 from checkin.service.time_peers import clock_guard
 from checkin.vault.closing import is_closed, settle_days
 from checkin.vault.vault import Vault
-from venue import batches, checkins, described, lists, scanners, stats, venues
+from venue import checkins, described, lists, scan_batches, scanners, stats, venues
 from venue import order_steps as orders
-from venue.batches import Alarms
 from venue.checkins import Commits, Metrics, Visits
 from venue.database import REGISTRY, end_again, end_all, knows_token
 from venue.gates import GATES, GateFile, Gates
+from venue.issuer_trust import IssuerTrust
+from venue.scan_batches import Alarms
 from venue.settings import VenueSettings
-from venue.trust import IssuerTrust
 
 DESCRIPTION = """Takes check-ins of venues' scanners and keeps them sealed, by day, for 28 days. It never learns whose
 they are. Bearer tokens: the enrolment secret for venues, an operator's for his venue, a scanner's for check-ins,
@@ -123,7 +123,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         generations=engine.generations(),
         body_limits={
             "/v1/check-ins": checkins.MAX_BODY,
-            "/v1/check-ins/batch": batches.MAX_BODY,
+            "/v1/check-ins/batch": scan_batches.MAX_BODY,
             day_routes.ORDERS: MAX_ORDER,
         },
     )
@@ -142,12 +142,12 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     days = Days(vault, book, purger.close_due_days, purger.run)
     audit = SelfAudit(party, guard, DATA_MAP, settings.keys, days, [lambda: given.audit(settings.log)], engine.columns)
     days_work = day_routes.DayWork(purger, book, audit, executor)
-    queued = batches.BatchIntake(party, guard, trust, visits, gates)
+    queued = scan_batches.BatchIntake(party, guard, trust, visits, gates)
     for router in (
         venues.routes(known_venues, settings.enrolment_secret_sha256, throttle),
         scanners.routes(known_venues, known_scanners, gates, throttle),
         lists.routes(given, known_scanners, gates),
-        batches.routes(queued, known_scanners, metrics, alarms, batches.Turns(settings.max_batches)),
+        scan_batches.routes(queued, known_scanners, metrics, alarms, scan_batches.Turns(settings.max_batches)),
         stats.routes(known_venues, stats.Stats(party, guard, vault, gates, known_scanners)),
         CheckpointSeen(party).routes(),
         day_routes.routes(days_work, settings.retention_token_sha256, settings.authority_token_sha256),

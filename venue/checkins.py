@@ -5,7 +5,7 @@ signatures; `venue/described.py` puts it into the API's description. The signatu
 the event loop: a thread costs more than it gains where every core has a worker process of its own (measured).
 
 From a code to its committed row: `CheckInRoute`, `CheckIns`, `Visits`, `Commits`. Batches of queued codes
-(`venue/batches.py`) use `Visits` and `Metrics`, too.
+(`venue/scan_batches.py`) use `Visits` and `Metrics`, too.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ from checkin.vault.engines import Row
 from checkin.vault.vault import Vault
 from checkin.vault.visit import CONFLICT, Visit, conflict_keys, open_visit, seal_visit, visit_key
 from venue.gates import Gates
+from venue.issuer_trust import IssuerTrust
 from venue.scanners import Scanners, VenueScanner
-from venue.trust import IssuerTrust
 
 MAX_BODY: Final = 4096  # bytes; a token is 468 characters
 _JSON: Final = (b"content-type", b"application/json")

@@ -30,9 +30,9 @@ from checkin.service.key_list_publisher import KeyListPublisher, LogAnswer
 from checkin.service.limits import SecurityHeaders
 from checkin.service.settings import LogSettings
 from venue.gates import Gates
+from venue.issuer_trust import IssuerTrust
 from venue.scanners import Scanners, VenueScanner
 from venue.settings import TrustedIssuer
-from venue.trust import IssuerTrust
 from venue.venues import Status
 
 INTAKE_DAYS_AHEAD = 14

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from checkin.audit.answers import MAX_NUMBER
+from checkin.audit.audit_page import audit_html, audit_json
 from checkin.audit.destroyed import Book
 from checkin.audit.evidence import AUDITS, CHECKPOINT, LOG, REPORTS, SHOWN, Evidence, report_file
 from checkin.audit.list_audit import quarrels
 from checkin.audit.log_entry import ALTERED, CONTRADICTS, MISSING, REORDERED, DayState, LogEntry, read_entry
-from checkin.audit.page import audit_html, audit_json
 from checkin.audit.point import AUDIT
+from checkin.audit.retention_answers import MAX_NUMBER
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
 from checkin.protocol.note import decode_note, open_note, signed_by, split_note, unverified_text
 from checkin.purge.statement_store import PURGE_REPORT

@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from checkin.audit.answers import Reader
+from checkin.audit.retention_answers import Reader
 from checkin.errors import NoteMalformed, SettingsInvalid
 from checkin.http.client import Client
 from checkin.protocol.note import NoteVerifier, Verifier

@@ -10,11 +10,12 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from checkin.certificate import cbor, cose, policy, schema
+from checkin.certificate import cbor, cose, schema
+from checkin.certificate.certificate_report import CertificateReport, rfc3339
 from checkin.certificate.cose import Signed
-from checkin.certificate.report import CertificateReport, rfc3339
 from checkin.certificate.schema import Certificate
-from checkin.certificate.trust import TrustList
+from checkin.certificate.trust_list import TrustList
+from checkin.certificate.vaccination_proof import LAST_SECOND, proof_in
 from checkin.errors import (
     CertificateBase45,
     CertificateCompression,
@@ -56,7 +57,7 @@ class EuVerifier:
             report.step("key_usage", lambda: check_key_usage(signer, groups))
         expires = report.step("expiry", lambda: check_expiry(signed, signer, now))
         if report.ok and expires is not None:
-            report.proof = policy.proof_in(certificate, expires)
+            report.proof = proof_in(certificate, expires)
         return report
 
 
@@ -112,7 +113,7 @@ def check_expiry(signed: Signed, signer: SignerCertificate, now: float) -> float
 def _time(claim: object) -> float:
     """A NumericDate (RFC 8392 §2), also where it is wrapped in tag 1; raises `CertificateExpiry`."""
     number = cbor.plain(claim)
-    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= policy.LAST_SECOND:
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= LAST_SECOND:
         raise CertificateExpiry("The certificate does not say from when to when it is valid.")
     return number
 

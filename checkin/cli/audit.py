@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from checkin.audit.answers import AuditPage, AuditShown, read_answer
+from checkin.audit.audit_page import read_audit
 from checkin.audit.auditor import Verdict, verify
 from checkin.audit.evidence import VKEYS, Evidence, read_vkeys
 from checkin.audit.log_entry import DayState, EarlyEnd
-from checkin.audit.page import read_audit
+from checkin.audit.retention_answers import AuditPage, AuditShown, read_answer
 from checkin.audit.words import EARLY, MARKS, RESULTS, STATES, point_words
 from checkin.cli.example import WithExample
 from checkin.cli.strip import DrawnDay, draw_days

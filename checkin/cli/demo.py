@@ -11,7 +11,7 @@ from rich.console import Console
 
 from checkin.cli.example import WithExample
 from checkin.cli.terminal import say_json
-from checkin.demo import demo as story
+from checkin.demo import story
 from checkin.demo.narrator import Narrator
 from checkin.demo.stage import MARKER
 from checkin.deployment.deployment import LOCK, held, make_folder

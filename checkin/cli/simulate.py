@@ -17,9 +17,9 @@ from checkin.deployment.deployment import make_folder
 from checkin.errors import SettingsInvalid
 from checkin.files.durable import file_trouble
 from checkin.simulation.plan import Size
-from checkin.simulation.report import report_html
 from checkin.simulation.simulation import Ended
 from checkin.simulation.simulation import simulate as live
+from checkin.simulation.town_page import report_html
 
 _EXAMPLE = "checkin simulate --people 20 --venues 5 --days 32 --seed 7"
 

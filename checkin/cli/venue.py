@@ -13,7 +13,7 @@ from checkin.errors import RequestInvalid
 from checkin.http.asking import conform
 from checkin.http.client import Client, Service
 from checkin.keys.secret_file import read_token
-from checkin.parties.answers import OperatorGrant
+from checkin.parties.grants import OperatorGrant
 
 app = typer.Typer(no_args_is_help=True, help="Renew an operator's token, or close a venue, with the enrolment secret.")
 

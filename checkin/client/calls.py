@@ -15,7 +15,7 @@ from checkin.files.json_file import open_party, save_party
 from checkin.http.asking import conform, drive, nobody
 from checkin.http.client import Client, Service, drive_at
 from checkin.parties import wallet as wallets
-from checkin.parties.answers import ScannerGrant, VenueGrant
+from checkin.parties.grants import ScannerGrant, VenueGrant
 from checkin.parties.scanner import Scanner, ScanResult, waits
 from checkin.parties.wallet import Wallet
 from checkin.protocol import qr as pictures

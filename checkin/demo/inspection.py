@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
+from checkin.audit.audit_page import audit_html, read_audit
 from checkin.audit.auditor import Verdict, verify
 from checkin.audit.destroyed import Book
 from checkin.audit.evidence import Evidence, read_vkeys
-from checkin.audit.page import audit_html, read_audit
 from checkin.audit.words import RESULTS, point_words
 from checkin.demo.investigation import NAME as CONTACT
 from checkin.demo.investigation import PHONE as CONTACT_PHONE

@@ -74,7 +74,7 @@ class PostgresServer:
 
     def dsn_of(self, name: str) -> str:
         """As `dsn`, of a database of this name (letters a-z), made if need be. Raises `NotReady`."""
-        from checkin.files.postgres import Postgres  # noqa: PLC0415 - optional
+        from checkin.files.postgres_connection import Postgres  # noqa: PLC0415 - optional
 
         server = Postgres(self.dsn)
         try:

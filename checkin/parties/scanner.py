@@ -25,7 +25,7 @@ from checkin.errors import (
     WrongDay,
 )
 from checkin.http.asking import Ask, Keep, Steps, conform
-from checkin.parties.answers import EnrolmentCode
+from checkin.parties.grants import EnrolmentCode
 from checkin.parties.scanner_lists import Lists, ask_lists
 from checkin.parties.scanner_trust import MAX_SKEW_SECONDS, Trust
 from checkin.parties.told_time import ToldTime

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, Self
 from checkin.clock import RETENTION_DAYS, Calendar, Clock
 from checkin.errors import DayNotIssued, RequestInvalid, ServiceError, Unauthorized
 from checkin.http.asking import Ask, Keep, Steps, conform
-from checkin.parties.answers import BegunRegistration, WalletGrant
+from checkin.parties.grants import BegunRegistration, WalletGrant
 from checkin.parties.told_time import ToldTime
 from checkin.protocol import credential as credentials
 from checkin.protocol import presentation
@@ -23,7 +23,7 @@ from checkin.protocol.key_list import IssuerList
 from checkin.protocol.note import NoteVerifier, open_note, unverified_text
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.protocol.signed_time import read_time, stated_time
-from checkin.tlog.policy import PinnedLog
+from checkin.tlog.pinned_log import PinnedLog
 
 BATCH_SIZE: Final = 10
 CODE_DIGITS: Final = 8  # of a one-time code

@@ -37,7 +37,7 @@ from checkin.vault.engines import DayStore
 from checkin.vault.engines.sqlite import SqliteStore, days_in
 
 if TYPE_CHECKING:
-    from checkin.files.postgres import Postgres
+    from checkin.files.postgres_connection import Postgres
 
 _SERVICE: Final = TableSet(
     "service",
@@ -211,7 +211,7 @@ def _left_behind(what: str, path: Path) -> SettingsInvalid:
 
 def _connected(dsn_file: Path) -> Postgres:
     try:
-        from checkin.files.postgres import Postgres, read_dsn  # noqa: PLC0415 - optional
+        from checkin.files.postgres_connection import Postgres, read_dsn  # noqa: PLC0415 - optional
     except ImportError:
         raise SettingsInvalid(
             "PostgreSQL's driver is not installed: pip install 'private-qr-checkin[postgresql]'."

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from checkin.audit.page import read_audit
+from checkin.audit.audit_page import read_audit
 from checkin.audit.point import PointResult
 from checkin.demo.stage import Stage
 from checkin.deployment.deployment import SERVICES, Deployment

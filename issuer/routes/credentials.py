@@ -21,7 +21,7 @@ from checkin.protocol.credential import Mode
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.signed_time import NONCE
 from checkin.service.describe import problem_answers
-from issuer.batches import COMMIT_SECONDS, TOO_SLOW, Begun
+from issuer.credential_batches import COMMIT_SECONDS, TOO_SLOW, Begun
 from issuer.models import BatchAnswer, BatchRequest, Opening
 from issuer.routes.common import BODY, WALLET, Account, Served
 from issuer.service import Issuer

@@ -30,12 +30,12 @@ from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import PublishedList
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.merkle import leaf_hash, root
-from checkin.tlog.policy import PinnedLog
+from checkin.tlog.pinned_log import PinnedLog
 from checkin.tlog.proof import LogProof
 from tests.checkin.tracing.world import DAY, SECOND, Country, Person, country
 from venue.database import REGISTRY
+from venue.issuer_trust import IssuerTrust
 from venue.settings import VenueSettings
-from venue.trust import IssuerTrust
 
 CALENDAR = Calendar("Asia/Seoul")
 MARK = SigningKey(bytes(range(32)))

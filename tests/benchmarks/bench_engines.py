@@ -26,7 +26,7 @@ from time import perf_counter
 import httpx
 
 from checkin.deployment.postgres_server import let_through
-from checkin.files.postgres import Postgres
+from checkin.files.postgres_connection import Postgres
 from checkin.vault.engines import DayStore
 from checkin.vault.engines.postgres import PostgresStore
 from checkin.vault.engines.sqlite import SqliteStore

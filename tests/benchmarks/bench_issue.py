@@ -31,8 +31,8 @@ from checkin.deployment.postgres_server import let_through
 from checkin.protocol.credential import Draft, Mode, Status, issue, new_opening, seal_subject, visit_context
 from checkin.protocol.primitives import OpeningKey, SealingKey, SigningKey
 from checkin.vault.ledger import visit_id
-from issuer.batches import BATCH_SIZE
 from issuer.contact import Contact
+from issuer.credential_batches import BATCH_SIZE
 from issuer.service import Issuer
 from tests.benchmarks.load import http
 from tests.benchmarks.load import measure as drive_and_measure

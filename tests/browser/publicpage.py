@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, expect
 
-from retention.page import STEPS
+from retention.public_page import STEPS
 from tests.browser.looks import AXE, RULES, fits_the_width
 from tests.retention.world import Retention, Service, pinned
 from tests.support.house import DAY

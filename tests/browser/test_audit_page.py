@@ -14,9 +14,9 @@ from axe_playwright_python.sync_playwright import Axe
 from checkin.simulation.holding import Evening, Holding, Public
 from checkin.simulation.outbreak import Outbreak
 from checkin.simulation.plan import Size
-from checkin.simulation.report import report_html
 from checkin.simulation.simulation import Ended
 from checkin.simulation.town import Tally
+from checkin.simulation.town_page import report_html
 from tests.browser import looks
 from tests.browser.conftest import Launch
 from tests.checkin.audit.evidence import Site

@@ -17,7 +17,7 @@ import zxingcpp
 from checkin.http.client import Client
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import random_bytes
-from retention.page import STEPS
+from retention.public_page import STEPS
 from tests.browser.conftest import VENDOR
 from tests.browser.judgedvectors import VECTORS, keys, signatures
 from tests.browser.otherbrowsers import FIREFOX, OtherBrowser, firefox, webkit

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, Route, expect
 from checkin.keys.secret_file import make_secret
 from checkin.protocol.note import NoteSigner
 from checkin.protocol.primitives import SigningKey, random_bytes
-from retention.page import STEPS
+from retention.public_page import STEPS
 from tests.browser.conftest import Launch
 from tests.browser.looks import fits_the_width
 from tests.browser.publicpage import (

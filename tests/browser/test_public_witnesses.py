@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Route
 
 from retention import witnessing
-from retention.page import STEPS
+from retention.public_page import STEPS
 from tests.browser.conftest import Launch
 from tests.browser.publicpage import broken, ended, has_no_barriers, said, states, wait_for_an_audit, with_reports
 from tests.retention.witnesses import Witness, bring, published, watch

@@ -25,7 +25,7 @@ from checkin.service.leased_ring import LeasedRing
 from checkin.service.vault_folder import VaultFolder
 from issuer import service
 from issuer.contact import Contact
-from issuer.self_audit import self_audit
+from issuer.issuer_audit import self_audit
 from issuer.service import Issuer
 from tests.checkin.ring.test_recorded import catch_one_use_keys, opened, windows
 from tests.issuer.world import DAY, E164, NAME, Site, enrol, keep_house, publics

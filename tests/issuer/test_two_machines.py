@@ -14,7 +14,7 @@ import pytest
 from checkin.audit.data_map import DataMap
 from checkin.clock import RETENTION_DAYS
 from checkin.errors import NotReady, SettingsInvalid
-from checkin.files.postgres import Connection
+from checkin.files.postgres_connection import Connection
 from checkin.orders.part import BATCHES
 from checkin.protocol.credential import Mode
 from checkin.service import day_store
@@ -23,7 +23,7 @@ from checkin.service.order_executor import OrderBody
 from issuer.access_notices import CODES, LATEST_DAYS, AccessNotice
 from issuer.contact import Contact
 from issuer.database import ISSUER
-from issuer.self_audit import MAP
+from issuer.issuer_audit import MAP
 from issuer.service import Issuer
 from tests.issuer.world import E164, NAME, Site, ask_batch, enrol, keep_house, publics
 from tests.support.databases import CUT, ask, name_database

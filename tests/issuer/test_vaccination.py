@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from checkin.certificate.policy import LAST_SECOND, VaccinationProof
-from checkin.certificate.policy import ProofStatus as Proved
+from checkin.certificate.vaccination_proof import LAST_SECOND, VaccinationProof
+from checkin.certificate.vaccination_proof import ProofStatus as Proved
 from checkin.clock import Calendar
 from checkin.errors import CertificateOutdated, SettingsInvalid
 from checkin.keys.journal import Journal

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from checkin.purge.statement_store import FEWER
-from retention.page import Words
+from retention.public_page import Words
 
 
 @pytest.mark.parametrize(

@@ -46,13 +46,13 @@ from issuer.settings import IssuerSettings
 from retention.log import Log
 from tests.issuer.world import keep_house
 from tests.support.databases import name_database, settle_beside
-from venue import batches, checkins, lists, scanners, venues
+from venue import checkins, lists, scan_batches, scanners, venues
 from venue.checkins import Commits, Visits
 from venue.database import REGISTRY, end_again, end_all
 from venue.gates import GATES, GateFile, Gates
+from venue.issuer_trust import Fetched, IssuerTrust
 from venue.order_steps import Traces
 from venue.settings import VenueSettings
-from venue.trust import Fetched, IssuerTrust
 
 CALENDAR: Final = Calendar("Asia/Seoul")
 DAY: Final = 20777  # 2026-11-20
@@ -92,7 +92,7 @@ class Registry:
         visits = Visits(vault, party.calendar)
         self.commits = Commits(vault)
         self.door = checkins.CheckIns(party, guard, self.trust, visits, self.commits, self.gates)
-        self.queue = batches.BatchIntake(party, guard, self.trust, visits, self.gates)
+        self.queue = scan_batches.BatchIntake(party, guard, self.trust, visits, self.gates)
         self.orders = OrderExecutor(
             party,
             guard,

@@ -18,9 +18,9 @@ from checkin.service.tasks import Tasks
 from tests.venue.realtime import CALENDAR, today
 from tests.venue.world import DAY, ENROLMENT, NOON, Enrolled, Issuer, Phone, Registry, bearer, enrol, intake_keys
 from venue.database import REGISTRY
+from venue.issuer_trust import Fetched, IssuerTrust, fetch_list
 from venue.settings import TrustedIssuer as Pinned
 from venue.settings import VenueSettings
-from venue.trust import Fetched, IssuerTrust, fetch_list
 
 
 @dataclass

@@ -14,7 +14,7 @@ import pytest
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.visit import CONFLICT
 from tests.venue.conftest import Scene
-from tests.venue.test_batches import entry, flags
+from tests.venue.test_scan_batches import entry, flags
 from tests.venue.world import NOON, Enrolled, bearer, sealed, upload
 
 

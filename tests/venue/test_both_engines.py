@@ -30,13 +30,13 @@ from tests.checkin.files.engines import ENGINES, Open, opening_tables
 from tests.support.databases import Twice
 from tests.support.house import CALENDAR, DAY, HOUR, House, prepare
 from venue import scanners as scanner_module
-from venue.batches import Alarms
 from venue.database import REGISTRY, end_again, end_all, knows_token
 from venue.gates import GATES, GateFile, GateHour, Gates, Sign
+from venue.issuer_trust import IssuerTrust
 from venue.order_steps import Traces
+from venue.scan_batches import Alarms
 from venue.scanners import Scanners
 from venue.settings import TrustedIssuer
-from venue.trust import IssuerTrust
 from venue.venues import Capacity, NewVenue, Venues
 
 PARTS = (REGISTRY, GATES, ORDERS, STATEMENTS, KEY_LIST, GENERATIONS)

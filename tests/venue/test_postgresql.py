@@ -17,7 +17,7 @@ from checkin.audit.point import SELF_AUDIT, Point, PointResult, points_of
 from checkin.audit.self_audit import DATA_MAP
 from checkin.clock import CLOSING_DAYS, RETENTION_DAYS
 from checkin.errors import DatabaseUnusable, SettingsInvalid
-from checkin.files.postgres import Connection
+from checkin.files.postgres_connection import Connection
 from checkin.keys.generation import Generation
 from checkin.protocol.note import unverified_text
 from checkin.service.vault_folder import VaultFolder

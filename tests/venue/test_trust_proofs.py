@@ -8,11 +8,11 @@ from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.merkle import leaf_hash, root
-from checkin.tlog.policy import PinnedLog
+from checkin.tlog.pinned_log import PinnedLog
 from checkin.tlog.proof import LogProof
 from tests.venue.conftest import Book, NewIssuer, kid
 from tests.venue.world import DAY, Issuer, Registry, bearer, enrol
-from venue.trust import Fetched, IssuerTrust
+from venue.issuer_trust import Fetched, IssuerTrust
 
 LOG, LATER_LOG = (NoteSigner("log.example", SigningKey(bytes([seed]) * 32)) for seed in (5, 6))
 

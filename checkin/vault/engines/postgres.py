@@ -24,7 +24,7 @@ import psycopg
 from psycopg import errors
 
 from checkin.errors import DayClosed, NotReady
-from checkin.files.postgres import BE_BRIEF, CONFIRM, Connection, Postgres, Step, write_anew
+from checkin.files.postgres_connection import BE_BRIEF, CONFIRM, Connection, Postgres, Step, write_anew
 from checkin.vault.engines import LAST_KEY, MAX_BUCKET, EngineFinding, Measure, Row
 from checkin.vault.engines.postgres_settings import dangers
 

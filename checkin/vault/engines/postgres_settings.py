@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
-from checkin.files.postgres import Connection
+from checkin.files.postgres_connection import Connection
 from checkin.vault.engines import EngineFinding
 
 OLDEST_VERSION: Final = 160000

@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from checkin.audit.audit_page import audit_html, audit_json
 from checkin.audit.destroyed import Book
 from checkin.audit.evidence import report_file
-from checkin.audit.page import audit_html, audit_json
 from checkin.audit.point import AUDIT
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.errors import CheckinError

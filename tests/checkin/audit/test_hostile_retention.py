@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from checkin.audit.answers import Reader
 from checkin.audit.evidence import Evidence, Pinned
+from checkin.audit.retention_answers import Reader
 from checkin.cli import app
 from checkin.errors import CheckinError, ServiceError, Unreachable
 from checkin.http.client import Client

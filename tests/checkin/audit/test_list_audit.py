@@ -12,7 +12,7 @@ from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.merkle import leaf_hash, root
-from checkin.tlog.policy import PinnedLog
+from checkin.tlog.pinned_log import PinnedLog
 from checkin.tlog.proof import LogProof
 
 DAY = 20777

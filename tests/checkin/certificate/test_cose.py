@@ -9,7 +9,7 @@ import cbor2
 import pytest
 
 from checkin.certificate import cose, registry
-from checkin.certificate.trust import TrustList
+from checkin.certificate.trust_list import TrustList
 from checkin.errors import CertificateCose
 
 Tag = cbor2.CBORTag

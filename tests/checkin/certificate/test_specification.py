@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from checkin.certificate.report import STEPS
+from checkin.certificate.certificate_report import STEPS
 from checkin.certificate.schema import VERSIONS
 from checkin.cli.certificate import app
 from checkin.errors import CertificateError

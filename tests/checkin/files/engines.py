@@ -21,7 +21,7 @@ def opening_tables(engine: str, folder: Path, request: pytest.FixtureRequest) ->
     with ExitStack() as stack:
         database: Any = None
         if engine == "postgresql":
-            from checkin.files.postgres import Postgres  # noqa: PLC0415 - not every run has the driver
+            from checkin.files.postgres_connection import Postgres  # noqa: PLC0415 - not every run has the driver
 
             database = Postgres(request.getfixturevalue("dsn"))
             stack.callback(database.close)

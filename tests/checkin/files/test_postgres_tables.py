@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from checkin.errors import NotReady
-from checkin.files import postgres, postgres_tables
-from checkin.files.postgres import Connection, Postgres
+from checkin.files import postgres_connection, postgres_tables
+from checkin.files.postgres_connection import Connection, Postgres
 from checkin.files.postgres_tables import PostgresTables
 from checkin.files.tables import NOTHING, Commit, CommitUnknown, TableSet
 from tests.support.databases import CUT, ask
@@ -102,7 +102,7 @@ def test_while_the_server_is_away_one_asks_and_the_others_are_told_at_once(
         asked.append(database)
         return take(database)
 
-    monkeypatch.setattr(postgres, "AWAY_SECONDS", 3600.0)
+    monkeypatch.setattr(postgres_connection, "AWAY_SECONDS", 3600.0)
     monkeypatch.setattr(Postgres, "_take", counted)
     database._forget_idle()
     asking: list[Callable[[], object]] = [lambda: number(tables), tables.poll, lambda: tables.write(add)]
@@ -126,7 +126,7 @@ def test_when_a_second_is_over_one_asks_again_and_the_others_are_told_at_once(
             number(tables)
         return take(database)
 
-    monkeypatch.setattr(postgres, "AWAY_SECONDS", 3600.0)
+    monkeypatch.setattr(postgres_connection, "AWAY_SECONDS", 3600.0)
     monkeypatch.setattr(Postgres, "_take", meanwhile)
     database._forget_idle()
     database._away_until = 0.001

@@ -13,7 +13,7 @@ from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.cosignature import CosignatureVerifier, Cosigner, cosignatures, cosigned_at
 from checkin.tlog.merkle import EMPTY_ROOT
-from checkin.tlog.policy import PinnedLog
+from checkin.tlog.pinned_log import PinnedLog
 
 LOG = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
 FIRST = Cosigner("witness.example/w1", SigningKey(b"\x06" * 32))

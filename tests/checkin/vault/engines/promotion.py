@@ -30,7 +30,7 @@ if __name__ == "__main__":
 
 from checkin.deployment.postgres_server import PostgresServer, let_through
 from checkin.errors import NotReady
-from checkin.files.postgres import Postgres
+from checkin.files.postgres_connection import Postgres
 from checkin.vault.engines import Row
 from checkin.vault.engines.postgres import PostgresStore
 from tests.checkin.vault.engines.workers import DAY, a_row

@@ -14,8 +14,8 @@ import pytest
 from psycopg import Error
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from checkin.files import postgres
-from checkin.files.postgres import Postgres
+from checkin.files import postgres_connection
+from checkin.files.postgres_connection import Postgres
 from tests.conftest import Needs
 from tests.support.databases import ask
 from tests.support.waiting import until
@@ -93,7 +93,7 @@ def test_control_what_is_prepared_is_somebody_elses_behind_a_pooler(
     pooled: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without an error: names of prepared statements are the driver's, the same on each connection."""
-    monkeypatch.setattr(postgres, "_is_pooled", lambda _: False)
+    monkeypatch.setattr(postgres_connection, "_is_pooled", lambda _: False)
     assert told(pooled) == -7
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from checkin.deployment.postgres_server import PostgresServer
 from checkin.errors import DayClosed, NotReady, SettingsInvalid
-from checkin.files.postgres import Connection, Postgres, read_dsn
+from checkin.files.postgres_connection import Connection, Postgres, read_dsn
 from checkin.vault.engines import Measure, Row
 from checkin.vault.engines.postgres import PostgresStore
 from tests.checkin.vault.engines.suite import StoreSuite

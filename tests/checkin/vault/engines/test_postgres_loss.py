@@ -14,7 +14,7 @@ import pytest
 
 from checkin.deployment.postgres_server import PostgresServer
 from checkin.errors import NotReady
-from checkin.files.postgres import Postgres
+from checkin.files.postgres_connection import Postgres
 from checkin.vault.engines import Row
 from checkin.vault.engines.postgres import PostgresStore
 from tests.checkin.vault.engines.promotion import WAITING, become_standby, under_load

@@ -6,7 +6,7 @@ import { allowSound } from "../feedback.js";
 import { accept, refuse } from "../form.js";
 import { canSeal } from "../intake.js";
 import { loadMessages, onLanguage, say, sayError, wireLanguageButtons } from "../messages.js";
-import { keepOffline } from "../offline.js";
+import { keepOffline } from "../registerworker.js";
 import { canVerify } from "../primitives.js";
 import { startPage } from "../start.js";
 import { Trust } from "../trust.js";

@@ -4,7 +4,7 @@ import { Calendar } from "../calendar.js";
 import { codeOf } from "../errors.js";
 import { allowSound } from "../feedback.js";
 import { loadMessages, say, tell, wireLanguageButtons } from "../messages.js";
-import { keepOffline } from "../offline.js";
+import { keepOffline } from "../registerworker.js";
 import { startPage } from "../start.js";
 import { missing } from "./ability.js";
 import { Account } from "./account.js";

@@ -13,7 +13,7 @@ from checkin.protocol.primitives import SigningKey, random_bytes
 from tests.venue.conftest import Book, NewIssuer, Scene, kid
 from tests.venue.test_checkins import code
 from tests.venue.world import CALENDAR, DAY, NOON, Issuer, Phone, Registry, bearer, check_in, enrol
-from venue.trust import Fetched, IssuerTrust, fetch_list
+from venue.issuer_trust import Fetched, IssuerTrust, fetch_list
 
 
 def test_keys_are_taken_from_the_signed_list_and_kept_over_a_restart(book: Book, issuer: Issuer) -> None:
@@ -121,7 +121,7 @@ def test_an_answer_that_is_no_list_is_as_good_as_none(issuer: Issuer) -> None:
 
 
 def test_an_endless_answer_is_cut_off(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("venue.trust._MAX_ANSWER", 100)
+    monkeypatch.setattr("venue.issuer_trust._MAX_ANSWER", 100)
     with pytest.raises(Unreachable):
         fetch_list(issuer.url)
 

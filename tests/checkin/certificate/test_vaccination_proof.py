@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkin.certificate import policy, registry
-from checkin.certificate.trust import TrustList
+from checkin.certificate import registry, vaccination_proof
+from checkin.certificate.trust_list import TrustList
 from checkin.errors import CertificateError, CertificateExpiry, CertificateNoStatus, CertificateOutdated
 
 
@@ -82,8 +82,8 @@ def test_of_several_entries_the_one_that_holds_longest_counts(forge: SimpleNames
     for entries in ([first, full], [full, first], [full, dict(full, dt="2021-05-30")]):
         claims[-260][1] = {**claims[-260][1], "ver": "1.2.1", "v": entries}
         report = registry.examine(forge.signer.text(claims), TrustList([forge.signer.der]), forge.NOW)
-        assert report.proof == policy.VaccinationProof(
-            policy.ProofStatus.VACCINATED, 1621468800.0, float(forge.EXPIRES)
+        assert report.proof == vaccination_proof.VaccinationProof(
+            vaccination_proof.ProofStatus.VACCINATED, 1621468800.0, float(forge.EXPIRES)
         )
 
 
@@ -91,10 +91,10 @@ def test_the_issuer_gets_the_proof_or_the_one_error_that_says_why_not(forge: Sim
     """`prove`: what PUT /v1/vaccination keeps."""
     trust = TrustList([forge.signer.der])
 
-    def prove(group: str, now: float = forge.NOW, **changed: Any) -> policy.VaccinationProof:
+    def prove(group: str, now: float = forge.NOW, **changed: Any) -> vaccination_proof.VaccinationProof:
         return registry.prove(forge.signer.text(forge.claims_of(group, **changed)), trust, now)
 
-    assert prove("t").status is policy.ProofStatus.TESTED
+    assert prove("t").status is vaccination_proof.ProofStatus.TESTED
     assert prove("t", now=1625292000.0).valid_until == 1625292000.0  # the last second
     with pytest.raises(CertificateOutdated):
         prove("t", now=1625292001.0)
@@ -127,9 +127,9 @@ ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text() |
         )
         | ANYTHING,
     ),
-    st.floats(0, policy.LAST_SECOND),
+    st.floats(0, vaccination_proof.LAST_SECOND),
 )
 def test_no_content_breaks_the_policy(certificate: dict[str, object], expires: float) -> None:
     """Even content that fitted no schema gives a proof within the signature's life, or none."""
-    proof = policy.proof_in(certificate, expires)
+    proof = vaccination_proof.proof_in(certificate, expires)
     assert proof is None or 0 <= proof.valid_from <= proof.valid_until <= expires

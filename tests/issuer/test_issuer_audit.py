@@ -10,7 +10,7 @@ import sqlite_utils
 from checkin.audit.point import PointResult
 from checkin.audit.self_audit import PLAINTEXT, TOKENS
 from checkin.keys.generation import Generation
-from issuer.self_audit import self_audit
+from issuer.issuer_audit import self_audit
 from issuer.service import Issuer
 from tests.issuer.world import E164, NAME, Site, enrol, rows_in
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
-from checkin.certificate.policy import VaccinationProof
+from checkin.certificate.vaccination_proof import VaccinationProof
 from checkin.errors import CertificateError
 
 STEPS: Final = ("prefix", "base45", "compression", "cose", "schema", "signature", "key_usage", "expiry")

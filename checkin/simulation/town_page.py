@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from checkin.audit.page import STYLE
+from checkin.audit.audit_page import STYLE
 from checkin.clock import RETENTION_DAYS
 from checkin.simulation.simulation import Ended
 from checkin.templates import template

@@ -52,8 +52,8 @@ from checkin.service.identity import ServiceIdentity
 from checkin.vault.visit import Visit
 from venue.checkins import Metrics, Visits, same_scan, visit_of
 from venue.gates import Gates
+from venue.issuer_trust import IssuerTrust
 from venue.scanners import Scanners, VenueScanner
-from venue.trust import IssuerTrust
 
 MAX_ENTRIES: Final = 1000
 MAX_BODY: Final = 640 * 1024  # bytes; an entry is 508 characters

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from checkin.certificate import registry
-from checkin.certificate.trust import TrustList
+from checkin.certificate.trust_list import TrustList
 from checkin.errors import BadSignature, TrustListInvalid
 from checkin.protocol.x509 import SignerCertificate
 
