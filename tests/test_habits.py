@@ -109,9 +109,16 @@ def test_a_class_name_stands_in_one_module() -> None:
     places: dict[str, list[str]] = {}
     for path in modules():
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(inside(path))
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def test_a_file_name_stands_in_one_folder() -> None:
+    """But for the rooms that all services have, and a noun's commands and routes, which lie in a folder of theirs."""
+    rooms = {"__init__", "app", "database", "order_steps", "settings", "tasks"}
+    stems = [path.stem for path in modules() if path.parent.name not in ("cli", "routes")]
+    assert {stem for stem in stems if stems.count(stem) > 1} == rooms
 
 
 def test_the_protocol_reads_no_clock_and_opens_nothing() -> None:

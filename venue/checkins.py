@@ -256,7 +256,7 @@ def same_scan(one: Visit | None, other: Visit) -> bool:
     return one is not None and equal(one.scan_id, other.scan_id) and equal(one.venue, other.venue)
 
 
-class _Waiting(NamedTuple):
+class _GatheredRow(NamedTuple):
     day: int
     row: Row
     answer: asyncio.Future[bool]
@@ -275,7 +275,7 @@ class Commits:
         self._max_rows = max_rows
         self._thread: threading.Thread | None = None
         self._writer = self._start()
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_GatheredRow] = []
         self._writing: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -285,7 +285,7 @@ class Commits:
             raise NotReady("The service is stopping: try again in a moment.")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bool] = loop.create_future()
-        self._waiting.append(_Waiting(day, row, answer))
+        self._waiting.append(_GatheredRow(day, row, answer))
         if self._writing is None:
             self._writing = loop.create_task(self._write())
         return await answer
@@ -340,18 +340,18 @@ class Commits:
                 _fail(left, NotReady("The service is stopping: try again in a moment."))
 
 
-def _by_day(taken: list[_Waiting]) -> Iterator[tuple[int, list[_Waiting]]]:
+def _by_day(taken: list[_GatheredRow]) -> Iterator[tuple[int, list[_GatheredRow]]]:
     for day in {waiting.day for waiting in taken}:
         yield day, [waiting for waiting in taken if waiting.day == day]
 
 
-def _answer(together: list[_Waiting], added: list[bool]) -> None:
+def _answer(together: list[_GatheredRow], added: list[bool]) -> None:
     for waiting, new in zip(together, added, strict=True):
         if not waiting.answer.done():  # the caller may have been cancelled
             waiting.answer.set_result(new)
 
 
-def _fail(together: list[_Waiting], error: Exception) -> None:
+def _fail(together: list[_GatheredRow], error: Exception) -> None:
     for waiting in together:
         if not waiting.answer.done():
             waiting.answer.set_exception(error)

@@ -50,7 +50,7 @@ R = TypeVar("R")
 log = structlog.get_logger()
 
 
-class _Rule(NamedTuple):
+class _CountsSetting(NamedTuple):
     """A setting of the server, the one value that is fit, and what another one does."""
 
     name: str
@@ -60,9 +60,9 @@ class _Rule(NamedTuple):
 
 _TIMES: Final = "the moments of registrations and changes, by names that only this service's keys explain"
 _RULES: Final = (
-    _Rule("save", "", f"it writes to a disk {_TIMES}"),
-    _Rule("appendonly", "no", f"it writes to a disk {_TIMES}"),
-    _Rule("slowlog-log-slower-than", "-1", f"its slow log keeps {_TIMES}"),
+    _CountsSetting("save", "", f"it writes to a disk {_TIMES}"),
+    _CountsSetting("appendonly", "no", f"it writes to a disk {_TIMES}"),
+    _CountsSetting("slowlog-log-slower-than", "-1", f"its slow log keeps {_TIMES}"),
 )
 
 
@@ -178,7 +178,7 @@ def _look(server: Any) -> list[Finding]:
     return found
 
 
-def _broken(server: Any, rule: _Rule) -> str:
+def _broken(server: Any, rule: _CountsSetting) -> str:
     """What is wrong, '' where nothing is; a server without the setting keeps nothing by it."""
     value = server.storage.config_get(rule.name).get(rule.name, rule.fit)
     if value == rule.fit:

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _QueuedRow:
     day: int
     row: Row
     answer: Future[bool] = field(default_factory=Future)
@@ -37,7 +37,7 @@ class GroupCommit:
         """At most `max_rows` in a commit; of more than `max_waiting` rows the next are refused."""
         self._vault = vault
         self._max_rows = max_rows
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue(max_waiting)
+        self._queue: queue.Queue[_QueuedRow | None] = queue.Queue(max_waiting)
         self._closing = threading.Lock()
         self._closed = False
         self._writer = self._start()
@@ -48,7 +48,7 @@ class GroupCommit:
 
         Raises `NotReady` at once when too many wait or after `close`.
         """
-        waiting = _Waiting(day, row)
+        waiting = _QueuedRow(day, row)
         with self._closing:
             if self._closed:
                 raise NotReady("The service is stopping: try again in a moment.")
@@ -86,14 +86,14 @@ class GroupCommit:
         while going:
             taken = self._take()
             going = None not in taken
-            by_day: dict[int, list[_Waiting]] = {}
+            by_day: dict[int, list[_QueuedRow]] = {}
             for waiting in taken:
                 if waiting is not None and waiting.answer.set_running_or_notify_cancel():
                     by_day.setdefault(waiting.day, []).append(waiting)
             for day, together in by_day.items():
                 self._commit(day, together)
 
-    def _take(self) -> list[_Waiting | None]:
+    def _take(self) -> list[_QueuedRow | None]:
         """Waits for one, then takes what else is there. The None of `close` is always the last in the queue."""
         taken = [self._queue.get()]
         self._taken = STOPWATCH.boot()
@@ -104,7 +104,7 @@ class GroupCommit:
                 break
         return taken
 
-    def _commit(self, day: int, together: list[_Waiting]) -> None:
+    def _commit(self, day: int, together: list[_QueuedRow]) -> None:
         try:
             added = self._vault.insert(day, [waiting.row for waiting in together])
         except BaseException as error:  # propagate any failure to all waiters

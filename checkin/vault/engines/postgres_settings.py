@@ -17,7 +17,7 @@ _STANDBYS: Final = "SELECT count(*) FROM pg_stat_replication"
 _LEFT_SLOTS: Final = "SELECT count(*) FROM pg_replication_slots WHERE NOT active"
 
 
-class _Rule(NamedTuple):
+class _PostgresSetting(NamedTuple):
     """A setting, the values of it that are fit, how bad another one is, and what it does."""
 
     name: str
@@ -30,21 +30,25 @@ _LOST: Final = "acknowledged check-ins can be lost"
 _TIMES: Final = "it keeps when and in which order rows came"
 _DEBUG: Final = tuple(f"debug{number}" for number in range(1, 6))
 _RULES: Final = (
-    _Rule("fsync", ("on",), "failure", _LOST),
-    _Rule("synchronous_commit", ("on", "remote_apply"), "failure", _LOST),
-    _Rule("client_min_messages", ("notice", "warning", "info", "log", *_DEBUG), "failure", f"unseen, {_LOST}"),
-    _Rule("full_page_writes", ("on",), "failure", _LOST),
-    _Rule("track_commit_timestamp", ("off",), "failure", _TIMES),
-    _Rule("archive_mode", ("off",), "warning", f"the archive outlives destroyed days, and {_TIMES}"),
-    _Rule("wal_level", ("minimal", "replica"), "warning", f"who decodes the write-ahead log copies rows, and {_TIMES}"),
-    _Rule("log_statement", ("none", "ddl"), "warning", f"in its log {_TIMES}"),
-    _Rule("log_min_duration_statement", ("-1",), "warning", f"in its log {_TIMES}"),
-    _Rule("log_min_duration_sample", ("-1",), "warning", f"in its log {_TIMES}"),
-    _Rule("log_transaction_sample_rate", ("0",), "warning", f"in its log {_TIMES}"),
-    _Rule("auto_explain.log_min_duration", ("-1",), "warning", f"in its log {_TIMES}"),
-    _Rule("pgaudit.log", ("none", ""), "warning", f"in its log {_TIMES}"),
-    _Rule("log_duration", ("off",), "warning", f"in its log {_TIMES}"),
-    _Rule("default_transaction_isolation", ("read committed",), "warning", "writers refuse one another"),
+    _PostgresSetting("fsync", ("on",), "failure", _LOST),
+    _PostgresSetting("synchronous_commit", ("on", "remote_apply"), "failure", _LOST),
+    _PostgresSetting(
+        "client_min_messages", ("notice", "warning", "info", "log", *_DEBUG), "failure", f"unseen, {_LOST}"
+    ),
+    _PostgresSetting("full_page_writes", ("on",), "failure", _LOST),
+    _PostgresSetting("track_commit_timestamp", ("off",), "failure", _TIMES),
+    _PostgresSetting("archive_mode", ("off",), "warning", f"the archive outlives destroyed days, and {_TIMES}"),
+    _PostgresSetting(
+        "wal_level", ("minimal", "replica"), "warning", f"who decodes the write-ahead log copies rows, and {_TIMES}"
+    ),
+    _PostgresSetting("log_statement", ("none", "ddl"), "warning", f"in its log {_TIMES}"),
+    _PostgresSetting("log_min_duration_statement", ("-1",), "warning", f"in its log {_TIMES}"),
+    _PostgresSetting("log_min_duration_sample", ("-1",), "warning", f"in its log {_TIMES}"),
+    _PostgresSetting("log_transaction_sample_rate", ("0",), "warning", f"in its log {_TIMES}"),
+    _PostgresSetting("auto_explain.log_min_duration", ("-1",), "warning", f"in its log {_TIMES}"),
+    _PostgresSetting("pgaudit.log", ("none", ""), "warning", f"in its log {_TIMES}"),
+    _PostgresSetting("log_duration", ("off",), "warning", f"in its log {_TIMES}"),
+    _PostgresSetting("default_transaction_isolation", ("read committed",), "warning", "writers refuse one another"),
 )
 
 
