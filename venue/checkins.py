@@ -122,7 +122,7 @@ class CheckIns:
     def _verify(self, token: str, now: float) -> Presentation:
         """The door's checks in their order. The venue's rule is the scanner's to check: no status comes here."""
         read = presentation.read(presentation.from_text(token))
-        # SPEC presentation.md: "a scanner strips it before it queues or uploads"
+        # SPEC presentation.md: "a scanner MUST strip it before it queues or uploads"
         if read.opening is not None:
             raise StatusDisclosed
         presentation.reject_outside_window(read, now, self._party.calendar)

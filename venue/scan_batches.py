@@ -170,7 +170,7 @@ class BatchIntake:
             return DayDestroyed
         if day > self._party.calendar.day(now) + 1:
             return EntryUnreadable
-        # SPEC protocol: "Day D stops taking uploads at D+4 00:05"
+        # SPEC days.md §2: "Day D *closes* at D+4 00:05."
         return DayClosed if now >= self._party.calendar.closes(day) else None
 
     def _open(self, entry: bytes, place: Place, day: int) -> Scan:

@@ -197,7 +197,7 @@ def verify_signature(encoded: bytes, keys: IssuerKeys) -> IssuerKey:
     Raises `UnknownIssuerKey` when none has, `BadSignature` when none of those signed.
     """
     kid, payload, signature = _MESSAGE.read(encoded)
-    # SPEC credential.md: "tries every listed key of the credential's day that has its kid"
+    # SPEC credential.md: "MUST try every listed key of the credential's day that has its kid"
     for key in keys.find(kid):
         with suppress(BadSignature):
             verify(key.public, _to_be_signed(key.issuer, kid, payload), signature)

@@ -48,7 +48,7 @@ class TimePeers:
         with open_http(TIMEOUT_SECONDS) as http:
             exchange = Exchange(http, LONGEST_SECONDS, _MAX_ANSWER)
             answer = exchange.send("GET", f"{peer.url}/v1/time", params={"nonce": nonce})
-        # SPEC days.md §3: "An answer that took longer than ten seconds is not believed"
+        # SPEC days.md §3: "An answer that took longer than ten seconds MUST NOT be believed"
         if STOPWATCH.boot() - asked > LONGEST_SECONDS:
             raise NoteUntrusted("The signed time was held back.")
         body = read_json(answer.raise_for_status().content)

@@ -71,7 +71,7 @@ export function byKid(keys) {
 
 /** The key that signed exactly these bytes, of those with their kid; unknown_issuer_key, bad_signature if none did. */
 export async function signerOf(credential, keys) {
-  // SPEC credential.md §2: "tries every listed key of the credential's day that has its kid"
+  // SPEC credential.md §2: "MUST try every listed key of the credential's day that has its kid"
   const candidates = keys.get(toHex(credential.kid));
   if (!candidates) throw new Refusal("unknown_issuer_key");
   for (const key of candidates) {
