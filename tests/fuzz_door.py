@@ -32,7 +32,7 @@ if __name__ == "__main__":
 import structlog
 
 from checkin.protocol.encoding import b64url_encode, base45_encode
-from tests.venue.world import DAY, NOON, Enrolled, Issuer, Phone, Registry, enrol
+from tests.support.registry_service import DAY, NOON, Enrolled, Issuer, Phone, Registry, enrol
 from venue.app import create_app
 
 ROUTE: Final = "/v1/check-ins"

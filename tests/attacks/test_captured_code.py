@@ -17,7 +17,7 @@ from checkin.http.asking import Steps, drive
 from checkin.http.client import drive_at
 from checkin.parties.scanner import Scanner, ScanResult
 from checkin.protocol.presentation import LIFE_SECONDS
-from tests.checkin.tracing.world import CALENDAR, DAY, NOON, Country, Door, Person, country
+from tests.support.deployment_in_threads import CALENDAR, DAY, NOON, Country, Door, Person, country
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sqlite_utils
 
-from tests.checkin.tracing.world import DAY, NOON, Country, Door, Person, country, venue_order
+from tests.support.deployment_in_threads import DAY, NOON, Country, Door, Person, country, venue_order
 
 HOUR = 3600.0
 

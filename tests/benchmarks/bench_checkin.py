@@ -33,8 +33,8 @@ from checkin.protocol.presentation import TOKEN_SIZE, present, to_text
 from checkin.protocol.primitives import OpeningKey, SealingKey, SigningKey, random_bytes, verify
 from checkin.service.addresses import free_ports
 from tests.benchmarks.load import drive, http, measure
+from tests.support import registry_service
 from tests.support.waiting import answers, until
-from tests.venue import world
 
 BARE = """
 import sqlite3, os
@@ -60,7 +60,7 @@ async def insert(body: Body) -> dict[str, str]:
 
 def codes(seed: bytes, issuer: int, day: int, number: int) -> list[bytes]:
     """Tokens of as many different visits."""
-    key, made, iat = SigningKey(seed), [], int(world.CALENDAR.start(day))
+    key, made, iat = SigningKey(seed), [], int(registry_service.CALENDAR.start(day))
     for _ in range(number):
         holder = SigningKey(random_bytes(32))
         draft = Draft(day, Mode.PAPER, random_bytes(16), holder.public, random_bytes(72), new_opening(Status.NONE))
@@ -103,11 +103,11 @@ class Bench:
         """`settings`: further ones of the registry."""
         self.folder = folder
         self.now = SystemClock().now()
-        self.day = world.CALENDAR.day(self.now)
+        self.day = registry_service.CALENDAR.day(self.now)
         self.seed = random_bytes(32)
-        self.issuer = world.Issuer(1, simulated=False)
+        self.issuer = registry_service.Issuer(1, simulated=False)
         self.issuer.keys = {self.day: SigningKey(self.seed), self.day + 1: SigningKey(random_bytes(32))}
-        self.registry = world.Registry(folder / "registry", [self.issuer], now=None, **settings)
+        self.registry = registry_service.Registry(folder / "registry", [self.issuer], now=None, **settings)
         self.pool = ProcessPoolExecutor()
 
     def tokens(self, number: int) -> list[bytes]:
@@ -116,7 +116,7 @@ class Bench:
         jobs = [self.pool.submit(codes, self.seed, 1, self.day, share) for _ in range(4)]
         return [token for job in jobs for token in job.result()][:number]
 
-    def single(self, at: world.Enrolled, number: int) -> list[bytes]:
+    def single(self, at: registry_service.Enrolled, number: int) -> list[bytes]:
         """Requests of single check-ins."""
         bodies = (
             json.dumps({"token": to_text(token), "scan_id": b64url_encode(random_bytes(16))}).encode()
@@ -124,7 +124,7 @@ class Bench:
         )
         return [http("/v1/check-ins", body, at.scanner) for body in bodies]
 
-    def batch(self, at: world.Enrolled, intake: bytes) -> bytes:
+    def batch(self, at: registry_service.Enrolled, intake: bytes) -> bytes:
         """One request with 1,000 queued check-ins."""
         entries = [
             b64url_encode(seal_entry(Scan(int(self.now), random_bytes(16), token), self.day, at.place, intake))
@@ -155,8 +155,8 @@ def ratio(table: Table, bench: Bench, rounds: int, number: int, connections: int
     """CPU of a check-in ÷ CPU of the bare handler, one process each, in turn."""
     bare, bare_port = bench.bare()
     try:
-        with world.processes(bench.registry, 1) as [server], httpx.Client(base_url=server.url) as client:
-            at = world.enrol(client)
+        with registry_service.processes(bench.registry, 1) as [server], httpx.Client(base_url=server.url) as client:
+            at = registry_service.enrol(client)
             ours, theirs = [], []
             for _ in range(rounds):
                 requests = bench.single(at, number)
@@ -177,10 +177,10 @@ def ratio(table: Table, bench: Bench, rounds: int, number: int, connections: int
 
 def two_workers(table: Table, bench: Bench, rounds: int, number: int, connections: int) -> None:
     """Single check-ins and batches, two processes on one folder."""
-    with world.processes(bench.registry, 2) as servers, httpx.Client(base_url=servers[0].url) as client:
-        at = world.enrol(client)
-        vkey = client.get("/v1/trust", headers=world.bearer(at.scanner)).json()["registry"]["vkey"]
-        intake = world.intake_keys(client, at, NoteVerifier.parse(vkey))[bench.day]
+    with registry_service.processes(bench.registry, 2) as servers, httpx.Client(base_url=servers[0].url) as client:
+        at = registry_service.enrol(client)
+        vkey = client.get("/v1/trust", headers=registry_service.bearer(at.scanner)).json()["registry"]["vkey"]
+        intake = registry_service.intake_keys(client, at, NoteVerifier.parse(vkey))[bench.day]
         leaders, ports = [one.process.pid for one in servers], [one.port for one in servers]
         singles = [measure(leaders, ports, bench.single(at, number), connections) for _ in range(rounds)]
         batches, bare = [], []

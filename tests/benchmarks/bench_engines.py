@@ -35,8 +35,8 @@ from tests.benchmarks.bench_checkin import Bench, Table
 from tests.benchmarks.load import measure
 from tests.checkin.vault.engines.promotion import Cluster
 from tests.checkin.vault.engines.workers import DAY, SPAWN, a_row
+from tests.support import registry_service
 from tests.support.databases import running
-from tests.venue import world
 
 Open = Callable[[], DayStore]
 WRITERS = 4
@@ -180,9 +180,9 @@ def check_ins(table: Table, folder: Path, dsn: str, rounds: int, number: int) ->
         for name, settings in given.items():
             bench = Bench(folder / f"on-{name}", **settings)
             stack.callback(bench.close)
-            [server] = stack.enter_context(world.processes(bench.registry, 1))
+            [server] = stack.enter_context(registry_service.processes(bench.registry, 1))
             with httpx.Client(base_url=server.url) as client:
-                at[name] = (bench, server, world.enrol(client))
+                at[name] = (bench, server, registry_service.enrol(client))
         for _ in range(rounds):
             for name, (bench, server, door) in at.items():
                 measured = measure([server.process.pid], [server.port], bench.single(door, number), 32)

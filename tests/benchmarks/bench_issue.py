@@ -36,8 +36,8 @@ from issuer.credential_batches import BATCH_SIZE
 from issuer.service import Issuer
 from tests.benchmarks.load import http
 from tests.benchmarks.load import measure as drive_and_measure
-from tests.issuer.world import DAY, Site, Workers, enrol, holder_keys, publics
 from tests.support.databases import name_database, running
+from tests.support.issuer_service import DAY, Site, Workers, enrol, holder_keys, publics
 
 Figures = dict[str, list[float]]
 

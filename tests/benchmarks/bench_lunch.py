@@ -27,8 +27,8 @@ import httpx
 
 from tests.benchmarks.bench_checkin import Bench, Table
 from tests.benchmarks.load import cpu_seconds
+from tests.support import registry_service
 from tests.support.databases import ask, running
-from tests.venue import world
 
 CONNECTIONS = 128
 TARGET_MS = 100.0
@@ -159,8 +159,8 @@ def told(table: Table, name: str, phase: Phase) -> None:
 
 def run(table: Table, bench: Bench, wanted: argparse.Namespace) -> None:
     """All phases at one registry; without a crowd the first alone."""
-    with world.processes(bench.registry, 2) as servers, httpx.Client(base_url=servers[0].url) as client:
-        at = world.enrol(client)
+    with registry_service.processes(bench.registry, 2) as servers, httpx.Client(base_url=servers[0].url) as client:
+        at = registry_service.enrol(client)
         ports, leaders = [one.port for one in servers], [one.process.pid for one in servers]
         requests = bench.single(at, int(wanted.rate * wanted.seconds))
         before = sum(map(cpu_seconds, leaders))
@@ -173,7 +173,9 @@ def run(table: Table, bench: Bench, wanted: argparse.Namespace) -> None:
         table.show("memory of the largest process, at most", [most_memory(leaders)], "MiB")
 
 
-def overload(table: Table, bench: Bench, at: world.Enrolled, ports: Sequence[int], wanted: argparse.Namespace) -> None:
+def overload(
+    table: Table, bench: Bench, at: registry_service.Enrolled, ports: Sequence[int], wanted: argparse.Namespace
+) -> None:
     """Five times as many, the crowd, and the steady rate again."""
     rate, quarter = wanted.rate, wanted.seconds / 4
     busy = asyncio.run(steady(ports, bench.single(at, int(5 * rate * quarter)), 5 * rate))

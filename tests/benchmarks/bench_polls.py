@@ -24,8 +24,8 @@ from checkin.protocol.presentation import to_text
 from checkin.protocol.primitives import SigningKey, random_bytes
 from tests.benchmarks.bench_checkin import Table, codes
 from tests.benchmarks.load import cpu_seconds, http, http_get, measure
+from tests.support import registry_service
 from tests.support.waiting import until
-from tests.venue import world
 from tests.venue.realtime import today
 from tests.venue.test_flat_reads import fill
 
@@ -38,18 +38,18 @@ Asked = dict[str, Callable[[], list[bytes]]]
 
 
 @contextmanager
-def registry(folder: Path, scanners: int) -> Iterator[tuple[world.Process, Asked]]:
+def registry(folder: Path, scanners: int) -> Iterator[tuple[registry_service.Process, Asked]]:
     """One with so many, once it has done what it does after a start, and requests by what they ask."""
-    issuer, seed, day = world.Issuer(1, simulated=False), random_bytes(32), today()
+    issuer, seed, day = registry_service.Issuer(1, simulated=False), random_bytes(32), today()
     issuer.keys[day] = SigningKey(seed)
     issuer.list_days(*range(day, day + 15))
-    made = world.Registry(folder, [issuer], now=None)
-    with world.processes(made, 1) as [server], httpx.Client(base_url=server.url) as client:
-        at = world.enrol(client)
+    made = registry_service.Registry(folder, [issuer], now=None)
+    with registry_service.processes(made, 1) as [server], httpx.Client(base_url=server.url) as client:
+        at = registry_service.enrol(client)
     fill(folder / "data", scanners)
-    with world.processes(made, 1) as [server], httpx.Client(base_url=server.url, timeout=600) as client:
+    with registry_service.processes(made, 1) as [server], httpx.Client(base_url=server.url, timeout=600) as client:
         until(lambda: at_rest(server.process.pid))
-        whole = client.get("/v1/trust", params={"digests": "true"}, headers=world.bearer(at.scanner))
+        whole = client.get("/v1/trust", params={"digests": "true"}, headers=registry_service.bearer(at.scanner))
         tag = f"If-None-Match: {whole.headers['etag']}"
 
         def same(digests: str) -> list[bytes]:
@@ -62,7 +62,7 @@ def registry(folder: Path, scanners: int) -> Iterator[tuple[world.Process, Asked
 
         def check_ins() -> list[bytes]:
             tokens = map(to_text, codes(seed, 1, day, REQUESTS))
-            bodies = ({"token": token, "scan_id": world.scan_id()} for token in tokens)
+            bodies = ({"token": token, "scan_id": registry_service.scan_id()} for token in tokens)
             return [http("/v1/check-ins", json.dumps(body).encode(), at.scanner) for body in bodies]
 
         listed = [http_get(f"/v1/venues/{at.venue_id}/scanners", at.operator)] * REQUESTS

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.browser.healthoffice import HealthOffice
-from tests.browser.world import Camera, Site, running
+from tests.browser.pages import Camera, Site, running
 from tests.conftest import Needs
 
 ROOT = Path(__file__).parent.parent.parent

@@ -11,7 +11,7 @@ from typing import Any
 
 from playwright.sync_api import Browser
 
-from tests.browser.world import PATIENCE_MS
+from tests.browser.pages import PATIENCE_MS
 
 
 class SleepingPage:

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Launch
-from tests.browser.world import PATIENCE_MS, Camera, ScannerPage, Site, Visitor, WalletPage, visit_of
+from tests.browser.pages import PATIENCE_MS, Camera, ScannerPage, Site, Visitor, WalletPage, visit_of
 
 # `passed` is time that goes by; `stopped`, none does; `shift` is what somebody has set the device's clock by.
 OTHER_CLOCK = """(() => {

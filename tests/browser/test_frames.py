@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.browser.conftest import Launch
 from tests.browser.judging import judge, tokens
-from tests.browser.world import Camera, ScannerPage, Site
+from tests.browser.pages import Camera, ScannerPage, Site
 from tests.support.frames import frames
 
 COUNT = 24

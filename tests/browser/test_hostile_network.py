@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Launch
-from tests.browser.world import Camera, ScannerPage, Site, Visitor
+from tests.browser.pages import Camera, ScannerPage, Site, Visitor
 from tests.support.hostile import WRONG, hostile
 from tests.support.waiting import until
 

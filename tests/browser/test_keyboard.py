@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Launch
-from tests.browser.world import PHONE, Camera, ScannerPage, Site, WalletPage
+from tests.browser.pages import PHONE, Camera, ScannerPage, Site, WalletPage
 
 AT = "(place) => Boolean(document.activeElement?.matches(place))"
 SEEN = "() => getComputedStyle(document.activeElement).outlineStyle !== 'none'"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import CHROMIUM
-from tests.browser.world import Site
+from tests.browser.pages import Site
 from tests.checkin.audit.evidence import Site as Evidence
 from tests.conftest import Needs
 

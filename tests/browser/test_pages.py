@@ -21,7 +21,7 @@ from checkin.service.pwa import STATIC, messages
 from checkin.templates import WEB
 from tests.browser.conftest import Launch
 from tests.browser.looks import AXE, RULES, axe_finds_nothing, looked_at, watch
-from tests.browser.world import PHONE, Camera, ScannerPage, Site, WalletPage
+from tests.browser.pages import PHONE, Camera, ScannerPage, Site, WalletPage
 from tests.conftest import Needs
 
 PAGES = ("wallet", "scanner", "operator")

@@ -9,7 +9,7 @@ from typing import Any
 from playwright.sync_api import Page, Route
 
 from tests.browser.conftest import Launch
-from tests.browser.world import Camera, ScannerPage, Site, WalletPage
+from tests.browser.pages import Camera, ScannerPage, Site, WalletPage
 
 PINNED = """async (page) => {
     const { Database } = await import("/static/js/database.js");

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Launch
 from tests.browser.looks import looked_at
-from tests.browser.world import Site, WalletPage
+from tests.browser.pages import Site, WalletPage
 
 
 def test_whoever_registers_reads_who_keeps_what_and_in_which_language_he_likes(site: Site, launch: Launch) -> None:

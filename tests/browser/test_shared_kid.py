@@ -13,10 +13,10 @@ import pytest
 
 from checkin.protocol.primitives import SigningKey, random_bytes
 from tests.browser.conftest import Launch
-from tests.browser.world import Camera, ScannerPage
+from tests.browser.pages import Camera, ScannerPage
+from tests.support.registry_service import Issuer, Phone, Registry, enrol
 from tests.vectors.material import kid_pair
 from tests.venue.realtime import CALENDAR, today
-from tests.venue.world import Issuer, Phone, Registry, enrol
 
 
 @pytest.fixture

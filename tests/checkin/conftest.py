@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house import House, prepare
+from tests.support.purging_service import House, prepare
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from checkin.errors import ClockUntrusted, NotReady
 from tests.faults.disk import INSTALL, Needs, can_mount, fill, mount_image, new_image, readable, run
 from tests.support.commands import command
-from tests.support.house import CALENDAR, DAY, HOUR, REPORT, House, age, day_key, prepare
+from tests.support.purging_service import CALENDAR, DAY, HOUR, REPORT, House, age, day_key, prepare
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from checkin.keys.key_ring import Purpose
-from tests.support.house import CALENDAR, DAY, HOUR, House, day_key, prepare
 from tests.support.officers import AUTHORITY, early_note
+from tests.support.purging_service import CALENDAR, DAY, HOUR, House, day_key, prepare
 
 AHEAD = {Purpose.DAY: 0, Purpose.INTAKE: 0}
 STEPS = ("open", "pwrite", "fsync", "unlink", "rename", "replace", "link")

@@ -20,8 +20,8 @@ from checkin.protocol.primitives import Label, random_bytes
 from checkin.vault.visit import Visit, seal_visit
 from tests.faults.disk import INSTALL, Needs, can_mount, found, mounted, new_image
 from tests.faults.test_purge_crashes import MOST, die_at
-from tests.issuer.world import Site, enrol, keep_house, publics
-from tests.support.house import DAY, HOUR, House, prepare
+from tests.support.issuer_service import Site, enrol, keep_house, publics
+from tests.support.purging_service import DAY, HOUR, House, prepare
 
 CANARIES = 10_000
 PEOPLE, BATCHES = 20, 5  # a thousand of the canaries are visits with credentials that the issuer issued

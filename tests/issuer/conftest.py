@@ -10,7 +10,7 @@ import pytest
 
 from checkin.service.tasks import Tasks
 from issuer.service import Issuer
-from tests.issuer.world import Running, Site
+from tests.support.issuer_service import Running, Site
 
 
 @pytest.fixture(autouse=True)

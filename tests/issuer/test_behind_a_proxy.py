@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from checkin.orders.part import BATCHES
 from checkin.protocol import presentation
-from tests.issuer.world import E164, NAME, Site, holder_keys
 from tests.support.behind_a_proxy import AT_ONCE, Caller, proxy
 from tests.support.databases import ask, name_database
-from tests.support.real_ring import RealRing
+from tests.support.deployment_in_process import CALENDAR, CASE, DAY, Whole
+from tests.support.issuer_service import E164, NAME, Site, holder_keys
+from tests.support.ring_processes import RealRing
 from tests.support.serving import Process, ready
 from tests.support.waiting import until
-from tests.support.whole import CALENDAR, CASE, DAY, Whole
 
 if TYPE_CHECKING:
     from tests.checkin.vault.engines.promotion import Cluster

@@ -25,8 +25,8 @@ from issuer.contact import Contact
 from issuer.database import ISSUER
 from issuer.service import Issuer
 from tests.checkin.files.engines import ENGINES
-from tests.issuer.world import DAY, E164, NAME, Site, damage, enrol, keep_house, publics, rows_in
 from tests.support.databases import Twice, ask, name_database
+from tests.support.issuer_service import DAY, E164, NAME, Site, damage, enrol, keep_house, publics, rows_in
 from tests.venue.test_both_engines import check_statements, note_statements
 
 OTHER = "+821087654321"

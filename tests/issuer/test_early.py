@@ -10,7 +10,18 @@ from checkin.protocol.note import sign_note, unverified_text
 from checkin.service.vault_folder import VaultFolder
 from issuer.service import Issuer
 from tests.issuer.test_idle_accounts import accounts, pass_to
-from tests.issuer.world import DAY, Running, Site, ask_batch, bearer, enrol, keep_house, publics, register, rows_in
+from tests.support.issuer_service import (
+    DAY,
+    Running,
+    Site,
+    ask_batch,
+    bearer,
+    enrol,
+    keep_house,
+    publics,
+    register,
+    rows_in,
+)
 from tests.support.officers import early_note
 
 

@@ -14,7 +14,7 @@ from checkin.protocol.credential import IssuerKey, IssuerKeys, Status
 from checkin.protocol.encoding import b64url_decode
 from issuer.routes.codes import choose
 from issuer.service import Issuer
-from tests.issuer.world import DAY, Site, bearer, register, rows_in
+from tests.support.issuer_service import DAY, Site, bearer, register, rows_in
 
 OFFERS = ("application/json", "image/png", "image/svg+xml")
 

@@ -18,7 +18,7 @@ from issuer.accounts import Proof
 from issuer.contact import Contact
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
-from tests.issuer.world import (
+from tests.support.issuer_service import (
     DAY,
     E164,
     NAME,

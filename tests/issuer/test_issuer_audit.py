@@ -12,7 +12,7 @@ from checkin.audit.self_audit import PLAINTEXT, TOKENS
 from checkin.keys.generation import Generation
 from issuer.issuer_audit import self_audit
 from issuer.service import Issuer
-from tests.issuer.world import E164, NAME, Site, enrol, rows_in
+from tests.support.issuer_service import E164, NAME, Site, enrol, rows_in
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from checkin.tlog.merkle import inclusion_proof, leaf_hash, root
 from checkin.tlog.proof import LogProof
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
-from tests.issuer.world import DAY, Site, keep_house
+from tests.support.issuer_service import DAY, Site, keep_house
 
 
 @dataclass

@@ -13,7 +13,7 @@ import pytest
 
 from issuer.service import Issuer
 from issuer.throttle import Networks
-from tests.issuer.world import NAME, Running, Site
+from tests.support.issuer_service import NAME, Running, Site
 
 LOOPBACK = [ip_network("127.0.0.1")]
 

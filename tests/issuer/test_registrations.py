@@ -17,7 +17,7 @@ from issuer.contact import Contact
 from issuer.registrations import CODE_DIGITS, ID_LENGTH, MAX_TRIES, Pending
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
-from tests.issuer.world import DAY, E164, NAME, Site, bearer, begin, confirm, register, rows_in
+from tests.support.issuer_service import DAY, E164, NAME, Site, bearer, begin, confirm, register, rows_in
 
 
 @pytest.fixture

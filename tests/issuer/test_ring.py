@@ -28,10 +28,10 @@ from issuer.contact import Contact
 from issuer.issuer_audit import self_audit
 from issuer.service import Issuer
 from tests.checkin.ring.test_recorded import catch_one_use_keys, opened, windows
-from tests.issuer.world import DAY, E164, NAME, Site, enrol, keep_house, publics
 from tests.support.databases import name_database
-from tests.support.house import HOUR
-from tests.support.ring import NODES, Ring, day_key, node_name, signer
+from tests.support.issuer_service import DAY, E164, NAME, Site, enrol, keep_house, publics
+from tests.support.purging_service import HOUR
+from tests.support.ring_in_process import NODES, Ring, day_key, node_name, signer
 
 OLD, NEW = (KeyName(Purpose.IDENTITY, day) for day in (DAY, DAY + RETENTION_DAYS))
 SIGNING = KeyName(Purpose.SIGNING, DAY)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tests.examples import examples
-from tests.issuer.world import DAY, PHONE, Running, Site, bearer, begin, holder_keys, register
+from tests.support.issuer_service import DAY, PHONE, Running, Site, bearer, begin, holder_keys, register
 
 ROUTES = [
     ("POST", "/v1/registrations"),

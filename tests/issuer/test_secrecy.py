@@ -24,7 +24,7 @@ from checkin.protocol.primitives import random_bytes
 from issuer.access_notices import ADD
 from issuer.database import ISSUER
 from issuer.service import Issuer
-from tests.issuer.world import (
+from tests.support.issuer_service import (
     DAY,
     E164,
     NAME,

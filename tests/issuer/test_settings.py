@@ -10,7 +10,7 @@ import pytest
 import issuer
 from checkin.errors import SettingsInvalid
 from issuer.settings import IssuerSettings, SmsSettings
-from tests.issuer.world import Site
+from tests.support.issuer_service import Site
 
 SAMPLE = Path(issuer.__file__).parent / "settings.sample.toml"
 

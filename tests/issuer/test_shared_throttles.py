@@ -12,8 +12,8 @@ from checkin.protocol.primitives import sha256
 from issuer.contact import Contact
 from issuer.service import Issuer
 from tests.issuer.test_registrations import Gateway
-from tests.issuer.world import DAY, E164, NAME, Site
 from tests.support.counts_server import CountsServer
+from tests.support.issuer_service import DAY, E164, NAME, Site
 
 NETWORK = "203.0.113.0/24"
 

@@ -16,7 +16,7 @@ import pytest
 from checkin.errors import SettingsInvalid, Unreachable
 from issuer.settings import SmsSettings
 from issuer.sms import HttpGateway, Outbox
-from tests.issuer.world import E164, Site, begin, confirm, read_code
+from tests.support.issuer_service import E164, Site, begin, confirm, read_code
 
 
 class Provider:

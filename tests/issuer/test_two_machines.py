@@ -25,9 +25,9 @@ from issuer.contact import Contact
 from issuer.database import ISSUER
 from issuer.issuer_audit import MAP
 from issuer.service import Issuer
-from tests.issuer.world import E164, NAME, Site, ask_batch, enrol, keep_house, publics
 from tests.support.databases import CUT, ask, name_database
-from tests.support.whole import CALENDAR, CASE, DAY, NOON, Whole
+from tests.support.deployment_in_process import CALENDAR, CASE, DAY, NOON, Whole
+from tests.support.issuer_service import E164, NAME, Site, ask_batch, enrol, keep_house, publics
 
 
 @pytest.fixture

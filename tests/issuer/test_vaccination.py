@@ -19,7 +19,7 @@ from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 from issuer.vaccination import service_days
 from tests.checkin.certificate.conftest import Signer, claims_of
-from tests.issuer.world import Running, Site, bearer, holder_keys, register
+from tests.support.issuer_service import Running, Site, bearer, holder_keys, register
 
 KST = Calendar()
 DAY = KST.parse_date("2021-07-01")

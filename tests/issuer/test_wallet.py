@@ -11,7 +11,7 @@ from checkin.parties import wallet
 from checkin.protocol import presentation
 from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode
 from checkin.protocol.encoding import b64url_decode
-from tests.issuer.world import DAY, E164, Site, Workers
+from tests.support.issuer_service import DAY, E164, Site, Workers
 
 
 def test_a_wallet_registers_fetches_shows_and_leaves(site: Site) -> None:

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from checkin.errors import CheckinError, ClockUntrusted, DayDestroyed
 from tests.examples import examples
-from tests.support.house import CALENDAR, DAY, HOUR, House, day_key, prepare
+from tests.support.purging_service import CALENDAR, DAY, HOUR, House, day_key, prepare
 
 DAYS = 24 * HOUR
 JUMPS = [HOUR, -HOUR, DAYS, -DAYS, 30 * DAYS, -30 * DAYS]

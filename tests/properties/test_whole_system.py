@@ -29,7 +29,7 @@ from checkin.vault.vault import Vault
 from checkin.vault.visit import visit_key
 from issuer.contact import Contact
 from tests.examples import examples
-from tests.support.whole import CALENDAR, CASE, NOON, Whole
+from tests.support.deployment_in_process import CALENDAR, CASE, NOON, Whole
 
 HOUR, DAYS = 3600.0, 86400.0
 JUMPS = [HOUR, -HOUR, DAYS, -DAYS, -30 * DAYS]

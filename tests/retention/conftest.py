@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from retention.auditing import Auditing
-from tests.retention.world import Retention, Service, pinned
+from tests.support.retention_service import Retention, Service, pinned
 
 
 @pytest.fixture

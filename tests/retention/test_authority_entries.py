@@ -16,9 +16,9 @@ from checkin.protocol.primitives import OpeningKey
 from checkin.service.auth import token_hash
 from checkin.tlog.proof import LogProof
 from tests.retention.test_statement_intake import STRANGER, size
-from tests.retention.world import TOKEN as SERVICE_TOKEN
-from tests.retention.world import Retention
-from tests.support.house import CALENDAR, DAY
+from tests.support.purging_service import CALENDAR, DAY
+from tests.support.retention_service import TOKEN as SERVICE_TOKEN
+from tests.support.retention_service import Retention
 
 TOKEN = "the authority's token of this test"
 KEY = AuthorityKey(OpeningKey(bytes(32)).public, "ab" * 32)

@@ -19,7 +19,7 @@ from checkin.tlog.reader import LogReader, folder_fetch
 from retention.log import Log
 from retention.log_state import Head, LogState
 from tests.retention.logs import SIGNER, WITNESS, entries, files_of, head_of
-from tests.retention.world import Retention
+from tests.support.retention_service import Retention
 from tests.support.waiting import until
 
 

@@ -20,8 +20,8 @@ from retention.log import Log
 from retention.parts import Parts
 from tests.retention.logs import WITNESS
 from tests.retention.witnesses import Witness, pin
-from tests.retention.world import Retention, Service
 from tests.support.hostile import Answer, Network, hostile
+from tests.support.retention_service import Retention, Service
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from checkin.tlog.checkpoint import open_checkpoint
 from checkin.tlog.merkle import leaf_hash, verify_inclusion
 from retention.settings import RetentionSettings
 from retention.tasks import Schedule
-from tests.retention.world import TOKEN, Retention, Service, pinned, serve_house
-from tests.support.house import CALENDAR, DAY, HOUR, House, prepare
+from tests.support.purging_service import CALENDAR, DAY, HOUR, House, prepare
+from tests.support.retention_service import TOKEN, Retention, Service, pinned, serve_house
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 

@@ -17,10 +17,10 @@ from checkin.protocol.statement import StatementType
 from checkin.purge.statement_store import KEY_DESTROYED, KEY_MADE, PURGE_REPORT
 from checkin.ring.app import findings
 from checkin.ring.settings import LoggedCommitments, ReadLog
-from tests.retention.world import TOKEN, Retention, Service, pinned
-from tests.support.house import CALENDAR, DAY
 from tests.support.officers import early_note
-from tests.support.ring import Ring, day_key
+from tests.support.purging_service import CALENDAR, DAY
+from tests.support.retention_service import TOKEN, Retention, Service, pinned
+from tests.support.ring_in_process import Ring, day_key
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 NODES = [NoteSigner(f"{letter}.ring.registry.example", SigningKey(letter.encode() * 32)) for letter in "abc"]

@@ -11,8 +11,8 @@ import pytest
 from checkin.audit.point import SELF_AUDIT
 from checkin.protocol.note import NoteSigner, sign_note
 from retention.tasks import Schedule
-from tests.retention.world import Retention, Service, pinned
-from tests.support.house import CALENDAR, DAY
+from tests.support.purging_service import CALENDAR, DAY
+from tests.support.retention_service import Retention, Service, pinned
 
 
 def asked(service: Service) -> list[str]:

@@ -10,8 +10,8 @@ from checkin.protocol.note import NoteSigner, add_signature, sign_note, unverifi
 from checkin.protocol.primitives import SigningKey
 from checkin.purge.statement_store import KEY_MADE, PURGE_REPORT
 from retention.statements import Stated
-from tests.retention.world import TOKEN, Retention, Service
-from tests.support.house import CALENDAR, DAY
+from tests.support.purging_service import CALENDAR, DAY
+from tests.support.retention_service import TOKEN, Retention, Service
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 DIGITS = "9" * 5000

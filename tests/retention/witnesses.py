@@ -12,7 +12,7 @@ from checkin.deployment.child import Child, end
 from checkin.service.addresses import free_ports
 from checkin.tlog.cosignature import CosignatureVerifier
 from checkin.tlog.witness_folder import add_log, make_folder
-from tests.retention.world import TOKEN, Retention
+from tests.support.retention_service import TOKEN, Retention
 from tests.support.waiting import answers, until
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

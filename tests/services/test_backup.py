@@ -42,7 +42,7 @@ from checkin.service.identity import IN_USE, MARK, RESTORING, ServiceIdentity
 from checkin.service.settings import ServiceSettings
 from retention.log import Log
 from tests.services.test_commands import checkin
-from tests.support.house import House, prepare
+from tests.support.purging_service import House, prepare
 from tests.support.waiting import answers, until
 
 PATIENCE = 300.0

@@ -14,8 +14,8 @@ from checkin.cli.purge import app
 from checkin.errors import NotReady
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.purge.purger import Purger
-from tests.issuer.world import DAY, NAME, PHONE, Site, ask_batch, bearer, register
-from tests.venue.world import NOON, Issuer, Registry
+from tests.support.issuer_service import DAY, NAME, PHONE, Site, ask_batch, bearer, register
+from tests.support.registry_service import NOON, Issuer, Registry
 
 
 def run(folder: Path, config: Path, *options: str) -> tuple[int, str]:

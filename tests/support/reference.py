@@ -24,7 +24,7 @@ from issuer.app import create_app as issuer_app
 from issuer.settings import IssuerSettings
 from retention.app import create_app as retention_app
 from retention.settings import RetentionSettings
-from tests.support.ring import Ring
+from tests.support.ring_in_process import Ring
 from venue.app import create_app as venue_app
 from venue.settings import VenueSettings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from checkin.clock import Calendar, SystemClock
 from checkin.protocol.credential import Mode
 from tests.support.noon import zone_at_noon
-from tests.venue.world import Issuer, Phone
+from tests.support.registry_service import Issuer, Phone
 
 PATIENCE = 120.0  # seconds for an answer: on a slow machine, with all of these at once
 CALENDAR = Calendar(zone_at_noon())

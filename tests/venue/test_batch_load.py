@@ -13,9 +13,9 @@ import pytest
 
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.visit import CONFLICT
+from tests.support.registry_service import NOON, Enrolled, bearer, sealed, upload
 from tests.venue.conftest import Scene
 from tests.venue.test_scan_batches import entry, flags
-from tests.venue.world import NOON, Enrolled, bearer, sealed, upload
 
 
 def test_a_thousand_at_once_are_taken_and_a_thousand_and_one_refused(scene: Scene) -> None:

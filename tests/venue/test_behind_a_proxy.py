@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests.support.behind_a_proxy import AT_ONCE, Caller, proxy
-from tests.support.real_ring import RealRing
+from tests.support.registry_service import CALENDAR, DAY, Enrolled, Phone, Process, bearer, enrol, scan_id
+from tests.support.ring_processes import RealRing
 from tests.support.serving import ready
 from tests.venue.conftest import NewIssuer
 from tests.venue.realtime import PATIENCE
 from tests.venue.test_postgresql import on_postgresql
-from tests.venue.world import CALENDAR, DAY, Enrolled, Phone, Process, bearer, enrol, scan_id
 
 if TYPE_CHECKING:
     from tests.checkin.vault.engines.promotion import Cluster

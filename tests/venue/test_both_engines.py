@@ -28,7 +28,7 @@ from checkin.service.key_list_publisher import KEY_LIST, KeyListTable
 from checkin.service.order_store import ORDERS, KeptAnswer, OrderStore
 from tests.checkin.files.engines import ENGINES, Open, opening_tables
 from tests.support.databases import Twice
-from tests.support.house import CALENDAR, DAY, HOUR, House, prepare
+from tests.support.purging_service import CALENDAR, DAY, HOUR, House, prepare
 from venue import scanners as scanner_module
 from venue.database import REGISTRY, end_again, end_all, knows_token
 from venue.gates import GATES, GateFile, GateHour, Gates, Sign

@@ -10,8 +10,7 @@ import httpx
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.presentation import to_text
 from checkin.protocol.primitives import SigningKey, random_bytes
-from tests.venue.conftest import NewIssuer, verifier
-from tests.venue.world import (
+from tests.support.registry_service import (
     DAY,
     METRICS,
     NOON,
@@ -27,6 +26,7 @@ from tests.venue.world import (
     sealed,
     upload,
 )
+from tests.venue.conftest import NewIssuer, verifier
 
 
 def spellings(secret: bytes) -> list[bytes]:

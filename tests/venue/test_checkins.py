@@ -23,9 +23,21 @@ from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
 from checkin.vault.visit import open_visit
+from tests.support.registry_service import (
+    CALENDAR,
+    DAY,
+    METRICS,
+    NOON,
+    Issuer,
+    Phone,
+    Registry,
+    bearer,
+    check_in,
+    enrol,
+    scan_id,
+)
 from tests.venue.conftest import NewIssuer, Scene
 from tests.venue.realtime import PATIENCE
-from tests.venue.world import CALENDAR, DAY, METRICS, NOON, Issuer, Phone, Registry, bearer, check_in, enrol, scan_id
 from venue.scanners import Scanners, VenueScanner
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from checkin.protocol import presentation
 from checkin.protocol.credential import Mode
 from checkin.protocol.primitives import SigningKey, random_bytes
 from issuer.contact import Contact
-from tests.support.whole import CALENDAR, DAY, NOON, Whole
+from tests.support.deployment_in_process import CALENDAR, DAY, NOON, Whole
 
 
 @pytest.fixture

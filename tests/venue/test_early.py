@@ -6,8 +6,7 @@ from pathlib import Path
 
 from checkin.service.vault_folder import VaultFolder
 from tests.support.officers import TABLE, early_note
-from tests.venue.conftest import NewIssuer, verifier
-from tests.venue.world import (
+from tests.support.registry_service import (
     DAY,
     NOON,
     RETENTION,
@@ -20,6 +19,7 @@ from tests.venue.world import (
     sealed,
     upload,
 )
+from tests.venue.conftest import NewIssuer, verifier
 
 
 def test_codes_and_queued_scans_of_a_destroyed_day_are_refused(tmp_path: Path, new_issuer: NewIssuer) -> None:

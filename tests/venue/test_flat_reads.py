@@ -12,7 +12,7 @@ import pytest
 
 from checkin.files.tables import SqliteTables
 from checkin.service.endings import Endings
-from tests.support.house import House, prepare
+from tests.support.purging_service import House, prepare
 from venue.database import REGISTRY, knows_token
 from venue.gates import GATES, GateFile, Gates
 from venue.order_steps import Traces

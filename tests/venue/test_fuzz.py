@@ -15,9 +15,7 @@ from checkin.protocol import credential, presentation
 from checkin.protocol.encoding import b64url_encode, base45_encode
 from checkin.protocol.presentation import EARLY_SECONDS, LIFE_SECONDS
 from tests.examples import examples
-from tests.venue.conftest import Scene, verifier
-from tests.venue.test_roles import ROWS
-from tests.venue.world import (
+from tests.support.registry_service import (
     DAY,
     ENROLMENT,
     METRICS,
@@ -33,6 +31,8 @@ from tests.venue.world import (
     sealed,
     upload,
 )
+from tests.venue.conftest import Scene, verifier
+from tests.venue.test_roles import ROWS
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -10,9 +10,7 @@ from typing import Any
 import httpx
 
 from checkin.protocol.primitives import random_bytes
-from tests.support.waiting import until
-from tests.venue.conftest import NewIssuer, verifier
-from tests.venue.world import (
+from tests.support.registry_service import (
     BUCKETS,
     CALENDAR,
     DAY,
@@ -32,6 +30,8 @@ from tests.venue.world import (
     sealed,
     upload,
 )
+from tests.support.waiting import until
+from tests.venue.conftest import NewIssuer, verifier
 
 
 def day_of(client: httpx.Client, at: Enrolled) -> dict[str, Any]:

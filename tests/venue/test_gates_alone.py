@@ -10,8 +10,8 @@ import pytest
 from checkin.errors import NotReady
 from checkin.files.tables import SqliteTables
 from checkin.service.endings import Endings
-from tests.support.house import DAY, HOUR, House, prepare
-from tests.venue.world import BUCKETS
+from tests.support.purging_service import DAY, HOUR, House, prepare
+from tests.support.registry_service import BUCKETS
 from venue.database import REGISTRY
 from venue.gates import GATES, GateFile, Gates
 

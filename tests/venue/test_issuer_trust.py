@@ -10,9 +10,9 @@ from checkin.errors import KeyMissing, ListRefused, NoteMalformed, NoteUntrusted
 from checkin.protocol.key_list import HORIZON_DAYS, IntakeList, IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
+from tests.support.registry_service import CALENDAR, DAY, NOON, Issuer, Phone, Registry, bearer, check_in, enrol
 from tests.venue.conftest import Book, NewIssuer, Scene, kid
 from tests.venue.test_checkins import code
-from tests.venue.world import CALENDAR, DAY, NOON, Issuer, Phone, Registry, bearer, check_in, enrol
 from venue.issuer_trust import Fetched, IssuerTrust, fetch_list
 
 

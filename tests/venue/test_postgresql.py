@@ -24,9 +24,7 @@ from checkin.service.vault_folder import VaultFolder
 from checkin.vault.engines import EngineFinding, postgres_settings
 from tests.conftest import Needs
 from tests.support.databases import ask, name_database, running
-from tests.support.waiting import until
-from tests.venue.conftest import NewIssuer
-from tests.venue.world import (
+from tests.support.registry_service import (
     DAY,
     NOON,
     RETENTION,
@@ -41,6 +39,8 @@ from tests.venue.world import (
     processes,
     scan_id,
 )
+from tests.support.waiting import until
+from tests.venue.conftest import NewIssuer
 from venue.app import create_app
 
 DAY_SECONDS = 86_400

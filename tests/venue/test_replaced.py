@@ -14,9 +14,9 @@ from checkin.purge.clock_guard import ClockGuard
 from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
 from checkin.service.time_peers import clock_guard
-from tests.support.house import CALENDAR
+from tests.support.purging_service import CALENDAR
+from tests.support.registry_service import DAY, NOON, bearer, check_in, sealed, upload
 from tests.venue.conftest import Scene
-from tests.venue.world import DAY, NOON, bearer, check_in, sealed, upload
 from venue.database import REGISTRY
 from venue.scanners import Scanners
 from venue.settings import VenueSettings

@@ -17,15 +17,9 @@ from checkin.purge.statement_store import DAY_CLOSED, PURGE_REPORT
 from checkin.ring.app import create_app as create_node
 from checkin.service.addresses import free_ports
 from checkin.service.vault_folder import VaultFolder
-from tests.support.house import CALENDAR
 from tests.support.officers import TABLE, early_note
-from tests.support.real_ring import RealRing, put_on_ring
-from tests.support.ring import NODES, Ring, day_key, node_name, signer
-from tests.support.serving import serving
-from tests.support.waiting import until
-from tests.venue.conftest import NewIssuer
-from tests.venue.test_postgresql import on_postgresql
-from tests.venue.world import (
+from tests.support.purging_service import CALENDAR
+from tests.support.registry_service import (
     DAY,
     NOON,
     RETENTION,
@@ -38,6 +32,12 @@ from tests.venue.world import (
     iso,
     processes,
 )
+from tests.support.ring_in_process import NODES, Ring, day_key, node_name, signer
+from tests.support.ring_processes import RealRing, put_on_ring
+from tests.support.serving import serving
+from tests.support.waiting import until
+from tests.venue.conftest import NewIssuer
+from tests.venue.test_postgresql import on_postgresql
 
 DAY_SECONDS = 86_400
 

@@ -11,8 +11,19 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Mount, Route
 
+from tests.support.registry_service import (
+    DAY,
+    ENROLMENT,
+    METRICS,
+    NOON,
+    RETENTION,
+    Phone,
+    bearer,
+    enrol,
+    scan_id,
+    sealed,
+)
 from tests.venue.conftest import Scene
-from tests.venue.world import DAY, ENROLMENT, METRICS, NOON, RETENTION, Phone, bearer, enrol, scan_id, sealed
 from venue.app import create_app
 
 ANYONE = (

@@ -15,9 +15,7 @@ from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.service.vault_folder import VaultFolder
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.visit import CONFLICT, open_visit
-from tests.venue.conftest import NewIssuer, Scene, verifier
-from tests.venue.test_checkins import MIDNIGHT, code, vault_of
-from tests.venue.world import (
+from tests.support.registry_service import (
     CALENDAR,
     DAY,
     METRICS,
@@ -32,6 +30,8 @@ from tests.venue.world import (
     sealed,
     upload,
 )
+from tests.venue.conftest import NewIssuer, Scene, verifier
+from tests.venue.test_checkins import MIDNIGHT, code, vault_of
 
 CLOSES = int(CALENDAR.closes(DAY))
 

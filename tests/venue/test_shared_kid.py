@@ -12,10 +12,7 @@ from typer.testing import CliRunner
 from checkin.cli import app
 from checkin.protocol.credential import IssuerKey
 from checkin.protocol.primitives import SigningKey, random_bytes
-from tests.vectors.material import kid_pair
-from tests.venue.conftest import NewIssuer, Scene, verifier
-from tests.venue.test_checkins import code
-from tests.venue.world import (
+from tests.support.registry_service import (
     CALENDAR,
     DAY,
     NOON,
@@ -30,6 +27,9 @@ from tests.venue.world import (
     sealed,
     upload,
 )
+from tests.vectors.material import kid_pair
+from tests.venue.conftest import NewIssuer, Scene, verifier
+from tests.venue.test_checkins import code
 
 (HONEST, HONEST_KEY), (SECOND, GROUND_KEY) = kid_pair()
 

@@ -12,10 +12,10 @@ from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.keys.secret_file import read_secret
 from checkin.protocol.primitives import SigningKey, aead_seal, random_bytes
 from checkin.service.auth import token_hash
+from tests.support.registry_service import Registry, enrol
 from tests.vectors import material
 from tests.venue.conftest import NewIssuer
 from tests.venue.test_fuzz import DOCUMENTED
-from tests.venue.world import Registry, enrol
 
 PAGE = (Path(__file__).parents[2] / "docs" / "spec" / "registry.md").read_text(encoding="utf-8")
 EXCHANGE = re.compile(

@@ -10,10 +10,7 @@ from checkin.errors import SimulationRefused
 from checkin.protocol.note import open_note
 from checkin.purge.statement_store import KINDS
 from checkin.service import tasks
-from tests.support.waiting import until
-from tests.venue.conftest import NewIssuer, Scene, verifier
-from tests.venue.test_checkins import MIDNIGHT
-from tests.venue.world import (
+from tests.support.registry_service import (
     CALENDAR,
     DAY,
     NOON,
@@ -25,6 +22,9 @@ from tests.venue.world import (
     sealed,
     upload,
 )
+from tests.support.waiting import until
+from tests.venue.conftest import NewIssuer, Scene, verifier
+from tests.venue.test_checkins import MIDNIGHT
 from venue.app import create_app
 
 

@@ -18,8 +18,8 @@ import httpx
 
 from checkin.vault.engines.sqlite import create_day, path_of
 from tests.conftest import Needs
+from tests.support.registry_service import METRICS, Issuer, Process, Registry, enrol, processes, scan_id
 from tests.venue.realtime import PATIENCE, paper, today
-from tests.venue.world import METRICS, Issuer, Process, Registry, enrol, processes, scan_id
 
 SUBMISSIONS = 1000
 CONNECTIONS = 50

@@ -8,8 +8,8 @@ import pytest
 
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import sha256
+from tests.support.registry_service import NOON, add_scanner, bearer
 from tests.venue.conftest import Scene
-from tests.venue.world import NOON, add_scanner, bearer
 from venue import lists
 from venue.lists import IssuerEntry, Lists
 

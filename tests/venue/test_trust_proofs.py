@@ -10,8 +10,8 @@ from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.merkle import leaf_hash, root
 from checkin.tlog.pinned_log import PinnedLog
 from checkin.tlog.proof import LogProof
+from tests.support.registry_service import DAY, Issuer, Registry, bearer, enrol
 from tests.venue.conftest import Book, NewIssuer, kid
-from tests.venue.world import DAY, Issuer, Registry, bearer, enrol
 from venue.issuer_trust import Fetched, IssuerTrust
 
 LOG, LATER_LOG = (NoteSigner("log.example", SigningKey(bytes([seed]) * 32)) for seed in (5, 6))

@@ -14,9 +14,19 @@ from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.keys.secret_file import read_secret
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import random_bytes
+from tests.support.registry_service import (
+    Enrolled,
+    Issuer,
+    Process,
+    Registry,
+    bearer,
+    check_in,
+    enrol,
+    processes,
+    scan_id,
+)
 from tests.support.waiting import until
 from tests.venue.realtime import PATIENCE, paper, today
-from tests.venue.world import Enrolled, Issuer, Process, Registry, bearer, check_in, enrol, processes, scan_id
 
 
 def test_a_scanner_revoked_at_one_process_is_refused_by_the_other_at_its_next_request(

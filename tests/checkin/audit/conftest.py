@@ -9,8 +9,8 @@ import pytest
 
 from checkin.service.auth import token_hash
 from tests.checkin.audit.office import AUDITOR, Audited, Office
-from tests.retention.world import Retention, pinned
-from tests.support.house import CALENDAR, DAY
+from tests.support.purging_service import CALENDAR, DAY
+from tests.support.retention_service import Retention, pinned
 
 
 @pytest.fixture

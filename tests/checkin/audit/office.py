@@ -10,7 +10,7 @@ from retention.auditing import Auditing, AuditInput
 from retention.audits import Audits
 from retention.parts import Parts
 from retention.tasks import Schedule
-from tests.retention.world import Retention, Service
+from tests.support.retention_service import Retention, Service
 
 AUDITOR = "the-auditor-of-this-test"
 

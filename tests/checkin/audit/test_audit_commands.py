@@ -12,9 +12,9 @@ import pytest
 from checkin.files.durable import replace_file
 from checkin.service.auth import token_hash
 from tests.checkin.audit.office import AUDITOR, Audited
-from tests.retention.world import Retention, pinned
 from tests.support.commands import command as checkin
-from tests.support.house import CALENDAR, DAY
+from tests.support.purging_service import CALENDAR, DAY
+from tests.support.retention_service import Retention, pinned
 
 
 def command(*words: str | Path) -> subprocess.CompletedProcess[str]:

@@ -19,8 +19,8 @@ from retention.auditing import ANSWERED, TEST_VISIT, AuditInput
 from retention.audits import Audit
 from retention.log_audit import AUTHORITY
 from tests.checkin.audit.office import AUDITOR, Audited, Office, ask, failed
-from tests.retention.world import Retention, pinned
-from tests.support.house import CALENDAR, DAY, HOUR
+from tests.support.purging_service import CALENDAR, DAY, HOUR
+from tests.support.retention_service import Retention, pinned
 
 
 def test_an_audit_is_composed_signed_logged_and_kept(office: Office, service: Audited) -> None:

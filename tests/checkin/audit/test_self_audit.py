@@ -20,7 +20,7 @@ from checkin.protocol.note import open_note
 from checkin.vault.closing import Closing, check_rows
 from checkin.vault.engines.sqlite import path_of
 from checkin.vault.vault import Vault
-from tests.support.house import CALENDAR, DAY, HOUR, House, day_key, prepare
+from tests.support.purging_service import CALENDAR, DAY, HOUR, House, day_key, prepare
 from venue.database import REGISTRY
 from venue.gates import GATES
 

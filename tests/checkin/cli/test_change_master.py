@@ -17,8 +17,8 @@ from checkin.files.durable import held_alone
 from checkin.keys.secret_file import read_secret
 from checkin.keys.slots import SlotFolder
 from checkin.service.identity import IN_USE
-from tests.support.house import DAY, HOUR, House, at, day_key, prepare
-from tests.support.ring import Ring
+from tests.support.purging_service import DAY, HOUR, House, at, day_key, prepare
+from tests.support.ring_in_process import Ring
 
 
 @pytest.fixture

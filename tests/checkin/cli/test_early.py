@@ -16,7 +16,7 @@ from checkin.protocol.note import NoteSigner, split_note
 from checkin.protocol.primitives import SigningKey
 from tests.checkin.cli.test_authority_commands import Place, run
 from tests.checkin.cli.test_purge_command import call
-from tests.support.house import DAY, HOUR, House, prepare
+from tests.support.purging_service import DAY, HOUR, House, prepare
 
 DATE = "2026-11-20"
 

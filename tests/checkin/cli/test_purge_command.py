@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from checkin.cli.purge import app
 from checkin.errors import ClockUntrusted, NotReady, SettingsInvalid
-from tests.support.house import DAY, HOUR, House, prepare
+from tests.support.purging_service import DAY, HOUR, House, prepare
 
 
 @pytest.fixture

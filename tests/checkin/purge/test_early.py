@@ -19,8 +19,8 @@ from checkin.service import settings
 from checkin.service.settings import AuthoritySettings
 from checkin.vault.closing import Closing, close_day
 from checkin.vault.vault import Vault
-from tests.support.house import CALENDAR, DAY, HOUR, REPORT, House, age, day_key, prepare
 from tests.support.officers import AUTHORITY, OFFICERS, early_note
+from tests.support.purging_service import CALENDAR, DAY, HOUR, REPORT, House, age, day_key, prepare
 
 INTAKE = KeyName(Purpose.INTAKE, DAY)
 AHEAD = {Purpose.DAY: 1, Purpose.INTAKE: 2}

@@ -10,7 +10,7 @@ import pytest
 
 from checkin.errors import CheckinError, KeyDestroyed, NotReady
 from checkin.keys.key_ring import KeyName, Purpose
-from tests.support.house import CALENDAR, DAY, HOUR, REPORT, House, age, day_key, prepare
+from tests.support.purging_service import CALENDAR, DAY, HOUR, REPORT, House, age, day_key, prepare
 
 
 def test_a_report_says_what_was_destroyed_and_matches_the_closing(house: House) -> None:

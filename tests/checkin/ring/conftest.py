@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from checkin.service import leased_ring
-from tests.checkin.ring.world import open_house
-from tests.support.house import House
-from tests.support.ring import Ring
+from tests.checkin.ring.registry_on_ring import open_house
+from tests.support.purging_service import House
+from tests.support.ring_in_process import Ring
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from checkin.protocol.primitives import Label, SigningKey
 from checkin.purge import early
 from checkin.service import leased_ring
 from checkin.service.vault_folder import VaultFolder
-from tests.checkin.ring.world import AHEAD, REPORT, leased
-from tests.support.house import DAY, HOUR, House, day_key, prepare
+from tests.checkin.ring.registry_on_ring import AHEAD, REPORT, leased
 from tests.support.officers import AUTHORITY, OFFICERS, TABLE, early_note
-from tests.support.ring import NODES, Ring
+from tests.support.purging_service import DAY, HOUR, House, day_key, prepare
+from tests.support.ring_in_process import NODES, Ring
 
 NOTE = early_note(DAY, DAY)
 

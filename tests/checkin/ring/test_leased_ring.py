@@ -30,9 +30,9 @@ from checkin.protocol.ring_messages import (
 from checkin.protocol.statement import many, one
 from checkin.service import ring_calls
 from checkin.service.settings import ServiceSettings
-from tests.checkin.ring.world import REPORT, go, leased, nights, open_house, statements
-from tests.support.house import CALENDAR, DAY, HOUR, House, at, prepare
-from tests.support.ring import NODES, Ring, day_key, node_name
+from tests.checkin.ring.registry_on_ring import REPORT, go, leased, nights, open_house, statements
+from tests.support.purging_service import CALENDAR, DAY, HOUR, House, at, prepare
+from tests.support.ring_in_process import NODES, Ring, day_key, node_name
 from venue.lists import intake_list
 
 

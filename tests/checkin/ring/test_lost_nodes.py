@@ -17,10 +17,10 @@ from checkin.protocol.ring_messages import (
 from checkin.protocol.statement import many
 from checkin.purge.purger import Purger
 from checkin.service.ring_statements import RingStatements
-from tests.checkin.ring.world import AHEAD, REPORT, go, leased, open_house, statements
-from tests.support.house import CALENDAR, DAY, HOUR, House
+from tests.checkin.ring.registry_on_ring import AHEAD, REPORT, go, leased, open_house, statements
 from tests.support.officers import AUTHORITY, OFFICERS
-from tests.support.ring import Ring, day_key, node_name
+from tests.support.purging_service import CALENDAR, DAY, HOUR, House
+from tests.support.ring_in_process import Ring, day_key, node_name
 
 
 def lost_note(ring: Ring, letter: str, *officers: NoteSigner) -> Path:

@@ -13,8 +13,8 @@ from checkin.clock import RETENTION_DAYS
 from checkin.keys.key_ring import Purpose
 from checkin.service import leased_ring
 from checkin.service.vault_folder import VaultFolder
-from tests.support.house import CALENDAR, DAY, House, prepare
-from tests.support.ring import NODES, Ring, day_key, node_name
+from tests.support.purging_service import CALENDAR, DAY, House, prepare
+from tests.support.ring_in_process import NODES, Ring, day_key, node_name
 
 REPORT = f"purge-{CALENDAR.date(DAY)}"
 

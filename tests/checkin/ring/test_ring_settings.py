@@ -9,7 +9,7 @@ import pytest
 from checkin.errors import SettingsInvalid
 from checkin.ring.app import create_app
 from checkin.ring.settings import RingSettings
-from tests.support.ring import Ring, node_name
+from tests.support.ring_in_process import Ring, node_name
 
 
 @pytest.fixture

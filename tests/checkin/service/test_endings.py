@@ -13,7 +13,7 @@ from checkin.errors import NotFound, NotReady
 from checkin.files.tables import Commit, SqliteTables, TableSet, Value
 from checkin.keys.journal import Ending
 from checkin.service.endings import Endings
-from tests.support.house import DAY, House, day_key, prepare
+from tests.support.purging_service import DAY, House, day_key, prepare
 from tests.support.small_files import small_files
 
 SOME = TableSet(

@@ -12,7 +12,7 @@ from checkin.errors import ClockUntrusted
 from checkin.files.tables import SqliteTables
 from checkin.service.order_executor import OrderExecutor, Pins
 from checkin.service.order_store import ORDERS, KeptAnswer, OrderStore
-from tests.support.house import DAY, HOUR, House, at, prepare
+from tests.support.purging_service import DAY, HOUR, House, at, prepare
 
 PART = "ab" * 32
 Desk = tuple[House, OrderExecutor]

@@ -15,8 +15,8 @@ from checkin.protocol.signed_time import TIME_STATEMENT, read_time
 from checkin.service import time_peers as peers
 from checkin.service.settings import Peer
 from checkin.service.time_peers import TimePeers
-from tests.retention.world import Service
-from tests.support.house import DAY, HOUR, House, prepare
+from tests.support.purging_service import DAY, HOUR, House, prepare
+from tests.support.retention_service import Service
 from tests.support.trickle import trickling, whole
 
 CALENDAR = Calendar()

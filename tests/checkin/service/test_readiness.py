@@ -10,7 +10,7 @@ import pytest
 from checkin.errors import KeyMissing
 from checkin.service import tasks
 from checkin.service.frame import Finding, Frame
-from tests.support.house import House
+from tests.support.purging_service import House
 from tests.support.serving import visiting
 
 

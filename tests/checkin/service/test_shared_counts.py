@@ -18,7 +18,7 @@ from checkin.service import shared_counts
 from checkin.service.shared_counts import Bound, SharedCounts
 from tests.conftest import Needs
 from tests.support.counts_server import CountsServer
-from tests.support.house import DAY, HOUR, House, day_key, prepare
+from tests.support.purging_service import DAY, HOUR, House, day_key, prepare
 from tests.support.waiting import until
 
 MOST = 5

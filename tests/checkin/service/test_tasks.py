@@ -21,7 +21,7 @@ from checkin.service import tasks
 from checkin.service.frame import Frame
 from checkin.service.logs import log_as_json
 from checkin.service.tasks import Task, Tasks
-from tests.support.house import House
+from tests.support.purging_service import House
 from tests.support.serving import visiting
 from tests.support.waiting import until
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.checkin.tracing.world import DAY, NOON, SECOND, Country, Door, Person, country
+from tests.support.deployment_in_threads import DAY, NOON, SECOND, Country, Door, Person, country
 
 
 @dataclass(frozen=True)

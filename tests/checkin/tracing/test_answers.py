@@ -25,7 +25,7 @@ from checkin.purge.statement_store import ORDER_EXECUTED, ORDER_REFUSED
 from checkin.service.addresses import free_ports
 from checkin.tracing.trace_result import TracedContact, neutral
 from tests.checkin.tracing.conftest import Scene
-from tests.checkin.tracing.world import (
+from tests.support.deployment_in_threads import (
     CALENDAR,
     DAY,
     NOON,

@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from tests.checkin.tracing.world import CALENDAR, DAY, SECOND, Country, Door, Person, country, person_order, venue_order
+from tests.support.deployment_in_threads import (
+    CALENDAR,
+    DAY,
+    SECOND,
+    Country,
+    Door,
+    Person,
+    country,
+    person_order,
+    venue_order,
+)
 
 PEOPLE, VENUES = 22, 4
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from checkin.deployment.child import Child, end
 from checkin.service.addresses import free_ports
-from tests.support.ring import NODES, Ring, signer
+from tests.support.ring_in_process import NODES, Ring, signer
 from tests.support.waiting import answers, until
 
 

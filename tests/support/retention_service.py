@@ -23,7 +23,7 @@ from checkin.protocol.statement import StatementType
 from checkin.purge.statement_store import KEY_MADE, PURGE_REPORT
 from retention.app import create_app
 from retention.parts import Parts
-from tests.support.house import CALENDAR, DAY, HOUR, House, at
+from tests.support.purging_service import CALENDAR, DAY, HOUR, House, at
 from tests.support.serving import visiting
 
 TOKEN = "a-token-of-this-test"

@@ -7,9 +7,9 @@ from pathlib import Path
 from checkin.keys.key_ring import Purpose
 from checkin.service.leased_ring import LeasedRing
 from checkin.service.ring_statements import RingStatements
-from tests.support.house import CALENDAR, DAY, HOUR, House, prepare
 from tests.support.officers import AUTHORITY
-from tests.support.ring import NODES, Ring
+from tests.support.purging_service import CALENDAR, DAY, HOUR, House, prepare
+from tests.support.ring_in_process import NODES, Ring
 
 REPORT = f"purge-{CALENDAR.date(DAY)}"
 AHEAD = {Purpose.DAY: 0}

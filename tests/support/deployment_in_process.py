@@ -44,8 +44,8 @@ from checkin.vault.vault import Vault
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 from retention.log import Log
-from tests.issuer.world import keep_house
 from tests.support.databases import name_database, settle_beside
+from tests.support.issuer_service import keep_house
 from venue import checkins, lists, scan_batches, scanners, venues
 from venue.checkins import Commits, Visits
 from venue.database import REGISTRY, end_again, end_all
