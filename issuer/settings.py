@@ -45,6 +45,7 @@ class IssuerSettings(DaySettings):
     issuer: Annotated[int, Field(ge=1, lt=2**32)]
     """The number by which visits and trust lists know this issuer."""
     authority: AuthoritySettings
+    """The health authority whose listed keys subjects are sealed to, pinned by hand."""
     authority_token_sha256: TokenHash
     """SHA-256 of the token that the authority presents."""
     log: LogSettings | None = None

@@ -55,6 +55,7 @@ class RetentionSettings(ServiceSettings):
     """What the retention service needs beyond the common settings."""
 
     services: tuple[CollectedService, ...] = Field(default=(), strict=False)
+    """Who destroys, and is asked what."""
     authority: AuthoritySettings | None = None
     """The health authority whose orders, signed by its officers, go into the log."""
     auditor_token_sha256: TokenHash | None = None

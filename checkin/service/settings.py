@@ -87,6 +87,7 @@ class ServiceSettings(Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9.:/-]+$")]
     """The name its notes are signed with, a URL without a scheme."""
     listen: Annotated[str, Field(pattern=r"^[^:\s]+:\d+$")] = "127.0.0.1:8000"
+    """Host and port that it takes requests at; what faces the internet is a proxy."""
     data: FilePath
     """Databases, day vault, lists, statements: what is backed up."""
     keys: FilePath
@@ -97,13 +98,17 @@ class ServiceSettings(Strict):
     """Of an issuer or a registry: the three nodes that hold its keys in place of this machine, with their addresses and
     verifier keys, and this app node's name and signing key."""
     statement_key: FilePath
+    """Ed25519 seed that signs its notes; for its owner alone."""
     zone: Zone = "Asia/Seoul"
+    """By whose midnight a service day begins, an IANA name; one for all parties."""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes, which share data and keys."""
     retention_token_sha256: TokenHash | None = None
     """SHA-256 of the token that the retention service presents."""
     time_peers: tuple[Peer, ...] = Field(default=(), strict=False)
     """Pinned parties on other machines, queried for their signed time after a downtime of more than a day."""
     allow_unfit_storage: bool = False
+    """Starts also where overwriting does not destroy; not for real use."""
 
     @model_validator(mode="after")
     def _one_ring_or_the_other(self) -> Self:

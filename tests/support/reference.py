@@ -9,7 +9,7 @@ import inspect
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -130,15 +130,44 @@ def settings_page() -> str:
     """Every setting of every service; the sample files beside the services explain them at work."""
     out = ["# Settings\n", WRITTEN, "One TOML file a service, paths relative to it, unknown names refused. Samples:"]
     out.append("`issuer/settings.sample.toml`, `venue/settings.sample.toml`, `retention/settings.sample.toml`.\n")
+    places: dict[type[BaseModel], dict[str, list[str]]] = {}
     for service, model in SETTINGS.items():
-        out.append(f"## {service}\n\n| setting | default | what |\n|---|---|---|")
-        sources = "".join(inspect.getsource(cls) for cls in reversed(model.__mro__) if issubclass(cls, BaseModel)
-                          and cls.__module__.startswith(("checkin", "issuer", "venue", "retention")))  # fmt: skip
-        for name, info in model.model_fields.items():
-            default = "required" if info.is_required() else f"`{info.default!r}`"
-            out.append(f"| `{name}` | {default} | {documented(sources, name)} |")
-        out.append("")
+        out.append(f"## {service}\n\n{settings_table(model)}\n")
+        for name, table in tables_in(model):
+            places.setdefault(table, {}).setdefault(name, []).append(service)
+    for table, names in places.items():
+        where = "; ".join(f"`[{name}]` of {', '.join(services)}" for name, services in names.items())
+        out.append(f"## {where}\n\n{one_line(inspect.getdoc(table))}\n\n{settings_table(table)}\n")
     return "\n".join(out)
+
+
+def settings_table(model: type[BaseModel]) -> str:
+    """The settings of one model, a row each."""
+    sources = "".join(inspect.getsource(cls) for cls in reversed(model.__mro__) if issubclass(cls, BaseModel)
+                      and cls.__module__.startswith(("checkin", "issuer", "venue", "retention")))  # fmt: skip
+    rows = ["| setting | default | what |", "|---|---|---|"]
+    for name, info in model.model_fields.items():
+        default = "required" if info.is_required() else f"`{info.default!r}`"
+        rows.append(f"| `{name}` | {default} | {documented(sources, name)} |")
+    return "\n".join(rows)
+
+
+def tables_in(model: type[BaseModel], under: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """The tables of a settings file by their names in TOML; one that may stand several times in brackets."""
+    for name, info in model.model_fields.items():
+        for part in parts_of(info.annotation):
+            if inspect.isclass(part) and issubclass(part, BaseModel):
+                several = any(get_origin(outer) is tuple for outer in parts_of(info.annotation))
+                path = f"{under}{name}"
+                yield f"[{path}]" if several else path, part
+                yield from tables_in(part, f"{path}.")
+
+
+def parts_of(annotation: Any) -> Iterator[Any]:
+    """An annotation and all that it is made of."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from parts_of(part)
 
 
 def documented(source: str, name: str) -> str:
