@@ -82,9 +82,11 @@ def conform(model: type[Model], content: Any, other: CheckinError | None = None)
         raise other or Unreachable(NO_ANSWER) from None
 
 
-def read_json(data: bytes) -> Any:
-    """The value that bytes hold as JSON; raises `ServiceError` for anything else, however deep."""
+def read_json(data: bytes | str) -> Any:
+    """The value that UTF-8 or a text holds as JSON; raises `ServiceError` for anything else, however deep. Python takes
+    UTF-16 and numbers such as NaN for JSON, too: no browser does."""
     try:
-        return json.loads(data)
+        text = data if isinstance(data, str) else data.decode("utf-8-sig")
+        return json.loads(text, parse_constant=int)  # which takes none of those
     except (ValueError, RecursionError):
         raise ServiceError("The answer is not the JSON that the service documents.") from None

@@ -1,11 +1,11 @@
 """HTTP to the services: a problem document comes back as the error it stands for, and what is no answer of a service
-(a Wi-Fi's login page, a proxy's error) as no answer. The pages' checkin/web/static/js/answer.js has the same rules."""
+(a Wi-Fi's login page, a proxy's error) as no answer. The pages' checkin/web/static/js/answer.js has the same rules, one
+file of vectors for both (tests/vectors/answers.json)."""
 
 from __future__ import annotations
 
-import json
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from copy import copy
 from enum import Enum
 from functools import cache
@@ -15,7 +15,7 @@ from typing import Any, Final, Self, TypeVar
 import httpx
 
 from checkin.errors import CheckinError, NotFound, RequestInvalid, ServiceError, Unreachable
-from checkin.http.asking import NO_ANSWER, Ask, Keeping, Steps, drive
+from checkin.http.asking import NO_ANSWER, Ask, Keeping, Steps, drive, read_json
 from checkin.http.exchange import Exchange, open_http
 from checkin.shown import shown
 
@@ -141,23 +141,20 @@ def _media(response: httpx.Response) -> str:
 def json_content(response: httpx.Response) -> Any:
     """The content of a service's answer; `Unreachable` for any other."""
     if response.status_code in _WITH_CONTENT and _media(response) == "application/json":
-        try:
-            content = json.loads(response.content)
-        except (ValueError, RecursionError):
-            content = None
-        if isinstance(content, dict | list):
-            return content
+        with suppress(ServiceError):
+            if isinstance(content := read_json(response.content), dict | list):
+                return content
     raise Unreachable(NO_ANSWER)
 
 
 def problem_error(response: httpx.Response) -> CheckinError:
     """The error that a service's problem document stands for; `Unreachable` for what is none."""
     try:
-        problem = json.loads(response.content) if _media(response) == "application/problem+json" else {}
-        code, detail = problem["code"], shown(problem["detail"])
+        problem = read_json(response.content) if _media(response) == "application/problem+json" else {}
+        code, detail = problem["code"], shown(problem.get("detail") or "")
         ours = problem["type"] == f"urn:checkin:problem:{code}" and problem["status"] == response.status_code
         if response.status_code >= 400 and ours and _CODE.fullmatch(code):
             return _by_code().get(code, ServiceError)(detail)
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ServiceError, KeyError, TypeError):
         pass
     return Unreachable(f"{NO_ANSWER} It answered with status {response.status_code}.")

@@ -24,6 +24,7 @@ def case(  # noqa: PLR0917 - the columns of a table
 
 JSON: Final = "application/json"
 OTHERS: Final = '{"type":"about:blank","title":"x","status":401,"code":"unauthorized"}'
+UNTOLD: Final = '{"type":"urn:checkin:problem:already_used","status":409,"code":"already_used"}'
 LATER: Final = '{"result":"repeated","place":1}'
 TAKEN: Final = '{"result":"accepted"}'
 BATCH: Final = '{"results":[{"result":"accepted"},{"result":"refused","code":"day_closed"},{"result":"undecided"}]}'
@@ -33,6 +34,8 @@ ANSWERS: Final = [
     case("a batch", "ok", 200, JSON, BATCH, "batch"),
     case("any object", "ok", 200, JSON, "{}", "any"),
     case("refused", "already_used", 409, PROBLEM, problem()),
+    case("refused without a word for people", "already_used", 409, PROBLEM, UNTOLD),
+    case("refused with a number for people", "already_used", 409, PROBLEM, problem(detail=1)),
     case("not ready", "not_ready", 503, PROBLEM + "; charset=utf-8", problem("not_ready", 503)),
     case("a login page", "unreachable", 200, "text/html", "<html>Please log in</html>"),
     case("a login page that calls itself JSON", "unreachable", 200, JSON, "<html>"),
@@ -40,6 +43,7 @@ ANSWERS: Final = [
     case("another's JSON", "unreachable", 200, JSON, '{"status":"ok"}'),
     case("another's word", "unreachable", 200, JSON, '{"result":"ok"}'),
     case("a list", "unreachable", 200, JSON, "[]"),
+    case("a number that JSON does not have", "unreachable", 200, JSON, '{"result":"accepted","place":NaN}'),
     case("nothing", "unreachable", 200, JSON, ""),
     case("null", "unreachable", 200, JSON, "null", "any"),
     case("a word", "unreachable", 200, JSON, '"accepted"', "any"),

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from checkin.errors import CheckinError, RequestInvalid
-from checkin.http.asking import Ask, Keep, Steps, conform
+from checkin.errors import CheckinError, RequestInvalid, ServiceError
+from checkin.http.asking import Ask, Keep, Steps, conform, read_json
 from checkin.http.client import Client, drive_at
 from checkin.parties.scanner import CheckInAnswer, UploadAnswer
 from tests.vectors.answervectors import ANSWERS
@@ -34,6 +34,13 @@ def test_what_is_no_answer_of_the_service_is_unreachable(case: dict[str, Any]) -
         except CheckinError as error:
             seen = error.code
     assert seen == case["expected"]
+
+
+def test_no_other_encoding_than_utf_8_is_json() -> None:
+    """Python would take it; no page does. A mark of byte order before UTF-8 is left aside by both."""
+    assert read_json(b"\xef\xbb\xbf{}") == {}
+    with pytest.raises(ServiceError):
+        read_json("{}".encode("utf-16"))
 
 
 def test_a_client_is_opened_only_when_something_is_asked() -> None:
