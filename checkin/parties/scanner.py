@@ -6,7 +6,6 @@ It holds public lists, its token and a sealed queue, and nothing about any perso
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Final, Literal, Self
@@ -19,12 +18,13 @@ from checkin.errors import (
     CheckinError,
     EnrolmentMalformed,
     ScannerStale,
+    ServiceError,
     TokenExpired,
     TokenNotYetValid,
     Unreachable,
     WrongDay,
 )
-from checkin.http.asking import Ask, Keep, Steps, conform
+from checkin.http.asking import Ask, Keep, Steps, conform, read_json
 from checkin.parties.grants import EnrolmentCode
 from checkin.parties.scanner_lists import Lists, ask_lists
 from checkin.parties.scanner_trust import MAX_SKEW_SECONDS, Trust
@@ -46,8 +46,8 @@ UNDECIDED: Final = "undecided"
 def read_enrolment(code: str) -> EnrolmentCode:
     """An operator's code, JSON; other members are ignored. Raises `EnrolmentMalformed`."""
     try:
-        return conform(EnrolmentCode, json.loads(code), EnrolmentMalformed())
-    except (ValueError, RecursionError):
+        return conform(EnrolmentCode, read_json(code), EnrolmentMalformed())
+    except ServiceError:
         raise EnrolmentMalformed from None
 
 

@@ -23,7 +23,7 @@ from tests.vectors.material import code_of
 
 OWN = (
     *("presentation", "credential", "intake", "encoding", "logproof", "merkle"),
-    *("notes", "time", "lists", "trust", "answers"),
+    *("notes", "time", "lists", "trust", "answers", "toldtime", "enrolment"),
 )
 Vectors = dict[str, Any]
 
@@ -37,6 +37,7 @@ def vectors() -> Vectors:
 
 ALTERED = (
     *((name, "cases") for name in ("presentation", "intake", "notes", "time", "lists", "trust", "answers")),
+    *((name, "cases") for name in ("toldtime", "enrolment")),
     *(("lists", "merges"), ("logproof", "proofs"), ("logproof", "cosignatures")),
 )
 
@@ -72,7 +73,7 @@ def judged(page: Page, files: str, vectors: Vectors) -> list[dict[str, Any]]:
 
 def test_python_made_both_good_and_bad_cases(vectors: Vectors) -> None:
     """An oracle that refuses everything would agree with anything."""
-    for name in ("signatures", "keys", "notes", "time", "lists", "trust", "answers"):
+    for name in ("signatures", "keys", "notes", "time", "lists", "trust", "answers", "enrolment"):
         cases = vectors[name]["cases"] if isinstance(vectors[name], dict) else vectors[name]
         codes = [case["expected"] for case in cases]
         assert codes.count("ok") >= 3, name

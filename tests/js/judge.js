@@ -3,7 +3,7 @@
 // judgeAll returns a list of {name, expected, got}; whoever calls it compares.
 
 const NAMES =
-  "answer calendar cosignature credential curve encoding errors intake keylist log logproof merkle note presentation signedtime statement trust".split(" ");
+  "answer calendar cosignature credential curve encoding errors intake keylist log logproof merkle note presentation scanner/enrol scanner/time signedtime statement trust".split(" ");
 
 /** The modules under test, from a folder or an address; primitives last, so that a failing import names it. */
 export async function load(base) {
@@ -52,6 +52,8 @@ const JUDGES = {
   logproof: judgeLogproof,
   answers: judgeAnswers,
   time: judgeTimes,
+  toldtime: judgeToldTime,
+  enrolment: judgeEnrolment,
   trust: judgeTrust,
 };
 
@@ -224,6 +226,35 @@ async function judgeTimes({ note, signedtime }, { vkey, nonce, cases }) {
     const got = await verdict(async () => (time = await signedtime.readSignedTime(item.note, verifier, nonce)));
     results.push({ name: item.name, expected: item.expected, got });
     results.push({ name: `${item.name}, seconds`, expected: item.time, got: time });
+  }
+  return results;
+}
+
+/** A device's two clocks, moment by moment. */
+async function judgeToldTime({ "scanner/time": { ToldTime } }, { cases }) {
+  return cases.map(({ name, moves, expected, page }) => {
+    let clocks = moves[0];
+    const opened = (kept) => new ToldTime(kept, () => clocks.wall, () => clocks.steady);
+    let time = opened();
+    const seen = moves.map((move) => {
+      if (move.opened || move.start !== clocks.start) time = opened(structuredClone(time.kept));
+      clocks = move;
+      if (move.hidden) time.hide();
+      if ("told" in move) time.tell(move.told, move.asked, Boolean(move.hidden));
+      return { now: time.now(), off: time.off(), proved: time.proved() };
+    });
+    return { name, expected: JSON.stringify(page ?? expected), got: JSON.stringify(seen) };
+  });
+}
+
+async function judgeEnrolment({ "scanner/enrol": { readEnrolment, writeEnrolment } }, { cases }) {
+  const results = [];
+  for (const { name, code, expected, device } of cases) {
+    let read = null;
+    results.push({ name, expected, got: await verdict(() => (read = readEnrolment(code))) });
+    const sorted = (value) => JSON.stringify(value && Object.entries(value).sort());
+    results.push({ name: `${name}, device`, expected: sorted(device), got: sorted(read) });
+    if (read) results.push({ name: `${name}, again`, expected: sorted(read), got: sorted(readEnrolment(writeEnrolment(read))) });
   }
   return results;
 }

@@ -10,7 +10,7 @@ const folder = process.env.CHECKIN_VECTORS ?? new URL("../vectors", import.meta.
 const modules = await load(new URL("../../checkin/web/static/js", import.meta.url).pathname);
 const { fromHex, toHex } = modules.encoding;
 
-const OWN = "presentation credential intake encoding logproof merkle notes time lists trust answers";
+const OWN = "presentation credential intake encoding logproof merkle notes time lists trust answers toldtime enrolment";
 const MADE = "signatures keys calendar"; // by tests/browser/test_vectors_js.py
 const FILES = `${OWN} ${MADE}`.split(" ");
 for (const name of FILES.filter((file) => existsSync(`${folder}/${file}.json`))) {

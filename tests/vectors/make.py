@@ -41,6 +41,7 @@ from tests.vectors.material import (
 from tests.vectors.merklevectors import merkle
 from tests.vectors.notevectors import notes_file, time_file
 from tests.vectors.ordervectors import closing_file, parts_file
+from tests.vectors.partyvectors import enrolment_file, told_time_file
 from tests.vectors.presentationvectors import presentation_file
 from tests.vectors.trustvectors import trust_file
 
@@ -133,6 +134,8 @@ def files() -> dict[str, dict[str, Any]]:
         "merkle.json": {"spec": "docs/spec/log.md", **merkle()},
         "notes.json": notes_file(),
         "time.json": time_file(),
+        "toldtime.json": told_time_file(),
+        "enrolment.json": enrolment_file(),
         "lists.json": lists_file(),
         "trust.json": trust_file(),
         "answers.json": {"spec": "docs/spec/scanner.md", "cases": ANSWERS},
