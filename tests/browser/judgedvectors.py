@@ -1,11 +1,9 @@
-"""Vectors that Python makes on the spot and judges itself: others' signatures, keys, days."""
+"""Vectors that Python makes on the spot and judges itself: others' signatures, and keys."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from checkin.clock import Calendar
 from checkin.protocol.primitives import check_signing_key, verify
 from tests.browser.conftest import ROOT
 from tests.vectors.material import ODD_KEYS, code_of
@@ -40,34 +38,3 @@ def keys() -> list[dict[str, str]]:
     return [
         {"public": public, "expected": code_of(check_signing_key, bytes.fromhex(public))} for public in sorted(publics)
     ]
-
-
-def calendars() -> list[dict[str, Any]]:
-    """Days of zones that skip midnight, live through it twice, or lie far from it."""
-    places = {
-        "Asia/Seoul": [20777],
-        "America/Sao_Paulo": [17838, 17839, 17943, 17944],  # skipped midnight in November 2018, twice in February 2019
-        "Asia/Beirut": [20539, 20540],
-        "Europe/Berlin": [20541, 20751, 20752],  # 25 October 2026 has 25 hours
-        "Australia/Lord_Howe": [20548, 20730],  # moves by half an hour
-        "Pacific/Apia": [15337, 15338, 20777],  # had no 30 December 2011
-        "America/St_Johns": [20777],
-        "Asia/Kathmandu": [20777],
-        "Pacific/Kiritimati": [20777],
-    }
-    made = []
-    for zone, days in places.items():
-        calendar = Calendar(zone)
-        for day in days:
-            start = int(calendar.start(day))
-            instants = [start - 1, start, start + 3599, start + 3600, start + 86399, start + 86400, start + 90000]
-            made.append(
-                {
-                    "zone": zone,
-                    "day": day,
-                    "start": start,
-                    "labels": calendar.hour_labels(day),
-                    "instants": [{"at": instant, "day": calendar.day(instant)} for instant in instants],
-                }
-            )
-    return made

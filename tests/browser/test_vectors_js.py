@@ -18,12 +18,12 @@ from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.intake import ENTRY_SIZE, Place, open_entry
 from checkin.protocol.primitives import OpeningKey
 from tests.browser.conftest import ROOT, Launch
-from tests.browser.judgedvectors import VECTORS, calendars, keys, signatures
+from tests.browser.judgedvectors import VECTORS, keys, signatures
 from tests.vectors.material import code_of
 
 OWN = (
     *("presentation", "credential", "intake", "encoding", "logproof", "merkle"),
-    *("notes", "time", "lists", "trust", "answers", "toldtime", "enrolment"),
+    *("notes", "time", "lists", "trust", "answers", "toldtime", "enrolment", "calendar"),
 )
 Vectors = dict[str, Any]
 
@@ -32,13 +32,13 @@ Vectors = dict[str, Any]
 def vectors() -> Vectors:
     """The project's files, and what Python makes on the spot."""
     own = {name: json.loads((VECTORS / f"{name}.json").read_text(encoding="ascii")) for name in OWN}
-    return own | {"signatures": signatures(), "keys": keys(), "calendar": calendars()}
+    return own | {"signatures": signatures(), "keys": keys()}
 
 
 ALTERED = (
     *((name, "cases") for name in ("presentation", "intake", "notes", "time", "lists", "trust", "answers")),
     *((name, "cases") for name in ("toldtime", "enrolment")),
-    *(("lists", "merges"), ("logproof", "proofs"), ("logproof", "cosignatures")),
+    *(("notes", "statements"), ("lists", "merges"), ("logproof", "proofs"), ("logproof", "cosignatures")),
 )
 
 

@@ -3,7 +3,7 @@
 // judgeAll returns a list of {name, expected, got}; whoever calls it compares.
 
 const NAMES =
-  "answer calendar cosignature credential curve encoding errors intake keylist log logproof merkle note presentation scanner/enrol scanner/time signedtime statement trust".split(" ");
+  "answer calendar cosignature credential curve encoding errors intake keylist log logproof merkle note presentation public/steps scanner/enrol scanner/time signedtime statement trust".split(" ");
 
 /** The modules under test, from a folder or an address; primitives last, so that a failing import names it. */
 export async function load(base) {
@@ -27,7 +27,7 @@ async function verdict(work) {
 /**
  * @param modules of load()
  * @param vectors the content of presentation.json, credential.json, intake.json, encoding.json, logproof.json by name;
- *   and so on; made by Python on the spot: `signatures`, a list of {name, public, message, signature, expected}, `keys`, `calendar`
+ *   and so on; made by Python on the spot: `signatures`, a list of {name, public, message, signature, expected}, and `keys`
  */
 export async function judgeAll(modules, vectors) {
   const results = [];
@@ -188,8 +188,12 @@ function judgeKeys({ curve, encoding }, cases) {
   });
 }
 
-async function judgeNotes({ note, statement }, { cases, values }) {
+async function judgeNotes({ note, "public/steps": { AUDIT, PURGE_REPORT }, statement }, { cases, values, statements }) {
   const results = await judgeValues(statement, values);
+  for (const { name, kind, text, expected } of statements) {
+    const type = [AUDIT, PURGE_REPORT].find((one) => one.kind === kind);
+    results.push({ name, expected, got: await verdict(() => type.read(text)) });
+  }
   for (const item of cases) {
     let opened;
     const got = await verdict(async () => {
@@ -295,8 +299,14 @@ async function judgeValues(statement, cases) {
   return results;
 }
 
-async function judgeCalendar({ calendar }, cases) {
-  return cases.flatMap(({ zone, day, start, labels, instants }) => {
+async function judgeCalendar({ calendar }, { cases, dates }) {
+  const { date, parseDate } = calendar.Calendar;
+  const bad = dates.bad.map(async (text) => ({ name: text, expected: "not an encoding", got: await verdict(() => parseDate(text)) }));
+  const good = dates.good.flatMap(({ text, day }) => [
+    { name: text, expected: day, got: parseDate(text) },
+    { name: `day ${day}`, expected: text, got: date(day) },
+  ]);
+  const days = cases.flatMap(({ zone, day, start, labels, instants }) => {
     const place = new calendar.Calendar(zone);
     return [
       { name: `start of ${day} in ${zone}`, expected: start, got: place.start(day) },
@@ -304,6 +314,7 @@ async function judgeCalendar({ calendar }, cases) {
       ...instants.map((item) => ({ name: `${item.at} in ${zone}`, expected: item.day, got: place.day(item.at) })),
     ];
   });
+  return [...days, ...good, ...(await Promise.all(bad))];
 }
 
 async function judgeMerkle({ encoding, log, merkle }, { proofs, logs, paths }) {

@@ -10,8 +10,8 @@ const folder = process.env.CHECKIN_VECTORS ?? new URL("../vectors", import.meta.
 const modules = await load(new URL("../../checkin/web/static/js", import.meta.url).pathname);
 const { fromHex, toHex } = modules.encoding;
 
-const OWN = "presentation credential intake encoding logproof merkle notes time lists trust answers toldtime enrolment";
-const MADE = "signatures keys calendar"; // by tests/browser/test_vectors_js.py
+const OWN = "presentation credential intake encoding logproof merkle notes time lists trust answers toldtime enrolment calendar";
+const MADE = "signatures keys"; // by tests/browser/test_vectors_js.py
 const FILES = `${OWN} ${MADE}`.split(" ");
 for (const name of FILES.filter((file) => existsSync(`${folder}/${file}.json`))) {
   const vectors = JSON.parse(readFileSync(`${folder}/${name}.json`, "utf-8"));

@@ -18,6 +18,7 @@ from checkin.protocol.intake import Place, Scan, open_entry, seal_entry
 from checkin.protocol.primitives import Label, SealingKey
 from tests.vectors import ringvectors
 from tests.vectors.answervectors import ANSWERS
+from tests.vectors.calendarvectors import calendar_file
 from tests.vectors.listvectors import lists_file
 from tests.vectors.logvectors import LogVectors
 from tests.vectors.material import (
@@ -132,6 +133,7 @@ def files() -> dict[str, dict[str, Any]]:
         "intake.json": intake_file(kept["intake"], kept["subject"]),
         "logproof.json": LogVectors(seed).content(),
         "merkle.json": {"spec": "docs/spec/log.md", **merkle()},
+        "calendar.json": calendar_file(),
         "notes.json": notes_file(),
         "time.json": time_file(),
         "toldtime.json": told_time_file(),

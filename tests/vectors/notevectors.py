@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from checkin.audit.point import AUDIT
 from checkin.protocol.note import ED25519, NoteSigner, NoteVerifier, key_id, open_note, sign_note, write_vkey
 from checkin.protocol.primitives import SigningKey, sha256
 from checkin.protocol.signed_time import TIME_STATEMENT, read_time
-from checkin.protocol.statement import Field, StatementType
+from checkin.protocol.statement import CLOCK, Field, StatementType, clock_value
+from checkin.purge.statement_store import PURGE_REPORT
 from tests.vectors.material import CALENDAR, NOON, ODD_KEYS, code_of, loosened
 
 MET = (34369, 88483)  # keys of SHA-256 of these, u32be, have one id under the name a.test/x
@@ -16,7 +18,7 @@ MET = (34369, 88483)  # keys of SHA-256 of these, u32be, have one id under the n
 
 def notes_file() -> dict[str, Any]:
     """`notes.json`."""
-    return {"spec": "docs/spec/notes.md", "cases": notes(), "values": values()}
+    return {"spec": "docs/spec/notes.md", "cases": notes(), "values": values(), "statements": list(statements())}
 
 
 def opened(note: str, vkeys: list[str], threshold: int) -> None:
@@ -87,6 +89,40 @@ def values() -> list[dict[str, str]]:
     kind = StatementType("checkin/words/v1", Field("words"))
     texts = [f"checkin/words/v1\nwords none{char}\n" for char in "x김…\u200b\u202e\u2028\u0378\U00013439\U0001fffe"]
     return [{"text": text, "expected": code_of(kind.read, text)} for text in texts]
+
+
+def statements() -> Iterator[dict[str, str]]:
+    """What a day's end and an audit state, with a line less, more, or in another place."""
+    point = "pass oldest-day a.test The oldest day held is 2026-11-20."
+    several = {"self-audit": ["a.test 1", "b.test 2"], "point": [point, point.replace("a.test", "b.test")]}
+    for kind in (PURGE_REPORT, AUDIT):
+        names = [field.name for field in kind.fields if field is not CLOCK]
+        values: dict[str, str | list[str]] = {name: several.get(name, f"value of {name}") for name in names}
+        text = kind.write(values)
+        first, *lines = text.splitlines()
+        texts = {
+            "the complete example": text,
+            "under a simulated clock": kind.write({**values, **clock_value(simulated=True)}),
+            "a word of another clock": text + "clock real\n",
+            "a field more": text + "later 1\n",
+            "no newline at the end": text[:-1],
+            "another kind": text.replace("/v1", "/v2"),
+            "nothing": "",
+        }
+        for at, line in enumerate(lines):
+            others = [*lines[:at], *lines[at + 1 :]]
+            texts |= {f"without line {at}": _lines(first, *others), f"line {at} last": _lines(first, *others, line)}
+            texts[f"line {at} twice"] = _lines(first, *lines[:at], line, *lines[at:])
+        if kind is AUDIT:
+            texts["no self-audits"] = kind.write({**values, "self-audit": []})
+            texts["no points"] = _lines(first, *(line for line in lines if not line.startswith("point ")))
+        for name, written in texts.items():
+            expected = code_of(kind.read, written)
+            yield {"name": f"{first}: {name}", "kind": kind.kind, "text": written, "expected": expected}
+
+
+def _lines(*lines: str) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def time_file() -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from checkin.audit.point import AUDIT
 from checkin.errors import CheckinError
 from checkin.orders.part import Part
 from checkin.orders.rows import ListedSeal, ListedVisit, read_row
@@ -18,6 +19,7 @@ from checkin.protocol.key_list import AuthorityList, CheckedList, DestroyedList,
 from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.signed_time import read_time
 from checkin.protocol.statement import Field, StatementType
+from checkin.purge.statement_store import PURGE_REPORT
 from checkin.vault.closing import check_closing, closing_digest
 from checkin.vault.engines import Row
 from checkin.vault.row_tree import rows_root
@@ -30,6 +32,7 @@ LISTS: dict[str, type[IssuerList | IntakeList | AuthorityList | DestroyedList | 
     "issuer": IssuerList, "intake": IntakeList, "authority": AuthorityList, "destroyed": DestroyedList,
     "checked": CheckedList,
 }  # fmt: skip
+STATEMENTS = {kind.kind: kind for kind in (PURGE_REPORT, AUDIT)}
 WORDS = StatementType("checkin/words/v1", Field("words"))
 ITEMS: dict[str, Callable[[str], object]] = {"contacts": ListedVisit.read, "people": ListedSeal.read}
 Case = dict[str, Any]
@@ -69,6 +72,7 @@ def close(case: Case) -> None:
 JUDGES: list[tuple[str, str, Callable[[Case], object]]] = [
     ("notes", "cases", open_case),
     ("notes", "values", lambda case: WORDS.read(case["text"])),
+    ("notes", "statements", lambda case: STATEMENTS[case["kind"]].read(case["text"])),
     ("time", "cases", tell),
     ("lists", "cases", lambda case: LISTS[case["kind"]].read(case["text"])),
     ("lists", "merges", add),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from checkin import errors
-from checkin.clock import Calendar
+from checkin.clock import DATES, Calendar
 from checkin.errors import AlreadyUsed, CheckinError, TokenError
 from checkin.protocol import credential as credentials
 from checkin.protocol import intake, presentation
@@ -173,6 +173,24 @@ def test_text_encodings_have_one_spelling_each() -> None:
     for text in v["decimal"]["bad"]:
         with pytest.raises(ValueError, match="decimal"):
             decimal_decode(text)
+
+
+@pytest.mark.parametrize("case", load("calendar.json")["cases"], ids=lambda case: f"{case['zone']} {case['day']}")
+def test_a_day_is_where_its_zone_has_it(case: dict[str, Any]) -> None:
+    """Also one that begins after midnight, has 25 hours, or was left out."""
+    calendar = Calendar(case["zone"])
+    assert (calendar.start(case["day"]), calendar.hour_labels(case["day"])) == (case["start"], case["labels"])
+    assert [calendar.day(moment["at"]) for moment in case["instants"]] == [one["day"] for one in case["instants"]]
+
+
+def test_a_date_has_one_spelling() -> None:
+    """No other is read, and none of a day that there is not."""
+    dates = load("calendar.json")["dates"]
+    for item in dates["good"]:
+        assert (DATES.date(item["day"]), DATES.parse_date(item["text"])) == (item["text"], item["day"])
+    for text in dates["bad"]:
+        with pytest.raises(ValueError):
+            DATES.parse_date(text)
 
 
 def witnesses(case: dict[str, Any]) -> list[CosignatureVerifier]:

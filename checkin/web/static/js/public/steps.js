@@ -12,13 +12,14 @@ import { leafHash } from "../merkle.js";
 import { openNote, parseVkey } from "../note.js";
 import { CLOCK, StatementType } from "../statement.js";
 
+// The same as in checkin/purge/statement_store.py and checkin/audit/point.py; vectors: tests/vectors/notes.json.
 const fields = (names) => names.split(" ").map((name) => ({ name }));
-const PURGE_REPORT = new StatementType(
+export const PURGE_REPORT = new StatementType(
   "checkin/purge-report/v1",
   ...fields("service day rows bytes root closing key commitment due done oldest-day-held days-held hold"),
   CLOCK,
 );
-const AUDIT = new StatementType(
+export const AUDIT = new StatementType(
   "checkin/audit/v1",
   ...fields("service day result size root previous"),
   { name: "self-audit", repeated: true, optional: true },
