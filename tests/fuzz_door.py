@@ -32,7 +32,8 @@ if __name__ == "__main__":
 import structlog
 
 from checkin.protocol.encoding import b64url_encode, base45_encode
-from tests.support.registry_service import DAY, NOON, Enrolled, Issuer, Phone, Registry, enrol
+from tests.support.registry_service import Enrolled, Issuer, Phone, Registry, enrol
+from tests.support.service_folder import DAY, NOON
 from venue.app import create_app
 
 ROUTE: Final = "/v1/check-ins"

@@ -17,7 +17,8 @@ from checkin.http.asking import Steps, drive
 from checkin.http.client import drive_at
 from checkin.parties.scanner import Scanner, ScanResult
 from checkin.protocol.presentation import LIFE_SECONDS
-from tests.support.deployment_in_threads import CALENDAR, DAY, NOON, Country, Door, Person, country
+from tests.support.deployment_in_threads import Country, Door, Person, country
+from tests.support.service_folder import CALENDAR, DAY, NOON
 
 T = TypeVar("T")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import sqlite_utils
 
-from tests.support.deployment_in_threads import DAY, NOON, Country, Door, Person, country, venue_order
+from tests.support.deployment_in_threads import Country, Door, Person, country, venue_order
+from tests.support.service_folder import DAY, NOON
 
 HOUR = 3600.0
 

@@ -32,7 +32,8 @@ from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.merkle import leaf_hash, root
 from checkin.tlog.pinned_log import PinnedLog
 from checkin.tlog.proof import LogProof
-from tests.support.deployment_in_threads import DAY, SECOND, Country, Person, country
+from tests.support.deployment_in_threads import SECOND, Country, Person, country
+from tests.support.service_folder import DAY
 from venue.database import REGISTRY
 from venue.issuer_trust import IssuerTrust
 from venue.settings import VenueSettings

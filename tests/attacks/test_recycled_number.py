@@ -17,7 +17,8 @@ from checkin.protocol.credential import Status
 from checkin.service.tasks import Tasks
 from issuer.access_notices import CODES, AccessNotice
 from issuer.accounts import new_recovery_code, recovery_digest
-from tests.support.issuer_service import DAY, NAME, Running, Site, ask_batch, bearer, begin, register_with, rows_in
+from tests.support.issuer_service import NAME, Running, Site, ask_batch, begin, register_with, rows_in
+from tests.support.service_folder import DAY, bearer
 
 STRANGER = "다음 사람"
 OTHER_CODE = "0123456789ABCDEFGHJKMNPQR"

@@ -15,7 +15,8 @@ from checkin.errors import CheckinError, KeyDestroyed, KeyMissing, SealBroken
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.keys.officer_folder import load_share
 from checkin.protocol.primitives import OpeningKey
-from tests.support.deployment_in_threads import CALENDAR, DAY, NOON, Country, country
+from tests.support.deployment_in_threads import Country, country
+from tests.support.service_folder import CALENDAR, DAY, NOON
 from tests.support.waiting import until
 
 GONE = (KeyDestroyed, KeyMissing)

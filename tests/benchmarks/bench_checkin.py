@@ -34,6 +34,7 @@ from checkin.protocol.primitives import OpeningKey, SealingKey, SigningKey, rand
 from checkin.service.addresses import free_ports
 from tests.benchmarks.load import drive, http, measure
 from tests.support import registry_service
+from tests.support.service_folder import CALENDAR, bearer
 from tests.support.waiting import answers, until
 
 BARE = """
@@ -60,7 +61,7 @@ async def insert(body: Body) -> dict[str, str]:
 
 def codes(seed: bytes, issuer: int, day: int, number: int) -> list[bytes]:
     """Tokens of as many different visits."""
-    key, made, iat = SigningKey(seed), [], int(registry_service.CALENDAR.start(day))
+    key, made, iat = SigningKey(seed), [], int(CALENDAR.start(day))
     for _ in range(number):
         holder = SigningKey(random_bytes(32))
         draft = Draft(day, Mode.PAPER, random_bytes(16), holder.public, random_bytes(72), new_opening(Status.NONE))
@@ -103,7 +104,7 @@ class Bench:
         """`settings`: further ones of the registry."""
         self.folder = folder
         self.now = SystemClock().now()
-        self.day = registry_service.CALENDAR.day(self.now)
+        self.day = CALENDAR.day(self.now)
         self.seed = random_bytes(32)
         self.issuer = registry_service.Issuer(1, simulated=False)
         self.issuer.keys = {self.day: SigningKey(self.seed), self.day + 1: SigningKey(random_bytes(32))}
@@ -179,7 +180,7 @@ def two_workers(table: Table, bench: Bench, rounds: int, number: int, connection
     """Single check-ins and batches, two processes on one folder."""
     with registry_service.processes(bench.registry, 2) as servers, httpx.Client(base_url=servers[0].url) as client:
         at = registry_service.enrol(client)
-        vkey = client.get("/v1/trust", headers=registry_service.bearer(at.scanner)).json()["registry"]["vkey"]
+        vkey = client.get("/v1/trust", headers=bearer(at.scanner)).json()["registry"]["vkey"]
         intake = registry_service.intake_keys(client, at, NoteVerifier.parse(vkey))[bench.day]
         leaders, ports = [one.process.pid for one in servers], [one.port for one in servers]
         singles = [measure(leaders, ports, bench.single(at, number), connections) for _ in range(rounds)]

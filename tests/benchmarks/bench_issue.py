@@ -37,7 +37,8 @@ from issuer.service import Issuer
 from tests.benchmarks.load import http
 from tests.benchmarks.load import measure as drive_and_measure
 from tests.support.databases import name_database, running
-from tests.support.issuer_service import DAY, Site, Workers, enrol, holder_keys, publics
+from tests.support.issuer_service import Site, Workers, enrol, holder_keys, publics
+from tests.support.service_folder import DAY
 
 Figures = dict[str, list[float]]
 
@@ -111,7 +112,7 @@ def measure(batches: int, rounds: int) -> Figures:
         let_through(folder)
         sites = {engine: Site.make(folder / engine) for engine in ("SQLite", "PostgreSQL")}
         dsn = stack.enter_context(running(folder)).dsn
-        name_database(sites["PostgreSQL"].folder / "issuer.toml", dsn)
+        name_database(sites["PostgreSQL"].config, dsn)
         issuers = {engine: stack.enter_context(site.open()) for engine, site in sites.items()}
         servers = {engine: Workers(site) for engine, site in sites.items()}
         for server in servers.values():

@@ -25,6 +25,7 @@ from checkin.protocol.primitives import SigningKey, random_bytes
 from tests.benchmarks.bench_checkin import Table, codes
 from tests.benchmarks.load import cpu_seconds, http, http_get, measure
 from tests.support import registry_service
+from tests.support.service_folder import bearer
 from tests.support.waiting import until
 from tests.venue.realtime import today
 from tests.venue.test_flat_reads import fill
@@ -49,7 +50,7 @@ def registry(folder: Path, scanners: int) -> Iterator[tuple[registry_service.Pro
     fill(folder / "data", scanners)
     with registry_service.processes(made, 1) as [server], httpx.Client(base_url=server.url, timeout=600) as client:
         until(lambda: at_rest(server.process.pid))
-        whole = client.get("/v1/trust", params={"digests": "true"}, headers=registry_service.bearer(at.scanner))
+        whole = client.get("/v1/trust", params={"digests": "true"}, headers=bearer(at.scanner))
         tag = f"If-None-Match: {whole.headers['etag']}"
 
         def same(digests: str) -> list[bytes]:

@@ -23,17 +23,8 @@ from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
 from checkin.vault.visit import Visit, seal_visit
 from issuer.contact import Contact
-from tests.support.deployment_in_threads import (
-    CALENDAR,
-    DAY,
-    NOON,
-    SECOND,
-    Country,
-    Door,
-    country,
-    person_order,
-    venue_order,
-)
+from tests.support.deployment_in_threads import SECOND, Country, Door, country, person_order, venue_order
+from tests.support.service_folder import CALENDAR, DAY, NOON
 
 
 def fill(made: Country, door: Door, contacts: int) -> None:

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 
 from retention.public_page import STEPS
 from tests.browser.looks import AXE, RULES, fits_the_width
-from tests.support.purging_service import DAY
 from tests.support.retention_service import Retention, Service, pinned
+from tests.support.service_folder import DAY
 from tests.support.waiting import until
 
 

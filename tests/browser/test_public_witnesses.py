@@ -16,8 +16,8 @@ from retention.public_page import STEPS
 from tests.browser.conftest import Launch
 from tests.browser.publicpage import broken, ended, has_no_barriers, said, states, wait_for_an_audit, with_reports
 from tests.retention.witnesses import Witness, bring, published, watch
-from tests.support.purging_service import DAY
 from tests.support.retention_service import Retention, Service, pinned
+from tests.support.service_folder import DAY
 from tests.support.waiting import until
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.purging_service import House, prepare
+from tests.support.purging_service import House
+from tests.support.service_folder import make_service
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     """A registry with twelve visits today."""
-    prepare(tmp_path / "registry")
+    make_service(tmp_path / "registry")
     house = House(tmp_path / "registry")
     house.first_day()
     return house

@@ -49,8 +49,9 @@ from checkin.vault.engines.sqlite import path_of
 from checkin.vault.vault import Vault
 from retention.log import Log
 from tests.faults import test_purge_crashes as purges
-from tests.support.purging_service import CALENDAR, House, day_key
-from tests.support.purging_service import DAY as DUE_DAY
+from tests.support.purging_service import House, day_key
+from tests.support.service_folder import CALENDAR
+from tests.support.service_folder import DAY as DUE_DAY
 from tests.support.vaults import DAY, open_ring, open_vault
 
 CALLS: Final = ("write", "pwrite64", "fsync", "fdatasync", "ftruncate", "rename", "renameat", "renameat2", "link",

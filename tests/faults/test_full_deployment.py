@@ -15,7 +15,8 @@ from checkin.clock import SimulatedClock
 from checkin.deployment.deployment import Deployment
 from tests.faults.disk import INSTALL, Needs, can_mount, fill, mounted, new_image, readable
 from tests.services.test_commands import three_in_a_row
-from tests.support.purging_service import DAY, HOUR, at, day_key
+from tests.support.purging_service import day_key
+from tests.support.service_folder import DAY, HOUR, at
 from tests.support.waiting import PATIENCE, until
 
 

@@ -12,7 +12,8 @@ import pytest
 from checkin.errors import ClockUntrusted, NotReady
 from tests.faults.disk import INSTALL, Needs, can_mount, fill, mount_image, new_image, readable, run
 from tests.support.commands import command
-from tests.support.purging_service import CALENDAR, DAY, HOUR, REPORT, House, age, day_key, prepare
+from tests.support.purging_service import REPORT, House, age, day_key
+from tests.support.service_folder import CALENDAR, DAY, HOUR, make_service
 
 
 @contextmanager
@@ -89,7 +90,7 @@ def two(tmp_path: Path, needs: Needs) -> Iterator[Volumes]:
 
 def lived(folder: Path) -> House:
     """A registry with twelve visits, on the last day on which they are held."""
-    prepare(folder)
+    make_service(folder)
     house = House(folder)
     house.first_day()
     age(house, 27)

@@ -14,7 +14,8 @@ import pytest
 
 from checkin.keys.key_ring import Purpose
 from tests.support.officers import AUTHORITY, early_note
-from tests.support.purging_service import CALENDAR, DAY, HOUR, House, day_key, prepare
+from tests.support.purging_service import House, day_key
+from tests.support.service_folder import CALENDAR, DAY, HOUR, make_service
 
 AHEAD = {Purpose.DAY: 0, Purpose.INTAKE: 0}
 STEPS = ("open", "pwrite", "fsync", "unlink", "rename", "replace", "link")
@@ -44,7 +45,7 @@ def folder(memory: Path) -> Path:
 
 def make_due(folder: Path) -> None:
     """A registry at the first moment of a day on which two days are due, and an intake key of each."""
-    prepare(folder)
+    make_service(folder)
     house = House(folder, ahead=AHEAD)
     for day in (DAY, DAY + 1):
         house.go(day, HOUR)
@@ -147,7 +148,7 @@ def test_a_purge_that_dies_at_any_step_is_finished_by_the_next(folder: Path, mem
 
 def test_an_early_destruction_that_dies_at_any_step_is_finished_by_the_next(memory: Path) -> None:
     """The statement is kept, and the order, the keys, the data and the reports come in their order."""
-    prepare(memory / "registry")
+    make_service(memory / "registry")
     house = House(memory / "registry", ahead=AHEAD, authority=AUTHORITY)
     house.first_day()
     house.store.close()

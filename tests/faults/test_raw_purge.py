@@ -21,7 +21,8 @@ from checkin.vault.visit import Visit, seal_visit
 from tests.faults.disk import INSTALL, Needs, can_mount, found, mounted, new_image
 from tests.faults.test_purge_crashes import MOST, die_at
 from tests.support.issuer_service import Site, enrol, keep_house, publics
-from tests.support.purging_service import DAY, HOUR, House, prepare
+from tests.support.purging_service import House
+from tests.support.service_folder import DAY, HOUR, make_service
 
 CANARIES = 10_000
 PEOPLE, BATCHES = 20, 5  # a thousand of the canaries are visits with credentials that the issuer issued
@@ -61,7 +62,7 @@ class Town:
         self.rows: dict[str, bytes] = {}
         self.next_day: dict[str, bytes] = {}
         self.site = Site.make(disk / "issuer", allow_unfit_storage="false", batches_a_day="50")
-        prepare(disk / "registry")
+        make_service(disk / "registry")
         visits = list(self._issue())
         visits += [(random_bytes(16), random_bytes(72)) for _ in range(CANARIES - len(visits))]
         self._check_in(visits)
@@ -174,7 +175,7 @@ def test_a_purge_that_is_killed_again_and_again_leaves_no_key_on_the_raw_disk_ei
     days = range(DAY, DAY + 12)
     with mounted(image, tmp_path / "disk") as disk:
         folder = disk / "registry"
-        prepare(folder)
+        make_service(folder)
         house = House(folder)
         house.guard.tick()
         secrets: dict[str, bytes] = {}

@@ -20,8 +20,8 @@ from checkin.errors import NotReady
 from checkin.protocol import ring_messages as messages
 from checkin.protocol.note import open_note
 from checkin.protocol.statement import Values, one
-from tests.support.purging_service import CALENDAR, DAY
 from tests.support.ring_in_process import NODES, Ring, day_key
+from tests.support.service_folder import CALENDAR, DAY
 
 pytestmark = pytest.mark.explore
 STEPS = ("open", "pwrite", "fsync", "unlink", "rename", "replace", "link")

@@ -14,7 +14,8 @@ from checkin.protocol.primitives import SigningKey
 from checkin.tlog.cosignature import Cosigner
 from checkin.tlog.proof import LogProof
 from retention.log import Log
-from tests.support.issuer_service import DAY, Running, Site, bearer
+from tests.support.issuer_service import Running, Site
+from tests.support.service_folder import DAY, bearer
 
 SIGNER = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
 WITNESS = Cosigner("witness.example/w1", SigningKey(b"\x06" * 32))

@@ -13,9 +13,10 @@ from checkin.orders.part import BATCHES
 from checkin.protocol import presentation
 from tests.support.behind_a_proxy import AT_ONCE, Caller, proxy
 from tests.support.databases import ask, name_database
-from tests.support.deployment_in_process import CALENDAR, CASE, DAY, Whole
+from tests.support.deployment_in_process import CASE, Whole
 from tests.support.issuer_service import E164, NAME, Site, holder_keys
 from tests.support.ring_processes import RealRing
+from tests.support.service_folder import CALENDAR, DAY
 from tests.support.serving import Process, ready
 from tests.support.waiting import until
 
@@ -97,7 +98,7 @@ class Machines:
         pairs = (line.partition(" = ") for line in lines)
         pins = {name: value for name, _, value in pairs if name in ("authority", "log")}
         self.sites = [Site.make(folder / name, **pins) for name in ("here", "there")]
-        self.configs = [site.folder / "issuer.toml" for site in self.sites]
+        self.configs = [site.config for site in self.sites]
         for config in self.configs:
             name_database(config, dsn)
         self.clock = self.sites[0].clock

@@ -26,7 +26,8 @@ from issuer.database import ISSUER
 from issuer.service import Issuer
 from tests.checkin.files.engines import ENGINES
 from tests.support.databases import Twice, ask, name_database
-from tests.support.issuer_service import DAY, E164, NAME, Site, damage, enrol, keep_house, publics, rows_in
+from tests.support.issuer_service import E164, NAME, Site, damage, enrol, keep_house, publics, rows_in
+from tests.support.service_folder import DAY
 from tests.venue.test_both_engines import check_statements, note_statements
 
 OTHER = "+821087654321"
@@ -73,7 +74,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     site, shared = Site.make(tmp_path / "issuer"), request.param == "postgresql"
     if shared:
         note_statements(seen, monkeypatch)
-        name_database(site.folder / "issuer.toml", request.getfixturevalue("dsn"))
+        name_database(site.config, request.getfixturevalue("dsn"))
     with ExitStack() as stack:
         here = stack.enter_context(site.open())
         there = stack.enter_context(site.elsewhere().open() if shared else site.open())

@@ -32,7 +32,8 @@ from checkin.protocol.signed_time import read_time
 from checkin.vault.engines import Row
 from checkin.vault.ledger import open_entry, open_row, visit_id
 from issuer.service import Issuer
-from tests.support.issuer_service import DAY, Site, ask_batch, bearer, enrol, holder_keys, keep_house, publics, register
+from tests.support.issuer_service import Site, ask_batch, enrol, holder_keys, keep_house, publics, register
+from tests.support.service_folder import DAY, bearer
 from tests.support.waiting import PATIENCE
 
 

@@ -10,25 +10,15 @@ from checkin.protocol.note import sign_note, unverified_text
 from checkin.service.vault_folder import VaultFolder
 from issuer.service import Issuer
 from tests.issuer.test_idle_accounts import accounts, pass_to
-from tests.support.issuer_service import (
-    DAY,
-    Running,
-    Site,
-    ask_batch,
-    bearer,
-    enrol,
-    keep_house,
-    publics,
-    register,
-    rows_in,
-)
+from tests.support.issuer_service import Running, Site, ask_batch, enrol, keep_house, publics, register, rows_in
 from tests.support.officers import early_note
+from tests.support.service_folder import DAY, bearer
 
 
 def destroy_early(site: Site, first: int, last: int) -> None:
     """As `checkin purge early` does, beside the issuer."""
     text = unverified_text(early_note(first, last, service="issuer.example"))
-    folder = VaultFolder(site.folder / "issuer.toml", site.clock.path)
+    folder = VaultFolder(site.config, site.clock.path)
     folder.early.take(sign_note(text, *site.officers[:2]))
     assert folder.destroy() == {}
     folder.close()

@@ -14,7 +14,8 @@ from checkin.protocol.credential import IssuerKey, IssuerKeys, Status
 from checkin.protocol.encoding import b64url_decode
 from issuer.routes.codes import choose
 from issuer.service import Issuer
-from tests.support.issuer_service import DAY, Site, bearer, register, rows_in
+from tests.support.issuer_service import Site, register, rows_in
+from tests.support.service_folder import DAY, bearer
 
 OFFERS = ("application/json", "image/png", "image/svg+xml")
 

@@ -17,7 +17,8 @@ from issuer.accounts import Proof
 from issuer.contact import Contact
 from issuer.identities import Record
 from issuer.service import Issuer
-from tests.support.issuer_service import DAY, E164, NAME, Site, enrol, keep_house, publics, rows_in
+from tests.support.issuer_service import E164, NAME, Site, enrol, keep_house, publics, rows_in
+from tests.support.service_folder import DAY
 
 OTHER = "+821087654321"
 PLANT = "UPDATE identities SET token = :token, leaving = 0"

@@ -19,12 +19,10 @@ from issuer.contact import Contact
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 from tests.support.issuer_service import (
-    DAY,
     E164,
     NAME,
     Site,
     ask_batch,
-    bearer,
     damage,
     enrol,
     keep_house,
@@ -32,6 +30,7 @@ from tests.support.issuer_service import (
     register,
     rows_in,
 )
+from tests.support.service_folder import DAY, bearer
 
 OTHER = "+821087654321"
 
@@ -129,7 +128,7 @@ def test_a_shorter_time_ends_the_account_and_keeps_the_name_as_long_as_its_last_
 def test_an_account_has_an_end_and_no_later_one_than_its_records(tmp_path: Path, days: str) -> None:
     site = Site.make(tmp_path / "issuer", idle_days=days)
     with pytest.raises(SettingsInvalid):
-        IssuerSettings.load(site.folder / "issuer.toml")
+        IssuerSettings.load(site.config)
 
 
 def test_no_column_moves_when_somebody_takes_a_batch(site: Site, opened: Issuer) -> None:
@@ -361,7 +360,7 @@ def test_a_clock_set_back_takes_no_name_before_its_last_day(site: Site) -> None:
         issuer.accounts.end(subject)
     file.write_bytes(backup)
     site.set_day(DAY - 20)
-    Issuer(IssuerSettings.load(site.folder / "issuer.toml"), site.clock.path).close()
+    Issuer(IssuerSettings.load(site.config), site.clock.path).close()
     site.set_day(DAY)
     with site.open() as issuer:
         issuer.end_idle_accounts()

@@ -22,7 +22,8 @@ from checkin.tlog.merkle import inclusion_proof, leaf_hash, root
 from checkin.tlog.proof import LogProof
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
-from tests.support.issuer_service import DAY, Site, keep_house
+from tests.support.issuer_service import Site, keep_house
+from tests.support.service_folder import DAY
 
 
 @dataclass
@@ -74,7 +75,7 @@ def site(tmp_path: Path, log: Log) -> Site:
 @contextmanager
 def opened(site: Site) -> Iterator[Issuer]:
     """A worker; its keys are made."""
-    issuer = Issuer(IssuerSettings.load(site.folder / "issuer.toml"), site.clock.path)
+    issuer = Issuer(IssuerSettings.load(site.config), site.clock.path)
     try:
         keep_house(issuer)
         yield issuer
@@ -199,7 +200,7 @@ def test_a_restart_keeps_the_list_and_its_proof(issuer: Issuer, site: Site, log:
 
 def test_after_another_log_was_pinned_no_old_proof_is_shown(issuer: Issuer, site: Site, log: Log) -> None:
     issuer.lists.run()
-    config = site.folder / "issuer.toml"
+    config = site.config
     other = Log()
     config.write_text(config.read_text().replace(log.signer.verifier.vkey, other.signer.verifier.vkey))
     with opened(site) as again:
@@ -209,7 +210,7 @@ def test_after_another_log_was_pinned_no_old_proof_is_shown(issuer: Issuer, site
 def test_a_log_that_changed_its_key_proves_the_same_list_in_its_place(issuer: Issuer, site: Site, log: Log) -> None:
     """And whoever asks which checkpoint was seen last is told what the present key signed, though it is no longer."""
     issuer.lists.run()
-    config, former = site.folder / "issuer.toml", log.signer
+    config, former = site.config, log.signer
     log.signer = NoteSigner(former.name, SigningKey(random_bytes(32)))
     config.write_text(config.read_text().replace(former.verifier.vkey, log.signer.verifier.vkey))
     with opened(site) as again:

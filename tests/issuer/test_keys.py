@@ -17,7 +17,8 @@ from checkin.protocol.key_list import AuthorityKey, AuthorityList, IssuerList
 from checkin.protocol.note import NoteSigner, open_note, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from issuer.service import Issuer
-from tests.support.issuer_service import DAY, Site, ask_batch, bearer, keep_house, register
+from tests.support.issuer_service import Site, ask_batch, keep_house, register
+from tests.support.service_folder import DAY, bearer
 
 
 @pytest.fixture

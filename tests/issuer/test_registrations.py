@@ -17,7 +17,8 @@ from issuer.contact import Contact
 from issuer.registrations import CODE_DIGITS, ID_LENGTH, MAX_TRIES, Pending
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
-from tests.support.issuer_service import DAY, E164, NAME, Site, bearer, begin, confirm, register, rows_in
+from tests.support.issuer_service import E164, NAME, Site, begin, confirm, register, rows_in
+from tests.support.service_folder import DAY, bearer
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_the_fifth_try_still_counts(site: Site, opened: Issuer) -> None:
 
 def test_who_guesses_all_day_as_fast_as_it_is_allowed_takes_over_nobodys_account(site: Site) -> None:
     """Five tries at every code that a worker sends in a day: in a month or so of that, one of them is right."""
-    a_minute = IssuerSettings.load(site.folder / "issuer.toml").registrations_a_minute
+    a_minute = IssuerSettings.load(site.config).registrations_a_minute
     assert a_minute * 60 * 24 * MAX_TRIES / 10**CODE_DIGITS < 0.05
 
 

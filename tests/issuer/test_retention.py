@@ -10,7 +10,8 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import open_note
 from checkin.protocol.statement import kind_of
 from issuer.service import Issuer
-from tests.support.issuer_service import DAY, Site, ask_batch, bearer, register, rows_in
+from tests.support.issuer_service import Site, ask_batch, register, rows_in
+from tests.support.service_folder import DAY, bearer
 
 
 def _purge(client: httpx.Client) -> httpx.Response:

@@ -29,9 +29,9 @@ from issuer.issuer_audit import self_audit
 from issuer.service import Issuer
 from tests.checkin.ring.test_recorded import catch_one_use_keys, opened, windows
 from tests.support.databases import name_database
-from tests.support.issuer_service import DAY, E164, NAME, Site, enrol, keep_house, publics
-from tests.support.purging_service import HOUR
+from tests.support.issuer_service import E164, NAME, Site, enrol, keep_house, publics
 from tests.support.ring_in_process import NODES, Ring, day_key, node_name, signer
+from tests.support.service_folder import DAY, HOUR
 
 OLD, NEW = (KeyName(Purpose.IDENTITY, day) for day in (DAY, DAY + RETENTION_DAYS))
 SIGNING = KeyName(Purpose.SIGNING, DAY)
@@ -44,7 +44,7 @@ class World:
         self.site = Site.make(folder / "issuer")
         self.ring = Ring(folder / "ring", service=signer(self.site.folder / "statement.key", "issuer.example"))
         self.ring.serve(patch, direct=True)
-        config = self.site.folder / "issuer.toml"
+        config = self.site.config
         text = config.read_text(encoding="utf-8").replace('master_key = "master.key"\n', "")
         config.write_text(f"{text}\n{self.ring.settings()}", encoding="utf-8")
         self.ring.trust()
@@ -114,7 +114,7 @@ def test_an_issuer_lives_on_a_ring(world: World) -> None:
         Generation(issuer.party.data, issuer.party.settings.keys).open("2026-12-18")
         issuer.authority.accept(world.site.signed_list(DAY + RETENTION_DAYS, DAY + RETENTION_DAYS + 14))
         assert {point.result for point in self_audit(issuer).run([NAME, E164])} == {PointResult.PASS}
-        folder = VaultFolder(world.site.folder / "issuer.toml", world.site.folder / "clock")
+        folder = VaultFolder(world.site.config, world.site.folder / "clock")
         status = folder.status()
         folder.close()
         assert [(node.node, node.due, node.awaited) for node in status.nodes] == [
@@ -244,12 +244,12 @@ def test_two_issuers_with_folders_of_their_own_are_one_on_an_engine_and_a_ring(w
     destroyed on all three nodes, and reported once."""
     own = world.site.folder
     sites = [world.site, replace(world.site, folder=own.with_name("elsewhere"), hours=own / "clock")]
-    name_database(own / "issuer.toml", dsn)
-    common = (own / "issuer.toml").read_text(encoding="utf-8").partition("[ring]")[0]
+    name_database(own / "settings.toml", dsn)
+    common = (own / "settings.toml").read_text(encoding="utf-8").partition("[ring]")[0]
     common = common.replace('"statement.key"', f'"{own / "statement.key"}"')
     for site, app in zip(sites, ("app", "app-2"), strict=True):
         site.folder.mkdir(exist_ok=True)
-        (site.folder / "issuer.toml").write_text(f"{common}\n{world.ring.settings(app)}", encoding="utf-8")
+        site.config.write_text(f"{common}\n{world.ring.settings(app)}", encoding="utf-8")
     world.ring.forget()  # the nodes start again, and know both
     world.ring.trust()
     with sites[0].open() as here, sites[1].open() as there, ThreadPoolExecutor(8) as threads:

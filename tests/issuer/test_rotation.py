@@ -14,7 +14,8 @@ from checkin.keys.key_ring import KeyName, Purpose
 from issuer import rotation
 from issuer.database import ISSUER
 from issuer.service import Issuer
-from tests.support.issuer_service import DAY, Site, damage, enrol, keep_house
+from tests.support.issuer_service import Site, damage, enrol, keep_house
+from tests.support.service_folder import DAY
 
 OLD, NEW = KeyName(Purpose.IDENTITY, DAY), KeyName(Purpose.IDENTITY, DAY + 28)
 

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tests.examples import examples
-from tests.support.issuer_service import DAY, PHONE, Running, Site, bearer, begin, holder_keys, register
+from tests.support.issuer_service import PHONE, Running, Site, begin, holder_keys, register
+from tests.support.service_folder import DAY, bearer
 
 ROUTES = [
     ("POST", "/v1/registrations"),

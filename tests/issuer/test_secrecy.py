@@ -24,20 +24,8 @@ from checkin.protocol.primitives import random_bytes
 from issuer.access_notices import ADD
 from issuer.database import ISSUER
 from issuer.service import Issuer
-from tests.support.issuer_service import (
-    DAY,
-    E164,
-    NAME,
-    PHONE,
-    Site,
-    Workers,
-    ask_batch,
-    bearer,
-    begin,
-    confirm,
-    enrol,
-    register,
-)
+from tests.support.issuer_service import E164, NAME, PHONE, Site, Workers, ask_batch, begin, confirm, enrol, register
+from tests.support.service_folder import DAY, bearer
 
 
 def _spellings(secret: str) -> list[bytes]:

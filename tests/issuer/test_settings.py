@@ -58,7 +58,7 @@ def test_the_samples_comments_are_settings_too(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_named(tmp_path: Path, setting: str, value: str) -> None:
     site = Site.make(tmp_path / "issuer", **{setting: value})
     with pytest.raises(SettingsInvalid, match=setting):
-        IssuerSettings.load(site.folder / "issuer.toml")
+        IssuerSettings.load(site.config)
 
 
 def test_a_threshold_that_no_list_could_reach_is_refused(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_threshold_that_no_list_could_reach_is_refused(tmp_path: Path) -> None
     for officers in (f'["{vkey}"]', f'["{vkey}", "{vkey}"]'):
         site = Site.make(tmp_path / str(len(officers)), authority=f'{{ name = "h", officers = {officers} }}')
         with pytest.raises(SettingsInvalid, match="officers"):
-            IssuerSettings.load(site.folder / "issuer.toml")
+            IssuerSettings.load(site.config)
 
 
 def _vkey() -> str:

@@ -13,7 +13,8 @@ from issuer.contact import Contact
 from issuer.service import Issuer
 from tests.issuer.test_registrations import Gateway
 from tests.support.counts_server import CountsServer
-from tests.support.issuer_service import DAY, E164, NAME, Site
+from tests.support.issuer_service import E164, NAME, Site
+from tests.support.service_folder import DAY
 
 NETWORK = "203.0.113.0/24"
 

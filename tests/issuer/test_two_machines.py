@@ -26,8 +26,9 @@ from issuer.database import ISSUER
 from issuer.issuer_audit import MAP
 from issuer.service import Issuer
 from tests.support.databases import CUT, ask, name_database
-from tests.support.deployment_in_process import CALENDAR, CASE, DAY, NOON, Whole
+from tests.support.deployment_in_process import CASE, Whole
 from tests.support.issuer_service import E164, NAME, Site, ask_batch, enrol, keep_house, publics
+from tests.support.service_folder import CALENDAR, DAY, NOON
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_what_is_due_is_destroyed_once_and_revived_by_neither(two: tuple[Whole, 
 def test_a_batch_waits_for_the_server_three_times(site: Site, dsn: str, waits: list[object]) -> None:
     """For whose token it is, for its row, and for whether the account is still there; once more for notices where there
     are any, about however many days."""
-    name_database(site.folder / "issuer.toml", dsn)
+    name_database(site.config, dsn)
     with site.serve() as running:
         site.list_keys(running.http)
         accounts, receipts = running.issuer.accounts, running.issuer.notices

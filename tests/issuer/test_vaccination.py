@@ -19,7 +19,8 @@ from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 from issuer.vaccination import service_days
 from tests.checkin.certificate.conftest import Signer, claims_of
-from tests.support.issuer_service import Running, Site, bearer, holder_keys, register
+from tests.support.issuer_service import Running, Site, holder_keys, register
+from tests.support.service_folder import bearer
 
 KST = Calendar()
 DAY = KST.parse_date("2021-07-01")
@@ -136,7 +137,7 @@ def test_without_a_trust_list_no_status_can_be_proved(site: Site, client: httpx.
 def test_a_trust_list_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
     site = Site.make(tmp_path / "issuer", certificate_trust='"none.pem"')
     with pytest.raises(SettingsInvalid, match=r"none\.pem"):
-        Issuer(IssuerSettings.load(site.folder / "issuer.toml"), site.folder / "clock")
+        Issuer(IssuerSettings.load(site.config), site.folder / "clock")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from checkin.parties import wallet
 from checkin.protocol import presentation
 from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode
 from checkin.protocol.encoding import b64url_decode
-from tests.support.issuer_service import DAY, E164, Site, Workers
+from tests.support.issuer_service import E164, Site, Workers
+from tests.support.service_folder import DAY
 
 
 def test_a_wallet_registers_fetches_shows_and_leaves(site: Site) -> None:

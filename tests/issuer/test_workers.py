@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 
 from checkin.protocol import presentation
-from tests.support.issuer_service import DAY, Site, Workers, ask_batch, bearer, begin, confirm, register
+from tests.support.issuer_service import Site, Workers, ask_batch, begin, confirm, register
+from tests.support.service_folder import DAY, bearer
 
 
 def test_five_tries_are_five_tries_over_two_processes(site: Site) -> None:

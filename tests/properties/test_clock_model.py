@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from checkin.errors import CheckinError, ClockUntrusted, DayDestroyed
 from tests.examples import examples
-from tests.support.purging_service import CALENDAR, DAY, HOUR, House, day_key, prepare
+from tests.support.purging_service import House, day_key
+from tests.support.service_folder import CALENDAR, DAY, HOUR, make_service
 
 DAYS = 24 * HOUR
 JUMPS = [HOUR, -HOUR, DAYS, -DAYS, 30 * DAYS, -30 * DAYS]
@@ -28,7 +29,7 @@ class ClockModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(dir=MEMORY))
-        prepare(self.folder)
+        make_service(self.folder)
         self.true = CALENDAR.start(DAY) + 12 * HOUR
         self.wrong = 0.0
         self.boot = 1000.0

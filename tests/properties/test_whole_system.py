@@ -29,7 +29,8 @@ from checkin.vault.vault import Vault
 from checkin.vault.visit import visit_key
 from issuer.contact import Contact
 from tests.examples import examples
-from tests.support.deployment_in_process import CALENDAR, CASE, NOON, Whole
+from tests.support.deployment_in_process import CASE, Whole
+from tests.support.service_folder import CALENDAR, NOON
 
 HOUR, DAYS = 3600.0, 86400.0
 JUMPS = [HOUR, -HOUR, DAYS, -DAYS, -30 * DAYS]
@@ -91,7 +92,7 @@ class WholeSystem(RuleBasedStateMachine):
         super().__init__()
         self.whole = Whole()
         self.truth = Truth()
-        self.now, self.boot, self.wrong = NOON, 1000.0, 0.0
+        self.now, self.boot, self.wrong = float(NOON), 1000.0, 0.0
         self.lived, self.tended, self.well = 0, 0, True
         self.alive: dict[tuple[str, int], Held] = {}
         self.gone: dict[tuple[str, int], Held] = {}

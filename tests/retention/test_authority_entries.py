@@ -16,9 +16,9 @@ from checkin.protocol.primitives import OpeningKey
 from checkin.service.auth import token_hash
 from checkin.tlog.proof import LogProof
 from tests.retention.test_statement_intake import STRANGER, size
-from tests.support.purging_service import CALENDAR, DAY
 from tests.support.retention_service import TOKEN as SERVICE_TOKEN
 from tests.support.retention_service import Retention
+from tests.support.service_folder import CALENDAR, DAY, bearer
 
 TOKEN = "the authority's token of this test"
 KEY = AuthorityKey(OpeningKey(bytes(32)).public, "ab" * 32)
@@ -56,7 +56,7 @@ def office(tmp_path: Path, retention: Retention) -> Office:
 
 def bring(client: httpx.Client, note: str) -> httpx.Response:
     """With the authority's token."""
-    return client.post("/v1/entries", json={"note": note}, headers={"Authorization": f"Bearer {TOKEN}"})
+    return client.post("/v1/entries", json={"note": note}, headers=bearer(TOKEN))
 
 
 def code(answer: httpx.Response) -> str:
@@ -153,7 +153,7 @@ def test_the_authoritys_lists_come_with_the_authoritys_token_alone(retention: Re
     note = {"note": office.sign(office.listed(DAY))}
     with retention.client() as client:
         for token, refusal in ((SERVICE_TOKEN, "note_untrusted"), ("x", "unauthorized")):
-            assert code(client.post("/v1/entries", json=note, headers={"Authorization": f"Bearer {token}"})) == refusal
+            assert code(client.post("/v1/entries", json=note, headers=bearer(token))) == refusal
 
 
 def test_an_end_that_has_not_come_is_not_stated(retention: Retention, office: Office) -> None:

@@ -15,8 +15,8 @@ from checkin.tlog.witness_folder import make_folder
 from retention import witnessing
 from retention.settings import RetentionSettings
 from tests.retention.witnesses import Witness, bring, pin, published, watch
-from tests.support.purging_service import DAY, HOUR
 from tests.support.retention_service import Retention, Service
+from tests.support.service_folder import DAY, HOUR
 from tests.support.waiting import until
 
 

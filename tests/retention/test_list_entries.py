@@ -17,10 +17,10 @@ from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey
 from checkin.tlog.proof import LogProof
 from retention.key_list_entries import MAX_LISTS
-from tests.support.purging_service import CALENDAR, DAY
 from tests.support.retention_service import TOKEN, Retention, Service, pinned
+from tests.support.service_folder import CALENDAR, DAY, bearer
 
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
+BEARER = bearer(TOKEN)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from checkin.protocol.key_list import AUTHORITY_KEYS
 from retention.key_list_entries import MAX_DAYS
 from retention.log_state import LogState
 from retention.statements import ServiceStatements, Stated
-from tests.support.purging_service import CALENDAR, DAY
+from tests.support.service_folder import CALENDAR, DAY
 
 LIKE_A_PHONE = "01012345678a0119876543b" * 4
 

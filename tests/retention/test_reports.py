@@ -19,10 +19,11 @@ from checkin.tlog.checkpoint import open_checkpoint
 from checkin.tlog.merkle import leaf_hash, verify_inclusion
 from retention.settings import RetentionSettings
 from retention.tasks import Schedule
-from tests.support.purging_service import CALENDAR, DAY, HOUR, House, prepare
+from tests.support.purging_service import House
 from tests.support.retention_service import TOKEN, Retention, Service, pinned, serve_house
+from tests.support.service_folder import CALENDAR, DAY, HOUR, bearer, make_service
 
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
+BEARER = bearer(TOKEN)
 
 
 def warnings(client: httpx.Client) -> dict[str, str]:
@@ -33,7 +34,7 @@ def warnings(client: httpx.Client) -> dict[str, str]:
 
 def test_a_real_purge_ends_in_a_proof_that_an_outsider_verifies(tmp_path: Path) -> None:
     """A registry runs 28 days, is asked, destroys, and its report is in the log; only the two keys are needed."""
-    prepare(tmp_path / "registry")
+    make_service(tmp_path / "registry")
     house = House(tmp_path / "registry")
     house.first_day()
     for day in (DAY + 4, DAY + 27):

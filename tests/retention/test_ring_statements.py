@@ -18,11 +18,11 @@ from checkin.purge.statement_store import KEY_DESTROYED, KEY_MADE, PURGE_REPORT
 from checkin.ring.app import findings
 from checkin.ring.settings import LoggedCommitments, ReadLog
 from tests.support.officers import early_note
-from tests.support.purging_service import CALENDAR, DAY
 from tests.support.retention_service import TOKEN, Retention, Service, pinned
 from tests.support.ring_in_process import Ring, day_key
+from tests.support.service_folder import CALENDAR, DAY, bearer
 
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
+BEARER = bearer(TOKEN)
 NODES = [NoteSigner(f"{letter}.ring.registry.example", SigningKey(letter.encode() * 32)) for letter in "abc"]
 HELD = {"key": f"day-{DAY}", "commitment": "ab" * 32}
 GONE = {**HELD, "due": CALENDAR.date(DAY), "done": CALENDAR.date(DAY)}

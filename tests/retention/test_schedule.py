@@ -11,8 +11,8 @@ import pytest
 from checkin.audit.point import SELF_AUDIT
 from checkin.protocol.note import NoteSigner, sign_note
 from retention.tasks import Schedule
-from tests.support.purging_service import CALENDAR, DAY
 from tests.support.retention_service import Retention, Service, pinned
+from tests.support.service_folder import CALENDAR, DAY
 
 
 def asked(service: Service) -> list[str]:

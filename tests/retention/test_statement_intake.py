@@ -10,10 +10,10 @@ from checkin.protocol.note import NoteSigner, add_signature, sign_note, unverifi
 from checkin.protocol.primitives import SigningKey
 from checkin.purge.statement_store import KEY_MADE, PURGE_REPORT
 from retention.statements import Stated
-from tests.support.purging_service import CALENDAR, DAY
 from tests.support.retention_service import TOKEN, Retention, Service
+from tests.support.service_folder import CALENDAR, DAY, bearer
 
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
+BEARER = bearer(TOKEN)
 DIGITS = "9" * 5000
 PLACES = ("/", "/v1/purge-reports", "/readyz", "/v1/orders")
 REPORT = {

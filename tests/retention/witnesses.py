@@ -13,9 +13,10 @@ from checkin.service.addresses import free_ports
 from checkin.tlog.cosignature import CosignatureVerifier
 from checkin.tlog.witness_folder import add_log, make_folder
 from tests.support.retention_service import TOKEN, Retention
+from tests.support.service_folder import bearer
 from tests.support.waiting import answers, until
 
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
+BEARER = bearer(TOKEN)
 
 
 class Witness:

@@ -42,7 +42,8 @@ from checkin.service.identity import IN_USE, MARK, RESTORING, ServiceIdentity
 from checkin.service.settings import ServiceSettings
 from retention.log import Log
 from tests.services.test_commands import checkin
-from tests.support.purging_service import House, prepare
+from tests.support.purging_service import House
+from tests.support.service_folder import make_service
 from tests.support.waiting import answers, until
 
 PATIENCE = 300.0
@@ -121,7 +122,7 @@ def test_what_was_registered_before_the_backup_is_back_and_what_ended_is_not(tmp
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     """A registry's folder with a day of twelve visits."""
-    prepare(tmp_path / "registry")
+    make_service(tmp_path / "registry")
     house = House(tmp_path / "registry")
     house.purger.make_keys()
     house.open_day()
@@ -359,7 +360,7 @@ def test_a_log_that_is_put_back_is_whole_although_it_grew_while_it_was_copied(
 
 def test_a_lock_of_another_user_is_told_and_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it nothing would keep a restored folder, or another master key, from a service that runs."""
-    prepare(tmp_path / "registry")
+    make_service(tmp_path / "registry")
 
     def foreign(path: Path) -> int:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))

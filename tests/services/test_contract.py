@@ -22,6 +22,7 @@ from checkin.parties import wallet
 from checkin.service.addresses import free_ports
 from issuer.app import create_app as issuer_app
 from retention.app import create_app as retention_app
+from tests.support.service_folder import bearer
 from tests.support.serving import visiting
 from venue.app import create_app as venue_app
 
@@ -96,7 +97,7 @@ class Served:
         """With the token that opens the route."""
         keys = [key for key in self.tokens if f"{method} {path}".startswith(key) or path.startswith(key)]
         token = self.tokens[max(keys, key=len)] if keys else UNKNOWN
-        return {"Authorization": f"Bearer {token}"}
+        return bearer(token)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +184,7 @@ def test_refusals_of_every_route_are_those_that_are_announced(services: dict[str
         url = absent if path.endswith("operator-token") else url  # a new one would make the operator a stranger
         tries: list[tuple[str, dict[str, Any]]] = [
             (url, {}),
-            (url, {"headers": {"Authorization": f"Bearer {UNKNOWN}"}}),
+            (url, {"headers": bearer(UNKNOWN)}),
             (absent, {"headers": good}),
             (url, {"headers": good, "params": {"lang": "x" * 99, "nonce": "!", "before": "x", "day": "x"}}),
         ]
@@ -352,18 +353,16 @@ def test_issuer_and_registry_answer_the_same_to_retention_and_the_authority(serv
         for kind, options in BODIES.items():
             if method == "GET" and options:
                 continue
-            for bearer in ("right", "unknown", None):
+            for caller in ("right", "unknown", None):
                 said = []
                 for name in ("issuer", "venue"):
                     served = services[name]
-                    headers = {"right": served.headers(method.lower(), path), None: {}}.get(
-                        bearer, {"Authorization": f"Bearer {UNKNOWN}"}
-                    )
+                    headers = {"right": served.headers(method.lower(), path), None: {}}.get(caller, bearer(UNKNOWN))
                     sent = options | {"headers": headers | options.get("headers", {})}
                     answer = served.client.request(method, path, **sent)
                     said.append((answer.status_code, answer.json().get("code"), sorted(answer.json())))
-                assert said[0] == said[1], (path, kind, bearer)
-                if path == "/v1/purge" and bearer == "right":
+                assert said[0] == said[1], (path, kind, caller)
+                if path == "/v1/purge" and caller == "right":
                     assert said[0][0] == ANSWERS.get(kind, 415), kind
 
 
@@ -375,9 +374,7 @@ def test_a_token_that_nobody_bears_is_an_invalid_token(services: dict[str, Serve
     assert secured or name == "retention"
     for method, path, _ in secured:
         without = served.client.request(method.upper(), served.url(path))
-        unknown = served.client.request(
-            method.upper(), served.url(path), headers={"Authorization": f"Bearer {UNKNOWN}"}
-        )
+        unknown = served.client.request(method.upper(), served.url(path), headers=bearer(UNKNOWN))
         assert (without.status_code, without.headers["www-authenticate"]) == (401, "Bearer"), path
         challenge = unknown.headers.get("www-authenticate")
         assert (unknown.status_code, challenge) == (401, 'Bearer error="invalid_token"'), path

@@ -23,6 +23,7 @@ from checkin.protocol.primitives import sha256
 from checkin.service.addresses import free_ports
 from tests.conftest import Needs
 from tests.support.nginx import NGINX, nginx
+from tests.support.service_folder import bearer
 from tests.test_deploy import queries, text
 
 NAMES = {"issuer": "issuer.example", "venue": "registry.example", "retention": "retention.example"}
@@ -135,7 +136,7 @@ def test_the_proxy_bounds_and_keeps_nothing_of_whoever_asks(deployment: Deployme
                     NAMES[service].split(".")[0]
                 )
                 assert "max-age" in answer.headers["strict-transport-security"]
-                assert client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 404
+                assert client.get("/metrics", headers=bearer(TOKEN)).status_code == 404
                 too_long = client.post("/v1/purge", content=b"x" * (2 << 20))
                 assert too_long.status_code == 413 and "nginx" in too_long.text
         with found.client("issuer") as client:
@@ -168,7 +169,7 @@ def test_every_metric_that_is_asked_for_is_shown_by_a_running_service(deployment
     labels: dict[str, set[str]] = {"up": {"job"}}
     tasks: set[str] = set()
     for service in SERVICES:
-        shown = httpx.get(f"{deployment.url(service)}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+        shown = httpx.get(f"{deployment.url(service)}/metrics", headers=bearer(TOKEN))
         assert shown.status_code == 200
         for family in text_string_to_metric_families(shown.text):
             name = f"{family.name}_total" if family.type == "counter" else family.name

@@ -14,8 +14,9 @@ from checkin.cli.purge import app
 from checkin.errors import NotReady
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.purge.purger import Purger
-from tests.support.issuer_service import DAY, NAME, PHONE, Site, ask_batch, bearer, register
-from tests.support.registry_service import NOON, Issuer, Registry
+from tests.support.issuer_service import NAME, PHONE, Site, ask_batch, register
+from tests.support.registry_service import Issuer, Registry
+from tests.support.service_folder import DAY, NOON, bearer
 
 
 def run(folder: Path, config: Path, *options: str) -> tuple[int, str]:
@@ -54,7 +55,7 @@ def test_a_stopped_issuers_accounts_codes_and_identity_key_go_with_the_days(tmp_
     assert len(old) == 1 and len(rows(database, "SELECT * FROM identities")) == 2
     assert len(rows(database, "SELECT * FROM hosted")) == 9
     site.set_day(DAY + 28)
-    status, told = run(site.folder, site.folder / "issuer.toml", "--json")
+    status, told = run(site.folder, site.config, "--json")
     shown = json.loads(told)
     assert (status, shown["not_opened"], shown["failed"], shown["chores_done"]) == (0, "", {}, True)
     assert {"purge-2026-11-20", f"key-destroyed-identity-{site.calendar.date(DAY)}"} <= set(shown["statements"])
@@ -68,19 +69,19 @@ def test_nothing_of_it_waits_for_the_start_of_the_service(tmp_path: Path) -> Non
     """Looked at before anything but the command has opened the folder; a second run has nothing to do."""
     site = stopped(tmp_path / "issuer")
     site.set_day(DAY + 28)
-    assert "Its own duties were carried out" in run(site.folder, site.folder / "issuer.toml")[1]
+    assert "Its own duties were carried out" in run(site.folder, site.config)[1]
     ring = {path.name for path in (site.folder / "keys").iterdir()}
     assert f"{KeyName(Purpose.IDENTITY, DAY)}.slot" not in ring and f"{KeyName(Purpose.DAY, DAY)}.slot" not in ring
     content = b"".join(site.files().values())
     assert all(word.encode() not in content for word in (NAME, PHONE, "8888-7777", "Gone Visitor"))
-    assert "Nothing was due." in run(site.folder, site.folder / "issuer.toml")[1]
+    assert "Nothing was due." in run(site.folder, site.config)[1]
 
 
 def test_days_go_also_when_the_service_cannot_be_opened_and_the_command_says_what_is_left(tmp_path: Path) -> None:
     """As with a setting that somebody broke: exit status 1, and a sentence."""
     site = stopped(tmp_path / "issuer")
     site.set_day(DAY + 28)
-    config = site.folder / "issuer.toml"
+    config = site.config
     config.write_text(config.read_text(encoding="utf-8").replace("issuer = 7", 'issuer = "seven"'), encoding="utf-8")
     status, told = run(site.folder, config)
     assert status == 1 and "purge-2026-11-20" in told
@@ -99,15 +100,15 @@ def test_a_day_whose_disk_fails_keeps_nothing_else_from_going(tmp_path: Path, mo
         real(ring, name)
 
     monkeypatch.setattr(KeyRing, "destroy", refuse)
-    status, told = run(site.folder, site.folder / "issuer.toml", "--json")
+    status, told = run(site.folder, site.config, "--json")
     shown = json.loads(told)
     assert (status, shown["chores_done"], shown["failed"]["days"]) == (1, True, "not_ready")
     assert rows(site.folder / "data/issuer.db", "SELECT key_day FROM identities") == [(DAY + 28,)]
     assert rows(site.folder / "data/issuer.db", "SELECT * FROM hosted") == []
-    status, told = run(site.folder, site.folder / "issuer.toml")
+    status, told = run(site.folder, site.config)
     assert status == 1 and "days (not_ready)" in told
     monkeypatch.undo()
-    status, told = run(site.folder, site.folder / "issuer.toml")
+    status, told = run(site.folder, site.config)
     assert status == 0 and "purge-2026-11-20" in told
 
 
@@ -120,7 +121,7 @@ def test_a_duty_that_failed_is_no_success(tmp_path: Path, monkeypatch: pytest.Mo
         raise NotReady("the disk does not answer")
 
     monkeypatch.setattr(Purger, "close_due_days", refuse)
-    status, told = run(site.folder, site.folder / "issuer.toml")
+    status, told = run(site.folder, site.config)
     assert status == 1 and "close_days (not_ready)" in told
 
 

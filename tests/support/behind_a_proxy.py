@@ -12,6 +12,7 @@ import httpx
 
 from checkin.service.addresses import free_ports
 from tests.support.nginx import nginx
+from tests.support.service_folder import bearer
 from tests.support.serving import Process
 from tests.support.waiting import PATIENCE, answers, until
 
@@ -43,7 +44,7 @@ class Caller:
 
     def ask(self, method: str, path: str, token: str = "", body: object = None) -> httpx.Response:
         """What is answered in the end."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = bearer(token) if token else {}
         return until(lambda: self._asked(self.client.build_request(method, path, headers=headers, json=body)))[0]
 
     def _asked(self, request: httpx.Request) -> list[httpx.Response]:

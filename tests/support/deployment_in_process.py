@@ -16,12 +16,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from checkin.clock import Calendar, SimulatedClock
+from checkin.clock import SimulatedClock
 from checkin.errors import CheckinError
 from checkin.http.asking import drive
 from checkin.keys.key_ring import Purpose
 from checkin.keys.officer_folder import load_share, load_signer
-from checkin.keys.secret_file import make_secret
 from checkin.orders.folder import OrderFolder
 from checkin.orders.order import OrderRequest, SignedOrder, draft
 from checkin.parties.authority_folder import AuthorityFolder
@@ -46,6 +45,7 @@ from issuer.settings import IssuerSettings
 from retention.log import Log
 from tests.support.databases import name_database, settle_beside
 from tests.support.issuer_service import keep_house
+from tests.support.service_folder import CALENDAR, NOON, make_service
 from venue import checkins, lists, scan_batches, scanners, venues
 from venue.checkins import Commits, Visits
 from venue.database import REGISTRY, end_again, end_all
@@ -54,9 +54,6 @@ from venue.issuer_trust import Fetched, IssuerTrust
 from venue.order_steps import Traces
 from venue.settings import VenueSettings
 
-CALENDAR: Final = Calendar("Asia/Seoul")
-DAY: Final = 20777  # 2026-11-20
-NOON: Final = CALENDAR.start(DAY) + 12 * 3600.0
 LOG_SIGNER: Final = NoteSigner("retention.example/log", SigningKey(b"\x07" * 32))
 ISSUER: Final = 7
 CASE: Final = OrderRequest(case="2026-17", purpose="contacts of a person with measles", basis="Act, Article 76-2")
@@ -317,26 +314,16 @@ def prepared() -> Path:
     AuthorityFolder.init(
         folder / "authority", "health.example", officers=3, threshold=2, now=NOON, simulated=True, allow_unfit=True
     )
-    vkeys = ", ".join(
-        f'"{load_signer(path).verifier.vkey}"' for path in sorted((folder / "authority" / "officers").iterdir())
+    officers = [load_signer(path).verifier.vkey for path in sorted((folder / "authority" / "officers").iterdir())]
+    pins = {
+        "authority": f'{{ name = "health.example", threshold = 2, officers = {officers} }}',
+        "log": f'{{ vkey = "{LOG_SIGNER.verifier.vkey}" }}',
+    }
+    unused = f'"{"0" * 64}"'
+    issuer = make_service(
+        folder / "issuer", "issuer.example", issuer=str(ISSUER), authority_token_sha256=unused, **pins
     )
-    pins = (
-        f'authority = {{ name = "health.example", threshold = 2, officers = [{vkeys}] }}\n'
-        f'log = {{ vkey = "{LOG_SIGNER.verifier.vkey}" }}\n'
-    )
-    _settings(folder / "issuer", f'issuer = {ISSUER}\nauthority_token_sha256 = "{"0" * 64}"\n', pins)
-    party = ServiceIdentity(IssuerSettings.load(folder / "issuer" / "settings.toml"), folder / "clock")
-    vkey, url = party.signer.verifier.vkey, "http://127.0.0.1:9"
-    pinned = f'issuers = [{{ number = {ISSUER}, url = "{url}", vkey = "{vkey}" }}]\n'
-    _settings(folder / "registry", f'enrolment_secret_sha256 = "{"0" * 64}"\n{pinned}', pins)
+    vkey = ServiceIdentity(IssuerSettings.load(issuer), folder / "clock").signer.verifier.vkey
+    pinned = f'[{{ number = {ISSUER}, url = "http://127.0.0.1:9", vkey = "{vkey}" }}]'
+    make_service(folder / "registry", enrolment_secret_sha256=unused, issuers=pinned, **pins)
     return folder
-
-
-def _settings(folder: Path, own: str, pins: str) -> None:
-    folder.mkdir()
-    for name in ("master.key", "statement.key"):
-        make_secret(folder / name)
-    common = 'data = "data"\nkeys = "keys"\nmaster_key = "master.key"\nstatement_key = "statement.key"\n'
-    (folder / "settings.toml").write_text(
-        f'name = "{folder.name}.example"\n{common}allow_unfit_storage = true\n{own}{pins}', encoding="utf-8"
-    )

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 import issuer.app
 import retention.app
 import venue.app
-from checkin.clock import Calendar, SimulatedClock
+from checkin.clock import SimulatedClock
 from checkin.deployment.deployment import Deployment
 from checkin.http.asking import drive
 from checkin.http.client import drive_at
@@ -33,12 +33,10 @@ from checkin.tracing.execute import execute_order, open_trace, publish
 from checkin.tracing.trace import Trace
 from checkin.tracing.trace_result import TraceResult
 from tests.checkin.tracing.secondissuer import add_issuer
+from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
 from tests.support.serving import serving as running
 from tests.support.waiting import until
 
-CALENDAR = Calendar("Asia/Seoul")
-DAY = 20777  # 2026-11-20
-NOON = CALENDAR.start(DAY) + 12 * 3600
 SECOND = "issuer2"
 CASE = OrderRequest(case="2026-17", purpose="contacts of a person with measles", basis="Act, Article 76-2")
 APPS: dict[str, Callable[[Path, Path], FastAPI]] = {
@@ -99,7 +97,7 @@ class Country:
         return f"http://127.0.0.1:{self.ports[service]}"
 
     def client(self, service: str, token: str | None = None) -> httpx.Client:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = bearer(token) if token else {}
         return httpx.Client(base_url=self.url(service), headers=headers, timeout=60, trust_env=False)
 
     def person(self, service: str = "issuer", name: str | None = None, phone: str | None = None) -> Person:

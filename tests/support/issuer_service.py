@@ -14,7 +14,6 @@ import httpx
 from checkin.clock import Calendar, SimulatedClock
 from checkin.deployment.child import Child, end
 from checkin.files.tables import Tables, Values
-from checkin.keys.secret_file import make_secret
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.key_list import AuthorityKey, AuthorityList
 from checkin.protocol.note import NoteSigner, sign_note
@@ -26,17 +25,12 @@ from issuer.contact import Contact
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 from tests.support.databases import settle_beside
+from tests.support.service_folder import DAY, bearer, make_service
 from tests.support.serving import listening, visiting
 from tests.support.waiting import answers, until
 
-NOON = "2026-11-20T12:00:00+09:00"
-DAY = 20777  # 2026-11-20
 NAME, PHONE = "카나리아 Canary", "010-1234-5678"
 E164 = "+821012345678"
-
-
-def _settings(values: dict[str, str]) -> str:
-    return "".join(f"{name} = {value}\n" for name, value in values.items())
 
 
 @dataclass(frozen=True)
@@ -61,18 +55,9 @@ class Site:
     @classmethod
     def make(cls, folder: Path, **settings: str) -> Site:
         """`settings` are TOML values that replace the common ones."""
-        folder.mkdir()
         officers = [NoteSigner(f"officer-{name}.example", SigningKey(random_bytes(32))) for name in "abc"]
-        for name in ("master.key", "statement.key"):
-            make_secret(folder / name)
         vkeys = ", ".join(f'"{officer.verifier.vkey}"' for officer in officers)
         values = {
-            "name": '"issuer.example"',
-            "data": '"data"',
-            "keys": '"keys"',
-            "master_key": '"master.key"',
-            "statement_key": '"statement.key"',
-            "allow_unfit_storage": "true",
             "issuer": "7",
             "code_cooldown_seconds": "0",
             "codes_a_day": "50",
@@ -80,9 +65,13 @@ class Site:
             "retention_token_sha256": f'"{token_hash("retention").hex()}"',
             "authority": f'{{ name = "health.example", threshold = 2, officers = [{vkeys}] }}',
         }
-        (folder / "issuer.toml").write_text(_settings(values | settings), encoding="utf-8")
-        (folder / "clock").write_text(NOON + "\n", encoding="ascii")
+        make_service(folder, "issuer.example", **values | settings)
         return cls(folder, officers)
+
+    @property
+    def config(self) -> Path:
+        """Its settings."""
+        return self.folder / "settings.toml"
 
     @property
     def clock(self) -> SimulatedClock:
@@ -96,14 +85,14 @@ class Site:
     @contextmanager
     def serve(self) -> Iterator[Running]:
         """The app behind a real server, in a thread of this process, so that a test can look inside."""
-        app = create_app(self.folder / "issuer.toml", self.folder / "clock")
+        app = create_app(self.config, self.folder / "clock")
         with visiting(app) as http:
             yield Running(http, app.state.issuer)
 
     @contextmanager
     def open(self) -> Iterator[Issuer]:
         """The objects without a server, after one round of housekeeping, with the authority's keys."""
-        issuer = Issuer(IssuerSettings.load(self.folder / "issuer.toml"), self.clock.path)
+        issuer = Issuer(IssuerSettings.load(self.config), self.clock.path)
         try:
             keep_house(issuer)
             issuer.authority.accept(self.signed_list())
@@ -113,7 +102,7 @@ class Site:
 
     def elsewhere(self) -> Site:
         """On another machine over the same engine."""
-        there = settle_beside(self.folder / "issuer.toml", self.folder.with_name("elsewhere")).parent
+        there = settle_beside(self.config, self.folder.with_name("elsewhere")).parent
         return replace(self, folder=there, hours=self.folder / "clock")
 
     def signed_list(self, first: int = DAY, last: int = DAY + 14) -> str:
@@ -179,11 +168,6 @@ def read_code(text: str) -> str:
     return found[0]
 
 
-def bearer(token: str) -> dict[str, str]:
-    """The header of a request."""
-    return {"Authorization": f"Bearer {token}"}
-
-
 def begin(client: httpx.Client, name: str = NAME, phone: str = PHONE) -> str:
     """A registration_id."""
     answer = client.post("/v1/registrations", json={"name": name, "phone": phone})
@@ -244,7 +228,7 @@ class Workers:
         self.processes = [self._start(site, port) for port in ports]
 
     def _start(self, site: Site, port: int) -> Child:
-        config = listening(site.folder / "issuer.toml", port)
+        config = listening(site.config, port)
         options = ["--config", str(config), "--simulated-clock", str(site.folder / "clock")]
         return Child(["serve", "issuer", *options], self.log)
 

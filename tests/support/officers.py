@@ -8,7 +8,7 @@ from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.purge.statement_store import EARLY_DESTRUCTION
 from checkin.service.settings import AuthoritySettings
-from tests.support.purging_service import CALENDAR
+from tests.support.service_folder import CALENDAR
 
 OFFICERS: Final = [NoteSigner(f"health.example/officer-{n}", SigningKey(bytes([n]) * 32)) for n in (1, 2, 3)]
 AUTHORITY: Final = AuthoritySettings(name="health.example", officers=tuple(o.verifier.vkey for o in OFFICERS))

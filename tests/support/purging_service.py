@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from checkin.clock import Calendar, SimulatedClock
+from checkin.clock import SimulatedClock
 from checkin.keys.generation import Generation
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.keys.secret_file import make_secret
 from checkin.protocol.note import open_note
 from checkin.protocol.statement import Values
 from checkin.purge.clock_guard import ClockGuard
@@ -20,29 +19,14 @@ from checkin.service.settings import AuthoritySettings, RingUse
 from checkin.service.vault_folder import CommonSettings
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
+from tests.support.service_folder import CALENDAR, DAY, HOUR, at
 
-CALENDAR = Calendar()
-DAY = CALENDAR.parse_date("2026-11-20")
-HOUR = 3600.0
 REPORT = f"purge-{CALENDAR.date(DAY)}"
 
 
 def day_key(day: int = DAY) -> KeyName:
     """The name of a day's key."""
     return KeyName(Purpose.DAY, day)
-
-
-def at(day: int, seconds: float = 0.0) -> str:
-    """A simulated clock's line: so long after the day's local start."""
-    return CALENDAR.rfc3339(CALENDAR.start(day) + seconds, "milliseconds")
-
-
-def prepare(folder: Path, day: int = DAY) -> None:
-    """Secrets, and a clock at noon of the day."""
-    folder.mkdir(exist_ok=True)
-    for name in ("master.key", "statement.key"):
-        make_secret(folder / name)
-    (folder / "clock").write_text(at(day, 12 * HOUR) + "\n")
 
 
 class House:

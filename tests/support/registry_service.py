@@ -13,8 +13,6 @@ from typing import Any
 
 import httpx
 
-from checkin.clock import Calendar
-from checkin.keys.secret_file import make_secret
 from checkin.protocol import presentation
 from checkin.protocol.credential import Draft, Mode, StatusOpening, issue, new_opening
 from checkin.protocol.encoding import b64url_encode
@@ -24,21 +22,14 @@ from checkin.protocol.note import NoteSigner, open_note, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service.auth import token_hash
 from tests.support import serving
+from tests.support.service_folder import CALENDAR, NOON, bearer, make_service
 from tests.support.serving import visiting
 from venue.app import create_app
 
-CALENDAR = Calendar("Asia/Seoul")
-DAY = 20777  # 2026-11-20
-NOON = int(CALENDAR.start(DAY)) + 12 * 3600
 ENROLMENT = "enrolment-secret-of-this-test"
 RETENTION = "retention-token-of-this-test"
 METRICS = "metrics-token-of-this-test"
 BUCKETS = 25  # of a day's check-ins by hours since its local start
-
-
-def iso(moment: float) -> str:
-    """As a simulated clock's file has it."""
-    return CALENDAR.rfc3339(moment)
 
 
 @dataclass
@@ -123,10 +114,6 @@ class Enrolled:
         return Place(bytes.fromhex(self.venue_id), bytes.fromhex(self.scanner_id))
 
 
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
-
-
 def scan_id() -> str:
     return b64url_encode(random_bytes(16))
 
@@ -137,40 +124,26 @@ class Registry:
     def __init__(self, folder: Path, issuers: list[Issuer], *, now: float | None = NOON, **settings: Any) -> None:
         """`now` None: the real clock."""
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
         self.clock = folder / "clock" if now is not None else None
-        if now is not None:
-            self.set(now)
-        for name in ("master.key", "statement.key"):
-            make_secret(folder / name)
-        lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
         pinned = ", ".join(
             f'{{ number = {issuer.number}, url = "{issuer.url}", vkey = "{issuer.signer.verifier.vkey}" }}'
             for issuer in issuers
         )
-        self.config = folder / "settings.toml"
-        self.config.write_text(
-            "\n".join(
-                [
-                    'name = "registry.example"',
-                    'data = "data"',
-                    'keys = "keys"',
-                    'master_key = "master.key"',
-                    'statement_key = "statement.key"',
-                    "allow_unfit_storage = true",
-                    f'enrolment_secret_sha256 = "{token_hash(ENROLMENT).hex()}"',
-                    f'retention_token_sha256 = "{token_hash(RETENTION).hex()}"',
-                    f'metrics_token_sha256 = "{token_hash(METRICS).hex()}"',
-                    f"issuers = [{pinned}]",
-                    *lines,
-                ]
-            )
+        self.config = make_service(
+            folder,
+            enrolment_secret_sha256=f'"{token_hash(ENROLMENT).hex()}"',
+            retention_token_sha256=f'"{token_hash(RETENTION).hex()}"',
+            metrics_token_sha256=f'"{token_hash(METRICS).hex()}"',
+            issuers=f"[{pinned}]",
+            **{name: json.dumps(value) for name, value in settings.items()},
         )
+        if now is not None:
+            self.set(now)
 
     def set(self, now: float) -> None:
         """Move the simulated clock, and the machine's boot clock with it."""
         assert self.clock
-        self.clock.write_text(iso(now) + "\n")
+        self.clock.write_text(CALENDAR.rfc3339(now) + "\n")
 
     @contextmanager
     def client(self) -> Iterator[httpx.Client]:

@@ -15,7 +15,6 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from checkin.files.durable import replace_file
-from checkin.keys.secret_file import make_secret
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.protocol.signed_time import TIME_STATEMENT
@@ -23,7 +22,8 @@ from checkin.protocol.statement import StatementType
 from checkin.purge.statement_store import KEY_MADE, PURGE_REPORT
 from retention.app import create_app
 from retention.parts import Parts
-from tests.support.purging_service import CALENDAR, DAY, HOUR, House, at
+from tests.support.purging_service import House
+from tests.support.service_folder import CALENDAR, DAY, HOUR, at, make_service
 from tests.support.serving import visiting
 
 TOKEN = "a-token-of-this-test"
@@ -148,22 +148,14 @@ class Retention:
 
     def __init__(self, folder: Path, *services: tuple[str, str, str], issuers: Mapping[str, int] | None = None) -> None:
         self.folder = folder
-        folder.mkdir(parents=True)
-        for name in ("master.key", "statement.key"):
-            make_secret(folder / name)
-        replace_file(folder / "token", f"{TOKEN}\n".encode())
         self.clock = folder / "clock"
-        self.go(DAY, 12 * HOUR)
         tables = [
             f'{{ name = "{name}", url = "{url}", vkey = "{vkey}", token_file = "token"'
             + (f", issuer = {issuers[name]} }}" if issuers and name in issuers else " }")
             for name, url, vkey in services
         ]
-        self.config = folder / "settings.toml"
-        self.config.write_text(
-            'name = "retention.example"\ndata = "data"\nkeys = "keys"\nmaster_key = "master.key"\n'
-            f'statement_key = "statement.key"\nallow_unfit_storage = true\nservices = [{", ".join(tables)}]\n'
-        )
+        self.config = make_service(folder, "retention.example", services=f"[{', '.join(tables)}]")
+        replace_file(folder / "token", f"{TOKEN}\n".encode())
 
     def go(self, day: int, seconds: float = HOUR) -> None:
         self.clock.write_text(at(day, seconds) + "\n")

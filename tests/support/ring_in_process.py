@@ -28,7 +28,7 @@ from checkin.service.identity import ServiceIdentity
 from checkin.service.ring_calls import RingCalls
 from checkin.service.settings import Peer, RingUse
 from checkin.service.time_peers import clock_guard
-from tests.support.purging_service import CALENDAR, DAY, HOUR, at
+from tests.support.service_folder import CALENDAR, DAY, HOUR, at
 
 SERVICE = "registry.example"
 NODES = ("a", "b", "c")

@@ -15,18 +15,8 @@ from checkin.protocol.key_list import issuer_kid
 from checkin.protocol.note import NoteVerifier
 from checkin.service.identity import ServiceIdentity
 from checkin.service.tasks import Tasks
-from tests.support.registry_service import (
-    DAY,
-    ENROLMENT,
-    NOON,
-    Enrolled,
-    Issuer,
-    Phone,
-    Registry,
-    bearer,
-    enrol,
-    intake_keys,
-)
+from tests.support.registry_service import ENROLMENT, Enrolled, Issuer, Phone, Registry, enrol, intake_keys
+from tests.support.service_folder import DAY, NOON, bearer
 from tests.venue.realtime import CALENDAR, today
 from venue.database import REGISTRY
 from venue.issuer_trust import Fetched, IssuerTrust, fetch_list

@@ -13,7 +13,8 @@ import pytest
 
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.visit import CONFLICT
-from tests.support.registry_service import NOON, Enrolled, bearer, sealed, upload
+from tests.support.registry_service import Enrolled, sealed, upload
+from tests.support.service_folder import NOON, bearer
 from tests.venue.conftest import Scene
 from tests.venue.test_scan_batches import entry, flags
 

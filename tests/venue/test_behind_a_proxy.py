@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests.support.behind_a_proxy import AT_ONCE, Caller, proxy
-from tests.support.registry_service import CALENDAR, DAY, Enrolled, Phone, Process, bearer, enrol, scan_id
+from tests.support.registry_service import Enrolled, Phone, Process, enrol, scan_id
 from tests.support.ring_processes import RealRing
+from tests.support.service_folder import CALENDAR, DAY, bearer
 from tests.support.serving import ready
 from tests.venue.conftest import NewIssuer
 from tests.venue.realtime import PATIENCE

@@ -28,7 +28,8 @@ from checkin.service.key_list_publisher import KEY_LIST, KeyListTable
 from checkin.service.order_store import ORDERS, KeptAnswer, OrderStore
 from tests.checkin.files.engines import ENGINES, Open, opening_tables
 from tests.support.databases import Twice
-from tests.support.purging_service import CALENDAR, DAY, HOUR, House, prepare
+from tests.support.purging_service import House
+from tests.support.service_folder import CALENDAR, DAY, HOUR, make_service
 from venue import scanners as scanner_module
 from venue.database import REGISTRY, end_again, end_all, knows_token
 from venue.gates import GATES, GateFile, GateHour, Gates, Sign
@@ -69,12 +70,12 @@ class Place:
 
 def prepared(folder: Path) -> Path:
     """A registry's folder."""
-    prepare(folder)
+    make_service(folder)
     return folder
 
 
 def open_place(folder: Path, open_part: Open) -> Place:
-    prepare(folder)
+    make_service(folder)
     house = House(folder)
     house.guard.tick()
     house.open_day()

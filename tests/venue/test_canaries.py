@@ -11,13 +11,10 @@ from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.presentation import to_text
 from checkin.protocol.primitives import SigningKey, random_bytes
 from tests.support.registry_service import (
-    DAY,
     METRICS,
-    NOON,
     RETENTION,
     Phone,
     Registry,
-    bearer,
     check_in,
     enrol,
     intake_keys,
@@ -26,6 +23,7 @@ from tests.support.registry_service import (
     sealed,
     upload,
 )
+from tests.support.service_folder import DAY, NOON, bearer
 from tests.venue.conftest import NewIssuer, verifier
 
 

@@ -23,19 +23,8 @@ from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
 from checkin.vault.visit import open_visit
-from tests.support.registry_service import (
-    CALENDAR,
-    DAY,
-    METRICS,
-    NOON,
-    Issuer,
-    Phone,
-    Registry,
-    bearer,
-    check_in,
-    enrol,
-    scan_id,
-)
+from tests.support.registry_service import METRICS, Issuer, Phone, Registry, check_in, enrol, scan_id
+from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
 from tests.venue.conftest import NewIssuer, Scene
 from tests.venue.realtime import PATIENCE
 from venue.scanners import Scanners, VenueScanner

@@ -11,7 +11,8 @@ from checkin.protocol import presentation
 from checkin.protocol.credential import Mode
 from checkin.protocol.primitives import SigningKey, random_bytes
 from issuer.contact import Contact
-from tests.support.deployment_in_process import CALENDAR, DAY, NOON, Whole
+from tests.support.deployment_in_process import Whole
+from tests.support.service_folder import CALENDAR, DAY, NOON
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from checkin.service.identity import ServiceIdentity
 from checkin.service.time_peers import clock_guard
 from checkin.vault.visit import CONFLICT, CONFLICTS, Visit, open_visit
 from tests.support.orders import part_of, person_order, venue_order
-from tests.support.registry_service import CALENDAR, DAY, NOON, Enrolled, Phone, sealed, upload
+from tests.support.registry_service import Enrolled, Phone, sealed, upload
+from tests.support.service_folder import CALENDAR, DAY, NOON
 from tests.venue.conftest import Scene
 from tests.venue.test_checkins import vault_of
 from tests.venue.test_scan_batches import entry, flags

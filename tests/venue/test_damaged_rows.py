@@ -18,7 +18,8 @@ from checkin.protocol.primitives import random_bytes
 from checkin.vault.vault import Vault
 from checkin.vault.visit import visit_key
 from tests.support.orders import part_of, person_order
-from tests.support.registry_service import CALENDAR, DAY, NOON, Phone, bearer, check_in, sealed, upload
+from tests.support.registry_service import Phone, check_in, sealed, upload
+from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
 from tests.venue.conftest import Scene
 from tests.venue.test_checkins import code, vault_of
 from tests.venue.test_conflicts import traces, visits_at

@@ -6,19 +6,8 @@ from pathlib import Path
 
 from checkin.service.vault_folder import VaultFolder
 from tests.support.officers import TABLE, early_note
-from tests.support.registry_service import (
-    DAY,
-    NOON,
-    RETENTION,
-    Phone,
-    Registry,
-    bearer,
-    check_in,
-    enrol,
-    intake_keys,
-    sealed,
-    upload,
-)
+from tests.support.registry_service import RETENTION, Phone, Registry, check_in, enrol, intake_keys, sealed, upload
+from tests.support.service_folder import DAY, NOON, bearer
 from tests.venue.conftest import NewIssuer, verifier
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from checkin.files.tables import SqliteTables
 from checkin.service.endings import Endings
-from tests.support.purging_service import House, prepare
+from tests.support.purging_service import House
+from tests.support.service_folder import make_service
 from venue.database import REGISTRY, knows_token
 from venue.gates import GATES, GateFile, Gates
 from venue.order_steps import Traces
@@ -76,7 +77,7 @@ def nation(
     tmp_path: Path, statements: list[tuple[sqlite3.Connection, str]]
 ) -> Iterator[tuple[House, SqliteTables, Gates, Endings]]:
     """A registry's parts over that many venues."""
-    prepare(tmp_path)
+    make_service(tmp_path)
     house = House(tmp_path)
     house.guard.tick()
     house.open_day()

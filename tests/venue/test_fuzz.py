@@ -16,21 +16,19 @@ from checkin.protocol.encoding import b64url_encode, base45_encode
 from checkin.protocol.presentation import EARLY_SECONDS, LIFE_SECONDS
 from tests.examples import examples
 from tests.support.registry_service import (
-    DAY,
     ENROLMENT,
     METRICS,
-    NOON,
     RETENTION,
     Issuer,
     Phone,
     Registry,
-    bearer,
     check_in,
     enrol,
     intake_keys,
     sealed,
     upload,
 )
+from tests.support.service_folder import DAY, NOON, bearer
 from tests.venue.conftest import Scene, verifier
 from tests.venue.test_roles import ROWS
 

@@ -12,16 +12,12 @@ import httpx
 from checkin.protocol.primitives import random_bytes
 from tests.support.registry_service import (
     BUCKETS,
-    CALENDAR,
-    DAY,
     ENROLMENT,
-    NOON,
     Enrolled,
     Phone,
     Process,
     Registry,
     add_scanner,
-    bearer,
     check_in,
     enrol,
     intake_keys,
@@ -30,6 +26,7 @@ from tests.support.registry_service import (
     sealed,
     upload,
 )
+from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
 from tests.support.waiting import until
 from tests.venue.conftest import NewIssuer, verifier
 

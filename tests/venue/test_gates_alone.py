@@ -10,8 +10,9 @@ import pytest
 from checkin.errors import NotReady
 from checkin.files.tables import SqliteTables
 from checkin.service.endings import Endings
-from tests.support.purging_service import DAY, HOUR, House, prepare
+from tests.support.purging_service import House
 from tests.support.registry_service import BUCKETS
+from tests.support.service_folder import DAY, HOUR, make_service
 from venue.database import REGISTRY
 from venue.gates import GATES, GateFile, Gates
 
@@ -21,7 +22,7 @@ SCANNER = b"scanner1"
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[tuple[House, SqliteTables, Gates]]:
     """A registry's retention, and its gates."""
-    prepare(tmp_path)
+    make_service(tmp_path)
     house = House(tmp_path)
     house.guard.tick()
     database = SqliteTables(tmp_path / "data", REGISTRY)

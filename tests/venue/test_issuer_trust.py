@@ -10,7 +10,8 @@ from checkin.errors import KeyMissing, ListRefused, NoteMalformed, NoteUntrusted
 from checkin.protocol.key_list import HORIZON_DAYS, IntakeList, IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
-from tests.support.registry_service import CALENDAR, DAY, NOON, Issuer, Phone, Registry, bearer, check_in, enrol
+from tests.support.registry_service import Issuer, Phone, Registry, check_in, enrol
+from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
 from tests.venue.conftest import Book, NewIssuer, Scene, kid
 from tests.venue.test_checkins import code
 from venue.issuer_trust import Fetched, IssuerTrust, fetch_list

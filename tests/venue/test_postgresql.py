@@ -25,20 +25,18 @@ from checkin.vault.engines import EngineFinding, postgres_settings
 from tests.conftest import Needs
 from tests.support.databases import ask, name_database, running
 from tests.support.registry_service import (
-    DAY,
-    NOON,
     RETENTION,
     Enrolled,
     Issuer,
     Phone,
     Process,
     Registry,
-    bearer,
     check_in,
     enrol,
     processes,
     scan_id,
 )
+from tests.support.service_folder import DAY, NOON, bearer
 from tests.support.waiting import until
 from tests.venue.conftest import NewIssuer
 from venue.app import create_app

@@ -14,8 +14,8 @@ from checkin.purge.clock_guard import ClockGuard
 from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
 from checkin.service.time_peers import clock_guard
-from tests.support.purging_service import CALENDAR
-from tests.support.registry_service import DAY, NOON, bearer, check_in, sealed, upload
+from tests.support.registry_service import check_in, sealed, upload
+from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
 from tests.venue.conftest import Scene
 from venue.database import REGISTRY
 from venue.scanners import Scanners

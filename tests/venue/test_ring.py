@@ -18,22 +18,10 @@ from checkin.ring.app import create_app as create_node
 from checkin.service.addresses import free_ports
 from checkin.service.vault_folder import VaultFolder
 from tests.support.officers import TABLE, early_note
-from tests.support.purging_service import CALENDAR
-from tests.support.registry_service import (
-    DAY,
-    NOON,
-    RETENTION,
-    Issuer,
-    Phone,
-    Registry,
-    bearer,
-    check_in,
-    enrol,
-    iso,
-    processes,
-)
+from tests.support.registry_service import RETENTION, Issuer, Phone, Registry, check_in, enrol, processes
 from tests.support.ring_in_process import NODES, Ring, day_key, node_name, signer
 from tests.support.ring_processes import RealRing, put_on_ring
+from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
 from tests.support.serving import serving
 from tests.support.waiting import until
 from tests.venue.conftest import NewIssuer
@@ -141,7 +129,7 @@ def test_two_registries_with_folders_of_their_own_are_one_on_an_engine_and_a_rin
     def go(days: int) -> None:
         for clock in (here.clock, there.clock, ring.clock()):
             assert clock
-            SimulatedClock(clock).set(iso(NOON + days * DAY_SECONDS))
+            SimulatedClock(clock).set(CALENDAR.rfc3339(NOON + days * DAY_SECONDS))
 
     go(0)
     with ExitStack() as stack:

@@ -11,18 +11,8 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Mount, Route
 
-from tests.support.registry_service import (
-    DAY,
-    ENROLMENT,
-    METRICS,
-    NOON,
-    RETENTION,
-    Phone,
-    bearer,
-    enrol,
-    scan_id,
-    sealed,
-)
+from tests.support.registry_service import ENROLMENT, METRICS, RETENTION, Phone, enrol, scan_id, sealed
+from tests.support.service_folder import DAY, NOON, bearer
 from tests.venue.conftest import Scene
 from venue.app import create_app
 

@@ -16,20 +16,17 @@ from checkin.service.vault_folder import VaultFolder
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.visit import CONFLICT, open_visit
 from tests.support.registry_service import (
-    CALENDAR,
-    DAY,
     METRICS,
-    NOON,
     Phone,
     Registry,
     add_scanner,
-    bearer,
     check_in,
     enrol,
     intake_keys,
     sealed,
     upload,
 )
+from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
 from tests.venue.conftest import NewIssuer, Scene, verifier
 from tests.venue.test_checkins import MIDNIGHT, code, vault_of
 

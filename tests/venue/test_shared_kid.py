@@ -13,20 +13,17 @@ from checkin.cli import app
 from checkin.protocol.credential import IssuerKey
 from checkin.protocol.primitives import SigningKey, random_bytes
 from tests.support.registry_service import (
-    CALENDAR,
-    DAY,
-    NOON,
     RETENTION,
     Issuer,
     Phone,
     Registry,
-    bearer,
     check_in,
     enrol,
     intake_keys,
     sealed,
     upload,
 )
+from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
 from tests.vectors.material import kid_pair
 from tests.venue.conftest import NewIssuer, Scene, verifier
 from tests.venue.test_checkins import code

@@ -10,18 +10,8 @@ from checkin.errors import SimulationRefused
 from checkin.protocol.note import open_note
 from checkin.purge.statement_store import KINDS
 from checkin.service import tasks
-from tests.support.registry_service import (
-    CALENDAR,
-    DAY,
-    NOON,
-    RETENTION,
-    Enrolled,
-    Registry,
-    bearer,
-    check_in,
-    sealed,
-    upload,
-)
+from tests.support.registry_service import RETENTION, Enrolled, Registry, check_in, sealed, upload
+from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
 from tests.support.waiting import until
 from tests.venue.conftest import NewIssuer, Scene, verifier
 from tests.venue.test_checkins import MIDNIGHT

@@ -8,7 +8,8 @@ import pytest
 
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import sha256
-from tests.support.registry_service import NOON, add_scanner, bearer
+from tests.support.registry_service import add_scanner
+from tests.support.service_folder import NOON, bearer
 from tests.venue.conftest import Scene
 from venue import lists
 from venue.lists import IssuerEntry, Lists

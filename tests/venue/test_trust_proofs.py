@@ -10,7 +10,8 @@ from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.merkle import leaf_hash, root
 from checkin.tlog.pinned_log import PinnedLog
 from checkin.tlog.proof import LogProof
-from tests.support.registry_service import DAY, Issuer, Registry, bearer, enrol
+from tests.support.registry_service import Issuer, Registry, enrol
+from tests.support.service_folder import DAY, bearer
 from tests.venue.conftest import Book, NewIssuer, kid
 from venue.issuer_trust import Fetched, IssuerTrust
 

@@ -22,8 +22,9 @@ from checkin.purge.purger import Purger
 from checkin.service.order_executor import OrderBody
 from checkin.vault.closing import close_day, find_closing, is_closed, settle_days, unsettled
 from tests.support.databases import ask, settle_beside
-from tests.support.deployment_in_process import CALENDAR, CASE, DAY, NOON, Registry, Whole
-from tests.support.registry_service import Phone, Process, bearer, check_in, enrol, scan_id
+from tests.support.deployment_in_process import CASE, Registry, Whole
+from tests.support.registry_service import Phone, Process, check_in, enrol, scan_id
+from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
 from tests.support.waiting import until
 from tests.venue.conftest import NewIssuer
 from tests.venue.realtime import PATIENCE

@@ -16,18 +16,8 @@ from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.service.auth import token_hash
 from tests.support.counts_server import CountsServer
-from tests.support.registry_service import (
-    CALENDAR,
-    DAY,
-    NOON,
-    Enrolled,
-    Issuer,
-    Registry,
-    bearer,
-    check_in,
-    enrol,
-    intake_keys,
-)
+from tests.support.registry_service import Enrolled, Issuer, Registry, check_in, enrol, intake_keys
+from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
 from tests.venue.conftest import NewIssuer, Scene, verifier
 from venue import scanners, venues
 from venue.database import REGISTRY

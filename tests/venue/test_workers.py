@@ -14,17 +14,8 @@ from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.keys.secret_file import read_secret
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import random_bytes
-from tests.support.registry_service import (
-    Enrolled,
-    Issuer,
-    Process,
-    Registry,
-    bearer,
-    check_in,
-    enrol,
-    processes,
-    scan_id,
-)
+from tests.support.registry_service import Enrolled, Issuer, Process, Registry, check_in, enrol, processes, scan_id
+from tests.support.service_folder import bearer
 from tests.support.waiting import until
 from tests.venue.realtime import PATIENCE, paper, today
 

@@ -9,8 +9,8 @@ import pytest
 
 from checkin.service.auth import token_hash
 from tests.checkin.audit.office import AUDITOR, Audited, Office
-from tests.support.purging_service import CALENDAR, DAY
 from tests.support.retention_service import Retention, pinned
+from tests.support.service_folder import CALENDAR, DAY
 
 
 @pytest.fixture

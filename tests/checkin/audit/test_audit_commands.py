@@ -13,8 +13,8 @@ from checkin.files.durable import replace_file
 from checkin.service.auth import token_hash
 from tests.checkin.audit.office import AUDITOR, Audited
 from tests.support.commands import command as checkin
-from tests.support.purging_service import CALENDAR, DAY
 from tests.support.retention_service import Retention, pinned
+from tests.support.service_folder import CALENDAR, DAY
 
 
 def command(*words: str | Path) -> subprocess.CompletedProcess[str]:

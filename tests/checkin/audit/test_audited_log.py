@@ -9,8 +9,8 @@ from checkin.audit.point import PointResult
 from checkin.purge.statement_store import DAY_CLOSED
 from retention.log_audit import AUTHORITY, CONTINUES, FILES, LOGGED, MATCH, STATED, LogAudit
 from tests.checkin.audit.office import Audited, Office, ask, failed
-from tests.support.purging_service import CALENDAR, DAY, HOUR
 from tests.support.retention_service import Retention
+from tests.support.service_folder import CALENDAR, DAY, HOUR
 
 
 def test_a_report_that_is_missing_from_the_log_is_found(retention: Retention, service: Audited) -> None:

@@ -24,8 +24,8 @@ from checkin.tlog.checkpoint import Checkpoint
 from tests.checkin.audit.evidence import Site, signer
 from tests.checkin.audit.liar import ESCAPES, GONE, LIES, Liar, Recorder, lied, lying, members
 from tests.checkin.audit.office import Office
-from tests.support.purging_service import DAY
 from tests.support.retention_service import Retention, Service, pinned
+from tests.support.service_folder import DAY
 
 ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 

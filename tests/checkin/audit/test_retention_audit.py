@@ -19,8 +19,8 @@ from retention.auditing import ANSWERED, TEST_VISIT, AuditInput
 from retention.audits import Audit
 from retention.log_audit import AUTHORITY
 from tests.checkin.audit.office import AUDITOR, Audited, Office, ask, failed
-from tests.support.purging_service import CALENDAR, DAY, HOUR
 from tests.support.retention_service import Retention, pinned
+from tests.support.service_folder import CALENDAR, DAY, HOUR, bearer
 
 
 def test_an_audit_is_composed_signed_logged_and_kept(office: Office, service: Audited) -> None:
@@ -171,7 +171,7 @@ def test_over_http_anybody_reads_and_only_the_auditor_asks(retention: Retention)
         assert client.post("/v1/audits", json={}).status_code == 401
         other = {"Authorization": "Bearer somebody"}
         assert client.post("/v1/audits", json={}, headers=other).status_code == 401
-        made = client.post("/v1/audits", json={}, headers={"Authorization": f"Bearer {AUDITOR}"})
+        made = client.post("/v1/audits", json={}, headers=bearer(AUDITOR))
         assert made.status_code == 201, made.text
         place = made.json()["place"]
         assert client.get("/v1/audits").json()["audits"][0]["place"] == place
@@ -201,7 +201,7 @@ def test_a_sample_that_cannot_be_read_is_told_to_who_copied_it_and_no_audit_is_p
             ([good] * 51, "invalid_request", ""),
         ):
             asked = {"tokens": sample}
-            answer = client.post("/v1/audits", json=asked, headers={"Authorization": f"Bearer {AUDITOR}"})
+            answer = client.post("/v1/audits", json=asked, headers=bearer(AUDITOR))
             assert (answer.status_code, answer.json()["code"]) == (422, code)
             assert detail in answer.json()["detail"] and good not in answer.text
         assert client.get("/v1/audits").json()["audits"] == before

@@ -20,7 +20,8 @@ from checkin.protocol.note import open_note
 from checkin.vault.closing import Closing, check_rows
 from checkin.vault.engines.sqlite import path_of
 from checkin.vault.vault import Vault
-from tests.support.purging_service import CALENDAR, DAY, HOUR, House, day_key, prepare
+from tests.support.purging_service import House, day_key
+from tests.support.service_folder import CALENDAR, DAY, HOUR, make_service
 from venue.database import REGISTRY
 from venue.gates import GATES
 
@@ -32,7 +33,7 @@ NAME, PHONE = "카나리아 Canary", "+821012345678"
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     """A registry with a closed day and a day that was destroyed, as its own code leaves them."""
-    prepare(tmp_path / "registry")
+    make_service(tmp_path / "registry")
     house = House(tmp_path / "registry", ahead={Purpose.DAY: 1, Purpose.INTAKE: 2})
     for part in (REGISTRY, GATES):
         SqliteTables(house.party.data, part).close()

@@ -17,18 +17,15 @@ from checkin.files.durable import held_alone
 from checkin.keys.secret_file import read_secret
 from checkin.keys.slots import SlotFolder
 from checkin.service.identity import IN_USE
-from tests.support.purging_service import DAY, HOUR, House, at, day_key, prepare
+from tests.support.purging_service import House, day_key
 from tests.support.ring_in_process import Ring
+from tests.support.service_folder import DAY, HOUR, at, make_service
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A registry's, with settings and a day, that does not run."""
-    prepare(tmp_path)
-    (tmp_path / "settings.toml").write_text(
-        'name = "registry.example"\ndata = "data"\nkeys = "keys"\nmaster_key = "master.key"\n'
-        'statement_key = "statement.key"\nallow_unfit_storage = true\n'
-    )
+    make_service(tmp_path)
     House(tmp_path).first_day()
     gc.collect()
     return tmp_path

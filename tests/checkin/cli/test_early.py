@@ -16,7 +16,8 @@ from checkin.protocol.note import NoteSigner, split_note
 from checkin.protocol.primitives import SigningKey
 from tests.checkin.cli.test_authority_commands import Place, run
 from tests.checkin.cli.test_purge_command import call
-from tests.support.purging_service import DAY, HOUR, House, prepare
+from tests.support.purging_service import House
+from tests.support.service_folder import DAY, HOUR, make_service
 
 DATE = "2026-11-20"
 
@@ -31,13 +32,9 @@ def place(tmp_path: Path) -> Place:
 def house(tmp_path: Path, place: Place) -> House:
     """A registry two days old that has pinned it."""
     folder = tmp_path / "registry"
-    prepare(folder)
     officers = Officers.read((place.folder / "officers.txt").read_text())
-    (folder / "settings.toml").write_text(
-        'name = "registry.example"\ndata = "data"\nkeys = "keys"\nmaster_key = "master.key"\n'
-        'statement_key = "statement.key"\nallow_unfit_storage = true\n'
-        f'[authority]\nname = "{officers.authority}"\nofficers = {[key.vkey for key in officers.verifiers]}\n'
-    )
+    vkeys = [key.vkey for key in officers.verifiers]
+    make_service(folder, authority=f'{{ name = "{officers.authority}", officers = {vkeys} }}')
     house = House(folder)
     house.purger.run()
     house.open_day()

@@ -11,18 +11,15 @@ from typer.testing import CliRunner
 
 from checkin.cli.purge import app
 from checkin.errors import ClockUntrusted, NotReady, SettingsInvalid
-from tests.support.purging_service import DAY, HOUR, House, prepare
+from tests.support.purging_service import House
+from tests.support.service_folder import DAY, HOUR, make_service
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     """A registry's folder with one day, and settings of which some are the registry's own."""
     folder = tmp_path / "registry"
-    prepare(folder)
-    (folder / "settings.toml").write_text(
-        'name = "registry.example"\ndata = "data"\nkeys = "keys"\nmaster_key = "master.key"\n'
-        'statement_key = "statement.key"\nallow_unfit_storage = true\nenrolment_secret_sha256 = "00"\n'
-    )
+    make_service(folder, enrolment_secret_sha256='"00"')
     house = House(folder)
     house.first_day()
     return house

@@ -12,7 +12,7 @@ from checkin.clock import SimulatedClock
 from checkin.errors import ClockUntrusted
 from checkin.purge import clock_guard
 from checkin.purge.clock_guard import ClockGuard
-from tests.support.purging_service import CALENDAR, DAY, HOUR, at
+from tests.support.service_folder import CALENDAR, DAY, HOUR, at
 
 NOON = 12 * HOUR
 

@@ -20,7 +20,8 @@ from checkin.service.settings import AuthoritySettings
 from checkin.vault.closing import Closing, close_day
 from checkin.vault.vault import Vault
 from tests.support.officers import AUTHORITY, OFFICERS, early_note
-from tests.support.purging_service import CALENDAR, DAY, HOUR, REPORT, House, age, day_key, prepare
+from tests.support.purging_service import REPORT, House, age, day_key
+from tests.support.service_folder import CALENDAR, DAY, HOUR, make_service
 
 INTAKE = KeyName(Purpose.INTAKE, DAY)
 AHEAD = {Purpose.DAY: 1, Purpose.INTAKE: 2}
@@ -33,7 +34,7 @@ def a_house(folder: Path) -> House:
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     """A registry with rows of today, keys of days ahead, and a pinned authority."""
-    prepare(tmp_path / "registry")
+    make_service(tmp_path / "registry")
     house = a_house(tmp_path / "registry")
     house.first_day()
     return house
@@ -213,7 +214,7 @@ def test_another_machine_of_the_service_learns_it_from_what_is_stated(house: Hou
     """Machines share the book, not the key volume."""
     house.early.take(early_note(DAY, DAY))
     house.purger.run()
-    prepare(tmp_path / "there")
+    make_service(tmp_path / "there")
     there = a_house(tmp_path / "there")
     there.book = there.purger._book = house.book
     there.open_day()
@@ -223,7 +224,7 @@ def test_another_machine_of_the_service_learns_it_from_what_is_stated(house: Hou
 
 def test_no_key_is_made_where_there_was_none_to_destroy(tmp_path: Path) -> None:
     """As just after midnight: nobody writes down for a minute what is destroyed in the next."""
-    prepare(tmp_path / "registry")
+    make_service(tmp_path / "registry")
     house = a_house(tmp_path / "registry")
     house.early.take(early_note(DAY, DAY))
     house.purger.run()

@@ -10,7 +10,8 @@ import pytest
 
 from checkin.errors import CheckinError, KeyDestroyed, NotReady
 from checkin.keys.key_ring import KeyName, Purpose
-from tests.support.purging_service import CALENDAR, DAY, HOUR, REPORT, House, age, day_key, prepare
+from tests.support.purging_service import REPORT, House, age, day_key
+from tests.support.service_folder import CALENDAR, DAY, HOUR, make_service
 
 
 def test_a_report_says_what_was_destroyed_and_matches_the_closing(house: House) -> None:
@@ -147,7 +148,7 @@ def test_keys_are_made_ahead_once_and_each_is_stated(house: House) -> None:
 
 def test_intake_keys_go_with_the_closing_and_signing_keys_with_their_day(tmp_path: Path) -> None:
     """Each is destroyed for good, and stated with the commitment it was made with."""
-    prepare(tmp_path / "x")
+    make_service(tmp_path / "x")
     house = House(tmp_path / "x", ahead={Purpose.DAY: 1, Purpose.INTAKE: 2, Purpose.SIGNING: 2})
     house.purger.make_keys()
     house.open_day()
@@ -170,7 +171,7 @@ def test_intake_keys_go_with_the_closing_and_signing_keys_with_their_day(tmp_pat
 
 def test_a_service_destroys_its_other_data_in_the_same_round(tmp_path: Path) -> None:
     """Its tasks are given the oldest day that is held, and may retire keys of their own."""
-    prepare(tmp_path / "x")
+    make_service(tmp_path / "x")
     told: list[int] = []
     made: list[str] = []
     identity = KeyName(Purpose.IDENTITY, DAY - 30)

@@ -14,7 +14,8 @@ from checkin.protocol.primitives import Label, aead_open, derive
 from checkin.purge.inventory import Inventory
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
-from tests.support.purging_service import CALENDAR, DAY, HOUR, REPORT, House, age, day_key
+from tests.support.purging_service import REPORT, House, age, day_key
+from tests.support.service_folder import CALENDAR, DAY, HOUR
 
 
 def test_the_birth_of_a_days_file_does_not_tell_when_the_first_person_came(house: House) -> None:

@@ -8,8 +8,9 @@ from checkin.keys.key_ring import Purpose
 from checkin.service.leased_ring import LeasedRing
 from checkin.service.ring_statements import RingStatements
 from tests.support.officers import AUTHORITY
-from tests.support.purging_service import CALENDAR, DAY, HOUR, House, prepare
+from tests.support.purging_service import House
 from tests.support.ring_in_process import NODES, Ring
+from tests.support.service_folder import CALENDAR, DAY, HOUR, make_service
 
 REPORT = f"purge-{CALENDAR.date(DAY)}"
 AHEAD = {Purpose.DAY: 0}
@@ -17,7 +18,7 @@ AHEAD = {Purpose.DAY: 0}
 
 def open_house(ring: Ring, folder: Path, ahead: dict[Purpose, int] | None = None) -> House:
     if not folder.exists():
-        prepare(folder)
+        make_service(folder)
     return House(folder, ahead=ahead or AHEAD, ring=ring.use())
 
 

@@ -16,8 +16,9 @@ from checkin.service import leased_ring
 from checkin.service.vault_folder import VaultFolder
 from tests.checkin.ring.registry_on_ring import AHEAD, REPORT, leased
 from tests.support.officers import AUTHORITY, OFFICERS, TABLE, early_note
-from tests.support.purging_service import DAY, HOUR, House, day_key, prepare
+from tests.support.purging_service import House, day_key
 from tests.support.ring_in_process import NODES, Ring
+from tests.support.service_folder import DAY, HOUR, make_service
 
 NOTE = early_note(DAY, DAY)
 
@@ -32,7 +33,7 @@ def ring(ring: Ring) -> Ring:
 @pytest.fixture
 def house(ring: Ring, tmp_path: Path) -> House:
     """A registry that does, too, at noon of a day with rows."""
-    prepare(tmp_path / "registry")
+    make_service(tmp_path / "registry")
     return another(ring, tmp_path / "registry")
 
 

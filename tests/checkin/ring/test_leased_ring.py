@@ -31,8 +31,9 @@ from checkin.protocol.statement import many, one
 from checkin.service import ring_calls
 from checkin.service.settings import ServiceSettings
 from tests.checkin.ring.registry_on_ring import REPORT, go, leased, nights, open_house, statements
-from tests.support.purging_service import CALENDAR, DAY, HOUR, House, at, prepare
+from tests.support.purging_service import House
 from tests.support.ring_in_process import NODES, Ring, day_key, node_name
+from tests.support.service_folder import CALENDAR, DAY, HOUR, at, make_service
 from venue.lists import intake_list
 
 
@@ -350,7 +351,7 @@ def test_what_ends_an_account_or_a_scan_is_no_single_nodes_word(
 
 
 def test_a_folder_with_keys_of_its_own_does_not_move_to_a_ring(ring: Ring, tmp_path: Path) -> None:
-    prepare(tmp_path / "registry")
+    make_service(tmp_path / "registry")
     House(tmp_path / "registry").party.ring.ensure(day_key(), oldest=0)
     with pytest.raises(SettingsInvalid):
         House(tmp_path / "registry", ring=ring.use())

@@ -19,8 +19,9 @@ from checkin.purge.purger import Purger
 from checkin.service.ring_statements import RingStatements
 from tests.checkin.ring.registry_on_ring import AHEAD, REPORT, go, leased, open_house, statements
 from tests.support.officers import AUTHORITY, OFFICERS
-from tests.support.purging_service import CALENDAR, DAY, HOUR, House
+from tests.support.purging_service import House
 from tests.support.ring_in_process import Ring, day_key, node_name
+from tests.support.service_folder import CALENDAR, DAY, HOUR
 
 
 def lost_note(ring: Ring, letter: str, *officers: NoteSigner) -> Path:

@@ -31,8 +31,8 @@ from checkin.protocol.ring_messages import PUBLIC, RAW
 from checkin.protocol.statement import StatementType, many, one
 from checkin.ring.node import RingNode
 from checkin.service.ring_calls import RingCalls, read_state
-from tests.support.purging_service import CALENDAR, DAY, HOUR, at
 from tests.support.ring_in_process import NODES, SERVICE, Ring, day_key, node_name
+from tests.support.service_folder import CALENDAR, DAY, HOUR, at
 
 ROW = Label.SUB_ROW.value.decode()
 ONCE = OpeningKey(b"\x07" * 32)

@@ -13,8 +13,9 @@ from checkin.clock import RETENTION_DAYS
 from checkin.keys.key_ring import Purpose
 from checkin.service import leased_ring
 from checkin.service.vault_folder import VaultFolder
-from tests.support.purging_service import CALENDAR, DAY, House, prepare
+from tests.support.purging_service import House
 from tests.support.ring_in_process import NODES, Ring, day_key, node_name
+from tests.support.service_folder import CALENDAR, DAY, make_service
 
 REPORT = f"purge-{CALENDAR.date(DAY)}"
 
@@ -26,7 +27,7 @@ def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ring]:
     made.serve(monkeypatch, direct=True)
     monkeypatch.setattr(leased_ring, "STATE_SECONDS", 0.0)
     monkeypatch.setattr(leased_ring, "SILENT_SECONDS", 0.0)
-    prepare(folder)
+    make_service(folder)
     house = House(folder, ahead={Purpose.DAY: 0}, ring=made.use())
     house.purger.make_keys()
     house.open_day()

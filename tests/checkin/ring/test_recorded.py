@@ -15,8 +15,8 @@ from checkin.protocol.primitives import OpeningKey, random_bytes
 from checkin.protocol.ring_messages import TRANSFER
 from checkin.protocol.statement import kind_of, one
 from checkin.ring import node as ring_node
-from tests.support.purging_service import DAY
 from tests.support.ring_in_process import NODES, Ring, day_key
+from tests.support.service_folder import DAY
 
 
 def transfers(ring: Ring) -> list[tuple[bytes, str, str]]:

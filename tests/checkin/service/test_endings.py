@@ -13,7 +13,8 @@ from checkin.errors import NotFound, NotReady
 from checkin.files.tables import Commit, SqliteTables, TableSet, Value
 from checkin.keys.journal import Ending
 from checkin.service.endings import Endings
-from tests.support.purging_service import DAY, House, day_key, prepare
+from tests.support.purging_service import House, day_key
+from tests.support.service_folder import DAY, make_service
 from tests.support.small_files import small_files
 
 SOME = TableSet(
@@ -29,7 +30,7 @@ FIRST, REFUSED, LATER = (Ending("account", str(number)) for number in range(3))
 @pytest.fixture
 def endings(tmp_path: Path) -> Endings:
     """Of a service with a key for today."""
-    prepare(tmp_path / "house")
+    make_service(tmp_path / "house")
     house = House(tmp_path / "house")
     house.party.ring.ensure(day_key(), oldest=DAY)
     return Endings(house.party, house.guard)

@@ -12,7 +12,8 @@ from checkin.errors import ClockUntrusted
 from checkin.files.tables import SqliteTables
 from checkin.service.order_executor import OrderExecutor, Pins
 from checkin.service.order_store import ORDERS, KeptAnswer, OrderStore
-from tests.support.purging_service import DAY, HOUR, House, at, prepare
+from tests.support.purging_service import House
+from tests.support.service_folder import DAY, HOUR, at, make_service
 
 PART = "ab" * 32
 Desk = tuple[House, OrderExecutor]
@@ -27,7 +28,7 @@ def opened(house: House) -> Iterator[OrderStore]:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """A service that answered a part about today at noon, valid for three hours."""
-    prepare(tmp_path)
+    make_service(tmp_path)
     house = House(tmp_path)
     house.guard.tick()
     with opened(house) as store:

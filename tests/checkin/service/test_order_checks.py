@@ -27,7 +27,8 @@ from checkin.protocol.note import NoteSigner, sign_note, unverified_text
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service import order_executor
 from checkin.service.order_executor import OrderBody, OrderExecutor
-from tests.support.deployment_in_process import CALENDAR, CASE, DAY, NOON, Whole
+from tests.support.deployment_in_process import CASE, Whole
+from tests.support.service_folder import CALENDAR, DAY, NOON
 
 HOUR = 3600.0
 STRANGER = NoteSigner("health.example/lists", SigningKey(bytes(range(32))))

@@ -15,8 +15,9 @@ from checkin.protocol.signed_time import TIME_STATEMENT, read_time
 from checkin.service import time_peers as peers
 from checkin.service.settings import Peer
 from checkin.service.time_peers import TimePeers
-from tests.support.purging_service import DAY, HOUR, House, prepare
+from tests.support.purging_service import House
 from tests.support.retention_service import Service
+from tests.support.service_folder import DAY, HOUR, make_service
 from tests.support.trickle import trickling, whole
 
 CALENDAR = Calendar()
@@ -33,7 +34,7 @@ def peer() -> Iterator[Service]:
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     """Who asks."""
-    prepare(tmp_path / "x")
+    make_service(tmp_path / "x")
     return House(tmp_path / "x")
 
 
@@ -100,7 +101,7 @@ def test_nonsense_is_passed_over_and_the_next_peer_is_heard(house: House, peer: 
 )
 def test_json_too_deep_to_read_is_passed_over_and_the_next_peer_ends_the_doubt(tmp_path: Path, body: bytes) -> None:
     """A pinned party, or whoever sits on the wire to it, must not decide whether the next one is asked."""
-    prepare(tmp_path / "z")
+    make_service(tmp_path / "z")
     house = House(tmp_path / "z")
     house.guard.tick()
     house.go(DAY + 7, HOUR)
@@ -119,7 +120,7 @@ def test_json_too_deep_to_read_is_passed_over_and_the_next_peer_ends_the_doubt(t
 
 def test_after_seven_days_of_downtime_an_honest_peer_suffices_beside_a_liar(tmp_path: Path) -> None:
     """One two hours off, one that is right, asked over the network; then everything due is destroyed."""
-    prepare(tmp_path / "y")
+    make_service(tmp_path / "y")
     house = House(tmp_path / "y")
     house.purger.run()
     house.open_day()

@@ -18,7 +18,8 @@ from checkin.service import shared_counts
 from checkin.service.shared_counts import Bound, SharedCounts
 from tests.conftest import Needs
 from tests.support.counts_server import CountsServer
-from tests.support.purging_service import DAY, HOUR, House, day_key, prepare
+from tests.support.purging_service import House, day_key
+from tests.support.service_folder import DAY, HOUR, make_service
 from tests.support.waiting import until
 
 MOST = 5
@@ -59,7 +60,7 @@ def _passes(bound: Bound, key: str) -> bool:
 def worker(counts_server: CountsServer, tmp_path: Path) -> Iterator[NewWorker]:
     """Makes workers of one service."""
     made: list[Worker] = []
-    prepare(tmp_path / "service")
+    make_service(tmp_path / "service")
 
     def make() -> Worker:
         made.append(Worker(tmp_path / "service", counts_server.dsn_file))
@@ -166,7 +167,7 @@ def test_names_are_macs_that_end_with_their_window_or_the_day(
     here.passes()
     here.house.go(DAY + 1)
     here.passes()
-    prepare(tmp_path / "another")
+    make_service(tmp_path / "another")
     other = Worker(tmp_path / "another", counts_server.dsn_file)
     other.passes()
     other.counts.close()
@@ -238,7 +239,7 @@ def test_a_server_that_shows_nothing_of_its_settings_is_named_and_used(
 )
 def test_a_dsn_of_another_form_is_refused_and_never_quoted(tmp_path: Path, needs: Needs, dsn: str, why: str) -> None:
     needs("Redis's client", find_spec("redis"), "pip install -e '.[test]'")
-    prepare(tmp_path)
+    make_service(tmp_path)
     file = tmp_path / "dsn"
     file.write_text(dsn)
     file.chmod(0o600)
@@ -249,7 +250,7 @@ def test_a_dsn_of_another_form_is_refused_and_never_quoted(tmp_path: Path, needs
 
 def test_a_client_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
-    prepare(tmp_path)
+    make_service(tmp_path)
     file = tmp_path / "dsn"
     file.touch(mode=0o600)
     file.write_text("redis://localhost")

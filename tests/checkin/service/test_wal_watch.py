@@ -19,7 +19,8 @@ from checkin.service.wal_watch import WalWatch
 from checkin.vault.engines import Row
 from checkin.vault.engines.sqlite import SqliteStore
 from issuer.database import ISSUER
-from tests.support.purging_service import DAY, House
+from tests.support.purging_service import House
+from tests.support.service_folder import DAY
 from tests.support.serving import visiting
 
 KEEP, WARN = 256 << 10, 1 << 20

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.support.deployment_in_threads import DAY, NOON, SECOND, Country, Door, Person, country
+from tests.support.deployment_in_threads import SECOND, Country, Door, Person, country
+from tests.support.service_folder import DAY, NOON
 
 
 @dataclass(frozen=True)

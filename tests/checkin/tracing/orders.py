@@ -10,7 +10,8 @@ import httpx
 
 from checkin.orders.order import SignedOrder
 from tests.checkin.tracing.conftest import Scene
-from tests.support.deployment_in_threads import NOON, venue_order
+from tests.support.deployment_in_threads import venue_order
+from tests.support.service_folder import NOON
 
 NAMES = (f"order-{number}" for number in itertools.count())  # each order's own folder
 HOUR = 3600.0

@@ -25,17 +25,8 @@ from checkin.purge.statement_store import ORDER_EXECUTED, ORDER_REFUSED
 from checkin.service.addresses import free_ports
 from checkin.tracing.trace_result import TracedContact, neutral
 from tests.checkin.tracing.conftest import Scene
-from tests.support.deployment_in_threads import (
-    CALENDAR,
-    DAY,
-    NOON,
-    SECOND,
-    Country,
-    Person,
-    person_order,
-    serving,
-    venue_order,
-)
+from tests.support.deployment_in_threads import SECOND, Country, Person, person_order, serving, venue_order
+from tests.support.service_folder import CALENDAR, DAY, NOON
 from tests.support.waiting import until
 
 _NAMES = (f"answer-{number}" for number in itertools.count())

@@ -16,7 +16,7 @@ from checkin.errors import CheckinError, NoteUntrusted, RequestInvalid, Settings
 from checkin.protocol.key_list import AuthorityKey, AuthorityList
 from checkin.protocol.primitives import OpeningKey, random_bytes
 from tests.checkin.tracing.conftest import Scene
-from tests.support.deployment_in_threads import DAY
+from tests.support.service_folder import DAY
 
 CASE = ["--case", "2026-17", "--purpose", "contacts of a person with measles", "--basis", "Act, Article 76-2"]
 

@@ -21,7 +21,8 @@ from checkin.protocol.primitives import SigningKey
 from checkin.protocol.statement import kind_of
 from checkin.tlog.proof import LogProof
 from checkin.tracing.publish import publish_keys
-from tests.support.deployment_in_threads import DAY, NOON, SECOND, Country, country
+from tests.support.deployment_in_threads import SECOND, Country, country
+from tests.support.service_folder import DAY, NOON
 
 GONE = DestroyedKey("0" * 64, DAY + 28)
 

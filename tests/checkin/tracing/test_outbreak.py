@@ -11,17 +11,8 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from tests.support.deployment_in_threads import (
-    CALENDAR,
-    DAY,
-    SECOND,
-    Country,
-    Door,
-    Person,
-    country,
-    person_order,
-    venue_order,
-)
+from tests.support.deployment_in_threads import SECOND, Country, Door, Person, country, person_order, venue_order
+from tests.support.service_folder import CALENDAR, DAY
 
 PEOPLE, VENUES = 22, 4
 

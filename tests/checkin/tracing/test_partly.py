@@ -23,7 +23,8 @@ from checkin.tracing.trace_result import TraceResult
 from tests.checkin.tracing.conftest import Scene
 from tests.checkin.tracing.orders import HOUR, NAMES, order
 from tests.checkin.tracing.test_commands import Officer
-from tests.support.deployment_in_threads import DAY, NOON, SECOND, Country, person_order, venue_order
+from tests.support.deployment_in_threads import SECOND, Country, person_order, venue_order
+from tests.support.service_folder import DAY, NOON
 
 NOBODY = "http://127.0.0.1:9"
 BOTH = {"Bob Baek-hyeon", "Carol Choi-won"}

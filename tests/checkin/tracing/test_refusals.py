@@ -23,7 +23,8 @@ from checkin.tlog.proof import LogProof
 from checkin.tracing.execute import open_trace
 from tests.checkin.tracing.conftest import Scene
 from tests.checkin.tracing.orders import HOUR, NAMES, code, number_of, order
-from tests.support.deployment_in_threads import NOON, SECOND, person_order, venue_order
+from tests.support.deployment_in_threads import SECOND, person_order, venue_order
+from tests.support.service_folder import NOON
 
 
 def stranger() -> NoteSigner:

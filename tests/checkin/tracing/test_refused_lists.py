@@ -16,7 +16,8 @@ from checkin.service import order_executor
 from checkin.tracing.trace import Trace
 from tests.checkin.tracing.conftest import Scene
 from tests.checkin.tracing.orders import NAMES, code, number_of, order
-from tests.support.deployment_in_threads import DAY, SECOND, person_order
+from tests.support.deployment_in_threads import SECOND, person_order
+from tests.support.service_folder import DAY
 
 _NOBODY = SigningKey(random_bytes(32))
 
