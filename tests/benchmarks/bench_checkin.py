@@ -22,8 +22,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import httpx
-
 from checkin.clock import SystemClock
 from checkin.protocol.credential import Draft, Mode, Status, issue, new_opening
 from checkin.protocol.encoding import b64url_encode
@@ -156,7 +154,7 @@ def ratio(table: Table, bench: Bench, rounds: int, number: int, connections: int
     """CPU of a check-in ÷ CPU of the bare handler, one process each, in turn."""
     bare, bare_port = bench.bare()
     try:
-        with registry_service.processes(bench.registry, 1) as [server], httpx.Client(base_url=server.url) as client:
+        with registry_service.processes(bench.registry, 1) as [server], server.client() as client:
             at = registry_service.enrol(client)
             ours, theirs = [], []
             for _ in range(rounds):
@@ -178,7 +176,7 @@ def ratio(table: Table, bench: Bench, rounds: int, number: int, connections: int
 
 def two_workers(table: Table, bench: Bench, rounds: int, number: int, connections: int) -> None:
     """Single check-ins and batches, two processes on one folder."""
-    with registry_service.processes(bench.registry, 2) as servers, httpx.Client(base_url=servers[0].url) as client:
+    with registry_service.processes(bench.registry, 2) as servers, servers[0].client() as client:
         at = registry_service.enrol(client)
         vkey = client.get("/v1/trust", headers=bearer(at.scanner)).json()["registry"]["vkey"]
         intake = registry_service.intake_keys(client, at, NoteVerifier.parse(vkey))[bench.day]

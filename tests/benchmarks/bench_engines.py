@@ -23,8 +23,6 @@ from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from time import perf_counter
 
-import httpx
-
 from checkin.deployment.postgres_server import let_through
 from checkin.files.postgres_connection import Postgres
 from checkin.vault.engines import DayStore
@@ -181,7 +179,7 @@ def check_ins(table: Table, folder: Path, dsn: str, rounds: int, number: int) ->
             bench = Bench(folder / f"on-{name}", **settings)
             stack.callback(bench.close)
             [server] = stack.enter_context(registry_service.processes(bench.registry, 1))
-            with httpx.Client(base_url=server.url) as client:
+            with server.client() as client:
                 at[name] = (bench, server, registry_service.enrol(client))
         for _ in range(rounds):
             for name, (bench, server, door) in at.items():

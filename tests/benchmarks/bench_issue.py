@@ -37,8 +37,9 @@ from issuer.service import Issuer
 from tests.benchmarks.load import http
 from tests.benchmarks.load import measure as drive_and_measure
 from tests.support.databases import name_database, running
-from tests.support.issuer_service import Site, Workers, enrol, holder_keys, publics
+from tests.support.issuer_service import Site, enrol, holder_keys, publics
 from tests.support.service_folder import DAY
+from tests.support.serving import Process, ready
 
 Figures = dict[str, list[float]]
 
@@ -97,10 +98,9 @@ def asked_for(issuer: Issuer, batches: int, first: int) -> list[bytes]:
     return [http("/v1/credentials", body, token) for token, body in zip(people, bodies, strict=True)]
 
 
-def over_http(issuer: Issuer, server: Workers, batches: int, first: int) -> float:
+def over_http(issuer: Issuer, server: Process, batches: int, first: int) -> float:
     """Processor time of a batch, in milliseconds."""
-    pids, ports = [child.pid for child in server.processes], [client.base_url.port or 0 for client in server.clients]
-    return drive_and_measure(pids, ports, asked_for(issuer, batches, first), 16).cpu
+    return drive_and_measure([server.process.pid], [server.port], asked_for(issuer, batches, first), 16).cpu
 
 
 def measure(batches: int, rounds: int) -> Figures:
@@ -114,9 +114,8 @@ def measure(batches: int, rounds: int) -> Figures:
         dsn = stack.enter_context(running(folder)).dsn
         name_database(sites["PostgreSQL"].config, dsn)
         issuers = {engine: stack.enter_context(site.open()) for engine, site in sites.items()}
-        servers = {engine: Workers(site) for engine, site in sites.items()}
-        for server in servers.values():
-            stack.enter_context(server)
+        servers = {engine: site.process() for engine, site in sites.items()}
+        stack.enter_context(ready([*servers.values()], "/healthz"))
         for number in range(rounds + 1):
             times = {
                 "bare": microseconds(bare(count), count),

@@ -23,8 +23,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
 from tests.benchmarks.bench_checkin import Bench, Table
 from tests.benchmarks.load import cpu_seconds
 from tests.support import registry_service
@@ -159,7 +157,7 @@ def told(table: Table, name: str, phase: Phase) -> None:
 
 def run(table: Table, bench: Bench, wanted: argparse.Namespace) -> None:
     """All phases at one registry; without a crowd the first alone."""
-    with registry_service.processes(bench.registry, 2) as servers, httpx.Client(base_url=servers[0].url) as client:
+    with registry_service.processes(bench.registry, 2) as servers, servers[0].client() as client:
         at = registry_service.enrol(client)
         ports, leaders = [one.port for one in servers], [one.process.pid for one in servers]
         requests = bench.single(at, int(wanted.rate * wanted.seconds))

@@ -45,7 +45,7 @@ def registry(folder: Path, scanners: int) -> Iterator[tuple[registry_service.Pro
     issuer.keys[day] = SigningKey(seed)
     issuer.list_days(*range(day, day + 15))
     made = registry_service.Registry(folder, [issuer], now=None)
-    with registry_service.processes(made, 1) as [server], httpx.Client(base_url=server.url) as client:
+    with registry_service.processes(made, 1) as [server], server.client() as client:
         at = registry_service.enrol(client)
     fill(folder / "data", scanners)
     with registry_service.processes(made, 1) as [server], httpx.Client(base_url=server.url, timeout=600) as client:

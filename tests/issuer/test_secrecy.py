@@ -24,8 +24,9 @@ from checkin.protocol.primitives import random_bytes
 from issuer.access_notices import ADD
 from issuer.database import ISSUER
 from issuer.service import Issuer
-from tests.support.issuer_service import E164, NAME, PHONE, Site, Workers, ask_batch, begin, confirm, enrol, register
+from tests.support.issuer_service import E164, NAME, PHONE, Site, ask_batch, begin, confirm, enrol, register
 from tests.support.service_folder import DAY, bearer
+from tests.support.serving import ready
 
 
 def _spellings(secret: str) -> list[bytes]:
@@ -46,8 +47,8 @@ def _found(site: Site, secrets: list[str], *more: bytes) -> list[tuple[str, str]
 
 def test_no_name_phone_code_or_token_is_anywhere_in_plaintext(site: Site) -> None:
     """In a real process: registered, one half-way, wrong codes, batches, hosted codes, a deletion, bad requests."""
-    workers = Workers(site)
-    with workers as (client,):
+    process = site.process()
+    with ready([process], "/healthz"), process.client() as client:
         assert site.list_keys(client).status_code == 200
         token = register(site, client)
         ask_batch(client, token)
@@ -60,31 +61,31 @@ def test_no_name_phone_code_or_token_is_anywhere_in_plaintext(site: Site) -> Non
         client.get("/v1/wallet", headers=bearer("CANARYTOKEN"))
         gone = register(site, client, "Deleted Person", "010-5555-6666")
         client.delete("/v1/wallet", headers=bearer(gone))
-        metrics, ready = client.get("/metrics").content, client.get("/readyz").content
+        metrics, readiness = client.get("/metrics").content, client.get("/readyz").content
         codes = [code for _, code in site.messages()]
         while_running = _found(site, [NAME, PHONE, E164, token, gone, waiting])
     visit = presentation.read(presentation.from_text(shown)).credential.visit_id.hex()
     secrets = [NAME, PHONE, E164, token, gone, waiting, shown, visit]
     secrets += ["Halfway Person", "010-8765-4321", "010-1111-2222", "Deleted Person", "010-5555-6666"]
     secrets += ["Bad\nCanaryname", "Canaryname", "CANARYBODY", "CANARYTOKEN"]
-    log = workers.log.read_bytes()
+    log = process.log.read_bytes()
     assert while_running == []
-    assert _found(site, secrets, log, metrics, ready) == []
+    assert _found(site, secrets, log, metrics, readiness) == []
     # Six digits are also found by chance in sealed bytes; in text they would be the code.
-    assert [code for code in codes for text in (log, metrics, ready) if code.encode() in text] == []
+    assert [code for code in codes for text in (log, metrics, readiness) if code.encode() in text] == []
 
 
 def test_the_log_does_not_say_who_asked_or_when(site: Site) -> None:
     """Requests leave no line at all; what is logged is about the service."""
-    workers = Workers(site)
-    with workers as (client,):
+    process = site.process()
+    with ready([process], "/healthz"), process.client() as client:
         site.list_keys(client)
-        before = workers.log.read_bytes()
+        before = process.log.read_bytes()
         token = register(site, client)
         for _ in range(3):
             ask_batch(client, token)
             client.get("/v1/wallet", headers=bearer(token))
-        assert workers.log.read_bytes() == before
+        assert process.log.read_bytes() == before
 
 
 def test_no_column_of_the_database_is_finer_than_a_day(site: Site, client: httpx.Client) -> None:

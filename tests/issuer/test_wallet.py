@@ -11,13 +11,13 @@ from checkin.parties import wallet
 from checkin.protocol import presentation
 from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode
 from checkin.protocol.encoding import b64url_decode
-from tests.support.issuer_service import E164, Site, Workers
+from tests.support.issuer_service import E164, Site, workers
 from tests.support.service_folder import DAY
 
 
 def test_a_wallet_registers_fetches_shows_and_leaves(site: Site) -> None:
     """Each step as a visitor does it; errors come back as the errors they stand for."""
-    with Workers(site) as (client,):
+    with workers(site) as (client,):
         site.list_keys(client)
         url = str(client.base_url)
         registration = drive_at(url, wallet.register("김하나", E164))

@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 
 from checkin.protocol import presentation
-from tests.support.issuer_service import Site, Workers, ask_batch, begin, confirm, register
+from tests.support.issuer_service import Site, ask_batch, begin, confirm, register, workers
 from tests.support.service_folder import DAY, bearer
 
 
 def test_five_tries_are_five_tries_over_two_processes(site: Site) -> None:
     """A guesser who spreads tries over workers, all at once, gets five; then not even the right code works."""
-    with Workers(site, 2) as clients:
+    with workers(site, 2) as clients:
         registration = begin(clients[0])
         ((_, code),) = site.messages()
         guesses = [f"{(int(code) + step) % 10**8:08}" for step in range(1, 21)]
@@ -29,7 +29,7 @@ def test_five_tries_are_five_tries_over_two_processes(site: Site) -> None:
 
 
 def test_a_day_has_six_batches_over_two_processes(site: Site) -> None:
-    with Workers(site, 2) as clients:
+    with workers(site, 2) as clients:
         site.list_keys(clients[0])
         token = register(site, clients[0])
         with ThreadPoolExecutor(8) as pool:
@@ -38,7 +38,7 @@ def test_a_day_has_six_batches_over_two_processes(site: Site) -> None:
 
 
 def test_no_hosted_code_is_presented_by_two_processes(site: Site) -> None:
-    with Workers(site, 2) as clients:
+    with workers(site, 2) as clients:
         site.list_keys(clients[0])
         token = register(site, clients[0])
         with ThreadPoolExecutor(8) as pool:
@@ -49,7 +49,7 @@ def test_no_hosted_code_is_presented_by_two_processes(site: Site) -> None:
 
 
 def test_a_token_that_ended_in_one_process_has_ended_in_the_other(site: Site) -> None:
-    with Workers(site, 2) as clients:
+    with workers(site, 2) as clients:
         token = register(site, clients[0])
         assert clients[1].get("/v1/wallet", headers=bearer(token)).status_code == 200
         assert clients[0].delete("/v1/wallet", headers=bearer(token)).status_code == 202
@@ -58,7 +58,7 @@ def test_a_token_that_ended_in_one_process_has_ended_in_the_other(site: Site) ->
 
 def test_two_processes_that_start_at_once_publish_one_list(site: Site) -> None:
     """The first list is final, and both sign the same."""
-    with Workers(site, 2) as clients:
+    with workers(site, 2) as clients:
         first, second = (client.get("/v1/keys").json() for client in clients)
         assert first == second
         assert len(first["keys"]) == 15

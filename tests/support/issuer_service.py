@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,11 @@ from typing import Any
 import httpx
 
 from checkin.clock import Calendar, SimulatedClock
-from checkin.deployment.child import Child, end
 from checkin.files.tables import Tables, Values
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.key_list import AuthorityKey, AuthorityList
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
-from checkin.service.addresses import free_ports
 from checkin.service.auth import token_hash
 from issuer.app import create_app
 from issuer.contact import Contact
@@ -26,8 +24,7 @@ from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 from tests.support.databases import settle_beside
 from tests.support.service_folder import DAY, bearer, make_service
-from tests.support.serving import listening, visiting
-from tests.support.waiting import answers, until
+from tests.support.serving import Process, ready, visiting
 
 NAME, PHONE = "카나리아 Canary", "010-1234-5678"
 E164 = "+821012345678"
@@ -99,6 +96,10 @@ class Site:
             yield issuer
         finally:
             issuer.close()
+
+    def process(self) -> Process:
+        """In a process of its own."""
+        return Process("issuer", self.config, self.clock.path)
 
     def elsewhere(self) -> Site:
         """On another machine over the same engine."""
@@ -215,30 +216,8 @@ def ask_batch(client: httpx.Client, token: str, day: int = DAY, **more: Any) -> 
     return client.post("/v1/credentials", json=body, headers=bearer(token))
 
 
-class Workers:
-    """The issuer in processes of its own, as `checkin serve` starts them; each has its own port, so that a test
-    chooses which one answers."""
-
-    def __init__(self, site: Site, count: int = 1) -> None:
-        self.log = site.folder / "server.log"
-        ports = free_ports(count)
-        self.clients = [
-            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) for port in ports
-        ]
-        self.processes = [self._start(site, port) for port in ports]
-
-    def _start(self, site: Site, port: int) -> Child:
-        config = listening(site.config, port)
-        options = ["--config", str(config), "--simulated-clock", str(site.folder / "clock")]
-        return Child(["serve", "issuer", *options], self.log)
-
-    def __enter__(self) -> list[httpx.Client]:
-        for client, process in zip(self.clients, self.processes, strict=True):
-            until(lambda at=client.base_url, process=process: process.ended or answers(f"{at}/healthz"))  # type: ignore[misc]
-            assert not process.ended, self.log.read_text(encoding="utf-8")
-        return self.clients
-
-    def __exit__(self, *_: object) -> None:
-        for client in self.clients:
-            client.close()
-        end(self.processes)
+@contextmanager
+def workers(site: Site, count: int = 1) -> Iterator[list[httpx.Client]]:
+    """The issuer in so many processes; each client has one that answers."""
+    with ready([site.process() for _ in range(count)], "/healthz") as running, ExitStack() as stack:
+        yield [stack.enter_context(process.client()) for process in running]

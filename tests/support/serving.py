@@ -15,7 +15,7 @@ import uvicorn
 
 from checkin.deployment.child import Child, end
 from checkin.service.addresses import free_ports
-from tests.support.waiting import answers, until
+from tests.support.waiting import PATIENCE, answers, until
 
 
 @contextmanager
@@ -43,11 +43,12 @@ def port_of(server: uvicorn.Server) -> int:
 @contextmanager
 def visiting(app: Any, **options: Any) -> Iterator[httpx.Client]:
     """A client of a server of the app; `options` as in `serving`."""
-    with (
-        serving(app, **options) as server,
-        httpx.Client(base_url=f"http://127.0.0.1:{port_of(server)}", timeout=120, trust_env=False) as client,
-    ):
+    with serving(app, **options) as server, _client(f"http://127.0.0.1:{port_of(server)}") as client:
         yield client
+
+
+def _client(url: str) -> httpx.Client:
+    return httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False)
 
 
 def listening(config: Path, port: int, *, workers: int = 1) -> Path:
@@ -70,6 +71,10 @@ class Process:
         if clock:
             options += ["--simulated-clock", str(clock)]
         self.process = Child(["serve", service, *options], self.log)
+
+    def client(self) -> httpx.Client:
+        """To be closed."""
+        return _client(self.url)
 
     def answers(self, path: str = "/readyz") -> bool:
         """Whether it does, with 200: that it is ready, if it is not said what."""

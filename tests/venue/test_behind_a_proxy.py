@@ -7,15 +7,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
-
 from tests.support.behind_a_proxy import AT_ONCE, Caller, proxy
 from tests.support.registry_service import Enrolled, Phone, Process, enrol, scan_id
 from tests.support.ring_processes import RealRing
 from tests.support.service_folder import CALENDAR, DAY, bearer
 from tests.support.serving import ready
 from tests.venue.conftest import NewIssuer
-from tests.venue.realtime import PATIENCE
 from tests.venue.test_postgresql import on_postgresql
 
 if TYPE_CHECKING:
@@ -52,7 +49,7 @@ def test_one_code_a_thousand_times_over_a_failover_midnight_and_a_restart_is_acc
         stack.callback(real.stop)
         real.start_all()
         with ready([Process(one, workers=2) for one in registries]) as running, proxy(tmp_path, running) as url:
-            with httpx.Client(base_url=running[0].url, timeout=PATIENCE, trust_env=False) as client:
+            with running[0].client() as client:
                 at = enrol(client)
             with Door(url, at) as door:
                 storm = door.storm(door.scan, [token] * SUBMISSIONS)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import httpx
-
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.presentation import to_text
 from checkin.protocol.primitives import SigningKey, random_bytes
@@ -51,7 +49,7 @@ def test_no_token_visit_id_or_scan_id_is_in_any_file_log_metric_or_error(tmp_pat
     forged.holder = SigningKey(random_bytes(32))
     scan, queued_scan = scan_id(), random_bytes(16)
     answers: list[str] = []
-    with processes(registry, 1) as [server], httpx.Client(base_url=server.url, timeout=120) as client:
+    with processes(registry, 1) as [server], server.client() as client:
         at = enrol(client, "Canary cafe")
         keys = intake_keys(client, at, verifier(client, at))
         answers += [check_in(client, at, good.at(NOON), scan).text for _ in range(2)]
@@ -85,7 +83,7 @@ def test_no_token_visit_id_or_scan_id_is_in_any_file_log_metric_or_error(tmp_pat
 def test_the_log_tells_no_request(tmp_path: Path, new_issuer: NewIssuer) -> None:
     issuer = new_issuer()
     registry = Registry(tmp_path / "registry", [issuer])
-    with processes(registry, 1) as [server], httpx.Client(base_url=server.url, timeout=120) as client:
+    with processes(registry, 1) as [server], server.client() as client:
         at = enrol(client)
         before = server.log.read_text()
         for _ in range(5):

@@ -99,7 +99,7 @@ def test_the_counts_of_two_processes_add_up_within_moments(tmp_path: Path, new_i
     issuer = new_issuer()
     registry = Registry(tmp_path / "registry", [issuer])
     with processes(registry, 2) as running:
-        clients = [httpx.Client(base_url=process.url, timeout=30) for process in running]
+        clients = [process.client() for process in running]
         at = enrol(clients[0])
         for client in clients * 3:
             assert check_in(client, at, Phone(issuer, DAY).at(NOON)).status_code == 201
@@ -115,7 +115,7 @@ def test_a_power_cut_takes_at_most_the_split_of_the_last_minute(tmp_path: Path, 
     registry = Registry(tmp_path / "registry", [issuer])
     process = Process(registry)
     until(process.answers)
-    with httpx.Client(base_url=process.url, timeout=30) as client:
+    with process.client() as client:
         at = enrol(client)
         for _ in range(5):
             assert check_in(client, at, Phone(issuer, DAY).at(NOON)).status_code == 201
@@ -151,7 +151,7 @@ def test_the_split_goes_when_the_day_is_closed_and_the_venues_numbers_stay(
     """From that second on nobody is shown it, and the file forgets it with the next round of tasks."""
     issuer = new_issuer()
     registry = Registry(tmp_path / "registry", [issuer])
-    with processes(registry, 1) as [server], httpx.Client(base_url=server.url, timeout=30) as client:
+    with processes(registry, 1) as [server], server.client() as client:
         at = enrol(client)
         assert check_in(client, at, Phone(issuer, DAY).at(NOON)).status_code == 201
         until(lambda: split(client, at) == {at.scanner_id: {12: 1}})
@@ -211,7 +211,7 @@ def test_a_scanner_that_lives_is_seen_by_itself(tmp_path: Path, new_issuer: NewI
     """Between two processes the later time stays."""
     registry = Registry(tmp_path / "registry", [new_issuer()])
     with processes(registry, 2) as running:
-        clients = [httpx.Client(base_url=process.url, timeout=30) for process in running]
+        clients = [process.client() for process in running]
         at = enrol(clients[0])
         for client, moment, shown in ((clients[0], NOON, "12:00"), (clients[1], NOON + 601, "12:10")):
             registry.set(moment)

@@ -249,15 +249,12 @@ def test_one_code_at_two_processes_is_accepted_once_across_midnight_and_a_restar
     def submit(running: list[Process], at: Enrolled, moment: float, times: int) -> None:
         token = phone.at(moment)
         with ExitStack() as stack, ThreadPoolExecutor(16) as threads:
-            clients = [
-                stack.enter_context(httpx.Client(base_url=process.url, timeout=300, trust_env=False))
-                for process in running
-            ]
+            clients = [stack.enter_context(process.client()) for process in running]
             sent = [threads.submit(check_in, clients[number % 2], at, token) for number in range(times)]
             results.update(one.result().status_code for one in sent)
 
     with processes(registry, 2) as running:
-        with httpx.Client(base_url=running[0].url, timeout=300, trust_env=False) as client:
+        with running[0].client() as client:
             at = enrol(client)
         submit(running, at, midnight - 10, 400)
         registry.set(midnight + 5)

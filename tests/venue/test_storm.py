@@ -14,8 +14,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-import httpx
-
 from checkin.vault.engines.sqlite import create_day, path_of
 from tests.conftest import Needs
 from tests.support.registry_service import METRICS, Issuer, Process, Registry, enrol, processes, scan_id
@@ -102,7 +100,7 @@ def test_one_code_a_thousand_times_at_two_processes_is_accepted_once_also_after_
     token = paper(issuer)
     with processes(service, 2) as running:
         ports = [process.port for process in running]
-        with httpx.Client(base_url=running[0].url, timeout=PATIENCE) as client:
+        with running[0].client() as client:
             at = enrol(client)
         results, answered, _ = storm(connected(ports), at.scanner, token)
         assert results == {"accepted": 1, "already_used": SUBMISSIONS - 1}
@@ -119,7 +117,7 @@ def test_one_code_a_thousand_times_at_one_server_with_two_workers_is_accepted_on
     needs("processes to be stopped for a moment", Path("/proc/self/stat").exists(), "run on Linux")
     service, issuer = registry
     with processes(service, 1, workers=2) as [server]:
-        with httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
+        with server.client() as client:
             at = enrol(client)
         results, _, counted = storm(dealt(server), at.scanner, paper(issuer))
     assert results == {"accepted": 1, "already_used": SUBMISSIONS - 1}
@@ -171,7 +169,7 @@ def test_without_the_unique_constraint_the_same_storm_is_accepted_more_than_once
     """The control: what the two tests above measure is the constraint, and nothing else would save them."""
     service, issuer = registry
     with processes(service, 2) as running:
-        with httpx.Client(base_url=running[0].url, timeout=PATIENCE) as client:
+        with running[0].client() as client:
             at = enrol(client)
         path = path_of(service.folder / "data" / "visits", today())
         create_day(path, ordered=True)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
 
 from checkin.clock import CLOSING_DAYS, RETENTION_DAYS, SystemClock
@@ -27,7 +26,6 @@ from tests.support.registry_service import Phone, Process, check_in, enrol, scan
 from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
 from tests.support.waiting import until
 from tests.venue.conftest import NewIssuer
-from tests.venue.realtime import PATIENCE
 from tests.venue.test_postgresql import on_postgresql
 
 HOUR = 3600.0
@@ -209,7 +207,7 @@ def test_two_processes_on_two_folders_are_one_registry(tmp_path: Path, dsn: str,
         for registry in (here, there):
             process = Process(registry)
             stack.callback(process.stop)
-            clients.append(stack.enter_context(httpx.Client(base_url=process.url, timeout=PATIENCE, trust_env=False)))
+            clients.append(stack.enter_context(process.client()))
             if registry is there:  # its data folder is newer than nothing: a person says that this is right
                 until(lambda process=process: process.answers("/healthz"))  # type: ignore[misc]
                 Generation(there.folder / "data", here.folder / "keys").confirm()

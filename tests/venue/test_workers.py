@@ -26,8 +26,8 @@ def test_a_scanner_revoked_at_one_process_is_refused_by_the_other_at_its_next_re
     service, issuer = registry
     with (
         processes(service, 2) as [first, second],
-        httpx.Client(base_url=first.url, timeout=PATIENCE) as here,
-        httpx.Client(base_url=second.url, timeout=PATIENCE) as there,
+        first.client() as here,
+        second.client() as there,
     ):
         at = enrol(here)
         assert check_in(there, at, paper(issuer)).status_code == 201
@@ -62,7 +62,7 @@ def test_killing_the_processes_under_load_loses_nothing_that_was_acknowledged(
         for process in running:
             until(process.answers)
         if at is None:
-            with httpx.Client(base_url=running[0].url, timeout=PATIENCE) as client:
+            with running[0].client() as client:
                 at = enrol(client)
         share = [codes[attempt * 400 + number * 50 :][:50] for number in range(8)]
         threads = [
@@ -81,7 +81,7 @@ def test_killing_the_processes_under_load_loses_nothing_that_was_acknowledged(
             thread.join()
     assert at is not None
     assert 160 <= len(known) < len(codes), "the kill came too early or too late"
-    with processes(service, 1) as [server], httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
+    with processes(service, 1) as [server], server.client() as client:
         answers = Counter(check_in(client, at, token, scan).json().get("result") for token, scan in known)
     assert answers == {"repeated": len(known)}
 
@@ -92,8 +92,8 @@ def test_two_processes_that_start_at_once_on_an_empty_folder_share_one_of_everyt
     service, _ = registry
     with (
         processes(service, 2) as [first, second],
-        httpx.Client(base_url=first.url, timeout=PATIENCE) as here,
-        httpx.Client(base_url=second.url, timeout=PATIENCE) as there,
+        first.client() as here,
+        second.client() as there,
     ):
         at = enrol(here)
         trusts = [client.get("/v1/trust", headers=bearer(at.scanner)).json() for client in (here, there)]
@@ -103,7 +103,7 @@ def test_two_processes_that_start_at_once_on_an_empty_folder_share_one_of_everyt
 
 def test_an_orderly_stop_answers_what_has_arrived(registry: tuple[Registry, Issuer]) -> None:
     service, issuer = registry
-    with processes(service, 1) as [server], httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
+    with processes(service, 1) as [server], server.client() as client:
         at, token, scan = enrol(client), paper(issuer), scan_id()
         assert check_in(client, at, token, scan).status_code == 201
         os.kill(server.process.pid, signal.SIGTERM)
@@ -114,7 +114,7 @@ def test_an_orderly_stop_answers_what_has_arrived(registry: tuple[Registry, Issu
 def test_a_key_destroyed_by_one_process_stops_all(registry: tuple[Registry, Issuer]) -> None:
     service, issuer = registry
     with processes(service, 2) as running:
-        clients = [httpx.Client(base_url=process.url, timeout=PATIENCE) for process in running]
+        clients = [process.client() for process in running]
         at = enrol(clients[0])
         assert [check_in(client, at, paper(issuer)).status_code for client in clients] == [201, 201]
         ring = KeyRing(service.folder / "keys", read_secret(service.folder / "master.key"), allow_unfit=True)
