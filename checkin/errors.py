@@ -135,6 +135,12 @@ class DayDestroyed(CheckinError):
     default = "The keys of this day have been destroyed: it takes and gives nothing any more."
 
 
+class ClockWrong(CheckinError):
+    code = "clock_wrong"
+    status = 503
+    default = "The clock of this machine is not that of its registry: set it, or connect the scanner to its registry."
+
+
 class ScannerStale(CheckinError):
     code = "scanner_stale"
     status = 503

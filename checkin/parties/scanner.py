@@ -17,7 +17,6 @@ from checkin.errors import (
     AlreadyUsed,
     CheckinError,
     EnrolmentMalformed,
-    ScannerStale,
     ServiceError,
     TokenExpired,
     TokenNotYetValid,
@@ -37,7 +36,6 @@ from checkin.protocol.primitives import random_bytes, sha256
 
 BATCH_LIMIT: Final = 1000
 BATCH_STEP: Final = 50
-STALE_SECONDS: Final = 24 * 3600
 OF_TIME: Final = (TokenExpired, TokenNotYetValid, WrongDay)
 UNDECIDED: Final = "undecided"
 """The registry's answer to an entry with an issuer key that it does not know yet."""
@@ -168,11 +166,8 @@ class Scanner:
         return passed, (yield from self.upload())
 
     def check(self, text: str, now: float) -> Presentation:
-        """All checks of the door that need no network; raises the `TokenError`, or `ScannerStale`."""
-        if now - self.trust.time > STALE_SECONDS:
-            raise ScannerStale
-        if now < self.trust.time - MAX_SKEW_SECONDS:
-            raise ScannerStale("This scanner's clock is behind: set the clock, or connect it to its registry.")
+        """All checks of the door that need no network; raises the `TokenError`, or as `Trust.require_time`."""
+        self.trust.require_time(now)
         calendar = Calendar(self.trust.zone)
         verified = presentation.verify(text, now, calendar, self.trust.keys_of, StatusRule.of(self.trust.rule))
         self.seen = {mark: until for mark, until in self.seen.items() if until >= now}

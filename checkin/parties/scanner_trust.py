@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 
 from checkin.clock import CLOSING_DAYS, Calendar
-from checkin.errors import CheckinError, NoteUntrusted, ScannerStale, ServiceError, SettingsInvalid
+from checkin.errors import CheckinError, ClockWrong, NoteUntrusted, ScannerStale, ServiceError, SettingsInvalid
 from checkin.http.asking import conform
 from checkin.protocol.credential import IssuerKey, IssuerKeys
 from checkin.protocol.encoding import b64url_decode, b64url_encode
@@ -22,7 +22,9 @@ from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.signed_time import read_time
 from checkin.tlog.pinned_log import PinnedLog
 
+STALE_SECONDS: Final = 24 * 3600
 MAX_SKEW_SECONDS: Final = 10  # a scanner further from its registry's time refuses good codes and admits old ones
+CUT_SECONDS: Final = 0.5  # the registry's time is cut to the second
 _OTHER_FORM: Final = "The registry's lists do not have the documented form."
 Keys = dict[int, str]
 """Day → public key, base64url."""
@@ -91,14 +93,14 @@ class Trust:
         Issuer → code of the refusal, for each list that was passed over: it stops no other's, and what was known of it
         stays. If none could be taken the answer is refused with the first code.
         Raises `NoteUntrusted`, `NoteMalformed`, `ProofInvalid` for a list that the pinned log does not show,
-        `ListRefused`, `ScannerStale` for a clock that differs, or `ServiceError` for an answer of another form.
+        `ListRefused`, `ClockWrong`, or `ServiceError` for an answer of another form.
         """
         told = _read(_Told, answer)
         # Keys once seen stay pinned: a registry that is taken over cannot put others in their place.
         registry = NoteVerifier.parse(self.registry_vkey or told.registry.vkey)
         # SPEC scanner.md §4: "The time note opens under the pinned registry key"
-        if abs(read_time(told.time_note, registry, nonce) - now) > MAX_SKEW_SECONDS:
-            raise ScannerStale("This scanner's clock differs from the registry's: set the clock, then try again.")
+        if abs(read_time(told.time_note, registry, nonce) + CUT_SECONDS - now) > MAX_SKEW_SECONDS:
+            raise ClockWrong
         today = _calendar(told.zone).day(now)
         log = PinnedLog.read(pins) if (pins := self.log or told.log) else None
         intake = _logged(told.intake, log, told.intake_proof)
@@ -127,6 +129,14 @@ class Trust:
         `NoteMalformed`, `NoteUntrusted`, and `ServiceError` for an answer of another form."""
         told = _read(_WithTime, answer)
         return read_time(told.time_note, NoteVerifier.parse(self.registry_vkey or told.registry.vkey), nonce)
+
+    def require_time(self, now: float) -> None:
+        """Raises `ScannerStale` without the registry's time for 24 hours, `ClockWrong` before the last time told."""
+        if now < self.time - MAX_SKEW_SECONDS:
+            raise ClockWrong
+        # SPEC scanner.md §5: "More than 24 hours since the registry's time was heard"
+        if now - self.time > STALE_SECONDS:
+            raise ScannerStale
 
     def keys_of(self, day: int) -> IssuerKeys:
         """All issuers' keys of a day."""

@@ -1,4 +1,4 @@
-"""A scanner page with a wrong clock takes no lists; a wallet page none that is not in the log that it pinned."""
+"""A wallet page takes no list that is not in the log that it pinned."""
 
 from __future__ import annotations
 
@@ -7,15 +7,8 @@ from typing import Any
 from playwright.sync_api import Page
 
 from checkin.protocol.note import NoteSigner
-from tests.vectors.trustanswers import ISSUER, NOW, OTHER_LOG, THIEF, TODAY, InLog, answer, issuer_list
+from tests.vectors.trustanswers import ISSUER, OTHER_LOG, THIEF, TODAY, InLog, issuer_list
 
-# One update of a device whose clock is off; the code of the refusal, or the days that are known then.
-UPDATE = """async ([answer, nonce, now]) => {
-    const { Trust } = await import("/checkin/web/static/js/trust.js");
-    return new Trust().update(answer, nonce, now, now).then(
-        (stored) => [...stored.issuers.get(1).keys()], (error) => error.code);
-}"""
-LATE: dict[int, Any] = {10: [TODAY], 11: "clock_wrong", -11: "clock_wrong"}
 # A wallet's account that pins the issuer's key, and asks for batches in turn. "taken": the list was believed, and the
 # batch was asked for.
 BATCHES = """async ([answers, vkey, day]) => {
@@ -38,12 +31,6 @@ BATCHES = """async ([answers, vkey, day]) => {
     }
     return codes;
 }"""
-
-
-def test_a_scanner_page_whose_clock_is_off_takes_no_lists(page: Page) -> None:
-    """All else about these answers is in tests/vectors/trust.json."""
-    for seconds, expected in LATE.items():
-        assert page.evaluate(UPDATE, [answer({TODAY: 0}), "n" * 16, NOW + seconds]) == expected, seconds
 
 
 def keys_answer(days: dict[int, int], book: InLog | None = None, signer: NoteSigner = ISSUER) -> dict[str, Any]:

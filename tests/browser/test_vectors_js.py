@@ -38,7 +38,8 @@ def vectors() -> Vectors:
 ALTERED = (
     *((name, "cases") for name in ("presentation", "intake", "notes", "time", "lists", "trust", "answers")),
     *((name, "cases") for name in ("toldtime", "enrolment")),
-    *(("notes", "statements"), ("lists", "merges"), ("logproof", "proofs"), ("logproof", "cosignatures")),
+    *(("notes", "statements"), ("trust", "after"), ("lists", "merges")),
+    *(("logproof", "proofs"), ("logproof", "cosignatures")),
 )
 
 

@@ -264,13 +264,13 @@ async function judgeEnrolment({ "scanner/enrol": { readEnrolment, writeEnrolment
 }
 
 /** What is told in turn, each time as after a restart. */
-async function judgeTrust({ trust }, { now, cases, answers }) {
+async function judgeTrust({ trust }, { now, cases, answers, after }) {
   const results = [];
   for (const item of cases) {
     let [stored, passed, got, ours] = [undefined, [], null, false];
-    for (const { answer, nonce } of item.told) {
+    for (const { answer, nonce, late } of item.told) {
       const scanner = new trust.Trust(stored);
-      got = await verdict(() => scanner.update(answers[answer], nonce, now, now));
+      got = await verdict(() => scanner.update(answers[answer], nonce, now + late));
       passed = got === "ok" ? scanner.passed : [];
       [stored, ours] = [structuredClone(scanner.stored), scanner.met];
     }
@@ -286,6 +286,10 @@ async function judgeTrust({ trust }, { now, cases, answers }) {
     };
     const expected = Object.fromEntries(Object.keys(known).map((key) => [key, item[key]]));
     results.push({ name: `${item.name}, known`, expected: JSON.stringify(expected), got: JSON.stringify(known) });
+  }
+  const scanner = new trust.Trust({ time: now });
+  for (const { late, expected } of after) {
+    results.push({ name: `${late} s later`, expected, got: await verdict(() => scanner.requireTime(now + late)) });
   }
   return results;
 }

@@ -15,6 +15,7 @@ from tests.vectors.trustanswers import NOW, OTHER, OTHER_LOG, THIEF, TODAY, InLo
 
 SECOND = NoteSigner("b.test", SigningKey(b"\x09" * 32))
 Answers = list[dict[str, Any]]
+LATER = (-86400, -11, -10, 0, 86400, 86401, 10**8)  # seconds after the registry was heard
 
 
 def trust_file() -> dict[str, Any]:
@@ -23,10 +24,21 @@ def trust_file() -> dict[str, Any]:
     cases = []
     for name, told_in_turn in all_cases().items():
         places = [known.setdefault(json.dumps(item["answer"]), len(known)) for item in told_in_turn]
-        asked = [{"answer": place, "nonce": item["nonce"]} for place, item in zip(places, told_in_turn, strict=True)]
+        asked = [
+            {"answer": place, "nonce": item["nonce"], "late": item["late"]}
+            for place, item in zip(places, told_in_turn, strict=True)
+        ]
         cases.append({"name": name, "told": asked, **verdict(told_in_turn)})
     answers = [json.loads(text) for text in known]
-    return {"spec": "docs/spec/scanner.md", "now": int(NOW), "cases": cases, "answers": answers}
+    after = [{"late": late, "expected": code_of(heard().require_time, NOW + late)} for late in LATER]
+    return {"spec": "docs/spec/scanner.md", "now": int(NOW), "cases": cases, "answers": answers, "after": after}
+
+
+def heard() -> Trust:
+    """What a scanner knows that heard its registry now."""
+    trust = Trust()
+    trust.update(answer({TODAY: 0}), "n" * 16, NOW)
+    return trust
 
 
 def verdict(told_in_turn: Answers) -> dict[str, Any]:
@@ -38,7 +50,7 @@ def verdict(told_in_turn: Answers) -> dict[str, Any]:
         expected = "ok"
         ours = code_of(trust.time_told, item["answer"], item["nonce"]) == "ok"
         try:
-            passed = trust.update(item["answer"], item["nonce"], NOW)
+            passed = trust.update(item["answer"], item["nonce"], NOW + item["late"])
         except CheckinError as error:
             if number < len(told_in_turn) - 1:
                 raise
@@ -103,6 +115,10 @@ def own_cases() -> dict[str, Answers]:
         "another registry's key": [first, told(answer({TODAY: 0}, registry=THIEF))],
         "another issuer's key": [first, told(answer({TODAY: 0}, issuer=THIEF))],
         "the answer to another question": [told(answer({TODAY: 0}), nonce="m" * 16)],
+        "a clock that is ten seconds ahead, the cut second counted": [told(answer({TODAY: 0}), late=10)],
+        "a clock that is further ahead": [first, told(answer({TODAY: 0}), late=11)],
+        "a clock that is nine seconds behind": [told(answer({TODAY: 0}), late=-9)],
+        "a clock that is further behind": [told(answer({TODAY: 0}), late=-10)],
         "no time": [told(answer({TODAY: 0}) | {"time_note": None})],
         "nothing": [told({})],
         "no issuers": [told(answer({TODAY: 0}) | {"issuers": None})],

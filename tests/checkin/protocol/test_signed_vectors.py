@@ -119,7 +119,7 @@ def test_a_scanner_takes_lists_whole_or_not_at_all(case: Case) -> None:
         except CheckinError:
             ours = False
         try:
-            passed = trust.update(answer, nonce, vectors["now"])
+            passed = trust.update(answer, nonce, vectors["now"] + told["late"])
         except CheckinError as error:
             code = error.code
     assert (code, ours, sorted(passed)) == (case["expected"], case["ours"], case["passed"])
@@ -127,6 +127,13 @@ def test_a_scanner_takes_lists_whole_or_not_at_all(case: Case) -> None:
     assert sorted(trust.issuer_vkeys) == case["pinned"]
     assert sorted(trust.intake_keys) == case["intake"]
     assert (trust.log and trust.log["vkey"]) == case["log"]
+
+
+def test_a_scanner_admits_nobody_by_a_time_that_was_told_long_ago() -> None:
+    """Nor by one before it."""
+    trust = Trust(time=FILES["trust"]["now"])
+    for moment in FILES["trust"]["after"]:
+        assert code_of(lambda case: trust.require_time(trust.time + case["late"]), moment) == moment["expected"]
 
 
 def row_of(key: str, group: str, bucket: int, nonce: str, sealed: str) -> Row:

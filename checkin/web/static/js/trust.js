@@ -30,7 +30,6 @@ const NOTHING = {
 export class Trust {
   /** @param {object|undefined} stored what an earlier update returned */
   constructor(stored) {
-    this.skewed = false;
     this.met = false; // whether the last answer was the pinned registry's
     this.passed = []; // issuers whose list in it was passed over
     this.#take({ ...NOTHING, ...stored });
@@ -38,20 +37,20 @@ export class Trust {
 
   /**
    * Takes over an answer of GET /v1/trust?nonce=…, whole or not at all, but for single issuers' lists: one that is refused
-   * stops no other's, and what was known of it stays, as long as any could be taken. What is to be stored. `asked` and `now` are this
-   * device's time before and after. Refusal: clock_wrong, note_malformed, note_untrusted, proof_invalid, list_refused,
+   * stops no other's, and what was known of it stays, as long as any could be taken. What is to be stored. `now` is
+   * this device's time. Refusal: clock_wrong, note_malformed, note_untrusted, proof_invalid, list_refused,
    * service_error for an answer of another form.
    */
-  async update(answer, nonce, asked, now) {
+  async update(answer, nonce, now) {
     this.met = false;
     try {
-      return await this.#update(answer, nonce, asked, now);
+      return await this.#update(answer, nonce, now);
     } catch (error) {
       throw error instanceof Refusal ? error : new Refusal("service_error");
     }
   }
 
-  async #update(answer, nonce, asked, now) {
+  async #update(answer, nonce, now) {
     const known = this.stored;
     // Keys once pinned stay: a registry that is taken over cannot put others in their place.
     const registryVkey = known.registryVkey || answer.registry.vkey;
@@ -59,9 +58,7 @@ export class Trust {
     // SPEC scanner.md §4: "The time note opens under the pinned registry key"
     const time = await readSignedTime(told(answer.time_note), registry, nonce);
     this.met = true;
-    // Both ends of the request, because nobody knows when in between the registry looked at its clock.
-    this.skewed = time + CUT_SECONDS - now > MAX_SKEW_SECONDS || asked - time - CUT_SECONDS > MAX_SKEW_SECONDS;
-    if (this.skewed) throw new Refusal("clock_wrong");
+    if (Math.abs(time + CUT_SECONDS - now) > MAX_SKEW_SECONDS) throw new Refusal("clock_wrong");
     const today = new Calendar(answer.zone).day(now);
     const log = await PinnedLog.of(known.log, answer.log);
     const { issuers, issuerVkeys, passed } = await this.#issuers(answer.issuers, log, today);
@@ -107,10 +104,10 @@ export class Trust {
     }
   }
 
-  /** Refusal scanner_stale without outside time for 24 hours, clock_wrong when the clock is known to be off. */
+  /** Refusal scanner_stale without outside time for 24 hours, clock_wrong before the last time told. */
   requireTime(now) {
     const { time } = this.stored;
-    if (this.skewed || now < time - MAX_SKEW_SECONDS) throw new Refusal("clock_wrong");
+    if (now < time - MAX_SKEW_SECONDS) throw new Refusal("clock_wrong");
     // SPEC scanner.md §5: "More than 24 hours since the registry's time was heard"
     if (now - time > STALE_SECONDS) throw new Refusal("scanner_stale");
   }

@@ -86,13 +86,12 @@ export class Link extends EventTarget {
 
   async #refresh() {
     this.trust.met = false;
-    const { answer, nonce, asked, ownTime } = await this.#toldLists();
+    const { answer, nonce, ownTime } = await this.#toldLists();
     if (this.time) {
       this.time.tell(await this.trust.timeTold(answer, nonce), ownTime);
       await this.store.set("clock", this.time.kept);
     }
-    const begun = this.time ? this.clock() : asked; // by the time just told
-    await this.store.set("trust", await this.trust.update(answer, nonce, begun, this.clock()));
+    await this.store.set("trust", await this.trust.update(answer, nonce, this.clock())); // by the time just told
   }
 
   /** An answer to a question of this moment, with all its lists. Where some had to be fetched it is asked once more, so
@@ -102,16 +101,16 @@ export class Link extends EventTarget {
     let cached = true;
     for (let left = ROUNDS - 1; left >= 0; left -= 1) {
       const nonce = base64urlEncode(randomBytes(16));
-      const [asked, ownTime, waiting] = [this.clock(), this.time?.asked(), await this.store.waiting()];
+      const [ownTime, waiting] = [this.time?.asked(), await this.store.waiting()];
       const query = `${cached && left ? "digests=true&" : ""}nonce=${nonce}&waiting=${waiting}`;
       const told = await this.#ask("GET", `/v1/trust?${query}`);
       const { own, issuers, ...rest } = told;
-      if (!DIGESTS(told)) return { answer: told, nonce, asked, ownTime };
+      if (!DIGESTS(told)) return { answer: told, nonce, ownTime };
       const wanted = [own, ...issuers];
       this.lists = new Map([...this.lists].filter(([digest]) => wanted.includes(digest)));
       if (wanted.every((digest) => this.lists.has(digest))) {
         const answer = { ...rest, ...this.lists.get(own), issuers: issuers.map((digest) => this.lists.get(digest)) };
-        return { answer, nonce, asked, ownTime };
+        return { answer, nonce, ownTime };
       }
       cached = await this.#fetch(wanted.filter((digest) => !this.lists.has(digest)));
     }
