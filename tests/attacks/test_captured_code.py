@@ -17,7 +17,8 @@ from checkin.http.asking import Steps, drive
 from checkin.http.client import drive_at
 from checkin.parties.scanner import Scanner, ScanResult
 from checkin.protocol.presentation import LIFE_SECONDS
-from tests.support.deployment_in_threads import Country, Door, Person, country
+from tests.support.deployment_in_threads import Country, Person, country
+from tests.support.registry_service import Enrolled
 from tests.support.service_folder import CALENDAR, DAY, NOON
 
 T = TypeVar("T")
@@ -28,14 +29,14 @@ class Town:
     """Two venues, a visitor, and an attacker with an account of his own."""
 
     country: Country
-    cafe: Door
-    bookshop: Door
+    cafe: Enrolled
+    bookshop: Enrolled
     visitor: Person
     attacker: Person
 
-    def scanner(self, door: Door) -> Scanner:
+    def scanner(self, door: Enrolled) -> Scanner:
         """A device that has fetched its lists."""
-        device = Scanner(door.venue, door.scanner_id, door.scanner)
+        device = Scanner(door.venue_id, door.scanner_id, door.scanner)
         self.ask(device.refresh(self.country.clock.now()))
         return device
 
@@ -43,7 +44,7 @@ class Town:
         """What a device does at the registry."""
         return drive_at(self.country.url("venue"), steps)
 
-    def code_of(self, text: str, door: Door) -> str:
+    def code_of(self, text: str, door: Enrolled) -> str:
         """What the door answers."""
         answer = self.country.scan(door, text)
         return "ok" if answer.status_code == 201 else str(answer.json()["code"])

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import sqlite_utils
 
-from tests.support.deployment_in_threads import Country, Door, Person, country, venue_order
+from tests.support.deployment_in_threads import Country, Person, country, venue_order
+from tests.support.registry_service import Enrolled
 from tests.support.service_folder import DAY, NOON
 
 HOUR = 3600.0
@@ -22,7 +23,7 @@ def leave(made: Country, person: Person) -> None:
         assert client.get("/v1/wallet").status_code == 401
 
 
-def found(made: Country, name: str, door: Door) -> list[str]:
+def found(made: Country, name: str, door: Enrolled) -> list[str]:
     """The names that an order for the café's hours brings."""
     result = made.trace(name, venue_order(door, NOON - HOUR, NOON + HOUR))
     return sorted(person.name for person in result.people)

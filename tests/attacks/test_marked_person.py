@@ -192,7 +192,7 @@ def test_no_other_service_lists_keys_under_the_issuers_number(made: Country) -> 
 def test_a_scanner_takes_no_intake_key_that_the_log_does_not_show(made: Country, *, pins: bool) -> None:
     """A registry could tell by it which scanner queued an entry; the control is sealed to the odd key."""
     door = made.door("Café")
-    scanner, odd = Scanner(door.venue, door.scanner_id, door.scanner), OpeningKey(random_bytes(32))
+    scanner, odd = Scanner(door.venue_id, door.scanner_id, door.scanner), OpeningKey(random_bytes(32))
     name = made.deployment.verifier("venue").name
     text = IntakeList(name, {DAY: IntakeKey(odd.public)}, simulated=True).text()
     note = sign_note(text, ServiceIdentity(VenueSettings.load(made.deployment.config("venue")), made.clock.path).signer)

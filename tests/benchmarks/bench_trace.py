@@ -23,11 +23,12 @@ from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import Vault
 from checkin.vault.visit import Visit, seal_visit
 from issuer.contact import Contact
-from tests.support.deployment_in_threads import SECOND, Country, Door, country, person_order, venue_order
+from tests.support.deployment_in_threads import SECOND, Country, country, person_order, venue_order
+from tests.support.registry_service import Enrolled
 from tests.support.service_folder import CALENDAR, DAY, NOON
 
 
-def fill(made: Country, door: Door, contacts: int) -> None:
+def fill(made: Country, door: Enrolled, contacts: int) -> None:
     """Half of the contacts are with each issuer; each has a batch and one visit around noon."""
     folder, key = made.deployment.folder / "venue", made.deployment.master_key("venue")
     ring = KeyRing(folder / "keys", key, allow_unfit=True)
@@ -41,7 +42,7 @@ def fill(made: Country, door: Door, contacts: int) -> None:
         issued = issuer.batches.issue(issuer.identities.find(token), DAY, Mode.SCREEN, keys)
         credential = read(issued[0].credential, issuer.settings.issuer)
         minute = int(NOON // 60) - 60 + number % 120
-        where = bytes.fromhex(door.venue)
+        where = bytes.fromhex(door.venue_id)
         visit = Visit(
             where, minute, credential.issuer, credential.visit_id, random_bytes(16), credential.sealed_subject
         )

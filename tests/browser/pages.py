@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from checkin.protocol.encoding import base45_decode
 from checkin.protocol.presentation import read
 from checkin.service.addresses import free_ports
 from tests.support.frames import drawn
+from tests.support.issuer_service import read_code
 from tests.support.noon import zone_at_noon
 
 PHONE = {"width": 390, "height": 844}
@@ -127,9 +127,7 @@ class Site:
         folder = self.deployment.folder / "issuer" / "data" / "outbox"
         texts = (path.read_text(encoding="utf-8") for path in folder.glob("*.txt"))
         text = next(text for text in texts if text.partition("\n")[0].endswith(phone))
-        found = re.search(r"\b\d{8}\b", text.partition("\n\n")[2])
-        assert found
-        return found[0]
+        return read_code(text)
 
     def kill(self, *names: str) -> None:
         """As a power cut would."""

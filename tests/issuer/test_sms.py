@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,47 +14,28 @@ import pytest
 from checkin.errors import SettingsInvalid, Unreachable
 from issuer.settings import SmsSettings
 from issuer.sms import HttpGateway, Outbox
+from tests.support.answering_server import AnsweringServer, Heard, Said
 from tests.support.issuer_service import E164, Site, begin, confirm, read_code
 
 
-class Provider:
+class Provider(AnsweringServer):
     """An SMS provider's server; `status` is what it answers."""
 
     def __init__(self) -> None:
         self.received: list[tuple[str | None, Any]] = []
         self.status = 202
-        provider = self
+        super().__init__(self._answer)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                provider.received.append((self.headers["Authorization"], json.loads(body)))
-                self.send_response(provider.status)
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/send"
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+    def _answer(self, heard: Heard) -> Said:
+        self.received.append((heard.token, json.loads(heard.body)))
+        return Said(b"", self.status)
 
 
 @pytest.fixture
 def provider() -> Iterator[Provider]:
     """It runs."""
-    provider = Provider()
-    yield provider
-    provider.stop()
+    with Provider() as provider:
+        yield provider
 
 
 def _secret(folder: Path, text: str = "gateway-secret\n", mode: int = 0o600) -> Path:
@@ -69,7 +48,7 @@ def _secret(folder: Path, text: str = "gateway-secret\n", mode: int = 0o600) -> 
 def test_a_code_reaches_the_phone_through_the_gateway(tmp_path: Path, provider: Provider) -> None:
     """The whole way: settings, registration, the provider's server, confirmation. Nothing lies in an outbox."""
     _secret(tmp_path)
-    site = Site.make(tmp_path / "issuer", sms=f'{{ url = "{provider.url}", token_file = "../sms.token" }}')
+    site = Site.make(tmp_path / "issuer", sms=f'{{ url = "{provider.url}/send", token_file = "../sms.token" }}')
     with site.serve() as running:
         registration = begin(running.http)
         ((token, message),) = provider.received
@@ -83,7 +62,7 @@ def test_a_code_reaches_the_phone_through_the_gateway(tmp_path: Path, provider: 
 @pytest.mark.parametrize("status", [400, 401, 500])
 def test_a_gateway_that_refuses_says_nothing_about_the_phone(tmp_path: Path, provider: Provider, status: int) -> None:
     provider.status = status
-    site = Site.make(tmp_path / "issuer", sms=f'{{ url = "{provider.url}" }}')
+    site = Site.make(tmp_path / "issuer", sms=f'{{ url = "{provider.url}/send" }}')
     with site.serve() as running:
         answer = running.http.post("/v1/registrations", json={"name": "x", "phone": E164})
     assert (answer.status_code, answer.json()["code"]) == (503, "unreachable")

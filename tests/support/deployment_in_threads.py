@@ -24,15 +24,15 @@ from checkin.orders.order import OrderRequest, SignedOrder, draft
 from checkin.parties import wallet as wallets
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.parties.wallet import Wallet
-from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.note import NoteSigner
-from checkin.protocol.primitives import random_bytes
 from checkin.service.addresses import free_ports
 from checkin.tracing.counterparties import Parties
 from checkin.tracing.execute import execute_order, open_trace, publish
 from checkin.tracing.trace import Trace
 from checkin.tracing.trace_result import TraceResult
 from tests.checkin.tracing.secondissuer import add_issuer
+from tests.support.issuer_service import read_code
+from tests.support.registry_service import Enrolled, check_in, enrol
 from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
 from tests.support.serving import serving as running
 from tests.support.waiting import until
@@ -58,16 +58,6 @@ class Person:
     def fetch(self, day: int) -> None:
         """One more batch."""
         drive_at(self.wallet.issuer_url, self.wallet.fetch(day, CALENDAR))
-
-
-@dataclass(frozen=True)
-class Door:
-    """A venue with one scanner: its token, and its id."""
-
-    name: str
-    venue: str
-    scanner: str
-    scanner_id: str
 
 
 @dataclass
@@ -108,19 +98,13 @@ class Country:
         before = set(outbox.glob("*.txt"))
         registration = drive_at(self.url(service), wallets.register(name, phone))
         (message,) = set(outbox.glob("*.txt")) - before
-        words = message.read_text(encoding="utf-8").partition("\n\n")[2].split()
-        code = next(word.strip(".") for word in words if len(word.strip(".")) == 8 and word.strip(".").isdigit())
-        url = self.url(service)
+        code, url = read_code(message.read_text(encoding="utf-8")), self.url(service)
         return Person(name, phone, drive_at(url, wallets.confirm(url, registration, code)))
 
-    def door(self, name: str) -> Door:
-        """Enrolled."""
-        with self.client("venue", self.deployment.token("enrolment")) as client:
-            venue = client.post("/v1/venues", json={"name": name, "category": "cafe"}).json()
-        with self.client("venue", venue["operator_token"]) as client:
-            path = f"/v1/venues/{venue['venue_id']}/scanners"
-            device = client.post(path, json={"label": "door"}).json()
-        return Door(name, venue["venue_id"], device["scanner_token"], device["scanner_id"])
+    def door(self, name: str) -> Enrolled:
+        """A venue of that name, with a scanner."""
+        with self.client("venue") as client:
+            return enrol(client, name, self.deployment.token("enrolment"))
 
     def code(self, person: Person, moment: float) -> str:
         """A fresh code out of the wallet, made then, which becomes now."""
@@ -132,13 +116,12 @@ class Country:
         assert opened
         return wallets.present(opened, moment, CALENDAR)
 
-    def scan(self, door: Door, text: str) -> httpx.Response:
+    def scan(self, door: Enrolled, text: str) -> httpx.Response:
         """At that door, now."""
-        body = {"token": text, "scan_id": b64url_encode(random_bytes(16))}
-        with self.client("venue", door.scanner) as client:
-            return client.post("/v1/check-ins", json=body)
+        with self.client("venue") as client:
+            return check_in(client, door, text)
 
-    def visit(self, person: Person, door: Door, moment: float) -> None:
+    def visit(self, person: Person, door: Enrolled, moment: float) -> None:
         """A check-in at that moment, which becomes now."""
         answer = self.scan(door, self.code(person, moment))
         assert answer.status_code == 201, answer.text
@@ -232,9 +215,9 @@ def person_order(person: Person, first: int = DAY, last: int = DAY) -> OrderRequ
     return replace(CASE, phone=person.phone, days=(first, last))
 
 
-def venue_order(door: Door, begin: float, end: float) -> OrderRequest:
+def venue_order(door: Enrolled, begin: float, end: float) -> OrderRequest:
     """Who was at a place."""
-    return replace(CASE, venue=door.venue, window=(begin, end))
+    return replace(CASE, venue=door.venue_id, window=(begin, end))
 
 
 @contextmanager

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from checkin.protocol.note import NoteSigner, open_note, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service.auth import token_hash
 from tests.support import serving
+from tests.support.answering_server import AnsweringServer, Said
 from tests.support.service_folder import CALENDAR, NOON, bearer, make_service
 from tests.support.serving import visiting
 from venue.app import create_app
@@ -45,25 +44,8 @@ class Issuer:
 
     def __post_init__(self) -> None:
         self.signer = NoteSigner(f"issuer{self.number}.example", SigningKey(random_bytes(32)))
-        issuer = self
-
-        class Answer(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = json.dumps({"issuer": issuer.number, "keys": [], "list": issuer.note or issuer.listed()})
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(body.encode())
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        self._server = AnsweringServer(lambda _: Said(json.dumps(self._published()).encode()))
+        self.url, self.stop = self._server.url, self._server.stop
 
     def list_days(self, *days: int) -> None:
         for day in days:
@@ -73,10 +55,8 @@ class Issuer:
         keys = {day: ListedKey(issuer_kid(self.number, key.public), key.public) for day, key in self.keys.items()}
         return sign_note(IssuerList(self.number, keys, self.simulated).text(), self.signer)
 
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def _published(self) -> dict[str, Any]:
+        return {"issuer": self.number, "keys": [], "list": self.note or self.listed()}
 
 
 @dataclass
@@ -152,9 +132,9 @@ class Registry:
             yield client
 
 
-def enrol(client: httpx.Client, name: str = "Cafe") -> Enrolled:
+def enrol(client: httpx.Client, name: str = "Cafe", secret: str = ENROLMENT) -> Enrolled:
     """A venue and a scanner, over the API."""
-    venue = client.post("/v1/venues", json={"name": name, "category": "cafe"}, headers=bearer(ENROLMENT))
+    venue = client.post("/v1/venues", json={"name": name, "category": "cafe"}, headers=bearer(secret))
     assert venue.status_code == 201, venue.text
     return add_scanner(client, venue.json()["venue_id"], venue.json()["operator_token"])
 

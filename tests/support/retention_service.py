@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -22,6 +20,7 @@ from checkin.protocol.statement import StatementType
 from checkin.purge.statement_store import KEY_MADE, PURGE_REPORT
 from retention.app import create_app
 from retention.parts import Parts
+from tests.support.answering_server import AnsweringServer, Heard, Said
 from tests.support.purging_service import House
 from tests.support.service_folder import CALENDAR, DAY, HOUR, at, make_service
 from tests.support.serving import visiting
@@ -30,49 +29,24 @@ TOKEN = "a-token-of-this-test"
 Answers = Callable[[], Any]
 
 
-class Server:
-    """Answers GET and POST by path, JSON, over a socket of its own; counts who was asked."""
+class Server(AnsweringServer):
+    """Answers by path, in JSON; counts who was asked."""
 
     def __init__(self, routes: dict[str, Answers]) -> None:
         self.routes = routes
         self.asked: list[str] = []
         self.tokens: set[str | None] = set()
         self.query: dict[str, list[str]] = {}
-        outer = self
+        super().__init__(self._answer)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                address = urlsplit(self.path)
-                outer.asked.append(f"{self.command} {address.path}")
-                if address.path not in ("/v1/checkpoint", "/readyz"):  # which everybody may ask for
-                    outer.tokens.add(self.headers["Authorization"])
-                outer.query = parse_qs(address.query)
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                answer = outer.routes.get(address.path)
-                body = json.dumps(answer()).encode() if answer else b"{}"
-                self.send_response(200 if answer else 404)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_POST = do_GET  # noqa: N815 - the standard library's name
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def _answer(self, heard: Heard) -> Said:
+        address = urlsplit(heard.target)
+        self.asked.append(f"{heard.method} {address.path}")
+        if address.path not in ("/v1/checkpoint", "/readyz"):  # which everybody may ask for
+            self.tokens.add(heard.token)
+        self.query = parse_qs(address.query)
+        answer = self.routes.get(address.path)
+        return Said(json.dumps(answer()).encode()) if answer else Said(b"{}", 404)
 
 
 @dataclass

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from checkin.http.client import Client
+from tests.support.answering_server import AnsweringServer, Heard, Said
 
 Path = tuple[str | int, ...]
 _NONE = json.dumps(
@@ -82,21 +81,10 @@ class Recorder(Client):
 def lying(liar: Liar) -> Iterator[Liar]:
     """Serves it on a loopback port."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = liar.answer(self.path)
-            self.send_response(404 if body is None else 200)
-            self.send_header("Content-Type", "application/json" if body is not None else "application/problem+json")
-            body = _NONE if body is None else body
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(heard: Heard) -> Said:
+        body = liar.answer(heard.target)
+        return Said(_NONE, 404, "application/problem+json") if body is None else Said(body)
 
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        liar.url = f"http://127.0.0.1:{server.server_port}"
+    with AnsweringServer(answer) as server:
+        liar.url = server.url
         yield liar
-        server.shutdown()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ from checkin.protocol.key_list import AuthorityKey, AuthorityList, CheckedList, 
 from checkin.protocol.note import NoteSigner, sign_note, unverified_text
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.service import problems
+from tests.support.answering_server import AnsweringServer, Heard, Said
 
 TOKEN = "the-authority's-token"
 
@@ -188,54 +187,46 @@ def test_a_simulated_folder_is_not_used_with_the_real_clock(place: Place) -> Non
         run("keys", "make", "--dir", place.folder, "--allow-unfit-storage")
 
 
-class Issuer(BaseHTTPRequestHandler):
+class Issuer(AnsweringServer):
     """Takes what an issuer's PUT /v1/authority-keys takes."""
 
-    seen: list[tuple[str, Any]]
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, Any]] = []
+        super().__init__(self._answer)
 
-    def do_PUT(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        known = self.headers["Authorization"] == f"Bearer {TOKEN}"
-        type(self).seen.append((self.path, body))
-        answer = {"days": 15} if known else problems.document(Unauthorized("no"))
-        self.send_response(200 if known else 401)
-        self.send_header("Content-Type", "application/json" if known else "application/problem+json")
-        self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
+    def _answer(self, heard: Heard) -> Said:
+        self.seen.append((heard.target, json.loads(heard.body)))
+        if heard.token == f"Bearer {TOKEN}":
+            return Said(b'{"days": 15}')
+        return Said(json.dumps(problems.document(Unauthorized("no"))).encode(), 401, "application/problem+json")
 
 
 @pytest.fixture
-def issuer() -> Iterator[str]:
-    Issuer.seen = []
-    with HTTPServer(("127.0.0.1", 0), Issuer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+def issuer() -> Iterator[Issuer]:
+    with Issuer() as server:
+        yield server
 
 
-def test_the_list_is_published_to_an_issuer_with_a_token(place: Place, issuer: str, tmp_path: Path) -> None:
+def test_the_list_is_published_to_an_issuer_with_a_token(place: Place, issuer: Issuer, tmp_path: Path) -> None:
     run("keys", "make", *place.common)
     run("keys", "list", "--yes", *place.common, "-o", place.list, *place.officer(1), *place.officer(2))
     token = tmp_path / "token"
     replace_file(token, f"{TOKEN}\n".encode())
     run("keys", "list", *place.common, "-o", tmp_path / "unsigned.txt")
-    answer = run("keys", "publish", place.list, "--issuer", issuer, "--token-file", token)
-    assert answer == {"published": {issuer: {"days": 15}}, "index": None}
-    assert Issuer.seen == [("/v1/authority-keys", {"list": place.list.read_text()})]
+    answer = run("keys", "publish", place.list, "--issuer", issuer.url, "--token-file", token)
+    assert answer == {"published": {issuer.url: {"days": 15}}, "index": None}
+    assert issuer.seen == [("/v1/authority-keys", {"list": place.list.read_text()})]
     replace_file(token, b"another")
     with pytest.raises(Unauthorized):
-        run("keys", "publish", place.list, "--issuer", issuer, "--token-file", token)
+        run("keys", "publish", place.list, "--issuer", issuer.url, "--token-file", token)
     with pytest.raises(Unreachable):
         run("keys", "publish", place.list, "--issuer", "http://127.0.0.1:1", "--token-file", token)
     with pytest.raises(SettingsInvalid):
-        run("keys", "publish", place.list, "--issuer", issuer, "--token-file", tmp_path / "absent")
+        run("keys", "publish", place.list, "--issuer", issuer.url, "--token-file", tmp_path / "absent")
     with pytest.raises(NoteUntrusted, match="keys sign"):
-        run("keys", "publish", tmp_path / "unsigned.txt", "--issuer", issuer, "--token-file", token)
+        run("keys", "publish", tmp_path / "unsigned.txt", "--issuer", issuer.url, "--token-file", token)
     for options, hint in (
-        (["--issuer", issuer], "--token-file"),
+        (["--issuer", issuer.url], "--token-file"),
         ([], "parties.toml"),
         (["--log", "http://127.0.0.1:1"], "--log-key"),
         (["--log", "127.0.0.1", "--log-key", "x", "--log-token-file", token], "--log-key"),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.support.deployment_in_threads import SECOND, Country, Door, Person, country
+from tests.support.deployment_in_threads import SECOND, Country, Person, country
+from tests.support.registry_service import Enrolled
 from tests.support.service_folder import DAY, NOON
 
 
@@ -16,7 +17,7 @@ class Scene:
     """A café where Alice (first issuer) and Bob and Carol (second issuer) were at noon of DAY."""
 
     country: Country
-    cafe: Door
+    cafe: Enrolled
     alice: Person
     bob: Person
     carol: Person

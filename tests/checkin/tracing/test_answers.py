@@ -97,14 +97,14 @@ def test_each_party_is_told_only_what_it_must_know(scene: Scene, monkeypatch: py
     for wish in (person_order(scene.alice), venue_order(scene.cafe, NOON - HOUR, NOON + HOUR)):
         scene.country.trace(next(_NAMES), wish)
     who = [scene.alice.phone, "Alice Ahn-young", "Bob Baek-hyeon", scene.bob.phone, "phone"]
-    where = [scene.cafe.venue, "Café", "venue"]
+    where = [scene.cafe.venue_id, "Café", "venue"]
     case = ["2026-17", "measles"]
     told = {service: sent[scene.country.url(service)] for service in ("issuer", SECOND, "venue", "retention")}
     assert [word for word in [*who, "measles"] if word in told["venue"]] == []
     assert [word for service in ("issuer", SECOND) for word in where if word in told[service]] == []
     assert [word for word in who + where + case if word in told["retention"]] == []
     # The control arm: the search finds what is there.
-    assert scene.cafe.venue in told["venue"]
+    assert scene.cafe.venue_id in told["venue"]
     assert scene.alice.phone in told["issuer"]
     assert "Bob Baek-hyeon" not in told[SECOND]  # names come from it; they are never sent to it
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from tests.support.deployment_in_threads import SECOND, Country, Door, Person, country, person_order, venue_order
+from tests.support.deployment_in_threads import SECOND, Country, Person, country, person_order, venue_order
+from tests.support.registry_service import Enrolled
 from tests.support.service_folder import CALENDAR, DAY
 
 PEOPLE, VENUES = 22, 4
@@ -58,7 +59,7 @@ class Outbreak:
 
     country: Country
     people: list[Person]
-    doors: list[Door]
+    doors: list[Enrolled]
     visits: list[Visited]
 
     def phones(self, who: set[int]) -> set[str]:

@@ -308,5 +308,5 @@ def test_a_sealed_answer_is_of_no_use_to_who_carries_it(scene: Scene) -> None:
     signed = order(scene)
     scene.country.execute(signed)
     kept = (scene.country.deployment.folder / SECOND / "data" / "orders.db").read_bytes()
-    for secret in ("Bob Baek-hyeon", scene.bob.phone, "Café", scene.cafe.venue):
+    for secret in ("Bob Baek-hyeon", scene.bob.phone, "Café", scene.cafe.venue_id):
         assert secret.encode() not in kept
