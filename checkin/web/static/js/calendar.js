@@ -1,5 +1,6 @@
 // Service days of a time zone; the same answers as checkin/clock.py. Times are unix seconds.
 
+export const RETENTION_DAYS = 28;
 const DAY_SECONDS = 86400;
 
 export class Calendar {

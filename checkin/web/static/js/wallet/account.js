@@ -2,6 +2,7 @@
 //
 // Keys are CryptoKeys that cannot be exported; IndexedDB stores them without anybody seeing their bytes.
 
+import { Calendar, RETENTION_DAYS } from "../calendar.js";
 import { SCREEN } from "../credential.js";
 import { Database, settled } from "../database.js";
 import { toHex } from "../encoding.js";
@@ -53,17 +54,19 @@ export class Account {
   }
 
   /**
-   * Adds checked credentials of a batch and its receipts, in one transaction. Those of days before `past` go: the day is by
-   * the issuer's signed time, because a device's clock may be wrong for a moment, and what is deleted is gone.
+   * Adds checked credentials of a batch and its receipts, in one transaction. Credentials of days before `past` go, and
+   * receipts of days that are destroyed by then: the day is by the issuer's signed time, because a device's clock may be
+   * wrong for a moment, and what is deleted is gone.
    */
   async take(batch, disclosures, past = 0) {
     await this.database.change(["state", "held"], async (state, held) => {
       for (const item of batch) held.put({ ...item, id: toHex(item.visitId), used: false });
       for (const item of await settled(held.getAll())) if (item.day < past) held.delete(item.id);
-      if (!disclosures.length) return;
       const known = (await settled(state.get("disclosures"))) ?? [];
       const spelled = new Set(known.map((item) => JSON.stringify(item)));
-      state.put([...known, ...disclosures.filter((item) => !spelled.has(JSON.stringify(item)))], "disclosures");
+      const fresh = disclosures.filter((item) => !spelled.has(JSON.stringify(item)));
+      const gone = Calendar.date(past - RETENTION_DAYS);
+      state.put([...known, ...fresh].filter(({ day }) => !(day <= gone)), "disclosures");
     });
   }
 

@@ -2,7 +2,7 @@
 
 import { listOf, nothing, number, object, optional, text } from "../answer.js";
 import { request } from "../api.js";
-import { Calendar } from "../calendar.js";
+import { Calendar, RETENTION_DAYS } from "../calendar.js";
 import { codeOf } from "../errors.js";
 import { accept, refuse } from "../form.js";
 import { onLanguage, say, sayDay, sayError, tell } from "../messages.js";
@@ -10,7 +10,6 @@ import { cleanCertificate } from "./clean.js";
 import { makeSheet } from "./paper.js";
 import { allowShake } from "./shake.js";
 
-const RETENTION_DAYS = 28;
 const STATUS = object({ status: number, valid_from: text, valid_until: text });
 const HELD = object({ name: text, phone: text, registered: text, status: optional(STATUS), days: listOf(text) });
 const GONE = object({ identity_destroyed_on: optional(text), backups_unreadable_from: optional(text) });
