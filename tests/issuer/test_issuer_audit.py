@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
 import sqlite_utils
 
 from checkin.audit.point import PointResult
@@ -13,12 +10,6 @@ from checkin.keys.generation import Generation
 from issuer.issuer_audit import self_audit
 from issuer.service import Issuer
 from tests.support.issuer_service import E164, NAME, Site, enrol, rows_in
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    """A new issuer."""
-    return Site.make(tmp_path / "issuer")
 
 
 def use(site: Site, issuer: Issuer) -> None:
