@@ -24,7 +24,8 @@ from playwright.sync_api import sync_playwright
 
 from checkin.clock import SystemClock
 from tests.browser.judging import judge, tokens
-from tests.browser.pages import Camera, ScannerPage, running
+from tests.browser.pages import Camera, ScannerPage
+from tests.support.deployment_in_processes import running
 from tests.support.frames import frames
 
 SIZES = ((1280, 720), (640, 480))

@@ -14,8 +14,9 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.browser.healthoffice import HealthOffice
-from tests.browser.pages import Camera, Site, running
+from tests.browser.pages import Camera
 from tests.conftest import Needs
+from tests.support.deployment_in_processes import Site, running
 
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = shutil.which("chromium")

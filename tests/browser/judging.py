@@ -15,7 +15,7 @@ from checkin.http.asking import drive
 from checkin.http.client import drive_at
 from checkin.parties import wallet
 from checkin.parties.wallet import Wallet
-from tests.browser.pages import Site
+from tests.support.deployment_in_processes import Site
 
 BATCHES = 6  # a person's for a day
 SIGNED_BEFORE = 3  # seconds

@@ -23,8 +23,9 @@ from rich.text import Text
 
 from checkin.deployment.child import Child, end
 from checkin.deployment.deployment import Deployment
-from tests.browser.pages import Camera, ScannerPage, Site, Visitor, WalletPage, running
+from tests.browser.pages import Camera, ScannerPage, WalletPage
 from tests.browser.test_operator import sign_in, stop_and_start, visit
+from tests.support.deployment_in_processes import Site, Visitor, running
 
 ROOT: Final = Path(__file__).parents[2]
 IMAGES: Final = ROOT / "docs" / "images"

@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Launch
-from tests.browser.pages import PATIENCE_MS, Camera, ScannerPage, Site, Visitor, WalletPage, visit_of
+from tests.browser.pages import PATIENCE_MS, Camera, ScannerPage, WalletPage
+from tests.support.deployment_in_processes import Site, Visitor, visit_of
 
 # `passed` is time that goes by; `stopped`, none does; `shift` is what somebody has set the device's clock by.
 OTHER_CLOCK = """(() => {

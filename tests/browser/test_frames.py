@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.browser.conftest import Launch
 from tests.browser.judging import judge, tokens
-from tests.browser.pages import Camera, ScannerPage, Site
+from tests.browser.pages import Camera, ScannerPage
+from tests.support.deployment_in_processes import Site
 from tests.support.frames import frames
 
 COUNT = 24

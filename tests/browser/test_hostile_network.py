@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Launch
-from tests.browser.pages import Camera, ScannerPage, Site, Visitor
+from tests.browser.pages import Camera, ScannerPage
+from tests.support.deployment_in_processes import Site, Visitor
 from tests.support.hostile import WRONG, hostile
 from tests.support.waiting import until
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Launch
-from tests.browser.pages import PHONE, Camera, ScannerPage, Site, WalletPage
+from tests.browser.pages import PHONE, Camera, ScannerPage, WalletPage
+from tests.support.deployment_in_processes import Site
 
 AT = "(place) => Boolean(document.activeElement?.matches(place))"
 SEEN = "() => getComputedStyle(document.activeElement).outlineStyle !== 'none'"

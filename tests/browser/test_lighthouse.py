@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import CHROMIUM
-from tests.browser.pages import Site
 from tests.checkin.audit.evidence import Site as Evidence
 from tests.conftest import Needs
+from tests.support.deployment_in_processes import Site
 
 FOLDER = Path(__file__).parent / "lighthouse"
 ENOUGH = 0.95

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Launch
-from tests.browser.pages import Site
+from tests.support.deployment_in_processes import Site
 
 PAGES = {
     "issuer": ("/wallet", "137", "삼성 인터넷 30"),

@@ -19,7 +19,8 @@ from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import random_bytes
 from tests.browser.conftest import Launch
 from tests.browser.looks import looked_at, watch
-from tests.browser.pages import PHONE, Site, Venue
+from tests.browser.pages import PHONE
+from tests.support.deployment_in_processes import Site, Venue
 
 NUMBERS = iter(range(5000_0000, 6000_0000, 7919))
 MODULES = "/checkin/web/static/js/operator"

@@ -21,9 +21,10 @@ from retention.public_page import STEPS
 from tests.browser.conftest import VENDOR
 from tests.browser.judgedvectors import VECTORS, keys, signatures
 from tests.browser.otherbrowsers import FIREFOX, OtherBrowser, firefox, webkit
-from tests.browser.pages import FRESH_SECONDS, KEPT, NOTE_VERDICTS, PATIENT, Site, Visitor, visit_of
+from tests.browser.pages import FRESH_SECONDS, KEPT, NOTE_VERDICTS, PATIENT
 from tests.browser.publicpage import audited, ended
 from tests.conftest import Needs
+from tests.support.deployment_in_processes import Site, Visitor, visit_of
 from tests.support.frames import drawn
 from tests.support.waiting import until
 

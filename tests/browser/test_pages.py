@@ -21,8 +21,9 @@ from checkin.service.pwa import STATIC, messages
 from checkin.templates import WEB
 from tests.browser.conftest import Launch
 from tests.browser.looks import AXE, RULES, axe_finds_nothing, looked_at, watch
-from tests.browser.pages import PHONE, Camera, ScannerPage, Site, WalletPage
+from tests.browser.pages import PHONE, Camera, ScannerPage, WalletPage
 from tests.conftest import Needs
+from tests.support.deployment_in_processes import Site
 
 PAGES = ("wallet", "scanner", "operator")
 # Everything IndexedDB, localStorage and the caches hold, as text; CryptoKeys only by what they are.

@@ -16,7 +16,8 @@ from playwright.sync_api import Playwright
 from checkin.clock import SystemClock
 from checkin.deployment.phone import DAYS, fingerprint, over_tls, phone_certificate
 from tests.browser.conftest import CHROMIUM
-from tests.browser.pages import KEPT, Site, WalletPage
+from tests.browser.pages import KEPT, WalletPage
+from tests.support.deployment_in_processes import Site
 
 ADDRESS = "127.0.0.2"  # an address of its own that is a loopback address all the same
 

@@ -9,7 +9,8 @@ from typing import Any
 from playwright.sync_api import Page, Route
 
 from tests.browser.conftest import Launch
-from tests.browser.pages import Camera, ScannerPage, Site, WalletPage
+from tests.browser.pages import Camera, ScannerPage, WalletPage
+from tests.support.deployment_in_processes import Site
 
 PINNED = """async (page) => {
     const { Database } = await import("/static/js/database.js");

@@ -16,7 +16,6 @@ from checkin.protocol.primitives import SigningKey, random_bytes
 from retention.public_page import STEPS
 from tests.browser.conftest import Launch
 from tests.browser.looks import fits_the_width
-from tests.browser.pages import Site
 from tests.browser.publicpage import (
     audited,
     broken,
@@ -27,6 +26,7 @@ from tests.browser.publicpage import (
     wait_for_an_audit,
     with_reports,
 )
+from tests.support.deployment_in_processes import Site
 from tests.support.retention_service import Retention, pinned
 
 WORDS = {"en": "nothing to check yet", "ko": "아직 확인할 것 없음"}

@@ -6,7 +6,8 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Launch
 from tests.browser.looks import looked_at
-from tests.browser.pages import Site, WalletPage
+from tests.browser.pages import WalletPage
+from tests.support.deployment_in_processes import Site
 
 
 def test_whoever_registers_reads_who_keeps_what_and_in_which_language_he_likes(site: Site, launch: Launch) -> None:

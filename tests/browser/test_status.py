@@ -12,7 +12,8 @@ from checkin.protocol.encoding import base45_decode
 from checkin.protocol.presentation import read
 from tests.browser.conftest import Launch
 from tests.browser.healthoffice import HealthOffice
-from tests.browser.pages import Camera, ScannerPage, Site, WalletPage
+from tests.browser.pages import Camera, ScannerPage, WalletPage
+from tests.support.deployment_in_processes import Site
 from tests.support.frames import drawn
 
 

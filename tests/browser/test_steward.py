@@ -7,7 +7,8 @@ from playwright.sync_api import Dialog, expect
 
 from tests.browser.conftest import Launch
 from tests.browser.looks import looked_at
-from tests.browser.pages import Camera, ScannerPage, Site, Visitor
+from tests.browser.pages import Camera, ScannerPage
+from tests.support.deployment_in_processes import Site, Visitor
 
 TAKEN = """() => { navigator.mediaDevices.getUserMedia =
     () => Promise.reject(new DOMException("in use", "NotReadableError")); }"""

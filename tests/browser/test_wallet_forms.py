@@ -11,8 +11,9 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.conftest import Launch
 from tests.browser.healthoffice import HealthOffice
 from tests.browser.looks import looked_at
-from tests.browser.pages import Site, WalletPage
+from tests.browser.pages import WalletPage
 from tests.browser.test_wallet_page import HELD, OTHER_CLOCK, wallet_with
+from tests.support.deployment_in_processes import Site
 
 SMALL = {"width": 320, "height": 568}
 # A browser that makes keys and cannot keep them; one whose key generation fails as often as it is told to.

@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Launch
-from tests.browser.pages import Site, WalletPage
+from tests.browser.pages import WalletPage
 from tests.browser.sleeping import SleepingPage
+from tests.support.deployment_in_processes import Site
 
 # What the device's clock says beside the right time, and how long the device has slept: its own clock went on, that of
 # the browser stood still. Both are kept over reloads.
