@@ -37,7 +37,7 @@ def vectors() -> Vectors:
 
 ALTERED = (
     *((name, "cases") for name in ("presentation", "intake", "notes", "time", "lists", "trust", "answers")),
-    *((name, "cases") for name in ("toldtime", "enrolment")),
+    *((name, "cases") for name in ("toldtime", "enrolment", "credential")),
     *(("notes", "statements"), ("trust", "after"), ("lists", "merges")),
     *(("logproof", "proofs"), ("logproof", "cosignatures")),
 )

@@ -3,7 +3,7 @@
 // judgeAll returns a list of {name, expected, got}; whoever calls it compares.
 
 const NAMES =
-  "answer calendar cosignature credential curve encoding errors intake keylist log logproof merkle note presentation public/steps scanner/enrol scanner/time signedtime statement trust".split(" ");
+  "answer calendar cosignature credential curve encoding errors intake keylist log logproof merkle note presentation public/steps scanner/enrol scanner/time signedtime statement trust wallet/batches".split(" ");
 
 /** The modules under test, from a folder or an address; primitives last, so that a failing import names it. */
 export async function load(base) {
@@ -103,7 +103,7 @@ async function judgePresentations({ calendar, credential, encoding, errors, pres
   return results;
 }
 
-async function judgeCredential({ credential, encoding, presentation, primitives }, vectors) {
+async function judgeCredential({ credential, encoding, presentation, primitives, "wallet/batches": batches }, vectors) {
   const { fromHex, toHex } = encoding;
   const raw = (name) => fromHex(vectors[name]);
   const read = credential.readCredential(raw("credential"));
@@ -128,6 +128,12 @@ async function judgeCredential({ credential, encoding, presentation, primitives 
     ["another issuer", { ...genuine, issuer: vectors.issuer + 1 }, "bad_signature"],
   ]) {
     results.push({ name, expected, got: await verdict(() => credential.verifyCredential(read, key)) });
+  }
+  const listed = { ...genuine, kid: vectors.kid };
+  for (const { name, credential: encoded, status, salt, expected } of vectors.cases) {
+    const item = { public: raw("holder_public"), encoded: fromHex(encoded), opening: { status, salt: fromHex(salt) } };
+    const got = await verdict(() => batches.check(item, vectors.day, vectors.mode, listed));
+    results.push({ name, expected, got });
   }
   return results;
 }

@@ -7,12 +7,13 @@ All keys come from SHA-256 of a label, so a reader can rebuild them. HPKE seals 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from checkin.errors import SealBroken
 from checkin.protocol import credential as credentials
-from checkin.protocol.credential import IssuerKey
+from checkin.protocol.credential import IssuerKey, Mode, Status, StatusOpening
 from checkin.protocol.encoding import base45_encode, u32be
 from checkin.protocol.intake import Place, Scan, open_entry, seal_entry
 from checkin.protocol.primitives import Label, SealingKey
@@ -31,8 +32,10 @@ from tests.vectors.material import (
     ISSUER_KEY,
     NOON,
     OPENING,
+    OTHER_KEY,
     PLACE,
     SEAL_KEY,
+    STRANGER,
     SUBJECT,
     VISIT_ID,
     credential,
@@ -80,7 +83,33 @@ def credential_file(sealed: bytes) -> dict[str, Any]:
         "status": int(OPENING.status), "salt": OPENING.salt.hex(), "commitment": OPENING.commitment.hex(),
         "credential": encoded.hex(),
         "iat": NOON, "token": token(sealed).hex(), "token_with_status": token(sealed, opening=OPENING).hex(),
+        "cases": list(batch_cases(sealed)),
     }  # fmt: skip
+
+
+def batch_cases(sealed: bytes) -> Iterator[dict[str, Any]]:
+    """What an issuer may answer to a wallet that asked for one credential of the file's day, mode and holder key."""
+    good, other = credential(sealed), credential(sealed, day=DAY + 1)
+    answers = {
+        "the complete example": (good, OPENING, "ok"),
+        "of another day": (other, OPENING, "service_error"),
+        "on paper": (credential(sealed, mode=Mode.PAPER), OPENING, "service_error"),
+        "another's holder key": (credential(sealed, holder_key=STRANGER.public), OPENING, "service_error"),
+        "signed by a key that is not listed": (credential(sealed, OTHER_KEY), OPENING, "unknown_issuer_key"),
+        "another issuer's number": (credential(sealed, issuer=ISSUER + 1), OPENING, "unknown_issuer_key"),
+        "a bit of the signature changed": (good[:-1] + bytes([good[-1] ^ 1]), OPENING, "bad_signature"),
+        "another visit, not signed": (good.replace(VISIT_ID, seed("visit")[16:]), OPENING, "bad_signature"),
+        "of another day, and changed": (other[:-1] + bytes([other[-1] ^ 1]), OPENING, "bad_signature"),
+        "opened as another status": (good, StatusOpening(Status.NONE, OPENING.salt), "bad_status"),
+        "opened with another salt": (good, StatusOpening(OPENING.status, bytes(16)), "bad_status"),
+        "of another day, and opened wrong": (other, StatusOpening(OPENING.status, bytes(16)), "bad_status"),
+        "cut off": (good[:-1], OPENING, "token_malformed"),
+        "a byte more": (good + b"\0", OPENING, "token_malformed"),
+        "nothing": (b"", OPENING, "token_malformed"),
+    }
+    for name, (encoded, opening, code) in answers.items():
+        told = {"status": int(opening.status), "salt": opening.salt.hex()}
+        yield {"name": name, "credential": encoded.hex(), **told, "expected": code}
 
 
 def intake_file(entry: bytes, sealed: bytes) -> dict[str, Any]:

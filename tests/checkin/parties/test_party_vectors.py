@@ -1,4 +1,4 @@
-"""What a party makes of its clocks and of an operator's code; the pages are judged by the same files."""
+"""What a party makes of its clocks, an operator's code and an issuer's batch: judged as the pages are."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 
 from checkin.parties.scanner import read_enrolment
 from checkin.parties.told_time import ToldTime
+from checkin.parties.wallet import Held, _check
+from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode, Status, StatusOpening
 from tests.vectors.material import code_of
 
 VECTORS = Path(__file__).parents[2] / "vectors"
@@ -50,6 +52,17 @@ def test_a_told_time_is_kept_over_what_becomes_of_the_clocks(case: Case) -> None
             told.tell(moment["told"], moment["asked"], clock)
         seen.append({"now": told.now(clock), "off": told.off(clock), "proved": told.proved(clock)})
     assert seen == case["expected"]
+
+
+@pytest.mark.parametrize("case", cases("credential"), ids=lambda case: case["name"])
+def test_a_wallet_takes_what_it_asked_for_and_nothing_else(case: Case) -> None:
+    """Each with the one code that refuses the whole batch."""
+    file = json.loads((VECTORS / "credential.json").read_text(encoding="ascii"))
+    listed = IssuerKeys(IssuerKey(file["issuer"], bytes.fromhex(file["issuer_public"])))
+    opening = StatusOpening(Status(case["status"]), bytes.fromhex(case["salt"]))
+    item = Held(bytes.fromhex(case["credential"]), bytes.fromhex(file["holder_seed"]), opening)
+    asked = bytes.fromhex(file["holder_public"]), file["day"], Mode(file["mode"])
+    assert code_of(_check, item, *asked, listed) == case["expected"]
 
 
 @pytest.mark.parametrize("case", cases("enrolment"), ids=lambda case: case["name"])

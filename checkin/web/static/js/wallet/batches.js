@@ -111,7 +111,7 @@ async function listedKey(account, day) {
 }
 
 /** The issuer's signature, a key that is published, this wallet's own holder key, and the opening. */
-async function check({ key, public: holder, encoded, opening }, day, mode, listed) {
+export async function check({ key, public: holder, encoded, opening }, day, mode, listed) {
   const credential = readCredential(encoded);
   if (toHex(credential.kid) !== listed.kid) throw new Refusal("unknown_issuer_key");
   await verifyCredential(credential, listed);
