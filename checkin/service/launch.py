@@ -29,6 +29,7 @@ from checkin.service.vault_folder import destroy_first
 GROUP = "checkin.services"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
 MAX_CONNECTIONS = 4096  # of a worker process; requests on further ones are answered 503
+WORKER_SECONDS = 30  # without a sign of life, after which a worker process is killed and another one started
 log = structlog.get_logger()
 
 
@@ -121,6 +122,8 @@ def bounded(host: str, port: int) -> dict[str, Any]:
         "server_header": False,
         "proxy_headers": False,  # a client would choose the address that it is known by
         "timeout_graceful_shutdown": 10,
+        # On a busy machine uvicorn's five seconds kill workers that work, and starting others makes it busier.
+        "timeout_worker_healthcheck": WORKER_SECONDS,
         "http": BoundedHttp,
         "ws": "none",
         "limit_concurrency": MAX_CONNECTIONS,

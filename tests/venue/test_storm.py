@@ -17,10 +17,13 @@ from pathlib import Path
 from checkin.vault.engines.sqlite import create_day, path_of
 from tests.conftest import Needs
 from tests.support.registry_service import METRICS, Issuer, Process, Registry, enrol, processes, scan_id
+from tests.support.waiting import until
 from tests.venue.realtime import PATIENCE, paper, today
 
 SUBMISSIONS = 1000
 CONNECTIONS = 50
+WORKERS = 2
+UVICORN_SECONDS = 5  # after which it kills a worker, unless it is told another number
 
 
 class Connection:
@@ -28,19 +31,35 @@ class Connection:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self._connect()
 
     def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Status and body."""
-        self._socket.sendall(request)
+        """Status and body. Asked again, the very same, on another connection where a server has closed this one: it
+        does so after five seconds at rest, which on a busy machine come between two requests."""
+        while True:
+            with suppress(ConnectionResetError, BrokenPipeError):
+                self._socket.sendall(request)
+                return self._answer()
+            self.close()
+            self._connect()
+
+    def _connect(self) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+
+    def _answer(self) -> tuple[int, bytes]:
         data = b""
         while b"\r\n\r\n" not in data:
-            data += self._socket.recv(65536)
+            data += self._more()
         head, _, body = data.partition(b"\r\n\r\n")
         [length] = [int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
         while len(body) < length:
-            body += self._socket.recv(65536)
+            body += self._more()
         return int(head[9:12]), body
+
+    def _more(self) -> bytes:
+        if not (data := self._socket.recv(65536)):
+            raise ConnectionResetError
+        return data
 
     def check_in(self, scanner: str, token: str) -> str:
         """The result or the problem's code; asked again as long as the answer is to come back later."""
@@ -116,12 +135,23 @@ def test_one_code_a_thousand_times_at_one_server_with_two_workers_is_accepted_on
 ) -> None:
     needs("processes to be stopped for a moment", Path("/proc/self/stat").exists(), "run on Linux")
     service, issuer = registry
-    with processes(service, 1, workers=2) as [server]:
+    with processes(service, 1, workers=WORKERS) as [server]:
         with server.client() as client:
             at = enrol(client)
         results, _, counted = storm(dealt(server), at.scanner, paper(issuer))
     assert results == {"accepted": 1, "already_used": SUBMISSIONS - 1}
     assert counted == [SUBMISSIONS], "either of the two shows what both have counted"
+
+
+def test_a_worker_that_a_busy_machine_keeps_from_answering_is_not_killed(
+    registry: tuple[Registry, Issuer], needs: Needs
+) -> None:
+    needs("processes to be stopped for a moment", Path("/proc/self/stat").exists(), "run on Linux")
+    with processes(registry[0], 1, workers=WORKERS) as [server]:
+        workers = until(lambda: workers_of(server.process.pid, WORKERS))
+        with held(workers[0]):
+            time.sleep(2 * UVICORN_SECONDS)
+        assert workers_of(server.process.pid, WORKERS) == workers
 
 
 def dealt(server: Process) -> list[Connection]:
@@ -130,7 +160,7 @@ def dealt(server: Process) -> list[Connection]:
     The kernel alone deals them out as it likes, on an idle machine sometimes all to one.
     """
     connections: list[Connection] = []
-    workers = workers_of(server.process.pid)
+    workers = until(lambda: workers_of(server.process.pid, WORKERS))
     with held(server.process.pid):  # or it takes a worker that is held for dead, and starts another in its place
         for worker in workers:
             with held(worker):
@@ -152,15 +182,15 @@ def held(process: int) -> Iterator[None]:
         os.kill(process, signal.SIGCONT)
 
 
-def workers_of(server: int) -> list[int]:
-    """The processes that a server started to do its work; one more only keeps its books."""
+def workers_of(server: int, count: int) -> list[int] | None:
+    """The processes that a server started to do its work, once there are so many; one more only keeps its books."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended meanwhile
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             if parent == server and b"spawn_main" in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
-    return found
+    return found if len(found) == count else None
 
 
 def test_without_the_unique_constraint_the_same_storm_is_accepted_more_than_once(
