@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
@@ -28,6 +27,7 @@ from tests.browser.publicpage import (
 )
 from tests.support.deployment_in_processes import Site
 from tests.support.retention_service import Retention, pinned
+from tests.support.serving import caller
 
 WORDS = {"en": "nothing to check yet", "ko": "아직 확인할 것 없음"}
 
@@ -176,7 +176,7 @@ def test_what_a_service_signed_under_an_earlier_key_is_verified_while_that_key_i
 
 def test_a_deployment_of_the_first_day_is_verified_too(launch: Launch, site: Site) -> None:
     """Three real services: no report is due yet; a step with nothing to compare says so and is not called good."""
-    with httpx.Client(base_url=site.url("retention"), timeout=120, trust_env=False) as client:
+    with caller(site.url("retention")) as client:
         wait_for_an_audit(client)
     page = launch().new_page()
     nothing = ("witnesses", "continued", "reports", "signatures")

@@ -24,6 +24,7 @@ from checkin.service.addresses import free_ports
 from tests.conftest import Needs
 from tests.support.nginx import NGINX, nginx
 from tests.support.service_folder import bearer
+from tests.support.serving import caller
 from tests.test_deploy import queries, text
 
 NAMES = {"issuer": "issuer.example", "venue": "registry.example", "retention": "retention.example"}
@@ -146,7 +147,7 @@ def test_the_proxy_bounds_and_keeps_nothing_of_whoever_asks(deployment: Deployme
             ]
         assert answers[0].is_success
         assert answers[-1].status_code == 429 and "nginx" in answers[-1].text
-        with httpx.Client(base_url=deployment.url("issuer"), timeout=60) as client:  # control: the service took it
+        with caller(deployment.url("issuer")) as client:  # control: the service took it
             assert client.post("/v1/registrations", json={"name": "Ahn", "phone": PHONE.format(9)}).is_success
         written = found.written()
     assert not any(word in written for word in (b"127.0.0.1", b"/v1/", b"10555"))

@@ -34,6 +34,7 @@ from tests.checkin.tracing.secondissuer import add_issuer
 from tests.support.issuer_service import read_code
 from tests.support.registry_service import Enrolled, check_in, enrol
 from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
+from tests.support.serving import caller
 from tests.support.serving import serving as running
 from tests.support.waiting import until
 
@@ -87,8 +88,7 @@ class Country:
         return f"http://127.0.0.1:{self.ports[service]}"
 
     def client(self, service: str, token: str | None = None) -> httpx.Client:
-        headers = bearer(token) if token else {}
-        return httpx.Client(base_url=self.url(service), headers=headers, timeout=60, trust_env=False)
+        return caller(self.url(service), headers=bearer(token) if token else {})
 
     def person(self, service: str = "issuer", name: str | None = None, phone: str | None = None) -> Person:
         """Registered by the message that was sent."""

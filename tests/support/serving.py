@@ -43,12 +43,16 @@ def port_of(server: uvicorn.Server) -> int:
 @contextmanager
 def visiting(app: Any, **options: Any) -> Iterator[httpx.Client]:
     """A client of a server of the app; `options` as in `serving`."""
-    with serving(app, **options) as server, _client(f"http://127.0.0.1:{port_of(server)}") as client:
+    with serving(app, **options) as server, caller(f"http://127.0.0.1:{port_of(server)}") as client:
         yield client
 
 
-def _client(url: str) -> httpx.Client:
-    return httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False)
+def caller(url: str, **options: Any) -> httpx.Client:
+    """A client of whatever serves there, with a connection for each request: one that is kept may be closed by the
+    server, after five seconds at rest, in the very moment in which the next request leaves. `options` as httpx has
+    them."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False, limits=limits, **options)
 
 
 def listening(config: Path, port: int, *, workers: int = 1) -> Path:
@@ -74,7 +78,7 @@ class Process:
 
     def client(self) -> httpx.Client:
         """To be closed."""
-        return _client(self.url)
+        return caller(self.url)
 
     def answers(self, path: str = "/readyz") -> bool:
         """Whether it does, with 200: that it is ready, if it is not said what."""

@@ -11,7 +11,6 @@ from contextlib import closing
 from pathlib import Path
 from types import FrameType
 
-import httpx
 import pytest
 
 from checkin.errors import NotReady
@@ -25,6 +24,7 @@ from checkin.vault.vault import Vault
 from checkin.vault.visit import open_visit
 from tests.support.registry_service import METRICS, Issuer, Phone, Registry, check_in, enrol, scan_id
 from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
+from tests.support.serving import caller
 from tests.venue.conftest import NewIssuer, Scene
 from tests.venue.realtime import PATIENCE
 from venue.scanners import Scanners, VenueScanner
@@ -108,7 +108,7 @@ def test_nobody_else_waits_while_the_database_is_asked_for_a_scanner(
         return find(scanners, hashed)
 
     monkeypatch.setattr(Scanners, "_find", slow)
-    with ThreadPoolExecutor(1) as threads, httpx.Client(base_url=scene.client.base_url, timeout=PATIENCE) as client:
+    with ThreadPoolExecutor(1) as threads, caller(str(scene.client.base_url)) as client:
         waiting = threads.submit(check_in, client, other, scene.phone().at(NOON))
         try:
             assert asked.wait(PATIENCE)

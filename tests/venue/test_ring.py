@@ -22,7 +22,7 @@ from tests.support.registry_service import RETENTION, Issuer, Phone, Registry, c
 from tests.support.ring_in_process import NODES, Ring, day_key, node_name, signer
 from tests.support.ring_processes import RealRing, put_on_ring
 from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
-from tests.support.serving import serving
+from tests.support.serving import caller, serving
 from tests.support.waiting import until
 from tests.venue.conftest import NewIssuer
 from tests.venue.test_postgresql import on_postgresql
@@ -46,7 +46,7 @@ def real(tmp_path: Path, new_issuer: NewIssuer) -> Iterator[tuple[RealRing, Regi
 
 def test_a_registry_lives_on_a_ring_of_three_processes(real: tuple[RealRing, Registry, str, Issuer]) -> None:
     made, registry, url, issuer = real
-    with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
+    with caller(url) as client:
 
         def statement(name: str) -> str | None:
             answer = client.get("/v1/statements", headers=bearer(RETENTION))

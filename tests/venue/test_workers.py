@@ -16,6 +16,7 @@ from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import random_bytes
 from tests.support.registry_service import Enrolled, Issuer, Process, Registry, check_in, enrol, processes, scan_id
 from tests.support.service_folder import bearer
+from tests.support.serving import caller
 from tests.support.waiting import until
 from tests.venue.realtime import PATIENCE, paper, today
 
@@ -40,7 +41,7 @@ def test_a_scanner_revoked_at_one_process_is_refused_by_the_other_at_its_next_re
 def acknowledged(port: int, at: Enrolled, codes: list[tuple[str, str]], known: list[tuple[str, str]]) -> None:
     """Submits until the process dies; what was answered with 201 is kept in `known`."""
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False) as client:
+        with caller(f"http://127.0.0.1:{port}") as client:
             for token, scan in codes:
                 while (status := check_in(client, at, token, scan).status_code) == 503:
                     time.sleep(0.01)
