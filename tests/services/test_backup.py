@@ -178,7 +178,7 @@ def test_a_backup_holds_what_the_data_map_knows_and_no_key_lock_or_message(house
     assert {MARK, "format", "generation.json", "visits/day-20777.db"} <= files.keys()
     assert not [name for name in files if name.endswith((".lock", ".new", "-wal", "-shm")) or "outbox" in name]
     assert sorted(path.name for path in archive.parent.iterdir()) == [
-        "clock", "data", "keys", "master.key", "registry.tar", "statement.key",
+        "clock", "data", "keys", "master.key", "registry.tar", "settings.toml", "statement.key",
     ]  # fmt: skip
     copy = archive.with_name("copy.db")
     copy.write_bytes(files["visits/day-20777.db"])
