@@ -273,5 +273,6 @@ def test_export_cannot_run_in_a_spreadsheet(launch: Launch, files: str) -> None:
         const { cell } = await import("/checkin/web/static/js/operator/csv.js");
         return values.map(cell);
     }"""
-    values: list[Any] = ["=1+1", "+82", "-1", "@x", "＝1", "\tx", 'a"b,c', "Café", 12]
-    assert page.evaluate(script, values) == ["'=1+1", "'+82", "'-1", "'@x", "'＝1", "'\tx", '"a""b,c"', "Café", "12"]
+    values: list[Any] = ["=1+1", "+82", "-1", "@x", "＝1", "\tx", "\n=x", 'a"b,c', "Café", 12]
+    cells = ["'=1+1", "'+82", "'-1", "'@x", "'＝1", "'\tx", '"\'\n=x"', '"a""b,c"', "Café", "12"]
+    assert page.evaluate(script, values) == cells

@@ -1,6 +1,6 @@
 // Comma-separated values that no spreadsheet takes for formulas (OWASP, CSV injection).
 
-const FORMULA = /^[=+\-@\t\r＝＋－＠]/u;
+const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/u;
 
 /** One cell: an apostrophe before what could be a formula, quoted where it has to be. */
 export function cell(value) {
