@@ -33,11 +33,11 @@ def inspect(stage: Stage, visitor: Sequence[str]) -> None:
         wait_until(lambda: len(client.get("/v1/purge-reports", day=date)["reports"]) == 2)
     with tell.step("audit", "Every service audits itself, and retention signs and logs it", "no line of it fails"):
         found = CONTACT in (stage.artifacts / "trace.csv").read_text(encoding="utf-8")
-        tell.say(f"{visitor[0]} took no codes for 28 days: the account ended with its last record, and begins anew.")
         body = {"words": [*visitor, CONTACT, CONTACT_PHONE], "tokens": [_fresh_code(stage, *visitor)], "found": found}
         with Client(url, stage.deployment.token("auditor"), AUDIT_SECONDS) as client:
             audit = client.post("/v1/audits", body)
         expect(audit["result"] == "pass", f"The audit failed: {_failed(audit['note'])}")
+    tell.say(f"{visitor[0]} had taken no codes for 28 days: the account ended with its last record, and began anew.")
     tell.table("The audit, point by point", ["point", "organisations", "result"], _lines(audit["note"]))
     with tell.step("verify", "Everything verifies under vkeys.txt", "a file of public keys is all it takes"):
         verdict = _collect(stage, url, audit["place"], audit["note"])

@@ -195,7 +195,9 @@ class OfficersSettings(Strict):
     """Officers' keys, and how many of them sign."""
 
     officers: Annotated[tuple[VerifierKey, ...], Field(min_length=1, max_length=32, strict=False)]
+    """Their verifier keys, one each."""
     threshold: Annotated[int, Field(ge=1)] = 2
+    """How many of them sign together."""
 
     @model_validator(mode="after")
     def _enough_officers(self) -> Self:
@@ -217,6 +219,7 @@ class AuthoritySettings(OfficersSettings):
     """The health authority: the name in its lists and orders, and its officers."""
 
     name: str
+    """As it stands in its lists and orders."""
     former: Annotated[tuple[OfficersSettings, ...], Field(max_length=32, strict=False)] = ()
     """The officers before these: nothing new is taken from them, and what they ordered before stands."""
 
