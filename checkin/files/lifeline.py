@@ -11,7 +11,7 @@ from functools import cache
 from multiprocessing.process import BaseProcess
 from typing import Final
 
-GRACE_SECONDS: Final = 15.0  # the server gives requests ten
+GRACE_SECONDS: Final = 30.0  # the server gives requests ten, and may first wait for a worker that is silent
 
 
 @cache

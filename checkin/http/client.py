@@ -147,6 +147,12 @@ def json_content(response: httpx.Response) -> Any:
     raise Unreachable(NO_ANSWER)
 
 
+class _Refused(ServiceError):
+    """A refusal by a code that is not known here: to ask again changes nothing."""
+
+    status = 422
+
+
 def problem_error(response: httpx.Response) -> CheckinError:
     """The error that a service's problem document stands for; `Unreachable` for what is none."""
     try:
@@ -154,7 +160,9 @@ def problem_error(response: httpx.Response) -> CheckinError:
         code, detail = problem["code"], shown(problem.get("detail") or "")
         ours = problem["type"] == f"urn:checkin:problem:{code}" and problem["status"] == response.status_code
         if response.status_code >= 400 and ours and _CODE.fullmatch(code):
-            return _by_code().get(code, ServiceError)(detail)
+            # SPEC http.md §2: "and by the status where they do not know it"
+            passing = response.status_code >= 500 or response.status_code == 429
+            return _by_code().get(code, ServiceError if passing else _Refused)(detail)
     except (ServiceError, KeyError, TypeError):
         pass
     return Unreachable(f"{NO_ANSWER} It answered with status {response.status_code}.")

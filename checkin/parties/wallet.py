@@ -108,10 +108,10 @@ class Wallet:
             _check(item, holder_key, day, mode, listed)
         self.held.setdefault(day, []).extend(batch)
         # The issuer repeats them with each batch, because an answer may be lost.
-        told = self.disclosures + [one for one in _notices(answer) if one not in self.disclosures]
-        gone = calendar.date(day - RETENTION_DAYS)
-        self.disclosures = [notice for notice in told if str(notice.get("day")) > gone]
+        self.disclosures += [one for one in _notices(answer) if one not in self.disclosures]
         if time is not None:  # this machine's may be wrong for a moment, and a deletion is final
+            gone = calendar.date(calendar.day(time) - RETENTION_DAYS)
+            self.disclosures = [notice for notice in self.disclosures if str(notice.get("day")) > gone]
             self.held = {kept: items for kept, items in self.held.items() if kept >= calendar.day(time)}
         yield Keep(self.plain)
 

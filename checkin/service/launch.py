@@ -29,7 +29,7 @@ from checkin.service.vault_folder import destroy_first
 GROUP = "checkin.services"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
 MAX_CONNECTIONS = 4096  # of a worker process; requests on further ones are answered 503
-WORKER_SECONDS = 30  # without a sign of life, after which a worker process is killed and another one started
+WORKER_SECONDS = 15  # without a sign of life, after which a worker process is killed and another one started
 log = structlog.get_logger()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -9,8 +10,8 @@ import pytest
 
 from checkin.errors import CheckinError, RequestInvalid, ServiceError
 from checkin.http.asking import Ask, Keep, Steps, conform, read_json
-from checkin.http.client import Client, drive_at
-from checkin.parties.scanner import CheckInAnswer, UploadAnswer
+from checkin.http.client import Client, drive_at, problem_error
+from checkin.parties.scanner import CheckInAnswer, UploadAnswer, waits
 from tests.vectors.answervectors import ANSWERS
 
 MODELS: dict[str, Any] = {"check-in": CheckInAnswer, "batch": UploadAnswer, "any": None}
@@ -75,3 +76,12 @@ def test_a_party_asks_over_the_same_connection_with_a_token_of_its_own_or_none()
         ("/v1/lists/a", None),
         ("/v1/check-ins", "Bearer first"),
     ]
+
+
+@pytest.mark.parametrize(("status", "queued"), [(403, False), (422, False), (429, True), (500, True), (503, True)])
+def test_a_code_that_is_not_known_is_judged_by_its_status(status: int, queued: bool) -> None:
+    """A scanner that queued a newer registry's refusal would let its bearer in."""
+    problem = {"type": "urn:checkin:problem:brand_new", "title": "No.", "status": status, "code": "brand_new"}
+    kind = {"Content-Type": "application/problem+json"}
+    error = problem_error(httpx.Response(status, headers=kind, content=json.dumps(problem)))
+    assert (error.code, waits(error)) == ("service_error", queued)

@@ -30,6 +30,7 @@ const NOTHING = {
 export class Trust {
   /** @param {object|undefined} stored what an earlier update returned */
   constructor(stored) {
+    this.skewed = false; // whether this device's clock was off at the last answer
     this.met = false; // whether the last answer was the pinned registry's
     this.passed = []; // issuers whose list in it was passed over
     this.#take({ ...NOTHING, ...stored });
@@ -58,7 +59,8 @@ export class Trust {
     // SPEC scanner.md §4: "The time note opens under the pinned registry key"
     const time = await readSignedTime(told(answer.time_note), registry, nonce);
     this.met = true;
-    if (Math.abs(time + CUT_SECONDS - now) > MAX_SKEW_SECONDS) throw new Refusal("clock_wrong");
+    this.skewed = Math.abs(time + CUT_SECONDS - now) > MAX_SKEW_SECONDS;
+    if (this.skewed) throw new Refusal("clock_wrong");
     const today = new Calendar(answer.zone).day(now);
     const log = await PinnedLog.of(known.log, answer.log);
     const { issuers, issuerVkeys, passed } = await this.#issuers(answer.issuers, log, today);
@@ -104,10 +106,10 @@ export class Trust {
     }
   }
 
-  /** Refusal scanner_stale without outside time for 24 hours, clock_wrong before the last time told. */
+  /** Refusal scanner_stale without outside time for 24 hours, clock_wrong before the last time told, or known to be off. */
   requireTime(now) {
     const { time } = this.stored;
-    if (now < time - MAX_SKEW_SECONDS) throw new Refusal("clock_wrong");
+    if (this.skewed || now < time - MAX_SKEW_SECONDS) throw new Refusal("clock_wrong");
     // SPEC scanner.md §5: "More than 24 hours since the registry's time was heard"
     if (now - time > STALE_SECONDS) throw new Refusal("scanner_stale");
   }
