@@ -6,6 +6,7 @@ ever, and what has another form than docs/spec/audit.md §6 gives it is refused 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlencode
@@ -88,6 +89,7 @@ class AuditPage(Answer):
 
 
 A = TypeVar("A", bound=Answer)
+S = TypeVar("S", ReportShown, AuditShown)
 
 
 def read_answer(model: type[A], answer: Any) -> A:
@@ -122,27 +124,21 @@ class Reader:
         return read_answer(model, read_json(self.bytes(f"{path}?{urlencode(query)}" if query else path)))
 
     def reports(self) -> list[ReportShown]:
-        found: list[ReportShown] = []
-        page = self.page(ReportPage, "/v1/purge-reports").reports
-        while page:
-            found += page
-            oldest = _next([report.index for report in found], len(page))
-            page = self.page(ReportPage, "/v1/purge-reports", before=str(oldest)).reports
-        return found
+        return _all(lambda **more: self.page(ReportPage, "/v1/purge-reports", **more).reports, lambda one: one.index)
 
     def audits(self) -> list[AuditShown]:
-        found: list[AuditShown] = []
-        page = self.page(AuditPage, "/v1/audits").audits
-        while page:
-            found += page
-            oldest = _next([audit.place for audit in found], len(page))
-            page = self.page(AuditPage, "/v1/audits", before=str(oldest)).audits
-        return found
+        return _all(lambda **more: self.page(AuditPage, "/v1/audits", **more).audits, lambda one: one.place)
 
 
-def _next(numbers: list[int], fresh: int) -> int:
-    """Where the next page begins, after the last `fresh` numbers; each must be smaller than the one before it."""
-    tail = numbers[-fresh - 1 :]
-    if any(later >= earlier for earlier, later in pairwise(tail)):
-        raise ServiceError("The service's list is not in its order, newest first.")
-    return numbers[-1]
+def _all(page_of: Callable[..., list[S]], number: Callable[[S], int]) -> list[S]:
+    """What the pages of a list hold, newest first. Raises `ServiceError` unless each `number` is smaller than the one
+    before it."""
+    found: list[S] = []
+    page = page_of()
+    while page:
+        found += page
+        numbers = [number(one) for one in found[-len(page) - 1 :]]
+        if any(later >= earlier for earlier, later in pairwise(numbers)):
+            raise ServiceError("The service's list is not in its order, newest first.")
+        page = page_of(before=str(numbers[-1]))
+    return found

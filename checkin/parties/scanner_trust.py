@@ -24,7 +24,7 @@ from checkin.tlog.pinned_log import PinnedLog
 
 STALE_SECONDS: Final = 24 * 3600
 MAX_SKEW_SECONDS: Final = 10  # a scanner further from its registry's time refuses good codes and admits old ones
-CUT_SECONDS: Final = 0.5  # the registry's time is cut to the second
+CUT_SECONDS: Final = 0.5  # which the registry's time, cut to the second, lacks on average
 _OTHER_FORM: Final = "The registry's lists do not have the documented form."
 Keys = dict[int, str]
 """Day → public key, base64url."""

@@ -49,7 +49,7 @@ export class Calendar {
 
   /** Inverse of date; TypeError for any other spelling. */
   static parseDate(text) {
-    const day = /^\d{4}-/.test(text) ? Date.parse(`${text}T00:00:00Z`) / (DAY_SECONDS * 1000) : NaN;
+    const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) / (DAY_SECONDS * 1000) : NaN;
     if (!Number.isInteger(day) || Calendar.date(day) !== text) throw new TypeError("a date is written YYYY-MM-DD");
     return day;
   }
