@@ -1,4 +1,4 @@
-"""A wallet page takes no list that is not in the log that it pinned."""
+"""A wallet page takes no list that is not in the log that it pinned; a scanner page judges nothing by a wrong clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from playwright.sync_api import Page
 
 from checkin.protocol.note import NoteSigner
-from tests.vectors.trustanswers import ISSUER, OTHER_LOG, THIEF, TODAY, InLog, issuer_list
+from tests.vectors.trustanswers import ISSUER, NOW, OTHER_LOG, THIEF, TODAY, InLog, answer, issuer_list
 
 # A wallet's account that pins the issuer's key, and asks for batches in turn. "taken": the list was believed, and the
 # batch was asked for.
@@ -64,3 +64,21 @@ def test_a_wallet_page_that_pinned_a_log_asks_for_no_batch_under_a_list_that_is_
     """An issuer cannot give one visitor a key of its own, to know that visitor by at every door."""
     for name, (answers, expected) in WALLET_CASES.items():
         assert page.evaluate(BATCHES, [answers, ISSUER.verifier.vkey, TODAY]) == expected, name
+
+
+# A good answer, then one that shows that the clock is off: what a code is judged by until the next one.
+SET_WRONG = """async ([answer, nonce, now, off]) => {
+    const { Trust } = await import("/checkin/web/static/js/trust.js");
+    const trust = new Trust();
+    await trust.update(answer, nonce, now);
+    const judged = (at) => { try { trust.requireTime(at); } catch (error) { return error.code; } };
+    const before = [judged(now), judged(now + off)];
+    const refused = await trust.update(answer, nonce, now + off).catch((error) => error.code);
+    return [...before, refused, judged(now + off)];
+}"""
+
+
+def test_a_scanner_page_judges_no_code_by_a_clock_that_was_found_wrong(page: Page) -> None:
+    """It names the clock, and says of no good code that it has expired (docs/spec/scanner.md §5)."""
+    seen = page.evaluate(SET_WRONG, [answer({TODAY: 0}), "n" * 16, NOW, 3600])
+    assert seen == [None, None, "clock_wrong", "clock_wrong"]
