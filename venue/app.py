@@ -113,7 +113,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             *engine.tasks(),
             Task("commits", commits.check, lane="commits", vital=True),
             Task("issuer_lists", trust.refresh, every=60, lane="issuers"),
-            Task("missing_issuer_lists", trust.refresh_missing, urgent=trust.urgent, lane="issuers"),
+            Task("missing_issuer_lists", trust.refresh_missing, urgent=trust.urgent, lane="issuers", at_start=False),
             *nodes.tasks(),
             Task("own_list", own.run, urgent=own.urgent, lane="log"),
         ],
