@@ -17,7 +17,7 @@ from checkin.service.settings import (
     VerifierKey,
     WitnessKey,
 )
-from checkin.tlog.cosignature import CosignatureVerifier
+from checkin.tlog.checkpoint import CosignatureVerifier
 
 
 class CollectedService(Peer):

@@ -28,8 +28,7 @@ from checkin.protocol.note import NoteVerifier, decode_note, join_note, split_no
 from checkin.protocol.primitives import sha256
 from checkin.protocol.statement import SIMULATED
 from checkin.service.identity import ServiceIdentity
-from checkin.tlog.checkpoint import Checkpoint, open_checkpoint, stated_size
-from checkin.tlog.cosignature import CosignatureVerifier, cosignatures
+from checkin.tlog.checkpoint import Checkpoint, CosignatureVerifier, cosignatures, open_checkpoint, stated_size
 from checkin.tlog.witness import SIZE_TYPE, AddCheckpoint
 from retention.log import Log
 from retention.statements import CollectionState, ServiceStatements

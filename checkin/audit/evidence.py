@@ -25,7 +25,7 @@ from checkin.errors import NoteMalformed, SettingsInvalid
 from checkin.http.client import Client
 from checkin.protocol.note import NoteVerifier, Verifier
 from checkin.shown import shown
-from checkin.tlog.cosignature import CosignatureVerifier
+from checkin.tlog.checkpoint import CosignatureVerifier
 from checkin.tlog.reader import folder_fetch
 from checkin.tlog.tiles import Fetch, new_tiles
 

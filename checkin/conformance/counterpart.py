@@ -18,8 +18,7 @@ from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedK
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import OpeningKey, SealingKey, SigningKey, random_bytes
 from checkin.protocol.signed_time import TIME_STATEMENT
-from checkin.tlog.checkpoint import Checkpoint
-from checkin.tlog.cosignature import Cosigner
+from checkin.tlog.checkpoint import Checkpoint, Cosigner
 from checkin.tlog.merkle import inclusion_proof, leaf_hash, subtrees
 from checkin.tlog.proof import LogProof
 

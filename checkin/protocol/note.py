@@ -50,7 +50,7 @@ class Opened:
 
 
 class Verifier(Protocol):
-    """What `open_note` needs to know about a trusted key; other signature types fit in (`cosignature.py`)."""
+    """What `open_note` needs to know about a trusted key; other signature types fit in (`checkpoint.py`)."""
 
     @property
     def name(self) -> str: ...

@@ -19,7 +19,7 @@ from checkin.clock import Calendar
 from checkin.errors import CheckinError, NoteUntrusted, SettingsInvalid
 from checkin.keys.secret_file import read_token
 from checkin.protocol.note import NoteVerifier, Opened, open_note
-from checkin.tlog.cosignature import CosignatureVerifier
+from checkin.tlog.checkpoint import CosignatureVerifier
 from checkin.tlog.pinned_log import PinnedLog
 
 

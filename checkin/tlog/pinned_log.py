@@ -8,8 +8,7 @@ from typing import Any, Self
 
 from checkin.errors import NoteMalformed, ProofInvalid
 from checkin.protocol.note import NoteVerifier
-from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
-from checkin.tlog.cosignature import CosignatureVerifier
+from checkin.tlog.checkpoint import Checkpoint, CosignatureVerifier, open_checkpoint
 from checkin.tlog.proof import LogProof
 
 

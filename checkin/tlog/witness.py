@@ -25,8 +25,7 @@ from checkin.files.database import StateFile
 from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode
 from checkin.protocol.note import NoteVerifier, decode_note, join_note, open_note, split_note, unverified_text
 from checkin.protocol.primitives import sha256
-from checkin.tlog.checkpoint import Checkpoint
-from checkin.tlog.cosignature import Cosigner
+from checkin.tlog.checkpoint import Checkpoint, Cosigner
 from checkin.tlog.merkle import EMPTY_ROOT, HASH_SIZE, verify_consistency
 
 MAX_REQUEST: Final = 256 * 1024

@@ -19,8 +19,7 @@ from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.note import NoteVerifier, check_own_name
 from checkin.protocol.primitives import SigningKey
 from checkin.protocol.statement import CLOCK, Field, StatementType, clock_value, one
-from checkin.tlog.checkpoint import Checkpoint
-from checkin.tlog.cosignature import CosignatureVerifier, Cosigner
+from checkin.tlog.checkpoint import Checkpoint, CosignatureVerifier, Cosigner
 from checkin.tlog.merkle import EMPTY_ROOT
 from checkin.tlog.witness import WatchedLog, Witness, WitnessState
 

@@ -16,8 +16,7 @@ from checkin.errors import CheckinError
 from checkin.protocol.encoding import b64_encode
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.protocol.primitives import SigningKey
-from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
-from checkin.tlog.cosignature import Cosigner
+from checkin.tlog.checkpoint import Checkpoint, Cosigner, open_checkpoint
 from checkin.tlog.merkle import consistency_proof, inclusion_proof, leaf_hash, subtrees
 from retention.log import Log
 

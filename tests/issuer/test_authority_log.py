@@ -11,7 +11,7 @@ import pytest
 
 from checkin.protocol.note import NoteSigner, sign_note, unverified_text
 from checkin.protocol.primitives import SigningKey
-from checkin.tlog.cosignature import Cosigner
+from checkin.tlog.checkpoint import Cosigner
 from checkin.tlog.proof import LogProof
 from retention.log import Log
 from tests.support.issuer_service import Running, Site

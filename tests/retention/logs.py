@@ -6,8 +6,7 @@ from pathlib import Path
 
 from checkin.protocol.note import NoteSigner
 from checkin.protocol.primitives import SigningKey
-from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
-from checkin.tlog.cosignature import Cosigner
+from checkin.tlog.checkpoint import Checkpoint, Cosigner, open_checkpoint
 from retention.log import Log
 
 SIGNER = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))

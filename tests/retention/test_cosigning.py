@@ -9,8 +9,7 @@ import pytest
 
 from checkin.errors import SettingsInvalid
 from checkin.protocol.note import NoteVerifier
-from checkin.tlog.checkpoint import open_checkpoint
-from checkin.tlog.cosignature import cosignatures
+from checkin.tlog.checkpoint import cosignatures, open_checkpoint
 from checkin.tlog.witness_folder import make_folder
 from retention import witnessing
 from retention.settings import RetentionSettings

@@ -11,8 +11,7 @@ import pytest
 from checkin.errors import CheckinError, LogConflict, NoteMalformed, NoteUntrusted, NotFound, ProofInvalid, Unreachable
 from checkin.protocol.note import NoteSigner, split_note, unverified_text
 from checkin.protocol.primitives import SigningKey
-from checkin.tlog.checkpoint import open_checkpoint
-from checkin.tlog.cosignature import Cosigner, cosignatures
+from checkin.tlog.checkpoint import Cosigner, cosignatures, open_checkpoint
 from checkin.tlog.witness import SIZE_TYPE, AddCheckpoint, Witness, WitnessState
 from retention.log import Log
 from retention.witnessing import PinnedWitness, Witnessing

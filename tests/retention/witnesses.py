@@ -10,7 +10,7 @@ import httpx
 
 from checkin.deployment.child import Child, end
 from checkin.service.addresses import free_ports
-from checkin.tlog.cosignature import CosignatureVerifier
+from checkin.tlog.checkpoint import CosignatureVerifier
 from checkin.tlog.witness_folder import add_log, make_folder
 from tests.support.retention_service import TOKEN, Retention
 from tests.support.service_folder import bearer

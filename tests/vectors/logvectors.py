@@ -12,8 +12,7 @@ from typing import Any
 from checkin.protocol.encoding import b64_encode, u64be
 from checkin.protocol.note import NoteSigner, Signature, sign_note, split_note, write_vkey
 from checkin.protocol.primitives import SigningKey
-from checkin.tlog.checkpoint import Checkpoint
-from checkin.tlog.cosignature import COSIGNATURE, Cosigner
+from checkin.tlog.checkpoint import COSIGNATURE, Checkpoint, Cosigner
 from checkin.tlog.merkle import EMPTY_ROOT, inclusion_proof, leaf_hash, subtrees
 from checkin.tlog.proof import MAX_PROOF_BYTES, LogProof
 from tests.vectors.material import loosened

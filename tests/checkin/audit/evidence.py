@@ -17,8 +17,7 @@ from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey, sha256
 from checkin.protocol.statement import StatementType
 from checkin.purge.statement_store import DAY_CLOSED, KEY_MADE, PURGE_REPORT
-from checkin.tlog.checkpoint import Checkpoint
-from checkin.tlog.cosignature import Cosigner
+from checkin.tlog.checkpoint import Checkpoint, Cosigner
 from checkin.tlog.merkle import leaf_hash, root
 from checkin.tlog.tiles import ENTRIES, WIDTH, new_tiles, write_bundle
 from retention.log_audit import read_logged

@@ -20,8 +20,7 @@ from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.service.addresses import free_ports
 from checkin.service.limits import MAX_HEAD_BYTES
-from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
-from checkin.tlog.cosignature import CosignatureVerifier
+from checkin.tlog.checkpoint import Checkpoint, CosignatureVerifier, open_checkpoint
 from checkin.tlog.merkle import leaf_hash
 from checkin.tlog.witness import AddCheckpoint
 from checkin.tlog.witness_folder import add_log, make_folder, open_witness, read_logs

@@ -26,7 +26,7 @@ from checkin.protocol.encoding import (
 from checkin.protocol.note import NoteVerifier
 from checkin.protocol.presentation import Presentation, StatusRule
 from checkin.protocol.primitives import Label, OpeningKey, SigningKey
-from checkin.tlog.cosignature import CosignatureVerifier, cosignatures
+from checkin.tlog.checkpoint import CosignatureVerifier, cosignatures
 from checkin.tlog.proof import LogProof
 
 VECTORS = Path(__file__).parents[2] / "vectors"

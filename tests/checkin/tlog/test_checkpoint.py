@@ -10,8 +10,14 @@ from checkin.errors import BadSignature, NoteMalformed, NoteUntrusted
 from checkin.protocol.encoding import b64_decode, u64be
 from checkin.protocol.note import NoteSigner, NoteVerifier, Signature, sign_note, split_note
 from checkin.protocol.primitives import SigningKey
-from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
-from checkin.tlog.cosignature import CosignatureVerifier, Cosigner, cosignatures, cosigned_at
+from checkin.tlog.checkpoint import (
+    Checkpoint,
+    CosignatureVerifier,
+    Cosigner,
+    cosignatures,
+    cosigned_at,
+    open_checkpoint,
+)
 from checkin.tlog.merkle import EMPTY_ROOT
 from checkin.tlog.pinned_log import PinnedLog
 

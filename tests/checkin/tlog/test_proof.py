@@ -9,8 +9,7 @@ import pytest
 from checkin.errors import NoteMalformed, NoteUntrusted, ProofInvalid
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
-from checkin.tlog.checkpoint import Checkpoint
-from checkin.tlog.cosignature import Cosigner
+from checkin.tlog.checkpoint import Checkpoint, Cosigner
 from checkin.tlog.merkle import inclusion_proof, leaf_hash, subtrees
 from checkin.tlog.proof import LogProof
 

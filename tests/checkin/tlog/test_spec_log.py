@@ -11,8 +11,7 @@ from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.protocol.statement import kind_of
 from checkin.purge.statement_store import KINDS
-from checkin.tlog.checkpoint import open_checkpoint
-from checkin.tlog.cosignature import CosignatureVerifier, Cosigner, cosignatures
+from checkin.tlog.checkpoint import CosignatureVerifier, Cosigner, cosignatures, open_checkpoint
 from checkin.tlog.merkle import consistency_proof, leaf_hash, root, subtrees
 from checkin.tlog.proof import LogProof
 from checkin.tlog.witness import AddCheckpoint, Witness, WitnessState

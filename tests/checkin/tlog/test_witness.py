@@ -14,8 +14,7 @@ from checkin.errors import CheckinError, LogConflict, NoteMalformed, NoteUntrust
 from checkin.protocol.encoding import b64_encode
 from checkin.protocol.note import NoteSigner, sign_note, split_note, unverified_text
 from checkin.protocol.primitives import SigningKey, sha256
-from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
-from checkin.tlog.cosignature import Cosigner, cosignatures
+from checkin.tlog.checkpoint import Checkpoint, Cosigner, cosignatures, open_checkpoint
 from checkin.tlog.merkle import EMPTY_ROOT, consistency_proof, leaf_hash, root, subtrees
 from checkin.tlog.witness import MAX_REQUEST, AddCheckpoint, WatchedLog, Witness, WitnessState, create_app
 

@@ -11,7 +11,7 @@ from checkin.errors import NotReady
 from checkin.http.client import Client
 from checkin.protocol.note import NoteSigner, unverified_text
 from checkin.protocol.primitives import SigningKey
-from checkin.tlog.cosignature import Cosigner
+from checkin.tlog.checkpoint import Cosigner
 from checkin.tlog.merkle import leaf_hash
 from checkin.tlog.pinned_log import PinnedLog
 from checkin.tlog.submission import submit_and_wait

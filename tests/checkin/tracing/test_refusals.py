@@ -16,8 +16,7 @@ from checkin.protocol.note import NoteSigner, add_signature, join_note, sign_not
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes, sha256
 from checkin.service.order_executor import Pins
 from checkin.service.settings import LogSettings
-from checkin.tlog.checkpoint import Checkpoint
-from checkin.tlog.cosignature import Cosigner
+from checkin.tlog.checkpoint import Checkpoint, Cosigner
 from checkin.tlog.merkle import leaf_hash
 from checkin.tlog.proof import LogProof
 from checkin.tracing.execute import open_trace

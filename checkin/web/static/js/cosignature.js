@@ -1,4 +1,5 @@
-// Cosignatures of witnesses (c2sp.org/tlog-cosignature, type 0x04); the same answers as checkin/tlog/cosignature.py.
+// Cosignatures of witnesses (c2sp.org/tlog-cosignature, type 0x04); the same answers as
+// checkin/tlog/checkpoint.py.
 
 import { concat, utf8 } from "./encoding.js";
 import { Refusal } from "./errors.js";
