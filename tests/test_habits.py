@@ -138,7 +138,7 @@ def test_parties_open_nothing() -> None:
     beside = {"checkin.parties.authority_folder", "checkin.parties.renewal", "checkin.orders.folder"}
     library = {"__future__", "collections.abc", "contextlib", "dataclasses", "datetime", "enum", "json", "re", "typing"}
     others = {"pydantic", "shamir_mnemonic", "shamir_mnemonic.share", "shamir_mnemonic.utils", "urllib.parse"}
-    ours = {"clock", "errors", "http.asking", "keys.officers", "shown", "tlog.pinned_log", "tlog.proof", "vault.ledger"}
+    ours = {"clock", "errors", "http.asking", "keys.officers", "shown", "tlog.proof", "vault.ledger"}
     allowed = library | others | {f"checkin.{name}" for name in {*ours, "tracing.trace_result"}}
     rooms = ("checkin.parties", "checkin.orders", "checkin.protocol")
     found = {}

@@ -22,7 +22,7 @@ from checkin.protocol.note import MAX_NOTE, open_note
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 from checkin.service.tasks import URGENT_SECONDS
-from checkin.tlog.pinned_log import PinnedLog
+from checkin.tlog.proof import PinnedLog
 from venue.database import LISTS
 from venue.settings import TrustedIssuer
 

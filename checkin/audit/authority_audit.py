@@ -18,7 +18,7 @@ from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.key_list import AUTHORITY_DESTROYED, AuthorityKey, DestroyedList
 from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import kind_of
-from checkin.tlog.pinned_log import PinnedLog
+from checkin.tlog.proof import PinnedLog
 
 STATED: Final = "statements-logged"
 _MAP: Final = Path(__file__).parent.parent / "parties" / "authority_data_map.toml"

@@ -11,7 +11,7 @@ from checkin.keys.key_ring import Purpose, ServiceKeys
 from checkin.protocol.key_list import INTAKE_KEYS, ISSUER_KEYS
 from checkin.protocol.note import split_note
 from checkin.protocol.statement import kind_of, many, one
-from checkin.tlog.pinned_log import PinnedLog
+from checkin.tlog.proof import PinnedLog
 
 GIVEN: Final = "lists-logged"
 AGREE: Final = "key-lists"

@@ -24,7 +24,7 @@ from checkin.parties import wallet as wallets
 from checkin.parties.scanner import OF_TIME, Scanner, read_enrolment
 from checkin.parties.wallet import Held, Wallet
 from checkin.protocol.note import NoteVerifier
-from checkin.tlog.pinned_log import PinnedLog
+from checkin.tlog.proof import PinnedLog
 
 ZONE: Final = Calendar("Asia/Seoul")
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.key_list import HORIZON_DAYS, IntakeKey, IntakeList, IssuerList, ListedKey, merge
 from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.signed_time import read_time
-from checkin.tlog.pinned_log import PinnedLog
+from checkin.tlog.proof import PinnedLog
 
 STALE_SECONDS: Final = 24 * 3600
 MAX_SKEW_SECONDS: Final = 10  # a scanner further from its registry's time refuses good codes and admits old ones

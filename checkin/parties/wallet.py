@@ -23,7 +23,7 @@ from checkin.protocol.key_list import IssuerList
 from checkin.protocol.note import NoteVerifier, open_note, unverified_text
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.protocol.signed_time import read_time, stated_time
-from checkin.tlog.pinned_log import PinnedLog
+from checkin.tlog.proof import PinnedLog
 
 BATCH_SIZE: Final = 10
 CODE_DIGITS: Final = 8  # of a one-time code

@@ -14,7 +14,7 @@ from checkin.protocol.note import NoteVerifier, decode_note, open_note
 from checkin.protocol.statement import kind_of, one
 from checkin.purge.statement_store import KEY_MADE
 from checkin.service.settings import AuthoritySettings, Peer, ServiceSettings, Strict, Url, VerifierKey, WitnessKey
-from checkin.tlog.pinned_log import PinnedLog
+from checkin.tlog.proof import PinnedLog
 from checkin.tlog.reader import LogReader
 
 _TIMEOUT_SECONDS: Final = 15.0

@@ -20,7 +20,7 @@ from checkin.errors import CheckinError, NoteUntrusted, SettingsInvalid
 from checkin.keys.secret_file import read_token
 from checkin.protocol.note import NoteVerifier, Opened, open_note
 from checkin.tlog.checkpoint import CosignatureVerifier
-from checkin.tlog.pinned_log import PinnedLog
+from checkin.tlog.proof import PinnedLog
 
 
 def _beside_settings(path: Path, info: ValidationInfo) -> Path:

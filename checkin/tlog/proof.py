@@ -1,4 +1,5 @@
-"""A proof to carry along: that an entry is in the log, under a checkpoint that witnesses saw; verified offline.
+"""A proof to carry along: that an entry is in the log, under a checkpoint that witnesses saw; verified offline, with
+the log as its reader pinned it.
 
 Source: c2sp.org/tlog-proof.
 """
@@ -7,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Self
 
-from checkin.errors import NoteMalformed
+from checkin.errors import NoteMalformed, ProofInvalid
 from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode
 from checkin.protocol.note import NoteVerifier, Verifier
-from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
+from checkin.tlog.checkpoint import Checkpoint, CosignatureVerifier, open_checkpoint
 from checkin.tlog.merkle import HASH_SIZE, MAX_PROOF, leaf_hash, verify_inclusion
 
 MAX_PROOF_BYTES: Final = 256 * 1024  # of UTF-8; 64 hashes, 16 lines of post-quantum signatures and an extra line fit
@@ -65,3 +66,45 @@ class LogProof:
         head = open_checkpoint(self.checkpoint, log, witnesses, quorum)
         verify_inclusion(leaf_hash(entry), self.index, head.size, self.hashes, head.root)
         return head
+
+
+@dataclass(frozen=True)
+class PinnedLog:
+    """A log's key, its witnesses, and how many of them (`quorum`) must have cosigned a checkpoint: one when there are
+    witnesses and nothing is said, none when there are none."""
+
+    verifier: NoteVerifier
+    witnesses: tuple[CosignatureVerifier, ...] = ()
+    quorum: int | None = None
+
+    @classmethod
+    def of(cls, vkey: str, witnesses: Collection[str] = (), quorum: int | None = None) -> Self:
+        """From verifier keys as text; raises `NoteMalformed`."""
+        return cls(NoteVerifier.parse(vkey), tuple(map(CosignatureVerifier.parse, witnesses)), quorum)
+
+    @classmethod
+    def read(cls, data: Any) -> Self:
+        """Inverse of `plain`, also for foreign input; raises `NoteMalformed`."""
+        try:
+            vkey, witnesses, quorum = str(data["vkey"]), list(map(str, data["witnesses"])), data["quorum"]
+        except (KeyError, TypeError):
+            raise NoteMalformed("A log is told by its vkey, its witnesses and their quorum.") from None
+        if type(quorum) is not int or not 0 <= quorum <= len(witnesses):
+            raise NoteMalformed("A quorum is a number of the witnesses.")
+        return cls.of(vkey, witnesses, quorum)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON holds it; the quorum is a number."""
+        quorum = min(1, len(self.witnesses)) if self.quorum is None else self.quorum
+        return {"vkey": self.verifier.vkey, "witnesses": [one.vkey for one in self.witnesses], "quorum": quorum}
+
+    def head(self, note: str) -> Checkpoint:
+        """The verified checkpoint in `note`; raises `NoteMalformed`, `NoteUntrusted` without the cosignatures."""
+        return open_checkpoint(note, self.verifier, self.witnesses, self.quorum)
+
+    def require(self, entry: str, proof: str | None) -> Checkpoint:
+        """The checkpoint under which this very text is in the log; raises as `head`, and `ProofInvalid`, also without
+        a proof."""
+        if not isinstance(proof, str):  # it may come from foreign JSON
+            raise ProofInvalid("There is no proof that this is in the log.")
+        return LogProof.read(proof).verify(entry.encode(), self.verifier, self.witnesses, self.quorum)

@@ -10,8 +10,7 @@ from checkin.errors import CheckinError, NotFound, NotReady, ServiceError
 from checkin.http.client import Client
 from checkin.protocol.note import decode_note
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
-from checkin.tlog.pinned_log import PinnedLog
-from checkin.tlog.proof import LogProof
+from checkin.tlog.proof import LogProof, PinnedLog
 from checkin.tlog.reader import LogReader
 
 PATIENCE_SECONDS: Final = 60

@@ -30,8 +30,7 @@ from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import PublishedList
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.merkle import leaf_hash, root
-from checkin.tlog.pinned_log import PinnedLog
-from checkin.tlog.proof import LogProof
+from checkin.tlog.proof import LogProof, PinnedLog
 from tests.support.deployment_in_threads import SECOND, Country, Person, country
 from tests.support.service_folder import DAY
 from venue.database import REGISTRY

@@ -21,7 +21,7 @@ from checkin.parties.wallet import Wallet
 from checkin.protocol.key_list import IntakeList, IssuerList
 from checkin.protocol.note import unverified_text
 from checkin.service.addresses import free_ports
-from checkin.tlog.pinned_log import PinnedLog
+from checkin.tlog.proof import PinnedLog
 from tests.services.conftest import NOON
 from tests.support.waiting import until
 

@@ -8,8 +8,7 @@ from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.merkle import leaf_hash, root
-from checkin.tlog.pinned_log import PinnedLog
-from checkin.tlog.proof import LogProof
+from checkin.tlog.proof import LogProof, PinnedLog
 from tests.support.registry_service import Issuer, Registry, enrol
 from tests.support.service_folder import DAY, bearer
 from tests.venue.conftest import Book, NewIssuer, kid

@@ -18,7 +18,7 @@ from checkin.parties.authority_folder import AuthorityFolder
 from checkin.parties.renewal import exchange_officers
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
-from checkin.tlog.pinned_log import PinnedLog
+from checkin.tlog.proof import PinnedLog
 from retention.log import Log
 from tests.checkin.audit.evidence import CALENDAR, LAST
 

@@ -12,8 +12,7 @@ from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.tlog.checkpoint import Checkpoint
 from checkin.tlog.merkle import leaf_hash, root
-from checkin.tlog.pinned_log import PinnedLog
-from checkin.tlog.proof import LogProof
+from checkin.tlog.proof import LogProof, PinnedLog
 
 DAY = 20777
 ISSUER = NoteSigner("issuer.example", SigningKey(b"\x01" * 32))

@@ -19,7 +19,7 @@ from checkin.tlog.checkpoint import (
     open_checkpoint,
 )
 from checkin.tlog.merkle import EMPTY_ROOT
-from checkin.tlog.pinned_log import PinnedLog
+from checkin.tlog.proof import PinnedLog
 
 LOG = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
 FIRST = Cosigner("witness.example/w1", SigningKey(b"\x06" * 32))

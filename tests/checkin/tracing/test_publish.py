@@ -13,7 +13,7 @@ from checkin.protocol.note import NoteSigner, unverified_text
 from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import Cosigner
 from checkin.tlog.merkle import leaf_hash
-from checkin.tlog.pinned_log import PinnedLog
+from checkin.tlog.proof import PinnedLog
 from checkin.tlog.submission import submit_and_wait
 from retention.log import Log
 

@@ -1,5 +1,5 @@
 // A log as somebody pins it: its key, and the witnesses of whom `quorum` must have cosigned a head that counts; the same
-// rules as checkin/tlog/pinned_log.py.
+// rules as checkin/tlog/proof.py.
 
 import { parseWitness } from "./cosignature.js";
 import { utf8 } from "./encoding.js";
