@@ -10,7 +10,7 @@ import typer
 from checkin.cli.example import WithExample
 from checkin.cli.terminal import Json, counted, report
 from checkin.errors import NotReady, RequestInvalid
-from checkin.keys.master_key import change_master as change
+from checkin.keys.key_ring import change_master as change
 from checkin.service.backup import stopped
 from checkin.service.identity import IN_USE
 from checkin.service.vault_folder import CommonSettings

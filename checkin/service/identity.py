@@ -15,8 +15,7 @@ from checkin.clock import Calendar, clock_of
 from checkin.errors import CheckinError, NoteUntrusted, NotReady, SettingsInvalid, SimulationRefused
 from checkin.files.durable import close_folder, create_file, hold_shared
 from checkin.files.format import require_format
-from checkin.keys.key_ring import KeyRing, ServiceKeys
-from checkin.keys.master_key import next_master
+from checkin.keys.key_ring import KeyRing, ServiceKeys, next_master
 from checkin.keys.secret_file import read_secret
 from checkin.protocol.note import NoteSigner, NoteVerifier, open_note, sign_note
 from checkin.protocol.primitives import SigningKey

@@ -37,8 +37,7 @@ if __name__ == "__main__":
 import structlog
 
 from checkin.errors import CheckinError, DayClosed, DayDestroyed, KeyDestroyed
-from checkin.keys.key_ring import KeyName, KeyRing, Purpose
-from checkin.keys.master_key import change_master
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose, change_master
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.note import NoteSigner
 from checkin.protocol.primitives import SigningKey

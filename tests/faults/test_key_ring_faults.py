@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 from checkin.errors import DayDestroyed, KeyDestroyed, KeyMissing, SettingsInvalid
-from checkin.keys.key_ring import KeyName, KeyRing, Purpose
-from checkin.keys.master_key import change_master
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose, change_master
 from checkin.keys.secret_file import make_secret, read_secret
 from tests.faults.injections import memory
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import DayDestroyed, KeyDestroyed
-from checkin.keys.key_ring import KeyName, KeyRing, Purpose
-from checkin.keys.master_key import change_master
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose, change_master
 from checkin.keys.secret_file import make_secret, read_secret
 from tests.faults.disk import INSTALL, Needs, can_mount, found, mounted, new_image
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from checkin.errors import KeyDestroyed, SealBroken, SettingsInvalid
-from checkin.keys import master_key
-from checkin.keys.key_ring import KeyName, KeyRing, Purpose
-from checkin.keys.master_key import change_master, next_master
+from checkin.keys import key_ring
+from checkin.keys.key_ring import KeyName, KeyRing, Purpose, change_master, next_master
 from checkin.keys.secret_file import make_secret, read_secret
 
 NAMES = [KeyName(purpose, day) for purpose in (Purpose.DAY, Purpose.SIGNING) for day in (20779, 20780)]
@@ -118,7 +117,7 @@ def test_a_master_key_that_cannot_be_written_is_found_before_the_first_slot(
     def read_only(path: Path, _: bytes) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(master_key, "replace_secret", read_only)
+    monkeypatch.setattr(key_ring, "replace_secret", read_only)
     with pytest.raises(PermissionError):
         volume.change()
     assert volume.files() == before
