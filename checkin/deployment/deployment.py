@@ -26,9 +26,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from checkin.clock import Clock, clock_of
-from checkin.deployment.clocks import Clocks
 from checkin.deployment.postgres_server import PostgresServer, let_through
-from checkin.errors import FolderInUse, FormatUnsupported, SettingsInvalid, StorageUnfit
+from checkin.errors import ClockUntrusted, FolderInUse, FormatUnsupported, SettingsInvalid, StorageUnfit
 from checkin.files.durable import close_folder, open_private, replace_file
 from checkin.files.format import FORMAT, require_file_format
 from checkin.keys.file_system import check_storage
@@ -37,8 +36,12 @@ from checkin.keys.secret_file import make_secret, read_secret, read_token
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.note import NoteSigner, NoteVerifier, sign_note
 from checkin.protocol.primitives import SigningKey
+from checkin.purge.clock_guard import ClockGuard
 from checkin.service.addresses import await_free
 from checkin.service.auth import new_token, token_hash
+from checkin.service.identity import KeyVolume
+from checkin.service.time_peers import clock_guard
+from checkin.service.vault_folder import CommonSettings
 from checkin.tracing.counterparties import Parties
 from checkin.tracing.publish import publish_keys
 
@@ -456,3 +459,29 @@ def _who(content: bytes) -> str:
     except (ValueError, KeyError, TypeError):
         return "another process"
     return f"process {pid}" + (f" at {', '.join(addresses)}" if addresses else "")
+
+
+class Clocks:
+    """What the services of these settings files think of it, in the files that they share with their own processes."""
+
+    def __init__(self, configs: Sequence[Path]) -> None:
+        self._configs = configs
+        self._guards: dict[Path, ClockGuard] = {}
+
+    def require(self, *, confirmed: bool = False) -> None:
+        """Raises `ClockUntrusted` where one of them doubts, unless a person has `confirmed` the clock."""
+        for config in self._configs:
+            settings = CommonSettings.load(config)
+            if not settings.keys.is_dir():  # it was never started
+                continue
+            volume = KeyVolume(settings)
+            guard = self._guards.setdefault(config, clock_guard(volume))
+            guard.tick()
+            if confirmed:
+                guard.confirm()
+            elif guard.doubt:
+                shown = volume.calendar.rfc3339(volume.now(), "minutes")
+                raise ClockUntrusted(
+                    "The services were down for more than a day, or this machine's clock jumped; nothing is destroyed "
+                    f"by it. It shows {shown}: if that is right, start with `checkin up --confirm-clock`."
+                )
