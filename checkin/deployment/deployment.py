@@ -148,13 +148,30 @@ class Deployment:
         return clock_of(self.simulated_clock)
 
     @cached_property
-    def _clocks(self) -> Clocks:
-        return Clocks([self.config(service) for service in SERVICES])
+    def _guards(self) -> dict[str, ClockGuard]:
+        return {}
 
     def require_clock(self, *, confirmed: bool = False) -> None:
-        """Raises `ClockUntrusted` where a service doubts this machine's clock, unless a person has `confirmed` it."""
-        if self.simulated_clock is None:
-            self._clocks.require(confirmed=confirmed)
+        """Raises `ClockUntrusted` where a service doubts this machine's clock, unless a person has `confirmed` it.
+
+        The services of a deployment have one clock, so none of them vouches for another's. What they think of it is in
+        the files that they share with their own processes.
+        """
+        for service in SERVICES if self.simulated_clock is None else ():
+            settings = CommonSettings.load(self.config(service))
+            if not settings.keys.is_dir():  # it was never started
+                continue
+            volume = KeyVolume(settings)
+            guard = self._guards.setdefault(service, clock_guard(volume))
+            guard.tick()
+            if confirmed:
+                guard.confirm()
+            elif guard.doubt:
+                shown = volume.calendar.rfc3339(volume.now(), "minutes")
+                raise ClockUntrusted(
+                    "The services were down for more than a day, or this machine's clock jumped; nothing is destroyed "
+                    f"by it. It shows {shown}: if that is right, start with `checkin up --confirm-clock`."
+                )
 
     def config(self, service: str) -> Path:
         """The service's settings file."""
@@ -459,29 +476,3 @@ def _who(content: bytes) -> str:
     except (ValueError, KeyError, TypeError):
         return "another process"
     return f"process {pid}" + (f" at {', '.join(addresses)}" if addresses else "")
-
-
-class Clocks:
-    """What the services of these settings files think of it, in the files that they share with their own processes."""
-
-    def __init__(self, configs: Sequence[Path]) -> None:
-        self._configs = configs
-        self._guards: dict[Path, ClockGuard] = {}
-
-    def require(self, *, confirmed: bool = False) -> None:
-        """Raises `ClockUntrusted` where one of them doubts, unless a person has `confirmed` the clock."""
-        for config in self._configs:
-            settings = CommonSettings.load(config)
-            if not settings.keys.is_dir():  # it was never started
-                continue
-            volume = KeyVolume(settings)
-            guard = self._guards.setdefault(config, clock_guard(volume))
-            guard.tick()
-            if confirmed:
-                guard.confirm()
-            elif guard.doubt:
-                shown = volume.calendar.rfc3339(volume.now(), "minutes")
-                raise ClockUntrusted(
-                    "The services were down for more than a day, or this machine's clock jumped; nothing is destroyed "
-                    f"by it. It shows {shown}: if that is right, start with `checkin up --confirm-clock`."
-                )
