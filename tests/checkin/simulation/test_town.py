@@ -11,7 +11,7 @@ import pytest
 
 from checkin.errors import Unreachable
 from checkin.http.asking import Ask
-from checkin.simulation.line import OneConnection
+from checkin.simulation.town import OneConnection
 
 
 class _Counting(BaseHTTPRequestHandler):
