@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from checkin.clock import RETENTION_DAYS
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bars
+
+from checkin.clock import RETENTION_DAYS, SystemClock
 from checkin.demo.narrator import Narrator
 from checkin.demo.stage import raised
 from checkin.errors import SettingsInvalid
@@ -14,9 +19,9 @@ from checkin.simulation.days import live, upload
 from checkin.simulation.holding import Evening, Holding, ask, look, measure
 from checkin.simulation.outbreak import Outbreak, break_out, days_of_outbreaks
 from checkin.simulation.plan import Plan, Size
-from checkin.simulation.progress import Progress
 from checkin.simulation.town import UNBOUNDED, Tally, Town, settled
 
+LINES: Final = 10  # of progress, where there is no terminal
 _DAWN: Final = 5  # o'clock on the first day
 # Seconds on two cores with little else to do; a town of 2,000 comes out as it was measured (docs/benchmarks.md).
 _A_START, _A_PERSON, _A_DAY, _A_GATE, _A_BATCH, _A_SCAN = 8.0, 0.01, 1.2, 0.02, 0.0013, 0.0008
@@ -164,3 +169,44 @@ def _show(ended: Ended, tell: Narrator) -> None:
     tell.table("The town in numbers", ["what", "number", "of that"], rows)
     for fault in ended.faults():
         tell.say(f"This should not be: {fault}.")
+
+
+class Progress:
+    """How far long work has come: a bar with the time left in a terminal, a line now and then without one. A context
+    manager; inside it `reach` says how many of `total` are done."""
+
+    def __init__(self, console: Console, total: int, unit: str) -> None:
+        """`unit`: what is counted, in the plural."""
+        self._console = console
+        self._total = max(total, 1)
+        self._unit = unit
+        self._clock = SystemClock()
+        self._begun = self._clock.boot()
+        self._line = 0
+        columns = (TextColumn("    {task.description}"), BarColumn(), TextColumn("{task.fields[pace]}"))
+        self._bars = Bars(*columns, console=console, transient=True) if console.is_terminal else None
+        self._task = self._bars.add_task("", total=self._total, pace="") if self._bars else None
+
+    def __enter__(self) -> Progress:
+        shown: AbstractContextManager[Any] = self._bars or nullcontext()
+        shown.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._bars:
+            self._bars.__exit__(*error)
+
+    def reach(self, done: int, where: str) -> None:
+        """`done` units, and where that is in words."""
+        if self._bars and self._task is not None:
+            self._bars.update(self._task, completed=done, description=where, pace=self.pace(done))
+        elif done * LINES >= (self._line + 1) * self._total:
+            self._line = done * LINES // self._total
+            self._console.print(f"    {where}: {self.pace(done)}", soft_wrap=True)
+
+    def pace(self, done: int) -> str:
+        """`512 of 1,640 batches and scans, 41 a second, 0:28 left`."""
+        spent = max(self._clock.boot() - self._begun, 0.001)
+        left = int(spent / max(done, 1) * (self._total - done))
+        counted = f"{done:,} of {self._total:,} {self._unit}, {done / spent:.0f} a second"
+        return f"{counted}, {left // 60}:{left % 60:02} left"
