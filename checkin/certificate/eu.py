@@ -11,11 +11,10 @@ import zlib
 from typing import Final
 
 from checkin.certificate import cbor, cose, schema
-from checkin.certificate.certificate_report import CertificateReport, rfc3339
 from checkin.certificate.cose import Signed
 from checkin.certificate.schema import Certificate
 from checkin.certificate.trust_list import TrustList
-from checkin.certificate.vaccination_proof import LAST_SECOND, proof_in
+from checkin.certificate.vaccination_proof import LAST_SECOND, CertificateReport, proof_in, rfc3339
 from checkin.errors import (
     CertificateBase45,
     CertificateCompression,

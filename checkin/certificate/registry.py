@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from checkin.certificate.certificate_report import CertificateReport
 from checkin.certificate.eu import EuVerifier
 from checkin.certificate.trust_list import TrustList
-from checkin.certificate.vaccination_proof import VaccinationProof
+from checkin.certificate.vaccination_proof import CertificateReport, VaccinationProof
 from checkin.errors import CertificateError, CertificateNoStatus, CertificateOutdated, CertificatePrefix
 
 

@@ -1,4 +1,5 @@
-"""What a genuine certificate proves, and from when to when (the table of docs/spec/certificate.md §4).
+"""What a genuine certificate proves, and from when to when (the table of docs/spec/certificate.md §4); and the answer
+about a certificate: each step with its outcome, then what is proved.
 
 Nothing holds longer than the certificate's own signature (`exp`). Dates name no zone in a certificate: they are
 taken as days of UTC. Neither the vaccine's brand nor the laboratory is judged, nor the holder's name, which is not
@@ -7,14 +8,17 @@ compared at a door.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 from checkin.certificate.schema import Certificate
+from checkin.errors import CertificateError
 
+STEPS: Final = ("prefix", "base45", "compression", "cose", "schema", "signature", "key_usage", "expiry")
+T = TypeVar("T")
 LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that RFC 3339 can write
 _COVID_19: Final = "840539006"  # SNOMED CT, value set disease-agent-targeted
 _NOT_DETECTED: Final = "260415000"  # SNOMED CT, value set test-result
@@ -89,3 +93,44 @@ def _instant(text: object) -> float:
 def _day(text: object) -> float:
     """Unix seconds at which a day begins in UTC; some issuers write a time behind the date."""
     return _instant(str(text)[:10])
+
+
+@dataclass
+class CertificateReport:
+    """The answer, filled step by step. `checks`: True = passed, False = failed, None = not reached."""
+
+    checks: dict[str, bool | None] = field(default_factory=lambda: dict.fromkeys(STEPS))
+    error: CertificateError | None = None  # of the first step that failed
+    proof: VaccinationProof | None = None  # only ever set when all steps passed
+
+    def step(self, name: str, run: Callable[[], T]) -> T | None:
+        """Runs one step and notes its outcome; what it gave, or None when it raised a `CertificateError`."""
+        try:
+            value = run()
+        except CertificateError as error:
+            self.checks[name] = False
+            self.error = self.error or error
+            return None
+        self.checks[name] = True
+        return value
+
+    @property
+    def ok(self) -> bool:
+        """Whether every step was reached and passed."""
+        return all(self.checks.values())
+
+    def to_json(self) -> dict[str, object]:
+        """{ok, checks, status, valid_from, valid_until, code}: times RFC 3339 in UTC, absent ones null."""
+        return {
+            "ok": self.ok,
+            "checks": dict(self.checks),
+            "status": self.proof.status.value if self.proof else None,
+            "valid_from": rfc3339(self.proof.valid_from) if self.proof else None,
+            "valid_until": rfc3339(self.proof.valid_until) if self.proof else None,
+            "code": self.error.code if self.error else None,
+        }
+
+
+def rfc3339(seconds: float) -> str:
+    """Unix seconds as an instant of UTC, whole seconds."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

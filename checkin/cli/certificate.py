@@ -10,8 +10,8 @@ from typing import Annotated, Final
 import typer
 
 from checkin.certificate import registry
-from checkin.certificate.certificate_report import CertificateReport, rfc3339
 from checkin.certificate.trust_list import TrustList
+from checkin.certificate.vaccination_proof import CertificateReport, rfc3339
 from checkin.cli.example import WithExample
 from checkin.cli.terminal import file_of, say, say_json
 from checkin.clock import SystemClock

@@ -16,8 +16,8 @@ import cbor2
 import pytest
 
 from checkin.certificate import cbor, cose, eu, registry, schema
-from checkin.certificate.certificate_report import CertificateReport
 from checkin.certificate.trust_list import TrustList
+from checkin.certificate.vaccination_proof import CertificateReport
 from checkin.errors import CheckinError, PictureUnreadable
 from checkin.protocol.encoding import base45_encode
 from checkin.protocol.qr import read_image

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from checkin.certificate import registry
-from checkin.certificate.certificate_report import STEPS, CertificateReport
 from checkin.certificate.trust_list import TrustList
+from checkin.certificate.vaccination_proof import STEPS, CertificateReport
 from checkin.protocol.x509 import SignerCertificate
 
 ARC = "1.3.6.1.4.1.1847.2021.1."

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkin.certificate import registry
-from checkin.certificate.certificate_report import STEPS
 from checkin.certificate.trust_list import TrustList
+from checkin.certificate.vaccination_proof import STEPS
 from checkin.errors import CertificateError, TrustListInvalid
 from tests.examples import examples
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from checkin.certificate.certificate_report import STEPS
 from checkin.certificate.schema import VERSIONS
+from checkin.certificate.vaccination_proof import STEPS
 from checkin.cli.certificate import app
 from checkin.errors import CertificateError
 
