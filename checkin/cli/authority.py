@@ -32,7 +32,7 @@ from checkin.protocol.statement import StatementType, clock_value
 from checkin.purge.early import EarlyDestruction
 from checkin.purge.statement_store import EARLY_DESTRUCTION
 from checkin.shown import shown
-from checkin.tracing.counterparties import Parties
+from checkin.tracing.execute import Parties
 
 Signers = Annotated[list[Path], typer.Option("--officer", help="The folder of an officer who signs; repeatable.")]
 Signed = Annotated[Path, typer.Option("--output", "-o", help="Where to write it, or to add signatures.")]

@@ -24,7 +24,7 @@ from checkin.parties.authority_folder import CHECKED_FILE, DESTROYED_FILE, LOGGE
 from checkin.protocol.key_list import AuthorityList, CheckedList, DestroyedList
 from checkin.protocol.note import NoteSigner, sign_also, sign_note, split_note, text_of
 from checkin.protocol.primitives import sha256
-from checkin.tracing.counterparties import Parties, PublicLog
+from checkin.tracing.execute import Parties, PublicLog
 from checkin.tracing.publish import Publication, publish_keys, read_keys_note
 
 app = typer.Typer(no_args_is_help=True, help="Day keys: make, list, sign, publish, destroy, look after.")

@@ -23,8 +23,7 @@ from checkin.orders.order import ORDER_FILE, PERSON, OrderRequest, draft
 from checkin.orders.part import MAX_DAYS, MAX_WINDOW_SECONDS, PHONE, VENUE_ID
 from checkin.parties.authority_folder import AuthorityFolder, read_authority
 from checkin.shown import shown
-from checkin.tracing.counterparties import Parties
-from checkin.tracing.execute import execute_order
+from checkin.tracing.execute import Parties, execute_order
 from checkin.tracing.trace_result import TraceResult
 
 PARTLY = 3

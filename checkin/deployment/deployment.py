@@ -42,7 +42,7 @@ from checkin.service.auth import new_token, token_hash
 from checkin.service.identity import KeyVolume
 from checkin.service.time_peers import clock_guard
 from checkin.service.vault_folder import CommonSettings
-from checkin.tracing.counterparties import Parties
+from checkin.tracing.execute import Parties
 from checkin.tracing.publish import publish_keys
 
 SERVICES: Final = ("issuer", "venue", "retention")

@@ -19,7 +19,7 @@ from checkin.protocol.statement import kind_of
 from checkin.tlog.proof import LogProof
 from checkin.tlog.reader import LogReader
 from checkin.tlog.submission import proof_of, submit_and_wait
-from checkin.tracing.counterparties import PublicLog
+from checkin.tracing.execute import PublicLog
 from checkin.tracing.trace import Tell, silent
 
 _ANEW: Final = "Take the file as `checkin authority keys list` or `keys destroy` wrote it."

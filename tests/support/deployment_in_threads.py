@@ -26,8 +26,7 @@ from checkin.parties.authority_folder import AuthorityFolder
 from checkin.parties.wallet import Wallet
 from checkin.protocol.note import NoteSigner
 from checkin.service.addresses import free_ports
-from checkin.tracing.counterparties import Parties
-from checkin.tracing.execute import execute_order, open_trace, publish
+from checkin.tracing.execute import Parties, execute_order, open_trace, publish
 from checkin.tracing.trace import Trace
 from checkin.tracing.trace_result import TraceResult
 from tests.checkin.tracing.secondissuer import add_issuer

@@ -18,7 +18,7 @@ from checkin.orders.part import CONTACTS, STEPS
 from checkin.orders.rows import VenueRow
 from checkin.service import order_executor
 from checkin.tracing import trace
-from checkin.tracing.counterparties import Parties
+from checkin.tracing.execute import Parties
 from checkin.tracing.trace_result import TraceResult
 from tests.checkin.tracing.conftest import Scene
 from tests.checkin.tracing.orders import HOUR, NAMES, order
