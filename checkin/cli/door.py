@@ -35,7 +35,7 @@ from checkin.files.json_file import load_party, open_party, save_party, write_pr
 from checkin.http.asking import Keeping, drive, nobody
 from checkin.http.client import Client, Service, drive_at
 from checkin.keys.secret_file import read_token
-from checkin.orders.notice import in_words
+from checkin.orders.letter import notice_in_words
 from checkin.parties import wallet as wallets
 from checkin.parties.scanner import UNDECIDED, Scanner, waits
 from checkin.parties.wallet import Held, Wallet
@@ -96,7 +96,7 @@ def qr(  # noqa: PLR0913 - an option each
         opened = drive_at(issuer, held.open_today(calendar, clock), keep, Service.ISSUER)
     now = held.now(clock)
     day = calendar.day(now)
-    notices = [in_words(notice) for notice in held.disclosures]
+    notices = [notice_in_words(notice) for notice in held.disclosures]
     if not as_json:
         for words in notices[known:]:
             say(words, err=True)

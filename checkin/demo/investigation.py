@@ -13,7 +13,7 @@ from checkin.errors import DayDestroyed, NoteUntrusted
 from checkin.http.asking import drive
 from checkin.keys.officer_folder import load_share, load_signer
 from checkin.orders.folder import OrderFolder
-from checkin.orders.notice import in_words
+from checkin.orders.letter import notice_in_words
 from checkin.orders.order import OrderRequest, draft
 from checkin.parties import wallet
 from checkin.parties.scanner import ScanResult as Verdict
@@ -55,7 +55,7 @@ def a_health_officer(stage: Stage, patient: str) -> None:
         stage.jump(3 * 86400)
         stage.at("issuer", second.fetch(stage.calendar.day(stage.clock.now()), stage.calendar))
         expect(second.disclosures, "The batch of three days later did not tell the contact.")
-    tell.say(in_words(second.disclosures[0]))
+    tell.say(notice_in_words(second.disclosures[0]))
 
 
 def the_same_order(stage: Stage, patient: str) -> None:

@@ -17,7 +17,7 @@ from checkin.deployment.deployment import NAMES
 from checkin.errors import CheckinError, DayDestroyed
 from checkin.files.durable import locked
 from checkin.http.client import Client
-from checkin.orders.notice import in_words
+from checkin.orders.letter import notice_in_words
 from checkin.orders.part import part_digest
 from checkin.protocol.note import open_note, unverified_text
 from checkin.protocol.statement import one
@@ -172,7 +172,7 @@ def test_everybody_who_was_identified_is_told_with_a_later_batch(own_scene: Scen
         (notice,) = person.wallet.disclosures
         assert notice["case"] == numbers[person.name]
         assert (notice["authority"], notice["day"], notice["what"]) == ("health.localhost", "2026-11-20", "identified")
-        words = in_words(notice)
+        words = notice_in_words(notice)
         assert "asked who was at a place you visited on 20 November 2026; your name and phone were given" in words
         assert "Café" not in str(notice)
         assert "2026-17" not in words  # the case of the officers is nobody else's
@@ -211,7 +211,7 @@ def test_the_person_asked_about_is_told_too_and_nobody_else(scene: Scene) -> Non
     rows = issuer.notices._about([DAY], subject, DAY + 3)
     mine = [receipt for receipt in rows if receipt.purpose == "only this one"]
     assert [receipt.what for receipt in mine] == ["codes"]
-    assert "asked where your codes of 20 November 2026 were used" in in_words(vars(mine[0]))
+    assert "asked where your codes of 20 November 2026 were used" in notice_in_words(vars(mine[0]))
 
 
 # --- the end ------------------------------------------------------------------------------------------------------
