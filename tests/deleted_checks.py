@@ -100,7 +100,7 @@ CHECKS = [
     Check("venue/scan_batches.py", "_reject_scan_time", "ScanTooOld", QUEUE),
     Check("venue/checkins.py", "_second_use", "UsedBefore", SINGLE),
     Check("retention/log.py", "_cosignatures", "SettingsInvalid", "tests/retention/test_log_rekeyed.py"),
-    Check("retention/key_list_entries.py", "check_days", "NoteUntrusted", "tests/retention/test_list_entries.py"),
+    Check("retention/statement_intake.py", "check_days", "NoteUntrusted", "tests/retention/test_list_entries.py"),
 ]
 
 

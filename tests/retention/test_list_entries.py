@@ -16,7 +16,7 @@ from checkin.protocol.key_list import HORIZON_DAYS, IntakeKey, IntakeList, Issue
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey
 from checkin.tlog.proof import LogProof
-from retention.key_list_entries import MAX_LISTS
+from retention.statement_intake import MAX_LISTS
 from tests.support.retention_service import TOKEN, Retention, Service, pinned
 from tests.support.service_folder import CALENDAR, DAY, bearer
 

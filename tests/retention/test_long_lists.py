@@ -9,8 +9,8 @@ import pytest
 from checkin.audit.sweep import sweep
 from checkin.protocol.encoding import b64_encode
 from checkin.protocol.key_list import AUTHORITY_KEYS
-from retention.key_list_entries import MAX_DAYS
 from retention.log_state import LogState
+from retention.statement_intake import MAX_DAYS
 from retention.statements import ServiceStatements, Stated
 from tests.support.service_folder import CALENDAR, DAY
 
