@@ -13,9 +13,8 @@ from checkin.audit.evidence import VKEYS, Evidence, read_vkeys
 from checkin.audit.log_entry import DayState, EarlyEnd
 from checkin.audit.retention_answers import AuditPage, AuditShown, read_answer
 from checkin.audit.words import EARLY, MARKS, RESULTS, STATES, point_words
-from checkin.cli.example import WithExample
 from checkin.cli.strip import DrawnDay, draw_days
-from checkin.cli.terminal import Json, console, counted, read_given, say, say_json
+from checkin.cli.terminal import Json, WithExample, console, counted, read_given, say, say_json
 from checkin.clock import Calendar, SystemClock
 from checkin.errors import NotFound, ServiceError, SettingsInvalid
 from checkin.http.asking import read_json

@@ -10,9 +10,8 @@ import typer
 
 from checkin.audit.sweep import has_phone
 from checkin.cli import day_keys, order
-from checkin.cli.example import WithExample
 from checkin.cli.office import PARTIES_FILE, Dir, Unfit, Yes, opened
-from checkin.cli.terminal import Json, Simulated, confirm, report, say
+from checkin.cli.terminal import Json, Simulated, WithExample, confirm, report, say
 from checkin.clock import Clock, clock_of
 from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from checkin.cli.example import WithExample
-from checkin.cli.terminal import confirm, counted, say
+from checkin.cli.terminal import WithExample, confirm, counted, say
 from checkin.service.backup import back_up, put_back, read_contents, stopped
 from checkin.service.vault_folder import CommonSettings
 from checkin.shown import shown

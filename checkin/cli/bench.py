@@ -10,8 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from checkin.cli.example import WithExample
-from checkin.cli.terminal import say, say_json
+from checkin.cli.terminal import WithExample, say, say_json
 from checkin.errors import NotFound, RequestInvalid
 
 ALL: Final = "all"

@@ -12,8 +12,7 @@ import typer
 from checkin.certificate import registry
 from checkin.certificate.trust_list import TrustList
 from checkin.certificate.vaccination_proof import CertificateReport, rfc3339
-from checkin.cli.example import WithExample
-from checkin.cli.terminal import file_of, say, say_json
+from checkin.cli.terminal import WithExample, file_of, say, say_json
 from checkin.clock import SystemClock
 from checkin.errors import PictureUnreadable, TrustListInvalid
 from checkin.protocol.qr import read_image

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from checkin.cli.example import WithExample
-from checkin.cli.terminal import Json, counted, report
+from checkin.cli.terminal import Json, WithExample, counted, report
 from checkin.errors import NotReady, RequestInvalid
 from checkin.keys.key_ring import change_master as change
 from checkin.service.backup import stopped

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from checkin.cli.example import WithExample
-from checkin.cli.terminal import Json, say, say_json
+from checkin.cli.terminal import Json, WithExample, say, say_json
 from checkin.conformance.counterpart import NOON
 from checkin.conformance.judging import BROKEN, RuleVerdict
 from checkin.conformance.scanner_rules import RULES as SCANNER_RULES

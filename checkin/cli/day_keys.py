@@ -11,9 +11,8 @@ from pydantic import ValidationError
 from checkin.audit.authority_audit import AuthorityAudit
 from checkin.audit.point import PointResult, overall
 from checkin.audit.words import MARKS, RESULTS, point_words
-from checkin.cli.example import WithExample
 from checkin.cli.office import PARTIES_FILE, Dir, Unfit, Yes, opened, progress
-from checkin.cli.terminal import Json, Simulated, confirm, counted, report, say
+from checkin.cli.terminal import Json, Simulated, WithExample, confirm, counted, report, say
 from checkin.clock import DATES, clock_of
 from checkin.errors import RequestInvalid
 from checkin.files.durable import replace_file

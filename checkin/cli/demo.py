@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from checkin.cli.example import WithExample
-from checkin.cli.terminal import say_json
+from checkin.cli.terminal import WithExample, say_json
 from checkin.demo import story
 from checkin.demo.narrator import Narrator
 from checkin.demo.stage import MARKER

@@ -10,9 +10,8 @@ from typing import Annotated
 
 import typer
 
-from checkin.cli.example import WithExample
 from checkin.cli.office import PARTIES_FILE, Dir, Unfit, Yes, opened, progress
-from checkin.cli.terminal import Json, Simulated, confirm, counted, say, say_json
+from checkin.cli.terminal import Json, Simulated, WithExample, confirm, counted, say, say_json
 from checkin.clock import Calendar, clock_of, parse_rfc3339
 from checkin.errors import ListRefused, RequestInvalid, SettingsInvalid
 from checkin.files.durable import replace_file

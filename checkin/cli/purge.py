@@ -10,9 +10,8 @@ from typing import Annotated, Final
 import typer
 
 from checkin.audit.destroyed import STRIP_DAYS
-from checkin.cli.example import WithExample
 from checkin.cli.strip import FULL, DrawnDay, draw_days, levels
-from checkin.cli.terminal import Json, SimulatedService, console, counted, read_given, say, say_json
+from checkin.cli.terminal import Json, SimulatedService, WithExample, console, counted, read_given, say, say_json
 from checkin.clock import DATES
 from checkin.errors import CheckinError, NotReady, SettingsInvalid
 from checkin.keys.generation import Generation

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from checkin.cli.example import WithExample
-from checkin.cli.terminal import Json, counted, say, say_json
+from checkin.cli.terminal import Json, WithExample, counted, say, say_json
 from checkin.errors import RequestInvalid
 from checkin.http.asking import conform
 from checkin.http.client import Client, Service

@@ -10,8 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from checkin.cli.example import WithExample
-from checkin.cli.terminal import SimulatedService, draw, in_colours, say
+from checkin.cli.terminal import SimulatedService, WithExample, draw, in_colours, say
 from checkin.clock import SystemClock
 from checkin.deployment.deployment import PAGES, SERVICES, Deployment, held, make_folder
 from checkin.deployment.phone import fingerprint, over_tls, phone_certificate, require_address

@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from checkin.cli.example import WithExample
-from checkin.cli.terminal import check_writable, say, say_json
+from checkin.cli.terminal import WithExample, check_writable, say, say_json
 from checkin.demo.narrator import Narrator
 from checkin.deployment.child import ended_by_signals
 from checkin.deployment.deployment import make_folder

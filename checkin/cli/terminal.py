@@ -1,10 +1,12 @@
 """The one way of the commands to a terminal: whatever text is printed, none of it acts there (`checkin/shown.py`).
 
 Foreign text goes through `shown` where it enters a sentence, so that it stays one line; `say` is the net beneath.
+And the help of a command, with its example on a line of its own, to be copied.
 """
 
 from __future__ import annotations
 
+import re
 from errno import ENOENT
 from os import strerror
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
+from typer.core import TyperCommand
 
 from checkin.errors import RequestInvalid, SettingsInvalid
 from checkin.shown import as_json, lines
@@ -24,6 +27,7 @@ SimulatedService = Annotated[
     Path | None,
     typer.Option("--simulated-clock", help="Take the time from this file; refused on a real deployment's folder."),
 ]
+_KINDS: Final = {"path": "PATH", "file": "PATH", "int": "NUMBER", "int range": "NUMBER"}
 _SUFFIXES: Final = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".svg", ".txt"}
 
 
@@ -111,3 +115,30 @@ def console() -> Console:
 def in_colours(drawing: str) -> str:
     """White on black whatever the terminal's colours are: inverted, many cameras do not read it."""
     return "\n".join(f"\x1b[97;40m{line}\x1b[0m" for line in drawing.splitlines())
+
+
+class WithExample(TyperCommand):
+    """A command with an example as its epilog: it stands in one piece under the help, however narrow the terminal."""
+
+    def __init__(self, *arguments: Any, epilog: str, help: str, **options: Any) -> None:
+        paragraphs = [" ".join(paragraph.split()) for paragraph in help.split("\n\n")]
+        options["short_help"] = paragraphs[0]  # whole in the list of commands
+        super().__init__(*arguments, help="\n\n".join(paragraphs), **options)  # broken at the terminal's width, only
+        self.example = epilog
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """As typer, which would break the example like a sentence, and names types as Python does."""
+        write = formatter.write_dl
+        formatter.write_dl = lambda rows, *layout: write([(_plain(name), text) for name, text in rows], *layout)
+        super().format_help(ctx, formatter)
+        formatter.write(f"\nExample:\n   {self.example}\n")
+
+
+def _plain(name: str) -> str:
+    """`--code PATH` for `--code <list[Path]>`; an argument is its name alone."""
+    return re.sub("<(.*)>", _kind, name) if name.startswith("-") else name.partition(" <")[0]
+
+
+def _kind(shown: re.Match[str]) -> str:
+    kind = shown[1].removeprefix("list[").removesuffix("]").lower()
+    return kind if "|" in kind else _KINDS.get(kind, "TEXT")

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from checkin.cli.example import WithExample
-from checkin.cli.terminal import Json, Simulated, report
+from checkin.cli.terminal import Json, Simulated, WithExample, report
 from checkin.clock import clock_of
 from checkin.errors import RequestInvalid
 from checkin.service import launch
