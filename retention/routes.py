@@ -142,7 +142,7 @@ class Routes:
         missing = self._overview.missing(self._parts.party.now())
         return PurgeReports(
             reports=[self._shown(report, size) for report in newest],
-            missing=[gone for gone in missing if _fits(gone, service, day)],
+            missing=[one for one in missing if service in (None, one.service) and day in (None, one.day)],
             contradictions=self._contradictions(service, day),
             checkpoint=note,
         )
@@ -246,7 +246,3 @@ def accepts_gzip(header: str) -> bool:
         coding, _, weight = item.replace(" ", "").partition(";q=")
         weights[coding] = weight.rstrip("0") not in ("", ".", "0.") if weight else True
     return weights.get("gzip", weights.get("*", False))
-
-
-def _fits(gone: Missing, service: str | None, day: str | None) -> bool:
-    return service in (None, gone.service) and day in (None, gone.day)

@@ -54,18 +54,17 @@ class Schedule:
 
     def ask(self, service: CollectedService) -> None:
         """Queries one service now; what fails is kept for /readyz and tried again."""
-        today = (
-            self._party.date()
-        )  # before the query: an answer that comes after midnight says nothing about the new day
+        today = self._party.date()  # before the query: an answer after midnight says nothing about the new day
         self._tried[service.name] = (STOPWATCH.boot(), today)
         try:
-            refused = self._intake.take_all(service, self._collect(service))
+            with Client(service.url, self._tokens[service.name]) as client:
+                notes = notes_of(client.post("/v1/purge")) + collected(client)
+            refused = self._intake.take_all(service, notes)
         except Exception as error:  # no failure of one service may keep the next one waiting
             code = error.code if isinstance(error, CheckinError) else ServiceError.code
             log.warning("service_not_asked", service=service.name, code=code)
-            self._statements.set_asking(
-                service.name, CollectionState(self._statements.asking(service.name).asked, code)
-            )
+            asked = self._statements.asking(service.name).asked
+            self._statements.set_asking(service.name, CollectionState(asked, code))
             return
         self._statements.set_asking(service.name, CollectionState(today, refused[0] if refused else ""))
 
@@ -76,10 +75,6 @@ class Schedule:
         asking, today = self._statements.asking(service.name), self._party.date()
         waited = STOPWATCH.boot() - tried >= min(max(FIRST_RETRY_SECONDS, tried - self._begun), RETRY_SECONDS)
         return asking.asked != today and (waited or day != today or not asking.failure)
-
-    def _collect(self, service: CollectedService) -> list[str]:
-        with Client(service.url, self._tokens[service.name]) as client:
-            return notes_of(client.post("/v1/purge")) + collected(client)
 
 
 def collected(client: Client) -> list[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
@@ -322,7 +322,8 @@ class Commits:
         try:
             while self._waiting:
                 taken, self._waiting = self._waiting[: self._max_rows], self._waiting[self._max_rows :]
-                for day, together in _by_day(taken):
+                for day in {waiting.day for waiting in taken}:
+                    together = [waiting for waiting in taken if waiting.day == day]
                     rows = [waiting.row for waiting in together]
                     try:
                         added = await loop.run_in_executor(self._writer, self._vault.insert, day, rows)
@@ -338,11 +339,6 @@ class Commits:
             left, self._waiting = self._waiting, []
             if left:
                 _fail(left, NotReady("The service is stopping: try again in a moment."))
-
-
-def _by_day(taken: list[_GatheredRow]) -> Iterator[tuple[int, list[_GatheredRow]]]:
-    for day in {waiting.day for waiting in taken}:
-        yield day, [waiting for waiting in taken if waiting.day == day]
 
 
 def _answer(together: list[_GatheredRow], added: list[bool]) -> None:

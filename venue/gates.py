@@ -173,7 +173,7 @@ class Gates:
             return
         ended = None if swept is None else self._endings.since(swept)
         for scanners in self._file.pages() if ended is None else [self._scanners_of(ended)]:
-            self._file.leave_out(scanners - self._live(scanners))
+            self._file.leave_out(scanners - {live for (live,) in read_in(self._tables, _LIVE, scanners)})
         self._swept = newest
 
     def _scanners_of(self, ended: list[Ending]) -> set[str]:
@@ -182,9 +182,6 @@ class Gates:
         found = read_in(self._tables, "SELECT id FROM scanners WHERE venue IN", venues)
         theirs = {scanner for (scanner,) in found}
         return theirs | {ending.name for ending in ended if ending.kind == SCANNER}
-
-    def _live(self, scanners: Iterable[str]) -> set[str]:
-        return {scanner for (scanner,) in read_in(self._tables, _LIVE, scanners)}
 
     def _gate(self, day: int, scanner: bytes) -> bytes:
         return self._vault.mac(day, Label.GATE, scanner)

@@ -86,8 +86,7 @@ def _strips(days: list[DayState]) -> list[tuple[str, list[DayState], list[tuple[
     services: dict[str, list[DayState]] = {}
     for day in days:
         services.setdefault(day.service, []).append(day)
-    return [(service, mine, [_early(end) for end in EarlyEnd.of(mine)]) for service, mine in services.items()]
-
-
-def _early(end: EarlyEnd) -> tuple[list[str], str]:
-    return [end.words(sentence) for sentence in EARLY], shown(end.reason)
+    return [
+        (service, mine, [([end.words(one) for one in EARLY], shown(end.reason)) for end in EarlyEnd.of(mine)])
+        for service, mine in services.items()
+    ]

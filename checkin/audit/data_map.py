@@ -68,10 +68,6 @@ def _is_proof(value: object) -> bool:
         return False
 
 
-def _is_logged(value: object) -> bool:
-    return isinstance(value, bytes) and _is_note(value.decode(errors="replace"))
-
-
 def _up_to(high: int) -> Callable[[object], bool]:
     return lambda value: type(value) is int and 0 <= value <= high
 
@@ -102,7 +98,7 @@ FORMS: Final[dict[str, Callable[[object], bool]]] = {
     "view": lambda _: True,
     "note": _is_note,
     "proof": _is_proof,
-    "entry": _is_logged,
+    "entry": lambda value: isinstance(value, bytes) and _is_note(value.decode(errors="replace")),
     "words": lambda value: isinstance(value, str),
 }
 """What a column may hold. `words` is free text; the map says where there is any."""

@@ -104,7 +104,8 @@ def _compare_clock(deployment: Deployment, *, confirmed: bool) -> None:
 
 def _invite(deployment: Deployment, address: str, certificate: Path) -> None:
     """Shows what a user with a phone in hand needs to know."""
-    pages = {what: _https(address, deployment.ports[service]) + path for what, service, path in PAGES}
+    host = f"[{address}]" if ":" in address else address
+    pages = {what: f"https://{host}:{deployment.ports[service]}{path}" for what, service, path in PAGES}
     say(f"\nOn a phone in the same Wi-Fi: {pages['wallet']}")
     if sys.stdout.isatty():
         draw(in_colours(pictures.to_terminal(pages["wallet"])))
@@ -115,10 +116,6 @@ def _invite(deployment: Deployment, address: str, certificate: Path) -> None:
         f"certificate: see docs/operating.md, On a phone.\n  {'scanner':13} {pages['scanner']}\n"
         f"  {'certificate':13} {certificate}"
     )
-
-
-def _https(address: str, port: int) -> str:
-    return f"https://[{address}]:{port}" if ":" in address else f"https://{address}:{port}"
 
 
 def key(

@@ -36,7 +36,8 @@ def inspect(stage: Stage, visitor: Sequence[str]) -> None:
         body = {"words": [*visitor, CONTACT, CONTACT_PHONE], "tokens": [_fresh_code(stage, *visitor)], "found": found}
         with Client(url, stage.deployment.token("auditor"), AUDIT_SECONDS) as client:
             audit = client.post("/v1/audits", body)
-        expect(audit["result"] == "pass", f"The audit failed: {_failed(audit['note'])}")
+        failed = [point.line() for point in read_audit(audit["note"])[1] if point.result == "fail"]
+        expect(audit["result"] == "pass", f"The audit failed: {failed}")
     tell.say(f"{visitor[0]} had taken no codes for 28 days: the account ended with its last record, and began anew.")
     tell.table("The audit, point by point", ["point", "organisations", "result"], _lines(audit["note"]))
     with tell.step("verify", "Everything verifies under vkeys.txt", "a file of public keys is all it takes"):
@@ -79,10 +80,6 @@ def _collect(stage: Stage, url: str, place: int, note: str) -> Verdict:
         stage.leave("audit.json", client.get_bytes(f"/v1/audits/{place}"))
     stage.leave("audit.html", audit_html(place, note, Book(list(verdict.entries))))
     return verify(Evidence.of_folder(stage.artifacts))
-
-
-def _failed(note: str) -> list[str]:
-    return [point.line() for point in read_audit(note)[1] if point.result == "fail"]
 
 
 def _lines(note: str) -> list[list[str]]:

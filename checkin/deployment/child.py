@@ -110,9 +110,6 @@ class Child:
         self._process.join()
         atexit.unregister(self.kill)
 
-    def _ask_to_end(self) -> None:
-        self._process.terminate()
-
     def _await_end(self) -> None:
         self._process.join(GRACE_SECONDS)
         self.kill()
@@ -121,7 +118,7 @@ class Child:
 def end(children: Sequence[Child]) -> None:
     """All of them, together, in an orderly way where they let us."""
     for child in children:
-        child._ask_to_end()
+        child._process.terminate()
     for child in children:
         child._await_end()
 

@@ -202,7 +202,8 @@ class Journal:
             end = _end(file)
             file.truncate(end)
             try:
-                _write_all(file.fileno(), lines, end)
+                if os.pwrite(file.fileno(), lines, end) != len(lines):
+                    raise OSError(errno.ENOSPC, "the lines were written in part")  # noqa: TRY301 - as the disk raises
                 os.fsync(file.fileno())
                 sync_folder(self._folder)
             except OSError:
@@ -227,11 +228,6 @@ def _end(file: BinaryIO | FileIO) -> int:
             break
         end -= _LINE
     return end
-
-
-def _write_all(descriptor: int, content: bytes, at: int) -> None:
-    if os.pwrite(descriptor, content, at) != len(content):
-        raise OSError(errno.ENOSPC, "the lines were written in part")
 
 
 def _open(key: bytes, line: bytes, context: bytes) -> Ending:

@@ -80,7 +80,9 @@ class Plan:
         self.people = [f"{dice.choice(_FAMILIES)} {dice.choice(_GIVEN)}" for _ in range(size.people)]
         self.venues = [f"{_KINDS[number % len(_KINDS)]} {number + 1}" for number in range(size.venues)]
         habits = [_habit(dice, size.venues) for _ in range(size.people)]
-        self.days = [sorted(_day(dice, size, habits, day), key=_order) for day in range(size.days)]
+        self.days = [
+            sorted(_day(dice, size, habits, day), key=lambda one: (one.minute, one.who)) for day in range(size.days)
+        ]
         self.outages = {
             (day, where, gate) for day in range(size.days) for where, gate in self.gates() if dice.random() < _OUTAGE
         }
@@ -150,7 +152,3 @@ def _mishap(dice: random.Random) -> Mishap:
     if chance < _TWICE:
         return Mishap.TWICE
     return Mishap.FROZEN if chance < _TWICE + _FROZEN else Mishap.NONE
-
-
-def _order(visit: PlannedVisit) -> tuple[int, int]:
-    return visit.minute, visit.who

@@ -185,16 +185,12 @@ def verify_consistency(old: int, old_root: bytes, size: int, expected: bytes, pr
     if not 0 <= old <= size:
         raise ProofInvalid("A log does not shrink.")
     if old in (0, size):
-        _verify_unchanged(old_root, expected if old else EMPTY_ROOT, proof)
+        if proof or old_root != (expected if old else EMPTY_ROOT):
+            raise ProofInvalid("Two roots of one size differ, or there is a proof where none belongs.")
         return
     before, after = _replay(old, size, old_root, proof)
     if (before, after) != (old_root, expected):
         raise ProofInvalid("The log was rewritten: the new root does not continue the old one.")
-
-
-def _verify_unchanged(old_root: bytes, expected: bytes, proof: Sequence[bytes]) -> None:
-    if proof or old_root != expected:
-        raise ProofInvalid("Two roots of one size differ, or there is a proof where none belongs.")
 
 
 def _replay(old: int, size: int, old_root: bytes, proof: Sequence[bytes]) -> tuple[bytes, bytes]:

@@ -216,7 +216,7 @@ class Trace:
                     phone=person.phone,
                     place=sight.names.get(place.venue if place else own, ""),
                     date=self.authority.calendar.date(visit.day),
-                    time=self._time(visit.minute),
+                    time=self._moment(visit.minute).partition("T")[2][:5] if visit.minute else "",
                     minutes_apart=str(abs(visit.minute - place.minute)) if place else "",
                     issuer=self.issuers[visit.issuer],
                     notice=person.notice,
@@ -224,9 +224,6 @@ class Trace:
 
     def _moment(self, minute: int) -> str:
         return self.authority.calendar.rfc3339(minute * 60, "minutes")
-
-    def _time(self, minute: int) -> str:
-        return self._moment(minute).partition("T")[2][:5] if minute else ""
 
 
 @dataclass(frozen=True)
