@@ -1,4 +1,4 @@
-"""The identity key: seals names and phones at rest, lives 28 days, then every row is sealed anew (rotation.py)."""
+"""The identity key: seals names and phones at rest, lives 28 days, then every row is sealed anew (identities.py)."""
 
 from __future__ import annotations
 

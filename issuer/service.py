@@ -36,11 +36,10 @@ from issuer.authority_keys import WARN_DAYS, AuthorityKeys
 from issuer.credential_batches import BatchIssuer
 from issuer.database import ISSUER
 from issuer.hosted import Hosted
-from issuer.identities import Identities
+from issuer.identities import Identities, Rotation
 from issuer.identity_keys import IdentityKeys
 from issuer.order_steps import Disclosures
 from issuer.registrations import Registrations
-from issuer.rotation import Rotation
 from issuer.settings import IssuerSettings
 from issuer.signing_keys import AHEAD_DAYS, SigningKeys
 from issuer.sms import Gateway, HttpGateway, Outbox

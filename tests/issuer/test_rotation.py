@@ -11,7 +11,7 @@ import pytest
 from checkin.errors import KeyDestroyed
 from checkin.files.tables import SqliteTables
 from checkin.keys.key_ring import KeyName, Purpose
-from issuer import rotation
+from issuer import identities
 from issuer.database import ISSUER
 from issuer.service import Issuer
 from tests.support.issuer_service import Site, damage, enrol, keep_house
@@ -27,7 +27,7 @@ class Crash(BaseException):
 @pytest.fixture
 def opened(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
     """Five people, chunks of two. They register on the key's second day, so that on its last nobody's account ends."""
-    monkeypatch.setattr(rotation, "CHUNK", 2)
+    monkeypatch.setattr(identities, "CHUNK", 2)
     with site.open() as issuer:
         site.set_day(DAY + 1)
         issuer.guard.confirm()
@@ -84,14 +84,14 @@ def test_a_crash_between_chunks_loses_nobody(
     """Everybody can be read and found half-way, new people can register, and the next round finishes."""
     _let_pass(site, opened)
     calls = iter(range(100))
-    original = rotation.Rotation._seal_anew
+    original = identities.Rotation._seal_anew
 
-    def crashing(self: rotation.Rotation, *keys: Any) -> int:
+    def crashing(self: identities.Rotation, *keys: Any) -> int:
         if next(calls) == chunks:
             raise Crash
         return original(self, *keys)
 
-    monkeypatch.setattr(rotation.Rotation, "_seal_anew", crashing)
+    monkeypatch.setattr(identities.Rotation, "_seal_anew", crashing)
     with pytest.raises(Crash):
         opened.purger.run()
     assert _key_days(opened).count(NEW.day) == 2 * chunks
