@@ -54,7 +54,6 @@ _UNREADABLE: Final = """UPDATE identities
     WHERE subject = :subject"""
 CHUNK: Final = 500  # rows of a commit that seals them anew
 _ROWS: Final = "SELECT subject, sealed FROM identities WHERE key_day = :day ORDER BY subject LIMIT :most"
-_ANEW: Final = "UPDATE identities SET key_day = :day, phone = :phone, sealed = :sealed WHERE subject = :subject"
 log = structlog.get_logger()
 
 
@@ -373,10 +372,10 @@ class Rotation:
                     damaged.append({"subject": subject})
                     continue
                 phone = self._keys.phone_mac(current, Record.decode(plain).phone)
-                row: Values = {"subject": subject, "day": current.day, "phone": phone}
+                row: Values = {"subject": subject, "key_day": current.day, "phone": phone}
                 anew.append({**row, "sealed": self._keys.seal(current, subject, plain)})
-            commit.many("DELETE FROM identities WHERE subject = :subject", damaged)
-            commit.many(_ANEW, anew)
+            commit.many(_REMOVE, damaged)
+            commit.many(_STORE, anew)
             return len(rows), len(damaged)
 
         rows, damaged = self._tables.write(step)
