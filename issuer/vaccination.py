@@ -17,8 +17,6 @@ from checkin.service.shared_counts import Bound, SharedCounts
 from issuer.identities import Identities
 
 _SHOWN = {Proved.VACCINATED: Status.VACCINATED, Proved.RECOVERED: Status.RECOVERED, Proved.TESTED: Status.TESTED}
-
-
 PROOFS_A_DAY: Final = 10  # of an account: each can be taken back, which leaves a line in the journal beside the ring
 _ENOUGH: Final = "A status was proved as often as may be in a day: try again tomorrow."
 

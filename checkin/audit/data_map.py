@@ -221,7 +221,8 @@ class DataMap:
         """The tables of docs/data-map.md."""
         lines = []
         for place in self.places:
-            lines += [f"### `{_shown(place)}`", "", place.why, ""]
+            shown = _SHOWN.get(place.folder, "") + (place.path if place.folder != _ENGINE else "")
+            lines += [f"### `{shown}`", "", place.why, ""]
             if place.entry:
                 lines += [f"Finest time: {place.entry.grain}. Lives {place.entry.until}.", ""]
             for table, columns in place.tables.items():
@@ -289,10 +290,6 @@ def _form_gaps(
         strange |= {at for at, form in forms.items() if row[at] is not None and not FORMS[form](row[at])}
     for at in sorted(strange):
         yield Gap(path, f"{table}.{names[at]}", f"a value is not of the form {forms[at]!r}")
-
-
-def _shown(place: MapPlace) -> str:
-    return _SHOWN.get(place.folder, "") + (place.path if place.folder != _ENGINE else "")
 
 
 @cache

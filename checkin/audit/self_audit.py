@@ -130,7 +130,8 @@ class SelfAudit:
         declared = [place for place in self._map.places if place.personal]
         hits = [hit for hit in swept.hits if not any(place.holds(hit.path) for place in declared)]
         faults = [f"{hit.what} in {hit.path if self._map.of('data', hit.path) else 'a file'}" for hit in hits]
-        faults += [f"a phone number in {column}" for column in self._map.columns_with(self._party.data, _is_phone)]
+        phones = self._map.columns_with(self._party.data, lambda value: has_phone(value.encode(errors="replace")))
+        faults += [f"a phone number in {column}" for column in phones]
         known = ", and no test visitor's name or phone, is" if words else " is"
         but = f", but for {', '.join(place.path for place in declared)}" if len(swept.hits) > len(hits) else ""
         yield seen(
@@ -202,10 +203,6 @@ class SelfAudit:
         executed, refused = (published_count(kinds.count(kind.kind)) for kind in (ORDER_EXECUTED, ORDER_REFUSED))
         text = f"Parts of orders executed: {executed}, refused: {refused}; each is stated."
         yield Point(ORDERS, self._name, PointResult.PASS, text)
-
-
-def _is_phone(value: str) -> bool:
-    return has_phone(value.encode(errors="replace"))
 
 
 def made_keys(book: StatementStore) -> dict[KeyName, str]:
