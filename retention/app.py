@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -46,7 +47,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         guard,
         "Check-in retention service",
         DESCRIPTION,
-        checks=[Watch(parts).findings, auditing.findings],
+        checks=[partial(_findings, parts), auditing.findings],
         periodic=[
             Task("services", schedule.run, urgent=schedule.urgent, lane="services", patience=ANSWER_SECONDS),
             Task("audit", auditing.daily, urgent=auditing.urgent, lane="audit", patience=_AUDITING, at_start=False),
@@ -63,23 +64,17 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     return app
 
 
-class Watch:
-    """Warnings for the operator."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-
-    def findings(self) -> Iterator[Finding]:
-        """Warnings for /readyz; the service goes on showing what it has."""
-        now, overview, behind = self._parts.party.now(), self._parts.overview, self._parts.log.behind
-        if behind:
-            yield Finding("log", "failure", f"{behind.code}: {behind.detail}")
-        yield _finding("reports", [f"{gone.service} {gone.day}" for gone in overview.missing(now)], _MISSING)
-        yield _finding("contradictions", [f"{who} {day}" for who, day in overview.contradictions()], _CONTRADICT)
-        yield _finding("services", [f"{who} since {day or 'ever'}" for who, day in overview.silent(now)], _SILENT)
-        yield _finding("witnesses", [f"{who}: {code}" for who, code in self._parts.cosigning.failures()], _UNSEEN)
-        refused = [f"{who}: {count}" for who, count in sorted(self._parts.statements.refused().items())]
-        yield _finding("statements", refused, _REFUSED)
+def _findings(parts: Parts) -> Iterator[Finding]:
+    """Warnings for /readyz; the service goes on showing what it has."""
+    now, overview, behind = parts.party.now(), parts.overview, parts.log.behind
+    if behind:
+        yield Finding("log", "failure", f"{behind.code}: {behind.detail}")
+    yield _finding("reports", [f"{gone.service} {gone.day}" for gone in overview.missing(now)], _MISSING)
+    yield _finding("contradictions", [f"{who} {day}" for who, day in overview.contradictions()], _CONTRADICT)
+    yield _finding("services", [f"{who} since {day or 'ever'}" for who, day in overview.silent(now)], _SILENT)
+    yield _finding("witnesses", [f"{who}: {code}" for who, code in parts.cosigning.failures()], _UNSEEN)
+    refused = [f"{who}: {count}" for who, count in sorted(parts.statements.refused().items())]
+    yield _finding("statements", refused, _REFUSED)
 
 
 def _finding(name: str, items: list[str], sentence: str) -> Finding:
