@@ -7,6 +7,7 @@ codes of hosted wallets. None of them leaves this process, and no value of them 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +41,7 @@ NOBODY: Final = 2**64 - 1  # subject numbers are below 2⁶³
 def self_audit(issuer: Issuer) -> SelfAudit:
     """The issuer's audit of itself."""
     days = Days(issuer.vault, issuer.book, issuer.purger.close_due_days, issuer.purger.run)
-    looks = [TokenSample(issuer).points, lambda: _given_lists(issuer)]
+    looks = [partial(_token_sample, issuer), partial(_given_lists, issuer)]
     return SelfAudit(issuer.party, issuer.guard, MAP, issuer.settings.keys, days, looks, issuer.engine.columns)
 
 
@@ -51,34 +52,28 @@ def _given_lists(issuer: Issuer) -> Iterator[Point]:
     return given_lists(party.signer.name, pinned, own, young=is_young(party.ring, party.today()))
 
 
-class TokenSample:
-    """Codes of today."""
+def _token_sample(issuer: Issuer) -> Iterator[Point]:
+    """One line about codes of today."""
+    day = issuer.party.today()
+    listed = issuer.signing.listed()
+    keys = IssuerKeys(*(IssuerKey(issuer.signing.issuer, key.public) for at, key in listed.items() if at == day))
+    made = [_make_code(issuer, day, shown=number % 2 == 1) for number in range(MADE)]
+    hosted = issuer.hosted.sample(day, HOSTED)
+    good = (
+        f"{len(made)} codes made for the audit and {len(hosted)} unused ones of hosted wallets were decoded: every "
+        "byte is a field of the specification, and no two share an id, a key or a seal."
+    )
+    yield seen(TOKENS, issuer.party.signer.name, check_tokens([*made, *hosted], issuer.party.calendar, keys), good)
 
-    def __init__(self, issuer: Issuer) -> None:
-        self._issuer = issuer
 
-    def points(self) -> Iterator[Point]:
-        """One line."""
-        issuer = self._issuer
-        day = issuer.party.today()
-        listed = issuer.signing.listed()
-        keys = IssuerKeys(*(IssuerKey(issuer.signing.issuer, key.public) for at, key in listed.items() if at == day))
-        made = [self._make(day, shown=number % 2 == 1) for number in range(MADE)]
-        hosted = issuer.hosted.sample(day, HOSTED)
-        good = (
-            f"{len(made)} codes made for the audit and {len(hosted)} unused ones of hosted wallets were decoded: every "
-            "byte is a field of the specification, and no two share an id, a key or a seal."
-        )
-        yield seen(TOKENS, issuer.party.signer.name, check_tokens([*made, *hosted], issuer.party.calendar, keys), good)
-
-    def _make(self, day: int, *, shown: bool) -> str:
-        """A code of the usual form, for no account: its seal opens to a number that no account has."""
-        issuer, holder = self._issuer, SigningKey(random_bytes(32))
-        visit, opening = visit_id(random_bytes(32), 0), new_opening(Status.NONE)
-        seal_key = issuer.party.ring.subkey(KeyName(Purpose.DAY, day), Label.SUB_SEAL)
-        context = visit_context(issuer.signing.issuer, day, visit)
-        sealed = seal_subject(seal_key, issuer.authority.key(day), NOBODY, context)
-        draft = Draft(day, Mode.SCREEN, visit, holder.public, sealed, opening)
-        credential = issue(draft, issuer.signing.issuer, issuer.signing.key(day))
-        token = presentation.present(credential, holder, int(issuer.party.now()), opening if shown else None)
-        return presentation.to_text(token)
+def _make_code(issuer: Issuer, day: int, *, shown: bool) -> str:
+    """A code of the usual form, for no account: its seal opens to a number that no account has."""
+    holder = SigningKey(random_bytes(32))
+    visit, opening = visit_id(random_bytes(32), 0), new_opening(Status.NONE)
+    seal_key = issuer.party.ring.subkey(KeyName(Purpose.DAY, day), Label.SUB_SEAL)
+    context = visit_context(issuer.signing.issuer, day, visit)
+    sealed = seal_subject(seal_key, issuer.authority.key(day), NOBODY, context)
+    draft = Draft(day, Mode.SCREEN, visit, holder.public, sealed, opening)
+    credential = issue(draft, issuer.signing.issuer, issuer.signing.key(day))
+    token = presentation.present(credential, holder, int(issuer.party.now()), opening if shown else None)
+    return presentation.to_text(token)
