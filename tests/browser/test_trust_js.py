@@ -66,6 +66,27 @@ def test_a_wallet_page_that_pinned_a_log_asks_for_no_batch_under_a_list_that_is_
         assert page.evaluate(BATCHES, [answers, ISSUER.verifier.vkey, TODAY]) == expected, name
 
 
+# What comes of one batch of an issuer that answers with this.
+BATCH = """async ([keys, batch, vkey, day]) => {
+    const { fetchBatch } = await import("/checkin/web/static/js/wallet/batches.js");
+    const kept = new Map([["vkey", vkey]]);
+    const account = { get: async (name) => kept.get(name), set: async (name, value) => kept.set(name, value) };
+    const headers = { "Content-Type": "application/json" };
+    globalThis.fetch = async (path) => new Response(JSON.stringify(path === "/v1/keys" ? keys : batch), { headers });
+    const clock = { ask: () => 0, measure: () => undefined, plain: null };
+    return fetchBatch(account, clock, { day: () => day }, day).then(() => "taken", (error) => error.code);
+}"""
+
+
+def test_a_batch_that_is_no_base64url_is_refused_as_one_of_another_form(page: Page) -> None:
+    """With the code that the command-line wallet has for it."""
+    salt = "A" * 22
+    for credential, salts in (("not base64url", salt), ("A" * 303, "A A"), ("A" * 303, "A" * 21)):
+        openings = [{"status": 0, "salt": salts}] * 10
+        batch = {"credentials": [credential] * 10, "status_openings": openings, "disclosures": []}
+        assert page.evaluate(BATCH, [NO_LOG, batch, ISSUER.verifier.vkey, TODAY]) == "service_error", credential
+
+
 # A good answer, then one that shows that the clock is off: what a code is judged by until the next one.
 SET_WRONG = """async ([answer, nonce, now, off]) => {
     const { Trust } = await import("/checkin/web/static/js/trust.js");

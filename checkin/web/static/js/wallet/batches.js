@@ -39,22 +39,27 @@ export async function fetchBatch(account, clock, calendar, day, mode = SCREEN) {
   const answer = await request("POST", path, { token: account.token, body, answer: BATCH });
   const time = answer.time_note ? await readSignedTime(answer.time_note, await issuerKey(account), nonce) : null;
   if (time !== null) await setClock(account, clock, time, asked);
-  const batch = pairs.map((pair, i) => ({
-    key: pair.key,
-    public: pair.public,
-    encoded: base64urlDecode(answer.credentials[i]),
-    opening: {
-      status: answer.status_openings[i].status,
-      salt: base64urlDecode(answer.status_openings[i].salt, 16),
-    },
-  }));
   // SPEC wallet.md §4: "One bad credential refuses the batch."
   const checked = [];
-  for (const item of batch) checked.push(await check(item, day, mode, listed));
+  for (const item of readBatch(answer, pairs)) checked.push(await check(item, day, mode, listed));
   // What is printed is kept nowhere but on the paper.
   const past = time === null ? 0 : calendar.day(time);
   await account.take(mode === SCREEN ? checked : [], answer.disclosures ?? [], past);
   return checked;
+}
+
+/** Each holder key with what came for it; service_error for what is no base64url. */
+function readBatch({ credentials, status_openings: openings }, pairs) {
+  try {
+    return pairs.map((pair, i) => ({
+      key: pair.key,
+      public: pair.public,
+      encoded: base64urlDecode(credentials[i]),
+      opening: { status: openings[i].status, salt: base64urlDecode(openings[i].salt, 16) },
+    }));
+  } catch {
+    throw new Refusal("service_error");
+  }
 }
 
 const issuerKey = async (account) => parseVkey(await account.get("vkey"));
