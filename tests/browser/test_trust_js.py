@@ -1,11 +1,16 @@
-"""A wallet page takes no list that is not in the log that it pinned; a scanner page judges nothing by a wrong clock."""
+"""A wallet page takes no list that is not in the log that it pinned, and no batch that cannot be read; a scanner page
+judges nothing by a wrong clock."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page
 
+from checkin.errors import CheckinError
+from checkin.parties.wallet import _read_batch
+from checkin.protocol import credential as credentials
 from checkin.protocol.note import NoteSigner
 from tests.vectors.trustanswers import ISSUER, NOW, OTHER_LOG, THIEF, TODAY, InLog, answer, issuer_list
 
@@ -78,13 +83,20 @@ BATCH = """async ([keys, batch, vkey, day]) => {
 }"""
 
 
-def test_a_batch_that_is_no_base64url_is_refused_as_one_of_another_form(page: Page) -> None:
-    """With the code that the command-line wallet has for it."""
-    salt = "A" * 22
-    for credential, salts in (("not base64url", salt), ("A" * 303, "A A"), ("A" * 303, "A" * 21)):
-        openings = [{"status": 0, "salt": salts}] * 10
-        batch = {"credentials": [credential] * 10, "status_openings": openings, "disclosures": []}
-        assert page.evaluate(BATCH, [NO_LOG, batch, ISSUER.verifier.vkey, TODAY]) == "service_error", credential
+def test_a_batch_that_cannot_be_read_is_refused_with_the_command_lines_code(page: Page) -> None:
+    """Texts that are no base64url, and statuses that there are not: 257 is 1 where only its last byte is looked at."""
+    salt, read = "A" * 22, "A" * 303
+    bad = [("not base64url", 0, salt), (read, 0, "A A"), (read, 0, "A" * 21), (read, 4, salt), (read, 257, salt)]
+    for credential, status, salts in [*bad, (read, 1.5, salt), (read, -1, salt), ("AAAA", 0, salt)]:
+        openings = [{"status": status, "salt": salts}] * 10
+        answer = {"credentials": [credential] * 10, "status_openings": openings, "disclosures": []}
+        code = page.evaluate(BATCH, [NO_LOG, answer, ISSUER.verifier.vkey, TODAY])
+        wanted = "token_malformed" if credential == "AAAA" else "service_error"
+        assert code == wanted, (credential, status, salts)
+        with pytest.raises(CheckinError) as caught:
+            for item in _read_batch(answer, [bytes(32)] * 10):
+                credentials.read(item.credential)
+        assert caught.value.code == wanted, (credential, status, salts)
 
 
 # A good answer, then one that shows that the clock is off: what a code is judged by until the next one.

@@ -5,7 +5,7 @@
 
 import { listOf, number, object, optional, text } from "../answer.js";
 import { request } from "../api.js";
-import { SCREEN, readCredential, verifyCredential, verifyOpening } from "../credential.js";
+import { SCREEN, STATUS_LAST, readCredential, verifyCredential, verifyOpening } from "../credential.js";
 import { base64urlDecode, base64urlEncode, toHex } from "../encoding.js";
 import { Refusal } from "../errors.js";
 import { readIssuerList } from "../keylist.js";
@@ -15,6 +15,7 @@ import { newSigningKey, randomBelow, randomBytes, sameBytes } from "../primitive
 import { readSignedTime } from "../signedtime.js";
 
 const SIZE = 10;
+const STATUSES = Array.from({ length: STATUS_LAST + 1 }, (_, status) => status);
 const BATCH = object({
   credentials: (value) => listOf(text)(value) && value.length === SIZE,
   status_openings: (value) => listOf(object({ status: number, salt: text }))(value) && value.length === SIZE,
@@ -27,7 +28,7 @@ const OTHER_DAY = ["day_not_issued", "key_missing"]; // what a batch for a day f
 
 /**
  * One more batch, kept in the account; its credentials. The clock is set by the signed time in the answer. Refusal: what the
- * issuer answers, or the first bad credential's.
+ * issuer answers, the first bad credential's, or service_error for a batch that cannot be read.
  */
 export async function fetchBatch(account, clock, calendar, day, mode = SCREEN) {
   const pairs = await Promise.all(Array.from({ length: SIZE }, () => newSigningKey()));
@@ -48,8 +49,9 @@ export async function fetchBatch(account, clock, calendar, day, mode = SCREEN) {
   return checked;
 }
 
-/** Each holder key with what came for it; service_error for what is no base64url. */
+/** Each holder key with what came for it; service_error for what is no base64url, or a status that there is not. */
 function readBatch({ credentials, status_openings: openings }, pairs) {
+  if (!openings.every(({ status }) => STATUSES.includes(status))) throw new Refusal("service_error");
   try {
     return pairs.map((pair, i) => ({
       key: pair.key,
