@@ -2,7 +2,7 @@
 
 A person is a *subject*, a random number below 2⁶³ that was never given out before. Random, not counted: a counter
 would show the order of registrations, and a database restored from a backup would give numbers out again, so that
-an old seal would name another person.
+an old seal would name another person. Every 28 days all rows are sealed anew under the next key (`Rotation`).
 """
 
 from __future__ import annotations
@@ -54,10 +54,8 @@ _UNREADABLE: Final = """UPDATE identities
     WHERE subject = :subject"""
 CHUNK: Final = 500  # rows of a commit that seals them anew
 _ROWS: Final = "SELECT subject, sealed FROM identities WHERE key_day = :day ORDER BY subject LIMIT :most"
-log = structlog.get_logger()
-
-
 _NOBODY: Final = "-"  # holds an account that has ended
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -47,7 +46,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         guard,
         "Check-in retention service",
         DESCRIPTION,
-        checks=[partial(_findings, parts), auditing.findings],
+        checks=[lambda: _findings(parts), auditing.findings],
         periodic=[
             Task("services", schedule.run, urgent=schedule.urgent, lane="services", patience=ANSWER_SECONDS),
             Task("audit", auditing.daily, urgent=auditing.urgent, lane="audit", patience=_AUDITING, at_start=False),

@@ -41,7 +41,7 @@ PARTS: Final = {
     "purge": (
         "checkin/purge/purger.py checkin/purge/inventory.py checkin/purge/due_keys.py checkin/purge/clock_guard.py "
         "checkin/purge/statement_store.py checkin/keys/slots.py checkin/keys/key_ring.py",
-        f"{T}/purge {T}/keys/test_slots.py {T}/keys/test_key_ring.py",
+        f"{T}/purge {T}/keys/test_slots.py {T}/keys/test_key_ring.py {T}/keys/test_master_key.py",
     ),
     "order": (
         "checkin/orders/order.py checkin/orders/part.py checkin/orders/rows.py checkin/service/order_executor.py "

@@ -7,7 +7,7 @@
          ── eu.py                  runs all steps; base45, zlib with a limit (base45, compression)
                                    which key may sign what, and when         (key_usage, expiry)
          ── vaccination_proof.py   what a genuine certificate proves         → status, valid_from, valid_until
-                                   the answer
+                                   and the answer, with each step's outcome
 
 Nothing here calls another server; callers keep the status and its two times, and nothing else of a certificate.
 Specification: docs/spec/certificate.md.

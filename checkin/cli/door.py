@@ -34,10 +34,9 @@ from checkin.files.json_file import load_party, open_party, save_party, write_pr
 from checkin.http.asking import Keeping, drive, nobody
 from checkin.http.client import Client, Service, drive_at
 from checkin.keys.secret_file import read_token
-from checkin.orders.letter import notice_in_words
 from checkin.parties import wallet as wallets
 from checkin.parties.scanner import UNDECIDED, Scanner, waits
-from checkin.parties.wallet import Held, Wallet
+from checkin.parties.wallet import Held, Wallet, notice_in_words
 from checkin.protocol import qr as pictures
 from checkin.protocol.presentation import PREFIX
 from checkin.shown import shown

@@ -13,10 +13,10 @@ from checkin.errors import DayDestroyed, NoteUntrusted
 from checkin.http.asking import drive
 from checkin.keys.officer_folder import load_share, load_signer
 from checkin.orders.folder import OrderFolder
-from checkin.orders.letter import notice_in_words
 from checkin.orders.order import OrderRequest, draft
 from checkin.parties import wallet
 from checkin.parties.scanner import ScanResult as Verdict
+from checkin.parties.wallet import notice_in_words
 from checkin.tracing.execute import execute_order
 from checkin.tracing.trace_result import TraceResult
 

@@ -152,7 +152,8 @@ class Deployment:
         return {}
 
     def require_clock(self, *, confirmed: bool = False) -> None:
-        """Raises `ClockUntrusted` where a service doubts this machine's clock, unless a person has `confirmed` it.
+        """Raises `ClockUntrusted` where a service doubts this machine's clock, unless a person has `confirmed` it:
+        before `checkin up` and the authority's daily work destroy by it.
 
         The services of a deployment have one clock, so none of them vouches for another's. What they think of it is in
         the files that they share with their own processes.

@@ -1,4 +1,5 @@
-"""Day keys in slot files: make, use, destroy. Every key is 32 fresh random bytes (docs/spec/keys.md).
+"""Day keys in slot files: make, use, destroy; and another master key under all of them. Every key is 32 fresh random
+bytes (docs/spec/keys.md).
 
 A key lies alone in its slot, wrapped under the service's master key: body = nonce 12 ‖ AES-256-GCM(salt 16 ‖
 key 32), 76 bytes, aad = the key's name. The master key guards against a stolen disk; what makes a day

@@ -1,22 +1,11 @@
-"""What people read of an order: officers before they sign, a letter in sentences; a person of whom a record was asked,
-an access notice in words."""
+"""An order as a letter: the sentences that an officer reads before signing."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from datetime import date
-from typing import Any, Final
 
 from checkin.orders.order import VENUE, Order
 from checkin.orders.part import NEAR_MINUTES, STEPS, Part
 from checkin.protocol.primitives import sha256
 from checkin.protocol.statement import many, one
-from checkin.shown import shown
-
-_GIVEN: Final = {
-    "identified": "asked who was at a place you visited on {day}; your name and phone were given",
-    "codes": "asked where your codes of {day} were used; they were given, sealed",
-}
 
 
 def letter(order: Order, *, checked: bool) -> str:
@@ -82,24 +71,3 @@ def _said(moment: str) -> str:
     """`2026-11-24 09:00 (+09:00)`."""
     day, _, time = moment.partition("T")
     return f"{day} {time[:5]} ({time[5:]})"
-
-
-def notice_in_words(notice: Mapping[str, Any]) -> str:
-    """Which authority queried a person's record, and what was given, in a sentence or two; what a newer issuer says
-    that we do not know is quoted as it is."""
-    given = _GIVEN.get(str(notice.get("what")), "asked about your record of {day}")
-    what = given.format(day=shown(_day(str(notice.get("day", "?")))))
-    return (
-        f"The health authority {shown(notice.get('authority', '?'))} {what}. "
-        f"Purpose: {shown(notice.get('purpose', '?'))}. If you have questions, "
-        f"name case {shown(notice.get('case', '?'))}."
-    )
-
-
-def _day(text: str) -> str:
-    """`20 November 2026`, or the text itself if it is no date."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return text
-    return f"{day.day} {day:%B} {day.year}"

@@ -7,7 +7,9 @@ its own holder keys, and the openings of the commitments.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from typing import Any, ClassVar, Final, Self
 
 from checkin.clock import RETENTION_DAYS, Calendar, Clock
@@ -23,10 +25,15 @@ from checkin.protocol.key_list import IssuerList
 from checkin.protocol.note import NoteVerifier, open_note, unverified_text
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.protocol.signed_time import read_time, stated_time
+from checkin.shown import shown
 from checkin.tlog.proof import PinnedLog
 
 BATCH_SIZE: Final = 10
 CODE_DIGITS: Final = 8  # of a one-time code
+_GIVEN: Final = {
+    "identified": "asked who was at a place you visited on {day}; your name and phone were given",
+    "codes": "asked where your codes of {day} were used; they were given, sealed",
+}
 _OTHER_DAY: Final = "The issuer issues nothing for this machine's day: set this machine's clock."
 
 
@@ -216,12 +223,33 @@ def confirm(issuer_url: str, registration: str, code: str, recovery_code: str | 
     return wallet
 
 
+def notice_in_words(notice: Mapping[str, Any]) -> str:
+    """Which authority queried a person's record, and what was given, in a sentence or two; what a newer issuer says
+    that we do not know is quoted as it is."""
+    given = _GIVEN.get(str(notice.get("what")), "asked about your record of {day}")
+    what = given.format(day=shown(_said(str(notice.get("day", "?")))))
+    return (
+        f"The health authority {shown(notice.get('authority', '?'))} {what}. "
+        f"Purpose: {shown(notice.get('purpose', '?'))}. If you have questions, "
+        f"name case {shown(notice.get('case', '?'))}."
+    )
+
+
+def _said(text: str) -> str:
+    """`20 November 2026`, or the text itself if it is no date."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{day.day} {day:%B} {day.year}"
+
+
 def _read_batch(answer: Any, seeds: list[bytes]) -> list[Held]:
     try:
         pairs = zip(answer["credentials"], answer["status_openings"], seeds, strict=True)
         return [
             Held(
-                b64url_decode(credential, credentials.CREDENTIAL_SIZE),
+                b64url_decode(credential),
                 seed,
                 StatusOpening(Status(opening["status"]), b64url_decode(opening["salt"], 16)),
             )

@@ -1,4 +1,5 @@
-"""The town at real services: every person's wallet, every gate's scanner, and the moment that the clock shows."""
+"""The town at real services: every person's wallet, every gate's scanner, their connections, and the moment that the
+clock shows."""
 
 from __future__ import annotations
 
@@ -27,6 +28,11 @@ from checkin.parties.wallet import Wallet
 from checkin.protocol.note import NoteVerifier
 from checkin.simulation.plan import Plan, gates_of
 
+HANDS: Final = 4
+TIMEOUT_SECONDS: Final = 120.0
+UNBOUNDED: Final = "registrations_a_minute = 1000000\n"
+"""For the issuer's settings: a town registers in one morning of real time."""
+T = TypeVar("T")
 _SHARED: Final = "/v1/keys"  # the same for all wallets
 
 
@@ -86,13 +92,6 @@ class _Kept(Exchange):
         if url == _SHARED and response.is_success:
             self.shared[url] = response
         return response
-
-
-HANDS: Final = 4
-TIMEOUT_SECONDS: Final = 120.0
-UNBOUNDED: Final = "registrations_a_minute = 1000000\n"
-"""For the issuer's settings: a town registers in one morning of real time."""
-T = TypeVar("T")
 
 
 @dataclass

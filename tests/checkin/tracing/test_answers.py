@@ -17,8 +17,8 @@ from checkin.deployment.deployment import NAMES
 from checkin.errors import CheckinError, DayDestroyed
 from checkin.files.durable import locked
 from checkin.http.client import Client
-from checkin.orders.letter import notice_in_words
 from checkin.orders.part import part_digest
+from checkin.parties.wallet import notice_in_words
 from checkin.protocol.note import open_note, unverified_text
 from checkin.protocol.statement import one
 from checkin.purge.statement_store import ORDER_EXECUTED, ORDER_REFUSED

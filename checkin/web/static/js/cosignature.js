@@ -1,5 +1,4 @@
-// Cosignatures of witnesses (c2sp.org/tlog-cosignature, type 0x04); the same answers as
-// checkin/tlog/checkpoint.py.
+// Cosignatures of witnesses (c2sp.org/tlog-cosignature, type 0x04); the same answers as checkin/tlog/checkpoint.py.
 
 import { concat, utf8 } from "./encoding.js";
 import { Refusal } from "./errors.js";
