@@ -51,10 +51,14 @@ class Terminal:
     def run(self, block: str) -> str:
         """What these lines say, once they are done."""
         before, done = len(self.said.read_bytes()), f"done {len(block)} {hash(block)}"
+
+        def said() -> str:
+            return self.said.read_bytes()[before:].decode()
+
         self.type(f"{block}echo '{done}'\n")
-        until(lambda: self.shell.poll() is not None or done in self.said.read_text())
+        until(lambda: self.shell.poll() is not None or done in said())
         assert self.shell.poll() is None, self.said.read_text()
-        return self.said.read_bytes()[before:].decode().replace(done, "").strip()
+        return said().replace(done, "").strip()
 
     def close(self) -> None:
         """With everything that was started in it."""
@@ -101,7 +105,11 @@ def test_the_page_leads_to_two_registries_three_ring_nodes_and_postgresql(place:
             until(lambda: messages(deployment))
             second.type(f"{one_time_code(deployment, PHONE)}\n")
             until((lab / "code.png").exists)
-            assert ["accepted" in second.run(scan) for scan in scans] == [True, False]
-            assert "already_used" in second.said.read_text()
+            said = [second.run(scan) for scan in scans]
+            while any("token_expired" in one for one in said):  # a busy machine took more than its twenty seconds
+                assert "code.png" in second.run(qr)
+                said = [second.run(scan) for scan in scans]
+            assert "accepted" in said[0]
+            assert "already_used" in said[1]
             print(second.run(status))
             second.run("kill %2 %3 %4 %5; wait\n")
