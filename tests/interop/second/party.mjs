@@ -40,13 +40,15 @@ const isKey = (raw) => (known[url(raw)] ??= inGroup(yOf(raw))), isSmall = (raw) 
 const publicKey = (crv, raw) => c.createPublicKey({ key: { kty: "OKP", crv, x: url(raw) }, format: "jwk" });
 const verifies = (key, message, signed, r = signed.subarray(0, 32), s = signed.subarray(32)) => s.length === 32
   && little(s) < L && !isSmall(key) && !isSmall(r) && c.verify(null, message, publicKey("Ed25519", key), signed);
-const agree = (raw, code = "note_malformed", own = c.generateKeyPairSync("x25519")) => // none of small order
-  [own.publicKey, attempt(() => c.diffieHellman({ ...own, publicKey: publicKey("X25519", raw) }), code)];
+const JWK = { format: "jwk" }, privateKey = (key) => c.createPrivateKey({ key, ...JWK }); // `export` can hang node 20
+const pair = (kind) => c.generateKeyPairSync(kind, { privateKeyEncoding: JWK, publicKeyEncoding: JWK }).privateKey;
+const agree = (raw, code = "note_malformed", own = pair("x25519"), of = publicKey("X25519", raw)) => // no small order
+  [own.x, attempt(() => c.diffieHellman({ privateKey: privateKey(own), publicKey: of }), code)];
 function seal(raw, info, plain) { // HPKE, RFC 9180 base mode
   const kem = cat("HPKE-v1KEM", [0, 0x20]), suite = cat("HPKE-v1HPKE", [0, 0x20, 0, 1, 0, 2]);
   const extract = (label, ikm) => c.createHmac("sha256", "").update(cat(suite, label, ikm)).digest();
   const hkdf = (n, id, salt, ikm, ...of) => c.hkdfSync("sha256", cat(id, ...ikm), salt, cat(uint(2, n), id, ...of), n);
-  const [own, dh] = agree(raw, "scanner_stale"), enc = unurl(own.export({ format: "jwk" }).x);
+  const [own, dh] = agree(raw, "scanner_stale"), enc = unurl(own);
   const context = cat([0], extract("psk_id_hash", ""), extract("info_hash", info));
   const secret = hkdf(32, kem, "", ["eae_prk", dh], "shared_secret", enc, raw);
   const made = (size, label) => hkdf(size, suite, secret, ["secret"], label, context);
@@ -247,8 +249,7 @@ const ZONE = "Asia/Seoul", today = () => localDay(ZONE, now());
 const unused = () => (state.held[today()] ?? []).filter((one) => !one.used);
 const wallet = {
   pin: ({ issuer, log }) => void Object.assign(state, { issuer, log }),
-  register: ({ name, phone }) =>
-    void (state.pending = ask("/v1/registrations", { name, phone }, (told) => told.registration_id)),
+  register({ name, phone }) { state.pending = ask("/v1/registrations", { name, phone }, (it) => it.registration_id); },
   confirm({ code }) {
     const told = ask(`/v1/registrations/${state.pending.registration_id}/confirm`, { code }, (one) => one.wallet_token);
     Object.assign(state, { token: told.wallet_token, recovery: told.recovery_code });
@@ -261,8 +262,7 @@ const wallet = {
   batch(day) {
     const { list, proof, issuer } = ask("/v1/keys"), owner = vkey(state.issuer, 1);
     const issuers = { [issuer]: { keys: openList(issuer, owner, list, proof, state.log) } };
-    const fresh = () => c.generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
-    const own = Array.from({ length: 10 }, fresh), body = { day, holder_keys: own.map(({ x }) => x) };
+    const own = Array.from({ length: 10 }, () => pair("ed25519")), body = { day, holder_keys: own.map(({ x }) => x) };
     const fits = ({ credentials: made, status_openings: told }) => made?.length === 10 && told?.length === 10;
     const [told, time] = hear(() => owner, "/v1/credentials?", body, fits);
     const batch = told.credentials.map((text, i) => { // credential.md §4
@@ -286,7 +286,7 @@ const wallet = {
   renew() {
     const { credential, key, status, salt, shows } = open, iat = uint(4, Math.floor(now())), inner = unurl(credential);
     const header = shows ? [hex("a13a0001117082"), [status, 0x50], unurl(salt)] : [[0xa0]];
-    const signature = c.sign(null, presented(iat, inner), c.createPrivateKey({ key, format: "jwk" }));
+    const signature = c.sign(null, presented(iat, inner), privateKey(key));
     const token = cat(hex("8443a10132"), ...header, hex("58eb821a"), iat, hex("58e3"), inner, hex("5840"), signature);
     return { token: `CK1:${base45(token)}` };
   },
