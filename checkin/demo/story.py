@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from checkin.clock import RETENTION_DAYS
-from checkin.demo.inspection import inspect
-from checkin.demo.investigation import a_health_officer, the_same_order
+from checkin.demo.investigation import a_health_officer, an_auditor, the_same_order
 from checkin.demo.narrator import Narrator, expect
 from checkin.demo.stage import (
     Stage,
@@ -196,4 +195,4 @@ def twenty_eight_days_later(stage: Stage) -> None:
 
 def the_auditor(stage: Stage) -> None:
     """Everything is audited, signed and logged; an outsider verifies it with nothing but the verifier keys."""
-    inspect(stage, [NAME, PHONE])
+    an_auditor(stage, [NAME, PHONE])
