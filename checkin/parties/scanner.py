@@ -25,8 +25,7 @@ from checkin.errors import (
 )
 from checkin.http.asking import Ask, Keep, Steps, conform, read_json
 from checkin.parties.grants import EnrolmentCode
-from checkin.parties.scanner_lists import Lists, ask_lists
-from checkin.parties.scanner_trust import MAX_SKEW_SECONDS, Trust
+from checkin.parties.scanner_trust import MAX_SKEW_SECONDS, Lists, Trust, ask_lists
 from checkin.parties.told_time import ToldTime
 from checkin.protocol import presentation
 from checkin.protocol.encoding import b64url_encode

@@ -1,24 +1,35 @@
 """What a scanner verifies with, kept over restarts: pinned verifier keys, the log, and the keys of the days around now.
 
 The first key seen for a day is final: what is kept are the merged keys, not the newest lists, so that no older or
-shorter list makes room for another key.
+shorter list makes room for another key. Lists are named by digest (GET /v1/trust), and each is fetched once, without a
+token, from any cache on the way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
+from urllib.parse import urlencode
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, ValidationError
 
 from checkin.clock import CLOSING_DAYS, Calendar
-from checkin.errors import CheckinError, ClockWrong, NoteUntrusted, ScannerStale, ServiceError, SettingsInvalid
-from checkin.http.asking import conform
+from checkin.errors import (
+    CheckinError,
+    ClockWrong,
+    NoteUntrusted,
+    ScannerStale,
+    ServiceError,
+    SettingsInvalid,
+    Unreachable,
+)
+from checkin.http.asking import Ask, Steps, conform, read_json
 from checkin.protocol.credential import IssuerKey, IssuerKeys
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.key_list import HORIZON_DAYS, IntakeKey, IntakeList, IssuerList, ListedKey, merge
 from checkin.protocol.note import NoteVerifier, open_note
+from checkin.protocol.primitives import random_bytes, sha256
 from checkin.protocol.signed_time import read_time
 from checkin.tlog.proof import PinnedLog
 
@@ -26,6 +37,10 @@ STALE_SECONDS: Final = 24 * 3600
 MAX_SKEW_SECONDS: Final = 10  # a scanner further from its registry's time refuses good codes and admits old ones
 CUT_SECONDS: Final = 0.5  # which the registry's time, cut to the second, lacks on average
 _OTHER_FORM: Final = "The registry's lists do not have the documented form."
+_ROUNDS: Final = 3
+Digest = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
+Lists = dict[str, Any]
+"""Digest → what it stands for."""
 Keys = dict[int, str]
 """Day → public key, base64url."""
 Model = TypeVar("Model", bound=BaseModel)
@@ -50,7 +65,7 @@ class _WithTime(BaseModel):
     time_note: str
 
 
-class _Told(_WithTime):
+class _TrustAnswer(_WithTime):
     """The same, as far as a scanner reads it."""
 
     issuers: list[_ToldIssuer]
@@ -95,7 +110,7 @@ class Trust:
         Raises `NoteUntrusted`, `NoteMalformed`, `ProofInvalid` for a list that the pinned log does not show,
         `ListRefused`, `ClockWrong`, or `ServiceError` for an answer of another form.
         """
-        told = _read(_Told, answer)
+        told = _read(_TrustAnswer, answer)
         # Keys once seen stay pinned: a registry that is taken over cannot put others in their place.
         registry = NoteVerifier.parse(self.registry_vkey or told.registry.vkey)
         # SPEC scanner.md §4: "The time note opens under the pinned registry key"
@@ -191,3 +206,63 @@ def _near(keys: Mapping[int, Key], today: int) -> dict[int, Key]:
 def _kept(keys: Mapping[int, ListedKey] | Mapping[int, IntakeKey], today: int) -> Keys:
     """Days that can still be uploaded, and those to come."""
     return {day: b64url_encode(key.public) for day, key in keys.items() if day >= today - CLOSING_DAYS}
+
+
+class Told(NamedTuple):
+    """An answer with its lists, the nonce and the time of its request, by this machine's clock."""
+
+    answer: Any
+    nonce: str
+    asked: float
+
+
+class _Digests(BaseModel):
+    own: Digest
+    issuers: list[Digest]
+
+
+def ask_lists(token: str, waiting: int, now: Callable[[], float], lists: Lists) -> Steps[Told]:
+    """The registry's answer; so many visits wait here. `lists`, what is known, becomes what the answer needs.
+
+    Where some had to be fetched it is queried once more, so that fetching does not count as the time that the answer
+    took. Where a cache on the way has not what the registry named, or the registry knows no digests, the lists are
+    requested themselves.
+    """
+    cached = True
+    for left in reversed(range(_ROUNDS)):
+        nonce, asked = b64url_encode(random_bytes(16)), now()
+        query = {"digests": "true"} if cached and left else {}
+        answer = yield Ask(f"/v1/trust?{urlencode({**query, 'nonce': nonce, 'waiting': waiting})}", token)
+        try:
+            digests = _Digests.model_validate(answer, strict=True)
+        except ValidationError:
+            return Told(answer, nonce, asked)
+        wanted = [digests.own, *digests.issuers]
+        for digest in lists.keys() - set(wanted):
+            del lists[digest]
+        missing = [digest for digest in wanted if digest not in lists]
+        if missing:
+            cached = yield from _fetch(missing, lists)
+        else:
+            issuers = [lists[digest] for digest in digests.issuers]
+            return Told({**answer, **lists[digests.own], "issuers": issuers}, nonce, asked)
+    raise Unreachable("The registry answered with digests where it was asked for lists.")
+
+
+def _fetch(missing: list[str], lists: Lists) -> Steps[bool]:
+    """Whether all that was missing is known now."""
+    try:
+        for digest in missing:
+            # SPEC registry.md §4: "it needs no token, and MUST be asked for without one"
+            lists[digest] = _content((yield Ask(f"/v1/lists/{digest}", raw=True)), digest)
+    except CheckinError:
+        return False
+    return True
+
+
+def _content(data: bytes, digest: str) -> Any:
+    # SPEC registry.md §4: "who gets other content MUST refuse it"
+    content = read_json(data) if b64url_encode(sha256(data)) == digest else None
+    if not isinstance(content, dict):
+        raise Unreachable("What answered has not the list that was asked for.")
+    return content

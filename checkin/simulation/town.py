@@ -23,7 +23,7 @@ from checkin.http.client import Client, drive_at
 from checkin.http.exchange import KEPT_SECONDS, Exchange
 from checkin.parties import wallet as wallets
 from checkin.parties.scanner import Scanner, ScanResult
-from checkin.parties.scanner_lists import Lists
+from checkin.parties.scanner_trust import Lists
 from checkin.parties.wallet import Wallet
 from checkin.protocol.note import NoteVerifier
 from checkin.simulation.plan import Plan, gates_of
