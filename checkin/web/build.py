@@ -1,16 +1,19 @@
-"""Build hook: installs the pages' third-party JavaScript from npm and copies the few files they load.
+"""Build hooks: the pages' third-party JavaScript, installed from npm, and a release's public addresses.
 
-Wheel and sdist have these files: to install one, or to make a wheel from the sdist, takes no npm.
+Wheel and sdist have the few files that the pages load: to install one, or to make a wheel from the sdist, takes no npm.
+An index shows no relative link or picture: README and metadata get the addresses of this version's tag.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 # npm package's file → name under vendor/
 FILES = {
@@ -24,9 +27,9 @@ FILES = {
 }
 # npm package's folder → folder under vendor/; browsers know no package names, so imports get relative paths
 TREES = {"@hpke/core/esm": "hpke/core", "@hpke/common/esm": "hpke/common"}
-
-
 MADE_FROM = "package-lock.json"  # a copy of the lock file that the folder was filled from, written last
+PAGES = {"Documentation": "docs/index.md", "Changelog": "docs/changelog.md", "Security": "docs/security.md"}
+_RELATIVE = re.compile(r'(\]\(|src(?:set)?=")(?![a-z]+:|#)([^)"]+)')
 
 
 class Vendor(BuildHookInterface):  # type: ignore[misc]  # hatchling is there only while building
@@ -71,3 +74,25 @@ def copy(modules: Path, vendor: Path) -> None:
             up = "../" * (len(target.relative_to(vendor / "hpke").parts) - 1)
             code = path.read_text(encoding="utf-8").replace('"@hpke/common"', f'"{up}common/mod.js"')
             target.write_text(code, encoding="utf-8")
+
+
+class Published(MetadataHookInterface):  # type: ignore[misc]  # hatchling is there only while building
+    """`source`: the repository's address at a forge that shows a tag's files under blob/TAG and raw/TAG."""
+
+    PLUGIN_NAME = "custom"
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """URLs, and a README whose links and pictures are those of this version's tag."""
+        source, text = self.config["source"].rstrip("/"), (Path(self.root) / "README.md").read_text(encoding="utf-8")
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}
+        if not source:
+            return
+        tag = f"v{metadata['version']}"
+        pages = {name: f"{source}/blob/{tag}/{path}" for name, path in PAGES.items()}
+        metadata["urls"] = {"Source": source, "Issues": f"{source}/issues", **pages}
+
+        def absolute(match: re.Match[str]) -> str:
+            kind = "blob" if match[1] == "](" else "raw"
+            return f"{match[1]}{source}/{kind}/{tag}/{match[2]}"
+
+        metadata["readme"]["text"] = _RELATIVE.sub(absolute, text)
