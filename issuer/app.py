@@ -16,7 +16,7 @@ from checkin.service.pwa import WebPage, front_door
 from checkin.service.tasks import Task
 from issuer.contact import calling_codes
 from issuer.issuer_audit import self_audit
-from issuer.routes import codes, credentials, keys, registrations, wallet
+from issuer.routes import credentials, keys, registrations, wallet
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 
@@ -59,7 +59,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     )
     app = frame.build()
     app.state.issuer = issuer
-    for module in (registrations, credentials, codes, wallet, keys):
+    for module in (registrations, credentials, wallet, keys):
         app.include_router(module.router)
     app.include_router(CheckpointSeen(issuer.party).routes())
     work = day_routes.DayWork(issuer.purger, issuer.book, self_audit(issuer), issuer.orders)

@@ -1,11 +1,13 @@
-"""POST /v1/credentials: a batch of ten for a day."""
+"""POST /v1/credentials, a batch of ten for a day, and POST /v1/qr, the next code of a hosted wallet."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import JSONResponse
 
 from checkin.errors import (
     ClockUntrusted,
@@ -14,27 +16,35 @@ from checkin.errors import (
     DayNotIssued,
     HolderKeyInvalid,
     KeyMissing,
+    NotAcceptable,
     NotReady,
     QuotaUsed,
 )
+from checkin.protocol import qr
 from checkin.protocol.credential import Mode
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.signed_time import NONCE
 from checkin.service.describe import problem_answers
 from issuer.credential_batches import COMMIT_SECONDS, TOO_SLOW, Begun
-from issuer.models import BatchAnswer, BatchRequest, Opening
-from issuer.routes.common import BODY, WALLET, Account, Served
+from issuer.models import BatchAnswer, BatchRequest, CodeAnswer, CodeRequest, Opening
+from issuer.routes.common import BODY, WALLET, Account, Served, Subject
 from issuer.service import Issuer
 
-router = APIRouter(prefix="/v1/credentials", tags=["wallet"])
+JSON, PNG, SVG = "application/json", "image/png", "image/svg+xml"
+_PICTURE = {"schema": {"type": "string", "format": "binary"}}
+_CODE: dict[int | str, dict[str, Any]] = {
+    200: {"model": CodeAnswer, "content": {PNG: _PICTURE, SVG: _PICTURE}, "description": "A code, good for 20 seconds"}
+}
+router = APIRouter(prefix="/v1")
 _Nonce = Annotated[str | None, Query(pattern=NONCE)]
-ISSUING = (QuotaUsed, DayClosed, DayDestroyed, KeyMissing, ClockUntrusted)
+_ISSUING = (QuotaUsed, DayClosed, DayDestroyed, KeyMissing, ClockUntrusted)
 
 
 @router.post(
-    "",
+    "/credentials",
+    tags=["wallet"],
     response_model=BatchAnswer,
-    responses=problem_answers(HolderKeyInvalid, DayNotIssued, *ISSUING, *WALLET, *BODY),
+    responses=problem_answers(HolderKeyInvalid, DayNotIssued, *_ISSUING, *WALLET, *BODY),
 )
 async def issue_credentials(body: BatchRequest, account: Account, issuer: Served, nonce: _Nonce = None) -> Response:
     """Issue ten credentials for today or tomorrow, one for each holder key, each for one door, and tell the signed time
@@ -72,3 +82,66 @@ def _holder_key(text: str) -> bytes:
         return b64url_decode(text, 32)
     except ValueError:
         raise HolderKeyInvalid from None
+
+
+@router.post(
+    "/qr",
+    tags=["hosted wallet"],
+    response_model=CodeAnswer,
+    responses=_CODE | problem_answers(NotAcceptable, DayNotIssued, *_ISSUING, *WALLET, *BODY),
+)
+def present_code(
+    body: CodeRequest, subject: Subject, issuer: Served, accept: Annotated[str | None, Header()] = None
+) -> Response:
+    """Make the next code of the hosted wallet, as text, PNG or SVG by `Accept`.
+
+    For API users and feature phones. **Here the issuer sees when a code was made**, and as long as a credential
+    waits to be presented it holds its visit id; a wallet of your own (`POST /v1/credentials`) tells it neither.
+    Each call takes a fresh credential from the same batches that every wallet gets, so they can run out for a day.
+    """
+    media = choose(accept, (JSON, PNG, SVG))
+    code = issuer.hosted.present(subject, show_status=body.show_status)
+    if media == PNG:
+        return Response(qr.to_png(code.token), media_type=PNG)
+    if media == SVG:
+        return Response(qr.to_svg(code.token), media_type=SVG)
+    answer = CodeAnswer(
+        token=code.token,
+        expires_at=issuer.party.calendar.rfc3339(code.expires),
+        shows=code.shows,
+        disclosures=issuer.notices.of(subject),
+    )
+    return JSONResponse(answer.model_dump())
+
+
+def choose(accept: str | None, offers: Sequence[str]) -> str:
+    """The media type that a caller prefers (RFC 9110 §12.5.1), the first of equals; raises `NotAcceptable`.
+
+    A part that is not of the grammar is passed over.
+    """
+    if accept is None or not accept.strip():
+        return offers[0]
+    ranges = [_read_range(part) for part in accept.split(",")]
+    best = max(offers, key=lambda offer: (_quality(offer, ranges), -offers.index(offer)))
+    if _quality(best, ranges) == 0:
+        raise NotAcceptable
+    return best
+
+
+def _read_range(part: str) -> tuple[str, float]:
+    media, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    quality = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+    try:
+        number = float(quality)
+    except ValueError:
+        return "", 0.0
+    return media, number if 0 <= number <= 1 else 0.0
+
+
+def _quality(offer: str, ranges: Sequence[tuple[str, float]]) -> float:
+    """The quality of the most specific range that covers the offer."""
+    for wanted in (offer, offer.partition("/")[0] + "/*", "*/*"):
+        for media, quality in ranges:
+            if media == wanted:
+                return quality
+    return 0.0

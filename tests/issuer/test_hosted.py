@@ -12,7 +12,7 @@ from checkin.errors import NotAcceptable
 from checkin.protocol import presentation, qr
 from checkin.protocol.credential import IssuerKey, IssuerKeys, Status
 from checkin.protocol.encoding import b64url_decode
-from issuer.routes.codes import choose
+from issuer.routes.credentials import choose
 from issuer.service import Issuer
 from tests.support.issuer_service import Site, register, rows_in
 from tests.support.service_folder import DAY, bearer
