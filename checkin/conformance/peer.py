@@ -136,7 +136,7 @@ class Program:
         self._write({"do": what, **members})
         asked: list[Asked] = []
         while True:
-            line = self._read()
+            line = self._read(what)
             if "ask" not in line:
                 break
             asked.append(_asked(line["ask"]))
@@ -176,11 +176,11 @@ class Program:
         except OSError:
             raise PeerFault("it ended") from None
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self, command: str) -> dict[str, Any]:
         try:
             line = self._lines.get(timeout=PATIENCE_SECONDS)
         except queue.Empty:
-            raise PeerFault(f"it said nothing for {PATIENCE_SECONDS:.0f} seconds") from None
+            raise PeerFault(f"it said nothing for {PATIENCE_SECONDS:.0f} seconds within {command!r}") from None
         if not line:
             raise PeerFault("it ended")
         try:

@@ -109,6 +109,14 @@ def test_a_program_that_does_not_speak_the_protocol_breaks_the_rules(command: st
     assert [verdict.result for verdict in verdicts] == [BROKEN]
 
 
+def test_a_program_that_says_nothing_breaks_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ended, and the verdict names the command."""
+    monkeypatch.setattr("checkin.conformance.peer.PATIENCE_SECONDS", 0.1)
+    [verdict] = judged("scanner", "sleep 600", "3.1")
+    assert verdict.result == BROKEN
+    assert verdict.why == "it said nothing for 0 seconds within 'enrol'"
+
+
 def test_the_command_needs_a_program_that_can_be_started() -> None:
     """One line, and another exit code than that of a broken rule is not promised."""
     run = CliRunner().invoke(app, ["conformance"])
