@@ -125,7 +125,10 @@ def _expect_untrusted(stage: Stage, folder: OrderFolder) -> None:
 
 
 def an_auditor(stage: Stage, visitor: Sequence[str]) -> None:
-    """`visitor`: name and phone of the auditor's first test visitor; the one that the officer found is the second."""
+    """Everything is audited, signed and logged; an outsider verifies it with nothing but the verifier keys.
+
+    `visitor`: name and phone of the auditor's first test visitor; the one that the officer found is the second.
+    """
     tell, url = stage.tell, stage.deployment.url("retention")
     tell.chapter("The auditor", "Who was not there can check what was destroyed, when, and by whose statement.")
     stage.leave("vkeys.txt", stage.deployment.vkeys_text())

@@ -56,8 +56,12 @@ def run(
         tell.chapter("Before the doors open", opening)
         with raised(folder, tell) as stage:
             started([stage.deployment.url(name) for name in SERVICES])
-            for chapter in (a_visitor, a_door, a_thief, an_officer, twenty_eight_days_later, the_auditor):
-                chapter(stage)
+            a_visitor(stage)
+            a_door(stage)
+            a_thief(stage)
+            a_health_officer(stage, PHONE)
+            twenty_eight_days_later(stage)
+            an_auditor(stage, [NAME, PHONE])
             _finish(stage)
             if serve:
                 tell.say(stage.deployment.addresses())
@@ -157,11 +161,6 @@ def a_thief(stage: Stage) -> None:
     stage.saved_authority = stage.authority_day_key()
 
 
-def an_officer(stage: Stage) -> None:
-    """An order finds the people near the visitor; `checkin/demo/investigation.py`."""
-    a_health_officer(stage, PHONE)
-
-
 def twenty_eight_days_later(stage: Stage) -> None:
     """Everything of the day is destroyed by itself; the copies open nothing, unless the keys were copied, too."""
     tell, day = stage.tell, stage.day
@@ -191,8 +190,3 @@ def twenty_eight_days_later(stage: Stage) -> None:
         expect(opened(stage, saved["venue"], saved["issuer"], stage.saved_authority), "The control opened nothing.")
     with tell.step("same-order", "The same order, signed again: nobody can execute it", "day_destroyed, everywhere"):
         the_same_order(stage, PHONE)
-
-
-def the_auditor(stage: Stage) -> None:
-    """Everything is audited, signed and logged; an outsider verifies it with nothing but the verifier keys."""
-    an_auditor(stage, [NAME, PHONE])
