@@ -38,7 +38,7 @@ MAX_SKEW_SECONDS: Final = 10  # a scanner further from its registry's time refus
 CUT_SECONDS: Final = 0.5  # which the registry's time, cut to the second, lacks on average
 _OTHER_FORM: Final = "The registry's lists do not have the documented form."
 _ROUNDS: Final = 3
-Digest = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
+_Digest = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
 Lists = dict[str, Any]
 """Digest → what it stands for."""
 Keys = dict[int, str]
@@ -217,8 +217,8 @@ class Told(NamedTuple):
 
 
 class _Digests(BaseModel):
-    own: Digest
-    issuers: list[Digest]
+    own: _Digest
+    issuers: list[_Digest]
 
 
 def ask_lists(token: str, waiting: int, now: Callable[[], float], lists: Lists) -> Steps[Told]:
