@@ -15,18 +15,16 @@ from checkin.audit.destroyed import Book
 from checkin.audit.evidence import Evidence, read_vkeys
 from checkin.audit.words import RESULTS, point_words
 from checkin.demo.narrator import expect
-from checkin.demo.stage import Stage, messages, registered, wait_until
+from checkin.demo.stage import Stage, execute, messages, registered, wait_until, write_order
 from checkin.errors import DayDestroyed, NoteUntrusted
 from checkin.http.asking import drive
 from checkin.http.client import Client
-from checkin.keys.officer_folder import load_share, load_signer
+from checkin.keys.officer_folder import load_signer
 from checkin.orders.folder import OrderFolder
-from checkin.orders.order import OrderRequest, draft
+from checkin.orders.order import OrderRequest
 from checkin.parties import wallet
 from checkin.parties.scanner import ScanResult
 from checkin.parties.wallet import notice_in_words
-from checkin.tracing.execute import execute_order
-from checkin.tracing.trace_result import TraceResult
 
 AUDIT_SECONDS: Final = 120.0
 NAME: Final = "Lee Seo-yeon"
@@ -94,26 +92,6 @@ def _check_in(stage: Stage) -> wallet.Wallet:
     scan = stage.scanner.scan(wallet.present(opened, now, stage.calendar), now)
     expect(stage.at("venue", scan) is ScanResult.ACCEPTED, "The second visitor was not accepted.")
     return second
-
-
-def write_order(stage: Stage, name: str, request: OrderRequest) -> OrderFolder:
-    """An order without a signature yet, in the artifacts."""
-    authority, parties = stage.authority(), stage.deployment.parties()
-    order = draft(
-        request,
-        authority,
-        registry=parties.registry.verifier.name,
-        issuers=[issuer.verifier.name for issuer in parties.issuers],
-        now=stage.clock.now(),
-    )
-    return OrderFolder.make(stage.artifacts / name, order)
-
-
-def execute(stage: Stage, folder: OrderFolder) -> TraceResult:
-    """What a signed order finds, with two officers' shares; raises what the parties refuse with."""
-    authority = stage.authority()
-    shares = [load_share(path) for path in stage.deployment.officers()[:2]]
-    return execute_order(folder.open(authority.officers), authority, stage.deployment.parties(), shares)
 
 
 def _expect_untrusted(stage: Stage, folder: OrderFolder) -> None:

@@ -1,4 +1,5 @@
-"""What the demonstration's chapters stand on: the deployment, its clock, and the hands that do things at a door."""
+"""What the demonstration's chapters stand on: the deployment, its clock, and the hands that do things at a door
+and in an office."""
 
 from __future__ import annotations
 
@@ -22,6 +23,8 @@ from checkin.http.asking import Keeping, Steps, drive
 from checkin.http.client import Client, drive_at
 from checkin.keys.key_ring import KeyRing
 from checkin.keys.officer_folder import load_share
+from checkin.orders.folder import OrderFolder
+from checkin.orders.order import OrderRequest, draft
 from checkin.parties import wallet
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.parties.scanner import Scanner
@@ -32,6 +35,8 @@ from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.purge.statement_store import report_name
 from checkin.service.addresses import free_ports
+from checkin.tracing.execute import execute_order
+from checkin.tracing.trace_result import TraceResult
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import SubKeys
 
@@ -181,6 +186,26 @@ def gates(stage: Stage, name: str, count: int) -> list[Scanner]:
         path = f"/v1/venues/{venue['venue_id']}/scanners"
         devices = [client.post(path, {"label": label}) for label in _LABELS[:count]]
     return [Scanner(venue["venue_id"], device["scanner_id"], device["scanner_token"]) for device in devices]
+
+
+def write_order(stage: Stage, name: str, request: OrderRequest) -> OrderFolder:
+    """An order without a signature yet, in the artifacts."""
+    authority, parties = stage.authority(), stage.deployment.parties()
+    order = draft(
+        request,
+        authority,
+        registry=parties.registry.verifier.name,
+        issuers=[issuer.verifier.name for issuer in parties.issuers],
+        now=stage.clock.now(),
+    )
+    return OrderFolder.make(stage.artifacts / name, order)
+
+
+def execute(stage: Stage, folder: OrderFolder) -> TraceResult:
+    """What a signed order finds, with two officers' shares; raises what the parties refuse with."""
+    authority = stage.authority()
+    shares = [load_share(path) for path in stage.deployment.officers()[:2]]
+    return execute_order(folder.open(authority.officers), authority, stage.deployment.parties(), shares)
 
 
 def refused(stage: Stage, code: str, scanner: Scanner, text: str) -> None:

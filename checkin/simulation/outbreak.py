@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from checkin.clock import STOPWATCH
-from checkin.demo.investigation import execute, write_order
+from checkin.demo.stage import execute, write_order
 from checkin.keys.officer_folder import load_signer
 from checkin.orders.order import OrderRequest
 from checkin.orders.part import MAX_ROWS
