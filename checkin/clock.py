@@ -28,19 +28,15 @@ class Clock(Protocol):
     @property
     def simulated(self) -> bool:
         """Whether the time is made up; a service says so in /healthz and in everything it signs."""
-        ...
 
     def now(self) -> float:
         """Unix time in seconds."""
-        ...
 
     def boot(self) -> float:
         """Seconds since the machine started, suspended time included; no clock setting moves it."""
-        ...
 
     def boot_id(self) -> str:
         """Distinguishes one start of the machine from another; empty where nothing does."""
-        ...
 
 
 class SystemClock:

@@ -28,11 +28,9 @@ class Gateway(Protocol):
     def send(self, to: str, text: str) -> None:
         """Returns when the message was taken, or may have been; raises `Unreachable` when it surely was not. Neither
         argument is ever logged."""
-        ...
 
     def close(self) -> None:
         """Gives back connections."""
-        ...
 
 
 class HttpGateway:

@@ -74,11 +74,9 @@ class OutsideRecord(Protocol):
 
     def require(self, head: Head, root_at: Callable[[int], bytes | None], note: str | None) -> None:
         """Raises `LogBehind` unless all that is known to be signed leads to `head`."""
-        ...
 
     def sign(self, head: Head) -> None:
         """Keeps a tree head that is about to be signed."""
-        ...
 
 
 class Log:

@@ -20,11 +20,9 @@ class CertificateVerifier(Protocol):
     @property
     def prefix(self) -> str:
         """How every text of this kind begins."""
-        ...
 
     def examine(self, text: str, trust: TrustList, now: float) -> CertificateReport:
         """A report with the outcome of each step; raises nothing, whatever the text."""
-        ...
 
 
 VERIFIERS: Final[tuple[CertificateVerifier, ...]] = (EuVerifier(),)

@@ -33,7 +33,6 @@ class Party(Protocol):
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
         """From what the file holds. May raise `ValueError`, `KeyError`, `TypeError`, `AttributeError`."""
-        ...
 
 
 P = TypeVar("P", bound=Party)

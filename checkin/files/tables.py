@@ -75,24 +75,19 @@ class Commit(Protocol):
 
     def execute(self, query: str, values: Values = NOTHING) -> Found:
         """The rows of the answer."""
-        ...
 
     def change(self, statement: str, values: Values = NOTHING) -> int:
         """How many rows the statement changed."""
-        ...
 
     def many(self, statement: str, rows: Iterable[Values]) -> None:
         """The same statement for each of these. Sorted by key, so that no two commits wait for each other in a
         circle."""
-        ...
 
     def changed(self, name: str) -> None:
         """Counts the change: processes that keep this in memory read it anew."""
-        ...
 
     def alone(self) -> None:
         """Until this commit ends, no other of the part that calls this goes on."""
-        ...
 
 
 class Tables(Protocol):
@@ -101,38 +96,30 @@ class Tables(Protocol):
 
     def read(self, query: str, values: Values = NOTHING) -> Found:
         """The rows of one statement's answer."""
-        ...
 
     def write(self, step: Callable[[Commit], R]) -> R:
         """What `step` returns, once all of it is as durable as it gets. It may be called again after what it did was
         undone; what it raises undoes all. Raises `CommitUnknown`."""
-        ...
 
     def look(self) -> Mapping[str, int]:
         """A number for each of the part's `changes`, another one once it was changed. Never waits."""
-        ...
 
     @property
     def seen(self) -> Mapping[str, int]:
         """What the last look saw."""
-        ...
 
     def poll(self) -> None:
         """A task, once a second, after which `look` knows of what others have changed, where that is not known without
         asking a server."""
-        ...
 
     def tidy(self) -> None:
         """What was deleted or overwritten leaves the write-ahead log, too, where the engine can do that."""
-        ...
 
     def settle(self, day: int) -> None:
         """Erases the order in which rows came, at the first call of a day in any process; others wait for it."""
-        ...
 
     def close(self) -> None:
         """Gives back connections. Repeatable."""
-        ...
 
 
 def read_in(tables: Tables, query: str, keys: Iterable[Value]) -> Found:

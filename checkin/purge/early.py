@@ -45,11 +45,9 @@ class PinnedOfficers(Protocol):
 
     def open(self, note: str, fewest: int) -> Opened:
         """What enough officers signed, at least `fewest`; raises `NoteMalformed`, `NoteUntrusted`."""
-        ...
 
     def open_kept(self, note: str, fewest: int) -> Opened:
         """As `open`, also by former officers."""
-        ...
 
 
 @dataclass(frozen=True)

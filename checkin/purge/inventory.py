@@ -34,7 +34,6 @@ class PurgeParty(Protocol):
 
     def sign(self, kind: StatementType, values: Mapping[str, str | Sequence[str]]) -> str:
         """A signed note of the service."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -142,23 +142,18 @@ class StatementStore(Protocol):
 
     def put(self, name: str, note: str) -> bool:
         """On disk when it returns; False if a statement of that name stands already, which then stays as it is."""
-        ...
 
     def get(self, name: str) -> str | None:
         """The note, or None."""
-        ...
 
     def names(self) -> list[str]:
         """Sorted."""
-        ...
 
     def all(self, prefix: str = "") -> list[tuple[str, str]]:
         """(name, note) of the names that begin so, sorted by name; no other is read."""
-        ...
 
     def page(self, after: str, limit: int) -> list[tuple[str, str]]:
         """As `all`: the first `limit` with names after that one."""
-        ...
 
     def __contains__(self, name: str) -> bool: ...
 

@@ -96,11 +96,9 @@ class KeyListState(Protocol):
 
     def load(self) -> _State:
         """As it is now."""
-        ...
 
     def update(self, step: Callable[[_State], _State]) -> _State:
         """Stores and returns what `step` makes of it; nothing else changes it meanwhile."""
-        ...
 
 
 class KeyListFile:

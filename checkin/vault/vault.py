@@ -29,7 +29,6 @@ class SubKeys(Protocol):
 
     def subkey(self, name: KeyName, label: Label) -> bytes:
         """32 bytes; raises `KeyMissing`, `KeyDestroyed`."""
-        ...
 
 
 class Vault:

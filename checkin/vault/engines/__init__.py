@@ -67,66 +67,50 @@ class DayStore(Protocol):
         """One commit, on the disk when it returns; False for a row whose key another row of the day has, then and
         for all processes. True also where this very row (key and nonce) stands already: a call that failed is safe to
         repeat. Makes the day's partition when it is the first. Raises `DayClosed` after `freeze`."""
-        ...
 
     def get(self, day: int, keys: Sequence[bytes]) -> dict[bytes, Row]:
         """The rows of those keys that are there."""
-        ...
 
     def group(self, day: int, group: bytes, first: int = 0, last: int = MAX_BUCKET) -> list[Row]:
         """The rows of a group with first ≤ bucket ≤ last, by bucket, then by key."""
-        ...
 
     def rows(self, day: int, first: bytes = b"", last: bytes = LAST_KEY) -> Iterator[Row]:
         """All rows with first ≤ key ≤ last in the order of their keys, as of one moment, without holding them in
         memory."""
-        ...
 
     def count(self, day: int, first: bytes, last: bytes) -> int:
         """How many rows there are with first ≤ key ≤ last."""
-        ...
 
     def counts(self, day: int, group: bytes) -> dict[int, int]:
         """How many rows of a group each of its buckets has; buckets without rows are left out."""
-        ...
 
     def measure(self, day: int) -> Measure:
         """Rows and bytes."""
-        ...
 
     def days(self) -> list[int]:
         """The days of which anything is left on the disk, oldest first."""
-        ...
 
     def attach(self, day: int, name: str, value: bytes) -> bytes:
         """Keeps `value` until the day is dropped, unless `name` is there already; the value that stands."""
-        ...
 
     def attachment(self, day: int, name: str) -> bytes | None:
         """What was attached, or None."""
-        ...
 
     def freeze(self, day: int) -> None:
         """From its return on no process adds a row to the day; repeatable."""
-        ...
 
     def settle(self, day: int, mark: str = "") -> None:
         """Rewrites the day's bytes so that they keep no trace of the order of insertion; repeatable. `mark`: what is
         attached then, empty. A day that is not there is not made."""
-        ...
 
     def drop(self, day: int) -> None:
         """Removes every byte of the day; repeatable, also after a crash half-way."""
-        ...
 
     def findings(self) -> Iterator[EngineFinding]:
         """What is dangerous about how the engine is set up."""
-        ...
 
     def reader(self) -> Callable[[], DayStore]:
         """What opens the same days again in another process, to be read there; it can be pickled."""
-        ...
 
     def close(self) -> None:
         """Gives back connections; the store is not used afterwards. Repeatable."""
-        ...
