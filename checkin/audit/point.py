@@ -16,15 +16,15 @@ from checkin.protocol.statement import CLOCK, Field, StatementType, many
 
 MAX_EVIDENCE: Final = 300
 _POINT: Final = Field("point", repeated=True)
-SELF_AUDIT: Final = StatementType("checkin/self-audit/v1", Field("service"), Field("day"), _POINT, CLOCK)
+SELF_AUDIT: Final = StatementType("checkin/self-audit/v1", "service", "day", _POINT, CLOCK)
 AUDIT: Final = StatementType(
     "checkin/audit/v1",
-    Field("service"),
-    Field("day"),
-    Field("result"),
-    Field("size"),
-    Field("root"),
-    Field("previous"),
+    "service",
+    "day",
+    "result",
+    "size",
+    "root",
+    "previous",
     Field("self-audit", repeated=True, optional=True),
     _POINT,
     CLOCK,

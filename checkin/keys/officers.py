@@ -19,10 +19,8 @@ from checkin.protocol.note import NoteSigner, NoteVerifier, Opened, check_own_na
 from checkin.protocol.primitives import Label, OpeningKey, SigningKey
 from checkin.protocol.statement import Field, StatementType, many, one
 
-OFFICERS: Final = StatementType(
-    "checkin/officers/v1", Field("authority"), Field("threshold"), Field("officer", repeated=True)
-)
-RING: Final = StatementType("checkin/ring/v1", Field("authority"), Field("ring"), Field("list-key"))
+OFFICERS: Final = StatementType("checkin/officers/v1", "authority", "threshold", Field("officer", repeated=True))
+RING: Final = StatementType("checkin/ring/v1", "authority", "ring", "list-key")
 _MOST: Final = 16  # SLIP-39: a share's index has 4 bits
 
 

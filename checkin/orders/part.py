@@ -74,36 +74,30 @@ STEPS: Final = {
 _OPTIONAL: Final = ("purpose", "venue", "from", "to", "phone", "days", "order-key")
 ORDER_PART: Final = StatementType(
     "checkin/order-part/v1",
-    Field("authority"),
-    Field("order"),
-    Field("case"),
-    Field("audience"),
-    Field("step"),
-    Field("basis"),
+    "authority",
+    "order",
+    "case",
+    "audience",
+    "step",
+    "basis",
     *(Field(name, optional=True) for name in _OPTIONAL[:-1]),
-    Field("expires"),
-    Field("limit"),
-    Field("answer-key"),
+    "expires",
+    "limit",
+    "answer-key",
     Field("order-key", optional=True),
-    Field("salt"),
+    "salt",
     CLOCK,
 )
-ORDER_LIST: Final = StatementType("checkin/order-list/v1", Field("part"), Field("item", repeated=True, optional=True))
+ORDER_LIST: Final = StatementType("checkin/order-list/v1", "part", Field("item", repeated=True, optional=True))
 ORDER_ANSWER: Final = StatementType(
     "checkin/order-answer/v1",
-    Field("service"),
-    Field("part"),
+    "service",
+    "part",
     Field("row", repeated=True, optional=True),
     Field("gone", repeated=True, optional=True),
     CLOCK,
 )
-ORDER_LOGGED: Final = StatementType(
-    "checkin/order-logged/v1",
-    Field("authority"),
-    Field("day"),
-    Field("part", repeated=True),
-    CLOCK,
-)
+ORDER_LOGGED: Final = StatementType("checkin/order-logged/v1", "authority", "day", Field("part", repeated=True), CLOCK)
 PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 ORDER_ID: Final = re.compile(r"[0-9a-f]{16}")
 VENUE_ID: Final = re.compile(r"[0-9a-f]{16}")

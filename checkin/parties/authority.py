@@ -21,12 +21,7 @@ from checkin.protocol.statement import CLOCK, Field, StatementType, clock_value,
 AHEAD_DAYS: Final = 14
 MAX_STATED: Final = 64  # days in one statement: what officers can read, and the log takes
 AUTHORITY: Final = StatementType(
-    "checkin/authority/v1",
-    Field("authority"),
-    Field("zone"),
-    Field("ring"),
-    Field("list-key", optional=True),
-    CLOCK,
+    "checkin/authority/v1", "authority", "zone", "ring", Field("list-key", optional=True), CLOCK
 )
 Stated = TypeVar("Stated", AuthorityList, DestroyedList, CheckedList)
 

@@ -26,11 +26,11 @@ HORIZON_DAYS: Final = 15
 _KEPT: Final = 4096  # published keys that were judged before: most lines of a list are those of yesterday's
 # A real service refuses what was signed under a simulated clock; the reader of a list decides.
 _TAIL: Final = (CLOCK, Field("key", repeated=True))
-ISSUER_KEYS: Final = StatementType("checkin/issuer-keys/v1", Field("issuer"), *_TAIL)
-AUTHORITY_KEYS: Final = StatementType("checkin/authority-keys/v1", Field("authority"), *_TAIL)
-INTAKE_KEYS: Final = StatementType("checkin/intake-keys/v1", Field("registry"), *_TAIL)
-AUTHORITY_DESTROYED: Final = StatementType("checkin/authority-keys-destroyed/v1", Field("authority"), *_TAIL)
-AUTHORITY_CHECKED: Final = StatementType("checkin/authority-keys-checked/v1", Field("authority"), *_TAIL)
+ISSUER_KEYS: Final = StatementType("checkin/issuer-keys/v1", "issuer", *_TAIL)
+AUTHORITY_KEYS: Final = StatementType("checkin/authority-keys/v1", "authority", *_TAIL)
+INTAKE_KEYS: Final = StatementType("checkin/intake-keys/v1", "registry", *_TAIL)
+AUTHORITY_DESTROYED: Final = StatementType("checkin/authority-keys-destroyed/v1", "authority", *_TAIL)
+AUTHORITY_CHECKED: Final = StatementType("checkin/authority-keys-checked/v1", "authority", *_TAIL)
 
 
 def issuer_kid(issuer: int, public: bytes) -> bytes:

@@ -31,8 +31,8 @@ PUBLIC: Final = "public"
 SALT_SIZE: Final = 16
 SECRET_SIZE: Final = SALT_SIZE + 32  # salt, key
 
-_ASK: Final = (Field("service"), Field("from"), Field("to"), Field("time"), Field("nonce"))
-_TOLD: Final = (Field("service"), Field("from"), Field("to"), Field("asked"))
+_ASK: Final = ("service", "from", "to", "time", "nonce")
+_TOLD: Final = ("service", "from", "to", "asked")
 STATE_REQUEST: Final = StatementType("checkin/ring-state-request/v1", *_ASK, CLOCK)
 STATE: Final = StatementType(
     "checkin/ring-state/v1",
@@ -42,48 +42,28 @@ STATE: Final = StatementType(
     CLOCK,
 )
 LEASE_REQUEST: Final = StatementType(
-    "checkin/ring-lease-request/v1", *_ASK, Field("public"), Field("lease", repeated=True), CLOCK
+    "checkin/ring-lease-request/v1", *_ASK, "public", Field("lease", repeated=True), CLOCK
 )
-LEASES: Final = StatementType("checkin/ring-leases/v1", *_TOLD, Field("lease", repeated=True), Field("sealed"), CLOCK)
+LEASES: Final = StatementType("checkin/ring-leases/v1", *_TOLD, Field("lease", repeated=True), "sealed", CLOCK)
 MAKE_REQUEST: Final = StatementType(
-    "checkin/ring-make-request/v1", *_ASK, Field("key"), Field("commitment", optional=True), CLOCK
+    "checkin/ring-make-request/v1", *_ASK, "key", Field("commitment", optional=True), CLOCK
 )
-OFFER: Final = StatementType("checkin/ring-offer/v1", *_ASK, Field("key"), Field("commitment"), CLOCK)
-PULL_REQUEST: Final = StatementType("checkin/ring-pull-request/v1", *_ASK, Field("key"), Field("public"), CLOCK)
-TRANSFER: Final = StatementType(
-    "checkin/ring-transfer/v1", *_TOLD, Field("key"), Field("commitment"), Field("sealed"), CLOCK
-)
-DESTROY_REQUEST: Final = StatementType("checkin/ring-destroy-request/v1", *_ASK, Field("key"), CLOCK)
+OFFER: Final = StatementType("checkin/ring-offer/v1", *_ASK, "key", "commitment", CLOCK)
+PULL_REQUEST: Final = StatementType("checkin/ring-pull-request/v1", *_ASK, "key", "public", CLOCK)
+TRANSFER: Final = StatementType("checkin/ring-transfer/v1", *_TOLD, "key", "commitment", "sealed", CLOCK)
+DESTROY_REQUEST: Final = StatementType("checkin/ring-destroy-request/v1", *_ASK, "key", CLOCK)
 
-KEY_HELD: Final = StatementType(
-    "checkin/key-held/v1", Field("service"), Field("key"), Field("commitment"), Field("node"), CLOCK
-)
+KEY_HELD: Final = StatementType("checkin/key-held/v1", "service", "key", "commitment", "node", CLOCK)
 NODE_DESTROYED: Final = StatementType(
-    "checkin/key-destroyed/v2",
-    Field("service"),
-    Field("node"),
-    Field("key"),
-    Field("commitment"),
-    Field("due"),
-    Field("done"),
-    CLOCK,
+    "checkin/key-destroyed/v2", "service", "node", "key", "commitment", "due", "done", CLOCK
 )
 RING_MEMBERS: Final = StatementType(
-    "checkin/ring-members/v1", Field("service"), Field("since"), Field("member", repeated=True), CLOCK
+    "checkin/ring-members/v1", "service", "since", Field("member", repeated=True), CLOCK
 )
 KEY_AWAITED: Final = StatementType(
-    "checkin/key-awaited/v1",
-    Field("service"),
-    Field("key"),
-    Field("due"),
-    Field("signed"),
-    Field("missing", repeated=True),
-    Field("day"),
-    CLOCK,
+    "checkin/key-awaited/v1", "service", "key", "due", "signed", Field("missing", repeated=True), "day", CLOCK
 )
-NODE_LOST: Final = StatementType(
-    "checkin/ring-node-lost/v1", Field("authority"), Field("service"), Field("node"), Field("day"), CLOCK
-)
+NODE_LOST: Final = StatementType("checkin/ring-node-lost/v1", "authority", "service", "node", "day", CLOCK)
 RING_KINDS: Final = (KEY_HELD, NODE_DESTROYED, RING_MEMBERS, KEY_AWAITED, NODE_LOST)
 """What is stated for good; everything else is a message."""
 

@@ -8,9 +8,9 @@ from typing import Final
 from checkin.clock import parse_rfc3339
 from checkin.errors import NoteUntrusted
 from checkin.protocol.note import NoteVerifier, open_note
-from checkin.protocol.statement import CLOCK, Field, StatementType, one
+from checkin.protocol.statement import CLOCK, StatementType, one
 
-TIME_STATEMENT: Final = StatementType("checkin/time/v1", Field("service"), Field("nonce"), Field("time"), CLOCK)
+TIME_STATEMENT: Final = StatementType("checkin/time/v1", "service", "nonce", "time", CLOCK)
 NONCE: Final = "^[A-Za-z0-9_-]{16,64}$"
 """The form of a nonce that a service takes."""
 # SPEC labels.md §3: "RFC 3339 with an offset, cut to the second"

@@ -55,14 +55,16 @@ def _check_value(value: str) -> None:
 
 
 class StatementType:
-    """A kind of statement and its fields in order. `ValueError` for a kind or names that cannot be written."""
+    """A kind of statement and its fields in order; the name alone stands for a field that is there once.
 
-    def __init__(self, kind: str, *fields: Field) -> None:
-        names = [field.name for field in fields]
+    `ValueError` for a kind or names that cannot be written."""
+
+    def __init__(self, kind: str, *fields: Field | str) -> None:
+        self.fields = tuple(Field(field) if isinstance(field, str) else field for field in fields)
+        names = [field.name for field in self.fields]
         if not _KIND.fullmatch(kind) or not all(map(_NAME.fullmatch, names)) or len(set(names)) != len(names):
             raise ValueError("a statement has a kind and different names")
         self.kind = kind
-        self.fields = fields
 
     def write(self, values: Mapping[str, str | Sequence[str]]) -> str:
         """The text, ready for `sign_note`; raises `NoteMalformed` for values that are missing, unknown or unfit."""

@@ -20,55 +20,32 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import unverified_text
 from checkin.protocol.ring_messages import NODE_LOST, RING_KINDS
-from checkin.protocol.statement import CLOCK, Field, StatementType, one
+from checkin.protocol.statement import CLOCK, StatementType, one
 
-KEY_MADE: Final = StatementType(
-    "checkin/key-made/v1", Field("service"), Field("key"), Field("commitment"), Field("day"), CLOCK
-)
-KEY_DESTROYED: Final = StatementType(
-    "checkin/key-destroyed/v1",
-    Field("service"),
-    Field("key"),
-    Field("commitment"),
-    Field("due"),
-    Field("done"),
-    CLOCK,
-)
-DAY_CLOSED: Final = StatementType(
-    "checkin/day-closed/v1", Field("service"), Field("day"), Field("digest"), Field("count"), CLOCK
-)
+KEY_MADE: Final = StatementType("checkin/key-made/v1", "service", "key", "commitment", "day", CLOCK)
+KEY_DESTROYED: Final = StatementType("checkin/key-destroyed/v1", "service", "key", "commitment", "due", "done", CLOCK)
+DAY_CLOSED: Final = StatementType("checkin/day-closed/v1", "service", "day", "digest", "count", CLOCK)
 PURGE_REPORT: Final = StatementType(
     "checkin/purge-report/v1",
-    Field("service"),
-    Field("day"),
-    Field("rows"),
-    Field("bytes"),
-    Field("root"),
-    Field("closing"),
-    Field("key"),
-    Field("commitment"),
-    Field("due"),
-    Field("done"),
-    Field("oldest-day-held"),
-    Field("days-held"),
-    Field("hold"),
+    "service",
+    "day",
+    "rows",
+    "bytes",
+    "root",
+    "closing",
+    "key",
+    "commitment",
+    "due",
+    "done",
+    "oldest-day-held",
+    "days-held",
+    "hold",
     CLOCK,
 )
-ORDER_EXECUTED: Final = StatementType(
-    "checkin/order-executed/v1", Field("service"), Field("step"), Field("part"), Field("people"), Field("done"), CLOCK
-)
-ORDER_REFUSED: Final = StatementType(
-    "checkin/order-refused/v1", Field("service"), Field("code"), Field("part"), Field("done"), CLOCK
-)
+ORDER_EXECUTED: Final = StatementType("checkin/order-executed/v1", "service", "step", "part", "people", "done", CLOCK)
+ORDER_REFUSED: Final = StatementType("checkin/order-refused/v1", "service", "code", "part", "done", CLOCK)
 EARLY_DESTRUCTION: Final = StatementType(
-    "checkin/early-destruction/v1",
-    Field("authority"),
-    Field("service"),
-    Field("first"),
-    Field("last"),
-    Field("day"),
-    Field("reason"),
-    CLOCK,
+    "checkin/early-destruction/v1", "authority", "service", "first", "last", "day", "reason", CLOCK
 )
 _OWN: Final = (KEY_MADE, KEY_DESTROYED, DAY_CLOSED, PURGE_REPORT, ORDER_EXECUTED, ORDER_REFUSED, EARLY_DESTRUCTION)
 KINDS: Final = {kind.kind: kind for kind in (*_OWN, *RING_KINDS)}

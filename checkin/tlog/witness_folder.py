@@ -18,12 +18,12 @@ from checkin.files.format import require_format
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.note import NoteVerifier, check_own_name
 from checkin.protocol.primitives import SigningKey
-from checkin.protocol.statement import CLOCK, Field, StatementType, clock_value, one
+from checkin.protocol.statement import CLOCK, StatementType, clock_value, one
 from checkin.tlog.checkpoint import Checkpoint, CosignatureVerifier, Cosigner
 from checkin.tlog.merkle import EMPTY_ROOT
 from checkin.tlog.witness import WatchedLog, Witness, WitnessState
 
-IDENTITY: Final = StatementType("checkin/witness/v1", Field("vkey"), CLOCK)
+IDENTITY: Final = StatementType("checkin/witness/v1", "vkey", CLOCK)
 _SIMULATED: Final = "/simulated"
 
 

@@ -14,7 +14,7 @@ KNOWN = NoteSigner("issuer.example/checkin", SigningKey(b"\x01" * 32))
 STRANGER = NoteSigner("stranger.example", SigningKey(b"\x02" * 32))
 TEXT = "ck1/report\nday 2026-11-22\n\nmore\n"
 NOTE = sign_note(TEXT, KNOWN, STRANGER).encode()
-REPORT = StatementType("ck1/report", Field("a"), Field("b", repeated=True), Field("c", optional=True))
+REPORT = StatementType("ck1/report", "a", Field("b", repeated=True), Field("c", optional=True))
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 

@@ -9,7 +9,7 @@ from checkin.audit.point import AUDIT
 from checkin.protocol.note import ED25519, NoteSigner, NoteVerifier, key_id, open_note, sign_note, write_vkey
 from checkin.protocol.primitives import SigningKey, sha256
 from checkin.protocol.signed_time import TIME_STATEMENT, read_time
-from checkin.protocol.statement import CLOCK, Field, StatementType, clock_value
+from checkin.protocol.statement import CLOCK, StatementType, clock_value
 from checkin.purge.statement_store import PURGE_REPORT
 from tests.vectors.material import CALENDAR, NOON, ODD_KEYS, code_of, loosened
 
@@ -86,7 +86,7 @@ def notes() -> list[dict[str, Any]]:
 
 def values() -> list[dict[str, str]]:
     """Characters that look like what they are, and some that do not; U+13439 has a meaning only in later Unicodes."""
-    kind = StatementType("checkin/words/v1", Field("words"))
+    kind = StatementType("checkin/words/v1", "words")
     texts = [f"checkin/words/v1\nwords none{char}\n" for char in "x김…\u200b\u202e\u2028\u0378\U00013439\U0001fffe"]
     return [{"text": text, "expected": code_of(kind.read, text)} for text in texts]
 

@@ -18,7 +18,7 @@ from checkin.parties.scanner_trust import Trust
 from checkin.protocol.key_list import AuthorityList, CheckedList, DestroyedList, IntakeList, IssuerList, merge
 from checkin.protocol.note import NoteVerifier, open_note
 from checkin.protocol.signed_time import read_time
-from checkin.protocol.statement import Field, StatementType
+from checkin.protocol.statement import StatementType
 from checkin.purge.statement_store import PURGE_REPORT
 from checkin.vault.closing import check_closing, closing_digest
 from checkin.vault.engines import Row
@@ -33,7 +33,7 @@ LISTS: dict[str, type[IssuerList | IntakeList | AuthorityList | DestroyedList | 
     "checked": CheckedList,
 }  # fmt: skip
 STATEMENTS = {kind.kind: kind for kind in (PURGE_REPORT, AUDIT)}
-WORDS = StatementType("checkin/words/v1", Field("words"))
+WORDS = StatementType("checkin/words/v1", "words")
 ITEMS: dict[str, Callable[[str], object]] = {"contacts": ListedVisit.read, "people": ListedSeal.read}
 Case = dict[str, Any]
 

@@ -9,8 +9,8 @@ from checkin.protocol.statement import Field, StatementType, kind_of, many, one
 
 REPORT = StatementType(
     "ck1/purge-report",
-    Field("service"),
-    Field("day"),
+    "service",
+    "day",
     Field("held", repeated=True),
     Field("hold", optional=True),
     Field("remark", repeated=True, optional=True),
@@ -109,6 +109,6 @@ def test_values_that_do_not_fit_are_not_written(change: dict[str, str | list[str
 
 def test_kinds_that_could_not_be_read_back_are_a_mistake_of_the_programmer() -> None:
     """Found when the module is loaded."""
-    for kind, fields in (("", ()), ("A", ()), ("a", (Field("B"),)), ("a", (Field("b"), Field("b")))):
+    for kind, fields in (("", ()), ("A", ()), ("a", ("B",)), ("a", ("b", "b"))):
         with pytest.raises(ValueError, match="kind"):
             StatementType(kind, *fields)
