@@ -21,9 +21,9 @@ def written() -> dict[str, str]:
     return reference.pages()
 
 
-@pytest.mark.parametrize("name", ["errors.md", "commands.md", "routes.md", "settings.md"])
+@pytest.mark.parametrize("name", ["errors.md", "commands.md", "routes.md", "settings.md", "data-map.md"])
 def test_a_reference_page_says_what_the_code_says(written: dict[str, str], name: str) -> None:
-    """Whoever adds a command, route, setting or error runs `python tests/support/reference.py`."""
+    """Whoever adds a command, route, setting, error or column runs `python tests/support/reference.py`."""
     assert (DOCS / name).read_text(encoding="utf-8") == written[name]
 
 

@@ -25,7 +25,6 @@ what is on its disk against it (docs/spec/audit.md §5). Form:
 from __future__ import annotations
 
 import re
-import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,9 +43,7 @@ FREE_ROWS: Final = 1_000_000
 Shape = Mapping[str, Sequence[str]]
 """Names of columns by table."""
 _ENGINE: Final = "engine"
-_SHOWN: Final = {"keys": "keys/", _ENGINE: "postgresql"}
 _SIDECARS: Final = ("-wal", "-shm", "-journal")
-_BEGIN, _END = "<!-- begin {} -->\n", "<!-- end {} -->\n"
 
 
 def _matches(pattern: str) -> Callable[[object], bool]:
@@ -217,30 +214,6 @@ class DataMap:
                 if place.folder == "data" and _glob(place.path).fullmatch(path):
                     yield from (f"{path} {column}" for column in _strange_columns(place, file, is_strange))
 
-    def markdown(self) -> str:
-        """The tables of docs/data-map.md."""
-        lines = []
-        for place in self.places:
-            shown = _SHOWN.get(place.folder, "") + (place.path if place.folder != _ENGINE else "")
-            lines += [f"### `{shown}`", "", place.why, ""]
-            if place.entry:
-                lines += [f"Finest time: {place.entry.grain}. Lives {place.entry.until}.", ""]
-            for table, columns in place.tables.items():
-                lines += [f"**{table}**", "", "| column | reason | form | finest time | lives |", "|---" * 5 + "|"]
-                lines += [f"| `{name}` | {e.why} | {e.form} | {e.grain} | {e.until} |" for name, e in columns.items()]
-                lines.append("")
-        return "\n".join(lines)
-
-
-def replace_tables(document: str, data_map: DataMap) -> str:
-    """The document with the map's tables between its two marks; `ValueError` where they are not."""
-    begin, end = _BEGIN.format(data_map.service), _END.format(data_map.service)
-    before, found, rest = document.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise ValueError(f"the document has no marks for {data_map.service}")
-    return before + begin + "\n" + data_map.markdown() + end + after
-
 
 def _database_gaps(place: MapPlace, root: Path, path: str) -> Iterator[Gap]:
     shape = shape_of(root / path)
@@ -326,15 +299,3 @@ def _entry(values: dict[str, str]) -> MapEntry:
     if not entry.why or not entry.until:
         raise ValueError("an entry has a reason and an end")
     return entry
-
-
-def main(document: Path, maps: list[Path]) -> None:
-    """`python -m checkin.audit.data_map docs/data-map.md */data_map.toml` writes the tables anew."""
-    text = document.read_text(encoding="utf-8")
-    for path in maps:
-        text = replace_tables(text, DataMap.load(path))
-    document.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), [Path(argument) for argument in sys.argv[2:]])

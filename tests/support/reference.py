@@ -1,6 +1,7 @@
 """Writes the reference pages of `docs/` from the code: `python tests/support/reference.py`. A test compares them.
 
-errors.md, commands.md, routes.md, settings.md: what a person looks up. Reasons and examples live in the other pages.
+errors.md, commands.md, routes.md, settings.md: what a person looks up; and the tables of data-map.md. Reasons and
+examples live in the other pages.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import typer
 from pydantic import BaseModel
 
 from checkin import cli, errors
+from checkin.audit.data_map import DataMap
 from checkin.deployment.deployment import Deployment
 from checkin.errors import CheckinError
 from checkin.ring.app import create_app as ring_app
@@ -28,7 +30,8 @@ from tests.support.ring_in_process import Ring
 from venue.app import create_app as venue_app
 from venue.settings import VenueSettings
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 APPS = {"issuer": issuer_app, "venue": venue_app, "retention": retention_app, "ring": ring_app}
 SETTINGS: dict[str, type[BaseModel]] = {
     "issuer": IssuerSettings,
@@ -36,6 +39,8 @@ SETTINGS: dict[str, type[BaseModel]] = {
     "retention": RetentionSettings,
     "ring": RingSettings,
 }
+MAPS = [*sorted(ROOT.glob("*/data_map.toml")), *sorted(ROOT.glob("checkin/*/*_data_map.toml"))]
+PLACES = {"data": "", "keys": "keys/"}
 WRITTEN = "Written by `python tests/support/reference.py` from the code; a test compares the two.\n"
 
 
@@ -178,6 +183,35 @@ def documented(source: str, name: str) -> str:
     return one_line(text.split('"""')[1]) if text.startswith('"""') else ""
 
 
+def data_map_page() -> str:
+    """docs/data-map.md, with each map's tables between its two marks."""
+    page = (DOCS / "data-map.md").read_text(encoding="utf-8")
+    for path in MAPS:
+        data_map = DataMap.load(path)
+        begin, end = (f"<!-- {mark} {data_map.service} -->\n" for mark in ("begin", "end"))
+        before, found, rest = page.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
+            raise ValueError(f"the page has no marks for {data_map.service}")
+        page = before + begin + "\n" + data_map_tables(data_map) + end + after
+    return page
+
+
+def data_map_tables(data_map: DataMap) -> str:
+    """Every file of a service, and the columns of its databases."""
+    lines = []
+    for place in data_map.places:
+        shown = "postgresql" if place.folder == "engine" else PLACES[place.folder] + place.path
+        lines += [f"### `{shown}`", "", place.why, ""]
+        if place.entry:
+            lines += [f"Finest time: {place.entry.grain}. Lives {place.entry.until}.", ""]
+        for table, columns in place.tables.items():
+            lines += [f"**{table}**", "", "| column | reason | form | finest time | lives |", "|---" * 5 + "|"]
+            lines += [f"| `{name}` | {e.why} | {e.form} | {e.grain} | {e.until} |" for name, e in columns.items()]
+            lines.append("")
+    return "\n".join(lines)
+
+
 def pages() -> dict[str, str]:
     """Name → content."""
     assert errors.__doc__
@@ -186,6 +220,7 @@ def pages() -> dict[str, str]:
         "commands.md": commands_page(),
         "routes.md": routes_page(),
         "settings.md": settings_page(),
+        "data-map.md": data_map_page(),
     }
 
 

@@ -1,4 +1,4 @@
-"""The data map, the page that shows it and the databases say the same; whoever adds a column has to declare it."""
+"""The data map and the databases say the same; whoever adds a column has to declare it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from checkin.audit.data_map import DataMap, MapPlace, replace_tables
+from checkin.audit.data_map import DataMap, MapPlace
 from checkin.errors import SettingsInvalid
 from checkin.files.tables import SqliteTables
 from checkin.keys.key_ring import KeyRing
@@ -26,10 +26,7 @@ from venue.gates import GATES
 
 ROOT = Path(__file__).parents[3]
 MAPS = {name: ROOT / name / "data_map.toml" for name in ("issuer", "venue", "retention")}
-MAPS |= {
-    "witness": ROOT / "checkin" / "tlog" / "witness_data_map.toml",
-    "authority": ROOT / "checkin" / "parties" / "authority_data_map.toml",
-}
+MAPS["witness"] = ROOT / "checkin" / "tlog" / "witness_data_map.toml"
 DAY = 20779
 
 
@@ -177,13 +174,6 @@ def test_no_service_that_sees_people_keeps_a_time_finer_than_it_must() -> None:
 
     assert grains("issuer") == {"none", "day"}
     assert grains("venue") == {"none", "day", "hour"}
-
-
-def test_the_page_shows_the_maps() -> None:
-    """docs/data-map.md is what the maps say; the page itself tells how to write it anew."""
-    page = (ROOT / "docs" / "data-map.md").read_text(encoding="utf-8")
-    for path in MAPS.values():
-        assert replace_tables(page, DataMap.load(path)) == page
 
 
 @pytest.mark.parametrize("fault", ['why = ""', 'grain = "century"', 'form = "anything"', 'colour = "red"'])
