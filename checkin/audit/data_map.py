@@ -27,22 +27,25 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from checkin.errors import CheckinError, SettingsInvalid
 from checkin.files.database import DATABASES, shape_of, values_of
 from checkin.protocol.note import split_note
 from checkin.tlog.proof import LogProof
 
-GRAINS: Final = ("none", "day", "hour", "minute", "second")
 SAMPLE_ROWS: Final = 2000
 FREE_ROWS: Final = 1_000_000
 Shape = Mapping[str, Sequence[str]]
 """Names of columns by table."""
+Words = Annotated[str, Field(min_length=1)]
+Grain = Literal["none", "day", "hour", "minute", "second"]
 _ENGINE: Final = "engine"
+_DATABASE: Final = f"({'|'.join(map(re.escape, DATABASES))})$"
 _SIDECARS: Final = ("-wal", "-shm", "-journal")
 
 
@@ -101,6 +104,13 @@ FORMS: Final[dict[str, Callable[[object], bool]]] = {
 """What a column may hold. `words` is free text; the map says where there is any."""
 
 
+def _known_form(form: str) -> str:
+    """Raises `ValueError` for one that is not among `FORMS`."""
+    if form not in FORMS:
+        raise ValueError("there is no such form")
+    return form
+
+
 class Gap(NamedTuple):
     """Where disk and map differ: the file (below its folder), the table and column or '', and what is wrong."""
 
@@ -112,27 +122,30 @@ class Gap(NamedTuple):
         return f"{self.path}{' ' + self.place if self.place else ''}: {self.reason}"
 
 
-@dataclass(frozen=True)
-class MapEntry:
-    """A column, or a file as a whole: its reason, the finest time in it, until when it lives, its form."""
+class _Declared(BaseModel):
+    """A part of a map: nothing is left open, and nothing else is said."""
 
-    why: str
-    grain: str
-    until: str
-    form: str = ""
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-@dataclass(frozen=True)
-class MapPlace:
-    """A database or another file. `tables` of a database: columns by table."""
+class MapColumn(_Declared):
+    """A column: its reason, the finest time in it, until when it lives, its form."""
+
+    why: Words
+    grain: Grain
+    until: Words
+    form: Annotated[str, AfterValidator(_known_form)]
+
+
+class MapPlace(_Declared):
+    """A file, or all of a pattern. `tables` of a database: columns by table."""
 
     path: str
-    why: str
-    folder: str
-    optional: bool
-    personal: bool
-    entry: MapEntry | None
-    tables: dict[str, dict[str, MapEntry]]
+    why: Words
+    folder: Annotated[Literal["data", "keys", "engine"], Field(alias="in")] = "data"
+    optional: bool = False
+    personal: bool = False
+    tables: dict[str, dict[str, MapColumn]] = {}
 
     def holds(self, path: str) -> bool:
         """Whether a file, by its path below the folder, is this one; a database's log and its index belong to it, also
@@ -142,27 +155,42 @@ class MapPlace:
         return any(_glob(self.path).fullmatch(name) for name in names)
 
 
-class DataMap:
+class MapDatabase(MapPlace):
+    """A file with tables, or tables in the engine."""
+
+    path: Annotated[str, Field(pattern=_DATABASE)]
+    tables: dict[str, dict[str, MapColumn]]
+
+
+class MapFile(MapPlace):
+    """A file of another form: the finest time in it, until when it lives."""
+
+    grain: Grain
+    until: Words
+
+
+class DataMap(_Declared):
     """One service's map."""
 
-    def __init__(self, service: str, places: list[MapPlace]) -> None:
-        self.service = service
-        self.places = places
+    service: str
+    database: list[MapDatabase] = []
+    file: list[MapFile] = []
 
     @classmethod
-    def load(cls, path: Path) -> DataMap:
+    def load(cls, path: Path) -> Self:
         """Raises `SettingsInvalid` for a file of another form."""
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-            databases = [_database(item) for item in values.pop("database", [])]
-            files = [_file(item) for item in values.pop("file", [])]
-            return cls(values["service"], databases + files)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
             raise SettingsInvalid(f"The data map {path.name} cannot be read: {error}") from None
 
-    def databases(self) -> list[MapPlace]:
+    @property
+    def places(self) -> list[MapPlace]:
+        return [*self.database, *self.file]
+
+    def databases(self) -> list[MapDatabase]:
         """The files with tables."""
-        return [place for place in self.places if place.tables and place.folder != _ENGINE]
+        return [place for place in self.database if place.folder != _ENGINE]
 
     def columns(self) -> int:
         """How many are declared."""
@@ -181,8 +209,8 @@ class DataMap:
             files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
             yield from (Gap(path, "", "the file is not declared") for path in files if not self.of(folder, path))
             for place in self.places:
-                if engine is None or not _moves(place):
-                    yield from self._place_gaps(place, folder, root, files)
+                if place.folder == folder and (engine is None or not _moves(place)):
+                    yield from _place_gaps(place, root, files)
         if engine is not None:
             yield from self._engine_gaps(engine)
 
@@ -193,19 +221,6 @@ class DataMap:
         for table, columns in declared.items():
             yield from _column_gaps(_ENGINE, table, columns, engine.get(table))
 
-    def _place_gaps(self, place: MapPlace, folder: str, root: Path, files: list[str]) -> Iterator[Gap]:
-        if place.folder != folder:
-            return
-        found = [path for path in files if _glob(place.path).fullmatch(path)]
-        if not found and not place.optional and "*" not in place.path:
-            yield Gap(place.path, "", "declared and not there")
-        for path in found if place.tables else []:
-            try:
-                yield from _database_gaps(place, root, path)
-            except CheckinError as error:
-                if (root / path).exists():  # a day may be destroyed while it is looked at
-                    yield Gap(path, "", error.detail)
-
     def columns_with(self, data: Path, is_strange: Callable[[str], bool]) -> Iterator[str]:
         """Columns of free text in which some value is strange, as `venue.db venues.name`."""
         for place in self.databases():
@@ -213,6 +228,18 @@ class DataMap:
                 path = file.relative_to(data).as_posix()
                 if place.folder == "data" and _glob(place.path).fullmatch(path):
                     yield from (f"{path} {column}" for column in _strange_columns(place, file, is_strange))
+
+
+def _place_gaps(place: MapPlace, root: Path, files: list[str]) -> Iterator[Gap]:
+    found = [path for path in files if _glob(place.path).fullmatch(path)]
+    if not found and not place.optional and "*" not in place.path:
+        yield Gap(place.path, "", "declared and not there")
+    for path in found if place.tables else []:
+        try:
+            yield from _database_gaps(place, root, path)
+        except CheckinError as error:
+            if (root / path).exists():  # a day may be destroyed while it is looked at
+                yield Gap(path, "", error.detail)
 
 
 def _database_gaps(place: MapPlace, root: Path, path: str) -> Iterator[Gap]:
@@ -226,7 +253,7 @@ def _database_gaps(place: MapPlace, root: Path, path: str) -> Iterator[Gap]:
             yield from _form_gaps(columns, there, root / path, path, table)
 
 
-def _column_gaps(path: str, table: str, columns: Mapping[str, MapEntry], there: Sequence[str] | None) -> Iterator[Gap]:
+def _column_gaps(path: str, table: str, columns: Mapping[str, MapColumn], there: Sequence[str] | None) -> Iterator[Gap]:
     if there is None:
         yield Gap(path, table, "declared and not there")
         return
@@ -252,7 +279,7 @@ def _strange_columns(place: MapPlace, file: Path, is_strange: Callable[[str], bo
 
 
 def _form_gaps(
-    columns: dict[str, MapEntry], names: tuple[str, ...], file: Path, path: str, table: str
+    columns: dict[str, MapColumn], names: tuple[str, ...], file: Path, path: str, table: str
 ) -> Iterator[Gap]:
     """Columns with a value of another form, in the first rows of a table."""
     forms = {at: columns[name].form for at, name in enumerate(names) if name in columns}
@@ -269,33 +296,3 @@ def _form_gaps(
 def _glob(pattern: str) -> re.Pattern[str]:
     parts = re.split(r"(\*\*|\*)", pattern)
     return re.compile("".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in parts))
-
-
-def _database(item: dict[str, Any]) -> MapPlace:
-    tables = {
-        table: {name: _entry(values) for name, values in columns.items()} for table, columns in item["tables"].items()
-    }
-    if not item["path"].endswith(DATABASES):
-        raise ValueError(f"{item['path']} is not named like a database")
-    return _place(item, None, tables)
-
-
-def _file(item: dict[str, Any]) -> MapPlace:
-    return _place(item, _entry({"form": "words", **{name: item[name] for name in ("why", "grain", "until")}}), {})
-
-
-def _place(item: dict[str, Any], entry: MapEntry | None, tables: dict[str, dict[str, MapEntry]]) -> MapPlace:
-    folder = item.get("in", "data")
-    if folder not in ("data", "keys", _ENGINE):
-        raise ValueError(f"{folder} is no folder of a service")
-    optional, personal = bool(item.get("optional", False)), bool(item.get("personal", False))
-    return MapPlace(item["path"], item["why"], folder, optional, personal, entry, tables)
-
-
-def _entry(values: dict[str, str]) -> MapEntry:
-    entry = MapEntry(**values)
-    if entry.grain not in GRAINS or entry.form not in FORMS:
-        raise ValueError(f"unknown grain {entry.grain!r} or form {entry.form!r}")
-    if not entry.why or not entry.until:
-        raise ValueError("an entry has a reason and an end")
-    return entry

@@ -16,7 +16,7 @@ import typer
 from pydantic import BaseModel
 
 from checkin import cli, errors
-from checkin.audit.data_map import DataMap
+from checkin.audit.data_map import DataMap, MapFile
 from checkin.deployment.deployment import Deployment
 from checkin.errors import CheckinError
 from checkin.ring.app import create_app as ring_app
@@ -203,8 +203,8 @@ def data_map_tables(data_map: DataMap) -> str:
     for place in data_map.places:
         shown = "postgresql" if place.folder == "engine" else PLACES[place.folder] + place.path
         lines += [f"### `{shown}`", "", place.why, ""]
-        if place.entry:
-            lines += [f"Finest time: {place.entry.grain}. Lives {place.entry.until}.", ""]
+        if isinstance(place, MapFile):
+            lines += [f"Finest time: {place.grain}. Lives {place.until}.", ""]
         for table, columns in place.tables.items():
             lines += [f"**{table}**", "", "| column | reason | form | finest time | lives |", "|---" * 5 + "|"]
             lines += [f"| `{name}` | {e.why} | {e.form} | {e.grain} | {e.until} |" for name, e in columns.items()]
