@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
-from starlette.routing import Route
 
 from checkin.audit.self_audit import Days, SelfAudit
 from checkin.keys.key_ring import Purpose
@@ -134,8 +133,6 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     throttle = venues.change_bound(counts)
     door = checkins.CheckIns(party, guard, trust, visits, commits, gates)
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
-    # Also as a route, so that other methods get 405 with what it takes.
-    app.router.routes.insert(0, Route("/v1/check-ins", door_route, methods=["POST"]))
     given = lists.Lists(party, trust, settings.issuers, own)
     app.add_middleware(lists.TrustFirst, lists=given, scanners=known_scanners, gates=gates)
     app.add_middleware(First, path="/v1/check-ins", route=door_route, limit=checkins.MAX_BODY)
@@ -147,6 +144,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         venues.routes(known_venues, settings.enrolment_secret_sha256, throttle),
         scanners.routes(known_venues, known_scanners, gates, throttle),
         lists.routes(given, known_scanners, gates),
+        described.routes(),
         scan_batches.routes(queued, known_scanners, metrics, alarms, scan_batches.Turns(settings.max_batches)),
         stats.routes(known_venues, stats.Stats(party, guard, vault, gates, known_scanners)),
         CheckpointSeen(party).routes(),
@@ -156,5 +154,4 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     app.include_router(front_door("/operator"))
     app.include_router(WebPage("scanner", files=_READER, decoder=_DECODER).router())
     app.include_router(WebPage("operator", {"zone": party.calendar.zone}).router())
-    described.install(app)
     return app
