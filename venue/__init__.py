@@ -6,6 +6,5 @@ issuer_trust.py  issuers' key lists, the first is final
 lists.py       what scanners trust: those lists, intake keys
 checkins.py    one check-in, the hot path              scan_batches.py  queued scans in sealed batches
 gates.py       which gate people came through          stats.py      an operator's numbers
-described.py   what a check-in can answer              app.py        composition root: objects and routes
-order_steps.py  the registry's part of an order
+order_steps.py  the registry's part of an order        app.py        composition root: objects and routes
 """

@@ -31,7 +31,7 @@ from checkin.service.tasks import Task
 from checkin.service.time_peers import clock_guard
 from checkin.vault.closing import is_closed, settle_days
 from checkin.vault.vault import Vault
-from venue import checkins, described, lists, scan_batches, scanners, stats, venues
+from venue import checkins, lists, scan_batches, scanners, stats, venues
 from venue import order_steps as orders
 from venue.checkins import Commits, Metrics, Visits
 from venue.database import REGISTRY, end_again, end_all, knows_token
@@ -144,7 +144,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         venues.routes(known_venues, settings.enrolment_secret_sha256, throttle),
         scanners.routes(known_venues, known_scanners, gates, throttle),
         lists.routes(given, known_scanners, gates),
-        described.routes(),
+        checkins.routes(),
         scan_batches.routes(queued, known_scanners, metrics, alarms, scan_batches.Turns(settings.max_batches)),
         stats.routes(known_venues, stats.Stats(party, guard, vault, gates, known_scanners)),
         CheckpointSeen(party).routes(),

@@ -1,8 +1,8 @@
 """One check-in, verified at the registry's own time and answered when it is on the disk (docs/spec/registry.md §2).
 
 The busiest route there is. It is a plain ASGI app: FastAPI's parsing and routing would take longer than both
-signatures; `venue/described.py` puts it into the API's description. The signatures (78 µs each) are checked on
-the event loop: a thread costs more than it gains where every core has a worker process of its own (measured).
+signatures. The signatures (78 µs each) are checked on the event loop: a thread costs more than it gains where every
+core has a worker process of its own (measured).
 
 From a code to its committed row: `CheckInRoute`, `CheckIns`, `Visits`, `Commits`. Batches of queued codes
 (`venue/scan_batches.py`) use `Visits` and `Metrics`, too.
@@ -16,12 +16,15 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import structlog
+from fastapi import APIRouter
 from prometheus_client import CollectorRegistry, Counter
+from pydantic import BaseModel, Field
 from starlette.types import Receive, Scope, Send
 
+from checkin import errors
 from checkin.clock import Calendar
 from checkin.errors import (
     AlreadyUsed,
@@ -40,7 +43,8 @@ from checkin.protocol.presentation import Presentation
 from checkin.protocol.primitives import equal
 from checkin.purge.clock_guard import ClockGuard
 from checkin.service import problems
-from checkin.service.auth import bearer_of
+from checkin.service.auth import Bearer, bearer_of
+from checkin.service.describe import problem_answers
 from checkin.service.identity import ServiceIdentity
 from checkin.vault.engines import Row
 from checkin.vault.vault import Vault
@@ -51,6 +55,20 @@ from venue.scanners import Scanners, VenueScanner
 
 MAX_BODY: Final = 4096  # bytes; a token is 468 characters
 _JSON: Final = (b"content-type", b"application/json")
+_DOOR: Final = (
+    errors.Forbidden,
+    errors.TokenMalformed,
+    errors.StatusDisclosed,
+    errors.TokenNotYetValid,
+    errors.TokenExpired,
+    errors.WrongDay,
+    errors.UnknownIssuerKey,
+    errors.BadSignature,
+    errors.AlreadyUsed,
+    errors.KeyMissing,
+    errors.DayClosed,
+    errors.DayDestroyed,
+)
 log = structlog.get_logger()
 PATIENCE_SECONDS: Final = 60.0
 
@@ -377,3 +395,34 @@ class Metrics:
     def entry(self, code: str) -> None:
         """One result of a queued scan."""
         self._entries.labels(code).inc()
+
+
+class CheckInBody(BaseModel):
+    """`token`: the code's text without a status; `scan_id`: 16 random bytes in base64url, the same when sent again."""
+
+    token: str = Field(examples=["CK1:…"])
+    scan_id: str = Field(pattern="^[A-Za-z0-9_-]{22}$")
+
+
+class CheckInResult(BaseModel):
+    """`accepted` with 201, once it is on the disk; `repeated` with 200 for the same scan sent again."""
+
+    result: str = Field(pattern="^(accepted|repeated)$")
+
+
+def routes() -> APIRouter:
+    """What the API's description says of /v1/check-ins, which `CheckInRoute` answers before FastAPI sees it."""
+    router = APIRouter(tags=["scanner"])
+    again: dict[int | str, dict[str, Any]] = {200: {"model": CheckInResult, "description": "The same scan, sent again"}}
+
+    @router.post(
+        "/v1/check-ins",
+        status_code=201,
+        response_description="Accepted",
+        responses=again | problem_answers(*_DOOR),
+    )
+    def check_in(token: Bearer, body: CheckInBody) -> CheckInResult:
+        """Take one check-in, verified and acknowledged when it is on the disk. Bearer: a scanner."""
+        raise NotImplementedError
+
+    return router
