@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from checkin.errors import Forbidden, NotReady, RequestInvalid, RequestTooLarge, Unauthorized
 from checkin.service.auth import Bearer, require
 from issuer.identities import Record
 from issuer.service import Issuer
@@ -39,6 +38,3 @@ def authority(token: Bearer, issuer: Served, request: Request) -> None:
 
 Subject = Annotated[int, Depends(subject)]
 Account = Annotated[tuple[int, Record], Depends(bearer)]
-BODY = (RequestInvalid, RequestTooLarge, NotReady)
-WALLET = (Unauthorized, NotReady)
-PINNED = (Unauthorized, Forbidden, NotReady)

@@ -27,7 +27,7 @@ from checkin.protocol.signed_time import NONCE
 from checkin.service.describe import problem_answers
 from issuer.credential_batches import COMMIT_SECONDS, TOO_SLOW, Begun
 from issuer.models import BatchAnswer, BatchRequest, CodeAnswer, CodeRequest, Opening
-from issuer.routes.common import BODY, WALLET, Account, Served, Subject
+from issuer.routes.common import Account, Served, Subject
 from issuer.service import Issuer
 
 JSON, PNG, SVG = "application/json", "image/png", "image/svg+xml"
@@ -44,7 +44,7 @@ _ISSUING = (QuotaUsed, DayClosed, DayDestroyed, KeyMissing, ClockUntrusted)
     "/credentials",
     tags=["wallet"],
     response_model=BatchAnswer,
-    responses=problem_answers(HolderKeyInvalid, DayNotIssued, *_ISSUING, *WALLET, *BODY),
+    responses=problem_answers(HolderKeyInvalid, DayNotIssued, *_ISSUING),
 )
 async def issue_credentials(body: BatchRequest, account: Account, issuer: Served, nonce: _Nonce = None) -> Response:
     """Issue ten credentials for today or tomorrow, one for each holder key, each for one door, and tell the signed time
@@ -88,7 +88,7 @@ def _holder_key(text: str) -> bytes:
     "/qr",
     tags=["hosted wallet"],
     response_model=CodeAnswer,
-    responses=_CODE | problem_answers(NotAcceptable, DayNotIssued, *_ISSUING, *WALLET, *BODY),
+    responses=_CODE | problem_answers(NotAcceptable, DayNotIssued, *_ISSUING),
 )
 def present_code(
     body: CodeRequest, subject: Subject, issuer: Served, accept: Annotated[str | None, Header()] = None

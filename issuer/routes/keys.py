@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Response
 
-from checkin.errors import ListRefused, NoteMalformed, NoteUntrusted, NotReady, ProofInvalid
+from checkin.errors import Forbidden, ListRefused, NoteMalformed, NoteUntrusted, ProofInvalid
 from checkin.protocol.encoding import b64url_encode
 from checkin.service.body import NOT_MODIFIED, IfNoneMatch, answer_unless_known
 from checkin.service.describe import problem_answers
 from issuer.models import Added, Jwk, KeysAnswer, ListBody
-from issuer.routes.common import BODY, PINNED, Served, authority
+from issuer.routes.common import Served, authority
 
 MAX_LIST_BYTES = 256 * 1024
 AUTHORITY_KEYS = "/v1/authority-keys"
 router = APIRouter(tags=["keys"])
 
 
-@router.get("/v1/keys", response_model=KeysAnswer, responses=problem_answers(NotReady) | NOT_MODIFIED)
+@router.get("/v1/keys", response_model=KeysAnswer, responses=NOT_MODIFIED)
 def list_keys(issuer: Served, if_none_match: IfNoneMatch = None) -> Response:
     """List keys that credentials verify under, by service day, 14 days ahead; the first key listed for a day is final.
 
@@ -40,7 +40,7 @@ def list_keys(issuer: Served, if_none_match: IfNoneMatch = None) -> Response:
 @router.put(
     AUTHORITY_KEYS,
     dependencies=[Depends(authority)],
-    responses=problem_answers(NoteMalformed, NoteUntrusted, ProofInvalid, ListRefused, *PINNED, *BODY),
+    responses=problem_answers(NoteMalformed, NoteUntrusted, ProofInvalid, ListRefused, Forbidden),
 )
 def authority_keys(body: ListBody, issuer: Served) -> Added:
     """Take the authority's day keys: a note that enough of its officers signed, and the proof that it is in the log,

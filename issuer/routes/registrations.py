@@ -20,7 +20,7 @@ from checkin.service.describe import problem_answers
 from issuer.accounts import Proof
 from issuer.contact import read_contact
 from issuer.models import Confirmation, Registration, RegistrationAnswer, WalletToken
-from issuer.routes.common import BODY, Served
+from issuer.routes.common import Served
 
 router = APIRouter(prefix="/v1/registrations", tags=["registration"])
 
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1/registrations", tags=["registration"])
     "",
     status_code=202,
     responses=problem_answers(
-        NameInvalid, PhoneInvalid, PhoneCountry, PhoneNotMobile, TooManyRequests, Unreachable, ClockUntrusted, *BODY
+        NameInvalid, PhoneInvalid, PhoneCountry, PhoneNotMobile, TooManyRequests, Unreachable, ClockUntrusted
     ),
 )
 def register(body: Registration, request: Request, issuer: Served) -> RegistrationAnswer:
@@ -50,7 +50,7 @@ def register(body: Registration, request: Request, issuer: Served) -> Registrati
 @router.post(
     "/{registration_id}/confirm",
     status_code=201,
-    responses=problem_answers(CodeWrong, RecoveryWrong, ClockUntrusted, *BODY),
+    responses=problem_answers(CodeWrong, RecoveryWrong, ClockUntrusted),
 )
 def confirm_registration(registration_id: str, body: Confirmation, issuer: Served, earlier: MaybeBearer) -> WalletToken:
     """Answer with the code; five tries, five minutes, once. Whatever is wrong, the refusal is `code_wrong`.

@@ -9,7 +9,7 @@ from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.service.describe import problem_answers
 from issuer.identities import Record
 from issuer.models import CertificateBody, Deleted, HeldItem, StatusAnswer, WalletAnswer
-from issuer.routes.common import BODY, WALLET, Account, Served, Subject
+from issuer.routes.common import Account, Served, Subject
 
 _CERTIFICATE = (
     errors.CertificatePrefix,
@@ -33,7 +33,7 @@ NOT_HELD = [
 ]
 
 
-@router.get("/v1/wallet", responses=problem_answers(*WALLET))
+@router.get("/v1/wallet")
 def show_account(account: Account, issuer: Served) -> WalletAnswer:
     """Show all that this issuer holds about you, why, and until when."""
     subject, record = account
@@ -41,7 +41,7 @@ def show_account(account: Account, issuer: Served) -> WalletAnswer:
     return held_of(record, days, issuer.party.calendar, issuer.settings.idle_days)
 
 
-@router.delete("/v1/wallet", status_code=202, responses=problem_answers(*WALLET))
+@router.delete("/v1/wallet", status_code=202)
 def forget_account(subject: Subject, issuer: Served) -> Deleted:
     """Delete the account: nothing is issued from now on; the wallet token and the recovery code end.
 
@@ -58,7 +58,7 @@ def forget_account(subject: Subject, issuer: Served) -> Deleted:
     return Deleted(identity_destroyed_on=due, backups_unreadable_from=gone, text=text)
 
 
-@router.put("/v1/vaccination", responses=problem_answers(*_CERTIFICATE, *WALLET, *BODY))
+@router.put("/v1/vaccination", responses=problem_answers(*_CERTIFICATE))
 def prove_status(body: CertificateBody, subject: Subject, issuer: Served) -> StatusAnswer:
     """Prove a status with a certificate. Kept are the status and its days, nothing else of the certificate.
 
@@ -70,7 +70,7 @@ def prove_status(body: CertificateBody, subject: Subject, issuer: Served) -> Sta
     return StatusAnswer(status=status, valid_from=date(first), valid_until=date(last))
 
 
-@router.delete("/v1/vaccination", status_code=204, responses=problem_answers(*WALLET))
+@router.delete("/v1/vaccination", status_code=204)
 def forget_status(subject: Subject, issuer: Served) -> Response:
     """Forget the status; credentials that a wallet already holds keep their commitments."""
     issuer.accounts.forget_status(subject)
