@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
-from checkin import errors
 from checkin.clock import RETENTION_DAYS, Calendar
+from checkin.errors import CertificateError, CertificateNotTaken, TooManyRequests
 from checkin.service.describe import problem_answers
 from issuer.identities import Record
 from issuer.models import CertificateBody, Deleted, HeldItem, StatusAnswer, WalletAnswer
 from issuer.routes.common import Account, Served, Subject
 
-_CERTIFICATE = (
-    errors.CertificatePrefix,
-    errors.CertificateBase45,
-    errors.CertificateCompression,
-    errors.CertificateCose,
-    errors.CertificateSchema,
-    errors.CertificateSignature,
-    errors.CertificateKeyUsage,
-    errors.CertificateExpiry,
-    errors.CertificateNoStatus,
-    errors.CertificateOutdated,
-    errors.CertificateNotTaken,
-    errors.TooManyRequests,
-)
 router = APIRouter(tags=["wallet"])
+_PROVED = problem_answers(*CertificateError.__subclasses__(), CertificateNotTaken, TooManyRequests)
 NOT_HELD = [
     "where you were: that is not known here",
     "when you opened a code, asked for a batch or used this service, finer than the day",
@@ -58,7 +45,7 @@ def forget_account(subject: Subject, issuer: Served) -> Deleted:
     return Deleted(identity_destroyed_on=due, backups_unreadable_from=gone, text=text)
 
 
-@router.put("/v1/vaccination", responses=problem_answers(*_CERTIFICATE))
+@router.put("/v1/vaccination", responses=_PROVED)
 def prove_status(body: CertificateBody, subject: Subject, issuer: Served) -> StatusAnswer:
     """Prove a status with a certificate. Kept are the status and its days, nothing else of the certificate.
 
@@ -71,10 +58,9 @@ def prove_status(body: CertificateBody, subject: Subject, issuer: Served) -> Sta
 
 
 @router.delete("/v1/vaccination", status_code=204)
-def forget_status(subject: Subject, issuer: Served) -> Response:
+def forget_status(subject: Subject, issuer: Served) -> None:
     """Forget the status; credentials that a wallet already holds keep their commitments."""
     issuer.accounts.forget_status(subject)
-    return Response(status_code=204)
 
 
 def held_of(record: Record, days: list[int], calendar: Calendar, idle_days: int) -> WalletAnswer:
