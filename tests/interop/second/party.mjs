@@ -66,18 +66,18 @@ const LINE = `— [^\\s\\0-\\x1f\\x85+]+ ${B}{7}(?:=|${B}(?:${B}{4})*(?:${B}{2}=
 const NOTE = new RegExp(`^(${TEXT})\\n((?:${LINE}){1,64})$`);
 function openNote(note, keys, threshold = 1) {
   need(typeof note === "string" && Buffer.byteLength(note) <= 2 ** 20, "note_malformed");
-  const [, text, lines] = NOTE.exec(note) ?? refuse("note_malformed"), signers = new Set();
+  const [, text, lines] = NOTE.exec(note) ?? refuse("note_malformed"), [names, used] = [new Set(), new Set()];
+  need(new Set(keys.map((k) => k.name + url(k.id))).size === new Set(keys.map((k) => k.vkey)).size, "note_untrusted");
   for (const [, name, signed] of lines.matchAll(/— (\S+) (\S+)/g)) {
-    const id = Buffer.from(signed, "base64").subarray(0, 4);
-    const key = keys.find((one) => one.name === name && one.id.equals(id));
+    const raw = Buffer.from(signed, "base64"), key = keys.find((k) => k.name === name && !k.id.compare(raw, 0, 4));
     if (!key) continue;
     const value = b64(signed).subarray(4), time = value.subarray(0, -64), cosigned = key.kind === 4;
     need(time.length === (cosigned ? 8 : 0) && !(time[0] > 127), "note_untrusted");
     const message = cosigned ? `cosignature/v1\ntime ${time.readBigUInt64BE()}\n${text}` : text;
     need(verifies(key.key, Buffer.from(message), value.subarray(-64)), "note_untrusted");
-    signers.add(url(key.key));
+    if (!names.has(name) && !used.has(url(key.key))) names.add(name) && used.add(url(key.key));
   }
-  return need(signers.size >= threshold, "note_untrusted") && text;
+  return need(names.size >= threshold, "note_untrusted") && text;
 }
 const dateOf = (day) => (day ? new Date(day * 864e5).toISOString().slice(0, 10) : "");
 const dayOf = (date, day = Date.parse(`${date}T00:00Z`) / 864e5) => need(dateOf(day) === date, "note_malformed") && day;
