@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -83,6 +84,15 @@ def test_the_second_implementation_keeps_every_rule(party: str, node: str) -> No
     assert len(lines) <= 300
     assert max(map(len, lines)) <= 120
     assert [verdict for verdict in judged(party, second(node, SECOND, party)) if verdict.why] == []
+
+
+def test_the_second_implementation_answers_to_the_vectors_as_expected(node: str) -> None:
+    """Its notes, proofs, codes, base45 and days, which the judge tries in a few places each."""
+    script = Path(__file__).parent / "secondvectors.mjs"
+    made = subprocess.run([node, script], check=True, capture_output=True, text=True, encoding="utf-8", timeout=60)
+    results = json.loads(made.stdout)
+    assert [result for result in results if result[1] != result[2]] == []
+    assert len(results) > 300
 
 
 @pytest.mark.parametrize(

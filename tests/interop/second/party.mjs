@@ -79,18 +79,18 @@ function openNote(note, keys, threshold = 1) {
   }
   return need(names.size >= threshold, "note_untrusted") && text;
 }
-const dateOf = (day) => (day ? new Date(day * 864e5).toISOString().slice(0, 10) : "");
+const dateOf = (day) => day >= 0 && day < 2 ** 16 && new Date(day * 864e5).toISOString().slice(0, 10);
 const dayOf = (date, day = Date.parse(`${date}T00:00Z`) / 864e5) => need(dateOf(day) === date, "note_malformed") && day;
 const INSTANT = /^(\d{4}-\d\d-\d\d)(T[012]\d(?::[0-5]\d){2}(?:Z|[+-]\d\d:\d\d))\n(?:clock simulated\n)?$/;
-const PROOF = /^c2sp\.org\/tlog-proof@v1\n(?:extra (.*)\n)?index (0|[1-9]\d{0,14})\n((?:.+\n){0,64})\n([^]*)$/;
-const HEAD = /^(.+)\n(0|[1-9]\d{0,14})\n(\S+)\n/;
+const PROOF = /^c2sp\.org\/tlog-proof@v1\n(?:extra (.*)\n)?index (0|[1-9]\d{0,18})\n((?:.+\n){0,64})\n([^]*)$/;
+const HEAD = /^(.+)\n(0|[1-9]\d{0,14})\n(\S+)\n(?:.+\n)*$/;
 function requireLogged({ vkey: log, witnesses, quorum }, entry, proof) {
   need(typeof proof === "string", "proof_invalid") && need(Buffer.byteLength(proof) <= 2 ** 18, "note_malformed");
   const [, extra = "", place, lines, head] = PROOF.exec(proof) ?? refuse("note_malformed"), signer = vkey(log, 1);
-  need(b64(extra) && Array.isArray(witnesses) && quorum >= 0 && quorum <= witnesses.length, "note_malformed");
   const [, origin, count, root] = HEAD.exec(openNote(head, [signer])) ?? refuse("note_malformed");
   need(origin === signer.name, "note_untrusted");
-  if (quorum) openNote(head, witnesses.map((one) => vkey(one, 4)), quorum);
+  if (need(quorum >= 0, "note_malformed") && quorum) openNote(head, witnesses.map((one) => vkey(one, 4)), quorum);
+  need(b64(extra) && BigInt(place) < 2n ** 63n, "note_malformed");
   let [index, last, hash] = [Number(place), Number(count) - 1, sha([0], entry)];
   need(index <= last, "proof_invalid");
   for (const other of lines.split("\n").slice(0, -1).map((line) => b64(line, 32))) { // RFC 9162 §2.1.3.2, the same tree
@@ -143,7 +143,8 @@ function requireIssued({ kid, day, payload, signature }, issuers) { // issuer �
 const offset = (zone, at) => // seconds ahead of UTC
   Date.parse(`${new Date(at * 1000).toLocaleString("sv", { timeZone: zone })}Z`) / 1000 - Math.floor(at);
 const localDay = (zone, at) => Math.floor((at + offset(zone, at)) / 86400);
-const startOf = (zone, day) => day * 86400 - offset(zone, day * 86400 - offset(zone, day * 86400));
+const startOf = (zone, day) => Math.min(...[-1, 1].map((by) => day * 86400 - offset(zone, (day + by) * 86400))
+  .filter((at) => localDay(zone, at) >= day)); // by the clock of the day before or after
 function judge(text, now, { zone, rule, issuers }) { // presentation.md §3, steps 1 to 8
   need(text.startsWith("CK1:") && text.length <= 772, "token_malformed");
   const { status, salt, rest, iat, inner, signature } = unpack(TOKEN, unbase45(text.slice(4)));
@@ -292,9 +293,8 @@ const wallet = {
   },
   state: () => ({ left: unused().length, notices: state.notices.length }),
 };
-for (let said; ; write(said)) {
+for (let said; ; save(), write(said)) { // kept before it is told
   try { said = { done: { wallet, scanner }[NAME][line().do](clock) ?? {} }; } catch ({ refused = "service_error" }) {
     said = { refused, clock: Math.abs(clock.now - now()) > 10 };
   }
-  save();
 }
