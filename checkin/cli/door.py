@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import typer
 
 from checkin.cli.terminal import Json, WithExample, check_writable, counted, draw, file_of, in_colours, say, say_json
-from checkin.client.calls import enrol as enrol_door
-from checkin.client.calls import read_code
+from checkin.client import enrol as enrol_door
+from checkin.client import read_code
 from checkin.clock import Calendar, Clock, clock_of
 from checkin.errors import (
     CheckinError,

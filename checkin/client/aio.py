@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from checkin.client import calls
+from checkin import client
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,10 +22,10 @@ def _in_thread(call: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
     return later
 
 
-register = _in_thread(calls.register)
-confirm = _in_thread(calls.confirm)
-present = _in_thread(calls.present)
-enrol = _in_thread(calls.enrol)
-scan = _in_thread(calls.scan)
-upload = _in_thread(calls.upload)
-verify_audit = _in_thread(calls.verify_audit)
+register = _in_thread(client.register)
+confirm = _in_thread(client.confirm)
+present = _in_thread(client.present)
+enrol = _in_thread(client.enrol)
+scan = _in_thread(client.scan)
+upload = _in_thread(client.upload)
+verify_audit = _in_thread(client.verify_audit)
