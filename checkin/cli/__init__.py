@@ -73,13 +73,9 @@ class LazyGroup(TyperGroup):
 
 def loaded(name: str) -> Any:
     """A command with its options, or a group of commands."""
-    home = import_module(f"checkin.cli.{COMMANDS[name][0]}")
+    file, sentence = COMMANDS[name]
     part = typer.Typer(rich_markup_mode=None)
-    if hasattr(home, "app"):
-        part.add_typer(home.app, name=name)
-    else:
-        home.register(part)
-    part.callback()(lambda: None)  # so that one command alone is a group, too
+    part.add_typer(import_module(f"checkin.cli.{file}").app, help=sentence)
     return typer.main.get_group(part).commands[name]
 
 

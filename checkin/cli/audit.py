@@ -22,9 +22,7 @@ from checkin.http.client import Client, Service
 from checkin.keys.secret_file import read_token
 from checkin.shown import shown
 
-app = typer.Typer(
-    no_args_is_help=True, help="Check what was destroyed and by whom it was stated; the day-28 audit of all services."
-)
+app = typer.Typer(name="audit", no_args_is_help=True)
 
 OWN_KEYS = 3
 """The exit status of a folder that is consistent under keys that lie in it."""

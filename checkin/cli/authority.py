@@ -35,8 +35,9 @@ from checkin.tracing.execute import Parties
 
 Signers = Annotated[list[Path], typer.Option("--officer", help="The folder of an officer who signs; repeatable.")]
 Signed = Annotated[Path, typer.Option("--output", "-o", help="Where to write it, or to add signatures.")]
-app = typer.Typer(no_args_is_help=True, help="The health authority's work.")
-app.add_typer(day_keys.app, name="keys")
+app = typer.Typer(name="authority", no_args_is_help=True)
+app.add_typer(order.app)
+app.add_typer(day_keys.app)
 
 
 @app.command(
@@ -238,6 +239,3 @@ class _Desk:
 
 def _other(path: Path) -> RequestInvalid:
     return RequestInvalid(f"{path} is about something else: choose another file.")
-
-
-order.register(app)

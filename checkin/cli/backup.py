@@ -12,14 +12,12 @@ from checkin.service.backup import back_up, put_back, read_contents, stopped
 from checkin.service.vault_folder import CommonSettings
 from checkin.shown import shown
 
+app = typer.Typer()
+
 Config = Annotated[Path, typer.Option(help="The service's settings, a TOML file.")]
 
 
-def register(app: typer.Typer) -> None:
-    app.command(cls=WithExample, epilog="checkin backup --config issuer.toml -o issuer.tar")(backup)
-    app.command(cls=WithExample, epilog="checkin restore issuer.tar --config issuer.toml")(restore)
-
-
+@app.command(cls=WithExample, epilog="checkin backup --config issuer.toml -o issuer.tar")
 def backup(
     config: Config,
     out: Annotated[Path, typer.Option("--out", "-o", help="The archive, a file that is not there yet.")],
@@ -35,6 +33,7 @@ def backup(
     )
 
 
+@app.command(cls=WithExample, epilog="checkin restore issuer.tar --config issuer.toml")
 def restore(
     archive: Annotated[Path, typer.Argument(help="What `checkin backup` wrote.")],
     config: Config,

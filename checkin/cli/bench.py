@@ -13,6 +13,8 @@ import typer
 from checkin.cli.terminal import WithExample, say, say_json
 from checkin.errors import NotFound, RequestInvalid
 
+app = typer.Typer()
+
 ALL: Final = "all"
 _CHECKOUT: Final = Path(__file__).parents[2]
 _FOLDER: Final = Path("tests", "benchmarks")
@@ -28,10 +30,7 @@ _ELSEWHERE: Final = (
 )
 
 
-def register(app: typer.Typer) -> None:
-    app.command(cls=WithExample, epilog="checkin bench vault --rounds 2 --json", context_settings=_PASSED_ON)(bench)
-
-
+@app.command(cls=WithExample, epilog="checkin bench vault --rounds 2 --json", context_settings=_PASSED_ON)
 def bench(
     context: typer.Context,
     name: Annotated[str | None, typer.Argument(help="One of those that are listed without it, or `all`.")] = None,

@@ -17,7 +17,7 @@ from checkin.clock import SystemClock
 from checkin.errors import PictureUnreadable, TrustListInvalid
 from checkin.protocol.qr import read_image
 
-app = typer.Typer(help="Verify vaccination, recovery and test certificates.", no_args_is_help=True)
+app = typer.Typer(name="certificate", no_args_is_help=True)
 
 MAX_INPUT: Final = 32 * 1024 * 1024  # more than a camera's largest picture
 _SIGNS: Final = {True: "✓", False: "✗", None: "·"}
@@ -31,11 +31,6 @@ _STEPS: Final = {
     "key_usage": "the signer may sign certificates of this kind",
     "expiry": "it is valid at this time, and so is its signer",
 }
-
-
-@app.callback()
-def _group() -> None:
-    """Verify vaccination, recovery and test certificates."""
 
 
 @app.command(

@@ -14,11 +14,10 @@ from checkin.service.backup import stopped
 from checkin.service.identity import IN_USE
 from checkin.service.vault_folder import CommonSettings
 
-
-def register(app: typer.Typer) -> None:
-    app.command(cls=WithExample, epilog="checkin change-master --config issuer.toml")(change_master)
+app = typer.Typer()
 
 
+@app.command(cls=WithExample, epilog="checkin change-master --config issuer.toml")
 def change_master(
     config: Annotated[Path, typer.Option(help="The settings of the service, or of a ring node; a TOML file.")],
     as_json: Json = False,

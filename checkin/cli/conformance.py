@@ -18,14 +18,10 @@ from checkin.conformance.wallet_rules import WalletStage
 from checkin.errors import RequestInvalid
 from checkin.shown import shown
 
-
-def register(app: typer.Typer) -> None:
-    app.command(
-        cls=WithExample,
-        epilog='checkin conformance --scanner "python -m checkin.conformance.own scanner"',
-    )(conformance)
+app = typer.Typer()
 
 
+@app.command(cls=WithExample, epilog='checkin conformance --scanner "python -m checkin.conformance.own scanner"')
 def conformance(
     *,
     wallet: Annotated[str | None, typer.Option(metavar="CMD", help="The command that starts a wallet.")] = None,

@@ -26,7 +26,7 @@ from checkin.protocol.primitives import sha256
 from checkin.tracing.execute import Parties, PublicLog
 from checkin.tracing.publish import Publication, publish_keys, read_keys_note
 
-app = typer.Typer(no_args_is_help=True, help="Day keys: make, list, sign, publish, destroy, look after.")
+app = typer.Typer(name="keys", no_args_is_help=True, help="Day keys: make, list, sign, publish, destroy, look after.")
 
 Stated = AuthorityList | DestroyedList | CheckedList
 Note = Annotated[Path, typer.Argument(help="A list of day keys, or a statement that some were destroyed.")]

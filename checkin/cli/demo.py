@@ -16,11 +16,10 @@ from checkin.demo.stage import MARKER
 from checkin.deployment.deployment import LOCK, held, make_folder
 from checkin.errors import SettingsInvalid
 
-
-def register(app: typer.Typer) -> None:
-    app.command(cls=WithExample, epilog="checkin demo --dir my-demo")(demo)
+app = typer.Typer()
 
 
+@app.command(cls=WithExample, epilog="checkin demo --dir my-demo")
 def demo(
     folder: Annotated[Path, typer.Option("--dir", help="Where the story's files are left.")] = Path("checkin-demo"),
     serve: Annotated[bool, typer.Option("--serve", help="Keep the services running afterwards.")] = False,

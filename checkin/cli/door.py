@@ -41,28 +41,17 @@ from checkin.protocol import qr as pictures
 from checkin.protocol.presentation import PREFIX
 from checkin.shown import shown
 
+app = typer.Typer()
+
 TELL_SECONDS = 5.0  # doors let codes be that much too early
 WIDTHS: Final = {False: 69, True: 73}  # columns of a code in a terminal, without a status and with one
 ASKED: Final = 3  # times, of a user who mistypes at a terminal
 Simulated = Annotated[Path | None, typer.Option("--simulated-clock", help="Take the time from this file.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the three commands."""
-    app.command(
-        cls=WithExample,
-        epilog="checkin qr --issuer http://127.0.0.1:8001 --name 'Kim Ji-woo' --phone 01012345678",
-    )(qr)
-    app.command(
-        cls=WithExample,
-        epilog="checkin enrol --venue http://127.0.0.1:8002 --secret-file enrolment.token",
-    )(enrol)
-    app.command(
-        cls=WithExample,
-        epilog="checkin scan photo.jpg --venue http://127.0.0.1:8002 --scanner scanner.json",
-    )(scan)
-
-
+@app.command(
+    cls=WithExample, epilog="checkin qr --issuer http://127.0.0.1:8001 --name 'Kim Ji-woo' --phone 01012345678"
+)
 def qr(  # noqa: PLR0913 - an option each
     *,
     issuer: Annotated[str, typer.Option(help="The issuer's address.")],
@@ -132,6 +121,7 @@ def _tell_of(held: Wallet, opened: Held, clock: Clock, *, show_status: bool) -> 
         say("There is no status to show: add a vaccination proof first (PUT /v1/vaccination).", err=True)
 
 
+@app.command(cls=WithExample, epilog="checkin enrol --venue http://127.0.0.1:8002 --secret-file enrolment.token")
 def enrol(  # noqa: PLR0913 - an option each
     *,
     venue: Annotated[str, typer.Option(help="The registry's address.")],
@@ -153,6 +143,7 @@ def enrol(  # noqa: PLR0913 - an option each
         say(f"{output}: its scanner, for checkin scan --scanner {output}")
 
 
+@app.command(cls=WithExample, epilog="checkin scan photo.jpg --venue http://127.0.0.1:8002 --scanner scanner.json")
 def scan(  # noqa: PLR0913 - an option each
     *,
     source: Annotated[str, typer.Argument(metavar="IMAGE|TEXT|-", help="A picture, the code's text, or - for stdin.")],

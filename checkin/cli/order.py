@@ -25,6 +25,8 @@ from checkin.shown import shown
 from checkin.tracing.execute import Parties, execute_order
 from checkin.tracing.trace_result import TraceResult
 
+app = typer.Typer()
+
 PARTLY = 3
 """The exit status of a trace from which a party's answer is missing."""
 _LOCAL = re.compile(r"(\d{4}-\d{2}-\d{2})[T ]([01]\d|2[0-3]):([0-5]\d)")
@@ -33,18 +35,11 @@ OrderDir = Annotated[Path, typer.Argument(metavar="ORDER", help="The order's fol
 Officer = Annotated[list[Path], typer.Option("--officer", help="The folder of an officer; may be repeated.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the three commands to `checkin authority`."""
-    person = "checkin authority order ORDER --dir authority --case 2026-17 --purpose 'measles' --basis 'Act, Art. 76-2'"
-    app.command(cls=WithExample, epilog=f"{person} --person +821012345678 --since 2026-11-07 --until 2026-11-20")(order)
-    app.command(
-        cls=WithExample,
-        epilog="checkin authority sign ORDER --officer authority/officers/2 --dir authority",
-    )(sign)
-    two = "--officer authority/officers/1 --officer authority/officers/2"
-    app.command(cls=WithExample, epilog=f"checkin authority trace ORDER --dir authority {two} -o result")(trace)
-
-
+@app.command(
+    cls=WithExample,
+    epilog="checkin authority order ORDER --dir authority --case 2026-17 --purpose 'measles' --basis 'Act, Art. 76-2' "
+    "--person +821012345678 --since 2026-11-07 --until 2026-11-20",
+)
 def order(  # noqa: PLR0913 - what an officer has to say
     *,
     folder: OrderDir,
@@ -83,6 +78,7 @@ def order(  # noqa: PLR0913 - what an officer has to say
     say_json(report) if as_json else say(sentence)
 
 
+@app.command(cls=WithExample, epilog="checkin authority sign ORDER --officer authority/officers/2 --dir authority")
 def sign(
     folder: OrderDir,
     officer: Officer,
@@ -113,6 +109,11 @@ def sign(
     say_json(report) if as_json else say(f"{folder} has {enough} now.")
 
 
+@app.command(
+    cls=WithExample,
+    epilog="checkin authority trace ORDER --dir authority --officer authority/officers/1 "
+    "--officer authority/officers/2 -o result",
+)
 def trace(  # noqa: PLR0913 - an option each
     *,
     folder: OrderDir,

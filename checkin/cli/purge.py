@@ -24,7 +24,7 @@ from checkin.service.logs import log_to_terminal
 from checkin.service.vault_folder import VaultFolder
 from checkin.shown import shown
 
-app = typer.Typer(no_args_is_help=True, help="What a service holds, what is due, and destroying it now.")
+app = typer.Typer(name="purge", no_args_is_help=True)
 
 _ENDS: Final = ("purge-", "key-destroyed-")
 Config = Annotated[Path, typer.Option(help="The service's settings, a TOML file.")]

@@ -15,15 +15,14 @@ from checkin.http.client import Client, Service
 from checkin.keys.secret_file import read_token
 from checkin.parties.scanner import OwnScanners
 
-
-def register(app: typer.Typer) -> None:
-    app.command(
-        cls=WithExample,
-        epilog="checkin revoke 00f1e2d3c4b5a697 --registry http://127.0.0.1:8002 --venue 0123456789abcdef"
-        " --token-file operator.token",
-    )(revoke)
+app = typer.Typer()
 
 
+@app.command(
+    cls=WithExample,
+    epilog="checkin revoke 00f1e2d3c4b5a697 --registry http://127.0.0.1:8002 --venue 0123456789abcdef"
+    " --token-file operator.token",
+)
 def revoke(  # noqa: PLR0913 - an option each
     *,
     scanner: Annotated[str, typer.Argument(help="The scanner's id, 16 hexadecimal digits.")],

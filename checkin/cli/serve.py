@@ -23,13 +23,10 @@ from checkin.protocol.note import NoteSigner, check_own_name
 from checkin.protocol.primitives import SigningKey
 from checkin.service import launch
 
-
-def register(app: typer.Typer) -> None:
-    app.command(cls=WithExample, epilog="checkin serve issuer --config issuer.toml")(serve)
-    app.command(cls=WithExample, epilog="checkin up --dir my-checkin")(up)
-    app.command(cls=WithExample, epilog="checkin key statement.key --name issuer.example/checkin")(key)
+app = typer.Typer()
 
 
+@app.command(cls=WithExample, epilog="checkin serve issuer --config issuer.toml")
 def serve(
     service: Annotated[str, typer.Argument(help="issuer, venue, retention or ring")],
     config: Annotated[Path, typer.Option(help="The service's settings, a TOML file.")],
@@ -41,6 +38,7 @@ def serve(
     launch.serve(service, config, simulated_clock)
 
 
+@app.command(cls=WithExample, epilog="checkin up --dir my-checkin")
 def up(  # noqa: PLR0913, PLR0917 - options of a command
     folder: Annotated[Path, typer.Option("--dir", help="Where everything is kept; made on first start.")] = Path(
         "checkin-data"
@@ -118,6 +116,7 @@ def _invite(deployment: Deployment, address: str, certificate: Path) -> None:
     )
 
 
+@app.command(cls=WithExample, epilog="checkin key statement.key --name issuer.example/checkin")
 def key(
     file: Annotated[Path, typer.Argument(help="A service's statement.key, or retention's log.key.")],
     name: Annotated[str, typer.Option(help="The service's name, as in its settings; the log's ends in /log.")],

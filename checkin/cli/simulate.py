@@ -20,13 +20,10 @@ from checkin.simulation.simulation import Ended
 from checkin.simulation.simulation import simulate as live
 from checkin.simulation.town_page import report_html
 
-_EXAMPLE = "checkin simulate --people 20 --venues 5 --days 32 --seed 7"
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    app.command(cls=WithExample, epilog=_EXAMPLE)(simulate)
-
-
+@app.command(cls=WithExample, epilog="checkin simulate --people 20 --venues 5 --days 32 --seed 7")
 def simulate(  # noqa: PLR0913 - an option each
     *,
     people: Annotated[int, typer.Option(min=2, max=10_000, help="How many have a wallet.")] = 20,

@@ -14,7 +14,7 @@ from checkin.http.client import Client, Service
 from checkin.keys.secret_file import read_token
 from checkin.parties.grants import OperatorGrant
 
-app = typer.Typer(no_args_is_help=True, help="Renew an operator's token, or close a venue, with the enrolment secret.")
+app = typer.Typer(name="venue", no_args_is_help=True)
 
 Venue = Annotated[str, typer.Argument(metavar="VENUE", help="The venue's number, 16 hexadecimal digits.")]
 Registry = Annotated[str, typer.Option(help="The registry's address.")]

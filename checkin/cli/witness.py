@@ -16,7 +16,7 @@ from checkin.service.addresses import require_free
 from checkin.tlog.witness import WitnessState, create_app
 from checkin.tlog.witness_folder import add_log, make_folder, open_witness, read_identity, read_logs
 
-app = typer.Typer(no_args_is_help=True, help="Watch logs for another organisation, and cosign what continues.")
+app = typer.Typer(name="witness", no_args_is_help=True)
 
 Dir = Annotated[Path, typer.Option("--dir", help="The witness's folder.")]
 LogKey = Annotated[list[str], typer.Option("--log", help="The verifier key of a log to watch; may be repeated.")]

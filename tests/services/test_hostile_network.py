@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from checkin import client
-from checkin.cli import door
+from checkin.cli import app
 from checkin.clock import SimulatedClock
 from checkin.demo.stage import Stage, registered
 from checkin.errors import CheckinError, TokenExpired
@@ -29,8 +28,6 @@ from tests.support.hostile import WRONG, Network, hostile
 
 CHECK_IN, BATCH, TRUST = ("POST", "/v1/check-ins"), ("POST", "/v1/check-ins/batch"), ("GET", "/v1/trust")
 GONE = {"type": "urn:checkin:problem:not_found", "status": 404, "code": "not_found", "title": "", "detail": "Gone."}
-APP = typer.Typer()
-door.register(APP)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +49,7 @@ def code(town: Stage, visitor: Wallet, now: float | None = None) -> str:
 def scan(network: Network, scanner: Path, text: str, clock: Path) -> dict[str, Any]:
     """What the command reports; its exception, if it ends by one."""
     options = ["--venue", network.url, "--scanner", str(scanner), "--simulated-clock", str(clock), "--json"]
-    done = CliRunner().invoke(APP, ["scan", text, *options])
+    done = CliRunner().invoke(app, ["scan", text, *options])
     if done.exception:
         raise done.exception
     report: dict[str, Any] = json.loads(done.stdout)

@@ -7,21 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from checkin.cli import door
-from checkin.cli import revoke as revoking
+from checkin.cli import app
 from checkin.demo.stage import Stage, registered
 from checkin.errors import RequestInvalid, Unauthorized
 from checkin.files.json_file import load_party
 from checkin.http.asking import drive
 from checkin.parties import wallet
 from checkin.parties.scanner import Scanner, ScanResult
-
-APP = typer.Typer()
-door.register(APP)
-revoking.register(APP)
 
 
 @pytest.fixture
@@ -32,7 +26,7 @@ def gate(town: Stage, tmp_path: Path) -> tuple[Scanner, Path]:
     secret.write_text(town.deployment.token("enrolment"))
     secret.chmod(0o600)
     options = ["--venue", url, "--secret-file", str(secret), "-o", str(path), "--json"]
-    made = json.loads(CliRunner().invoke(APP, ["enrol", *options]).stdout)
+    made = json.loads(CliRunner().invoke(app, ["enrol", *options]).stdout)
     token = tmp_path / "operator.token"
     token.write_text(made["operator_token"])
     token.chmod(0o600)
@@ -52,7 +46,7 @@ def revoke(town: Stage, gate: tuple[Scanner, Path], *options: str, answer: str =
     """What the command reports."""
     scanner, token = gate
     line = [scanner.scanner_id, "--registry", town.deployment.url("venue"), "--venue", scanner.venue_id]
-    done = CliRunner().invoke(APP, ["revoke", *line, "--token-file", str(token), "--json", *options], input=answer)
+    done = CliRunner().invoke(app, ["revoke", *line, "--token-file", str(token), "--json", *options], input=answer)
     if done.exception:
         raise done.exception
     report: dict[str, Any] = json.loads(done.stdout)

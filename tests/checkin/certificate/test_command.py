@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from checkin.cli.certificate import app
+from checkin.cli import app
 from checkin.protocol.qr import to_png
 
 AT = "2021-07-01T12:00:00+02:00"
@@ -33,7 +33,7 @@ def files(tmp_path: Path, cases: dict[str, dict[str, Any]]) -> SimpleNamespace:
 
 
 def run(*arguments: str, stdin: bytes = b"") -> Result:
-    return CliRunner().invoke(app, ["verify", *arguments], input=stdin)
+    return CliRunner().invoke(app, ["certificate", "verify", *arguments], input=stdin)
 
 
 def test_text_picture_text_file_and_standard_input_give_the_same_answer(files: SimpleNamespace) -> None:
@@ -149,6 +149,6 @@ def test_the_picture_of_a_broken_code_is_an_answer_not_a_crash(files: SimpleName
 
 def test_the_help_shows_an_example() -> None:
     """--help is where people look first."""
-    result = CliRunner().invoke(app, ["verify", "--help"])
+    result = CliRunner().invoke(app, ["certificate", "verify", "--help"])
     assert result.exit_code == 0
     assert "Example: checkin certificate verify" in " ".join(result.stdout.split())
