@@ -82,18 +82,26 @@ def overwrite_file(path: Path, content: bytes) -> None:
 
 def write_over(path: Path, content: bytes) -> None:
     """So many first bytes of a file that is there, in place, on disk when this returns; `FileNotFoundError`."""
-    descriptor = open_private(path, os.O_WRONLY)
-    try:
+    with opened(path, os.O_WRONLY) as descriptor:
         if os.pwrite(descriptor, content, 0) != len(content):
             raise OSError(errno.EIO, "the file was written in part", str(path))
         os.fsync(descriptor)
+
+
+def open_private(path: Path | str, flags: int, folder: int | None = None) -> int:
+    """A descriptor of the file, which is made with mode 0600; `OSError` where a link stands in its place. `folder`: the
+    descriptor of the one that the path begins in."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+
+
+@contextmanager
+def opened(path: Path | str, flags: int, folder: int | None = None) -> Iterator[int]:
+    """The descriptor of `open_private`, closed when the block ends."""
+    descriptor = open_private(path, flags, folder)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
-
-
-def open_private(path: Path, flags: int) -> int:
-    """A descriptor of the file, which is made with mode 0600; `OSError` where a link stands in its place."""
-    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def make_private(path: Path) -> None:
@@ -167,12 +175,9 @@ def _close(path: Path) -> bool:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """One holder at a time among threads and processes; the kernel lets go when the holder dies (flock(2))."""
-    descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
-    try:
+    with opened(path, os.O_RDWR | os.O_CREAT) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
 
 
 def hold_shared(path: Path) -> int:

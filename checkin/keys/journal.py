@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from checkin.errors import JournalDamaged, KeyDestroyed, KeyMissing, NotReady, SealBroken
-from checkin.files.durable import locked, open_private, private_folder, replace_file, sync_folder
+from checkin.files.durable import locked, open_private, opened, private_folder, replace_file, sync_folder
 from checkin.keys.key_ring import KeyName, Purpose, ServiceKeys
 from checkin.protocol.encoding import b64_decode, b64_encode, u32be, u64be
 from checkin.protocol.primitives import Label, aead_open, aead_seal, random_bytes
@@ -81,14 +81,10 @@ class Journal:
     def strike(self, written: Written) -> None:
         """Strikes these lines out, because their commit failed. In place, one byte a line: it takes no free space, and
         no crash leaves half of it."""
-        with self._locked():
-            descriptor = open_private(self._folder / _file(written.day), os.O_WRONLY)
-            try:
-                for line in range(written.count):
-                    os.pwrite(descriptor, _STRUCK, written.start + line * _LINE + _DIGITS)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        with self._locked(), opened(self._folder / _file(written.day), os.O_WRONLY) as descriptor:
+            for line in range(written.count):
+                os.pwrite(descriptor, _STRUCK, written.start + line * _LINE + _DIGITS)
+            os.fsync(descriptor)
 
     def last(self) -> int:
         """The number of the newest ending, 0 before the first. Raises `JournalDamaged`."""

@@ -27,18 +27,16 @@ from pathlib import Path
 from typing import Final
 
 from checkin.errors import DayDestroyed, KeyDestroyed, KeyExists, KeyMissing, SealBroken
+from checkin.files.durable import SECTOR, opened
 from checkin.keys.file_system import check_storage
 from checkin.protocol.encoding import u32be
 from checkin.protocol.primitives import random_bytes, sha256
 
 SLOT_SIZE: Final = 4096
 MAGIC_SIZE: Final = 8
-SECTOR: Final = 512
 BODY_LIMIT: Final = SECTOR - MAGIC_SIZE
 _INSIDE: Final = b"ck1/tomb"
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
-_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-_WRITE = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 _NAME = re.compile(r"[a-z]{1,32}-(0|[1-9][0-9]{0,9})")
 
 
@@ -73,7 +71,8 @@ class SlotFolder:
         self.folder, self._magic, self._size = folder, magic, size
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-        _sync_folder(folder.parent)
+        with opened(folder.parent, os.O_RDONLY | os.O_DIRECTORY) as parent:
+            os.fsync(parent)
         self._sweep()
 
     def write(self, name: str, body: bytes) -> None:
@@ -105,14 +104,11 @@ class SlotFolder:
                 raise KeyDestroyed
             if not self._whole(folder, _file(name)):
                 raise KeyMissing
-            fd = os.open(_file(name), _READ, dir_fd=folder)
-            try:
+            with opened(_file(name), os.O_RDONLY, folder) as fd:
                 # Its maker may have died before these: a key that a power cut could take away must not be used.
                 os.fsync(fd)
                 os.fsync(folder)
                 return Slot(fd, self._magic, self._size)
-            finally:
-                os.close(fd)
 
     def rewrite(self, name: str, change: Callable[[bytes], bytes]) -> bool:
         """Another body of the same size in the place of this one, on disk when it returns; whether there was one.
@@ -126,15 +122,11 @@ class SlotFolder:
             if _entombed(folder, name):
                 _overwrite_key(folder, _file(name))
                 return False
-            fd = os.open(_file(name), _WRITE, dir_fd=folder)
-            try:
+            with opened(_file(name), os.O_RDWR, folder) as fd:
                 body = change(os.pread(fd, self._size, MAGIC_SIZE))
                 if len(body) != self._size:
                     raise ValueError("the body has another size")
-                _put(fd, self._magic + body)
-                _compare(fd, self._magic + body)
-            finally:
-                os.close(fd)
+                _overwrite(fd, self._magic + body)
             return True
 
     def destroy(self, name: str) -> None:
@@ -214,23 +206,17 @@ class SlotFolder:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[int]:
         """The folder's descriptor under an exclusive lock, held against threads and processes alike."""
-        folder = os.open(self.folder, _READ | os.O_DIRECTORY)
-        try:
+        with opened(self.folder, os.O_RDONLY | os.O_DIRECTORY) as folder:
             fcntl.flock(folder, fcntl.LOCK_EX)
             yield folder
-        finally:
-            os.close(folder)
 
     def _whole(self, folder: int, file: str) -> bool:
         """Whether the slot is complete; `SealBroken` for one of another kind, which is not ours to destroy."""
         try:
-            fd = os.open(file, _READ, dir_fd=folder)
+            with opened(file, os.O_RDONLY, folder) as fd:
+                size, magic = os.fstat(fd).st_size, os.pread(fd, MAGIC_SIZE, 0)
         except FileNotFoundError:
             return False
-        try:
-            size, magic = os.fstat(fd).st_size, os.pread(fd, MAGIC_SIZE, 0)
-        finally:
-            os.close(fd)
         if size < SLOT_SIZE or not any(magic):
             return False
         if magic != self._magic:
@@ -267,31 +253,21 @@ def _exists(folder: int, file: str) -> bool:
     return True
 
 
-def _sync_folder(path: Path) -> None:
-    fd = os.open(path, _READ | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def _put(fd: int, content: bytes) -> None:
     if os.pwrite(fd, content, 0) != len(content):
         raise OSError(errno.EIO, "the slot was written in part")
     os.fsync(fd)
 
 
-def _compare(fd: int, content: bytes) -> None:
+def _overwrite(fd: int, content: bytes) -> None:
+    _put(fd, content)
     if os.pread(fd, len(content), 0) != content:
         raise OSError(errno.EIO, "the slot still shows other bytes after it was overwritten")
 
 
 def _create(folder: int, file: str, content: bytes) -> None:
-    fd = os.open(file, _WRITE | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
-    try:
+    with opened(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, folder) as fd:
         _put(fd, content)
-    finally:
-        os.close(fd)
     os.fsync(folder)
 
 
@@ -299,11 +275,8 @@ def _write_record(folder: int, file: str, record: Mapping[str, str | int]) -> No
     """Whole or not at all; the caller syncs the folder."""
     text = json.dumps(dict(record), ensure_ascii=False, indent=1) + "\n"
     try:
-        fd = os.open("draft", _WRITE | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=folder)
-        try:
+        with opened("draft", os.O_RDWR | os.O_CREAT | os.O_TRUNC, folder) as fd:
             _put(fd, text.encode())
-        finally:
-            os.close(fd)
         os.rename("draft", file, src_dir_fd=folder, dst_dir_fd=folder)
     except OSError:
         with contextlib.suppress(OSError):
@@ -317,25 +290,19 @@ def _write_inside(folder: int, file: str, record: Mapping[str, str | int]) -> No
     content = _INSIDE + u32be(len(text)) + sha256(text)[:8] + text
     if len(content) > SLOT_SIZE - SECTOR:
         raise ValueError("a tombstone has at most 3500 bytes")
-    fd = os.open(file, _WRITE, dir_fd=folder)
-    try:
+    with opened(file, os.O_RDWR, folder) as fd:
         if os.pwrite(fd, content, SECTOR) != len(content):
             raise OSError(errno.EIO, "the tombstone was written in part")
         os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _inside(folder: int | None, file: str) -> dict[str, str | int] | None:
     """The tombstone that stands in the slot, or None."""
     try:
-        fd = os.open(file, _READ, dir_fd=folder)
+        with opened(file, os.O_RDONLY, folder) as fd:
+            content = os.pread(fd, SLOT_SIZE - SECTOR, SECTOR)
     except FileNotFoundError:
         return None
-    try:
-        content = os.pread(fd, SLOT_SIZE - SECTOR, SECTOR)
-    finally:
-        os.close(fd)
     head, length, digest = content[:8], int.from_bytes(content[8:12], "big"), content[12:20]
     text = content[20 : 20 + length]
     if head != _INSIDE or sha256(text)[:8] != digest:
@@ -351,28 +318,19 @@ def _entombed(folder: int, name: str) -> bool:
 def _overwrite_key(folder: int, file: str) -> None:
     """The sector that holds magic and body; the tombstone behind it stays."""
     noise = bytes(MAGIC_SIZE) + random_bytes(SECTOR - MAGIC_SIZE)
-    fd = os.open(file, _WRITE, dir_fd=folder)
-    try:
-        _put(fd, noise)
-        _compare(fd, noise)
-    finally:
-        os.close(fd)
+    with opened(file, os.O_RDWR, folder) as fd:
+        _overwrite(fd, noise)
 
 
 def _destroy(folder: int, file: str, mark: str | None = None) -> None:
     """Overwrites what the file has and no more, so that a full disk never keeps a key alive."""
     try:
-        fd = os.open(file, _WRITE, dir_fd=folder)
+        with opened(file, os.O_RDWR, folder) as fd:
+            noise = (bytes(MAGIC_SIZE) + random_bytes(SLOT_SIZE))[: os.fstat(fd).st_size]
+            _overwrite(fd, noise)
     except FileNotFoundError:
         os.fsync(folder)  # it may have been unlinked by a process that died before this
         return
-    try:
-        size = os.fstat(fd).st_size
-        noise = (bytes(MAGIC_SIZE) + random_bytes(SLOT_SIZE))[:size]
-        _put(fd, noise)
-        _compare(fd, noise)
-    finally:
-        os.close(fd)
     if mark is not None:
         # On the disk before the name is removed: without it this would look like a slot that was only unlinked.
         _write_record(folder, mark, {"bytes": len(noise), "sha256": sha256(noise).hex()})
