@@ -14,7 +14,7 @@ from typing import Final
 from checkin.errors import DayDestroyed, SealBroken, SharesInvalid
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.keys.officers import join_shares
-from checkin.keys.slots import SLOT_SIZE, SlotFolder
+from checkin.keys.slots import SlotFolder
 from checkin.protocol.encoding import u32be
 from checkin.protocol.key_list import AuthorityKey
 from checkin.protocol.primitives import HPKE_OVERHEAD, Label, OpeningKey, SealingKey, commit, equal, random_bytes
@@ -89,8 +89,8 @@ class AuthorityRing:
         return self._slots.tombstone(_name(day))
 
     def overwritten(self, day: int) -> bool:
-        """Whether `destroy` left its mark: the whole slot was overwritten before it was unlinked."""
-        return (self._slots.overwritten(_name(day)) or {}).get("bytes") == SLOT_SIZE
+        """Whether `destroy` overwrote the whole slot before it unlinked it."""
+        return self._slots.overwritten(_name(day))
 
     def destroy(self, day: int, record: Mapping[str, str | int]) -> None:
         """Writes the tombstone, then destroys the slot; done when this returns, and to be repeated after a crash."""

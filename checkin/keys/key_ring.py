@@ -20,7 +20,7 @@ from typing import Final, Protocol
 from checkin.errors import DayDestroyed, KeyDestroyed, KeyExists, KeyMissing, SealBroken
 from checkin.files.durable import sync_folder
 from checkin.keys.secret_file import make_secret, read_secret, replace_secret
-from checkin.keys.slots import SLOT_SIZE, Slot, SlotFolder
+from checkin.keys.slots import Slot, SlotFolder
 from checkin.protocol.primitives import (
     Label,
     OpeningKey,
@@ -200,9 +200,7 @@ class KeyRing:
         return sorted(name for name in names if purpose in (None, name.purpose))
 
     def overwritten(self, name: KeyName) -> bool:
-        """Whether `destroy` left its mark: the whole slot was overwritten before it was unlinked."""
-        mark = self._slots.overwritten(str(name))
-        return mark is not None and mark.get("bytes") == SLOT_SIZE
+        return self._slots.overwritten(str(name))
 
     def is_gone(self, name: KeyName) -> bool:
         """Whether the key is destroyed; its slot may still be there, if there was no room for tombstone or mark."""

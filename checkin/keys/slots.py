@@ -160,9 +160,9 @@ class SlotFolder:
         with self._locked() as folder:
             return _entombed(folder, name) and not self._whole(folder, _file(name))
 
-    def overwritten(self, name: str) -> dict[str, str | int] | None:
-        """The mark that `destroy` left: `bytes`, and the `sha256` (hex) of what is in their place. None without one."""
-        return self._record(_mark(name))
+    def overwritten(self, name: str) -> bool:
+        """Whether `destroy` left its mark: the whole slot was overwritten before it was unlinked."""
+        return (self._record(_mark(name)) or {}).get("bytes") == SLOT_SIZE
 
     def entomb(self, name: str, record: Mapping[str, str | int]) -> None:
         """Say for good that `name` is to be destroyed and why; `record` holds no secret. The first record stays."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -104,7 +105,7 @@ def test_what_has_a_tombstone_is_not_rewritten_but_overwritten_and_destroyed_as_
         assert BODY not in slot_file(tmp_path, name).read_bytes()
         assert ring.is_gone(name) and ring.tombstone(name) == record
         ring.destroy(name)
-        assert ring.overwritten(name) is not None
+        assert ring.overwritten(name)
         assert not ring.rewrite(name, lambda _: BODY)
     assert ring.names() == []
 
@@ -274,8 +275,9 @@ def test_what_was_overwritten_bears_a_mark_and_what_was_only_unlinked_does_not(t
         noise = still_open.read()
     slot_file(tmp_path, "day-20780").unlink()
     ring.destroy("day-20780")
-    assert ring.overwritten(NAME) == {"bytes": SLOT_SIZE, "sha256": sha256(noise).hex()}
-    assert ring.overwritten("day-20780") is None
+    mark = json.loads((tmp_path / "keys" / f"{NAME}.overwritten").read_text())
+    assert mark == {"bytes": SLOT_SIZE, "sha256": sha256(noise).hex()}
+    assert ring.overwritten(NAME) and not ring.overwritten("day-20780")
 
 
 @contextmanager
