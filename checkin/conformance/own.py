@@ -30,17 +30,13 @@ ZONE: Final = Calendar("Asia/Seoul")
 T = TypeVar("T")
 
 
-class ToldClock:
-    """The device's clocks, as the last line said."""
+class Harness:
+    """Standard input and output, lines of commands and of answers, and the device's clocks as the last line said."""
 
     simulated = True
 
     def __init__(self) -> None:
         self._now, self._steady = 0.0, 0.0
-
-    def take(self, line: dict[str, Any]) -> None:
-        """What a line says of the time."""
-        self._now, self._steady = float(line["now"]), float(line["steady"])
 
     def now(self) -> float:
         """Unix seconds."""
@@ -54,20 +50,13 @@ class ToldClock:
         """The same over a restart of the program."""
         return "told"
 
-
-class Harness:
-    """Standard input and output: lines of commands and of answers."""
-
-    def __init__(self) -> None:
-        self.clock = ToldClock()
-
     def read(self) -> dict[str, Any] | None:
-        """The next line; None at the end."""
+        """The next line but for the time; None at the end."""
         line = sys.stdin.readline()
         if not line:
             return None
         content: dict[str, Any] = json.loads(line)
-        self.clock.take(content)
+        self._now, self._steady = float(content.pop("now")), float(content.pop("steady"))
         return content
 
     def write(self, **content: Any) -> None:
@@ -91,12 +80,22 @@ class Harness:
         return response.content if ask.raw else json_content(response)
 
 
-class OwnScanner:
-    """`checkin scan`, its file `scanner.json`."""
+class OwnParty:
+    """A party of the command line with its file, which is read anew at each command."""
 
-    def __init__(self, harness: Harness) -> None:
-        self._clock, self._answer = harness.clock, harness.answer
-        self._path = Path("scanner.json")
+    def __init__(self, harness: Harness, file: str) -> None:
+        self._harness, self._path = harness, Path(file)
+
+    def beside(self, _: CheckinError) -> dict[str, Any]:
+        """What it says with a refusal."""
+        return {}
+
+    def _does(self, steps: Steps[T]) -> T:
+        return drive(steps, self._harness.answer, partial(save_party, self._path))
+
+
+class OwnScanner(OwnParty):
+    """`checkin scan`."""
 
     def enrol(self, code: str) -> dict[str, Any]:
         """The operator's code."""
@@ -106,34 +105,31 @@ class OwnScanner:
 
     def tend(self) -> dict[str, Any]:
         """The lists, then the queue."""
-        passed, uploaded = self._does(load_party(Scanner, self._path).tend(self._clock))
-        return {"passed": sorted(passed), "uploaded": uploaded}
+        self._does(load_party(Scanner, self._path).tend(self._harness))
+        return {}
 
     def scan(self, text: str) -> dict[str, Any]:
         """A code at the door."""
-        return {"result": str(self._does(load_party(Scanner, self._path).judge(text, self._clock)))}
+        return {"result": str(self._does(load_party(Scanner, self._path).judge(text, self._harness)))}
 
     def beside(self, error: CheckinError) -> dict[str, Any]:
-        """What it says with a refusal: whether that names the clock."""
+        """Whether a refusal names the clock."""
         if not isinstance(error, OF_TIME):
             return {}
-        return {"clock": bool(load_party(Scanner, self._path).clock_doubt(self._clock))}
+        return {"clock": bool(load_party(Scanner, self._path).clock_doubt(self._harness))}
 
     def state(self) -> dict[str, Any]:
         """How many entries wait, and how many are kept for a person."""
         device = load_party(Scanner, self._path)
         return {"waiting": len(device.queue), "refused": len(device.refused)}
 
-    def _does(self, steps: Steps[T]) -> T:
-        return drive(steps, self._answer, partial(save_party, self._path))
 
+class OwnWallet(OwnParty):
+    """`checkin qr`; beside its file what it was given by hand, and a registration that waits for its code."""
 
-class OwnWallet:
-    """`checkin qr`, its file `wallet.json`."""
-
-    def __init__(self, harness: Harness) -> None:
-        self._clock, self._answer = harness.clock, harness.answer
-        self._path, self._pins = Path("wallet.json"), Path("pins.json")
+    def __init__(self, harness: Harness, file: str) -> None:
+        super().__init__(harness, file)
+        self._pins, self._pending = Path("pins.json"), Path("registration")
         self._open: Held | None = None
         self._shows = False
 
@@ -144,14 +140,13 @@ class OwnWallet:
 
     def register(self, name: str, phone: str) -> dict[str, Any]:
         """Requests a message with a code."""
-        registration = drive(wallets.register(name, phone), self._answer)
-        self._pending().write_text(registration, encoding="ascii")
+        self._pending.write_text(self._does(wallets.register(name, phone)), encoding="ascii")
         return {}
 
     def confirm(self, code: str) -> dict[str, Any]:
         """The code from the message."""
-        registration = self._pending().read_text(encoding="ascii")
-        held = drive(wallets.confirm("https://issuer.example", registration, code), self._answer)
+        registration = self._pending.read_text(encoding="ascii")
+        held = self._does(wallets.confirm("https://issuer.example", registration, code))
         held.log = PinnedLog.read(read_private(self._pins)["log"]).plain()
         save_party(self._path, held.plain())
         return {}
@@ -159,13 +154,13 @@ class OwnWallet:
     def fetch(self) -> dict[str, Any]:
         """A batch of today."""
         pinned = NoteVerifier.parse(read_private(self._pins)["issuer"])
-        drive(self._held().fetch_today(ZONE, self._clock, pinned), self._answer, partial(save_party, self._path))
+        self._does(self._held().fetch_today(ZONE, self._harness, pinned))
         return {}
 
     def open(self, *, show_status: bool = False) -> dict[str, Any]:
         """A code for one opening."""
         held = self._held()
-        self._open = drive(held.open_code(ZONE.day(held.now(self._clock))), keep=partial(save_party, self._path))
+        self._open = self._does(held.open_code(ZONE.day(held.now(self._harness))))
         self._shows = show_status
         return self.renew()
 
@@ -173,41 +168,27 @@ class OwnWallet:
         """The same, signed anew."""
         if self._open is None:
             raise RequestInvalid("There is no open code.")
-        return {"token": wallets.present(self._open, self._held().now(self._clock), ZONE, show_status=self._shows)}
+        return {"token": wallets.present(self._open, self._held().now(self._harness), ZONE, show_status=self._shows)}
 
     def state(self) -> dict[str, Any]:
         """How many codes of today were never shown, and how many notices there are."""
         held = self._held()
-        return {"left": held.left(ZONE.day(held.now(self._clock))), "notices": len(held.disclosures)}
-
-    def beside(self, _: CheckinError) -> dict[str, Any]:
-        """Nothing with a refusal."""
-        return {}
+        return {"left": held.left(ZONE.day(held.now(self._harness))), "notices": len(held.disclosures)}
 
     def _held(self) -> Wallet:
         return load_party(Wallet, self._path)
 
-    def _pending(self) -> Path:
-        return self._path.with_suffix(".registration")
-
-
-def serve(harness: Harness, party: OwnScanner | OwnWallet) -> None:
-    """Carries out commands until there are no more."""
-    while (line := harness.read()) is not None:
-        name = line.pop("do")
-        members = {key: value for key, value in line.items() if key not in ("now", "steady")}
-        command: Callable[..., dict[str, Any]] = getattr(party, name)
-        try:
-            told: dict[str, Any] = {"done": command(**members)}
-        except CheckinError as error:
-            told = {"refused": error.code, **party.beside(error)}
-        harness.write(**told)
-
 
 def main() -> None:
-    """`wallet` or `scanner`."""
-    harness = Harness()
-    serve(harness, OwnScanner(harness) if sys.argv[1:] == ["scanner"] else OwnWallet(harness))
+    """`wallet` or `scanner`: carries out commands until there are no more."""
+    harness, scans = Harness(), sys.argv[1:] == ["scanner"]
+    party = OwnScanner(harness, "scanner.json") if scans else OwnWallet(harness, "wallet.json")
+    while (line := harness.read()) is not None:
+        command: Callable[..., dict[str, Any]] = getattr(party, line.pop("do"))
+        try:
+            harness.write(done=command(**line))
+        except CheckinError as error:
+            harness.write(refused=error.code, **party.beside(error))
 
 
 if __name__ == "__main__":
