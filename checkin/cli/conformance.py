@@ -9,12 +9,9 @@ from typing import Annotated
 import typer
 
 from checkin.cli.terminal import Json, WithExample, say, say_json
-from checkin.conformance.counterpart import NOON
 from checkin.conformance.judging import BROKEN, RuleVerdict
 from checkin.conformance.scanner_rules import RULES as SCANNER_RULES
-from checkin.conformance.scanner_rules import ScannerStage
 from checkin.conformance.wallet_rules import RULES as WALLET_RULES
-from checkin.conformance.wallet_rules import WalletStage
 from checkin.errors import RequestInvalid
 from checkin.shown import shown
 
@@ -53,6 +50,6 @@ def conformance(
 
 def _judged(wallet: str | None, scanner: str | None) -> Iterator[RuleVerdict]:
     if wallet is not None:
-        yield from WALLET_RULES.judged(wallet, WalletStage, NOON)
+        yield from WALLET_RULES.judged(wallet)
     if scanner is not None:
-        yield from SCANNER_RULES.judged(scanner, ScannerStage, NOON)
+        yield from SCANNER_RULES.judged(scanner)

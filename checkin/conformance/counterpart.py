@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
 
 from checkin.clock import Calendar
-from checkin.conformance.peer import Answered, Asked, as_json, problem
+from checkin.conformance.peer import Answer, Answered, Asked, as_json, problem
 from checkin.protocol import credential as credentials
 from checkin.protocol import presentation
-from checkin.protocol.credential import Draft, Mode, Status, StatusOpening
+from checkin.protocol.credential import Draft, Mode, Status, StatusOpening, new_opening
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.intake import Place, Scan, open_entry
 from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey
 from checkin.protocol.note import NoteSigner, sign_note
-from checkin.protocol.primitives import OpeningKey, SealingKey, SigningKey, random_bytes
+from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.protocol.signed_time import TIME_STATEMENT
 from checkin.tlog.checkpoint import Checkpoint, Cosigner
 from checkin.tlog.merkle import inclusion_proof, leaf_hash, subtrees
@@ -34,7 +33,7 @@ def new_key() -> SigningKey:
 
 
 class HarnessLog:
-    """A transparency log with one witness; `took` are the entries that it has."""
+    """A transparency log with one witness."""
 
     def __init__(self) -> None:
         self._signer = NoteSigner("log.example/log", new_key())
@@ -49,6 +48,10 @@ class HarnessLog:
         head = sign_note(text, self._signer) + (self._witness.cosign(text, when) if witnessed else "")
         return LogProof(1, tuple(inclusion_proof(1, len(leaves), tree)), head).write()
 
+    def listed(self, note: str, when: float, **proof: Any) -> dict[str, str]:
+        """An issuer's list and that it is in the log, as answers have them; `proof` as there."""
+        return {"list": note, "proof": self.proof(note, when, **proof)}
+
 
 class HarnessIssuer:
     """An issuer's keys and what it signs."""
@@ -57,12 +60,6 @@ class HarnessIssuer:
         self.number = number
         self.signer = NoteSigner(name, new_key())
         self._keys: dict[int, SigningKey] = {}
-        self._authority = OpeningKey(random_bytes(32))
-
-    @property
-    def vkey(self) -> str:
-        """What a wallet pins."""
-        return self.signer.verifier.vkey
 
     def key(self, day: int) -> SigningKey:
         """The day's key, made when it is first used."""
@@ -84,13 +81,9 @@ class HarnessIssuer:
         mode: Mode = Mode.SCREEN,
         key: SigningKey | None = None,
     ) -> bytes:
-        """A credential."""
-        visit_id = random_bytes(16)
-        context = credentials.visit_context(self.number, day, visit_id)
-        sealed = credentials.seal_subject(random_bytes(32), SealingKey(self._authority.public), 4242, context)
-        return credentials.issue(
-            Draft(day, mode, visit_id, holder_key, sealed, opening), self.number, key or self.key(day)
-        )
+        """A credential; random bytes are in place of the sealed subject, which no wallet or scanner opens."""
+        draft = Draft(day, mode, random_bytes(16), holder_key, random_bytes(72), opening)
+        return credentials.issue(draft, self.number, key or self.key(day))
 
 
 @dataclass(frozen=True)
@@ -114,7 +107,7 @@ class Visitor:
 
 def visitor(issuer: HarnessIssuer, day: int, mode: Mode = Mode.SCREEN, key: SigningKey | None = None) -> Visitor:
     """A visitor with a credential of that day."""
-    holder, opening = new_key(), StatusOpening(Status.VACCINATED, random_bytes(16))
+    holder, opening = new_key(), new_opening(Status.VACCINATED)
     return Visitor(issuer.issue(holder.public, day, opening, mode, key), holder, opening)
 
 
@@ -124,14 +117,13 @@ def told_time(signer: NoteSigner, nonce: str, when: float, name: str | None = No
     return sign_note(TIME_STATEMENT.write(values), signer)
 
 
-def nonce_of(asked: Asked) -> str:
-    """The nonce in a request's query; empty without one."""
-    return parse_qs(urlsplit(asked.path).query).get("nonce", [""])[0]
-
-
-def path_of(asked: Asked) -> str:
-    """A request's path alone."""
-    return urlsplit(asked.path).path
+FALSE_TIMES: Final[Mapping[str, Callable[[NoteSigner, str, float], str]]] = {
+    "an old answer": lambda signer, _, when: told_time(signer, "A" * 22, when),
+    "another key": lambda signer, nonce, when: told_time(NoteSigner(signer.name, new_key()), nonce, when),
+    "another service's note": lambda _, nonce, when: told_time(NoteSigner("other.example", new_key()), nonce, when),
+    "a note that names another service": lambda signer, nonce, when: told_time(signer, nonce, when, "other.example"),
+}
+"""What no party takes for the time that its signer told for a nonce."""
 
 
 class HarnessRegistry:
@@ -150,30 +142,24 @@ class HarnessRegistry:
         }
         self._intake: dict[int, OpeningKey] = {}
 
-    @property
-    def place(self) -> Place:
-        """What queued scans are bound to."""
-        return Place(bytes.fromhex(self.enrolment["venue_id"]), bytes.fromhex(self.enrolment["scanner_id"]))
-
     def intake_key(self, day: int) -> OpeningKey:
         """The day's intake key, made when it is first used."""
         return self._intake.setdefault(day, OpeningKey(random_bytes(32)))
 
     def opened(self, entry: str) -> Scan:
         """A queued scan; raises `EntryUnreadable`, or ValueError for what is no base64url."""
-        data = b64url_decode(entry)
-        return open_entry(data, self.place, self.intake_key(int.from_bytes(data[:4], "big")))
+        data, place = b64url_decode(entry), (bytes.fromhex(self.enrolment[name]) for name in ("venue_id", "scanner_id"))
+        return open_entry(data, Place(*place), self.intake_key(int.from_bytes(data[:4], "big")))
 
     def trust(self, asked: Asked, when: float, days: Collection[int]) -> dict[str, Any]:
         """What GET /v1/trust answers, all of it true."""
         keys = {day: IntakeKey(self.intake_key(day).public) for day in days}
         intake = sign_note(IntakeList(self.signer.name, keys).text(), self.signer)
-        lists = [(issuer, issuer.listed(days)) for issuer in self.issuers]
         return {
             "registry": {"vkey": self.signer.verifier.vkey},
             "issuers": [
-                {"issuer": one.number, "vkey": one.vkey, "list": note, "proof": self.log.proof(note, when)}
-                for one, note in lists
+                {"issuer": one.number, "vkey": one.signer.verifier.vkey, **self.log.listed(one.listed(days), when)}
+                for one in self.issuers
             ],
             "intake": intake,
             "intake_proof": self.log.proof(intake, when),
@@ -182,18 +168,22 @@ class HarnessRegistry:
             "venue": {"id": self.enrolment["venue_id"], "name": "Café Mugunghwa"},
             "zone": ZONE,
             "time": CALENDAR.rfc3339(when),
-            "time_note": told_time(self.signer, nonce_of(asked), when),
+            "time_note": told_time(self.signer, asked.nonce, when),
         }
 
 
-def no_such_route(asked: Asked) -> Answered:
-    """What a service says of an address that it does not have."""
-    return problem("not_found", 404, asked=path_of(asked))
+def answering(routes: Mapping[str, Answer]) -> Answer:
+    """A service that has these routes, as `GET /v1/trust`."""
+
+    def answer(asked: Asked) -> Answered | None:
+        route = routes.get(asked.route)
+        return route(asked) if route else problem("not_found", 404, asked=asked.path)
+
+    return answer
 
 
-PORTAL: Final = Answered(200, "<html>Please log in</html>", "text/html")
 NO_ANSWERS: Final = {
-    "a portal's page with status 200": PORTAL,
+    "a portal's page with status 200": Answered(200, "<html>Please log in</html>", "text/html"),
     "a proxy's 502": Answered(502, "<html>Bad Gateway</html>", "text/html"),
     "a redirect": Answered(302, "", "text/plain"),
     "an empty body": Answered(200, ""),

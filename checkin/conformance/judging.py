@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+from checkin.conformance.counterpart import NOON
 from checkin.conformance.peer import PeerFault, Program, Reply, Time
 from checkin.errors import CheckinError
 
@@ -37,6 +38,10 @@ class RuleStage:
         self.ahead += seconds
         self.peer.time.now += seconds
 
+    def state(self, member: str) -> int:
+        """A number of the program's state."""
+        return int(reading("the state", lambda: self.peer.tell("state").told[member]))
+
 
 S = TypeVar("S", bound=RuleStage)
 
@@ -57,42 +62,39 @@ class RuleVerdict:
     section: str
     says: str
     result: str
-    why: str = ""
+    why: str
 
 
 class Rules(Generic[S]):
     """A page's rules in their order; calling it with section and sentence adds the function below."""
 
-    def __init__(self, page: str) -> None:
+    def __init__(self, page: str, make_stage: Callable[[Program], S]) -> None:
         self.page = page
+        self._make_stage = make_stage
         self.rules: list[Rule[S]] = []
 
     def __call__(self, section: str, says: str) -> Callable[[Callable[[S], None]], Callable[[S], None]]:
-        """A decorator."""
-
         def add(judge: Callable[[S], None]) -> Callable[[S], None]:
             self.rules.append(Rule(f"{self.page} §{section}", says, judge))
             return judge
 
         return add
 
-    def judged(
-        self, command: str, make_stage: Callable[[Program], S], now: float, only: Collection[str] = ()
-    ) -> Iterator[RuleVerdict]:
+    def judged(self, command: str, only: Collection[str] = ()) -> Iterator[RuleVerdict]:
         """Every rule's verdict, each on a program that was just started; `only` those of the named sections."""
         for rule in self.rules:
             if only and rule.section not in only:
                 continue
-            with (
-                tempfile.TemporaryDirectory(prefix="checkin-conformance-", ignore_cleanup_errors=True) as folder,
-                Program(command, Path(folder), Time(now)) as peer,
-            ):
+            result, why = KEPT, ""
+            with tempfile.TemporaryDirectory(prefix="checkin-conformance-", ignore_cleanup_errors=True) as folder:
+                peer = Program(command, Path(folder), Time(NOON))
                 try:
-                    rule.judge(make_stage(peer))
+                    rule.judge(self._make_stage(peer))
                 except (Broken, PeerFault) as broken:
-                    yield RuleVerdict(rule.section, rule.says, BROKEN, str(broken))
-                else:
-                    yield RuleVerdict(rule.section, rule.says, KEPT)
+                    result, why = BROKEN, str(broken)
+                finally:
+                    peer.restart()
+            yield RuleVerdict(rule.section, rule.says, result, why)
 
 
 def done(outcome: Reply, what: str) -> dict[str, Any]:

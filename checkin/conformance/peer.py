@@ -6,22 +6,24 @@ It has no network and no clock of its own: its HTTP requests come here, and ever
 from __future__ import annotations
 
 import json
-import queue
+import os
 import shlex
 import subprocess
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Final, Self
+from select import select
+from typing import Any, Final
+from urllib.parse import parse_qs
 
+from pydantic import BaseModel, ValidationError
+
+from checkin.clock import STOPWATCH
 from checkin.errors import SettingsInvalid
 
 PATIENCE_SECONDS: Final = 120.0
 MAX_LINE: Final = 2 * 2**20
-MAX_AHEAD: Final = 64  # lines that are read before they are looked at
 MAX_ASKED: Final = 40  # within one command: more is a loop
 
 
@@ -29,14 +31,23 @@ class PeerFault(Exception):
     """The program said something that is none of the protocol's lines, or nothing."""
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(BaseModel):
     """An HTTP request of the program: path with its query, bearer token, JSON body."""
 
     method: str
     path: str
-    token: str | None
-    body: Any
+    token: str | None = None
+    body: Any = None
+
+    @property
+    def route(self) -> str:
+        """`GET /v1/trust`, without the query."""
+        return f"{self.method} {self.path.partition('?')[0]}"
+
+    @property
+    def nonce(self) -> str:
+        """The query's; empty without one."""
+        return parse_qs(self.path.partition("?")[2]).get("nonce", [""])[0]
 
 
 @dataclass(frozen=True)
@@ -103,29 +114,13 @@ class Program:
         self.folder = folder
         self.time = time
         self._process: subprocess.Popen[bytes] | None = None
-        self._lines: queue.Queue[bytes] = queue.Queue(MAX_AHEAD)
-        self._pump: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.restart()
+        self._unread = b""
 
     def restart(self) -> None:
         """Kills the program, as a power failure does; the next command starts it in the same folder."""
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            while self._pump is not None and self._pump.is_alive():
-                with suppress(queue.Empty):
-                    self._lines.get(timeout=0.05)
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    with suppress(OSError):  # what it did not read
-                        pipe.close()
+            with suppress(OSError), self._process:  # closes its pipes; it may not have read all
+                self._process.kill()
             self._process = None
 
     def tell(self, what: str, answer: Answer | None = None, **members: Any) -> Reply:
@@ -139,7 +134,10 @@ class Program:
             line = self._read(what)
             if "ask" not in line:
                 break
-            asked.append(_asked(line["ask"]))
+            try:
+                asked.append(Asked.model_validate(line["ask"], strict=True))
+            except ValidationError:
+                raise PeerFault("it asked for something whose method, path or token is no text") from None
             if len(asked) > MAX_ASKED:
                 raise PeerFault(f"it asked more than {MAX_ASKED} times")
             given = answer(asked[-1]) if answer else None
@@ -152,63 +150,46 @@ class Program:
             return Reply(None, done, tuple(asked))
         raise PeerFault("it ended a command with neither `done` nor `refused`")
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        try:
-            process = subprocess.Popen(  # noqa: S603 - the operator's own command
-                self._command, cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
-        except OSError:
-            raise SettingsInvalid(f"The command {self._command[0]} cannot be started.") from None
-        self._lines = queue.Queue(MAX_AHEAD)
-        self._pump = threading.Thread(target=_pump, args=(process.stdout, self._lines), daemon=True)
-        self._pump.start()
-        return process
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._unread = b""
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 - the operator's own command
+                    self._command, cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                )
+            except OSError:
+                raise SettingsInvalid(f"The command {self._command[0]} cannot be started.") from None
+        return self._process
 
     def _write(self, line: dict[str, Any]) -> None:
-        if self._process is None:
-            self._process = self._start()
         content = line | {"now": self.time.now, "steady": self.time.steady}
-        pipe = self._process.stdin
+        pipe = self._started().stdin
+        assert pipe is not None  # noqa: S101 - it was started with one
         try:
-            if pipe is not None:
-                pipe.write(json.dumps(content).encode() + b"\n")
-                pipe.flush()
+            pipe.write(json.dumps(content).encode() + b"\n")
+            pipe.flush()
         except OSError:
             raise PeerFault("it ended") from None
 
     def _read(self, command: str) -> dict[str, Any]:
         try:
-            line = self._lines.get(timeout=PATIENCE_SECONDS)
-        except queue.Empty:
-            raise PeerFault(f"it said nothing for {PATIENCE_SECONDS:.0f} seconds within {command!r}") from None
-        if not line:
-            raise PeerFault("it ended")
-        try:
-            content = json.loads(line) if line.endswith(b"\n") else None
+            content = json.loads(self._line(command))
         except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
             raise PeerFault("it wrote a line that is no JSON object")
         return content
 
-
-def _pump(pipe: IO[bytes] | None, lines: queue.Queue[bytes]) -> None:
-    """Reads all that the program writes, a line at a time; an empty one at the end."""
-    while pipe is not None and not pipe.closed:
-        try:
-            line = pipe.readline(MAX_LINE)
-        except (OSError, ValueError):
-            line = b""
-        lines.put(line)
-        if not line:
-            return
-
-
-def _asked(content: Any) -> Asked:
-    try:
-        method, path, token, body = content["method"], content["path"], content.get("token"), content.get("body")
-    except (TypeError, KeyError, AttributeError):
-        raise PeerFault("it asked for something that has no method and path") from None
-    if not (isinstance(method, str) and isinstance(path, str) and (token is None or isinstance(token, str))):
-        raise PeerFault("it asked for something whose method, path or token is no text")
-    return Asked(method, path, token, body)
+    def _line(self, command: str) -> bytes:
+        pipe = self._started().stdout
+        assert pipe is not None  # noqa: S101 - it was started with one
+        until = STOPWATCH.boot() + PATIENCE_SECONDS
+        while b"\n" not in self._unread and len(self._unread) < MAX_LINE:
+            if not select([pipe], [], [], max(0.0, until - STOPWATCH.boot()))[0]:
+                raise PeerFault(f"it said nothing for {PATIENCE_SECONDS:.0f} seconds within {command!r}")
+            more = os.read(pipe.fileno(), MAX_LINE)
+            if not more:
+                raise PeerFault("it ended")
+            self._unread += more
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line

@@ -9,17 +9,15 @@ from typing import Any, Final
 
 from checkin.conformance.counterpart import (
     CALENDAR,
+    FALSE_TIMES,
     NO_ANSWERS,
     NOON,
     SECOND_ISSUER,
     HarnessIssuer,
     HarnessRegistry,
     Visitor,
+    answering,
     new_key,
-    no_such_route,
-    nonce_of,
-    path_of,
-    told_time,
     visitor,
 )
 from checkin.conformance.judging import Rules, RuleStage, done, reading, refused, require
@@ -31,6 +29,8 @@ from checkin.protocol.note import NoteSigner
 
 AHEAD: Final = 14  # days that lists reach ahead
 Change = Callable[[dict[str, Any]], dict[str, Any]]
+TRUST: Final = "GET /v1/trust"
+CHECK_IN: Final = "POST /v1/check-ins"
 ACCEPTED: Final = as_json({"result": "accepted"}, 201)
 
 
@@ -54,22 +54,21 @@ class ScannerStage(RuleStage):
         return self.peer.tell("enrol", code=json.dumps(self.registry.enrolment))
 
     def answers(
-        self, change: Change | None = None, check_in: Answered | None = ACCEPTED, batch: Answer | None = None
+        self, change: Change | None = None, check_in: Answered = ACCEPTED, batch: Answer | None = None
     ) -> Answer:
         """The registry: its lists as they are or changed, what it says of a check-in, and of a batch."""
 
-        def answer(asked: Asked) -> Answered | None:
-            path = path_of(asked)
-            if (asked.method, path) == ("GET", "/v1/trust"):
-                content = self.registry.trust(asked, self.now, self.days)
-                return as_json(change(content) if change else content)
-            if (asked.method, path) == ("POST", "/v1/check-ins"):
-                return check_in
-            if (asked.method, path) == ("POST", "/v1/check-ins/batch"):
-                return batch(asked) if batch else self.batch(asked, "accepted")
-            return no_such_route(asked)
+        def trust(asked: Asked) -> Answered:
+            content = self.registry.trust(asked, self.now, self.days)
+            return as_json(change(content) if change else content)
 
-        return answer
+        return answering(
+            {
+                TRUST: trust,
+                CHECK_IN: always(check_in),
+                "POST /v1/check-ins/batch": batch or (lambda asked: self.batch(asked, "accepted")),
+            }
+        )
 
     def batch(self, asked: Asked, *results: str) -> Answered:
         """The same results again and again; the entries are kept to be looked at."""
@@ -96,14 +95,6 @@ class ScannerStage(RuleStage):
         """A code at the door while nothing answers."""
         return self.peer.tell("scan", text=text)
 
-    def waiting(self) -> int:
-        """How many entries wait."""
-        return int(reading("the state", lambda: self.peer.tell("state").told["waiting"]))
-
-    def aside(self) -> int:
-        """How many refused entries are kept for a person."""
-        return int(reading("the state", lambda: self.peer.tell("state").told["refused"]))
-
     def queue(self, count: int) -> list[Visitor]:
         """So many visits wait in it."""
         visitors = [self.visitor() for _ in range(count)]
@@ -113,7 +104,7 @@ class ScannerStage(RuleStage):
         return visitors
 
 
-RULES: Final = Rules[ScannerStage]("scanner.md")
+RULES: Final = Rules("scanner.md", ScannerStage)
 rule = RULES
 
 
@@ -142,12 +133,12 @@ def _(stage: ScannerStage) -> None:
     for _ in range(3):
         outcome = stage.tend()
         done(outcome, "true lists")
-        lists = [asked for asked in outcome.asked if path_of(asked) == "/v1/trust"]
+        lists = [asked for asked in outcome.asked if asked.route == TRUST]
         require(len(lists) == 1, "the lists are not asked for once")
         require(lists[0].token == stage.registry.enrolment["scanner_token"], "they are asked for without the token")
-        size = len(reading("the nonce", b64url_decode, nonce_of(lists[0])))
+        size = len(reading("the nonce", b64url_decode, lists[0].nonce))
         require(size == 16, "the nonce has not 16 bytes")
-        nonces.add(nonce_of(lists[0]))
+        nonces.add(lists[0].nonce)
     require(len(nonces) == 3, "a nonce came twice")
 
 
@@ -161,24 +152,13 @@ def _refuses(stage: ScannerStage, change: Change, what: str, *codes: str) -> Non
 @rule("4.1", "A time note for another nonce, of another service or under another key is `note_untrusted`")
 def _(stage: ScannerStage) -> None:
     stage.begin()
-    registry = stage.registry.signer
-    thief = NoteSigner(registry.name, new_key())
-    renamed = NoteSigner("other.example", new_key())
-    notes: dict[str, Callable[[str], str]] = {
-        "an old answer": lambda _: told_time(registry, "A" * 22, stage.now),
-        "another key": lambda nonce: told_time(thief, nonce, stage.now),
-        "another service's note": lambda nonce: told_time(renamed, nonce, stage.now),
-        "a note that names another service": lambda nonce: told_time(registry, nonce, stage.now, "other.example"),
-    }
-    for what, note in notes.items():
+    for what, false_time in FALSE_TIMES.items():
 
-        def lied(asked: Asked, note: Callable[[str], str] = note) -> Answered | None:
-            if path_of(asked) != "/v1/trust":
-                return stage.answers()(asked)
+        def lied(asked: Asked, false_time: Callable[[NoteSigner, str, float], str] = false_time) -> Answered:
             told = stage.registry.trust(asked, stage.now, stage.days)
-            return as_json(told | {"time_note": note(nonce_of(asked))})
+            return as_json(told | {"time_note": false_time(stage.registry.signer, asked.nonce, stage.now)})
 
-        refused(stage.tend(lied), what, "note_untrusted")
+        refused(stage.tend(answering({TRUST: lied})), what, "note_untrusted")
     done(stage.tend(), "true lists after all that")
 
 
@@ -187,9 +167,7 @@ def _(stage: ScannerStage) -> None:
     stage.begin()
     false = HarnessRegistry(stage.registry.issuers)
 
-    def answer(asked: Asked) -> Answered | None:
-        return as_json(false.trust(asked, stage.now, stage.days)) if path_of(asked) == "/v1/trust" else ACCEPTED
-
+    answer = answering({TRUST: lambda asked: as_json(false.trust(asked, stage.now, stage.days))})
     refused(stage.tend(answer), "another registry's answer", "note_untrusted")
     stage.peer.restart()
     refused(stage.tend(answer), "another registry's answer after a restart", "note_untrusted")
@@ -201,8 +179,7 @@ def _(stage: ScannerStage) -> None:
     changed = {stage.day: new_key()}
 
     def other(told: dict[str, Any]) -> dict[str, Any]:
-        note = stage.issuer.listed(stage.days, keys=changed)
-        item = {"list": note, "proof": stage.registry.log.proof(note, stage.now)}
+        item = stage.registry.log.listed(stage.issuer.listed(stage.days, keys=changed), stage.now)
         return told | {"issuers": [told["issuers"][0] | item]}
 
     _refuses(stage, other, "another key for today", "list_refused")
@@ -241,8 +218,7 @@ def _(stage: ScannerStage) -> None:
     far, keys = stage.day + 16, new_key()
 
     def early(told: dict[str, Any]) -> dict[str, Any]:
-        note = stage.issuer.listed([*stage.days, far], keys={far: keys})
-        item = {"list": note, "proof": stage.registry.log.proof(note, stage.now)}
+        item = stage.registry.log.listed(stage.issuer.listed([*stage.days, far], keys={far: keys}), stage.now)
         return told | {"issuers": [told["issuers"][0] | item, *told["issuers"][1:]]}
 
     done(stage.tend(stage.answers(early)), "a list that reaches 16 days ahead")
@@ -328,7 +304,7 @@ def _(stage: ScannerStage) -> None:
     done(stage.scan(stage.visitor().show(now + 5)), "five seconds early")
     done(stage.scan(stage.visitor().show(now - 20)), "twenty seconds old")
     done(stage.scan(paper.show(CALENDAR.start(stage.day))), "today's paper")
-    require(stage.waiting() == 0, "a refused code waits in the queue")
+    require(stage.state("waiting") == 0, "a refused code waits in the queue")
 
 
 @rule("5.3", "A venue's rule: a status that is not accepted, or not shown, is `status_required`")
@@ -373,7 +349,7 @@ def _(stage: ScannerStage) -> None:
 
 def _sent(outcome: Reply) -> dict[str, Any]:
     """The body of the one check-in."""
-    bodies = [asked.body for asked in outcome.asked if path_of(asked) == "/v1/check-ins"]
+    bodies = [asked.body for asked in outcome.asked if asked.route == CHECK_IN]
     require(len(bodies) == 1 and isinstance(bodies[0], dict), "a check-in is not sent once, as JSON")
     return dict(bodies[0])
 
@@ -388,7 +364,7 @@ def _(stage: ScannerStage) -> None:
         body = _sent(outcome)
         require(set(body) == {"token", "scan_id"}, "a check-in has other members")
         require(len(reading("scan_id", b64url_decode, body["scan_id"])) == 16, "scan_id: 16 bytes")
-        tokens = {asked.token for asked in outcome.asked if path_of(asked) == "/v1/check-ins"}
+        tokens = {asked.token for asked in outcome.asked if asked.route == CHECK_IN}
         require(tokens == {stage.registry.enrolment["scanner_token"]}, "a check-in has not the scanner's token")
         ids.add(body["scan_id"])
     require(len(ids) == 3, "a scan_id came twice")
@@ -402,7 +378,7 @@ def _(stage: ScannerStage) -> None:
     outcome = stage.unanswered(one.show(stage.now))
     require(done(outcome, "a good code").get("result") == "queued", "it is not `queued`")
     stage.peer.restart()
-    require(stage.waiting() == 1, "after a restart it waits no more")
+    require(stage.state("waiting") == 1, "after a restart it waits no more")
     when = stage.now
     stage.peer.time.pass_(300)
     done(stage.tend(), "the upload")
@@ -410,7 +386,7 @@ def _(stage: ScannerStage) -> None:
     require(scan.token == presentation.from_text(one.show(when)), "the entry is another code")
     require(abs(scan.scanned_at - when) <= 2, "its time is not that of the scan by the registry's clock")
     for asked in outcome.asked:
-        if path_of(asked) == "/v1/check-ins":
+        if asked.route == CHECK_IN:
             sent = reading("scan_id", lambda body: b64url_decode(body["scan_id"]), asked.body)
             require(sent == scan.scan_id, "the entry has another scan_id than the check-in that got no answer")
 
@@ -421,7 +397,7 @@ def _(stage: ScannerStage) -> None:
     for number, (what, answer) in enumerate(NO_ANSWERS.items(), 1):
         told = done(stage.scan(stage.visitor().show(stage.now), stage.answers(check_in=answer)), what)
         require(told.get("result") == "queued", f"{what}: is not `queued`")
-        require(stage.waiting() == number, f"{what}: does not wait in the queue")
+        require(stage.state("waiting") == number, f"{what}: does not wait in the queue")
 
 
 @rule("6.4", "A refusal that the registry coded is final; after 429 and 5xx the scan waits in the queue")
@@ -430,7 +406,7 @@ def _(stage: ScannerStage) -> None:
     for code, status in (("already_used", 409), ("unknown_issuer_key", 422), ("day_closed", 409)):
         answer = stage.answers(check_in=problem(code, status, same_venue=False))
         refused(stage.scan(stage.visitor().show(stage.now), answer), f"the registry's {code}", code)
-    require(stage.waiting() == 0, "a refused code waits in the queue")
+    require(stage.state("waiting") == 0, "a refused code waits in the queue")
     for code, status in (("not_ready", 503), ("too_many_requests", 429), ("internal_error", 500)):
         answer = stage.answers(check_in=problem(code, status))
         told = done(stage.scan(stage.visitor().show(stage.now), answer), f"the registry's {code}")
@@ -449,10 +425,10 @@ def _(stage: ScannerStage) -> None:
 
     for _ in range(2):
         require(stage.tend(stage.answers(batch=count)).refused is not None, "a batch without an answer is no failure")
-        require(stage.waiting() == 8, "an entry left the queue without an answer")
+        require(stage.state("waiting") == 8, "an entry left the queue without an answer")
     done(stage.tend(stage.answers(batch=count)), "a batch with an answer")
     require(sizes[:3] == [8, 4, 2], f"the batches had {sizes[:3]} entries in place of 8, 4, 2")
-    require(stage.waiting() == 0, "after all were answered some wait")
+    require(stage.state("waiting") == 0, "after all were answered some wait")
 
 
 @rule("7.2", "An entry leaves the queue by the registry's answer to it: `undecided` stays, `refused` is kept aside")
@@ -461,10 +437,10 @@ def _(stage: ScannerStage) -> None:
     stage.queue(5)
     results = ("accepted", "repeated", "conflict", "undecided", "refused")
     done(stage.tend(stage.answers(batch=lambda asked: stage.batch(asked, *results))), "five answers")
-    require(stage.waiting() == 1, "of five answers only `undecided` keeps its entry")
-    require(stage.aside() == 1, "a refused entry is not kept aside")
+    require(stage.state("waiting") == 1, "of five answers only `undecided` keeps its entry")
+    require(stage.state("refused") == 1, "a refused entry is not kept aside")
     stage.peer.restart()
-    require((stage.waiting(), stage.aside()) == (1, 1), "after a restart they are not there")
+    require((stage.state("waiting"), stage.state("refused")) == (1, 1), "after a restart they are not there")
 
 
 @rule("7.2", "Answers that are not one an entry, or of another form, take nothing out of the queue")
@@ -478,7 +454,7 @@ def _(stage: ScannerStage) -> None:
     }
     for what, answer in lies.items():
         stage.tend(stage.answers(batch=always(answer)))
-        require(stage.waiting() == 2, f"{what}: took an entry out of the queue")
+        require(stage.state("waiting") == 2, f"{what}: took an entry out of the queue")
 
 
 @rule("7.4", "After lists that are refused, and after no answer, the next round comes and uploads")
@@ -488,7 +464,7 @@ def _(stage: ScannerStage) -> None:
     require(stage.peer.tell("tend").refused is not None, "no answer is no failure")
     refused(stage.tend(stage.answers(lambda told: told | {"intake_proof": None})), "no proof", "proof_invalid")
     done(stage.tend(), "the next round")
-    require(stage.waiting() == 0, "the next round uploaded nothing")
+    require(stage.state("waiting") == 0, "the next round uploaded nothing")
 
 
 @rule("2", "No token, visit id or status is kept on the disk")

@@ -7,26 +7,27 @@ from typing import Any, Final
 
 from checkin.conformance.counterpart import (
     CALENDAR,
+    FALSE_TIMES,
     ISSUER,
     NO_ANSWERS,
     HarnessIssuer,
     HarnessLog,
+    answering,
     new_key,
-    no_such_route,
-    nonce_of,
-    path_of,
     told_time,
 )
 from checkin.conformance.judging import Rules, RuleStage, done, reading, refused, require
 from checkin.conformance.peer import Answer, Answered, Asked, Program, Reply, always, as_json, problem
 from checkin.protocol import presentation
-from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode, Status, StatusOpening
+from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode, Status, StatusOpening, new_opening
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.note import NoteSigner
 from checkin.protocol.presentation import Presentation
-from checkin.protocol.primitives import check_signing_key, random_bytes
+from checkin.protocol.primitives import check_signing_key
 
 WALLET_TOKEN: Final = "wallet-token-of-the-harness"  # noqa: S105 - good nowhere
+REGISTRATION: Final = "registration-of-the-harness"
+CONFIRM: Final = f"/v1/registrations/{REGISTRATION}/confirm"
 BATCH: Final = 10
 NOTICE: Final = {"number": "0a1b2c3d4e5f", "day": "2026-11-18", "authority": "health.example", "purpose": "contacts"}
 Change = Callable[[dict[str, Any]], dict[str, Any]]
@@ -47,20 +48,19 @@ class WalletStage(RuleStage):
     def keys(self, note: str | None = None, **proof: Any) -> dict[str, Any]:
         """What GET /v1/keys answers."""
         days = range(self.day, self.day + 15)
-        note = note or self.issuer.listed(days)
-        return {"issuer": ISSUER, "keys": [], "list": note, "proof": self.log.proof(note, self.now, **proof),
-                "log": self.log.pins}  # fmt: skip
+        listed = self.log.listed(note or self.issuer.listed(days), self.now, **proof)
+        return {"issuer": ISSUER, "keys": [], "log": self.log.pins, **listed}
 
     def batch(self, asked: Asked, change: Change | None = None) -> dict[str, Any]:
         """What POST /v1/credentials answers."""
         day, mode, keys = self.wish(asked)
-        openings = [StatusOpening(Status.VACCINATED, random_bytes(16)) for _ in keys]
+        openings = [new_opening(Status.VACCINATED) for _ in keys]
         made = [self.issuer.issue(key, day, opening, mode) for key, opening in zip(keys, openings, strict=True)]
         content = {
             "credentials": [b64url_encode(one) for one in made],
             "status_openings": [{"status": int(one.status), "salt": b64url_encode(one.salt)} for one in openings],
             "disclosures": [],
-            "time_note": told_time(self.issuer.signer, nonce_of(asked), self.now),
+            "time_note": told_time(self.issuer.signer, asked.nonce, self.now),
         }
         return change(content) if change else content
 
@@ -75,26 +75,20 @@ class WalletStage(RuleStage):
         self, keys: Answered | None = None, batch: Answer | None = None, change: Change | None = None
     ) -> Answer:
         """The issuer: its keys, and its batches as they are, changed, or something else in their place."""
-
-        def answer(asked: Asked) -> Answered | None:
-            path = path_of(asked)
-            if (asked.method, path) == ("GET", "/v1/keys"):
-                return keys or as_json(self.keys())
-            if (asked.method, path) == ("POST", "/v1/credentials"):
-                return batch(asked) if batch else as_json(self.batch(asked, change))
-            if (asked.method, path) == ("GET", "/v1/time"):
-                return as_json({"note": told_time(self.issuer.signer, nonce_of(asked), self.now)})
-            if (asked.method, path) == ("POST", "/v1/registrations"):
-                return as_json({"registration_id": "registration-of-the-harness", "expires_in": 300})
-            if asked.method == "POST" and path.endswith("/confirm"):
-                return as_json({"wallet_token": WALLET_TOKEN, "recovery_code": "X6JDM-D37JB-8JHJ7-HQD14-WFMQ9"}, 201)
-            return no_such_route(asked)
-
-        return answer
+        recovery = "X6JDM-D37JB-8JHJ7-HQD14-WFMQ9"
+        return answering(
+            {
+                "GET /v1/keys": lambda _: keys or as_json(self.keys()),
+                "POST /v1/credentials": batch or (lambda asked: as_json(self.batch(asked, change))),
+                "GET /v1/time": lambda asked: as_json({"note": told_time(self.issuer.signer, asked.nonce, self.now)}),
+                "POST /v1/registrations": always(as_json({"registration_id": REGISTRATION, "expires_in": 300})),
+                f"POST {CONFIRM}": always(as_json({"wallet_token": WALLET_TOKEN, "recovery_code": recovery}, 201)),
+            }
+        )
 
     def register(self) -> list[Asked]:
         """Registers an account; the program's requests for it."""
-        told = self.peer.tell("pin", issuer=self.issuer.vkey, log=self.log.pins)
+        told = self.peer.tell("pin", issuer=self.issuer.signer.verifier.vkey, log=self.log.pins)
         done(told, "the pinned keys")
         first = self.peer.tell("register", self.answers(), name="Kim Ha-na", phone="010-1234-5678")
         done(first, "a registration")
@@ -111,10 +105,6 @@ class WalletStage(RuleStage):
         """A batch of today."""
         return self.peer.tell("fetch", answer or self.answers())
 
-    def left(self) -> int:
-        """How many credentials of today were never shown."""
-        return int(reading("the state", lambda: self.peer.tell("state").told["left"]))
-
     def opened(self, what: str = "open", **members: Any) -> Presentation:
         """The code that is shown, verified as a door verifies it; without a network, or the rule is broken."""
         outcome = self.peer.tell(what, **members)
@@ -127,17 +117,16 @@ class WalletStage(RuleStage):
         return shown
 
 
-RULES: Final = Rules[WalletStage]("wallet.md")
+RULES: Final = Rules("wallet.md", WalletStage)
 rule = RULES
 
 
 @rule("3.2", "A registration has `name` and `phone`, its confirmation the `code`, and nothing else")
 def _(stage: WalletStage) -> None:
     first, second = stage.register()
-    require((first.method, path_of(first)) == ("POST", "/v1/registrations"), "a registration is asked for elsewhere")
+    require(first.route == "POST /v1/registrations", "a registration is asked for elsewhere")
     require(first.body == {"name": "Kim Ha-na", "phone": "010-1234-5678"}, "a registration has another body")
-    confirm = "/v1/registrations/registration-of-the-harness/confirm"
-    require((second.method, path_of(second)) == ("POST", confirm), "it is confirmed elsewhere")
+    require(second.route == f"POST {CONFIRM}", "it is confirmed elsewhere")
     require(second.body == {"code": "03133742"}, "a confirmation has another body")
 
 
@@ -149,11 +138,11 @@ def _(stage: WalletStage) -> None:
     for _ in range(2):
         outcome = stage.fetch()
         done(outcome, "a true batch")
-        asked = [one for one in outcome.asked if path_of(one) == "/v1/credentials"]
+        asked = [one for one in outcome.asked if one.route == "POST /v1/credentials"]
         require(len(asked) == 1, "a batch is not asked for once")
         require(asked[0].token == WALLET_TOKEN, "it is asked for without the wallet's token")
-        nonces.add(nonce_of(asked[0]))
-        size = len(reading("the nonce", b64url_decode, nonce_of(asked[0])))
+        nonces.add(asked[0].nonce)
+        size = len(reading("the nonce", b64url_decode, asked[0].nonce))
         require(size >= 12, "the nonce is too short")
         day, mode, keys = stage.wish(asked[0])
         require((day, mode, len(keys)) == (stage.day, Mode.SCREEN, BATCH), "it is not ten of today")
@@ -162,7 +151,7 @@ def _(stage: WalletStage) -> None:
         require(len(seen | set(keys)) == len(seen) + BATCH, "a holder key came twice")
         seen |= set(keys)
     require(len(nonces) == 2, "a nonce came twice")
-    require(stage.left() == 2 * BATCH, "two batches are not twenty credentials")
+    require(stage.state("left") == 2 * BATCH, "two batches are not twenty credentials")
 
 
 @rule("4.3", "One bad credential refuses the batch: nothing of it is kept")
@@ -199,10 +188,10 @@ def _(stage: WalletStage) -> None:
     }  # fmt: skip
     for what, (make, codes) in cases.items():
         refused(stage.fetch(with_last(stage, make)), what, *codes)
-        require(stage.left() == 0, f"{what}: something of the batch is kept")
+        require(stage.state("left") == 0, f"{what}: something of the batch is kept")
     refused(stage.fetch(stage.answers(change=lambda told: told | {"credentials": told["credentials"][:9]})),
             "nine for ten keys", "service_error", "unreachable")  # fmt: skip
-    require(stage.left() == 0, "nine for ten keys: something of the batch is kept")
+    require(stage.state("left") == 0, "nine for ten keys: something of the batch is kept")
     done(stage.fetch(), "a true batch after all that")
 
 
@@ -213,10 +202,10 @@ def _(stage: WalletStage) -> None:
     for what, answer in {**coded, **NO_ANSWERS}.items():
         outcome = stage.fetch(stage.answers(batch=always(answer)))
         refused(outcome, what, *((what,) if what in coded else ("unreachable", "service_error")))
-        require(stage.left() == BATCH, f"{what}: what was held is not there")
+        require(stage.state("left") == BATCH, f"{what}: what was held is not there")
     refused(stage.peer.tell("fetch"), "no answer at all", "unreachable")
     done(stage.fetch(), "the next batch")
-    require(stage.left() == 2 * BATCH, "the next batch is not kept")
+    require(stage.state("left") == 2 * BATCH, "the next batch is not kept")
 
 
 @rule("4.5", "An access notice is kept once, however often it comes, until the day it is about is destroyed")
@@ -224,9 +213,9 @@ def _(stage: WalletStage) -> None:
     stage.register()
     for _ in range(2):
         done(stage.fetch(stage.answers(change=lambda told: told | {"disclosures": [NOTICE]})), "a batch with a notice")
-    require(reading("the state", lambda: stage.peer.tell("state").told["notices"]) == 1, "it is not kept once")
+    require(stage.state("notices") == 1, "it is not kept once")
     stage.peer.restart()
-    require(reading("the state", lambda: stage.peer.tell("state").told["notices"]) == 1, "a restart forgot it")
+    require(stage.state("notices") == 1, "a restart forgot it")
 
 
 @rule("5.1", "Each opening takes a credential that was never shown, also after a restart between the two")
@@ -237,7 +226,7 @@ def _(stage: WalletStage) -> None:
         stage.peer.restart()
         visits.append(stage.opened().credential.visit_id)
     require(len(set(visits)) == len(visits), "a credential was shown at two openings")
-    require(stage.left() == BATCH - len(visits), "the credentials that are left are counted wrong")
+    require(stage.state("left") == BATCH - len(visits), "the credentials that are left are counted wrong")
 
 
 @rule("5.2", "While open the code is signed anew with the present time, by the same credential, and needs no network")
@@ -279,7 +268,7 @@ def _(stage: WalletStage) -> None:
         stage.peer.time.now += off
         stage.peer.tell("state")
         stage.peer.time.now -= off
-        require(stage.left() == BATCH, "today's credentials are not there any more")
+        require(stage.state("left") == BATCH, "today's credentials are not there any more")
     stage.opened()
 
 
@@ -300,35 +289,29 @@ def _(stage: WalletStage) -> None:
     for what, code, keys in lies:
         outcome = stage.fetch(stage.answers(keys=as_json(keys)))
         refused(outcome, what, code)
-        asked = [one for one in outcome.asked if path_of(one) == "/v1/credentials"]
+        asked = [one for one in outcome.asked if one.route == "POST /v1/credentials"]
         require(not asked, f"{what}: a batch was asked for all the same")
-    require(stage.left() == BATCH, "what was held is not there")
+    require(stage.state("left") == BATCH, "what was held is not there")
 
 
 @rule("2", "A batch whose signed time is for another nonce, by another key, or of another service is refused whole")
 def _(stage: WalletStage) -> None:
     stage.register()
-    signer = stage.issuer.signer
-    thief = NoteSigner(signer.name, new_key())
-    lies: dict[str, Callable[[Asked], str]] = {
-        "an old answer": lambda _: told_time(signer, "A" * 22, stage.now),
-        "another key": lambda asked: told_time(thief, nonce_of(asked), stage.now),
-        "another service": lambda asked: told_time(signer, nonce_of(asked), stage.now, "other.example"),
-    }
-    for what, note in lies.items():
+    for what, false_time in FALSE_TIMES.items():
 
-        def batch(asked: Asked, note: Callable[[Asked], str] = note) -> Answered:
-            return as_json(stage.batch(asked) | {"time_note": note(asked)})
+        def batch(asked: Asked, false_time: Callable[[NoteSigner, str, float], str] = false_time) -> Answered:
+            note = false_time(stage.issuer.signer, asked.nonce, stage.now)
+            return as_json(stage.batch(asked) | {"time_note": note})
 
         refused(stage.fetch(stage.answers(batch=batch)), what, "note_untrusted")
-        require(stage.left() == 0, f"{what}: the batch is kept")
+        require(stage.state("left") == 0, f"{what}: the batch is kept")
 
 
 @rule("2", "The time is asked for on its own only after `day_not_issued`; then the batch comes for the right day")
 def _(stage: WalletStage) -> None:
     stage.register()
     outcome = stage.fetch()
-    require(all(path_of(asked) != "/v1/time" for asked in outcome.asked), "the time is asked for with no need")
+    require(all(asked.route != "GET /v1/time" for asked in outcome.asked), "the time is asked for with no need")
     stage.peer.restart()
     stage.set_ahead(-5 * 86400.0)
     stage.peer.time.steady = 5.0  # the device was started anew, with its clock reset

@@ -13,12 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from checkin.cli import app
-from checkin.conformance.counterpart import NOON
 from checkin.conformance.judging import BROKEN, RuleVerdict
 from checkin.conformance.scanner_rules import RULES as SCANNER_RULES
-from checkin.conformance.scanner_rules import ScannerStage
 from checkin.conformance.wallet_rules import RULES as WALLET_RULES
-from checkin.conformance.wallet_rules import WalletStage
 from tests.conftest import Needs
 
 SECOND = Path(__file__).parent / "second"
@@ -51,9 +48,7 @@ WALLET_FAULTS = {
 def judged(party: str, command: str, *sections: str) -> list[RuleVerdict]:
     """What is said of a program."""
     only = [f"{party}.md §{section}" for section in sections]
-    if party == "scanner":
-        return list(SCANNER_RULES.judged(command, ScannerStage, NOON, only))
-    return list(WALLET_RULES.judged(command, WalletStage, NOON, only))
+    return list((SCANNER_RULES if party == "scanner" else WALLET_RULES).judged(command, only))
 
 
 @pytest.fixture

@@ -36,7 +36,8 @@ def answering(answer: Answer) -> Callable[[Ask], Any]:
     """A harness's good answers."""
 
     def answered(ask: Ask) -> Any:
-        told = answer(Asked("GET" if ask.body is None else "POST", ask.path, ask.token, ask.body))
+        method = "GET" if ask.body is None else "POST"
+        told = answer(Asked(method=method, path=ask.path, token=ask.token, body=ask.body))
         assert told is not None and told.status < 300, ask
         return json.loads(told.content)
 
