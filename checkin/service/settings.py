@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, ClassVar, Self, TypeVar
@@ -28,24 +29,23 @@ def _beside_settings(path: Path, info: ValidationInfo) -> Path:
     return path if folder is None else (folder / path).resolve()
 
 
-def _known_zone(zone: str) -> str:
-    try:
-        return Calendar(zone).zone
-    except CheckinError as error:
-        raise ValueError(error.detail) from None
+def _parsed(parse: Callable[[str], str]) -> AfterValidator:
+    """What `parse` makes of a setting; a `CheckinError` of it is why the setting is wrong."""
 
+    def read(text: str) -> str:
+        try:
+            return parse(text)
+        except CheckinError as error:
+            raise ValueError(error.detail) from None
 
-def _vkey(text: str) -> str:
-    try:
-        return NoteVerifier.parse(text).vkey
-    except CheckinError as error:
-        raise ValueError(error.detail) from None
+    return AfterValidator(read)
 
 
 _COUNTERS = "PROMETHEUS_MULTIPROC_DIR"
 FilePath = Annotated[Path, Field(strict=False), AfterValidator(_beside_settings)]
-Zone = Annotated[str, AfterValidator(_known_zone)]
-VerifierKey = Annotated[str, AfterValidator(_vkey)]
+Zone = Annotated[str, _parsed(lambda name: Calendar(name).zone)]
+VerifierKey = Annotated[str, _parsed(lambda text: NoteVerifier.parse(text).vkey)]
+WitnessKey = Annotated[str, _parsed(lambda text: CosignatureVerifier.parse(text).vkey)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+$")]
 TokenHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -179,16 +179,6 @@ def counts_together() -> bool:
     return _COUNTERS in os.environ
 
 
-def _witness(text: str) -> str:
-    try:
-        return CosignatureVerifier.parse(text).vkey
-    except CheckinError as error:
-        raise ValueError(error.detail) from None
-
-
-WitnessKey = Annotated[str, AfterValidator(_witness)]
-
-
 class OfficersSettings(Strict):
     """Officers' keys, and how many of them sign."""
 
@@ -242,13 +232,9 @@ class LogSettings(Strict):
     """What is presented there; a line of text, for its owner alone. It goes with `url`."""
 
     @model_validator(mode="after")
-    def _both_or_neither(self) -> Self:
+    def _whole(self) -> Self:
         if (self.url is None) != (self.token_file is None):
             raise ValueError("url and token_file go together")
-        return self
-
-    @model_validator(mode="after")
-    def _enough_witnesses(self) -> Self:
         if self.quorum is not None and self.quorum > len(self.witnesses):
             raise ValueError("the quorum is at most the number of witnesses")
         return self
