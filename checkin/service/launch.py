@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -15,15 +14,14 @@ from typing import Any
 import structlog
 import uvicorn
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict
 
-from checkin.errors import SettingsInvalid
 from checkin.files.lifeline import end_with_supervisor
 from checkin.keys.hardening import harden
 from checkin.service.addresses import require_free
 from checkin.service.limits import BoundedHttp
 from checkin.service.logs import log_as_json
-from checkin.service.settings import Launch, count_together, require_own_counters
+from checkin.service.settings import Launch, Strict, count_together, load_toml, require_own_counters
 from checkin.service.vault_folder import destroy_first
 
 GROUP = "checkin.services"
@@ -33,23 +31,13 @@ WORKER_SECONDS = 15  # without a sign of life, after which a worker process is k
 log = structlog.get_logger()
 
 
-class Listening(BaseModel):
+class Listening(Strict):
     """The two settings that the server needs before the service reads all of them."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore")
 
     listen: str = "127.0.0.1:8000"
     workers: int = 1
-
-    @classmethod
-    def load(cls, config: Path) -> Listening:
-        """Raises `SettingsInvalid`."""
-        try:
-            return cls.model_validate(tomllib.loads(config.read_text(encoding="utf-8")))
-        except OSError:
-            raise SettingsInvalid(f"The settings file {config.name} cannot be read.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError):
-            raise SettingsInvalid(f"The settings file {config.name} is not valid TOML.") from None
 
 
 def service_names() -> list[str]:
@@ -59,8 +47,6 @@ def service_names() -> list[str]:
 
 def load(service: str, config: Path, simulated_clock: Path | None = None) -> FastAPI:
     """The service's app, found by its entry point; raises `SettingsInvalid` and what else keeps it from starting."""
-    if service not in service_names():
-        raise SettingsInvalid(f"The service {service} is not installed here.")
     app: FastAPI = entry_points(group=GROUP)[service].load()(config, simulated_clock)
     return app
 
@@ -84,7 +70,7 @@ def _open_once() -> None:
 def serve(service: str, config: Path, simulated_clock: Path | None = None) -> None:
     """Serve until stopped. Raises `SettingsInvalid` and whatever else keeps the service from starting."""
     require_own_counters()
-    listening = Listening.load(config)
+    listening = load_toml(Listening, config)
     host, _, port = listening.listen.rpartition(":")
     require_free(host, int(port))
     Launch(service=service, config=config.resolve(), simulated_clock=simulated_clock).export()
