@@ -26,11 +26,7 @@ from checkin.errors import (
 )
 
 _BY_STATUS: dict[int, type[CheckinError]] = {
-    401: Unauthorized,
-    404: NotFound,
-    405: MethodNotAllowed,
-    413: RequestTooLarge,
-    500: InternalError,
+    error.status: error for error in (Unauthorized, NotFound, MethodNotAllowed, RequestTooLarge, InternalError)
 }
 MAX_NAMED = 20  # errors of a body that an answer names
 _SOON = 5  # seconds until a caller may try a service again that is not ready
@@ -64,30 +60,24 @@ def _challenge(scope: Scope | None) -> str:
 
 def install(app: FastAPI) -> None:
     """Let an app answer every error as a problem document."""
-    app.add_exception_handler(CheckinError, _ours)
-    app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(HTTPException, _framework)
 
+    @app.exception_handler(CheckinError)
+    async def ours(request: Request, error: CheckinError) -> Response:
+        return response(error, request.scope)
 
-async def _ours(request: Request, error: Exception) -> Response:
-    assert isinstance(error, CheckinError)  # noqa: S101 - registered for this type only
-    return response(error, request.scope)
+    @app.exception_handler(RequestValidationError)
+    async def validation(_: Request, error: RequestValidationError) -> Response:
+        # Where and why, never what: the input may hold a name or a phone.
+        first = islice(error.errors(), MAX_NAMED)
+        where = [{"at": ".".join(str(part) for part in item["loc"]), "why": item["type"]} for item in first]
+        return response(RequestInvalid(), errors=where)
 
-
-async def _validation(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
-    # Where and why, never what: the input may hold a name or a phone.
-    first = islice(error.errors(), MAX_NAMED)
-    where = [{"at": ".".join(str(part) for part in item["loc"]), "why": item["type"]} for item in first]
-    return response(RequestInvalid(), errors=where)
-
-
-async def _framework(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
-    answer = response(_BY_STATUS.get(error.status_code, RequestInvalid)(), request.scope)
-    if error.status_code == MethodNotAllowed.status:
-        answer.headers["Allow"] = ", ".join(sorted(_allowed(request)))
-    return answer
+    @app.exception_handler(HTTPException)
+    async def framework(request: Request, error: HTTPException) -> Response:
+        answer = response(_BY_STATUS.get(error.status_code, RequestInvalid)(), request.scope)
+        if error.status_code == MethodNotAllowed.status:
+            answer.headers["Allow"] = ", ".join(sorted(_allowed(request)))
+        return answer
 
 
 def _allowed(request: Request) -> set[str]:
