@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
@@ -50,20 +50,14 @@ R = TypeVar("R")
 log = structlog.get_logger()
 
 
-class _CountsSetting(NamedTuple):
-    """A setting of the server, the one value that is fit, and what another one does."""
-
-    name: str
-    fit: str
-    text: str
-
-
 _TIMES: Final = "the moments of registrations and changes, by names that only this service's keys explain"
 _RULES: Final = (
-    _CountsSetting("save", "", f"it writes to a disk {_TIMES}"),
-    _CountsSetting("appendonly", "no", f"it writes to a disk {_TIMES}"),
-    _CountsSetting("slowlog-log-slower-than", "-1", f"its slow log keeps {_TIMES}"),
+    ("save", "", f"it writes to a disk {_TIMES}"),
+    ("appendonly", "no", f"it writes to a disk {_TIMES}"),
+    ("slowlog-log-slower-than", "-1", f"its slow log keeps {_TIMES}"),
 )
+"""Settings of the server, of each the one value that is fit, and what another one does."""
+_UNFIT: Final = 'The server of throttles_dsn_file runs with {name} {value!r}: {harm}. Set it to "{fit}".'
 
 
 class SharedCounts:
@@ -167,23 +161,18 @@ def _look(server: Any) -> list[Finding]:
     """That it answers, and what of its set-up keeps something for longer than its window, or elsewhere."""
     found = [_TOGETHER]
     try:
-        for rule in _RULES:
-            if text := _broken(server, rule):
-                found.append(Finding(f"throttles_{rule.name}", "warning", text))
+        for name, fit, harm in _RULES:
+            # A server without the setting keeps nothing by it.
+            value = server.storage.config_get(name).get(name, fit)
+            if value != fit:
+                text = _UNFIT.format(name=name, value=value, harm=harm, fit=fit)
+                found.append(Finding(f"throttles_{name}", "warning", text))
         copies = server.storage.info("replication")
     except server.dependency.ResponseError:
         return [_TOGETHER, Finding("throttles_unknown", "warning", _UNKNOWN)]
     if copies["role"] != "master" or copies["connected_slaves"]:
         found.append(Finding("throttles_replication", "warning", _COPIED))
     return found
-
-
-def _broken(server: Any, rule: _CountsSetting) -> str:
-    """What is wrong, '' where nothing is; a server without the setting keeps nothing by it."""
-    value = server.storage.config_get(rule.name).get(rule.name, rule.fit)
-    if value == rule.fit:
-        return ""
-    return f'The server of throttles_dsn_file runs with {rule.name} {value!r}: {rule.text}. Set it to "{rule.fit}".'
 
 
 class Bound:
