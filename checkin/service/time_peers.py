@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -27,40 +28,35 @@ _MAX_ANSWER = 16 * 1024
 log = structlog.get_logger()
 
 
-class TimePeers:
-    """The pinned parties of `time_peers`; calling it queries one after the other and yields the times that verify."""
+def signed_times(peers: Iterable[Peer], party: KeyVolume) -> Iterator[float]:
+    """What each of the pinned parties, queried one after the other, says that the time is, in unix seconds. One that
+    does not answer, or answers a note that does not verify, is passed over."""
+    for peer in peers:
+        try:
+            yield _ask(peer, party)
+        except (httpx.HTTPError, CheckinError, ValueError) as error:
+            log.warning("time_peer_failed", peer=peer.verifier.name, why=type(error).__name__)
 
-    def __init__(self, peers: Sequence[Peer], party: KeyVolume) -> None:
-        self._peers = peers
-        self._party = party
 
-    def __call__(self) -> Iterator[float]:
-        """Unix seconds. A peer that does not answer, or answers a note that does not verify, is passed over."""
-        for peer in self._peers:
-            try:
-                yield self._ask(peer)
-            except (httpx.HTTPError, CheckinError, ValueError) as error:
-                log.warning("time_peer_failed", peer=peer.verifier.name, why=type(error).__name__)
-
-    def _ask(self, peer: Peer) -> float:
-        nonce = b64url_encode(random_bytes(16))
-        asked = STOPWATCH.boot()
-        with open_http(TIMEOUT_SECONDS) as http:
-            exchange = Exchange(http, LONGEST_SECONDS, _MAX_ANSWER)
-            answer = exchange.send("GET", f"{peer.url}/v1/time", params={"nonce": nonce})
-        # SPEC days.md §3: "An answer that took longer than ten seconds MUST NOT be believed"
-        if STOPWATCH.boot() - asked > LONGEST_SECONDS:
-            raise NoteUntrusted("The signed time was held back.")
-        body = read_json(answer.raise_for_status().content)
-        note = body.get("note") if isinstance(body, dict) else None
-        if not isinstance(note, str):
-            raise NoteMalformed
-        verifier = peer.verifier
-        values = self._party.open(note, TIME_STATEMENT, [verifier])
-        # The nonce is fresh: an old note, or one made for another caller, says nothing about now.
-        if one(values, "nonce") != nonce or one(values, "service") != verifier.name:
-            raise NoteUntrusted("The signed time is not the answer to this question.")
-        return parse_rfc3339(one(values, "time"))
+def _ask(peer: Peer, party: KeyVolume) -> float:
+    nonce = b64url_encode(random_bytes(16))
+    asked = STOPWATCH.boot()
+    with open_http(TIMEOUT_SECONDS) as http:
+        exchange = Exchange(http, LONGEST_SECONDS, _MAX_ANSWER)
+        answer = exchange.send("GET", f"{peer.url}/v1/time", params={"nonce": nonce})
+    # SPEC days.md §3: "An answer that took longer than ten seconds MUST NOT be believed"
+    if STOPWATCH.boot() - asked > LONGEST_SECONDS:
+        raise NoteUntrusted("The signed time was held back.")
+    body = read_json(answer.raise_for_status().content)
+    note = body.get("note") if isinstance(body, dict) else None
+    if not isinstance(note, str):
+        raise NoteMalformed
+    verifier = peer.verifier
+    values = party.open(note, TIME_STATEMENT, [verifier])
+    # The nonce is fresh: an old note, or one made for another caller, says nothing about now.
+    if one(values, "nonce") != nonce or one(values, "service") != verifier.name:
+        raise NoteUntrusted("The signed time is not the answer to this question.")
+    return parse_rfc3339(one(values, "time"))
 
 
 def clock_guard(party: KeyVolume) -> ClockGuard:
@@ -71,7 +67,7 @@ def clock_guard(party: KeyVolume) -> ClockGuard:
     return ClockGuard(
         settings.keys / "clock.json",
         party.clock,
-        TimePeers(peers, party),
+        partial(signed_times, peers, party),
         former=settings.data / "clock.json",
         began=lambda: bool(ring.tombstones() or (settings.ring is None and ring.names())),
     )

@@ -13,9 +13,10 @@ from checkin.cli.serve import _compare_clock
 from checkin.clock import SystemClock
 from checkin.deployment.deployment import SERVICES, Deployment
 from checkin.errors import ClockUntrusted
+from checkin.service import time_peers
 from checkin.service.addresses import free_ports
 from checkin.service.identity import KeyVolume
-from checkin.service.time_peers import TimePeers, clock_guard
+from checkin.service.time_peers import clock_guard
 from checkin.service.vault_folder import CommonSettings
 from tests.services.test_commands import checkin
 
@@ -47,7 +48,7 @@ def off_for_three_days(made: Deployment, service: str) -> None:
 def test_a_neighbour_on_the_same_machine_vouches_for_no_clock(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, host: str, trusted: bool
 ) -> None:
-    monkeypatch.setattr(TimePeers, "_ask", lambda *_: SystemClock().now())
+    monkeypatch.setattr(time_peers, "_ask", lambda *_: SystemClock().now())
     config = deployment.config("venue")
     config.write_text(config.read_text().replace("//127.0.0.1", f"//{host}"))
     off_for_three_days(deployment, "venue")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from checkin.protocol.primitives import SigningKey
 from checkin.protocol.signed_time import TIME_STATEMENT, read_time
 from checkin.service import time_peers as peers
 from checkin.service.settings import Peer
-from checkin.service.time_peers import TimePeers
+from checkin.service.time_peers import signed_times
 from tests.support.purging_service import House
 from tests.support.retention_service import Service
 from tests.support.service_folder import DAY, HOUR, make_service
@@ -41,7 +42,7 @@ def house(tmp_path: Path) -> House:
 def asked(house: House, *services: Service) -> list[float]:
     """The times that were believed."""
     pinned = [Peer(url=peer.server.url, vkey=peer.signer.verifier.vkey) for peer in services]
-    return list(TimePeers(pinned, house.party)())
+    return list(signed_times(pinned, house.party))
 
 
 def test_a_signed_time_is_heard(house: House, peer: Service) -> None:
@@ -109,10 +110,10 @@ def test_json_too_deep_to_read_is_passed_over_and_the_next_peer_ends_the_doubt(t
     honest.now = house.clock.now
     with trickling(whole(body), at_once=1_000_000) as mad:
         both = [Peer(url=url, vkey=honest.signer.verifier.vkey) for url in (mad.url, honest.server.url)]
-        alone = House(tmp_path / "z", peers=TimePeers(both[:1], house.party))
+        alone = House(tmp_path / "z", peers=partial(signed_times, both[:1], house.party))
         alone.guard.tick()
         assert alone.guard.doubt is not None
-        again = House(tmp_path / "z", peers=TimePeers(both, house.party))
+        again = House(tmp_path / "z", peers=partial(signed_times, both, house.party))
         again.guard.tick()
         assert again.guard.doubt is None
     honest.server.stop()
@@ -129,10 +130,10 @@ def test_after_seven_days_of_downtime_an_honest_peer_suffices_beside_a_liar(tmp_
     liar.now = lambda: house.clock.now() + 2 * HOUR
     honest.now = house.clock.now
     both = [Peer(url=other.server.url, vkey=other.signer.verifier.vkey) for other in (liar, honest)]
-    alone = House(tmp_path / "y", peers=TimePeers(both[:1], house.party))
+    alone = House(tmp_path / "y", peers=partial(signed_times, both[:1], house.party))
     alone.guard.tick()
     assert alone.guard.doubt is not None
-    again = House(tmp_path / "y", peers=TimePeers(both, house.party))
+    again = House(tmp_path / "y", peers=partial(signed_times, both, house.party))
     assert again.purger.run() == ["purge-2026-11-20"]
     assert not again.live()
     liar.server.stop()
@@ -147,7 +148,7 @@ def test_a_peer_that_trickles_holds_up_neither_housekeeping_nor_the_next_peer(
     with trickling(whole(b'{"note": ""}' + b" " * 400)) as trickle:
         slow = Peer(url=trickle.url, vkey=peer.signer.verifier.vkey)
         good = Peer(url=peer.server.url, vkey=peer.signer.verifier.vkey)
-        assert list(TimePeers([slow, good], house.party)()) == [CALENDAR.start(DAY)]
+        assert list(signed_times([slow, good], house.party)) == [CALENDAR.start(DAY)]
         assert not trickle.ended
 
 
