@@ -131,10 +131,6 @@ class Tasks(Collector):
         yield ages
         yield CounterMetricFamily("checkin_task_threads_restarted", "Threads started anew.", value=self._restarts)
 
-    def describe(self) -> Sequence[Metric]:
-        """Prometheus'; nothing, so that nothing is collected before the service is made."""
-        return []
-
     def _live(self, lane: str) -> None:
         tasks = [task for task in self._tasks if task.lane == lane]
         while not self._stopped.is_set():

@@ -9,7 +9,7 @@ database that lies in the data folder or in a folder of it. Source: https://sqli
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -54,10 +54,6 @@ class WalWatch(Collector):
         for kind, size in sorted(sizes.items()):
             gauge.add_metric([kind], size)
         yield gauge
-
-    def describe(self) -> Sequence[Metric]:
-        """Prometheus'; nothing, so that nothing is collected before the service is made."""
-        return []
 
     def _logs(self) -> Iterator[tuple[Path, int]]:
         # Looked at, never opened: closing a descriptor of our own would drop SQLite's locks on the file (POSIX).
