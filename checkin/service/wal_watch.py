@@ -28,28 +28,25 @@ _LOG: Final = "-wal"
 class WalWatch(Collector):
     """Of one data folder. As a collector of Prometheus it gives the bytes of each kind of database's logs."""
 
-    def __init__(self, folder: Path, keep: int = LOG_BYTES, warn: int = WARN_BYTES) -> None:
-        """A log of at most `keep` bytes is left alone, one of more than `warn` is reported."""
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._keep = keep
-        self._warn = warn
 
     def run(self) -> None:
         """A task: moves what it can of each long log into its file, and cuts the log where nothing reads it."""
         for log, size in self._logs():
-            if size > self._keep:
+            if size > LOG_BYTES:
                 cut_log_of(log.with_name(log.name.removesuffix(_LOG)))
 
     def long(self) -> list[str]:
         """Of which kinds of database a log is long now."""
-        return sorted({_kind(log) for log, size in self._logs() if size > self._warn})
+        return sorted({_kind(log) for log, size in self._logs() if size > WARN_BYTES})
 
     def collect(self) -> Iterator[Metric]:
         """Prometheus'. In whole steps of what is left alone: a log that no reader keeps long stays at 0, so no commit
         can be seen in it."""
         sizes: dict[str, int] = {}
         for log, size in self._logs():
-            sizes[_kind(log)] = sizes.get(_kind(log), 0) + size // self._keep * self._keep
+            sizes[_kind(log)] = sizes.get(_kind(log), 0) + size // LOG_BYTES * LOG_BYTES
         gauge = GaugeMetricFamily("checkin_wal_bytes", "Of write-ahead logs, in steps of 16 MiB.", labels=["database"])
         for kind, size in sorted(sizes.items()):
             gauge.add_metric([kind], size)

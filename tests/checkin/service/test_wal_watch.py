@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from checkin.files.database import StateFile, cut_log
 from checkin.files.tables import SqliteTables
-from checkin.service import tasks
+from checkin.service import tasks, wal_watch
 from checkin.service.frame import Frame
 from checkin.service.wal_watch import WalWatch
 from checkin.vault.engines import Row
@@ -64,8 +64,12 @@ def shown(watch: WalWatch) -> str:
     return generate_latest(registry).decode()
 
 
-def test_a_log_that_a_reader_kept_long_is_told_and_cut_when_the_reader_ends(tmp_path: Path, store: SqliteStore) -> None:
-    watch, log = WalWatch(tmp_path / "data", KEEP, WARN), wal_of(tmp_path)
+def test_a_log_that_a_reader_kept_long_is_told_and_cut_when_the_reader_ends(
+    tmp_path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wal_watch, "LOG_BYTES", KEEP)
+    monkeypatch.setattr(wal_watch, "WARN_BYTES", WARN)
+    watch, log = WalWatch(tmp_path / "data"), wal_of(tmp_path)
     with read_for_long(log.with_name(f"day-{DAY}.db")):
         number = 0
         while log.stat().st_size <= 2 * WARN:
@@ -132,8 +136,9 @@ def test_a_writer_is_not_waited_for_either(tmp_path: Path) -> None:
 
 def test_readiness_warns_and_the_metrics_show_it(monkeypatch: pytest.MonkeyPatch, house: House) -> None:
     monkeypatch.setattr(tasks, "SIMULATED_PERIOD_SECONDS", 3600.0)
+    monkeypatch.setattr(wal_watch, "LOG_BYTES", 1 << 30)
+    monkeypatch.setattr(wal_watch, "WARN_BYTES", 1)
     frame = Frame(house.party, house.guard, "title", "")
-    frame.wal = WalWatch(house.party.data, 1 << 30, 1)
     house.store.insert(DAY, rows(0))
     with visiting(frame.build()) as client:
         answer = client.get("/readyz")
