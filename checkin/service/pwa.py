@@ -26,9 +26,7 @@ from checkin.templates import WEB, template
 
 STATIC: Final = WEB / "static"
 _SHARED: Final = ("style.css", "js/*.js", "messages/errors.json", "icons/*", "vendor/qr.js")
-# What every browser may load again and again: the worker's own scripts are requested at each start.
-_SCRIPT: Final = {"content-type": "text/javascript; charset=utf-8"}
-
+_SCRIPT: Final = "text/javascript"
 _DOCS = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title} – API</title>
@@ -105,8 +103,7 @@ class WebPage:
         accept_language: Annotated[str, Header()] = "",
     ) -> HTMLResponse:
         """The page in Korean or English; it can be read before any script has run."""
-        language = choose_language(lang, accept_language)
-        html = self._render(language)
+        html = self._render(choose_language(lang, accept_language))
         return HTMLResponse(html, headers={"vary": "accept-language"})
 
     def manifest(self, lang: Annotated[str | None, Query(max_length=8)] = None) -> JSONResponse:
@@ -133,15 +130,15 @@ class WebPage:
 
     def worker(self) -> Response:
         """The service worker, as a classic script."""
-        return Response(self._worker_script(), headers=_SCRIPT)
+        return Response(self._worker_script(), media_type=_SCRIPT)
 
     def background_worker(self) -> Response:
         """The same as a module, which may import what works in the background."""
-        return Response(f'import "/static/{self.background}";\n{self._worker_script()}', headers=_SCRIPT)
+        return Response(f'import "/static/{self.background}";\n{self._worker_script()}', media_type=_SCRIPT)
 
     def decoder_worker(self) -> Response:
         """A worker is kept offline by its own address, not by that of the page that starts it."""
-        return Response(f'import "/static/{self.decoder}";\n', headers=_SCRIPT)
+        return Response(f'import "/static/{self.decoder}";\n', media_type=_SCRIPT)
 
     def _render(self, language: str) -> str:
         page, words = template(f"{self.name}.html"), messages("errors")[language] | messages(self.name)[language]
