@@ -266,9 +266,6 @@ class ServiceKeys(Protocol):
     def folder(self) -> Path:
         """Where locks and tombstones lie."""
 
-    def make(self, name: KeyName, *, oldest: int) -> str:
-        """A new key; its commitment, hex. Raises `KeyExists`, `DayDestroyed`."""
-
     def ensure(self, name: KeyName, *, oldest: int, stated: str = "") -> str:
         """The commitment of the key, made now if it was not there and none was `stated`. `DayDestroyed`."""
 

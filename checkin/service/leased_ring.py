@@ -26,7 +26,6 @@ from checkin.errors import (
     CheckinError,
     DayDestroyed,
     KeyDestroyed,
-    KeyExists,
     KeyMissing,
     NoteUntrusted,
     NotReady,
@@ -239,13 +238,6 @@ class LeasedRing:
             self._timer.start()
 
     # --- make and know --------------------------------------------------------------------------------------
-
-    def make(self, name: KeyName, *, oldest: int) -> str:
-        """As `ensure`; raises `KeyExists` where two nodes hold it already."""
-        with suppress(KeyMissing, KeyDestroyed):
-            self.commitment(name)
-            raise KeyExists
-        return self.ensure(name, oldest=oldest)
 
     def ensure(self, name: KeyName, *, oldest: int, stated: str = "") -> str:
         """The commitment of the key that two nodes hold, made now if there is none and none was `stated`. Raises

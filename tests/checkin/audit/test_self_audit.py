@@ -177,7 +177,7 @@ def test_a_key_that_is_gone_without_a_word_is_found(house: House) -> None:
 
 def test_a_key_that_nobody_stated_is_found(house: House) -> None:
     """A second key to the same day would survive the first one's destruction."""
-    house.party.ring.make(KeyName(Purpose.SIGNING, DAY + 40), oldest=0)
+    house.party.ring.ensure(KeyName(Purpose.SIGNING, DAY + 40), oldest=0)
     points = audit(house)
     assert failed(points) == [KEYS]
     assert "was never stated" in points[KEYS].evidence

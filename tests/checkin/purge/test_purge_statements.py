@@ -182,7 +182,7 @@ def test_a_service_destroys_its_other_data_in_the_same_round(tmp_path: Path) -> 
             made.extend(registry.purger.retire(identity, DAY - 2))
 
     registry = House(tmp_path / "x", tasks=[task])
-    registry.party.ring.make(identity, oldest=0)
+    registry.party.ring.ensure(identity, oldest=0)
     registry.purger.run()
     assert told == [DAY - 27]
     assert made == ["key-destroyed-identity-2026-10-21"]
