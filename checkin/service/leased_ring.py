@@ -78,7 +78,7 @@ class _Lease:
     """A key until a moment of the boot clock; `used` since it was last renewed."""
 
     key: bytes
-    until: float
+    until: float = 0.0
     used: bool = True
     signing: SigningKey | None = None
     opening: OpeningKey | None = None
@@ -94,12 +94,13 @@ class LeasedRing:
                 f"There are keys in {settings.keys}, and the settings name a ring: leave `ring` out, or begin a new "
                 "service."
             )
-        self._graves = SlotFolder(settings.keys, _NO_MAGIC, 1, allow_unfit=True)
-        self.notes = StatementFolder(settings.keys / "ring")
+        self.folder = settings.keys
+        self._graves = SlotFolder(self.folder, _NO_MAGIC, 1, allow_unfit=True)
+        self.notes = StatementFolder(self.folder / "ring")
         self.stated = StatedRing(self.notes)
         """The service's statements, those of its other machines too once its book is open (`VaultFolder` sets it)."""
         self.nodes = {peer.verifier.name: peer for peer in ring.nodes}
-        self._verifiers = [peer.verifier for peer in ring.nodes]
+        self._verifiers, self._vkeys = [peer.verifier for peer in ring.nodes], [peer.vkey for peer in ring.nodes]
         self._service, self._clock, self._calendar = settings.name, clock, calendar
         signer = NoteSigner(ring.name, SigningKey(read_secret(ring.key)))
         self._calls = RingCalls(signer, settings.name, clock, calendar)
@@ -109,12 +110,8 @@ class LeasedRing:
         self._seen: tuple[float, dict[str, State]] | None = None
         self._silent: dict[str, float] = {}
         self._timer: threading.Timer | None = None
+        self._nodes_file = self.folder / "ring" / "nodes.json"
         self._former: dict[str, list[str] | None] = _read_nodes(self._nodes_file)
-
-    @property
-    def folder(self) -> Path:
-        """Where the tombstones lie."""
-        return self._graves.folder
 
     # --- use ----------------------------------------------------------------------------------------------
 
@@ -173,7 +170,7 @@ class LeasedRing:
             try:
                 found = self._fetch_from(peer, wanted)
             except Unreachable:
-                self._note_silence(peer)
+                self._silent[peer.url] = STOPWATCH.boot()
             except CheckinError as error:
                 refused = error
             else:
@@ -207,17 +204,14 @@ class LeasedRing:
             # SPEC ring.md §4: "the key that two nodes hold"
             if (name, use) not in wanted or commitment != self._known_commitment(name):
                 raise NoteUntrusted("The ring node leases another key than the one that was asked for.")
-            found[name, use] = self._renewed((name, use), key, begun + min(seconds, LEASE_SECONDS))
+            lease = self._leases.get((name, use))
+            if lease is None or lease.key != key:
+                lease = _Lease(key)
+            lease.until = begun + min(seconds, LEASE_SECONDS)
+            found[name, use] = lease
         if not found:
             raise KeyMissing
         return found
-
-    def _renewed(self, place: tuple[KeyName, str], key: bytes, until: float) -> _Lease:
-        held = self._leases.get(place)
-        if held is None or held.key != key:
-            return _Lease(key, until)
-        held.until = until
-        return held
 
     def _drop(self) -> None:
         """Forgets what is over, and comes back when the next is."""
@@ -292,7 +286,7 @@ class LeasedRing:
             except CheckinError as error:
                 failed.append(f"{error.code}: {error.detail}")
                 if isinstance(error, Unreachable):
-                    self._note_silence(peer)
+                    self._silent[peer.url] = STOPWATCH.boot()
             else:
                 self._commitments[name] = commitment
                 self.forget()
@@ -385,7 +379,7 @@ class LeasedRing:
             return []
         away = self._missing(name, self.notes)
         if not self.stated.has_ended(name):
-            known = {*self._former, *self._vkeys()}
+            known = {*self._former, *self._vkeys}
             former = ((vkey, _lost(vkey)) for vkey in self.stated.former(name, known))
             away += [vkey for vkey, lost in former if lost not in self.notes and lost not in self.stated]
         left = [vkey for vkey in away if self._destroyed(name, vkey) not in self.stated]
@@ -430,7 +424,7 @@ class LeasedRing:
             try:
                 self._destroy_at(peer, name)
             except Unreachable:
-                self._note_silence(peer)
+                self._silent[peer.url] = STOPWATCH.boot()
             except CheckinError as error:
                 refused = f"{node}: {error.code}, {error.detail}"
         self.forget()
@@ -451,18 +445,14 @@ class LeasedRing:
     def _will(self, name: KeyName) -> Path:
         return self.folder / "ring" / f"{name}.json"
 
-    def _vkeys(self) -> list[str]:
-        return [peer.vkey for peer in self.nodes.values()]
-
     def _missing(self, name: KeyName, said: Titles) -> list[str]:
         """Verifier keys of nodes that have not said that they destroyed it: a node with a new one is another node."""
-        current = self._vkeys()
         former = [
             vkey
             for vkey, keys in self._former.items()
-            if vkey not in current and (keys is None or str(name) in keys) and _lost(vkey) not in said
+            if vkey not in self._vkeys and (keys is None or str(name) in keys) and _lost(vkey) not in said
         ]
-        return [vkey for vkey in current + former if self._destroyed(name, vkey) not in said]
+        return [vkey for vkey in self._vkeys + former if self._destroyed(name, vkey) not in said]
 
     def _held(self, name: KeyName, vkey: str) -> str:
         return f"ring-held-{name.purpose.value}-{DATES.date(name.day)}-{_mark(vkey)}"
@@ -521,22 +511,17 @@ class LeasedRing:
         try:
             answer, _ = self._calls.ask_one(peer, STATE_PATH, (messages.STATE_REQUEST, messages.STATE), {})
         except CheckinError as error:
-            self._note_silence(peer)
+            self._silent[peer.url] = STOPWATCH.boot()
             log.warning("ring_node_silent", node=peer.url, why=error.code)
             raise
         return read_state(many(answer, "live"), many(answer, "gone"))
 
-    @property
-    def _nodes_file(self) -> Path:
-        return self.folder / "ring" / "nodes.json"
-
     def _note_nodes(self, states: Mapping[str, State]) -> None:
         """Which nodes there are; of one that the settings name no more, which keys it may have: all that are there, and
         those that it has not said to have destroyed. Until those that stayed have all answered, it may have any."""
-        current = self._vkeys()
         stayed = {node for node, peer in self.nodes.items() if peer.vkey in self._former}
-        known: dict[str, list[str] | None] = dict.fromkeys(sorted(current))
-        for vkey in self._former.keys() - set(current):
+        known: dict[str, list[str] | None] = dict.fromkeys(sorted(self._vkeys))
+        for vkey in self._former.keys() - set(self._vkeys):
             former = self._former[vkey]
             known[vkey] = self._held_or_awaited(states) if former is None and stayed <= states.keys() else former
         if known != self._former:
@@ -547,9 +532,6 @@ class LeasedRing:
         said = set(self.notes.names())
         may = {name for live, _ in states.values() for name in live}
         return sorted(map(str, may | {name for name in self.tombstones() if self._missing(name, said)}))
-
-    def _note_silence(self, peer: Peer) -> None:
-        self._silent[peer.url] = STOPWATCH.boot()
 
     def _answering(self) -> list[Peer]:
         """The nodes but those that were silent a moment ago."""
