@@ -23,7 +23,7 @@ from checkin.service.endings import Endings
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher
-from checkin.service.order_executor import OrderExecutor, Pins
+from checkin.service.order_executor import OrderExecutor
 from checkin.service.order_store import ORDERS, OrderStore
 from checkin.service.ring_statements import RingStatements
 from checkin.service.shared_counts import SharedCounts
@@ -93,8 +93,8 @@ class Issuer:
             notices=self.notices,
             issuer=settings.issuer,
         )
-        pins, answers = Pins(settings.authority, settings.log), OrderStore(engine.tables(ORDERS))
-        self.orders = OrderExecutor(party, self.guard, self.book, pins, disclosures.steps(), answers)
+        steps, answers = disclosures.steps(), OrderStore(engine.tables(ORDERS))
+        self.orders = OrderExecutor(party, self.guard, self.book, settings.authority, settings.log, steps, answers)
         self.hosted = Hosted(party, self.database, self.vault, self.batches)
         self.endings = Endings(party, self.guard)
         self.accounts = Accounts(

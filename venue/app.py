@@ -22,7 +22,7 @@ from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher
 from checkin.service.limits import First
 from checkin.service.order_executor import MAX_BODY as MAX_ORDER
-from checkin.service.order_executor import OrderExecutor, Pins
+from checkin.service.order_executor import OrderExecutor
 from checkin.service.order_store import ORDERS, OrderStore
 from checkin.service.pwa import WebPage, front_door
 from checkin.service.ring_statements import RingStatements
@@ -79,8 +79,8 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     )
     commits = Commits(vault)
     traces = orders.Traces(party, guard, vault, tables)
-    pins, answers = Pins(settings.authority, settings.log), OrderStore(engine.tables(ORDERS))
-    executor = OrderExecutor(party, guard, book, pins, traces.steps(), answers)
+    answers = OrderStore(engine.tables(ORDERS))
+    executor = OrderExecutor(party, guard, book, settings.authority, settings.log, traces.steps(), answers)
     counts = SharedCounts(party, settings.throttles_dsn_file)
     known_scanners = scanners.Scanners(tables, endings, party, guard)
     frame = Frame(

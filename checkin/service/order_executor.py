@@ -50,7 +50,7 @@ from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.identity import ServiceIdentity
 from checkin.service.order_store import KeptAnswer, OrderStore
 from checkin.service.settings import AuthoritySettings, LogSettings
-from checkin.tlog.proof import MAX_PROOF_BYTES
+from checkin.tlog.proof import MAX_PROOF_BYTES, PinnedLog
 
 MAX_BODY: Final = 2 * MAX_NOTE  # a list of 5,000 items fits
 STATED_REFUSALS_A_DAY: Final = 100  # further ones are counted, not stated: a stolen token must not fill the log
@@ -94,14 +94,6 @@ class PartResult:
 Execute = Callable[[Part, list[str]], PartResult]
 
 
-@dataclass(frozen=True)
-class Pins:
-    """The parties that a service believes about orders; without all of them it executes none."""
-
-    authority: AuthoritySettings | None
-    log: LogSettings | None
-
-
 class OrderExecutor:
     """One per process. On one machine a part is executed by one process at a time, other parts meanwhile; of machines
     that execute it at once, the first to keep its answer gives it."""
@@ -111,15 +103,18 @@ class OrderExecutor:
         party: ServiceIdentity,
         guard: ClockGuard,
         book: StatementStore,
-        pins: Pins,
+        authority: AuthoritySettings | None,
+        pinned: LogSettings | None,
         execute: Mapping[str, Execute],
         store: OrderStore,
     ) -> None:
-        """`execute`: what this service does, by step. It raises `OrderScope` for items that the part does not cover."""
+        """Without an authority and a pinned log it executes none. `execute`: what this service does, by step; it raises
+        `OrderScope` for items that the part does not cover."""
         self._party = party
         self._guard = guard
         self._statements = book
-        self._pins = pins
+        self._authority = authority
+        self._log = pinned
         self._execute = execute
         self._book = store
 
@@ -130,11 +125,11 @@ class OrderExecutor:
         """
         self._guard.tick()  # what has expired now stays so, whatever the clock does next
         self._guard.require_trusted()
-        if self._pins.authority is None or self._pins.log is None:
+        if self._authority is None or self._log is None:
             raise NotReady("This service has pinned no authority or no log: it executes no orders.")
         try:
-            part = self._opened(body.part, self._pins.authority)
-            self._check(part, body)
+            part = self._opened(body.part, self._authority)
+            self._check(part, body, self._log.pinned)
             with locked(self._lock(part)):
                 return SealedAnswer(sealed=self._answer(part, body.list))
         except (OrderError, DayDestroyed) as error:
@@ -163,24 +158,22 @@ class OrderExecutor:
             raise OrderUntrusted("The part is another authority's, or was made under another clock.")
         return part
 
-    def _check(self, part: Part, body: OrderBody) -> None:
+    def _check(self, part: Part, body: OrderBody, pinned: PinnedLog) -> None:
         if part.audience != self._party.settings.name:
             raise OrderWrongAudience
         now = self._guard.now()
         if now >= part.expires:
             raise OrderExpired
-        self._check_logged(part, body)
+        self._check_logged(part, body, pinned)
         if part.expires - now > MAX_LIFE_SECONDS:
             raise OrderScope("An order lives for at most seven days.")
         if part.step not in self._execute or STEPS[part.step].listed != (body.list is not None):
             raise OrderScope("This service does not execute this step, or its list is missing.")
 
-    def _check_logged(self, part: Part, body: OrderBody) -> None:
+    def _check_logged(self, part: Part, body: OrderBody, pinned: PinnedLog) -> None:
         """SPEC order.md §6.4: "An entry that names the part's salted hash is in the pinned log"."""
-        pinned = self._pins.log
-        assert pinned is not None  # noqa: S101 - checked in `take`
         try:
-            pinned.pinned.require(body.entry, body.proof)
+            pinned.require(body.entry, body.proof)
             CheckpointSeen(self._party).saw(body.proof)
             logged = many(ORDER_LOGGED.read(unverified_text(body.entry)), "part")
         except (NoteMalformed, NoteUntrusted, ProofInvalid) as error:
@@ -193,10 +186,9 @@ class OrderExecutor:
         if note is None or part.order_key is None:
             return []
         try:
-            items = read_list(open_note(note, [part.order_key]).text, part.digest)
+            return read_list(open_note(note, [part.order_key]).text, part.digest)
         except (NoteMalformed, NoteUntrusted) as error:
             raise OrderScope(error.detail) from None
-        return items
 
     # --- executing -----------------------------------------------------------------------------------------------
 

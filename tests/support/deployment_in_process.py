@@ -32,7 +32,7 @@ from checkin.purge.statement_store import StatementStore
 from checkin.service.day_store import ServiceEngine
 from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
-from checkin.service.order_executor import OrderBody, OrderExecutor, Pins
+from checkin.service.order_executor import OrderBody, OrderExecutor
 from checkin.service.order_store import ORDERS, OrderStore
 from checkin.service.time_peers import clock_guard
 from checkin.tlog.checkpoint import open_checkpoint
@@ -94,7 +94,8 @@ class Registry:
             party,
             guard,
             self.book,
-            Pins(settings.authority, settings.log),
+            settings.authority,
+            settings.log,
             Traces(party, guard, vault, database).steps(),
             OrderStore(engine.tables(ORDERS)),
         )

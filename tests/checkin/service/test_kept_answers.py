@@ -10,7 +10,7 @@ import pytest
 
 from checkin.errors import ClockUntrusted
 from checkin.files.tables import SqliteTables
-from checkin.service.order_executor import OrderExecutor, Pins
+from checkin.service.order_executor import OrderExecutor
 from checkin.service.order_store import ORDERS, KeptAnswer, OrderStore
 from tests.support.purging_service import House
 from tests.support.service_folder import DAY, HOUR, at, make_service
@@ -33,7 +33,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     house.guard.tick()
     with opened(house) as store:
         store.keep(PART, KeptAnswer("", "sealed", DAY, 1), expires=house.clock.now() + 3 * HOUR)
-        yield house, OrderExecutor(house.party, house.guard, house.book, Pins(None, None), {}, store)
+        yield house, OrderExecutor(house.party, house.guard, house.book, None, None, {}, store)
     house.store.close()
 
 

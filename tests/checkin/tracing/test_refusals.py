@@ -14,7 +14,6 @@ from checkin.orders.part import BATCHES, PEOPLE, VISITS, answer_info, part_diges
 from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.note import NoteSigner, add_signature, join_note, sign_note, split_note, unverified_text
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes, sha256
-from checkin.service.order_executor import Pins
 from checkin.service.settings import LogSettings
 from checkin.tlog.checkpoint import Checkpoint, Cosigner
 from checkin.tlog.merkle import leaf_hash
@@ -214,10 +213,9 @@ def test_a_checkpoint_that_no_witness_saw_does_not_count_where_witnesses_are_pin
     body = scene.country.body(signed, number)
     witness = Cosigner("witness.example/w1", SigningKey(random_bytes(32)))
     desk = scene.country.apps[SECOND].state.issuer.orders
-    pins = desk._pins
-    vkey = pins.log.vkey
+    pinned = desk._log
     try:
-        desk._pins = Pins(pins.authority, LogSettings(vkey=vkey, witnesses=(witness.verifier.vkey,)))
+        desk._log = LogSettings(vkey=pinned.vkey, witnesses=(witness.verifier.vkey,))
         assert code(scene.country.send(SECOND, body)) == "order_not_logged"
         proof = LogProof.read(body["proof"])
         text, _ = split_note(proof.checkpoint)
@@ -225,7 +223,7 @@ def test_a_checkpoint_that_no_witness_saw_does_not_count_where_witnesses_are_pin
         seen = body | {"proof": replace(proof, checkpoint=cosigned).write()}
         assert code(scene.country.send(SECOND, seen)) == "ok"
     finally:
-        desk._pins = pins
+        desk._log = pinned
 
 
 # --- before it leaves the authority -------------------------------------------------------------------------------
