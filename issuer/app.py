@@ -62,9 +62,8 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     for module in (registrations, credentials, wallet, keys):
         app.include_router(module.router)
     app.include_router(CheckpointSeen(issuer.party).routes())
-    work = day_routes.DayWork(issuer.purger, issuer.book, self_audit(issuer), issuer.orders)
-    pins = issuer.settings.retention_token_sha256, issuer.settings.authority_token_sha256
-    app.include_router(day_routes.routes(work, *pins))
+    days = day_routes.routes(issuer.settings, issuer.purger, issuer.book, self_audit(issuer), issuer.orders)
+    app.include_router(days)
     app.include_router(front_door("/wallet"))
     app.include_router(_wallet_page(issuer.party, issuer.settings).router())
     return app

@@ -47,7 +47,6 @@ class IssuerSettings(DaySettings):
     authority: AuthoritySettings
     """The health authority whose listed keys subjects are sealed to, pinned by hand."""
     authority_token_sha256: TokenHash
-    """SHA-256 of the token that the authority presents."""
     log: LogSettings | None = None
     """The log that the authority's orders must be in; without it none is executed."""
     sms: SmsSettings | None = None

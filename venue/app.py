@@ -138,7 +138,6 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     app.add_middleware(First, path="/v1/check-ins", route=door_route, limit=checkins.MAX_BODY)
     days = Days(vault, book, purger.close_due_days, purger.run)
     audit = SelfAudit(party, guard, DATA_MAP, settings.keys, days, [lambda: given.audit(settings.log)], engine.columns)
-    days_work = day_routes.DayWork(purger, book, audit, executor)
     queued = scan_batches.BatchIntake(party, guard, trust, visits, gates)
     for router in (
         venues.routes(known_venues, settings.enrolment_secret_sha256, throttle),
@@ -148,7 +147,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         scan_batches.routes(queued, known_scanners, metrics, alarms, scan_batches.Turns(settings.max_batches)),
         stats.routes(known_venues, stats.Stats(party, guard, vault, gates, known_scanners)),
         CheckpointSeen(party).routes(),
-        day_routes.routes(days_work, settings.retention_token_sha256, settings.authority_token_sha256),
+        day_routes.routes(settings, purger, book, audit, executor),
     ):
         app.include_router(router)
     app.include_router(front_door("/operator"))

@@ -27,8 +27,6 @@ class VenueSettings(DaySettings):
     """All of them are trusted at once."""
     authority: AuthoritySettings | None = None
     """The health authority that may order; no order is executed without it and `log`."""
-    authority_token_sha256: TokenHash | None = None
-    """SHA-256 of the token that the authority presents."""
     metrics_token_sha256: TokenHash | None = None
     """SHA-256 of the token that the monitoring presents at /metrics; without it every request is refused."""
     log: LogSettings | None = None

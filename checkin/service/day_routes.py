@@ -8,7 +8,6 @@ POST /v1/orders       authority   execute a part of an order
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
@@ -21,6 +20,7 @@ from checkin.purge.purger import Purger
 from checkin.purge.statement_store import STATEMENT_NAME, StatementStore
 from checkin.service.auth import pinned
 from checkin.service.body import Body
+from checkin.service.day_store import DaySettings
 from checkin.service.describe import problem_answers
 from checkin.service.order_executor import OrderBody, OrderExecutor, SealedAnswer
 
@@ -80,20 +80,12 @@ class SelfAudited(BaseModel):
     statement: str
 
 
-@dataclass(frozen=True)
-class DayWork:
-    """A service's own: what destroys, what was stated, what looks, what executes."""
-
-    purger: Purger
-    book: StatementStore
-    audit: SelfAudit
-    executor: OrderExecutor
-
-
-def routes(work: DayWork, retention_sha256: str | None, authority_sha256: str | None) -> APIRouter:
+def routes(
+    settings: DaySettings, purger: Purger, book: StatementStore, audit: SelfAudit, executor: OrderExecutor
+) -> APIRouter:
     """The four routes, for callers with the tokens that the settings pin."""
     router = APIRouter()
-    retention, authority = [pinned(retention_sha256)], [pinned(authority_sha256)]
+    retention, authority = [pinned(settings.retention_token_sha256)], [pinned(settings.authority_token_sha256)]
     asked = problem_answers(Forbidden)
 
     @router.post(
@@ -102,7 +94,7 @@ def routes(work: DayWork, retention_sha256: str | None, authority_sha256: str | 
     def purge(_: NoMembers | None = None) -> Purged:
         """Destroy what is due now, as the service also does by itself; the statements made by this. Bearer: the
         retention service."""
-        return Purged(statements=[note for name in work.purger.run() if (note := work.book.get(name)) is not None])
+        return Purged(statements=[note for name in purger.run() if (note := book.get(name)) is not None])
 
     @router.get(
         "/v1/statements",
@@ -115,9 +107,9 @@ def routes(work: DayWork, retention_sha256: str | None, authority_sha256: str | 
         """List every signed statement about keys, closings and purges; in pages, if `after` or `limit` is given.
         Bearer: the retention service."""
         if after is None and limit is None:
-            return Statements(statements=[Statement(name=name, note=note) for name, note in work.book.all()])
+            return Statements(statements=[Statement(name=name, note=note) for name, note in book.all()])
         limit = limit or MAX_PAGE
-        found = work.book.page(after or "", limit + 1)
+        found = book.page(after or "", limit + 1)
         page = [Statement(name=name, note=note) for name, note in found[:limit]]
         return Statements(statements=page, next=page[-1].name if len(found) > limit else None)
 
@@ -125,7 +117,7 @@ def routes(work: DayWork, retention_sha256: str | None, authority_sha256: str | 
     def audit_yourself(asked: SelfAuditRequest) -> SelfAudited:
         """Look at every file, table, key and closed day, and sign what was found; it takes as long as reading all of
         them takes. Bearer: the retention service."""
-        return SelfAudited(statement=work.audit.sign(work.audit.run(asked.words)))
+        return SelfAudited(statement=audit.sign(audit.run(asked.words)))
 
     @router.post(ORDERS, tags=["authority"], dependencies=authority, responses=problem_answers(*_REFUSALS))
     def order(body: OrderBody) -> SealedAnswer:
@@ -136,6 +128,6 @@ def routes(work: DayWork, retention_sha256: str | None, authority_sha256: str | 
         answer until it expires; everything else is refused, counted, and stated in the log. Whoever is identified gets
         a notice with a later batch.
         """
-        return work.executor.take(body)
+        return executor.take(body)
 
     return router

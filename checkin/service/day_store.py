@@ -31,7 +31,7 @@ from checkin.purge.purger import Purger, PurgeTask
 from checkin.purge.statement_store import STATEMENTS, StatementFolder, StatementStore, StatementTable
 from checkin.service.frame import Finding
 from checkin.service.key_list_publisher import KEY_LIST, KeyListFile, KeyListState, KeyListTable
-from checkin.service.settings import FilePath, ServiceSettings
+from checkin.service.settings import FilePath, ServiceSettings, TokenHash
 from checkin.service.tasks import Task
 from checkin.vault.engines import DayStore
 from checkin.vault.engines.sqlite import SqliteStore, days_in
@@ -81,6 +81,8 @@ class DaySettings(ServiceSettings):
     """A secret file with one line, how a Valkey or Redis that keeps nothing is reached, as unix:///run/checkin/throttles.sock
     or rediss://user:password@host: there all processes and machines count together what is bounded a minute. Without it
     each process counts for itself."""
+    authority_token_sha256: TokenHash | None = None
+    """SHA-256 of the token that the authority presents."""
 
     @model_validator(mode="after")
     def _dsn_of_postgresql(self) -> Self:
