@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI
@@ -53,14 +54,8 @@ def problem_answers(*errors: type[CheckinError]) -> dict[int | str, dict[str, An
 def install(app: FastAPI) -> None:
     """Complete the app's OpenAPI document, when it is first requested."""
     generate: Callable[[], dict[str, Any]] = app.openapi
-    made: dict[str, Any] = {}
-
-    def openapi() -> dict[str, Any]:
-        if not made:
-            made.update(_completed(generate()))
-        return made
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the description
+    # FastAPI's documented way to extend the description.
+    app.openapi = cache(lambda: _completed(generate()))  # type: ignore[method-assign]
 
 
 def _completed(schema: dict[str, Any]) -> dict[str, Any]:
