@@ -21,7 +21,7 @@ from checkin.keys.hardening import harden
 from checkin.service.addresses import require_free
 from checkin.service.limits import BoundedHttp
 from checkin.service.logs import log_as_json
-from checkin.service.settings import Launch, Strict, count_together, load_toml, require_own_counters
+from checkin.service.settings import Launch, Strict, count_together, require_own_counters
 from checkin.service.vault_folder import destroy_first
 
 GROUP = "checkin.services"
@@ -70,7 +70,7 @@ def _open_once() -> None:
 def serve(service: str, config: Path, simulated_clock: Path | None = None) -> None:
     """Serve until stopped. Raises `SettingsInvalid` and whatever else keeps the service from starting."""
     require_own_counters()
-    listening = load_toml(Listening, config)
+    listening = Listening.load(config)
     host, _, port = listening.listen.rpartition(":")
     require_free(host, int(port))
     Launch(service=service, config=config.resolve(), simulated_clock=simulated_clock).export()

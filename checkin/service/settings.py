@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, ClassVar, Self, TypeVar
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -54,6 +54,23 @@ class Strict(BaseModel):
     """A part of the settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """From a TOML file; raises `SettingsInvalid` that names every setting that is wrong."""
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            return cls.model_validate(values, context={"folder": path.resolve().parent})
+        except OSError:
+            raise SettingsInvalid(f"The settings file {path.name} cannot be read.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsInvalid(f"{path.name} is not TOML: {error}") from None
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}"
+                for item in error.errors(include_input=False)
+            )
+            raise SettingsInvalid(f"{path.name}: {wrong}") from None
 
 
 class Peer(Strict):
@@ -117,30 +134,6 @@ class ServiceSettings(Strict):
         if self.ring and not self.ringed:
             raise ValueError("only an issuer or a registry keeps its keys on a ring of nodes")
         return self
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a TOML file; raises `SettingsInvalid` that names every setting that is wrong."""
-        return load_toml(cls, path)
-
-
-M = TypeVar("M", bound=Strict)
-
-
-def load_toml(model: type[M], path: Path) -> M:
-    """Settings of this form from a TOML file; raises `SettingsInvalid` that names every setting that is wrong."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-        return model.model_validate(values, context={"folder": path.resolve().parent})
-    except OSError:
-        raise SettingsInvalid(f"The settings file {path.name} cannot be read.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(f"{path.name} is not TOML: {error}") from None
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors(include_input=False)
-        )
-        raise SettingsInvalid(f"{path.name}: {wrong}") from None
 
 
 class Launch(BaseSettings):

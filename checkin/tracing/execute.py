@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -20,7 +19,7 @@ from checkin.keys.secret_file import read_token
 from checkin.orders.order import SignedOrder
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.note import NoteVerifier
-from checkin.service.settings import FilePath, LogSettings, Peer, Strict, Url, load_toml
+from checkin.service.settings import FilePath, LogSettings, Peer, Strict, Url
 from checkin.tlog.proof import LogProof
 from checkin.tlog.submission import submit_and_wait
 from checkin.tracing.trace import Tell, Trace, silent
@@ -75,11 +74,6 @@ class Parties(Strict):
     def names(self) -> list[str]:
         """Of the services, the registry's first."""
         return [party.verifier.name for party in (self.registry, *self.issuers)]
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Raises `SettingsInvalid`."""
-        return load_toml(cls, path)
 
     def named(self, name: str) -> Counterparty:
         """The party that a part is addressed to; raises `SettingsInvalid`."""
