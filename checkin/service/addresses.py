@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Final
 
 from checkin.clock import STOPWATCH
@@ -33,24 +34,18 @@ def require_free(host: str, port: int) -> None:
 def await_free(host: str, port: int, seconds: float) -> None:
     """As `require_free`, but a process that listens there has so many seconds to stop."""
     deadline = STOPWATCH.boot() + seconds
-    while True:
-        try:
+    while STOPWATCH.boot() <= deadline:
+        with suppress(AddressTaken):
             require_free(host, port)
-        except AddressTaken:
-            if STOPWATCH.boot() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
             return
+        time.sleep(0.1)
+    require_free(host, port)
 
 
 def free_ports(count: int) -> list[int]:
-    """So many different loopback ports that are free.
-
-    They lie below the kernel's ephemeral range: until a server listens there, and while it is away for a moment, no
-    connection of another program gets one of them by accident; nor does a later call here or, while this process lives,
-    in another one.
-    """
+    """So many different free loopback ports, below the kernel's ephemeral range: until a server listens there, and
+    while it is away for a moment, no other program's connection gets one by accident; nor does, while this process
+    lives, another call in any process."""
     found: list[int] = []
     while len(found) < count:
         port = _FIRST + int.from_bytes(random_bytes(4), "big") % _MANY
