@@ -203,14 +203,12 @@ class Frame:
                 findings=[{"name": f.name, "level": f.level, "text": shown(f.text, MOST_TOLD)} for f in findings],
             )
 
-        refused = describe.problem_answers(Forbidden) if self.metrics_for else {}
-
         @app.get(
             "/metrics",
             tags=["operation"],
             response_class=Response,
             dependencies=self.metrics_for,
-            responses=refused,
+            responses=describe.problem_answers(Forbidden) if self.metrics_for else {},
         )
         def metrics() -> Response:
             """Show counters in the text format of Prometheus; no label names a person, a venue or a code.
