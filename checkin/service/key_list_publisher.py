@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Generic, Protocol, TypeVar
 
 import structlog
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from checkin.clock import STOPWATCH
 from checkin.errors import CheckinError
@@ -83,7 +84,7 @@ class PublishedList(Generic[K]):
     list: K
 
 
-@dataclass(frozen=True)
+@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class _State:
     note: str = ""
     proof: str = ""
@@ -111,15 +112,12 @@ class KeyListFile:
     def load(self) -> _State:
         """What the file says; a damaged one is as good as none: the log has the list, and proves it again."""
         try:
-            state = _State(**json.loads(self._path.read_bytes()))
-        except FileNotFoundError:
-            return _State()
-        except (ValueError, TypeError):
-            state = None
-        if state is None or not all(isinstance(value, str) for value in asdict(state).values()):
+            return TypeAdapter(_State).validate_json(self._path.read_bytes())
+        except ValidationError:
             log.error("key_list_file_damaged")
-            return _State()
-        return state
+        except FileNotFoundError:
+            pass
+        return _State()
 
     def update(self, step: Callable[[_State], _State]) -> _State:
         with locked(self._lock):
