@@ -1,8 +1,8 @@
 """The EU Digital COVID Certificate: text beginning with `HC1:`.
 
 Sources: hcert specification 1.3 (eHealth Network, volumes 1 and 3), RFC 8392, RFC 9052; it packs bytes as base45 (RFC
-9285) of zlib (RFC 1950). A step that failed stops
-those that need its result; the others still run, so that a person sees all that is wrong at once.
+9285) of zlib (RFC 1950). A step that failed stops those that need its result; the others still run, so that a person
+sees all that is wrong at once.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from checkin.errors import (
 from checkin.protocol.encoding import base45_decode
 from checkin.protocol.x509 import SignerCertificate
 
+PREFIX: Final = "HC1:"
 _EXPIRES: Final = 4
 _ISSUED: Final = 6
 # Extended key usages, with the two spellings of the EU's arc that signers have been issued with.
@@ -34,30 +35,25 @@ MAX_TEXT: Final = 8192  # a QR code holds at most 4,296 characters
 MAX_UNPACKED: Final = 65536  # the largest real certificates have 2,000 bytes; zlib grows input up to 1,000-fold
 
 
-class EuVerifier:
-    """Verifier of `HC1:` texts."""
-
-    prefix: Final = "HC1:"
-
-    def examine(self, text: str, trust: TrustList, now: float) -> CertificateReport:
-        """Runs every step that can be run; raises nothing for any text. `text` still has its prefix."""
-        report = CertificateReport()
-        report.checks["prefix"] = True
-        unpacked = _unpack(report, text.removeprefix(self.prefix))
-        if unpacked is None:
-            return report
-        signed, certificate = unpacked
-        report.step("schema", lambda: check_content(signed, certificate))
-        signer = report.step("signature", lambda: trust.verify(signed)) or next(iter(trust.signers(signed.kid)), None)
-        if signer is None:
-            return report
-        groups = schema.groups_in(certificate)
-        if groups:
-            report.step("key_usage", lambda: check_key_usage(signer, groups))
-        expires = report.step("expiry", lambda: check_expiry(signed, signer, now))
-        if report.ok and expires is not None:
-            report.proof = proof_in(certificate, expires)
+def examine(text: str, trust: TrustList, now: float) -> CertificateReport:
+    """Runs every step that can be run; raises nothing for any text. `text` still has its prefix."""
+    report = CertificateReport()
+    report.checks["prefix"] = True
+    unpacked = _unpack(report, text.removeprefix(PREFIX))
+    if unpacked is None:
         return report
+    signed, certificate = unpacked
+    report.step("schema", lambda: check_content(signed, certificate))
+    signer = report.step("signature", lambda: trust.verify(signed)) or next(iter(trust.signers(signed.kid)), None)
+    if signer is None:
+        return report
+    groups = schema.groups_in(certificate)
+    if groups:
+        report.step("key_usage", lambda: check_key_usage(signer, groups))
+    expires = report.step("expiry", lambda: check_expiry(signed, signer, now))
+    if report.ok and expires is not None:
+        report.proof = proof_in(certificate, expires)
+    return report
 
 
 def _unpack(report: CertificateReport, text: str) -> tuple[Signed, Certificate] | None:
@@ -75,11 +71,10 @@ def _open(message: bytes) -> tuple[Signed, Certificate]:
     return signed, schema.certificate_in(signed.claims)
 
 
-def check_content(signed: Signed, certificate: Certificate) -> list[str]:
-    """Raises `CertificateSchema` unless the certificate fits its schema and is plausible; its one group."""
-    groups = schema.check(certificate)
+def check_content(signed: Signed, certificate: Certificate) -> None:
+    """Raises `CertificateSchema` unless the certificate fits its schema and is plausible."""
+    schema.check(certificate)
     schema.check_plausible(certificate, _day_of_issue(signed))
-    return groups
 
 
 def _day_of_issue(signed: Signed) -> str:
@@ -89,13 +84,12 @@ def _day_of_issue(signed: Signed) -> str:
         return "9999-12-31"
 
 
-def check_key_usage(signer: SignerCertificate, groups: list[str]) -> list[str]:
+def check_key_usage(signer: SignerCertificate, groups: list[str]) -> None:
     """Raises `CertificateKeyUsage` unless the signer may sign all of `groups`; a signer without usages may sign all."""
     for group in groups:
         allowed = {arc + _USAGE[group] for arc in _ARCS}
         if signer.purposes is not None and not signer.purposes & allowed:
             raise CertificateKeyUsage
-    return groups
 
 
 def check_expiry(signed: Signed, signer: SignerCertificate, now: float) -> float:

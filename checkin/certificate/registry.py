@@ -1,44 +1,34 @@
 """The kinds of certificate that can be verified, distinguished by how their text begins.
 
-Another kind, such as SMART Health Cards (`shc:/`), becomes one more class with `prefix` and `examine`, and one
-more entry in `VERIFIERS`; docs/spec/certificate.md §6 says which of its steps is which check.
+Another kind, such as SMART Health Cards (`shc:/`), becomes one more file with `PREFIX` and `examine`, and one
+more entry in `KINDS`; docs/spec/certificate.md §6 says which of its steps is which check.
 """
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
-from checkin.certificate.eu import EuVerifier
+from checkin.certificate import eu
 from checkin.certificate.trust_list import TrustList
 from checkin.certificate.vaccination_proof import CertificateReport, VaccinationProof
 from checkin.errors import CertificateError, CertificateNoStatus, CertificateOutdated, CertificatePrefix
 
-
-class CertificateVerifier(Protocol):
-    """Verifies one kind of certificate."""
-
-    @property
-    def prefix(self) -> str:
-        """How every text of this kind begins."""
-
-    def examine(self, text: str, trust: TrustList, now: float) -> CertificateReport:
-        """A report with the outcome of each step; raises nothing, whatever the text."""
-
-
-VERIFIERS: Final[tuple[CertificateVerifier, ...]] = (EuVerifier(),)
+KINDS: Final[dict[str, Callable[[str, TrustList, float], CertificateReport]]] = {eu.PREFIX: eu.examine}
+"""How every text of a kind begins, and what reports the outcome of each step; it raises nothing, whatever the text."""
 
 
 def knows(text: str) -> bool:
-    """Whether there is a verifier for this kind of text."""
-    return any(text.startswith(verifier.prefix) for verifier in VERIFIERS)
+    """Whether this kind of text can be verified."""
+    return text.startswith(tuple(KINDS))
 
 
 def examine(text: str, trust: TrustList, now: float) -> CertificateReport:
     """Every step for a person to see, at `now` (unix seconds). Line ends around the text do not count."""
     text = text.strip("\r\n")  # a blank is a character of base45
-    for verifier in VERIFIERS:
-        if text.startswith(verifier.prefix):
-            return verifier.examine(text, trust, now)
+    for prefix, examiner in KINDS.items():
+        if text.startswith(prefix):
+            return examiner(text, trust, now)
     report = CertificateReport(error=CertificatePrefix())
     report.checks["prefix"] = False
     return report

@@ -42,12 +42,12 @@ def groups_in(certificate: Certificate) -> list[str]:
     return [group for group in GROUPS if certificate.get(group) is not None]
 
 
-def check(certificate: Certificate) -> list[str]:
-    """Raises `CertificateSchema` unless the certificate fits a schema and is of exactly one group; that group."""
-    groups = [group for group in GROUPS if group in certificate]
-    if len(groups) != 1 or not any(_validator(v).is_valid(certificate) for v in _candidates(certificate)):
+def check(certificate: Certificate) -> None:
+    """Raises `CertificateSchema` unless the certificate fits a schema and is of exactly one group."""
+    if len(groups_in(certificate)) != 1 or not any(
+        _validator(v).is_valid(certificate) for v in _candidates(certificate)
+    ):
         raise CertificateSchema
-    return groups
 
 
 def check_plausible(certificate: Certificate, issued: str) -> None:
