@@ -9,7 +9,7 @@ accepts exactly as many hashes as it has.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, reduce
 from typing import Final, Self
 
 from checkin.errors import ProofInvalid
@@ -30,6 +30,11 @@ def leaf_hash(entry: bytes) -> bytes:
 def node_hash(left: bytes, right: bytes) -> bytes:
     """SHA-256(0x01 ‖ left ‖ right)."""
     return sha256(b"\x01", left, right)
+
+
+def joined(complete: Iterable[bytes]) -> bytes:
+    """The hash over complete subtrees side by side; there is at least one, and the largest comes first."""
+    return reduce(lambda right, left: node_hash(left, right), reversed([*complete]))
 
 
 def split_size(size: int) -> int:
@@ -82,12 +87,7 @@ class RootBuilder:
         """The root over all leaves so far; SHA-256 of nothing when there are none. More may be added afterwards."""
         if self.begin:
             raise ValueError("only a range that begins with the first leaf has a root")
-        if not self._complete:
-            return EMPTY_ROOT
-        *rest, top = self._complete
-        for left in reversed(rest):
-            top = node_hash(left, top)
-        return top
+        return joined(self._complete) if self._complete else EMPTY_ROOT
 
 
 def root(leaf_hashes: Iterable[bytes]) -> bytes:
@@ -133,18 +133,11 @@ def consistency_ranges(old: int, size: int) -> list[tuple[int, int]]:
         raise ValueError("a tree does not shrink")
     if old == 0:
         return []
-    low, high, path = 0, size, []
-    while high != old:
-        middle = low + split_size(high - low)
-        if old <= middle:
-            path.append((middle, high))
-            high = middle
-        else:
-            path.append((low, middle))
-            low = middle
-    if low:
-        path.append((low, high))
-    return path[::-1]
+    # The path of the last old leaf; all that is old beside it there is one subtree, and one hash.
+    path, low = inclusion_ranges(old - 1, size), old - 1
+    while path and path[0][1] == low:
+        low, _ = path.pop(0)
+    return [(low, old), *path] if low else path
 
 
 def inclusion_proof(index: int, size: int, subtree: Subtree) -> list[bytes]:

@@ -9,7 +9,7 @@ from typing import Final
 from checkin.errors import CheckinError, NotFound, NotReady, ServiceError
 from checkin.http.client import Client
 from checkin.protocol.note import decode_note
-from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
+from checkin.tlog.checkpoint import open_checkpoint
 from checkin.tlog.proof import LogProof, PinnedLog
 from checkin.tlog.reader import LogReader
 
@@ -29,29 +29,6 @@ def proof_of(client: Client, index: int, pinned: PinnedLog) -> LogProof | None:
 
     Raises `NoteUntrusted` when the checkpoint is another log's, `ProofInvalid`.
     """
-    head = _covering(client, index, pinned)
-    if head is None:
-        return None
-    note, checkpoint = head
-    reader = LogReader(lambda path: client.get_bytes(f"/{path}"), checkpoint)
-    return LogProof(index, tuple(reader.inclusion(index)), note)
-
-
-def submit_and_wait(
-    client: Client, entry: str, pinned: PinnedLog, tell: Callable[[str, int, int], None] | None = None
-) -> LogProof:
-    """Both, waiting for the witnesses up to a minute; raises `NotReady` after that: then do it again later."""
-    index = submit(client, entry)
-    for second in range(PATIENCE_SECONDS):
-        if proof := proof_of(client, index, pinned):
-            return proof
-        if tell:
-            tell("waiting for the log's witnesses", second, PATIENCE_SECONDS)
-        time.sleep(1)
-    raise NotReady("The log shows no checkpoint with this entry that its witnesses cosigned: try again later.")
-
-
-def _covering(client: Client, index: int, pinned: PinnedLog) -> tuple[str, Checkpoint] | None:
     try:
         note = decode_note(client.get_bytes("/checkpoint"))
     except NotFound:
@@ -61,4 +38,18 @@ def _covering(client: Client, index: int, pinned: PinnedLog) -> tuple[str, Check
     except CheckinError:
         open_checkpoint(note, pinned.verifier)  # another log's is an error; one that waits for witnesses is not
         return None
-    return (note, checkpoint) if checkpoint.size > index else None
+    if checkpoint.size <= index:
+        return None
+    reader = LogReader(lambda path: client.get_bytes(f"/{path}"), checkpoint)
+    return LogProof(index, tuple(reader.inclusion(index)), note)
+
+
+def submit_and_wait(client: Client, entry: str, pinned: PinnedLog, tell: Callable[[str, int, int], None]) -> LogProof:
+    """Both, waiting for the witnesses up to a minute; raises `NotReady` after that: then do it again later."""
+    index = submit(client, entry)
+    for second in range(PATIENCE_SECONDS):
+        if proof := proof_of(client, index, pinned):
+            return proof
+        tell("waiting for the log's witnesses", second, PATIENCE_SECONDS)
+        time.sleep(1)
+    raise NotReady("The log shows no checkpoint with this entry that its witnesses cosigned: try again later.")

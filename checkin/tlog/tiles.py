@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from checkin.errors import NoteMalformed, NotFound, ProofInvalid
-from checkin.tlog.merkle import HASH_SIZE, node_hash, root
+from checkin.tlog.merkle import HASH_SIZE, joined, root
 
 WIDTH: Final = 256
 MAX_ENTRY: Final = 0xFFFF
@@ -68,14 +68,6 @@ def parse_path(path: str) -> Tile:
     return tile
 
 
-def _levels(size: int) -> Iterator[tuple[int, int]]:
-    """Each level of hashes that a log of this size has, and how many hashes there are in it."""
-    level = 0
-    while count := size >> 8 * level:
-        yield level, count
-        level += 1
-
-
 def tile_of(level: int, position: int, size: int) -> Tile:
     """The tile, as wide as it is in a log of `size` entries, that holds the hash number `position` of a level."""
     count = size >> 8 * max(level, 0)
@@ -86,10 +78,12 @@ def tile_of(level: int, position: int, size: int) -> Tile:
 def new_tiles(old: int, size: int) -> list[Tile]:
     """All tiles and bundles that a log of `size` entries has and one of `old` had not; bundles first, then upwards."""
     tiles = []
-    for level, count in [(ENTRIES, size), *_levels(size)]:
+    level = ENTRIES
+    while count := size >> 8 * max(level, 0):
         before = old >> 8 * max(level, 0)
         if count > before:
             tiles += [tile_of(level, at, size) for at in range(before - before % WIDTH, count, WIDTH)]
+        level += 1
     return tiles
 
 
@@ -148,10 +142,7 @@ class TileHashes:
 
     def subtree(self, low: int, high: int) -> bytes:
         """The hash over the entries [low, high), which must be a subtree of the log; raises `ProofInvalid`."""
-        *rest, top = [self._complete(at, height) for at, height in _complete_ranges(low, high)]
-        for left in reversed(rest):
-            top = node_hash(left, top)
-        return top
+        return joined(self._complete(at, height) for at, height in _complete_ranges(low, high))
 
     def frontier(self) -> list[bytes]:
         """The hashes of the complete subtrees, largest first: what a `RootBuilder` goes on from."""

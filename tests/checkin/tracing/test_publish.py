@@ -15,6 +15,7 @@ from checkin.tlog.checkpoint import Cosigner
 from checkin.tlog.merkle import leaf_hash
 from checkin.tlog.proof import PinnedLog
 from checkin.tlog.submission import submit_and_wait
+from checkin.tracing.trace import silent
 from retention.log import Log
 
 SIGNER = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
@@ -51,7 +52,7 @@ def test_an_order_in_a_log_that_waits_for_its_first_witness_is_published_once_th
             log.add_cosignatures(1, [WITNESS.cosign(unverified_text(log.checkpoint()), 1_795_300_000.0)])
 
     monkeypatch.setattr("checkin.tlog.submission.time.sleep", sleep)
-    proof = submit_and_wait(Service(log), ENTRY, PINNED)
+    proof = submit_and_wait(Service(log), ENTRY, PINNED, silent)
     assert (proof.index, len(waited)) == (0, 2)
     assert leaf_hash(ENTRY.encode()) in log.file("tile/0/000.p/1")
 
@@ -61,4 +62,4 @@ def test_an_order_whose_witness_never_signs_is_not_sent(tmp_path: Path, monkeypa
     log = Log(tmp_path, SIGNER, quorum=1)
     monkeypatch.setattr("checkin.tlog.submission.time.sleep", lambda _: None)
     with pytest.raises(NotReady, match="witnesses"):
-        submit_and_wait(Service(log), ENTRY, PINNED)
+        submit_and_wait(Service(log), ENTRY, PINNED, silent)
