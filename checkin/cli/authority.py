@@ -188,7 +188,7 @@ def _check_service(name: str, authority: Path) -> None:
     path = authority / PARTIES_FILE
     if not path.exists():
         say(f"There is no {path} to compare {name} with: see that the service is called so.", err=True)
-    elif name not in (names := Parties.load(path).names):
+    elif name not in (names := Parties.load(path).services):
         raise RequestInvalid(f"{path} has no service {shown(name)}: it has {', '.join(names)}.")
 
 

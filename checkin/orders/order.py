@@ -27,6 +27,7 @@ from checkin.orders.part import (
     STEPS,
     VISITS,
     Part,
+    part_digest,
     read_days,
     write_days,
 )
@@ -145,10 +146,10 @@ class Order:
 
     def entry_text(self) -> str:
         """The text for the log: it reveals neither the request nor the person or place that it is about."""
-        digests = [Part.read(text).digest for text in self.part_texts()]
+        digests = sorted(map(part_digest, self.part_texts()))
         made = one(self.values, "made").partition("T")[0]
         authority = one(self.values, "authority")
-        return ORDER_LOGGED.write({"authority": authority, "day": made, "part": sorted(digests), **self._clock()})
+        return ORDER_LOGGED.write({"authority": authority, "day": made, "part": digests, **self._clock()})
 
     def _part_text(self, step: str, audience: str, number: int) -> str:
         lines = STEPS[step].lines | {"authority", "order", "case", "basis", "expires", "limit", "answer-key"}

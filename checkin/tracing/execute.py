@@ -65,22 +65,15 @@ class Parties(Strict):
 
     @model_validator(mode="after")
     def _different(self) -> Self:
-        names, numbers = self.names, {issuer.number for issuer in self.issuers}
-        if len(set(names)) != len(names) or len(numbers) != len(self.issuers):
+        numbers = {issuer.number for issuer in self.issuers}
+        if len(self.services) != 1 + len(self.issuers) or len(numbers) != len(self.issuers):
             raise ValueError("two parties have the same name or number")
         return self
 
     @property
-    def names(self) -> list[str]:
-        """Of the services, the registry's first."""
-        return [party.verifier.name for party in (self.registry, *self.issuers)]
-
-    def named(self, name: str) -> Counterparty:
-        """The party that a part is addressed to; raises `SettingsInvalid`."""
-        for party in (self.registry, *self.issuers):
-            if party.verifier.name == name:
-                return party
-        raise SettingsInvalid(f"The order asks {name}, which is not in parties.toml.")
+    def services(self) -> dict[str, Counterparty]:
+        """By their names, the registry first."""
+        return {party.verifier.name: party for party in (self.registry, *self.issuers)}
 
 
 def execute_order(
@@ -88,9 +81,12 @@ def execute_order(
 ) -> TraceResult:
     """What a trace finds. Raises as `open_trace`, `publish`, `Trace.run`."""
     trace = open_trace(order, authority, parties, shares, tell)
+    services = parties.services
 
     def answer(ask: Ask) -> Any:
-        party = parties.named(ask.to)
+        party = services.get(ask.to)
+        if party is None:
+            raise SettingsInvalid(f"The order asks {ask.to}, which is not in parties.toml.")
         with Client(party.url, party.token) as client:
             return client.post(ask.path, ask.body)
 
@@ -103,7 +99,7 @@ def open_trace(
     """Joins the shares; raises `SharesInvalid`, and `OrderScope` for an order with other keys than the ring's."""
     ring = authority.ring.unlock(shares)
     order.order.check_keys(RingKeys.of(authority.ring_keys.authority, ring))
-    services = {party.verifier.name: party.verifier for party in (parties.registry, *parties.issuers)}
+    services = {name: party.verifier for name, party in parties.services.items()}
     issuers = {issuer.number: issuer.verifier.name for issuer in parties.issuers}
     open_slot = partial(authority.ring.open_day, ring=ring)
     return Trace(order, authority, services, issuers, ring, open_slot, tell)

@@ -7,7 +7,7 @@ keys were destroyed is public, and stays in the log.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid, RequestInvalid
@@ -30,8 +30,8 @@ _NEITHER: Final = f"This is neither a list of day keys nor a statement that some
 class Publication:
     """The place in the log and its proof, if there is a log; what each issuer answered, by its address."""
 
-    proof: LogProof | None = None
-    answers: dict[str, Any] = field(default_factory=dict)
+    proof: LogProof | None
+    answers: dict[str, Any]
 
 
 def read_keys_note(content: str) -> tuple[str, AuthorityList | DestroyedList | CheckedList]:

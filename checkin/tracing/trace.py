@@ -124,7 +124,7 @@ class Trace:
 
     def _share(self, asking: PartSender, issuer: str, visits: list[ListedVisit]) -> list[list[ListedVisit]]:
         """The lists of one issuer's codes, no more than its share of those that a part takes; what is cut is named."""
-        lists = list(_chunks(visits))
+        lists = _chunks(visits)
         share = MAX_LISTS // len(self.issuers)
         if len(lists) > share:
             cut = sum(map(len, lists[share:]))
@@ -207,10 +207,11 @@ class Trace:
     def _found(self, sight: Sight, people: dict[tuple[int, bytes], PersonRow]) -> Iterator[TracedContact]:
         values = self.order.order.values
         own = bytes.fromhex(one(values, "venue")) if "venue" in values else b""
-        patient = one(values, "phone") if "phone" in values else None
         for visit in sight.visits:
             person, place = people.get((visit.issuer, visit.visit_id)), sight.places.get(visit.place)
-            if person is not None and person.phone != patient:  # the patient's own code, of a day beside the order's
+            if person is not None and person.phone != values.get(
+                "phone"
+            ):  # the patient's own code, of a day beside the order's
                 yield TracedContact(
                     name=person.name,
                     phone=person.phone,
@@ -342,11 +343,10 @@ class PartSender:
 Item = TypeVar("Item", ListedVisit, ListedSeal)
 
 
-def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+def _chunks(items: Iterable[Item]) -> list[list[Item]]:
     """Lists of no more items than a service takes, the same for the same items."""
     everything = sorted(set(items))
-    for at in range(0, len(everything), MAX_ROWS):
-        yield everything[at : at + MAX_ROWS]
+    return [everything[at : at + MAX_ROWS] for at in range(0, len(everything), MAX_ROWS)]
 
 
 def _of(rows: Iterable[AnswerRow], kind: type[R]) -> list[R]:

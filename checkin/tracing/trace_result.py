@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, astuple, dataclass, field, fields
 from typing import Any, Final
 
 from checkin.orders.order import Order
@@ -87,28 +87,14 @@ class TraceResult:
         """RFC 4180 with a header; every cell quoted, and none begins like a formula."""
         out = io.StringIO()
         writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-        names = [column.name for column in fields(TracedContact)]
-        writer.writerow(names)
-        for person in self.people:
-            writer.writerow([neutral(getattr(person, name)) for name in names])
+        writer.writerow(column.name for column in fields(TracedContact))
+        writer.writerows(map(neutral, astuple(person)) for person in self.people)
         return out.getvalue()
 
     def json(self) -> dict[str, Any]:
         """Everything, as it was said."""
-        values = self.order.values
-        return {
-            "order": self.order.id,
-            "kind": self.order.kind,
-            "case": one(values, "case"),
-            "purpose": one(values, "purpose"),
-            "people": [asdict(person) for person in self.people],
-            "places": [asdict(place) for place in self.places],
-            "asked": [asdict(step) for step in self.asked],
-            "unopened": self.unopened,
-            "unknown": self.unknown,
-            "gone": self.gone,
-            "failed": [asdict(step) for step in self.failed],
-        }
+        about = {name: one(self.order.values, name) for name in ("order", "kind", "case", "purpose")}
+        return about | {name: value for name, value in asdict(self).items() if name != "order"}
 
     def html(self) -> str:
         """A page of its own, without scripts or anything to fetch; prints on A4."""
