@@ -10,12 +10,13 @@ from fastapi import FastAPI
 from checkin.service.frame import Finding, Frame
 from checkin.service.tasks import Task
 from checkin.service.time_peers import clock_guard
+from checkin.tlog.tiles import MAX_ENTRY
 from retention.audit_routes import AuditRoutes
 from retention.auditing import ANSWER_SECONDS, Auditing
 from retention.audits import Audits
 from retention.parts import Parts
 from retention.public_page import Page
-from retention.routes import ENTRY_BYTES, Routes
+from retention.routes import Routes
 from retention.tasks import Schedule
 
 DESCRIPTION = (
@@ -54,7 +55,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             Task("witnesses", parts.cosigning.run, lane="witnesses"),
         ],
         closers=[audits.close, parts.close],
-        body_limits={"/v1/entries": 2 * ENTRY_BYTES},
+        body_limits={"/v1/entries": 2 * MAX_ENTRY},
     )
     app = frame.build()
     app.include_router(Routes(parts).router())

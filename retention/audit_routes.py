@@ -20,7 +20,6 @@ from retention.log_audit import LogAudit
 from retention.parts import Parts
 
 PATH = "/v1/audits"
-MAX_BODY = 64 * 1024
 PAGE_SIZE = 100
 _Word = Annotated[str, Field(min_length=2, max_length=100)]
 Place = Annotated[Number, Path(description="the audit's place in the log")]

@@ -313,21 +313,9 @@ class Log:
         """The newest checkpoint with its quorum of cosignatures, which readers see; raises `NotFound` before."""
         return decode_note(self._files.read(_CHECKPOINT))
 
-    def entry(self, index: int) -> bytes:
-        """The entry at a place; raises `NotFound`."""
-        if not 0 <= index < self.size():
-            raise NotFound("The log has no such entry.")
-        return self._state.entries(index, index + 1)[0]
-
-    def find(self, entry: bytes) -> int | None:
-        """The place of this very entry, if it is under the newest checkpoint."""
-        place = self._state.find(leaf_hash(entry))
-        return place if place is not None and place < self.size() else None
-
-    def inclusion(self, index: int, size: int | None = None) -> list[bytes]:
-        """The proof that the entry is in the log of `size` entries (default: the newest); raises `NotFound`."""
+    def inclusion(self, index: int, size: int) -> list[bytes]:
+        """The proof that the entry is in the log of `size` entries; raises `NotFound`."""
         newest = self.size()
-        size = newest if size is None else size
         if not 0 <= index < size <= newest:
             raise NotFound("The log has no such entry at this size.")
         return inclusion_proof(index, size, self._hashes(newest).subtree)
@@ -338,10 +326,9 @@ class Log:
         size = stated_size(note)
         return LogProof(index, tuple(self.inclusion(index, size)), note).write()
 
-    def consistency(self, old: int, size: int | None = None) -> list[bytes]:
-        """The proof that the log of `size` entries (default: the newest) continues that of `old`; raises `NotFound`."""
+    def consistency(self, old: int, size: int) -> list[bytes]:
+        """The proof that the log of `size` entries continues that of `old`; raises `NotFound`."""
         newest = self.size()
-        size = newest if size is None else size
         if not 0 <= old <= size <= newest:
             raise NotFound("The log has not had these sizes.")
         return consistency_proof(old, size, self._hashes(newest).subtree)

@@ -73,12 +73,6 @@ class LogState:
                 places.append(known[0])
         return places
 
-    def find(self, leaf: bytes) -> int | None:
-        """The place of the entry with this leaf hash."""
-        with self._file.reading() as tables:
-            row = tables.execute("SELECT position FROM entries WHERE leaf_hash = ?", [leaf]).fetchone()
-        return row[0] if row else None
-
     def count(self) -> int:
         """How many entries have a place, also those that no tree head covers yet."""
         with self._file.reading() as tables:

@@ -25,13 +25,12 @@ from checkin.service.body import Body, Number
 from checkin.service.describe import problem_answers
 from checkin.service.settings import AuthoritySettings
 from checkin.tlog.checkpoint import stated_size
-from checkin.tlog.tiles import parse_path
+from checkin.tlog.tiles import MAX_ENTRY, parse_path
 from retention.overview import DayReport, Missing, order_numbers
 from retention.parts import Parts
 from retention.settings import CollectedService
 
 MAX_REPORTS = 200
-ENTRY_BYTES = 65_535  # what an entry of the log may have
 _REFUSED = (Forbidden, NoteMalformed, NoteUntrusted, ListRefused, LogConflict)
 IMMUTABLE = "public, max-age=31536000, immutable"
 
@@ -73,7 +72,7 @@ class PurgeReports(BaseModel):
 class EntryBody(Body):
     """A statement for the log, signed by the service that sends it."""
 
-    note: Annotated[str, Field(max_length=ENTRY_BYTES)]
+    note: Annotated[str, Field(max_length=MAX_ENTRY)]
 
 
 class EntryPlace(BaseModel):

@@ -92,13 +92,6 @@ class ServiceStatements:
         with self._file.reading() as tables:
             return [Stated(*row) for row in tables.execute(query, given)]
 
-    def at(self, place: int) -> Stated | None:
-        """The statement at a place of the log."""
-        query = f"SELECT {_COLUMNS} FROM statements WHERE place = ?"  # noqa: S608 - a constant
-        with self._file.reading() as tables:
-            row = tables.execute(query, [place]).fetchone()
-        return Stated(*row) if row else None
-
     def contradictions(self, kind: str) -> list[tuple[str, str]]:
         """(service, day) with two different statements of the kind, where there can be only one."""
         query = "SELECT service, day FROM statements WHERE kind = ? GROUP BY 1, 2 HAVING count(*) > 1 ORDER BY 2, 1"

@@ -154,6 +154,6 @@ def test_proofs_come_out_of_our_tiles_in_go(ask: Ask, tmp_path: Path) -> None:
     ]
     for place, answer in zip(places, ask(questions), strict=True):
         assert answer["error"] == ""
-        assert answer["proofs"] == [b64_encode(value) for value in log.inclusion(place)]
+        assert answer["proofs"] == [b64_encode(value) for value in log.inclusion(place, head.size)]
     (tmp_path / "tile/0/001").write_bytes(bytes(8192))
     assert [bool(answer["error"]) for answer in ask(questions)] == [256 <= place < 512 for place in places]

@@ -7,6 +7,7 @@ from pathlib import Path
 from checkin.protocol.note import NoteSigner
 from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import Checkpoint, Cosigner, open_checkpoint
+from checkin.tlog.reader import LogReader
 from retention.log import Log
 
 SIGNER = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
@@ -21,6 +22,11 @@ def entries(low: int, high: int) -> list[bytes]:
 def head_of(log: Log) -> Checkpoint:
     """What a reader who pinned the log's key believes."""
     return open_checkpoint(log.checkpoint(), SIGNER.verifier)
+
+
+def reader_of(log: Log) -> LogReader:
+    """Reads entries out of the files, each proved to be under the newest checkpoint."""
+    return LogReader(log.file, head_of(log))
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
