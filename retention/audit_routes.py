@@ -5,23 +5,21 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from starlette.responses import HTMLResponse
 
 from checkin.audit.audit_page import audit_html, audit_json
-from checkin.errors import CheckinError, Forbidden, NotFound, NotReady, TokenMalformed
+from checkin.errors import CheckinError, Forbidden, NotFound, TokenMalformed
 from checkin.protocol import presentation
 from checkin.service.auth import pinned
-from checkin.service.body import Body, Number
+from checkin.service.body import Number
 from checkin.service.describe import problem_answers
-from retention.auditing import Auditing, AuditInput
+from retention.auditing import Auditing, AuditRequest
 from retention.audits import Audit, Audits
-from retention.log_audit import LogAudit
 from retention.parts import Parts
 
 PATH = "/v1/audits"
 PAGE_SIZE = 100
-_Word = Annotated[str, Field(min_length=2, max_length=100)]
 Place = Annotated[Number, Path(description="the audit's place in the log")]
 
 
@@ -29,17 +27,6 @@ class AuditList(BaseModel):
     """Newest first, at most `limit`; `before` a place for the ones before it."""
 
     audits: list[Audit]
-
-
-class AuditRequest(Body):
-    """What an auditor brings along; all of it may be left out."""
-
-    words: Annotated[list[_Word], Field(max_length=10)] = Field(default=[])
-    """Name and phone (E.164) of a test visitor, searched for in every file of every service."""
-    tokens: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(default=[])
-    """Codes of the test visitor, decoded field by field; they are not published."""
-    found: bool | None = None
-    """Whether a trace by signed order found the test visitor."""
 
 
 class AuditRoutes:
@@ -86,15 +73,12 @@ class AuditRoutes:
                 presentation.read(presentation.from_text(text))
             except CheckinError:  # a mistake in copying: nothing was found about any person's codes
                 raise TokenMalformed(f"Code {number} of the sample cannot be read as a check-in code.") from None
-        audit = self._auditing.run(AuditInput(request.words, request.tokens, request.found))
-        if audit is None:
-            raise NotReady
-        return audit
+        return self._auditing.run(request)
 
     def shown(self, place: Place) -> Response:
         """Show one audit with its lines, as `audit.json`: the bytes follow from the signed note and the log."""
         audit = self._find(place)
-        text = audit_json(place, audit.note, self._look().book())
+        text = audit_json(place, audit.note, self._parts.look().book())
         return Response(text, media_type="application/json")
 
     def proof(self, place: Place) -> Response:
@@ -105,15 +89,10 @@ class AuditRoutes:
     def page(self, place: Place) -> HTMLResponse:
         """Show one audit as a page, in English and Korean, to read or to print."""
         audit = self._find(place)
-        return HTMLResponse(audit_html(place, audit.note, self._look().book(), linked=True))
+        return HTMLResponse(audit_html(place, audit.note, self._parts.look().book(), linked=True))
 
     def _find(self, place: int) -> Audit:
         found = self._audits.find(place=place)
         if not found:
             raise NotFound("There is no audit with this number.")
         return found[0]
-
-    def _look(self) -> LogAudit:
-        parts = self._parts
-        name, folder = parts.party.settings.name, parts.party.data / "log"
-        return LogAudit(name, folder, parts.log.file, parts.log.checkpoint(), parts.log_verifier)

@@ -4,12 +4,12 @@ logged and kept (docs/spec/audit.md §4). Once a day, and at an auditor's reques
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import structlog
+from pydantic import Field
 
 from checkin.audit.point import (
     AUDIT,
@@ -34,6 +34,7 @@ from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.statement import one
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.statement_store import ORDER_EXECUTED
+from checkin.service.body import Body
 from checkin.service.frame import Finding
 from checkin.service.tasks import URGENT_SECONDS
 from retention.audits import Audit, Audits
@@ -53,17 +54,19 @@ ANSWERED: Final = "answered"
 TEST_VISIT: Final = "test-visit"
 MAX_POINTS: Final = 32  # of one service
 _ROOM: Final = 40_000  # bytes of all services' own lines in one entry of the log
+_Word = Annotated[str, Field(min_length=2, max_length=100)]
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class AuditInput:
-    """An auditor's input: a test visitor's name and phone, some of that visitor's codes (`tokens`), and whether a
-    trace by signed order found that visitor (None: there was none)."""
+class AuditRequest(Body):
+    """What an auditor brings along; all of it may be left out."""
 
-    words: Sequence[str] = ()
-    tokens: Sequence[str] = ()
+    words: Annotated[list[_Word], Field(max_length=10)] = Field(default=[])
+    """Name and phone (E.164) of a test visitor, searched for in every file of every service."""
+    tokens: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(default=[])
+    """Codes of the test visitor, decoded field by field; they are not published."""
     found: bool | None = None
+    """Whether a trace by signed order found the test visitor."""
 
 
 class Auditing:
@@ -102,8 +105,10 @@ class Auditing:
             self._waiting = (today, now)
         if not self._is_missing(today, now):
             return False
+        services = self._parts.settings.services
+        ready = all(self._parts.statements.asking(service.name).asked == today for service in services)
         # One that still makes its keys, or waits for the log, has nothing yet to be audited.
-        ready = self._all_asked(today) and all(map(_is_ready, self._parts.settings.services))
+        ready = ready and all(map(_is_ready, services))
         return ready or now - self._waiting[1] > PATIENCE_SECONDS
 
     def _is_missing(self, today: str, now: float) -> bool:
@@ -112,10 +117,6 @@ class Auditing:
             return False
         newest = self._audits.newest()
         return newest is None or newest.day != today
-
-    def _all_asked(self, today: str) -> bool:
-        services = self._parts.settings.services
-        return all(self._parts.statements.asking(service.name).asked == today for service in services)
 
     def findings(self) -> Iterator[Finding]:
         """Warnings for the operator."""
@@ -128,19 +129,19 @@ class Auditing:
         else:
             yield Finding("audit", "ok", "Nothing to report.")
 
-    def run(self, asked: AuditInput | None = None, only_if_none_of: str = "") -> Audit | None:
-        """Audits now. None if, meanwhile, another process made one of the day `only_if_none_of`."""
+    def run(self, asked: AuditRequest | None = None, only_if_none_of: str = "") -> Audit:
+        """Audits now; or gives the audit of the day `only_if_none_of` that another process made meanwhile."""
         with locked(self._party.data / "audit.lock"):
             previous = self._audits.newest()
             if previous is not None and previous.day == only_if_none_of:
-                return None
-            audit = self._compose(asked or AuditInput(), previous)
+                return previous
+            audit = self._compose(asked or AuditRequest(), previous)
             self._audits.add(audit)
         self._parts.cosigning.run()
         log.info("audited", result=audit.result, failed=audit.failed, not_run=audit.not_run)
         return audit
 
-    def _compose(self, asked: AuditInput, previous: Audit | None) -> Audit:
+    def _compose(self, asked: AuditRequest, previous: Audit | None) -> Audit:
         points: list[Point] = []
         places, stated = [], {}
         for service in self._parts.settings.services:
@@ -150,8 +151,7 @@ class Auditing:
             places += [f"{service.name} {place}" for place in logged]
         points += self._self.run(asked.words)
         name, party = self._party.settings.name, self._party
-        head = self._parts.log.checkpoint()
-        look = LogAudit(name, party.data / "log", self._parts.log.file, head, self._parts.log_verifier)
+        look = self._parts.look()
         statements = {service: notes[1:] for service, notes in stated.items() if notes}
         points += look.points(previous, self._party.date(), statements)
         points += [self._sample(asked), self._test_visit(asked, look)]
@@ -168,7 +168,7 @@ class Auditing:
         note = party.sign(AUDIT, values)
         return Audit.of(self._parts.log.append([note.encode()])[0], note)
 
-    def _ask(self, service: CollectedService, words: Sequence[str]) -> tuple[list[Point], list[str], list[int]]:
+    def _ask(self, service: CollectedService, words: list[str]) -> tuple[list[Point], list[str], list[int]]:
         """A service's own points; its notes, its self-audit first, then all statements that it shows; and the place of
         the self-audit in the log."""
         began = self._party.now()
@@ -176,7 +176,7 @@ class Auditing:
             with Client(service.url, self._parts.tokens[service.name], ANSWER_SECONDS) as client:
                 shown = collected(client)
                 self._parts.intake.take_all(service, shown)
-                note = str(client.post("/v1/audit", {"words": list(words)})["statement"])
+                note = str(client.post("/v1/audit", {"words": words})["statement"])
             points = self._verified(service, note, began)
             place = self._parts.intake.take(service, note)
         except Exception as error:  # whatever a service says, there is an audit
@@ -204,7 +204,7 @@ class Auditing:
             raise NoteMalformed(f"Evidence is printable ASCII of at most {MAX_EVIDENCE} characters.")
         return points
 
-    def _sample(self, asked: AuditInput) -> Point:
+    def _sample(self, asked: AuditRequest) -> Point:
         name = self._party.settings.name
         if not asked.tokens:
             return not_run(TOKENS, name, "No test visitor's codes were given; the issuers decoded a sample of theirs.")
@@ -228,7 +228,7 @@ class Auditing:
             found += [IssuerKey(number, b64url_decode(key["x"], 32)) for key in published["keys"]]
         return IssuerKeys(*found)
 
-    def _test_visit(self, asked: AuditInput, look: LogAudit) -> Point:
+    def _test_visit(self, asked: AuditRequest, look: LogAudit) -> Point:
         name = self._party.settings.name
         if asked.found is None:
             return not_run(TEST_VISIT, name, "No trace of a test visitor was given.")

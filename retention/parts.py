@@ -15,6 +15,7 @@ from checkin.protocol.primitives import SigningKey
 from checkin.service.identity import ServiceIdentity
 from retention.continuity import Continuity
 from retention.log import Log
+from retention.log_audit import LogAudit
 from retention.overview import Overview
 from retention.settings import RetentionSettings
 from retention.statement_intake import StatementIntake
@@ -60,6 +61,11 @@ class Parts:
             intake=StatementIntake(party, statements, log, settings.authority),
             overview=Overview(statements, settings.services, party.calendar),
         )
+
+    def look(self) -> LogAudit:
+        """The log as it is at this moment, for an audit."""
+        name, folder = self.party.settings.name, self.party.data / "log"
+        return LogAudit(name, folder, self.log.file, self.log.checkpoint(), self.log_verifier)
 
     def close(self) -> None:
         """Gives back the files."""

@@ -6,7 +6,7 @@ from checkin.audit.point import SELF_AUDIT, Point, PointResult
 from checkin.keys.generation import Generation
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.purge.clock_guard import ClockGuard
-from retention.auditing import Auditing, AuditInput
+from retention.auditing import Auditing, AuditRequest
 from retention.audits import Audits
 from retention.parts import Parts
 from retention.tasks import Schedule
@@ -40,11 +40,9 @@ class Office:
         self.auditing = Auditing(self.parts, guard, self.audits)
         self.schedule = Schedule(self.parts)
 
-    def audit(self, asked: AuditInput | None = None) -> dict[tuple[str, str], Point]:
+    def audit(self, asked: AuditRequest | None = None) -> dict[tuple[str, str], Point]:
         """The lines of a new audit, by service and point."""
-        audit = self.auditing.run(asked)
-        assert audit is not None
-        return {(point.service, point.name): point for point in audit.points()}
+        return {(point.service, point.name): point for point in self.auditing.run(asked).points()}
 
     def close(self) -> None:
         """As the process ends."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from checkin.audit.point import PointResult
 from checkin.purge.statement_store import DAY_CLOSED
-from retention.log_audit import AUTHORITY, CONTINUES, FILES, LOGGED, MATCH, STATED, LogAudit
+from retention.log_audit import AUTHORITY, CONTINUES, FILES, LOGGED, MATCH, STATED
 from tests.checkin.audit.office import Audited, Office, ask, failed
 from tests.support.retention_service import Retention
 from tests.support.service_folder import CALENDAR, DAY, HOUR
@@ -81,8 +81,7 @@ def test_what_is_logged_while_an_audit_reads_is_no_fault(office: Office, service
     service.make_key(DAY)
     ask(office)
     parts = office.parts
-    note = parts.log.checkpoint()
-    look = LogAudit("retention.example", parts.party.data / "log", parts.log.file, note, parts.log_verifier)
+    look = parts.look()
     for number in range(1, 300):
         service.make_key(DAY + number)
     parts.intake.take_all(parts.settings.services[0], service.notes)

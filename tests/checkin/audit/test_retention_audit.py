@@ -15,7 +15,7 @@ from checkin.protocol.primitives import SigningKey
 from checkin.service.tasks import Task, Tasks
 from checkin.tlog.proof import LogProof
 from retention import auditing
-from retention.auditing import ANSWERED, TEST_VISIT, AuditInput
+from retention.auditing import ANSWERED, TEST_VISIT, AuditRequest
 from retention.audits import Audit
 from retention.log_audit import AUTHORITY
 from tests.checkin.audit.office import AUDITOR, Audited, Office, ask, failed
@@ -110,8 +110,8 @@ def test_a_services_own_failure_fails_the_whole(office: Office, service: Audited
 
 def test_a_trace_that_did_not_find_the_test_visitor_fails(office: Office) -> None:
     """Also when it did and no executed order is in the log."""
-    assert TEST_VISIT in failed(office.audit(AuditInput(found=False)))
-    assert TEST_VISIT in failed(office.audit(AuditInput(found=True)))
+    assert TEST_VISIT in failed(office.audit(AuditRequest(found=False)))
+    assert TEST_VISIT in failed(office.audit(AuditRequest(found=True)))
 
 
 def test_there_is_one_audit_a_day_by_itself(office: Office, retention: Retention, service: Audited) -> None:
@@ -251,4 +251,4 @@ def test_an_auditors_codes_of_issuers_that_publish_no_keys_fail_and_end_no_audit
     office: Office, service: Audited
 ) -> None:
     service.server.routes["/v1/keys"] = lambda: {"issuer": "none", "keys": 7}
-    assert failed(office.audit(AuditInput(tokens=("a",)))) == ["tokens"]
+    assert failed(office.audit(AuditRequest(tokens=["a"]))) == ["tokens"]
