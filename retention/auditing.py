@@ -26,7 +26,7 @@ from checkin.audit.point import (
 from checkin.audit.self_audit import TOKENS, SelfAudit
 from checkin.audit.token_check import check_tokens
 from checkin.clock import STOPWATCH
-from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, NotFound, ServiceError
+from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, NotFound
 from checkin.files.durable import locked
 from checkin.http.client import Client
 from checkin.protocol.credential import IssuerKey, IssuerKeys
@@ -41,7 +41,7 @@ from retention.audits import Audit, Audits
 from retention.log_audit import LogAudit
 from retention.parts import Parts
 from retention.settings import CollectedService
-from retention.tasks import collected
+from retention.tasks import code_of, collected
 
 MAP: Final = Path(__file__).parent / "data_map.toml"
 ANSWER_SECONDS: Final = 3600.0  # a service reads every file it has
@@ -180,7 +180,7 @@ class Auditing:
             points = self._verified(service, note, began)
             place = self._parts.intake.take(service, note)
         except Exception as error:  # whatever a service says, there is an audit
-            reason = f"It did not audit itself: {_code(error)}."
+            reason = f"It did not audit itself: {code_of(error)}."
             return [Point(ANSWERED, service.name, PointResult.FAIL, reason)], [], []
         answered = Point(
             ANSWERED, service.name, PointResult.PASS, f"It looked at {len(points)} points and signed them."
@@ -211,7 +211,7 @@ class Auditing:
         try:
             keys = self._issuer_keys()
         except Exception as error:
-            return Point(TOKENS, name, PointResult.FAIL, f"The keys of an issuer could not be read: {_code(error)}.")
+            return Point(TOKENS, name, PointResult.FAIL, f"The keys of an issuer could not be read: {code_of(error)}.")
         good = f"{len(asked.tokens)} codes of a test visitor: every byte is a field of the specification."
         return seen(TOKENS, name, check_tokens(asked.tokens, self._party.calendar, keys), good)
 
@@ -247,7 +247,3 @@ def _is_ready(service: CollectedService) -> bool:
     except (CheckinError, ValueError):
         return False
     return True
-
-
-def _code(error: Exception) -> str:
-    return error.code if isinstance(error, CheckinError) else ServiceError.code

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, Field
 
 from checkin.audit.destroyed import STRIP_DAYS, ordered_by
 from checkin.audit.log_entry import DayState, LogEntry, officers_of
@@ -196,23 +198,17 @@ def _key_day(key: str) -> int | None:
     return name.day if name.purpose is Purpose.DAY and name.day <= LAST_DAY else None
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """How many; each as it is published, `fewer than 10` for a small one."""
+class OrderNumbers(BaseModel):
+    """How many, or `fewer than 10`; `0` only when there is nothing about any order."""
 
-    made: str
-    """Orders in the log."""
-    executed: str
-    """Parts of orders that services stated to have executed."""
-    refused: str
-    """Parts that services stated to have refused, once for each reason."""
-    people: str
-    """People identified, in the orders in which they were ten or more."""
-    small: str
-    """Parts in which fewer than ten people were identified."""
+    made: Annotated[str, Field(description="orders in the log")] = "0"
+    executed: Annotated[str, Field(description="parts of orders that services executed")] = "0"
+    refused: Annotated[str, Field(description="parts that services refused, once for each reason")] = "0"
+    people: Annotated[str, Field(description="people identified, in orders about ten or more")] = "0"
+    small: Annotated[str, Field(description="parts by which fewer than ten people were identified")] = "0"
 
 
-def order_numbers(statements: ServiceStatements) -> Numbers | None:
+def order_numbers(statements: ServiceStatements) -> OrderNumbers | None:
     """Orders of the health authority in the log, from all statements received so far; None when there are none.
 
     An order's entry names nothing but salted hashes. What came of its parts is in the services' statements; counts
@@ -227,7 +223,7 @@ def order_numbers(statements: ServiceStatements) -> Numbers | None:
         return None
     people = [one(values, "people") for values in executed if one(values, "step") == PEOPLE]
     known = sum(decimal_decode(count) for count in people if count not in (ABSENT, FEWER))
-    return Numbers(
+    return OrderNumbers(
         made=published_count(len(made)),
         executed=published_count(len(executed)),
         refused=published_count(len(refused)),

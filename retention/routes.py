@@ -26,7 +26,7 @@ from checkin.service.describe import problem_answers
 from checkin.service.settings import AuthoritySettings
 from checkin.tlog.checkpoint import stated_size
 from checkin.tlog.tiles import MAX_ENTRY, parse_path
-from retention.overview import DayReport, Missing, order_numbers
+from retention.overview import DayReport, Missing, OrderNumbers, order_numbers
 from retention.parts import Parts
 from retention.settings import CollectedService
 
@@ -79,16 +79,6 @@ class EntryPlace(BaseModel):
     """Where the statement is in the log."""
 
     index: Number
-
-
-class OrderNumbers(BaseModel):
-    """How many, or `fewer than 10`; `0` only when there is nothing about any order."""
-
-    made: Annotated[str, Field(description="orders in the log")] = "0"
-    executed: Annotated[str, Field(description="parts of orders that services executed")] = "0"
-    refused: Annotated[str, Field(description="parts that services refused, once for each reason")] = "0"
-    people: Annotated[str, Field(description="people identified, in orders about ten or more")] = "0"
-    small: Annotated[str, Field(description="parts by which fewer than ten people were identified")] = "0"
 
 
 class Keys(BaseModel):
@@ -167,8 +157,7 @@ class Routes:
 
     def orders(self) -> OrderNumbers:
         """Count orders of the health authority; numbers below ten read `fewer than 10`."""
-        numbers = order_numbers(self._parts.statements)
-        return OrderNumbers() if numbers is None else OrderNumbers(**vars(numbers))
+        return order_numbers(self._parts.statements) or OrderNumbers()
 
     def keys(self) -> Keys:
         """List the keys under which everything here verifies."""

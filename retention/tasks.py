@@ -61,7 +61,7 @@ class Schedule:
                 notes = notes_of(client.post("/v1/purge")) + collected(client)
             refused = self._intake.take_all(service, notes)
         except Exception as error:  # no failure of one service may keep the next one waiting
-            code = error.code if isinstance(error, CheckinError) else ServiceError.code
+            code = code_of(error)
             log.warning("service_not_asked", service=service.name, code=code)
             asked = self._statements.asking(service.name).asked
             self._statements.set_asking(service.name, CollectionState(asked, code))
@@ -75,6 +75,11 @@ class Schedule:
         asking, today = self._statements.asking(service.name), self._party.date()
         waited = STOPWATCH.boot() - tried >= min(max(FIRST_RETRY_SECONDS, tried - self._begun), RETRY_SECONDS)
         return asking.asked != today and (waited or day != today or not asking.failure)
+
+
+def code_of(error: Exception) -> str:
+    """The stable code of whatever failed at a service."""
+    return error.code if isinstance(error, CheckinError) else ServiceError.code
 
 
 def collected(client: Client) -> list[str]:
