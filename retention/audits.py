@@ -69,11 +69,11 @@ class Audit:
         return points_of(AUDIT.read(unverified_text(self.note)))
 
 
-class Audits:
+class Audits(StateFile):
     """The history. Every method is one commit, on the disk when it returns."""
 
     def __init__(self, path: Path) -> None:
-        self._file = StateFile(path, _migrate)
+        super().__init__(path, _migrate)
 
     def add(self, audit: Audit) -> None:
         """Keeps it; the same again changes nothing."""
@@ -81,7 +81,7 @@ class Audits:
             (audit.place, at, point.service, point.name, point.result.value, point.evidence)
             for at, point in enumerate(audit.points())
         ]
-        with self._file.writing() as tables:
+        with self.writing() as tables:
             insert = f"INSERT INTO audits ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608 - a constant
             added = tables.execute(insert, list(vars(audit).values())).rowcount
             if added:
@@ -93,17 +93,13 @@ class Audits:
             f"SELECT {_COLUMNS} FROM audits WHERE (:place IS NULL OR place = :place)"  # noqa: S608 - a constant
             " AND (:before IS NULL OR place < :before) ORDER BY place DESC LIMIT :limit"
         )
-        with self._file.reading() as tables:
+        with self.reading() as tables:
             rows = tables.execute(query, {"place": place, "before": before, "limit": limit}).fetchall()
         return [Audit(*row) for row in rows]
 
     def newest(self) -> Audit | None:
         """The last one."""
         return next(iter(self.find(limit=1)), None)
-
-    def close(self) -> None:
-        """Gives back the file."""
-        self._file.close()
 
 
 def _migrate(tables: sqlite_utils.Database) -> None:

@@ -45,23 +45,23 @@ def _migrate(tables: sqlite_utils.Database) -> None:
     tables.execute("INSERT INTO heads (size, root) VALUES (0, ?) ON CONFLICT DO NOTHING", [EMPTY_ROOT])
 
 
-class LogState:
+class LogState(StateFile):
     """The log's own memory. Every method is one commit, on the disk when it returns."""
 
     def __init__(self, path: Path, origin: str) -> None:
         """Makes the file if need be; raises `SettingsInvalid` when it is another log's."""
-        self._file = StateFile(path, _migrate, page=NOTES_PAGE)
-        with self._file.writing() as tables:
+        super().__init__(path, _migrate, page=NOTES_PAGE)
+        with self.writing() as tables:
             tables.execute("INSERT INTO log (origin) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM log)", [origin])
             (known,) = tables.execute("SELECT origin FROM log").fetchone()
         if known != origin:
-            self._file.close()
+            self.close()
             raise SettingsInvalid("The folder holds a log of another name.")
 
     def sequence(self, entries: Sequence[bytes]) -> list[int]:
         """The place of each entry, for good: its old one if it is there already, else the next."""
         places = []
-        with self._file.writing() as tables:
+        with self.writing() as tables:
             (following,) = tables.execute("SELECT coalesce(max(position) + 1, 0) FROM entries").fetchone()
             for entry in entries:
                 leaf = leaf_hash(entry)
@@ -75,8 +75,7 @@ class LogState:
 
     def count(self) -> int:
         """How many entries have a place, also those that no tree head covers yet."""
-        with self._file.reading() as tables:
-            (count,) = tables.execute("SELECT coalesce(max(position) + 1, 0) FROM entries").fetchone()
+        [(count,)] = self.rows("SELECT coalesce(max(position) + 1, 0) FROM entries")
         return int(count)
 
     def leaf_hashes(self, low: int, high: int) -> list[bytes]:
@@ -90,22 +89,20 @@ class LogState:
         return self._column(query, low, high)
 
     def _column(self, query: str, low: int, high: int) -> list[bytes]:
-        with self._file.reading() as tables:
-            values = [row[0] for row in tables.execute(query, [low, high])]
+        values = [value for (value,) in self.rows(query, low, high)]
         if len(values) != high - low:
             raise NotFound("The log has no such entries.")
         return values
 
     def head(self) -> Head:
         """The newest tree head, signed or about to be."""
-        with self._file.reading() as tables:
-            return Head(*tables.execute("SELECT size, root FROM heads ORDER BY size DESC LIMIT 1").fetchone())
+        [newest] = self.rows("SELECT size, root FROM heads ORDER BY size DESC LIMIT 1")
+        return Head(*newest)
 
     def root(self, size: int) -> bytes | None:
         """The root of the tree head of this size, None if there is none."""
-        with self._file.reading() as tables:
-            row = tables.execute("SELECT root FROM heads WHERE size = ?", [size]).fetchone()
-        return row[0] if row else None
+        found = self.rows("SELECT root FROM heads WHERE size = ?", size)
+        return found[0][0] if found else None
 
     def swap(self, old: Head, new: Head) -> None:
         """Compare and swap: `new` follows `old`, which must be the newest; raises `LogConflict` otherwise.
@@ -115,26 +112,20 @@ class LogState:
         if new.size <= old.size:
             raise LogConflict("A log does not shrink.")
         values = {"size": new.size, "root": new.root, "old_size": old.size, "old_root": old.root}
-        with self._file.writing() as tables:
+        with self.writing() as tables:
             if tables.execute(_SWAP, values).rowcount != 1:
                 raise LogConflict
 
     def note(self, size: int) -> str | None:
         """The signed checkpoint of a tree head, None while it is not signed."""
-        with self._file.reading() as tables:
-            row = tables.execute("SELECT note FROM heads WHERE size = ?", [size]).fetchone()
-        return row[0] if row else None
+        found = self.rows("SELECT note FROM heads WHERE size = ?", size)
+        return found[0][0] if found else None
 
     def keep_note(self, size: int, note: str) -> None:
         """Keeps the signed checkpoint of a tree head, or the same with more cosignatures."""
-        with self._file.writing() as tables:
+        with self.writing() as tables:
             tables.execute("UPDATE heads SET note = ? WHERE size = ?", [note, size])
 
     def notes(self) -> list[tuple[int, str]]:
         """The last 100 signed checkpoints with their sizes, newest first."""
-        query = "SELECT size, note FROM heads WHERE note IS NOT NULL ORDER BY size DESC LIMIT 100"
-        with self._file.reading() as tables:
-            return [(size, note) for size, note in tables.execute(query)]
-
-    def close(self) -> None:
-        self._file.close()
+        return self.rows("SELECT size, note FROM heads WHERE note IS NOT NULL ORDER BY size DESC LIMIT 100")

@@ -13,7 +13,7 @@ A view `purge_reports` shows the reports alone. Days are ISO dates; nothing here
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -50,23 +50,21 @@ class CollectionState:
     failure: str = ""
 
 
-class ServiceStatements:
+class ServiceStatements(StateFile):
     """Every method is one commit, on the disk when it returns. Thread-safe; several processes may share the file."""
 
     def __init__(self, path: Path) -> None:
-        self._file = StateFile(path, _migrate, page=NOTES_PAGE)
+        super().__init__(path, _migrate, page=NOTES_PAGE)
 
     def place_of(self, service: str, digest: bytes) -> int | None:
         """Where the log has the service's text with this SHA-256, if it was received before."""
-        query = "SELECT place FROM statements WHERE service = ? AND digest = ?"
-        with self._file.reading() as tables:
-            row = tables.execute(query, [service, digest.hex()]).fetchone()
-        return row[0] if row else None
+        found = self.rows("SELECT place FROM statements WHERE service = ? AND digest = ?", service, digest.hex())
+        return found[0][0] if found else None
 
     def add(self, statements: Iterable[tuple[Stated, bytes]]) -> None:
         """Keeps statements with their digests; the same again changes nothing."""
         insert = f"INSERT INTO statements ({_COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608 - a constant
-        with self._file.writing() as tables:
+        with self.writing() as tables:
             for stated, digest in statements:
                 tables.execute(insert, [*vars(stated).values(), digest.hex()])
                 _add_keys(tables, stated.kind, stated.note)
@@ -74,36 +72,33 @@ class ServiceStatements:
     def listed(self, kind: str, owner: str, since: str) -> list[tuple[str, str]]:
         """(day, key) of the owner's lists from that day on, as they were written first, by day."""
         query = "SELECT day, key FROM listed WHERE kind = ? AND owner = ? AND day >= ? ORDER BY day"
-        with self._file.reading() as tables:
-            return [(day, key) for day, key in tables.execute(query, [kind, owner, since])]
+        return self.rows(query, kind, owner, since)
 
     def count(self, kind: str, service: str, received: str) -> int:
         """How many statements of a kind were received on a day."""
         query = "SELECT count(*) FROM statements WHERE kind = ? AND service = ? AND received = ?"
-        with self._file.reading() as tables:
-            return int(tables.execute(query, [kind, service, received]).fetchone()[0])
+        [(count,)] = self.rows(query, kind, service, received)
+        return int(count)
 
     def find(self, *, kind: str | None = None, service: str | None = None, day: str | None = None) -> list[Stated]:
         """Statements by what is given, oldest first."""
         wanted = {"kind": kind, "service": service, "day": day}
         given = {column: value for column, value in wanted.items() if value is not None}
-        where = " AND ".join(f"{column} = :{column}" for column in given) or "1"
+        where = " AND ".join(f"{column} = ?" for column in given) or "1"
         query = f"SELECT {_COLUMNS} FROM statements WHERE {where} ORDER BY place"  # noqa: S608 - names of columns
-        with self._file.reading() as tables:
-            return [Stated(*row) for row in tables.execute(query, given)]
+        return [Stated(*row) for row in self.rows(query, *given.values())]
 
     def contradictions(self, kind: str) -> list[tuple[str, str]]:
         """(service, day) with two different statements of the kind, where there can be only one."""
         query = "SELECT service, day FROM statements WHERE kind = ? GROUP BY 1, 2 HAVING count(*) > 1 ORDER BY 2, 1"
-        with self._file.reading() as tables:
-            return [(service, day) for service, day in tables.execute(query, [kind])]
+        return self.rows(query, kind)
 
     def refuse(self, service: str, digest: bytes, code: str, day: str) -> None:
         """Notes that a note did not verify; the first time counts, and of a service `MOST_REFUSED`: it shows what
         it likes, which must not fill our disk."""
         if self.refused().get(service, 0) >= MOST_REFUSED:
             return
-        with self._file.writing() as tables:
+        with self.writing() as tables:
             tables.execute(
                 "INSERT INTO refused (service, digest, code, day) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 [service, digest.hex(), code, day],
@@ -111,27 +106,20 @@ class ServiceStatements:
 
     def refused(self) -> Mapping[str, int]:
         """How many notes of each service did not verify."""
-        with self._file.reading() as tables:
-            return dict(tables.execute("SELECT service, count(*) FROM refused GROUP BY service").fetchall())
+        return dict(self.rows("SELECT service, count(*) FROM refused GROUP BY service"))
 
     def asking(self, service: str) -> CollectionState:
         """The outcome of querying the service so far."""
-        query = "SELECT asked, failure FROM services WHERE service = ?"
-        with self._file.reading() as tables:
-            row = tables.execute(query, [service]).fetchone()
-        return CollectionState(*row) if row else CollectionState()
+        found = self.rows("SELECT asked, failure FROM services WHERE service = ?", service)
+        return CollectionState(*found[0]) if found else CollectionState()
 
     def set_asking(self, service: str, asking: CollectionState) -> None:
         """Keeps that outcome."""
-        with self._file.writing() as tables:
+        with self.writing() as tables:
             tables.execute(
                 "INSERT OR REPLACE INTO services (service, asked, failure) VALUES (?, ?, ?)",
                 [service, asking.asked, asking.failure],
             )
-
-    def close(self) -> None:
-        """Gives back the file."""
-        self._file.close()
 
 
 def _migrate(tables: sqlite_utils.Database) -> None:
@@ -162,16 +150,8 @@ def _add_keys(tables: sqlite_utils.Database, kind: str, note: str) -> None:
     """Keeps what a list says about days of which there was no key yet."""
     if kind in LISTS:
         insert = "INSERT INTO listed (kind, owner, day, key) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        for row in _keys(note):
-            tables.execute(insert, [kind, *row])
-
-
-def _keys(note: str) -> Iterator[tuple[str, str, str]]:
-    """(owner, day, key) of each key of a list that was read before."""
-    whose, *lines = note.partition("\n\n")[0].split("\n")[1:]
-    owner = whose.partition(" ")[2]
-    for line in lines:
-        name, _, rest = line.partition(" ")
-        if name == "key":
-            day, _, key = rest.partition(" ")
-            yield owner, day, key
+        whose, *lines = note.partition("\n\n")[0].split("\n")[1:]
+        for line in lines:
+            if line.startswith("key "):
+                _, day, key = line.split(" ", 2)
+                tables.execute(insert, [kind, whose.partition(" ")[2], day, key])

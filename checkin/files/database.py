@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import sqlite_utils
 
@@ -194,6 +194,11 @@ class StateFile:
                 yield self._tables
             except sqlite3.OperationalError as error:
                 raise NotReady("The database did not carry this out: look at its disk, then try again.") from error
+
+    def rows(self, query: str, *values: str | bytes | int) -> list[Any]:
+        """The answer to one query; raises as `reading`."""
+        with self.reading() as tables:
+            return tables.execute(query, values).fetchall()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite_utils.Database]:

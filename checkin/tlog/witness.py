@@ -87,55 +87,49 @@ def _migrate(tables: sqlite_utils.Database) -> None:
     tables.table("evidence").create(found, pk=("origin", "seen", "shown"), strict=True, if_not_exists=True)
 
 
-class WitnessState:
+class WitnessState(StateFile):
     """witness.sqlite: the newest tree head of each log that was cosigned, and checkpoints that did not continue it.
 
     Tables (docs/spec/log.md §8): heads (origin, size, root, note), evidence (origin, seen, shown).
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = StateFile(path, _migrate)
+        super().__init__(path, _migrate)
 
     def head(self, origin: str) -> Checkpoint:
         """The newest tree head that was cosigned; that of an empty log before there is any."""
-        with self._file.reading() as tables:
-            row = tables.execute("SELECT size, root FROM heads WHERE origin = ?", [origin]).fetchone()
-        return Checkpoint(origin, *(row or (0, EMPTY_ROOT)))
+        found = self.rows("SELECT size, root FROM heads WHERE origin = ?", origin)
+        return Checkpoint(origin, *(found[0] if found else (0, EMPTY_ROOT)))
 
     def show(self, checkpoint: Checkpoint, note: str) -> None:
         """Keeps what monitors are shown, the checkpoint with the log's and this witness's lines; the largest stays."""
         values = {"origin": checkpoint.origin, "size": checkpoint.size, "note": note}
-        with self._file.writing() as tables:
+        with self.writing() as tables:
             tables.execute(_SHOW, values)
 
     def shown(self, origin: str) -> str | None:
         """What `show` kept of a log; None before there is any."""
-        with self._file.reading() as tables:
-            row = tables.execute("SELECT note FROM cosigned WHERE origin = ?", [origin]).fetchone()
-        return None if row is None else str(row[0])
+        found = self.rows("SELECT note FROM cosigned WHERE origin = ?", origin)
+        return str(found[0][0]) if found else None
 
     def swap(self, old: Checkpoint, new: Checkpoint, note: str) -> None:
         """Compare and swap, on the disk when it returns; raises `LogConflict` when `old` is not the newest."""
         values = {"origin": new.origin, "size": new.size, "root": new.root, "note": note}
-        with self._file.writing() as tables:
+        with self.writing() as tables:
             if tables.execute(_SWAP, {**values, "old_size": old.size, "old_root": old.root}).rowcount == 1:
                 return
         raise LogConflict("Another head of this log came in between.", self.head(new.origin).size)
 
     def keep_evidence(self, origin: str, note: str, most: int) -> None:
         """Keeps the checkpoint seen here beside another that the log signed, for people to inspect; `most` of a log."""
-        with self._file.writing() as tables:
+        with self.writing() as tables:
             row = tables.execute("SELECT note FROM heads WHERE origin = ?", [origin]).fetchone()
             values = {"origin": origin, "seen": row[0] if row else "", "shown": note, "most": most}
             tables.execute(_KEEP, values)
 
     def evidence(self) -> list[tuple[str, str, str]]:
         """(origin, the checkpoint that was cosigned, the one that did not continue it), for each that was found."""
-        with self._file.reading() as tables:
-            return [tuple(row) for row in tables.execute("SELECT origin, seen, shown FROM evidence")]
-
-    def close(self) -> None:
-        self._file.close()
+        return self.rows("SELECT origin, seen, shown FROM evidence")
 
 
 class Witness:

@@ -39,7 +39,7 @@ def test_no_list_of_keys_in_a_database_is_taken_for_phone_numbers(tmp_path: Path
         log.sequence([note.encode()])
     if closed:
         statements.close()
-        log._file.close()
+        log.close()
     assert sweep(tmp_path).hits == ()
     statements.close()
-    log._file.close()
+    log.close()
