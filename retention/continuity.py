@@ -21,14 +21,8 @@ from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.note import NoteVerifier, signed_by
 from checkin.tlog.checkpoint import open_checkpoint, stated_size
 from retention.log_state import Head
-from retention.witnessing import (
-    LONGEST_SECONDS,
-    MAX_ANSWER,
-    TIMEOUT_SECONDS,
-    PinnedWitness,
-    seen_size,
-    shown_checkpoint,
-)
+from retention.settings import WitnessSettings
+from retention.witnessing import LONGEST_SECONDS, MAX_ANSWER, TIMEOUT_SECONDS, seen_size, shown_checkpoint
 
 SIGNED_FILE: Final = "signed-head.json"
 PEER_SECONDS: Final = 3.0
@@ -44,8 +38,8 @@ class Continuity:
         keys: Path,
         verifier: NoteVerifier,
         peers: Sequence[str],
-        witnesses: Sequence[PinnedWitness],
-        former: Collection[NoteVerifier] = (),
+        witnesses: Sequence[WitnessSettings],
+        former: Collection[NoteVerifier],
     ) -> None:
         """`peers` are the addresses of services that keep the newest checkpoint they verified; `former` keys of the log
         count as long as its folder has nothing that the present one signed."""
@@ -107,7 +101,7 @@ class Continuity:
         return True
 
     def _ask_witness(
-        self, witness: PinnedWitness, note: str, head: Head, root_at: Callable[[int], bytes | None], *, recorded: bool
+        self, witness: WitnessSettings, note: str, head: Head, root_at: Callable[[int], bytes | None], *, recorded: bool
     ) -> bool:
         """Whether it answered. It is shown what was signed already, so the query signs nothing new.
 
@@ -140,7 +134,7 @@ class Continuity:
         return False
 
 
-def _agrees(exchange: Exchange, witness: PinnedWitness, note: str) -> bool | None:
+def _agrees(exchange: Exchange, witness: WitnessSettings, note: str) -> bool | None:
     """Whether the witness has seen no more than this checkpoint, and no other history; None when it does not watch the
     log under the key that signed it. Raises as `seen_size`."""
     try:

@@ -20,7 +20,7 @@ from retention.overview import Overview
 from retention.settings import RetentionSettings
 from retention.statement_intake import StatementIntake
 from retention.statements import ServiceStatements
-from retention.witnessing import Cosigning, PinnedWitness
+from retention.witnessing import Cosigning
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,9 @@ class Parts:
         party = ServiceIdentity(settings, simulated_clock)
         statements = ServiceStatements(party.data / "retention.db")
         signer = _log_signer(settings)
-        witnesses = [PinnedWitness(witness.url, witness.verifier) for witness in settings.witnesses]
         peers = [service.url for service in settings.services]
         former = [NoteVerifier.parse(vkey) for vkey in settings.log_former]
-        outside = Continuity(settings.keys, signer.verifier, peers, witnesses, former)
+        outside = Continuity(settings.keys, signer.verifier, peers, settings.witnesses, former)
         log = Log(party.data / "log", signer, settings.needed, outside, former)
         return cls(
             party=party,
@@ -57,7 +56,7 @@ class Parts:
             statements=statements,
             log=log,
             log_verifier=signer.verifier,
-            cosigning=Cosigning(party, log, statements, witnesses),
+            cosigning=Cosigning(party, log, statements, settings.witnesses),
             intake=StatementIntake(party, statements, log, settings.authority),
             overview=Overview(statements, settings.services, party.calendar),
         )

@@ -3,8 +3,7 @@ are kept (c2sp.org/tlog-witness, the log's side)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import httpx
@@ -28,9 +27,10 @@ from checkin.protocol.note import NoteVerifier, decode_note, join_note, split_no
 from checkin.protocol.primitives import sha256
 from checkin.protocol.statement import SIMULATED
 from checkin.service.identity import ServiceIdentity
-from checkin.tlog.checkpoint import Checkpoint, CosignatureVerifier, cosignatures, open_checkpoint, stated_size
+from checkin.tlog.checkpoint import Checkpoint, cosignatures, open_checkpoint, stated_size
 from checkin.tlog.witness import SIZE_TYPE, AddCheckpoint
 from retention.log import Log
+from retention.settings import WitnessSettings
 from retention.statements import CollectionState, ServiceStatements
 
 MAX_ANSWER: Final = 64 * 1024
@@ -48,54 +48,17 @@ RETRY_SECONDS = 60.0
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class PinnedWitness:
-    """Where a witness answers (a URL prefix), and the key its cosignatures verify under."""
-
-    url: str
-    verifier: CosignatureVerifier
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The outcome of showing a checkpoint to a witness: no error, or why it did not cosign."""
-
-    witness: str
-    error: CheckinError | None = None
-
-
 class Witnessing:
-    """The log's witnesses. Showing one the same again renews the time of its cosignature."""
+    """The log's side of showing its checkpoints to witnesses."""
 
-    def __init__(self, log: Log, witnesses: Iterable[PinnedWitness], http: httpx.Client | None = None) -> None:
+    def __init__(self, log: Log, http: httpx.Client) -> None:
         self._log = log
-        self._witnesses = tuple(witnesses)
-        self._http = http or open_http(TIMEOUT_SECONDS)
-        self._exchange = Exchange(self._http, LONGEST_SECONDS, MAX_ANSWER)
+        self._exchange = Exchange(http, LONGEST_SECONDS, MAX_ANSWER)
         self._seen: dict[str, int] = {}
 
-    def submit(self, chosen: Iterable[PinnedWitness] | None = None) -> list[Outcome]:
-        """Shows the newest checkpoint to each witness, or to those `chosen`, and keeps what it signs.
-
-        One that fails does not stop the others.
-
-        An error that is `LogConflict` or `ProofInvalid` means that the witness saw another history of this log:
-        a person has to look.
-        """
-        outcomes = []
-        for witness in self._witnesses if chosen is None else chosen:
-            try:
-                self._ask(witness)
-                outcomes.append(Outcome(witness.verifier.name))
-            except CheckinError as error:
-                outcomes.append(Outcome(witness.verifier.name, error))
-        return outcomes
-
-    def close(self) -> None:
-        """Gives back the connections."""
-        self._http.close()
-
-    def _ask(self, witness: PinnedWitness) -> None:
+    def show(self, witness: WitnessSettings) -> None:
+        """Shows the newest checkpoint and keeps what the witness signs; the same again renews the time of its line.
+        Raises `LogConflict` or `ProofInvalid` when it saw another history of this log: a person has to look."""
         for _ in range(_TRIES):
             note = self._log.checkpoint()
             size = stated_size(note)
@@ -110,7 +73,7 @@ class Witnessing:
                 return
         raise LogConflict("The witness names another size each time it is asked.")
 
-    def _keep(self, witness: PinnedWitness, note: str, size: int, answer: httpx.Response) -> None:
+    def _keep(self, witness: WitnessSettings, note: str, size: int, answer: httpx.Response) -> None:
         text = unverified_text(note)
         # Only the pinned witness's lines are moved to our checkpoint: others may be anything.
         answered = split_note(join_note(text, [decode_note(answer.content)]))[1]
@@ -121,7 +84,7 @@ class Witnessing:
         self._log.add_cosignatures(size, lines)
 
 
-def seen_size(exchange: Exchange, witness: PinnedWitness, note: str) -> int:
+def seen_size(exchange: Exchange, witness: WitnessSettings, note: str) -> int:
     """How many entries of the log of this signed checkpoint the witness has seen; it is shown to it, and nothing of the
     answer is kept. Raises `LogConflict` or `ProofInvalid` for another history, `NotFound`, `Unreachable` and others."""
     size = stated_size(note)
@@ -130,7 +93,7 @@ def seen_size(exchange: Exchange, witness: PinnedWitness, note: str) -> int:
 
 
 def shown_checkpoint(
-    exchange: Exchange, witness: PinnedWitness, log: NoteVerifier, former: Collection[NoteVerifier] = ()
+    exchange: Exchange, witness: WitnessSettings, log: NoteVerifier, former: Collection[NoteVerifier]
 ) -> Checkpoint | None:
     """The newest checkpoint of the log that the witness shows to monitors; None unless the log signed it, with this key
     or a `former` one. Raises `Unreachable`."""
@@ -141,12 +104,12 @@ def shown_checkpoint(
         return None
 
 
-def _post(exchange: Exchange, witness: PinnedWitness, body: str) -> httpx.Response:
+def _post(exchange: Exchange, witness: WitnessSettings, body: str) -> httpx.Response:
     return _exchanged(exchange, "POST", witness, "add-checkpoint", content=body.encode())
 
 
 def _exchanged(
-    exchange: Exchange, method: str, witness: PinnedWitness, path: str, content: bytes | None = None
+    exchange: Exchange, method: str, witness: WitnessSettings, path: str, content: bytes | None = None
 ) -> httpx.Response:
     try:
         return exchange.send(method, f"{witness.url.rstrip('/')}/{path}", content=content)
@@ -169,7 +132,7 @@ class Cosigning:
     """Cosigning of one process; the outcome is kept for all of them, in the table `services`."""
 
     def __init__(
-        self, party: ServiceIdentity, ledger: Log, statements: ServiceStatements, witnesses: Sequence[PinnedWitness]
+        self, party: ServiceIdentity, ledger: Log, statements: ServiceStatements, witnesses: Sequence[WitnessSettings]
     ) -> None:
         """Raises `SettingsInvalid` for a witness under another kind of clock than ours."""
         if any(witness.verifier.name.endswith(f"/{SIMULATED}") != party.clock.simulated for witness in witnesses):
@@ -178,7 +141,8 @@ class Cosigning:
         self._log = ledger
         self._statements = statements
         self._witnesses = witnesses
-        self._witnessing = Witnessing(ledger, witnesses)
+        self._http = open_http(TIMEOUT_SECONDS)
+        self._witnessing = Witnessing(ledger, self._http)
         self._unasked = {witness.verifier.name for witness in witnesses}  # each start shows whether they know our key
         self._failed: dict[str, float] = {}  # witness → boot seconds of this process's last try, when it failed
 
@@ -192,8 +156,9 @@ class Cosigning:
             return
         with locked(self._party.data / "witnesses.lock"):
             note = self._log.checkpoint()
-            for outcome in self._witnessing.submit([one for one in self._witnesses if self._is_due(one, note)]):
-                self._keep(outcome)
+            for witness in self._witnesses:
+                if self._is_due(witness, note):
+                    self._show(witness)
 
     def failures(self) -> list[tuple[str, str]]:
         """(witness, code of what failed) of those that did not cosign at the last try."""
@@ -202,9 +167,9 @@ class Cosigning:
 
     def close(self) -> None:
         """Gives back the connections."""
-        self._witnessing.close()
+        self._http.close()
 
-    def _is_due(self, witness: PinnedWitness, note: str) -> bool:
+    def _is_due(self, witness: WitnessSettings, note: str) -> bool:
         name = witness.verifier.name
         failed = self._failed.get(name)
         if failed is not None and STOPWATCH.boot() - failed < RETRY_SECONDS:
@@ -212,14 +177,18 @@ class Cosigning:
         fresh = cosignatures(note, [witness.verifier]) and self._statements.asking(name).asked == self._party.date()
         return name in self._unasked or not fresh
 
-    def _keep(self, outcome: Outcome) -> None:
-        name, error, before = outcome.witness, outcome.error, self._statements.asking(outcome.witness)
-        if error is None:
+    def _show(self, witness: WitnessSettings) -> None:
+        """One that fails does not stop the others."""
+        name = witness.verifier.name
+        before = self._statements.asking(name)
+        try:
+            self._witnessing.show(witness)
             self._unasked.discard(name)
             self._failed.pop(name, None)
-        else:
+            after = CollectionState(self._party.date())
+        except CheckinError as error:
             self._failed[name] = STOPWATCH.boot()
             log.warning("head_not_cosigned", witness=name, code=error.code)
-        after = CollectionState(before.asked, error.code) if error else CollectionState(self._party.date())
+            after = CollectionState(before.asked, error.code)
         if after != before:
             self._statements.set_asking(name, after)

@@ -14,7 +14,8 @@ from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import Cosigner, cosignatures, open_checkpoint
 from checkin.tlog.witness import SIZE_TYPE, AddCheckpoint, Witness, WitnessState
 from retention.log import Log
-from retention.witnessing import PinnedWitness, Witnessing
+from retention.settings import WitnessSettings
+from retention.witnessing import Witnessing
 
 SIGNER = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
 FIRST = Cosigner("witness.example/w1", SigningKey(b"\x06" * 32))
@@ -37,15 +38,26 @@ def serve(witness: Witness, now: float = 1_795_300_000.0) -> Handler:
     return handle
 
 
-def witnessing(log: Log, handlers: dict[str, Handler]) -> Witnessing:
+class Asking:
+    """The log's side, and the pinned witnesses."""
+
+    def __init__(self, log: Log, http: httpx.Client, witnesses: list[WitnessSettings]) -> None:
+        self.witnessing = Witnessing(log, http)
+        self.witnesses = witnesses
+
+
+def witnessing(log: Log, handlers: dict[str, Handler]) -> Asking:
     """The log's side, with two pinned witnesses."""
 
     def route(request: httpx.Request) -> httpx.Response:
         assert request.url.path == "/add-checkpoint"
         return handlers[request.url.host](request)
 
-    pinned = [PinnedWitness("https://first/", FIRST.verifier), PinnedWitness("https://second", SECOND.verifier)]
-    return Witnessing(log, pinned[: len(handlers)], httpx.Client(transport=httpx.MockTransport(route)))
+    pinned = [
+        WitnessSettings(url="https://first/", vkey=FIRST.verifier.vkey),
+        WitnessSettings(url="https://second", vkey=SECOND.verifier.vkey),
+    ]
+    return Asking(log, httpx.Client(transport=httpx.MockTransport(route)), pinned[: len(handlers)])
 
 
 def make_witness(path: Path, cosigner: Cosigner = FIRST) -> Witness:
@@ -53,9 +65,16 @@ def make_witness(path: Path, cosigner: Cosigner = FIRST) -> Witness:
     return Witness(WitnessState(path), cosigner, [SIGNER.verifier])
 
 
-def errors(submitted: Witnessing) -> list[type[CheckinError] | None]:
-    """What came of asking, without the sentences."""
-    return [type(outcome.error) if outcome.error else None for outcome in submitted.submit()]
+def errors(asking: Asking) -> list[type[CheckinError] | None]:
+    """What came of asking each, without the sentences."""
+    found: list[type[CheckinError] | None] = []
+    for witness in asking.witnesses:
+        try:
+            asking.witnessing.show(witness)
+            found.append(None)
+        except CheckinError as error:
+            found.append(type(error))
+    return found
 
 
 def test_two_witnesses_sign_each_head(tmp_path: Path) -> None:
