@@ -13,7 +13,7 @@ from typing import Final
 
 from checkin.audit.list_audit import GivenList, given_lists, is_young
 from checkin.audit.point import Point, seen
-from checkin.audit.self_audit import TOKENS, Days, SelfAudit
+from checkin.audit.self_audit import TOKENS, SelfAudit
 from checkin.audit.token_check import check_tokens
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol import presentation
@@ -40,9 +40,7 @@ NOBODY: Final = 2**64 - 1  # subject numbers are below 2⁶³
 
 def self_audit(issuer: Issuer) -> SelfAudit:
     """The issuer's audit of itself."""
-    days = Days(issuer.vault, issuer.book, issuer.purger.close_due_days, issuer.purger.run)
-    looks = [partial(_token_sample, issuer), partial(_given_lists, issuer)]
-    return SelfAudit(issuer.party, issuer.guard, MAP, issuer.settings.keys, days, looks, issuer.engine.columns)
+    return issuer.audit(issuer.purger, MAP, partial(_token_sample, issuer), partial(_given_lists, issuer))
 
 
 def _given_lists(issuer: Issuer) -> Iterator[Point]:

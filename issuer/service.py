@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
 
@@ -15,21 +16,10 @@ from checkin.errors import SettingsInvalid
 from checkin.files.tables import Commit
 from checkin.keys.key_ring import Purpose
 from checkin.protocol.key_list import IssuerList
-from checkin.purge.early import EarlyDestructions
-from checkin.purge.purger import Purger
 from checkin.purge.statement_store import SMALL_COUNT
-from checkin.service.day_store import EngineWatch, ServiceEngine, day_findings
-from checkin.service.endings import Endings
+from checkin.service.day_store import DayService
 from checkin.service.frame import Finding
-from checkin.service.identity import ServiceIdentity
-from checkin.service.key_list_publisher import KeyListPublisher
-from checkin.service.order_executor import OrderExecutor
-from checkin.service.order_store import ORDERS, OrderStore
-from checkin.service.ring_statements import RingStatements
-from checkin.service.shared_counts import SharedCounts
-from checkin.service.time_peers import clock_guard
 from checkin.vault.closing import settle_days
-from checkin.vault.vault import Vault
 from issuer.access_notices import NOTICES, AccessNotices
 from issuer.accounts import Accounts, IssuedDays
 from issuer.authority_keys import WARN_DAYS, AuthorityKeys
@@ -54,25 +44,20 @@ _FULL: Final = (
 )
 
 
-class Issuer:
+class Issuer(DayService):
     """Plain objects with one interface; the routes are thin over it."""
 
     def __init__(self, settings: IssuerSettings, simulated_clock: Path | None = None) -> None:
         """Raises `SettingsInvalid`, `StorageUnfit`, `SimulationRefused`, `TrustListInvalid`."""
+        super().__init__(settings, settings.authority, settings.log, "issuer", simulated_clock)
         self.settings = settings
-        self.party = party = ServiceIdentity(settings, simulated_clock)
-        self.guard = clock_guard(party)
-        self.engine = engine = ServiceEngine(settings, "issuer")
-        self.database = engine.tables(ISSUER)
-        self.vault = Vault("issuer", engine.days(), party.ring)
-        self._engine = EngineWatch(self.vault.store)
-        self.book = engine.statements()
-        self.nodes = RingStatements(party, self.guard, self.book, settings.authority)
+        party = self.party
+        self.database = self.engine.tables(ISSUER)
         self.identity_keys = IdentityKeys(party.ring)
         self.identities = Identities(self.database, self.identity_keys)
         self.rotation = Rotation(party, self.database, self.identity_keys, self.book)
         self.signing = SigningKeys(party, self.database, settings.issuer)
-        self.lists = KeyListPublisher(party, settings.log, self.signing.list, IssuerList.read, engine.key_list())
+        self.lists = self.key_list(self.signing.list, IssuerList.read)
         self.authority = AuthorityKeys(party, self.database, settings.authority, settings.log)
         self.issued = IssuedDays(party, self.guard, self.vault)
         self.batches = BatchIssuer(
@@ -84,7 +69,7 @@ class Issuer:
             signing=self.signing,
             a_day=settings.batches_a_day,
         )
-        self.notices = AccessNotices(party, self.vault, engine.tables(NOTICES))
+        self.notices = AccessNotices(party, self.vault, self.engine.tables(NOTICES))
         disclosures = Disclosures(
             party=party,
             guard=self.guard,
@@ -93,10 +78,8 @@ class Issuer:
             notices=self.notices,
             issuer=settings.issuer,
         )
-        steps, answers = disclosures.steps(), OrderStore(engine.tables(ORDERS))
-        self.orders = OrderExecutor(party, self.guard, self.book, settings.authority, settings.log, steps, answers)
+        self.orders = self.executor(disclosures.steps())
         self.hosted = Hosted(party, self.database, self.vault, self.batches)
-        self.endings = Endings(party, self.guard)
         self.accounts = Accounts(
             party=party,
             guard=self.guard,
@@ -113,7 +96,6 @@ class Issuer:
         )
         self.gateway: Gateway = self.outbox or HttpGateway(settings.sms)  # type: ignore[arg-type]  # one of the two
         self.networks = Networks(settings.proxies)
-        self.counts = SharedCounts(party, settings.throttles_dsn_file)
         self.throttle = MessageThrottle(self.database, self.identity_keys, settings, self.counts)
         self.registrations = Registrations(
             party=party,
@@ -125,20 +107,10 @@ class Issuer:
             throttle=self.throttle,
         )
         self.vaccination = Vaccination(self.identities, _trust_list(settings), party.calendar, self.counts)
-        self.purger = Purger(
-            party,
-            self.guard,
-            self.vault,
-            self.book,
-            EarlyDestructions(settings.keys, settings.name, settings.authority, party.clock, party.calendar),
-            floor=engine.floor(self.guard),
-            tasks=(
-                self._forget,
-                lambda oldest: self.rotation.run(oldest, self.purger.retire),
-                self.nodes.state_at_purge,
-            ),
+        self.purger = self.purger_of(
+            self._forget,
+            lambda oldest: self.rotation.run(oldest, self.purger.retire),
             ahead={Purpose.DAY: 1, Purpose.SIGNING: AHEAD_DAYS},
-            hold=engine.hold,
         )
         self.metrics = CollectorRegistry()
         self._yesterday = Gauge(
@@ -210,10 +182,7 @@ class Issuer:
         yield from self.lists.findings()
         if not self.identity_keys.live():
             yield Finding("identity_key", "failure", "There is no identity key: look at the key ring.")
-        yield from day_findings(self.purger)
-        yield from self._engine.findings()
-        yield from self.nodes.findings()
-        yield from self.counts.findings()
+        yield from chain.from_iterable(check() for check in self.checks(self.purger))
         if self.throttle.full:
             yield Finding("registrations", "warning", _FULL)
         if self.outbox:
@@ -224,9 +193,7 @@ class Issuer:
         self.batches.close()
         self.hosted.close()
         self.gateway.close()
-        self.counts.close()
-        self.vault.store.close()
-        self.engine.close()
+        super().close()
 
     # --- tasks of the purge --------------------------------------------------------------------------------------
 
@@ -235,7 +202,6 @@ class Issuer:
         self.registrations.forget_before(today - 1)  # a registration may wait over midnight
         self.hosted.forget_before(today)
         self.notices.forget_before(oldest)
-        self.endings.forget(oldest)
         self.orders.forget()
         self.identities.forget_before(oldest)
         self.signing.forget_before(oldest)

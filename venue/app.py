@@ -7,30 +7,18 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from checkin.audit.self_audit import Days, SelfAudit
 from checkin.keys.key_ring import Purpose
 from checkin.protocol.key_list import IntakeList
-from checkin.purge.early import EarlyDestructions
-from checkin.purge.purger import Purger
 from checkin.service import day_routes
 from checkin.service.auth import pinned
 from checkin.service.checkpoint_seen import CheckpointSeen
-from checkin.service.day_store import EngineWatch, ServiceEngine, day_findings
-from checkin.service.endings import Endings
+from checkin.service.day_store import DayService
 from checkin.service.frame import Frame
-from checkin.service.identity import ServiceIdentity
-from checkin.service.key_list_publisher import KeyListPublisher
 from checkin.service.limits import First
 from checkin.service.order_executor import MAX_BODY as MAX_ORDER
-from checkin.service.order_executor import OrderExecutor
-from checkin.service.order_store import ORDERS, OrderStore
 from checkin.service.pwa import WebPage, front_door
-from checkin.service.ring_statements import RingStatements
-from checkin.service.shared_counts import SharedCounts
 from checkin.service.tasks import Task
-from checkin.service.time_peers import clock_guard
 from checkin.vault.closing import is_closed, settle_days
-from checkin.vault.vault import Vault
 from venue import checkins, lists, scan_batches, scanners, stats, venues
 from venue import order_steps as orders
 from venue.checkins import Commits, Metrics, Visits
@@ -52,52 +40,25 @@ DATA_MAP = Path(__file__).parent / "data_map.toml"
 def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     """The registry of this settings file. Raises `SettingsInvalid`, `StorageUnfit`, `SimulationRefused`."""
     settings = VenueSettings.load(config)
-    party = ServiceIdentity(settings, simulated_clock)
-    guard = clock_guard(party)
-    engine = ServiceEngine(settings, "venue")
-    store = engine.days()
-    vault = Vault("venue", store, party.ring)
+    service = DayService(settings, settings.authority, settings.log, "venue", simulated_clock)
+    party, guard, engine, vault, endings = service.party, service.guard, service.engine, service.vault, service.endings
     tables = engine.tables(REGISTRY)
-    endings = Endings(party, guard)
     endings.replay(tables, end_again, end_all)
     trust = IssuerTrust(party, tables, settings.issuers, pinned=settings.log.pinned if settings.log else None)
-    own = KeyListPublisher(party, settings.log, lambda: lists.intake_list(party), IntakeList.read, engine.key_list())
+    own = service.key_list(lambda: lists.intake_list(party), IntakeList.read)
     alarms = Alarms(party, tables)
     gates = Gates(party, guard, vault, tables, endings, GateFile(engine.tables(GATES)))
-    book = engine.statements()
-    nodes = RingStatements(party, guard, book, settings.authority)
-    purger = Purger(
-        party,
-        guard,
-        vault,
-        book,
-        EarlyDestructions(settings.keys, settings.name, settings.authority, party.clock, party.calendar),
-        floor=engine.floor(guard),
-        tasks=(trust.forget, alarms.forget, gates.forget, endings.forget, nodes.state_at_purge),
-        ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
-        hold=engine.hold,
-    )
+    ahead = {Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD}
+    purger = service.purger_of(trust.forget, alarms.forget, gates.forget, ahead=ahead)
     commits = Commits(vault)
-    traces = orders.Traces(party, guard, vault, tables)
-    answers = OrderStore(engine.tables(ORDERS))
-    executor = OrderExecutor(party, guard, book, settings.authority, settings.log, traces.steps(), answers)
-    counts = SharedCounts(party, settings.throttles_dsn_file)
+    executor = service.executor(orders.Traces(party, guard, vault, tables).steps())
     known_scanners = scanners.Scanners(tables, endings, party, guard)
     frame = Frame(
         party,
         guard,
         "Venue registry",
         DESCRIPTION,
-        checks=[
-            trust.findings,
-            own.findings,
-            alarms.findings,
-            endings.findings,
-            lambda: day_findings(purger),
-            EngineWatch(store).findings,
-            nodes.findings,
-            counts.findings,
-        ],
+        checks=[trust.findings, own.findings, alarms.findings, endings.findings, *service.checks(purger)],
         # Destruction that is due comes first, and no issuer can delay it.
         periodic=[
             Task("purge", purger.run, lane="purge", vital=True),
@@ -105,7 +66,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             Task("make_keys", partial(lists.make_keys, party, purger), vital=True),
             Task("close_days", purger.close_due_days),
             # The order of arrival goes, where the engine can erase it: once a day is closed it has no use.
-            Task("settle_days", partial(settle_days, store, engine.hold, partial(is_closed, store))),
+            Task("settle_days", partial(settle_days, vault.store, engine.hold, partial(is_closed, vault.store))),
             Task("closed_gates", gates.forget_closed),
             Task("replaced_scanners", known_scanners.forget_uploads),
             Task("gates", gates.keep, every=60),
@@ -113,12 +74,12 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
             Task("commits", commits.check, lane="commits", vital=True),
             Task("issuer_lists", trust.refresh, every=60, lane="issuers"),
             Task("missing_issuer_lists", trust.refresh_missing, urgent=trust.urgent, lane="issuers", at_start=False),
-            *nodes.tasks(),
+            *service.nodes.tasks(),
             Task("own_list", own.run, urgent=own.urgent, lane="log"),
         ],
         metrics_for=[pinned(settings.metrics_token_sha256)],
         stored_token=lambda hashed: knows_token(tables, hashed),
-        closers=[commits.close, gates.close, counts.close, store.close, engine.close],
+        closers=[commits.close, gates.close, service.close],
         generations=engine.generations(),
         body_limits={
             "/v1/check-ins": checkins.MAX_BODY,
@@ -130,14 +91,13 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     metrics = Metrics(frame.metrics)
     visits = Visits(vault, party.calendar)
     known_venues = venues.Venues(tables, endings)
-    throttle = venues.change_bound(counts)
+    throttle = venues.change_bound(service.counts)
     door = checkins.CheckIns(party, guard, trust, visits, commits, gates)
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
     given = lists.Lists(party, trust, settings.issuers, own)
     app.add_middleware(lists.TrustFirst, lists=given, scanners=known_scanners, gates=gates)
     app.add_middleware(First, path="/v1/check-ins", route=door_route, limit=checkins.MAX_BODY)
-    days = Days(vault, book, purger.close_due_days, purger.run)
-    audit = SelfAudit(party, guard, DATA_MAP, settings.keys, days, [lambda: given.audit(settings.log)], engine.columns)
+    audit = service.audit(purger, DATA_MAP, lambda: given.audit(settings.log))
     queued = scan_batches.BatchIntake(party, guard, trust, visits, gates)
     for router in (
         venues.routes(known_venues, settings.enrolment_secret_sha256, throttle),
@@ -147,7 +107,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         scan_batches.routes(queued, known_scanners, metrics, alarms, scan_batches.Turns(settings.max_batches)),
         stats.routes(known_venues, stats.Stats(party, guard, vault, gates, known_scanners)),
         CheckpointSeen(party).routes(),
-        day_routes.routes(settings, purger, book, audit, executor),
+        day_routes.routes(settings, purger, service.book, audit, executor),
     ):
         app.include_router(router)
     app.include_router(front_door("/operator"))

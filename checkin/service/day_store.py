@@ -5,20 +5,20 @@ database, or a schema of one, is one service's: a table `service` has its name.
     data/visits/engine          with the word `postgresql`, once that has been used: a service whose days lie there does
                                 not begin anew in its folder, where every code would be good once more
 
-The driver is imported where it is used, because it is optional. What readiness depends on wherever there are days is
-here, too: that what is due is destroyed, and that the engine is fit for today.
+The driver is imported where it is used, because it is optional. What else a service with days opens is here, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pydantic import model_validator
 
+from checkin.audit.self_audit import Days, Look, SelfAudit
 from checkin.clock import STOPWATCH
 from checkin.errors import CheckinError, ClockUntrusted, DatabaseUnusable, SettingsInvalid
 from checkin.files.database import opening
@@ -26,15 +26,25 @@ from checkin.files.durable import create_file, private_folder
 from checkin.files.leases import LEASES, Hold, alone, hold
 from checkin.files.tables import Commit, SqliteTables, Tables, TableSet
 from checkin.keys.generation import GENERATIONS, GenerationTable
+from checkin.keys.key_ring import Purpose
 from checkin.purge.clock_guard import ClockGuard
+from checkin.purge.early import EarlyDestructions
 from checkin.purge.purger import Purger, PurgeTask
 from checkin.purge.statement_store import STATEMENTS, StatementFolder, StatementStore, StatementTable
+from checkin.service.endings import Endings
 from checkin.service.frame import Finding
-from checkin.service.key_list_publisher import KEY_LIST, KeyListFile, KeyListState, KeyListTable
-from checkin.service.settings import FilePath, ServiceSettings, TokenHash
+from checkin.service.identity import ServiceIdentity
+from checkin.service.key_list_publisher import KEY_LIST, K, KeyListFile, KeyListPublisher, KeyListState, KeyListTable
+from checkin.service.order_executor import Execute, OrderExecutor
+from checkin.service.order_store import ORDERS, OrderStore
+from checkin.service.ring_statements import RingStatements
+from checkin.service.settings import AuthoritySettings, FilePath, LogSettings, ServiceSettings, TokenHash
+from checkin.service.shared_counts import SharedCounts
 from checkin.service.tasks import Task
+from checkin.service.time_peers import clock_guard
 from checkin.vault.engines import DayStore
 from checkin.vault.engines.sqlite import SqliteStore, days_in
+from checkin.vault.vault import Vault
 
 if TYPE_CHECKING:
     from checkin.files.postgres_connection import Postgres
@@ -261,32 +271,90 @@ class SharedFloor:
         self._guard.hold_against(now)
 
 
-def day_findings(purger: Purger) -> Iterator[Finding]:
+class DayService:
+    """What an issuer and a registry open alike: who the service is, what it keeps by day, and what watches over it."""
+
+    def __init__(
+        self,
+        settings: DaySettings,
+        authority: AuthoritySettings | None,
+        log: LogSettings | None,
+        service: str,
+        simulated_clock: Path | None,
+    ) -> None:
+        """`authority` and `log`: as the settings pin them. Raises `SettingsInvalid`, `StorageUnfit`,
+        `SimulationRefused`."""
+        self._authority, self._log = authority, log
+        self.party = party = ServiceIdentity(settings, simulated_clock)
+        self.guard = clock_guard(party)
+        self.engine = ServiceEngine(settings, service)
+        self.vault = Vault(service, self.engine.days(), party.ring)
+        self.book = self.engine.statements()
+        self.nodes = RingStatements(party, self.guard, self.book, authority)
+        self.endings = Endings(party, self.guard)
+        self.counts = SharedCounts(party, settings.throttles_dsn_file)
+        self._found: list[Finding] = []
+        self._found_until = 0.0
+
+    def key_list(self, make: Callable[[], K], read: Callable[[str], K]) -> KeyListPublisher[K]:
+        """Publishes its keys; as `KeyListPublisher`."""
+        return KeyListPublisher(self.party, self._log, make, read, self.engine.key_list())
+
+    def purger_of(self, *beside: PurgeTask, ahead: Mapping[Purpose, int]) -> Purger:
+        """Destroys its days, and `beside` them what else it keeps."""
+        keys, name = self.party.settings.keys, self.party.settings.name
+        early = EarlyDestructions(keys, name, self._authority, self.party.clock, self.party.calendar)
+        return Purger(
+            self.party,
+            self.guard,
+            self.vault,
+            self.book,
+            early,
+            floor=self.engine.floor(self.guard),
+            tasks=(*beside, self.endings.forget, self.nodes.state_at_purge),
+            ahead=ahead,
+            hold=self.engine.hold,
+        )
+
+    def executor(self, steps: Mapping[str, Execute]) -> OrderExecutor:
+        """Takes parts of orders."""
+        answers = OrderStore(self.engine.tables(ORDERS))
+        return OrderExecutor(self.party, self.guard, self.book, self._authority, self._log, steps, answers)
+
+    def audit(self, purger: Purger, data_map: Path, *looks: Look) -> SelfAudit:
+        """Its audit of itself, with `looks` of its own."""
+        days = Days(self.vault, self.book, purger.close_due_days, purger.run)
+        return SelfAudit(self.party, self.guard, data_map, self.party.settings.keys, days, looks, self.engine.columns)
+
+    def checks(self, purger: Purger) -> list[Callable[[], Iterable[Finding]]]:
+        """What readiness depends on at both."""
+        return [partial(_day_findings, purger), self._engine_findings, self.nodes.findings, self.counts.findings]
+
+    def _engine_findings(self) -> list[Finding]:
+        """What is dangerous about the engine, or that it does not answer. /readyz is public: each time it is seen
+        whether it answers, and once a minute how it is set up."""
+        try:
+            if STOPWATCH.boot() < self._found_until:
+                self.vault.store.days()
+            else:
+                self._found = [Finding(*found) for found in self.vault.store.findings()]
+                self._found_until = STOPWATCH.boot() + FRESH_SECONDS
+        except CheckinError as error:
+            self._found_until = 0.0
+            return [Finding("engine", "failure", f"{error.code}: {error.detail}")]
+        return self._found
+
+    def close(self) -> None:
+        """Gives back files and connections."""
+        with ExitStack() as opened:
+            for part in (self.engine, self.vault.store, self.counts):
+                opened.callback(part.close)
+
+
+def _day_findings(purger: Purger) -> Iterator[Finding]:
     """A failure when a day is held that should be destroyed, and one without a key for today."""
     if purger.overdue():
         yield Finding("purge", "failure", "Days are overdue to be destroyed: run `checkin purge run`.")
     if not purger.has_day_key():
         why = "not yet, or no more because officers had it destroyed"
         yield Finding("day_key", "failure", f"There is no key for today ({why}): nothing can be written down.")
-
-
-class EngineWatch:
-    """The engine's state for /readyz, which is public: each time whether it answers, once a minute how it is set up."""
-
-    def __init__(self, store: DayStore) -> None:
-        self._store = store
-        self._found: list[Finding] = []
-        self._until = 0.0
-
-    def findings(self) -> list[Finding]:
-        """What is dangerous, or that the engine does not answer."""
-        try:
-            if STOPWATCH.boot() < self._until:
-                self._store.days()
-            else:
-                self._found = [Finding(*found) for found in self._store.findings()]
-                self._until = STOPWATCH.boot() + FRESH_SECONDS
-        except CheckinError as error:
-            self._until = 0.0
-            return [Finding("engine", "failure", f"{error.code}: {error.detail}")]
-        return self._found
