@@ -14,17 +14,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from checkin.errors import DayDestroyed, KeyDestroyed, KeyMissing, NotReady, RecoveryWrong, SealBroken, Unauthorized
-from checkin.files.tables import Commit, Tables
+from checkin.files.tables import Commit
 from checkin.keys.journal import Ending
 from checkin.keys.key_ring import Purpose
 from checkin.protocol.encoding import u32be
 from checkin.protocol.primitives import Label, random_below, sha256
-from checkin.purge.clock_guard import ClockGuard
 from checkin.service.auth import new_token, token_hash
-from checkin.service.endings import Endings
-from checkin.service.identity import ServiceIdentity
+from checkin.service.day_store import DayService
 from checkin.vault.ledger import subject_group
-from checkin.vault.vault import Vault
 from issuer.access_notices import AccessNotices
 from issuer.contact import Contact
 from issuer.hosted import Hosted
@@ -91,26 +88,15 @@ class Accounts:
     is being issued then is found there, or finds that the account has ended. Until that is done, its name stays as long
     as it may have to."""
 
-    def __init__(  # noqa: PLR0913 - all that an account has
-        self,
-        *,
-        party: ServiceIdentity,
-        guard: ClockGuard,
-        tables: Tables,
-        identities: Identities,
-        issued: IssuedDays,
-        hosted: Hosted,
-        notices: AccessNotices,
-        endings: Endings,
+    def __init__(
+        self, service: DayService, identities: Identities, issued: IssuedDays, hosted: Hosted, notices: AccessNotices
     ) -> None:
-        self._party = party
-        self._guard = guard
-        self._tables = tables
+        self._party, self._guard, self._endings = service.party, service.guard, service.endings
+        self._tables = identities.tables
         self._identities = identities
         self._issued = issued
         self._hosted = hosted
         self._notices = notices
-        self._endings = endings
 
     def register(
         self,
@@ -273,10 +259,8 @@ class IssuedDays:
     it is written down. `identities` has no column that moves with each batch: in most engines the order of such updates
     shows for good in which order people came."""
 
-    def __init__(self, party: ServiceIdentity, guard: ClockGuard, vault: Vault) -> None:
-        self._party = party
-        self._guard = guard
-        self._vault = vault
+    def __init__(self, service: DayService) -> None:
+        self._party, self._guard, self._vault = service.party, service.guard, service.vault
 
     def count(self, day: int, subject: int) -> int:
         """How many batches of a day."""

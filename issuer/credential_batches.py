@@ -26,11 +26,9 @@ from checkin.protocol.credential import (
     visit_context,
 )
 from checkin.protocol.primitives import Label, SealingKey, SigningKey, check_signing_key, random_bytes
-from checkin.purge.clock_guard import ClockGuard
-from checkin.service.identity import ServiceIdentity
+from checkin.service.day_store import DayService
 from checkin.vault.group_commit import GroupCommit
-from checkin.vault.ledger import LedgerBatch, ledger_row, quota_key, visit_id
-from checkin.vault.vault import Vault
+from checkin.vault.ledger import SIGMA_SIZE, LedgerBatch, ledger_row, quota_key, visit_id
 from issuer.authority_keys import AuthorityKeys
 from issuer.identities import Identities, Record
 from issuer.signing_keys import SigningKeys
@@ -50,22 +48,15 @@ class Issued:
 
 
 @dataclass(frozen=True, slots=True)
-class _Keys:
-    """What a batch is made with."""
+class Entry:
+    """What a batch and its ledger row are made of, but for the row's number."""
 
     day: int
-    authority: SealingKey
-    signing: SigningKey
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """What a ledger row is made of, but for its number."""
-
     subject: int
     phone: str
     batch: LedgerBatch
-    keys: _Keys
+    authority: SealingKey
+    signing: SigningKey
 
 
 @dataclass(slots=True)
@@ -75,7 +66,7 @@ class Begun:
     Nothing of it may leave before `BatchIssuer.finish`.
     """
 
-    _entry: _Entry
+    _entry: Entry
     _issued: list[Issued]
     committed: Future[bool]
 
@@ -83,25 +74,15 @@ class Begun:
 class BatchIssuer:
     """Issues batches; one per process. `begin`, `repeat`, `finish`: for callers that wait for the disk elsewhere."""
 
-    def __init__(  # noqa: PLR0913 - a batch meets all of these once
-        self,
-        *,
-        party: ServiceIdentity,
-        guard: ClockGuard,
-        vault: Vault,
-        identities: Identities,
-        authority: AuthorityKeys,
-        signing: SigningKeys,
-        a_day: int,
+    def __init__(
+        self, service: DayService, identities: Identities, authority: AuthorityKeys, signing: SigningKeys, a_day: int
     ) -> None:
-        self._party = party
-        self._guard = guard
-        self._vault = vault
+        self._party, self._guard, self._vault = service.party, service.guard, service.vault
         self._identities = identities
         self._authority = authority
         self._signing = signing
         self._a_day = a_day
-        self._commit = GroupCommit(vault)
+        self._commit = GroupCommit(service.vault)
         self._numbered: set[bytes] = set()
 
     def issue(
@@ -130,11 +111,10 @@ class BatchIssuer:
         self._guard.require_trusted()
         if day - self._party.today() not in (0, 1):
             raise DayNotIssued
-        keys = _Keys(day, self._authority.key(day), self._signing.key(day))
         record = record or self._identities.read(subject)
-        entry = _Entry(subject, record.phone, LedgerBatch(random_bytes(32), len(holder_keys)), keys)
+        entry = self.entry(subject, day, record.phone, len(holder_keys))
         committed = self._write(entry)  # the disk works while the processor does
-        return Begun(entry, self._credentials(entry, mode, record.status_on(day), holder_keys), committed)
+        return Begun(entry, self.credentials(entry, mode, record.status_on(day), holder_keys), committed)
 
     def repeat(self, begun: Begun) -> None:
         """Writes it with the next number, because the one it was written with was taken. Raises `QuotaUsed`."""
@@ -171,21 +151,27 @@ class BatchIssuer:
         taken = self._vault.store.get(day, keys)
         return next((number for number, key in enumerate(keys) if key not in taken), self._a_day)
 
-    def _credentials(self, entry: _Entry, mode: Mode, status: Status, holder_keys: Sequence[bytes]) -> list[Issued]:
-        issuer, keys = self._signing.issuer, entry.keys
-        seal_key = self._party.ring.subkey(KeyName(Purpose.DAY, keys.day), Label.SUB_SEAL)
+    def entry(self, subject: int, day: int, phone: str, count: int) -> Entry:
+        """A fresh one, for so many credentials. Raises `NotReady` without the keys of the day."""
+        batch = LedgerBatch(random_bytes(SIGMA_SIZE), count)
+        return Entry(day, subject, phone, batch, self._authority.key(day), self._signing.key(day))
+
+    def credentials(self, entry: Entry, mode: Mode, status: Status, holder_keys: Sequence[bytes]) -> list[Issued]:
+        """One for each holder key, in order."""
+        issuer, day = self._signing.issuer, entry.day
+        seal_key = self._party.ring.subkey(KeyName(Purpose.DAY, day), Label.SUB_SEAL)
         issued = []
         for index, holder_key in enumerate(holder_keys):
             visit = visit_id(entry.batch.sigma, index)
-            sealed = seal_subject(seal_key, keys.authority, entry.subject, visit_context(issuer, keys.day, visit))
+            sealed = seal_subject(seal_key, entry.authority, entry.subject, visit_context(issuer, day, visit))
             opening = new_opening(status)
-            draft = Draft(keys.day, mode, visit, holder_key, sealed, opening)
-            issued.append(Issued(issue(draft, issuer, keys.signing), opening))
+            draft = Draft(day, mode, visit, holder_key, sealed, opening)
+            issued.append(Issued(issue(draft, issuer, entry.signing), opening))
         return issued
 
-    def _write(self, entry: _Entry) -> Future[bool]:
+    def _write(self, entry: Entry) -> Future[bool]:
         """Hands the row to the disk under the next number; its result says whether that was free."""
-        day = entry.keys.day
+        day = entry.day
         if (number := self._number(day, entry.phone)) >= self._a_day:
             raise QuotaUsed
         row = ledger_row(
@@ -194,7 +180,7 @@ class BatchIssuer:
             entry.subject,
             entry.batch,
             issuer=self._signing.issuer,
-            authority=entry.keys.authority,
+            authority=entry.authority,
             key=quota_key(self._vault, day, entry.phone, number),
         )
         return self._commit.submit(day, row)

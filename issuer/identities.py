@@ -22,9 +22,9 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.credential import Status
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import random_bytes, sha256
-from checkin.purge.statement_store import KEY_MADE, StatementStore, destroyed_name, made_commitment, made_name
+from checkin.purge.statement_store import KEY_MADE, destroyed_name, made_commitment, made_name
 from checkin.service.auth import token_hash
-from checkin.service.identity import ServiceIdentity
+from checkin.service.day_store import DayService
 from issuer.contact import Contact
 from issuer.identity_keys import IdentityKeys
 
@@ -91,14 +91,14 @@ class Identities:
     """The table `identities`."""
 
     def __init__(self, tables: Tables, keys: IdentityKeys) -> None:
-        self._tables = tables
-        self._keys = keys
+        self.tables = tables
+        self.keys = keys
 
     def of_phone(self, commit: Commit, phone: str) -> list[int]:
         """The live accounts of a phone: one, or none, as long as nothing but `Accounts` begins them. `commit` is alone,
         as everywhere here: what it has read another machine would change, or seal under a key that is going."""
         found: set[int] = set()
-        for name in self._keys.live():
+        for name in self.keys.live():
             found |= {subject for (subject,) in commit.execute(f"{_OF_PHONE} AND leaving = 0", self._by(name, phone))}
         return sorted(found)
 
@@ -140,7 +140,7 @@ class Identities:
 
     def knows_token(self, hashed: bytes) -> bool:
         """Whether some wallet's token has this hash."""
-        return bool(self._tables.read(_BEARING, {"token": hashed}))
+        return bool(self.tables.read(_BEARING, {"token": hashed}))
 
     def read(self, subject: int) -> Record:
         """What is held about a live account; raises `Unauthorized` when it was deleted meanwhile."""
@@ -156,7 +156,7 @@ class Identities:
 
     def _read(self, query: str, values: Values) -> tuple[int, Record]:
         for _ in range(_ATTEMPTS):
-            rows = self._tables.read(query, values)
+            rows = self.tables.read(query, values)
             if not rows:
                 raise Unauthorized
             with suppress(KeyDestroyed):
@@ -166,7 +166,7 @@ class Identities:
 
     def require_live(self, subject: int) -> None:
         """Raises `Unauthorized` when the account was deleted meanwhile."""
-        if not self._tables.read(_LIVE, {"subject": subject}):
+        if not self.tables.read(_LIVE, {"subject": subject}):
             raise Unauthorized
 
     def subjects_of(self, phone: str) -> list[int]:
@@ -174,15 +174,15 @@ class Identities:
         kept still. One pass may miss a row that is being sealed anew, between one key and the next."""
         found: set[int] = set()
         for _ in range(2):
-            for name in self._keys.live():
-                found |= {subject for (subject,) in self._tables.read(_OF_PHONE, self._by(name, phone))}
+            for name in self.keys.live():
+                found |= {subject for (subject,) in self.tables.read(_OF_PHONE, self._by(name, phone))}
         return sorted(found)
 
     def disclosed(self, subject: int) -> Record | None:
         """The record of a subject, also of a deleted account as long as its name is kept; None when it is destroyed."""
         for _ in range(_ATTEMPTS):
             with suppress(KeyDestroyed):
-                rows = self._tables.read(_ANY, {"subject": subject})
+                rows = self.tables.read(_ANY, {"subject": subject})
                 return self._open(*rows[0]) if rows else None
         return None
 
@@ -195,7 +195,7 @@ class Identities:
             proved = replace(record, status=int(status), valid_from=valid_from, valid_until=valid_until)
             self._store(commit, subject, proved)
 
-        self._tables.write(step)
+        self.tables.write(step)
 
     def forget_status(self, commit: Commit, subject: int) -> bool:
         """As `set_status` to none, inside the caller's commit; whether there was one."""
@@ -209,11 +209,11 @@ class Identities:
         """Sets until which day name and phone of an account that has ended stay; without one they go now."""
         values: Values = {"subject": subject, "last": last}
         statement = f"{_REMOVE} AND leaving = 1" if last is None else f"{_FINISH} AND leaving = 1"
-        self._tables.write(lambda commit: commit.execute(statement, values))
+        self.tables.write(lambda commit: commit.execute(statement, values))
 
     def ended_from(self, day: int) -> list[int]:
         """Deleted accounts with names that stay until this day, or one after it, is destroyed."""
-        return [subject for (subject,) in self._tables.read(_ENDED, {"day": day})]
+        return [subject for (subject,) in self.tables.read(_ENDED, {"day": day})]
 
     def remove(self, commit: Commit, subject: int) -> None:
         """Takes the account out, whatever is in it."""
@@ -234,7 +234,7 @@ class Identities:
         """Live accounts that were not seen to be used after the day `limit`, or only on a day to come, by subject, from
         the one after `after` on."""
         values: Values = {"limit": limit, "today": today, "after": after, "most": most}
-        return [subject for (subject,) in self._tables.read(_TO_LOOK_AT, values)]
+        return [subject for (subject,) in self.tables.read(_TO_LOOK_AT, values)]
 
     def mark_used(self, commit: Commit, subject: int, day: int) -> None:
         """Notes the newest day on which a live account was used; it was registered no later."""
@@ -257,12 +257,12 @@ class Identities:
             except Unauthorized:  # it has ended
                 return
 
-        self._tables.write(step)
+        self.tables.write(step)
 
     def forget_before(self, oldest: int) -> int:
         """Destroys the identities of deleted accounts once their last day is due; how many."""
         delete = "DELETE FROM identities WHERE leaving = 1 AND last_issued < :oldest"
-        return self._tables.write(lambda commit: commit.change(delete, {"oldest": oldest}))
+        return self.tables.write(lambda commit: commit.change(delete, {"oldest": oldest}))
 
     def bears(self, commit: Commit, hashed: bytes) -> bool:
         """As `knows_token`, inside the caller's commit."""
@@ -279,19 +279,19 @@ class Identities:
 
     def _sealed(self, subject: int, record: Record) -> dict[str, Value]:
         """A row's columns under the key in use."""
-        name = self._keys.current()
+        name = self.keys.current()
         return {
             **self._by(name, record.phone),
             "subject": subject,
-            "sealed": self._keys.seal(name, subject, record.encode()),
+            "sealed": self.keys.seal(name, subject, record.encode()),
         }
 
     def _by(self, name: KeyName, phone: str) -> dict[str, Value]:
         """By which a phone is found among the rows of one key."""
-        return {"phone": self._keys.phone_mac(name, phone), "key_day": name.day}
+        return {"phone": self.keys.phone_mac(name, phone), "key_day": name.day}
 
     def _open(self, subject: int, key_day: int, sealed: bytes) -> Record:
-        return Record.decode(self._keys.open(KeyName(Purpose.IDENTITY, key_day), subject, sealed))
+        return Record.decode(self.keys.open(KeyName(Purpose.IDENTITY, key_day), subject, sealed))
 
 
 def _holder(token: bytes) -> str:
@@ -315,11 +315,9 @@ class Rotation:
     next round goes on where this one stopped. After it, names and phones in old copies of the database are noise.
     """
 
-    def __init__(self, party: ServiceIdentity, tables: Tables, keys: IdentityKeys, book: StatementStore) -> None:
-        self._party = party
-        self._tables = tables
-        self._keys = keys
-        self._book = book
+    def __init__(self, service: DayService, identities: Identities) -> None:
+        self._party, self._book = service.party, service.book
+        self._tables, self._keys = identities.tables, identities.keys
 
     def ensure(self, oldest: int) -> KeyName:
         """The key in use, with a statement that it was made."""

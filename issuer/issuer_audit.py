@@ -15,21 +15,9 @@ from checkin.audit.list_audit import GivenList, given_lists, is_young
 from checkin.audit.point import Point, seen
 from checkin.audit.self_audit import TOKENS, SelfAudit
 from checkin.audit.token_check import check_tokens
-from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol import presentation
-from checkin.protocol.credential import (
-    Draft,
-    IssuerKey,
-    IssuerKeys,
-    Mode,
-    Status,
-    issue,
-    new_opening,
-    seal_subject,
-    visit_context,
-)
-from checkin.protocol.primitives import Label, SigningKey, random_bytes
-from checkin.vault.ledger import visit_id
+from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode, Status
+from checkin.protocol.primitives import SigningKey, random_bytes
 from issuer.service import Issuer
 
 MAP: Final = Path(__file__).parent / "data_map.toml"
@@ -67,11 +55,7 @@ def _token_sample(issuer: Issuer) -> Iterator[Point]:
 def _make_code(issuer: Issuer, day: int, *, shown: bool) -> str:
     """A code of the usual form, for no account: its seal opens to a number that no account has."""
     holder = SigningKey(random_bytes(32))
-    visit, opening = visit_id(random_bytes(32), 0), new_opening(Status.NONE)
-    seal_key = issuer.party.ring.subkey(KeyName(Purpose.DAY, day), Label.SUB_SEAL)
-    context = visit_context(issuer.signing.issuer, day, visit)
-    sealed = seal_subject(seal_key, issuer.authority.key(day), NOBODY, context)
-    draft = Draft(day, Mode.SCREEN, visit, holder.public, sealed, opening)
-    credential = issue(draft, issuer.signing.issuer, issuer.signing.key(day))
-    token = presentation.present(credential, holder, int(issuer.party.now()), opening if shown else None)
+    entry = issuer.batches.entry(NOBODY, day, "", 1)
+    [made] = issuer.batches.credentials(entry, Mode.SCREEN, Status.NONE, [holder.public])
+    token = presentation.present(made.credential, holder, int(issuer.party.now()), made.opening if shown else None)
     return presentation.to_text(token)

@@ -14,11 +14,9 @@ from checkin.orders.part import BATCHES, PEOPLE, Part
 from checkin.orders.rows import BatchRow, DamagedRow, ListedSeal, PersonRow, UnopenedRow
 from checkin.protocol.credential import open_inner, visit_context
 from checkin.protocol.primitives import Label
-from checkin.purge.clock_guard import ClockGuard
-from checkin.service.identity import ServiceIdentity
+from checkin.service.day_store import DayService
 from checkin.service.order_executor import Execute, PartResult, check_days, held_days
 from checkin.vault.ledger import open_row, subject_group
-from checkin.vault.vault import Vault
 from issuer.access_notices import CODES, IDENTIFIED, AccessNotice, AccessNotices
 from issuer.identities import Identities, Record
 
@@ -26,19 +24,8 @@ from issuer.identities import Identities, Record
 class Disclosures:
     """The issuer's steps of an order."""
 
-    def __init__(  # noqa: PLR0913 - what a disclosure touches
-        self,
-        *,
-        party: ServiceIdentity,
-        guard: ClockGuard,
-        vault: Vault,
-        identities: Identities,
-        notices: AccessNotices,
-        issuer: int,
-    ) -> None:
-        self._party = party
-        self._guard = guard
-        self._vault = vault
+    def __init__(self, service: DayService, identities: Identities, notices: AccessNotices, issuer: int) -> None:
+        self._party, self._guard, self._vault = service.party, service.guard, service.vault
         self._identities = identities
         self._notices = notices
         self._issuer = issuer
@@ -51,7 +38,7 @@ class Disclosures:
         """The ledger rows of a phone's accounts, also of one that was deleted since."""
         if part.phone is None or part.days is None:
             raise OrderScope
-        held, gone = held_days(range(part.days[0], part.days[1] + 1), self._floor(), self._party.ring)
+        held, gone = held_days(range(part.days[0], part.days[1] + 1), self._guard, self._party)
         subjects = self._identities.subjects_of(part.phone)
         rows, told, broken = [], [], 0
         for day in held:
@@ -77,7 +64,7 @@ class Disclosures:
         seals = [ListedSeal.read(item) for item in items]
         check_days(part, (seal.day for seal in seals))
         days = sorted({seal.day for seal in seals} or {part.days[1]})
-        held, gone = held_days(days, self._floor(), self._party.ring)
+        held, gone = held_days(days, self._guard, self._party)
         found = [(seal, self._person(seal)) for seal in seals if seal.day in held]
         known = [(seal, *person) for seal, person in found if person]
         notices = [(subject, self._notice(part, seal.day, IDENTIFIED)) for seal, subject, _ in known]
@@ -89,9 +76,6 @@ class Disclosures:
         rows += [UnopenedRow(seal.visit_id).line() for seal, person in found if not person]
         named = len({subject for _, subject, _ in known})
         return PartResult(rows, held, gone, people=named, keep=lambda: self._notices.add(drafts))
-
-    def _floor(self) -> int:
-        return self._guard.floor(self._party.calendar)
 
     def _person(self, seal: ListedSeal) -> tuple[int, Record] | None:
         try:

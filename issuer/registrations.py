@@ -18,7 +18,7 @@ from functools import partial
 from typing import Final
 
 from checkin.errors import CodeWrong, KeyDestroyed, KeyMissing, SealBroken
-from checkin.files.tables import Commit, Tables, Values
+from checkin.files.tables import Commit, Values
 from checkin.keys.key_ring import KeyName, Purpose, ServiceKeys
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.primitives import (
@@ -31,11 +31,10 @@ from checkin.protocol.primitives import (
     random_bytes,
     sha256,
 )
-from checkin.purge.clock_guard import ClockGuard
-from checkin.service.identity import ServiceIdentity
+from checkin.service.day_store import DayService
 from issuer.accounts import NO_PROOF, Accounts, Proof, WalletKeys
 from issuer.contact import MAX_NAME, Contact
-from issuer.identity_keys import IdentityKeys
+from issuer.identities import Identities
 from issuer.sms import Gateway
 from issuer.throttle import MessageThrottle
 
@@ -57,21 +56,16 @@ ID_LENGTH: Final = (_SIZE * 4 + 2) // 3  # characters
 class Registrations:
     """Begins and confirms registrations."""
 
-    def __init__(  # noqa: PLR0913 - a registration meets all of these once
+    def __init__(
         self,
-        *,
-        party: ServiceIdentity,
-        guard: ClockGuard,
-        tables: Tables,
-        keys: IdentityKeys,
+        service: DayService,
+        identities: Identities,
         accounts: Accounts,
         gateway: Gateway,
         throttle: MessageThrottle,
     ) -> None:
-        self._party = party
-        self._guard = guard
-        self._tables = tables
-        self._keys = keys
+        self._party, self._guard = service.party, service.guard
+        self._tables, self._keys = identities.tables, identities.keys
         self._accounts = accounts
         self._gateway = gateway
         self._throttle = throttle

@@ -55,41 +55,16 @@ class Issuer(DayService):
         self.database = self.engine.tables(ISSUER)
         self.identity_keys = IdentityKeys(party.ring)
         self.identities = Identities(self.database, self.identity_keys)
-        self.rotation = Rotation(party, self.database, self.identity_keys, self.book)
+        self.rotation = Rotation(self, self.identities)
         self.signing = SigningKeys(party, self.database, settings.issuer)
         self.lists = self.key_list(self.signing.list, IssuerList.read)
         self.authority = AuthorityKeys(party, self.database, settings.authority, settings.log)
-        self.issued = IssuedDays(party, self.guard, self.vault)
-        self.batches = BatchIssuer(
-            party=party,
-            guard=self.guard,
-            vault=self.vault,
-            identities=self.identities,
-            authority=self.authority,
-            signing=self.signing,
-            a_day=settings.batches_a_day,
-        )
+        self.issued = IssuedDays(self)
+        self.batches = BatchIssuer(self, self.identities, self.authority, self.signing, settings.batches_a_day)
         self.notices = AccessNotices(party, self.vault, self.engine.tables(NOTICES))
-        disclosures = Disclosures(
-            party=party,
-            guard=self.guard,
-            vault=self.vault,
-            identities=self.identities,
-            notices=self.notices,
-            issuer=settings.issuer,
-        )
-        self.orders = self.executor(disclosures.steps())
+        self.orders = self.executor(Disclosures(self, self.identities, self.notices, settings.issuer).steps())
         self.hosted = Hosted(party, self.database, self.vault, self.batches)
-        self.accounts = Accounts(
-            party=party,
-            guard=self.guard,
-            tables=self.database,
-            identities=self.identities,
-            issued=self.issued,
-            hosted=self.hosted,
-            notices=self.notices,
-            endings=self.endings,
-        )
+        self.accounts = Accounts(self, self.identities, self.issued, self.hosted, self.notices)
         self.endings.replay(self.database, self.accounts.end_again, _nothing_to_read)
         self.outbox = (
             None if settings.sms else Outbox(party.data / "outbox", lambda: party.calendar.start(party.today()))
@@ -97,15 +72,7 @@ class Issuer(DayService):
         self.gateway: Gateway = self.outbox or HttpGateway(settings.sms)  # type: ignore[arg-type]  # one of the two
         self.networks = Networks(settings.proxies)
         self.throttle = MessageThrottle(self.database, self.identity_keys, settings, self.counts)
-        self.registrations = Registrations(
-            party=party,
-            guard=self.guard,
-            tables=self.database,
-            keys=self.identity_keys,
-            accounts=self.accounts,
-            gateway=self.gateway,
-            throttle=self.throttle,
-        )
+        self.registrations = Registrations(self, self.identities, self.accounts, self.gateway, self.throttle)
         self.vaccination = Vaccination(self.identities, _trust_list(settings), party.calendar, self.counts)
         self.purger = self.purger_of(
             self._forget,

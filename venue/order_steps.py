@@ -38,7 +38,7 @@ class Traces:
         if part.venue is None or part.window is None:
             raise OrderScope
         first, last = (int(moment // 60) for moment in part.window)
-        held, gone = held_days(self._days(first, last), self._guard.floor(self._party.calendar), self._party.ring)
+        held, gone = held_days(self._days(first, last), self._guard, self._party)
         broken: set[bytes] = set()
         found = self._at(part.venue, first, last, held, broken)
         # A second use of a code at the same venue is the same line.
@@ -51,8 +51,8 @@ class Traces:
         listed = [ListedVisit.read(item) for item in items]
         check_days(part, (item.day for item in listed))
         floor = self._guard.floor(self._party.calendar)
-        held, gone = held_days(range(part.days[0], part.days[1] + 1) if part.days else (), floor, self._party.ring)
-        near_days, _ = held_days(range(floor, self._party.today() + 1), floor, self._party.ring)
+        held, gone = held_days(range(part.days[0], part.days[1] + 1) if part.days else (), self._guard, self._party)
+        near_days, _ = held_days(range(floor, self._party.today() + 1), self._guard, self._party)
         broken: set[bytes] = set()
         places = self._places([item for item in listed if item.day in held], broken)
         own = {item.visit_id for item in listed}

@@ -27,7 +27,7 @@ from checkin.errors import (
     ProofInvalid,
 )
 from checkin.files.durable import locked
-from checkin.keys.key_ring import Purpose, ServiceKeys
+from checkin.keys.key_ring import Purpose
 from checkin.orders.part import (
     MAX_LIFE_SECONDS,
     MAX_LISTS,
@@ -255,10 +255,10 @@ class OrderExecutor:
         return self._party.sign(kind, {"service": self._party.settings.name, **values})
 
 
-def held_days(days: Iterable[int], floor: int, ring: ServiceKeys) -> tuple[list[int], list[int]]:
-    """(held, gone): before `floor`, or destroyed early; raises `DayDestroyed` when none of them is held any more."""
-    all_days = list(days)
-    early = {name.day for name in ring.tombstones(Purpose.DAY)}
+def held_days(days: Iterable[int], guard: ClockGuard, party: ServiceIdentity) -> tuple[list[int], list[int]]:
+    """(held, gone): due, or destroyed early; raises `DayDestroyed` when none of them is held any more."""
+    all_days, floor = list(days), guard.floor(party.calendar)
+    early = {name.day for name in party.ring.tombstones(Purpose.DAY)}
     held = [day for day in all_days if day >= floor and day not in early]
     if not held:
         raise DayDestroyed

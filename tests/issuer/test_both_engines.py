@@ -265,7 +265,8 @@ def accounts_that_nobody_uses_end(place: Place) -> None:
 def what_is_done_once_more_is_done_once(place: Place) -> None:
     here, there = place.both
     tables: Any = Twice(here.database)
-    for part in (here.accounts, here.identities, here.hosted, here.rotation, here.authority, here.signing):
+    here.identities.tables = tables
+    for part in (here.accounts, here.hosted, here.rotation, here.authority, here.signing):
         part._tables = tables
     accounts: Accounts = here.accounts
     first = accounts.register(Contact(NAME, E164))
