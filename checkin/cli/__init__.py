@@ -37,7 +37,7 @@ COMMANDS: Final = {
     "enrol": ("door", "Enrol a venue with one scanner."),
     "scan": ("door", "Check a code as a door does, and record the visit."),
     "revoke": (
-        "revoke",
+        "door",
         "Revoke a scanner. What it queued before may still be uploaded until those days close, unless it was stolen.",
     ),
     "bench": ("bench", "Measure: figures beside something bare that ran in turn with it."),
