@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from checkin.cli.terminal import WithExample, say, say_json
+from checkin.cli.terminal import WithExample, report, say
 from checkin.errors import NotFound, RequestInvalid
 
 app = typer.Typer()
@@ -42,10 +42,7 @@ def bench(
     """
     known = measurements(_CHECKOUT)
     if name is None:
-        if as_json:
-            say_json(known)
-        else:
-            say(_listed(known))
+        report(as_json, known, _listed(known), indent=None)
         return
     if name not in {*known, ALL}:
         raise RequestInvalid(f"There is no measurement {name!r}: there are {', '.join(known)}, and `{ALL}`.")

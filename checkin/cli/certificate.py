@@ -12,7 +12,7 @@ import typer
 from checkin.certificate import registry
 from checkin.certificate.trust_list import TrustList
 from checkin.certificate.vaccination_proof import CertificateReport, rfc3339
-from checkin.cli.terminal import WithExample, file_of, say, say_json
+from checkin.cli.terminal import WithExample, file_of, report
 from checkin.clock import SystemClock
 from checkin.errors import PictureUnreadable, TrustListInvalid
 from checkin.protocol.qr import read_image
@@ -56,16 +56,13 @@ def verify(
         raise typer.BadParameter(error.detail, param_hint="--trust") from None
     data = _input(certificate)
     try:
-        report = registry.examine(_text(data), signers, now)
-        outcome, reason = report.to_json(), report.error.detail if report.error else ""
+        examined = registry.examine(_text(data), signers, now)
+        outcome, reason = examined.to_json(), examined.error.detail if examined.error else ""
     except PictureUnreadable as error:
-        report = CertificateReport()
-        outcome, reason = {**report.to_json(), "code": error.code}, error.detail
-    if as_json:
-        say_json(outcome, indent=2)
-    else:
-        say(_page(report, str(outcome["code"]), reason, now))
-    raise typer.Exit(0 if report.ok else 1)
+        examined = CertificateReport()
+        outcome, reason = {**examined.to_json(), "code": error.code}, error.detail
+    report(as_json, outcome, _page(examined, str(outcome["code"]), reason, now))
+    raise typer.Exit(0 if examined.ok else 1)
 
 
 def _instant(text: str) -> float:
@@ -102,14 +99,13 @@ def _text(data: bytes) -> str:
     return next((text for text in found if registry.knows(text)), found[0])
 
 
-def _page(report: CertificateReport, code: str, reason: str, now: float) -> str:
-    lines = [f"{_SIGNS[outcome]} {name:<12} {_STEPS[name]}" for name, outcome in report.checks.items()]
-    if not report.ok:
+def _page(examined: CertificateReport, code: str, reason: str, now: float) -> str:
+    lines = [f"{_SIGNS[outcome]} {name:<12} {_STEPS[name]}" for name, outcome in examined.checks.items()]
+    if not examined.ok:
         lines += ["", f"Not valid: {reason} ({code})"]
-    elif report.proof is None:
+    elif (proof := examined.proof) is None:
         lines += ["", "Genuine, but it proves no status: a dose is missing, or the test was not negative."]
     else:
-        proof = report.proof
         over = "" if now <= proof.valid_until else ": over by now"
         lines += ["", f"Valid: {proof.status}, {rfc3339(proof.valid_from)} to {rfc3339(proof.valid_until)}{over}"]
     return "\n".join(lines)

@@ -41,10 +41,10 @@ def say_json(values: Any, indent: int | None = None) -> None:
     typer.echo(as_json(values, indent))
 
 
-def report(for_program: bool, values: dict[str, object], sentence: str) -> None:
+def report(for_program: bool, values: dict[str, Any], sentence: str, indent: int | None = 2) -> None:
     """On standard output: one or the other."""
     if for_program:
-        say_json(values, indent=2)
+        say_json(values, indent)
     else:
         say(sentence)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from checkin.cli.terminal import Json, WithExample, say, say_json
+from checkin.cli.terminal import Json, WithExample, report, say
 from checkin.errors import RequestInvalid
 from checkin.http.asking import conform
 from checkin.http.client import Client, Service
@@ -35,10 +35,8 @@ def renew_token(
     """
     with _client(venue, registry, secret_file) as client:
         token = conform(OperatorGrant, client.post(f"/v1/venues/{venue}/operator-token")).operator_token
-    if as_json:
-        say_json({"venue_id": venue, "operator_token": token})
-    else:
-        say(f"venue {venue}, operator token {token}")
+    values = {"venue_id": venue, "operator_token": token}
+    report(as_json, values, f"venue {venue}, operator token {token}", indent=None)
 
 
 @app.command(cls=WithExample, epilog=f"checkin venue close 0123456789abcdef {_WHERE}")
