@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.deployment.child import Child, end, ended_by_signals
 from checkin.deployment.deployment import NAMES, SERVICES, Deployment
 from checkin.deployment.postgres_server import PostgresServer
@@ -35,7 +34,6 @@ class Processes:
         self._pauses: dict[str, float] = {}
         self._due: dict[str, float] = {}  # services that ended, and when each is started again
         self._postgres: PostgresServer | None = None
-        self._clock = SystemClock()
         self._opened = contextlib.ExitStack()
         self.unready: list[str] = []
         """Of the start: services that were not ready in time. What keeps them may need a person."""
@@ -60,19 +58,17 @@ class Processes:
             self._opened = stack.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._opened.close()
 
     def settle(self, seconds: float) -> list[str]:
         """Wait until every service's /readyz is good, so that whatever comes next can be done; the services that are
         still not ready after so many seconds. To be called after each start, and after each jump of a clock."""
-        deadline = self._clock.boot() + seconds
+        deadline = STOPWATCH.boot() + seconds
         waiting = list(SERVICES)
         while True:
             waiting = [name for name in waiting if not self._is_ready(name)]
-            if not waiting or self._clock.boot() > deadline:
+            if not waiting or STOPWATCH.boot() > deadline:
                 return waiting
             time.sleep(0.05)
 
@@ -87,7 +83,7 @@ class Processes:
         arguments = ["serve", name, "--config", str(self._deployment.config(name))]
         if self._deployment.simulated_clock:
             arguments += ["--simulated-clock", str(self._deployment.simulated_clock)]
-        self._started[name] = self._clock.boot()
+        self._started[name] = STOPWATCH.boot()
         self._running[name] = Child(arguments, self._deployment.log(name))
 
     def kill(self, name: str) -> None:
@@ -103,25 +99,25 @@ class Processes:
     def wait(self, tend: Callable[[], None], tell: Callable[[str], None]) -> None:
         """Waits until interrupted; `tend` is called every hour. A service that exits is started again, and `tell` is
         called, as for a clock in doubt. Raises `NotReady` when the database server exits."""
-        next_tending = self._clock.boot() + TEND_SECONDS
+        next_tending = STOPWATCH.boot() + TEND_SECONDS
         with contextlib.suppress(KeyboardInterrupt):
             while True:
                 time.sleep(0.5)
                 self._restart_ended(tell)
                 if self._postgres and self._postgres.ended:
                     raise NotReady(f"The PostgreSQL server ended: see {self._postgres.folder / 'log'}.")
-                if self._clock.boot() > next_tending:
+                if STOPWATCH.boot() > next_tending:
                     with contextlib.suppress(CheckinError, OSError):  # a full disk stops no service
                         try:
                             tend()
                         except ClockUntrusted as error:  # until a person compares it nothing is done
                             tell(error.detail)
-                    next_tending = self._clock.boot() + TEND_SECONDS
+                    next_tending = STOPWATCH.boot() + TEND_SECONDS
 
     def _restart_ended(self, tell: Callable[[str], None]) -> None:
         """Starts what has ended, each time after a pause twice as long, and for ever; the pauses begin anew once it has
         lived for longer than the longest. Shown once for each length: a service that never lives fills no terminal."""
-        now = self._clock.boot()
+        now = STOPWATCH.boot()
         for name, child in tuple(self._running.items()):
             if not child.ended:
                 continue
@@ -141,8 +137,8 @@ class Processes:
 
     def wait_for(self, name: str) -> None:
         """Waits until the service answers; raises `NotReady` with what it last said when it exits or takes too long."""
-        deadline = self._clock.boot() + START_SECONDS
-        while self._clock.boot() < deadline:
+        deadline = STOPWATCH.boot() + START_SECONDS
+        while STOPWATCH.boot() < deadline:
             if self._running[name].ended:
                 raise NotReady(f"The {name} service did not start: {self._running[name].last_words()}")
             with contextlib.suppress(Unreachable), Client(self._deployment.url(name)) as client:

@@ -9,7 +9,6 @@ from contextlib import ExitStack, suppress
 from copy import copy
 from enum import Enum
 from functools import cache
-from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import httpx
@@ -70,9 +69,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._http.close()
 
     def get(self, path: str, **query: str) -> Any:

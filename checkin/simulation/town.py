@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from http.client import HTTPConnection, HTTPException
-from types import TracebackType
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -51,11 +50,9 @@ class OneConnection(Client):
         """Forgets the shared answers: they are fetched anew."""
         self._kept.shared.clear()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._kept.connection.close()
-        super().__exit__(kind, value, trace)
+        super().__exit__(*error)
 
 
 class _Kept(Exchange):

@@ -151,7 +151,7 @@ def _starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lives: list[float])
         clock[0] += seconds
 
     monkeypatch.setattr(processes, "Child", born)
-    monkeypatch.setattr(processes, "SystemClock", lambda: SimpleNamespace(boot=lambda: clock[0]))
+    monkeypatch.setattr(processes, "STOPWATCH", SimpleNamespace(boot=lambda: clock[0]))
     monkeypatch.setattr("checkin.deployment.processes.time.sleep", pass_by)
     one = Processes(Deployment(tmp_path, {}, None, ()))
     one.start("venue")
@@ -232,7 +232,7 @@ def test_a_child_that_is_killed_at_its_very_beginning_is_gone(tmp_path: Path, mo
     monkeypatch.setattr(child, "_run", _slow)
     started = Child(["serve", "venue"], tmp_path / "log")
     started.kill()
-    assert started.wait(0) == -signal.SIGKILL
+    assert (started.ended, started.ending) == (True, f"signal {signal.SIGKILL:d}")
 
 
 def _session(leader: int) -> list[int]:
