@@ -71,13 +71,9 @@ class Child:
         self._process = fork_server().Process(target=_run, args=(tuple(arguments), log.absolute()))
         self._process.start()
         assert self._process.pid  # noqa: S101 - it was started; 0 would be our own group
-        self._pid = self._process.pid
-        atexit.register(self.kill)  # otherwise our end would wait for its
-
-    @property
-    def pid(self) -> int:
+        self.pid = self._process.pid
         """Of the process, and of its session."""
-        return self._pid
+        atexit.register(self.kill)  # otherwise our end would wait for its
 
     @property
     def ended(self) -> bool:
@@ -95,13 +91,6 @@ class Child:
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
-    def wait(self, seconds: float) -> int:
-        """Its exit status, negative for a signal; raises `TimeoutError`."""
-        self._process.join(seconds)
-        if self._process.exitcode is None:
-            raise TimeoutError
-        return self._process.exitcode
-
     def kill(self) -> None:
         """End it and its workers at once, as a power cut would."""
         with suppress(ProcessLookupError):
@@ -110,17 +99,14 @@ class Child:
         self._process.join()
         atexit.unregister(self.kill)
 
-    def _await_end(self) -> None:
-        self._process.join(GRACE_SECONDS)
-        self.kill()
-
 
 def end(children: Sequence[Child]) -> None:
     """All of them, together, in an orderly way where they let us."""
     for child in children:
         child._process.terminate()
     for child in children:
-        child._await_end()
+        child._process.join(GRACE_SECONDS)
+        child.kill()
 
 
 @contextmanager

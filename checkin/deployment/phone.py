@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -66,7 +67,8 @@ def over_tls(address: str, ports: Iterable[int], certificate: Path) -> Iterator[
     servers: list[asyncio.Server] = []
     try:
         for port in ports:
-            listening = asyncio.start_server(_Front(port).forward, address, port, ssl=context)
+            forward = partial(_forward, port, asyncio.Semaphore(CONNECTIONS))
+            listening = asyncio.start_server(forward, address, port, ssl=context)
             try:
                 servers.append(asyncio.run_coroutine_threadsafe(listening, loop).result())
             except OSError as error:
@@ -80,32 +82,28 @@ def over_tls(address: str, ports: Iterable[int], certificate: Path) -> Iterator[
         loop.close()
 
 
-class _Front:
-    """Passes bytes on to a service and back; what they say is the service's business."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._room = asyncio.Semaphore(CONNECTIONS)
-
-    async def forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, until either side closes it; the service closes those that keep it waiting."""
-        writers = [writer]
-        try:
-            if self._room.locked():  # a connection that waits would keep a descriptor of ours
-                return
-            async with self._room:
-                answers, asks = await asyncio.open_connection("127.0.0.1", self._port)
-                writers.append(asks)
-                pipes = [asyncio.ensure_future(_pipe(reader, asks)), asyncio.ensure_future(_pipe(answers, writer))]
-                await asyncio.wait(pipes, return_when=asyncio.FIRST_COMPLETED)
-                for pipe in pipes:
-                    pipe.cancel()
-                await asyncio.gather(*pipes, return_exceptions=True)
-        except OSError:
-            pass  # the service is away; the phone notices by the end of its connection
-        finally:
-            for opened in writers:
-                opened.close()
+async def _forward(
+    port: int, room: asyncio.Semaphore, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Passes the bytes of one connection on to a service and back, until either side closes it; the service closes
+    those that keep it waiting."""
+    writers = [writer]
+    try:
+        if room.locked():  # a connection that waits would keep a descriptor of ours
+            return
+        async with room:
+            answers, asks = await asyncio.open_connection("127.0.0.1", port)
+            writers.append(asks)
+            pipes = [asyncio.ensure_future(_pipe(reader, asks)), asyncio.ensure_future(_pipe(answers, writer))]
+            await asyncio.wait(pipes, return_when=asyncio.FIRST_COMPLETED)
+            for pipe in pipes:
+                pipe.cancel()
+            await asyncio.gather(*pipes, return_exceptions=True)
+    except OSError:
+        pass  # the service is away; the phone notices by the end of its connection
+    finally:
+        for opened in writers:
+            opened.close()
 
 
 async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

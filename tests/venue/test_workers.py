@@ -18,7 +18,7 @@ from tests.support.registry_service import Enrolled, Issuer, Process, Registry, 
 from tests.support.service_folder import bearer
 from tests.support.serving import caller
 from tests.support.waiting import until
-from tests.venue.realtime import PATIENCE, paper, today
+from tests.venue.realtime import paper, today
 
 
 def test_a_scanner_revoked_at_one_process_is_refused_by_the_other_at_its_next_request(
@@ -108,7 +108,8 @@ def test_an_orderly_stop_answers_what_has_arrived(registry: tuple[Registry, Issu
         at, token, scan = enrol(client), paper(issuer), scan_id()
         assert check_in(client, at, token, scan).status_code == 201
         os.kill(server.process.pid, signal.SIGTERM)
-        assert server.process.wait(PATIENCE) in (0, -signal.SIGTERM)
+        until(lambda: server.process.ended)
+        assert server.process.ending in ("status 0", f"signal {signal.SIGTERM:d}")
     assert "Traceback" not in server.log.read_text()
 
 
