@@ -7,6 +7,8 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from checkin.audit.audit_page import audit_html, read_audit
@@ -15,15 +17,12 @@ from checkin.audit.destroyed import Book
 from checkin.audit.evidence import Evidence, read_vkeys
 from checkin.audit.words import RESULTS, point_words
 from checkin.demo.narrator import expect
-from checkin.demo.stage import Stage, execute, messages, registered, wait_until, write_order
-from checkin.errors import DayDestroyed, NoteUntrusted
-from checkin.http.asking import drive
+from checkin.demo.stage import Stage, execute, messages, refusal, registered, wait_until, write_order
 from checkin.http.client import Client
 from checkin.keys.officer_folder import load_signer
-from checkin.orders.folder import OrderFolder
 from checkin.orders.order import OrderRequest
 from checkin.parties import wallet
-from checkin.parties.scanner import ScanResult
+from checkin.parties.scanner import Scanner, ScanResult
 from checkin.parties.wallet import notice_in_words
 
 AUDIT_SECONDS: Final = 120.0
@@ -36,23 +35,23 @@ MEASLES: Final = OrderRequest(
 )
 
 
-def a_health_officer(stage: Stage, patient: str) -> None:
+def a_health_officer(stage: Stage, scanner: Scanner, patient: str) -> None:
     """`patient` is the first visitor's phone; the second one is found, and learns of it three days later."""
     tell = stage.tell
     tell.chapter("A health officer", "The first visitor is ill. Who was near? It takes two officers to ask, in public.")
     with tell.step("neighbour", f"{NAME} checks in at the same café, eight minutes later", "another visitor, unknown"):
-        second = _check_in(stage)
+        second = _check_in(stage, scanner)
     with tell.step("order", "An officer writes an order and signs it alone: not enough", "one officer opens nothing"):
-        request = OrderRequest(**{**vars(MEASLES), "phone": patient, "days": (stage.day, stage.day)})
-        folder = write_order(stage, "order", request)
+        folder = write_order(stage, "order", replace(MEASLES, phone=patient, days=(stage.day, stage.day)))
         folder.sign([load_signer(stage.deployment.officers()[0])])
-        _expect_untrusted(stage, folder)
+        found = refusal(lambda: folder.open(stage.deployment.authority().officers))
+        expect(found == "note_untrusted", "One officer's signature was enough.")
     with tell.step("signed", "A second officer signs: the order, its parts, the log's entry", "once, for every step"):
         folder.sign([load_signer(stage.deployment.officers()[1])])
     with tell.step("trace", "Logged, asked, opened with two officers' shares", "each party saw only its own part"):
         result = execute(stage, folder)
-        found = [(person["name"], person["phone"]) for person in csv.DictReader(io.StringIO(result.csv()))]
-        expect(found == [(NAME, "'" + PHONE)], f"The trace found {len(found)} people instead of the one contact.")
+        people = [(person["name"], person["phone"]) for person in csv.DictReader(io.StringIO(result.csv()))]
+        expect(people == [(NAME, "'" + PHONE)], f"The trace found {len(people)} people instead of the one contact.")
         stage.leave("trace.csv", result.csv())
         stage.leave("trace.json", result.json())
         stage.leave("trace.html", result.html())
@@ -60,46 +59,30 @@ def a_health_officer(stage: Stage, patient: str) -> None:
     tell.table("Who was asked what", ["party", "asked", "not told", "rows"], rows)
     with tell.step("notice", "Three days later the contact's wallet is told, with a batch", "never by asking for it"):
         stage.jump(3 * 86400)
-        stage.at("issuer", second.fetch(stage.calendar.day(stage.clock.now()), stage.calendar))
+        stage.fetch(second)
         expect(second.disclosures, "The batch of three days later did not tell the contact.")
     tell.say(notice_in_words(second.disclosures[0]))
 
 
-def the_same_order(stage: Stage, patient: str) -> None:
+def the_same_order(stage: Stage, venue: str, patient: str) -> None:
     """The order after the purge: signed as before, and it cannot be executed."""
-    assert stage.scanner is not None  # noqa: S101 - an earlier chapter enrolled it
     noon = stage.calendar.start(stage.day) + 12 * 3600
-    person = OrderRequest(**{**vars(MEASLES), "phone": patient, "days": (stage.day, stage.day)})
-    place = OrderRequest(**{**vars(MEASLES), "venue": stage.scanner.venue_id, "window": (noon, noon + 3600)})
+    person = replace(MEASLES, phone=patient, days=(stage.day, stage.day))
+    place = replace(MEASLES, venue=venue, window=(noon, noon + 3600))
     for number, request in enumerate((person, place), start=1):
         folder = write_order(stage, f"late-order-{number}", request)
         folder.sign([load_signer(path) for path in stage.deployment.officers()[:2]])
-        try:
-            execute(stage, folder)
-        except DayDestroyed:
-            continue
-        expect(False, "An order about a destroyed day was executed.")
+        found = refusal(partial(execute, stage, folder))
+        expect(found == "day_destroyed", f"An order about a destroyed day: {found or 'executed'}")
 
 
-def _check_in(stage: Stage) -> wallet.Wallet:
-    deployment = stage.deployment
-    assert stage.scanner is not None  # noqa: S101 - an earlier chapter enrolled it
-    second = registered(deployment, NAME, PHONE)
-    stage.at("issuer", second.fetch(stage.day, stage.calendar, pinned=deployment.verifier("issuer")))
-    opened = drive(second.open_code(stage.day))
+def _check_in(stage: Stage, scanner: Scanner) -> wallet.Wallet:
+    second = registered(stage.deployment, NAME, PHONE)
+    stage.fetch(second)
     now = stage.advance(8 * 60)
-    assert opened is not None  # noqa: S101 - fetched above
-    scan = stage.scanner.scan(wallet.present(opened, now, stage.calendar), now)
+    scan = scanner.scan(stage.code(second), now)
     expect(stage.at("venue", scan) is ScanResult.ACCEPTED, "The second visitor was not accepted.")
     return second
-
-
-def _expect_untrusted(stage: Stage, folder: OrderFolder) -> None:
-    try:
-        folder.open(stage.authority().officers)
-    except NoteUntrusted:
-        return
-    expect(False, "One officer's signature was enough.")
 
 
 def an_auditor(stage: Stage, visitor: Sequence[str]) -> None:
@@ -142,12 +125,8 @@ def _fresh_code(stage: Stage, name: str, phone: str) -> str:
     """A code of the test visitor, of today: those of the first day have been destroyed with it."""
     wait_until(lambda: not messages(stage.deployment))  # of the first day, too
     held = registered(stage.deployment, name, phone)
-    today = stage.calendar.day(stage.clock.now())
-    stage.at("issuer", held.fetch(today, stage.calendar, pinned=stage.deployment.verifier("issuer")))
-    code = drive(held.open_code(today))
-    expect(code, "The wallet has no code of today.")
-    assert code is not None  # noqa: S101 - just expected
-    return wallet.present(code, stage.clock.now(), stage.calendar)
+    stage.fetch(held)
+    return stage.code(held)
 
 
 def _collect(stage: Stage, url: str, place: int, note: str) -> Verdict:

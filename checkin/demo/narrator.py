@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
-from checkin.clock import SystemClock
+from checkin.clock import STOPWATCH
 from checkin.errors import CheckinError
 from checkin.shown import lines
 
@@ -38,13 +38,12 @@ class Narrator:
         if not self.console.is_terminal:
             self.console.width = WIDTH
         self.steps: list[StoryStep] = []
-        self._clock = SystemClock()
-        self._begun = self._clock.boot()
+        self._begun = STOPWATCH.boot()
 
     @property
     def seconds(self) -> float:
         """Since the story began."""
-        return round(self._clock.boot() - self._begun, 2)
+        return round(STOPWATCH.boot() - self._begun, 2)
 
     def summary(self) -> dict[str, Any]:
         """{ok, seconds, steps: [{name, ok, seconds}]}."""
@@ -60,13 +59,13 @@ class Narrator:
     @contextmanager
     def step(self, name: str, happens: str, proves: str) -> Iterator[None]:
         """One thing that happens, and what it proves; a failure is printed, remembered and passed on."""
-        begun = self._clock.boot()
+        begun = STOPWATCH.boot()
         ok = False
         try:
             yield
             ok = True
         finally:
-            seconds = round(self._clock.boot() - begun, 3)
+            seconds = round(STOPWATCH.boot() - begun, 3)
             self.steps.append(StoryStep(name, ok, seconds))
             mark = Text("  ✓ ", style="bold green") if ok else Text("  ✗ ", style="bold red")
             line = Table.grid(Column(no_wrap=True), Column(), Column(no_wrap=True))

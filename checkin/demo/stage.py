@@ -6,8 +6,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -15,7 +15,7 @@ import sqlite_utils
 
 from checkin.clock import Calendar, SimulatedClock, SystemClock
 from checkin.demo.narrator import Narrator, expect
-from checkin.demo.thief import SavedKeys, open_subject, open_visits
+from checkin.demo.thief import open_subject, open_visits
 from checkin.deployment.deployment import ISSUER_NUMBER, Deployment
 from checkin.deployment.processes import Processes
 from checkin.errors import CheckinError
@@ -26,17 +26,16 @@ from checkin.keys.officer_folder import load_share
 from checkin.orders.folder import OrderFolder
 from checkin.orders.order import OrderRequest, draft
 from checkin.parties import wallet
-from checkin.parties.authority_folder import AuthorityFolder
 from checkin.parties.scanner import Scanner
 from checkin.parties.wallet import Wallet
 from checkin.protocol import presentation
 from checkin.protocol.credential import Draft, Mode, Status, issue, new_opening
-from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
 from checkin.purge.statement_store import report_name
 from checkin.service.addresses import free_ports
 from checkin.tracing.execute import execute_order
 from checkin.tracing.trace_result import TraceResult
+from checkin.vault.engines import Row
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import SubKeys
 
@@ -57,10 +56,6 @@ class Stage:
     calendar: Calendar
     day: int
     processes: Processes
-    wallet: Wallet | None = None
-    scanner: Scanner | None = None
-    saved: dict[str, SavedKeys] = field(default_factory=dict)
-    saved_authority: OpeningKey | None = None
 
     @property
     def artifacts(self) -> Path:
@@ -77,14 +72,10 @@ class Stage:
         folder = self.deployment.folder / service / "keys"
         return KeyRing(folder, self.deployment.master_key(service), allow_unfit=bool(self.deployment.warnings))
 
-    def authority(self) -> AuthorityFolder:
-        """The health authority's folder."""
-        return self.deployment.authority()
-
     def authority_day_key(self) -> OpeningKey:
         """Two officers' shares, joined; raises once the day's key is destroyed."""
         shares = [load_share(folder) for folder in self.deployment.officers()[:2]]
-        ring = self.authority().ring
+        ring = self.deployment.authority().ring
         return ring.open_day(self.day, ring.unlock(shares))
 
     def advance(self, seconds: float) -> float:
@@ -109,13 +100,22 @@ class Stage:
         """What a party's steps come to at one of the services."""
         return drive_at(self.deployment.url(service), steps, keep)
 
-    def code(self, **options: bool) -> str:
-        """A fresh code out of the wallet, for one door."""
-        assert self.wallet is not None  # noqa: S101 - the first chapter made it
-        opened = drive(self.wallet.open_code(self.day))
+    @property
+    def today(self) -> int:
+        """By the clock; `day` is the story's first."""
+        return self.calendar.day(self.clock.now())
+
+    def fetch(self, held: Wallet) -> None:
+        """A batch of today."""
+        pinned = self.deployment.verifier("issuer")
+        self.at("issuer", held.fetch(self.today, self.calendar, pinned=pinned))
+
+    def code(self, held: Wallet) -> str:
+        """A fresh code out of a wallet, for one door."""
+        opened = drive(held.open_code(self.today))
         expect(opened, "The wallet has no code left.")
         assert opened is not None  # noqa: S101 - just expected
-        return wallet.present(opened, self.clock.now(), self.calendar, **options)
+        return wallet.present(opened, self.clock.now(), self.calendar)
 
     def leave(self, name: str, content: str | bytes | Any) -> None:
         """Write an artifact: bytes and text as they are, the rest as JSON."""
@@ -190,7 +190,7 @@ def gates(stage: Stage, name: str, count: int) -> list[Scanner]:
 
 def write_order(stage: Stage, name: str, request: OrderRequest) -> OrderFolder:
     """An order without a signature yet, in the artifacts."""
-    authority, parties = stage.authority(), stage.deployment.parties()
+    authority, parties = stage.deployment.authority(), stage.deployment.parties()
     order = draft(
         request,
         authority,
@@ -203,34 +203,34 @@ def write_order(stage: Stage, name: str, request: OrderRequest) -> OrderFolder:
 
 def execute(stage: Stage, folder: OrderFolder) -> TraceResult:
     """What a signed order finds, with two officers' shares; raises what the parties refuse with."""
-    authority = stage.authority()
+    authority = stage.deployment.authority()
     shares = [load_share(path) for path in stage.deployment.officers()[:2]]
     return execute_order(folder.open(authority.officers), authority, stage.deployment.parties(), shares)
 
 
+def refusal(attempt: Callable[[], object]) -> str:
+    """The code with which an attempt is refused; empty if it is not."""
+    try:
+        attempt()
+    except CheckinError as error:
+        return error.code
+    return ""
+
+
 def refused(stage: Stage, code: str, scanner: Scanner, text: str) -> None:
     """Raises `StoryFailedError` unless the scan is refused with exactly this code."""
-    try:
-        stage.at("venue", scanner.scan(text, stage.clock.now()))
-    except CheckinError as error:
-        expect(error.code == code, f"Refused with {error.code} instead of {code}.")
-    else:
-        expect(False, f"Accepted, where {code} was due.")
+    found = refusal(lambda: stage.at("venue", scanner.scan(text, stage.clock.now())))
+    expect(found == code, f"Refused with {found or 'nothing'} instead of {code}.")
 
 
 def closed(attempt: Callable[[], object], whose: str) -> None:
     """Raises `StoryFailedError` unless the attempt fails for want of a key."""
-    try:
-        attempt()
-    except CheckinError as error:
-        expect(error.code in ("day_destroyed", "key_destroyed", "key_missing"), f"{whose}: {error.code}")
-    else:
-        expect(False, f"The copies still open with the key ring of the {whose}.")
+    found = refusal(attempt)
+    expect(found in ("day_destroyed", "key_destroyed", "key_missing"), f"With the key ring of the {whose}: {found}")
 
 
-def opened(stage: Stage, registry: SubKeys, issuer: SubKeys, authority: OpeningKey | None) -> list[int]:
+def opened(stage: Stage, registry: SubKeys, issuer: SubKeys, authority: OpeningKey) -> list[int]:
     """The subject numbers behind all visits in the stolen copies."""
-    assert authority is not None  # noqa: S101 - saved before it is used
     visits = open_visits(stage.copies, stage.day, registry)
     return [open_subject(visit, stage.day, authority, issuer) for visit in visits]
 
@@ -274,17 +274,10 @@ def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_SECOND
         time.sleep(0.1)
 
 
-def visit_row(stage: Stage) -> dict[str, Any]:
-    """The one row of the registry, as stored."""
-    store = SqliteStore(stage.deployment.folder / "venue" / "data" / "visits", ordered=True)
-    try:
-        (row,) = store.rows(stage.day)
-    finally:
-        store.close()
-    columns = {"key": row.key, "group": row.group, "nonce": row.nonce, "sealed": row.sealed}
-    return {"day": stage.calendar.date(stage.day), "bucket": row.bucket} | {
-        name: b64url_encode(value) for name, value in columns.items()
-    }
+def visit_rows(stage: Stage) -> list[Row]:
+    """What the registry has stored of the first day."""
+    with closing(SqliteStore(stage.deployment.folder / "venue" / "data" / "visits", ordered=True)) as store:
+        return list(store.rows(stage.day))
 
 
 def table_rows(stage: Stage, service: str) -> list[list[str]]:

@@ -27,17 +27,19 @@ from checkin.demo.stage import (
     refused,
     registered,
     table_rows,
-    visit_row,
+    visit_rows,
     wait_until,
 )
-from checkin.demo.thief import copy_databases, save_key
+from checkin.demo.thief import SavedKeys, copy_databases, save_key
 from checkin.deployment.deployment import SERVICES
 from checkin.errors import CheckinError
 from checkin.http.client import Client
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.parties.scanner import ScanResult
+from checkin.parties.scanner import Scanner, ScanResult
+from checkin.parties.wallet import Wallet
 from checkin.protocol import qr
-from checkin.vault.engines.sqlite import SqliteStore
+from checkin.protocol.encoding import b64url_encode
+from checkin.protocol.primitives import OpeningKey
 
 NAME: Final = "Kim Ji-woo"
 PHONE: Final = "+821012345678"
@@ -56,11 +58,11 @@ def run(
         tell.chapter("Before the doors open", opening)
         with raised(folder, tell) as stage:
             started([stage.deployment.url(name) for name in SERVICES])
-            a_visitor(stage)
-            a_door(stage)
-            a_thief(stage)
-            a_health_officer(stage, PHONE)
-            twenty_eight_days_later(stage)
+            visitor = a_visitor(stage)
+            scanner = a_door(stage, visitor)
+            saved = a_thief(stage)
+            a_health_officer(stage, scanner, PHONE)
+            twenty_eight_days_later(stage, scanner, *saved)
             an_auditor(stage, [NAME, PHONE])
             _finish(stage)
             if serve:
@@ -85,20 +87,19 @@ def _finish(stage: Stage) -> None:
     tell.say("Next: `checkin up` runs it for real; `checkin --help` lists the rest; docs/index.md tells the why.")
 
 
-def a_visitor(stage: Stage) -> None:
+def a_visitor(stage: Stage) -> Wallet:
     """Registration, a batch, a code, and the code read back from its picture."""
     tell, issuer = stage.tell, stage.deployment.url("issuer")
     tell.chapter("A visitor", f"{NAME} registers once. After this the issuer never learns where or when.")
     with tell.step("register", "Name and phone, confirmed by a one-time code", "the code came through the outbox"):
-        stage.wallet = registered(stage.deployment, NAME, PHONE)
+        visitor = registered(stage.deployment, NAME, PHONE)
     with tell.step("batch", "Ten credentials for today, for keys made in the wallet", "one batch, ten doors, no times"):
-        pinned = stage.deployment.verifier("issuer")
-        stage.at("issuer", stage.wallet.fetch(stage.day, stage.calendar, pinned=pinned))
+        stage.fetch(visitor)
         with Client(issuer) as client:
             published = client.get("/v1/keys")
         stage.leave("issuer-keys.json", {"issuer": published["issuer"], "keys": published["keys"]})
     with tell.step("code", "A code, signed by the wallet alone", "309 bytes, 468 characters, good for 20 seconds"):
-        text = stage.code()
+        text = stage.code(visitor)
         expect(len(text) == 468, f"The code has {len(text)} characters instead of 468.")
         stage.leave("token.txt", text)
         stage.leave("qr.png", qr.to_png(text))
@@ -108,31 +109,34 @@ def a_visitor(stage: Stage) -> None:
         expect(
             qr.read_image((stage.artifacts / "qr.png").read_bytes()) == [text], "The picture does not hold the code."
         )
+    return visitor
 
 
-def a_door(stage: Stage) -> None:
+def a_door(stage: Stage, visitor: Wallet) -> Scanner:
     """Accepted, refused three times, queued while the registry is down, and what each database holds."""
     tell = stage.tell
     tell.chapter("A door", "A café scans codes. It learns that they are genuine, and not whose they are.")
     with tell.step("enrol", "The café enrols, and its scanner fetches the lists", "it pins who may sign what"):
-        stage.scanner = enrol(stage, "Café Mugunghwa")
-    scanner, token = stage.scanner, (stage.artifacts / "token.txt").read_text(encoding="ascii")
+        scanner = enrol(stage, "Café Mugunghwa")
+    token = (stage.artifacts / "token.txt").read_text(encoding="ascii")
     with tell.step("check-in", "The code is scanned: welcome", "on the disk before the door says so"):
         scan = scanner.scan(token, stage.advance(3))
         expect(stage.at("venue", scan) is ScanResult.ACCEPTED, "The code was not accepted.")
-        stage.leave("visit-row.json", visit_row(stage))
+        (row,) = visit_rows(stage)
+        columns = {name: b64url_encode(getattr(row, name)) for name in ("key", "group", "nonce", "sealed")}
+        stage.leave("visit-row.json", {"day": stage.calendar.date(stage.day), "bucket": row.bucket, **columns})
     with tell.step("second-use", "The same code at another door: already used", "once, in the whole registry"):
         refused(stage, "already_used", enrol(stage, "Bookshop Daol"), token)
     with tell.step("expired", "A photograph of a code, half a minute later: expired", "screenshots are no use"):
-        photograph = stage.code()
+        photograph = stage.code(visitor)
         stage.advance(30)
         refused(stage, "token_expired", scanner, photograph)
     with tell.step("forged", "A code that somebody signed himself: no such issuer", "only listed keys count"):
         refused(stage, "unknown_issuer_key", scanner, forged(stage))
-        refused(stage, "bad_signature", scanner, altered(stage.code()))
+        refused(stage, "bad_signature", scanner, altered(stage.code(visitor)))
     with tell.step("offline", "The registry goes down; the door goes on, into a sealed queue", "no door closes"):
         stage.processes.kill("venue")
-        scan = scanner.scan(stage.code(), stage.advance(5))
+        scan = scanner.scan(stage.code(visitor), stage.advance(5))
         expect(stage.at("venue", scan) is ScanResult.QUEUED, "The visit was not queued.")
     with tell.step("upload", "The registry is back and takes the queue", "a sealed entry, opened only there"):
         stage.processes.start("venue")
@@ -141,10 +145,12 @@ def a_door(stage: Stage) -> None:
         expect(uploaded == [{"result": "accepted"}], "The queued visit was not accepted.")
     for service, name in zip(SERVICES, ("issuer", "registry", "retention service"), strict=True):
         tell.table(f"What the {name} holds", ["file", "table", "rows", "columns"], table_rows(stage, service))
+    return scanner
 
 
-def a_thief(stage: Stage) -> None:
-    """Every database is copied; alone they say nothing, with all three parties' keys everything."""
+def a_thief(stage: Stage) -> tuple[SavedKeys, SavedKeys, OpeningKey]:
+    """Every database is copied; alone they say nothing, with all three parties' keys everything. The keys of registry,
+    issuer and authority that somebody kept."""
     tell = stage.tell
     tell.chapter("A thief", "Somebody copies every database of all three services.")
     with tell.step("copy", "All databases copied", "as a backup would be; no key lies in any of them"):
@@ -153,15 +159,16 @@ def a_thief(stage: Stage) -> None:
         expect(not found_in(stage.copies / "venue", [NAME, PHONE[-10:]]), "The registry holds a name or a phone.")
         expect(not found_in(stage.copies / "issuer" / "ledger", [NAME, PHONE]), "The ledger holds a name or a phone.")
     with tell.step("with-keys", "With the live keys of all three parties the visits open", "so the opener works"):
-        ring = {name: stage.ring(name) for name in ("issuer", "venue")}
-        subjects = opened(stage, ring["venue"], ring["issuer"], stage.authority_day_key())
+        registry, issuer, authority = stage.ring("venue"), stage.ring("issuer"), stage.authority_day_key()
+        subjects = opened(stage, registry, issuer, authority)
         expect(len(subjects) == 2 and len(set(subjects)) == 1, "The opener did not find the two visits of one person.")
     tell.say("Somebody dishonest now keeps copies of today's keys, to be the control of what comes later.")
-    stage.saved = {name: save_key(ring[name], stage.day) for name in ring}
-    stage.saved_authority = stage.authority_day_key()
+    return save_key(registry, stage.day), save_key(issuer, stage.day), authority
 
 
-def twenty_eight_days_later(stage: Stage) -> None:
+def twenty_eight_days_later(
+    stage: Stage, scanner: Scanner, registry: SavedKeys, issuer: SavedKeys, saved_authority: OpeningKey
+) -> None:
     """Everything of the day is destroyed by itself; the copies open nothing, unless the keys were copied, too."""
     tell, day = stage.tell, stage.day
     tell.chapter("Twenty-eight days later", "Nobody presses a button. The clock strikes, and the day is gone.")
@@ -172,21 +179,18 @@ def twenty_eight_days_later(stage: Stage) -> None:
         stage.settle()
         wait_until(lambda: all(gone(stage, service) for service in ("issuer", "venue")))
     with tell.step("stated", "Two officers state in the log that the authority's key is gone", "with its commitment"):
-        authority = stage.authority()
+        authority = stage.deployment.authority()
         expect(authority.ring.overwritten(day), "The authority's slot was not overwritten.")
         expect(day in authority.logged().stated(), "The log has no statement of the authority's officers.")
     with tell.step("row-gone", "The row and the keys are gone from the disk", "looked for in folders and slots"):
         for service in ("issuer", "venue"):
             expect(KeyName(Purpose.DAY, day) not in stage.ring(service).names(), f"A slot is left at the {service}.")
-        store = SqliteStore(stage.deployment.folder / "venue" / "data" / "visits", ordered=True)
-        expect(not list(store.rows(day)), "A row is left at the registry.")
-        store.close()
+        expect(not visit_rows(stage), "A row is left at the registry.")
     with tell.step("copies-closed", "The stolen copies open nothing now", "destroying a key reaches every copy"):
-        saved = stage.saved
-        closed(lambda: opened(stage, stage.ring("venue"), saved["issuer"], stage.saved_authority), "registry")
-        closed(lambda: opened(stage, saved["venue"], stage.ring("issuer"), stage.saved_authority), "issuer")
+        closed(lambda: opened(stage, stage.ring("venue"), issuer, saved_authority), "registry")
+        closed(lambda: opened(stage, registry, stage.ring("issuer"), saved_authority), "issuer")
         closed(stage.authority_day_key, "authority")
     with tell.step("control", "The same opener with the keys that were kept opens them", "the key was what mattered"):
-        expect(opened(stage, saved["venue"], saved["issuer"], stage.saved_authority), "The control opened nothing.")
+        expect(opened(stage, registry, issuer, saved_authority), "The control opened nothing.")
     with tell.step("same-order", "The same order, signed again: nobody can execute it", "day_destroyed, everywhere"):
-        the_same_order(stage, PHONE)
+        the_same_order(stage, scanner.venue_id, PHONE)

@@ -7,10 +7,10 @@ The demonstration and the tests use the same opener before and after a purge, wi
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final
 
+from checkin.deployment.deployment import SERVICES
 from checkin.errors import KeyMissing
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.credential import open_inner, visit_context
@@ -19,30 +19,24 @@ from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.vault import SubKeys, Vault
 from checkin.vault.visit import Visit
 
-COPIED: Final = ("issuer", "venue", "retention")
-
 
 class SavedKeys:
-    """Day keys that were copied while they existed; `use` and `subkey` as a key ring has them."""
+    """Day keys that were copied while they existed; `subkey` as a key ring has it."""
 
     def __init__(self, keys: dict[KeyName, bytes]) -> None:
         self._keys = keys
 
-    def use(self, name: KeyName) -> bytes:
-        """32 bytes; raises `KeyMissing`."""
-        try:
-            return self._keys[name]
-        except KeyError:
-            raise KeyMissing from None
-
     def subkey(self, name: KeyName, label: Label) -> bytes:
         """32 bytes; raises `KeyMissing`."""
-        return derive(self.use(name), label)
+        try:
+            return derive(self._keys[name], label)
+        except KeyError:
+            raise KeyMissing from None
 
 
 def copy_databases(deployment: Path, target: Path) -> None:
     """Copy the data folders of all services, as a backup or a thief does; no key is among them."""
-    for service in COPIED:
+    for service in SERVICES:
         shutil.copytree(deployment / service / "data", target / service, copy_function=_copy_if_there)
 
 
@@ -55,13 +49,10 @@ def _copy_if_there(source: str, target: str) -> None:
 
 def open_visits(copies: Path, day: int, registry: SubKeys) -> list[Visit]:
     """The first layer: every visit of the day in the registry's files. Raises `DayDestroyed`, `KeyMissing`."""
-    store = SqliteStore(copies / "venue" / "visits", ordered=True)
-    try:
+    with closing(SqliteStore(copies / "venue" / "visits", ordered=True)) as store:
         vault = Vault("venue", store, registry)
         vault.mac(day)  # an empty day, too, must not pass for one that opens
         return [Visit.decode(vault.open(day, row)) for row in store.rows(day)]
-    finally:
-        store.close()
 
 
 def open_subject(visit: Visit, day: int, authority: OpeningKey, issuer: SubKeys) -> int:
