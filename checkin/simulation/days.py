@@ -53,7 +53,8 @@ def upload(town: Town) -> None:
     """Every gate sends what it has queued, one after the other: a registry takes few batches at once."""
     registry = town.hands[0].registry
     for gate in town.gates.values():
-        town.tally.uploaded(drive(gate.upload(), registry.answer))
+        results = drive(gate.upload(), registry.answer)
+        town.tally.ended(result.get("code", result["result"]) for result in results)
 
 
 def _refreshed(town: Town, hand: Hand) -> list[None]:
@@ -89,7 +90,7 @@ def _stated(town: Town, before: str, name: str) -> bool:
 
 def _audited(town: Town) -> bool:
     """Whether retention has audited all services today."""
-    today = town.stage.calendar.date(town.stage.calendar.day(town.stage.clock.now()))
+    today = town.stage.calendar.date(town.stage.today)
     return any(audit["day"] == today for audit in town.clients["retention"].get("/v1/audits", limit="1")["audits"])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -36,10 +36,9 @@ class Public:
 
 
 @dataclass(frozen=True)
-class Holding:
+class Holding(Public):
     """Days up to today, visits and bytes of the registry. `server_errors`: lines of the services' logs."""
 
-    public: Public
     held_days: int
     destroyed_days: int
     overdue_days: int
@@ -47,15 +46,10 @@ class Holding:
     bytes_held: int
     server_errors: int
 
-    @property
-    def bytes_a_visit(self) -> float:
-        """In a small town most of it is the files' own."""
-        return round(self.bytes_held / self.visits_held, 1) if self.visits_held else 0.0
-
     def summary(self) -> dict[str, Any]:
-        """For programs."""
-        values = asdict(self)
-        return {**values.pop("public"), **values, "bytes_a_visit": self.bytes_a_visit}
+        """For programs. Of a small town's bytes most are the files' own."""
+        a_visit = round(self.bytes_held / self.visits_held, 1) if self.visits_held else 0.0
+        return {**asdict(self), "bytes_a_visit": a_visit}
 
 
 @dataclass(frozen=True)
@@ -87,9 +81,9 @@ def _measures(stage: Stage, place: str, today: int) -> list[Measure]:
 def ask(town: Town) -> Public:
     """As long as the services answer."""
     audits = town.clients["retention"].get("/v1/audits")["audits"]
-    results = [str(audit["result"]) for audit in audits]
-    points = [point.result.value for point in read_audit(audits[0]["note"])[1]] if audits else []
-    return Public(_reports(town), _counted(results), _counted(points), failed(audits))
+    results = Counter(str(audit["result"]) for audit in audits)
+    points = Counter(point.result.value for note in audits[:1] for point in read_audit(note["note"])[1])
+    return Public(_reports(town), dict(sorted(results.items())), dict(sorted(points.items())), failed(audits))
 
 
 def failed(audits: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -104,11 +98,11 @@ def failed(audits: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def look(stage: Stage, public: Public) -> Holding:
     """When the services have stopped, and their days are files without a write-ahead log."""
-    today = stage.calendar.date(stage.calendar.day(stage.clock.now()))
+    today = stage.calendar.date(stage.today)
     registry, issuer = _status(stage.deployment, "venue"), _status(stage.deployment, "issuer")
     held = [day for day in registry.held if day.day <= today]
     return Holding(
-        public=public,
+        **vars(public),
         held_days=len(held),
         destroyed_days=len(registry.destroyed),
         overdue_days=len(registry.due) + len(issuer.due),
@@ -140,7 +134,3 @@ def _errors(deployment: Deployment) -> int:
     texts = [deployment.log(service).read_text(encoding="utf-8", errors="replace") for service in SERVICES]
     lines = (line for text in texts for line in text.splitlines() if _SAID_ELSEWHERE not in line)
     return sum(any(sign in line for sign in _SIGNS) for line in lines)
-
-
-def _counted(words: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(words).items()))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from checkin.clock import STOPWATCH
+from checkin.demo.investigation import MEASLES
 from checkin.demo.stage import execute, write_order
 from checkin.keys.officer_folder import load_signer
-from checkin.orders.order import OrderRequest
 from checkin.orders.part import MAX_ROWS
 from checkin.simulation.plan import Plan, contacts, patient_of
 from checkin.simulation.town import Town
@@ -66,14 +66,8 @@ def break_out(town: Town, made: int) -> Outbreak:
     first = max(0, last - _ASKED_DAYS + 1)
     patient = patient_of(town.plan, first, last)
     start = town.stage.day
-    request = OrderRequest(
-        case=f"town-{made}",
-        purpose="contacts of a person with measles",
-        basis="Infectious Disease Control and Prevention Act, Article 76-2",
-        limit=MAX_ROWS,
-        phone=town.plan.phone(patient),
-        days=(start + first, start + last),
-    )
+    phone, days = town.plan.phone(patient), (start + first, start + last)
+    request = replace(MEASLES, case=f"town-{made}", limit=MAX_ROWS, phone=phone, days=days)
     folder, begun = write_order(town.stage, f"order-{made}", request), STOPWATCH.boot()
     folder.sign([load_signer(path) for path in town.stage.deployment.officers()[:2]])
     result = execute(town.stage, folder)

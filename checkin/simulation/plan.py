@@ -62,12 +62,8 @@ class PlannedVisit:
         return self.day * DAY_MINUTES + self.minute
 
 
-@dataclass(frozen=True)
-class Habit:
-    """Places of one's own, and the minute of the day at which one likes to be there."""
-
-    places: tuple[int, ...]
-    minutes: tuple[int, ...]
+Habit = list[tuple[int, int]]
+"""The minute of the day at which one likes to be there, and the venue, of each of one's own places."""
 
 
 class Plan:
@@ -125,8 +121,8 @@ def patient_of(plan: Plan, first: int, last: int) -> int:
 
 
 def _habit(dice: random.Random, venues: int) -> Habit:
-    places = tuple(dice.sample(range(venues), min(venues, dice.randint(1, 3))))
-    return Habit(places, tuple(dice.randrange(_OPENS, _CLOSES) for _ in places))
+    places = dice.sample(range(venues), min(venues, dice.randint(1, 3)))
+    return [(dice.randrange(_OPENS, _CLOSES), place) for place in places]
 
 
 def _day(dice: random.Random, size: Size, habits: list[Habit], day: int) -> Iterator[PlannedVisit]:
@@ -142,9 +138,8 @@ def _outing(dice: random.Random, size: Size, habit: Habit) -> tuple[int, int]:
     """Minute and venue."""
     if dice.random() < _ELSEWHERE:
         return dice.randrange(_OPENS, _CLOSES), dice.randrange(size.venues)
-    place = dice.randrange(len(habit.places))
-    minute = habit.minutes[place] + dice.randint(-30, 30)
-    return min(max(minute, _OPENS), _CLOSES - 1), habit.places[place]
+    usual, place = dice.choice(habit)
+    return min(max(usual + dice.randint(-30, 30), _OPENS), _CLOSES - 1), place
 
 
 def _mishap(dice: random.Random) -> Mishap:

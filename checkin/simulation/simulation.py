@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 
-from checkin.clock import RETENTION_DAYS, SystemClock
+from checkin.clock import RETENTION_DAYS, STOPWATCH
 from checkin.demo.narrator import Narrator
 from checkin.demo.stage import raised
 from checkin.errors import SettingsInvalid
@@ -40,20 +40,20 @@ class Ended:
 
     def faults(self) -> list[str]:
         """In words, what should not be; none if all is well."""
-        tally, holding, reports = self.tally, self.holding, self.holding.public.reports
+        tally, holding = self.tally, self.holding
         most = max(evening.held for evening in self.evenings)
         ended = tally.accepted + tally.conflicts + sum(tally.refused.values())
         judged = {
             f"{tally.scans} codes were scanned and {ended} have an end": tally.scans != ended,
             f"{holding.overdue_days} days are overdue": holding.overdue_days > 0,
             f"in some evening {most} days were held": most > RETENTION_DAYS,
-            f"{reports} purge reports are in the log": reports != 2 * holding.destroyed_days,
+            f"{holding.reports} purge reports are in the log": holding.reports != 2 * holding.destroyed_days,
             f"{holding.server_errors} lines of the services' logs are errors": holding.server_errors > 0,
             "the trace found people who were not there": any(trace.precision < 1 for trace in self.outbreaks),
             "the trace missed people who were there": any(trace.recall < 1 for trace in self.outbreaks),
         }
         wrong = [sentence for sentence, so in judged.items() if so]
-        return wrong + [f"an audit failed ({point})" for point in holding.public.failed]
+        return wrong + [f"an audit failed ({point})" for point in holding.failed]
 
     def summary(self) -> dict[str, Any]:
         """For programs: counts, and seconds; without names."""
@@ -62,7 +62,11 @@ class Ended:
             "ok": not self.faults(),
             "faults": self.faults(),
             **asdict(self.size),
-            **tally.summary(),
+            "batches": tally.batches,
+            "check_ins": tally.scans,
+            "accepted": tally.accepted,
+            "refused": dict(sorted(tally.refused.items())),
+            "conflicts": tally.conflicts,
             **self.holding.summary(),
             "trace": self.outbreaks[0].summary() | {"told": len(tally.told)},
             "traces": [outbreak.summary() for outbreak in self.outbreaks],
@@ -86,14 +90,10 @@ def simulate(folder: Path, size: Size, tell: Narrator) -> Ended:
         raise SettingsInvalid(f"The folder {folder} is not empty: choose a new one.")
     plan = Plan(size)
     tell.chapter("A town", _announced(plan))
-    with raised(folder, tell, _DAWN, UNBOUNDED) as stage:
+    with raised(folder, tell, _DAWN, UNBOUNDED) as stage, ExitStack() as stack:
         with tell.step("town", "Everybody registers, every venue enrols", "a wallet a person, a scanner a gate"):
-            opening = settled(stage, plan)
-            town = opening.__enter__()
-        try:
-            (outbreaks, evenings), public = _lived(town, tell), ask(town)
-        finally:
-            opening.__exit__(None, None, None)
+            town = stack.enter_context(settled(stage, plan))
+        (outbreaks, evenings), public = _lived(town, tell), ask(town)
     ended = Ended(size, town.tally, outbreaks, evenings, look(stage, public), tell.seconds)
     _show(ended, tell)
     return ended
@@ -151,7 +151,7 @@ def _show(ended: Ended, tell: Narrator) -> None:
     slowest = max(trace.seconds for trace in outbreaks)
     refused = ", ".join(f"{code} {count}" for code, count in sorted(tally.refused.items())) or "none"
     rates = summary["rates"]
-    audits = ", ".join(f"{count} {result}" for result, count in holding.public.audits.items()) or "none yet"
+    audits = ", ".join(f"{count} {result}" for result, count in holding.audits.items()) or "none yet"
     rows = [
         ("batches of codes", f"{tally.batches:,}", f"{rates['batches_a_second']} a second"),
         ("codes scanned", f"{tally.scans:,}", f"{rates['check_ins_a_second']} a second"),
@@ -159,11 +159,11 @@ def _show(ended: Ended, tell: Narrator) -> None:
         ("refused", f"{sum(tally.refused.values()):,}", refused),
         ("second uses kept, flagged", f"{tally.conflicts:,}", "queued, without a network"),
         ("days held", f"{holding.held_days}", f"{_many(holding.visits_held, 'visit')} in {holding.bytes_held:,} bytes"),
-        ("days destroyed", f"{holding.destroyed_days}", f"{_many(holding.public.reports, 'signed report')} in the log"),
+        ("days destroyed", f"{holding.destroyed_days}", f"{_many(holding.reports, 'signed report')} in the log"),
         ("contacts found", f"{found}", f"{there} were there; an order took at most {slowest:.1f} s"),
         ("told of it", f"{len(tally.told)}", "by later batches, the patient among them"),
         ("precision, recall", f"{precision:.3f}, {recall:.3f}", "against the town's own truth"),
-        ("daily audits", f"{sum(holding.public.audits.values())}", audits),
+        ("daily audits", f"{sum(holding.audits.values())}", audits),
         ("seconds", f"{ended.seconds:.0f}", f"{rates['days_a_minute']} days a minute"),
     ]
     tell.table("The town in numbers", ["what", "number", "of that"], rows)
@@ -171,42 +171,30 @@ def _show(ended: Ended, tell: Narrator) -> None:
         tell.say(f"This should not be: {fault}.")
 
 
-class Progress:
-    """How far long work has come: a bar with the time left in a terminal, a line now and then without one. A context
-    manager; inside it `reach` says how many of `total` are done."""
+class Progress(Bars):
+    """How far long work has come: a bar with the time left in a terminal, a line now and then without one; `reach`
+    says how many of `total` are done."""
 
     def __init__(self, console: Console, total: int, unit: str) -> None:
         """`unit`: what is counted, in the plural."""
-        self._console = console
+        columns = (TextColumn("    {task.description}"), BarColumn(), TextColumn("{task.fields[pace]}"))
+        super().__init__(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._total = max(total, 1)
         self._unit = unit
-        self._clock = SystemClock()
-        self._begun = self._clock.boot()
+        self._begun = STOPWATCH.boot()
         self._line = 0
-        columns = (TextColumn("    {task.description}"), BarColumn(), TextColumn("{task.fields[pace]}"))
-        self._bars = Bars(*columns, console=console, transient=True) if console.is_terminal else None
-        self._task = self._bars.add_task("", total=self._total, pace="") if self._bars else None
-
-    def __enter__(self) -> Progress:
-        shown: AbstractContextManager[Any] = self._bars or nullcontext()
-        shown.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if self._bars:
-            self._bars.__exit__(*error)
+        self._bar = self.add_task("", total=self._total, pace="")
 
     def reach(self, done: int, where: str) -> None:
         """`done` units, and where that is in words."""
-        if self._bars and self._task is not None:
-            self._bars.update(self._task, completed=done, description=where, pace=self.pace(done))
-        elif done * LINES >= (self._line + 1) * self._total:
+        self.update(self._bar, completed=done, description=where, pace=self.pace(done))
+        if self.disable and done * LINES >= (self._line + 1) * self._total:
             self._line = done * LINES // self._total
-            self._console.print(f"    {where}: {self.pace(done)}", soft_wrap=True)
+            self.console.print(f"    {where}: {self.pace(done)}", soft_wrap=True)
 
     def pace(self, done: int) -> str:
         """`512 of 1,640 batches and scans, 41 a second, 0:28 left`."""
-        spent = max(self._clock.boot() - self._begun, 0.001)
+        spent = max(STOPWATCH.boot() - self._begun, 0.001)
         left = int(spent / max(done, 1) * (self._total - done))
         counted = f"{done:,} of {self._total:,} {self._unit}, {done / spent:.0f} a second"
         return f"{counted}, {left // 60}:{left % 60:02} left"

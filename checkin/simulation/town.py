@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -100,7 +100,6 @@ class Tally:
     scans: int = 0
     accepted: int = 0
     conflicts: int = 0
-    queued: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     told: set[int] = field(default_factory=set)
     """People with an access notice in a later batch: an order had found them."""
@@ -121,38 +120,21 @@ class Tally:
         """What scanners said in a minute of the day: results, or codes of refusals."""
         self.scans += len(results)
         self.hours[minute // 60] += len(results)
-        for result in results:
-            if result == ScanResult.QUEUED:
-                self.queued += 1
-            elif result in (ScanResult.ACCEPTED, ScanResult.REPEATED):
-                self.accepted += 1
-            else:
-                self.refused[result] += 1
+        self.ended(result for result in results if result != ScanResult.QUEUED)
 
-    def uploaded(self, results: list[dict[str, str]]) -> None:
-        """The registry's answers to a queue."""
+    def ended(self, results: Iterable[str]) -> None:
+        """What a registry said of codes, or the codes of refusals."""
         for result in results:
-            self.queued -= 1
-            if result["result"] in ("accepted", "repeated"):
+            if result in (ScanResult.ACCEPTED, ScanResult.REPEATED):
                 self.accepted += 1
-            elif result["result"] == "conflict":
+            elif result == "conflict":
                 self.conflicts += 1
             else:
-                self.refused[result["code"]] += 1
+                self.refused[result] += 1
 
     def rate(self, number: int, part: str) -> float:
         """A second, of a part."""
         return round(number / self.seconds[part], 1) if self.seconds[part] else 0.0
-
-    def summary(self) -> dict[str, Any]:
-        """The counts, and how many a second."""
-        return {
-            "batches": self.batches,
-            "check_ins": self.scans,
-            "accepted": self.accepted,
-            "refused": dict(sorted(self.refused.items())),
-            "conflicts": self.conflicts,
-        }
 
 
 @dataclass(frozen=True)

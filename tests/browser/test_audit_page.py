@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from checkin.simulation.holding import Evening, Holding, Public
+from checkin.simulation.holding import Evening, Holding
 from checkin.simulation.outbreak import Outbreak
 from checkin.simulation.plan import Size
 from checkin.simulation.simulation import Ended
@@ -38,7 +38,7 @@ def town_file(tmp_path: Path) -> Path:
         Tally(scans=1_234_567, hours=Counter({hour: 1_234_567 - hour for hour in range(24)})),
         [Outbreak(20, 17, 19, 1, frozenset({1, 2, 3}), frozenset({2, 3, 4}), 1234.5)],
         [Evening(min(day, 29), 1_000 * day, 9_876_543 * day, 1_234_567 * day) for day in range(1, 41)],
-        Holding(Public(3, {}, {}, ["unreadable"]), 28, 12, 1, 9, 9, 0),
+        Holding(3, {}, {}, ["unreadable"], 28, 12, 1, 9, 9, 0),
         1.0,
     )
     (tmp_path / "town.html").write_text(report_html(ended), encoding="utf-8")
