@@ -12,7 +12,7 @@ from babel.numbers import format_decimal
 from fastapi import APIRouter, Header, Query
 from starlette.responses import HTMLResponse
 
-from checkin.audit.log_entry import DayState, EarlyEnd
+from checkin.audit.log_entry import DayState, EarlyEnd, by_service
 from checkin.audit.point import Point
 from checkin.audit.words import point_words
 from checkin.protocol.encoding import decimal_decode
@@ -139,11 +139,8 @@ class Words:
 
     def audit(self, audit: Audit) -> dict[str, Any]:
         """The newest audit, line by line, one group for each service."""
-        points = audit.points()
-        groups = [
-            (service, [self._line(point) for point in points if point.service == service])
-            for service in dict.fromkeys(point.service for point in points)
-        ]
+        points = by_service(audit.points())
+        groups = [(service, [self._line(point) for point in mine]) for service, mine in points.items()]
         numbers = {"passed": audit.passed, "failed": audit.failed, "not_run": audit.not_run}
         summary = self.text("audit_summary", day=self.date(audit.day), **numbers)
         return {"place": audit.place, "day": audit.day, "result": audit.result, "summary": summary, "groups": groups}

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Any, Final
 
 from checkin.audit.destroyed import Book
-from checkin.audit.log_entry import DayState, EarlyEnd
+from checkin.audit.log_entry import DayState, EarlyEnd, by_service
 from checkin.audit.point import AUDIT, Point, points_of
 from checkin.audit.words import EARLY, LABELS, RESULTS, STATES, point_words
 from checkin.protocol.note import unverified_text
@@ -50,18 +50,13 @@ def audit_json(place: int, note: str, book: Book) -> str:
 def audit_html(place: int, note: str, book: Book, *, linked: bool = False) -> str:
     """The audit as a page. `linked`: its style comes from the service that shows it, not from the page itself."""
     values, points = read_audit(note)
-    services = list(dict.fromkeys(point.service for point in points))
     counts = Counter(point.result.value for point in points)
     return template("audit.html").render(
         place=place,
         values=values,
-        result=one(values, "result"),
-        day=one(values, "day"),
-        size=one(values, "size"),
-        simulated="clock" in values,
         counts=[(result, counts[result]) for result in RESULTS if counts[result]],
         total=len(points),
-        groups=[(service, [point for point in points if point.service == service]) for service in services],
+        groups=by_service(points),
         strips=_strips(_days(place, values, book)),
         labels=LABELS,
         results=RESULTS,
@@ -83,10 +78,7 @@ def _day(day: DayState) -> dict[str, Any]:
 
 
 def _strips(days: list[DayState]) -> list[tuple[str, list[DayState], list[tuple[list[str], str]]]]:
-    services: dict[str, list[DayState]] = {}
-    for day in days:
-        services.setdefault(day.service, []).append(day)
     return [
         (service, mine, [([end.words(one) for one in EARLY], shown(end.reason)) for end in EarlyEnd.of(mine)])
-        for service, mine in services.items()
+        for service, mine in by_service(days).items()
     ]

@@ -5,12 +5,12 @@ A list is of days ahead, so each day's first listing is its key; what is stated 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from checkin.audit.log_entry import ALTERED, CONTRADICTS, REORDERED, DayState, LogEntry
 from checkin.audit.point import AUDIT
-from checkin.clock import RETENTION_DAYS, Calendar
+from checkin.clock import DATES, RETENTION_DAYS
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.key_list import AuthorityKey
 from checkin.purge.early import end_of_day
@@ -22,9 +22,7 @@ GRACE_DAYS: Final = 7  # officers come together once a week to sign
 class AuthorityDays:
     """Days of every authority that listed keys in the log."""
 
-    def __init__(self, entries: Iterable[LogEntry], calendar: Calendar) -> None:
-        entries = list(entries)
-        self._calendar = calendar
+    def __init__(self, entries: list[LogEntry]) -> None:
         self._lists = [entry for entry in entries if entry.listed]
         self._statements = [entry for entry in entries if entry.destroyed]
         self._checks = [entry for entry in entries if entry.checked]
@@ -43,14 +41,14 @@ class AuthorityDays:
 
     def state(self, name: str, day: int, date: str) -> DayState:
         """One day of one authority, as of `date` (ISO)."""
-        shown, stated = self._calendar.date(day), self._stated.get((name, day))
+        shown, stated = DATES.date(day), self._stated.get((name, day))
         if (name, day) not in self._listed:
             return DayState(shown, name, "none")
         due, key = self._due(day), str(KeyName(Purpose.AUTHORITY, day))
         if stated is None:
             state = "held" if due >= date else "missing" if self._overdue(day, date) else "awaited"
             return DayState(shown, name, state, due=due, key=key)
-        done = self._calendar.date(stated.destroyed[day].done)
+        done = DATES.date(stated.destroyed[day].done)
         state = end_of_day(due, done, ordered=False)  # no order is about the authority's own keys
         by = ", ".join(stated.by)
         return DayState(shown, name, state, due=due, done=done, key=key, index=stated.index, by=by)
@@ -59,7 +57,7 @@ class AuthorityDays:
         """(authority, day, place of the list) of days that were due a week and more before `date`, of which no officer
         stated an end."""
         return [
-            (name, self._calendar.date(day), entry.index)
+            (name, DATES.date(day), entry.index)
             for (name, day), (_, entry) in sorted(self._listed.items(), key=lambda item: (item[0][1], item[0][0]))
             if self._overdue(day, date) and (name, day) not in self._stated
         ]
@@ -74,9 +72,9 @@ class AuthorityDays:
             done = max(key.done for key in entry.checked.values())
             last[entry["authority"]] = max(last.get(entry["authority"], (done, entry.index)), (done, entry.index))
         return [
-            (name, self._calendar.date(done), index)
+            (name, DATES.date(done), index)
             for name, (done, index) in sorted(last.items())
-            if self._calendar.date(done + CHECK_DAYS) < date
+            if DATES.date(done + CHECK_DAYS) < date
         ]
 
     def counts(self, date: str) -> tuple[int, int]:
@@ -91,44 +89,41 @@ class AuthorityDays:
             for day, key in entry.listed.items():
                 first, where = self._listed[entry["authority"], day]
                 if first != key:
-                    reason = f"It lists another key for {self._calendar.date(day)} than entry {where.index}."
-                    yield entry, CONTRADICTS, reason
+                    yield entry, CONTRADICTS, f"It lists another key for {DATES.date(day)} than entry {where.index}."
         yield from self._check_quarrels()
         for entry in self._statements:
             # An audit saw the log so long on its day: what stands before was stated by then.
             by = min([day for size, day in self._audited if entry.index < size], default=date) or date
             for day in entry.destroyed:
                 yield from self._quarrel(entry, day)
-                if date and self._calendar.date(entry.destroyed[day].done) > by:
-                    reason = f"It states an end of the key for {self._calendar.date(day)} that had not come."
-                    yield entry, ALTERED, reason
+                if date and DATES.date(entry.destroyed[day].done) > by:
+                    yield entry, ALTERED, f"It states an end of the key for {DATES.date(day)} that had not come."
 
     def _check_quarrels(self) -> Iterator[tuple[LogEntry, str, str]]:
         for entry in self._checks:
             for day, checked in entry.checked.items():
                 listed = self._listed.get((entry["authority"], day))
                 if listed is None or listed[0].commitment != checked.commitment:
-                    reason = f"It states a check of another key for {self._calendar.date(day)} than was listed."
+                    reason = f"It states a check of another key for {DATES.date(day)} than was listed."
                     yield entry, ALTERED, reason
 
     def _quarrel(self, entry: LogEntry, day: int) -> Iterator[tuple[LogEntry, str, str]]:
-        date, gone = self._calendar.date(day), entry.destroyed[day]
+        date, gone = DATES.date(day), entry.destroyed[day]
         listed = self._listed.get((entry["authority"], day))
         if listed is None:
             yield entry, ALTERED, f"It states the end of a key for {date} that was never listed."
         elif listed[0].commitment != gone.commitment:
-            reason = f"Its commitment for {date} is not the one that entry {listed[1].index} listed."
-            yield entry, ALTERED, reason
+            yield entry, ALTERED, f"Its commitment for {date} is not the one that entry {listed[1].index} listed."
         elif listed[1].index > entry.index:
             yield entry, REORDERED, f"It stands before the list with the key for {date}."
-        if self._calendar.date(gone.done) < self._due(day):
+        if DATES.date(gone.done) < self._due(day):
             yield entry, ALTERED, f"By it the key for {date} was destroyed before it was due."
         first = self._stated.get((entry["authority"], day), entry)
         if first is not entry and first.destroyed[day] != gone:
             yield entry, CONTRADICTS, f"Entry {first.index} states something else about {date}."
 
     def _overdue(self, day: int, date: str) -> bool:
-        return self._calendar.date(day + RETENTION_DAYS + GRACE_DAYS) < date
+        return DATES.date(day + RETENTION_DAYS + GRACE_DAYS) < date
 
     def _due(self, day: int) -> str:
-        return self._calendar.date(day + RETENTION_DAYS)
+        return DATES.date(day + RETENTION_DAYS)

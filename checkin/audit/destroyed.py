@@ -10,7 +10,7 @@ from typing import Final
 
 from checkin.audit.authority_days import AuthorityDays
 from checkin.audit.log_entry import ALTERED, BY_NODES, MISSING, REORDERED, DayState, LogEntry, officers_of
-from checkin.clock import RETENTION_DAYS, Calendar
+from checkin.clock import DATES, RETENTION_DAYS
 from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import NoteVerifier, open_note
@@ -33,10 +33,9 @@ STRIP_DAYS: Final = 60
 class Book:
     """The statements of a log, in their order."""
 
-    def __init__(self, entries: list[LogEntry], calendar: Calendar | None = None) -> None:
+    def __init__(self, entries: list[LogEntry]) -> None:
         self.entries = entries
-        self._calendar = calendar or Calendar()
-        self.authority = AuthorityDays(entries, self._calendar)
+        self.authority = AuthorityDays(entries)
         self.reports = [entry for entry in entries if entry.kind == PURGE_REPORT.kind]
         self._made = {
             (entry["service"], entry["key"]): entry for entry in reversed(entries) if entry.kind == KEY_MADE.kind
@@ -95,16 +94,16 @@ class Book:
 
     def until(self, index: int) -> Book:
         """As the log was when it had so many entries."""
-        return Book([entry for entry in self.entries if entry.index < index], self._calendar)
+        return Book([entry for entry in self.entries if entry.index < index])
 
     def strip(self, date: str, days: int = STRIP_DAYS) -> list[DayState]:
         """Each of the last `days` days before and with `date`, for every service that ever made a day key, and every
         authority that ever listed one."""
-        last = self._calendar.parse_date(date)
+        last = DATES.parse_date(date)
         services = sorted({service for service, _ in self._days})
         states = []
         for day in range(last - days + 1, last + 1):
-            states += [self._state(service, self._calendar.date(day), date) for service in services]
+            states += [self._state(service, DATES.date(day), date) for service in services]
             states += [self.authority.state(name, day, date) for name in self.authority.names]
         return states
 
@@ -123,11 +122,11 @@ class Book:
     def _ended_early(self, entry: LogEntry) -> bool:
         """Whether a key of which there is no report ended before it was over, and officers ordered nothing about it."""
         name = KeyName.parse(entry["key"])
-        over = None if name.purpose is Purpose.DAY else last_use(name, self._calendar)
-        if over is None or entry["done"] >= self._calendar.date(self._calendar.day(over)):
+        over = None if name.purpose is Purpose.DAY else last_use(name, DATES)
+        if over is None or entry["done"] >= DATES.date(DATES.day(over)):
             return False
         # SPEC retention.md §7: "a signing key opens nothing"
-        return name.purpose is not Purpose.INTAKE or not ordered_by(self._early, entry, self._calendar.date(name.day))
+        return name.purpose is not Purpose.INTAKE or not ordered_by(self._early, entry, DATES.date(name.day))
 
     def _state(self, service: str, day: str, date: str) -> DayState:
         report = self.report(service, day)
@@ -146,10 +145,10 @@ class Book:
     def _day_keys(self) -> set[tuple[str, str]]:
         """(service, day) for which a service made a day key."""
         keys = [(service, KeyName.parse(key)) for service, key in self._made]
-        return {(service, self._calendar.date(key.day)) for service, key in keys if key.purpose is Purpose.DAY}
+        return {(service, DATES.date(key.day)) for service, key in keys if key.purpose is Purpose.DAY}
 
     def _due(self, day: str) -> str:
-        return self._calendar.date(self._calendar.parse_date(day) + RETENTION_DAYS)
+        return DATES.date(DATES.parse_date(day) + RETENTION_DAYS)
 
 
 def ordered_by(orders: Iterable[LogEntry], report: LogEntry, day: str) -> LogEntry | None:

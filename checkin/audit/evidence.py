@@ -23,7 +23,7 @@ from typing import Final
 from checkin.audit.retention_answers import Reader
 from checkin.errors import NoteMalformed, SettingsInvalid
 from checkin.http.client import Client
-from checkin.protocol.note import NoteVerifier, Verifier
+from checkin.protocol.note import NoteVerifier
 from checkin.shown import shown
 from checkin.tlog.checkpoint import CosignatureVerifier
 from checkin.tlog.reader import folder_fetch
@@ -62,7 +62,7 @@ class Pinned:
                     raise SettingsInvalid(f"Line {number} of {name} is no verifier key.") from None
         return cls(tuple(notes), tuple(witnesses))
 
-    def all(self) -> list[Verifier]:
+    def all(self) -> list[NoteVerifier | CosignatureVerifier]:
         return [*self.notes, *self.witnesses]
 
     @cached_property
@@ -139,8 +139,7 @@ class Evidence:
 
     def contents(self, size: int) -> dict[str, bytes]:
         """The files of the folder that `of_folder` reads, by their names in it; `size` of the verified checkpoint."""
-        keys = [verifier.vkey for verifier in self.pinned.notes] + [witness.vkey for witness in self.pinned.witnesses]
-        vkeys = "".join(f"{vkey}\n" for vkey in keys)
+        vkeys = "".join(f"{verifier.vkey}\n" for verifier in self.pinned.all())
         tiles = {f"{LOG}/{tile.path()}": self.fetch(tile.path()) for tile in new_tiles(0, size)}
         return {VKEYS: vkeys.encode(), CHECKPOINT: self.checkpoint, **self.files, **tiles}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
-from checkin.audit.point import AUDIT, SELF_AUDIT
+from checkin.audit.point import AUDIT, SELF_AUDIT, Point
 from checkin.clock import DATES
 from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.keys.key_ring import KeyName
@@ -80,6 +80,9 @@ class DayState:
         return len(self.by.split(", ")) if self.by else 0
 
 
+T = TypeVar("T", Point, DayState)
+
+
 @dataclass(frozen=True)
 class EarlyEnd:
     """Days `first` to `last` of one service that so many officers had destroyed on the day `done`, and why."""
@@ -107,6 +110,14 @@ class EarlyEnd:
             cls(service, min(dates), max(dates), done, officers, reason)
             for (service, done, officers, reason), dates in together.items()
         ]
+
+
+def by_service(items: Iterable[T]) -> dict[str, list[T]]:
+    """The lines, or days, of each service, in their order."""
+    groups: dict[str, list[T]] = {}
+    for item in items:
+        groups.setdefault(item.service, []).append(item)
+    return groups
 
 
 def read_entry(index: int, text: str, signers: Sequence[str], note: str = "") -> LogEntry:

@@ -29,8 +29,7 @@ AUDIT: Final = StatementType(
     _POINT,
     CLOCK,
 )
-_NAME = re.compile(r"[a-z][a-z-]{0,40}")
-_SERVICE = re.compile(r"[^ ]{1,255}")
+_LINE = re.compile(r"(pass|fail|not-run) ([a-z][a-z-]{0,40}) ([^ ]{1,255}) (.+)", re.DOTALL)
 _PLAIN = re.compile(r"[^ -~–…]")
 
 
@@ -58,16 +57,11 @@ class Point:
     @classmethod
     def read(cls, line: str) -> Point:
         """Inverse of `line`; raises `NoteMalformed`."""
-        result, _, rest = line.partition(" ")
-        name, _, rest = rest.partition(" ")
-        service, _, evidence = rest.partition(" ")
-        try:
-            point = cls(name, service, PointResult(result), evidence)
-        except ValueError:
-            raise NoteMalformed("A line of an audit begins with pass, fail or not-run.") from None
-        if not _NAME.fullmatch(name) or not _SERVICE.fullmatch(service) or not evidence:
-            raise NoteMalformed("A line of an audit is a result, a point, a service and a sentence.")
-        return point
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise NoteMalformed("A line of an audit is pass, fail or not-run, a point, a service and a sentence.")
+        result, name, service, evidence = match.groups()
+        return cls(name, service, PointResult(result), evidence)
 
 
 def seen(name: str, service: str, faults: Iterable[str], good: str) -> Point:

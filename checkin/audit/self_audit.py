@@ -51,7 +51,6 @@ log = structlog.get_logger()
 
 Look = Callable[[], Iterable[Point]]
 """A service's own points."""
-_MADE = "key-made-"
 
 
 @dataclass(frozen=True)
@@ -207,11 +206,8 @@ class SelfAudit:
 
 def made_keys(book: StatementStore) -> dict[KeyName, str]:
     """The commitment of every key that was ever stated to be made."""
-    made = {}
-    for _, note in book.all(_MADE):
-        values = KEY_MADE.read(unverified_text(note))
-        made[KeyName.parse(one(values, "key"))] = one(values, "commitment")
-    return made
+    stated = [KEY_MADE.read(unverified_text(note)) for _, note in book.all("key-made-")]
+    return {KeyName.parse(one(values, "key")): one(values, "commitment") for values in stated}
 
 
 def key_faults(ring: ServiceKeys, book: StatementStore) -> Iterator[str]:

@@ -10,7 +10,7 @@ import typer
 from checkin.audit.audit_page import read_audit
 from checkin.audit.auditor import Verdict, verify
 from checkin.audit.evidence import VKEYS, Evidence, read_vkeys
-from checkin.audit.log_entry import DayState, EarlyEnd
+from checkin.audit.log_entry import DayState, EarlyEnd, by_service
 from checkin.audit.retention_answers import AuditPage, AuditShown, read_answer
 from checkin.audit.words import EARLY, MARKS, RESULTS, STATES, point_words
 from checkin.cli.strip import DrawnDay, draw_days
@@ -216,18 +216,16 @@ def _show(audit: AuditShown, *, as_json: bool) -> None:
         say_json({"place": place, "day": values["day"], "result": result, "points": lines, "days": days}, indent=1)
     else:
         out = console()
-        for service in dict.fromkeys(day.service for day in audit.days):
-            states = [DayState(**vars(day)) for day in audit.days if day.service == service]
+        for service, states in by_service(DayState(**vars(day)) for day in audit.days).items():
             draw_days(out, service, [DrawnDay(day.day, day.state) for day in states])
             for end in EarlyEnd.of(states):
                 out.print(f"  {shown(end.words(EARLY[0]))}: {shown(end.reason)}", soft_wrap=True)
-        for service in dict.fromkeys(point.service for point in points):
+        for service, mine in by_service(points).items():
             out.print(f"\n{shown(service)}")
-            for point in points:
-                if point.service == service:
-                    asks, word = point_words(point.name)[0], RESULTS[point.result.value][0]
-                    out.print(f"  {MARKS[point.result.value]} {shown(asks)} ({word})", soft_wrap=True)
-                    out.print(f"    {shown(point.evidence)}", soft_wrap=True)
+            for point in mine:
+                asks, word = point_words(point.name)[0], RESULTS[point.result.value][0]
+                out.print(f"  {MARKS[point.result.value]} {shown(asks)} ({word})", soft_wrap=True)
+                out.print(f"    {shown(point.evidence)}", soft_wrap=True)
         out.print(f"\nAudit {place} of {shown(values['day'])}: {shown(RESULTS.get(result, (result,))[0])}.")
     if result != "pass":
         raise typer.Exit(1)

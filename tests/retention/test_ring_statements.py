@@ -235,7 +235,7 @@ def quarrels(service: Service, notes: list[str]) -> list[tuple[LogEntry, str, st
     keys = [service.signer.verifier, *(officer.verifier for officer in OFFICERS)]
     opened = [open_note(note, keys) for note in notes]
     entries = [read_entry(index, note.text, note.names, notes[index]) for index, note in enumerate(opened)]
-    return list(Book(entries, CALENDAR).quarrels())
+    return list(Book(entries).quarrels())
 
 
 def test_members_come_before_what_they_signed_however_a_service_shows_it(

@@ -114,7 +114,7 @@ def test_an_authority_that_never_stated_a_check_is_missed_eight_days_after_its_f
     assert fault.kind == "missing" and f"Since {CALENDAR.date(FIRST)} no officers of {AUTHORITY}" in fault.reason
     by, whose = (f"{AUTHORITY}/officer-1", f"{AUTHORITY}/officer-2"), {"authority": AUTHORITY}
     keys = {day: AuthorityKey(bytes(32), commitment(day)) for day in range(FIRST, FIRST + 15)}
-    days = AuthorityDays([LogEntry(3, AUTHORITY_KEYS.kind, {**whose}, by, listed=keys)], CALENDAR)
+    days = AuthorityDays([LogEntry(3, AUTHORITY_KEYS.kind, {**whose}, by, listed=keys)])
     assert days.unchecked(CALENDAR.date(FIRST + 8)) == []
     assert days.unchecked(CALENDAR.date(FIRST + 9)) == [(AUTHORITY, CALENDAR.date(FIRST), 3)]
 
@@ -206,7 +206,7 @@ def test_a_second_key_does_not_hide_an_end_that_had_not_come() -> None:
     keys = [{day: AuthorityKey(public, commitment(day)) for day, public in pair.items()} for pair in pairs]
     lists = [LogEntry(number, AUTHORITY_KEYS.kind, {**whose}, by, listed=some) for number, some in enumerate(keys)]
     gone = {FIRST: DestroyedKey(commitment(FIRST), FIRST + 28)}
-    days = AuthorityDays([*lists, LogEntry(2, AUTHORITY_DESTROYED.kind, {**whose}, by, destroyed=gone)], CALENDAR)
+    days = AuthorityDays([*lists, LogEntry(2, AUTHORITY_DESTROYED.kind, {**whose}, by, destroyed=gone)])
     named = [(entry.index, kind) for entry, kind, _ in days.quarrels(CALENDAR.date(FIRST + 27))]
     assert named == [(1, "contradicts"), (1, "contradicts"), (2, "altered")]
 
