@@ -120,7 +120,7 @@ class StatementIntake:
         of its day keys, or a statement that some were destroyed; raises as `take`."""
         try:
             with locked(self._party.data / "receipt.lock"):
-                stated = read_note(note, authority, self._statements, self._party)
+                stated = self._read_officers(authority, note)
                 return self._keep(authority.name, note, _text_digest(note, authority), authority.verifiers, stated)
         except _REFUSALS as error:
             self._refuse(authority.name, note, error)
@@ -215,7 +215,9 @@ class StatementIntake:
         good and every audit reads it."""
         kind = kind_of(text)
         if kind in READERS:
-            return read_list(service, text, self._statements, self._party)
+            _check_owner(service, READERS[kind](text))
+            self._check_list(kind, READERS[kind], text)
+            return kind, "", ""
         if kind not in _STATED:
             raise NoteMalformed(f"Of a service the log takes only these kinds: {', '.join([*_STATED, *READERS])}.")
         read = _STATED[kind].read(text)
@@ -230,6 +232,44 @@ class StatementIntake:
         if kind == EARLY_DESTRUCTION.kind:
             EarlyDestruction.read(text)
         return kind, values.get("day", values.get("due", "")), values.get("key", "")
+
+    def _read_officers(self, authority: AuthoritySettings, note: str) -> tuple[str, str, str]:
+        """(kind, day, '') of what enough officers signed; the day is '' where there are several.
+
+        Raises `NoteMalformed` for another form, `NoteUntrusted` without enough officers, for another authority, another
+        kind of clock, days too far away or an end that has not come, `ListRefused` for a second key of a listed day.
+        """
+        text = unverified_text(note)
+        kind = _KINDS.get(kind_of(text))
+        if kind is None:
+            raise NoteMalformed(f"Of the authority the log takes only these kinds: {', '.join(_KINDS)}.")
+        values = self._party.read(authority.open(note).text, kind)
+        if one(values, "authority") != authority.name:
+            raise NoteUntrusted("It is another authority's than the one whose officers signed it.")
+        if kind is ORDER_LOGGED:
+            return kind.kind, _order_day(values, self._party.calendar), ""
+        stated = BY_OFFICERS[kind.kind].read(text)
+        if isinstance(stated, AuthorityList):
+            self._check_list(kind.kind, AuthorityList.read, text)
+        else:
+            _check_done(stated, self._party.today())
+        return kind.kind, "", ""
+
+    def _check_list(
+        self, kind: str, reader: Callable[[str], IssuerList | IntakeList | AuthorityList], text: str
+    ) -> None:
+        """Holds a list against the keys that its owner listed before. Raises `NoteMalformed`, `NoteUntrusted` for too
+        many days or days too far away, `ListRefused` when the log has another key for one of its days."""
+        listed, today = reader(text), self._party.today()
+        check_days(list(listed.keys), today)
+        if min(listed.keys) < today - _PAST_DAYS:
+            raise NoteUntrusted(f"It lists keys of days that were over {_PAST_DAYS} days ago.")
+        whose = text.split("\n")[1]
+        since = self._party.calendar.date(today - _PAST_DAYS)
+        known = self._statements.listed(kind, whose.partition(" ")[2], since)
+        if known:  # at most one key for each day between
+            lines = "".join(f"key {day} {key}\n" for day, key in known)
+            merge(reader(f"{kind}\n{whose}\n{lines}").keys, listed.keys)  # type: ignore[type-var]  # of one kind
 
     def _beside(self, service: str, text: str) -> list[NoteVerifier]:
         """The verifier of the node that a statement is about, which one of the service's lists of its ring's members
@@ -294,39 +334,6 @@ def _reject_foreign_lines(note: str, verifiers: Sequence[NoteVerifier]) -> None:
         raise NoteUntrusted("The note has a signature line that is not one of a pinned key, once.")
 
 
-def read_list(
-    service: CollectedService, text: str, statements: ServiceStatements, party: ServiceIdentity
-) -> tuple[str, str, str]:
-    """(kind, '', '') of a service's list; its signature was verified before.
-
-    Raises `NoteMalformed`; `NoteUntrusted` for another owner's list, too many days or days too far away;
-    `ListRefused` when the log has another key for one of its days.
-    """
-    kind = kind_of(text)
-    _check_owner(service, READERS[kind](text))
-    check_list(kind, READERS[kind], text, statements, party)
-    return kind, "", ""
-
-
-def check_list(
-    kind: str,
-    reader: Callable[[str], IssuerList | IntakeList | AuthorityList],
-    text: str,
-    statements: ServiceStatements,
-    party: ServiceIdentity,
-) -> None:
-    """Holds a list against the keys that its owner listed before; raises as `read_list`."""
-    listed, today = reader(text), party.today()
-    check_days(list(listed.keys), today)
-    if min(listed.keys) < today - _PAST_DAYS:
-        raise NoteUntrusted(f"It lists keys of days that were over {_PAST_DAYS} days ago.")
-    whose = text.split("\n")[1]
-    known = statements.listed(kind, whose.partition(" ")[2], party.calendar.date(today - _PAST_DAYS))
-    if known:  # at most one key for each day between
-        lines = "".join(f"key {day} {key}\n" for day, key in known)
-        merge(reader(f"{kind}\n{whose}\n{lines}").keys, listed.keys)  # type: ignore[type-var]  # of one kind
-
-
 def check_days(days: list[int], today: int) -> None:
     """Raises `NoteMalformed` for too many days, `NoteUntrusted` for one that is too far ahead."""
     if len(days) > MAX_DAYS:
@@ -344,31 +351,6 @@ def _check_owner(service: CollectedService, listed: IssuerList | IntakeList) -> 
             raise NoteUntrusted("The list names another registry than the one that signed it.")
     elif listed.issuer != service.issuer:
         raise NoteUntrusted("The list names another issuer's number than that of the one that signed it.")
-
-
-def read_note(
-    note: str, authority: AuthoritySettings, statements: ServiceStatements, party: ServiceIdentity
-) -> tuple[str, str, str]:
-    """(kind, day, '') of what enough officers signed; the day is '' where there are several.
-
-    Raises `NoteMalformed` for another form, `NoteUntrusted` without enough officers, for another authority, another
-    kind of clock, days too far away or an end that has not come, `ListRefused` for a second key of a listed day.
-    """
-    text = unverified_text(note)
-    kind = _KINDS.get(kind_of(text))
-    if kind is None:
-        raise NoteMalformed(f"Of the authority the log takes only these kinds: {', '.join(_KINDS)}.")
-    values = party.read(authority.open(note).text, kind)
-    if one(values, "authority") != authority.name:
-        raise NoteUntrusted("It is another authority's than the one whose officers signed it.")
-    if kind is ORDER_LOGGED:
-        return kind.kind, _order_day(values, party.calendar), ""
-    stated = BY_OFFICERS[kind.kind].read(text)
-    if isinstance(stated, AuthorityList):
-        check_list(kind.kind, AuthorityList.read, text, statements, party)
-    else:
-        _check_done(stated, party.today())
-    return kind.kind, "", ""
 
 
 def _order_day(values: Values, calendar: Calendar) -> str:
