@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -11,12 +12,11 @@ from checkin.audit.destroyed import Book
 from checkin.audit.list_audit import AGREE, quarrels
 from checkin.audit.log_entry import LogEntry, read_entry
 from checkin.audit.point import Point, PointResult, not_run, plain, seen
-from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid
+from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted
 from checkin.protocol.note import NoteVerifier, split_note
 from checkin.purge.statement_store import ORDER_EXECUTED, ORDER_REFUSED, published_count
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.fsck import LogFault, check_log
-from checkin.tlog.merkle import EMPTY_ROOT
 from checkin.tlog.reader import LogReader
 from checkin.tlog.tiles import WIDTH, parse_path
 from retention.audits import Audit
@@ -39,14 +39,13 @@ class LogAudit:
         self._folder = folder
         self._fetch = fetch
         self.head: Checkpoint = open_checkpoint(note, key)
-        self._entries: list[bytes] | None = None
 
     def points(self, previous: Audit | None, date: str, stated: dict[str, list[str]]) -> Iterator[Point]:
         """The lines about the log. `previous`: the last audit; `stated`: the notes that each service shows now."""
         yield self._files()
         yield self._continues(previous)
         try:
-            logged = set(self.entries())
+            logged = set(self.entries)
             book = self.book()
         except CheckinError as error:
             yield Point(LOGGED, self._name, PointResult.FAIL, plain(f"The log cannot be read: {error.detail}"))
@@ -63,16 +62,15 @@ class LogAudit:
         text = f"In the log, parts of orders executed: {executed}, refused: {refused}."
         yield Point(ORDERS, self._name, PointResult.PASS, text)
 
+    @cached_property
     def entries(self) -> list[bytes]:
         """All entries, each proved to be under the checkpoint; raises `ProofInvalid`, `NotFound`."""
-        if self._entries is None:
-            self._entries = list(LogReader(self._fetch, self.head).entries())
-        return self._entries
+        return list(LogReader(self._fetch, self.head).entries())
 
     def book(self) -> Book:
         """The statements among them."""
         found = []
-        for index, entry in enumerate(self.entries()):
+        for index, entry in enumerate(self.entries):
             with suppress(NoteMalformed, NoteUntrusted):
                 found.append(read_logged(index, entry.decode(errors="replace")))
         return Book(found)
@@ -102,14 +100,13 @@ class LogAudit:
         if previous is None:
             return Point(CONTINUES, self._name, PointResult.PASS, "This is the first audit: the log begins with it.")
         old = Checkpoint(self.head.origin, previous.size, bytes.fromhex(previous.root))
-        text = f"The log of {self.head.size} entries continues that of {old.size} entries of {previous.day}"
+        faults = []
         try:
-            if old.size or old.root != EMPTY_ROOT:
-                LogReader(self._fetch, self.head).verify_continues(old)
-        except (ProofInvalid, CheckinError) as error:
-            reason = f"The log does not continue that of the audit of {previous.day}: {error.detail}"
-            return Point(CONTINUES, self._name, PointResult.FAIL, plain(reason))
-        return Point(CONTINUES, self._name, PointResult.PASS, f"{text}.")
+            LogReader(self._fetch, self.head).verify_continues(old)
+        except CheckinError as error:
+            faults = [f"The log does not continue that of the audit of {previous.day}: {error.detail}"]
+        good = f"The log of {self.head.size} entries continues that of {old.size} entries of {previous.day}."
+        return seen(CONTINUES, self._name, faults, good)
 
     def _reports(self, book: Book, date: str) -> Point:
         faults = [f"no report of {service} about {day}" for service, day in book.missing(date)]
@@ -129,15 +126,15 @@ class LogAudit:
         return seen(AUTHORITY, self._name, faults, good)
 
     def _lists(self) -> Point:
-        count, found = quarrels(entry.decode(errors="replace") for entry in self.entries())
+        count, found = quarrels(entry.decode(errors="replace") for entry in self.entries)
         faults = [f"entry {place}: {reason}" for place, reason in found]
         good = f"Lists of issuer and intake keys in the log: {count}; they name one key for each day."
         return seen(AGREE, self._name, faults, good)
 
     @staticmethod
     def _stated(service: str, notes: list[str], logged: set[bytes]) -> Point:
-        missing = [_about(note) for note in notes if note.encode() not in logged]
-        faults = [f"{about} is stated and is not in the log" for about in missing]
+        missing = (note for note in notes if note.encode() not in logged)
+        faults = [f"{_about(note)} is stated and is not in the log" for note in missing]
         return seen(STATED, service, faults, f"All of its {len(notes)} statements are in the log.")
 
 

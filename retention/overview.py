@@ -9,12 +9,12 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, Field
 
 from checkin.audit.destroyed import STRIP_DAYS, ordered_by
-from checkin.audit.log_entry import DayState, LogEntry, officers_of
+from checkin.audit.log_entry import DayState, officers_of
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.orders.part import ORDER_LOGGED, PEOPLE
 from checkin.protocol.encoding import decimal_decode
-from checkin.protocol.note import split_note, unverified_text
+from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import StatementType, one
 from checkin.purge.statement_store import (
     ABSENT,
@@ -30,6 +30,7 @@ from checkin.purge.statement_store import (
     read_count,
 )
 from checkin.service.body import Number
+from retention.log_audit import read_logged
 from retention.settings import CollectedService
 from retention.statements import ServiceStatements, Stated
 
@@ -116,8 +117,8 @@ class Overview:
     def early(self, report: DayReport) -> DayState | None:
         """The day, if officers signed before the report that it was to be destroyed before it was due."""
         signed = self._find(EARLY_DESTRUCTION, report.service) if report.done < report.due else []
-        orders = [_entry(EARLY_DESTRUCTION, stated.place, stated.note) for stated in signed]
-        if (order := ordered_by(orders, _entry(PURGE_REPORT, report.index, report.note), report.day)) is None:
+        orders = [read_logged(stated.place, stated.note) for stated in signed]
+        if (order := ordered_by(orders, read_logged(report.index, report.note), report.day)) is None:
             return None
         by = ", ".join(officers_of(order.values, order.by))
         return DayState(report.day, report.service, "early", done=report.done, by=by, reason=order["reason"])
@@ -168,12 +169,6 @@ class Overview:
 
     def _find(self, kind: StatementType, service: str | None = None, day: str | None = None) -> list[Stated]:
         return self._statements.find(kind=kind.kind, service=service, day=day)
-
-
-def _entry(kind: StatementType, place: int, note: str) -> LogEntry:
-    """A statement that was verified when it was received, as an auditor reads it."""
-    text, lines = split_note(note)
-    return LogEntry(place, kind.kind, kind.read(text), tuple(line.name for line in lines))
 
 
 def _state(*, known: bool, missing: bool, reported: bool) -> State:
