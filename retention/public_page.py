@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +20,7 @@ from checkin.service.pwa import LANGUAGES, choose_language, messages
 from checkin.shown import shown
 from checkin.templates import template
 from retention.audits import Audit, Audits
-from retention.overview import DayReport, Missing, StripCell, order_numbers
+from retention.overview import DayReport, Missing, OrderNumbers, StripCell, order_numbers
 from retention.parts import Parts
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -69,7 +68,7 @@ class Page:
             early=[words.early(end) for end in EarlyEnd.of(early.values())],
             reports=[words.report(report, contradictions, early.get(report.index)) for report in reports],
             missing=[words.missing(gone) for gone in reversed(overview.missing(now))],
-            orders=self._orders(words),
+            orders=words.orders(order_numbers(self._parts.statements)),
             keys=self._keys(words),
             former=[(role, vkey) for role, vkeys in self._parts.settings.former_keys.items() for vkey in vkeys],
             witnesses=self._witnesses(words),
@@ -81,12 +80,6 @@ class Page:
             simulated=self._parts.party.clock.simulated,
         )
         return HTMLResponse(html, headers={"vary": "accept-language"})
-
-    def _orders(self, words: Words) -> str:
-        numbers = order_numbers(self._parts.statements)
-        if numbers is None:
-            return words.text("did_none")
-        return words.orders(vars(numbers))
 
     def _keys(self, words: Words) -> list[tuple[str, str, str]]:
         """What people call it, what programs call it, and the verifier key."""
@@ -118,13 +111,13 @@ class Words:
         """What is kept, and of how many days."""
         return self.text("kept_answer", days=self.text("kept_one" if days == 1 else "kept_many", count=days))
 
-    def orders(self, numbers: Mapping[str, str]) -> str:
+    def orders(self, numbers: OrderNumbers | None) -> str:
         """Numbers of orders, in sentences. Small ones are words, because a small one could point at a person."""
-        told = {name: self._how_often(count) for name, count in numbers.items()} | {
-            "people": self.count(numbers["people"])
-        }
+        if numbers is None:
+            return self.text("did_none")
+        told = {name: self._how_often(count) for name, count in numbers} | {"people": self.count(numbers.people)}
         # an order about fewer than ten people is not counted in `people`: it is nought, or ten and more
-        people = "did_no_people" if numbers["people"] == FEWER else "did_people"
+        people = "did_no_people" if numbers.people == FEWER else "did_people"
         return " ".join(self.text(name, **told) for name in ("did_who", people, "did_small"))
 
     def _how_often(self, count: str) -> str:
