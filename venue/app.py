@@ -92,20 +92,20 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     visits = Visits(vault, party.calendar)
     known_venues = venues.Venues(tables, endings)
     throttle = venues.change_bound(service.counts)
-    door = checkins.CheckIns(party, guard, trust, visits, commits, gates)
+    door = checkins.CheckIns(service, trust, visits, commits, gates)
     door_route = checkins.CheckInRoute(door, known_scanners, metrics, settings.max_in_flight)
     given = lists.Lists(party, trust, settings.issuers, own)
     app.add_middleware(lists.TrustFirst, lists=given, scanners=known_scanners, gates=gates)
     app.add_middleware(First, path="/v1/check-ins", route=door_route, limit=checkins.MAX_BODY)
     audit = service.audit(purger, DATA_MAP, lambda: given.audit(settings.log))
-    queued = scan_batches.BatchIntake(party, guard, trust, visits, gates)
+    queued = scan_batches.BatchIntake(service, trust, visits, gates)
     for router in (
         venues.routes(known_venues, settings.enrolment_secret_sha256, throttle),
         scanners.routes(known_venues, known_scanners, gates, throttle),
         lists.routes(given, known_scanners, gates),
         checkins.routes(),
         scan_batches.routes(queued, known_scanners, metrics, alarms, scan_batches.Turns(settings.max_batches)),
-        stats.routes(known_venues, stats.Stats(party, guard, vault, gates, known_scanners)),
+        stats.routes(known_venues, stats.Stats(service, gates, known_scanners)),
         CheckpointSeen(party).routes(),
         day_routes.routes(settings, purger, service.book, audit, executor),
     ):

@@ -41,11 +41,10 @@ from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.intake import SCAN_ID_SIZE
 from checkin.protocol.presentation import Presentation
 from checkin.protocol.primitives import equal
-from checkin.purge.clock_guard import ClockGuard
 from checkin.service import problems
 from checkin.service.auth import Bearer, bearer_of
+from checkin.service.day_store import DayService
 from checkin.service.describe import problem_answers
-from checkin.service.identity import ServiceIdentity
 from checkin.vault.engines import Row
 from checkin.vault.vault import Vault
 from checkin.vault.visit import CONFLICT, Visit, conflict_keys, open_visit, seal_visit, visit_key
@@ -104,17 +103,8 @@ class UsedBefore(AlreadyUsed):
 class CheckIns:
     """Verifies codes and records each once."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - all that a check-in touches meets here
-        self,
-        party: ServiceIdentity,
-        guard: ClockGuard,
-        trust: IssuerTrust,
-        visits: Visits,
-        commits: Commits,
-        gates: Gates,
-    ) -> None:
-        self._party = party
-        self._guard = guard
+    def __init__(self, service: DayService, trust: IssuerTrust, visits: Visits, commits: Commits, gates: Gates) -> None:
+        self._party, self._guard = service.party, service.guard
         self._trust = trust
         self._visits = visits
         self._commits = commits

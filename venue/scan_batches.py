@@ -43,9 +43,9 @@ from checkin.protocol import presentation
 from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.intake import ENTRY_SIZE, Place, Scan, entry_day, open_entry
 from checkin.protocol.presentation import EARLY_SECONDS, Presentation
-from checkin.purge.clock_guard import ClockGuard
 from checkin.service.auth import Bearer
 from checkin.service.body import Body
+from checkin.service.day_store import DayService
 from checkin.service.describe import problem_answers
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
@@ -105,11 +105,8 @@ _ACCEPTED, _REPEATED, _CONFLICT = (
 class BatchIntake:
     """Takes queued scans. Any number of threads."""
 
-    def __init__(
-        self, party: ServiceIdentity, guard: ClockGuard, trust: IssuerTrust, visits: Visits, gates: Gates
-    ) -> None:
-        self._party = party
-        self._guard = guard
+    def __init__(self, service: DayService, trust: IssuerTrust, visits: Visits, gates: Gates) -> None:
+        self._party, self._guard = service.party, service.guard
         self._trust = trust
         self._visits = visits
         self._gates = gates

@@ -6,12 +6,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from checkin.errors import DayDestroyed, Forbidden, KeyMissing
-from checkin.purge.clock_guard import ClockGuard
 from checkin.service.body import Number
+from checkin.service.day_store import DayService
 from checkin.service.describe import problem_answers
-from checkin.service.identity import ServiceIdentity
 from checkin.vault.engines import MAX_BUCKET
-from checkin.vault.vault import Vault
 from checkin.vault.visit import venue_group
 from venue.gates import Gates
 from venue.scanners import ScannerEntry, Scanners
@@ -51,12 +49,8 @@ class VenueStats(BaseModel):
 class Stats:
     """Counts from the day vault, of which no row is opened; beside them the counts by gate."""
 
-    def __init__(
-        self, party: ServiceIdentity, guard: ClockGuard, vault: Vault, gates: Gates, scanners: Scanners
-    ) -> None:
-        self._party = party
-        self._guard = guard
-        self._vault = vault
+    def __init__(self, service: DayService, gates: Gates, scanners: Scanners) -> None:
+        self._party, self._guard, self._vault = service.party, service.guard, service.vault
         self._gates = gates
         self._scanners = scanners
 

@@ -290,6 +290,7 @@ class DayService:
         self.engine = ServiceEngine(settings, service)
         self.vault = Vault(service, self.engine.days(), party.ring)
         self.book = self.engine.statements()
+        self.early = EarlyDestructions(settings.keys, settings.name, authority, party.clock, party.calendar)
         self.nodes = RingStatements(party, self.guard, self.book, authority)
         self.endings = Endings(party, self.guard)
         self.counts = SharedCounts(party, settings.throttles_dsn_file)
@@ -302,14 +303,12 @@ class DayService:
 
     def purger_of(self, *beside: PurgeTask, ahead: Mapping[Purpose, int]) -> Purger:
         """Destroys its days, and `beside` them what else it keeps."""
-        keys, name = self.party.settings.keys, self.party.settings.name
-        early = EarlyDestructions(keys, name, self._authority, self.party.clock, self.party.calendar)
         return Purger(
             self.party,
             self.guard,
             self.vault,
             self.book,
-            early,
+            self.early,
             floor=self.engine.floor(self.guard),
             tasks=(*beside, self.endings.forget, self.nodes.state_at_purge),
             ahead=ahead,

@@ -26,20 +26,14 @@ from checkin.orders.order import OrderRequest, SignedOrder, draft
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
-from checkin.purge.early import EarlyDestructions
-from checkin.purge.purger import Purger
 from checkin.purge.statement_store import StatementStore
-from checkin.service.day_store import ServiceEngine
-from checkin.service.endings import Endings
+from checkin.service.day_store import DayService
 from checkin.service.identity import ServiceIdentity
-from checkin.service.order_executor import OrderBody, OrderExecutor
-from checkin.service.order_store import ORDERS, OrderStore
-from checkin.service.time_peers import clock_guard
+from checkin.service.order_executor import OrderBody
 from checkin.tlog.checkpoint import open_checkpoint
 from checkin.tlog.proof import LogProof
 from checkin.tracing.trace import Trace
 from checkin.tracing.trace_result import TraceResult
-from checkin.vault.vault import Vault
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
 from retention.log import Log
@@ -59,46 +53,24 @@ ISSUER: Final = 7
 CASE: Final = OrderRequest(case="2026-17", purpose="contacts of a person with measles", basis="Act, Article 76-2")
 
 
-class Registry:
+class Registry(DayService):
     """What `venue.app` makes, without the routes."""
 
     def __init__(self, folder: Path, clock: Path, fetch: Any) -> None:
         settings = VenueSettings.load(folder / "settings.toml")
-        self.party = party = ServiceIdentity(settings, clock)
-        self.guard = guard = clock_guard(party)
-        self.engine = engine = ServiceEngine(settings, "venue")
-        self.vault = vault = Vault("venue", engine.days(), party.ring)
-        self.database = database = engine.tables(REGISTRY)
-        endings = Endings(party, guard)
+        super().__init__(settings, settings.authority, settings.log, "venue", clock)
+        party, guard, vault, endings = self.party, self.guard, self.vault, self.endings
+        self.database = database = self.engine.tables(REGISTRY)
         endings.replay(database, end_again, end_all)
         self.trust = IssuerTrust(party, database, settings.issuers, fetch)
-        self.gates = Gates(party, guard, vault, database, endings, GateFile(engine.tables(GATES)))
-        self.book = engine.statements()
-        self.early = EarlyDestructions(settings.keys, settings.name, settings.authority, party.clock, party.calendar)
-        self.purger = Purger(
-            party,
-            guard,
-            vault,
-            self.book,
-            self.early,
-            floor=engine.floor(guard),
-            tasks=(self.trust.forget, self.gates.forget, endings.forget),
-            ahead={Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD},
-            hold=engine.hold,
-        )
+        self.gates = Gates(party, guard, vault, database, endings, GateFile(self.engine.tables(GATES)))
+        ahead = {Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD}
+        self.purger = self.purger_of(self.trust.forget, self.gates.forget, ahead=ahead)
         visits = Visits(vault, party.calendar)
         self.commits = Commits(vault)
-        self.door = checkins.CheckIns(party, guard, self.trust, visits, self.commits, self.gates)
-        self.queue = scan_batches.BatchIntake(party, guard, self.trust, visits, self.gates)
-        self.orders = OrderExecutor(
-            party,
-            guard,
-            self.book,
-            settings.authority,
-            settings.log,
-            Traces(party, guard, vault, database).steps(),
-            OrderStore(engine.tables(ORDERS)),
-        )
+        self.door = checkins.CheckIns(self, self.trust, visits, self.commits, self.gates)
+        self.queue = scan_batches.BatchIntake(self, self.trust, visits, self.gates)
+        self.orders = self.executor(Traces(party, guard, vault, database).steps())
         self.venues = venues.Venues(database, endings)
         self.scanners = scanners.Scanners(database, endings, party, guard)
 
@@ -122,7 +94,7 @@ class Registry:
 
     def close(self) -> None:
         """Gives back what it holds."""
-        for close in (self.commits.close, self.gates.close, self.vault.store.close, self.engine.close):
+        for close in (self.commits.close, self.gates.close, super().close):
             close()
 
 
