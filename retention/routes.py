@@ -21,7 +21,7 @@ from checkin.errors import (
 from checkin.protocol.encoding import b64_encode
 from checkin.protocol.primitives import equal, sha256
 from checkin.service.auth import Bearer, pinned_hashes
-from checkin.service.body import Body, Number
+from checkin.service.body import Body, Number, weights
 from checkin.service.describe import problem_answers
 from checkin.service.settings import AuthoritySettings
 from checkin.tlog.checkpoint import stated_size
@@ -189,7 +189,8 @@ class Routes:
         if name.startswith("tile/entries/"):
             headers["vary"] = "accept-encoding"
             # SPEC tlog-tiles: "Entry bundles SHOULD be compressed at the HTTP layer"
-            if accepts_gzip(accept_encoding):
+            wanted = weights(accept_encoding)
+            if wanted.get("gzip", wanted.get("*", 0)):
                 content, headers["content-encoding"] = gzip.compress(content, mtime=0), "gzip"
         return Response(content, media_type="application/octet-stream", headers=headers)
 
@@ -225,12 +226,3 @@ class Routes:
             for who, when in self._overview.contradictions()
             if service in (None, who) and day in (None, when)
         ]
-
-
-def accepts_gzip(header: str) -> bool:
-    """Whether Accept-Encoding names gzip, or everything, without the weight 0 (RFC 9110 §12.5.3)."""
-    weights = {}
-    for item in header.lower().split(","):
-        coding, _, weight = item.replace(" ", "").partition(";q=")
-        weights[coding] = weight.rstrip("0") not in ("", ".", "0.") if weight else True
-    return weights.get("gzip", weights.get("*", False))

@@ -1,7 +1,9 @@
-"""Bodies of requests and answers: unknown members refused, sizes bounded before any work; entity tags of answers."""
+"""Bodies of requests and answers: unknown members refused, sizes bounded before any work; entity tags of answers, and
+which of several answers a caller prefers."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
 from fastapi import Header, Response
@@ -51,3 +53,15 @@ def answer_unless_known(content: bytes, lasting: bytes, known: str | None) -> Re
     if f'"{digest}"' in tags or "*" in tags:
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=_JSON, headers=headers)
+
+
+def weights(header: str) -> dict[str, float]:
+    """What an `Accept` or one of its kind names, in small letters and in its order, with the weight, 0 .. 1 (RFC 9110
+    §12.4.2). What is not of the grammar is passed over; of the same twice the first counts."""
+    found: dict[str, float] = {}
+    for item in header.lower().split(","):
+        name, *parameters = (piece.strip() for piece in item.split(";"))
+        with suppress(ValueError):
+            weight = float(next((text[2:] for text in parameters if text.startswith("q=")), "1"))
+            found.setdefault(name, weight if 0 <= weight <= 1 else 0.0)
+    return found

@@ -22,6 +22,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.staticfiles import StaticFiles
 
 from checkin.protocol.primitives import sha256
+from checkin.service.body import weights
 from checkin.templates import WEB, template
 
 STATIC: Final = WEB / "static"
@@ -166,18 +167,6 @@ def choose_language(wanted: str | None, accept_language: str) -> str:
     """`?lang=` if it names one of ours, else the best of Accept-Language (RFC 9110 §12.5.4), else English."""
     if wanted in LANGUAGES:
         return str(wanted)
-    return negotiate_locale(_preferred(accept_language), LANGUAGES, sep="-") or LANGUAGES[0]
-
-
-def _preferred(header: str) -> list[str]:
-    """The header's languages, best first; what cannot be read counts least."""
-    weighted: list[tuple[float, int, str]] = []
-    for item in header[:1000].split(","):
-        name, _, weight = item.strip().partition(";q=")
-        try:
-            value = float(weight) if weight else 1.0
-        except ValueError:
-            value = 0.0
-        if name and value > 0:
-            weighted.append((-value, len(weighted), name))
-    return [name for _, _, name in sorted(weighted)]
+    taken = weights(accept_language[:1000])
+    best = sorted(filter(taken.get, taken), key=taken.__getitem__, reverse=True)
+    return negotiate_locale(best, LANGUAGES, sep="-") or LANGUAGES[0]

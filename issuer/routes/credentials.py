@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
@@ -24,6 +24,7 @@ from checkin.protocol import qr
 from checkin.protocol.credential import Mode
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.signed_time import NONCE
+from checkin.service.body import weights
 from checkin.service.describe import problem_answers
 from issuer.credential_batches import COMMIT_SECONDS, TOO_SLOW, Begun
 from issuer.models import BatchAnswer, BatchRequest, CodeAnswer, CodeRequest, Opening
@@ -121,27 +122,14 @@ def choose(accept: str | None, offers: Sequence[str]) -> str:
     """
     if accept is None or not accept.strip():
         return offers[0]
-    ranges = [_read_range(part) for part in accept.split(",")]
-    best = max(offers, key=lambda offer: (_quality(offer, ranges), -offers.index(offer)))
+    ranges = weights(accept)
+    best = max(offers, key=lambda offer: _quality(offer, ranges))
     if _quality(best, ranges) == 0:
         raise NotAcceptable
     return best
 
 
-def _read_range(part: str) -> tuple[str, float]:
-    media, *parameters = (piece.strip().lower() for piece in part.split(";"))
-    quality = next((text[2:] for text in parameters if text.startswith("q=")), "1")
-    try:
-        number = float(quality)
-    except ValueError:
-        return "", 0.0
-    return media, number if 0 <= number <= 1 else 0.0
-
-
-def _quality(offer: str, ranges: Sequence[tuple[str, float]]) -> float:
+def _quality(offer: str, ranges: Mapping[str, float]) -> float:
     """The quality of the most specific range that covers the offer."""
-    for wanted in (offer, offer.partition("/")[0] + "/*", "*/*"):
-        for media, quality in ranges:
-            if media == wanted:
-                return quality
-    return 0.0
+    covering = (offer, offer.partition("/")[0] + "/*", "*/*")
+    return next((ranges[wanted] for wanted in covering if wanted in ranges), 0.0)
