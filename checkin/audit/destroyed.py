@@ -96,13 +96,13 @@ class Book:
         """As the log was when it had so many entries."""
         return Book([entry for entry in self.entries if entry.index < index])
 
-    def strip(self, date: str, days: int = STRIP_DAYS) -> list[DayState]:
-        """Each of the last `days` days before and with `date`, for every service that ever made a day key, and every
+    def strip(self, date: str) -> list[DayState]:
+        """Each of the last 60 days before and with `date`, for every service that ever made a day key, and every
         authority that ever listed one."""
         last = DATES.parse_date(date)
         services = sorted({service for service, _ in self._days})
         states = []
-        for day in range(last - days + 1, last + 1):
+        for day in range(last - STRIP_DAYS + 1, last + 1):
             states += [self._state(service, DATES.date(day), date) for service in services]
             states += [self.authority.state(name, day, date) for name in self.authority.names]
         return states

@@ -70,7 +70,6 @@ class Credential:
     """A credential's fields, and the bytes they were read from."""
 
     issuer: int
-    kid: bytes
     day: int
     mode: Mode
     visit_id: bytes
@@ -172,15 +171,14 @@ def issue(draft: Draft, issuer: int, key: SigningKey) -> bytes:
     return _MESSAGE.fill([kid, payload, key.sign(_to_be_signed(issuer, kid, payload))])
 
 
-def read(encoded: bytes, issuer: int = 0) -> Credential:
+def read(encoded: bytes) -> Credential:
     """The fields, unverified; raises `TokenMalformed` unless the bytes are exactly of the shape."""
-    kid, payload, _ = _MESSAGE.read(encoded)
+    _, payload, _ = _MESSAGE.read(encoded)
     day, mode, visit_id, holder_key, sealed_subject, commitment = _PAYLOAD.read(payload)
     if int.from_bytes(day, "big") < DAY_FIRST or mode[0] not in (Mode.SCREEN, Mode.PAPER):
         raise TokenMalformed
     return Credential(
-        issuer=issuer,
-        kid=kid,
+        issuer=0,  # the bytes do not name it: the key that signed them does
         day=int.from_bytes(day, "big"),
         mode=Mode(mode[0]),
         visit_id=visit_id,

@@ -43,8 +43,6 @@ class DueKeys:
         self._ring = ring
         self._calendar = calendar
         self._early = early
-        self.last_destruction_ms: float | None = None
-        """How long the last destruction of a key took, from readable to destroyed."""
 
     def due(self, now: float, unclosed: Container[int] | None = None) -> dict[KeyName, int]:
         """Keys that still have a slot and should not, with the service days on which they were due, oldest first.
@@ -100,7 +98,7 @@ class DueKeys:
         """Overwrites and unlinks a key that has a tombstone; raises as `KeyRing.destroy`."""
         begun = STOPWATCH.boot()
         self._ring.destroy(name)
-        self.last_destruction_ms = 1000 * (STOPWATCH.boot() - begun)
+        milliseconds = 1000 * (STOPWATCH.boot() - begun)  # from readable to destroyed
         try:
             away = self._ring.missing(name)
         except (CheckinError, OSError) as error:  # the key is destroyed; what nodes signed is in statements
@@ -109,7 +107,7 @@ class DueKeys:
         if away:
             log.warning("key_awaited", key=str(name), nodes=away)
         else:
-            log.info("key_destroyed", key=str(name), milliseconds=round(self.last_destruction_ms, 3))
+            log.info("key_destroyed", key=str(name), milliseconds=round(milliseconds, 3))
 
     def bare_record(self, name: KeyName, due: int) -> dict[str, str | int]:
         """A tombstone's record without `data`: of a day it says that what it held is not known."""

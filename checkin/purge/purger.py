@@ -91,11 +91,6 @@ class Purger:
         self.failed: dict[str, str] = {}
         """What the last `run` could not do, and why."""
 
-    @property
-    def last_destruction_ms(self) -> float | None:
-        """How long the last destruction of a key took, from readable to destroyed."""
-        return self._due.last_destruction_ms
-
     def run(self) -> list[str]:
         """Destroys all that is due; the names of the statements made now.
 

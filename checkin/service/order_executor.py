@@ -142,10 +142,6 @@ class OrderExecutor:
         now = self._guard.settled()
         self._book.forget(now, self._party.calendar.oldest(now))
 
-    def refused(self) -> dict[str, int]:
-        """How often each code was answered."""
-        return self._book.refused()
-
     # --- checks, in the order of the spec ------------------------------------------------------------------------
 
     def _opened(self, note: str, authority: AuthoritySettings) -> Part:

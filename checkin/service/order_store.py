@@ -101,10 +101,6 @@ class OrderStore:
 
         return self._tables.write(step)
 
-    def refused(self) -> dict[str, int]:
-        """How often each code was answered."""
-        return dict(self._tables.read("SELECT code, CAST(sum(times) AS bigint) FROM refusals GROUP BY code"))
-
     def forget(self, now: float, oldest_day: int) -> None:
         """Removes expired answers, and what answers held of days that are destroyed."""
         values = {"now": ceil(now), "oldest": oldest_day}

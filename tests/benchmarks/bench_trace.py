@@ -40,11 +40,11 @@ def fill(made: Country, door: Enrolled, contacts: int) -> None:
         token = issuer.accounts.register(contact).token
         keys = [SigningKey(random_bytes(32)).public for _ in range(10)]
         issued = issuer.batches.issue(issuer.identities.find(token), DAY, Mode.SCREEN, keys)
-        credential = read(issued[0].credential, issuer.settings.issuer)
+        credential = read(issued[0].credential)
         minute = int(NOON // 60) - 60 + number % 120
         where = bytes.fromhex(door.venue_id)
         visit = Visit(
-            where, minute, credential.issuer, credential.visit_id, random_bytes(16), credential.sealed_subject
+            where, minute, issuer.settings.issuer, credential.visit_id, random_bytes(16), credential.sealed_subject
         )
         rows.append(seal_visit(vault, DAY, visit, CALENDAR.hour(DAY, minute * 60)))
     assert all(vault.insert(DAY, rows))
