@@ -20,8 +20,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -81,6 +80,7 @@ class Deployment:
     simulated_clock: Path | None
     warnings: tuple[str, ...]
     engine: str = "sqlite"
+    _guards: dict[str, ClockGuard] = field(default_factory=dict, init=False)
 
     @classmethod
     def open_or_make(  # noqa: PLR0913 - an option each
@@ -122,7 +122,8 @@ class Deployment:
             close_folder(folder)
             self.postgres()  # which may be missing: before anything is made
             self._make(zone)
-        self._mark()
+        mark = {"format": FORMAT, "ports": self.ports, "engine": self.engine}
+        replace_file(marker, (json.dumps(mark) + "\n").encode())
         return self
 
     def _bring_up_to_date(self, known: dict[str, Any]) -> None:
@@ -138,18 +139,10 @@ class Deployment:
         if not (self.folder / "vkeys.txt").exists():
             replace_file(self.folder / "vkeys.txt", self.vkeys_text().encode())
 
-    def _mark(self) -> None:
-        marker = {"format": FORMAT, "ports": self.ports, "engine": self.engine}
-        replace_file(self.folder / MARKER, (json.dumps(marker) + "\n").encode())
-
     @property
     def clock(self) -> Clock:
         """The deployment's time."""
         return clock_of(self.simulated_clock)
-
-    @cached_property
-    def _guards(self) -> dict[str, ClockGuard]:
-        return {}
 
     def require_clock(self, *, confirmed: bool = False) -> None:
         """Raises `ClockUntrusted` where a service doubts this machine's clock, unless a person has `confirmed` it:
@@ -206,19 +199,15 @@ class Deployment:
         for service, dsn in (("venue", server.dsn), ("issuer", server.dsn_of("issuer"))):
             replace_file(self.folder / "tokens" / _DSN[service], f"{dsn}\n".encode())
 
-    def vkeys(self) -> dict[str, str]:
-        """Verifier keys of all services, the log and the officers, by name: what everyone pins."""
-        services = [self._signer(service).verifier for service in SERVICES]
-        verifiers = [*services, self.log_verifier(), *self.authority().officers.verifiers]
-        return {verifier.name: verifier.vkey for verifier in verifiers}
-
     def vkeys_text(self) -> str:
-        """The same, a key a line: what `vkeys.txt` holds."""
-        return "".join(f"{vkey}\n" for vkey in self.vkeys().values())
+        """What everyone pins, as `vkeys.txt` holds it: verifier keys of services, log and officers, one a line."""
+        verifiers = [*map(self.verifier, SERVICES), self.log_verifier(), *self.authority().officers.verifiers]
+        return "".join(f"{verifier.vkey}\n" for verifier in verifiers)
 
     def verifier(self, service: str) -> NoteVerifier:
         """The key a service's notes verify under."""
-        return self._signer(service).verifier
+        key = SigningKey(read_secret(self.folder / service / "statement.key"))
+        return NoteSigner(NAMES[service], key).verifier
 
     def log_verifier(self) -> NoteVerifier:
         """The key that the log's checkpoints verify under."""
@@ -285,9 +274,6 @@ class Deployment:
         for path in (*map(self.config, SERVICES), self.folder / "authority" / "parties.toml"):
             text = path.read_text(encoding="utf-8")
             replace_file(path, old.sub(lambda found: moved[found[0]], text).encode())
-
-    def _signer(self, service: str) -> NoteSigner:
-        return NoteSigner(NAMES[service], SigningKey(read_secret(self.folder / service / "statement.key")))
 
     def _make(self, zone: str) -> None:
         for name in ("logs", "tokens", *SERVICES):
