@@ -294,13 +294,14 @@ class Deployment:
             simulated=self.simulated_clock is not None,
             allow_unfit=bool(self.warnings),
         )
-        for service, settings in self._settings().items():
-            common = self._common(service) | {"zone": zone}
-            replace_file(self.config(service), to_toml(common | settings).encode())
+        for service, own in self._own_settings().items():
+            replace_file(self.config(service), to_toml(self._common(service) | {"zone": zone} | own).encode())
         replace_file(self.folder / "authority" / "parties.toml", to_toml(self._parties()).encode())
         replace_file(self.folder / "vkeys.txt", self.vkeys_text().encode())
 
     def _common(self, service: str) -> dict[str, Any]:
+        officers = self.authority().officers
+        vkeys = [verifier.vkey for verifier in officers.verifiers]
         common: dict[str, Any] = {
             "name": NAMES[service],
             "listen": f"127.0.0.1:{self.ports[service]}",
@@ -310,36 +311,26 @@ class Deployment:
             "statement_key": "statement.key",
             "allow_unfit_storage": bool(self.warnings),
             "time_peers": [self._peer(peer) for peer in SERVICES if peer != service],
+            "authority_token_sha256": self._hash(f"authority-{service}"),
+            "authority": {"name": AUTHORITY_NAME, "officers": vkeys, "threshold": officers.threshold},
         }
         if service != "retention":
             common["retention_token_sha256"] = self._hash(f"retention-{service}")
+            log = {"vkey": self.log_verifier().vkey, "url": self.url("retention")}
+            common["log"] = log | {"token_file": _token_file(f"retention-{service}")}
             if self.engine == "postgresql":
                 common |= {"store": self.engine, "dsn_file": f"../tokens/{_DSN[service]}"}
         return common
 
-    def _settings(self) -> dict[str, dict[str, Any]]:
-        officers = self.authority().officers
-        vkeys = [verifier.vkey for verifier in officers.verifiers]
-        authority = {"name": AUTHORITY_NAME, "officers": vkeys, "threshold": officers.threshold}
-        log = {"vkey": self.log_verifier().vkey, "url": self.url("retention")}
+    def _own_settings(self) -> dict[str, dict[str, Any]]:
         return {
-            "issuer": {
-                "issuer": ISSUER_NUMBER,
-                "authority_token_sha256": self._hash("authority-issuer"),
-                "authority": authority,
-                "log": log | {"token_file": _token_file("retention-issuer")},
-            },
+            "issuer": {"issuer": ISSUER_NUMBER},
             "venue": {
                 "enrolment_secret_sha256": self._hash("enrolment"),
-                "authority_token_sha256": self._hash("authority-venue"),
-                "authority": authority,
-                "log": log | {"token_file": _token_file("retention-venue")},
                 "issuers": [{"number": ISSUER_NUMBER} | self._peer("issuer")],
             },
             "retention": {
                 "auditor_token_sha256": self._hash("auditor"),
-                "authority_token_sha256": self._hash("authority-retention"),
-                "authority": authority,
                 "services": [
                     {"name": NAMES[service], "token_file": _token_file(f"retention-{service}")}
                     | self._peer(service)
