@@ -45,7 +45,6 @@ class SystemClock:
     simulated = False
 
     def now(self) -> float:
-        """Unix time in seconds."""
         return time.time()
 
     def boot(self) -> float:
@@ -83,11 +82,9 @@ class SimulatedClock:
         self._read()
 
     def now(self) -> float:
-        """Unix time in seconds."""
         return self._read()[0]
 
     def boot(self) -> float:
-        """Seconds of the simulated boot clock."""
         return self._read()[1]
 
     def boot_id(self) -> str:
@@ -102,19 +99,16 @@ class SimulatedClock:
 
     def _read(self) -> tuple[float, float]:
         """Now and the boot clock; read at every request and several times for some, so it is parsed when it changed."""
-        content = self._bytes()
+        try:
+            with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 - a third of what `Path` takes
+                content = file.read().strip()
+        except OSError:
+            raise SettingsInvalid("The simulated clock's file cannot be read.") from None
         if self._lines is None or (content and content != self._content):  # empty: it is being rewritten
             self._lines, self._content = _lines(content), content
         runs, first, boot = self._lines
         now = time.time() + first if runs else first
         return now, now if boot is None else boot
-
-    def _bytes(self) -> bytes:
-        try:
-            with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 - a third of what `Path` takes
-                return file.read().strip()
-        except OSError:
-            raise SettingsInvalid("The simulated clock's file cannot be read.") from None
 
 
 def clock_of(path: Path | None) -> Clock:

@@ -80,19 +80,14 @@ class Scanned:
 
 
 class EvidenceFaulty(CheckinError):
-    """What is wrong, file by file, is in `faults`."""
+    """What is wrong is in `faults`: each a file, in one word what happened to it, and a sentence."""
 
     code = "evidence_faulty"
     default = "What a service shows about what it destroyed is not what was signed and logged."
 
-    def __init__(self, detail: str | None = None, verdict: Verdict | None = None) -> None:
+    def __init__(self, detail: str | None = None, faults: tuple[AuditFault, ...] = ()) -> None:
         super().__init__(detail)
-        self.verdict = verdict
-
-    @property
-    def faults(self) -> tuple[AuditFault, ...]:
-        """Each a file, in one word what happened to it, and a sentence."""
-        return self.verdict.faults if self.verdict else ()
+        self.faults = faults
 
 
 def _typed(call: Callable[P, R]) -> Callable[P, R]:
@@ -222,8 +217,8 @@ def verify_audit(source: str | Path, vkeys: Path, *, date: str = "", since: Path
         with Client(source, wanted=Service.RETENTION) as client:
             verdict = verify(Evidence.online(client, read_vkeys(vkeys)), date, previous, today)
     if not verdict.ok:
-        first = verdict.faults[0]
-        raise EvidenceFaulty(f"{first.path} is {first.kind}, of {len(verdict.faults)} in all: {first.reason}", verdict)
+        first, count = verdict.faults[0], len(verdict.faults)
+        raise EvidenceFaulty(f"{first.path} is {first.kind}, of {count} in all: {first.reason}", verdict.faults)
     return verdict
 
 
