@@ -253,7 +253,11 @@ def _register(  # noqa: PLR0913, PLR0917 - what a registration is given
         registration = json.loads(pending.read_text(encoding="utf-8"))
         held = _confirm(client, registration, code, path, recovery_code)
     pending.unlink()
-    say(_keep(path), err=True)
+    say(
+        f"Your recovery code is in {path}: keep it elsewhere, too. Without it, whoever registers your phone number "
+        "begins a new account.",
+        err=True,
+    )
     return held
 
 
@@ -282,13 +286,6 @@ def _on_its_way(issuer: str) -> str:
     if not is_here(urlsplit(issuer).hostname or ""):
         return sent
     return f"{sent} An issuer of `checkin up` sends none: it leaves it in issuer/data/outbox of its folder."
-
-
-def _keep(path: Path) -> str:
-    return (
-        f"Your recovery code is in {path}: keep it elsewhere, too. Without it, whoever registers your phone number "
-        "begins a new account."
-    )
 
 
 def _confirm(client: Client, registration: str, code: str | None, path: Path, recovery_code: str | None) -> Wallet:

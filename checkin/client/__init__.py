@@ -230,7 +230,10 @@ def read_code(source: str | bytes | Path) -> str:
         if not source.startswith(PREFIX):
             raise TokenMalformed("This is not the text of a check-in code, which begins with CK1:.")
         return source
-    texts = pictures.read_image(source if isinstance(source, bytes) else _picture(source))
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            source = file.read(pictures.MAX_BYTES)
+    texts = pictures.read_image(source)
     ours = [text for text in texts if text.startswith(PREFIX)]
     if len(ours) > 1:
         raise PictureUnreadable(f"There are {len(ours)} check-in codes in the picture: show one at a time.")
@@ -240,9 +243,3 @@ def read_code(source: str | bytes | Path) -> str:
 def _require_new(path: Path) -> None:
     if path.exists():
         raise RequestInvalid(f"{path.name} is there already: name another file.")
-
-
-def _picture(path: Path) -> bytes:
-    """The file, as far as a picture is ever long; raises `OSError`."""
-    with path.open("rb") as file:
-        return file.read(pictures.MAX_BYTES)

@@ -21,7 +21,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final
@@ -76,14 +76,10 @@ class PostgresServer:
         """As `dsn`, of a database of this name (letters a-z), made if need be. Raises `NotReady`."""
         from checkin.files.postgres_connection import Postgres  # noqa: PLC0415 - optional
 
-        server = Postgres(self.dsn)
-        try:
-            if not server.run(
-                lambda one: one.execute("SELECT 1 FROM pg_database WHERE datname = $1", [name]).fetchall()
-            ):
+        known = "SELECT 1 FROM pg_database WHERE datname = $1"
+        with closing(Postgres(self.dsn)) as server:
+            if not server.run(lambda one: one.execute(known, [name]).fetchall()):
                 server.run(lambda one: one.execute(f"CREATE DATABASE {name}"))
-        finally:
-            server.close()
         return self.dsn.replace("dbname=postgres", f"dbname={name}")
 
     def start(self, settings: dict[str, str] | None = None) -> None:
