@@ -27,7 +27,7 @@ from typing import Any, Final, Self
 from checkin.clock import Clock, clock_of
 from checkin.deployment.postgres_server import PostgresServer, let_through
 from checkin.errors import ClockUntrusted, FolderInUse, FormatUnsupported, SettingsInvalid, StorageUnfit
-from checkin.files.durable import close_folder, open_private, replace_file
+from checkin.files.durable import close_folder, opened, replace_file
 from checkin.files.format import FORMAT, require_file_format
 from checkin.keys.file_system import check_storage
 from checkin.keys.officer_folder import load_share, load_signer
@@ -419,32 +419,22 @@ def held(folder: Path) -> Iterator[Hold]:
     """Holds the folder; raises `FolderInUse`, with the process that runs it, unless it is free. The kernel lets go when
     the holder dies."""
     path = folder / LOCK
-    descriptor = _locked(path)
-    try:
-        hold = Hold(os.fstat(descriptor).st_size > 0, descriptor)
-        hold.tell(())
-        yield hold
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def _locked(path: Path) -> int:
-    """A descriptor of the file that has this name, locked: between opening and locking its holder may remove it."""
     while True:
-        descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
-                return descriptor
-        except BlockingIOError:
-            sentence = _who(os.pread(descriptor, _LONGEST, 0))
-            os.close(descriptor)
-            raise FolderInUse(f"The folder {path.parent} is run by {sentence}: end that, or choose another.") from None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+        with opened(path, os.O_RDWR | os.O_CREAT) as descriptor:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                who = _who(os.pread(descriptor, _LONGEST, 0))
+                raise FolderInUse(f"The folder {folder} is run by {who}: end that, or choose another.") from None
+            if not (path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino):
+                continue  # its holder removed the file between opening and locking
+            hold = Hold(os.fstat(descriptor).st_size > 0, descriptor)
+            try:
+                hold.tell(())
+                yield hold
+            finally:
+                path.unlink(missing_ok=True)
+            return
 
 
 def _who(content: bytes) -> str:
