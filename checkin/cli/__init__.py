@@ -32,7 +32,7 @@ COMMANDS: Final = {
     "serve": ("serve", "Run one service, as in production."),
     "up": ("serve", "Run all three services on this machine."),
     "key": ("serve", "Print the verifier key that others pin."),
-    "change-master": ("change_master", "Exchange a stopped service's master.key for a new one."),
+    "change-master": ("backup", "Exchange a stopped service's master.key for a new one."),
     "qr": ("door", "Show a fresh code."),
     "enrol": ("door", "Enrol a venue with one scanner."),
     "scan": ("door", "Check a code as a door does, and record the visit."),
