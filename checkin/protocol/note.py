@@ -8,9 +8,10 @@ are refused, unknown signers are ignored, and one bad signature of a known key r
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Final, NamedTuple, Protocol, Self
+from typing import ClassVar, Final, NamedTuple, Self
 
 from checkin.errors import BadSignature, HolderKeyInvalid, NoteMalformed, NoteUntrusted
 from checkin.protocol.encoding import b64_decode, b64_encode
@@ -49,26 +50,6 @@ class Opened:
     names: tuple[str, ...]
 
 
-class Verifier(Protocol):
-    """What `open_note` needs to know about a trusted key; other signature types fit in (`checkpoint.py`)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def key_id(self) -> bytes: ...
-    @property
-    def public(self) -> bytes: ...
-    def verify(self, text: str, signature: bytes) -> None:
-        """Raises `BadSignature`."""
-
-
-class Signer(Protocol):
-    """A key that adds a line to a note."""
-
-    def sign(self, text: str) -> str:
-        """The signature line over the text, with its newline."""
-
-
 def check_key_name(name: str) -> None:
     """Raises `NoteMalformed` for a name that no key may have: empty, or with a space, plus or control character."""
     unfit = any(char.isspace() or char < " " or "\ud800" <= char <= "\udfff" for char in name)
@@ -92,24 +73,7 @@ def write_vkey(name: str, kind: int, public: bytes) -> str:
     return f"{name}+{key_id(name, kind, public).hex()}+{b64_encode(bytes([kind]) + public)}"
 
 
-def read_vkey(vkey: str, kind: int) -> tuple[str, bytes]:
-    """The (name, 32-byte public key) of a verifier key of that type; raises `NoteMalformed`."""
-    name, _, rest = vkey.partition("+")
-    check_key_name(name)
-    try:
-        material = b64_decode(rest.partition("+")[2], 33)
-    except ValueError:
-        raise NoteMalformed(_NO_VKEY) from None
-    if material[0] != kind or write_vkey(name, kind, material[1:]) != vkey:
-        raise NoteMalformed(_NO_VKEY)
-    try:
-        check_signing_key(material[1:])
-    except HolderKeyInvalid:
-        raise NoteMalformed("A verifier key is a canonical Ed25519 public key of prime order.") from None
-    return name, material[1:]
-
-
-class VerifierKey:
+class Verifier(ABC):
     """A key that may be trusted: name and Ed25519 public key (32 bytes). `NoteMalformed` for an impossible name."""
 
     kind: ClassVar[int]
@@ -125,16 +89,30 @@ class VerifierKey:
     @classmethod
     def parse(cls, vkey: str) -> Self:
         """From `name+hash8+base64(type ‖ key)`; raises `NoteMalformed`, also for another type."""
-        return cls(*read_vkey(vkey, cls.kind))
+        name, _, rest = vkey.partition("+")
+        try:
+            verifier = cls(name, b64_decode(rest.partition("+")[2], 33)[1:])
+            check_signing_key(verifier.public)
+        except ValueError:
+            raise NoteMalformed(_NO_VKEY) from None
+        except HolderKeyInvalid:
+            raise NoteMalformed("A verifier key is a canonical Ed25519 public key of prime order.") from None
+        if verifier.vkey != vkey:
+            raise NoteMalformed(_NO_VKEY)
+        return verifier
+
+    @abstractmethod
+    def verify(self, text: str, signature: bytes) -> None:
+        """Raises `BadSignature` unless it is this key's over a note's text."""
 
 
-class NoteVerifier(VerifierKey):
+class NoteVerifier(Verifier):
     """The key of a signature over a note's text itself: type 0x01."""
 
     kind = ED25519
 
     def verify(self, text: str, signature: bytes) -> None:
-        """Raises `BadSignature` unless `signature` (64 bytes) is this key's over the UTF-8 text."""
+        """64 bytes over the UTF-8 text."""
         verify(self.public, text.encode(), signature)
 
 
@@ -211,13 +189,13 @@ def join_note(text: str, lines: Iterable[str]) -> str:
     return note
 
 
-def sign_note(text: str, *signers: Signer) -> str:
+def sign_note(text: str, *signers: NoteSigner) -> str:
     """The note with one line a signer, in order; raises `NoteMalformed` for a text that no note can have."""
     check_text(text)
     return join_note(text, [signer.sign(text) for signer in signers])
 
 
-def add_signature(note: str, signer: Signer) -> str:
+def add_signature(note: str, signer: NoteSigner) -> str:
     """The note with one more line, or unchanged if it has that very line; nothing else is verified."""
     text, signatures = split_note(note)
     lines = [signature.line() for signature in signatures]
@@ -235,7 +213,7 @@ def text_of(content: str) -> str:
     return unverified_text(content) if is_signed(content) else content
 
 
-def sign_also(content: str, signers: Iterable[Signer]) -> str:
+def sign_also(content: str, signers: Iterable[NoteSigner]) -> str:
     """The note with a line of each signer, added where it is missing, also of a text that is not signed yet."""
     for signer in signers:
         content = add_signature(content, signer) if is_signed(content) else sign_note(content, signer)

@@ -17,7 +17,6 @@ from checkin.protocol.note import (
     NoteVerifier,
     Signature,
     Verifier,
-    VerifierKey,
     check_own_name,
     check_text,
     open_note,
@@ -103,13 +102,13 @@ def cosigned_at(signature: bytes) -> int:
     return timestamp
 
 
-class CosignatureVerifier(VerifierKey):
+class CosignatureVerifier(Verifier):
     """A witness: type 0x04; fits into `open_note` beside `NoteVerifier`."""
 
     kind = COSIGNATURE
 
     def verify(self, text: str, signature: bytes) -> None:
-        """Raises `BadSignature` unless `signature` is time u64be ‖ 64 bytes of this key over the checkpoint's text."""
+        """Time u64be ‖ 64 bytes over the checkpoint's text."""
         verify(self.public, _message(text, cosigned_at(signature)), signature[8:])
 
 

@@ -162,24 +162,14 @@ class Site:
             path.write_bytes(data)
         text = Checkpoint("retention.example/log", len(entries), self.root()).write()
         cosigner = Cosigner("witness.example/w1", SigningKey(sha256(b"witness")))
-        self.put("checkpoint.txt", sign_note(text, signer("retention.example/log"), _Timed(cosigner)))
+        cosigned = sign_note(text, signer("retention.example/log")) + cosigner.cosign(text, CALENDAR.start(LAST))
+        self.put("checkpoint.txt", cosigned)
 
     def put(self, name: str, text: str) -> None:
         """A file of the folder."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())
-
-
-class _Timed:
-    """A witness that cosigns at one moment."""
-
-    def __init__(self, cosigner: Cosigner) -> None:
-        self._cosigner = cosigner
-
-    def sign(self, text: str) -> str:
-        """Its line."""
-        return self._cosigner.cosign(text, CALENDAR.start(LAST))
 
 
 def key(service: str, day: int) -> dict[str, str]:
