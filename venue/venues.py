@@ -78,7 +78,7 @@ class OperatorToken(BaseModel):
 
 
 class VenueEntry(BaseModel):
-    """A venue as its operator sees it; `status_rule` as in `StatusRule`."""
+    """A venue as its operator sees it; `status_rule`: as `StatusRuleBody` says."""
 
     venue_id: str
     name: str

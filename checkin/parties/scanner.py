@@ -30,7 +30,7 @@ from checkin.parties.told_time import ToldTime
 from checkin.protocol import presentation
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.intake import Place, Scan, seal_entry
-from checkin.protocol.presentation import Presentation, StatusRule
+from checkin.protocol.presentation import Presentation
 from checkin.protocol.primitives import random_bytes, sha256
 
 BATCH_LIMIT: Final = 1000
@@ -168,7 +168,7 @@ class Scanner:
         """All checks of the door that need no network; raises the `TokenError`, or as `Trust.require_time`."""
         self.trust.require_time(now)
         calendar = Calendar(self.trust.zone)
-        verified = presentation.verify(text, now, calendar, self.trust.keys_of, StatusRule.of(self.trust.rule))
+        verified = presentation.verify(text, now, calendar, self.trust.keys_of, self.trust.rule)
         self.seen = {mark: until for mark, until in self.seen.items() if until >= now}
         if _mark(verified) in self.seen:
             raise AlreadyUsed("Already checked in here a moment ago.")

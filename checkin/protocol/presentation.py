@@ -55,18 +55,6 @@ class Presentation:
     encoded: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StatusRule:
-    """What a venue requires: nothing (empty), or one of these statuses."""
-
-    accepted: frozenset[Status] = frozenset()
-
-    @classmethod
-    def of(cls, statuses: Collection[int]) -> StatusRule:
-        """`ValueError` for a number that is no status."""
-        return cls(frozenset(Status(status) for status in statuses))
-
-
 def present(credential: bytes, holder: SigningKey, iat: int, opening: StatusOpening | None = None) -> bytes:
     """A token of 309 bytes, or 333 with the status shown. `iat` in unix seconds; on paper the day's local start."""
     payload = _PAYLOAD.fill([u32be(iat), credential])
@@ -148,11 +136,12 @@ def reject_unsigned(presentation: Presentation, keys: IssuerKeys) -> int:
     return key.issuer
 
 
-def reject_status(presentation: Presentation, rule: StatusRule) -> None:
-    """Raises `BadStatus` when the status shown does not open, `StatusRequired` when the rule requires another."""
+def reject_status(presentation: Presentation, rule: Collection[int]) -> None:
+    """Raises `BadStatus` when the status shown does not open, `StatusRequired` unless it is one of the venue's `rule`,
+    where that is not empty."""
     if presentation.opening is not None:
         credentials.verify_opening(presentation.credential, presentation.opening)
-    if rule.accepted and (presentation.opening is None or presentation.opening.status not in rule.accepted):
+    if rule and (presentation.opening is None or presentation.opening.status not in rule):
         raise StatusRequired
 
 
@@ -161,7 +150,7 @@ def verify(
     now: float,
     calendar: Calendar,
     keys_of_day: Callable[[int], IssuerKeys],
-    rule: StatusRule | None = None,
+    rule: Collection[int] = (),
 ) -> Presentation:
     """Everything a door checks but a second use, in order; returns the verified presentation.
 
@@ -177,14 +166,13 @@ def verify_read(
     presentation: Presentation,
     calendar: Calendar,
     keys_of_day: Callable[[int], IssuerKeys],
-    rule: StatusRule | None = None,
+    rule: Collection[int] = (),
 ) -> Presentation:
     """The checks after the window: for a registry that judges a queued scan by the scanner's time."""
     reject_other_day(presentation, calendar)
     issuer = reject_unsigned(presentation, keys_of_day(presentation.credential.day))
-    reject_status(presentation, rule or StatusRule())
-    credential = replace(presentation.credential, issuer=issuer)
-    return Presentation(presentation.iat, credential, presentation.opening, presentation.encoded)
+    reject_status(presentation, rule)
+    return replace(presentation, credential=replace(presentation.credential, issuer=issuer))
 
 
 def _to_be_signed(payload: bytes) -> bytes:

@@ -24,7 +24,7 @@ from checkin.protocol.encoding import (
     decimal_decode,
 )
 from checkin.protocol.note import NoteVerifier
-from checkin.protocol.presentation import Presentation, StatusRule
+from checkin.protocol.presentation import Presentation
 from checkin.protocol.primitives import Label, OpeningKey, SigningKey
 from checkin.tlog.checkpoint import CosignatureVerifier, cosignatures
 from checkin.tlog.proof import LogProof
@@ -50,7 +50,7 @@ def keys_of(day: int) -> IssuerKeys:
 
 def judge(case: dict[str, Any]) -> Presentation:
     """What a door says."""
-    return presentation.verify(case["text"], case["now"], CALENDAR, keys_of, StatusRule.of(case["rule"]))
+    return presentation.verify(case["text"], case["now"], CALENDAR, keys_of, case["rule"])
 
 
 def verdict(case: dict[str, Any], judge: Callable[[dict[str, Any]], object] = judge) -> str:
