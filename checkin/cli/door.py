@@ -113,7 +113,7 @@ def _check_width(*, show_status: bool) -> None:
 
 def _tell_of(held: Wallet, opened: Held, clock: Clock, *, show_status: bool) -> None:
     """What the caller should know about the code that was made."""
-    ahead = held.time.off(clock) if held.time else 0.0
+    ahead = held.time.off(clock)
     if abs(ahead) > TELL_SECONDS:
         where = "ahead of" if ahead > 0 else "behind"
         span = timedelta(seconds=round(abs(ahead)))

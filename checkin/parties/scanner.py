@@ -182,11 +182,13 @@ class Scanner:
         verified = self.check(text, now)
         scan = Scan(int(now), random_bytes(16), verified.encoded)
         recorded = yield from self._submit(scan)
-        result = recorded or self._enqueue(scan, verified.credential.day)
+        if not recorded:
+            day = verified.credential.day
+            self.queue.append(b64url_encode(seal_entry(scan, day, self.place, self.trust.intake_key(day))))
         self.seen[_mark(verified)] = presentation.window(verified, Calendar(self.trust.zone))[1]
         # What is recorded the registry knows, also of a second use.
         yield Keep(self.plain, needed=not recorded)
-        return result
+        return recorded or ScanResult.QUEUED
 
     def judge(self, text: str, clock: Clock) -> Steps[ScanResult]:
         """`scan` by the registry's time. A refusal for the time of a code names this machine's clock where that may be
@@ -245,10 +247,6 @@ class Scanner:
             if waits(error):
                 return None
             raise
-
-    def _enqueue(self, scan: Scan, day: int) -> ScanResult:
-        self.queue.append(b64url_encode(seal_entry(scan, day, self.place, self.trust.intake_key(day))))
-        return ScanResult.QUEUED
 
 
 def _answers(content: Any, batch: list[str]) -> list[EntryAnswer]:

@@ -190,21 +190,18 @@ def _merged_issuer(known: Keys, note: str, issuer: int, verifier: NoteVerifier, 
     if listed.issuer != issuer:
         raise NoteUntrusted("A list names another issuer than the one it was given for.")
     before = {day: ListedKey.of(issuer, b64url_decode(key, 32)) for day, key in known.items()}
-    return _kept(before | merge(before, _near(listed.keys, today)), today)
+    return _merged(before, listed.keys, today)
 
 
 def _merged_intake(known: Keys, note: str, verifier: NoteVerifier, today: int) -> Keys:
     listed = IntakeList.read(open_note(note, [verifier]).text)
-    before = {day: IntakeKey(b64url_decode(key, 32)) for day, key in known.items()}
-    return _kept(before | merge(before, _near(listed.keys, today)), today)
+    return _merged({day: IntakeKey(b64url_decode(key, 32)) for day, key in known.items()}, listed.keys, today)
 
 
-def _near(keys: Mapping[int, Key], today: int) -> dict[int, Key]:
-    return {day: key for day, key in keys.items() if day <= today + HORIZON_DAYS}
-
-
-def _kept(keys: Mapping[int, ListedKey] | Mapping[int, IntakeKey], today: int) -> Keys:
-    """Days that can still be uploaded, and those to come."""
+def _merged(known: dict[int, Key], listed: Mapping[int, Key], today: int) -> Keys:
+    """Days that can still be uploaded, and those to come, as far as they are near."""
+    near = {day: key for day, key in listed.items() if day <= today + HORIZON_DAYS}
+    keys = known | merge(known, near)
     return {day: b64url_encode(key.public) for day, key in keys.items() if day >= today - CLOSING_DAYS}
 
 

@@ -19,7 +19,7 @@ from checkin.parties.grants import BegunRegistration, WalletGrant
 from checkin.parties.told_time import ToldTime
 from checkin.protocol import credential as credentials
 from checkin.protocol import presentation
-from checkin.protocol.credential import Credential, IssuerKey, IssuerKeys, Mode, Status, StatusOpening
+from checkin.protocol.credential import IssuerKey, IssuerKeys, Mode, Status, StatusOpening
 from checkin.protocol.encoding import b64url_decode, b64url_encode
 from checkin.protocol.key_list import IssuerList
 from checkin.protocol.note import NoteVerifier, open_note, unverified_text
@@ -60,15 +60,15 @@ class Wallet:
     """The log that the issuer's list must be in, as `PinnedLog.plain` writes it: given, or the first that it named."""
     recovery_code: str | None = None
     """Shows, when the phone is registered again without this file, that the account is the same person's."""
-    time: ToldTime | None = None
-    """The issuer's time of the last batch, if that was requested with a clock."""
+    time: ToldTime = field(default_factory=ToldTime)
+    """The issuer's time of the last batch that was requested with a clock."""
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
         """From what `plain` wrote."""
         held = {int(day): [_held(item) for item in items] for day, items in data["held"].items()}
         notices, log, recovery = data["disclosures"], data.get("log"), data.get("recovery_code")
-        time = ToldTime(**data["time"]) if data.get("time") else None
+        time = ToldTime(**(data.get("time") or {}))
         return cls(data["issuer_url"], data["token"], held, notices, log, recovery, time)
 
     def plain(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Wallet:
             "held": {str(day): [_plain(item) for item in items] for day, items in self.held.items()},
             "disclosures": self.disclosures,
             "log": self.log,
-            "time": self.time and asdict(self.time),
+            "time": asdict(self.time) if self.time.boot_id else None,
         }
 
     def fetch(
@@ -109,7 +109,7 @@ class Wallet:
             raise Unauthorized("The account of this wallet has ended: register again, in a new file.") from None
         time = _signed_time(answer, "time_note", nonce, pinned)
         if clock and time is not None:
-            self._hear(time, asked, clock)
+            self.time.tell(time, asked, clock)
         batch = _read_batch(answer, seeds)
         for item, holder_key in zip(batch, holder_keys, strict=True):
             _check(item, holder_key, day, mode, listed)
@@ -137,11 +137,7 @@ class Wallet:
 
     def now(self, clock: Clock) -> float:
         """Unix seconds by the issuer's time, as far as it was measured."""
-        return self.time.now(clock) if self.time else clock.now()
-
-    def _hear(self, time: float, asked: float, clock: Clock) -> None:
-        self.time = self.time or ToldTime()
-        self.time.tell(time, asked, clock)
+        return self.time.now(clock)
 
     def open_today(self, calendar: Calendar, clock: Clock) -> Steps[Held]:
         """A credential of today by the issuer's time; a batch is fetched first when none is left.
@@ -177,7 +173,7 @@ class Wallet:
         asked = clock.now()
         time = _signed_time((yield Ask(f"/v1/time?nonce={nonce}")), "note", nonce, pinned)
         if time is not None:
-            self._hear(time, asked, clock)
+            self.time.tell(time, asked, clock)
 
     def open_code(self, day: int) -> Steps[Held | None]:
         """A fresh credential for one opening of the code, kept as used before it is given out; None when a new batch is
@@ -274,13 +270,12 @@ def _signed_time(answer: Any, member: str, nonce: str, pinned: NoteVerifier | No
     return read_time(str(note), pinned, nonce) if pinned else stated_time(unverified_text(str(note)), nonce)
 
 
-def _check(item: Held, holder_key: bytes, day: int, mode: Mode, keys: IssuerKeys) -> Credential:
+def _check(item: Held, holder_key: bytes, day: int, mode: Mode, keys: IssuerKeys) -> None:
     credential = credentials.read(item.credential)
     credentials.verify_signature(item.credential, keys)
     credentials.verify_opening(credential, item.opening)
     if (credential.day, credential.mode, credential.holder_key) != (day, mode, holder_key):
         raise ServiceError("The issuer's batch is not the one that was asked for.")
-    return credential
 
 
 def _plain(item: Held) -> dict[str, Any]:
