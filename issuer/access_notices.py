@@ -46,21 +46,15 @@ class AccessNotice:
     case: str = ""
 
 
-NOTICES: Final = TableSet(
-    "receipts",
-    (
-        """
-CREATE TABLE IF NOT EXISTS receipts (
+_FIRST: Final = """CREATE TABLE IF NOT EXISTS receipts (
     id bytea NOT NULL PRIMARY KEY,
     day bigint NOT NULL,
     owner bytea NOT NULL,
     release bigint NOT NULL,
     sealed bytea NOT NULL
 );
-CREATE INDEX IF NOT EXISTS receipts_of_a_day ON receipts (day, owner)""",
-    ),
-    unordered=True,
-)
+CREATE INDEX IF NOT EXISTS receipts_of_a_day ON receipts (day, owner)"""
+NOTICES: Final = TableSet("receipts", (_FIRST,), unordered=True)
 _STORED: Final = "SELECT id, sealed FROM receipts WHERE id IN"
 ADD: Final = """INSERT INTO receipts (id, day, owner, release, sealed)
     VALUES (:id, :day, :owner, :release, :sealed)

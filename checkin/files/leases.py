@@ -16,18 +16,13 @@ from checkin.errors import NotReady
 from checkin.files.tables import Commit, Found, Tables, TableSet, Value
 from checkin.protocol.primitives import random_bytes
 
-LEASES: Final = TableSet(
-    "leases",
-    (
-        """
-CREATE TABLE IF NOT EXISTS leases (
+_FIRST: Final = """CREATE TABLE IF NOT EXISTS leases (
     name text COLLATE "C" NOT NULL PRIMARY KEY,
     holder text NOT NULL,
     fence bigint NOT NULL,
     until bigint NOT NULL
-)""",
-    ),
-)
+)"""
+LEASES: Final = TableSet("leases", (_FIRST,))
 _NOW: Final = "CAST(extract(epoch FROM clock_timestamp()) AS bigint)"
 _MAKE: Final = "INSERT INTO leases (name, holder, fence, until) VALUES (:name, '', 0, 0) ON CONFLICT DO NOTHING"
 _TAKE: Final = f"""UPDATE leases SET holder = :holder, fence = leases.fence + 1, until = {_NOW} + :seconds

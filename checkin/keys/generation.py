@@ -19,17 +19,12 @@ from checkin.files.tables import Tables, TableSet, Values
 
 FILE: Final = "generation.json"
 UNKNOWN: Final = "unknown"
-GENERATIONS: Final = TableSet(
-    "generations",
-    (
-        """
-CREATE TABLE IF NOT EXISTS generations (
+_FIRST: Final = """CREATE TABLE IF NOT EXISTS generations (
     machine text COLLATE "C" NOT NULL PRIMARY KEY,
     number bigint NOT NULL,
     day text NOT NULL
-)""",
-    ),
-)
+)"""
+GENERATIONS: Final = TableSet("generations", (_FIRST,))
 _READ: Final = "SELECT number, day FROM generations WHERE machine = :machine"
 _WRITE: Final = """INSERT INTO generations (machine, number, day) VALUES (:machine, :number, :day)
     ON CONFLICT (machine) DO UPDATE SET number = excluded.number, day = excluded.day"""

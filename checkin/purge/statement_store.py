@@ -62,16 +62,11 @@ LAST_DAY: Final = 65_535
 STATEMENT_NAME: Final = r"[a-z0-9][a-z0-9-]{0,99}"
 _NAME = re.compile(STATEMENT_NAME)
 _BEYOND: Final = "~"  # comes after all that a name may have
-STATEMENTS: Final = TableSet(
-    "statements",
-    (
-        """
-CREATE TABLE IF NOT EXISTS statements (
+_FIRST: Final = """CREATE TABLE IF NOT EXISTS statements (
     name text COLLATE "C" NOT NULL PRIMARY KEY,
     note text NOT NULL
-)""",
-    ),
-)
+)"""
+STATEMENTS: Final = TableSet("statements", (_FIRST,))
 _PUT: Final = "INSERT INTO statements (name, note) VALUES (:name, :note) ON CONFLICT DO NOTHING"
 _ALL: Final = "SELECT name, note FROM statements WHERE name >= :first AND name < :beyond ORDER BY name"
 _FOLLOWING: Final = "SELECT name, note FROM statements WHERE name > :after ORDER BY name LIMIT :limit"

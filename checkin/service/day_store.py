@@ -49,32 +49,22 @@ from checkin.vault.vault import Vault
 if TYPE_CHECKING:
     from checkin.files.postgres_connection import Postgres
 
-_SERVICE: Final = TableSet(
-    "service",
-    (
-        """
-CREATE TABLE IF NOT EXISTS service (
+_SERVICE_TABLE: Final = """CREATE TABLE IF NOT EXISTS service (
     one bigint NOT NULL PRIMARY KEY,
     name text NOT NULL
-)""",
-    ),
-)
+)"""
+_SERVICE: Final = TableSet("service", (_SERVICE_TABLE,))
 _CLAIM: Final = "INSERT INTO service (one, name) VALUES (1, :name) ON CONFLICT DO NOTHING"
 VAULTS: Final = {"issuer": "ledger", "venue": "visits"}
 """The service as its seals name it, and the folder or the tables of its days."""
 _ORDERED: Final = {"visits"}
 _MARK: Final = "engine"
-FLOOR: Final = TableSet(
-    "floor",
-    (
-        """
-CREATE TABLE IF NOT EXISTS oldest_day (
+_FLOOR_TABLE: Final = """CREATE TABLE IF NOT EXISTS oldest_day (
     one bigint NOT NULL PRIMARY KEY,
     day bigint NOT NULL
 );
-INSERT INTO oldest_day (one, day) VALUES (1, 0) ON CONFLICT DO NOTHING""",
-    ),
-)
+INSERT INTO oldest_day (one, day) VALUES (1, 0) ON CONFLICT DO NOTHING"""
+FLOOR: Final = TableSet("floor", (_FLOOR_TABLE,))
 _RAISE: Final = "UPDATE oldest_day SET day = :day WHERE day < :day"
 _READ: Final = "SELECT day, CAST(extract(epoch FROM clock_timestamp()) AS bigint) FROM oldest_day"
 FRESH_SECONDS: Final = 60.0

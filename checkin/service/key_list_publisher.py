@@ -33,20 +33,14 @@ from checkin.tlog.submission import proof_of, submit
 
 TIMEOUT_SECONDS: Final = 3.0
 _CHANGED: Final = "key_list"
-KEY_LIST: Final = TableSet(
-    "key_list",
-    (
-        """
-CREATE TABLE IF NOT EXISTS key_list (
+_FIRST: Final = """CREATE TABLE IF NOT EXISTS key_list (
     one bigint NOT NULL PRIMARY KEY,
     note text NOT NULL,
     proof text NOT NULL,
     waiting text NOT NULL
 );
-INSERT INTO key_list (one, note, proof, waiting) VALUES (1, '', '', '') ON CONFLICT DO NOTHING""",
-    ),
-    (_CHANGED,),
-)
+INSERT INTO key_list (one, note, proof, waiting) VALUES (1, '', '', '') ON CONFLICT DO NOTHING"""
+KEY_LIST: Final = TableSet("key_list", (_FIRST,), (_CHANGED,))
 _LOAD: Final = "SELECT note, proof, waiting FROM key_list"
 _SAVE: Final = "UPDATE key_list SET note = :note, proof = :proof, waiting = :waiting"
 UNWITNESSED: Final = "not_ready"
