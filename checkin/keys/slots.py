@@ -88,9 +88,10 @@ class SlotFolder:
             if self._whole(folder, _file(name)):
                 raise KeyExists
             _destroy(folder, _file(name))
-            content = (self._magic + body).ljust(SLOT_SIZE, b"\0")
             try:
-                _create(folder, _file(name), content)
+                with opened(_file(name), os.O_RDWR | os.O_CREAT | os.O_EXCL, folder) as fd:
+                    _put(fd, (self._magic + body).ljust(SLOT_SIZE, b"\0"))
+                os.fsync(folder)
             except OSError:
                 # The key may be in the page cache and not on disk: it must not be taken for an acknowledged one.
                 with contextlib.suppress(OSError):
@@ -231,18 +232,18 @@ class SlotFolder:
                     _destroy(folder, _file(name))
 
 
-def _file(name: str) -> str:
+def _file(name: str, ending: str = ".slot") -> str:
     if not _NAME.fullmatch(name):
         raise ValueError("not the name of a slot")
-    return name + ".slot"
+    return name + ending
 
 
 def _tomb(name: str) -> str:
-    return _file(name).removesuffix(".slot") + ".tombstone"
+    return _file(name, ".tombstone")
 
 
 def _mark(name: str) -> str:
-    return _file(name).removesuffix(".slot") + ".overwritten"
+    return _file(name, ".overwritten")
 
 
 def _exists(folder: int, file: str) -> bool:
@@ -263,12 +264,6 @@ def _overwrite(fd: int, content: bytes) -> None:
     _put(fd, content)
     if os.pread(fd, len(content), 0) != content:
         raise OSError(errno.EIO, "the slot still shows other bytes after it was overwritten")
-
-
-def _create(folder: int, file: str, content: bytes) -> None:
-    with opened(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, folder) as fd:
-        _put(fd, content)
-    os.fsync(folder)
 
 
 def _write_record(folder: int, file: str, record: Mapping[str, str | int]) -> None:
