@@ -20,7 +20,7 @@ from checkin.vault.engines import DayStore
 from checkin.vault.vault import Vault
 
 CLOSE_SECONDS: Final = 3600  # all rows of a day are read
-_SETTLED: Final = "settled"
+SETTLED: Final = "settled"
 _SALT = 32
 _ROOT = 32
 
@@ -68,16 +68,11 @@ def is_closed(store: DayStore, day: int) -> bool:
 
 def unsettled(store: DayStore) -> Iterator[int]:
     """Days with an order of arrival that was not erased yet."""
-    return (day for day in store.days() if store.attachment(day, _SETTLED) is None)
-
-
-def settle(store: DayStore, day: int) -> None:
-    """Erases the order in which the rows of a frozen day came, as the engine can, and keeps that it was done."""
-    store.settle(day, _SETTLED)
+    return (day for day in store.days() if store.attachment(day, SETTLED) is None)
 
 
 def settle_days(store: DayStore, hold: Hold, ready: Callable[[int], bool]) -> None:
-    """Freezes and settles the days that are ready for it and were not yet, where the engine can."""
+    """Freezes the days that are ready for it, and erases in which order their rows came, once, where the engine can."""
     if not store.settles or not any(map(ready, unsettled(store))):
         return
     with hold("settle", CLOSE_SECONDS) as renew:
@@ -85,7 +80,7 @@ def settle_days(store: DayStore, hold: Hold, ready: Callable[[int], bool]) -> No
             if renew and ready(day):
                 renew()
                 store.freeze(day)
-                settle(store, day)
+                store.settle(day, SETTLED)
 
 
 def check_closing(digest: bytes, *, salt: bytes, root: bytes, count: int) -> Closing:

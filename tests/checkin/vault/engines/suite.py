@@ -13,7 +13,7 @@ import pytest
 
 from checkin.errors import DayClosed, NotReady
 from checkin.tlog.merkle import RootBuilder
-from checkin.vault.closing import settle, unsettled
+from checkin.vault.closing import SETTLED, unsettled
 from checkin.vault.engines import LAST_KEY, DayStore, Measure, Row
 from checkin.vault.row_tree import day_root, hashed, rows_root
 from tests.checkin.vault.engines.workers import DAY, Engine, a_row, race, received, start_writer
@@ -141,7 +141,7 @@ class StoreSuite:
     def test_asking_about_a_day_that_is_not_there_does_not_make_it(self, store: DayStore) -> None:
         assert (store.get(DAY, [GROUP]), store.group(DAY, GROUP), list(store.rows(DAY))) == ({}, [], [])
         assert (store.counts(DAY, GROUP), store.attachment(DAY, "a"), store.measure(DAY)) == ({}, None, Measure(0, 0))
-        settle(store, DAY)
+        store.settle(DAY, SETTLED)
         assert store.days() == []
         store.drop(DAY)
         assert store.days() == []
@@ -177,7 +177,7 @@ class StoreSuite:
         store.attach(DAY, "salt", b"one")
         assert list(unsettled(store)) == [DAY]
         for _ in range(2):
-            settle(store, DAY)
+            store.settle(DAY, SETTLED)
             assert list(unsettled(store)) == []
         assert list(store.rows(DAY)) == sorted(rows, key=lambda row: row.key)
         assert store.attachment(DAY, "salt") == b"one"
