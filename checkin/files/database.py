@@ -210,7 +210,12 @@ class StateFile:
         """Writes the file anew, in the order of its keys, at the first call of a day (in any process): rows lie in a
         page in the order in which they came, and older versions of it in the write-ahead log."""
         with self.reading() as tables:
-            if write_anew(tables, day) and not cut_log(self._connection):  # once more in the next round
+            # SQLite's `application_id` is the day on which it was done last.
+            if tables.execute("PRAGMA application_id").fetchone() == (day,):
+                return
+            tables.execute("VACUUM")
+            tables.execute(f"PRAGMA application_id = {day}")
+            if not cut_log(self._connection):  # once more in the next round
                 tables.execute("PRAGMA application_id = 0")
 
     def cut_log(self) -> None:
@@ -222,18 +227,6 @@ class StateFile:
         """Gives back the file."""
         with self._lock:
             self._connection.close()
-
-
-def write_anew(tables: sqlite_utils.Database, day: int) -> bool:
-    """The file in the order of its keys, unless it was written anew on this day already; whether it was done now.
-
-    SQLite's `application_id` is the day on which it was done last. What is in the write-ahead log stays there.
-    """
-    if tables.execute("PRAGMA application_id").fetchone() == (day,):
-        return False
-    tables.execute("VACUUM")
-    tables.execute(f"PRAGMA application_id = {day}")
-    return True
 
 
 def shape_of(path: Path) -> dict[str, tuple[str, ...]]:
