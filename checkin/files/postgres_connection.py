@@ -40,6 +40,7 @@ _ALWAYS: Final = {"connect_timeout": 3, "tcp_user_timeout": 3000, "application_n
 # Without a word about the address libpq would take PGHOSTADDR, wherever the host is.
 _USUALLY: Final = {"target_session_attrs": "read-write", "hostaddr": ""}
 AWAY: Final = "The database does not answer: start it, or look at its log and at the network."
+REFUSED: Final = "The database did not carry this out: look at its log, then try again."
 _CLOSED: Final = "The service is stopping: try again in a moment."
 CONFIRM: Final = "SELECT pg_logical_emit_message(true, 'checkin', '')"
 """Gives a transaction that writes nothing a commit for the standbys to confirm, and with it all that came before."""

@@ -21,7 +21,7 @@ from psycopg import errors
 
 from checkin.clock import STOPWATCH
 from checkin.errors import NotReady
-from checkin.files.postgres_connection import BE_BRIEF, CONFIRM, Connection, Postgres, Step, write_anew
+from checkin.files.postgres_connection import BE_BRIEF, CONFIRM, REFUSED, Connection, Postgres, Step, write_anew
 from checkin.files.tables import COUNT_ON, LOOK, NEWER, NOTHING, Commit, CommitUnknown, Found, TableSet, Value, Values
 
 STALE_SECONDS: Final = 10.0
@@ -140,7 +140,7 @@ class PostgresTables:
         try:
             return self._database.run(step, patience)
         except psycopg.Error:
-            raise NotReady("The database did not carry this out: look at its log, then try again.") from None
+            raise NotReady(REFUSED) from None
 
 
 class _PostgresCommit:

@@ -24,7 +24,7 @@ import psycopg
 from psycopg import errors
 
 from checkin.errors import DayClosed, NotReady
-from checkin.files.postgres_connection import BE_BRIEF, CONFIRM, Connection, Postgres, Step, write_anew
+from checkin.files.postgres_connection import BE_BRIEF, CONFIRM, REFUSED, Connection, Postgres, Step, write_anew
 from checkin.vault.engines import LAST_KEY, MAX_BUCKET, EngineFinding, Measure, Row
 from checkin.vault.engines.postgres_settings import dangers
 
@@ -60,13 +60,14 @@ class PostgresStore:
 
     def insert(self, day: int, rows: Sequence[Row]) -> list[bool]:
         """See `DayStore.insert`. Sorted by key, so that no two writers wait for each other in a circle."""
-        table, ordered = self._table(day), sorted(rows, key=lambda row: row.key)
-        try:
-            ours = self._written(day, lambda connection: _add(connection, table, ordered)) if rows else set()
-        except errors.CheckViolation:
-            raise DayClosed from None
         if not rows:
             self._make(day)
+            return []
+        table, ordered = self._table(day), sorted(rows, key=lambda row: row.key)
+        try:
+            ours = self._written(day, lambda connection: _add(connection, table, ordered))
+        except errors.CheckViolation:
+            raise DayClosed from None
         return [(row.key, row.nonce) in ours for row in rows]
 
     def get(self, day: int, keys: Sequence[bytes]) -> dict[bytes, Row]:
@@ -91,7 +92,7 @@ class PostgresStore:
         except errors.UndefinedTable:
             return
         except psycopg.Error:
-            raise _trouble() from None
+            raise NotReady(REFUSED) from None
 
     def count(self, day: int, first: bytes, last: bytes) -> int:
         query = f"SELECT count(*) FROM {self._table(day)} {_BETWEEN}"  # noqa: S608 - a name of ours
@@ -119,7 +120,9 @@ class PostgresStore:
             with connection.transaction():
                 connection.execute(f"INSERT INTO {table} VALUES ($1, $2) ON CONFLICT DO NOTHING", [name, value])  # noqa: S608
                 connection.execute(CONFIRM)
-                return _one(connection, f"SELECT value FROM {table} WHERE name = $1", name)  # noqa: S608
+                query = f"SELECT value FROM {table} WHERE name = $1"  # noqa: S608
+                [(standing,)] = connection.execute(query, [name], binary=True).fetchall()
+                return bytes(standing)
 
         return self._written(day, step)
 
@@ -226,7 +229,7 @@ class PostgresStore:
         except (errors.UndefinedTable, errors.CheckViolation):
             raise
         except psycopg.Error:
-            raise _trouble() from None
+            raise NotReady(REFUSED) from None
 
 
 def _opened(dsn: str, name: str) -> PostgresStore:
@@ -290,14 +293,3 @@ def _copy(connection: Connection, table: str, mark: str) -> None:
 
 def _close(connection: Connection, table: str) -> None:
     connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT closed CHECK (false) NOT VALID")
-
-
-def _one(connection: Connection, query: str, *values: object) -> bytes:
-    row = connection.execute(query, values, binary=True).fetchone()
-    if row is None:
-        raise _trouble()
-    return bytes(row[0])
-
-
-def _trouble() -> NotReady:
-    return NotReady("The database did not carry this out: look at its log, then try again.")
