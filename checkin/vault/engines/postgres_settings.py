@@ -13,7 +13,7 @@ from checkin.vault.engines import EngineFinding
 
 OLDEST_VERSION: Final = 160000
 _SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE name = ANY($1)"
-_STANDBYS: Final = "SELECT count(*) FROM pg_stat_replication"
+_STANDBYS: Final = "SELECT count(*), current_setting('synchronous_standby_names') FROM pg_stat_replication"
 _LEFT_SLOTS: Final = "SELECT count(*) FROM pg_replication_slots WHERE NOT active"
 
 
@@ -54,15 +54,12 @@ _RULES: Final = (
 
 def dangers(connection: Connection) -> list[EngineFinding]:
     """What is set so now; names no host, no user and no database."""
-    return [*_version(connection), *_unfit(connection), *_standbys(connection), *_slots(connection)]
-
-
-def _version(connection: Connection) -> Iterator[EngineFinding]:
-    if connection.info.server_version < OLDEST_VERSION:
-        yield EngineFinding("engine_version", "failure", "PostgreSQL is older than 16: move to a newer one.")
+    return [*_unfit(connection), *_copies(connection)]
 
 
 def _unfit(connection: Connection) -> Iterator[EngineFinding]:
+    if connection.info.server_version < OLDEST_VERSION:
+        yield EngineFinding("engine_version", "failure", "PostgreSQL is older than 16: move to a newer one.")
     found = dict(connection.execute(_SETTINGS, [[rule.name for rule in _RULES]]).fetchall())
     for rule in _RULES:
         if (value := found.get(rule.name, rule.fit[0])) not in rule.fit:
@@ -70,18 +67,14 @@ def _unfit(connection: Connection) -> Iterator[EngineFinding]:
             yield EngineFinding(f"engine_{rule.name}", rule.level, text)
 
 
-def _standbys(connection: Connection) -> Iterator[EngineFinding]:
-    """Standbys that no commit waits for: what is acknowledged is lost when one of them takes over."""
-    row = connection.execute(_STANDBYS).fetchone()
-    waited = connection.execute("SELECT current_setting('synchronous_standby_names')").fetchone()
-    if row and row[0] and waited and not waited[0]:
+def _copies(connection: Connection) -> Iterator[EngineFinding]:
+    """Standbys that no commit waits for: what is acknowledged is lost when one of them takes over. Slots without a
+    reader: the server keeps its write-ahead log for them, without a bound."""
+    [(standbys, waited)] = connection.execute(_STANDBYS).fetchall()
+    if standbys and not waited:
         text = f"PostgreSQL waits for none of its standbys: when one takes over, {_LOST}."
         yield EngineFinding("engine_standbys", "warning", f"{text} Set synchronous_standby_names.")
-
-
-def _slots(connection: Connection) -> Iterator[EngineFinding]:
-    """Slots without a reader: the server keeps its write-ahead log for them, without a bound."""
-    row = connection.execute(_LEFT_SLOTS).fetchone()
-    if row and row[0]:
+    [(left,)] = connection.execute(_LEFT_SLOTS).fetchall()
+    if left:
         text = f"PostgreSQL keeps its write-ahead log for slots without a reader: the disk fills, and {_TIMES}."
         yield EngineFinding("engine_slots", "warning", f"{text} Start the reader, or drop the slot.")
