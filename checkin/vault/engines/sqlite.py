@@ -133,7 +133,7 @@ class SqliteStore:
 
     def measure(self, day: int) -> Measure:
         counted = self._read(day, 'SELECT count(*) FROM "rows"')
-        return Measure(rows=counted[0][0] if counted else 0, bytes=size_of(self._path(day)))
+        return Measure(counted[0][0] if counted else 0, sum(map(_size, self._files(day))))
 
     # --- what lies with a day -----------------------------------------------------------------------------------
 
@@ -170,7 +170,9 @@ class SqliteStore:
                     connection.execute(_ATTACH, (mark, b""))
 
     def drop(self, day: int) -> None:
-        remove_day(self._path(day))
+        for file in sorted(self._files(day)):  # the main one first, so that no process opens a half
+            file.unlink(missing_ok=True)
+        sync_folder(self._folder)
         self._forget_removed()
 
     def findings(self) -> Iterator[EngineFinding]:
@@ -192,6 +194,9 @@ class SqliteStore:
 
     def _path(self, day: int) -> Path:
         return path_of(self._folder, day)
+
+    def _files(self, day: int) -> Iterator[Path]:
+        return self._folder.glob(f"{self._path(day).name}*")
 
     def _read(self, day: int, query: str, *values: Any) -> list[Any]:
         try:
@@ -367,18 +372,6 @@ def connect_still(path: Path) -> sqlite3.Connection | None:
         return None
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-
-
-def remove_day(path: Path) -> None:
-    """Unlinks every file of the day, the main one first so that no process opens a half; repeatable."""
-    for file in sorted(path.parent.glob(f"{path.name}*")):
-        file.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def size_of(path: Path) -> int:
-    """Bytes of all files of the day."""
-    return sum(_size(file) for file in path.parent.glob(f"{path.name}*"))
 
 
 def _size(file: Path) -> int:
