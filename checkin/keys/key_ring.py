@@ -81,11 +81,7 @@ class _Held:
 
 
 class KeyRing:
-    """The key ring of one service, `ServiceKeys` of one machine; any number of threads and processes share its folder.
-
-    What `use` and its kin return is for one operation: call again for the next, so that destroying a key in one
-    process stops all.
-    """
+    """`ServiceKeys` of one machine; any number of threads and processes share the folder."""
 
     def __init__(self, folder: Path, master: bytes | None, *, allow_unfit: bool = False) -> None:
         """`master` is 32 random bytes, or None to destroy keys and use none. Raises `StorageUnfit` where overwriting
@@ -143,8 +139,6 @@ class KeyRing:
         self._held.pop(name, None)
 
     def ensure(self, name: KeyName, *, oldest: int, stated: str = "") -> str:
-        """The commitment of the key, made now if it was not there; every process gets the same. Where one was `stated`
-        for that name none is made any more. Raises `DayDestroyed`, `KeyMissing`."""
         if name.day < oldest:
             raise DayDestroyed
         try:
@@ -214,10 +208,7 @@ class KeyRing:
         return []
 
     def destroy(self, name: KeyName) -> None:
-        """Destroys a key for every process before this returns. `ValueError` without a tombstone; repeat after a crash.
-
-        `OSError` without room for tombstone or mark, too: see `is_gone`.
-        """
+        """`OSError` without room for tombstone or mark, too: see `is_gone`."""
         self._slots.destroy(str(name))
         self._held.pop(name, None)
 
@@ -259,7 +250,8 @@ class ServiceKeys(Protocol):
     """What a service requires of its keys, whether they lie in slots on its own machine (`KeyRing`) or on the three
     nodes of a ring (`LeasedRing`, which raises `NotReady`, too, where too few nodes answer).
 
-    What `use` and its kin return is for one operation: call again for the next.
+    What `use` and its kin return is for one operation: call again for the next, so that destroying a key in one
+    process stops all.
     """
 
     @property
@@ -267,7 +259,8 @@ class ServiceKeys(Protocol):
         """Where locks and tombstones lie."""
 
     def ensure(self, name: KeyName, *, oldest: int, stated: str = "") -> str:
-        """The commitment of the key, made now if it was not there and none was `stated`. `DayDestroyed`."""
+        """The commitment of the key, made now if it was not there; every process gets the same. Where one was `stated`
+        for that name none is made any more. Raises `DayDestroyed`, `KeyMissing`."""
 
     def use(self, name: KeyName) -> bytes:
         """The key, 32 bytes. Raises `KeyMissing`, `KeyDestroyed`."""
