@@ -218,7 +218,7 @@ class StateFile:
             if not cut_log(self._connection):  # once more in the next round
                 tables.execute("PRAGMA application_id = 0")
 
-    def cut_log(self) -> None:
+    def tidy(self) -> None:
         """Removes what was overwritten or deleted from the write-ahead log, too, unless a reader is active."""
         with self.reading():
             cut_log(self._connection)

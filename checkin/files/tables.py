@@ -166,9 +166,6 @@ class SqliteTables(StateFile):
     def poll(self) -> None:
         """Nothing: a look sees all."""
 
-    def tidy(self) -> None:
-        self.cut_log()
-
     def close(self) -> None:
         super().close()
         self._reader.close()
