@@ -141,13 +141,8 @@ def copy_database(source: Path, target: Path) -> None:
 def committing(connection: sqlite3.Connection) -> Iterator[None]:
     """One commit or nothing, on the disk when the block ends without an error; no other connection writes meanwhile."""
     connection.execute("BEGIN IMMEDIATE")
-    try:
+    with connection:
         yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 @contextmanager
