@@ -7,16 +7,12 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from checkin.errors import SettingsInvalid
-from checkin.files.durable import refuse_public
+from checkin.files.durable import secret_text
 
 
 def read_line(path: Path, wrong: str) -> str:
     """The line. Raises `SettingsInvalid` with `wrong`, or where others can read the file."""
-    try:
-        refuse_public(path)
-        line = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        raise SettingsInvalid(wrong) from None
+    line = secret_text(path, wrong, "utf-8")
     if not line or "\n" in line:
         raise SettingsInvalid(wrong)
     return line

@@ -135,6 +135,16 @@ def require_private(path: Path) -> bool:
     return True
 
 
+def secret_text(path: Path, wrong: str, encoding: str = "ascii") -> str:
+    """What a secret file holds, without blanks at its ends. Raises `SettingsInvalid` with `wrong`, or where others can
+    read the file."""
+    try:
+        refuse_public(path)
+        return path.read_text(encoding=encoding).strip()
+    except (OSError, UnicodeDecodeError):
+        raise SettingsInvalid(wrong) from None
+
+
 def refuse_public(path: Path) -> None:
     """Raises `SettingsInvalid`, with what to run, when others can read the file: for secrets that people bring."""
     if path.stat().st_mode & _OTHERS:
@@ -182,28 +192,27 @@ def locked(path: Path) -> Iterator[None]:
 
 def hold_shared(path: Path) -> int:
     """A descriptor that keeps `held_alone` off until it is closed, or its process exits; raises `FolderInUse`."""
-    descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
-    _hold(descriptor, path, fcntl.LOCK_SH)
-    return descriptor
+    return _held(path, fcntl.LOCK_SH)
 
 
 @contextmanager
 def held_alone(path: Path) -> Iterator[None]:
     """Holds the file exclusively; raises `FolderInUse` at once when another process holds it."""
-    descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
-    _hold(descriptor, path, fcntl.LOCK_EX)
+    descriptor = _held(path, fcntl.LOCK_EX)
     try:
         yield
     finally:
         os.close(descriptor)
 
 
-def _hold(descriptor: int, path: Path, how: int) -> None:
+def _held(path: Path, how: int) -> int:
+    descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         raise FolderInUse(f"Another process runs {path.parent}: end it first, or wait until it is done.") from None
+    return descriptor
 
 
 def locked_beside(path: Path) -> AbstractContextManager[None]:

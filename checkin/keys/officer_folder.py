@@ -14,7 +14,7 @@ from typing import Final
 from shamir_mnemonic import generate_mnemonics
 
 from checkin.errors import CheckinError, NoteMalformed, SettingsInvalid
-from checkin.files.durable import create_file, refuse_public, replace_file
+from checkin.files.durable import create_file, replace_file, secret_text
 from checkin.keys.officers import Officers, RingKeys, check_numbers
 from checkin.keys.secret_file import make_secret, read_secret
 from checkin.protocol.key_list import AuthorityKey, AuthorityList, merge
@@ -64,11 +64,7 @@ def load_signer(folder: Path) -> NoteSigner:
 
 def load_share(folder: Path) -> str:
     """The officer's share, to be joined in the process of one trace; raises `SettingsInvalid`."""
-    try:
-        refuse_public(folder / "share.txt")
-        return (folder / "share.txt").read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        raise SettingsInvalid(f"The officer's folder {folder.name} has no readable share.txt.") from None
+    return secret_text(folder / "share.txt", f"The officer's folder {folder.name} has no readable share.txt.")
 
 
 def load_ring_keys(folder: Path) -> RingKeys | None:

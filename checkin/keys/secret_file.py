@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from checkin.errors import SettingsInvalid
-from checkin.files.durable import create_file, refuse_public, write_over
+from checkin.files.durable import create_file, refuse_public, secret_text, write_over
 from checkin.protocol.encoding import b64_decode, b64_encode
 from checkin.protocol.primitives import random_bytes
 
@@ -23,22 +23,18 @@ def replace_secret(path: Path, secret: bytes) -> None:
     write_over(path, _text(secret))
 
 
-def read_secret(path: Path, size: int = 32) -> bytes:
-    """The bytes; raises `SettingsInvalid` when the file is missing, of another form, or readable by others."""
+def read_secret(path: Path) -> bytes:
+    """The 32 bytes; raises `SettingsInvalid` when the file is missing, of another form, or readable by others."""
     try:
         refuse_public(path)
-        return b64_decode(path.read_text(encoding="ascii").removesuffix("\n"), size)
+        return b64_decode(path.read_text(encoding="ascii").removesuffix("\n"), 32)
     except (OSError, ValueError):
-        raise SettingsInvalid(f"The secret file {path.name} is missing or does not hold {size} base64 bytes.") from None
+        raise SettingsInvalid(f"The secret file {path.name} is missing or does not hold 32 base64 bytes.") from None
 
 
 def read_token(path: Path) -> str:
     """The bearer token in a file; raises `SettingsInvalid` when it is missing, no token, or readable by others."""
-    try:
-        refuse_public(path)
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        raise SettingsInvalid(f"The token file {path.name} is missing or is not ASCII.") from None
+    token = secret_text(path, f"The token file {path.name} is missing or is not ASCII.")
     if not token or not token.isprintable() or " " in token:
         raise SettingsInvalid(f"The token file {path.name} must hold one token.")
     return token
