@@ -114,13 +114,10 @@ def routes(node: RingNode) -> APIRouter:
             responses=problem_answers(*_REFUSALS),
         )
 
-    for path, work in (
-        (STATE_PATH, node.state),
-        (LEASE_PATH, node.lease),
-        (MAKE_PATH, node.make),
-        (OFFER_PATH, node.offer),
-        (PULL_PATH, node.pull),
-        (DESTROY_PATH, node.destroy),
-    ):
-        add(path, work)
+    add(STATE_PATH, node.state)
+    add(LEASE_PATH, node.lease)
+    add(MAKE_PATH, node.make)
+    add(OFFER_PATH, node.offer)
+    add(PULL_PATH, node.pull)
+    add(DESTROY_PATH, node.destroy)
     return router
