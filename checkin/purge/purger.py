@@ -210,23 +210,20 @@ class Purger:
 
         Under the lock, so that no audit looks between the one and the other.
         """
-        with locked_if_possible(self._party.ring.folder / LOCK):
-            return self._make(name)
-
-    def _make(self, name: KeyName) -> list[str]:
         calendar = self._party.calendar
-        if self._early.covers(name):  # also where there was none to destroy
-            raise DayDestroyed
-        stated = made_commitment(self._book, name)
-        commitment = self._party.ring.ensure(name, oldest=self._guard.floor(calendar), stated=stated)
-        if stated not in ("", commitment):
-            raise KeyExists(f"{name} is another key than the stated one: bring that one back, or stay closed.")
-        if name.purpose is Purpose.DAY and name.day not in self._vault.store.days():
-            self._vault.insert(name.day, [])  # the day's file is born now, not when the first person comes
-        if stated:
-            return []
-        values = {"key": str(name), "commitment": commitment, "day": calendar.date(name.day)}
-        return self._state(made_name(name), KEY_MADE, values)
+        with locked_if_possible(self._party.ring.folder / LOCK):
+            if self._early.covers(name):  # also where there was none to destroy
+                raise DayDestroyed
+            stated = made_commitment(self._book, name)
+            commitment = self._party.ring.ensure(name, oldest=self._guard.floor(calendar), stated=stated)
+            if stated not in ("", commitment):
+                raise KeyExists(f"{name} is another key than the stated one: bring that one back, or stay closed.")
+            if name.purpose is Purpose.DAY and name.day not in self._vault.store.days():
+                self._vault.insert(name.day, [])  # the day's file is born now, not when the first person comes
+            if stated:
+                return []
+            values = {"key": str(name), "commitment": commitment, "day": calendar.date(name.day)}
+            return self._state(made_name(name), KEY_MADE, values)
 
     def retire(self, name: KeyName, due: int) -> list[str]:
         """Destroys a key that is no day's vault key, for good, and states it once every node of a ring has signed;
