@@ -17,7 +17,6 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
@@ -64,12 +63,12 @@ class Journal:
 
     def __init__(self, folder: Path, ring: ServiceKeys) -> None:
         private_folder(folder)
-        self._folder, self._ring = folder, ring
+        self._folder, self._ring, self._lock = folder, ring, folder / "journal.lock"
 
     def append(self, day: int, endings: Sequence[Ending]) -> Written:
         """Writes them down, on the disk when this returns. Raises `NotReady` without a key or where the disk does not
         take them; then nothing of it stays."""
-        with self._locked():
+        with locked(self._lock):
             number, key_day = self.last(), self._key_day(day)
             lines = [self._line(key_day, number + at, ending) for at, ending in enumerate(endings, start=1)]
             try:
@@ -81,7 +80,7 @@ class Journal:
     def strike(self, written: Written) -> None:
         """Strikes these lines out, because their commit failed. In place, one byte a line: it takes no free space, and
         no crash leaves half of it."""
-        with self._locked(), opened(self._folder / _file(written.day), os.O_WRONLY) as descriptor:
+        with locked(self._lock), opened(self._folder / _file(written.day), os.O_WRONLY) as descriptor:
             for line in range(written.count):
                 os.pwrite(descriptor, _STRUCK, written.start + line * _LINE + _DIGITS)
             os.fsync(descriptor)
@@ -94,7 +93,7 @@ class Journal:
         """What ended after `number`, in order, and whether that is all: the rest's day is destroyed. Days with nothing
         newer are not read. Raises `JournalDamaged`."""
         found: dict[int, Ending | None] = {}
-        with self._locked():
+        with locked(self._lock):
             last, days = self.last(), [day for day, end in self._ends().items() if end > number]
             contents = {day: self._content(day) for day in days}
         for day, content in contents.items():
@@ -110,13 +109,13 @@ class Journal:
 
     def go_on_after(self, number: int) -> None:
         """The next number is the one after this, and those up to it are known here no more."""
-        with self._locked():
+        with locked(self._lock):
             if self.last() < number:
                 replace_file(self._folder / _GONE, json.dumps({"number": number}).encode())
 
     def forget(self, oldest: int) -> None:
         """Removes the days before `oldest`: their keys are destroyed."""
-        with self._locked():
+        with locked(self._lock):
             ends = self._ends()
             for day in self._days():
                 if day < oldest:
@@ -206,9 +205,6 @@ class Journal:
                 file.truncate(end)
                 raise
         return end
-
-    def _locked(self) -> AbstractContextManager[None]:
-        return locked(self._folder / "journal.lock")
 
 
 def _file(day: int) -> str:

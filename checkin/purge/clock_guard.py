@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -91,7 +91,7 @@ class ClockGuard:
     ) -> None:
         """`path`: the shared state; `ask_peers` gives verified times of other parties, unix seconds; `former`: where
         earlier versions kept the state; `began` says whether this is no first start, though there is no state."""
-        self._path = path
+        self._path, self._lock = path, path.with_name(path.name + ".lock")
         self._former = former
         self._began = began
         self._unsaved: ClockState | None = None
@@ -106,7 +106,7 @@ class ClockGuard:
 
     def tick(self) -> None:
         """Reads the clock and records it durably. In doubt, queries the peers, and drops the doubt if one agrees."""
-        with self._locked():
+        with locked_if_possible(self._lock):
             state = self._judged(self._read())
             self._write(state)
         if state.doubt or self._wants_a_witness(state):
@@ -121,7 +121,7 @@ class ClockGuard:
         """A sentence for /readyz that says what to do, or None."""
         state = self._read()
         if state and state.doubt == STATE_LOST:  # perhaps it was read while another process wrote it
-            with self._locked():
+            with locked_if_possible(self._lock):
                 state = self._read()
         return f"{_SENTENCES.get(state.doubt, state.doubt)} {_CONFIRM}" if state and state.doubt else None
 
@@ -222,7 +222,7 @@ class ClockGuard:
             self._contradict(CONTRADICTED)
 
     def _contradict(self, doubt: str) -> None:
-        with self._locked():
+        with locked_if_possible(self._lock):
             known = self._read()
             # SPEC days.md §3: "Since a start of the machine every pinned party that answered"
             if known and known.restarted and not known.doubt:
@@ -230,7 +230,7 @@ class ClockGuard:
 
     def _trust(self, vouched: float) -> None:
         """Ends the doubt. Of two times that agree, destruction goes by the earlier one."""
-        with self._locked():
+        with locked_if_possible(self._lock):
             now, known = self._clock.now(), self._read() or ClockState()
             wall, high_water = min(now, vouched), max(known.high_water, now)
             boot, boot_id = self._clock.boot(), self._clock.boot_id()
@@ -269,9 +269,6 @@ class ClockGuard:
                     self._former.unlink(missing_ok=True)
         self._state = state
         self._running = True
-
-    def _locked(self) -> AbstractContextManager[None]:
-        return locked_if_possible(self._path.with_name(self._path.name + ".lock"))
 
 
 def _drift(known: ClockState, now: float, boot: float) -> float:
