@@ -43,8 +43,8 @@ def appoint(folder: Path, authority: str, count: int, threshold: int, first: int
         own.mkdir(mode=0o700, parents=True)
         key = SigningKey(make_secret(own / "signing.key"))
         signer = NoteSigner(f"{authority}/officer-{number}", key)
-        _write_new(own / "officer.txt", signer.verifier.vkey + "\n")
-        _write_new(own / "share.txt", share + "\n")
+        create_file(own / "officer.txt", f"{signer.verifier.vkey}\n".encode())
+        create_file(own / "share.txt", f"{share}\n".encode())
         keep_ring_keys(own, named)
         verifiers.append(signer.verifier)
     return Officers(authority, threshold, tuple(verifiers)), ring
@@ -81,11 +81,6 @@ def keep_ring_keys(folder: Path, keys: RingKeys) -> None:
     """Writes them into an officer's folder, once and for all; raises `SettingsInvalid` where others are there."""
     if not create_file(folder / RING_FILE, keys.text().encode()) and load_ring_keys(folder) != keys:
         raise SettingsInvalid(f"The officer's folder {folder.name} has a {RING_FILE} of another ring.")
-
-
-def _write_new(path: Path, text: str) -> None:
-    if not create_file(path, text.encode()):
-        raise FileExistsError(path)
 
 
 def remembered(folder: Path) -> dict[int, AuthorityKey]:
