@@ -28,12 +28,8 @@ def end_with_supervisor() -> None:
 
 
 def _watch(supervisor: BaseProcess) -> None:
+    """Ends this process after that one, in an orderly way if that does not take too long."""
     supervisor.join()
-    _end()
-
-
-def _end() -> None:
-    """Ends this process, in an orderly way if that does not take too long."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_SECONDS)
     os.kill(os.getpid(), signal.SIGKILL)
