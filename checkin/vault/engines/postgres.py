@@ -199,7 +199,11 @@ class PostgresStore:
         def step(connection: Connection) -> None:
             try:
                 with connection.transaction():
-                    _create(connection, table)
+                    connection.execute(
+                        f"CREATE TABLE {table} (key bytea PRIMARY KEY, grp bytea NOT NULL, bucket smallint NOT NULL,"
+                        " nonce bytea NOT NULL, sealed bytea NOT NULL)"
+                    )
+                    connection.execute(f"CREATE INDEX {table}_group ON {table} (grp, bucket)")
                     connection.execute(f"CREATE TABLE {table}_attached (name text PRIMARY KEY, value bytea NOT NULL)")
             except _MADE_ALREADY:
                 connection.execute(CONFIRM)
@@ -234,14 +238,6 @@ class PostgresStore:
 
 def _opened(dsn: str, name: str) -> PostgresStore:
     return PostgresStore(Postgres(dsn, size=1), name)
-
-
-def _create(connection: Connection, table: str) -> None:
-    connection.execute(
-        f"CREATE TABLE {table} (key bytea PRIMARY KEY, grp bytea NOT NULL, bucket smallint NOT NULL,"
-        " nonce bytea NOT NULL, sealed bytea NOT NULL)"
-    )
-    connection.execute(f"CREATE INDEX {table}_group ON {table} (grp, bucket)")
 
 
 def _add(connection: Connection, table: str, rows: Sequence[Row]) -> set[tuple[bytes, bytes]]:
