@@ -56,7 +56,7 @@ PARTS: Final = {
     ),
 }
 EQUIVALENT: Final = {
-    "checkin/purge/due_keys.py: 1000 -> 1001": "milliseconds of a destruction, for a gauge: nobody sees a thousandth",
+    "checkin/purge/due_keys.py: 1000 -> 1001": "milliseconds of a destruction, for the log: nobody sees a thousandth",
     "checkin/protocol/presentation.py: 512 -> 513": "a token of that length has another shape, and is refused for it",
     "checkin/vault/group_commit.py: 1000 -> 1001": "how many rows go into one commit at most is nobody's promise",
 }

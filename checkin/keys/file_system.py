@@ -34,13 +34,10 @@ def parse_mounts(mountinfo: str) -> list[Mount]:
         fields, rest = left.split(" "), right.split(" ")
         if separator and len(fields) >= 6 and len(rest) >= 3:
             options = frozenset(fields[5].split(",")) | frozenset(rest[2].split(","))
-            mounts.append(Mount(Path(_unescape(fields[4])), rest[0], options))
+            # Spaces, tabs, newlines and backslashes are written as three octal digits.
+            point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[4])
+            mounts.append(Mount(Path(point), rest[0], options))
     return mounts
-
-
-def _unescape(text: str) -> str:
-    """Spaces, tabs, newlines and backslashes are written as three octal digits."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
 def find_mount(folder: Path, mounts: list[Mount]) -> Mount | None:

@@ -3,6 +3,7 @@ service stated for its keys (docs/spec/ring.md §5)."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
@@ -51,13 +52,10 @@ class LoggedCommitments:
         return self._found
 
     def _add(self, note: str) -> None:
-        if kind_of(note) != KEY_MADE.kind:
-            return
-        try:
-            values = KEY_MADE.read(open_note(note, self._service).text)
-            self._found.setdefault(KeyName.parse(one(values, "key")), one(values, "commitment"))
-        except (CheckinError, ValueError):
-            return  # another service's
+        if kind_of(note) == KEY_MADE.kind:
+            with suppress(CheckinError, ValueError):  # another service's
+                values = KEY_MADE.read(open_note(note, self._service).text)
+                self._found.setdefault(KeyName.parse(one(values, "key")), one(values, "commitment"))
 
 
 class RingSettings(ServiceSettings):
