@@ -25,10 +25,7 @@ RECORD_SIZE: Final = _RECORD.size
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """venue 8 bytes, minute and issuer u32, visit_id and scan_id 16 bytes, sealed_subject 72, flags one byte.
-
-    `ValueError` for other sizes.
-    """
+    """The parts of a record, in its order; `ValueError` for sizes that it does not have."""
 
     venue: bytes
     minute: int
