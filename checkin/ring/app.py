@@ -22,21 +22,15 @@ from pydantic import Field
 from checkin import errors
 from checkin.errors import SettingsInvalid
 from checkin.keys.key_ring import KeyRing
+from checkin.protocol import ring_messages as messages
+from checkin.protocol.statement import StatementType
 from checkin.ring.node import RingNode
 from checkin.ring.settings import RingSettings
 from checkin.service.body import Body
 from checkin.service.describe import problem_answers
 from checkin.service.frame import Finding, Frame
 from checkin.service.identity import ServiceIdentity
-from checkin.service.ring_calls import (
-    DESTROY_PATH,
-    LEASE_PATH,
-    MAKE_PATH,
-    OFFER_PATH,
-    PULL_PATH,
-    STATE_PATH,
-    RingNotes,
-)
+from checkin.service.ring_calls import PATHS, RingNotes
 from checkin.service.tasks import Task
 from checkin.service.time_peers import clock_guard
 
@@ -100,12 +94,12 @@ def routes(node: RingNode) -> APIRouter:
     """The six routes; each takes a signed note and answers with signed notes."""
     router = APIRouter()
 
-    def add(path: str, work: Callable[[str], list[str]]) -> None:
+    def add(kind: StatementType, work: Callable[[str], list[str]]) -> None:
         def route(body: RingRequest) -> RingNotes:
             return RingNotes(notes=work(body.note))
 
         router.add_api_route(
-            path,
+            PATHS[kind],
             route,
             methods=["POST"],
             name=f"ring_{work.__name__}",
@@ -114,10 +108,10 @@ def routes(node: RingNode) -> APIRouter:
             responses=problem_answers(*_REFUSALS),
         )
 
-    add(STATE_PATH, node.state)
-    add(LEASE_PATH, node.lease)
-    add(MAKE_PATH, node.make)
-    add(OFFER_PATH, node.offer)
-    add(PULL_PATH, node.pull)
-    add(DESTROY_PATH, node.destroy)
+    add(messages.STATE_REQUEST, node.state)
+    add(messages.LEASE_REQUEST, node.lease)
+    add(messages.MAKE_REQUEST, node.make)
+    add(messages.OFFER, node.offer)
+    add(messages.PULL_REQUEST, node.pull)
+    add(messages.DESTROY_REQUEST, node.destroy)
     return router

@@ -40,7 +40,7 @@ from checkin.purge.purger import LOCK
 from checkin.purge.statement_store import EARLY_DESTRUCTION, StatementFolder
 from checkin.ring.settings import LoggedCommitments, RingSettings
 from checkin.service.identity import ServiceIdentity
-from checkin.service.ring_calls import OFFER_PATH, PULL_PATH, STATE_PATH, RingCalls, read_name, read_state
+from checkin.service.ring_calls import RingCalls, read_name, read_state
 from checkin.service.settings import Peer
 
 DAYS_AHEAD: Final = 40
@@ -350,7 +350,7 @@ class RingNode:
         values = {"key": str(name), "commitment": commitment}
         for peer in self._others.values():
             try:
-                yield from self._calls.ask(peer, OFFER_PATH, messages.OFFER, values)[0]
+                yield from self._calls.ask(peer, messages.OFFER, values)[0]
             except CheckinError as error:
                 log.warning("key_not_taken", key=str(name), node=peer.url, why=error.code)
 
@@ -366,7 +366,7 @@ class RingNode:
         once = OpeningKey(random_bytes(32))
         kinds = (messages.PULL_REQUEST, messages.TRANSFER)
         values = {"key": str(name), "public": b64_encode(once.public)}
-        answer, digest = self._calls.ask_one(peer, PULL_PATH, kinds, values)
+        answer, digest = self._calls.ask_one(peer, kinds, values)
         secret = messages.open_transfer(once, one(answer, "sealed"), asked=digest, commitment=commitment)
         with suppress(KeyExists):  # another request was faster; the caller compares what stands
             self._ring.hold(name, secret, oldest=self._guard.floor(self._party.calendar))
@@ -376,7 +376,7 @@ class RingNode:
         found = {}
         for node, peer in self._others.items():
             try:
-                answer, _ = self._calls.ask_one(peer, STATE_PATH, (messages.STATE_REQUEST, messages.STATE), {})
+                answer, _ = self._calls.ask_one(peer, (messages.STATE_REQUEST, messages.STATE), {})
                 found[node] = read_state(many(answer, "live"), many(answer, "gone"))
             except CheckinError as error:
                 log.warning("node_silent", node=peer.url, why=error.code)

@@ -47,15 +47,7 @@ from checkin.protocol.statement import CLOCK, StatementType, Values, many, one
 from checkin.purge.due_keys import last_use
 from checkin.purge.inventory import RingNodeStatus
 from checkin.purge.statement_store import StatementFolder, made_name
-from checkin.service.ring_calls import (
-    DESTROY_PATH,
-    LEASE_PATH,
-    MAKE_PATH,
-    STATE_PATH,
-    RingCalls,
-    read_name,
-    read_state,
-)
+from checkin.service.ring_calls import RingCalls, read_name, read_state
 from checkin.service.settings import Peer, RingUse, ServiceSettings
 from checkin.service.stated_ring import StatedRing
 
@@ -196,7 +188,7 @@ class LeasedRing:
     def _fetch_from(self, peer: Peer, wanted: list[tuple[KeyName, str]]) -> dict[tuple[KeyName, str], _Lease]:
         begun, once = self._clock.boot(), OpeningKey(random_bytes(32))
         values = {"public": b64_encode(once.public), "lease": [f"{name} {use}" for name, use in wanted]}
-        answer, asked = self._calls.ask_one(peer, LEASE_PATH, (messages.LEASE_REQUEST, messages.LEASES), values)
+        answer, asked = self._calls.ask_one(peer, (messages.LEASE_REQUEST, messages.LEASES), values)
         lines = many(answer, "lease")
         found = {}
         for line, key in zip(lines, messages.open_leases(once, lines, one(answer, "sealed"), asked=asked), strict=True):
@@ -277,7 +269,7 @@ class LeasedRing:
         failed = ["no node answers"]
         for peer in self._answering():
             try:
-                notes, _ = self._calls.ask(peer, MAKE_PATH, messages.MAKE_REQUEST, values)
+                notes, _ = self._calls.ask(peer, messages.MAKE_REQUEST, values)
                 commitment = self._witnessed(name, notes)
                 if stated not in ("", commitment):
                     raise ServiceError("The nodes hold another key than the one that was stated.")
@@ -432,7 +424,7 @@ class LeasedRing:
             raise NotReady(f"A node of the key ring did not destroy {name} ({refused})")
 
     def _destroy_at(self, peer: Peer, name: KeyName) -> None:
-        for note in self._calls.ask(peer, DESTROY_PATH, messages.DESTROY_REQUEST, {"key": str(name)})[0]:
+        for note in self._calls.ask(peer, messages.DESTROY_REQUEST, {"key": str(name)})[0]:
             values = self._open(note, messages.NODE_DESTROYED, name)
             title, gone = self._held(name, peer.vkey), one(values, "commitment")
             # SPEC ring.md §5: "A node that signed that it holds the key"
@@ -509,7 +501,7 @@ class LeasedRing:
 
     def _state(self, peer: Peer) -> State:
         try:
-            answer, _ = self._calls.ask_one(peer, STATE_PATH, (messages.STATE_REQUEST, messages.STATE), {})
+            answer, _ = self._calls.ask_one(peer, (messages.STATE_REQUEST, messages.STATE), {})
         except CheckinError as error:
             self._silent[peer.url] = STOPWATCH.boot()
             log.warning("ring_node_silent", node=peer.url, why=error.code)

@@ -12,6 +12,7 @@ from checkin.errors import NoteMalformed, ServiceError
 from checkin.http.asking import conform
 from checkin.http.client import Client
 from checkin.keys.key_ring import KeyName
+from checkin.protocol import ring_messages as messages
 from checkin.protocol.encoding import b64url_encode
 from checkin.protocol.key_list import read_commitment
 from checkin.protocol.note import NoteSigner, sign_note
@@ -21,12 +22,15 @@ from checkin.protocol.statement import StatementType, Values, clock_value
 from checkin.purge.statement_store import LAST_DAY
 from checkin.service.settings import Peer
 
-STATE_PATH: Final = "/v1/ring/state"
-LEASE_PATH: Final = "/v1/ring/lease"
-MAKE_PATH: Final = "/v1/ring/make"
-OFFER_PATH: Final = "/v1/ring/offer"
-PULL_PATH: Final = "/v1/ring/pull"
-DESTROY_PATH: Final = "/v1/ring/destroy"
+PATHS: Final = {
+    messages.STATE_REQUEST: "/v1/ring/state",
+    messages.LEASE_REQUEST: "/v1/ring/lease",
+    messages.MAKE_REQUEST: "/v1/ring/make",
+    messages.OFFER: "/v1/ring/offer",
+    messages.PULL_REQUEST: "/v1/ring/pull",
+    messages.DESTROY_REQUEST: "/v1/ring/destroy",
+}
+"""Where a node takes a request, by its kind."""
 TIMEOUT_SECONDS: Final = 5.0
 
 
@@ -68,7 +72,7 @@ class RingCalls:
         self._signer, self._clock, self._calendar = signer, clock, calendar
 
     def ask(
-        self, peer: Peer, path: str, kind: StatementType, values: Mapping[str, str | Sequence[str]]
+        self, peer: Peer, kind: StatementType, values: Mapping[str, str | Sequence[str]]
     ) -> tuple[list[str], bytes]:
         """The notes that the node answered with, not opened yet, and the hash of the request; raises as `post`."""
         text = kind.write(
@@ -82,23 +86,19 @@ class RingCalls:
                 **clock_value(simulated=self._clock.simulated),
             }
         )
-        answer = post(peer.url, path, {"note": sign_note(text, self._signer)})
+        answer = post(peer.url, PATHS[kind], {"note": sign_note(text, self._signer)})
         return conform(RingNotes, answer).notes, request_digest(text)
 
     @staticmethod
     def hand_on(peer: Peer, note: str) -> None:
         """What officers signed about keys that are to be destroyed, to a node that holds them; raises as `post`."""
-        post(peer.url, DESTROY_PATH, {"note": note})
+        post(peer.url, PATHS[messages.DESTROY_REQUEST], {"note": note})
 
     def ask_one(
-        self,
-        peer: Peer,
-        path: str,
-        kinds: tuple[StatementType, StatementType],
-        values: Mapping[str, str | Sequence[str]],
+        self, peer: Peer, kinds: tuple[StatementType, StatementType], values: Mapping[str, str | Sequence[str]]
     ) -> tuple[Values, bytes]:
         """As `ask`, for one note of the second kind, opened: its values."""
-        notes, digest = self.ask(peer, path, kinds[0], values)
+        notes, digest = self.ask(peer, kinds[0], values)
         if len(notes) != 1:
             raise ServiceError("The ring node's answer is not one note.")
         reader = RingParty(self.name, self.service, self._clock.simulated)

@@ -40,7 +40,7 @@ def memory(tmp_path: Path) -> Iterator[Path]:
 
 def make(ring: Ring) -> dict[str, Values]:
     """What the nodes signed."""
-    return ring.held(ring.ask("a", "make", messages.MAKE_REQUEST, key=str(day_key())))
+    return ring.held(ring.ask("a", messages.MAKE_REQUEST, key=str(day_key())))
 
 
 def fetch(ring: Ring) -> None:
@@ -188,7 +188,7 @@ def test_a_maker_that_dies_and_another_one_leave_one_key(
         ring.maker, ring.down = "b", {"a"}
         ring.forget()
         with suppress(NotReady):
-            held = ring.held(ring.ask("b", "make", messages.MAKE_REQUEST, key=str(day_key())))
+            held = ring.held(ring.ask("b", messages.MAKE_REQUEST, key=str(day_key())))
             assert len(held) == 2
             ring.down = set()
             for letter in NODES:

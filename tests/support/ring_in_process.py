@@ -184,9 +184,9 @@ class Ring:
         """What an app node, or somebody else, asks."""
         return RingCalls(who or self.app, self.service.name, SimulatedClock(clock or self.folder / "clock"), CALENDAR)
 
-    def ask(self, letter: str, what: str, kind: StatementType, **values: str | Sequence[str]) -> list[str]:
+    def ask(self, letter: str, kind: StatementType, **values: str | Sequence[str]) -> list[str]:
         """The notes of a node's answer to the app node."""
-        return self.calls().ask(self.peers[NODES.index(letter)], f"/v1/ring/{what}", kind, values)[0]
+        return self.calls().ask(self.peers[NODES.index(letter)], kind, values)[0]
 
     def now(self) -> float:
         """By the clock of all."""

@@ -138,7 +138,7 @@ def test_another_machine_of_the_service_and_no_node_brings_the_key_back(ring: Ri
     ring.node("a").fill()
     assert day_key() not in ring.keys("a").names()
     with pytest.raises(CheckinError) as refused:
-        ring.ask("a", "make", messages.MAKE_REQUEST, key=str(day_key()))
+        ring.ask("a", messages.MAKE_REQUEST, key=str(day_key()))
     assert refused.value.code == "day_destroyed"
     with pytest.raises((KeyMissing, KeyDestroyed)):
         ring.keys("a").use(day_key())
@@ -162,7 +162,7 @@ def test_a_node_that_never_had_the_key_neither_draws_nor_fetches_it(ring: Ring) 
     ring.forget()
     ring.node("a").destroy(NOTE)
     with pytest.raises(CheckinError) as refused:
-        ring.ask("a", "make", messages.MAKE_REQUEST, key=str(day_key()))
+        ring.ask("a", messages.MAKE_REQUEST, key=str(day_key()))
     assert refused.value.code == "day_destroyed"
     assert day_key() not in ring.keys("a").names()
 

@@ -23,6 +23,7 @@ from checkin.protocol.note import open_note, unverified_text
 from checkin.protocol.primitives import Label
 from checkin.protocol.ring_messages import (
     KEY_AWAITED,
+    LEASE_REQUEST,
     MAKE_REQUEST,
     NODE_DESTROYED,
     RING_MEMBERS,
@@ -84,7 +85,7 @@ def test_another_key_than_the_stated_one_is_refused(ring: Ring, house: House) ->
     for letter in NODES:
         (ring.folder / letter / "keys/day-20777.slot").unlink()
     ring.forget()
-    ring.ask("a", "make", MAKE_REQUEST, key=str(day_key()))
+    ring.ask("a", MAKE_REQUEST, key=str(day_key()))
     with pytest.raises(KeyExists, match="stated"):
         house.purger.make_keys()
 
@@ -109,7 +110,7 @@ def test_a_maker_that_shows_too_few_signatures_is_not_believed(
 
 def test_what_nodes_signed_is_asked_for_again_where_an_answer_was_lost(ring: Ring, house: House) -> None:
     """The key was made, and who asked for it died; also while the maker is away, it counts."""
-    ring.ask("a", "make", MAKE_REQUEST, key=str(day_key()))
+    ring.ask("a", MAKE_REQUEST, key=str(day_key()))
     ring.down = {"a"}
     assert f"key-made-day-{CALENDAR.date(DAY)}" in house.purger.make_keys()
     assert leased(house).notes.names() == []
@@ -341,7 +342,7 @@ def test_what_ends_an_account_or_a_scan_is_no_single_nodes_word(
     answer = ring_calls.post
 
     def forged(url: str, path: str, body: dict[str, str]) -> object:
-        if path == ring_calls.LEASE_PATH:
+        if path == ring_calls.PATHS[LEASE_REQUEST]:
             raise KeyDestroyed
         return answer(url, path, body)
 

@@ -48,7 +48,7 @@ def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ring]:
 
 
 def make(ring: Ring, name: KeyName | None = None, letter: str = "a") -> list[str]:
-    return ring.ask(letter, "make", messages.MAKE_REQUEST, key=str(name or day_key()))
+    return ring.ask(letter, messages.MAKE_REQUEST, key=str(name or day_key()))
 
 
 def lease(ring: Ring, line: str, letter: str = "a", clock: Path | None = None) -> tuple[str, bytes]:
@@ -56,7 +56,7 @@ def lease(ring: Ring, line: str, letter: str = "a", clock: Path | None = None) -
     peer = ring.peers[NODES.index(letter)]
     values = {"public": b64_encode(ONCE.public), "lease": [line]}
     kinds = (messages.LEASE_REQUEST, messages.LEASES)
-    answer, asked = ring.calls(clock).ask_one(peer, "/v1/ring/lease", kinds, values)
+    answer, asked = ring.calls(clock).ask_one(peer, kinds, values)
     lines = many(answer, "lease")
     return lines[0], messages.open_leases(ONCE, lines, one(answer, "sealed"), asked=asked)[0]
 
@@ -119,7 +119,7 @@ def test_only_the_maker_draws_and_only_for_the_days_ahead(ring: Ring) -> None:
     with pytest.raises(DayDestroyed):
         make(ring, day_key(DAY - RETENTION_DAYS))
     with pytest.raises(RequestInvalid):
-        ring.ask("a", "make", messages.MAKE_REQUEST, key="../day-1")
+        ring.ask("a", messages.MAKE_REQUEST, key="../day-1")
 
 
 def test_a_new_maker_takes_the_key_that_another_node_has(ring: Ring, tmp_path: Path) -> None:
@@ -272,14 +272,14 @@ def test_strangers_and_nodes_in_the_wrong_role_are_refused(ring: Ring, tmp_path:
     make_secret(tmp_path / "stranger.key")
     stranger = NoteSigner(f"app.{SERVICE}", SigningKey(b"\x09" * 32))
     public = b64_encode(ONCE.public)
-    cases: list[tuple[RingCalls, str, StatementType, dict[str, str | list[str]]]] = [
-        (ring.calls(who=stranger), "lease", messages.LEASE_REQUEST, {"public": public, "lease": [f"{day_key()} row"]}),
-        (ring.calls(), "pull", messages.PULL_REQUEST, {"public": public, "key": str(day_key())}),
-        (ring.calls(), "offer", messages.OFFER, {"key": str(day_key()), "commitment": "00" * 32}),
+    cases: list[tuple[RingCalls, StatementType, dict[str, str | list[str]]]] = [
+        (ring.calls(who=stranger), messages.LEASE_REQUEST, {"public": public, "lease": [f"{day_key()} row"]}),
+        (ring.calls(), messages.PULL_REQUEST, {"public": public, "key": str(day_key())}),
+        (ring.calls(), messages.OFFER, {"key": str(day_key()), "commitment": "00" * 32}),
     ]
-    for calls, what, kind, values in cases:
+    for calls, kind, values in cases:
         with pytest.raises(NoteUntrusted):
-            calls.ask(ring.peers[1], f"/v1/ring/{what}", kind, values)
+            calls.ask(ring.peers[1], kind, values)
     with pytest.raises(NoteUntrusted):
         ring.node("b").state(ring.note("a", messages.STATE_REQUEST))
     with pytest.raises(NoteMalformed):
@@ -320,7 +320,7 @@ def test_a_day_that_no_calendar_reaches_is_refused_with_a_code(ring: Ring, day: 
     with pytest.raises(RequestInvalid):
         lease(ring, f"{name} {RAW}")
     with pytest.raises(RequestInvalid):
-        ring.ask("a", "destroy", messages.DESTROY_REQUEST, key=name)
+        ring.ask("a", messages.DESTROY_REQUEST, key=name)
     for live, gone in (([f"{name} {'ab' * 32}"], []), ([], [name])):
         with pytest.raises(NoteMalformed):
             read_state(live, gone)
@@ -339,7 +339,7 @@ def test_a_commitment_that_is_none_is_refused_with_a_code(ring: Ring, commitment
 
 
 def make_named(ring: Ring, commitment: str) -> list[str]:
-    return ring.ask("a", "make", messages.MAKE_REQUEST, key=str(day_key()), commitment=commitment)
+    return ring.ask("a", messages.MAKE_REQUEST, key=str(day_key()), commitment=commitment)
 
 
 def test_names_that_were_never_held_fill_no_node(ring: Ring) -> None:
@@ -347,10 +347,10 @@ def test_names_that_were_never_held_fill_no_node(ring: Ring) -> None:
     ring.trust()
     for name in ("identity-7", "authority-20777", f"identity-{DAY + 1}", f"day-{DAY - 101}", f"intake-{DAY - 101}"):
         with pytest.raises(KeyMissing):
-            ring.ask("a", "destroy", messages.DESTROY_REQUEST, key=name)
+            ring.ask("a", messages.DESTROY_REQUEST, key=name)
     assert ring.keys("a").tombstones() == []
     for name in (f"day-{DAY - 100}", f"identity-{DAY}"):
-        assert ring.ask("a", "destroy", messages.DESTROY_REQUEST, key=name), "control"
+        assert ring.ask("a", messages.DESTROY_REQUEST, key=name), "control"
 
 
 def test_no_node_takes_a_key_of_a_day_far_ahead(ring: Ring) -> None:
@@ -402,15 +402,15 @@ def test_asked_to_destroy_a_node_does_it_when_the_key_is_over_by_its_own_clock(r
     """Not earlier, whoever asks; then at once, and each time with the same statement; also what it never had."""
     make(ring)
     with pytest.raises(NotReady):
-        ring.ask("a", "destroy", messages.DESTROY_REQUEST, key=str(day_key()))
+        ring.ask("a", messages.DESTROY_REQUEST, key=str(day_key()))
     ring.go(DAY + RETENTION_DAYS)
     ring.trust()
     ring.forget()
-    first = ring.ask("a", "destroy", messages.DESTROY_REQUEST, key=str(day_key()))
-    assert first == ring.ask("a", "destroy", messages.DESTROY_REQUEST, key=str(day_key()))
+    first = ring.ask("a", messages.DESTROY_REQUEST, key=str(day_key()))
+    assert first == ring.ask("a", messages.DESTROY_REQUEST, key=str(day_key()))
     assert ring.keys("a").is_gone(day_key())
     never = day_key(DAY - 1)
-    [note] = ring.ask("a", "destroy", messages.DESTROY_REQUEST, key=str(never))
+    [note] = ring.ask("a", messages.DESTROY_REQUEST, key=str(never))
     assert messages.NODE_DESTROYED.read(open_note(note, [ring.verifier("a")]).text)["commitment"] == "-"
     with pytest.raises((DayDestroyed, KeyDestroyed)):
         ring.keys("a").ensure(never, oldest=0)

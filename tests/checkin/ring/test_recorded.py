@@ -75,7 +75,7 @@ def test_a_recording_and_a_nodes_disk_open_nothing(tmp_path: Path, monkeypatch: 
     caught = catch_one_use_keys(monkeypatch)
     ring = Ring(tmp_path / "ring")
     ring.serve(monkeypatch, direct=True)
-    assert len(ring.ask("a", "make", messages.MAKE_REQUEST, key=str(day_key()))) == 3
+    assert len(ring.ask("a", messages.MAKE_REQUEST, key=str(day_key()))) == 3
     key = ring.keys("b").use(day_key())
     assert len(transfers(ring)) == 2
     assert opened(ring, caught) == [key, key]
