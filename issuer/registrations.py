@@ -72,7 +72,7 @@ class Registrations:
 
     def begin(self, contact: Contact, network: str | None = None) -> str:
         """Sends a code; the registration_id. Raises `TooManyRequests`, or `Unreachable` when the gateway fails; then
-        nothing was sent; `ClockUntrusted`. `network` is what `Networks.of` says."""
+        nothing was sent; `ClockUntrusted`. `network` is what `network_of` says."""
         self._guard.require_trusted()
         now = self._party.now()
         code = new_one_time_code()

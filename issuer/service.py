@@ -33,7 +33,7 @@ from issuer.registrations import Registrations
 from issuer.settings import IssuerSettings
 from issuer.signing_keys import AHEAD_DAYS, SigningKeys
 from issuer.sms import Gateway, HttpGateway, Outbox
-from issuer.throttle import MessageThrottle, Networks
+from issuer.throttle import MessageThrottle
 from issuer.vaccination import Vaccination
 
 Arguments = TypeVarTuple("Arguments")
@@ -70,7 +70,6 @@ class Issuer(DayService):
             None if settings.sms else Outbox(party.data / "outbox", lambda: party.calendar.start(party.today()))
         )
         self.gateway: Gateway = self.outbox or HttpGateway(settings.sms)  # type: ignore[arg-type]  # one of the two
-        self.networks = Networks(settings.proxies)
         self.throttle = MessageThrottle(self.database, self.identity_keys, settings, self.counts)
         self.registrations = Registrations(self, self.identities, self.accounts, self.gateway, self.throttle)
         self.vaccination = Vaccination(self.identities, _trust_list(settings), party.calendar, self.counts)

@@ -61,7 +61,7 @@ class MessageThrottle:
         """Counts a message to a phone in E.164, which the block sends. Raises `TooManyRequests`, with nothing counted,
         if there were too many. A block that fails has sent nothing: its phone may try again at once.
 
-        `tomorrow`: seconds until the next day begins. `network` is what `Networks.of` says. The bounds of networks and
+        `tomorrow`: seconds until the next day begins. `network` is what `network_of` says. The bounds of networks and
         of all together count tries, because they bound the requests to the gateway, too.
         """
         mac = self._keys.day_mac(self._keys.current(), day, phone)
@@ -98,32 +98,25 @@ def _take(back: ExitStack, bound: Bound, key: str) -> None:
     back.callback(bound.give_back, key)
 
 
-class Networks:
-    """Which network a request comes from: /24 of IPv4, /56 of IPv6, which is what one customer of a provider has, or
-    less. No address is kept: what counts by network keeps a MAC of it, for a minute.
+def network_of(peer: str | None, forwarded: Iterable[str], proxies: Sequence[IPv4Network | IPv6Network]) -> str | None:
+    """The network that a request comes from, as text, or None where it is not known: /24 of IPv4, /56 of IPv6, which is
+    what one customer of a provider has, or less. No address is kept: what counts by network keeps a MAC, for a minute.
 
-    One per process; `proxies` are those whose X-Forwarded-For is believed, none by default."""
+    `peer` is the connection's other end, `forwarded` the values of X-Forwarded-For, `proxies` those that are believed.
+    A proxy that is believed names its own peer last. With none, a peer in a private network is taken for a proxy that
+    is not in the settings: all that it brings must not be one network.
+    """
 
-    def __init__(self, proxies: Sequence[IPv4Network | IPv6Network]) -> None:
-        self._proxies = proxies
+    def believed(address: Address) -> bool:
+        return any(address in proxy for proxy in proxies)
 
-    def of(self, peer: str | None, forwarded: Iterable[str] = ()) -> str | None:
-        """The network as text, or None where it is not known.
-
-        `peer` is the connection's other end, `forwarded` the values of X-Forwarded-For. A proxy that is believed names
-        its own peer last. With none, a peer in a private network is taken for a proxy that is not in the settings: all
-        that it brings must not be one network.
-        """
-        address = _read(peer)
-        hops = [hop.strip() for value in forwarded for hop in value.split(",")]
-        while address is not None and self._believed(address) and hops:
-            address = _read(hops.pop())
-        if address is None or self._believed(address) or not (self._proxies or address.is_global):
-            return None
-        return str(ip_network((address, _PREFIX[address.version]), strict=False))
-
-    def _believed(self, address: Address) -> bool:
-        return any(address in proxy for proxy in self._proxies)
+    address = _read(peer)
+    hops = [hop.strip() for value in forwarded for hop in value.split(",")]
+    while address is not None and believed(address) and hops:
+        address = _read(hops.pop())
+    if address is None or believed(address) or not (proxies or address.is_global):
+        return None
+    return str(ip_network((address, _PREFIX[address.version]), strict=False))
 
 
 def _read(text: str | None) -> Address | None:

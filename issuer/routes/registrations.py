@@ -21,6 +21,7 @@ from issuer.accounts import Proof
 from issuer.contact import read_contact
 from issuer.models import Confirmation, Registration, RegistrationAnswer, WalletToken
 from issuer.routes.common import Served
+from issuer.throttle import network_of
 
 router = APIRouter(prefix="/v1/registrations", tags=["registration"])
 
@@ -43,7 +44,7 @@ def register(body: Registration, request: Request, issuer: Served) -> Registrati
     settings = issuer.settings
     contact = read_contact(body.name, body.phone, settings.phone_region, settings.phone_regions)
     peer = request.client.host if request.client else None
-    network = issuer.networks.of(peer, request.headers.getlist("x-forwarded-for"))
+    network = network_of(peer, request.headers.getlist("x-forwarded-for"), settings.proxies)
     return RegistrationAnswer(registration_id=issuer.registrations.begin(contact, network))
 
 

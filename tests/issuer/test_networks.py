@@ -5,6 +5,7 @@ Control: the bound of a network set as high as that of all together; then it clo
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from issuer.service import Issuer
-from issuer.throttle import Networks
+from issuer.throttle import network_of
 from tests.support.issuer_service import NAME, Running, Site
 
 LOOPBACK = [ip_network("127.0.0.1")]
@@ -57,19 +58,16 @@ def test_without_a_bound_of_its_own_one_network_closes_registration_for_all(tmp_
 
 def test_nobody_chooses_the_network_he_is_counted_under() -> None:
     """X-Forwarded-For is believed of no one that the settings do not name; nor what a client put in front of it."""
-    networks = Networks([])
-    assert len({networks.of("8.8.8.8", [f"9.9.{n}.9"]) for n in range(5)}) == 1
-    believed = Networks(LOOPBACK)
-    assert len({believed.of("127.0.0.1", [f"9.9.{n}.9, 8.8.8.8"]) for n in range(5)}) == 1
-    assert believed.of("127.0.0.1", ["9.9.9.9", "8.8.8.8"]) == believed.of("127.0.0.1", ["8.8.8.8"])
-    assert believed.of("8.8.8.8", ["9.9.9.9"]) == believed.of("127.0.0.1", ["8.8.8.8"])
+    assert len({network_of("8.8.8.8", [f"9.9.{n}.9"], []) for n in range(5)}) == 1
+    believed = partial(network_of, proxies=LOOPBACK)
+    assert len({believed("127.0.0.1", [f"9.9.{n}.9, 8.8.8.8"]) for n in range(5)}) == 1
+    assert believed("127.0.0.1", ["9.9.9.9", "8.8.8.8"]) == believed("127.0.0.1", ["8.8.8.8"])
+    assert believed("8.8.8.8", ["9.9.9.9"]) == believed("127.0.0.1", ["8.8.8.8"])
 
 
 def test_a_network_is_a_24_of_ipv4_or_a_56_of_ipv6() -> None:
-    networks = Networks(LOOPBACK)
-
     def of(address: str) -> str | None:
-        return networks.of("127.0.0.1", [address])
+        return network_of("127.0.0.1", [address], LOOPBACK)
 
     assert of("8.8.8.1") == of("8.8.8.255") == of("::ffff:8.8.8.9")
     assert of("8.8.8.1") != of("8.8.9.1")
@@ -80,18 +78,18 @@ def test_a_network_is_a_24_of_ipv4_or_a_56_of_ipv6() -> None:
 @pytest.mark.parametrize("peer", ["127.0.0.1", "10.0.0.7", "172.17.0.1", "fd00::1", "::1", None, "testclient"])
 def test_a_proxy_that_nobody_named_is_no_network(peer: str | None) -> None:
     """All that it brings would have one bound together."""
-    assert Networks([]).of(peer, ["8.8.8.8"]) is None
+    assert network_of(peer, ["8.8.8.8"], []) is None
 
 
 @pytest.mark.parametrize("header", [[], [""], ["unknown"], ["8.8.8.8, x"], ["_hidden"], ["127.0.0.1"]])
 def test_a_believed_proxy_that_names_nobody_is_no_network(header: list[str]) -> None:
-    assert Networks(LOOPBACK).of("127.0.0.1", header) is None
+    assert network_of("127.0.0.1", header, LOOPBACK) is None
 
 
 def test_a_chain_of_proxies_is_followed_to_the_first_that_is_not_believed() -> None:
-    networks = Networks([*LOOPBACK, ip_network("10.0.0.0/8")])
-    assert networks.of("127.0.0.1", ["9.9.9.9, 8.8.8.8, 10.1.1.1"]) == networks.of("8.8.8.1", [])
-    assert networks.of("10.0.0.1", ["10.2.2.2"]) is None
+    of = partial(network_of, proxies=[*LOOPBACK, ip_network("10.0.0.0/8")])
+    assert of("127.0.0.1", ["9.9.9.9, 8.8.8.8, 10.1.1.1"]) == of("8.8.8.1", [])
+    assert of("10.0.0.1", ["10.2.2.2"]) is None
 
 
 def test_no_address_is_kept_and_another_process_knows_none_again(tmp_path: Path) -> None:
