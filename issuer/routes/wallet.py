@@ -13,7 +13,7 @@ from issuer.routes.common import Account, Served, Subject
 
 router = APIRouter(tags=["wallet"])
 _PROVED = problem_answers(*CertificateError.__subclasses__(), CertificateNotTaken, TooManyRequests)
-NOT_HELD = [
+_NOT_HELD = [
     "where you were: that is not known here",
     "when you opened a code, asked for a batch or used this service, finer than the day",
     "the visit ids of your codes: only the health authority can list them, on an order of several officers",
@@ -24,8 +24,20 @@ NOT_HELD = [
 def show_account(account: Account, issuer: Served) -> WalletAnswer:
     """Show all that this issuer holds about you, why, and until when."""
     subject, record = account
-    days = sorted(issuer.issued.of(subject))
-    return held_of(record, days, issuer.party.calendar, issuer.settings.idle_days)
+    days, calendar = sorted(issuer.issued.of(subject)), issuer.party.calendar
+    status = None
+    if record.status:
+        valid_from, valid_until = calendar.date(record.valid_from), calendar.date(record.valid_until)
+        status = StatusAnswer(status=record.status, valid_from=valid_from, valid_until=valid_until)
+    return WalletAnswer(
+        name=record.name,
+        phone=record.phone,
+        registered=calendar.date(record.registered),
+        status=status,
+        days=[calendar.date(day) for day in days],
+        held=_items(record, days, calendar, issuer.settings.idle_days),
+        not_held=_NOT_HELD,
+    )
 
 
 @router.delete("/v1/wallet", status_code=202)
@@ -41,7 +53,7 @@ def forget_account(subject: Subject, issuer: Served) -> Deleted:
     due = None if last is None else calendar.date(last + RETENTION_DAYS)
     today = issuer.party.today()
     gone = calendar.date(issuer.identity_keys.unreadable_from(today if last is None else last + RETENTION_DAYS - 1))
-    text = f"{gone_with(last, calendar)} From {gone} on no backup shows them any more: its key is destroyed."
+    text = f"{_gone_with(last, calendar)} From {gone} on no backup shows them any more: its key is destroyed."
     return Deleted(identity_destroyed_on=due, backups_unreadable_from=gone, text=text)
 
 
@@ -63,25 +75,7 @@ def forget_status(subject: Subject, issuer: Served) -> None:
     issuer.accounts.forget_status(subject)
 
 
-def held_of(record: Record, days: list[int], calendar: Calendar, idle_days: int) -> WalletAnswer:
-    """All that is held of a live account; `days` are those for which batches are in the ledger."""
-    status = None
-    if record.status:
-        valid_from, valid_until = calendar.date(record.valid_from), calendar.date(record.valid_until)
-        status = StatusAnswer(status=record.status, valid_from=valid_from, valid_until=valid_until)
-    return WalletAnswer(
-        name=record.name,
-        phone=record.phone,
-        registered=calendar.date(record.registered),
-        status=status,
-        days=[calendar.date(day) for day in days],
-        held=_items(record, days, calendar, idle_days),
-        not_held=NOT_HELD,
-    )
-
-
-def gone_with(last_issued: int | None, calendar: Calendar) -> str:
-    """When the name and phone of a deleted account go."""
+def _gone_with(last_issued: int | None, calendar: Calendar) -> str:
     if last_issued is None:
         return "Your name and phone are destroyed: no record is held that leads to them."
     return (
