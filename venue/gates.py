@@ -63,12 +63,6 @@ _HEAR: Final = (
 )
 
 
-class _Passage(NamedTuple):
-    day: int
-    scanner: bytes
-    hour: int
-
-
 class Gates:
     """Counts of this process, and the file of all. Any number of threads."""
 
@@ -88,7 +82,7 @@ class Gates:
         self._tables = tables
         self._file = file
         self._lock = threading.Lock()
-        self._counted: Counter[_Passage] = Counter()
+        self._counted: Counter[tuple[int, bytes, int]] = Counter()  # day, scanner, hour
         self._heard: dict[str, Sign] = {}
         self._written: dict[str, Sign] = {}
         self._swept: int | None = None
@@ -97,7 +91,7 @@ class Gates:
     def count(self, day: int, scanner: bytes, hour: int) -> None:
         """One more accepted visit; hour as in the vault's row, 0 .. 24."""
         with self._lock:
-            self._counted[_Passage(day, scanner, hour)] += 1
+            self._counted[day, scanner, hour] += 1
 
     def hear(self, scanner: bytes, waiting: int = -1) -> None:
         """Records a sign of life: this scanner (8 bytes) fetched its lists, as it does each minute, with or without
@@ -157,7 +151,7 @@ class Gates:
             raise
         self._written = {} if len(self._written) > _MAX_REMEMBERED else self._written | fresh
 
-    def _cells(self, counted: Counter[_Passage]) -> dict[GateHour, int]:
+    def _cells(self, counted: Counter[tuple[int, bytes, int]]) -> dict[GateHour, int]:
         cells = {}
         for (day, scanner, hour), number in counted.items():
             with suppress(DayDestroyed, KeyMissing):

@@ -219,7 +219,7 @@ class IssuerTrust:
             whose, date = " and ".join(map(str, issuers)), self._party.calendar.date(day)
             text = f"Issuers {whose} list keys with one kid for {date}; codes of each are taken. Ask who was first."
             yield Finding("shared_kids", "warning", text)
-        for number in self._contradicted():
+        for (number,) in self._tables.read("SELECT DISTINCT issuer FROM contradictions ORDER BY issuer"):
             text = f"Issuer {number} has signed two different keys for a day; the first stays. Ask its operator why."
             yield Finding(f"issuer_{number}_contradiction", "warning", text)
 
@@ -285,10 +285,6 @@ class IssuerTrust:
     def _has_key(self, day: int, number: int | None = None) -> bool:
         keys = self.read().listed.get(day, [])
         return any(number in (None, key.issuer) for key in keys)
-
-    def _contradicted(self) -> list[int]:
-        rows = self._tables.read("SELECT DISTINCT issuer FROM contradictions ORDER BY issuer")
-        return [number for (number,) in rows]
 
 
 def _remember(commit: Commit, table: str, issuer: int, publics: Mapping[int, bytes]) -> None:

@@ -95,11 +95,7 @@ class _Judged:
     visit: Visit
 
 
-_ACCEPTED, _REPEATED, _CONFLICT = (
-    EntryResult(result="accepted"),
-    EntryResult(result="repeated"),
-    EntryResult(result="conflict"),
-)
+_ACCEPTED, _REPEATED, _CONFLICT = (EntryResult(result=word) for word in ("accepted", "repeated", "conflict"))
 
 
 class BatchIntake:
@@ -136,12 +132,9 @@ class BatchIntake:
         later = self._store_days(days, scanner.place.scanner, results) or later
         if later:
             raise later
-        return self._final([results[index] for index in range(len(sealed))])
-
-    def _final(self, results: list[EntryResult]) -> list[EntryResult]:
-        if any(item.result == "refused" for item in results):  # the scanner forgets the entry
+        if any(item.result == "refused" for item in results.values()):  # the scanner forgets the entry
             self._guard.require_trusted()
-        return results
+        return [results[index] for index in range(len(sealed))]
 
     def _judge(self, entry: bytes, scanner: VenueScanner, now: float, refusal: _OfDay) -> tuple[int, Visit]:
         """The day and the visit of an entry; raises the first check that fails."""

@@ -12,6 +12,7 @@ from checkin.errors import NotReady
 from checkin.vault.engines import Row
 from checkin.vault.vault import Vault
 from tests.support.vaults import DAY, open_vault
+from venue import checkins
 from venue.checkins import Commits
 
 
@@ -34,7 +35,9 @@ def test_of_two_equal_keys_one_is_new_whether_or_not_they_share_a_commit(tmp_pat
     commits.close()
 
 
-def test_what_gathers_during_a_commit_goes_in_the_next_one_in_bounded_portions(tmp_path: Path) -> None:
+def test_what_gathers_during_a_commit_goes_in_the_next_one_in_bounded_portions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vault, sizes = open_vault(tmp_path), []
     inner = vault.insert
 
@@ -43,7 +46,8 @@ def test_what_gathers_during_a_commit_goes_in_the_next_one_in_bounded_portions(t
         return inner(day, rows)
 
     vault.insert = insert  # type: ignore[method-assign,assignment]
-    commits = Commits(vault, max_rows=40)
+    monkeypatch.setattr(checkins, "ROWS_A_COMMIT", 40)
+    commits = Commits(vault)
 
     async def run() -> list[bool]:
         return await asyncio.gather(*(commits.insert(DAY, a_row(vault, number)) for number in range(100)))
