@@ -47,7 +47,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     trust = IssuerTrust(party, tables, settings.issuers, pinned=settings.log.pinned if settings.log else None)
     own = service.key_list(lambda: lists.intake_list(party), IntakeList.read)
     alarms = Alarms(party, tables)
-    gates = Gates(party, guard, vault, tables, endings, GateFile(engine.tables(GATES)))
+    gates = Gates(service, tables, GateFile(engine.tables(GATES)))
     ahead = {Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD}
     purger = service.purger_of(trust.forget, alarms.forget, gates.forget, ahead=ahead)
     commits = Commits(vault)

@@ -23,11 +23,8 @@ from checkin.errors import CheckinError, DayDestroyed, KeyMissing
 from checkin.files.tables import Commit, Tables, TableSet, read_in
 from checkin.keys.journal import Ending
 from checkin.protocol.primitives import Label
-from checkin.purge.clock_guard import ClockGuard
-from checkin.service.endings import Endings
-from checkin.service.identity import ServiceIdentity
+from checkin.service.day_store import DayService
 from checkin.vault.engines import MAX_BUCKET
-from checkin.vault.vault import Vault
 from venue.database import CLOSED, SCANNER
 
 GRAIN_SECONDS: Final = 300
@@ -66,19 +63,10 @@ _HEAR: Final = (
 class Gates:
     """Counts of this process, and the file of all. Any number of threads."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what is counted, and which scanners have ended
-        self,
-        party: ServiceIdentity,
-        guard: ClockGuard,
-        vault: Vault,
-        tables: Tables,
-        endings: Endings,
-        file: GateFile,
-    ) -> None:
-        self._party = party
-        self._endings = endings
-        self._guard = guard
-        self._vault = vault
+    def __init__(self, service: DayService, tables: Tables, file: GateFile) -> None:
+        """`tables` know which scanners have ended."""
+        self._party, self._guard, self._vault = service.party, service.guard, service.vault
+        self._endings = service.endings
         self._tables = tables
         self._file = file
         self._lock = threading.Lock()

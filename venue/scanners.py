@@ -21,7 +21,7 @@ from checkin.service.describe import problem_answers
 from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
 from checkin.service.shared_counts import Bound
-from venue.database import SCANNER, SCANNERS
+from venue.database import SCANNER, SCANNERS, knows_token
 from venue.gates import Gates
 from venue.venues import ID_SIZE, Name, Venue, VenueId, Venues, operator_of, read_venue
 
@@ -31,7 +31,6 @@ GRAIN_SECONDS = 3600  # of when a scanner was replaced
 _FIND = """SELECT venues.id, venues.name, venues.status_rule, scanners.id, uploads_until
     FROM scanners JOIN venues ON venues.id = scanners.venue
     WHERE scanners.token_sha256 = :hashed AND (revoked = 0 OR uploads_until > 0) AND closed = 0"""
-_OPERATOR = "SELECT 1 FROM venues WHERE operator_sha256 = :hashed AND closed = 0"
 _LIVE = "SELECT count(*) FROM scanners WHERE venue = :venue AND revoked = 0"
 _ENROL = """INSERT INTO scanners (id, venue, label, token_sha256, revoked, uploads_until)
     VALUES (:id, :venue, :label, :hashed, 0, 0) ON CONFLICT DO NOTHING"""
@@ -191,7 +190,7 @@ class Scanners:
         for venue, name, rule, scanner, until in self._tables.read(_FIND, {"hashed": hashed}):
             place = Place(bytes.fromhex(venue), bytes.fromhex(scanner))
             return VenueScanner(read_venue(venue, name, rule), place, until or None)
-        raise Forbidden if self._tables.read(_OPERATOR, {"hashed": hashed}) else Unauthorized
+        raise Forbidden if knows_token(self._tables, hashed) else Unauthorized
 
 
 def _scanning(scanner: VenueScanner) -> VenueScanner:

@@ -23,16 +23,14 @@ from checkin.service.describe import problem_answers
 from checkin.service.endings import Endings
 from checkin.service.shared_counts import Bound, SharedCounts
 from checkin.shown import FORMULA, is_unseen
-from venue.database import CLOSED, OPERATOR, SCANNERS
+from venue.database import CLOSED, OPERATOR, SCANNERS, knows_token
 
 CHANGES_A_MINUTE: Final = 30  # of a venue: each of them empties what all workers know by heart
 ID_SIZE = 8  # bytes, as in the seals of queued scans
 VenueId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="8 bytes as 16 hexadecimal digits")]
 Status = Annotated[int, Field(ge=1, le=3)]
 People = Annotated[int, Field(ge=1, le=1_000_000)]
-_LIVE_SCANNER = """SELECT 1 FROM scanners JOIN venues ON venues.id = scanners.venue
-    WHERE token_sha256 = :hashed AND revoked = 0 AND closed = 0"""
-_OPERATED = "SELECT id, name, status_rule FROM venues WHERE operator_sha256 = :hashed AND closed = 0"
+_OPERATED = "SELECT id, name, status_rule FROM venues WHERE id = :venue AND operator_sha256 = :hashed AND closed = 0"
 _ENROL = """INSERT INTO venues (id, name, category, capacity, operator_sha256, status_rule, closed)
     VALUES (:id, :name, :category, :capacity, :operator_sha256, '[]', 0) ON CONFLICT DO NOTHING"""
 
@@ -159,11 +157,10 @@ class Venues:
         Raises `Unauthorized` for an unknown token, `Forbidden` for a scanner's and for another venue's
         operator's, whether or not there is a venue of that id.
         """
-        hashed = {"hashed": token_hash(token)}
-        found = self._tables.read(_OPERATED, hashed)
-        if found and found[0][0] == venue:
-            return read_venue(*found[0])
-        raise Forbidden if found or self._tables.read(_LIVE_SCANNER, hashed) else Unauthorized
+        hashed = token_hash(token)
+        for found in self._tables.read(_OPERATED, {"hashed": hashed, "venue": venue}):
+            return read_venue(*found)
+        raise Forbidden if knows_token(self._tables, hashed) else Unauthorized
 
     def _update(self, venue: str, column: str, value: Value, ended: Callable[[Any], Ending] | None = None) -> None:
         """Sets a column. `ended`: what ends with the value before. The same value again changes nothing, and empties

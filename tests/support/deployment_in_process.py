@@ -63,7 +63,7 @@ class Registry(DayService):
         self.database = database = self.engine.tables(REGISTRY)
         endings.replay(database, end_again, end_all)
         self.trust = IssuerTrust(party, database, settings.issuers, fetch)
-        self.gates = Gates(party, guard, vault, database, endings, GateFile(self.engine.tables(GATES)))
+        self.gates = Gates(self, database, GateFile(self.engine.tables(GATES)))
         ahead = {Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD}
         self.purger = self.purger_of(self.trust.forget, self.gates.forget, ahead=ahead)
         visits = Visits(vault, party.calendar)

@@ -14,6 +14,8 @@ from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.early import EarlyDestructions
 from checkin.purge.purger import Purger, PurgeTask
 from checkin.purge.statement_store import KINDS, StatementFolder
+from checkin.service.day_store import DayService
+from checkin.service.endings import Endings
 from checkin.service.identity import ServiceIdentity
 from checkin.service.settings import AuthoritySettings, RingUse
 from checkin.service.vault_folder import CommonSettings
@@ -63,6 +65,14 @@ class House:
         self.book = StatementFolder(folder / "data" / "statements")
         self.early = EarlyDestructions(settings.keys, settings.name, authority, self.clock, self.party.calendar)
         self.purger = Purger(self.party, self.guard, self.vault, self.book, self.early, tasks=tasks, ahead=ahead)
+
+    @property
+    def service(self) -> DayService:
+        """As a registry's parts are given it."""
+        service = DayService.__new__(DayService)
+        service.party, service.guard, service.vault = self.party, self.guard, self.vault
+        service.endings = Endings(self.party, self.guard)
+        return service
 
     def go(self, day: int, seconds: float = 0.0) -> None:
         """Set the clock."""

@@ -246,10 +246,7 @@ def gates_are_counted_by_all(place: Place) -> None:
     house = place.house
     venue = place.venues().enrol(NewVenue(name="Hall", category="hall")).venue_id
     live, gone = (place.scanners().enrol(venue, label).scanner_id for label in ("live", "gone"))
-    gates = [
-        Gates(house.party, house.guard, house.vault, tables[REGISTRY], place.endings(), GateFile(tables[GATES]))
-        for tables in place.tables
-    ]
+    gates = [Gates(house.service, tables[REGISTRY], GateFile(tables[GATES])) for tables in place.tables]
     for each in gates:
         each.count(DAY, bytes.fromhex(live), 12)
         each.hear(bytes.fromhex(live), 4)

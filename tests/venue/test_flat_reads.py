@@ -83,7 +83,7 @@ def nation(
     house.open_day()
     database, endings = SqliteTables(tmp_path / "data", REGISTRY), Endings(house.party, house.guard)
     counts = SqliteTables(tmp_path / "data", GATES)
-    gates = Gates(house.party, house.guard, house.vault, database, endings, GateFile(counts))
+    gates = Gates(house.service, database, GateFile(counts))
     fill(tmp_path / "data")
     statements.clear()
     yield house, database, gates, endings

@@ -9,7 +9,6 @@ import pytest
 
 from checkin.errors import NotReady
 from checkin.files.tables import SqliteTables
-from checkin.service.endings import Endings
 from tests.support.purging_service import House
 from tests.support.registry_service import BUCKETS
 from tests.support.service_folder import DAY, HOUR, make_service
@@ -27,7 +26,7 @@ def house(tmp_path: Path) -> Iterator[tuple[House, SqliteTables, Gates]]:
     house.guard.tick()
     database = SqliteTables(tmp_path / "data", REGISTRY)
     counts = SqliteTables(tmp_path / "data", GATES)
-    gates = Gates(house.party, house.guard, house.vault, database, Endings(house.party, house.guard), GateFile(counts))
+    gates = Gates(house.service, database, GateFile(counts))
     house.open_day()
     yield house, database, gates
     gates.close()
