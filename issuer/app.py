@@ -10,7 +10,6 @@ from fastapi import FastAPI
 from checkin.service import day_routes
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.frame import Frame
-from checkin.service.identity import ServiceIdentity
 from checkin.service.order_executor import MAX_BODY
 from checkin.service.pwa import WebPage, front_door
 from checkin.service.tasks import Task
@@ -65,16 +64,11 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     days = day_routes.routes(issuer.settings, issuer.purger, issuer.book, self_audit(issuer), issuer.orders)
     app.include_router(days)
     app.include_router(front_door("/wallet"))
-    app.include_router(_wallet_page(issuer.party, issuer.settings).router())
-    return app
-
-
-def _wallet_page(party: ServiceIdentity, settings: IssuerSettings) -> WebPage:
-    """GET /wallet and what belongs to it (docs/pages.md). It pins the key that the issuer's lists verify under."""
-    values = {
-        "zone": party.calendar.zone,
-        "vkey": party.signer.verifier.vkey,
-        "countries": ", ".join(calling_codes(settings.phone_region, settings.phone_regions)),
-        "proofs": "yes" if settings.certificate_trust else "",
+    pinned = {
+        "zone": issuer.party.calendar.zone,
+        "vkey": issuer.party.signer.verifier.vkey,  # that the issuer's lists verify under
+        "countries": ", ".join(calling_codes(issuer.settings.phone_region, issuer.settings.phone_regions)),
+        "proofs": "yes" if issuer.settings.certificate_trust else "",
     }
-    return WebPage("wallet", values, background="js/wallet/background.js")
+    app.include_router(WebPage("wallet", pinned, background="js/wallet/background.js").router())
+    return app

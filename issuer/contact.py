@@ -53,7 +53,8 @@ def read_contact(name: str, phone: str, region: str, abroad: Collection[str] = (
 
 def read_name(text: str) -> str:
     """The name in Unicode's composed form, without spaces around it; raises `NameInvalid`."""
-    if len(text) > 4 * MAX_NAME or any(_unseen(text, at) for at in range(len(text))):
+    hidden = (not _joins(text, at) if char in _JOINERS else is_unseen(char) for at, char in enumerate(text))
+    if len(text) > 4 * MAX_NAME or any(hidden):
         raise NameInvalid
     name = unicodedata.normalize("NFC", text).strip()
     if not 1 <= len(name) <= MAX_NAME or name[0] in FORMULA or not any(char.isalpha() for char in name):
@@ -61,10 +62,6 @@ def read_name(text: str) -> str:
     if unicodedata.category(name[0]).startswith("M"):  # a mark with nothing to stand on; some are not drawn at all
         raise NameInvalid
     return name
-
-
-def _unseen(text: str, at: int) -> bool:
-    return not _joins(text, at) if text[at] in _JOINERS else is_unseen(text[at])
 
 
 def _joins(text: str, at: int) -> bool:
@@ -114,14 +111,10 @@ def read_phone(text: str, region: str, abroad: Collection[str] = ()) -> str:
         raise PhoneCountry(f"This issuer sends codes to mobile numbers of {codes} only: register another number.")
     if phonenumbers.number_type(number) not in _MOBILE:
         raise PhoneNotMobile
-    if _too_short(number):
+    # libphonenumber takes seven digits after a Korean 010, Korea gives eight.
+    if number.country_code == 82 and re.fullmatch(r"10\d{1,7}", str(number.national_number)):
         raise PhoneInvalid("A Korean mobile number has eight digits after 010: write all of them.")
     phone = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     if len(phone) > MAX_E164:
         raise PhoneInvalid
     return phone
-
-
-def _too_short(number: phonenumbers.PhoneNumber) -> bool:
-    """Whether a digit of a Korean 010 is missing: libphonenumber takes seven digits after it, Korea gives eight."""
-    return number.country_code == 82 and re.fullmatch(r"10\d{1,7}", str(number.national_number)) is not None

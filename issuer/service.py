@@ -101,8 +101,6 @@ class Issuer(DayService):
         signature, which costs as much processor time as the work itself (docs/benchmarks.md)."""
         return await to_thread.run_sync(work, *arguments, limiter=self._one)
 
-    # --- periodic tasks, in this order -------------------------------------------------------------------------------
-
     def make_keys(self) -> None:
         """Keys of today and of the days ahead, and the published list."""
         self.rotation.ensure(self.guard.floor(self.party.calendar))
@@ -136,8 +134,6 @@ class Issuer(DayService):
             self._yesterday.set(rows if rows >= SMALL_COUNT else 0)
             self._counted = today
 
-    # --- readiness -----------------------------------------------------------------------------------------------
-
     def findings(self) -> Iterator[Finding]:
         """What readiness depends on."""
         yield _ahead("authority_keys", self.authority.days_ahead(), "`checkin authority keys` lists more.")
@@ -160,8 +156,6 @@ class Issuer(DayService):
         self.hosted.close()
         self.gateway.close()
         super().close()
-
-    # --- tasks of the purge --------------------------------------------------------------------------------------
 
     def _forget(self, oldest: int) -> None:
         today = oldest + RETENTION_DAYS - 1

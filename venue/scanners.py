@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -23,7 +24,7 @@ from checkin.service.identity import ServiceIdentity
 from checkin.service.shared_counts import Bound
 from venue.database import SCANNER, SCANNERS, knows_token
 from venue.gates import Gates
-from venue.venues import ID_SIZE, Name, Venue, VenueId, Venues, operator_of, read_venue
+from venue.venues import ID_SIZE, Name, Venue, VenueId, Venues, operator_of
 
 MAX_SCANNERS = 1000  # a venue's live ones
 _MAX_CACHED = 100_000
@@ -189,7 +190,7 @@ class Scanners:
     def _find(self, hashed: bytes) -> VenueScanner:
         for venue, name, rule, scanner, until in self._tables.read(_FIND, {"hashed": hashed}):
             place = Place(bytes.fromhex(venue), bytes.fromhex(scanner))
-            return VenueScanner(read_venue(venue, name, rule), place, until or None)
+            return VenueScanner(Venue(venue, name, tuple(json.loads(rule))), place, until or None)
         raise Forbidden if knows_token(self._tables, hashed) else Unauthorized
 
 

@@ -30,7 +30,7 @@ ID_SIZE = 8  # bytes, as in the seals of queued scans
 VenueId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="8 bytes as 16 hexadecimal digits")]
 Status = Annotated[int, Field(ge=1, le=3)]
 People = Annotated[int, Field(ge=1, le=1_000_000)]
-_OPERATED = "SELECT id, name, status_rule FROM venues WHERE id = :venue AND operator_sha256 = :hashed AND closed = 0"
+_OPERATED = "SELECT 1 FROM venues WHERE id = :venue AND operator_sha256 = :hashed AND closed = 0"
 _ENROL = """INSERT INTO venues (id, name, category, capacity, operator_sha256, status_rule, closed)
     VALUES (:id, :name, :category, :capacity, :operator_sha256, '[]', 0) ON CONFLICT DO NOTHING"""
 
@@ -151,16 +151,12 @@ class Venues:
         self._update(venue, "status_rule", json.dumps(rule))
         return StatusRuleBody(accepted=rule)
 
-    def operated(self, venue: str, token: str) -> Venue:
-        """The venue, if `token` is its operator's.
-
-        Raises `Unauthorized` for an unknown token, `Forbidden` for a scanner's and for another venue's
-        operator's, whether or not there is a venue of that id.
-        """
+    def require_operator(self, venue: str, token: str) -> None:
+        """Raises `Unauthorized` for an unknown token, `Forbidden` for a scanner's and for another venue's operator's,
+        whether or not there is a venue of that id."""
         hashed = token_hash(token)
-        for found in self._tables.read(_OPERATED, {"hashed": hashed, "venue": venue}):
-            return read_venue(*found)
-        raise Forbidden if knows_token(self._tables, hashed) else Unauthorized
+        if not self._tables.read(_OPERATED, {"hashed": hashed, "venue": venue}):
+            raise Forbidden if knows_token(self._tables, hashed) else Unauthorized
 
     def _update(self, venue: str, column: str, value: Value, ended: Callable[[Any], Ending] | None = None) -> None:
         """Sets a column. `ended`: what ends with the value before. The same value again changes nothing, and empties
@@ -184,16 +180,11 @@ class Venues:
         self._endings.write(self._tables, step)
 
 
-def read_venue(identifier: str, name: str, rule: str) -> Venue:
-    """A venue from its row."""
-    return Venue(identifier, name, tuple(json.loads(rule)))
-
-
 def operator_of(venues: Venues) -> Any:
     """For a route's `dependencies`: the venue's operator alone; others are refused before the body is read."""
 
     def operator(venue_id: VenueId, token: Bearer) -> None:
-        venues.operated(venue_id, token)
+        venues.require_operator(venue_id, token)
 
     return Depends(operator)
 

@@ -145,7 +145,8 @@ def test_a_statement_that_only_one_engine_takes_is_noticed(query: str) -> None:
 def a_life_of_a_venue(place: Place) -> None:
     venues, other, tables = place.venues(), place.venues(1), place.tables[1][REGISTRY]
     made = venues.enrol(NewVenue(name="Café", category="cafe"))
-    assert other.operated(made.venue_id, made.operator_token).name == "Café"
+    other.require_operator(made.venue_id, made.operator_token)
+    assert other.entry(made.venue_id).name == "Café"
     assert knows_token(tables, token_hash(made.operator_token))
     other.set_rule(made.venue_id, [3, 1])
     other.set_capacity(made.venue_id, Capacity(capacity=40))
@@ -153,12 +154,12 @@ def a_life_of_a_venue(place: Place) -> None:
     assert (entry.name, entry.category, entry.capacity, entry.status_rule) == ("Café", "cafe", 40, [1, 3])
     renewed = venues.renew_operator(made.venue_id).operator_token
     with pytest.raises(Unauthorized):
-        other.operated(made.venue_id, made.operator_token)
+        other.require_operator(made.venue_id, made.operator_token)
     with pytest.raises(Forbidden):
-        other.operated("0" * 16, renewed)
+        other.require_operator("0" * 16, renewed)
     other.close(made.venue_id)
     with pytest.raises(Unauthorized):
-        venues.operated(made.venue_id, renewed)
+        venues.require_operator(made.venue_id, renewed)
     for call in (partial(venues.close, made.venue_id), partial(venues.entry, "0" * 16)):
         with pytest.raises(NotFound):
             call()
@@ -332,7 +333,7 @@ def what_ended_is_ended_again(place: Place) -> None:
     place.endings().replay(registry, end_again, lambda _: pytest.fail("it has seen all"))
     registry.write(end_all)
     with pytest.raises(Unauthorized):
-        venues.operated(venue.venue_id, venue.operator_token)
+        venues.require_operator(venue.venue_id, venue.operator_token)
 
 
 def renewals_at_once_each_end_what_the_one_before_made(place: Place) -> None:
@@ -357,7 +358,8 @@ def what_is_done_once_more_is_done_once(place: Place) -> None:
     assert scanners.bearing(scanner.scanner_token).venue.rule == (2,)
     assert [entry.label for entry in scanners.listed(venue.venue_id)] == ["door"]
     renewed = venues.renew_operator(venue.venue_id).operator_token
-    assert venues.operated(venue.venue_id, renewed).name == "Zoo"
+    venues.require_operator(venue.venue_id, renewed)
+    assert venues.entry(venue.venue_id).name == "Zoo"
     scanners.revoke(venue.venue_id, scanner.scanner_id, "stolen")
     with pytest.raises(Unauthorized):
         scanners.bearing(scanner.scanner_token)
@@ -426,7 +428,7 @@ def what_ends_at_two_machines_is_not_undone_by_either(place: Place) -> None:
 
 def known(venues: Venues, venue: str, token: str) -> bool:
     with suppress(Unauthorized):
-        venues.operated(venue, token)
+        venues.require_operator(venue, token)
         return True
     return False
 
