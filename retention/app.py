@@ -11,11 +11,10 @@ from checkin.service.frame import Finding, Frame
 from checkin.service.tasks import Task
 from checkin.service.time_peers import clock_guard
 from checkin.tlog.tiles import MAX_ENTRY
-from retention.audit_routes import AuditRoutes
+from retention import audit_routes, public_page
 from retention.auditing import ANSWER_SECONDS, Auditing
 from retention.audits import Audits
 from retention.parts import Parts
-from retention.public_page import Page
 from retention.routes import Routes
 from retention.tasks import Schedule
 
@@ -59,8 +58,8 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     )
     app = frame.build()
     app.include_router(Routes(parts).router())
-    app.include_router(AuditRoutes(parts, audits, auditing).router())
-    app.include_router(Page(parts, audits).router())
+    app.include_router(audit_routes.routes(parts, audits, auditing))
+    app.include_router(public_page.routes(parts, audits))
     return app
 
 

@@ -29,70 +29,51 @@ class AuditList(BaseModel):
     audits: list[Audit]
 
 
-class AuditRoutes:
-    """What the routes share."""
+def routes(parts: Parts, audits: Audits, auditing: Auditing) -> APIRouter:
+    """For everybody; the auditor alone asks for an audit."""
+    router, missing = APIRouter(tags=["audits"]), problem_answers(NotFound)
+    auditor, refused = [pinned(parts.settings.auditor_token_sha256)], problem_answers(Forbidden, TokenMalformed)
 
-    def __init__(self, parts: Parts, audits: Audits, auditing: Auditing) -> None:
-        self._parts = parts
-        self._audits = audits
-        self._auditing = auditing
-
-    def router(self) -> APIRouter:
-        router = APIRouter(tags=["audits"])
-        missing = problem_answers(NotFound)
-        add = router.add_api_route
-        add(PATH, self.history, name="list_audits")
-        auditor = [pinned(self._parts.settings.auditor_token_sha256)]
-        answers = problem_answers(Forbidden, TokenMalformed)
-        add(
-            PATH,
-            self.audit,
-            name="audit_all",
-            methods=["POST"],
-            status_code=201,
-            responses=answers,
-            dependencies=auditor,
-        )
-        add(PATH + "/{place}", self.shown, name="show_audit", response_class=Response, responses=missing)
-        add(PATH + "/{place}/proof", self.proof, name="prove_audit", response_class=Response, responses=missing)
-        add("/audits/{place}", self.page, name="audit_page", response_class=HTMLResponse, responses=missing)
-        return router
-
-    def history(
-        self,
+    @router.get(PATH)
+    def list_audits(
         before: Annotated[Number | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=PAGE_SIZE)] = PAGE_SIZE,
     ) -> AuditList:
         """List all audits as they were signed."""
-        return AuditList(audits=self._audits.find(limit=limit, before=before))
+        return AuditList(audits=audits.find(limit=limit, before=before))
 
-    def audit(self, request: AuditRequest) -> Audit:
+    @router.post(PATH, status_code=201, dependencies=auditor, responses=refused)
+    def audit_all(request: AuditRequest) -> Audit:
         """Audit everything now. Bearer: the auditor. It takes as long as reading every file of every service does."""
         for number, text in enumerate(request.tokens, start=1):
             try:
                 presentation.read(presentation.from_text(text))
             except CheckinError:  # a mistake in copying: nothing was found about any person's codes
                 raise TokenMalformed(f"Code {number} of the sample cannot be read as a check-in code.") from None
-        return self._auditing.run(request)
+        return auditing.run(request)
 
-    def shown(self, place: Place) -> Response:
+    @router.get(PATH + "/{place}", response_class=Response, responses=missing)
+    def show_audit(place: Place) -> Response:
         """Show one audit with its lines, as `audit.json`: the bytes follow from the signed note and the log."""
-        audit = self._find(place)
-        text = audit_json(place, audit.note, self._parts.look().book())
+        text = audit_json(place, _find(audits, place).note, parts.look().book())
         return Response(text, media_type="application/json")
 
-    def proof(self, place: Place) -> Response:
+    @router.get(PATH + "/{place}/proof", response_class=Response, responses=missing)
+    def prove_audit(place: Place) -> Response:
         """Prove that the audit is in the log, to carry along (c2sp.org/tlog-proof)."""
-        self._find(place)
-        return Response(self._parts.log.proof(place), media_type="text/plain; charset=utf-8")
+        _find(audits, place)
+        return Response(parts.log.proof(place), media_type="text/plain; charset=utf-8")
 
-    def page(self, place: Place) -> HTMLResponse:
+    @router.get("/audits/{place}", response_class=HTMLResponse, responses=missing)
+    def audit_page(place: Place) -> HTMLResponse:
         """Show one audit as a page, in English and Korean, to read or to print."""
-        audit = self._find(place)
-        return HTMLResponse(audit_html(place, audit.note, self._parts.look().book(), linked=True))
+        return HTMLResponse(audit_html(place, _find(audits, place).note, parts.look().book(), linked=True))
 
-    def _find(self, place: int) -> Audit:
-        found = self._audits.find(place=place)
-        if not found:
-            raise NotFound("There is no audit with this number.")
-        return found[0]
+    return router
+
+
+def _find(audits: Audits, place: int) -> Audit:
+    found = audits.find(place=place)
+    if not found:
+        raise NotFound("There is no audit with this number.")
+    return found[0]

@@ -30,33 +30,23 @@ STEPS = ("keys", "checkpoint", "witnesses", "root", "continued", "reports", "sig
 """Of "Check it yourself"; what each does is in checkin/web/static/js/public/steps.js."""
 
 
-class Page:
+def routes(parts: Parts, audits: Audits) -> APIRouter:
     """GET / of the retention service."""
+    router, overview, settings = APIRouter(tags=["pages"]), parts.overview, parts.settings
 
-    def __init__(self, parts: Parts, audits: Audits) -> None:
-        self._parts = parts
-        self._audits = audits
-
-    def router(self) -> APIRouter:
-        """The route."""
-        router = APIRouter()
-        router.add_api_route("/", self.index, name="public_page", response_class=HTMLResponse, tags=["pages"])
-        return router
-
-    def index(
-        self,
+    @router.get("/", response_class=HTMLResponse)
+    def public_page(
         lang: Annotated[str | None, Query(max_length=8)] = None,
         accept_language: Annotated[str, Header()] = "",
     ) -> HTMLResponse:
         """Show the public page, for people."""
         language = choose_language(lang, accept_language)
-        words = Words(language)
-        overview, now = self._parts.overview, self._parts.party.now()
+        words, now = Words(language), parts.party.now()
         cells = overview.strip(now)
         contradictions = set(overview.contradictions())
         reports = list(reversed(overview.reports()))[:SHOWN_REPORTS]
         early = {report.index: day for report in reports if (day := overview.early(report))}
-        audits = self._audits.find(limit=SHOWN_AUDITS)
+        newest = audits.find(limit=SHOWN_AUDITS)
         html = template("index.html", TEMPLATES).render(
             lang=language,
             other=next(code for code in LANGUAGES if code != language),
@@ -68,29 +58,27 @@ class Page:
             early=[words.early(end) for end in EarlyEnd.of(early.values())],
             reports=[words.report(report, contradictions, early.get(report.index)) for report in reports],
             missing=[words.missing(gone) for gone in reversed(overview.missing(now))],
-            orders=words.orders(order_numbers(self._parts.statements)),
-            keys=self._keys(words),
-            former=[(role, vkey) for role, vkeys in self._parts.settings.former_keys.items() for vkey in vkeys],
-            witnesses=self._witnesses(words),
-            quorum=self._parts.settings.needed,
+            orders=words.orders(order_numbers(parts.statements)),
+            keys=_keys(parts, words),
+            former=[(role, vkey) for role, vkeys in settings.former_keys.items() for vkey in vkeys],
+            witnesses=[(words.text("of_witness", who=one.verifier.name), one.vkey) for one in settings.witnesses],
+            quorum=settings.needed,
             steps=[words.step(name) for name in STEPS],
             raw=words.raw,
-            audit=words.audit(audits[0]) if audits else None,
-            history=[words.past(audit) for audit in audits],
-            simulated=self._parts.party.clock.simulated,
+            audit=words.audit(newest[0]) if newest else None,
+            history=[words.past(audit) for audit in newest],
+            simulated=parts.party.clock.simulated,
         )
         return HTMLResponse(html, headers={"vary": "accept-language"})
 
-    def _keys(self, words: Words) -> list[tuple[str, str, str]]:
-        """What people call it, what programs call it, and the verifier key."""
-        services = [(service.name, service.name, service.vkey) for service in self._parts.settings.services]
-        own = (words.text("of_retention"), "retention", self._parts.party.signer.verifier.vkey)
-        return [*services, own, (words.text("of_log"), "log", self._parts.log_verifier.vkey)]
+    return router
 
-    def _witnesses(self, words: Words) -> list[tuple[str, str]]:
-        """What people call each witness of the log, and its verifier key."""
-        witnesses = self._parts.settings.witnesses
-        return [(words.text("of_witness", who=one.verifier.name), one.vkey) for one in witnesses]
+
+def _keys(parts: Parts, words: Words) -> list[tuple[str, str, str]]:
+    """What people call it, what programs call it, and the verifier key."""
+    services = [(service.name, service.name, service.vkey) for service in parts.settings.services]
+    own = (words.text("of_retention"), "retention", parts.party.signer.verifier.vkey)
+    return [*services, own, (words.text("of_log"), "log", parts.log_verifier.vkey)]
 
 
 class Words:
