@@ -8,8 +8,7 @@ the checkpoint of this log that they saw last.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection
 from typing import Final
 
 import structlog
@@ -21,7 +20,7 @@ from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.note import NoteVerifier, signed_by
 from checkin.tlog.checkpoint import open_checkpoint, stated_size
 from retention.log_state import Head
-from retention.settings import WitnessSettings
+from retention.settings import RetentionSettings, WitnessSettings
 from retention.witnessing import LONGEST_SECONDS, MAX_ANSWER, TIMEOUT_SECONDS, seen_size, shown_checkpoint
 
 SIGNED_FILE: Final = "signed-head.json"
@@ -33,21 +32,14 @@ log = structlog.get_logger()
 class Continuity:
     """What is known of a log outside its own folder."""
 
-    def __init__(
-        self,
-        keys: Path,
-        verifier: NoteVerifier,
-        peers: Sequence[str],
-        witnesses: Sequence[WitnessSettings],
-        former: Collection[NoteVerifier],
-    ) -> None:
-        """`peers` are the addresses of services that keep the newest checkpoint they verified; `former` keys of the log
-        count as long as its folder has nothing that the present one signed."""
-        self._path = keys / SIGNED_FILE
+    def __init__(self, settings: RetentionSettings, verifier: NoteVerifier, former: Collection[NoteVerifier]) -> None:
+        """The services of the settings keep the newest checkpoint that they verified; `former` keys of the log count as
+        long as its folder has nothing that the present one, `verifier`, signed."""
+        self._path = settings.keys / SIGNED_FILE
         self._verifier = verifier
         self._former = tuple(former)
-        self._peers = tuple(peers)
-        self._witnesses = tuple(witnesses)
+        self._peers = [service.url for service in settings.services]
+        self._witnesses = settings.witnesses
 
     def require(self, head: Head, root_at: Callable[[int], bytes | None], note: str | None) -> None:
         """Raises `LogBehind` unless everything that was ever signed and is known of leads to `head`.

@@ -45,9 +45,8 @@ class Parts:
         party = ServiceIdentity(settings, simulated_clock)
         statements = ServiceStatements(party.data / "retention.db")
         signer = _log_signer(settings)
-        peers = [service.url for service in settings.services]
         former = [NoteVerifier.parse(vkey) for vkey in settings.log_former]
-        outside = Continuity(settings.keys, signer.verifier, peers, settings.witnesses, former)
+        outside = Continuity(settings, signer.verifier, former)
         log = Log(party.data / "log", signer, settings.needed, outside, former)
         return cls(
             party=party,
