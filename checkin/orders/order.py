@@ -53,11 +53,7 @@ ORDER: Final = StatementType(
     "case",
     "purpose",
     "basis",
-    Field("venue", optional=True),
-    Field("from", optional=True),
-    Field("to", optional=True),
-    Field("phone", optional=True),
-    Field("days", optional=True),
+    *(Field(name, optional=True) for lines in _SUBJECT.values() for name in lines),
     "made",
     "expires",
     "limit",
@@ -139,7 +135,7 @@ class Order:
     def part_texts(self) -> list[str]:
         """The texts of all parts, in the order of their steps."""
         texts: list[str] = []
-        for step in _PARTS[one(self.values, "kind")]:
+        for step in _PARTS[self.kind]:
             for audience in [one(self.values, "registry")] if step in _AT_REGISTRY else many(self.values, "issuer"):
                 texts.append(self._part_text(step, audience, len(texts)))
         return texts

@@ -111,10 +111,8 @@ class Part:
     text: str
     authority: str
     order: str
-    case: str
     audience: str
     step: str
-    basis: str
     purpose: str | None
     venue: bytes | None
     window: tuple[float, float] | None
@@ -146,10 +144,8 @@ class Part:
             text=text,
             authority=one(values, "authority"),
             order=one(values, "order"),
-            case=one(values, "case"),
             audience=one(values, "audience"),
             step=one(values, "step"),
-            basis=one(values, "basis"),
             purpose=_given(values, "purpose", str),
             venue=_given(values, "venue", lambda text: bytes.fromhex(_matching(VENUE_ID, text))),
             window=_window(values),

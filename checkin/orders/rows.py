@@ -45,8 +45,7 @@ VenueId = Annotated[bytes, in_hex(8)]
 
 
 class Line:
-    """A dataclass that is one line of a note: its kind, if it has one, then its fields, of which the last may have
-    spaces."""
+    """A dataclass that is one line of a note: its kind, if any, then its fields, of which the last may have spaces."""
 
     kind: ClassVar[str] = ""
     _columns: ClassVar[Mapping[str, Column[Any]]]
