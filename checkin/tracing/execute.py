@@ -106,9 +106,7 @@ def open_trace(
 
 
 def publish(entry: str, parties: Parties, tell: Tell = silent) -> LogProof:
-    """Puts an order's entry into the log, and waits until a checkpoint that all parties accept covers it.
-
-    Raises `NotReady` when that takes more than a minute: then trace again later.
-    """
+    """Puts an order's entry into the log, and waits for a checkpoint that all parties accept; `NotReady` after a
+    minute: then trace again later."""
     with Client(parties.log.url, parties.log.token) as client:
         return submit_and_wait(client, entry, parties.log.pinned, tell)

@@ -13,6 +13,7 @@ shortest list is sent first, so that one issuer that names very many does not us
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -133,8 +134,7 @@ class Trace:
         return lists[:share]
 
     def _visits_of_person(self, asking: PartSender) -> Steps[dict[str, list[ListedVisit]]]:
-        """By issuer, the visit ids that follow from the person's batches; days that cannot be opened any more are left
-        out, and batches that do not open are named."""
+        """By issuer, the visit ids that follow from the person's batches; of days with a key, and batches that open."""
         listed = {}
         for number, name in self.issuers.items():
             visits, broken = [], 0
@@ -158,22 +158,16 @@ class Trace:
     def _open_outer(self, visits: list[VisitRow]) -> tuple[dict[int, list[ListedSeal]], int]:
         """Inner seals by issuer, and how many outer seals did not open: moved, or of another maker."""
         seals: dict[int, list[ListedSeal]] = {}
-        unopened = 0
         for done, visit in enumerate(visits):
             if done % 50 == 0:
                 self.tell("opening seals", done, len(visits))
-            key = self._day_key(visit.day)
             info = Label.SUBJECT + visit_context(visit.issuer, visit.day, visit.visit_id)
-            try:
-                inner = key.open(visit.sealed_subject, info) if key else None
-            except SealBroken:
-                inner = None
-            if inner is None or len(inner) != 24:
-                unopened += 1
-            else:
-                seals.setdefault(visit.issuer, []).append(ListedSeal(visit.day, visit.visit_id, inner))
+            if key := self._day_key(visit.day):
+                with suppress(SealBroken):
+                    seal = ListedSeal(visit.day, visit.visit_id, key.open(visit.sealed_subject, info))
+                    seals.setdefault(visit.issuer, []).append(seal)
         self.tell("opening seals", len(visits), len(visits))
-        return seals, unopened
+        return seals, len(visits) - sum(map(len, seals.values()))
 
     def _day_key(self, day: int) -> OpeningKey | None:
         """None once the day's key is destroyed, if there never was one, or where its slot was changed."""
@@ -265,8 +259,7 @@ class PartSender:
         audience: str | None = None,
         source: str | None = None,
     ) -> Steps[list[AnswerRow] | None]:
-        """All rows that the parties of a step (or one of them) answer; None if none of them did. `source`: the issuer
-        of the items' codes."""
+        """All rows that the parties of a step (or one of them) answer; None if none do. `source`: the items' issuer."""
         parts = [
             signed
             for signed in self._trace.order.parts

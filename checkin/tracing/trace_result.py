@@ -19,8 +19,7 @@ _FORMULA: Final = frozenset("=+-@\t\r\n＝＋－＠")
 
 @dataclass(frozen=True)
 class TracedContact:
-    """A person in the room: when (local date, time where the registry answers it), how many minutes from the
-    patient."""
+    """A person in the room: when (local date; the time, where the registry answers it), minutes from the patient."""
 
     name: str
     phone: str
@@ -79,8 +78,7 @@ class TraceResult:
 
     @property
     def without_batches(self) -> list[str]:
-        """Issuers with nothing of the person in question: no account there has the number, or took a code in these
-        days."""
+        """Issuers with nothing of the person: no account there has the number, or took a code in these days."""
         return [step.audience for step in self.asked if step.asked == STEPS[BATCHES].told and not step.rows]
 
     def csv(self) -> str:
