@@ -21,7 +21,7 @@ from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInva
 from checkin.protocol.note import decode_note, open_note, signed_by, split_note, unverified_text
 from checkin.purge.statement_store import PURGE_REPORT
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
-from checkin.tlog.fsck import check_log
+from checkin.tlog.fsck import LogFault, check_log
 from checkin.tlog.reader import LogReader
 
 FORGED: Final = "forged"
@@ -120,12 +120,12 @@ def _open_head(evidence: Evidence, data: bytes, *, earlier: bool = False) -> Che
     return head
 
 
-def _log_faults(evidence: Evidence, head: Checkpoint) -> list[Any]:
+def _log_faults(evidence: Evidence, head: Checkpoint) -> list[LogFault]:
     # A copy of the checkpoint may lie beside the tiles; it is held against the one that was verified.
     listed = [path for path in evidence.listed if path != "checkpoint"]
-    faults: list[Any] = check_log(evidence.fetch, head, listed)
+    faults = check_log(evidence.fetch, head, listed)
     if "checkpoint" in evidence.listed and evidence.fetch("checkpoint") != evidence.checkpoint:
-        faults.append(AuditFault("checkpoint", ALTERED, "It is not the checkpoint beside this folder."))
+        faults.append(LogFault("checkpoint", "It is not the checkpoint beside this folder."))
     return faults
 
 

@@ -83,8 +83,7 @@ class AuthorityDays:
         return len(due), sum(place in self._stated for place in due)
 
     def quarrels(self, date: str) -> Iterator[tuple[LogEntry, str, str]]:
-        """Lists and statements that do not fit what was logged before, or the day of the audit (`date`): in a word, and
-        in a sentence."""
+        """Entries that do not fit what was logged before, or the audit's day (`date`): in a word, and in a sentence."""
         for entry in self._lists:
             for day, key in entry.listed.items():
                 first, where = self._listed[entry["authority"], day]

@@ -262,8 +262,7 @@ def _column_gaps(path: str, table: str, columns: Mapping[str, MapColumn], there:
 
 
 def _moves(place: MapPlace) -> bool:
-    """Whether its tables lie in the engine, where there is one: all but those of days, which are files or tables
-    each."""
+    """Whether its tables lie in the engine, where there is one: all but those of days, which have one of their own."""
     return place.folder in ("data", _ENGINE) and bool(place.tables) and "*" not in place.path
 
 

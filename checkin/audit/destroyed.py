@@ -45,7 +45,8 @@ class Book:
         }
         self._reported = {(entry["service"], entry["day"]): entry for entry in reversed(self.reports)}
         self._early = [entry for entry in entries if entry.kind == EARLY_DESTRUCTION.kind]
-        self._days = self._day_keys()
+        keys = [(service, KeyName.parse(key)) for service, key in self._made]
+        self._days = {(service, DATES.date(key.day)) for service, key in keys if key.purpose is Purpose.DAY}
 
     def newest(self) -> str:
         """The latest day on which a service stated that anything was done, ISO; '' in a log without any."""
@@ -66,11 +67,10 @@ class Book:
 
     def contradictions(self) -> Iterator[tuple[LogEntry, LogEntry]]:
         """Reports about one day that say different things: the first, and each later one."""
-        first: dict[tuple[str, str], LogEntry] = {}
         for entry in self.reports:
-            standing = first.setdefault((entry["service"], entry["day"]), entry)
-            if standing is not entry:
-                yield standing, entry
+            first = self._reported[entry["service"], entry["day"]]
+            if first is not entry:
+                yield first, entry
 
     def quarrels(self) -> Iterator[tuple[LogEntry, str, str]]:
         """Statements that do not fit what the same service stated before; in a word, and in a sentence."""
@@ -97,8 +97,7 @@ class Book:
         return Book([entry for entry in self.entries if entry.index < index])
 
     def strip(self, date: str) -> list[DayState]:
-        """Each of the last 60 days before and with `date`, for every service that ever made a day key, and every
-        authority that ever listed one."""
+        """The last 60 days up to `date`, for every service that ever made a day key, and authority that listed one."""
         last = DATES.parse_date(date)
         services = sorted({service for service, _ in self._days})
         states = []
@@ -141,11 +140,6 @@ class Book:
             return DayState(day, service, "none")
         due = self._due(day)
         return DayState(day, service, "missing" if due < date else "held", due=due)
-
-    def _day_keys(self) -> set[tuple[str, str]]:
-        """(service, day) for which a service made a day key."""
-        keys = [(service, KeyName.parse(key)) for service, key in self._made]
-        return {(service, DATES.date(key.day)) for service, key in keys if key.purpose is Purpose.DAY}
 
     def _due(self, day: str) -> str:
         return DATES.date(DATES.parse_date(day) + RETENTION_DAYS)

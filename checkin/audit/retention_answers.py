@@ -131,8 +131,7 @@ class Reader:
 
 
 def _all(page_of: Callable[..., list[S]], number: Callable[[S], int]) -> list[S]:
-    """What the pages of a list hold, newest first. Raises `ServiceError` unless each `number` is smaller than the one
-    before it."""
+    """What the pages of a list hold, newest first; raises `ServiceError` unless each `number` is below the last."""
     found: list[S] = []
     page = page_of()
     while page:

@@ -9,7 +9,7 @@ import typer
 
 from checkin.audit.audit_page import read_audit
 from checkin.audit.auditor import Verdict, verify
-from checkin.audit.evidence import VKEYS, Evidence, read_vkeys
+from checkin.audit.evidence import Evidence, read_vkeys
 from checkin.audit.log_entry import DayState, EarlyEnd, by_service
 from checkin.audit.retention_answers import AuditPage, AuditShown, read_answer
 from checkin.audit.words import EARLY, MARKS, RESULTS, STATES, point_words
@@ -57,7 +57,7 @@ def verify_evidence(  # noqa: PLR0913, PLR0917 - options of a command
     previous = read_given(since) if since else None
     _check_date(date)
     if folder is not None:
-        evidence = Evidence.of_folder(folder, vkeys or folder / VKEYS)
+        evidence = Evidence.of_folder(folder, vkeys)
         verdict = verify(evidence, date, previous)
     else:
         verdict = _online(str(url), vkeys, date, previous, save)
@@ -169,8 +169,7 @@ def _save(folder: Path, evidence: Evidence, verdict: Verdict) -> None:
 
 def _tell(verdict: Verdict, *, pinned: bool) -> None:
     out = console()
-    for service in dict.fromkeys(day.service for day in verdict.days):
-        days = [day for day in verdict.days if day.service == service]
+    for service, days in by_service(verdict.days).items():
         draw_days(out, service, [DrawnDay(day.day, day.state) for day in days])
         for day in days:
             if day.state != "none":
