@@ -70,8 +70,7 @@ class LogProof:
 
 @dataclass(frozen=True)
 class PinnedLog:
-    """A log's key, its witnesses, and how many of them (`quorum`) must have cosigned a checkpoint: one when there are
-    witnesses and nothing is said, none when there are none."""
+    """A log's key, its witnesses, and how many of them cosign a checkpoint (None: one, if there are witnesses)."""
 
     verifier: NoteVerifier
     witnesses: tuple[CosignatureVerifier, ...] = ()
@@ -103,8 +102,7 @@ class PinnedLog:
         return open_checkpoint(note, self.verifier, self.witnesses, self.quorum)
 
     def require(self, entry: str, proof: str | None) -> Checkpoint:
-        """The checkpoint under which this very text is in the log; raises as `head`, and `ProofInvalid`, also without
-        a proof."""
+        """The checkpoint under which this very text is in the log; raises as `head`, and `ProofInvalid`."""
         if not isinstance(proof, str):  # it may come from foreign JSON
             raise ProofInvalid("There is no proof that this is in the log.")
         return LogProof.read(proof).verify(entry.encode(), self.verifier, self.witnesses, self.quorum)

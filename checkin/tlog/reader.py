@@ -67,7 +67,7 @@ class LogReader:
         """
         if old.origin != self.head.origin or old.size > self.head.size:
             raise ProofInvalid("The log is another one, or is shorter than it was.")
-        proof = consistency_proof(old.size, self.head.size, self._hashes.subtree) if self.head.size else []
+        proof = consistency_proof(old.size, self.head.size, self._hashes.subtree)
         verify_consistency(old.size, old.root, self.head.size, self.head.root, proof)
         return proof
 

@@ -34,13 +34,10 @@ class Tile(NamedTuple):
 
     def path(self) -> str:
         """`tile/0/x001/067`, with `.p/<width>` when it is not full."""
-        groups = [f"{self.number % 1000:03}"]
-        rest = self.number // 1000
-        while rest:
-            groups.insert(0, f"x{rest % 1000:03}")
-            rest //= 1000
+        *high, low = [thousand.zfill(3) for thousand in f"{self.number:,}".split(",")]
+        number = "/".join([*(f"x{thousand}" for thousand in high), low])
         level = "entries" if self.level == ENTRIES else str(self.level)
-        return f"tile/{level}/{'/'.join(groups)}" + ("" if self.width == WIDTH else f".p/{self.width}")
+        return f"tile/{level}/{number}" + ("" if self.width == WIDTH else f".p/{self.width}")
 
     def full(self) -> Tile:
         """The tile that it becomes."""
@@ -124,7 +121,6 @@ def fetch_tile(fetch: Fetch, tile: Tile) -> bytes:
 
 
 def fetch_bundle(fetch: Fetch, tile: Tile) -> list[bytes]:
-    """The entries of a bundle."""
     return read_bundle(fetch_tile(fetch, tile), tile.width)
 
 
