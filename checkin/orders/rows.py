@@ -136,12 +136,10 @@ class BatchRow(Line):
 
     @classmethod
     def of(cls, day: int, entry: LedgerEntry) -> Self:
-        """The row that hands over a ledger's entry."""
         return cls(day, entry.key, entry.group, entry.sealed)
 
     @property
     def entry(self) -> LedgerEntry:
-        """The ledger's entry."""
         return LedgerEntry(self.key, self.group, self.sealed)
 
 

@@ -318,13 +318,11 @@ class PartSender:
 
     def _rows(self, part: Part, lines: list[str]) -> list[AnswerRow]:
         """Those that can be read; the others are named, and take nothing else away."""
-        rows, bad = [], 0
+        rows = []
         for line in lines:
-            try:
+            with suppress(NoteMalformed):
                 rows.append(read_row(line))
-            except NoteMalformed:
-                bad += 1
-        if bad:
+        if bad := len(lines) - len(rows):
             self.fail(part.audience, part.step, NoteMalformed(f"{bad} rows of its answer cannot be read."))
         if damaged := sum(row.count for row in _of(rows, DamagedRow)):
             self.fail(
