@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import chain
 from typing import Annotated
 
 import typer
 
 from checkin.cli.terminal import Json, WithExample, say, say_json
-from checkin.conformance.judging import BROKEN, RuleVerdict
+from checkin.conformance.judging import BROKEN
 from checkin.conformance.scanner_rules import RULES as SCANNER_RULES
 from checkin.conformance.wallet_rules import RULES as WALLET_RULES
 from checkin.errors import RequestInvalid
@@ -33,7 +33,10 @@ def conformance(
     if wallet is None and scanner is None:
         raise RequestInvalid("Give the command of a program to be judged: --wallet CMD, --scanner CMD, or both.")
     verdicts = []
-    for verdict in _judged(wallet, scanner):
+    for verdict in chain(
+        WALLET_RULES.judged(wallet) if wallet is not None else (),
+        SCANNER_RULES.judged(scanner) if scanner is not None else (),
+    ):
         verdicts.append(verdict)
         if not as_json:
             say(f"{verdict.result:6}  {verdict.section:15}  {verdict.says}")
@@ -46,10 +49,3 @@ def conformance(
         say(f"{len(verdicts)} rules, {broken} of them broken.")
     if broken:
         raise typer.Exit(1)
-
-
-def _judged(wallet: str | None, scanner: str | None) -> Iterator[RuleVerdict]:
-    if wallet is not None:
-        yield from WALLET_RULES.judged(wallet)
-    if scanner is not None:
-        yield from SCANNER_RULES.judged(scanner)
