@@ -1,4 +1,4 @@
-"""What the commands of the health authority share: options, the clock, reports, a bar while something takes time."""
+"""What the commands of the health authority share: options, its opened folder, a bar while something takes time."""
 
 from __future__ import annotations
 
