@@ -93,7 +93,7 @@ class PostgresServer:
         command = ["postgres", "-D", str(self._data), "-k", str(self._run), *options]
         with self._log() as log:
             self._process = self._popen(command, log, lifeline=True)
-        self._await()
+        self._await(self._process.pid)
 
     @property
     def ended(self) -> bool:
@@ -164,14 +164,12 @@ class PostgresServer:
                     return
                 time.sleep(0.05)
 
-    def _await(self) -> None:
+    def _await(self, pid: int) -> None:
         deadline = STOPWATCH.boot() + START_SECONDS
-        while STOPWATCH.boot() < deadline:
-            if self._process is None or self._process.poll() is not None:
-                break
+        while STOPWATCH.boot() < deadline and not self.ended:
             with suppress(OSError):
                 told = (self._data / "postmaster.pid").read_text().split()
-                if told[:1] == [str(self._process.pid)] and told[-1] == "ready":  # not what a killed one has left
+                if told[:1] == [str(pid)] and told[-1] == "ready":  # not what a killed one has left
                     return
             time.sleep(0.05)
         self.kill()
