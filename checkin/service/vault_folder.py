@@ -7,6 +7,7 @@ destroy.
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +27,6 @@ from checkin.service.leased_ring import LeasedRing
 from checkin.service.settings import AuthoritySettings
 from checkin.service.stated_ring import StatedRing
 from checkin.service.time_peers import clock_guard
-from checkin.vault.engines import DayStore
 from checkin.vault.vault import Vault
 
 log = structlog.get_logger()
@@ -66,8 +66,7 @@ class VaultFolder:
         self.service: str | None = None
         self.purger: Purger | None = None
         self.closed = ""
-        self._store: DayStore | None = None
-        self._engine: ServiceEngine | None = None
+        self._opened = ExitStack()
         try:
             self._open(ServiceIdentity(settings, simulated_clock))
         except SimulationRefused:
@@ -126,18 +125,17 @@ class VaultFolder:
 
     def close(self) -> None:
         """Gives back the files of its days, and what else is open."""
-        for opened in (self._store, self._engine):
-            if opened is not None:
-                opened.close()
+        self._opened.close()
 
     def _open(self, party: ServiceIdentity) -> None:
         for label, folder in VAULTS.items():
             if (party.data / folder).is_dir():
-                self._engine = engine = ServiceEngine(self.settings, label)
-                self.service, self._store, self.book = label, engine.days(), engine.statements()
+                engine = self._opened.enter_context(closing(ServiceEngine(self.settings, label)))
+                store = self._opened.enter_context(closing(engine.days()))
+                self.service, self.book = label, engine.statements()
                 if isinstance(party.ring, LeasedRing):
                     party.ring.stated = StatedRing(self.book)
-                vault = Vault(label, self._store, party.ring)
+                vault = Vault(label, store, party.ring)
                 self.purger = Purger(party, self.guard, vault, self.book, self.early, hold=engine.hold)
                 self.volume = party
                 self.keys = DueKeys(party.ring, party.calendar, self.early)  # its nodes are queried once
@@ -149,12 +147,9 @@ def destroy_first(config: Path, simulated_clock: Path | None = None) -> None:
     What fails is in the log; the start that follows reports the rest.
     """
     try:
-        folder = VaultFolder(config, simulated_clock)
-        try:
+        with closing(VaultFolder(config, simulated_clock)) as folder:
             for what, reason in folder.destroy().items():
                 log.error("not_destroyed", what=what, why=reason)
-        finally:
-            folder.close()
     except (SettingsInvalid, NotReady) as error:
         log.info("nothing_to_destroy", why=error.detail)
     except Exception as error:  # the service must start, or say why not
