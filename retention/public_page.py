@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from babel.dates import format_date
 from babel.numbers import format_decimal
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
 from checkin.audit.log_entry import DayState, EarlyEnd, by_service
@@ -16,7 +16,7 @@ from checkin.audit.point import Point
 from checkin.audit.words import point_words
 from checkin.protocol.encoding import decimal_decode
 from checkin.purge.statement_store import FEWER
-from checkin.service.pwa import LANGUAGES, choose_language, messages
+from checkin.service.pwa import LANGUAGES, Language, messages
 from checkin.shown import shown
 from checkin.templates import template
 from retention.audits import Audit, Audits
@@ -35,12 +35,8 @@ def routes(parts: Parts, audits: Audits) -> APIRouter:
     router, overview, settings = APIRouter(tags=["pages"]), parts.overview, parts.settings
 
     @router.get("/", response_class=HTMLResponse)
-    def public_page(
-        lang: Annotated[str | None, Query(max_length=8)] = None,
-        accept_language: Annotated[str, Header()] = "",
-    ) -> HTMLResponse:
+    def public_page(language: Language) -> HTMLResponse:
         """Show the public page, for people."""
-        language = choose_language(lang, accept_language)
         words, now = Words(language), parts.party.now()
         cells = overview.strip(now)
         contradictions = set(overview.contradictions())

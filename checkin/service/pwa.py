@@ -13,11 +13,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 from babel import negotiate_locale
-from fastapi import APIRouter, FastAPI, Header, Query
+from fastapi import APIRouter, Depends, FastAPI, Header, Query
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
@@ -37,6 +36,7 @@ _DOCS = """<!doctype html>
 <script src="/static/vendor/swagger-ui-bundle.js"></script><script src="/static/docs.js"></script></body></html>
 """
 LANGUAGES: Final = ("en", "ko")
+_Wanted = Annotated[str | None, Query(max_length=8)]
 
 
 def serve_static(app: FastAPI, title: str) -> None:
@@ -98,18 +98,13 @@ class WebPage:
             router.add_api_route(path, part, include_in_schema=False)
         return router
 
-    def page(
-        self,
-        lang: Annotated[str | None, Query(max_length=8)] = None,
-        accept_language: Annotated[str, Header()] = "",
-    ) -> HTMLResponse:
+    def page(self, language: Language) -> HTMLResponse:
         """The page in Korean or English; it can be read before any script has run."""
-        html = self._render(choose_language(lang, accept_language))
-        return HTMLResponse(html, headers={"vary": "accept-language"})
+        return HTMLResponse(self._render(language), headers={"vary": "accept-language"})
 
-    def manifest(self, lang: Annotated[str | None, Query(max_length=8)] = None) -> JSONResponse:
+    def manifest(self, lang: _Wanted = None) -> JSONResponse:
         """W3C Web App Manifest."""
-        language = choose_language(lang, "")
+        language = choose_language(lang)
         words = messages(self.name)[language]
         content: dict[str, Any] = {
             "id": f"/{self.name}",
@@ -146,27 +141,28 @@ class WebPage:
         return page.render(name=self.name, lang=language, t=words, values=self.values)
 
     def _worker_script(self) -> str:
-        paths = sorted(self._paths())
+        own = (f"js/{self.name}/*.js", f"messages/{self.name}.json", *self.files)
+        paths = sorted({path for pattern in (*_SHARED, *own) for path in STATIC.glob(pattern) if path.is_file()})
         pages = [self._render(language).encode() for language in LANGUAGES]
         digest = sha256(*pages, *(path.read_bytes() for path in paths))
-        own = [f"/{self.name}.webmanifest", *([f"/{self.name}-decoder.js"] if self.decoder else [])]
+        made = [f"/{self.name}.webmanifest", *([f"/{self.name}-decoder.js"] if self.decoder else [])]
         known = {
             "page": f"/{self.name}",
             "version": digest.hex()[:16],
-            "files": [*own, *(f"/static/{path.relative_to(STATIC)}" for path in paths)],
+            "files": [*made, *(f"/static/{path.relative_to(STATIC)}" for path in paths)],
         }
         body = (STATIC / "js" / "worker" / "offline.js").read_text(encoding="utf-8")
         return f"self.CHECKIN = {json.dumps(known)};\n{body}"
 
-    def _paths(self) -> set[Path]:
-        own = (f"js/{self.name}/*.js", f"messages/{self.name}.json", *self.files)
-        return {path for pattern in (*_SHARED, *own) for path in STATIC.glob(pattern) if path.is_file()}
 
-
-def choose_language(wanted: str | None, accept_language: str) -> str:
+def choose_language(lang: _Wanted = None, accept_language: Annotated[str, Header()] = "") -> str:
     """`?lang=` if it names one of ours, else the best of Accept-Language (RFC 9110 §12.5.4), else English."""
-    if wanted in LANGUAGES:
-        return str(wanted)
+    if lang in LANGUAGES:
+        return str(lang)
     taken = weights(accept_language[:1000])
     best = sorted(filter(taken.get, taken), key=taken.__getitem__, reverse=True)
     return negotiate_locale(best, LANGUAGES, sep="-") or LANGUAGES[0]
+
+
+Language = Annotated[str, Depends(choose_language)]
+"""The language of a page, as a route's parameter."""
