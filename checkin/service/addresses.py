@@ -55,8 +55,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def _hold(port: int) -> bool:
-    """Reserves a port; False where it is in use or reserved. The reservation is the UDP port of the same number, which
-    nothing else here has a use for."""
+    """Reserves a port by the UDP port of the same number, which nothing else here uses; False where one is taken."""
     mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         mark.bind((_LOOPBACK, port))

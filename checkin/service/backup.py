@@ -97,11 +97,9 @@ def read_contents(settings: ServiceSettings, archive: Path) -> BackupContents:
 
 
 def put_back(settings: ServiceSettings, archive: Path) -> BackupContents:
-    """Replaces the whole of `data` by what the archive has; until that is seen to be whole, nothing is removed.
-
-    When it fails or is stopped after that, the service does not start, and putting back begins anew. Afterwards
-    `/readyz` names the day until a person confirms it. Raises `FolderInUse` while the service runs, `BackupInvalid`.
-    """
+    """Replaces the whole of `data` by what the archive has; until that is seen to be whole, nothing is removed. When it
+    fails after that, the service does not start, and putting back begins anew. Afterwards `/readyz` names the day until
+    a person confirms it. Raises `FolderInUse` while the service runs, `BackupInvalid`."""
     contents = read_contents(settings, archive)
     data = settings.data
     private_folder(data)
@@ -172,11 +170,8 @@ def _found(data: Path, endings: tuple[str, ...] = ("",)) -> Iterator[str]:
 
 
 def _add_all(tar: tarfile.TarFile, data: Path, copy: Path) -> Iterator[tuple[str, str]]:
-    """Files first, then databases, those in folders last: what may be newer is what an older part knows how to find.
-
-    So a log's database is never older than its checkpoint, nor than what another database says of it. A file that is
-    destroyed meanwhile is left out.
-    """
+    """Files first, then databases, those in folders last: a log's database is never older than its checkpoint, nor than
+    what another database says of it. A file that is destroyed meanwhile is left out."""
     names = [name for name in _found(data) if not _LEFT_OUT.fullmatch(name)]
     for name in sorted(names, key=lambda name: (name.endswith(DATABASES), name.count("/"), name)):
         source = data / name

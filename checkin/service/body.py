@@ -44,9 +44,8 @@ def answer_unless_known(content: bytes, lasting: bytes, known: str | None) -> Re
     """`content`, JSON, with a weak entity tag over the part of it that lasts; 304 without content if `known`, an
     `If-None-Match`, names that (RFC 9110 §8.8.3 and §13.1.2).
 
-    A tag is a hash of what every caller is answered, so it identifies none; and an answer with one still says
-    `no-store`, so no browser keeps it or sends it back: only a program that was written to do so does.
-    """
+    A tag is a hash of what every caller is answered, so it identifies none; and the answer still says `no-store`, so
+    only a program that was written to do so keeps it and sends it back."""
     digest = content_digest(lasting)
     headers = {"ETag": f'W/"{digest}"'}
     tags = [tag.strip().removeprefix("W/") for tag in (known or "").split(",")]

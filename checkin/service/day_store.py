@@ -5,7 +5,7 @@ database, or a schema of one, is one service's: a table `service` has its name.
     data/visits/engine          with the word `postgresql`, once that has been used: a service whose days lie there does
                                 not begin anew in its folder, where every code would be good once more
 
-The driver is imported where it is used, because it is optional. What else a service with days opens is here, too.
+What else a service with days opens is here, too.
 """
 
 from __future__ import annotations
@@ -234,9 +234,8 @@ class SharedFloor:
     """Raises a process's floor to the one of all machines over one engine: a table `oldest_day` of one row.
 
     A clock that was set back, on a machine whose own memory of the time is lost, would make keys and tables anew for
-    days that the others have destroyed. So a machine that purges writes down the oldest day it leaves, and reads what
-    others wrote. Not with a clock that is set ahead, which would destroy the days of all: the server's must agree
-    within an hour.
+    days that others have destroyed: one that purges writes down the oldest day it leaves. Not with a clock that is set
+    ahead, which would destroy the days of all: the server's must agree within an hour.
     """
 
     def __init__(self, tables: Tables, guard: ClockGuard) -> None:

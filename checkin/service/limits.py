@@ -132,11 +132,8 @@ class SecurityHeaders:
 
 
 class UnexpectedErrors:
-    """Answers an unforeseen exception with a problem document, and logs its type and place, never its message.
-
-    Not an exception handler: the framework passes those errors on, and the server would log a traceback, and its
-    last line may quote what was sent.
-    """
+    """Answers an unforeseen exception with a problem document, and logs its type and place, never its message. After an
+    exception handler the server would log a traceback, and its last line may quote what was sent."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -211,8 +208,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_complete()
 
     def _first_byte(self) -> None:
-        """Of a request: it has the whole time, however long the connection stood ready; what comes later puts nothing
-        off."""
+        """Of a request: however long the connection stood ready, the whole time is left; later ones put nothing off."""
         if not self._inside:
             self._inside = True
             self._end()

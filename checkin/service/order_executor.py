@@ -77,15 +77,15 @@ class SealedAnswer(BaseModel):
 
 @dataclass(frozen=True)
 class PartResult:
-    """What executing a part computed, before it is answered: rows as lines, dates of destroyed days, and how many
-    people were identified."""
+    """What executing a part computed, before it is answered."""
 
     rows: list[str]
     days: list[int]
     """The service days that the rows are about."""
     gone: list[int] = field(default_factory=list)
+    """Days that are destroyed."""
     people: int | None = None
-    """None where a step identifies no person."""
+    """How many were identified; None where a step identifies no person."""
     keep: Callable[[], None] = lambda: None
     """Stores what goes with the answer (notices to people): called once nothing can refuse the answer any more, and
     again after a stop in between."""
@@ -119,10 +119,8 @@ class OrderExecutor:
         self._book = store
 
     def take(self, body: OrderBody) -> SealedAnswer:
-        """The sealed answer; a refusal is on the disk, counted and stated before it is raised.
-
-        Raises the `OrderError`s and `DayDestroyed`; `NotReady` without pins, `ClockUntrusted`.
-        """
+        """The sealed answer. Raises the `OrderError`s and `DayDestroyed`, such a refusal being on the disk, counted and
+        stated; `NotReady` without authority or log, `ClockUntrusted`."""
         self._guard.tick()  # what has expired now stays so, whatever the clock does next
         self._guard.require_trusted()
         if self._authority is None or self._log is None:

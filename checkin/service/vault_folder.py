@@ -76,9 +76,7 @@ class VaultFolder:
 
     def destroy(self) -> dict[str, str]:
         """Destroys what is due: the keys in any case, and the rest where the data can be opened; what failed, and why.
-
-        Raises `ClockUntrusted` before anything.
-        """
+        Raises `ClockUntrusted` before anything."""
         if self.purger is not None:
             try:
                 self.purger.run()
@@ -143,9 +141,7 @@ class VaultFolder:
 
 def destroy_first(config: Path, simulated_clock: Path | None = None) -> None:
     """What a service does before it opens anything else: a disk that keeps it from starting keeps no due key alive.
-
-    What fails is in the log; the start that follows reports the rest.
-    """
+    What fails is in the log; the start that follows reports the rest."""
     try:
         with closing(VaultFolder(config, simulated_clock)) as folder:
             for what, reason in folder.destroy().items():

@@ -2,8 +2,7 @@
 
 A long read of one state of a database (a backup, an operator's look into a file, a closing) keeps SQLite from using
 its log anew, so the log grows with every commit, and its file stays as long as it once was. Nothing here waits
-for a reader for more than a moment, and no writer for this. Files are looked at from outside, so this knows of every
-database that lies in the data folder or in a folder of it. Source: https://sqlite.org/wal.html §2.1 and §2.3.
+for a reader for more than a moment, and no writer for this. Source: https://sqlite.org/wal.html §2.1 and §2.3.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _LOG: Final = "-wal"
 
 
 class WalWatch(Collector):
-    """Of one data folder. As a collector of Prometheus it gives the bytes of each kind of database's logs."""
+    """Of a data folder and the folders in it. As a collector of Prometheus it gives the bytes of each kind's logs."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
