@@ -162,11 +162,10 @@ def _refuse_keys(settings: ServiceSettings) -> None:
 
 
 def _found(data: Path, endings: tuple[str, ...] = ("",)) -> Iterator[str]:
-    """Names of files below the folder, with slashes, in order."""
-    for where, folders, files in os.walk(data):
-        folders.sort()
+    """Names of files below the folder, with slashes."""
+    for where, _, files in os.walk(data):
         below = PurePosixPath(Path(where).relative_to(data))
-        yield from (str(below / name) for name in sorted(files) if name.endswith(endings))
+        yield from (str(below / name) for name in files if name.endswith(endings))
 
 
 def _add_all(tar: tarfile.TarFile, data: Path, copy: Path) -> Iterator[tuple[str, str]]:

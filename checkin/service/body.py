@@ -18,7 +18,6 @@ Number = Annotated[int, Field(ge=0, le=2**53 - 1)]
 NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "What `If-None-Match` names, still"}}
 """For a route's `responses`."""
 IfNoneMatch = Annotated[str | None, Header(description="the `ETag` of an earlier answer: 304 while it is the same")]
-_JSON: Final = "application/json"
 
 
 class Body(BaseModel):
@@ -51,7 +50,7 @@ def answer_unless_known(content: bytes, lasting: bytes, known: str | None) -> Re
     tags = [tag.strip().removeprefix("W/") for tag in (known or "").split(",")]
     if f'"{digest}"' in tags or "*" in tags:
         return Response(status_code=304, headers=headers)
-    return Response(content, media_type=_JSON, headers=headers)
+    return Response(content, media_type="application/json", headers=headers)
 
 
 def weights(header: str) -> dict[str, float]:

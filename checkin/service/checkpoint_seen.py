@@ -6,8 +6,6 @@ The log queries it when it starts: one that was put back from a backup must not 
 
 from __future__ import annotations
 
-from typing import Final
-
 from fastapi import APIRouter
 from pydantic import BaseModel
 
@@ -16,8 +14,6 @@ from checkin.protocol.note import decode_note
 from checkin.service.identity import ServiceIdentity
 from checkin.tlog.checkpoint import stated_size
 from checkin.tlog.proof import LogProof
-
-PATH: Final = "/v1/checkpoint"
 
 
 class CheckpointAnswer(BaseModel):
@@ -50,10 +46,10 @@ class CheckpointSeen:
             return None
 
     def routes(self) -> APIRouter:
-        """GET /v1/checkpoint."""
+        """The route that shows it."""
         router = APIRouter(tags=["keys"])
 
-        @router.get(PATH)
+        @router.get("/v1/checkpoint")
         def checkpoint() -> CheckpointAnswer:
             """Show the newest checkpoint of the pinned log that this service verified; the log asks for it at its
             start."""

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from checkin.clock import STOPWATCH
-from checkin.errors import CheckinError
+from checkin.errors import CheckinError, NotReady
 from checkin.files.durable import locked, replace_file
 from checkin.files.tables import Commit, Tables, TableSet
 from checkin.http.client import Client
@@ -43,7 +43,6 @@ INSERT INTO key_list (one, note, proof, waiting) VALUES (1, '', '', '') ON CONFL
 KEY_LIST: Final = TableSet("key_list", (_FIRST,), (_CHANGED,))
 _LOAD: Final = "SELECT note, proof, waiting FROM key_list"
 _SAVE: Final = "UPDATE key_list SET note = :note, proof = :proof, waiting = :waiting"
-UNWITNESSED: Final = "not_ready"
 log = structlog.get_logger()
 
 
@@ -202,7 +201,7 @@ class KeyListPublisher(Generic[K]):
             with Client(self._url, self._token, TIMEOUT_SECONDS) as client:
                 proof = proof_of(client, submit(client, note), self._pinned)
             if proof is None:
-                self._fail(UNWITNESSED)
+                self._fail(NotReady.code)  # the witnesses are away
                 return
             self._pinned.require(note, proof.write())
         except CheckinError as error:

@@ -82,9 +82,8 @@ def serve(service: str, config: Path, simulated_clock: Path | None = None) -> No
         # In a process of its own, which keeps no key: what keeps workers from starting reaches the operator, too.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as once:
             once.submit(_open_once).result()
-        create_in_workers = "checkin.service.launch:create"
         with _counting_together():
-            uvicorn.run(create_in_workers, factory=True, workers=listening.workers, **options)
+            uvicorn.run("checkin.service.launch:create", factory=True, workers=listening.workers, **options)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Literal
 
 import structlog
 
@@ -35,9 +35,8 @@ def log_to_terminal() -> None:
 
 def log_as_json() -> None:
     """For services: JSON on standard output."""
-    processors: list[Any] = [structlog.processors.add_log_level, structlog.processors.JSONRenderer()]
     structlog.configure(
-        processors=processors,
+        processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=lambda *_: _Lines("stdout"),
     )
