@@ -8,37 +8,29 @@ it is there, under a checkpoint that the witnesses saw: no issuer can be shown o
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Final
 
 from checkin.errors import NoteUntrusted, NotReady, ProofInvalid
-from checkin.files.tables import Commit, Tables
-from checkin.protocol.key_list import HORIZON_DAYS, AuthorityKey, AuthorityList, merge
+from checkin.files.tables import Tables
+from checkin.protocol.key_list import HORIZON_DAYS, AuthorityKey, AuthorityList
 from checkin.protocol.primitives import SealingKey
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.identity import ServiceIdentity
 from checkin.service.settings import AuthoritySettings, LogSettings
-from issuer.signing_keys import consecutive
+from issuer.signing_keys import KeyTable
 
 WARN_DAYS: Final = 7
-_ADD: Final = "INSERT INTO authority_keys (day, public, commitment) VALUES (:day, :public, :commitment)"
 
 
-class AuthorityKeys:
+class AuthorityKeys(KeyTable[AuthorityKey]):
     """The table `authority_keys`."""
 
     def __init__(
-        self,
-        party: ServiceIdentity,
-        tables: Tables,
-        settings: AuthoritySettings,
-        log: LogSettings | None = None,
+        self, party: ServiceIdentity, tables: Tables, settings: AuthoritySettings, log: LogSettings | None
     ) -> None:
-        self._party = party
-        self._tables = tables
+        super().__init__(party, tables, "authority_keys", AuthorityKey)
         self._settings = settings
         self._log = log.pinned if log else None
-        self._known: dict[int, SealingKey] = {}  # the first key of a day is final
 
     def accept(self, note: str, proof: str | None = None) -> list[int]:
         """The days that a list added, on disk when it returns; days beyond the horizon are passed over. `proof`: that
@@ -53,16 +45,8 @@ class AuthorityKeys:
         if listed.authority != self._settings.name or listed.simulated != self._party.clock.simulated:
             raise NoteUntrusted("The list is another authority's, or was made under another clock.")
         oldest = self._party.calendar.oldest(self._party.now())
-        wanted = {day: key for day, key in listed.keys.items() if oldest <= day <= self._party.today() + HORIZON_DAYS}
-
-        def step(commit: Commit) -> list[int]:
-            commit.alone()
-            rows = commit.execute("SELECT day, public, commitment FROM authority_keys")
-            added = merge({day: AuthorityKey(public, commitment) for day, public, commitment in rows}, wanted)
-            commit.many(_ADD, [{"day": day, **asdict(added[day])} for day in sorted(added)])
-            return sorted(added)
-
-        return self._tables.write(step)
+        latest = self._party.today() + HORIZON_DAYS
+        return self.add({day: key for day, key in listed.keys.items() if oldest <= day <= latest})
 
     def _require_logged(self, note: str, proof: str | None) -> None:
         """Raises `ProofInvalid` without a valid proof, once there is a log (docs/spec/keys.md §5.2)."""
@@ -78,22 +62,6 @@ class AuthorityKeys:
 
     def key(self, day: int) -> SealingKey:
         """The key that subjects of the day are sealed to; raises `NotReady` for a day that was not listed."""
-        if day not in self._known:
-            for (public,) in self._tables.read("SELECT public FROM authority_keys WHERE day = :day", {"day": day}):
-                self._known[day] = SealingKey(public)
-        if known := self._known.get(day):
-            return known
+        if listed := self.listed_for(day):
+            return SealingKey(listed.public)
         raise NotReady("The authority has listed no key for this day yet: nothing can be issued.")
-
-    def days_ahead(self) -> int:
-        """How many days from today on are listed without a gap."""
-        days = {day for (day,) in self._tables.read("SELECT day FROM authority_keys")}
-        return consecutive(days, self._party.today())
-
-    def forget_before(self, oldest: int) -> None:
-        """Removes days that are due. No list brings one back: `accept` takes none of them, and no batch is for one."""
-        for day in list(self._known):  # in place, and over a copy: requests add days meanwhile
-            if day < oldest:
-                del self._known[day]
-        delete = "DELETE FROM authority_keys WHERE day < :oldest"
-        self._tables.write(lambda commit: commit.execute(delete, {"oldest": oldest}))
