@@ -107,7 +107,10 @@ class BatchIssuer:
         Raises `HolderKeyInvalid`, `DayNotIssued`, `QuotaUsed`, `Unauthorized` for a deleted account, `NotReady`
         without the keys of the day, `ClockUntrusted`.
         """
-        _check_holder_keys(holder_keys)
+        for holder_key in holder_keys:
+            check_signing_key(holder_key)
+        if len(set(holder_keys)) != len(holder_keys):
+            raise HolderKeyInvalid("A holder key is there twice: each credential has its own.")
         self._guard.require_trusted()
         if day - self._party.today() not in (0, 1):
             raise DayNotIssued
@@ -184,10 +187,3 @@ class BatchIssuer:
             key=quota_key(self._vault, day, entry.phone, number),
         )
         return self._commit.submit(day, row)
-
-
-def _check_holder_keys(holder_keys: Sequence[bytes]) -> None:
-    for holder_key in holder_keys:
-        check_signing_key(holder_key)
-    if len(set(holder_keys)) != len(holder_keys):
-        raise HolderKeyInvalid("A holder key is there twice: each credential has its own.")

@@ -75,7 +75,7 @@ class Registrations:
         nothing was sent; `ClockUntrusted`. `network` is what `network_of` says."""
         self._guard.require_trusted()
         now = self._party.now()
-        code = new_one_time_code()
+        code = f"{random_below(10**CODE_DIGITS):0{CODE_DIGITS}}"
         day = self._party.calendar.day(now)
         with self._throttle.one(contact.phone, network, day, self._party.calendar.start(day + 1) - now):
             self._gateway.send(contact.phone, _TEXT.format(code=code))
@@ -124,11 +124,6 @@ class Pending:
         right = equal(_code_hash(self.id, code), self.code_hash)
         if not right or now >= self.expires:
             raise CodeWrong
-
-
-def new_one_time_code() -> str:
-    """Eight digits, all equally likely."""
-    return f"{random_below(10**CODE_DIGITS):0{CODE_DIGITS}}"
 
 
 def seal_pending(ring: ServiceKeys, name: KeyName, contact: Contact, code: str, now: float) -> str:

@@ -41,7 +41,6 @@ class SmsSettings(Strict):
 class IssuerSettings(DaySettings):
     """What the issuer needs beyond the common settings."""
 
-    ringed = True
     issuer: Annotated[int, Field(ge=1, lt=2**32)]
     """The number by which visits and trust lists know this issuer."""
     authority: AuthoritySettings

@@ -19,8 +19,6 @@ class TrustedIssuer(Peer):
 class VenueSettings(DaySettings):
     """What the registry needs beyond the common settings."""
 
-    ringed = True
-
     enrolment_secret_sha256: TokenHash
     """SHA-256 of the secret with which venues are enrolled."""
     issuers: tuple[TrustedIssuer, ...] = Field(default=(), strict=False)

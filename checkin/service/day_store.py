@@ -73,6 +73,7 @@ FRESH_SECONDS: Final = 60.0
 class DaySettings(ServiceSettings):
     """The settings of a service that has days."""
 
+    ringed = True
     store: Literal["sqlite", "postgresql"] = "sqlite"
     """Where what it keeps lies: in its data folder, or in the PostgreSQL of `dsn_file`, a database of its own."""
     dsn_file: FilePath | None = None

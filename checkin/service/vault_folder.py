@@ -36,7 +36,6 @@ class CommonSettings(DaySettings):
     """The settings that every service has; a service's own are passed over."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
-    ringed = True
 
     authority: AuthoritySettings | None = None
     service: str = ""

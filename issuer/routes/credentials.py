@@ -116,10 +116,7 @@ def present_code(
 
 
 def choose(accept: str | None, offers: Sequence[str]) -> str:
-    """The media type that a caller prefers (RFC 9110 §12.5.1), the first of equals; raises `NotAcceptable`.
-
-    A part that is not of the grammar is passed over.
-    """
+    """The media type that a caller prefers (RFC 9110 §12.5.1), the first of equals; raises `NotAcceptable`."""
     if accept is None or not accept.strip():
         return offers[0]
     ranges = weights(accept)
