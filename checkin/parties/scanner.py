@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, TypeAdapter
 
 from checkin.clock import Calendar, Clock
 from checkin.errors import (
@@ -95,7 +95,7 @@ class Scanner:
     kind: ClassVar[str] = "a scanner file: it needs venue_id, scanner_id and scanner_token from enrolment"
     venue_id: str
     scanner_id: str
-    token: str
+    token: Annotated[str, Field(alias="scanner_token")]
     trust: Trust = field(default_factory=Trust)
     queue: list[str] = field(default_factory=list)
     seen: dict[str, float] = field(default_factory=dict)
@@ -108,36 +108,15 @@ class Scanner:
     lists: Lists = field(default_factory=dict)
     """Digest → what it stands for, of the newest answer."""
 
-    @classmethod
-    def of(cls, data: dict[str, Any]) -> Self:
+    @staticmethod
+    def of(data: dict[str, Any]) -> Scanner:
         """From what `plain` wrote, or an enrolment's three members."""
-        return cls(
-            data["venue_id"],
-            data["scanner_id"],
-            data["scanner_token"],
-            Trust.of(data.get("trust", {})),
-            data.get("queue", []),
-            data.get("seen", {}),
-            int(data.get("batch", BATCH_LIMIT)),
-            data.get("refused", []),
-            ToldTime(**data.get("told", {})),
-            data.get("lists", {}),
-        )
+        return _FORM.validate_python(data)
 
     def plain(self) -> dict[str, Any]:
         """What the scanner's file is to hold."""
-        return {
-            "venue_id": self.venue_id,
-            "scanner_id": self.scanner_id,
-            "scanner_token": self.token,
-            "trust": self.trust.__dict__,
-            "queue": self.queue,
-            "seen": self.seen,
-            "batch": self.batch,
-            "refused": self.refused,
-            "told": self.told.__dict__,
-            "lists": self.lists,
-        }
+        content: dict[str, Any] = _FORM.dump_python(self, by_alias=True)
+        return content
 
     @property
     def place(self) -> Place:
@@ -247,6 +226,9 @@ class Scanner:
             if waits(error):
                 return None
             raise
+
+
+_FORM: Final = TypeAdapter(Scanner)
 
 
 def _answers(content: Any, batch: list[str]) -> list[EntryAnswer]:

@@ -91,17 +91,6 @@ class Trust:
     zone: str = "Asia/Seoul"
     time: float = 0.0
 
-    @classmethod
-    def of(cls, data: dict[str, Any]) -> Trust:
-        """From a scanner's file, where numbers are written as text."""
-        data = dict(data)
-        for name in ("issuer_vkeys", "issuer_keys", "intake_keys"):
-            data[name] = {int(number): value for number, value in data.get(name, {}).items()}
-        data["issuer_keys"] = {
-            issuer: {int(day): key for day, key in keys.items()} for issuer, keys in data["issuer_keys"].items()
-        }
-        return cls(**data)
-
     def update(self, answer: Any, nonce: str, now: float) -> dict[int, str]:
         """Take over an answer of GET /v1/trust?nonce=…, whole or not at all, but for single issuers' lists.
 
