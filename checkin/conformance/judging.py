@@ -44,6 +44,7 @@ class RuleStage:
 
 
 S = TypeVar("S", bound=RuleStage)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def require(holds: object, why: str) -> None:
         raise Broken(why)
 
 
-def reading(what: str, read: Callable[..., Any], *of: Any) -> Any:
+def reading(what: str, read: Callable[..., T], *of: Any) -> T:
     """What is read of what the program said; `Broken` where it is not what it should be."""
     try:
         return read(*of)

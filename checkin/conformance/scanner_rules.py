@@ -95,13 +95,11 @@ class ScannerStage(RuleStage):
         """A code at the door while nothing answers."""
         return self.peer.tell("scan", text=text)
 
-    def queue(self, count: int) -> list[Visitor]:
+    def queue(self, count: int) -> None:
         """So many visits wait in it."""
-        visitors = [self.visitor() for _ in range(count)]
-        for one in visitors:
-            told = done(self.unanswered(one.show(self.now)), "a good code without an answer")
+        for _ in range(count):
+            told = done(self.unanswered(self.visitor().show(self.now)), "a good code without an answer")
             require(told.get("result") == "queued", "a good code without an answer is not `queued`")
-        return visitors
 
 
 RULES: Final = Rules("scanner.md", ScannerStage)

@@ -111,10 +111,7 @@ class WalletStage(RuleStage):
         require(not outcome.asked, f"to {what} the code the network was asked")
         text = done(outcome, f"to {what} the code").get("token")
         keys = IssuerKeys(*(IssuerKey(ISSUER, self.issuer.key(day).public) for day in (self.day, self.day + 1)))
-        shown: Presentation = reading(
-            "the code that is shown", presentation.verify, str(text), self.now, CALENDAR, lambda _: keys
-        )
-        return shown
+        return reading("the code that is shown", presentation.verify, str(text), self.now, CALENDAR, lambda _: keys)
 
 
 RULES: Final = Rules("wallet.md", WalletStage)

@@ -58,7 +58,9 @@ def a_health_officer(stage: Stage, scanner: Scanner, patient: str) -> None:
     rows = [[step.audience, step.asked, step.not_told, str(step.rows)] for step in result.asked]
     tell.table("Who was asked what", ["party", "asked", "not told", "rows"], rows)
     with tell.step("notice", "Three days later the contact's wallet is told, with a batch", "never by asking for it"):
-        stage.jump(3 * 86400)
+        stage.advance(3 * 86400)
+        stage.deployment.tend()
+        stage.settle()
         stage.fetch(second)
         expect(second.disclosures, "The batch of three days later did not tell the contact.")
     tell.say(notice_in_words(second.disclosures[0]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from rich.console import Console, RenderableType
@@ -21,15 +20,6 @@ WIDTH: Final = 100  # where there is no terminal
 _INDENT: Final = "    "
 
 
-@dataclass
-class StoryStep:
-    """What `summary.json` says of a step."""
-
-    name: str
-    ok: bool
-    seconds: float
-
-
 class Narrator:
     """Prints as it goes and remembers every step."""
 
@@ -37,7 +27,7 @@ class Narrator:
         self.console = console or Console(highlight=False)
         if not self.console.is_terminal:
             self.console.width = WIDTH
-        self.steps: list[StoryStep] = []
+        self.steps: list[dict[str, Any]] = []
         self._begun = STOPWATCH.boot()
 
     @property
@@ -47,8 +37,8 @@ class Narrator:
 
     def summary(self) -> dict[str, Any]:
         """{ok, seconds, steps: [{name, ok, seconds}]}."""
-        ok = bool(self.steps) and all(step.ok for step in self.steps)
-        return {"ok": ok, "seconds": self.seconds, "steps": [asdict(step) for step in self.steps]}
+        ok = bool(self.steps) and all(step["ok"] for step in self.steps)
+        return {"ok": ok, "seconds": self.seconds, "steps": self.steps}
 
     def chapter(self, title: str, sentence: str) -> None:
         """A heading and the sentence under it."""
@@ -66,7 +56,7 @@ class Narrator:
             ok = True
         finally:
             seconds = round(STOPWATCH.boot() - begun, 3)
-            self.steps.append(StoryStep(name, ok, seconds))
+            self.steps.append({"name": name, "ok": ok, "seconds": seconds})
             mark = Text("  ✓ ", style="bold green") if ok else Text("  ✗ ", style="bold red")
             line = Table.grid(Column(no_wrap=True), Column(), Column(no_wrap=True))
             line.add_row(mark, happens, Text(f"  {seconds:.2f} s", style="dim"))

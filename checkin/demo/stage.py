@@ -84,13 +84,6 @@ class Stage:
         self.clock.set(self.calendar.rfc3339(now))
         return self.clock.now()
 
-    def jump(self, seconds: float) -> float:
-        """Let days pass, as far as the authority's keys and every service's readiness for the new day; the new now."""
-        now = self.advance(seconds)
-        self.deployment.tend()
-        self.settle()
-        return now
-
     def settle(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until all services are ready; raises `StoryFailedError` for those that are not in so many seconds."""
         waiting = self.processes.settle(seconds)

@@ -128,18 +128,14 @@ def _exchange(authority: AuthorityFolder, ring: OpeningKey, new: Authority) -> t
     for path in folders:
         if path.is_relative_to(authority.folder / RENEWAL) and (authority.folder / "officers" / path.name).exists():
             raise SettingsInvalid(f"officers/{path.name} is there already: move it elsewhere, then repeat.")
-    unopened = tuple(day for day in authority.ring.days() if not _reseal(authority, day, ring, following))
+    unopened = []
+    for day in authority.ring.days():
+        try:
+            authority.ring.reseal(day, ring, following)
+        except SealBroken:
+            unopened.append(day)
     _take_over(authority.folder, new)
-    return unopened
-
-
-def _reseal(authority: AuthorityFolder, day: int, ring: OpeningKey, following: OpeningKey) -> bool:
-    """Whether the day's key is sealed to the ring that follows now, or needs to be no more."""
-    try:
-        authority.ring.reseal(day, ring, following)
-    except SealBroken:
-        return False
-    return True
+    return tuple(unopened)
 
 
 def _take_over(folder: Path, new: Authority) -> None:

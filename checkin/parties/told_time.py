@@ -37,15 +37,12 @@ class ToldTime:
 
     def off(self, clock: Clock) -> float:
         """By how many seconds the machine's clock is ahead."""
-        return self.ahead + (self._jumped(clock) if self.proved(clock) else 0.0)
+        jumped = clock.now() - clock.boot() - self.gap
+        return self.ahead + (jumped if self.proved(clock) and abs(jumped) > JUMP_SECONDS else 0.0)
 
     def proved(self, clock: Clock) -> bool:
         """Whether the machine runs since the registry was heard: a restart may have set its clock."""
         return self.boot_id == _boot_id(clock)
-
-    def _jumped(self, clock: Clock) -> float:
-        jumped = clock.now() - clock.boot() - self.gap
-        return jumped if abs(jumped) > JUMP_SECONDS else 0.0
 
 
 def _boot_id(clock: Clock) -> str:

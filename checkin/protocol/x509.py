@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 from cryptography import x509
@@ -87,18 +87,13 @@ def host_certificate(address: str, start: float, end: float) -> tuple[bytes, byt
         .not_valid_after(datetime.fromtimestamp(end, UTC))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(at)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_only(at), critical=True)
+        # No name of a host either: what is permitted of one form says nothing of another (RFC 5280 §4.2.1.10).
+        .add_extension(x509.NameConstraints([x509.IPAddress(ip_network(at))], [x509.DNSName("")]), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, SHA256())
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return built.public_bytes(Encoding.PEM), private
-
-
-def _only(at: IPv4Address | IPv6Address) -> x509.NameConstraints:
-    """This address and no other, and no name of a host: what is permitted of one form says nothing of another (RFC 5280
-    §4.2.1.10)."""
-    return x509.NameConstraints([x509.IPAddress(ip_network(at))], [x509.DNSName("")])
 
 
 def _purposes(certificate: x509.Certificate) -> frozenset[str] | None:
