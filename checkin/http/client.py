@@ -144,10 +144,8 @@ def json_content(response: httpx.Response) -> Any:
     raise Unreachable(NO_ANSWER)
 
 
-class _Refused(ServiceError):
+class _Refused(ServiceError, status=422):
     """A refusal by a code that is not known here: to ask again changes nothing."""
-
-    status = 422
 
 
 def problem_error(response: httpx.Response) -> CheckinError:
