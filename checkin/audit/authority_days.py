@@ -12,7 +12,7 @@ from checkin.audit.log_entry import ALTERED, CONTRADICTS, REORDERED, DayState, L
 from checkin.audit.point import AUDIT
 from checkin.clock import DATES, RETENTION_DAYS
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.protocol.key_list import AuthorityKey
+from checkin.protocol.key_list import AuthorityKey, AuthorityList, CheckedList, DestroyedKey, DestroyedList
 from checkin.purge.early import end_of_day
 
 CHECK_DAYS: Final = 8  # once a week, and a day more: officers that list check that the keys are the ring's own
@@ -23,19 +23,19 @@ class AuthorityDays:
     """Days of every authority that listed keys in the log."""
 
     def __init__(self, entries: list[LogEntry]) -> None:
-        self._lists = [entry for entry in entries if entry.listed]
-        self._statements = [entry for entry in entries if entry.destroyed]
-        self._checks = [entry for entry in entries if entry.checked]
+        self._lists = [(entry, entry.stated.keys) for entry in entries if isinstance(entry.stated, AuthorityList)]
+        self._ends = [(entry, entry.stated.keys) for entry in entries if isinstance(entry.stated, DestroyedList)]
+        self._checks = [(entry, entry.stated.keys) for entry in entries if isinstance(entry.stated, CheckedList)]
         self._listed: dict[tuple[str, int], tuple[AuthorityKey, LogEntry]] = {}
-        for entry in self._lists:
-            for day, key in entry.listed.items():
+        for entry, keys in self._lists:
+            for day, key in keys.items():
                 self._listed.setdefault((entry["authority"], day), (key, entry))
-        self._stated: dict[tuple[str, int], LogEntry] = {}
-        for entry in self._statements:
-            for day, gone in entry.destroyed.items():
+        self._stated: dict[tuple[str, int], tuple[DestroyedKey, LogEntry]] = {}
+        for entry, ends in self._ends:
+            for day, gone in ends.items():
                 known = self._listed.get((entry["authority"], day))
                 if known is not None and known[0].commitment == gone.commitment:
-                    self._stated.setdefault((entry["authority"], day), entry)
+                    self._stated.setdefault((entry["authority"], day), (gone, entry))
         self._audited = [(int(entry["size"]), entry["day"]) for entry in entries if entry.kind == AUDIT.kind]
         self.names = sorted({name for name, _ in self._listed})
 
@@ -48,10 +48,10 @@ class AuthorityDays:
         if stated is None:
             state = "held" if due >= date else "missing" if self._overdue(day, date) else "awaited"
             return DayState(shown, name, state, due=due, key=key)
-        done = DATES.date(stated.destroyed[day].done)
+        gone, entry = stated
+        done = DATES.date(gone.done)
         state = end_of_day(due, done, ordered=False)  # no order is about the authority's own keys
-        by = ", ".join(stated.by)
-        return DayState(shown, name, state, due=due, done=done, key=key, index=stated.index, by=by)
+        return DayState(shown, name, state, due=due, done=done, key=key, index=entry.index, by=", ".join(entry.by))
 
     def missing(self, date: str) -> list[tuple[str, str, int]]:
         """(authority, day, place of the list) of days that were due a week and more before `date`, of which no officer
@@ -66,11 +66,11 @@ class AuthorityDays:
         """(authority, day, place) of each last check of the listed keys that is older than 8 days on `date`; where
         there was none, of the first list, and the first day that it names."""
         last: dict[str, tuple[int, int]] = {}
-        for entry in reversed(self._lists):
-            last[entry["authority"]] = (min(entry.listed), entry.index)
-        for entry in self._checks:
-            done = max(key.done for key in entry.checked.values())
-            last[entry["authority"]] = max(last.get(entry["authority"], (done, entry.index)), (done, entry.index))
+        for entry, listed in reversed(self._lists):
+            last[entry["authority"]] = (min(listed), entry.index)
+        for entry, checked in self._checks:
+            check = (max(key.done for key in checked.values()), entry.index)
+            last[entry["authority"]] = max(last.get(entry["authority"], check), check)
         return [
             (name, DATES.date(done), index)
             for name, (done, index) in sorted(last.items())
@@ -84,30 +84,30 @@ class AuthorityDays:
 
     def quarrels(self, date: str) -> Iterator[tuple[LogEntry, str, str]]:
         """Entries that do not fit what was logged before, or the audit's day (`date`): in a word, and in a sentence."""
-        for entry in self._lists:
-            for day, key in entry.listed.items():
+        for entry, keys in self._lists:
+            for day, key in keys.items():
                 first, where = self._listed[entry["authority"], day]
                 if first != key:
                     yield entry, CONTRADICTS, f"It lists another key for {DATES.date(day)} than entry {where.index}."
         yield from self._check_quarrels()
-        for entry in self._statements:
+        for entry, ends in self._ends:
             # An audit saw the log so long on its day: what stands before was stated by then.
             by = min([day for size, day in self._audited if entry.index < size], default=date) or date
-            for day in entry.destroyed:
-                yield from self._quarrel(entry, day)
-                if date and DATES.date(entry.destroyed[day].done) > by:
+            for day, gone in ends.items():
+                yield from self._quarrel(entry, day, gone)
+                if date and DATES.date(gone.done) > by:
                     yield entry, ALTERED, f"It states an end of the key for {DATES.date(day)} that had not come."
 
     def _check_quarrels(self) -> Iterator[tuple[LogEntry, str, str]]:
-        for entry in self._checks:
-            for day, checked in entry.checked.items():
+        for entry, keys in self._checks:
+            for day, checked in keys.items():
                 listed = self._listed.get((entry["authority"], day))
                 if listed is None or listed[0].commitment != checked.commitment:
                     reason = f"It states a check of another key for {DATES.date(day)} than was listed."
                     yield entry, ALTERED, reason
 
-    def _quarrel(self, entry: LogEntry, day: int) -> Iterator[tuple[LogEntry, str, str]]:
-        date, gone = DATES.date(day), entry.destroyed[day]
+    def _quarrel(self, entry: LogEntry, day: int, gone: DestroyedKey) -> Iterator[tuple[LogEntry, str, str]]:
+        date = DATES.date(day)
         listed = self._listed.get((entry["authority"], day))
         if listed is None:
             yield entry, ALTERED, f"It states the end of a key for {date} that was never listed."
@@ -117,9 +117,9 @@ class AuthorityDays:
             yield entry, REORDERED, f"It stands before the list with the key for {date}."
         if DATES.date(gone.done) < self._due(day):
             yield entry, ALTERED, f"By it the key for {date} was destroyed before it was due."
-        first = self._stated.get((entry["authority"], day), entry)
-        if first is not entry and first.destroyed[day] != gone:
-            yield entry, CONTRADICTS, f"Entry {first.index} states something else about {date}."
+        first, where = self._stated.get((entry["authority"], day), (gone, entry))
+        if first != gone:
+            yield entry, CONTRADICTS, f"Entry {where.index} states something else about {date}."
 
     def _overdue(self, day: int, date: str) -> bool:
         return DATES.date(day + RETENTION_DAYS + GRACE_DAYS) < date

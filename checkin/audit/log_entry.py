@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from checkin.audit.point import AUDIT, SELF_AUDIT, Point
@@ -11,14 +11,7 @@ from checkin.clock import DATES
 from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.keys.key_ring import KeyName
 from checkin.protocol.encoding import decimal_decode
-from checkin.protocol.key_list import (
-    BY_OFFICERS,
-    FEWEST_OFFICERS,
-    AuthorityKey,
-    AuthorityList,
-    DestroyedKey,
-    DestroyedList,
-)
+from checkin.protocol.key_list import BY_OFFICERS, FEWEST_OFFICERS, AuthorityList, CheckedList, DestroyedList
 from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED
 from checkin.protocol.statement import StatementType, Values, kind_of, one
 from checkin.purge.early import EarlyDestruction
@@ -40,12 +33,8 @@ class LogEntry:
     kind: str
     values: Values
     by: tuple[str, ...] = ()
-    listed: Mapping[int, AuthorityKey] = field(default_factory=dict)
-    """Of a list of the authority: the keys by day."""
-    destroyed: Mapping[int, DestroyedKey] = field(default_factory=dict)
-    """Of a statement of its officers: which keys are destroyed."""
-    checked: Mapping[int, DestroyedKey] = field(default_factory=dict)
-    """Of a statement of its officers: which listed keys were the ring's own, and when they looked."""
+    stated: AuthorityList | DestroyedList | CheckedList | None = None
+    """What officers of the authority said about its day keys."""
     note: str = ""
     """Of a ring node's statement: as it was signed. Which lines count follows from what stands before it in the log."""
 
@@ -144,12 +133,7 @@ def _by_officers(index: int, kind: str, text: str, signers: Sequence[str]) -> Lo
     officers = officers_of(values, signers)
     if len(officers) < FEWEST_OFFICERS:
         raise NoteUntrusted("Fewer than two officers of the authority that it names signed it.")
-    stated = BY_OFFICERS[kind].read(text)
-    if isinstance(stated, AuthorityList):
-        return LogEntry(index, kind, values, officers, listed=stated.keys)
-    if isinstance(stated, DestroyedList):
-        return LogEntry(index, kind, values, officers, destroyed=stated.keys)
-    return LogEntry(index, kind, values, officers, checked=stated.keys)
+    return LogEntry(index, kind, values, officers, stated=BY_OFFICERS[kind].read(text))
 
 
 def officers_of(values: Values, signers: Sequence[str]) -> tuple[str, ...]:

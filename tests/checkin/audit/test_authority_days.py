@@ -15,7 +15,14 @@ from checkin.audit.evidence import Evidence
 from checkin.audit.log_entry import DayState, LogEntry
 from checkin.audit.point import Point, PointResult
 from checkin.cli import app
-from checkin.protocol.key_list import AUTHORITY_DESTROYED, AUTHORITY_KEYS, AuthorityKey, DestroyedKey, DestroyedList
+from checkin.protocol.key_list import (
+    AUTHORITY_DESTROYED,
+    AUTHORITY_KEYS,
+    AuthorityKey,
+    AuthorityList,
+    DestroyedKey,
+    DestroyedList,
+)
 from retention.log_audit import AUTHORITY as POINT
 from retention.log_audit import LogAudit
 from tests.checkin.audit.evidence import AUTHORITY, CALENDAR, FIRST, LAST, Site, commitment, signer
@@ -114,7 +121,7 @@ def test_an_authority_that_never_stated_a_check_is_missed_eight_days_after_its_f
     assert fault.kind == "missing" and f"Since {CALENDAR.date(FIRST)} no officers of {AUTHORITY}" in fault.reason
     by, whose = (f"{AUTHORITY}/officer-1", f"{AUTHORITY}/officer-2"), {"authority": AUTHORITY}
     keys = {day: AuthorityKey(bytes(32), commitment(day)) for day in range(FIRST, FIRST + 15)}
-    days = AuthorityDays([LogEntry(3, AUTHORITY_KEYS.kind, {**whose}, by, listed=keys)])
+    days = AuthorityDays([LogEntry(3, AUTHORITY_KEYS.kind, {**whose}, by, stated=AuthorityList(AUTHORITY, keys))])
     assert days.unchecked(CALENDAR.date(FIRST + 8)) == []
     assert days.unchecked(CALENDAR.date(FIRST + 9)) == [(AUTHORITY, CALENDAR.date(FIRST), 3)]
 
@@ -204,9 +211,14 @@ def test_a_second_key_does_not_hide_an_end_that_had_not_come() -> None:
     by, whose = (f"{AUTHORITY}/officer-1", f"{AUTHORITY}/officer-2"), {"authority": AUTHORITY}
     pairs = [{day: bytes([number]) * 32 for day in (FIRST, FIRST + 60)} for number in (1, 2)]
     keys = [{day: AuthorityKey(public, commitment(day)) for day, public in pair.items()} for pair in pairs]
-    lists = [LogEntry(number, AUTHORITY_KEYS.kind, {**whose}, by, listed=some) for number, some in enumerate(keys)]
+    lists = [
+        LogEntry(number, AUTHORITY_KEYS.kind, {**whose}, by, stated=AuthorityList(AUTHORITY, some))
+        for number, some in enumerate(keys)
+    ]
     gone = {FIRST: DestroyedKey(commitment(FIRST), FIRST + 28)}
-    days = AuthorityDays([*lists, LogEntry(2, AUTHORITY_DESTROYED.kind, {**whose}, by, destroyed=gone)])
+    days = AuthorityDays(
+        [*lists, LogEntry(2, AUTHORITY_DESTROYED.kind, {**whose}, by, stated=DestroyedList(AUTHORITY, gone))]
+    )
     named = [(entry.index, kind) for entry, kind, _ in days.quarrels(CALENDAR.date(FIRST + 27))]
     assert named == [(1, "contradicts"), (1, "contradicts"), (2, "altered")]
 
