@@ -151,17 +151,15 @@ def _read(evidence: Evidence, origin: str, index: int, note: str) -> LogEntry:
 
 def _file_faults(evidence: Evidence, notes: list[str], book: Book) -> Iterator[AuditFault]:
     places = {note: index for index, note in enumerate(notes)}
-    there = set()
     for name, data in evidence.files.items():
         folder = name.partition("/")[0]
         if folder == REPORTS:
-            there.add(name)
             yield from _report_faults(name, data, evidence, places, book)
         elif folder == AUDITS:
             yield from _audit_faults(name, data, places)
     for entry in book.reports:
         name = f"{REPORTS}/{report_file(entry['service'], entry['day'])}"
-        if name not in there:
+        if name not in evidence.files:
             yield AuditFault(name, MISSING, f"The log has this report as entry {entry.index}, and the folder has not.")
     yield from _shown_faults(evidence, notes, book)
 

@@ -93,18 +93,15 @@ class Evidence:
         missing is found by verifying."""
         log = folder / LOG
         listed = sorted(path.relative_to(log).as_posix() for path in log.rglob("*") if path.is_file())
-        files: dict[str, bytes] = {}
-        for name in (REPORTS, AUDITS):
-            found = sorted(path for path in (folder / name).rglob("*") if path.is_file())
-            files |= {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
-        files |= {name: (folder / name).read_bytes() for name in SHOWN if (folder / name).is_file()}
+        kept = [path for name in (REPORTS, AUDITS) for path in sorted((folder / name).rglob("*"))]
+        kept += [folder / name for name in SHOWN]
         checkpoint = folder / CHECKPOINT
         return cls(
             pinned=read_vkeys(vkeys or folder / VKEYS),
             checkpoint=checkpoint.read_bytes() if checkpoint.is_file() else b"",
             fetch=folder_fetch(log),
             listed=tuple(listed),
-            files=files,
+            files={path.relative_to(folder).as_posix(): path.read_bytes() for path in kept if path.is_file()},
         )
 
     @classmethod
