@@ -7,11 +7,12 @@ goes wrong is a `CheckinError` (docs/errors.md). docs/client.md shows them at wo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from checkin.clock import Calendar, Clock, SystemClock
 from checkin.errors import CheckinError as CheckinError
@@ -29,9 +30,6 @@ from checkin.protocol.presentation import PREFIX
 
 if TYPE_CHECKING:
     from checkin.audit.auditor import AuditFault, Verdict
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -89,26 +87,22 @@ class EvidenceFaulty(CheckinError, code="evidence_faulty"):
         self.faults = faults
 
 
-def _typed(call: Callable[P, R]) -> Callable[P, R]:
+@contextmanager
+def _typed() -> Iterator[None]:
     """A file that cannot be read or written is a `FileTrouble`."""
-
-    @wraps(call)
-    def typed(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return call(*args, **kwargs)
-        except OSError as error:
-            raise file_trouble(error) from None
-
-    return typed
+    try:
+        yield
+    except OSError as error:
+        raise file_trouble(error) from None
 
 
-@_typed
+@_typed()
 def register(issuer: str, name: str, phone: str) -> PendingWallet:
-    """Request a one-time code by message from this issuer. Raises `NameInvalid`, `PhoneInvalid`, `RateLimited`."""
+    """Request a one-time code by message from this issuer. Raises `NameInvalid`, `PhoneInvalid`, `TooManyRequests`."""
     return PendingWallet(issuer, drive_at(issuer, wallets.register(name, phone), wanted=Service.ISSUER))
 
 
-@_typed
+@_typed()
 def confirm(pending: PendingWallet, code: str, wallet: Path, recovery_code: str | None = None) -> str:
     """Make the wallet's file with the code of the message, 8 digits; the recovery code, to be kept elsewhere.
 
@@ -122,7 +116,7 @@ def confirm(pending: PendingWallet, code: str, wallet: Path, recovery_code: str 
     return made.recovery_code or ""
 
 
-@_typed
+@_typed()
 def present(
     wallet: Path, *, show_status: bool = False, zone: str = "Asia/Seoul", clock: Clock | None = None
 ) -> FreshCode:
@@ -140,7 +134,7 @@ def present(
     return FreshCode(text, held.left(calendar.day(now)), tuple(held.disclosures))
 
 
-@_typed
+@_typed()
 def enrol(  # noqa: PLR0913 - what a venue is
     registry: str,
     secret: str,
@@ -164,7 +158,7 @@ def enrol(  # noqa: PLR0913 - what a venue is
     return EnrolledDoor(venue.venue_id, device.scanner_id, venue.operator_token)
 
 
-@_typed
+@_typed()
 def scan(
     scanner: Path, registry: str, code: str | bytes | Path, *, offline: bool = False, clock: Clock | None = None
 ) -> Scanned:
@@ -187,7 +181,7 @@ def scan(
         return Scanned(result, len(device.queue), len(device.refused))
 
 
-@_typed
+@_typed()
 def upload(scanner: Path, registry: str, *, clock: Clock | None = None) -> int:
     """Send what waits in the scanner's queue; how much of it still waits. Safe to repeat. Raises `Unreachable`."""
     with open_party(Scanner, scanner) as device:
@@ -195,7 +189,7 @@ def upload(scanner: Path, registry: str, *, clock: Clock | None = None) -> int:
         return len(device.queue)
 
 
-@_typed
+@_typed()
 def verify_audit(source: str | Path, vkeys: Path, *, date: str = "", since: Path | None = None) -> Verdict:
     """All that a retention service shows, or a folder of evidence, against verifier keys that came from elsewhere.
 
@@ -221,7 +215,7 @@ def verify_audit(source: str | Path, vkeys: Path, *, date: str = "", since: Path
     return verdict
 
 
-@_typed
+@_typed()
 def read_code(source: str | bytes | Path) -> str:
     """The text of the one check-in code in a picture; a text as it is. Raises `TokenMalformed` for another text, and
     `PictureUnreadable`, also for a picture of several codes: which one is meant is unknown."""
