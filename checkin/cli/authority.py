@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -134,12 +133,13 @@ def node_lost(  # noqa: PLR0913 - an option each
     destroyed a key. Officers sign that together, or in turn into the same file. The service takes it by its setting
     `ring.lost`, and it goes into the log.
     """
-    desk = _Desk(opened(folder, simulated_clock, allow_unfit_storage), clock_of(simulated_clock), yes, as_json)
+    authority = opened(folder, simulated_clock, allow_unfit_storage)
     _check_service(service, folder)
-    text = desk.text(NODE_LOST, {"service": service, "node": NoteVerifier.parse(node).vkey}, output)
+    values = {"service": service, "node": NoteVerifier.parse(node).vkey}
+    text = _text(authority, clock_of(simulated_clock), NODE_LOST, values, output)
     if not as_json:
         say(text)
-    desk.sign(text, officer, output)
+    _sign(authority, text, officer, output, yes=yes, as_json=as_json)
 
 
 @app.command(
@@ -169,16 +169,16 @@ def destroy_early(  # noqa: PLR0913 - an option each
     in turn into the same file. Whoever runs the service hands it in with `checkin purge early`, and it goes into the
     log.
     """
-    desk = _Desk(opened(folder, simulated_clock, allow_unfit_storage), clock_of(simulated_clock), yes, as_json)
+    authority = opened(folder, simulated_clock, allow_unfit_storage)
     _check_service(service, folder)
     if has_phone(reason.encode()):  # it stays in the log for good, and every audit would find it there
         raise RequestInvalid("The reason holds what looks like a phone number: everybody will read it, name nobody.")
     values = {"service": service, "first": first, "last": last, "reason": reason}
-    text = desk.text(EARLY_DESTRUCTION, values, output)
+    text = _text(authority, clock_of(simulated_clock), EARLY_DESTRUCTION, values, output)
     told = EarlyDestruction.read(text).told()
     if not as_json:
         say(f"{told}\n\n{text}")
-    desk.sign(text, officer, output)
+    _sign(authority, text, officer, output, yes=yes, as_json=as_json)
 
 
 def _check_service(name: str, authority: Path) -> None:
@@ -192,49 +192,40 @@ def _check_service(name: str, authority: Path) -> None:
         raise RequestInvalid(f"{path} has no service {shown(name)}: it has {', '.join(names)}.")
 
 
-@dataclass(frozen=True)
-class _Desk:
-    """Where officers sign a statement, together or in turn into one file."""
+def _text(authority: AuthorityFolder, clock: Clock, kind: StatementType, values: dict[str, str], path: Path) -> str:
+    """The statement that officers are to sign, of today; where the file is there, what stands in it. Raises
+    `RequestInvalid` where that says something else."""
+    values = {"authority": authority.officers.authority, **values}
+    if not path.exists():
+        calendar = authority.calendar
+        day = calendar.date(calendar.day(clock.now()))
+        return kind.write({**values, "day": day, **clock_value(simulated=authority.simulated)})
+    text = unverified_text(decode_note(path.read_bytes()))
+    standing = kind.read(text)
+    if any(standing[name] != value for name, value in values.items()):
+        raise _other(path)
+    return text
 
-    authority: AuthorityFolder
-    clock: Clock
-    yes: bool
-    as_json: bool
 
-    def text(self, kind: StatementType, values: dict[str, str], path: Path) -> str:
-        """What is to be signed, of today; where the file is there, what stands in it. Raises `RequestInvalid` where
-        that says something else."""
-        values = {"authority": self.authority.officers.authority, **values}
-        if not path.exists():
-            calendar, simulated = self.authority.calendar, self.authority.simulated
-            day = calendar.date(calendar.day(self.clock.now()))
-            return kind.write({**values, "day": day, **clock_value(simulated=simulated)})
-        text = unverified_text(decode_note(path.read_bytes()))
-        standing = kind.read(text)
-        if any(standing[name] != value for name, value in values.items()):
-            raise _other(path)
-        return text
-
-    def sign(self, text: str, officers: list[Path], path: Path) -> None:
-        """Signs after a question, and shows how many have. Raises `RequestInvalid` where the file says something else
-        by then."""
-        signers = [load_signer(folder) for folder in officers]
-        known = {verifier.vkey for verifier in self.authority.officers.verifiers}
-        for signer in signers:
-            if signer.verifier.vkey not in known:
-                raise RequestInvalid(f"{shown(signer.name)} is no officer of officers.txt: others may have taken over.")
-        confirm(f"Sign this as {', '.join(signer.name for signer in signers)}?", yes=self.yes)
-        note = decode_note(path.read_bytes()) if path.exists() else ""
-        if note and unverified_text(note) != text:
-            raise _other(path)
-        note = sign_also(note or text, signers)
-        replace_file(path, note.encode())
-        count, needed = len(split_note(note)[1]), self.authority.officers.threshold
-        report(
-            self.as_json,
-            {"statement": str(path), "signatures": count, "needed": needed},
-            f"{path} has {count} of {needed} signatures.",
-        )
+def _sign(  # noqa: PLR0913 - what is signed, by whom, where, and how it is told
+    authority: AuthorityFolder, text: str, officers: list[Path], path: Path, *, yes: bool, as_json: bool
+) -> None:
+    """Signs after a question, together or in turn into one file, and shows how many have. Raises `RequestInvalid` where
+    the file says something else by then."""
+    signers = [load_signer(folder) for folder in officers]
+    known = {verifier.vkey for verifier in authority.officers.verifiers}
+    for signer in signers:
+        if signer.verifier.vkey not in known:
+            raise RequestInvalid(f"{shown(signer.name)} is no officer of officers.txt: others may have taken over.")
+    confirm(f"Sign this as {', '.join(signer.name for signer in signers)}?", yes=yes)
+    note = decode_note(path.read_bytes()) if path.exists() else ""
+    if note and unverified_text(note) != text:
+        raise _other(path)
+    note = sign_also(note or text, signers)
+    replace_file(path, note.encode())
+    count, needed = len(split_note(note)[1]), authority.officers.threshold
+    values = {"statement": str(path), "signatures": count, "needed": needed}
+    report(as_json, values, f"{path} has {count} of {needed} signatures.")
 
 
 def _other(path: Path) -> RequestInvalid:
