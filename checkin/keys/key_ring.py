@@ -88,15 +88,11 @@ class KeyRing:
         does not destroy, unless allowed."""
         if master is not None and len(master) != 32:
             raise ValueError("a master key has 32 bytes")
+        self.folder = folder
         self._slots = SlotFolder(folder, _MAGIC, _BODY, allow_unfit=allow_unfit)
         # Without the master key no slot opens: `SealBroken`, as under any other one.
         self._wrap = derive(random_bytes(32) if master is None else master, Label.SUB_SLOT)
         self._held: dict[KeyName, _Held] = {}
-
-    @property
-    def folder(self) -> Path:
-        """Where the slots lie."""
-        return self._slots.folder
 
     def make(self, name: KeyName, *, oldest: int) -> str:
         """A new key, on disk when this returns; its commitment, hex.
@@ -254,9 +250,8 @@ class ServiceKeys(Protocol):
     process stops all.
     """
 
-    @property
-    def folder(self) -> Path:
-        """Where locks and tombstones lie."""
+    folder: Path
+    """Where locks and tombstones lie."""
 
     def ensure(self, name: KeyName, *, oldest: int, stated: str = "") -> str:
         """The commitment of the key, made now if it was not there; every process gets the same. Where one was `stated`

@@ -73,7 +73,11 @@ class SlotFolder:
         folder.chmod(0o700)
         with opened(folder.parent, os.O_RDONLY | os.O_DIRECTORY) as parent:
             os.fsync(parent)
-        self._sweep()
+        with self._locked() as held:
+            for name in self.names():
+                # A crash left it half made; one half destroyed has a tombstone and waits for `destroy`.
+                if not _entombed(held, name) and not self._whole(held, _file(name)):
+                    _destroy(held, _file(name))
 
     def write(self, name: str, body: bytes) -> None:
         """A new slot, on disk when this returns. Raises `KeyExists`, or `DayDestroyed` if it has a tombstone.
@@ -223,13 +227,6 @@ class SlotFolder:
         if magic != self._magic:
             raise SealBroken("The folder holds slots of another kind: is it the key ring of another party?")
         return True
-
-    def _sweep(self) -> None:
-        """Destroy what a crash left half made; a half destroyed slot has a tombstone and waits for `destroy`."""
-        with self._locked() as folder:
-            for name in self.names():
-                if not _entombed(folder, name) and not self._whole(folder, _file(name)):
-                    _destroy(folder, _file(name))
 
 
 def _file(name: str, ending: str = ".slot") -> str:
