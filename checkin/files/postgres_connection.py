@@ -93,18 +93,14 @@ def read_dsn(path: Path) -> str:
         given: dict[str, Any] = {**_USUALLY, **conninfo_to_dict(dsn), **_ALWAYS}
         if given.get("service") or not (given.get("host") or given["hostaddr"]):
             raise SettingsInvalid(f"{path.name} names no host, or a service that may: add host=…, and no service=.")
-        if _elsewhere(given) and given.get("sslmode") != "verify-full":
+        # By default libpq goes on without TLS, and believes any certificate: an attacker on the way could answer in the
+        # server's place (https://www.postgresql.org/docs/18/libpq-ssl.html).
+        hosts = [host for name in ("host", "hostaddr") for host in str(given.get(name) or "").split(",")]
+        if any(host and not is_here(host) for host in hosts) and given.get("sslmode") != "verify-full":
             raise SettingsInvalid(f"{path.name} names another machine: add sslmode=verify-full and sslrootcert to it.")
         return make_conninfo(**given)
     except psycopg.Error:
         raise SettingsInvalid(wrong) from None
-
-
-def _elsewhere(given: dict[str, Any]) -> bool:
-    """Whether the server may be on another machine. By default libpq goes on without TLS, and believes any certificate
-    (https://www.postgresql.org/docs/18/libpq-ssl.html): an attacker on the way could answer in the server's place."""
-    hosts = [host for name in ("host", "hostaddr") for host in str(given.get(name) or "").split(",")]
-    return any(not is_here(host) for host in hosts if host)
 
 
 class Postgres:
