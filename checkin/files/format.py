@@ -28,10 +28,7 @@ def require_format(folder: Path, kind: str) -> None:
             return
     except OSError:  # a full disk keeps nothing from being destroyed: the number comes later
         return
-    try:
-        match = _FORM.fullmatch(path.read_text(encoding="ascii"))
-    except UnicodeDecodeError:
-        match = None
+    match = _FORM.fullmatch(path.read_text(encoding="ascii", errors="replace"))
     if match is None:
         raise FormatUnsupported(f"{path} does not say which format the folder has: put it back from a backup.")
     if match[1] != kind:
