@@ -30,7 +30,7 @@ from typing import Any
 import sqlite_utils
 
 from checkin.errors import CheckinError, DayClosed, NotReady
-from checkin.files.database import committing, cut_log, limit_log, opening
+from checkin.files.database import cut_log, limit_log, opening
 from checkin.files.durable import make_private, private_folder, sync_folder
 from checkin.protocol.primitives import random_bytes
 from checkin.vault.engines import LAST_KEY, MAX_BUCKET, EngineFinding, Measure, Row
@@ -93,7 +93,8 @@ class SqliteStore:
 
     def insert(self, day: int, rows: Sequence[Row]) -> list[bool]:
         """One commit; see `DayStore.insert`. No rows at all still make the day's file."""
-        with self._borrow(day, create=True) as connection, self._turn.taken(), committing(connection):
+        with self._borrow(day, create=True) as connection, self._turn.taken(), connection:
+            connection.execute("BEGIN IMMEDIATE")
             if connection.execute("SELECT 1 FROM attachments WHERE name = ?", (_FROZEN,)).fetchone():
                 raise DayClosed
             # Keys are random: in their order each page of their index is touched once, and not once for each row in it.
@@ -137,7 +138,8 @@ class SqliteStore:
     # --- what lies with a day -----------------------------------------------------------------------------------
 
     def attach(self, day: int, name: str, value: bytes) -> bytes:
-        with self._borrow(day, create=True) as connection, self._turn.taken(), committing(connection):
+        with self._borrow(day, create=True) as connection, self._turn.taken(), connection:
+            connection.execute("BEGIN IMMEDIATE")
             connection.execute(_ATTACH, (name, value))
             (standing,) = connection.execute("SELECT value FROM attachments WHERE name = ?", (name,)).fetchone()
         return bytes(standing)
