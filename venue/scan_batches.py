@@ -88,10 +88,9 @@ class BatchResults(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A good entry: where it stands in the batch, its day and its visit."""
+    """A good entry: where it stands in the batch, and its visit."""
 
     place: int
-    day: int
     visit: Visit
 
 
@@ -121,7 +120,7 @@ class BatchIntake:
         for index, entry in enumerate(sealed):
             try:
                 day, visit = self._judge(_read(entry), scanner, now, refusal)
-                days.setdefault(day, []).append(_Judged(index, day, visit))
+                days.setdefault(day, []).append(_Judged(index, visit))
             except (KeyMissing, NotReady) as error:
                 later = error
             except UnknownIssuerKey as error:

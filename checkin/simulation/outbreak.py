@@ -26,7 +26,6 @@ class Outbreak:
     made: int
     first: int
     last: int
-    patient: int
     found: frozenset[int]
     true: frozenset[int]
     seconds: float
@@ -74,4 +73,4 @@ def break_out(town: Town, made: int) -> Outbreak:
     took = STOPWATCH.boot() - begun
     who = {town.plan.phone(number): number for number in range(town.plan.size.people)}
     found = frozenset(who[person.phone] for person in result.people)
-    return Outbreak(made, first, last, patient, found, frozenset(contacts(town.plan, patient, first, last)), took)
+    return Outbreak(made, first, last, found, frozenset(contacts(town.plan, patient, first, last)), took)

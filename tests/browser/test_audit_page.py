@@ -36,7 +36,7 @@ def town_file(tmp_path: Path) -> Path:
     ended = Ended(
         Size(people=20_000, venues=5_000, days=40, seed=1),
         Tally(scans=1_234_567, hours=Counter({hour: 1_234_567 - hour for hour in range(24)})),
-        [Outbreak(20, 17, 19, 1, frozenset({1, 2, 3}), frozenset({2, 3, 4}), 1234.5)],
+        [Outbreak(20, 17, 19, frozenset({1, 2, 3}), frozenset({2, 3, 4}), 1234.5)],
         [Evening(min(day, 29), 1_000 * day, 9_876_543 * day, 1_234_567 * day) for day in range(1, 41)],
         Holding(3, {}, {}, ["unreadable"], 28, 12, 1, 9, 9, 0),
         1.0,
