@@ -7,7 +7,6 @@ there and comes to the same bytes. docs/spec/log.md; the order is FiloSottile/su
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections.abc import Collection, Sequence
@@ -28,7 +27,7 @@ from checkin.errors import (
     RequestTooLarge,
     SettingsInvalid,
 )
-from checkin.files.durable import open_private, private_folder, sync_folder
+from checkin.files.durable import new_file, private_folder, sync_folder
 from checkin.files.format import require_format
 from checkin.protocol.note import NoteSigner, NoteVerifier, decode_note, join_note, signed_by, split_note
 from checkin.protocol.primitives import random_bytes
@@ -378,10 +377,8 @@ class LogFiles:
         try:
             _make_folder(draft.parent)
             _make_folder(target.parent)
-            with os.fdopen(open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+            with new_file(draft) as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
             draft.replace(target)
             sync_folder(target.parent)
         except OSError as error:

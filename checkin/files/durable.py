@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from checkin.errors import FileTrouble, FolderInUse, SettingsInvalid
 from checkin.protocol.primitives import random_bytes
@@ -102,6 +102,15 @@ def opened(path: Path | str, flags: int, folder: int | None = None) -> Iterator[
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[IO[bytes]]:
+    """Writes a file that is not there yet, mode 0600; on the disk when the block ends."""
+    with os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def make_private(path: Path) -> None:
@@ -232,9 +241,6 @@ def locked_if_possible(path: Path) -> Iterator[None]:
 
 def _draft(path: Path, content: bytes) -> Path:
     draft = path.with_name(f".{path.name}.{random_bytes(8).hex()}.new")
-    descriptor = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    with os.fdopen(descriptor, "wb") as file:
+    with new_file(draft) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
     return draft

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from checkin.errors import BackupInvalid, CheckinError, NotReady, RequestInvalid, SettingsInvalid
 from checkin.files.database import DATABASES, copy_database, opening
-from checkin.files.durable import held_alone, make_private, open_private, private_folder, sync_folder
+from checkin.files.durable import held_alone, make_private, new_file, private_folder, sync_folder
 from checkin.files.format import require_format
 from checkin.keys.generation import Generation
 from checkin.protocol.primitives import sha256_of
@@ -61,13 +61,10 @@ def back_up(settings: ServiceSettings, archive: Path) -> BackupContents:
             path.unlink(missing_ok=True)
             stack.callback(path.unlink, missing_ok=True)
         day = Generation(data, settings.keys).day  # before anything is read: so nothing is older than this
-        with os.fdopen(open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-            with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
-                hashes = dict(_add_all(tar, data, copy))
-                contents = BackupContents(service=settings.name, day=day, files=hashes)
-                _add(tar, CONTENTS, io.BytesIO(contents.model_dump_json().encode()))
-            file.flush()
-            os.fsync(file.fileno())
+        with new_file(draft) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            hashes = dict(_add_all(tar, data, copy))
+            contents = BackupContents(service=settings.name, day=day, files=hashes)
+            _add(tar, CONTENTS, io.BytesIO(contents.model_dump_json().encode()))
         draft.rename(archive)
     sync_folder(archive.absolute().parent)
     return contents
@@ -212,10 +209,8 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> str
             file.write(chunk)
             yield chunk
 
-    with os.fdopen(open_private(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+    with new_file(target) as file:
         digest = sha256_of(written(file)).hex()
-        file.flush()
-        os.fsync(file.fileno())
     sync_folder(target.parent)
     return digest
 
