@@ -15,8 +15,9 @@ from checkin.errors import RequestInvalid
 from checkin.files.durable import create_file, private_folder, replace_file
 from checkin.files.format import FILE, require_format
 from checkin.keys.officers import Officers
-from checkin.orders.order import ORDER_FILE, Order, Pieces, SignedOrder, texts_of
-from checkin.protocol.note import NoteSigner, text_of
+from checkin.orders.order import ENTRY_FILE, ORDER_FILE, Order, Pieces, SignedOrder, SignedPart, texts_of
+from checkin.orders.part import Part
+from checkin.protocol.note import NoteSigner, sign_also, split_note, text_of
 
 
 class OrderFolder:
@@ -53,14 +54,20 @@ class OrderFolder:
         pieces = self.read()
         if shown not in (None, pieces.order):
             raise RequestInvalid("The order was exchanged while it was read, and nothing was signed: read it again.")
-        signed = pieces.signed(signers)
-        for name, note in signed.notes.items():
+        signers = list(signers)
+        notes = {name: sign_also(note, signers) for name, note in pieces.notes.items()}
+        for name, note in notes.items():
             replace_file(self._folder / name, note.encode())
-        return signed.signatures()
+        return len(split_note(notes[ORDER_FILE])[1])
 
     def open(self, officers: Officers) -> SignedOrder:
-        """As `Pieces.opened`, of what lies here."""
-        return self.read().opened(officers)
+        """The order, signed by enough of these officers in every piece. Raises as `read`, and `NoteUntrusted`."""
+        pieces = self.read()
+        texts = {name: officers.open(note).text for name, note in pieces.notes.items()}
+        parts = [
+            SignedPart(Part.read(text), pieces.notes[name]) for name, text in texts.items() if name.startswith("part-")
+        ]
+        return SignedOrder(pieces.order, tuple(parts), pieces.notes[ENTRY_FILE])
 
     def _read(self, name: str) -> str:
         if (self._folder / FILE).exists():

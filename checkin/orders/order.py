@@ -10,13 +10,13 @@ neither private half exists anywhere but where k officers join their shares, ins
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Self
 
 from checkin.clock import DATES, Calendar
 from checkin.errors import NoteMalformed, OrderScope
-from checkin.keys.officers import Officers, RingKeys
+from checkin.keys.officers import RingKeys
 from checkin.orders.part import (
     BATCHES,
     CONTACTS,
@@ -33,7 +33,7 @@ from checkin.orders.part import (
 )
 from checkin.parties.authority import Authority
 from checkin.protocol.encoding import b64_decode, b64_encode
-from checkin.protocol.note import NoteSigner, is_signed, sign_also, split_note, text_of
+from checkin.protocol.note import text_of
 from checkin.protocol.primitives import hmac_sha256, random_bytes
 from checkin.protocol.statement import CLOCK, Field, StatementType, Values, clock_value, many, one
 
@@ -240,24 +240,6 @@ class Pieces:
         for name, text in texts_of(self.order).items():
             if text_of(self.notes[name]) != text:
                 raise NoteMalformed(f"The file {name} is not what order.txt says: somebody changed one of them.")
-
-    def signed(self, signers: Iterable[NoteSigner]) -> Self:
-        """The pieces, each with signatures of these signers."""
-        signers = list(signers)
-        return replace(self, notes={name: sign_also(note, signers) for name, note in self.notes.items()})
-
-    def signatures(self) -> int:
-        """How many lines of signatures the order has; none is verified here."""
-        note = self.notes[ORDER_FILE]
-        return len(split_note(note)[1]) if is_signed(note) else 0
-
-    def opened(self, officers: Officers) -> SignedOrder:
-        """The order, signed by enough of these officers in every piece. Raises `NoteMalformed`, `NoteUntrusted`."""
-        texts = {name: officers.open(note).text for name, note in self.notes.items()}
-        parts = [
-            SignedPart(Part.read(text), self.notes[name]) for name, text in texts.items() if name.startswith("part-")
-        ]
-        return SignedOrder(self.order, tuple(parts), self.notes[ENTRY_FILE])
 
 
 def texts_of(order: Order) -> dict[str, str]:
