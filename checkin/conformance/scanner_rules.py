@@ -14,6 +14,7 @@ from checkin.conformance.counterpart import (
     NOON,
     SECOND_ISSUER,
     HarnessIssuer,
+    HarnessLog,
     HarnessRegistry,
     Visitor,
     answering,
@@ -140,9 +141,9 @@ def _(stage: ScannerStage) -> None:
     require(len(nonces) == 3, "a nonce came twice")
 
 
-def _refuses(stage: ScannerStage, change: Change, what: str, *codes: str) -> None:
+def _refuses(stage: ScannerStage, change: Change, what: str, code: str) -> None:
     """The answer is refused, and what was known stays."""
-    refused(stage.tend(stage.answers(change)), what, *codes)
+    refused(stage.tend(stage.answers(change)), what, code)
     told = done(stage.scan(stage.visitor().show(stage.now)), f"a good code after {what}")
     require(told.get("result") == "accepted", f"a good code after {what} is not accepted")
 
@@ -190,24 +191,24 @@ def _(stage: ScannerStage) -> None:
 @rule("4.2", "A list without a proof that the pinned log has it, seen by its witness, is refused")
 def _(stage: ScannerStage) -> None:
     stage.begin()
-    log = stage.registry.log
-    lies: list[tuple[str, tuple[str, ...], Change]] = [
-        ("no proof of the intake keys", ("proof_invalid",), lambda told: told | {"intake_proof": None}),
-        ("no log and no proof", ("proof_invalid",), lambda told: told | {"log": None, "intake_proof": None}),
-        ("a proof of another entry", ("proof_invalid",),
-         lambda told: told | {"intake_proof": log.proof(told["intake"], stage.now, of="another list")}),
-        ("a head that no witness saw", ("note_untrusted",),
-         lambda told: told | {"intake_proof": log.proof(told["intake"], stage.now, witnessed=False)}),
-        ("another log", ("note_untrusted",), lambda told: _of_another_log(stage, told)),
-    ]  # fmt: skip
-    for what, codes, change in lies:
-        _refuses(stage, change, what, *codes)
+    log, false = stage.registry.log, HarnessLog()
 
+    def proof(told: dict[str, Any], **how: Any) -> dict[str, Any]:
+        return told | {"intake_proof": log.proof(told["intake"], stage.now, **how)}
 
-def _of_another_log(stage: ScannerStage, told: dict[str, Any]) -> dict[str, Any]:
-    false = HarnessRegistry(()).log
-    issuers = [item | {"proof": false.proof(item["list"], stage.now)} for item in told["issuers"]]
-    return told | {"log": false.pins, "issuers": issuers, "intake_proof": false.proof(told["intake"], stage.now)}
+    def of_another_log(told: dict[str, Any]) -> dict[str, Any]:
+        issuers = [item | false.listed(item["list"], stage.now) for item in told["issuers"]]
+        return told | {"log": false.pins, "issuers": issuers, "intake_proof": false.proof(told["intake"], stage.now)}
+
+    lies: dict[str, tuple[str, Change]] = {
+        "no proof of the intake keys": ("proof_invalid", lambda told: told | {"intake_proof": None}),
+        "no log and no proof": ("proof_invalid", lambda told: told | {"log": None, "intake_proof": None}),
+        "a proof of another entry": ("proof_invalid", lambda told: proof(told, of="another list")),
+        "a head that no witness saw": ("note_untrusted", lambda told: proof(told, witnessed=False)),
+        "another log": ("note_untrusted", of_another_log),
+    }
+    for what, (code, change) in lies.items():
+        _refuses(stage, change, what, code)
 
 
 @rule("4.3", "Days more than 15 ahead are ignored: a key for one is not the first of its day")

@@ -30,7 +30,7 @@ from checkin.demo.stage import (
     visit_rows,
     wait_until,
 )
-from checkin.demo.thief import SavedKeys, copy_databases, save_key
+from checkin.demo.thief import SavedKey, copy_databases
 from checkin.deployment.deployment import SERVICES
 from checkin.errors import CheckinError
 from checkin.http.client import Client
@@ -148,7 +148,7 @@ def a_door(stage: Stage, visitor: Wallet) -> Scanner:
     return scanner
 
 
-def a_thief(stage: Stage) -> tuple[SavedKeys, SavedKeys, OpeningKey]:
+def a_thief(stage: Stage) -> tuple[SavedKey, SavedKey, OpeningKey]:
     """Every database is copied; alone they say nothing, with all three parties' keys everything. The keys of registry,
     issuer and authority that somebody kept."""
     tell = stage.tell
@@ -163,11 +163,11 @@ def a_thief(stage: Stage) -> tuple[SavedKeys, SavedKeys, OpeningKey]:
         subjects = opened(stage, registry, issuer, authority)
         expect(len(subjects) == 2 and len(set(subjects)) == 1, "The opener did not find the two visits of one person.")
     tell.say("Somebody dishonest now keeps copies of today's keys, to be the control of what comes later.")
-    return save_key(registry, stage.day), save_key(issuer, stage.day), authority
+    return SavedKey(registry, stage.day), SavedKey(issuer, stage.day), authority
 
 
 def twenty_eight_days_later(
-    stage: Stage, scanner: Scanner, registry: SavedKeys, issuer: SavedKeys, saved_authority: OpeningKey
+    stage: Stage, scanner: Scanner, registry: SavedKey, issuer: SavedKey, saved_authority: OpeningKey
 ) -> None:
     """Everything of the day is destroyed by itself; the copies open nothing, unless the keys were copied, too."""
     tell, day = stage.tell, stage.day

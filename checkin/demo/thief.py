@@ -20,18 +20,18 @@ from checkin.vault.vault import SubKeys, Vault
 from checkin.vault.visit import Visit
 
 
-class SavedKeys:
-    """Day keys that were copied while they existed; `subkey` as a key ring has it."""
+class SavedKey:
+    """A day's key that somebody dishonest copied from its ring while the day was held; `subkey` as a ring has it."""
 
-    def __init__(self, keys: dict[KeyName, bytes]) -> None:
-        self._keys = keys
+    def __init__(self, ring: KeyRing, day: int) -> None:
+        self._name = KeyName(Purpose.DAY, day)
+        self._key = ring.use(self._name)
 
     def subkey(self, name: KeyName, label: Label) -> bytes:
         """32 bytes; raises `KeyMissing`."""
-        try:
-            return derive(self._keys[name], label)
-        except KeyError:
-            raise KeyMissing from None
+        if name != self._name:
+            raise KeyMissing
+        return derive(self._key, label)
 
 
 def copy_databases(deployment: Path, target: Path) -> None:
@@ -60,9 +60,3 @@ def open_subject(visit: Visit, day: int, authority: OpeningKey, issuer: SubKeys)
     context = visit_context(visit.issuer, day, visit.visit_id)
     inner = authority.open(visit.sealed_subject, Label.SUBJECT + context)
     return open_inner(issuer.subkey(KeyName(Purpose.DAY, day), Label.SUB_SEAL), inner, context)
-
-
-def save_key(ring: KeyRing, day: int) -> SavedKeys:
-    """What a dishonest operator could do while the day is held, and only then."""
-    name = KeyName(Purpose.DAY, day)
-    return SavedKeys({name: ring.use(name)})

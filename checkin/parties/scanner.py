@@ -132,14 +132,11 @@ class Scanner:
         """`refresh` by the registry's time, whatever this machine's is, then `upload`, and what both say. If lists are
         refused the queue is uploaded all the same before that is raised, but only to the registry that was pinned."""
         answer, nonce, asked = yield from ask_lists(self.token, len(self.queue), clock.now, self.lists)
-        ours = False
+        self.told.tell(self.trust.time_told(answer, nonce), asked, clock)
         try:
-            self.told.tell(self.trust.time_told(answer, nonce), asked, clock)
-            ours = True
             passed = yield from self._take(answer, nonce, self.told.now(clock))
         except CheckinError:
-            if ours:
-                yield from self.upload()
+            yield from self.upload()
             raise
         return passed, (yield from self.upload())
 

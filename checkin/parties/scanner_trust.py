@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field, ValidationError
@@ -194,21 +194,14 @@ def _merged(known: dict[int, Key], listed: Mapping[int, Key], today: int) -> Key
     return {day: b64url_encode(key.public) for day, key in keys.items() if day >= today - CLOSING_DAYS}
 
 
-class Told(NamedTuple):
-    """An answer with its lists, the nonce and the time of its request, by this machine's clock."""
-
-    answer: Any
-    nonce: str
-    asked: float
-
-
 class _Digests(BaseModel):
     own: _Digest
     issuers: list[_Digest]
 
 
-def ask_lists(token: str, waiting: int, now: Callable[[], float], lists: Lists) -> Steps[Told]:
-    """The registry's answer; so many visits wait here. `lists`, what is known, becomes what the answer needs.
+def ask_lists(token: str, waiting: int, now: Callable[[], float], lists: Lists) -> Steps[tuple[Any, str, float]]:
+    """The registry's answer, with nonce and time of its request; so many visits wait here. `lists`, what is known,
+    becomes what the answer needs.
 
     Where some had to be fetched it is queried once more, so that fetching does not count as the time that the answer
     took. Where a cache on the way has not what the registry named, or the registry knows no digests, the lists are
@@ -222,7 +215,7 @@ def ask_lists(token: str, waiting: int, now: Callable[[], float], lists: Lists) 
         try:
             digests = _Digests.model_validate(answer, strict=True)
         except ValidationError:
-            return Told(answer, nonce, asked)
+            return answer, nonce, asked
         wanted = [digests.own, *digests.issuers]
         for digest in lists.keys() - set(wanted):
             del lists[digest]
@@ -231,7 +224,7 @@ def ask_lists(token: str, waiting: int, now: Callable[[], float], lists: Lists) 
             cached = yield from _fetch(missing, lists)
         else:
             issuers = [lists[digest] for digest in digests.issuers]
-            return Told({**answer, **lists[digests.own], "issuers": issuers}, nonce, asked)
+            return {**answer, **lists[digests.own], "issuers": issuers}, nonce, asked
     raise Unreachable("The registry answered with digests where it was asked for lists.")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from checkin.demo.thief import SavedKeys, copy_databases, open_subject, open_visits, save_key
+from checkin.demo.thief import SavedKey, copy_databases, open_subject, open_visits
 from checkin.errors import CheckinError, KeyDestroyed, KeyMissing, SealBroken
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.keys.officer_folder import load_share
@@ -34,7 +34,7 @@ def authority_key(made: Country, day: int = DAY) -> OpeningKey:
     return ring.open_day(day, ring.unlock(load_share(folder) for folder in made.deployment.officers()[:2]))
 
 
-def subjects(copies: Path, registry: KeyRing | SavedKeys, issuer: KeyRing | SavedKeys, key: OpeningKey) -> list[int]:
+def subjects(copies: Path, registry: KeyRing | SavedKey, issuer: KeyRing | SavedKey, key: OpeningKey) -> list[int]:
     """Whose visits they were."""
     return [open_subject(visit, DAY, key, issuer) for visit in open_visits(copies, DAY, registry)]
 
@@ -48,7 +48,7 @@ def test_all_stores_of_day_10_open_nothing_with_all_live_secrets_of_day_39(tmp_p
         made.set(NOON + 10 * 86400)
         copies = tmp_path / "stolen"
         copy_databases(made.deployment.folder, copies)
-        saved = {service: save_key(ring_of(made, service), DAY) for service in ("issuer", "venue")}
+        saved = {service: SavedKey(ring_of(made, service), DAY) for service in ("issuer", "venue")}
         saved_authority = authority_key(made)
         assert len(set(subjects(copies, saved["venue"], saved["issuer"], saved_authority))) == 3
         made.set(NOON + 39 * 86400)
