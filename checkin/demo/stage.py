@@ -6,17 +6,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import sqlite_utils
-
 from checkin.clock import Calendar, SimulatedClock, SystemClock
 from checkin.demo.narrator import Narrator, expect
-from checkin.demo.thief import open_subject, open_visits
-from checkin.deployment.deployment import ISSUER_NUMBER, Deployment
+from checkin.deployment.deployment import Deployment
 from checkin.deployment.processes import Processes
 from checkin.errors import CheckinError
 from checkin.http.asking import Keeping, Steps, drive
@@ -28,16 +25,10 @@ from checkin.orders.order import OrderRequest, draft
 from checkin.parties import wallet
 from checkin.parties.scanner import Scanner
 from checkin.parties.wallet import Wallet
-from checkin.protocol import presentation
-from checkin.protocol.credential import Draft, Mode, Status, issue, new_opening
-from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
-from checkin.purge.statement_store import report_name
+from checkin.protocol.primitives import OpeningKey
 from checkin.service.addresses import free_ports
 from checkin.tracing.execute import execute_order
 from checkin.tracing.trace_result import TraceResult
-from checkin.vault.engines import Row
-from checkin.vault.engines.sqlite import SqliteStore
-from checkin.vault.vault import SubKeys
 
 MARKER: Final = "clock"  # the file by which a folder is known to be a story's
 _LABELS: Final = ("front door", "back door")
@@ -210,77 +201,9 @@ def refusal(attempt: Callable[[], object]) -> str:
     return ""
 
 
-def refused(stage: Stage, code: str, scanner: Scanner, text: str) -> None:
-    """Raises `StoryFailedError` unless the scan is refused with exactly this code."""
-    found = refusal(lambda: stage.at("venue", scanner.scan(text, stage.clock.now())))
-    expect(found == code, f"Refused with {found or 'nothing'} instead of {code}.")
-
-
-def closed(attempt: Callable[[], object], whose: str) -> None:
-    """Raises `StoryFailedError` unless the attempt fails for want of a key."""
-    found = refusal(attempt)
-    expect(found in ("day_destroyed", "key_destroyed", "key_missing"), f"With the key ring of the {whose}: {found}")
-
-
-def opened(stage: Stage, registry: SubKeys, issuer: SubKeys, authority: OpeningKey) -> list[int]:
-    """The subject numbers behind all visits in the stolen copies."""
-    visits = open_visits(stage.copies, stage.day, registry)
-    return [open_subject(visit, stage.day, authority, issuer) for visit in visits]
-
-
-def forged(stage: Stage) -> str:
-    """A code that the visitor issued, not an issuer."""
-    holder = SigningKey(random_bytes(32))
-    opening = new_opening(Status.NONE)
-    draft = Draft(stage.day, Mode.SCREEN, random_bytes(16), holder.public, random_bytes(72), opening)
-    credential = issue(draft, ISSUER_NUMBER, SigningKey(random_bytes(32)))
-    return presentation.to_text(presentation.present(credential, holder, int(stage.clock.now())))
-
-
-def altered(text: str) -> str:
-    """A genuine code with one bit of its signature changed."""
-    token = bytearray(presentation.from_text(text))
-    token[-1] ^= 1
-    return presentation.to_text(bytes(token))
-
-
-def found_in(folder: Path, needles: list[str]) -> list[str]:
-    """Which of the texts occur in any file below the folder."""
-    contents = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
-    expect(contents, "There was no file to search.")
-    return [needle for needle in needles if any(needle.encode() in content for content in contents)]
-
-
-def gone(stage: Stage, service: str) -> bool:
-    """Whether the service has a statement about the day's destruction."""
-    token = stage.deployment.token(f"retention-{service}")
-    with Client(stage.deployment.url(service), token) as client:
-        names = [statement["name"] for statement in client.get("/v1/statements")["statements"]]
-    return report_name(stage.day) in names
-
-
 def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
     """Raises `StoryFailedError` when it does not come true in so many seconds."""
     deadline = SystemClock().boot() + seconds
     while not condition():
         expect(SystemClock().boot() < deadline, f"It did not happen in {seconds / 60:.0f} minutes.")
         time.sleep(0.1)
-
-
-def visit_rows(stage: Stage) -> list[Row]:
-    """What the registry has stored of the first day."""
-    with closing(SqliteStore(stage.deployment.folder / "venue" / "data" / "visits", ordered=True)) as store:
-        return list(store.rows(stage.day))
-
-
-def table_rows(stage: Stage, service: str) -> list[list[str]]:
-    """Database, table, rows and columns of everything that a service's data folder holds."""
-    rows = []
-    for path in sorted((stage.deployment.folder / service / "data").rglob("*.*")):
-        if path.suffix not in (".db", ".sqlite"):
-            continue
-        with sqlite_utils.Database(path) as database:
-            for table in database.tables:
-                columns = ", ".join(column.name for column in table.columns)
-                rows.append([path.name, table.name, str(table.count), columns])
-    return rows

@@ -1,45 +1,39 @@
 """The whole story on real input: three processes, a visitor, a door, a thief, 28 days, an auditor.
 
-Each chapter is a function; what they stand on is in `stage.py`. The simulated clock is the story's own: only what
-a chapter says happens in between. Results are left in DIR/artifacts (docs/demo.md).
+Each chapter is a function, and below them stands what they try and look at; what they stand on is in `stage.py`. The
+simulated clock is the story's own: only what a chapter says happens in between. Results are left in DIR/artifacts
+(docs/demo.md).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final
+
+import sqlite_utils
 
 from checkin.clock import RETENTION_DAYS
 from checkin.demo.investigation import a_health_officer, an_auditor, the_same_order
 from checkin.demo.narrator import Narrator, expect
-from checkin.demo.stage import (
-    Stage,
-    altered,
-    closed,
-    enrol,
-    forged,
-    found_in,
-    gone,
-    opened,
-    raised,
-    refused,
-    registered,
-    table_rows,
-    visit_rows,
-    wait_until,
-)
-from checkin.demo.thief import SavedKey, copy_databases
-from checkin.deployment.deployment import SERVICES
+from checkin.demo.stage import Stage, enrol, raised, refusal, registered, wait_until
+from checkin.demo.thief import SavedKey, copy_databases, open_subject, open_visits
+from checkin.deployment.deployment import ISSUER_NUMBER, SERVICES
 from checkin.errors import CheckinError
 from checkin.http.client import Client
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.parties.scanner import Scanner, ScanResult
 from checkin.parties.wallet import Wallet
-from checkin.protocol import qr
+from checkin.protocol import presentation, qr
+from checkin.protocol.credential import Draft, Mode, Status, issue, new_opening
 from checkin.protocol.encoding import b64url_encode
-from checkin.protocol.primitives import OpeningKey
+from checkin.protocol.primitives import OpeningKey, SigningKey, random_bytes
+from checkin.purge.statement_store import report_name
+from checkin.vault.engines import Row
+from checkin.vault.engines.sqlite import SqliteStore
+from checkin.vault.vault import SubKeys
 
 NAME: Final = "Kim Ji-woo"
 PHONE: Final = "+821012345678"
@@ -194,3 +188,71 @@ def twenty_eight_days_later(
         expect(opened(stage, registry, issuer, saved_authority), "The control opened nothing.")
     with tell.step("same-order", "The same order, signed again: nobody can execute it", "day_destroyed, everywhere"):
         the_same_order(stage, scanner.venue_id, PHONE)
+
+
+def refused(stage: Stage, code: str, scanner: Scanner, text: str) -> None:
+    """Raises `StoryFailedError` unless the scan is refused with exactly this code."""
+    found = refusal(lambda: stage.at("venue", scanner.scan(text, stage.clock.now())))
+    expect(found == code, f"Refused with {found or 'nothing'} instead of {code}.")
+
+
+def closed(attempt: Callable[[], object], whose: str) -> None:
+    """Raises `StoryFailedError` unless the attempt fails for want of a key."""
+    found = refusal(attempt)
+    expect(found in ("day_destroyed", "key_destroyed", "key_missing"), f"With the key ring of the {whose}: {found}")
+
+
+def opened(stage: Stage, registry: SubKeys, issuer: SubKeys, authority: OpeningKey) -> list[int]:
+    """The subject numbers behind all visits in the stolen copies."""
+    visits = open_visits(stage.copies, stage.day, registry)
+    return [open_subject(visit, stage.day, authority, issuer) for visit in visits]
+
+
+def forged(stage: Stage) -> str:
+    """A code that the visitor issued, not an issuer."""
+    holder = SigningKey(random_bytes(32))
+    opening = new_opening(Status.NONE)
+    draft = Draft(stage.day, Mode.SCREEN, random_bytes(16), holder.public, random_bytes(72), opening)
+    credential = issue(draft, ISSUER_NUMBER, SigningKey(random_bytes(32)))
+    return presentation.to_text(presentation.present(credential, holder, int(stage.clock.now())))
+
+
+def altered(text: str) -> str:
+    """A genuine code with one bit of its signature changed."""
+    token = bytearray(presentation.from_text(text))
+    token[-1] ^= 1
+    return presentation.to_text(bytes(token))
+
+
+def found_in(folder: Path, needles: list[str]) -> list[str]:
+    """Which of the texts occur in any file below the folder."""
+    contents = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    expect(contents, "There was no file to search.")
+    return [needle for needle in needles if any(needle.encode() in content for content in contents)]
+
+
+def gone(stage: Stage, service: str) -> bool:
+    """Whether the service has a statement about the day's destruction."""
+    token = stage.deployment.token(f"retention-{service}")
+    with Client(stage.deployment.url(service), token) as client:
+        names = [statement["name"] for statement in client.get("/v1/statements")["statements"]]
+    return report_name(stage.day) in names
+
+
+def visit_rows(stage: Stage) -> list[Row]:
+    """What the registry has stored of the first day."""
+    with closing(SqliteStore(stage.deployment.folder / "venue" / "data" / "visits", ordered=True)) as store:
+        return list(store.rows(stage.day))
+
+
+def table_rows(stage: Stage, service: str) -> list[list[str]]:
+    """Database, table, rows and columns of everything that a service's data folder holds."""
+    rows = []
+    for path in sorted((stage.deployment.folder / service / "data").rglob("*.*")):
+        if path.suffix not in (".db", ".sqlite"):
+            continue
+        with sqlite_utils.Database(path) as database:
+            for table in database.tables:
+                columns = ", ".join(column.name for column in table.columns)
+                rows.append([path.name, table.name, str(table.count), columns])
+    return rows
