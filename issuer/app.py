@@ -58,8 +58,8 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     )
     app = frame.build()
     app.state.issuer = issuer
-    for module in (registrations, credentials, wallet, keys):
-        app.include_router(module.router)
+    for router in (registrations.router, credentials.router, wallet.router, keys.routes(issuer)):
+        app.include_router(router)
     app.include_router(CheckpointSeen(issuer.party).routes())
     days = day_routes.routes(issuer.settings, issuer.purger, issuer.book, self_audit(issuer), issuer.orders)
     app.include_router(days)

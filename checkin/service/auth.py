@@ -59,15 +59,6 @@ def bearer_of(scope: Scope) -> str:
     raise Unauthorized
 
 
-def require(token: str, expected_sha256: str | None, request: Request) -> None:
-    """Raises unless the token has the hash (64 hex digits) that the settings pin: `Forbidden` for one that the service
-    knows in another role, otherwise `Unauthorized`."""
-    hashed = token_hash(token)
-    if expected_sha256 is None or not equal(hashed, bytes.fromhex(expected_sha256)):
-        knows: Callable[[bytes], bool] = request.app.state.knows_token
-        raise Forbidden if knows(hashed) else Unauthorized
-
-
 def pinned_hashes(settings: BaseModel) -> frozenset[bytes]:
     """Of all tokens that a service's settings pin, by the names of the settings."""
     values = (getattr(settings, name) for name in type(settings).model_fields if name.endswith("_sha256"))
@@ -75,9 +66,13 @@ def pinned_hashes(settings: BaseModel) -> frozenset[bytes]:
 
 
 def pinned(expected_sha256: str | None) -> Any:
-    """For a route's `dependencies`: a caller without that token is refused before the body is read."""
+    """For a route's `dependencies`: a caller is refused before the body is read unless its token has the hash (64 hex
+    digits) that the settings pin. `Forbidden` for one that the service knows in another role, else `Unauthorized`."""
 
     def check(token: Bearer, request: Request) -> None:
-        require(token, expected_sha256, request)
+        hashed = token_hash(token)
+        if expected_sha256 is None or not equal(hashed, bytes.fromhex(expected_sha256)):
+            knows: Callable[[bytes], bool] = request.app.state.knows_token
+            raise Forbidden if knows(hashed) else Unauthorized
 
     return Depends(check)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from checkin.service.auth import Bearer, require
+from checkin.service.auth import Bearer
 from issuer.identities import Record
 from issuer.service import Issuer
 
@@ -29,11 +29,6 @@ async def bearer(token: Bearer, issuer: Served) -> tuple[int, Record]:
     """As `subject`, with what is held about the account, in one look; before a body is judged, so that a caller
     without a valid token gets 401 and nothing else."""
     return await issuer.in_one_thread(issuer.identities.bearer, token)
-
-
-def authority(token: Bearer, issuer: Served, request: Request) -> None:
-    """Raises `Unauthorized` or `Forbidden` for anyone but the authority."""
-    require(token, issuer.settings.authority_token_sha256, request)
 
 
 Subject = Annotated[int, Depends(subject)]
