@@ -65,17 +65,6 @@ def _grouped(letters: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """Proof of the earlier wallet: its token or its recovery code, as they were given."""
-
-    token: str | None = None
-    recovery_code: str | None = None
-
-
-NO_PROOF: Final = Proof()
-
-
-@dataclass(frozen=True, slots=True)
 class WalletKeys:
     """What a wallet shows to be known again: a token with each request, the recovery code to register again."""
 
@@ -101,17 +90,20 @@ class Accounts:
     def register(
         self,
         contact: Contact,
-        proof: Proof = NO_PROOF,
         first: Callable[[Commit], None] = lambda _: None,
+        *,
+        token: str | None = None,
+        recovery_code: str | None = None,
     ) -> WalletKeys:
         """The keys of a phone's account, under the name given; older ones end. `first` is part of the same commit.
 
-        Without a proof it is a new account. Raises `RecoveryWrong`, with nothing changed, for a proof that is not of
-        the account of this phone, also when there is none; `ClockUntrusted`, because its end counts from today.
+        Without the earlier wallet's `token` or `recovery_code`, as given, it is a new account. Raises `RecoveryWrong`,
+        with nothing changed, for a proof that is not of the account of this phone, also when there is none;
+        `ClockUntrusted`, because its end counts from today.
         """
         self._guard.require_trusted()
         today = self._guard.today(self._party.calendar)
-        proved, code = _read(proof)
+        proved, code = _read(token, recovery_code)
         keys = WalletKeys(new_token(), code)
         hashes = token_hash(keys.token), recovery_digest(code)
         former: list[int] = []
@@ -245,13 +237,13 @@ def _account(subject: int) -> Ending:
     return Ending(_ACCOUNT, str(subject))
 
 
-def _read(proof: Proof) -> tuple[bytes | None, str]:
+def _read(token: str | None, recovery_code: str | None) -> tuple[bytes | None, str]:
     """The hash to be found at the account, and the recovery code from now on. One that was used stays: the answer may
     be lost on its way, and a code that its holder never saw would end the account."""
-    if proof.recovery_code is not None:
-        code = read_recovery_code(proof.recovery_code)
+    if recovery_code is not None:
+        code = read_recovery_code(recovery_code)
         return recovery_digest(code), code
-    return (token_hash(proof.token) if proof.token is not None else None), new_recovery_code()
+    return (token_hash(token) if token is not None else None), new_recovery_code()
 
 
 class IssuedDays:

@@ -32,7 +32,7 @@ from checkin.protocol.primitives import (
     sha256,
 )
 from checkin.service.day_store import DayService
-from issuer.accounts import NO_PROOF, Accounts, Proof, WalletKeys
+from issuer.accounts import Accounts, WalletKeys
 from issuer.contact import MAX_NAME, Contact
 from issuer.identities import Identities
 from issuer.sms import Gateway
@@ -81,9 +81,12 @@ class Registrations:
             self._gateway.send(contact.phone, _TEXT.format(code=code))
         return seal_pending(self._keys.ring, self._keys.current(), contact, code, now)
 
-    def confirm(self, registration: str, code: str, proof: Proof = NO_PROOF) -> WalletKeys:
-        """The wallet's keys. Raises `CodeWrong` for whatever is wrong: the code, the id, too late, too often, again;
-        then `RecoveryWrong`, which leaves the code to be used; `ClockUntrusted` before a try is counted."""
+    def confirm(
+        self, registration: str, code: str, token: str | None = None, recovery_code: str | None = None
+    ) -> WalletKeys:
+        """The wallet's keys; `token` or `recovery_code` is of the earlier wallet. Raises `CodeWrong` for whatever is
+        wrong: the code, the id, too late, too often, again; then `RecoveryWrong`, which leaves the code to be used;
+        `ClockUntrusted` before a try is counted."""
         self._guard.require_trusted()
         now = self._party.now()
         waiting = read_pending(self._keys.ring, registration)
@@ -93,7 +96,9 @@ class Registrations:
         if not self._tables.write(lambda commit: commit.change(_TRY, values)):  # on disk before the code is looked at
             raise CodeWrong
         waiting.check(code, now)
-        return self._accounts.register(waiting.contact, proof, partial(_use, waiting.id))
+        return self._accounts.register(
+            waiting.contact, partial(_use, waiting.id), token=token, recovery_code=recovery_code
+        )
 
     def forget_before(self, day: int) -> None:
         """Removes counts of earlier days."""

@@ -17,7 +17,6 @@ from checkin.errors import (
 )
 from checkin.service.auth import MaybeBearer
 from checkin.service.describe import problem_answers
-from issuer.accounts import Proof
 from issuer.contact import read_contact
 from issuer.models import Confirmation, Registration, RegistrationAnswer, WalletToken
 from issuer.routes.common import Served
@@ -61,5 +60,5 @@ def confirm_registration(registration_id: str, body: Confirmation, issuer: Serve
     last. Without that it is a new account: an earlier one of the same phone ends, as with `DELETE /v1/wallet`.
     Either way earlier tokens end. A proof that is not of this phone's account is `recovery_wrong` and changes nothing.
     """
-    keys = issuer.registrations.confirm(registration_id, body.code, Proof(earlier, body.recovery_code))
+    keys = issuer.registrations.confirm(registration_id, body.code, earlier, body.recovery_code)
     return WalletToken(wallet_token=keys.token, recovery_code=keys.recovery_code)

@@ -20,7 +20,7 @@ from checkin.service.key_list_publisher import KEY_LIST
 from checkin.service.order_store import ORDERS
 from issuer import throttle
 from issuer.access_notices import CODES, NOTICES, AccessNotice
-from issuer.accounts import Accounts, Proof, WalletKeys
+from issuer.accounts import Accounts, WalletKeys
 from issuer.contact import Contact
 from issuer.database import ISSUER
 from issuer.service import Issuer
@@ -97,8 +97,8 @@ def a_phone_has_one_account(place: Place) -> None:
         assert rows_in(place.both[1].database, "identities") == 1
     last = good[0]
     with pytest.raises(RecoveryWrong):
-        place.both[1].accounts.register(Contact(NAME, E164), Proof(token="a" * 43))
-    again = place.both[1].accounts.register(Contact("다른 이름", E164), Proof(recovery_code=last.recovery_code))
+        place.both[1].accounts.register(Contact(NAME, E164), token="a" * 43)
+    again = place.both[1].accounts.register(Contact("다른 이름", E164), recovery_code=last.recovery_code)
     subject = place.both[0].identities.find(again.token)
     assert place.both[0].identities.read(subject).name == "다른 이름"
     assert not bears(place.both[0], last.token)
@@ -271,7 +271,7 @@ def what_is_done_once_more_is_done_once(place: Place) -> None:
     accounts: Accounts = here.accounts
     first = accounts.register(Contact(NAME, E164))
     subject = there.identities.find(first.token)
-    second = accounts.register(Contact(NAME, E164), Proof(token=first.token))
+    second = accounts.register(Contact(NAME, E164), token=first.token)
     assert there.identities.find(second.token) == subject
     third = accounts.register(Contact(NAME, E164))
     assert not bears(there, second.token)

@@ -13,7 +13,6 @@ from checkin.protocol.credential import Mode, Status
 from checkin.service.auth import token_hash
 from checkin.vault.engines import Row
 from checkin.vault.ledger import LedgerBatch, ledger_row, quota_key
-from issuer.accounts import Proof
 from issuer.contact import Contact
 from issuer.identities import Record
 from issuer.service import Issuer
@@ -230,7 +229,7 @@ def test_the_holder_stays_the_holder_whatever_else_changes(opened: Issuer) -> No
     assert opened.identities.find(keys.token) == subject
     opened.accounts.forget_status(subject)
     assert opened.identities.bearer(keys.token)[1].status == Status.NONE
-    again = opened.accounts.register(Contact("Another Name", E164), Proof(token=keys.token))
+    again = opened.accounts.register(Contact("Another Name", E164), token=keys.token)
     assert opened.identities.bearer(again.token)[0] == subject
     with pytest.raises(Unauthorized):
         opened.identities.find(keys.token)

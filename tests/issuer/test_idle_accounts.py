@@ -14,7 +14,6 @@ from checkin.keys.journal import Ending
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.credential import Mode, Status
 from issuer.access_notices import CODES, AccessNotice
-from issuer.accounts import Proof
 from issuer.contact import Contact
 from issuer.service import Issuer
 from issuer.settings import IssuerSettings
@@ -236,7 +235,7 @@ def test_registering_again_with_a_proof_is_a_use_of_the_account(site: Site, open
     """Its 28 days count from then on, and no longer."""
     keys = opened.accounts.register(Contact(NAME, E164))
     pass_to(site, opened, DAY + 27)
-    opened.accounts.register(Contact(NAME, E164), Proof(recovery_code=keys.recovery_code))
+    opened.accounts.register(Contact(NAME, E164), recovery_code=keys.recovery_code)
     for day, left in ((DAY + 28, 1), (DAY + 54, 1), (DAY + 55, 0)):
         pass_to(site, opened, day)
         assert accounts(opened) == left
@@ -285,7 +284,7 @@ def test_whose_row_is_damaged_registers_anew_with_or_without_a_proof(opened: Iss
     keys = opened.accounts.register(Contact(NAME, E164))
     subject = opened.identities.find(keys.token)
     damage(opened, subject)
-    again = opened.accounts.register(Contact(NAME, E164), Proof(token=keys.token))
+    again = opened.accounts.register(Contact(NAME, E164), token=keys.token)
     assert opened.identities.find(again.token) == subject
     assert opened.identities.read(subject).name == NAME
     damage(opened, subject)
@@ -323,7 +322,7 @@ def test_a_database_that_was_put_back_knows_when_somebody_registered_again(site:
         site.set_day(DAY + 10)
         issuer.guard.confirm()
         keep_house(issuer)
-        again = issuer.accounts.register(Contact(NAME, E164), Proof(token=keys.token))
+        again = issuer.accounts.register(Contact(NAME, E164), token=keys.token)
     file.write_bytes(backup)
     with site.open() as issuer:
         assert issuer.identities.find(again.token) == subject
