@@ -28,7 +28,6 @@ ISSUER, SECOND_ISSUER = 7, 8
 
 
 def new_key() -> SigningKey:
-    """A new random key."""
     return SigningKey(random_bytes(32))
 
 
@@ -68,7 +67,6 @@ class HarnessIssuer:
     def listed(
         self, days: Collection[int], signer: NoteSigner | None = None, keys: Mapping[int, SigningKey] | None = None
     ) -> str:
-        """The signed list of these days' keys."""
         publics = {day: (keys or {}).get(day, self.key(day)).public for day in days}
         lines = {day: ListedKey.of(self.number, public) for day, public in publics.items()}
         return sign_note(IssuerList(self.number, lines).text(), signer or self.signer)
@@ -96,17 +94,14 @@ class Visitor:
 
     @property
     def visit_id(self) -> bytes:
-        """The visit id that the credential carries."""
         return credentials.read(self.credential).visit_id
 
     def show(self, when: float, *, status: bool = False) -> str:
-        """A code's text."""
         opening = self.opening if status else None
         return presentation.to_text(presentation.present(self.credential, self.holder, int(when), opening))
 
 
 def visitor(issuer: HarnessIssuer, day: int, mode: Mode = Mode.SCREEN, key: SigningKey | None = None) -> Visitor:
-    """A visitor with a credential of that day."""
     holder, opening = new_key(), new_opening(Status.VACCINATED)
     return Visitor(issuer.issue(holder.public, day, opening, mode, key), holder, opening)
 

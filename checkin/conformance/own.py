@@ -60,7 +60,6 @@ class Harness:
         return content
 
     def write(self, **content: Any) -> None:
-        """A line."""
         sys.stdout.write(json.dumps(content) + "\n")
         sys.stdout.flush()
 

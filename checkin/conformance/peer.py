@@ -60,7 +60,6 @@ class Answered:
 
 
 def as_json(content: Any, status: int = 200) -> Answered:
-    """A service's answer."""
     return Answered(status, json.dumps(content))
 
 
@@ -74,7 +73,6 @@ Answer = Callable[[Asked], Answered | None]
 
 
 def always(answered: Answered) -> Answer:
-    """The same answer to every request."""
     return lambda _: answered
 
 
@@ -124,10 +122,8 @@ class Program:
             self._process = None
 
     def tell(self, what: str, answer: Answer | None = None, **members: Any) -> Reply:
-        """Gives a command and answers the program's requests meanwhile, with nothing where there is no `answer`.
-
-        Raises `PeerFault`.
-        """
+        """Gives a command and answers the program's requests meanwhile, with nothing where there is no `answer`. Raises
+        `PeerFault`."""
         self._write({"do": what, **members})
         asked: list[Asked] = []
         while True:

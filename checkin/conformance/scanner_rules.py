@@ -47,11 +47,9 @@ class ScannerStage(RuleStage):
         self.entries: list[str] = []
 
     def visitor(self, mode: Mode = Mode.SCREEN) -> Visitor:
-        """A visitor with a credential of today."""
         return visitor(self.issuer, self.day, mode)
 
     def enrol(self) -> Reply:
-        """With the operator's code."""
         return self.peer.tell("enrol", code=json.dumps(self.registry.enrolment))
 
     def answers(

@@ -102,7 +102,6 @@ class WalletStage(RuleStage):
         done(self.fetch(), "a true batch")
 
     def fetch(self, answer: Answer | None = None) -> Reply:
-        """A batch of today."""
         return self.peer.tell("fetch", answer or self.answers())
 
     def opened(self, what: str = "open", **members: Any) -> Presentation:

@@ -64,7 +64,6 @@ class Narrator:
             self.console.print(_indented(Text(proves, style="dim italic")))
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """What something holds."""
         whole = (Column(name, overflow="fold") for name in columns)
         table = Table(*whole, title=title, title_justify="left", title_style="bold")
         for row in rows:

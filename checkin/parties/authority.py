@@ -50,7 +50,6 @@ class Authority:
         return cls(officers, Calendar(one(values, "zone")), keys, CLOCK.name in values)
 
     def text(self) -> str:
-        """The text of `authority.txt`."""
         ring, list_key = b64_encode(self.ring_keys.public), self.ring_keys.list_key
         values = {"authority": self.ring_keys.authority, "zone": self.calendar.zone, "ring": ring}
         lists = {"list-key": list_key} if list_key else {}

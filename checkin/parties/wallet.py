@@ -140,10 +140,8 @@ class Wallet:
         return self.time.now(clock)
 
     def open_today(self, calendar: Calendar, clock: Clock) -> Steps[Held]:
-        """A credential of today by the issuer's time; a batch is fetched first when none is left.
-
-        Raises as `fetch_today`.
-        """
+        """A credential of today by the issuer's time; a batch is fetched first when none is left. Raises as
+        `fetch_today`."""
         for _ in range(2):  # what the issuer answers may show that today is another day
             if opened := (yield from self.open_code(calendar.day(self.now(clock)))):
                 return opened
@@ -153,10 +151,8 @@ class Wallet:
         raise DayNotIssued(_OTHER_DAY)
 
     def fetch_today(self, calendar: Calendar, clock: Clock, pinned: NoteVerifier | None = None) -> Steps[None]:
-        """One more batch for today by the issuer's time.
-
-        Raises as `fetch`; `DayNotIssued` that names the clock when it is wrong and the right time could not be learnt.
-        """
+        """One more batch for today by the issuer's time. Raises as `fetch`; `DayNotIssued` that names the clock when it
+        is wrong and the right time could not be learnt."""
         day = calendar.day(self.now(clock))
         try:
             yield from self.fetch(day, calendar, pinned=pinned, clock=clock)

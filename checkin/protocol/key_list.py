@@ -63,7 +63,6 @@ class AuthorityKey:
     commitment: str
 
     def words(self) -> str:
-        """What stands after the day in its line of a list."""
         return f"{b64_encode(self.public)} {self.commitment}"
 
 
@@ -74,7 +73,6 @@ class IntakeKey:
     public: bytes
 
     def words(self) -> str:
-        """What stands after the day in its line of a list."""
         return b64_encode(self.public)
 
 
@@ -87,7 +85,6 @@ class DestroyedKey:
     done: int
 
     def words(self) -> str:
-        """What stands after the day in its line of a list."""
         return f"{self.commitment} {DATES.date(self.done)}"
 
 

@@ -78,7 +78,6 @@ class RingQuestion:
     digest: bytes
 
     def text(self, name: str) -> str:
-        """The value of a field."""
         return one(self.values, name)
 
 

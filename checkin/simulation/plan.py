@@ -89,7 +89,6 @@ class Plan:
 
     @property
     def visits(self) -> Iterator[PlannedVisit]:
-        """Of all days."""
         return (visit for day in self.days for visit in day)
 
     def phone(self, who: int) -> str:

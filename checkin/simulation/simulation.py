@@ -82,10 +82,8 @@ class Ended:
 
 
 def simulate(folder: Path, size: Size, tell: Narrator) -> Ended:
-    """All of it, in a new or empty folder, which is left as it is at the end.
-
-    Raises `SettingsInvalid` for a folder that holds something, and what the services refuse with.
-    """
+    """All of it, in a new or empty folder, which is left as it is at the end. Raises `SettingsInvalid` for a folder
+    that holds something, and what the services refuse with."""
     if any(folder.iterdir()):
         raise SettingsInvalid(f"The folder {folder} is not empty: choose a new one.")
     plan = Plan(size)

@@ -41,7 +41,6 @@ class OneConnection(Client):
     so nothing slow is cut."""
 
     def __init__(self, url: str, token: str | None, timeout: float) -> None:
-        """As `Client`."""
         super().__init__(url, token, timeout)
         self._kept = _Kept(self._http, url, timeout)
         self._exchange = self._kept
@@ -111,10 +110,8 @@ class Tally:
     def timed(self, part: str) -> Iterator[None]:
         """Adds what it takes to the part's seconds."""
         begun = STOPWATCH.boot()
-        try:
-            yield
-        finally:
-            self.seconds[part] += STOPWATCH.boot() - begun  # type: ignore[assignment]  # a Counter adds any number
+        yield
+        self.seconds[part] += STOPWATCH.boot() - begun  # type: ignore[assignment]  # a Counter adds any number
 
     def scanned(self, minute: int, results: list[str]) -> None:
         """What scanners said in a minute of the day: results, or codes of refusals."""
