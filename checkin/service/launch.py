@@ -21,7 +21,7 @@ from checkin.keys.hardening import harden
 from checkin.service.addresses import require_free
 from checkin.service.limits import BoundedHttp
 from checkin.service.logs import log_as_json
-from checkin.service.settings import Launch, Strict, count_together, require_own_counters
+from checkin.service.settings import Address, Launch, Strict, count_together, require_own_counters
 from checkin.service.vault_folder import destroy_first
 
 GROUP = "checkin.services"
@@ -36,7 +36,7 @@ class Listening(Strict):
 
     model_config = ConfigDict(extra="ignore")
 
-    listen: str = "127.0.0.1:8000"
+    listen: Address = "127.0.0.1:8000"
     workers: int = 1
 
 

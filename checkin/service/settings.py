@@ -41,6 +41,12 @@ def _parsed(parse: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(read)
 
 
+def _listenable(address: str) -> str:
+    if int(address.rpartition(":")[2]) > 65535:
+        raise ValueError("a port is at most 65535")
+    return address
+
+
 _COUNTERS = "PROMETHEUS_MULTIPROC_DIR"
 FilePath = Annotated[Path, Field(strict=False), AfterValidator(_beside_settings)]
 Zone = Annotated[str, _parsed(lambda name: Calendar(name).zone)]
@@ -48,6 +54,7 @@ VerifierKey = Annotated[str, _parsed(lambda text: NoteVerifier.parse(text).vkey)
 WitnessKey = Annotated[str, _parsed(lambda text: CosignatureVerifier.parse(text).vkey)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+$")]
 TokenHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Address = Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$"), AfterValidator(_listenable)]
 
 
 class Strict(BaseModel):
@@ -103,7 +110,7 @@ class ServiceSettings(Strict):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9.:/-]+$")]
     """The name its notes are signed with, a URL without a scheme."""
-    listen: Annotated[str, Field(pattern=r"^[^:\s]+:\d+$")] = "127.0.0.1:8000"
+    listen: Address = "127.0.0.1:8000"
     """Host and port that it takes requests at; what faces the internet is a proxy."""
     data: FilePath
     """Databases, day vault, lists, statements: what is backed up."""
