@@ -15,7 +15,7 @@ from checkin.keys.key_ring import KeyName, Purpose
 from checkin.orders.part import ORDER_LOGGED, PEOPLE
 from checkin.protocol.encoding import decimal_decode
 from checkin.protocol.note import unverified_text
-from checkin.protocol.statement import StatementType, one
+from checkin.protocol.statement import one
 from checkin.purge.statement_store import (
     ABSENT,
     DAY_CLOSED,
@@ -102,11 +102,11 @@ class Overview:
 
     def reports(self, service: str | None = None, day: str | None = None) -> list[DayReport]:
         """Reports by what is given, oldest first."""
-        return [DayReport.of(stated) for stated in self._find(PURGE_REPORT, service, day)]
+        return [DayReport.of(stated) for stated in self._statements.find(PURGE_REPORT, service, day)]
 
     def missing(self, now: float) -> list[Missing]:
         """Days that a service made a key for, that were due more than an hour ago, and that it reported nothing of."""
-        reported = {(stated.service, stated.day) for stated in self._find(PURGE_REPORT)}
+        reported = {(stated.service, stated.day) for stated in self._statements.find(PURGE_REPORT)}
         missing = []
         for service, day in sorted(self._made(), key=lambda pair: (pair[1], pair[0])):
             date, due = self._calendar.date(day), self._calendar.due(day)
@@ -116,7 +116,7 @@ class Overview:
 
     def early(self, report: DayReport) -> DayState | None:
         """The day, if officers signed before the report that it was to be destroyed before it was due."""
-        signed = self._find(EARLY_DESTRUCTION, report.service) if report.done < report.due else []
+        signed = self._statements.find(EARLY_DESTRUCTION, report.service) if report.done < report.due else []
         orders = [read_logged(stated.place, stated.note) for stated in signed]
         if (order := ordered_by(orders, read_logged(report.index, report.note), report.day)) is None:
             return None
@@ -149,34 +149,33 @@ class Overview:
             level = _level(counts.get(date), fullest)
             mine = tuple(reports.get(date, ()))
             expected = {service for service, other in made if other == day} - {report.service for report in mine}
-            state = _state(known=day in known, missing=date in missing, reported=bool(mine) and not expected)
-            state = "open" if state == "held" and date not in counts else state
+            destroyed = bool(mine) and not expected
+            state = _state(known=day in known, missing=date in missing, destroyed=destroyed, closed=date in counts)
             cells.append(StripCell(date, state, level, mine, self._calendar.date(day + RETENTION_DAYS)))
         return cells
 
     def _made(self) -> set[tuple[str, int]]:
         """(service, day) of every day key that was stated to be made."""
-        keys = [(stated.service, _key_day(stated.key)) for stated in self._find(KEY_MADE)]
+        keys = [(stated.service, _key_day(stated.key)) for stated in self._statements.find(KEY_MADE)]
         return {(service, day) for service, day in keys if day is not None}
 
     def _counts(self) -> dict[str, int]:
         """Rows of each closed day, in all services; a count that is too small to publish counts as one."""
         counts: dict[str, int] = {}
-        for stated in self._find(DAY_CLOSED):
+        for stated in self._statements.find(DAY_CLOSED):
             count = read_count(one(DAY_CLOSED.read(unverified_text(stated.note)), "count"))
             counts[stated.day] = counts.get(stated.day, 0) + (count or 1)
         return counts
 
-    def _find(self, kind: StatementType, service: str | None = None, day: str | None = None) -> list[Stated]:
-        return self._statements.find(kind=kind.kind, service=service, day=day)
 
-
-def _state(*, known: bool, missing: bool, reported: bool) -> State:
+def _state(*, known: bool, missing: bool, destroyed: bool, closed: bool) -> State:
     if missing:
         return "missing"
-    if reported:
+    if destroyed:
         return "destroyed"
-    return "held" if known else "none"
+    if not known:
+        return "none"
+    return "held" if closed else "open"
 
 
 def _level(count: int | None, fullest: int) -> int:
@@ -209,11 +208,9 @@ def order_numbers(statements: ServiceStatements) -> OrderNumbers | None:
     An order's entry names nothing but salted hashes. What came of its parts is in the services' statements; counts
     below ten are never shown, here or there.
     """
-    made = statements.find(kind=ORDER_LOGGED.kind)
-    executed = [
-        ORDER_EXECUTED.read(unverified_text(stated.note)) for stated in statements.find(kind=ORDER_EXECUTED.kind)
-    ]
-    refused = statements.find(kind=ORDER_REFUSED.kind)
+    made = statements.find(ORDER_LOGGED)
+    executed = [ORDER_EXECUTED.read(unverified_text(stated.note)) for stated in statements.find(ORDER_EXECUTED)]
+    refused = statements.find(ORDER_REFUSED)
     if not (made or executed or refused):
         return None
     people = [one(values, "people") for values in executed if one(values, "step") == PEOPLE]

@@ -279,7 +279,7 @@ class StatementIntake:
         if kind_of(text) not in BY_NODES:
             return []
         node = one(KINDS[kind_of(text)].read(text), "node")
-        lists = [stated.note for stated in self._statements.find(kind=RING_MEMBERS.kind, service=service)]
+        lists = [stated.note for stated in self._statements.find(RING_MEMBERS, service)]
         vkeys = {vkey for note in lists for vkey in many(RING_MEMBERS.read(unverified_text(note)), "member")}
         return [verifier for verifier in map(NoteVerifier.parse, sorted(vkeys)) if verifier.name == node]
 

@@ -22,6 +22,7 @@ import sqlite_utils
 
 from checkin.files.database import NOTES_PAGE, StateFile
 from checkin.protocol.key_list import AUTHORITY_KEYS, INTAKE_KEYS, ISSUER_KEYS
+from checkin.protocol.statement import StatementType
 
 REPORTS_VIEW = "SELECT place, service, day, note FROM statements WHERE kind = 'checkin/purge-report/v1'"
 LISTS: Final = (ISSUER_KEYS.kind, AUTHORITY_KEYS.kind, INTAKE_KEYS.kind)
@@ -80,9 +81,11 @@ class ServiceStatements(StateFile):
         [(count,)] = self.rows(query, kind, service, received)
         return int(count)
 
-    def find(self, *, kind: str | None = None, service: str | None = None, day: str | None = None) -> list[Stated]:
+    def find(
+        self, kind: StatementType | None = None, service: str | None = None, day: str | None = None
+    ) -> list[Stated]:
         """Statements by what is given, oldest first."""
-        wanted = {"kind": kind, "service": service, "day": day}
+        wanted = {"kind": kind.kind if kind else None, "service": service, "day": day}
         given = {column: value for column, value in wanted.items() if value is not None}
         where = " AND ".join(f"{column} = ?" for column in given) or "1"
         query = f"SELECT {_COLUMNS} FROM statements WHERE {where} ORDER BY place"  # noqa: S608 - names of columns

@@ -27,11 +27,9 @@ class Schedule:
     """The round of one process; with several, each service is still queried by one of them."""
 
     def __init__(self, parts: Parts) -> None:
-        self._party = parts.party
+        self._parts = parts
         self._services = parts.settings.services
-        self._tokens = parts.tokens
         self._statements = parts.statements
-        self._intake = parts.intake
         self._begun = STOPWATCH.boot()
         self._tried: dict[str, tuple[float, str]] = {}  # service → boot seconds and day of this process's last try
 
@@ -40,26 +38,26 @@ class Schedule:
 
         In the first minute after pauses that double from a second: services that start together find one another.
         """
-        with locked(self._party.data / "schedule.lock"):
+        with locked(self._parts.party.data / "schedule.lock"):
             for service in self._services:
                 if self._is_time(service):
                     self.ask(service)
 
     def urgent(self) -> bool:
         """Whether this service is new, and one of the others has not answered yet."""
-        today = self._party.date()
+        today = self._parts.party.date()
         if STOPWATCH.boot() - self._begun > RETRY_SECONDS:
             return False
         return any(self._statements.asking(service.name).asked != today for service in self._services)
 
     def ask(self, service: CollectedService) -> None:
         """Queries one service now; what fails is kept for /readyz and tried again."""
-        today = self._party.date()  # before the query: an answer after midnight says nothing about the new day
+        today = self._parts.party.date()  # before the query: an answer after midnight says nothing about the new day
         self._tried[service.name] = (STOPWATCH.boot(), today)
         try:
-            with Client(service.url, self._tokens[service.name]) as client:
+            with Client(service.url, self._parts.tokens[service.name]) as client:
                 notes = notes_of(client.post("/v1/purge")) + collected(client)
-            refused = self._intake.take_all(service, notes)
+            refused = self._parts.intake.take_all(service, notes)
         except Exception as error:  # no failure of one service may keep the next one waiting
             code = code_of(error)
             log.warning("service_not_asked", service=service.name, code=code)
@@ -72,7 +70,7 @@ class Schedule:
         tried, day = self._tried.get(service.name, (0.0, ""))
         if not day:
             return True
-        asking, today = self._statements.asking(service.name), self._party.date()
+        asking, today = self._statements.asking(service.name), self._parts.party.date()
         waited = STOPWATCH.boot() - tried >= min(max(FIRST_RETRY_SECONDS, tried - self._begun), RETRY_SECONDS)
         return asking.asked != today and (waited or day != today or not asking.failure)
 

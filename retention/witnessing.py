@@ -66,7 +66,7 @@ class Witnessing:
             if old > size:
                 raise LogConflict("The witness has seen a longer log than this one: this one was put back.", old)
             request = AddCheckpoint(old, tuple(self._log.consistency(old, size)), note)
-            answer = _post(self._exchange, witness, request.write())
+            answer = _exchanged(self._exchange, "POST", witness, "add-checkpoint", request)
             self._seen[witness.url] = size if answer.status_code == 200 else _size_in(answer)
             if answer.status_code == 200:
                 self._keep(witness, note, size, answer)
@@ -88,7 +88,7 @@ def seen_size(exchange: Exchange, witness: WitnessSettings, note: str) -> int:
     """How many entries of the log of this signed checkpoint the witness has seen; it is shown to it, and nothing of the
     answer is kept. Raises `LogConflict` or `ProofInvalid` for another history, `NotFound`, `Unreachable` and others."""
     size = stated_size(note)
-    answer = _post(exchange, witness, AddCheckpoint(size, (), note).write())
+    answer = _exchanged(exchange, "POST", witness, "add-checkpoint", AddCheckpoint(size, (), note))
     return size if answer.status_code == 200 else _size_in(answer)
 
 
@@ -104,15 +104,11 @@ def shown_checkpoint(
         return None
 
 
-def _post(exchange: Exchange, witness: WitnessSettings, body: str) -> httpx.Response:
-    return _exchanged(exchange, "POST", witness, "add-checkpoint", content=body.encode())
-
-
 def _exchanged(
-    exchange: Exchange, method: str, witness: WitnessSettings, path: str, content: bytes | None = None
+    exchange: Exchange, method: str, witness: WitnessSettings, path: str, body: AddCheckpoint | None = None
 ) -> httpx.Response:
     try:
-        return exchange.send(method, f"{witness.url.rstrip('/')}/{path}", content=content)
+        return exchange.send(method, f"{witness.url.rstrip('/')}/{path}", content=body and body.write().encode())
     except (httpx.HTTPError, httpx.InvalidURL):
         raise Unreachable("The witness did not answer: check its address and that it runs.") from None
 
