@@ -8,7 +8,6 @@ from typing import Final
 from fastapi import FastAPI
 
 from checkin.service import day_routes
-from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.frame import Frame
 from checkin.service.order_executor import MAX_BODY
 from checkin.service.pwa import WebPage, front_door
@@ -60,8 +59,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     app.state.issuer = issuer
     for router in (registrations.router, credentials.router, wallet.router, keys.routes(issuer)):
         app.include_router(router)
-    app.include_router(CheckpointSeen(issuer.party).routes())
-    days = day_routes.routes(issuer.settings, issuer.purger, issuer.book, self_audit(issuer), issuer.orders)
+    days = day_routes.routes(issuer.settings, issuer, issuer.purger, self_audit(issuer), issuer.orders)
     app.include_router(days)
     app.include_router(front_door("/wallet"))
     pinned = {

@@ -11,7 +11,6 @@ from checkin.keys.key_ring import Purpose
 from checkin.protocol.key_list import IntakeList
 from checkin.service import day_routes
 from checkin.service.auth import pinned
-from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.day_store import DayService
 from checkin.service.frame import Frame
 from checkin.service.limits import First
@@ -106,8 +105,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         checkins.routes(),
         scan_batches.routes(queued, known_scanners, metrics, alarms, scan_batches.Turns(settings.max_batches)),
         stats.routes(known_venues, stats.Stats(service, gates, known_scanners)),
-        CheckpointSeen(party).routes(),
-        day_routes.routes(settings, purger, service.book, audit, executor),
+        day_routes.routes(settings, service, purger, audit, executor),
     ):
         app.include_router(router)
     app.include_router(front_door("/operator"))

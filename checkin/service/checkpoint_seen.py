@@ -1,4 +1,4 @@
-"""The newest checkpoint of the pinned log that this service has verified: kept, and shown to every caller.
+"""The newest checkpoint of the pinned log that this service has verified, which `day_routes` shows to every caller.
 
 The log queries it when it starts: one that was put back from a backup must not sign a second history
 (docs/spec/log.md §7). Public, as every checkpoint is.
@@ -6,20 +6,11 @@ The log queries it when it starts: one that was put back from a backup must not 
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from pydantic import BaseModel
-
 from checkin.files.durable import locked, replace_file
 from checkin.protocol.note import decode_note
 from checkin.service.identity import ServiceIdentity
 from checkin.tlog.checkpoint import stated_size
 from checkin.tlog.proof import LogProof
-
-
-class CheckpointAnswer(BaseModel):
-    """The checkpoint as the log signed it; null before the first."""
-
-    checkpoint: str | None
 
 
 class CheckpointSeen:
@@ -44,15 +35,3 @@ class CheckpointSeen:
             return decode_note(self._path.read_bytes())
         except FileNotFoundError:
             return None
-
-    def routes(self) -> APIRouter:
-        """The route that shows it."""
-        router = APIRouter(tags=["keys"])
-
-        @router.get("/v1/checkpoint")
-        def checkpoint() -> CheckpointAnswer:
-            """Show the newest checkpoint of the pinned log that this service verified; the log asks for it at its
-            start."""
-            return CheckpointAnswer(checkpoint=self.newest())
-
-        return router

@@ -1,5 +1,6 @@
 """Routes for retention and the authority at every service that keeps days: one contract at the issuer and the registry.
 
+GET  /v1/checkpoint   anybody     the newest checkpoint of the pinned log that the service verified
 POST /v1/purge        retention   destroy what is due now
 GET  /v1/statements   retention   all that was stated about days and keys
 POST /v1/audit        retention   look at your own disk
@@ -17,10 +18,11 @@ from checkin import errors
 from checkin.audit.self_audit import SelfAudit
 from checkin.errors import ClockUntrusted, Forbidden
 from checkin.purge.purger import Purger
-from checkin.purge.statement_store import STATEMENT_NAME, StatementStore
+from checkin.purge.statement_store import STATEMENT_NAME
 from checkin.service.auth import pinned
 from checkin.service.body import Body
-from checkin.service.day_store import DaySettings
+from checkin.service.checkpoint_seen import CheckpointSeen
+from checkin.service.day_store import DayService, DaySettings
 from checkin.service.describe import problem_answers
 from checkin.service.order_executor import OrderBody, OrderExecutor, SealedAnswer
 
@@ -41,6 +43,12 @@ _REFUSALS: Final = (
     ClockUntrusted,
     Forbidden,
 )
+
+
+class CheckpointAnswer(BaseModel):
+    """The checkpoint as the log signed it; null before the first."""
+
+    checkpoint: str | None
 
 
 class NoMembers(Body):
@@ -81,12 +89,17 @@ class SelfAudited(BaseModel):
 
 
 def routes(
-    settings: DaySettings, purger: Purger, book: StatementStore, audit: SelfAudit, executor: OrderExecutor
+    settings: DaySettings, service: DayService, purger: Purger, audit: SelfAudit, executor: OrderExecutor
 ) -> APIRouter:
-    """The four routes, for callers with the tokens that the settings pin."""
-    router = APIRouter()
+    """The routes; all but the first for callers with the tokens that the settings pin."""
+    router, book, seen = APIRouter(), service.book, CheckpointSeen(service.party)
     retention, authority = [pinned(settings.retention_token_sha256)], [pinned(settings.authority_token_sha256)]
     asked = problem_answers(Forbidden)
+
+    @router.get("/v1/checkpoint", tags=["keys"])
+    def checkpoint() -> CheckpointAnswer:
+        """Show the newest checkpoint of the pinned log that this service verified; the log asks for it at its start."""
+        return CheckpointAnswer(checkpoint=seen.newest())
 
     @router.post(
         "/v1/purge", tags=["retention"], dependencies=retention, responses=problem_answers(ClockUntrusted, Forbidden)
