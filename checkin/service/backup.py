@@ -159,7 +159,6 @@ def _refuse_keys(settings: ServiceSettings) -> None:
 
 
 def _found(data: Path, endings: tuple[str, ...] = ("",)) -> Iterator[str]:
-    """Names of files below the folder, with slashes."""
     for where, _, files in os.walk(data):
         below = PurePosixPath(Path(where).relative_to(data))
         yield from (str(below / name) for name in files if name.endswith(endings))

@@ -30,7 +30,6 @@ class CheckpointSeen:
                 replace_file(self._path, note.encode())
 
     def newest(self) -> str | None:
-        """The note, or None."""
         try:
             return decode_note(self._path.read_bytes())
         except FileNotFoundError:

@@ -120,7 +120,6 @@ class ServiceEngine:
             create_file(folder / _MARK, b"postgresql\n")
 
     def days(self) -> DayStore:
-        """Its days."""
         if self._database is None:
             return SqliteStore(self._data / self._vault, ordered=self._vault in _ORDERED)
         from checkin.vault.engines.postgres import PostgresStore  # noqa: PLC0415 - optional
@@ -150,13 +149,11 @@ class ServiceEngine:
             raise SettingsInvalid("The database of dsn_file is another service's: give each service one of its own.")
 
     def statements(self) -> StatementStore:
-        """What it states."""
         if self._database is None:
             return StatementFolder(self._data / "statements")
         return StatementTable(self.tables(STATEMENTS))
 
     def key_list(self) -> KeyListState:
-        """The list of keys that it publishes."""
         if self._database is None:
             return KeyListFile(self._data)
         return KeyListTable(self.tables(KEY_LIST))
@@ -190,7 +187,6 @@ class ServiceEngine:
         return [Task("changes", self.poll, every=1, lane="changes", vital=True)] if self._database is not None else []
 
     def poll(self) -> None:
-        """What others have changed is known."""
         for tables in self._opened:
             tables.poll()
 
@@ -306,7 +302,6 @@ class DayService:
         )
 
     def executor(self, steps: Mapping[str, Execute]) -> OrderExecutor:
-        """Takes parts of orders."""
         answers = OrderStore(self.engine.tables(ORDERS))
         return OrderExecutor(self.party, self.guard, self.book, self._authority, self._log, steps, answers)
 
@@ -334,7 +329,6 @@ class DayService:
         return self._found
 
     def close(self) -> None:
-        """Gives back files and connections."""
         with ExitStack() as opened:
             for part in (self.engine, self.vault.store, self.counts):
                 opened.callback(part.close)

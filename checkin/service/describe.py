@@ -83,7 +83,6 @@ def _first_sentence(text: str) -> str:
 
 
 def _by_form(path: str, method: str, operation: dict[str, Any]) -> Iterator[type[CheckinError]]:
-    """What a route can answer because of what it takes."""
     if {} not in operation.get("security", [{}]):
         yield Unauthorized
     if method != "get":

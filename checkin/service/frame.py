@@ -136,7 +136,6 @@ class Frame:
 
     @cached_property
     def wal(self) -> WalWatch:
-        """The write-ahead logs of all databases in the data folder."""
         return WalWatch(self.party.data)
 
     def _count_on(self) -> None:

@@ -41,7 +41,6 @@ class Listening(Strict):
 
 
 def service_names() -> list[str]:
-    """The services that are installed."""
     return sorted(entry_points(group=GROUP).names)
 
 

@@ -18,7 +18,6 @@ class _Lines:
         self._stream = stream
 
     def msg(self, message: str) -> None:
-        """One line."""
         with suppress(Exception):
             print(message, file=getattr(sys, self._stream), flush=True)
 

@@ -99,11 +99,9 @@ class WebPage:
         return router
 
     def page(self, language: Language) -> HTMLResponse:
-        """The page in Korean or English; it can be read before any script has run."""
         return HTMLResponse(self._render(language), headers={"vary": "accept-language"})
 
     def manifest(self, lang: _Wanted = None) -> JSONResponse:
-        """W3C Web App Manifest."""
         language = choose_language(lang)
         words = messages(self.name)[language]
         content: dict[str, Any] = {

@@ -40,7 +40,6 @@ class RingStatements:
             self._ring.stated = StatedRing(book)
 
     def tasks(self) -> list[Task]:
-        """Renewing the leases, and stating."""
         if self._ring is None:
             return []
         return [

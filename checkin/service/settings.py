@@ -195,7 +195,6 @@ class OfficersSettings(Strict):
 
     @property
     def verifiers(self) -> list[NoteVerifier]:
-        """The officers' keys."""
         return [NoteVerifier.parse(vkey) for vkey in self.officers]
 
     def open(self, note: str, fewest: int = 1) -> Opened:

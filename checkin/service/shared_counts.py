@@ -100,7 +100,6 @@ class SharedCounts:
         return self._found
 
     def close(self) -> None:
-        """Gives back the connections."""
         if self._storage is not None:
             self._storage.storage.close()
 
@@ -206,7 +205,6 @@ class Bound:
             counts.decr(name)
 
     def full(self, key: str) -> bool:
-        """Whether the next one would be refused."""
         return any(counts.get(name) >= self._item.amount for counts, name in self._places(key))
 
     def _places(self, key: str) -> Iterator[tuple[MemoryStorage | SharedCounts, str]]:

@@ -86,7 +86,6 @@ class Tasks(Collector):
         return {task.name: failure for task in tasks if (failure := self._attempt(task))}
 
     def start(self) -> None:
-        """Starts the threads."""
         self._running = True
         self.revive()
 
@@ -109,7 +108,6 @@ class Tasks(Collector):
                 thread.start()
 
     def late(self) -> list[Late]:
-        """The tasks that have had no good round for too long."""
         self.revive()
         ages = self.ages()
         return [

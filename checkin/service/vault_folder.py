@@ -121,7 +121,6 @@ class VaultFolder:
         return self.volume.calendar.date(self.guard.today(self.volume.calendar))
 
     def close(self) -> None:
-        """Gives back the files of its days, and what else is open."""
         self._opened.close()
 
     def _open(self, party: ServiceIdentity) -> None:
