@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,16 +40,15 @@ from checkin.keys.slots import SlotFolder
 from checkin.protocol import ring_messages as messages
 from checkin.protocol.encoding import b64_encode
 from checkin.protocol.key_list import read_commitment
-from checkin.protocol.note import NoteSigner, open_note
+from checkin.protocol.note import NoteSigner, open_note, unverified_text
 from checkin.protocol.primitives import Label, OpeningKey, SigningKey, random_bytes, sha256
 from checkin.protocol.ring_messages import GONE_DAYS, LEASE_SECONDS, PUBLIC, QUORUM, RAW
 from checkin.protocol.statement import CLOCK, StatementType, Values, many, one
 from checkin.purge.due_keys import last_use
 from checkin.purge.inventory import RingNodeStatus
-from checkin.purge.statement_store import StatementFolder, made_name
+from checkin.purge.statement_store import KEY_MADE, StatementFolder, StatementStore, destroyed_name, made_name
 from checkin.service.ring_calls import RingCalls, read_name, read_state
 from checkin.service.settings import Peer, RingUse, ServiceSettings
-from checkin.service.stated_ring import StatedRing
 
 STATE_SECONDS = 2.0
 """What the nodes said of their keys is believed for so long."""
@@ -57,6 +56,7 @@ SILENT_SECONDS = 10.0
 """A node that did not answer is not queried for so long."""
 _NO_MAGIC: Final = b"ck1/none"  # of slots: there are none, the folder has tombstones alone
 _NO_GRAVE_NEEDED: Final = (Purpose.IDENTITY,)
+_ALWAYS: Final = "9999-12-31"
 log = structlog.get_logger()
 
 State = tuple[dict[KeyName, str], set[KeyName]]
@@ -74,6 +74,40 @@ class _Lease:
     used: bool = True
     signing: SigningKey | None = None
     opening: OpeningKey | None = None
+
+
+class StatedRing:
+    """What a service's own statements say of its ring, whichever of its machines made them (docs/spec/ring.md §5), read
+    from the book that they share; each method raises as that book does."""
+
+    def __init__(self, book: StatementStore) -> None:
+        self._book = book
+        self._ended: set[KeyName] = set()
+
+    def __contains__(self, title: str) -> bool:
+        return title in self._book
+
+    def has_ended(self, name: KeyName) -> bool:
+        """Whether the key's destruction is stated: then no node is awaited any more."""
+        if name not in self._ended and destroyed_name(name) in self._book:
+            self._ended.add(name)
+        return name in self._ended
+
+    def former(self, name: KeyName, known: Collection[str]) -> Iterator[str]:
+        """Verifier keys of nodes, other than those known, that were members on the day on which the key was made, or
+        later."""
+        lists = [messages.RING_MEMBERS.read(unverified_text(note)) for _, note in self._book.all("ring-members-")]
+        ends = [one(values, "since") for values in lists[1:]] + [_ALWAYS]
+        last = {vkey: end for values, end in zip(lists, ends, strict=False) for vkey in many(values, "member")}
+        if gone := last.keys() - set(known):
+            made = self._book.get(made_name(name))
+            since = one(KEY_MADE.read(unverified_text(made)), "day") if made else ""
+            yield from sorted(vkey for vkey in gone if last[vkey] >= since)
+
+    def held(self, title: str) -> str | None:
+        """The commitment of the key that a node signed it holds, in the statement of that title."""
+        note = self._book.get(title)
+        return one(messages.KEY_HELD.read(unverified_text(note)), "commitment") if note else None
 
 
 class LeasedRing:

@@ -22,9 +22,8 @@ from checkin.purge.purger import SILENCE_SECONDS
 from checkin.purge.statement_store import StatementStore
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
-from checkin.service.leased_ring import LeasedRing
+from checkin.service.leased_ring import LeasedRing, StatedRing
 from checkin.service.settings import AuthoritySettings
-from checkin.service.stated_ring import StatedRing
 from checkin.service.tasks import Task
 
 

@@ -23,9 +23,8 @@ from checkin.purge.purger import LOCK, Purger
 from checkin.purge.statement_store import StatementStore
 from checkin.service.day_store import VAULTS, DaySettings, ServiceEngine
 from checkin.service.identity import KeyVolume, ServiceIdentity
-from checkin.service.leased_ring import LeasedRing
+from checkin.service.leased_ring import LeasedRing, StatedRing
 from checkin.service.settings import AuthoritySettings
-from checkin.service.stated_ring import StatedRing
 from checkin.service.time_peers import clock_guard
 from checkin.vault.vault import Vault
 
