@@ -335,12 +335,8 @@ class LeasedRing:
         """What a node states about a key; raises `NoteMalformed`, `NoteUntrusted`."""
         opened = open_note(note, self._verifiers)
         values = kind.read(opened.text)
-        expected = (self._service, str(name), self._clock.simulated)
-        if one(values, "node") not in opened.names or expected != (
-            one(values, "service"),
-            one(values, "key"),
-            CLOCK.name in values,
-        ):
+        said = (one(values, "service"), one(values, "key"), CLOCK.name in values)
+        if one(values, "node") not in opened.names or said != (self._service, str(name), self._clock.simulated):
             raise NoteUntrusted("The node's statement is about something else, or not its own.")
         return values
 
