@@ -214,7 +214,10 @@ class Frame:
 
             Counters are those of all workers together, ages of tasks those of the worker that answers.
             """
-            counters = _of_all_workers() if counts_together() else self.metrics
+            counters = self.metrics
+            if counts_together():  # what all counted since they were started together, those that ended included
+                counters = CollectorRegistry()
+                MultiProcessCollector(counters)  # type: ignore[no-untyped-call]
             return Response(generate_latest(counters) + generate_latest(self._own), media_type=CONTENT_TYPE_LATEST)
 
         @app.get("/v1/time", tags=["operation"])
@@ -222,13 +225,6 @@ class Frame:
             """Tell the time to the second, signed together with the caller's nonce."""
             stamp, note = party.signed_time(nonce)
             return {"time": stamp, "note": note}
-
-
-def _of_all_workers() -> CollectorRegistry:
-    """What they counted since they were started together, those included that have ended."""
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return registry
 
 
 def _found(check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
