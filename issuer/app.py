@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
+from starlette.responses import RedirectResponse
 
 from checkin.service import day_routes
 from checkin.service.frame import Frame
 from checkin.service.order_executor import MAX_BODY
-from checkin.service.pwa import WebPage, front_door
+from checkin.service.pwa import WebPage
 from checkin.service.tasks import Task
 from issuer.contact import calling_codes
 from issuer.issuer_audit import self_audit
@@ -61,7 +62,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         app.include_router(router)
     days = day_routes.routes(issuer.settings, issuer, issuer.purger, self_audit(issuer), issuer.orders)
     app.include_router(days)
-    app.include_router(front_door("/wallet"))
+    app.add_route("/", lambda _: RedirectResponse("/wallet"), include_in_schema=False)
     pinned = {
         "zone": issuer.party.calendar.zone,
         "vkey": issuer.party.signer.verifier.vkey,  # that the issuer's lists verify under

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.responses import RedirectResponse
 
 from checkin.keys.key_ring import Purpose
 from checkin.protocol.key_list import IntakeList
@@ -15,7 +16,7 @@ from checkin.service.day_store import DayService
 from checkin.service.frame import Frame
 from checkin.service.limits import First
 from checkin.service.order_executor import MAX_BODY as MAX_ORDER
-from checkin.service.pwa import WebPage, front_door
+from checkin.service.pwa import WebPage
 from checkin.service.tasks import Task
 from checkin.vault.closing import is_closed, settle_days
 from venue import checkins, lists, scan_batches, scanners, stats, venues
@@ -108,7 +109,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         day_routes.routes(settings, service, purger, audit, executor),
     ):
         app.include_router(router)
-    app.include_router(front_door("/operator"))
+    app.add_route("/", lambda _: RedirectResponse("/operator"), include_in_schema=False)
     app.include_router(WebPage("scanner", files=_READER, decoder=_DECODER).router())
     app.include_router(WebPage("operator", {"zone": party.calendar.zone}).router())
     return app

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 
 from babel import negotiate_locale
 from fastapi import APIRouter, Depends, FastAPI, Header, Query
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from checkin.protocol.primitives import sha256
@@ -48,17 +48,6 @@ def serve_static(app: FastAPI, title: str) -> None:
         # Swagger UI sets styles inline; only this page may.
         policy = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
         return HTMLResponse(_DOCS.format(title=title), headers={"content-security-policy": policy})
-
-
-def front_door(page: str) -> APIRouter:
-    """GET / leads from the service's bare address to a page."""
-    router = APIRouter()
-
-    @router.get("/", include_in_schema=False)
-    def root() -> RedirectResponse:
-        return RedirectResponse(page)
-
-    return router
 
 
 @cache
