@@ -8,11 +8,11 @@ keeps no door closed: lists reach 14 days ahead (docs/spec/keys.md §5.2).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Generic, Protocol, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -23,6 +23,7 @@ from checkin.errors import CheckinError, NotReady
 from checkin.files.durable import locked, replace_file
 from checkin.files.tables import Commit, Tables, TableSet
 from checkin.http.client import Client
+from checkin.protocol.key_list import IntakeList, IssuerList
 from checkin.protocol.note import sign_note, unverified_text
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.frame import Finding
@@ -54,18 +55,7 @@ class LogAnswer(BaseModel):
     quorum: Annotated[int, Field(ge=0, le=16)]
 
 
-class KeyList(Protocol):
-    """An `IssuerList` or `IntakeList`."""
-
-    @property
-    def keys(self) -> Mapping[int, Any]:
-        """By service day."""
-
-    def text(self) -> str:
-        """Ready to be signed."""
-
-
-K = TypeVar("K", bound=KeyList)
+K = TypeVar("K", IssuerList, IntakeList)
 
 
 @dataclass(frozen=True)
@@ -83,16 +73,6 @@ class _State:
     proof: str = ""
     waiting: str = ""
     """The note that is submitted to the log; stored before it is shown anywhere."""
-
-
-class KeyListState(Protocol):
-    """What is in force and what waits, for all workers."""
-
-    def load(self) -> _State:
-        """As it is now."""
-
-    def update(self, step: Callable[[_State], _State]) -> _State:
-        """Stores and returns what `step` makes of it; nothing else changes it meanwhile."""
 
 
 class KeyListFile:
@@ -113,6 +93,7 @@ class KeyListFile:
         return _State()
 
     def update(self, step: Callable[[_State], _State]) -> _State:
+        """Stores and returns what `step` makes of it; nothing else changes it meanwhile."""
         with locked(self._lock):
             state = self.load()
             if (new := step(state)) != state:
@@ -146,6 +127,10 @@ class KeyListTable:
         return self._tables.write(whole)
 
 
+KeyListState = KeyListFile | KeyListTable
+"""What is in force and what waits, for all workers."""
+
+
 class KeyListPublisher(Generic[K]):
     """Publishes a service's key list through the log; one per process. Nothing but `run` queries the log."""
 
@@ -159,8 +144,8 @@ class KeyListPublisher(Generic[K]):
     ) -> None:
         """`make` gives the list as it should be now, `read` one from its text. Raises `SettingsInvalid`."""
         self._party = party
-        self._make = make
-        self._read = read
+        self._make: Callable[[], K] = make
+        self._read: Callable[[str], K] = read
         self._pinned = settings.pinned if settings else None
         self._token = settings.token if settings and settings.url else ""
         self._url = settings.url if settings else None
