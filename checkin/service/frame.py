@@ -163,10 +163,10 @@ class Frame:
             yield Finding("restored", "failure", _RESTORED.format(day=day))
 
     def _late(self) -> Iterator[Finding]:
-        for late in self.tasks.late():
-            why = f" It failed with {late.failure}." if late.failure else ""
-            text = f"The task {late.task.name} has not been done for {late.age / 60:.0f} minutes.{why}"
-            yield Finding(f"task_{late.task.name}", "failure" if late.task.vital else "warning", text)
+        for task, age, failure in self.tasks.late():
+            why = f" It failed with {failure}." if failure else ""
+            text = f"The task {task.name} has not been done for {age / 60:.0f} minutes.{why}"
+            yield Finding(f"task_{task.name}", "failure" if task.vital else "warning", text)
 
     def _long_logs(self) -> Iterator[Finding]:
         if kinds := self.wal.long():

@@ -54,15 +54,6 @@ class Task:
     """Whether nothing is served before it was tried once."""
 
 
-@dataclass(frozen=True)
-class Late:
-    """A task without a good round for too long: seconds, and the code of what it failed with last, if it did."""
-
-    task: Task
-    age: float
-    failure: str
-
-
 class Tasks(Collector):
     """The tasks of one process. As a collector of Prometheus it gives the age of each one's last good round."""
 
@@ -107,14 +98,13 @@ class Tasks(Collector):
                 self._threads[lane] = thread
                 thread.start()
 
-    def late(self) -> list[Late]:
+    def late(self) -> Iterator[tuple[Task, float, str]]:
+        """Tasks without a good round for too long: seconds, and the code of what each failed with last, if it did."""
         self.revive()
         ages = self.ages()
-        return [
-            Late(task, ages[task.name], self._failures.get(task.name, ""))
-            for task in self._tasks
-            if ages[task.name] > self._period(task) + task.patience
-        ]
+        for task in self._tasks:
+            if (age := ages[task.name]) > self._period(task) + task.patience:
+                yield task, age, self._failures.get(task.name, "")
 
     def ages(self) -> dict[str, float]:
         """Seconds since each task's last good round; before the first, since the start."""
