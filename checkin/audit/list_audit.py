@@ -26,13 +26,6 @@ class GivenList(NamedTuple):
     proof: str | None
 
 
-class Quarrel(NamedTuple):
-    """The place of a list in the log, and what it contradicts."""
-
-    place: int
-    reason: str
-
-
 def is_young(ring: ServiceKeys, today: int) -> bool:
     """Whether a service has run for a day at most, by the keys of its days: its first list may wait for the log yet."""
     return all(name.day >= today - 1 for name in ring.names(Purpose.DAY))
@@ -60,11 +53,13 @@ def given_lists(name: str, pinned: PinnedLog | None, lists: Sequence[GivenList],
     yield seen(GIVEN, name, faults, f"Lists of keys that are given out: {len(lists)}; each is in the log.")
 
 
-def quarrels(notes: Iterable[str]) -> tuple[int, list[Quarrel]]:
-    """How many lists of issuer and intake keys a log's entries have, and which contradict an earlier one."""
+def quarrels(notes: Iterable[str]) -> tuple[int, list[tuple[int, str]]]:
+    """How many lists of issuer and intake keys a log's entries have; the place of each that contradicts an earlier one,
+    and how."""
     owners: dict[tuple[str, str], str] = {}
     first: dict[tuple[str, str, str], tuple[str, int]] = {}
-    count, found = 0, []
+    count = 0
+    found: list[tuple[int, str]] = []
     for index, note in enumerate(notes):
         try:
             text, lines = split_note(note)
@@ -76,12 +71,12 @@ def quarrels(notes: Iterable[str]) -> tuple[int, list[Quarrel]]:
             continue
         count += 1
         if owners.setdefault((kind, owner), lines[0].name) != lines[0].name:
-            found.append(Quarrel(index, f"{lines[0].name} lists keys of {owner}, as another service did before"))
+            found.append((index, f"{lines[0].name} lists keys of {owner}, as another service did before"))
             continue
         for date, key in keys:
             before, place = first.setdefault((kind, owner, date), (key, index))
             if before != key:
-                found.append(Quarrel(index, f"it has another key of {owner} for {date} than entry {place}"))
+                found.append((index, f"it has another key of {owner} for {date} than entry {place}"))
     return count, found
 
 
