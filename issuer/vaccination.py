@@ -8,7 +8,6 @@ from limits import RateLimitItemPerDay
 
 from checkin.certificate.registry import prove
 from checkin.certificate.trust_list import TrustList
-from checkin.certificate.vaccination_proof import ProofStatus as Proved
 from checkin.certificate.vaccination_proof import VaccinationProof
 from checkin.clock import Calendar
 from checkin.errors import CertificateNotTaken, CertificateOutdated
@@ -16,7 +15,6 @@ from checkin.protocol.credential import DAY_LAST, Status
 from checkin.service.shared_counts import Bound, SharedCounts
 from issuer.identities import Identities
 
-_SHOWN = {Proved.VACCINATED: Status.VACCINATED, Proved.RECOVERED: Status.RECOVERED, Proved.TESTED: Status.TESTED}
 PROOFS_A_DAY: Final = 10  # of an account: each can be taken back, which leaves a line in the journal beside the ring
 _ENOUGH: Final = "A status was proved as often as may be in a day: try again tomorrow."
 
@@ -38,10 +36,10 @@ class Vaccination:
         if self._trust is None:
             raise CertificateNotTaken
         proof = prove(text, self._trust, now)
-        status, (first, last) = _SHOWN[proof.status], service_days(proof, now, self._calendar)
+        first, last = service_days(proof, now, self._calendar)
         self._bound.pass_one(str(subject))
-        self._identities.set_status(subject, status, first, last)
-        return status, first, last
+        self._identities.set_status(subject, proof.status, first, last)
+        return proof.status, first, last
 
 
 def service_days(proof: VaccinationProof, now: float, calendar: Calendar) -> tuple[int, int]:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Final, TypeVar
 
 from checkin.certificate.schema import Certificate
 from checkin.errors import CertificateError
+from checkin.protocol.credential import Status
 
 STEPS: Final = ("prefix", "base45", "compression", "cose", "schema", "signature", "key_usage", "expiry")
 T = TypeVar("T")
@@ -26,19 +26,11 @@ _TEST_SECONDS: Final = 72 * 3600
 _DAY: Final = 86400
 
 
-class ProofStatus(StrEnum):
-    """What can be proved; how it is shown at a door is a matter of docs/spec/credential.md."""
-
-    VACCINATED = "vaccinated"
-    RECOVERED = "recovered"
-    TESTED = "tested"
-
-
 @dataclass(frozen=True)
 class VaccinationProof:
     """A status and the two instants between which it holds, both included; unix seconds."""
 
-    status: ProofStatus
+    status: Status
     valid_from: float
     valid_until: float
 
@@ -67,18 +59,18 @@ def _vaccinated(entry: Mapping[str, object]) -> VaccinationProof | None:
     dose, doses = entry.get("dn"), entry.get("sd")
     if not isinstance(dose, int | float) or not isinstance(doses, int | float) or dose < doses:
         return None
-    return VaccinationProof(ProofStatus.VACCINATED, _day(entry.get("dt")), LAST_SECOND)
+    return VaccinationProof(Status.VACCINATED, _day(entry.get("dt")), LAST_SECOND)
 
 
 def _recovered(entry: Mapping[str, object]) -> VaccinationProof:
-    return VaccinationProof(ProofStatus.RECOVERED, _day(entry.get("df")), _day(entry.get("du")) + _DAY - 1)
+    return VaccinationProof(Status.RECOVERED, _day(entry.get("df")), _day(entry.get("du")) + _DAY - 1)
 
 
 def _tested(entry: Mapping[str, object]) -> VaccinationProof | None:
     if entry.get("tr") != _NOT_DETECTED:
         return None
     sampled = _instant(entry.get("sc"))
-    return VaccinationProof(ProofStatus.TESTED, sampled, sampled + _TEST_SECONDS)
+    return VaccinationProof(Status.TESTED, sampled, sampled + _TEST_SECONDS)
 
 
 def _instant(text: object) -> float:
@@ -124,7 +116,7 @@ class CertificateReport:
         return {
             "ok": self.ok,
             "checks": dict(self.checks),
-            "status": self.proof.status.value if self.proof else None,
+            "status": self.proof.status.name.lower() if self.proof else None,
             "valid_from": rfc3339(self.proof.valid_from) if self.proof else None,
             "valid_until": rfc3339(self.proof.valid_until) if self.proof else None,
             "code": self.error.code if self.error else None,

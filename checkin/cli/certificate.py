@@ -107,5 +107,6 @@ def _page(examined: CertificateReport, code: str, reason: str, now: float) -> st
         lines += ["", "Genuine, but it proves no status: a dose is missing, or the test was not negative."]
     else:
         over = "" if now <= proof.valid_until else ": over by now"
-        lines += ["", f"Valid: {proof.status}, {rfc3339(proof.valid_from)} to {rfc3339(proof.valid_until)}{over}"]
+        status = proof.status.name.lower()
+        lines += ["", f"Valid: {status}, {rfc3339(proof.valid_from)} to {rfc3339(proof.valid_until)}{over}"]
     return "\n".join(lines)

@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from checkin.certificate.vaccination_proof import LAST_SECOND, VaccinationProof
-from checkin.certificate.vaccination_proof import ProofStatus as Proved
 from checkin.clock import Calendar
 from checkin.errors import CertificateOutdated, SettingsInvalid
 from checkin.keys.journal import Journal
@@ -153,13 +152,9 @@ def test_a_trust_list_that_cannot_be_read_stops_the_start(tmp_path: Path) -> Non
 )
 def test_a_status_covers_whole_days_only(valid_from: float, valid_until: float, days: Any) -> None:
     """No door is ever shown a status that no longer holds; today counts from now on."""
-    proof = VaccinationProof(Proved.VACCINATED, valid_from, valid_until)
+    proof = VaccinationProof(Status.VACCINATED, valid_from, valid_until)
     if days is None:
         with pytest.raises(CertificateOutdated):
             service_days(proof, NOON, KST)
     else:
         assert service_days(proof, NOON, KST) == days
-
-
-def test_every_proved_status_has_a_number() -> None:
-    assert {status.name for status in Proved} == {status.name for status in Status} - {"NONE"}

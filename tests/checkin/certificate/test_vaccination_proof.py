@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from checkin.certificate import registry, vaccination_proof
 from checkin.certificate.trust_list import TrustList
 from checkin.errors import CertificateError, CertificateExpiry, CertificateNoStatus, CertificateOutdated
+from checkin.protocol.credential import Status
 
 
 def answer(forge: SimpleNamespace, group: str, now: float | None = None, **changed: Any) -> tuple[object, ...]:
@@ -82,9 +83,7 @@ def test_of_several_entries_the_one_that_holds_longest_counts(forge: SimpleNames
     for entries in ([first, full], [full, first], [full, dict(full, dt="2021-05-30")]):
         claims[-260][1] = {**claims[-260][1], "ver": "1.2.1", "v": entries}
         report = registry.examine(forge.signer.text(claims), TrustList([forge.signer.der]), forge.NOW)
-        assert report.proof == vaccination_proof.VaccinationProof(
-            vaccination_proof.ProofStatus.VACCINATED, 1621468800.0, float(forge.EXPIRES)
-        )
+        assert report.proof == vaccination_proof.VaccinationProof(Status.VACCINATED, 1621468800.0, float(forge.EXPIRES))
 
 
 def test_the_issuer_gets_the_proof_or_the_one_error_that_says_why_not(forge: SimpleNamespace) -> None:
@@ -94,7 +93,7 @@ def test_the_issuer_gets_the_proof_or_the_one_error_that_says_why_not(forge: Sim
     def prove(group: str, now: float = forge.NOW, **changed: Any) -> vaccination_proof.VaccinationProof:
         return registry.prove(forge.signer.text(forge.claims_of(group, **changed)), trust, now)
 
-    assert prove("t").status is vaccination_proof.ProofStatus.TESTED
+    assert prove("t").status is Status.TESTED
     assert prove("t", now=1625292000.0).valid_until == 1625292000.0  # the last second
     with pytest.raises(CertificateOutdated):
         prove("t", now=1625292001.0)
