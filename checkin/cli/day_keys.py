@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,7 @@ from checkin.protocol.key_list import AuthorityList, CheckedList, DestroyedList
 from checkin.protocol.note import NoteSigner, sign_also, sign_note, split_note, text_of
 from checkin.protocol.primitives import sha256
 from checkin.tracing.execute import Parties, PublicLog
-from checkin.tracing.publish import Publication, publish_keys, read_keys_note
+from checkin.tracing.publish import publish_keys, read_keys_note
 
 app = typer.Typer(name="keys", no_args_is_help=True, help="Day keys: make, list, sign, publish, destroy, look after.")
 
@@ -154,11 +155,10 @@ def publish(  # noqa: PLR0913 - an option each
     if not issuers and pinned is None:
         raise RequestInvalid("Say where to: --dir with a parties.toml, or --issuer with --token-file, or --log.")
     with progress() as tell:
-        published = publish_keys(content, pinned, issuers, authority, tell)
+        index, answers = publish_keys(content, pinned, issuers, authority, tell)
     if authority is not None:
         authority.state_destroyed()  # what is logged now needs no signature any more
-    index = published.proof.index if published.proof else None
-    report(as_json, {"published": published.answers, "index": index}, _told(published, folder))
+    report(as_json, {"published": answers, "index": index}, _told(index, answers, folder))
 
 
 @app.command(cls=WithExample, epilog="checkin authority keys destroy --dir authority")
@@ -279,8 +279,8 @@ def _log(url: str | None, key: str | None, token_file: Path | None, witnesses: l
         ) from None
 
 
-def _told(published: Publication, folder: Path | None) -> str:
-    told = f"Entry {published.proof.index} of the log. " if published.proof else ""
-    if folder and published.proof:
+def _told(index: int | None, issuers: Collection[str], folder: Path | None) -> str:
+    told = "" if index is None else f"Entry {index} of the log. "
+    if folder and told:
         told += f"Kept in {folder / LOGGED_FOLDER}. "
-    return told + (f"Published to {', '.join(published.answers)}." if published.answers else "")
+    return told + (f"Published to {', '.join(issuers)}." if issuers else "")

@@ -7,7 +7,6 @@ keys were destroyed is public, and stays in the log.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInvalid, RequestInvalid
@@ -24,14 +23,6 @@ from checkin.tracing.trace import Tell, silent
 
 _ANEW: Final = "Take the file as `checkin authority keys list` or `keys destroy` wrote it."
 _NEITHER: Final = f"This is neither a list of day keys nor a statement that some were destroyed. {_ANEW}"
-
-
-@dataclass(frozen=True)
-class Publication:
-    """The place in the log and its proof, if there is a log; what each issuer answered, by its address."""
-
-    proof: LogProof | None
-    answers: dict[str, Any]
 
 
 def read_keys_note(content: str) -> tuple[str, AuthorityList | DestroyedList | CheckedList]:
@@ -55,8 +46,9 @@ def publish_keys(
     issuers: Mapping[str, str],
     authority: AuthorityFolder | None = None,
     tell: Tell = silent,
-) -> Publication:
-    """Logs a list or a statement where there is a log, and brings a list to the issuers (address → token).
+) -> tuple[int | None, dict[str, Any]]:
+    """Logs a list or a statement where there is a log, and brings a list to the issuers (address → token). The place in
+    the log, and what each issuer answered, by its address.
 
     With `authority` it is first held against its officers, and what is logged is kept in its folder. Raises
     `NoteMalformed`, `NoteUntrusted`, `RequestInvalid`, `NotReady` for a log with witnesses that take too long, and what
@@ -70,21 +62,21 @@ def publish_keys(
         authority.officers.open(note)
     if log is None and not listed:
         raise RequestInvalid("A statement goes into the log: give --dir with a parties.toml, or --log.")
-    proof, body = None, {"list": note}
+    index, body = None, {"list": note}
     if log is not None:
         with Client(log.url, log.token, wanted=Service.RETENTION) as client:
             proof = submit_and_wait(client, note, log.pinned, tell)
-            note = _logged(client, proof, log, text)
+            index, note = proof.index, _logged(client, proof, log, text)
         body = {"list": note, "proof": proof.write()}
         if authority is not None:
-            authority.keep_logged(proof.index, note, proof.write())
+            authority.keep_logged(index, note, proof.write())
             _prove_anew(authority, log)
     answers = {}
     for done, (url, token) in enumerate(issuers.items() if listed else ()):
         tell(f"bringing the list to {url}", done, len(issuers))
         with Client(url, token, wanted=Service.ISSUER) as client:
             answers[url] = client.put("/v1/authority-keys", body)
-    return Publication(proof, answers)
+    return index, answers
 
 
 def _prove_anew(authority: AuthorityFolder, log: PublicLog) -> None:
