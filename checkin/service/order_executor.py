@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Final
 
 import structlog
@@ -128,7 +127,8 @@ class OrderExecutor:
         try:
             part = self._opened(body.part, self._authority)
             self._check(part, body, self._log.pinned)
-            with locked(self._lock(part)):
+            # One of sixteen files, by the part's digest: all that executing it reads and writes is its own.
+            with locked(self._party.data / f"orders-{part.digest[0]}.lock"):
                 return SealedAnswer(sealed=self._answer(part, body.list))
         except (OrderError, DayDestroyed) as error:
             self._refuse(body.part, error)
@@ -185,10 +185,6 @@ class OrderExecutor:
             raise OrderScope(error.detail) from None
 
     # --- executing -----------------------------------------------------------------------------------------------
-
-    def _lock(self, part: Part) -> Path:
-        """One of sixteen files, by the part's digest: all that executing it reads and writes is its own."""
-        return self._party.data / f"orders-{part.digest[0]}.lock"
 
     def _answer(self, part: Part, note: str | None) -> str:
         """Under the lock: the answer that was given before, or a new one, kept before it leaves."""

@@ -31,7 +31,6 @@ TIMEOUT_SECONDS = 0.3
 AWAY_SECONDS: Final = 1.0
 FRESH_SECONDS: Final = 60.0  # of what was found about the server's set-up
 _NAME_BYTES: Final = 16
-_PREFIX: Final = "checkin"
 _TAKE_BACK: Final = "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then redis.call('DECR', KEYS[1]) end"
 _AWAY: Final = (
     "The server of throttles_dsn_file does not answer ({why}): until it does, each worker process counts for itself "
@@ -146,7 +145,7 @@ def _storage(dsn_file: Path) -> RedisStorage:
         if parse_qs(place.query).keys() - {"db", "ssl_ca_certs"}:
             raise SettingsInvalid(f"{dsn_file.name} may have db=… and ssl_ca_certs=… after its ?, and nothing else.")
         return RedisStorage(
-            dsn, key_prefix=_PREFIX, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
+            dsn, key_prefix="checkin", socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
         )
     except ConfigurationError:
         raise SettingsInvalid(

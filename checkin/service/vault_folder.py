@@ -40,11 +40,6 @@ class CommonSettings(DaySettings):
     service: str = ""
     """Of a ring node: the verifier key of the service that it holds keys for."""
 
-    @property
-    def whose(self) -> str:
-        """The name of the service that these keys belong to."""
-        return self.service.partition("+")[0] or self.name
-
 
 class VaultFolder:
     """One service's key ring, days, statements and clock. `purger` and the name by which it is installed, `service`,
@@ -58,7 +53,8 @@ class VaultFolder:
         self.volume = KeyVolume(settings, simulated_clock)
         self.guard = clock_guard(self.volume)
         clock, calendar = self.volume.clock, self.volume.calendar
-        self.early = EarlyDestructions(settings.keys, settings.whose, settings.authority, clock, calendar)
+        whose = settings.service.partition("+")[0] or settings.name
+        self.early = EarlyDestructions(settings.keys, whose, settings.authority, clock, calendar)
         self.keys = DueKeys(self.volume.ring, calendar, self.early)
         self.book: StatementStore | None = None
         self.service: str | None = None
