@@ -16,7 +16,8 @@ from checkin.protocol.key_list import HORIZON_DAYS, AuthorityKey, AuthorityList
 from checkin.protocol.primitives import SealingKey
 from checkin.service.checkpoint_seen import CheckpointSeen
 from checkin.service.identity import ServiceIdentity
-from checkin.service.settings import AuthoritySettings, LogSettings
+from checkin.service.settings import AuthoritySettings
+from checkin.tlog.proof import PinnedLog
 from issuer.signing_keys import KeyTable
 
 WARN_DAYS: Final = 7
@@ -26,11 +27,11 @@ class AuthorityKeys(KeyTable[AuthorityKey]):
     """The table `authority_keys`."""
 
     def __init__(
-        self, party: ServiceIdentity, tables: Tables, settings: AuthoritySettings, log: LogSettings | None
+        self, party: ServiceIdentity, tables: Tables, settings: AuthoritySettings, log: PinnedLog | None
     ) -> None:
         super().__init__(party, tables, "authority_keys", AuthorityKey)
         self._settings = settings
-        self._log = log.pinned if log else None
+        self._log = log
 
     def accept(self, note: str, proof: str | None = None) -> list[int]:
         """The days that a list added, on disk when it returns; days beyond the horizon are passed over. `proof`: that

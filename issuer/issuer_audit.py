@@ -32,10 +32,9 @@ def self_audit(issuer: Issuer) -> SelfAudit:
 
 
 def _given_lists(issuer: Issuer) -> Iterator[Point]:
-    published, pins = issuer.lists.published(), issuer.settings.log
+    party, published = issuer.party, issuer.lists.published()
     own = [GivenList("its own", published.note, published.proof)]
-    party, pinned = issuer.party, pins.pinned if pins else None
-    return given_lists(party.signer.name, pinned, own, young=is_young(party.ring, party.today()))
+    return given_lists(party.signer.name, issuer.lists.pinned, own, young=is_young(party.ring, party.today()))
 
 
 def _token_sample(issuer: Issuer) -> Iterator[Point]:

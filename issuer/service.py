@@ -58,7 +58,7 @@ class Issuer(DayService):
         self.rotation = Rotation(self, self.identities)
         self.signing = SigningKeys(party, self.database, settings.issuer)
         self.lists = self.key_list(self.signing.list, IssuerList.read)
-        self.authority = AuthorityKeys(party, self.database, settings.authority, settings.log)
+        self.authority = AuthorityKeys(party, self.database, settings.authority, self.lists.pinned)
         self.issued = IssuedDays(self)
         self.batches = BatchIssuer(self, self.identities, self.authority, self.signing, settings.batches_a_day)
         self.notices = AccessNotices(party, self.vault, self.engine.tables(NOTICES))

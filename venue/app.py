@@ -44,8 +44,8 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     party, guard, engine, vault, endings = service.party, service.guard, service.engine, service.vault, service.endings
     tables = engine.tables(REGISTRY)
     endings.replay(tables, end_again, end_all)
-    trust = IssuerTrust(party, tables, settings.issuers, pinned=settings.log.pinned if settings.log else None)
     own = service.key_list(lambda: lists.intake_list(party), IntakeList.read)
+    trust = IssuerTrust(party, tables, settings.issuers, pinned=own.pinned)
     alarms = Alarms(party, tables)
     gates = Gates(service, tables, GateFile(engine.tables(GATES)))
     ahead = {Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD}
@@ -97,7 +97,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     given = lists.Lists(party, trust, settings.issuers, own)
     app.add_middleware(lists.TrustFirst, lists=given, scanners=known_scanners, gates=gates)
     app.add_middleware(First, path="/v1/check-ins", route=door_route, limit=checkins.MAX_BODY)
-    audit = service.audit(purger, DATA_MAP, lambda: given.audit(settings.log))
+    audit = service.audit(purger, DATA_MAP, given.kids, given.logged)
     queued = scan_batches.BatchIntake(service, trust, visits, gates)
     for router in (
         venues.routes(known_venues, settings.enrolment_secret_sha256, throttle),

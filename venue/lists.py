@@ -28,7 +28,6 @@ from checkin.service.describe import problem_answers
 from checkin.service.identity import ServiceIdentity
 from checkin.service.key_list_publisher import KeyListPublisher, LogAnswer
 from checkin.service.limits import SecurityHeaders
-from checkin.service.settings import LogSettings
 from venue.gates import Gates
 from venue.issuer_trust import IssuerTrust
 from venue.scanners import Scanners, VenueScanner
@@ -227,26 +226,22 @@ class Lists:
             "time_note": note,
         }
 
-    def audit(self, log: LogSettings | None) -> Iterator[Point]:
-        """Lines of the registry's own audit: no kids are alike; what scanners are given, or should be, is logged."""
-        yield self._kids()
-        yield from self._logged(log)
-
-    def _kids(self) -> Point:
+    def kids(self) -> Iterator[Point]:
         """No two keys of a day have one kid. Chance does that once in four thousand million times: one was ground."""
         faults = [
             f"issuers {' and '.join(map(str, issuers))} list keys with one kid for {self._party.calendar.date(day)}"
             for day, issuers in self._trust.shared()
         ]
-        return seen(KIDS, self._party.signer.name, faults, "No two issuers list keys with one kid for a day.")
+        yield seen(KIDS, self._party.signer.name, faults, "No two issuers list keys with one kid for a day.")
 
-    def _logged(self, log: LogSettings | None) -> Iterator[Point]:
+    def logged(self) -> Iterator[Point]:
+        """What scanners are given, or should be, is in the log."""
         party, own, lists = self._party, self._publisher.published(), self._trust.lists()
         numbers = [issuer.number for issuer in self._issuers if issuer.number in lists]
         given = [GivenList("its own", own.note, own.proof)]
         given += [GivenList(f"issuer {number}", *lists[number]) for number in numbers]
         young = is_young(party.ring, party.today())
-        return given_lists(party.signer.name, log.pinned if log else None, given, young=young)
+        return given_lists(party.signer.name, self._publisher.pinned, given, young=young)
 
 
 def _written(answer: BaseModel, *left_out: str) -> bytes:

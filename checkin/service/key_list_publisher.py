@@ -146,7 +146,7 @@ class KeyListPublisher(Generic[K]):
         self._party = party
         self._make: Callable[[], K] = make
         self._read: Callable[[str], K] = read
-        self._pinned = settings.pinned if settings else None
+        self.pinned = settings.pinned if settings else None
         self._token = settings.token if settings and settings.url else ""
         self._url = settings.url if settings else None
         self._checkpoint = CheckpointSeen(party)
@@ -160,7 +160,7 @@ class KeyListPublisher(Generic[K]):
     @property
     def log(self) -> LogAnswer | None:
         """The pinned log, for the answers with the list."""
-        return LogAnswer(**self._pinned.plain()) if self._pinned else None
+        return LogAnswer(**self.pinned.plain()) if self.pinned else None
 
     def published(self) -> PublishedList[K]:
         """The public list. Before the log took any list, the present one without a proof; raises as `make`."""
@@ -174,7 +174,7 @@ class KeyListPublisher(Generic[K]):
 
     def run(self) -> None:
         """A task: a list that changed is signed, written down, logged, proved, and only then published."""
-        if self._pinned is None or self._url is None:
+        if self.pinned is None or self._url is None:
             return
         note = sign_note(self._make().text(), self._party.signer)
         if self._is_published(note):
@@ -184,11 +184,11 @@ class KeyListPublisher(Generic[K]):
             self._urgent_for = (note, STOPWATCH.boot() + URGENT_SECONDS)
         try:
             with Client(self._url, self._token, TIMEOUT_SECONDS) as client:
-                proof = proof_of(client, submit(client, note), self._pinned)
+                proof = proof_of(client, submit(client, note), self.pinned)
             if proof is None:
                 self._fail(NotReady.code)  # the witnesses are away
                 return
-            self._pinned.require(note, proof.write())
+            self.pinned.require(note, proof.write())
         except CheckinError as error:
             self._fail(error.code)
             return
@@ -200,7 +200,7 @@ class KeyListPublisher(Generic[K]):
 
     def findings(self) -> Iterator[Finding]:
         """For /readyz, once a log is pinned: fails when no list in the log has today's key."""
-        if self._pinned is None:
+        if self.pinned is None:
             return
         if self._url is None:
             text = "The pinned log has no url in the settings: the list of keys is published without a proof."
@@ -238,9 +238,9 @@ class KeyListPublisher(Generic[K]):
 
     def _without_foreign_proof(self, state: _State) -> _State:
         """The state without a proof from a log that is pinned no more: readers would refuse it."""
-        if self._pinned and state.proof:
+        if self.pinned and state.proof:
             try:
-                self._pinned.require(state.note, state.proof)
+                self.pinned.require(state.note, state.proof)
             except CheckinError:
                 return _State()
         return state
