@@ -26,16 +26,6 @@ from starlette.types import Receive, Scope, Send
 
 from checkin import errors
 from checkin.clock import Calendar
-from checkin.errors import (
-    AlreadyUsed,
-    CheckinError,
-    DayDestroyed,
-    InternalError,
-    NotReady,
-    RequestInvalid,
-    SealBroken,
-    StatusDisclosed,
-)
 from checkin.protocol import presentation
 from checkin.protocol.encoding import b64url_decode
 from checkin.protocol.intake import SCAN_ID_SIZE
@@ -90,10 +80,10 @@ class CheckInRequest:
                 return cls(token, b64url_decode(scan_id, SCAN_ID_SIZE))
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
-        raise RequestInvalid("The body is {token, scan_id}: the code's text, and 16 bytes in base64url.")
+        raise errors.RequestInvalid("The body is {token, scan_id}: the code's text, and 16 bytes in base64url.")
 
 
-class UsedBefore(AlreadyUsed):
+class UsedBefore(errors.AlreadyUsed):
     """The code was used; `same_venue`: at the venue of this request."""
 
     def __init__(self, same_venue: bool) -> None:
@@ -133,17 +123,17 @@ class CheckIns:
         read = presentation.read(presentation.from_text(token))
         # SPEC presentation.md: "a scanner MUST strip it before it queues or uploads"
         if read.opening is not None:
-            raise StatusDisclosed
+            raise errors.StatusDisclosed
         presentation.reject_outside_window(read, now, self._party.calendar)
         # By the time that never goes back: a clock set back revives no day.
         if read.credential.day < self._guard.floor(self._party.calendar):
-            raise DayDestroyed
+            raise errors.DayDestroyed
         return presentation.verify_read(read, self._party.calendar, self._trust.keys_of_day)
 
     def _second_use(self, day: int, visit: Visit) -> str:
         found = self._visits.standing(day, [visit])
         if visit.visit_id not in found:
-            raise NotReady  # only the purge removes a row, and that takes the whole day
+            raise errors.NotReady  # only the purge removes a row, and that takes the whole day
         first = found[visit.visit_id]
         if same_scan(first, visit):
             return "repeated"
@@ -170,14 +160,14 @@ class CheckInRoute:
         except UsedBefore as used:
             self._metrics.check_in(used.code)
             await problems.response(used, same_venue=used.same_venue)(scope, receive, send)
-        except CheckinError as error:
+        except errors.CheckinError as error:
             self._metrics.check_in(error.code)
             await problems.response(error, scope)(scope, receive, send)
         except Exception as error:
             # Answered here and not let through: a server's traceback could quote what was sent.
             log.error("unexpected_error", type=type(error).__name__)
-            self._metrics.check_in(InternalError.code)
-            await problems.response(InternalError())(scope, receive, send)
+            self._metrics.check_in(errors.InternalError.code)
+            await problems.response(errors.InternalError())(scope, receive, send)
         else:
             self._metrics.check_in(result)
             await _send(send, 201 if result == "accepted" else 200, result)
@@ -186,7 +176,7 @@ class CheckInRoute:
 
     async def _answer(self, scope: Scope, receive: Receive) -> str:
         if self._in_flight > self._max_in_flight:
-            raise NotReady("Too many check-ins at once: queue this one, or try again in a few seconds.")
+            raise errors.NotReady("Too many check-ins at once: queue this one, or try again in a few seconds.")
         scanner = await self._scanners.at_door(bearer_of(scope))
         message = await receive()
         return await self._check_ins.admit(CheckInRequest.read(message.get("body", b"")), scanner)
@@ -256,7 +246,7 @@ class Visits:
         """None for a damaged row, which takes nothing from others: its place is taken, by an unknown scan."""
         try:
             return open_visit(self.vault, day, row)
-        except SealBroken:
+        except errors.SealBroken:
             return None
 
 
@@ -289,7 +279,7 @@ class Commits:
     async def insert(self, day: int, row: Row) -> bool:
         """True: the row is on the disk; False: its key was there already. Raises what `Vault.insert` does."""
         if self._closed:
-            raise NotReady("The service is stopping: try again in a moment.")
+            raise errors.NotReady("The service is stopping: try again in a moment.")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bool] = loop.create_future()
         self._waiting.append(_GatheredRow(day, row, answer))
@@ -310,7 +300,7 @@ class Commits:
         try:
             self._writer.submit(int).result(PATIENCE_SECONDS)
         except TimeoutError:
-            raise NotReady("The disk has not taken what waits for a minute: look at it.") from None
+            raise errors.NotReady("The disk has not taken what waits for a minute: look at it.") from None
 
     def close(self) -> None:
         """Waits for the commit that is on its way; what still gathers is never acknowledged. Repeatable."""
@@ -337,7 +327,7 @@ class Commits:
                     except Exception as error:  # propagated to all waiters
                         _fail(together, error)
                     except BaseException:
-                        _fail([*together, *taken], NotReady("The service is stopping: try again in a moment."))
+                        _fail([*together, *taken], errors.NotReady("The service is stopping: try again in a moment."))
                         raise
                     else:
                         _answer(together, added)
@@ -345,7 +335,7 @@ class Commits:
             self._writing = None
             left, self._waiting = self._waiting, []
             if left:
-                _fail(left, NotReady("The service is stopping: try again in a moment."))
+                _fail(left, errors.NotReady("The service is stopping: try again in a moment."))
 
 
 def _answer(together: list[_GatheredRow], added: list[bool]) -> None:
