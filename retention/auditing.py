@@ -145,15 +145,15 @@ class Auditing:
         points: list[Point] = []
         places, stated = [], {}
         for service in self._parts.settings.services:
-            answer, notes, logged = self._ask(service, asked.words)
+            answer, shown, place = self._ask(service, asked.words)
             points += answer
-            stated[service.name] = notes
-            places += [f"{service.name} {place}" for place in logged]
+            if place is not None:
+                places.append(f"{service.name} {place}")
+                stated[service.name] = shown
         points += self._self.run(asked.words)
         name, party = self._party.settings.name, self._party
         look = self._parts.look()
-        statements = {service: notes[1:] for service, notes in stated.items() if notes}
-        points += look.points(previous, self._party.date(), statements)
+        points += look.points(previous, self._party.date(), stated)
         points += [self._sample(asked), self._test_visit(asked, look)]
         values: dict[str, Any] = {
             "service": name,
@@ -168,9 +168,8 @@ class Auditing:
         note = party.sign(AUDIT, values)
         return Audit.of(self._parts.log.append([note.encode()])[0], note)
 
-    def _ask(self, service: CollectedService, words: list[str]) -> tuple[list[Point], list[str], list[int]]:
-        """A service's own points; its notes, its self-audit first, then all statements that it shows; and the place of
-        the self-audit in the log."""
+    def _ask(self, service: CollectedService, words: list[str]) -> tuple[list[Point], list[str], int | None]:
+        """A service's own points, all statements that it shows, and the place of its self-audit in the log, if any."""
         began = self._party.now()
         try:
             with Client(service.url, self._parts.tokens[service.name], ANSWER_SECONDS) as client:
@@ -181,11 +180,11 @@ class Auditing:
             place = self._parts.intake.take(service, note)
         except Exception as error:  # whatever a service says, there is an audit
             reason = f"It did not audit itself: {code_of(error)}."
-            return [Point(ANSWERED, service.name, PointResult.FAIL, reason)], [], []
+            return [Point(ANSWERED, service.name, PointResult.FAIL, reason)], [], None
         answered = Point(
             ANSWERED, service.name, PointResult.PASS, f"It looked at {len(points)} points and signed them."
         )
-        return [answered, *points], [note, *shown], [place]
+        return [answered, *points], shown, place
 
     def _verified(self, service: CollectedService, note: str, began: float) -> list[Point]:
         """Its own points, made since the request (`began`, unix seconds) by a clock that may differ from ours, and no
