@@ -20,7 +20,7 @@ from checkin.service.pwa import LANGUAGES, Language, messages
 from checkin.shown import shown
 from checkin.templates import template
 from retention.audits import Audit, Audits
-from retention.overview import DayReport, Missing, OrderNumbers, StripCell, order_numbers
+from retention.overview import DayReport, OrderNumbers, StripCell, order_numbers
 from retention.parts import Parts
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -53,7 +53,7 @@ def routes(parts: Parts, audits: Audits) -> APIRouter:
             held=[cell for cell in reversed(cells) if cell.state in ("held", "open")],
             early=[words.early(end) for end in EarlyEnd.of(early.values())],
             reports=[words.report(report, contradictions, early.get(report.index)) for report in reports],
-            missing=[words.missing(gone) for gone in reversed(overview.missing(now))],
+            missing=overview.missing(now)[::-1],
             orders=words.orders(order_numbers(parts.statements)),
             keys=_keys(parts, words),
             former=[(role, vkey) for role, vkeys in settings.former_keys.items() for vkey in vkeys],
@@ -62,7 +62,7 @@ def routes(parts: Parts, audits: Audits) -> APIRouter:
             steps=[words.step(name) for name in STEPS],
             raw=words.raw,
             audit=words.audit(newest[0]) if newest else None,
-            history=[words.past(audit) for audit in newest],
+            history=newest,
             simulated=parts.party.clock.simulated,
         )
         return HTMLResponse(html, headers={"vary": "accept-language"})
@@ -131,11 +131,6 @@ class Words:
             "evidence": point.evidence,
         }
 
-    def past(self, audit: Audit) -> dict[str, Any]:
-        """A mark of the history."""
-        text = f"{self.date(audit.day)}: {self.text(f'audit_{audit.result}')}"
-        return {"place": audit.place, "state": audit.result, "text": text}
-
     def date(self, iso: str) -> str:
         """A day as people write it."""
         return format_date(date.fromisoformat(iso), format="medium", locale=self._language)
@@ -170,21 +165,12 @@ class Words:
             result = "early" if early else "too_early"
         if (report.service, report.day) in contradictions:
             result = "contradicts"
-        return {
-            "index": report.index,
-            "service": report.service,
-            "day": report.day,
+        return vars(report) | {
             "rows": self.count(report.rows),
             "stated": report.rows,
-            "due": report.due,
-            "done": report.done,
             "good": result in ("in_time", "early"),
             "result": self.text(result, count=early.officers if early else 0),
         }
-
-    def missing(self, gone: Missing) -> dict[str, Any]:
-        """A line about a report that is not there."""
-        return {"service": gone.service, "day": gone.day, "due": gone.due, "result": self.text("overdue")}
 
     def count(self, rows: str) -> str:
         """A number as people write it, or words for one that is not published."""
