@@ -65,10 +65,9 @@ class Harness:
 
     def answer(self, ask: Ask) -> Any:
         """As `Client.answer`."""
-        request = {"method": "GET" if ask.body is None else "POST", "path": ask.path}
-        request |= {"token": ask.token} if ask.token else {}
-        request |= {} if ask.body is None else {"body": ask.body}
-        self.write(ask=request)
+        method = "GET" if ask.body is None else "POST"
+        request = {"method": method, "path": ask.path, "token": ask.token, "body": ask.body}
+        self.write(ask={name: value for name, value in request.items() if value is not None})
         answer = (self.read() or {}).get("answer")
         if answer is None:
             raise Unreachable

@@ -137,9 +137,8 @@ def _collect(stage: Stage, url: str, place: int, note: str) -> Verdict:
     with Client(url) as client:
         shown = Evidence.online(client, pinned)
         verdict = verify(shown)
-        expect(verdict.head, "The checkpoint does not verify.")
-        assert verdict.head is not None  # noqa: S101 - just expected
-        for name, content in shown.contents(verdict.head.size).items():
+        head = expect(verdict.head, "The checkpoint does not verify.")
+        for name, content in shown.contents(head.size).items():
             stage.leave(name, content)
         stage.leave("audit.json", client.get_bytes(f"/v1/audits/{place}"))
     stage.leave("audit.html", audit_html(place, note, Book(list(verdict.entries))))

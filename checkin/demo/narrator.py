@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -18,6 +18,7 @@ from checkin.shown import lines
 
 WIDTH: Final = 100  # where there is no terminal
 _INDENT: Final = "    "
+T = TypeVar("T")
 
 
 class Narrator:
@@ -97,7 +98,8 @@ class StoryFailedError(CheckinError, code="story_failed"):
     default = "A step of the demonstration failed."
 
 
-def expect(condition: object, sentence: str) -> None:
-    """Raises `StoryFailedError` with the sentence unless the condition holds."""
-    if not condition:
+def expect(found: T | None, sentence: str) -> T:
+    """What is there, or holds; raises `StoryFailedError` with the sentence if it is not, or does not."""
+    if not found:
         raise StoryFailedError(sentence)
+    return found

@@ -96,9 +96,7 @@ class Stage:
 
     def code(self, held: Wallet) -> str:
         """A fresh code out of a wallet, for one door."""
-        opened = drive(held.open_code(self.today))
-        expect(opened, "The wallet has no code left.")
-        assert opened is not None  # noqa: S101 - just expected
+        opened = expect(drive(held.open_code(self.today)), "The wallet has no code left.")
         return wallet.present(opened, self.clock.now(), self.calendar)
 
     def leave(self, name: str, content: str | bytes | Any) -> None:

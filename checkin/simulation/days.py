@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Final
 
 from checkin.clock import RETENTION_DAYS
+from checkin.demo.narrator import expect
 from checkin.demo.stage import wait_until
 from checkin.errors import CheckinError
 from checkin.http.asking import drive, nobody
@@ -101,8 +102,7 @@ def _visited(town: Town, visits: list[PlannedVisit], now: float, hand: Hand) -> 
 
 def _visit(town: Town, hand: Hand, visit: PlannedVisit, now: float) -> Iterator[str]:
     """A code is opened, held before a gate, and in the end let in: for each scan the result, or the refusal's code."""
-    code = drive(town.wallets[visit.who].open_code(town.stage.day + visit.day))
-    assert code is not None  # noqa: S101 - ten a day, and no person goes out so often
+    code = expect(drive(town.wallets[visit.who].open_code(town.stage.day + visit.day)), "Ten codes were not enough.")
     if visit.mishap is Mishap.FROZEN:
         old = wallets.present(code, now - _FROZEN_SECONDS, town.stage.calendar)
         yield _scan(town, hand, visit, visit.gate, old, now)
