@@ -107,8 +107,9 @@ class Trust:
             raise ClockWrong
         today = _calendar(told.zone).day(now)
         log = PinnedLog.read(pins) if (pins := self.log or told.log) else None
-        intake = _logged(told.intake, log, told.intake_proof)
-        intake_keys = _merged_intake(self.intake_keys, intake, registry, today)
+        intake = IntakeList.read(open_note(_logged(told.intake, log, told.intake_proof), [registry]).text)
+        known = {day: IntakeKey(b64url_decode(key, 32)) for day, key in self.intake_keys.items()}
+        intake_keys = _merged(known, intake.keys, today)
         issuers = {item.issuer: item for item in told.issuers if item.list}
         vkeys = {issuer: item.vkey for issuer, item in issuers.items()} | self.issuer_vkeys
         taken: dict[int, Keys] = {}
@@ -180,11 +181,6 @@ def _merged_issuer(known: Keys, note: str, issuer: int, verifier: NoteVerifier, 
         raise NoteUntrusted("A list names another issuer than the one it was given for.")
     before = {day: ListedKey.of(issuer, b64url_decode(key, 32)) for day, key in known.items()}
     return _merged(before, listed.keys, today)
-
-
-def _merged_intake(known: Keys, note: str, verifier: NoteVerifier, today: int) -> Keys:
-    listed = IntakeList.read(open_note(note, [verifier]).text)
-    return _merged({day: IntakeKey(b64url_decode(key, 32)) for day, key in known.items()}, listed.keys, today)
 
 
 def _merged(known: dict[int, Key], listed: Mapping[int, Key], today: int) -> Keys:

@@ -157,19 +157,15 @@ class Wallet:
         try:
             yield from self.fetch(day, calendar, pinned=pinned, clock=clock)
         except DayNotIssued:
-            yield from self._ask_time(clock, pinned)
+            # The time is fetched on its own in this case alone.
+            nonce, asked = b64url_encode(random_bytes(16)), clock.now()
+            time = _signed_time((yield Ask(f"/v1/time?nonce={nonce}")), "note", nonce, pinned)
+            if time is not None:
+                self.time.tell(time, asked, clock)
             today = calendar.day(self.now(clock))
             if today == day:
                 raise DayNotIssued(_OTHER_DAY) from None
             yield from self.fetch(today, calendar, pinned=pinned, clock=clock)
-
-    def _ask_time(self, clock: Clock, pinned: NoteVerifier | None) -> Steps[None]:
-        """Fetches the time on its own, in one case alone: a batch was refused because of it."""
-        nonce = b64url_encode(random_bytes(16))
-        asked = clock.now()
-        time = _signed_time((yield Ask(f"/v1/time?nonce={nonce}")), "note", nonce, pinned)
-        if time is not None:
-            self.time.tell(time, asked, clock)
 
     def open_code(self, day: int) -> Steps[Held | None]:
         """A fresh credential for one opening of the code, kept as used before it is given out; None when a new batch is
