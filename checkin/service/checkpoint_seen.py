@@ -1,7 +1,6 @@
 """The newest checkpoint of the pinned log that this service has verified, which `day_routes` shows to every caller.
 
-The log queries it when it starts: one that was put back from a backup must not sign a second history
-(docs/spec/log.md §7). Public, as every checkpoint is.
+The log queries it when it starts: put back from a backup it must not sign a second history (docs/spec/log.md §7).
 """
 
 from __future__ import annotations

@@ -432,9 +432,8 @@ class LeasedRing:
         self.forget()
 
     def destroy(self, name: KeyName) -> None:
-        """Drops the leases here, has each node destroy the key, and keeps what they sign. A node that does not answer
-        gets the request again at the next round. Raises `ValueError` without a tombstone, `NotReady` where a node
-        refuses."""
+        """Drops the leases here, has each node destroy the key, and keeps what they sign; a silent one is asked again
+        in the next round. Raises `ValueError` without a tombstone, `NotReady` where a node refuses."""
         if self.tombstone(name) is None:
             raise ValueError("a tombstone comes before destroying")
         with self._lock:

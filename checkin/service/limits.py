@@ -164,11 +164,8 @@ def _place(error: Exception) -> str:
 class BoundedHttp(HttpToolsProtocol):
     """HTTP as the server reads it. Hangs up on a connection that sends more than `MAX_HEAD_BYTES`, and what was read at
     once with them, without a byte of a body or the end of a head or message; and on one without a whole request
-    after `REQUEST_SECONDS`.
-
-    uvicorn's fast parser keeps the headers, the path and the trailers of a request without any bound. Its other parser
-    has one, but takes several times as long for each check-in.
-    """
+    after `REQUEST_SECONDS`. uvicorn's fast parser keeps headers, path and trailers without any bound; its other one has
+    a bound, but takes several times as long for each check-in."""
 
     _idle = 0
     _inside = False  # of a request, or of empty lines before it

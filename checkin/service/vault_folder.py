@@ -1,8 +1,7 @@
 """Opening a service's retention from its settings file alone, beside the running service or without it.
 
-A service is known by the day vault in its data folder: `ledger` is an issuer's, `visits` a registry's. A folder with
-neither holds no days; there is still a clock to confirm. Where the data cannot be opened there are still keys to
-destroy.
+A service is known by the day vault in its data folder: `ledger` is an issuer's, `visits` a registry's. Without either
+there is still a clock to confirm; where the data cannot be opened there are still keys to destroy.
 """
 
 from __future__ import annotations
