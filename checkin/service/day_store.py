@@ -98,9 +98,7 @@ class ServiceEngine:
     def __init__(self, settings: DaySettings, service: str) -> None:
         """Raises `SettingsInvalid` where the days lie in the other engine, or the driver is missing;
         `DatabaseUnusable` where the engine does not answer."""
-        self._data = settings.data
-        self._machine = settings.ring.name if settings.ring else ""
-        self._name = settings.name
+        self._settings, self._data = settings, settings.data
         self._vault = VAULTS[service]
         self._database: Postgres | None = None
         self._opened: list[Tables] = []
@@ -143,8 +141,8 @@ class ServiceEngine:
 
     def _claim(self, tables: Tables) -> None:
         """Two services in one database would take each other's statements and endings for their own."""
-        tables.write(lambda commit: commit.execute(_CLAIM, {"name": self._name}))
-        if tables.read("SELECT name FROM service") != [(self._name,)]:
+        tables.write(lambda commit: commit.execute(_CLAIM, {"name": self._settings.name}))
+        if tables.read("SELECT name FROM service") != [(self._settings.name,)]:
             self.close()
             raise SettingsInvalid("The database of dsn_file is another service's: give each service one of its own.")
 
@@ -171,7 +169,8 @@ class ServiceEngine:
         """Which state of the engine a machine's keys go with; None where that lies in its data folder."""
         if self._database is None:
             return None
-        return GenerationTable(self.tables(GENERATIONS), self._machine)
+        ring = self._settings.ring
+        return GenerationTable(self.tables(GENERATIONS), ring.name if ring else "")
 
     def columns(self) -> dict[str, list[str]] | None:
         """Names by table, of those in PostgreSQL but the days'; None where they are files. Raises `NotReady`."""

@@ -173,9 +173,8 @@ class LeasedRing:
             if wanted:
                 with suppress(KeyDestroyed):  # all of it is over
                     self._fetch(wanted)
-                for place in wanted:
-                    if place in self._leases:
-                        self._leases[place].used = False
+                for place in self._leases.keys() & set(wanted):
+                    self._leases[place].used = False
 
     def _lease(self, name: KeyName, use: str) -> _Lease:
         over = last_use(name, self._calendar)
