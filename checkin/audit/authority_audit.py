@@ -13,6 +13,7 @@ from checkin.audit.authority_days import GRACE_DAYS
 from checkin.audit.data_map import DataMap
 from checkin.audit.point import Point, not_run, plain, seen
 from checkin.audit.self_audit import DATA_MAP, KEYS, OLDEST
+from checkin.clock import DATES
 from checkin.errors import CheckinError
 from checkin.parties.authority_folder import AuthorityFolder
 from checkin.protocol.key_list import AUTHORITY_DESTROYED, AuthorityKey, DestroyedList
@@ -46,10 +47,10 @@ class AuthorityAudit:
 
     def _oldest(self) -> Point:
         floor = self._authority.calendar.oldest(self._now)
-        faults = [f"the key of {self._date(day)} is there" for day in self._ring.days() if day < floor]
+        faults = [f"the key of {DATES.date(day)} is there" for day in self._ring.days() if day < floor]
         held = self._ring.days()
-        good = f"The oldest key is of {self._date(held[0])}" if held else "No key is held"
-        return seen(OLDEST, self._name, faults, f"{good}; {self._date(floor)} is the oldest day that may be held.")
+        good = f"The oldest key is of {DATES.date(held[0])}" if held else "No key is held"
+        return seen(OLDEST, self._name, faults, f"{good}; {DATES.date(floor)} is the oldest day that may be held.")
 
     def _keys(self) -> Point:
         gone, there = self._ring.tombstones(), self._ring.days()
@@ -62,9 +63,9 @@ class AuthorityAudit:
     def _key_faults(self, there: set[int]) -> Iterator[str]:
         for day in self._ring.tombstones():
             if day in there:
-                yield f"the key of {self._date(day)} has a tombstone and is still there"
+                yield f"the key of {DATES.date(day)} has a tombstone and is still there"
             elif not self._ring.overwritten(day):
-                yield f"the key of {self._date(day)} was unlinked and not overwritten: its bytes may be on the disk"
+                yield f"the key of {DATES.date(day)} was unlinked and not overwritten: its bytes may be on the disk"
         gone = set(self._ring.tombstones())
         # `listed()` forgets what is due: a key that was carried off instead of destroyed is missed by the log's lists.
         for day, key in sorted((self._authority.listed() | self._authority.logged().keys_by_day()).items()):
@@ -73,15 +74,15 @@ class AuthorityAudit:
 
     def _live_faults(self, day: int, listed: AuthorityKey, *, there: bool) -> Iterator[str]:
         if not there:
-            yield f"the key of {self._date(day)} was listed and is gone without a tombstone"
+            yield f"the key of {DATES.date(day)} was listed and is gone without a tombstone"
             return
         try:
             standing = self._ring.key(day)
         except CheckinError as error:
-            yield f"the slot of {self._date(day)} cannot be read ({error.code})"
+            yield f"the slot of {DATES.date(day)} cannot be read ({error.code})"
             return
         if standing != listed:
-            yield f"the slot of {self._date(day)} holds another key than the one that was listed"
+            yield f"the slot of {DATES.date(day)} holds another key than the one that was listed"
 
     def _stated(self) -> Point:
         if self._log is None:
@@ -89,14 +90,12 @@ class AuthorityAudit:
         proved: set[int] = set()
         faults = list(self._proof_faults(self._log, proved))
         due = self._authority.calendar.day(self._now) - GRACE_DAYS
-        waiting, first = 0, self._authority.logged().first_day()
-        for day, key in self._authority.destroyed().items():
-            if day not in proved and day >= first:
-                waiting += 1
-                if key.done < due:
-                    faults.append(f"the end of the key of {self._date(day)} is not stated in the log")
+        first = self._authority.logged().first_day()
+        unproved = {day: key for day, key in self._authority.destroyed().items() if day >= first and day not in proved}
+        late = [day for day, key in unproved.items() if key.done < due]
+        faults += [f"the end of the key of {DATES.date(day)} is not stated in the log" for day in late]
         good = f"The end of {len(proved)} keys is in the log, signed by {self._authority.officers.threshold} officers"
-        return seen(STATED, self._name, faults, f"{good}; {waiting} wait for the officers, none for over a week.")
+        return seen(STATED, self._name, faults, f"{good}; {len(unproved)} wait for the officers, none for over a week.")
 
     def _proof_faults(self, log: PinnedLog, proved: set[int]) -> Iterator[str]:
         """Statements that do not stand as they should; the days of those that do are added to `proved`."""
@@ -114,7 +113,4 @@ class AuthorityAudit:
                 if destroyed.get(day) == key:
                     proved.add(day)
                 else:
-                    yield f"the statement {index} about {self._date(day)} is not what the ring says"
-
-    def _date(self, day: int) -> str:
-        return self._authority.calendar.date(day)
+                    yield f"the statement {index} about {DATES.date(day)} is not what the ring says"
