@@ -15,8 +15,9 @@ from typing import Final, Self, TypeVar
 from checkin.clock import DATES, parse_rfc3339
 from checkin.errors import NoteMalformed
 from checkin.protocol.encoding import b64_decode, decimal_decode
+from checkin.protocol.key_list import read_sealing_key
 from checkin.protocol.note import NoteVerifier
-from checkin.protocol.primitives import Label, check_sealing_key, sha256
+from checkin.protocol.primitives import Label, sha256
 from checkin.protocol.statement import CLOCK, Field, StatementType, Values, one
 
 MAX_ROWS: Final = 5000  # of an answer, and items of a list
@@ -153,7 +154,7 @@ class Part:
             days=_given(values, "days", lambda text: read_days(text, _most_days(one(values, "step")))),
             expires=parse_rfc3339(one(values, "expires")),
             limit=decimal_decode(one(values, "limit"), MAX_ROWS),
-            answer_key=read_answer_key(one(values, "answer-key")),
+            answer_key=read_sealing_key(one(values, "answer-key")),
             order_key=_given(values, "order-key", NoteVerifier.parse),
             simulated="clock" in values,
         )
@@ -172,13 +173,6 @@ def part_digest(text: str) -> str:
 def answer_info(order: str, digest: str) -> bytes:
     """The context in which the answer to a part of an order is sealed: it opens as the answer to nothing else."""
     return Label.ANSWER + bytes.fromhex(order) + bytes.fromhex(digest)
-
-
-def read_answer_key(text: str) -> bytes:
-    """32 bytes of X25519 from base64; `ValueError`."""
-    raw = b64_decode(text, 32)
-    check_sealing_key(raw)
-    return raw
 
 
 def read_days(text: str, most: int = MAX_DAYS) -> tuple[int, int]:
