@@ -30,14 +30,9 @@ BYTES: Final = 2**30
 SECONDS: Final = 1800.0
 
 
-def _is_date(text: str) -> str:
-    """Raises `ValueError` for another spelling."""
-    DATES.parse_date(text)
-    return text
-
-
 Number = Annotated[int, Field(ge=0, lt=MAX_NUMBER)]
 Note = Annotated[str, Field(max_length=MAX_NOTE)]
+Date = Annotated[str, Field(max_length=10), AfterValidator(lambda text: DATES.date(DATES.parse_date(text)))]
 
 
 class Answer(BaseModel):
@@ -51,14 +46,14 @@ class ReportShown(Answer):
 
     index: Number
     service: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
-    day: Annotated[str, Field(max_length=10), AfterValidator(_is_date)]
+    day: Date
     note: Note
 
 
 class DayShown(Answer):
     """What an audit shows of a day of one organisation; follows from the log, and is not signed itself."""
 
-    day: Annotated[str, Field(max_length=10), AfterValidator(_is_date)]
+    day: Date
     service: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
     state: Literal["held", "destroyed", "early", "late", "awaited", "missing", "none"]
     rows: Annotated[str, Field(max_length=MAX_NAME)] = ""
