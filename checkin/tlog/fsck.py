@@ -44,11 +44,9 @@ def check_log(fetch: Fetch, head: Checkpoint, listed: Iterable[str] = ()) -> lis
     bundles = [tile for tile in tiles if tile.level == ENTRIES]
     faults, entries = _read_bundles(fetch, bundles)
     if not faults and root(map(leaf_hash, entries)) == head.root:
-        expected = _Expected(entries)
         others = _others(listed, set(tiles), faults)
-        faults += _altered(fetch, expected, [tile for tile in tiles if tile.level != ENTRIES])
-        faults += _altered(fetch, expected, others)
-        return faults
+        hashed = [tile for tile in tiles if tile.level != ENTRIES]
+        return faults + list(_altered(fetch, _Expected(entries), hashed + others))
     return faults + list(_off_the_path(fetch, head, bundles, {fault.path for fault in faults}))
 
 

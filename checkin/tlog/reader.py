@@ -61,10 +61,7 @@ class LogReader:
         return proof
 
     def verify_continues(self, old: Checkpoint) -> list[bytes]:
-        """The proof that this log still begins as it did at the verified checkpoint `old`.
-
-        Raises `ProofInvalid` when it was rewritten or cut short, or is another log.
-        """
+        """The proof that this log, neither rewritten nor cut short, continues the verified `old`; or `ProofInvalid`."""
         if old.origin != self.head.origin or old.size > self.head.size:
             raise ProofInvalid("The log is another one, or is shorter than it was.")
         proof = consistency_proof(old.size, self.head.size, self._hashes.subtree)

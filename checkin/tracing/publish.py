@@ -26,10 +26,7 @@ _NEITHER: Final = f"This is neither a list of day keys nor a statement that some
 
 
 def read_keys_note(content: str) -> tuple[str, AuthorityList | DestroyedList | CheckedList]:
-    """The text, and what it says, of either of the two kinds that officers sign about day keys, signed or not.
-
-    Raises `NoteMalformed` that says what to take instead.
-    """
+    """The text, and what it says, of what officers sign about day keys, signed or not; or `NoteMalformed`."""
     kind = BY_OFFICERS.get(kind_of(content))
     if kind is None:
         raise NoteMalformed(_NEITHER)
