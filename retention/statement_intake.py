@@ -31,8 +31,6 @@ from checkin.protocol.key_list import (
     INTAKE_KEYS,
     ISSUER_KEYS,
     AuthorityList,
-    CheckedList,
-    DestroyedList,
     IntakeList,
     IssuerList,
     merge,
@@ -251,8 +249,11 @@ class StatementIntake:
         stated = BY_OFFICERS[kind.kind].read(text)
         if isinstance(stated, AuthorityList):
             self._check_list(kind.kind, AuthorityList.read, text)
-        else:
-            _check_done(stated, self._party.today())
+            return kind.kind, "", ""
+        today = self._party.today()
+        check_days(list(stated.keys), today)
+        if any(key.done > today for key in stated.keys.values()):
+            raise NoteUntrusted("It states an end, or a check, of a day that has not come.")
         return kind.kind, "", ""
 
     def _check_list(
@@ -361,9 +362,3 @@ def _order_day(values: Values, calendar: Calendar) -> str:
     except ValueError:
         raise NoteMalformed("A day is written YYYY-MM-DD.") from None
     return one(values, "day")
-
-
-def _check_done(stated: DestroyedList | CheckedList, today: int) -> None:
-    check_days(list(stated.keys), today)
-    if any(key.done > today for key in stated.keys.values()):
-        raise NoteUntrusted("It states an end, or a check, of a day that has not come.")
