@@ -25,7 +25,7 @@ from checkin.service.body import Body, Number, weights
 from checkin.service.describe import problem_answers
 from checkin.service.settings import AuthoritySettings
 from checkin.tlog.checkpoint import stated_size
-from checkin.tlog.tiles import MAX_ENTRY, parse_path
+from checkin.tlog.tiles import MAX_ENTRY
 from retention.overview import DayReport, Missing, OrderNumbers, order_numbers
 from retention.parts import Parts
 from retention.settings import CollectedService
@@ -182,11 +182,10 @@ class Routes:
         """Read a file of the log (c2sp.org/tlog-tiles); it never changes. Entry bundles come as gzip to who reads
         it."""
         try:
-            name = parse_path(f"tile/{path}").path()
+            content, headers = self._log.file(f"tile/{path}"), {"cache-control": IMMUTABLE}
         except NoteMalformed:
             raise NotFound("This is not the path of a tile.") from None
-        content, headers = self._log.file(name), {"cache-control": IMMUTABLE}
-        if name.startswith("tile/entries/"):
+        if path.startswith("entries/"):
             headers["vary"] = "accept-encoding"
             # SPEC tlog-tiles: "Entry bundles SHOULD be compressed at the HTTP layer"
             wanted = weights(accept_encoding)
