@@ -114,9 +114,9 @@ def test_a_list_for_one_wallet_is_refused_once_the_log_is_pinned(
     proofs: dict[str, Any] = {"everybody's proof": everybodys(made).proof, "a log of its own": proof, "no text": "{}"}
     answer_with(made, monkeypatch, replace(shown, proof=proofs.get(trick)))
     if trick == "a log of its own":
-        monkeypatch.setattr(issuer.lists, "_pinned", log)
+        monkeypatch.setattr(issuer.lists, "pinned", log)
     if trick == "no log any more":
-        monkeypatch.setattr(issuer.lists, "_pinned", None)
+        monkeypatch.setattr(issuer.lists, "pinned", None)
     before = person.wallet.left(DAY)
     with pytest.raises(CheckinError) as refused:
         fetch(person)
@@ -138,7 +138,7 @@ def test_control_a_wallet_that_pins_no_log_is_marked(made: Country, monkeypatch:
     """What first sight leaves open: who is told of no log at first, and was given none, believes the signature."""
     person = made.person()
     answer_with(made, monkeypatch, marked(made))
-    monkeypatch.setattr(made.apps["issuer"].state.issuer.lists, "_pinned", None)
+    monkeypatch.setattr(made.apps["issuer"].state.issuer.lists, "pinned", None)
     fetch(person, pinned=made.deployment.verifier("issuer"))
     assert (person.wallet.left(DAY), person.wallet.log) == (10, None)
     kid = CredentialKey(1, MARK.public).kid
