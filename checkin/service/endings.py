@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from checkin.errors import NotReady
-from checkin.files.tables import Commit, CommitUnknown, Tables, Value
+from checkin.files.tables import Commit, CommitUnknown, Tables, Values
 from checkin.keys.journal import Ending, Journal, Written
 from checkin.protocol.primitives import sha256
 from checkin.purge.clock_guard import ClockGuard
@@ -43,6 +43,7 @@ class Endings:
         self._anew = False
         self._journal = Journal(party.settings.keys / "journal", party.ring)
         self._first = _LINES * _place(party.settings.ring.name) if party.settings.ring else 0
+        self._own: Values = {"first": self._first, "beyond": self._first + _LINES}
 
     def write(self, tables: Tables, step: Callable[[Commit, list[Ending]], R]) -> R:
         """Commits, whole or not at all, what `step` does and the endings that it puts into the list: journaled as the
@@ -76,7 +77,7 @@ class Endings:
 
         def step(commit: Commit) -> tuple[int, bool] | None:
             commit.alone()  # other machines serve
-            seen, last = self._newest(commit.execute(_SEEN, self._own())), self._journal.last()
+            seen, last = self._newest(commit.execute(_SEEN, self._own)), self._journal.last()
             if seen > last:
                 self._journal.go_on_after(seen)
                 self._anew = True
@@ -100,7 +101,7 @@ class Endings:
 
     def seen_by(self, tables: Tables) -> int:
         """The number of the newest ending of this journal that the database has seen, 0 before the first."""
-        return self._newest(tables.read(_SEEN, self._own()))
+        return self._newest(tables.read(_SEEN, self._own))
 
     def since(self, number: int) -> list[Ending] | None:
         """What ended after `number`, in order; None when that is not all known any more."""
@@ -111,17 +112,14 @@ class Endings:
         """Removes what was sealed under destroyed keys; a step of the purge."""
         self._journal.forget(oldest)
 
-    def _own(self) -> dict[str, Value]:
-        return {"first": self._first, "beyond": self._first + _LINES}
-
     def _newest(self, rows: Iterable[Any]) -> int:
         ((number,),) = rows
         return 0 if number is None else int(number) - self._first
 
     def _see(self, commit: Commit, number: int) -> None:
         """Of several at once the newest stays."""
-        values: dict[str, Value] = {"first": self._first, "number": self._first + number}
-        commit.execute(_SEE, {"number": self._first + number})
+        values: Values = {"first": self._first, "number": self._first + number}
+        commit.execute(_SEE, values)
         commit.execute(_FORGET, values)
 
     def _strike(self, written: Written) -> None:
