@@ -31,7 +31,7 @@ from checkin.protocol.encoding import b64_encode
 from checkin.protocol.key_list import read_commitment, read_sealing_key
 from checkin.protocol.note import NoteVerifier
 from checkin.protocol.primitives import Label, OpeningKey, SealingKey, random_bytes
-from checkin.protocol.ring_messages import GONE_DAYS, PUBLIC, QUORUM, RAW, RingParty, RingQuestion
+from checkin.protocol.ring_messages import GONE_DAYS, PUBLIC, QUORUM, RAW, RingQuestion
 from checkin.protocol.statement import StatementType, kind_of, many, one
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.due_keys import DueKeys, last_use
@@ -76,7 +76,6 @@ class RingNode:
             raise SettingsInvalid(f"The member {settings.name} is this node, and has another key than its own.")
         self._apps = [NoteVerifier.parse(vkey) for vkey in settings.apps]
         self._members = [peer.verifier for peer in self._others.values()]
-        self._reader = RingParty(self._own.name, self._service, party.clock.simulated)
         self._calls = RingCalls(party.signer, self._service, party.clock, party.calendar)
 
     # --- requests ------------------------------------------------------------------------------------------
@@ -239,7 +238,7 @@ class RingNode:
     # --- how ----------------------------------------------------------------------------------------------
 
     def _asked(self, note: str, kind: StatementType, senders: Sequence[NoteVerifier]) -> RingQuestion:
-        asked = self._reader.open_request(note, kind, senders)
+        asked = self._calls.party.open_request(note, kind, senders)
         # SPEC ring.md §2: "differs by more than a minute"
         if abs(asked.time - self._party.now()) > messages.SKEW_SECONDS:
             raise ClockUntrusted("The clock of who asks differs from this node's by more than a minute: compare both.")

@@ -68,7 +68,7 @@ class RingCalls:
     """Calls of one party, an app node or a ring node, to the nodes of one service's ring."""
 
     def __init__(self, signer: NoteSigner, service: str, clock: Clock, calendar: Calendar) -> None:
-        self.name, self.service = signer.name, service
+        self.party = RingParty(signer.name, service, clock.simulated)
         self._signer, self._clock, self._calendar = signer, clock, calendar
 
     def ask(
@@ -77,8 +77,8 @@ class RingCalls:
         """The notes that the node answered with, not opened yet, and the hash of the request; raises as `post`."""
         text = kind.write(
             {
-                "service": self.service,
-                "from": self.name,
+                "service": self.party.service,
+                "from": self.party.name,
                 "to": peer.verifier.name,
                 "time": self._calendar.rfc3339(self._clock.now()),
                 "nonce": b64url_encode(random_bytes(16)),
@@ -101,5 +101,4 @@ class RingCalls:
         notes, digest = self.ask(peer, kinds[0], values)
         if len(notes) != 1:
             raise ServiceError("The ring node's answer is not one note.")
-        reader = RingParty(self.name, self.service, self._clock.simulated)
-        return reader.open_reply(notes[0], kinds[1], peer.verifier, digest), digest
+        return self.party.open_reply(notes[0], kinds[1], peer.verifier, digest), digest
