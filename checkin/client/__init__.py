@@ -77,9 +77,10 @@ class Scanned:
     refused: int
 
 
-class EvidenceFaulty(CheckinError, code="evidence_faulty"):
+class EvidenceFaulty(CheckinError):
     """What is wrong is in `faults`: each a file, in one word what happened to it, and a sentence."""
 
+    code = "evidence_faulty"
     default = "What a service shows about what it destroyed is not what was signed and logged."
 
     def __init__(self, detail: str | None = None, faults: tuple[AuditFault, ...] = ()) -> None:

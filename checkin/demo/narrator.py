@@ -92,9 +92,10 @@ def _indented(drawn: RenderableType) -> Padding:
     return Padding(drawn, (0, 0, 0, len(_INDENT)), expand=False)
 
 
-class StoryFailedError(CheckinError, code="story_failed"):
+class StoryFailedError(CheckinError):
     """A step of the story did not do what it should."""
 
+    code = "story_failed"
     default = "A step of the demonstration failed."
 
 

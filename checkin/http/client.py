@@ -144,8 +144,10 @@ def json_content(response: httpx.Response) -> Any:
     raise Unreachable(NO_ANSWER)
 
 
-class _Refused(ServiceError, status=422):
+class _Refused(ServiceError):
     """A refusal by a code that is not known here: to ask again changes nothing."""
+
+    status = 422
 
 
 def problem_error(response: httpx.Response) -> CheckinError:
