@@ -235,14 +235,7 @@ def _said(text: str) -> str:
 def _read_batch(answer: Any, seeds: list[bytes]) -> list[Held]:
     try:
         pairs = zip(answer["credentials"], answer["status_openings"], seeds, strict=True)
-        return [
-            Held(
-                b64url_decode(credential),
-                seed,
-                StatusOpening(Status(opening["status"]), b64url_decode(opening["salt"], 16)),
-            )
-            for credential, opening, seed in pairs
-        ]
+        return [Held(b64url_decode(credential), seed, _opening(opening)) for credential, opening, seed in pairs]
     except (KeyError, TypeError, ValueError):
         raise ServiceError("The issuer's batch does not have the documented form.") from None
 
@@ -281,5 +274,9 @@ def _plain(item: Held) -> dict[str, Any]:
 
 
 def _held(data: dict[str, Any]) -> Held:
-    opening = StatusOpening(Status(data["status"]), b64url_decode(data["salt"], 16))
-    return Held(b64url_decode(data["credential"]), b64url_decode(data["seed"], 32), opening, bool(data["used"]))
+    credential, seed = b64url_decode(data["credential"]), b64url_decode(data["seed"], 32)
+    return Held(credential, seed, _opening(data), bool(data["used"]))
+
+
+def _opening(data: dict[str, Any]) -> StatusOpening:
+    return StatusOpening(Status(data["status"]), b64url_decode(data["salt"], 16))

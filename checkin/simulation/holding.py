@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from checkin.audit.audit_page import read_audit
 from checkin.audit.point import PointResult
+from checkin.audit.retention_answers import Reader
 from checkin.demo.stage import Stage
 from checkin.deployment.deployment import SERVICES, Deployment
 from checkin.errors import ServiceError
@@ -80,10 +81,11 @@ def _measures(stage: Stage, place: str, today: int) -> list[Measure]:
 
 def ask(town: Town) -> Public:
     """As long as the services answer."""
-    audits = town.clients["retention"].get("/v1/audits")["audits"]
+    retention = town.clients["retention"]
+    audits, reports = retention.get("/v1/audits")["audits"], len(Reader(retention).reports())
     results = Counter(str(audit["result"]) for audit in audits)
     points = Counter(point.result.value for note in audits[:1] for point in read_audit(note["note"])[1])
-    return Public(_reports(town), dict(sorted(results.items())), dict(sorted(points.items())), failed(audits))
+    return Public(reports, dict(sorted(results.items())), dict(sorted(points.items())), failed(audits))
 
 
 def failed(audits: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -118,16 +120,6 @@ def _status(deployment: Deployment, service: str) -> PurgeStatus:
     if purger is None:
         raise ServiceError(f"The {service} service holds no days.")
     return purger.status()
-
-
-def _reports(town: Town) -> int:
-    """Purge reports in the log, over all pages."""
-    client, found = town.clients["retention"], 0
-    before: dict[str, str] = {}
-    while reports := client.get("/v1/purge-reports", **before)["reports"]:
-        found += len(reports)
-        before = {"before": str(reports[-1]["index"])}
-    return found
 
 
 def _errors(deployment: Deployment) -> int:
