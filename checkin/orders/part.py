@@ -141,6 +141,8 @@ class Part:
     def _of(cls, text: str, values: Values) -> Self:
         _matching(ORDER_ID, one(values, "order"))
         b64_decode(one(values, "salt"), 32)
+        # A contact's day may be the one before or after the patient's, when they met around midnight.
+        most = MAX_DAYS + 2 if one(values, "step") == PEOPLE else MAX_DAYS
         return cls(
             text=text,
             authority=one(values, "authority"),
@@ -151,7 +153,7 @@ class Part:
             venue=_given(values, "venue", lambda text: bytes.fromhex(_matching(VENUE_ID, text))),
             window=_window(values),
             phone=_given(values, "phone", lambda text: _matching(PHONE, text)),
-            days=_given(values, "days", lambda text: read_days(text, _most_days(one(values, "step")))),
+            days=_given(values, "days", lambda text: read_days(text, most)),
             expires=parse_rfc3339(one(values, "expires")),
             limit=decimal_decode(one(values, "limit"), MAX_ROWS),
             answer_key=read_sealing_key(one(values, "answer-key")),
@@ -181,11 +183,6 @@ def read_days(text: str, most: int = MAX_DAYS) -> tuple[int, int]:
     if not 0 <= last - first < most:
         raise ValueError("an order is about 1 to 28 days")
     return first, last
-
-
-def _most_days(step: str) -> int:
-    """A contact's day may be the one before or after the patient's, when they met around midnight."""
-    return MAX_DAYS + 2 if step == PEOPLE else MAX_DAYS
 
 
 def write_days(days: tuple[int, int]) -> str:
