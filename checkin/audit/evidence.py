@@ -16,7 +16,7 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
@@ -114,13 +114,7 @@ class Evidence:
             files[name], places[name] = report.note.encode(), report.index
         for audit in reader.audits():
             files[f"{AUDITS}/{audit.place}.txt"] = audit.note.encode()
-        kept: dict[str, bytes] = {}
-
-        def fetch(path: str) -> bytes:
-            if path not in kept:
-                kept[path] = reader.bytes(f"/{path}")
-            return kept[path]
-
+        fetch: Fetch = cache(lambda path: reader.bytes(f"/{path}"))
         # The checkpoint last: it covers what is shown before it.
         return cls(pinned, reader.bytes("/checkpoint"), fetch, files=files, places=places)
 

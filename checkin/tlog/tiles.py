@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
 from checkin.errors import NoteMalformed, NotFound, ProofInvalid
@@ -133,8 +134,7 @@ class TileHashes:
     def __init__(self, size: int, read: Callable[[Tile], bytes]) -> None:
         """`read` returns a tile's bytes; it is called once a tile and only for tiles that this size has."""
         self.size = size
-        self._read = read
-        self._tiles: dict[Tile, list[bytes]] = {}
+        self._tile: Callable[[Tile], list[bytes]] = cache(lambda tile: split_tile(read(tile), tile.width))
 
     def subtree(self, low: int, high: int) -> bytes:
         """The hash over the entries [low, high), which must be a subtree of the log; raises `ProofInvalid`."""
@@ -150,11 +150,6 @@ class TileHashes:
         hashes = self._tile(tile_of(level, position, self.size))
         start = position % WIDTH
         return root(hashes[start : start + (1 << rest)])
-
-    def _tile(self, tile: Tile) -> list[bytes]:
-        if tile not in self._tiles:
-            self._tiles[tile] = split_tile(self._read(tile), tile.width)
-        return self._tiles[tile]
 
 
 def _complete_ranges(low: int, high: int) -> Iterator[tuple[int, int]]:
