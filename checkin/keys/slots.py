@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Final
 
 from checkin.errors import DayDestroyed, KeyDestroyed, KeyExists, KeyMissing, SealBroken
-from checkin.files.durable import SECTOR, opened
+from checkin.files.durable import SECTOR, opened, sync_folder
 from checkin.keys.file_system import check_storage
 from checkin.protocol.encoding import u32be
 from checkin.protocol.primitives import random_bytes, sha256
@@ -71,8 +71,7 @@ class SlotFolder:
         self.folder, self._magic, self._size = folder, magic, size
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-        with opened(folder.parent, os.O_RDONLY | os.O_DIRECTORY) as parent:
-            os.fsync(parent)
+        sync_folder(folder.parent)
         with self._locked() as held:
             for name in self.names():
                 # A crash left it half made; one half destroyed has a tombstone and waits for `destroy`.

@@ -59,6 +59,14 @@ def test_a_folder_that_others_could_enter_is_closed_to_them(tmp_path: Path) -> N
     assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
 
 
+def test_the_folder_above_may_be_a_link(tmp_path: Path) -> None:
+    """A service's data often lie on another volume, under the place where they are looked for."""
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "data").symlink_to("volume")
+    folder(tmp_path / "data").write(NAME, BODY)
+    assert slot_file(tmp_path / "volume").is_file()
+
+
 def test_a_slot_is_never_written_twice(tmp_path: Path) -> None:
     folder(tmp_path).write(NAME, BODY)
     with pytest.raises(KeyExists):
