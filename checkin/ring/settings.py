@@ -14,21 +14,17 @@ from checkin.keys.key_ring import KeyName
 from checkin.protocol.note import NoteVerifier, decode_note, open_note
 from checkin.protocol.statement import kind_of, one
 from checkin.purge.statement_store import KEY_MADE
-from checkin.service.settings import AuthoritySettings, Peer, ServiceSettings, Strict, Url, VerifierKey, WitnessKey
-from checkin.tlog.proof import PinnedLog
+from checkin.service.settings import AuthoritySettings, Peer, ServiceSettings, Url, VerifierKey, WitnessedLog
 from checkin.tlog.reader import LogReader
 
 _TIMEOUT_SECONDS: Final = 15.0
 NODES: Final = 3
 
 
-class ReadLog(Strict):
-    """A log that is read and not written to: where its files are, its key, its witnesses, how many of them cosign."""
+class ReadLog(WitnessedLog):
+    """A log that is read and not written to: where its files are beside the rest."""
 
     url: Url
-    vkey: VerifierKey
-    witnesses: Annotated[tuple[WitnessKey, ...], Field(max_length=16, strict=False)] = ()
-    quorum: Annotated[int, Field(ge=0, le=16)] | None = None
 
 
 class LoggedCommitments:
@@ -37,7 +33,7 @@ class LoggedCommitments:
     def __init__(self, log: ReadLog, *service: NoteVerifier) -> None:
         """`service`: its key, and those that it had before."""
         self._url, self._service = log.url, service
-        self._pinned = PinnedLog.of(log.vkey, log.witnesses, log.quorum)
+        self._pinned = log.pinned
         self._found: dict[KeyName, str] = {}
         self._size = 0
 

@@ -218,13 +218,29 @@ class AuthoritySettings(OfficersSettings):
         return self.open(note, fewest)
 
 
-class LogSettings(Strict):
-    """The log that orders and lists of keys must be in: its key, its witnesses, how many of them cosign (`quorum`)."""
+class WitnessedLog(Strict):
+    """A log: its key, its witnesses, how many of them cosign (`quorum`)."""
 
     vkey: VerifierKey
     witnesses: Annotated[tuple[WitnessKey, ...], Field(max_length=16, strict=False)] = ()
     quorum: Annotated[int, Field(ge=0, le=16)] | None = None
     """One when there are witnesses and nothing is said here."""
+
+    @model_validator(mode="after")
+    def _attainable(self) -> Self:
+        if self.quorum is not None and self.quorum > len(self.witnesses):
+            raise ValueError("the quorum is at most the number of witnesses")
+        return self
+
+    @property
+    def pinned(self) -> PinnedLog:
+        """The same as objects that verify."""
+        return PinnedLog.of(self.vkey, self.witnesses, self.quorum)
+
+
+class LogSettings(WitnessedLog):
+    """The log that orders and lists of keys must be in, and how entries are brought to it."""
+
     url: Url | None = None
     """Where the log takes entries; without it an own list of keys is published without a proof."""
     token_file: FilePath | None = None
@@ -234,14 +250,7 @@ class LogSettings(Strict):
     def _whole(self) -> Self:
         if (self.url is None) != (self.token_file is None):
             raise ValueError("url and token_file go together")
-        if self.quorum is not None and self.quorum > len(self.witnesses):
-            raise ValueError("the quorum is at most the number of witnesses")
         return self
-
-    @property
-    def pinned(self) -> PinnedLog:
-        """The same as objects that verify."""
-        return PinnedLog.of(self.vkey, self.witnesses, self.quorum)
 
     @property
     def token(self) -> str:

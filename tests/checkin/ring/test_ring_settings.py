@@ -25,6 +25,9 @@ def test_the_settings_of_a_node_load_with_a_log_or_without(ring: Ring) -> None:
     settings = RingSettings.load(config)
     assert settings.log is not None and settings.log.vkey == vkey
     assert [peer.url for peer in settings.members] == list(ring.urls.values())
+    config.write_text(config.read_text() + "quorum = 1\n")
+    with pytest.raises(SettingsInvalid, match="at most the number of witnesses"):
+        RingSettings.load(config)
 
 
 @pytest.mark.parametrize(
