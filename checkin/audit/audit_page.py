@@ -20,8 +20,6 @@ from checkin.shown import shown
 from checkin.templates import WEB, template
 
 STYLE: Final = WEB / "static" / "audit.css"
-CELL: Final = 11
-COLUMNS: Final = 30  # two rows of days, large enough to see on a phone
 
 
 def read_audit(note: str) -> tuple[Values, list[Point]]:
@@ -62,8 +60,6 @@ def audit_html(place: int, note: str, book: Book, *, linked: bool = False) -> st
         results=RESULTS,
         states=STATES,
         words=point_words,
-        cell=CELL,
-        columns=COLUMNS,
         style=None if linked else STYLE.read_text(encoding="utf-8"),
     )
 
