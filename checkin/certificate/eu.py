@@ -74,14 +74,11 @@ def _open(message: bytes) -> tuple[Signed, Certificate]:
 def check_content(signed: Signed, certificate: Certificate) -> None:
     """Raises `CertificateSchema` unless the certificate fits its schema and is plausible."""
     schema.check(certificate)
-    schema.check_plausible(certificate, _day_of_issue(signed))
-
-
-def _day_of_issue(signed: Signed) -> str:
     try:
-        return rfc3339(_time(signed.claims.get(_ISSUED)))[:10]
+        issued = rfc3339(_time(signed.claims.get(_ISSUED)))[:10]
     except CertificateExpiry:  # nothing to compare a birth date with; the last step refuses it
-        return "9999-12-31"
+        issued = "9999-12-31"
+    schema.check_plausible(certificate, issued)
 
 
 def check_key_usage(signer: SignerCertificate, groups: list[str]) -> None:
