@@ -18,7 +18,6 @@ from checkin.keys.officers import RingKeys
 from checkin.keys.secret_file import read_token
 from checkin.orders.order import SignedOrder
 from checkin.parties.authority_folder import AuthorityFolder
-from checkin.protocol.note import NoteVerifier
 from checkin.service.settings import FilePath, LogSettings, Peer, Strict, Url
 from checkin.tlog.proof import LogProof
 from checkin.tlog.submission import submit_and_wait
@@ -27,15 +26,10 @@ from checkin.tracing.trace_result import TraceResult
 
 
 class Counterparty(Peer):
-    """A service that takes orders: its answers verify under `vkey`."""
+    """A service that takes orders; they address it by the name of its pinned key."""
 
     token_file: FilePath
     """What the authority presents to it; a line of text, for its owner alone."""
-
-    @property
-    def verifier(self) -> NoteVerifier:
-        """The pinned key; its name is the service's, as orders address it."""
-        return NoteVerifier.parse(self.vkey)
 
     @property
     def token(self) -> str:
