@@ -11,9 +11,9 @@ from typing import Final
 from checkin.audit.authority_days import AuthorityDays
 from checkin.audit.log_entry import ALTERED, BY_NODES, MISSING, REORDERED, DayState, LogEntry, officers_of
 from checkin.clock import DATES, RETENTION_DAYS
-from checkin.errors import NoteMalformed, NoteUntrusted
+from checkin.errors import NoteMalformed
 from checkin.keys.key_ring import KeyName, Purpose
-from checkin.protocol.note import NoteVerifier, open_note
+from checkin.protocol.note import NoteVerifier, signed_by
 from checkin.protocol.ring_messages import KEY_HELD, NODE_DESTROYED, NODE_LOST, RING_MEMBERS
 from checkin.protocol.statement import many
 from checkin.purge.due_keys import last_use
@@ -204,7 +204,6 @@ def _name(vkey: str) -> str:
 
 def _has_signed(vkey: str, note: str) -> bool:
     try:
-        open_note(note, [NoteVerifier.parse(vkey)])
-    except (NoteMalformed, NoteUntrusted):
+        return signed_by(note, NoteVerifier.parse(vkey))
+    except NoteMalformed:
         return False
-    return True
