@@ -43,7 +43,7 @@ class AuthorityKeys(KeyTable[AuthorityKey]):
         """
         self._require_logged(note, proof)
         listed = AuthorityList.read(self._settings.open(note).text)
-        if listed.authority != self._settings.name or listed.simulated != self._party.clock.simulated:
+        if listed.owner != self._settings.name or listed.simulated != self._party.clock.simulated:
             raise NoteUntrusted("The list is another authority's, or was made under another clock.")
         oldest = self._party.calendar.oldest(self._party.now())
         latest = self._party.today() + HORIZON_DAYS

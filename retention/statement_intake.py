@@ -348,9 +348,9 @@ def _check_owner(service: CollectedService, listed: IssuerList | IntakeList) -> 
     """Raises `NoteUntrusted` unless the settings give the service that owner: with the log alone pinned, an issuer's
     number is all that names it."""
     if isinstance(listed, IntakeList):
-        if service.issuer is not None or listed.registry != service.name:
+        if service.issuer is not None or listed.owner != service.name:
             raise NoteUntrusted("The list names another registry than the one that signed it.")
-    elif listed.issuer != service.issuer:
+    elif listed.owner != service.issuer:
         raise NoteUntrusted("The list names another issuer's number than that of the one that signed it.")
 
 

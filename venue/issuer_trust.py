@@ -110,7 +110,7 @@ class IssuerTrust:
         evidence, the first one of a day.
         """
         listed = IssuerList.read(open_note(note, [issuer.verifier]).text)
-        if listed.issuer != issuer.number:
+        if listed.owner != issuer.number:
             raise NoteUntrusted("The list is another issuer's: compare the numbers in the settings.")
         if listed.simulated != self._party.clock.simulated:
             raise NoteUntrusted("Real and simulated time do not mix: the list was made under the other one.")

@@ -216,8 +216,8 @@ def _agreed(stated: Stated, folders: list[Path], *, yes: bool, quiet: bool) -> l
     """The officers of these folders, once they were shown what they sign and agreed to it."""
     signers = [load_signer(path) for path in folders]
     for signer in signers:
-        if not signer.name.startswith(f"{stated.authority}/"):
-            raise RequestInvalid(f"{signer.name} is no officer of {stated.authority}, whose keys these are.")
+        if not signer.name.startswith(f"{stated.owner}/"):
+            raise RequestInvalid(f"{signer.name} is no officer of {stated.owner}, whose keys these are.")
     new = {day for path in folders for day in new_days(path, stated)} if isinstance(stated, AuthorityList) else set()
     if not quiet:
         say("\n".join(_shown(stated, new)))
@@ -229,7 +229,7 @@ def _agreed(stated: Stated, folders: list[Path], *, yes: bool, quiet: bool) -> l
 def _shown(stated: Stated, new: set[int]) -> list[str]:
     """Every day: the key's fingerprint, its commitment, and what is new; or the commitment, and when the key was
     destroyed or checked."""
-    lines = [f"{stated.authority}: {_what(stated)}."]
+    lines = [f"{stated.owner}: {_what(stated)}."]
     if isinstance(stated, AuthorityList):
         for day, key in stated.keys.items():
             mark = "NEW" if day in new else "signed before"

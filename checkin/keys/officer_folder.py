@@ -102,5 +102,5 @@ def new_days(folder: Path, listed: AuthorityList) -> set[int]:
 def remember(folder: Path, listed: AuthorityList) -> None:
     """Keeps what is signed now; days before the list's first are forgotten."""
     kept = {day: key for day, key in remembered(folder).items() if day >= min(listed.keys)}
-    text = AuthorityList(listed.authority, {**kept, **listed.keys}, listed.simulated).text()
+    text = AuthorityList(listed.owner, {**kept, **listed.keys}, listed.simulated).text()
     replace_file(folder / REMEMBERED_FILE, text.encode())

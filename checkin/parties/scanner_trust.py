@@ -177,7 +177,7 @@ def _logged(note: str, log: PinnedLog | None, proof: Any) -> str:
 
 def _merged_issuer(known: Keys, note: str, issuer: int, verifier: NoteVerifier, today: int) -> Keys:
     listed = IssuerList.read(open_note(note, [verifier]).text)
-    if listed.issuer != issuer:
+    if listed.owner != issuer:
         raise NoteUntrusted("A list names another issuer than the one it was given for.")
     before = {day: ListedKey.of(issuer, b64url_decode(key, 32)) for day, key in known.items()}
     return _merged(before, listed.keys, today)

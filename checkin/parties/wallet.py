@@ -133,7 +133,7 @@ class Wallet:
             # SPEC keys.md §5.2: "Who has pinned a log MUST refuse a list without a valid proof as a whole"
             log.require(note, proof)
             self.log = log.plain()
-        return IssuerKeys(*(IssuerKey(listed.issuer, key.public) for of, key in listed.keys.items() if of == day))
+        return IssuerKeys(*(IssuerKey(listed.owner, key.public) for of, key in listed.keys.items() if of == day))
 
     def now(self, clock: Clock) -> float:
         """Unix seconds by the issuer's time, as far as it was measured."""

@@ -7,18 +7,19 @@ its owner; then read its text here; then `merge` it with what was seen before: t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import ClassVar, Final, Self, TypeVar
+from typing import ClassVar, Final, Generic, Self, TypeVar
 
 from checkin.clock import DATES
 from checkin.errors import HolderKeyInvalid, ListRefused, NoteMalformed
 from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode, u32be
 from checkin.protocol.note import check_own_name
 from checkin.protocol.primitives import Label, check_sealing_key, check_signing_key, sha256
-from checkin.protocol.statement import CLOCK, Field, StatementType, Values, clock_value, many, one
+from checkin.protocol.statement import CLOCK, Field, StatementType, clock_value, many, one
 
 FEWEST_OFFICERS: Final = 2  # that sign together, whatever settings say: one alone never suffices
 # Lists reach 14 days ahead, and their owner's midnight may come first; a thief of a list's key does not own the years.
@@ -90,81 +91,93 @@ class DestroyedKey:
 
 K = TypeVar("K", ListedKey, AuthorityKey, IntakeKey)
 L = TypeVar("L", ListedKey, AuthorityKey, IntakeKey, DestroyedKey)
+Owner = TypeVar("Owner", int, str)
 
 
-class _KeyList:
-    """What lists have in common: an owner, which is an attribute with the name of their statement's first field."""
+@dataclass(frozen=True)
+class _KeyList(ABC, Generic[Owner, L]):
+    """Keys by day, and whose they are: what the first field of their statement says."""
 
     statement: ClassVar[StatementType]
-    keys: Mapping[int, ListedKey] | Mapping[int, AuthorityKey] | Mapping[int, IntakeKey] | Mapping[int, DestroyedKey]
-    simulated: bool
+    width: ClassVar[int] = 2
+    owner: Owner
+    keys: Mapping[int, L]
+    simulated: bool = False
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The list in an opened note's text; `NoteMalformed`, also for a key that anyone could open, or that no
+        verifier could use alike."""
+        values = cls.statement.read(text)
+        owner = cls._owner(one(values, cls.statement.fields[0].name))
+        keys: dict[int, L] = {}
+        last = -1
+        for line in many(values, "key"):
+            date, *words = line.split(" ")
+            day = _day(date)
+            if day <= last or len(words) != cls.width:
+                raise NoteMalformed("A list of keys has one line a day, in the order of the days.")
+            keys[day] = cls._key(owner, words)
+            last = day
+        _check_kids(keys)
+        return cls(owner, MappingProxyType(keys), CLOCK.name in values)
 
     def text(self) -> str:
         """The note's text, ready to be signed."""
-        owner = self.statement.fields[0].name
         lines = [f"{DATES.date(day)} {self.keys[day].words()}" for day in sorted(self.keys)]
-        return self.statement.write(
-            {owner: str(getattr(self, owner)), **clock_value(simulated=self.simulated), "key": lines}
-        )
+        owner = {self.statement.fields[0].name: str(self.owner)}
+        return self.statement.write({**owner, **clock_value(simulated=self.simulated), "key": lines})
+
+    @staticmethod
+    @abstractmethod
+    def _owner(text: str) -> Owner: ...
+    @staticmethod
+    @abstractmethod
+    def _key(owner: Owner, words: list[str]) -> L: ...
 
 
-@dataclass(frozen=True)
-class IssuerList(_KeyList):
-    """Keys by day of the issuer with this number (u32)."""
+class IssuerList(_KeyList[int, ListedKey]):
+    """Keys of the issuer with this number (u32)."""
 
     statement = ISSUER_KEYS
-    issuer: int
-    keys: Mapping[int, ListedKey]
-    simulated: bool = False
 
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """The list in an opened note's text; `NoteMalformed`, also for a key no verifier could use alike."""
-        values = cls.statement.read(text)
+    @staticmethod
+    def _owner(text: str) -> int:
         try:
-            issuer = decimal_decode(one(values, "issuer"), 2**32 - 1)
+            return decimal_decode(text, 2**32 - 1)
         except ValueError:
             raise NoteMalformed("An issuer's number is a decimal below 2³².") from None
-        keys = _read_keys(values, 2, lambda parts: _issuer_key(issuer, *parts))
-        _check_kids(keys)
-        return cls(issuer, keys, "clock" in values)
+
+    @staticmethod
+    def _key(owner: int, words: list[str]) -> ListedKey:
+        return _issuer_key(owner, *words)
 
 
-@dataclass(frozen=True)
-class AuthorityList(_KeyList):
-    """Keys by day of the authority of this name."""
+class _NamedList(_KeyList[str, L]):
+    @staticmethod
+    def _owner(text: str) -> str:
+        check_own_name(text)
+        return text
+
+
+class AuthorityList(_NamedList[AuthorityKey]):
+    """Keys of the authority of this name."""
 
     statement = AUTHORITY_KEYS
-    authority: str
-    keys: Mapping[int, AuthorityKey]
-    simulated: bool = False
 
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """The list in an opened note's text; `NoteMalformed`, also for a key that anyone could open."""
-        values = cls.statement.read(text)
-        keys = _read_keys(values, 2, lambda parts: AuthorityKey(_sealing_key(parts[0]), read_commitment(parts[1])))
-        return cls(_name(values, "authority"), keys, "clock" in values)
+    @staticmethod
+    def _key(_: str, words: list[str]) -> AuthorityKey:
+        return AuthorityKey(_sealing_key(words[0]), read_commitment(words[1]))
 
 
-@dataclass(frozen=True)
-class _StatedList(_KeyList):
-    """By day, keys of the authority of this name of which its officers state something."""
-
-    authority: str
-    keys: Mapping[int, DestroyedKey]
-    simulated: bool = False
-
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """The statement in an opened note's text; `NoteMalformed`."""
-        values = cls.statement.read(text)
-        keys = _read_keys(values, 2, lambda parts: DestroyedKey(read_commitment(parts[0]), _day(parts[1])))
-        return cls(_name(values, "authority"), keys, "clock" in values)
+class _StatedList(_NamedList[DestroyedKey]):
+    @staticmethod
+    def _key(_: str, words: list[str]) -> DestroyedKey:
+        return DestroyedKey(read_commitment(words[0]), _day(words[1]))
 
 
 class DestroyedList(_StatedList):
-    """Keys that were destroyed."""
+    """Keys of the authority of this name that its officers say were destroyed."""
 
     statement = AUTHORITY_DESTROYED
 
@@ -176,27 +189,21 @@ class CheckedList(_StatedList):
     statement = AUTHORITY_CHECKED
 
 
+class IntakeList(_NamedList[IntakeKey]):
+    """Keys of the registry of this name."""
+
+    statement = INTAKE_KEYS
+    width = 1
+
+    @staticmethod
+    def _key(_: str, words: list[str]) -> IntakeKey:
+        return IntakeKey(_sealing_key(words[0]))
+
+
 BY_OFFICERS: Final[Mapping[str, type[AuthorityList | DestroyedList | CheckedList]]] = {
     listed.statement.kind: listed for listed in (AuthorityList, DestroyedList, CheckedList)
 }
 """What officers sign about day keys, by its kind."""
-
-
-@dataclass(frozen=True)
-class IntakeList(_KeyList):
-    """Keys by day of the registry of this name."""
-
-    statement = INTAKE_KEYS
-    registry: str
-    keys: Mapping[int, IntakeKey]
-    simulated: bool = False
-
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """The list in an opened note's text; `NoteMalformed`, also for a key that anyone could open."""
-        values = cls.statement.read(text)
-        keys = _read_keys(values, 1, lambda parts: IntakeKey(_sealing_key(parts[0])))
-        return cls(_name(values, "registry"), keys, "clock" in values)
 
 
 def merge(known: Mapping[int, K], new: Mapping[int, K]) -> dict[int, K]:
@@ -212,19 +219,6 @@ def merge(known: Mapping[int, K], new: Mapping[int, K]) -> dict[int, K]:
     return {day: key for day, key in new.items() if day not in known}
 
 
-def _read_keys(values: Values, width: int, build: Callable[[list[str]], L]) -> Mapping[int, L]:
-    keys: dict[int, L] = {}
-    last = -1
-    for line in many(values, "key"):
-        date, *parts = line.split(" ")
-        day = _day(date)
-        if day <= last or len(parts) != width:
-            raise NoteMalformed("A list of keys has one line a day, in the order of the days.")
-        keys[day] = build(parts)
-        last = day
-    return MappingProxyType(keys)
-
-
 def _day(date: str) -> int:
     try:
         day = DATES.parse_date(date)
@@ -233,12 +227,6 @@ def _day(date: str) -> int:
     if day < 0:
         raise NoteMalformed("There are no service days before 1970.")
     return day
-
-
-def _name(values: Values, field: str) -> str:
-    name = one(values, field)
-    check_own_name(name)
-    return name
 
 
 @lru_cache(_KEPT)
@@ -253,7 +241,7 @@ def _issuer_key(issuer: int, kid: str, public: str) -> ListedKey:
     return ListedKey(bytes.fromhex(kid), raw)
 
 
-def _check_kids(keys: Mapping[int, K]) -> None:
+def _check_kids(keys: Mapping[int, L]) -> None:
     """Refuses two keys with one kid: a credential names its key by nothing else."""
     publics: dict[bytes, bytes] = {}
     for key in keys.values():

@@ -38,7 +38,7 @@ def test_keys_are_published_fourteen_days_ahead_as_jwks_and_as_a_signed_list(
 ) -> None:
     answer = client.get("/v1/keys").json()
     listed = IssuerList.read(open_note(answer["list"], [issuer.party.signer.verifier]).text)
-    assert answer["issuer"] == listed.issuer == 7
+    assert answer["issuer"] == listed.owner == 7
     assert listed.simulated
     assert sorted(listed.keys) == list(range(DAY, DAY + 15))
     for (day, key), jwk in zip(sorted(listed.keys.items()), answer["keys"], strict=True):

@@ -53,7 +53,7 @@ def test_every_list_that_is_given_out_is_in_the_log(town: Stage) -> None:
     [issuer] = told["issuers"]
     assert (issuer["list"], issuer["proof"]) == (answer["list"], answer["proof"])
     pinned.require(told["intake"], told["intake_proof"])
-    assert IntakeList.read(unverified_text(told["intake"])).registry == town.deployment.verifier("venue").name
+    assert IntakeList.read(unverified_text(told["intake"])).owner == town.deployment.verifier("venue").name
 
 
 def test_a_log_that_is_away_over_midnight_keeps_nobody_out(town: Stage) -> None:

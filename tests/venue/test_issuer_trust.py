@@ -157,7 +157,7 @@ def test_a_scanner_gets_every_list_as_its_owner_signed_it(tmp_path: Path, new_is
             issuer.listed(),
         )
     intake = IntakeList.read(open_note(trust["intake"], [NoteVerifier.parse(trust["registry"]["vkey"])]).text)
-    assert (intake.registry, intake.simulated) == ("registry.example", True)
+    assert (intake.owner, intake.simulated) == ("registry.example", True)
     assert sorted(intake.keys) == list(range(DAY, DAY + 15))
 
 

@@ -163,11 +163,11 @@ def test_a_key_that_the_machine_planted_is_not_signed(place: Place) -> None:
     run("keys", "list", "--yes", *place.common, "-o", place.list, *place.officer(1))
     planted = AuthorityKey(OpeningKey(random_bytes(32)).public, "ab" * 32)
     listed = AuthorityList.read(unverified_text(place.list.read_text()))
-    place.list.write_text(AuthorityList(listed.authority, {**listed.keys, 20779: planted}, True).text())
+    place.list.write_text(AuthorityList(listed.owner, {**listed.keys, 20779: planted}, True).text())
     with pytest.raises(ListRefused, match="another key for 2026-11-22"):
         run("keys", "sign", "--yes", place.list, *place.officer(1))
     kept = place.folder / "listed.txt"
-    kept.write_text(AuthorityList(listed.authority, {**listed.keys, 20781: planted}, True).text())
+    kept.write_text(AuthorityList(listed.owner, {**listed.keys, 20781: planted}, True).text())
     with pytest.raises(ListRefused, match="not the ring's own, do not sign it: 2026-11-24"):
         run("keys", "list", "--yes", *place.common, "-o", place.list, *place.officer(2), *place.officer(3))
 

@@ -312,9 +312,7 @@ def test_the_authority_is_named_as_its_officers_are(authority: AuthorityFolder) 
     """They sign and everybody pins `officers.txt`: another name in `authority.txt` gets into no list or order."""
     file = authority.folder / "authority.txt"
     file.write_text(file.read_text().replace("authority health.example", "authority other.example"))
-    assert (
-        reopened(authority).list_keys(NOW).authority == reopened(authority).order_keys().authority == "health.example"
-    )
+    assert reopened(authority).list_keys(NOW).owner == reopened(authority).order_keys().authority == "health.example"
 
 
 # --- without a folder ---------------------------------------------------------------------------------------------

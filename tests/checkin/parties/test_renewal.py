@@ -131,7 +131,7 @@ def test_new_officers_know_which_keys_the_present_ones_signed(authority: Authori
         assert new_days(path, listed) == set()
     planted = {**listed.keys, TODAY: AuthorityKey(OpeningKey(bytes(32)).public, "0" * 64)}
     with pytest.raises(ListRefused):
-        new_days(officers(authority, 4)[0], AuthorityList(listed.authority, planted))
+        new_days(officers(authority, 4)[0], AuthorityList(listed.owner, planted))
 
 
 def test_what_one_officer_alone_remembers_is_new_to_the_new_ones(authority: AuthorityFolder) -> None:
@@ -189,7 +189,7 @@ def test_officers_who_signed_different_keys_of_a_day_do_not_go_on_silently(autho
     listed = authority.list_keys(NOW)
     planted = {**listed.keys, TODAY: AuthorityKey(OpeningKey(bytes(32)).public, "0" * 64)}
     remember(officers(authority, 1)[0], listed)
-    remember(officers(authority, 2)[0], AuthorityList(listed.authority, planted))
+    remember(officers(authority, 2)[0], AuthorityList(listed.owner, planted))
     with pytest.raises(ListRefused):
         renewed(authority)
     assert opens(reopened(authority), 1, 2)
