@@ -38,6 +38,7 @@ from issuer.vaccination import Vaccination
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
+_TODAY: Final = RETENTION_DAYS - 1  # days after the oldest that is kept
 _FULL: Final = (
     "All registrations together reached `registrations_a_minute`, so people are refused at this moment. If it is a "
     "flood, bound what one address may send at the proxy (`limit_req`)."
@@ -74,7 +75,14 @@ class Issuer(DayService):
         self.registrations = Registrations(self, self.identities, self.accounts, self.gateway, self.throttle)
         self.vaccination = Vaccination(self.identities, _trust_list(settings), party.calendar, self.counts)
         self.purger = self.purger_of(
-            self._forget,
+            self._forget_registrations,
+            self._forget_hosted,
+            self._forget_messages,
+            self.notices.forget_before,
+            lambda _: self.orders.forget(),
+            self.identities.forget_before,
+            self.signing.forget_before,
+            self.authority.forget_before,
             lambda oldest: self.rotation.run(oldest, self.purger.retire),
             ahead={Purpose.DAY: 1, Purpose.SIGNING: AHEAD_DAYS},
         )
@@ -157,17 +165,15 @@ class Issuer(DayService):
         self.gateway.close()
         super().close()
 
-    def _forget(self, oldest: int) -> None:
-        today = oldest + RETENTION_DAYS - 1
-        self.registrations.forget_before(today - 1)  # a registration may wait over midnight
-        self.hosted.forget_before(today)
-        self.notices.forget_before(oldest)
-        self.orders.forget()
-        self.identities.forget_before(oldest)
-        self.signing.forget_before(oldest)
-        self.authority.forget_before(oldest)
+    def _forget_registrations(self, oldest: int) -> None:
+        self.registrations.forget_before(oldest + _TODAY - 1)  # one may wait over midnight
+
+    def _forget_hosted(self, oldest: int) -> None:
+        self.hosted.forget_before(oldest + _TODAY)
+
+    def _forget_messages(self, oldest: int) -> None:
         if self.outbox:
-            self.outbox.forget_before(self.party.calendar.start(today - 1))
+            self.outbox.forget_before(self.party.calendar.start(oldest + _TODAY - 1))
 
 
 def _nothing_to_read(_: Commit) -> None:

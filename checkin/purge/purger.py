@@ -53,7 +53,7 @@ log = structlog.get_logger()
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PurgeTask = Callable[[int], None]
+PurgeTask = Callable[[int], object]
 """What a service destroys beside its vault; it is given the oldest day that is still held, and is repeatable."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from checkin.errors import ClockUntrusted, DayDestroyed, KeyDestroyed
+from checkin.errors import ClockUntrusted, DayDestroyed, KeyDestroyed, NotReady
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import open_note
 from checkin.protocol.statement import kind_of
@@ -40,6 +40,21 @@ def test_after_28_days_the_day_is_gone_and_signed_statements_say_so(
     names = [statement["name"] for statement in named]
     assert {"purge-2026-11-20", "key-destroyed-identity-2026-11-20", "key-made-signing-2026-12-04"} <= set(names)
     assert set(notes) <= {statement["note"] for statement in named}
+
+
+def test_what_cannot_be_forgotten_keeps_nothing_else_from_being(
+    site: Site, client: httpx.Client, issuer: Issuer
+) -> None:
+    """A damaged table of attempts, say: identities go all the same, and the round is told as failed."""
+    token = register(site, client)
+    ask_batch(client, token)
+    client.delete("/v1/wallet", headers=bearer(token))
+    issuer.database.write(lambda commit: commit.execute("DROP TABLE attempts"))
+    site.set_day(DAY + 28, hour=0)
+    issuer.guard.confirm()
+    with pytest.raises(NotReady):
+        issuer.purger.run()
+    assert rows_in(issuer.database, "identities") == 0
 
 
 def test_a_statement_names_no_person_and_no_small_number(site: Site, client: httpx.Client, issuer: Issuer) -> None:
