@@ -396,7 +396,7 @@ class LogFiles:
 
     def _widths(self, tile: Tile) -> list[int]:
         # Newest first: a wider one may replace a narrower one under our eyes, never the other way round.
-        names = [path.name for path in (self._folder / f"{tile.full().path()}.p").glob("*")]
+        names = [path.name for path in (self._folder / f"{tile._replace(width=WIDTH).path()}.p").glob("*")]
         return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
 
 

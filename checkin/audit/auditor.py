@@ -107,7 +107,8 @@ def _open_head(evidence: Evidence, data: bytes, *, earlier: bool = False) -> Che
     if not data:
         raise ProofInvalid("The checkpoint is not there.")
     note = decode_note(data)
-    keys = evidence.pinned.named(Checkpoint.read(unverified_text(note)).origin)
+    origin = Checkpoint.read(unverified_text(note)).origin
+    keys = [key for key in reversed(evidence.pinned.notes) if key.name == origin]
     if not keys:
         raise NoteUntrusted("The log that it names has no key in vkeys.txt.")
     log, *former = keys

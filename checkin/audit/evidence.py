@@ -70,10 +70,6 @@ class Pinned:
         """Name and key id of each."""
         return frozenset((verifier.name, verifier.key_id) for verifier in self.all())
 
-    def named(self, name: str) -> list[NoteVerifier]:
-        """The keys of that name; the last in the file, which is the present one, first."""
-        return [verifier for verifier in reversed(self.notes) if verifier.name == name]
-
 
 @dataclass(frozen=True)
 class Evidence:

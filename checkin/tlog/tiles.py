@@ -40,10 +40,6 @@ class Tile(NamedTuple):
         level = "entries" if self.level == ENTRIES else str(self.level)
         return f"tile/{level}/{number}" + ("" if self.width == WIDTH else f".p/{self.width}")
 
-    def full(self) -> Tile:
-        """The tile that it becomes."""
-        return self._replace(width=WIDTH)
-
     def cut(self, wider: bytes) -> bytes:
         """Its bytes out of those of the same tile when it had grown."""
         if self.level != ENTRIES:
@@ -118,7 +114,7 @@ def fetch_tile(fetch: Fetch, tile: Tile) -> bytes:
     except NotFound:
         if tile.width == WIDTH:
             raise
-        return tile.cut(fetch(tile.full().path()))
+        return tile.cut(fetch(tile._replace(width=WIDTH).path()))
 
 
 def fetch_bundle(fetch: Fetch, tile: Tile) -> list[bytes]:

@@ -46,7 +46,6 @@ def test_tiles_are_named_as_the_specification_names_them(tile: Tile, path: str) 
     """Both ways."""
     assert tile.path() == path
     assert parse_path(path) == tile
-    assert tile.full().width == WIDTH
 
 
 @pytest.mark.parametrize(
