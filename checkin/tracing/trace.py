@@ -230,9 +230,8 @@ class Sight:
     names: dict[bytes, str]
 
     @classmethod
-    def of(cls, rows: Iterable[AnswerRow], own: set[bytes]) -> Sight:
+    def of(cls, rows: list[AnswerRow], own: set[bytes]) -> Sight:
         """`own`: the patient's visit ids; the patient is no contact, also of another issuer's list."""
-        rows = list(rows)
         return cls(
             visits=[row for row in _of(rows, VisitRow) if row.visit_id not in own],
             places={row.number: row for row in _of(rows, PlaceRow)},
