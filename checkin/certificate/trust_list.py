@@ -10,6 +10,7 @@ import binascii
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from checkin.certificate.cose import Signed
@@ -52,13 +53,10 @@ class TrustList:
         """The signer that signed it; raises `CertificateSignature`."""
         for signer in self.signers(signed.kid):
             # The key decides the algorithm; a header that names another one is refused, a missing one is not needed.
-            if signed.algorithm not in (signer.algorithm, None):
-                continue
-            try:
-                signer.verify(signed.message, signed.signature)
-            except BadSignature:
-                continue
-            return signer
+            if signed.algorithm in (signer.algorithm, None):
+                with suppress(BadSignature):
+                    signer.verify(signed.message, signed.signature)
+                    return signer
         raise CertificateSignature
 
 

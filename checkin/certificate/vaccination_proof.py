@@ -37,9 +37,8 @@ class VaccinationProof:
 
 def proof_in(certificate: Certificate, expires: float) -> VaccinationProof | None:
     """The longest-lasting proof in a certificate that fits its schema and is genuine; None if it proves nothing."""
-    rules = (("v", _vaccinated), ("r", _recovered), ("t", _tested))
     proofs = []
-    for group, rule in rules:
+    for group, rule in (("v", _vaccinated), ("r", _recovered), ("t", _tested)):
         for entry in _entries(certificate, group):
             try:
                 proof = rule(entry)
