@@ -58,7 +58,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         guard,
         "Venue registry",
         DESCRIPTION,
-        checks=[trust.findings, own.findings, alarms.findings, endings.findings, *service.checks(purger)],
+        checks=[trust.findings, own.findings, alarms.findings, *service.checks(purger)],
         # Destruction that is due comes first, and no issuer can delay it.
         periodic=[
             Task("purge", purger.run, lane="purge", vital=True),

@@ -311,7 +311,8 @@ class DayService:
 
     def checks(self, purger: Purger) -> list[Callable[[], Iterable[Finding]]]:
         """What readiness depends on at both."""
-        return [partial(_day_findings, purger), self._engine_findings, self.nodes.findings, self.counts.findings]
+        own = (self._engine_findings, self.endings.findings, self.nodes.findings, self.counts.findings)
+        return [partial(_day_findings, purger), *own]
 
     def _engine_findings(self) -> list[Finding]:
         """What is dangerous about the engine, or that it does not answer. /readyz is public: each time it is seen

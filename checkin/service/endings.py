@@ -26,8 +26,8 @@ _LINES: Final = 1 << 40
 """More than a journal ever has. An app node on a ring of nodes has a journal of its own: in the database its numbers
 begin at a multiple of this, which follows from the node's name; those of a machine with its own keys begin at 0."""
 _ANEW: Final = (
-    "The journal of what ended, in `keys`, was lost or begun anew, or two machines share a name in [ring]: a database "
-    "put back from before would end everything. Make a new dump now."
+    "The journal of what ended, in `keys`, was lost or begun anew, or two machines share a name in [ring]: what ended "
+    "before is not known for a database that is put back. Make a new backup or dump now, and put back no older one."
 )
 R = TypeVar("R")
 log = structlog.get_logger()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import httpx
 import pytest
 
@@ -142,6 +144,14 @@ def _opens(issuer: Issuer, row: tuple[int, int, bytes]) -> bool:
     except KeyDestroyed:
         return False
     return True
+
+
+def test_a_lost_journal_of_ended_accounts_is_told(site: Site, client: httpx.Client) -> None:
+    """A database put back from before would bring them back: the operator makes a new backup."""
+    client.delete("/v1/wallet", headers=bearer(register(site, client)))
+    shutil.rmtree(site.folder / "keys" / "journal")
+    with site.open() as again:
+        assert [finding.level for finding in again.findings() if finding.name == "journal"] == ["warning"]
 
 
 def test_a_ledger_is_settled_by_a_clock_that_is_believed(site: Site, client: httpx.Client, issuer: Issuer) -> None:
