@@ -24,7 +24,7 @@ from checkin.protocol.note import unverified_text
 from checkin.protocol.statement import kind_of, one
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.inventory import Inventory, PurgeParty
-from checkin.purge.purger import LOCK
+from checkin.purge.purger import LOCK, Purger
 from checkin.purge.statement_store import (
     DAY_CLOSED,
     KEY_MADE,
@@ -55,14 +55,11 @@ Look = Callable[[], Iterable[Point]]
 
 @dataclass(frozen=True)
 class Days:
-    """The day vault of a service that has one, and what it stated about it."""
+    """The day vault of a service that has one, what it stated about it, and what closes and destroys its days."""
 
     vault: Vault
     book: StatementStore
-    close: Callable[[], object]
-    """Closes the days that are over: a day may be over since this very minute."""
-    purge: Callable[[], object]
-    """Destroys the days that are due: one may be due since this very minute."""
+    purger: Purger
 
 
 class SelfAudit:
@@ -158,7 +155,7 @@ class SelfAudit:
         held = [*days.vault.store.days(), *(name.day for name in self._party.ring.names(Purpose.DAY))]
         if held and calendar.oldest(now - GRACE_SECONDS) <= min(held) < calendar.oldest(now):
             with suppress(CheckinError):  # then the day is seen below
-                days.purge()
+                days.purger.run()
 
     def _oldest(self, days: Days) -> Point:
         calendar = self._party.calendar
@@ -173,7 +170,7 @@ class SelfAudit:
 
     def _closings(self, days: Days) -> Iterator[Point]:
         """Reads the rows of closed days again, as many as one run may; every day has its turn."""
-        days.close()
+        days.purger.close_due_days()  # one may be over since this very minute
         calendar, now = self._party.calendar, self._guard.settled()
         inventory = Inventory(self._party, days.vault, days.book)
         over = [day for day in inventory.held() if calendar.closes(day) + GRACE_SECONDS < now < calendar.due(day)]

@@ -306,7 +306,7 @@ class DayService:
 
     def audit(self, purger: Purger, data_map: Path, *looks: Look) -> SelfAudit:
         """Its audit of itself, with `looks` of its own."""
-        days = Days(self.vault, self.book, purger.close_due_days, purger.run)
+        days = Days(self.vault, self.book, purger)
         return SelfAudit(self.party, self.guard, data_map, self.party.settings.keys, days, looks, self.engine.columns)
 
     def checks(self, purger: Purger) -> list[Callable[[], Iterable[Finding]]]:

@@ -54,7 +54,7 @@ def house(tmp_path: Path) -> House:
 
 def audit(house: House, words: Sequence[str] = ()) -> dict[str, Point]:
     """The points by name."""
-    keys, days = house.party.settings.keys, Days(house.vault, house.book, house.purger.close_due_days, house.purger.run)
+    keys, days = house.party.settings.keys, Days(house.vault, house.book, house.purger)
     look = SelfAudit(house.party, house.guard, MAP, keys, days)
     note = look.sign(look.run(words))
     values = SELF_AUDIT.read(open_note(note, [house.party.signer.verifier]).text)
