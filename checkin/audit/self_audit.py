@@ -201,19 +201,15 @@ class SelfAudit:
         yield Point(ORDERS, self._name, PointResult.PASS, text)
 
 
-def made_keys(book: StatementStore) -> dict[KeyName, str]:
-    """The commitment of every key that was ever stated to be made."""
-    stated = [KEY_MADE.read(unverified_text(note)) for _, note in book.all("key-made-")]
-    return {KeyName.parse(one(values, "key")): one(values, "commitment") for values in stated}
-
-
 def key_faults(ring: ServiceKeys, book: StatementStore) -> Iterator[str]:
     """What is wrong with the ring, a sentence each. Under the purger's lock, so that no key is half-way.
 
     What a slot's absence alone shows is that it was unlinked. `KeyRing.destroy` overwrites first and leaves a mark; a
     tombstone of a key that was once made, without a mark, is one of a key that was only unlinked.
     """
-    made, tombs, there = made_keys(book), ring.tombstones(), set(ring.names())
+    stated = [KEY_MADE.read(unverified_text(note)) for _, note in book.all("key-made-")]
+    made = {KeyName.parse(one(values, "key")): one(values, "commitment") for values in stated}
+    tombs, there = ring.tombstones(), set(ring.names())
     for name in tombs:
         if away := ring.missing(name):
             yield f"{name} was due, and is not stated to be destroyed by {', '.join(away)}"
@@ -225,8 +221,7 @@ def key_faults(ring: ServiceKeys, book: StatementStore) -> Iterator[str]:
             yield f"{name} has a tombstone and its destruction was never stated"
     for name in sorted(made.keys() - set(tombs)):
         yield from _live(name, ring, made[name], there=name in there)
-    unstated = there - made.keys()
-    yield from (f"{name} is in the ring and was never stated" for name in sorted(unstated))
+    yield from (f"{name} is in the ring and was never stated" for name in sorted(there - made.keys()))
 
 
 def _live(name: KeyName, ring: ServiceKeys, commitment: str, *, there: bool) -> Iterator[str]:
