@@ -12,7 +12,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache, partial
 from itertools import compress
 from typing import Annotated, Final, Literal
@@ -59,6 +58,7 @@ MAX_ENTRIES: Final = 1000
 MAX_BODY: Final = 640 * 1024  # bytes; an entry is 508 characters
 OLDEST_SECONDS: Final = 72 * 3600
 _OfDay = Callable[[int], type[CheckinError] | None]
+_Judged = dict[int, Visit]  # of good entries, by their places in the batch
 log = structlog.get_logger()
 _ADD = (
     "INSERT INTO alarms (day, failed) VALUES (:day, :failed)"
@@ -86,14 +86,6 @@ class BatchResults(BaseModel):
     results: list[EntryResult]
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A good entry: where it stands in the batch, and its visit."""
-
-    place: int
-    visit: Visit
-
-
 _ACCEPTED, _REPEATED, _CONFLICT = (EntryResult(result=word) for word in ("accepted", "repeated", "conflict"))
 
 
@@ -115,12 +107,12 @@ class BatchIntake:
         now = self._guard.now()
         refusal = cache(partial(self._refusal, now))  # a batch has few days
         results: dict[int, EntryResult] = {}
-        days: dict[int, list[_Judged]] = {}
+        days: dict[int, _Judged] = {}
         later: CheckinError | None = None
         for index, entry in enumerate(sealed):
             try:
                 day, visit = self._judge(_read(entry), scanner, now, refusal)
-                days.setdefault(day, []).append(_Judged(index, visit))
+                days.setdefault(day, {})[index] = visit
             except (KeyMissing, NotReady) as error:
                 later = error
             except UnknownIssuerKey as error:
@@ -182,7 +174,7 @@ class BatchIntake:
             raise ScanTooOld
 
     def _store_days(
-        self, days: dict[int, list[_Judged]], scanner: bytes, results: dict[int, EntryResult]
+        self, days: dict[int, _Judged], scanner: bytes, results: dict[int, EntryResult]
     ) -> CheckinError | None:
         """Adds to `results`; what keeps a day from being stored now, which keeps no other from it."""
         later: CheckinError | None = None
@@ -190,24 +182,23 @@ class BatchIntake:
             try:
                 results |= self._store(day, judged, scanner)
             except (DayClosed, DayDestroyed) as error:
-                results |= {item.place: EntryResult(result="refused", code=error.code) for item in judged}
+                results |= dict.fromkeys(judged, EntryResult(result="refused", code=error.code))
             except (KeyMissing, NotReady) as error:
                 later = error
         return later
 
-    def _store(self, day: int, judged: list[_Judged], scanner: bytes) -> dict[int, EntryResult]:
+    def _store(self, day: int, judged: _Judged, scanner: bytes) -> dict[int, EntryResult]:
         """All visits of a day in one commit; then second uses, flagged, in another."""
-        rows = [self._visits.row(day, item.visit) for item in judged]
+        rows = [self._visits.row(day, visit) for visit in judged.values()]
         added = self._visits.vault.insert(day, rows)
         for row in compress(rows, added):
             self._gates.count(day, scanner, row.bucket)
-        results = {item.place: _ACCEPTED for item, new in zip(judged, added, strict=True) if new}
-        rest = [item for item, new in zip(judged, added, strict=True) if not new]
-        first = self._visits.standing(day, [item.visit for item in rest]) if rest else {}
-        for item in rest:
-            repeated = same_scan(first[item.visit.visit_id], item.visit)
-            results[item.place] = _REPEATED if repeated else _CONFLICT
-        self._visits.keep_conflicts(day, [item.visit for item in rest if results[item.place] is _CONFLICT])
+        results = dict.fromkeys(compress(judged, added), _ACCEPTED)
+        rest = {place: visit for place, visit in judged.items() if place not in results}
+        first = self._visits.standing(day, list(rest.values())) if rest else {}
+        for place, visit in rest.items():
+            results[place] = _REPEATED if same_scan(first[visit.visit_id], visit) else _CONFLICT
+        self._visits.keep_conflicts(day, [visit for place, visit in rest.items() if results[place] is _CONFLICT])
         return results
 
 
