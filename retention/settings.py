@@ -75,23 +75,15 @@ class RetentionSettings(ServiceSettings):
     """How many of them must have cosigned a checkpoint before it is published; one when nothing is said."""
 
     @model_validator(mode="after")
-    def _different_names(self) -> Self:
+    def _fitting_together(self) -> Self:
         names = [other.name for other in self.services] + [other.verifier.name for other in self.witnesses]
         if len(set(names)) != len(names):
             raise ValueError("two services or witnesses have the same name")
         numbers = [other.issuer for other in self.services if other.issuer is not None]
         if len(set(numbers)) != len(numbers):
             raise ValueError("two services have the same issuer's number")
-        return self
-
-    @model_validator(mode="after")
-    def _former_of_the_log(self) -> Self:
         if any(vkey.partition("+")[0] != self.log_name for vkey in self.log_former):
             raise ValueError("log_former has a key of another name than the log's")
-        return self
-
-    @model_validator(mode="after")
-    def _enough_witnesses(self) -> Self:
         if self.needed > len(self.witnesses):
             raise ValueError("the quorum is at most the number of witnesses")
         return self
