@@ -85,12 +85,10 @@ class BatchIssuer:
         self._commit = GroupCommit(service.vault)
         self._numbered: set[bytes] = set()
 
-    def issue(
-        self, subject: int, day: int, mode: Mode, holder_keys: Sequence[bytes], record: Record | None = None
-    ) -> list[Issued]:
+    def issue(self, subject: int, day: int, mode: Mode, holder_keys: Sequence[bytes]) -> list[Issued]:
         """One credential for each holder key, in order; the ledger row is on disk when this returns. Raises as `begin`
         and `finish`."""
-        begun = self.begin(subject, day, mode, holder_keys, record)
+        begun = self.begin(subject, day, mode, holder_keys)
         try:
             while not begun.committed.result(COMMIT_SECONDS):
                 self.repeat(begun)
