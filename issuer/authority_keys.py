@@ -35,31 +35,26 @@ class AuthorityKeys(KeyTable[AuthorityKey]):
 
     def accept(self, note: str, proof: str | None = None) -> list[int]:
         """The days that a list added, on disk when it returns; days beyond the horizon are passed over. `proof`: that
-        the note is in the log (tlog-proof), if one is pinned.
+        the note is in the log (tlog-proof), if one is pinned (docs/spec/keys.md §5.2).
 
         Raises `NoteMalformed`; `NoteUntrusted` without enough officers, for another authority's list, simulated time
         on a real deployment, or a checkpoint without its witnesses; `ProofInvalid` without a proof that fits;
         `ListRefused` when it contradicts what was listed before.
         """
-        self._require_logged(note, proof)
+        if self._log is not None:
+            if proof is None:
+                raise ProofInvalid(
+                    "This issuer takes a list only with the proof that it is in the log: publish it with --dir, whose "
+                    "parties.toml names the log, or with --log."
+                )
+            self._log.require(note, proof)
+            CheckpointSeen(self._party).saw(proof)
         listed = AuthorityList.read(self._settings.open(note).text)
         if listed.owner != self._settings.name or listed.simulated != self._party.clock.simulated:
             raise NoteUntrusted("The list is another authority's, or was made under another clock.")
         oldest = self._party.calendar.oldest(self._party.now())
         latest = self._party.today() + HORIZON_DAYS
         return self.add({day: key for day, key in listed.keys.items() if oldest <= day <= latest})
-
-    def _require_logged(self, note: str, proof: str | None) -> None:
-        """Raises `ProofInvalid` without a valid proof, once there is a log (docs/spec/keys.md §5.2)."""
-        if self._log is None:
-            return
-        if proof is None:
-            raise ProofInvalid(
-                "This issuer takes a list only with the proof that it is in the log: publish it with --dir, whose "
-                "parties.toml names the log, or with --log."
-            )
-        self._log.require(note, proof)
-        CheckpointSeen(self._party).saw(proof)
 
     def key(self, day: int) -> SealingKey:
         """The key that subjects of the day are sealed to; raises `NotReady` for a day that was not listed."""
