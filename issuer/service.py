@@ -75,8 +75,8 @@ class Issuer(DayService):
         self.registrations = Registrations(self, self.identities, self.accounts, self.gateway, self.throttle)
         self.vaccination = Vaccination(self.identities, _trust_list(settings), party.calendar, self.counts)
         self.purger = self.purger_of(
-            self._forget_registrations,
-            self._forget_hosted,
+            lambda oldest: self.registrations.forget_before(oldest + _TODAY - 1),  # one may wait over midnight
+            lambda oldest: self.hosted.forget_before(oldest + _TODAY),
             self._forget_messages,
             self.notices.forget_before,
             lambda _: self.orders.forget(),
@@ -164,12 +164,6 @@ class Issuer(DayService):
         self.hosted.close()
         self.gateway.close()
         super().close()
-
-    def _forget_registrations(self, oldest: int) -> None:
-        self.registrations.forget_before(oldest + _TODAY - 1)  # one may wait over midnight
-
-    def _forget_hosted(self, oldest: int) -> None:
-        self.hosted.forget_before(oldest + _TODAY)
 
     def _forget_messages(self, oldest: int) -> None:
         if self.outbox:
