@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from checkin.clock import CLOSING_DAYS
 from checkin.errors import CheckinError, DayDestroyed, KeyMissing
-from checkin.files.tables import Commit, Tables, TableSet, read_in
+from checkin.files.tables import Commit, Tables, TableSet, Values, read_in
 from checkin.keys.journal import Ending
 from checkin.protocol.primitives import Label
 from checkin.service.day_store import DayService
@@ -139,11 +139,11 @@ class Gates:
             raise
         self._written = {} if len(self._written) > _MAX_REMEMBERED else self._written | fresh
 
-    def _cells(self, counted: Counter[tuple[int, bytes, int]]) -> dict[GateHour, int]:
+    def _cells(self, counted: Counter[tuple[int, bytes, int]]) -> dict[tuple[int, bytes, int], int]:
         cells = {}
         for (day, scanner, hour), number in counted.items():
             with suppress(DayDestroyed, KeyMissing):
-                cells[GateHour(day, self._gate(day, scanner), hour)] = number
+                cells[day, self._gate(day, scanner), hour] = number
         return cells
 
     def _sweep(self) -> None:
@@ -169,14 +169,6 @@ class Gates:
         return self._vault.mac(day, Label.GATE, scanner)
 
 
-class GateHour(NamedTuple):
-    """One gate (its MAC, 16 bytes) in one hour of a day."""
-
-    day: int
-    gate: bytes
-    hour: int
-
-
 class Sign(NamedTuple):
     """A scanner's sign of life: unix seconds, cut to five minutes, and how many visits waited in it; -1: unknown."""
 
@@ -190,9 +182,13 @@ class GateFile:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    def add(self, counts: Mapping[GateHour, int], heard: Mapping[str, Sign]) -> None:
-        """Adds to what all processes have counted; of a scanner the latest time stays."""
-        cells = [{**cell._asdict(), "visits": number} for cell, number in sorted(counts.items())]
+    def add(self, counts: Mapping[tuple[int, bytes, int], int], heard: Mapping[str, Sign]) -> None:
+        """Adds to what all processes have counted, by day, gate (its MAC, 16 bytes) and hour; of a scanner the latest
+        time stays."""
+        cells: list[Values] = [
+            {"day": day, "gate": gate, "hour": hour, "visits": number}
+            for (day, gate, hour), number in sorted(counts.items())
+        ]
         signs = [{"scanner": scanner, **sign._asdict()} for scanner, sign in sorted(heard.items())]
 
         def step(commit: Commit) -> None:

@@ -32,7 +32,7 @@ from tests.support.purging_service import House
 from tests.support.service_folder import CALENDAR, DAY, HOUR, make_service
 from venue import scanners as scanner_module
 from venue.database import REGISTRY, end_again, end_all, knows_token
-from venue.gates import GATES, GateFile, GateHour, Gates, Sign
+from venue.gates import GATES, GateFile, Gates, Sign
 from venue.issuer_trust import IssuerTrust
 from venue.order_steps import Traces
 from venue.scan_batches import Alarms
@@ -261,7 +261,7 @@ def gates_are_counted_by_all(place: Place) -> None:
     gates[0].keep()
     assert gates[1].last_heard([live, gone]).keys() == {live}
     file = GateFile(place.tables[0][GATES])
-    file.add({GateHour(DAY - 1, b"g" * 16, 3): 7}, {live: Sign(0, 1), "f" * 16: Sign(2**40)})
+    file.add({(DAY - 1, b"g" * 16, 3): 7}, {live: Sign(0, 1), "f" * 16: Sign(2**40)})
     assert (file.heard([live])[live].waiting, file.later(2**39)) == (1, ["f" * 16])
     assert file.heard([live])[live].at > 0
     assert set().union(*file.pages()) == {live, "f" * 16}
