@@ -184,7 +184,15 @@ class Lists:
     ) -> Response:
         """Everything a scanner needs to work without a network until tomorrow, or with `digests` those of what is the
         same for all scanners. `known`: the request's `If-None-Match`."""
-        changing = self._changing(scanner, nonce)
+        party = self._party
+        time, note = party.signed_time(nonce) if nonce else (party.calendar.rfc3339(party.now()), None)
+        changing: dict[str, Any] = {  # the venue's own, and the time
+            "status_rule": list(scanner.venue.rule),
+            "venue": ScannerVenue(id=scanner.venue.id, name=scanner.venue.name),
+            "zone": party.calendar.zone,
+            "time": time,
+            "time_note": note,
+        }
         answer: BaseModel
         if digests:
             answer = TrustDigests(**same.digests, **changing)
@@ -213,18 +221,6 @@ class Lists:
         return OwnEntry(
             registry=RegistryKey(vkey=vkey), intake=intake.note, intake_proof=intake.proof, log=self._publisher.log
         )
-
-    def _changing(self, scanner: VenueScanner, nonce: str | None) -> dict[str, Any]:
-        """What is the venue's own, and the time."""
-        party = self._party
-        time, note = party.signed_time(nonce) if nonce else (party.calendar.rfc3339(party.now()), None)
-        return {
-            "status_rule": list(scanner.venue.rule),
-            "venue": ScannerVenue(id=scanner.venue.id, name=scanner.venue.name),
-            "zone": party.calendar.zone,
-            "time": time,
-            "time_note": note,
-        }
 
     def kids(self) -> Iterator[Point]:
         """No two keys of a day have one kid. Chance does that once in four thousand million times: one was ground."""
