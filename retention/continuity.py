@@ -13,15 +13,15 @@ from typing import Final
 
 import structlog
 
-from checkin.errors import CheckinError, LogBehind, LogConflict, NoteUntrusted, NotFound, ProofInvalid
+from checkin.errors import CheckinError, LogBehind, NotFound
 from checkin.files.durable import replace_file
 from checkin.http.client import Client
 from checkin.http.exchange import Exchange, open_http
 from checkin.protocol.note import NoteVerifier, signed_by
-from checkin.tlog.checkpoint import open_checkpoint, stated_size
+from checkin.tlog.checkpoint import open_checkpoint
 from retention.log_state import Head
 from retention.settings import RetentionSettings, WitnessSettings
-from retention.witnessing import LONGEST_SECONDS, MAX_ANSWER, TIMEOUT_SECONDS, seen_size, shown_checkpoint
+from retention.witnessing import LONGEST_SECONDS, MAX_ANSWER, TIMEOUT_SECONDS, agrees, shown_checkpoint
 
 SIGNED_FILE: Final = "signed-head.json"
 PEER_SECONDS: Final = 3.0
@@ -104,8 +104,8 @@ class Continuity:
         try:
             with open_http(TIMEOUT_SECONDS) as http:
                 exchange = Exchange(http, LONGEST_SECONDS, MAX_ANSWER)
-                agrees = _agrees(exchange, witness, note)
-                if agrees:
+                agreed = agrees(exchange, witness, note)
+                if agreed:
                     return True
                 shown = shown_checkpoint(exchange, witness, self._verifier, self._former)
         except NotFound:  # it does not watch this log yet
@@ -115,7 +115,7 @@ class Continuity:
             return False
         if shown is not None:
             _compare(f"The witness {name}", Head(shown.size, shown.root), head, root_at)
-        if agrees is None:
+        if agreed is None:
             return shown is not None
         if not recorded:
             raise LogBehind(
@@ -124,17 +124,6 @@ class Continuity:
             )
         log.warning("witness_claim_unproved", peer=name)
         return False
-
-
-def _agrees(exchange: Exchange, witness: WitnessSettings, note: str) -> bool | None:
-    """Whether the witness has seen no more than this checkpoint, and no other history; None when it does not watch the
-    log under the key that signed it. Raises as `seen_size`."""
-    try:
-        return seen_size(exchange, witness, note) <= stated_size(note)
-    except (LogConflict, ProofInvalid):
-        return False
-    except NoteUntrusted:
-        return None
 
 
 def _compare(who: str, seen: Head, head: Head, root_at: Callable[[int], bytes | None]) -> None:

@@ -84,12 +84,17 @@ class Witnessing:
         self._log.add_cosignatures(size, lines)
 
 
-def seen_size(exchange: Exchange, witness: WitnessSettings, note: str) -> int:
-    """How many entries of the log of this signed checkpoint the witness has seen; it is shown to it, and nothing of the
-    answer is kept. Raises `LogConflict` or `ProofInvalid` for another history, `NotFound`, `Unreachable` and others."""
+def agrees(exchange: Exchange, witness: WitnessSettings, note: str) -> bool | None:
+    """Whether the witness has seen no more than this signed checkpoint, which is shown to it, and no other history;
+    None when it does not watch the log under the key that signed it. Raises `NotFound`, `Unreachable` and others."""
     size = stated_size(note)
     answer = _exchanged(exchange, "POST", witness, "add-checkpoint", AddCheckpoint(size, (), note))
-    return size if answer.status_code == 200 else _size_in(answer)
+    try:
+        return answer.status_code == 200 or _size_in(answer) <= size
+    except (LogConflict, ProofInvalid):
+        return False
+    except NoteUntrusted:
+        return None
 
 
 def shown_checkpoint(
