@@ -5,6 +5,7 @@ logged and kept (docs/spec/audit.md §4). Once a day, and at an auditor's reques
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -240,9 +241,7 @@ class Auditing:
 
 
 def _is_ready(service: CollectedService) -> bool:
-    try:
-        with Client(service.url, timeout=READY_SECONDS) as client:
-            client.get("/readyz")
-    except (CheckinError, ValueError):
-        return False
-    return True
+    with suppress(CheckinError, ValueError), Client(service.url, timeout=READY_SECONDS) as client:
+        client.get("/readyz")
+        return True
+    return False
