@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from checkin.conformance.counterpart import NOON
-from checkin.conformance.peer import PeerFault, Program, Reply, Time
+from checkin.conformance.peer import Broken, Program, Reply, Time
 from checkin.errors import CheckinError
 
 KEPT: Final = "kept"
 BROKEN: Final = "broken"
-
-
-class Broken(Exception):
-    """The program did something else than the page says."""
 
 
 class RuleStage:
@@ -91,7 +87,7 @@ class Rules(Generic[S]):
                 peer = Program(command, Path(folder), Time(NOON))
                 try:
                     rule.judge(self._make_stage(peer))
-                except (Broken, PeerFault) as broken:
+                except Broken as broken:
                     result, why = BROKEN, str(broken)
                 finally:
                     peer.restart()

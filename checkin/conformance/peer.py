@@ -27,8 +27,8 @@ MAX_LINE: Final = 2 * 2**20
 MAX_ASKED: Final = 40  # within one command: more is a loop
 
 
-class PeerFault(Exception):
-    """The program said something that is none of the protocol's lines, or nothing."""
+class Broken(Exception):
+    """The program did something else than the page says, or said what is none of the protocol's lines."""
 
 
 class Asked(BaseModel):
@@ -123,7 +123,7 @@ class Program:
 
     def tell(self, what: str, answer: Answer | None = None, **members: Any) -> Reply:
         """Gives a command and answers the program's requests meanwhile, with nothing where there is no `answer`. Raises
-        `PeerFault`."""
+        `Broken`."""
         self._write({"do": what, **members})
         asked: list[Asked] = []
         while True:
@@ -133,9 +133,9 @@ class Program:
             try:
                 asked.append(Asked.model_validate(line["ask"], strict=True))
             except ValidationError:
-                raise PeerFault("it asked for something whose method, path or token is no text") from None
+                raise Broken("it asked for something whose method, path or token is no text") from None
             if len(asked) > MAX_ASKED:
-                raise PeerFault(f"it asked more than {MAX_ASKED} times")
+                raise Broken(f"it asked more than {MAX_ASKED} times")
             given = answer(asked[-1]) if answer else None
             content = given and {"status": given.status, "type": given.kind, "body": given.content}
             self._write({"answer": content})
@@ -144,7 +144,7 @@ class Program:
             return Reply(refused, line, tuple(asked))
         if isinstance(done, dict) and refused is None:
             return Reply(None, done, tuple(asked))
-        raise PeerFault("it ended a command with neither `done` nor `refused`")
+        raise Broken("it ended a command with neither `done` nor `refused`")
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
@@ -165,7 +165,7 @@ class Program:
             pipe.write(json.dumps(content).encode() + b"\n")
             pipe.flush()
         except OSError:
-            raise PeerFault("it ended") from None
+            raise Broken("it ended") from None
 
     def _read(self, command: str) -> dict[str, Any]:
         try:
@@ -173,7 +173,7 @@ class Program:
         except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
-            raise PeerFault("it wrote a line that is no JSON object")
+            raise Broken("it wrote a line that is no JSON object")
         return content
 
     def _line(self, command: str) -> bytes:
@@ -182,10 +182,10 @@ class Program:
         until = STOPWATCH.boot() + PATIENCE_SECONDS
         while b"\n" not in self._unread and len(self._unread) < MAX_LINE:
             if not select([pipe], [], [], max(0.0, until - STOPWATCH.boot()))[0]:
-                raise PeerFault(f"it said nothing for {PATIENCE_SECONDS:.0f} seconds within {command!r}")
+                raise Broken(f"it said nothing for {PATIENCE_SECONDS:.0f} seconds within {command!r}")
             more = os.read(pipe.fileno(), MAX_LINE)
             if not more:
-                raise PeerFault("it ended")
+                raise Broken("it ended")
             self._unread += more
         line, _, self._unread = self._unread.partition(b"\n")
         return line
