@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -58,16 +59,13 @@ class HarnessIssuer:
     def __init__(self, number: int = ISSUER, name: str = "issuer.example") -> None:
         self.number = number
         self.signer = NoteSigner(name, new_key())
-        self._keys: dict[int, SigningKey] = {}
-
-    def key(self, day: int) -> SigningKey:
-        """The day's key, made when it is first used."""
-        return self._keys.setdefault(day, new_key())
+        self.keys: dict[int, SigningKey] = defaultdict(new_key)
+        """By day, each made when it is first used."""
 
     def listed(
         self, days: Collection[int], signer: NoteSigner | None = None, keys: Mapping[int, SigningKey] | None = None
     ) -> str:
-        publics = {day: (keys or {}).get(day, self.key(day)).public for day in days}
+        publics = {day: (keys or {}).get(day, self.keys[day]).public for day in days}
         lines = {day: ListedKey.of(self.number, public) for day, public in publics.items()}
         return sign_note(IssuerList(self.number, lines).text(), signer or self.signer)
 
@@ -81,7 +79,7 @@ class HarnessIssuer:
     ) -> bytes:
         """A credential; random bytes are in place of the sealed subject, which no wallet or scanner opens."""
         draft = Draft(day, mode, random_bytes(16), holder_key, random_bytes(72), opening)
-        return credentials.issue(draft, self.number, key or self.key(day))
+        return credentials.issue(draft, self.number, key or self.keys[day])
 
 
 @dataclass(frozen=True)
@@ -135,20 +133,16 @@ class HarnessRegistry:
             "scanner_token": b64url_encode(random_bytes(32)),
             "label": "north gate",
         }
-        self._intake: dict[int, OpeningKey] = {}
-
-    def intake_key(self, day: int) -> OpeningKey:
-        """The day's intake key, made when it is first used."""
-        return self._intake.setdefault(day, OpeningKey(random_bytes(32)))
+        self._intake: dict[int, OpeningKey] = defaultdict(lambda: OpeningKey(random_bytes(32)))
 
     def opened(self, entry: str) -> Scan:
         """A queued scan; raises `EntryUnreadable`, or ValueError for what is no base64url."""
         data, place = b64url_decode(entry), (bytes.fromhex(self.enrolment[name]) for name in ("venue_id", "scanner_id"))
-        return open_entry(data, Place(*place), self.intake_key(int.from_bytes(data[:4], "big")))
+        return open_entry(data, Place(*place), self._intake[int.from_bytes(data[:4], "big")])
 
     def trust(self, asked: Asked, when: float, days: Collection[int]) -> dict[str, Any]:
         """What GET /v1/trust answers, all of it true."""
-        keys = {day: IntakeKey(self.intake_key(day).public) for day in days}
+        keys = {day: IntakeKey(self._intake[day].public) for day in days}
         intake = sign_note(IntakeList(self.signer.name, keys).text(), self.signer)
         return {
             "registry": {"vkey": self.signer.verifier.vkey},

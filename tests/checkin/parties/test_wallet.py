@@ -48,7 +48,7 @@ class Issuer:
 
     def judge(self, text: str) -> None:
         """As a door does whose clock is right."""
-        keys = IssuerKeys(IssuerKey(self.stage.issuer.number, self.stage.issuer.key(DAY).public))
+        keys = IssuerKeys(IssuerKey(self.stage.issuer.number, self.stage.issuer.keys[DAY].public))
         presentation.verify(text, NOON, CALENDAR, lambda _: keys)
 
 
