@@ -63,8 +63,7 @@ def verify_evidence(  # noqa: PLR0913, PLR0917 - options of a command
         verdict = _online(str(url), vkeys, date, previous, save)
     pinned = vkeys is not None
     if as_json:
-        summary = verdict.summary()
-        say_json(summary | {"ok": verdict.ok and pinned, "pinned": pinned}, indent=1)
+        say_json(verdict.summary() | {"ok": verdict.ok and pinned, "pinned": pinned}, indent=1)
     else:
         _tell(verdict, pinned=pinned)
     if not verdict.ok:

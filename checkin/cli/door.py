@@ -94,8 +94,7 @@ def qr(  # noqa: PLR0913 - an option each
         output.write_bytes(pictures.to_svg(text) if output.suffix == ".svg" else pictures.to_png(text))
     if as_json:
         picture = str(output) if output else None
-        report = {"token": text, "left_today": held.left(day), "picture": picture, "notices": notices}
-        say_json(report)
+        say_json({"token": text, "left_today": held.left(day), "picture": picture, "notices": notices})
     elif output:
         say(f"{output}: good for 20 seconds, for one door. {counted(held.left(day), 'more code')} today.")
     else:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from checkin.cli.office import PARTIES_FILE, Dir, Unfit, Yes, opened, progress
-from checkin.cli.terminal import Json, Simulated, WithExample, confirm, counted, say, say_json
+from checkin.cli.terminal import Json, Simulated, WithExample, confirm, counted, report, say
 from checkin.clock import Calendar, clock_of, parse_rfc3339
 from checkin.errors import ListRefused, RequestInvalid, SettingsInvalid
 from checkin.files.durable import replace_file
@@ -73,9 +73,12 @@ def order(  # noqa: PLR0913 - what an officer has to say
         now=clock_of(simulated_clock).now(),
     )
     OrderFolder.make(folder, made)
-    report = {"order": made.id, "kind": made.kind, "folder": str(folder), "needed": who.officers.threshold}
-    sentence = f"{folder}/{ORDER_FILE} is to be read, and signed by {who.officers.threshold} officers."
-    say_json(report) if as_json else say(sentence)
+    report(
+        as_json,
+        {"order": made.id, "kind": made.kind, "folder": str(folder), "needed": who.officers.threshold},
+        f"{folder}/{ORDER_FILE} is to be read, and signed by {who.officers.threshold} officers.",
+        indent=None,
+    )
 
 
 @app.command(cls=WithExample, epilog="checkin authority sign ORDER --officer authority/officers/2 --dir authority")
@@ -104,9 +107,9 @@ def sign(
     names = ", ".join(path.name for path in officer)
     confirm(f"Sign this order with the {'folder' if len(officer) == 1 else 'folders'} {names}?", yes=yes)
     count = OrderFolder(folder).sign([load_signer(path) for path in officer], drafted)
-    report = {"order": str(folder), "signatures": count, **({"needed": needed} if needed else {})}
+    values = {"order": str(folder), "signatures": count, **({"needed": needed} if needed else {})}
     enough = f"{count} of {needed} signatures" if needed else counted(count, "signature")
-    say_json(report) if as_json else say(f"{folder} has {enough} now.")
+    report(as_json, values, f"{folder} has {enough} now.", indent=None)
 
 
 @app.command(
@@ -137,12 +140,14 @@ def trace(  # noqa: PLR0913 - an option each
     shares = [load_share(path) for path in officer]
     with progress() as tell:
         result = execute_order(signed, who, parties, shares, tell)
-    write_result(output, result)
+    output.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(output / "trace.csv", result.csv().encode())
+    replace_file(output / "trace.json", json.dumps(result.json(), ensure_ascii=False, indent=1).encode())
+    replace_file(output / "trace.html", result.html().encode())
     _tell_of_planted(who, shares)
-    report = result.json()
     if result.failed and not as_json:
         say(_missing(result), err=True)
-    say_json(report) if as_json else say(_summary(result, output))
+    report(as_json, result.json(), _summary(result, output), indent=None)
     if result.failed:
         raise typer.Exit(PARTLY)
 
@@ -153,14 +158,6 @@ def _tell_of_planted(who: AuthorityFolder, shares: list[str]) -> None:
         who.check_ring(who.listed(), shares)
     except ListRefused as error:
         say(f"✗ {error.detail}", err=True)
-
-
-def write_result(folder: Path, result: TraceResult) -> None:
-    """trace.csv, trace.json and trace.html, readable by their owner alone."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace_file(folder / "trace.csv", result.csv().encode())
-    replace_file(folder / "trace.json", json.dumps(result.json(), ensure_ascii=False, indent=1).encode())
-    replace_file(folder / "trace.html", result.html().encode())
 
 
 def _summary(result: TraceResult, folder: Path) -> str:
