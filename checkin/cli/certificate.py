@@ -90,8 +90,6 @@ def _input(source: str) -> bytes:
 
 def _text(data: bytes) -> str:
     """Text as it is; anything else is a picture, and of its codes a certificate comes first."""
-    if data.isascii():
-        return data.decode("ascii")
     try:
         return data.decode("utf-8")  # no certificate, but a text: the first step says so
     except UnicodeDecodeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -56,10 +57,9 @@ def watch(
 def status(folder: Dir, as_json: Json = False) -> None:
     """What it has seen: the newest head of each log, and heads that did not continue it."""
     verifier, _ = read_identity(folder)
-    state = WitnessState(folder / "witness.sqlite")
-    heads = {log.origin: state.head(log.origin).size for log in read_logs(folder)}
-    evidence = [{"log": origin, "seen": seen, "shown": shown} for origin, seen, shown in state.evidence()]
-    state.close()
+    with closing(WitnessState(folder / "witness.sqlite")) as state:
+        heads = {log.origin: state.head(log.origin).size for log in read_logs(folder)}
+        evidence = [{"log": origin, "seen": seen, "shown": shown} for origin, seen, shown in state.evidence()]
     lines = [f"{origin}: {size} entries" for origin, size in heads.items()]
     lines += [f"{item['log']} signed a head that did not continue what was seen here." for item in evidence]
     report(
@@ -76,8 +76,6 @@ def serve(
 ) -> None:
     """Answer POST /add-checkpoint (c2sp.org/tlog-witness) until stopped."""
     witness = open_witness(folder, simulated=simulated_clock is not None)
-    try:
+    with closing(witness.state):
         require_free(host, port)
         uvicorn.run(create_app(witness, clock_of(simulated_clock)), **launch.bounded(host, port))
-    finally:
-        witness.state.close()
