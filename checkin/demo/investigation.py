@@ -21,7 +21,6 @@ from checkin.demo.stage import Stage, execute, messages, refusal, registered, wa
 from checkin.http.client import Client
 from checkin.keys.officer_folder import load_signer
 from checkin.orders.order import OrderRequest
-from checkin.parties import wallet
 from checkin.parties.scanner import Scanner, ScanResult
 from checkin.parties.wallet import notice_in_words
 
@@ -40,7 +39,11 @@ def a_health_officer(stage: Stage, scanner: Scanner, patient: str) -> None:
     tell = stage.tell
     tell.chapter("A health officer", "The first visitor is ill. Who was near? It takes two officers to ask, in public.")
     with tell.step("neighbour", f"{NAME} checks in at the same café, eight minutes later", "another visitor, unknown"):
-        second = _check_in(stage, scanner)
+        second = registered(stage.deployment, NAME, PHONE)
+        stage.fetch(second)
+        now = stage.advance(8 * 60)
+        scan = scanner.scan(stage.code(second), now)
+        expect(stage.at("venue", scan) is ScanResult.ACCEPTED, "The second visitor was not accepted.")
     with tell.step("order", "An officer writes an order and signs it alone: not enough", "one officer opens nothing"):
         folder = write_order(stage, "order", replace(MEASLES, phone=patient, days=(stage.day, stage.day)))
         folder.sign([load_signer(stage.deployment.officers()[0])])
@@ -76,15 +79,6 @@ def the_same_order(stage: Stage, venue: str, patient: str) -> None:
         folder.sign([load_signer(path) for path in stage.deployment.officers()[:2]])
         found = refusal(partial(execute, stage, folder))
         expect(found == "day_destroyed", f"An order about a destroyed day: {found or 'executed'}")
-
-
-def _check_in(stage: Stage, scanner: Scanner) -> wallet.Wallet:
-    second = registered(stage.deployment, NAME, PHONE)
-    stage.fetch(second)
-    now = stage.advance(8 * 60)
-    scan = scanner.scan(stage.code(second), now)
-    expect(stage.at("venue", scan) is ScanResult.ACCEPTED, "The second visitor was not accepted.")
-    return second
 
 
 def an_auditor(stage: Stage, visitor: Sequence[str]) -> None:

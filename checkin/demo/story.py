@@ -59,7 +59,12 @@ def run(
             a_health_officer(stage, scanner, PHONE)
             twenty_eight_days_later(stage, scanner, *saved)
             an_auditor(stage, [NAME, PHONE])
-            _finish(stage)
+            _leave_summary(folder, tell)
+            tell.chapter("The end", f"{len(tell.steps)} steps in {tell.seconds:.1f} seconds.")
+            tell.say(f"Everything is in {stage.artifacts}")
+            tell.say(
+                "Next: `checkin up` runs it for real; `checkin --help` lists the rest; docs/index.md tells the why."
+            )
             if serve:
                 tell.say(stage.deployment.addresses())
                 stage.processes.wait(stage.deployment.tend, tell.say)
@@ -72,14 +77,6 @@ def run(
 def _leave_summary(folder: Path, tell: Narrator) -> None:
     (folder / "artifacts").mkdir(exist_ok=True)
     (folder / "artifacts" / "summary.json").write_text(json.dumps(tell.summary(), indent=1) + "\n", encoding="ascii")
-
-
-def _finish(stage: Stage) -> None:
-    tell = stage.tell
-    _leave_summary(stage.folder, tell)
-    tell.chapter("The end", f"{len(tell.steps)} steps in {tell.seconds:.1f} seconds.")
-    tell.say(f"Everything is in {stage.artifacts}")
-    tell.say("Next: `checkin up` runs it for real; `checkin --help` lists the rest; docs/index.md tells the why.")
 
 
 def a_visitor(stage: Stage) -> Wallet:
