@@ -107,7 +107,6 @@ class CertificateReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every step was reached and passed."""
         return all(self.checks.values())
 
     def to_json(self) -> dict[str, object]:

@@ -37,7 +37,6 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def say_json(values: Any, indent: int | None = None) -> None:
-    """Prints values as JSON."""
     typer.echo(as_json(values, indent))
 
 

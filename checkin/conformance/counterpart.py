@@ -54,8 +54,6 @@ class HarnessLog:
 
 
 class HarnessIssuer:
-    """An issuer's keys and what it signs."""
-
     def __init__(self, number: int = ISSUER, name: str = "issuer.example") -> None:
         self.number = number
         self.signer = NoteSigner(name, new_key())

@@ -35,7 +35,6 @@ class RuleStage:
         self.peer.time.now += seconds
 
     def state(self, member: str) -> int:
-        """A number of the program's state."""
         return int(reading("the state", lambda: self.peer.tell("state").told[member]))
 
 
@@ -110,7 +109,6 @@ def refused(outcome: Reply, what: str, *codes: str) -> None:
 
 
 def require(holds: object, why: str) -> None:
-    """`Broken` unless it holds."""
     if not holds:
         raise Broken(why)
 

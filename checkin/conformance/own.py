@@ -96,7 +96,6 @@ class OwnScanner(OwnParty):
     """`checkin scan`."""
 
     def enrol(self, code: str) -> dict[str, Any]:
-        """The operator's code."""
         read = read_enrolment(code)
         save_party(self._path, Scanner(read.venue_id, read.scanner_id, read.scanner_token).plain())
         return {}
@@ -107,7 +106,6 @@ class OwnScanner(OwnParty):
         return {}
 
     def scan(self, text: str) -> dict[str, Any]:
-        """A code at the door."""
         return {"result": str(self._does(load_party(Scanner, self._path).judge(text, self._harness)))}
 
     def beside(self, error: CheckinError) -> dict[str, Any]:
@@ -137,12 +135,10 @@ class OwnWallet(OwnParty):
         return {}
 
     def register(self, name: str, phone: str) -> dict[str, Any]:
-        """Requests a message with a code."""
         self._pending.write_text(self._does(wallets.register(name, phone)), encoding="ascii")
         return {}
 
     def confirm(self, code: str) -> dict[str, Any]:
-        """The code from the message."""
         registration = self._pending.read_text(encoding="ascii")
         held = self._does(wallets.confirm("https://issuer.example", registration, code))
         held.log = PinnedLog.read(read_private(self._pins)["log"]).plain()
@@ -150,7 +146,6 @@ class OwnWallet(OwnParty):
         return {}
 
     def fetch(self) -> dict[str, Any]:
-        """A batch of today."""
         pinned = NoteVerifier.parse(read_private(self._pins)["issuer"])
         self._does(self._held().fetch_today(ZONE, self._harness, pinned))
         return {}
@@ -163,7 +158,6 @@ class OwnWallet(OwnParty):
         return self.renew()
 
     def renew(self) -> dict[str, Any]:
-        """The same, signed anew."""
         if self._open is None:
             raise RequestInvalid("There is no open code.")
         return {"token": wallets.present(self._open, self._held().now(self._harness), ZONE, show_status=self._shows)}

@@ -94,7 +94,6 @@ class Time:
     steady: float = 1000.0
 
     def pass_(self, seconds: float) -> None:
-        """Both go on."""
         self.now += seconds
         self.steady += seconds
 

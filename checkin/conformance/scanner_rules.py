@@ -36,8 +36,6 @@ ACCEPTED: Final = as_json({"result": "accepted"}, 201)
 
 
 class ScannerStage(RuleStage):
-    """A scanner, its registry and two issuers."""
-
     def __init__(self, peer: Program) -> None:
         super().__init__(peer)
         self.issuer, self.other = HarnessIssuer(), HarnessIssuer(SECOND_ISSUER, "other.example")
@@ -82,7 +80,6 @@ class ScannerStage(RuleStage):
         return self.peer.tell("tend", answer or self.answers())
 
     def begin(self) -> None:
-        """Enrolled, with its lists."""
         done(self.enrol(), "the operator's code")
         done(self.tend(), "true lists")
 
@@ -91,11 +88,9 @@ class ScannerStage(RuleStage):
         return self.peer.tell("scan", answer or self.answers(), text=text)
 
     def unanswered(self, text: str) -> Reply:
-        """A code at the door while nothing answers."""
         return self.peer.tell("scan", text=text)
 
     def queue(self, count: int) -> None:
-        """So many visits wait in it."""
         for _ in range(count):
             told = done(self.unanswered(self.visitor().show(self.now)), "a good code without an answer")
             require(told.get("result") == "queued", "a good code without an answer is not `queued`")
@@ -345,7 +340,6 @@ def _(stage: ScannerStage) -> None:
 
 
 def _sent(outcome: Reply) -> dict[str, Any]:
-    """The body of the one check-in."""
     bodies = [asked.body for asked in outcome.asked if asked.route == CHECK_IN]
     require(len(bodies) == 1 and isinstance(bodies[0], dict), "a check-in is not sent once, as JSON")
     return dict(bodies[0])

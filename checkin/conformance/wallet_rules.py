@@ -33,8 +33,6 @@ NOTICE: Final = {"number": "0a1b2c3d4e5f", "day": "2026-11-18", "authority": "he
 
 
 class WalletStage(RuleStage):
-    """A wallet and its issuer."""
-
     def __init__(self, peer: Program) -> None:
         super().__init__(peer)
         self.issuer, self.log = HarnessIssuer(), HarnessLog()
@@ -93,7 +91,6 @@ class WalletStage(RuleStage):
         return [*first.asked, *second.asked]
 
     def begin(self) -> None:
-        """An account with a batch of today."""
         self.register()
         done(self.fetch(), "a true batch")
 

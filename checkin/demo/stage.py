@@ -50,7 +50,6 @@ class Stage:
 
     @property
     def artifacts(self) -> Path:
-        """Where results are left."""
         return self.folder / "artifacts"
 
     @property
@@ -90,7 +89,6 @@ class Stage:
         return self.calendar.day(self.clock.now())
 
     def fetch(self, held: Wallet) -> None:
-        """A batch of today."""
         pinned = self.deployment.verifier("issuer")
         self.at("issuer", held.fetch(self.today, self.calendar, pinned=pinned))
 

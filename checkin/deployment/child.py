@@ -77,17 +77,14 @@ class Child:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended, by whatever."""
         return self._process.exitcode is not None
 
     @property
     def ending(self) -> str:
-        """What it ended with."""
         status = self._process.exitcode or 0
         return f"signal {-status}" if status < 0 else f"status {status}"
 
     def last_words(self) -> str:
-        """The last line of its output."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 

@@ -141,7 +141,6 @@ class Deployment:
 
     @property
     def clock(self) -> Clock:
-        """The deployment's time."""
         return clock_of(self.simulated_clock)
 
     def require_clock(self, *, confirmed: bool = False) -> None:
@@ -168,15 +167,12 @@ class Deployment:
                 )
 
     def config(self, service: str) -> Path:
-        """The service's settings file."""
         return self.folder / service / "settings.toml"
 
     def log(self, service: str) -> Path:
-        """Where the service's output goes."""
         return self.folder / "logs" / f"{service}.log"
 
     def url(self, service: str) -> str:
-        """Where the service answers."""
         return f"http://127.0.0.1:{self.ports[service]}"
 
     def token(self, name: str) -> str:
@@ -215,7 +211,6 @@ class Deployment:
         return NoteSigner(f"{NAMES['retention']}/log", key).verifier
 
     def parties(self) -> Parties:
-        """The parties that the authority queries."""
         return Parties.load(self.folder / "authority" / "parties.toml")
 
     def authority(self, *, taking_over: bool = False) -> AuthorityFolder:

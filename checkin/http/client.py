@@ -81,7 +81,6 @@ class Client:
         return json_content(self._send("POST", path, json={} if body is None else body))
 
     def put(self, path: str, body: Any) -> Any:
-        """As `get`, with a JSON body."""
         return json_content(self._send("PUT", path, json=body))
 
     def delete(self, path: str, **query: str) -> None:

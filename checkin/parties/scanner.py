@@ -49,8 +49,6 @@ def read_enrolment(code: str) -> EnrolmentCode:
 
 
 class ScanResult(StrEnum):
-    """What became of a scan."""
-
     ACCEPTED = "accepted"
     QUEUED = "queued"
     REPEATED = "repeated"

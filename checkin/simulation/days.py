@@ -90,7 +90,6 @@ def _stated(town: Town, before: str, name: str) -> bool:
 
 
 def _audited(town: Town) -> bool:
-    """Whether retention has audited all services today."""
     today = town.stage.calendar.date(town.stage.today)
     return any(audit["day"] == today for audit in town.clients["retention"].get("/v1/audits", limit="1")["audits"])
 

@@ -33,12 +33,10 @@ class Outbreak:
 
     @property
     def precision(self) -> float:
-        """The share of true contacts among the people found."""
         return len(self.found & self.true) / len(self.found) if self.found else 1.0
 
     @property
     def recall(self) -> float:
-        """The share of the true contacts that were found."""
         return len(self.found & self.true) / len(self.true) if self.true else 1.0
 
     def summary(self) -> dict[str, Any]:

@@ -29,8 +29,6 @@ _A_START, _A_PERSON, _A_DAY, _A_GATE, _A_BATCH, _A_SCAN = 8.0, 0.01, 1.2, 0.02, 
 
 @dataclass(frozen=True)
 class Ended:
-    """What came of a simulation."""
-
     size: Size
     tally: Tally
     outbreaks: list[Outbreak]

@@ -46,7 +46,6 @@ class OneConnection(Client):
         self._exchange = self._kept
 
     def forget(self) -> None:
-        """Forgets the shared answers: they are fetched anew."""
         self._kept.shared.clear()
 
     def __exit__(self, *error: object) -> None:
@@ -174,7 +173,6 @@ class Town:
         return self.stage.advance(now - self.stage.clock.now())
 
     def share(self, work: Callable[[Hand], list[T]]) -> list[T]:
-        """What the hands' work came to, all of them at once."""
         return [result for results in self.pool.map(work, self.hands) for result in results]
 
 
