@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import structlog
 from pydantic import Field
 
+from checkin.audit.data_map import DataMap
 from checkin.audit.point import (
     AUDIT,
     MAX_EVIDENCE,
@@ -78,7 +79,7 @@ class Auditing:
         self._parts = parts
         self._party = parts.party
         self._audits = audits
-        self._self = SelfAudit(parts.party, guard, MAP, parts.settings.keys)
+        self._self = SelfAudit(parts.party, guard, DataMap.load(MAP))
         self._waiting: tuple[str, float] | None = None
         self._failed: float | None = None  # boot seconds of the last try that came to nothing
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -62,46 +61,34 @@ class Days:
     purger: Purger
 
 
+@dataclass(frozen=True)
 class SelfAudit:
     """One per process of a service."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - all that a service keeps meets here
-        self,
-        party: PurgeParty,
-        guard: ClockGuard,
-        data_map: Path,
-        keys: Path,
-        days: Days | None = None,
-        looks: Sequence[Look] = (),
-        engine: Callable[[], Shape | None] = lambda: None,
-    ) -> None:
-        """`data_map`: the service's map; `keys`: its key ring's folder; `engine`: the columns of its tables, where they
-        lie in an engine. Raises `SettingsInvalid` for a map that is none."""
-        self._party = party
-        self._guard = guard
-        self._map = DataMap.load(data_map)
-        self._keys = keys
-        self._days = days
-        self._looks = looks
-        self._engine = engine
-        self._name = party.signer.name
+    party: PurgeParty
+    guard: ClockGuard
+    map: DataMap
+    days: Days | None = None
+    looks: Sequence[Look] = ()
+    engine: Callable[[], Shape | None] = lambda: None
+    """The columns of its tables, where they lie in an engine."""
+
+    @property
+    def _name(self) -> str:
+        return self.party.signer.name
 
     def run(self, words: Sequence[str] = ()) -> list[Point]:
         """All points. `words`: a test visitor's name and phone (E.164), to be searched for; no real person has them."""
         looks: list[Look] = [self._data_map, lambda: self._plaintext(words)]
-        if self._days is not None:
-            days = self._days
+        if days := self.days:
             looks += [lambda: self._locked(days), lambda: self._closings(days), lambda: self._orders(days.book)]
-        points = []
-        for look in (*looks, *self._looks):
-            points += self._guarded(look)
-        return points
+        return [point for look in (*looks, *self.looks) for point in self._guarded(look)]
 
     def sign(self, points: Iterable[Point]) -> str:
         """The statement about them, a signed note."""
-        today = self._party.calendar.date(self._guard.today(self._party.calendar))
+        today = self.party.calendar.date(self.guard.today(self.party.calendar))
         values = {"service": self._name, "day": today, "point": [point.line() for point in points]}
-        return self._party.sign(SELF_AUDIT, values)
+        return self.party.sign(SELF_AUDIT, values)
 
     def _guarded(self, look: Look) -> list[Point]:
         """A look that fails is a line that was not run; it says why."""
@@ -114,19 +101,19 @@ class SelfAudit:
 
     def _data_map(self) -> Iterator[Point]:
         gaps = []
-        for gap in self._map.gaps(self._party.data, self._keys, self._engine()):
+        for gap in self.map.gaps(self.party.data, self.party.ring.folder, self.engine()):
             # The name of an undeclared file could be anything, a person's too.
-            path = gap.path if gap.place or self._map.of("data", gap.path) else "a file"
+            path = gap.path if gap.place or self.map.of("data", gap.path) else "a file"
             gaps.append(plain(f"{path} {gap.place}: {gap.reason}"))
-        columns, places = self._map.columns(), len(self._map.databases())
+        columns, places = self.map.columns(), len(self.map.databases())
         yield seen(DATA_MAP, self._name, gaps, f"All is declared: {columns} columns of {places} kinds of databases.")
 
     def _plaintext(self, words: Sequence[str]) -> Iterator[Point]:
-        swept = run_sweep(self._party.data, words)
-        declared = [place for place in self._map.places if place.personal]
+        swept = run_sweep(self.party.data, words)
+        declared = [place for place in self.map.places if place.personal]
         hits = [hit for hit in swept.hits if not any(place.holds(hit.path) for place in declared)]
-        faults = [f"{hit.what} in {hit.path if self._map.of('data', hit.path) else 'a file'}" for hit in hits]
-        phones = self._map.columns_with(self._party.data, lambda value: has_phone(value.encode(errors="replace")))
+        faults = [f"{hit.what} in {hit.path if self.map.of('data', hit.path) else 'a file'}" for hit in hits]
+        phones = self.map.columns_with(self.party.data, lambda value: has_phone(value.encode(errors="replace")))
         faults += [f"a phone number in {column}" for column in phones]
         known = ", and no test visitor's name or phone, is" if words else " is"
         but = f", but for {', '.join(place.path for place in declared)}" if len(swept.hits) > len(hits) else ""
@@ -141,27 +128,27 @@ class SelfAudit:
     def _locked(self, days: Days) -> Iterator[Point]:
         """Checks what must not change meanwhile: keys are made, stated and destroyed under this lock."""
         self._destroy_just_due(days)
-        with locked_if_possible(self._party.ring.folder / LOCK):
+        with locked_if_possible(self.party.ring.folder / LOCK):
             yield self._oldest(days)
-            faults = list(key_faults(self._party.ring, days.book))
-        gone, live = len(self._party.ring.tombstones()), len(self._party.ring.names())
+            faults = list(key_faults(self.party.ring, days.book))
+        gone, live = len(self.party.ring.tombstones()), len(self.party.ring.names())
         good = f"{gone} destroyed keys are absent, overwritten and stated; {live} live ones are those that were stated."
         yield seen(KEYS, self._name, faults, good)
 
     def _destroy_just_due(self, days: Days) -> None:
         """Destroys what became due within the last hour: the caller may be in the new day a moment before the timer.
         What was due earlier should be destroyed already: it is left, to be seen."""
-        calendar, now = self._party.calendar, self._guard.settled()
-        held = [*days.vault.store.days(), *(name.day for name in self._party.ring.names(Purpose.DAY))]
+        calendar, now = self.party.calendar, self.guard.settled()
+        held = [*days.vault.store.days(), *(name.day for name in self.party.ring.names(Purpose.DAY))]
         if held and calendar.oldest(now - GRACE_SECONDS) <= min(held) < calendar.oldest(now):
             with suppress(CheckinError):  # then the day is seen below
                 days.purger.run()
 
     def _oldest(self, days: Days) -> Point:
-        calendar = self._party.calendar
-        floor = calendar.oldest(self._guard.settled())
+        calendar = self.party.calendar
+        floor = calendar.oldest(self.guard.settled())
         partitions = days.vault.store.days()
-        keys = [name.day for name in self._party.ring.names(Purpose.DAY)]
+        keys = [name.day for name in self.party.ring.names(Purpose.DAY)]
         faults = [f"a partition of {calendar.date(day)} is there" for day in partitions if day < floor]
         faults += [f"the key of {calendar.date(day)} is there" for day in keys if day < floor]
         held = sorted({*partitions, *keys})
@@ -171,8 +158,8 @@ class SelfAudit:
     def _closings(self, days: Days) -> Iterator[Point]:
         """Reads the rows of closed days again, as many as one run may; every day has its turn."""
         days.purger.close_due_days()  # one may be over since this very minute
-        calendar, now = self._party.calendar, self._guard.settled()
-        inventory = Inventory(self._party, days.vault, days.book)
+        calendar, now = self.party.calendar, self.guard.settled()
+        inventory = Inventory(self.party, days.vault, days.book)
         over = [day for day in inventory.held() if calendar.closes(day) + GRACE_SECONDS < now < calendar.due(day)]
         faults = [f"{calendar.date(day)} was not closed" for day in over if closed_name(day) not in days.book]
         closed = [day for day in inventory.held() if closed_name(day) in days.book]
@@ -187,7 +174,7 @@ class SelfAudit:
             try:
                 rows += check_rows(days.vault, day, bytes.fromhex(digest)).count
             except CheckinError as error:
-                if calendar.due(day) > self._guard.now():  # else a purge may be at it
+                if calendar.due(day) > self.guard.now():  # else a purge may be at it
                     unread = isinstance(error, NotReady)
                     what = "could not be read again" if unread else "are not those it was closed with"
                     faults.append(f"{calendar.date(day)}: {error.code}, its rows {what}")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pydantic import model_validator
 
+from checkin.audit.data_map import DataMap
 from checkin.audit.self_audit import Days, Look, SelfAudit
 from checkin.clock import STOPWATCH
 from checkin.errors import CheckinError, ClockUntrusted, DatabaseUnusable, SettingsInvalid
@@ -307,7 +308,7 @@ class DayService:
     def audit(self, purger: Purger, data_map: Path, *looks: Look) -> SelfAudit:
         """Its audit of itself, with `looks` of its own."""
         days = Days(self.vault, self.book, purger)
-        return SelfAudit(self.party, self.guard, data_map, self.party.settings.keys, days, looks, self.engine.columns)
+        return SelfAudit(self.party, self.guard, DataMap.load(data_map), days, looks, self.engine.columns)
 
     def checks(self, purger: Purger) -> list[Callable[[], Iterable[Finding]]]:
         """What readiness depends on at both."""

@@ -10,6 +10,7 @@ from typing import NoReturn
 import pytest
 import sqlite_utils
 
+from checkin.audit.data_map import DataMap
 from checkin.audit.point import SELF_AUDIT, Point, PointResult, points_of
 from checkin.audit.self_audit import CLOSINGS, DATA_MAP, KEYS, OLDEST, ORDERS, PLAINTEXT, Days, SelfAudit
 from checkin.clock import RETENTION_DAYS
@@ -25,7 +26,7 @@ from tests.support.service_folder import CALENDAR, DAY, HOUR, make_service
 from venue.database import REGISTRY
 from venue.gates import GATES
 
-MAP = Path(__file__).parents[3] / "venue" / "data_map.toml"
+MAP = DataMap.load(Path(__file__).parents[3] / "venue" / "data_map.toml")
 POINTS = [DATA_MAP, PLAINTEXT, OLDEST, KEYS, CLOSINGS, ORDERS]
 NAME, PHONE = "카나리아 Canary", "+821012345678"
 
@@ -54,8 +55,7 @@ def house(tmp_path: Path) -> House:
 
 def audit(house: House, words: Sequence[str] = ()) -> dict[str, Point]:
     """The points by name."""
-    keys, days = house.party.settings.keys, Days(house.vault, house.book, house.purger)
-    look = SelfAudit(house.party, house.guard, MAP, keys, days)
+    look = SelfAudit(house.party, house.guard, MAP, Days(house.vault, house.book, house.purger))
     note = look.sign(look.run(words))
     values = SELF_AUDIT.read(open_note(note, [house.party.signer.verifier]).text)
     return {point.name: point for point in points_of(values)}
