@@ -93,42 +93,33 @@ class PartResult:
 Execute = Callable[[Part, list[str]], PartResult]
 
 
+@dataclass
 class OrderExecutor:
-    """One per process. On one machine a part is executed by one process at a time, other parts meanwhile; of machines
-    that execute it at once, the first to keep its answer gives it."""
+    """One per process; without an authority and a pinned log it executes none. On one machine a part is executed by one
+    process at a time, other parts meanwhile; of machines that execute it at once, the first to keep its answer gives
+    it."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - all that an order meets
-        self,
-        party: ServiceIdentity,
-        guard: ClockGuard,
-        book: StatementStore,
-        authority: AuthoritySettings | None,
-        pinned: LogSettings | None,
-        execute: Mapping[str, Execute],
-        store: OrderStore,
-    ) -> None:
-        """Without an authority and a pinned log it executes none. `execute`: what this service does, by step; it raises
-        `OrderScope` for items that the part does not cover."""
-        self._party = party
-        self._guard = guard
-        self._statements = book
-        self._authority = authority
-        self._log = pinned
-        self._execute = execute
-        self._book = store
+    party: ServiceIdentity
+    guard: ClockGuard
+    book: StatementStore
+    authority: AuthoritySettings | None
+    pinned: LogSettings | None
+    execute: Mapping[str, Execute]
+    """What this service does, by step; it raises `OrderScope` for items that the part does not cover."""
+    store: OrderStore
 
     def take(self, body: OrderBody) -> SealedAnswer:
         """The sealed answer. Raises the `OrderError`s and `DayDestroyed`, such a refusal being on the disk, counted and
         stated; `NotReady` without authority or log, `ClockUntrusted`."""
-        self._guard.tick()  # what has expired now stays so, whatever the clock does next
-        self._guard.require_trusted()
-        if self._authority is None or self._log is None:
+        self.guard.tick()  # what has expired now stays so, whatever the clock does next
+        self.guard.require_trusted()
+        if self.authority is None or self.pinned is None:
             raise NotReady("This service has pinned no authority or no log: it executes no orders.")
         try:
-            part = self._opened(body.part, self._authority)
-            self._check(part, body, self._log.pinned)
+            part = self._opened(body.part, self.authority)
+            self._check(part, body, self.pinned.pinned)
             # One of sixteen files, by the part's digest: all that executing it reads and writes is its own.
-            with locked(self._party.data / f"orders-{part.digest[0]}.lock"):
+            with locked(self.party.data / f"orders-{part.digest[0]}.lock"):
                 return SealedAnswer(sealed=self._answer(part, body.list))
         except (OrderError, DayDestroyed) as error:
             self._refuse(body.part, error)
@@ -136,9 +127,9 @@ class OrderExecutor:
 
     def forget(self) -> None:
         """A task: expired answers, and those about destroyed days, are removed. Raises `ClockUntrusted`."""
-        self._guard.require_trusted()
-        now = self._guard.settled()
-        self._book.forget(now, self._party.calendar.oldest(now))
+        self.guard.require_trusted()
+        now = self.guard.settled()
+        self.store.forget(now, self.party.calendar.oldest(now))
 
     # --- checks, in the order of the spec ------------------------------------------------------------------------
 
@@ -148,27 +139,27 @@ class OrderExecutor:
             part = Part.read(authority.open(note).text)
         except (NoteMalformed, NoteUntrusted) as error:
             raise OrderUntrusted(error.detail) from None
-        if part.authority != authority.name or part.simulated != self._party.clock.simulated:
+        if part.authority != authority.name or part.simulated != self.party.clock.simulated:
             raise OrderUntrusted("The part is another authority's, or was made under another clock.")
         return part
 
     def _check(self, part: Part, body: OrderBody, pinned: PinnedLog) -> None:
-        if part.audience != self._party.settings.name:
+        if part.audience != self.party.settings.name:
             raise OrderWrongAudience
-        now = self._guard.now()
+        now = self.guard.now()
         if now >= part.expires:
             raise OrderExpired
         self._check_logged(part, body, pinned)
         if part.expires - now > MAX_LIFE_SECONDS:
             raise OrderScope("An order lives for at most seven days.")
-        if part.step not in self._execute or STEPS[part.step].listed != (body.list is not None):
+        if part.step not in self.execute or STEPS[part.step].listed != (body.list is not None):
             raise OrderScope("This service does not execute this step, or its list is missing.")
 
     def _check_logged(self, part: Part, body: OrderBody, pinned: PinnedLog) -> None:
         """SPEC order.md §6.4: "An entry that names the part's salted hash is in the pinned log"."""
         try:
             pinned.require(body.entry, body.proof)
-            CheckpointSeen(self._party).saw(body.proof)
+            CheckpointSeen(self.party).saw(body.proof)
             logged = many(ORDER_LOGGED.read(unverified_text(body.entry)), "part")
         except (NoteMalformed, NoteUntrusted, ProofInvalid) as error:
             raise OrderNotLogged(error.detail) from None
@@ -197,16 +188,16 @@ class OrderExecutor:
     def _kept_or_made(self, part: Part, items: list[str]) -> str | None:
         """None when another machine has kept an answer to the part meanwhile."""
         list_digest = sha256("\n".join(items).encode()).hex() if part.order_key else ""
-        answers = self._book.answers(part.digest)
+        answers = self.store.answers(part.digest)
         kept = answers.get(list_digest)
         if kept is not None:
             # An answer expires with its day, whether or not the task that removes it has run.
-            if kept.sealed is None or kept.oldest < self._guard.floor(self._party.calendar):
+            if kept.sealed is None or kept.oldest < self.guard.floor(self.party.calendar):
                 raise DayDestroyed
             return kept.sealed
         if len(answers) >= MAX_LISTS:
             raise OrderReused
-        found = self._execute[part.step](part, items)
+        found = self.execute[part.step](part, items)
         if len(found.rows) + sum(answer.rows for answer in answers.values()) > part.limit:
             raise OrderTooLarge
         sealed = self._sealed(part, found)
@@ -214,17 +205,17 @@ class OrderExecutor:
         found.keep()
         # Stated before it is kept: what was answered is in the book, whenever the machine stops.
         people = ABSENT if found.people is None else published_count(found.people)
-        values = {"step": part.step, "part": part.digest, "people": people, "done": self._party.date()}
+        values = {"step": part.step, "part": part.digest, "people": people, "done": self.party.date()}
         name = f"order-executed-{part.digest[:32]}" + (f"-{list_digest[:16]}" if part.order_key else "")
-        self._statements.put(name, self._sign(ORDER_EXECUTED, values))
+        self.book.put(name, self._sign(ORDER_EXECUTED, values))
         answer = KeptAnswer(list_digest, sealed, min(found.days), len(found.rows))
-        if not self._book.keep(part.digest, answer, expires=part.expires, known=answers.keys()):
+        if not self.store.keep(part.digest, answer, expires=part.expires, known=answers.keys()):
             return None
         log.info("order_executed", step=part.step)
         return sealed
 
     def _sealed(self, part: Part, found: PartResult) -> str:
-        gone = [self._party.calendar.date(day) for day in found.gone]
+        gone = [self.party.calendar.date(day) for day in found.gone]
         try:
             note = self._sign(ORDER_ANSWER, {"part": part.digest, "row": found.rows, "gone": gone})
         except NoteMalformed:
@@ -234,15 +225,15 @@ class OrderExecutor:
     def _refuse(self, note: str, error: CheckinError) -> None:
         """Durably counted; each part and code is stated once, up to a number a day."""
         digest = _digest_of(note)
-        number = self._book.refuse(digest, error.code, self._party.date(), STATED_REFUSALS_A_DAY)
+        number = self.store.refuse(digest, error.code, self.party.date(), STATED_REFUSALS_A_DAY)
         log.warning("order_refused", code=error.code)
         if 0 < number <= STATED_REFUSALS_A_DAY:
-            values = {"code": error.code, "part": digest, "done": self._party.date()}
+            values = {"code": error.code, "part": digest, "done": self.party.date()}
             name = f"order-refused-{digest[:32]}-{error.code.replace('_', '-')}"
-            self._statements.put(name, self._sign(ORDER_REFUSED, values))
+            self.book.put(name, self._sign(ORDER_REFUSED, values))
 
     def _sign(self, kind: StatementType, values: Mapping[str, str | Sequence[str]]) -> str:
-        return self._party.sign(kind, {"service": self._party.settings.name, **values})
+        return self.party.sign(kind, {"service": self.party.settings.name, **values})
 
 
 def held_days(days: Iterable[int], guard: ClockGuard, party: ServiceIdentity) -> tuple[list[int], list[int]]:

@@ -135,7 +135,7 @@ def test_what_was_done_and_refused_is_stated_signed_and_counted(own_scene: Scene
 
 def _refusals(desk: OrderExecutor) -> dict[str, int]:
     """How often each code was answered."""
-    return dict(desk._book._tables.read("SELECT code, sum(times) FROM refusals GROUP BY code"))
+    return dict(desk.store._tables.read("SELECT code, sum(times) FROM refusals GROUP BY code"))
 
 
 def _numbers(country: Country) -> Any:
@@ -155,7 +155,7 @@ def test_many_refusals_of_one_day_do_not_fill_the_log(scene: Scene) -> None:
     assert sum(_refusals(desk).values()) == before + 130
     refused = [name for name in scene.country.statements(SECOND) if name.startswith("order-refused")]
     assert 50 <= len(refused) <= 100
-    ((rows,),) = desk._book._tables.read("SELECT count(*) FROM refusals")
+    ((rows,),) = desk.store._tables.read("SELECT count(*) FROM refusals")
     assert rows <= 110
 
 

@@ -142,7 +142,7 @@ def test_a_damaged_notice_ends_no_order_and_is_made_anew(scene: Scene, monkeypat
     country, signed = scene.country, order(scene)
     file = country.deployment.folder / "issuer" / "data" / "receipts.db"
     with damaging(file, "receipts"), monkeypatch.context() as patch:
-        patch.setattr(country.apps["issuer"].state.issuer.orders._book, "keep", refuse)
+        patch.setattr(country.apps["issuer"].state.issuer.orders.store, "keep", refuse)
         assert failed(run(country, signed, country.parties)) == [("issuer.localhost", "not_ready")]
     whole = run(country, signed, country.parties)
     assert "Alice Ahn-young" in names(whole) and whole.failed == []

@@ -213,9 +213,9 @@ def test_a_checkpoint_that_no_witness_saw_does_not_count_where_witnesses_are_pin
     body = scene.country.body(signed, number)
     witness = Cosigner("witness.example/w1", SigningKey(random_bytes(32)))
     desk = scene.country.apps[SECOND].state.issuer.orders
-    pinned = desk._log
+    pinned = desk.pinned
     try:
-        desk._log = LogSettings(vkey=pinned.vkey, witnesses=(witness.verifier.vkey,))
+        desk.pinned = LogSettings(vkey=pinned.vkey, witnesses=(witness.verifier.vkey,))
         assert code(scene.country.send(SECOND, body)) == "order_not_logged"
         proof = LogProof.read(body["proof"])
         text, _ = split_note(proof.checkpoint)
@@ -223,7 +223,7 @@ def test_a_checkpoint_that_no_witness_saw_does_not_count_where_witnesses_are_pin
         seen = body | {"proof": replace(proof, checkpoint=cosigned).write()}
         assert code(scene.country.send(SECOND, seen)) == "ok"
     finally:
-        desk._log = pinned
+        desk.pinned = pinned
 
 
 # --- before it leaves the authority -------------------------------------------------------------------------------
