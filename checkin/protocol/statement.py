@@ -45,12 +45,9 @@ def clock_value(*, simulated: bool) -> dict[str, str]:
     return {CLOCK.name: SIMULATED} if simulated else {}
 
 
-def _is_plain(value: str) -> bool:
-    return not any(unicodedata.category(char) in _DECEPTIVE for char in value)
-
-
 def _check_value(value: str) -> None:
-    if not value or value != value.strip(" ") or not ((value.isascii() and value.isprintable()) or _is_plain(value)):
+    plain = value.isprintable() if value.isascii() else _DECEPTIVE.isdisjoint(map(unicodedata.category, value))
+    if not value or value != value.strip(" ") or not plain:
         raise NoteMalformed("A value is not empty, has no space at its ends, and no invisible characters.")
 
 
