@@ -192,11 +192,8 @@ class SqliteStore:
 
     # --- connections ------------------------------------------------------------------------------------------
 
-    def _path(self, day: int) -> Path:
-        return path_of(self._folder, day)
-
     def _files(self, day: int) -> Iterator[Path]:
-        return self._folder.glob(f"{self._path(day).name}*")
+        return self._folder.glob(f"{path_of(self._folder, day).name}*")
 
     def _read(self, day: int, query: str, *values: Any) -> list[Any]:
         try:
@@ -224,11 +221,14 @@ class SqliteStore:
         self._give_back(lent)
 
     def _take(self, day: int, *, create: bool) -> _Lent:
-        path = self._path(day)
+        path = path_of(self._folder, day)
         if not path.exists():
             if not create:
                 raise _NoDay
-            self._create(path)
+            try:
+                create_day(path, ordered=self._ordered)
+            except (OSError, sqlite3.Error) as error:
+                raise NotReady("The day's file could not be made: look at the disk, then try again.") from error
         with self._lock:
             mine = next((lent for lent in reversed(self._idle) if lent.day == day), None)
             if mine:
@@ -238,12 +238,6 @@ class SqliteStore:
         if mine:  # the file was removed, perhaps by another process: what is written to it would be lost
             mine.connection.close()
         return self._open(day, path)
-
-    def _create(self, path: Path) -> None:
-        try:
-            create_day(path, ordered=self._ordered)
-        except (OSError, sqlite3.Error) as error:
-            raise NotReady("The day's file could not be made: look at the disk, then try again.") from error
 
     def _open(self, day: int, path: Path) -> _Lent:
         inode = inode_of(path)
@@ -272,7 +266,7 @@ class SqliteStore:
         """Closes what is idle on files that were removed, here or by another process: until then the file system
         keeps their bytes."""
         with self._lock:
-            gone = [lent for lent in self._idle if lent.inode != inode_of(self._path(lent.day))]
+            gone = [lent for lent in self._idle if lent.inode != inode_of(path_of(self._folder, lent.day))]
             self._idle = [lent for lent in self._idle if lent not in gone]
         for old in gone:
             old.connection.close()
