@@ -37,6 +37,7 @@ MAGIC_SIZE: Final = 8
 BODY_LIMIT: Final = SECTOR - MAGIC_SIZE
 _INSIDE: Final = b"ck1/tomb"
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+_SLOT, _TOMB, _MARK = ".slot", ".tombstone", ".overwritten"
 _NAME = re.compile(r"[a-z]{1,32}-(0|[1-9][0-9]{0,9})")
 
 
@@ -140,14 +141,14 @@ class SlotFolder:
         for tombstone or mark: the key is overwritten, the slot is left, and a repetition goes on from there.
         """
         with self._locked() as folder:
-            if not _exists(folder, _tomb(name)):
+            if not _exists(folder, _file(name, _TOMB)):
                 record = _inside(folder, _file(name))
                 if record is None:
                     raise ValueError("a tombstone comes before destroying")
                 _overwrite_key(folder, _file(name))
-                _write_record(folder, _tomb(name), record)
+                _write_record(folder, _file(name, _TOMB), record)
                 os.fsync(folder)
-            _destroy(folder, _file(name), _mark(name))
+            _destroy(folder, _file(name), _file(name, _MARK))
 
     def discard(self, name: str) -> None:
         """Overwrite and unlink a slot that was never acknowledged; another key may take the name. Repeatable.
@@ -166,14 +167,14 @@ class SlotFolder:
 
     def overwritten(self, name: str) -> bool:
         """Whether `destroy` left its mark: the whole slot was overwritten before it was unlinked."""
-        return (self._record(_mark(name)) or {}).get("bytes") == SLOT_SIZE
+        return (self._record(_file(name, _MARK)) or {}).get("bytes") == SLOT_SIZE
 
     def entomb(self, name: str, record: Mapping[str, str | int]) -> None:
         """Say for good that `name` is to be destroyed and why; `record` holds no secret. The first record stays."""
         with self._locked() as folder:
             if not _entombed(folder, name):
                 try:
-                    _write_record(folder, _tomb(name), record)
+                    _write_record(folder, _file(name, _TOMB), record)
                 except OSError as error:
                     if error.errno not in _NO_ROOM or not _exists(folder, _file(name)):
                         raise
@@ -182,16 +183,16 @@ class SlotFolder:
 
     def tombstone(self, name: str) -> dict[str, str | int] | None:
         """The record of `entomb`, or None."""
-        record = self._record(_tomb(name))
+        record = self._record(_file(name, _TOMB))
         return _inside(None, str(self.folder / _file(name))) if record is None else record
 
     def names(self) -> list[str]:
         """Names that still have a slot file, sorted, those with a tombstone included."""
-        return self._stems(".slot")
+        return self._stems(_SLOT)
 
     def tombstones(self) -> list[str]:
         """Names that have a tombstone, sorted, whether or not the slot is still there."""
-        found = set(self._stems(".tombstone"))
+        found = set(self._stems(_TOMB))
         others = (name for name in self.names() if name not in found)
         return sorted(found.union(name for name in others if _inside(None, f"{self.folder}/{_file(name)}") is not None))
 
@@ -228,18 +229,10 @@ class SlotFolder:
         return True
 
 
-def _file(name: str, ending: str = ".slot") -> str:
+def _file(name: str, ending: str = _SLOT) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError("not the name of a slot")
     return name + ending
-
-
-def _tomb(name: str) -> str:
-    return _file(name, ".tombstone")
-
-
-def _mark(name: str) -> str:
-    return _file(name, ".overwritten")
 
 
 def _exists(folder: int, file: str) -> bool:
@@ -303,7 +296,7 @@ def _inside(folder: int | None, file: str) -> dict[str, str | int] | None:
 
 
 def _entombed(folder: int, name: str) -> bool:
-    return _exists(folder, _tomb(name)) or _inside(folder, _file(name)) is not None
+    return _exists(folder, _file(name, _TOMB)) or _inside(folder, _file(name)) is not None
 
 
 def _overwrite_key(folder: int, file: str) -> None:
