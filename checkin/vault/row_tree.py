@@ -47,20 +47,15 @@ def hashed(rows: Iterable[Row], begin: int = 0) -> RootBuilder:
     return builder
 
 
-def rows_root(rows: Iterable[Row]) -> tuple[bytes, int]:
-    """Merkle root and number of rows; the caller's order counts."""
-    builder = hashed(rows)
-    return builder.root(), builder.size
-
-
 def day_root(store: DayStore, day: int, *, large: int = LARGE, processes: int = 0) -> tuple[bytes, int]:
-    """As `rows_root`, of all rows of a frozen day in the order of their keys; of a `large` one in so many `processes`,
-    by default one for each core. Raises `NotReady` when one of them dies, or the rows are not those that were counted;
-    it may be repeated."""
+    """Merkle root and number of all rows of a frozen day in the order of their keys; a `large` one is hashed by so many
+    `processes`, by default one for each core. Raises `NotReady` when one of them dies, or the rows are not those that
+    were counted; it may be repeated."""
     ranges = list(_key_ranges(processes or _cores()))
     counts = [store.count(day, *keys) for keys in ranges]
     if sum(counts) < large:
-        return rows_root(store.rows(day))
+        tree = hashed(store.rows(day))
+        return tree.root(), tree.size
     tree = RootBuilder()
     begins = accumulate(counts, initial=0)
     with ExitStack() as stack:

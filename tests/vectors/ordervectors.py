@@ -13,7 +13,7 @@ from checkin.orders.part import Part
 from checkin.orders.rows import ListedSeal, ListedVisit, read_row
 from checkin.vault.closing import check_closing, closing_digest
 from checkin.vault.engines import Row
-from checkin.vault.row_tree import rows_root
+from checkin.vault.row_tree import hashed
 from tests.vectors.material import code_of, seed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "spec" / "order.md").read_text(encoding="utf-8")
@@ -129,7 +129,7 @@ def closing_file() -> dict[str, Any]:
     ]
     made.sort(key=lambda row: row.key)
     days = [made[:count] for count in range(6)]
-    roots = [rows_root(rows)[0] for rows in days]
+    roots = [hashed(rows).root() for rows in days]
     salt = seed("salt")
     digest = closing_digest(salt, roots[5], 5)
     cases = [

@@ -23,7 +23,7 @@ from checkin.protocol.statement import StatementType
 from checkin.purge.statement_store import PURGE_REPORT
 from checkin.vault.closing import check_closing, closing_digest
 from checkin.vault.engines import Row
-from checkin.vault.row_tree import rows_root
+from checkin.vault.row_tree import hashed
 from tests.vectors import ringvectors
 
 VECTORS = Path(__file__).parents[2] / "vectors"
@@ -146,6 +146,6 @@ def test_a_days_digest_follows_from_its_rows() -> None:
     """From none to five."""
     salt = bytes.fromhex(FILES["closing"]["salt"])
     for day in FILES["closing"]["days"]:
-        root, count = rows_root(row_of(**row) for row in day["rows"])
-        assert root.hex() == day["root"]
-        assert closing_digest(salt, root, count).hex() == day["digest"]
+        tree = hashed(row_of(**row) for row in day["rows"])
+        assert tree.root().hex() == day["root"]
+        assert closing_digest(salt, tree.root(), tree.size).hex() == day["digest"]

@@ -17,7 +17,7 @@ from checkin.vault.closing import close_day, closing_digest
 from checkin.vault.engines import Row
 from checkin.vault.engines.sqlite import SqliteStore
 from checkin.vault.ledger import visit_id
-from checkin.vault.row_tree import rows_root
+from checkin.vault.row_tree import hashed
 from checkin.vault.vault import Vault
 from checkin.vault.visit import open_visit, venue_group, visit_key
 
@@ -105,6 +105,6 @@ def test_this_program_opens_the_example_and_makes_its_columns(row: dict[str, byt
     assert visit.encode() == row["record"]
     assert (visit_key(vault, day, visit.visit_id), venue_group(vault, day, visit.venue)) == (row["key"], row["group"])
     closing = example(1)
-    assert rows_root([stored]) == (closing["root"], 1)
+    assert hashed([stored]).root() == closing["root"]
     assert closing_digest(closing["salt"], closing["root"], 1) == closing["digest"]
     vault.store.close()
