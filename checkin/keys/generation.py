@@ -74,9 +74,7 @@ class Generation:
         """
         with locked(self._lock):
             data, ring = _read(self._data), _read(self._ring)
-            behind = data is not None or ring is not None
-            if data is not None and ring is not None:
-                behind = data.number < ring.number
+            behind = data.number < ring.number if data and ring else bool(data or ring)
             if behind:
                 ring = replace(ring or Mark(), restored=(data.day if data else "") or UNKNOWN)
             return self._write(data or Mark(), ring or Mark(), day) or behind
