@@ -25,6 +25,7 @@ from checkin.files.durable import make_private, private_folder
 
 LOG_BYTES: Final = 16 << 20
 """What is left of a write-ahead log that a reader made longer, once it is used anew."""
+TIMEOUT: Final = 10.0  # seconds to wait for another process's commit
 _CHECKPOINT_BYTES: Final = 4_096_000  # then the log goes into the file; SQLite counts in pages
 _PATIENCE_MS: Final = 100  # waiting for readers to cut a log keeps writers waiting
 _COPY_PATIENCE: Final = 60.0  # seconds for a lock that is held
@@ -164,15 +165,13 @@ class StateFile:
     """State that must not be forgotten: one connection, used by one thread at a time; other processes may have the file
     open too. One commit or nothing, on the disk before it returns."""
 
-    def __init__(
-        self, path: Path, migrate: Callable[[sqlite_utils.Database], None], timeout: float = 10.0, page: int = 4096
-    ) -> None:
-        """Makes the file if need be, with pages of so many bytes; `migrate` makes what is missing in it. `timeout`
-        seconds for another's lock. Raises `DatabaseUnusable`."""
+    def __init__(self, path: Path, migrate: Callable[[sqlite_utils.Database], None], page: int = 4096) -> None:
+        """Makes the file if need be, with pages of so many bytes; `migrate` makes what is missing in it. Raises
+        `DatabaseUnusable`."""
         self._lock = threading.RLock()
         with opening(path):
             private_folder(path.parent)
-            self._connection = connect(path, timeout, page)
+            self._connection = connect(path, TIMEOUT, page)
             self._tables = sqlite_utils.Database(self._connection)
             try:
                 with committing(self._connection):

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 import sqlite_utils
 
 from checkin.errors import NotReady
-from checkin.files.database import StateFile, connect, opening
+from checkin.files.database import TIMEOUT, StateFile, connect, opening
 
 Value = str | bytes | int | float | None
 Values = Mapping[str, Value]
@@ -34,7 +34,6 @@ CHANGES: Final = """CREATE TABLE IF NOT EXISTS changes (
 LOOK: Final = "SELECT name, number FROM changes"
 COUNT_ON: Final = "UPDATE changes SET number = changes.number + 1 WHERE name = :name"
 NEWER: Final = "The database was written by a newer version of this program: start that one."
-_TIMEOUT: Final = 10.0  # seconds to wait for another process's commit
 _KEYS: Final = 500  # in one statement
 _TYPES: Final = {"bigint": "INTEGER", "bytea": "BLOB"}
 _WORDS: Final = re.compile(r'\b(bigint|bytea)\b| COLLATE "C"')
@@ -138,14 +137,14 @@ class SqliteTables(StateFile):
         """Makes the file in the folder if need be, or brings it up to date. Raises `DatabaseUnusable`, and `NotReady`
         for a file of a newer version."""
         path = folder / f"{part.name}.db"
-        super().__init__(path, lambda tables: _migrate(tables, part), timeout=_TIMEOUT)
-        self._reader = StateFile(path, lambda _: None, timeout=_TIMEOUT)  # waits for no commit of this process
+        super().__init__(path, lambda tables: _migrate(tables, part))
+        self._reader = StateFile(path, lambda _: None)  # waits for no commit of this process
         self.seen: Mapping[str, int] = {}
         self._watching = threading.Lock()
         self._watch: sqlite3.Connection | None = None
         if part.changes:  # a connection of its own, which waits for no read either
             with opening(path):
-                self._watch = connect(path, _TIMEOUT)
+                self._watch = connect(path, TIMEOUT)
 
     def read(self, query: str, values: Values = NOTHING) -> Found:
         with self._reader.reading() as tables:

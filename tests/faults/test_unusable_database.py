@@ -89,13 +89,14 @@ def test_the_commands_say_it_in_one_line(deployment: Deployment) -> None:
         path.unlink()
 
 
-def test_a_database_that_another_program_holds_is_named(tmp_path: Path) -> None:
+def test_a_database_that_another_program_holds_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("checkin.files.database.TIMEOUT", 0.05)
     path = tmp_path / "state.db"
     StateFile(path, lambda _: None).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(DatabaseUnusable, match="another program holds it"):
-            StateFile(path, lambda _: None, timeout=0.05)
+            StateFile(path, lambda _: None)
 
 
 @pytest.mark.parametrize("trouble", ["full", "read-only"])

@@ -54,10 +54,11 @@ def test_what_is_deleted_is_overwritten_whatever_sqlite_does_by_itself(tmp_path:
     state.close()
 
 
-def test_another_process_that_holds_the_file_too_long_is_named(tmp_path: Path) -> None:
+def test_another_process_that_holds_the_file_too_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not ready, and nothing lost: it can be tried again."""
+    monkeypatch.setattr("checkin.files.database.TIMEOUT", 0.05)
     path = tmp_path / "state.sqlite"
-    state, other = StateFile(path, migrate, timeout=0.05), StateFile(path, migrate)
+    state, other = StateFile(path, migrate), StateFile(path, migrate)
     with other.writing() as tables:
         tables.execute("INSERT INTO numbers VALUES (1)")
         with pytest.raises(NotReady, match="try again"), state.writing():
