@@ -75,15 +75,18 @@ class Issuer(DayService):
         self.registrations = Registrations(self, self.identities, self.accounts, self.gateway, self.throttle)
         self.vaccination = Vaccination(self.identities, _trust_list(settings), party.calendar, self.counts)
         self.purger = self.purger_of(
-            lambda oldest: self.registrations.forget_before(oldest + _TODAY - 1),  # one may wait over midnight
-            lambda oldest: self.hosted.forget_before(oldest + _TODAY),
-            self._forget_messages,
-            self.notices.forget_before,
-            lambda _: self.orders.forget(),
-            self.identities.forget_before,
-            self.signing.forget_before,
-            self.authority.forget_before,
-            lambda oldest: self.rotation.run(oldest, self.purger.retire),
+            {
+                # one may wait over midnight
+                "registrations": lambda oldest: self.registrations.forget_before(oldest + _TODAY - 1),
+                "hosted credentials": lambda oldest: self.hosted.forget_before(oldest + _TODAY),
+                "messages": self._forget_messages,
+                "access notices": self.notices.forget_before,
+                "answers to orders": lambda _: self.orders.forget(),
+                "identities": self.identities.forget_before,
+                "signing keys": self.signing.forget_before,
+                "authority keys": self.authority.forget_before,
+                "identity keys": lambda oldest: self.rotation.run(oldest, self.purger.retire),
+            },
             ahead={Purpose.DAY: 1, Purpose.SIGNING: AHEAD_DAYS},
         )
         self.metrics = CollectorRegistry()

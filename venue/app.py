@@ -49,7 +49,8 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     alarms = Alarms(party, tables)
     gates = Gates(service, tables, GateFile(engine.tables(GATES)))
     ahead = {Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD}
-    purger = service.purger_of(trust.forget, alarms.forget, gates.forget, ahead=ahead)
+    kept = {"issuer keys": trust.forget, "alarms": alarms.forget, "gates": gates.forget}
+    purger = service.purger_of(kept, ahead=ahead)
     commits = Commits(vault)
     executor = service.executor(orders.Traces(party, guard, vault, tables).steps())
     known_scanners = scanners.Scanners(tables, endings, party, guard)

@@ -6,7 +6,7 @@ statement will say, so that every step can be repeated after a crash at any poin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
@@ -69,21 +69,21 @@ class Purger:
         early: EarlyDestructions,
         *,
         floor: PurgeTask = lambda _: None,
-        tasks: Iterable[PurgeTask] = (),
+        tasks: Mapping[str, PurgeTask] | None = None,
         ahead: Mapping[Purpose, int] | None = None,
         hold: Hold = alone,
     ) -> None:
-        """`early`: what officers had destroyed before it is due; `ahead`: for which purposes keys are made, from today
-        to so many days ahead; `hold`: what several machines over one engine do one at a time; `floor` fails where they
-        do not agree about the time, and then nothing but keys is destroyed. A key is destroyed by each, with nothing
-        but its key volume."""
+        """`early`: what officers had destroyed before it is due; `tasks`: by the names that `failed` has for them;
+        `ahead`: for which purposes keys are made, from today to so many days ahead; `hold`: what several machines over
+        one engine do one at a time; `floor` fails where they do not agree about the time, and then nothing but keys is
+        destroyed. A key is destroyed by each, with nothing but its key volume."""
         self._party = party
         self._guard = guard
         self._vault = vault
         self._book = book
         self._inventory = Inventory(party, vault, book)
         self._floor = floor
-        self._tasks = tuple(tasks)
+        self._tasks = dict(tasks or {})
         self._ahead = dict(ahead or {Purpose.DAY: 1})
         self._hold = hold
         self._early = early
@@ -127,8 +127,8 @@ class Purger:
         if FLOOR in self.failed:
             return []
         made = self._attempt("data", self._destroy_data, now, oldest) or []
-        for task in self._tasks:
-            self._attempt(getattr(task, "__qualname__", "task"), task, oldest)
+        for name, task in self._tasks.items():
+            self._attempt(name, task, oldest)
         return made
 
     def _destroy_data(self, now: float, oldest: int) -> list[str]:

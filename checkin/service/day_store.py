@@ -287,8 +287,8 @@ class DayService:
         """Publishes its keys; as `KeyListPublisher`."""
         return KeyListPublisher(self.party, self._log, make, read, self.engine.key_list())
 
-    def purger_of(self, *beside: PurgeTask, ahead: Mapping[Purpose, int]) -> Purger:
-        """Destroys its days, and `beside` them what else it keeps."""
+    def purger_of(self, beside: Mapping[str, PurgeTask], *, ahead: Mapping[Purpose, int]) -> Purger:
+        """Destroys its days, and `beside` them what else it keeps, by its name."""
         return Purger(
             self.party,
             self.guard,
@@ -296,7 +296,7 @@ class DayService:
             self.book,
             self.early,
             floor=self.engine.floor(self.guard),
-            tasks=(*beside, self.endings.forget, self.nodes.state_at_purge),
+            tasks={**beside, "journal": self.endings.forget, "nodes": self.nodes.state_at_purge},
             ahead=ahead,
             hold=self.engine.hold,
         )

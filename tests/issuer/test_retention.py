@@ -54,7 +54,7 @@ def test_what_cannot_be_forgotten_keeps_nothing_else_from_being(
     issuer.database.write(lambda commit: commit.execute("DROP TABLE attempts"))
     site.set_day(DAY + 28, hour=0)
     issuer.guard.confirm()
-    with pytest.raises(NotReady):
+    with pytest.raises(NotReady, match=r"\(registrations\)"):
         issuer.purger.run()
     assert rows_in(issuer.database, "identities") == 0
 

@@ -65,7 +65,7 @@ class Registry(DayService):
         self.trust = IssuerTrust(party, database, settings.issuers, fetch)
         self.gates = Gates(self, database, GateFile(self.engine.tables(GATES)))
         ahead = {Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD}
-        self.purger = self.purger_of(self.trust.forget, self.gates.forget, ahead=ahead)
+        self.purger = self.purger_of({"trust": self.trust.forget, "gates": self.gates.forget}, ahead=ahead)
         visits = Visits(vault, party.calendar)
         self.commits = Commits(vault)
         self.door = checkins.CheckIns(self, self.trust, visits, self.commits, self.gates)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from checkin.clock import SimulatedClock
@@ -38,7 +38,7 @@ class House:
         self,
         folder: Path,
         peers: Callable[[], Iterable[float]] = tuple,
-        tasks: Iterable[PurgeTask] = (),
+        tasks: Mapping[str, PurgeTask] | None = None,
         ahead: dict[Purpose, int] | None = None,
         ring: RingUse | None = None,
         *,

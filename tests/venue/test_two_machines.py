@@ -121,7 +121,13 @@ def test_a_machine_whose_clock_is_ahead_ends_nothing_for_the_others(
     here.engine.floor(here.guard)(today - 27)
     new = ClockGuard(tmp_path / "clock.json", clock, tuple)
     purger = Purger(
-        there.party, new, there.vault, there.book, there.early, floor=there.engine.floor(new), tasks=[forgotten.append]
+        there.party,
+        new,
+        there.vault,
+        there.book,
+        there.early,
+        floor=there.engine.floor(new),
+        tasks={"task": forgotten.append},
     )
     for refusal in (ClockUntrusted, NotReady):
         with pytest.raises(refusal):

@@ -181,7 +181,7 @@ def test_a_service_destroys_its_other_data_in_the_same_round(tmp_path: Path) -> 
         if identity in registry.party.ring.names():
             made.extend(registry.purger.retire(identity, DAY - 2))
 
-    registry = House(tmp_path / "x", tasks=[task])
+    registry = House(tmp_path / "x", tasks={"task": task})
     registry.party.ring.ensure(identity, oldest=0)
     registry.purger.run()
     assert told == [DAY - 27]
