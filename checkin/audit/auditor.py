@@ -21,7 +21,7 @@ from checkin.errors import CheckinError, NoteMalformed, NoteUntrusted, ProofInva
 from checkin.protocol.note import decode_note, open_note, signed_by, split_note, unverified_text
 from checkin.purge.statement_store import PURGE_REPORT
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
-from checkin.tlog.fsck import LogFault, check_log
+from checkin.tlog.fsck import check_log
 from checkin.tlog.reader import LogReader
 
 FORGED: Final = "forged"
@@ -55,11 +55,6 @@ class Verdict:
         """Whether nothing is wrong."""
         return not self.faults
 
-    @property
-    def read_all(self) -> bool:
-        """Whether the log was what was signed, so that everything else was held against it."""
-        return self.head is not None and bool(self.entries or not self.faults)
-
     def summary(self) -> dict[str, Any]:
         """The verdict as `--json` writes it."""
         head = self.head and {"origin": self.head.origin, "size": self.head.size, "root": self.head.root.hex()}
@@ -75,9 +70,7 @@ def verify(evidence: Evidence, date: str = "", previous: bytes | None = None, to
         head = _open_head(evidence, evidence.checkpoint)
     except CheckinError as error:
         return Verdict(None, date, (_blame(CHECKPOINT, evidence.checkpoint, error, evidence),))
-    faults = [AuditFault(f"{LOG}/{fault.path}", ALTERED, fault.reason) for fault in _log_faults(evidence, head)]
-    faults += _rewritten(evidence, head, previous)
-    if faults:
+    if faults := list(_log_faults(evidence, head, previous)):
         return Verdict(head, date, tuple(faults))
     notes = [entry.decode(errors="replace") for entry in LogReader(evidence.fetch, head).entries()]
     entries: list[LogEntry] = []
@@ -121,23 +114,17 @@ def _open_head(evidence: Evidence, data: bytes, *, earlier: bool = False) -> Che
     return head
 
 
-def _log_faults(evidence: Evidence, head: Checkpoint) -> list[LogFault]:
+def _log_faults(evidence: Evidence, head: Checkpoint, previous: bytes | None) -> Iterator[AuditFault]:
     # A copy of the checkpoint may lie beside the tiles; it is held against the one that was verified.
-    listed = [path for path in evidence.listed if path != "checkpoint"]
-    faults = check_log(evidence.fetch, head, listed)
+    for path, reason in check_log(evidence.fetch, head, [path for path in evidence.listed if path != "checkpoint"]):
+        yield AuditFault(f"{LOG}/{path}", ALTERED, reason)
     if "checkpoint" in evidence.listed and evidence.fetch("checkpoint") != evidence.checkpoint:
-        faults.append(LogFault("checkpoint", "It is not the checkpoint beside this folder."))
-    return faults
-
-
-def _rewritten(evidence: Evidence, head: Checkpoint, previous: bytes | None) -> list[AuditFault]:
-    if previous is None:
-        return []
-    try:
-        LogReader(evidence.fetch, head).verify_continues(_open_head(evidence, previous, earlier=True))
-    except CheckinError as error:
-        return [AuditFault(CHECKPOINT, REWRITTEN, f"It does not continue the earlier checkpoint: {error.detail}")]
-    return []
+        yield AuditFault(f"{LOG}/checkpoint", ALTERED, "It is not the checkpoint beside this folder.")
+    if previous is not None:
+        try:
+            LogReader(evidence.fetch, head).verify_continues(_open_head(evidence, previous, earlier=True))
+        except CheckinError as error:
+            yield AuditFault(CHECKPOINT, REWRITTEN, f"It does not continue the earlier checkpoint: {error.detail}")
 
 
 def _read(evidence: Evidence, origin: str, index: int, note: str) -> LogEntry:
