@@ -27,6 +27,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple, Self
@@ -54,18 +55,11 @@ def _matches(pattern: str) -> Callable[[object], bool]:
     return lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None
 
 
-def _is_note(value: object) -> bool:
-    try:
-        return isinstance(value, str) and bool(split_note(value))
-    except CheckinError:
-        return False
-
-
-def _is_proof(value: object) -> bool:
-    try:
-        return isinstance(value, str) and (not value or bool(LogProof.read(value)))
-    except CheckinError:
-        return False
+def _reads(value: object, read: Callable[[str], object]) -> bool:
+    """Whether it is a text that `read` takes."""
+    with suppress(CheckinError):
+        return isinstance(value, str) and bool(read(value))
+    return False
 
 
 def _up_to(high: int) -> Callable[[object], bool]:
@@ -96,9 +90,9 @@ FORMS: Final[dict[str, Callable[[object], bool]]] = {
     "origin": _matches(r"[^\x00-\x1f]{1,1000}"),
     "statuses": _matches(r"\[([1-3](, [1-3])*)?\]"),
     "view": lambda _: True,
-    "note": _is_note,
-    "proof": _is_proof,
-    "entry": lambda value: isinstance(value, bytes) and _is_note(value.decode(errors="replace")),
+    "note": lambda value: _reads(value, split_note),
+    "proof": lambda value: value == "" or _reads(value, LogProof.read),
+    "entry": lambda value: isinstance(value, bytes) and _reads(value.decode(errors="replace"), split_note),
     "words": lambda value: isinstance(value, str),
 }
 """What a column may hold. `words` is free text; the map says where there is any."""
