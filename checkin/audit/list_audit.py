@@ -15,7 +15,7 @@ from checkin.tlog.proof import PinnedLog
 
 GIVEN: Final = "lists-logged"
 AGREE: Final = "key-lists"
-_OWNED: Final = {ISSUER_KEYS.kind: (ISSUER_KEYS, "issuer"), INTAKE_KEYS.kind: (INTAKE_KEYS, "registry")}
+_OWNED: Final = {statement.kind: statement for statement in (ISSUER_KEYS, INTAKE_KEYS)}
 
 
 class GivenList(NamedTuple):
@@ -56,33 +56,28 @@ def given_lists(name: str, pinned: PinnedLog | None, lists: Sequence[GivenList],
 def quarrels(notes: Iterable[str]) -> tuple[int, list[tuple[int, str]]]:
     """How many lists of issuer and intake keys a log's entries have; the place of each that contradicts an earlier one,
     and how."""
-    owners: dict[tuple[str, str], str] = {}
-    first: dict[tuple[str, str, str], tuple[str, int]] = {}
+    owners: dict[str, str] = {}
+    first: dict[tuple[str, str], tuple[str, int]] = {}
     count = 0
     found: list[tuple[int, str]] = []
     for index, note in enumerate(notes):
         try:
             text, lines = split_note(note)
-            kind = kind_of(text)
-            if kind not in _OWNED:
+            statement = _OWNED.get(kind_of(text))
+            if statement is None:
                 continue
-            owner, keys = _read(kind, text)
+            values = statement.read(text)
         except NoteMalformed:
             continue
         count += 1
-        if owners.setdefault((kind, owner), lines[0].name) != lines[0].name:
+        role = statement.fields[0].name
+        owner = f"{role} {one(values, role)}"
+        if owners.setdefault(owner, lines[0].name) != lines[0].name:
             found.append((index, f"{lines[0].name} lists keys of {owner}, as another service did before"))
             continue
-        for date, key in keys:
-            before, place = first.setdefault((kind, owner, date), (key, index))
+        for line in many(values, "key"):
+            date, _, key = line.partition(" ")  # as it is written: what is the same text is the same key
+            before, place = first.setdefault((owner, date), (key, index))
             if before != key:
                 found.append((index, f"it has another key of {owner} for {date} than entry {place}"))
     return count, found
-
-
-def _read(kind: str, text: str) -> tuple[str, list[tuple[str, str]]]:
-    """The list's owner, and (day, key) as it is written: what is the same text is the same key."""
-    statement, field = _OWNED[kind]
-    values = statement.read(text)
-    keys = [line.partition(" ")[::2] for line in many(values, "key")]
-    return f"{field} {one(values, field)}", [(date, key) for date, key in keys]
