@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from checkin.clock import DATES, Calendar
+from checkin.clock import DATES
 from checkin.errors import NoteMalformed, OrderScope
 from checkin.keys.officers import RingKeys
 from checkin.orders.part import (
@@ -197,18 +197,13 @@ def draft(request: OrderRequest, authority: Authority, *, registry: str, issuers
         "order-key": keys.list_key,
         "salt": b64_encode(random_bytes(32)),
     }
-    values |= _subject(request, calendar) | clock_value(simulated=authority.simulated)
-    return Order.read(ORDER.write(values))
-
-
-def _subject(request: OrderRequest, calendar: Calendar) -> dict[str, str]:
-    values: dict[str, str] = {}
+    values |= clock_value(simulated=authority.simulated)
     if request.venue and request.window:
         begin, end = (calendar.rfc3339(moment, "minutes") for moment in request.window)
         values |= {"venue": request.venue, "from": begin, "to": end}
     if request.phone and request.days:
         values |= {"phone": request.phone, "days": write_days(request.days)}
-    return values
+    return Order.read(ORDER.write(values))
 
 
 @dataclass(frozen=True)
