@@ -119,8 +119,11 @@ class Trace:
         sealed = [(number, part) for seals, _ in opened for number, all_ in seals.items() for part in _chunks(all_)]
         people: dict[tuple[int, bytes], PersonRow] = {}
         for number, part in sorted(sealed, key=lambda numbered: (len(numbered[1]), numbered[0])):
-            found = yield from asking.ask_issuer(number, part)
-            people |= {(number, person.visit_id): person for person in _of(found, PersonRow)}
+            if number not in self.issuers:
+                asking.fail(f"issuer {number}", PEOPLE, NotFound("No issuer of this number is in parties.toml."))
+                continue
+            found = yield from asking.ask(PEOPLE, part, audience=self.issuers[number])
+            people |= {(number, person.visit_id): person for person in _of(found or [], PersonRow)}
         return self._result(asking, answers, people, sum(broken for _, broken in opened))
 
     def _share(self, asking: PartSender, issuer: str, visits: list[ListedVisit]) -> list[list[ListedVisit]]:
@@ -278,14 +281,6 @@ class PartSender:
             )
             rows += found
         return rows if answered else None
-
-    def ask_issuer(self, number: int, seals: list[ListedSeal]) -> Steps[list[AnswerRow]]:
-        """The people behind these seals; none where the issuer fails, which is remembered."""
-        if number not in self._trace.issuers:
-            self.fail(f"issuer {number}", PEOPLE, NotFound("No issuer of this number is in parties.toml."))
-            return []
-        answered = yield from self.ask(PEOPLE, seals, audience=self._trace.issuers[number])
-        return answered or []
 
     def fail(self, audience: str, step: str, error: CheckinError, about: str = "") -> None:
         """Remembers the party that failed, and why; `about`: what the list had that got no answer."""
