@@ -27,7 +27,7 @@ def require_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            why = f"{host}:{port} cannot be listened on ({error.strerror}): choose another port."
+            why = f"{host}:{port} cannot be listened on ({error.strerror}): choose another address or port."
             raise AddressTaken(why) from None
 
 

@@ -7,6 +7,7 @@ The only file that reads the environment, and only to hand a few paths on to wor
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable
 from contextlib import suppress
@@ -42,8 +43,8 @@ def _parsed(parse: Callable[[str], str]) -> AfterValidator:
 
 
 def _listenable(address: str) -> str:
-    if int(address.rpartition(":")[2]) > 65535:
-        raise ValueError("a port is at most 65535")
+    if not re.fullmatch(r"[^:\s]+:[1-9][0-9]{0,4}", address) or int(address.rpartition(":")[2]) > 65535:
+        raise ValueError("it is an address and a port, as 127.0.0.1:8001")
     return address
 
 
@@ -54,7 +55,7 @@ VerifierKey = Annotated[str, _parsed(lambda text: NoteVerifier.parse(text).vkey)
 WitnessKey = Annotated[str, _parsed(lambda text: CosignatureVerifier.parse(text).vkey)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+$")]
 TokenHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Address = Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$"), AfterValidator(_listenable)]
+Address = Annotated[str, AfterValidator(_listenable)]
 
 
 class Strict(BaseModel):
@@ -74,7 +75,7 @@ class Strict(BaseModel):
             raise SettingsInvalid(f"{path.name} is not TOML: {error}") from None
         except ValidationError as error:
             wrong = "; ".join(
-                f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}"
+                f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg'].removeprefix('Value error, ')}"
                 for item in error.errors(include_input=False)
             )
             raise SettingsInvalid(f"{path.name}: {wrong}") from None

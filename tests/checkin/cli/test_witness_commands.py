@@ -111,7 +111,7 @@ def test_a_witness_on_a_port_that_is_taken_says_so(tmp_path: Path) -> None:
     make_folder(tmp_path, "witness.example/w1")
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(AddressTaken, match=f"127.0.0.1:{port} .* choose another port"):
+        with pytest.raises(AddressTaken, match=f"127.0.0.1:{port} .* choose another address or port"):
             run("serve", "--dir", tmp_path, "--port", str(port))
 
 

@@ -20,9 +20,9 @@ def test_a_service_counts_in_no_folder_that_it_inherits(
         serve("issuer", tmp_path / "issuer.toml")
 
 
-@pytest.mark.parametrize("listen", ["here", "127.0.0.1:", "127.0.0.1:65536", "::1:80"])
+@pytest.mark.parametrize("listen", ["here", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "::1:80"])
 def test_a_service_listens_on_a_host_and_a_port(tmp_path: Path, listen: str) -> None:
     """It is tried before the other settings are read."""
     (tmp_path / "issuer.toml").write_text(f'listen = "{listen}"\n')
-    with pytest.raises(SettingsInvalid, match="toml: listen: "):
+    with pytest.raises(SettingsInvalid, match="toml: listen: it is an address and a port, as "):
         serve("issuer", tmp_path / "issuer.toml")
