@@ -21,8 +21,10 @@ app = typer.Typer()
 @app.command(cls=WithExample, epilog='checkin conformance --scanner "python -m checkin.conformance.own scanner"')
 def conformance(
     *,
-    wallet: Annotated[str | None, typer.Option(metavar="CMD", help="The command that starts a wallet.")] = None,
-    scanner: Annotated[str | None, typer.Option(metavar="CMD", help="The command that starts a scanner.")] = None,
+    wallet: Annotated[str | None, typer.Option(metavar="CMD", help="What starts a wallet, in an empty folder.")] = None,
+    scanner: Annotated[
+        str | None, typer.Option(metavar="CMD", help="What starts a scanner, in an empty folder.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Judge another wallet or scanner by the rules of docs/spec/wallet.md and scanner.md.

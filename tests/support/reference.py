@@ -7,6 +7,7 @@ examples live in the other pages.
 from __future__ import annotations
 
 import inspect
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from checkin import cli, errors
 from checkin.audit.data_map import DataMap, MapFile

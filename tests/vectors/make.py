@@ -7,9 +7,12 @@ All keys come from SHA-256 of a label, so a reader can rebuild them. HPKE seals 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from checkin.errors import SealBroken
 from checkin.protocol import credential as credentials
