@@ -106,7 +106,12 @@ class Purger:
             self._attempt("early destructions", self._share_early)
             self._destroy_keys(now)
             oldest = self._party.calendar.oldest(now)
-            made = self._destroy_beside(now, oldest)
+            self._attempt(FLOOR, self._floor, oldest)
+            made: list[str] = []
+            if FLOOR not in self.failed:
+                made = self._attempt("data", self._destroy_data, now, oldest) or []
+                for name, task in self._tasks.items():
+                    self._attempt(name, task, oldest)
         if self.failed:
             left = ", ".join(self.failed)
             raise NotReady(f"Not all that is due could be destroyed ({left}): look at the disk; it is tried again.")
@@ -120,16 +125,6 @@ class Purger:
             if order.name not in self._book:
                 self._book.put(order.name, add_signature(note, self._party.signer))
         self._early.keep()
-
-    def _destroy_beside(self, now: float, oldest: int) -> list[str]:
-        """Destroys what is not a key, only when the machines over one engine agree about the time."""
-        self._attempt(FLOOR, self._floor, oldest)
-        if FLOOR in self.failed:
-            return []
-        made = self._attempt("data", self._destroy_data, now, oldest) or []
-        for name, task in self._tasks.items():
-            self._attempt(name, task, oldest)
-        return made
 
     def _destroy_data(self, now: float, oldest: int) -> list[str]:
         """Partitions and statements; the names of these. Nothing while another machine does it."""
