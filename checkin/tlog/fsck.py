@@ -46,7 +46,7 @@ def check_log(fetch: Fetch, head: Checkpoint, listed: Iterable[str] = ()) -> lis
     if not faults and root(map(leaf_hash, entries)) == head.root:
         others = _others(listed, set(tiles), faults)
         hashed = [tile for tile in tiles if tile.level != ENTRIES]
-        return faults + list(_altered(fetch, _Expected(entries), hashed + others))
+        return faults + list(_altered(fetch, entries, hashed + others))
     return faults + list(_off_the_path(fetch, head, bundles, {fault.path for fault in faults}))
 
 
@@ -62,26 +62,14 @@ def _read_bundles(fetch: Fetch, bundles: list[Tile]) -> tuple[list[LogFault], li
     return faults, entries
 
 
-class _Expected:
-    """What each tile is in a log of these entries."""
-
-    def __init__(self, entries: list[bytes]) -> None:
-        self._entries = entries
-        self._levels = [[leaf_hash(entry) for entry in entries]]
-        while len(self._levels[-1]) >= WIDTH:
-            below = self._levels[-1]
-            full = range(0, len(below) - len(below) % WIDTH, WIDTH)
-            self._levels.append([root(below[at : at + WIDTH]) for at in full])
-
-    def content(self, tile: Tile) -> bytes | None:
-        """None for a tile that a log of this size cannot have."""
-        first = tile.number * WIDTH
-        hashes = self._levels[max(tile.level, 0)] if tile.level < len(self._levels) else []
-        if len(hashes) < first + tile.width:
-            return None
-        if tile.level == ENTRIES:
-            return write_bundle(self._entries[first : first + tile.width])
-        return b"".join(hashes[first : first + tile.width])
+def _expected(tile: Tile, levels: list[list[bytes]]) -> bytes | None:
+    """What the tile is in a log of these levels, entries first; None for a tile that it cannot have."""
+    of_level = levels[tile.level + 1] if tile.level + 1 < len(levels) else []
+    first = tile.number * WIDTH
+    held = of_level[first : first + tile.width]
+    if len(held) < tile.width:
+        return None
+    return write_bundle(held) if tile.level == ENTRIES else b"".join(held)
 
 
 def _others(listed: Iterable[str], known: set[Tile], faults: list[LogFault]) -> list[Tile]:
@@ -98,14 +86,19 @@ def _others(listed: Iterable[str], known: set[Tile], faults: list[LogFault]) -> 
     return others
 
 
-def _altered(fetch: Fetch, expected: _Expected, tiles: Iterable[Tile]) -> Iterator[LogFault]:
+def _altered(fetch: Fetch, entries: list[bytes], tiles: Iterable[Tile]) -> Iterator[LogFault]:
+    """The tiles that are not what a log of these entries has."""
+    levels = [entries, [leaf_hash(entry) for entry in entries]]
+    while len(below := levels[-1]) >= WIDTH:
+        full = range(0, len(below) - len(below) % WIDTH, WIDTH)
+        levels.append([root(below[at : at + WIDTH]) for at in full])
     for tile in tiles:
         try:
             data = fetch(tile.path()) if tile.level == ENTRIES else fetch_tile(fetch, tile)
         except NotFound as error:
             yield LogFault(tile.path(), error.detail)
             continue
-        if data != expected.content(tile):
+        if data != _expected(tile, levels):
             yield LogFault(tile.path(), "The file was altered: its entries give other bytes.")
 
 
