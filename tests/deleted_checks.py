@@ -68,7 +68,7 @@ CHECKS = [
     Check("checkin/tlog/merkle.py", "verify_inclusion", "ProofInvalid", MERKLE),
     Check("checkin/tlog/merkle.py", "verify_inclusion", "ProofInvalid", MERKLE, 1),
     Check("checkin/tlog/merkle.py", "verify_inclusion", "ProofInvalid", MERKLE, 2),
-    Check("checkin/tlog/merkle.py", "verify_consistency", "ProofInvalid", MERKLE, 2),
+    Check("checkin/tlog/merkle.py", "verify_consistency", "ProofInvalid", MERKLE, 3),
     Check("checkin/tlog/proof.py", "require", "ProofInvalid", "tests/venue/test_trust_proofs.py"),
     Check("checkin/tlog/checkpoint.py", "cosigned_at", "BadSignature", f"{TESTS}/tlog/test_checkpoint.py"),
     Check("checkin/keys/slots.py", "body", "KeyDestroyed", SLOTS),

@@ -181,13 +181,6 @@ def verify_consistency(old: int, old_root: bytes, size: int, expected: bytes, pr
         if proof or old_root != (expected if old else EMPTY_ROOT):
             raise ProofInvalid("Two roots of one size differ, or there is a proof where none belongs.")
         return
-    before, after = _replay(old, size, old_root, proof)
-    if (before, after) != (old_root, expected):
-        raise ProofInvalid("The log was rewritten: the new root does not continue the old one.")
-
-
-def _replay(old: int, size: int, old_root: bytes, proof: Sequence[bytes]) -> tuple[bytes, bytes]:
-    """The roots of `old` and of `size` leaves that the proof leads to."""
     ranges = consistency_ranges(old, size)
     if len(ranges) != len(proof):
         raise ProofInvalid("The proof has not as many hashes as there are between these sizes.")
@@ -199,4 +192,5 @@ def _replay(old: int, size: int, old_root: bytes, proof: Sequence[bytes]) -> tup
             before, after = node_hash(value, before), node_hash(value, after)
         else:
             after = node_hash(after, value)
-    return before, after
+    if (before, after) != (old_root, expected):
+        raise ProofInvalid("The log was rewritten: the new root does not continue the old one.")
