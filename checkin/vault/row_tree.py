@@ -32,18 +32,13 @@ _Keys = tuple[bytes, bytes]
 """The first and the last of a range."""
 
 
-def row_leaf(row: Row) -> bytes:
-    """The Merkle leaf hash of a row: every column with its length before it (u32be), so that none can flow into
-    the next."""
-    fixed = b"".join((_KEY, row.key, _KEY, row.group, _BUCKET, bytes([row.bucket]), _NONCE, row.nonce))
-    return leaf_hash(b"".join((fixed, u32be(len(row.sealed)), row.sealed)))
-
-
 def hashed(rows: Iterable[Row], begin: int = 0) -> RootBuilder:
-    """The leaves of these rows, the first of them number `begin` of its day; the caller's order counts."""
+    """The leaves of these rows, the first of them number `begin` of its day; the caller's order counts. A leaf has
+    every column with its length before it (u32be), so that none can flow into the next."""
     builder = RootBuilder.at(begin)
     for row in rows:
-        builder.add(row_leaf(row))
+        fixed = b"".join((_KEY, row.key, _KEY, row.group, _BUCKET, bytes([row.bucket]), _NONCE, row.nonce))
+        builder.add(leaf_hash(b"".join((fixed, u32be(len(row.sealed)), row.sealed))))
     return builder
 
 
