@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import sqlite_utils
 from starlette.applications import Starlette
@@ -214,22 +214,26 @@ async def _read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def _refused(_request: Request, error: Any) -> Response:
-    if isinstance(error, LogConflict) and error.size is not None:
-        # SPEC tlog-witness: "The response MUST have a `Content-Type` of `text/x.tlog.size`."
-        return Response(f"{error.size}\n", error.status, {"Content-Type": SIZE_TYPE})
-    return PlainTextResponse(f"{error.detail}\n", error.status)
-
-
 def create_app(witness: Witness, clock: Clock) -> Starlette:
     """The ASGI application; needs no settings but the witness itself."""
 
     async def add_checkpoint(request: Request) -> Response:
-        body = decode_note(await _read_body(request))
-        return PlainTextResponse(await run_in_threadpool(witness.add_checkpoint, body, clock.now()))
+        try:
+            body = decode_note(await _read_body(request))
+            return PlainTextResponse(await run_in_threadpool(witness.add_checkpoint, body, clock.now()))
+        except LogConflict as error:
+            if error.size is None:
+                return PlainTextResponse(f"{error.detail}\n", error.status)
+            # SPEC tlog-witness: "The response MUST have a `Content-Type` of `text/x.tlog.size`."
+            return Response(f"{error.size}\n", error.status, media_type=SIZE_TYPE, headers={"Content-Type": SIZE_TYPE})
+        except CheckinError as error:
+            return PlainTextResponse(f"{error.detail}\n", error.status)
 
     async def monitored(request: Request) -> Response:
-        return PlainTextResponse(await run_in_threadpool(witness.monitored, request.path_params["origin_hash"]))
+        try:
+            return PlainTextResponse(await run_in_threadpool(witness.monitored, request.path_params["origin_hash"]))
+        except CheckinError as error:
+            return PlainTextResponse(f"{error.detail}\n", error.status)
 
     async def healthz(_request: Request) -> Response:
         verifier = witness.cosigner.verifier
@@ -241,6 +245,5 @@ def create_app(witness: Witness, clock: Clock) -> Starlette:
             Route("/add-checkpoint", add_checkpoint, methods=["POST"]),
             Route("/{origin_hash}/checkpoint", monitored, methods=["GET"]),
             Route("/healthz", healthz, methods=["GET"]),
-        ],
-        exception_handlers={CheckinError: _refused},
+        ]
     )
