@@ -23,7 +23,7 @@ from venue import checkins, lists, scan_batches, scanners, stats, venues
 from venue import order_steps as orders
 from venue.checkins import Commits, Metrics, Visits
 from venue.database import REGISTRY, end_again, end_all, knows_token
-from venue.gates import GATES, GateFile, Gates
+from venue.gates import GATES, Gates
 from venue.issuer_trust import IssuerTrust
 from venue.scan_batches import Alarms
 from venue.settings import VenueSettings
@@ -47,7 +47,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     own = service.key_list(lambda: lists.intake_list(party), IntakeList.read)
     trust = IssuerTrust(party, tables, settings.issuers, pinned=own.pinned)
     alarms = Alarms(party, tables)
-    gates = Gates(service, tables, GateFile(engine.tables(GATES)))
+    gates = Gates(service, tables, engine.tables(GATES))
     ahead = {Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD}
     kept = {"issuer keys": trust.forget, "alarms": alarms.forget, "gates": gates.forget}
     purger = service.purger_of(kept, ahead=ahead)

@@ -63,12 +63,12 @@ _HEAR: Final = (
 class Gates:
     """Counts of this process, and the file of all. Any number of threads."""
 
-    def __init__(self, service: DayService, tables: Tables, file: GateFile) -> None:
-        """`tables` know which scanners have ended."""
+    def __init__(self, service: DayService, tables: Tables, kept: Tables) -> None:
+        """`tables` know which scanners have ended; several processes may share `kept`, the file."""
         self._party, self._guard, self._vault = service.party, service.guard, service.vault
         self._endings = service.endings
         self._tables = tables
-        self._file = file
+        self._kept = kept
         self._lock = threading.Lock()
         self._counted: Counter[tuple[int, bytes, int]] = Counter()  # day, scanner, hour
         self._heard: dict[str, Sign] = {}
@@ -89,15 +89,16 @@ class Gates:
             self._heard[scanner.hex()] = Sign(at, waiting)
 
     def hours(self, day: int, scanner: bytes) -> list[int]:
-        """25 numbers. Raises `DayDestroyed`, `KeyMissing`."""
-        return self._file.hours(day, self._gate(day, scanner))
+        """25 numbers, by hours since the day's local start. Raises `DayDestroyed`, `KeyMissing`."""
+        query = "SELECT hour, visits FROM counts WHERE day = :day AND gate = :gate"
+        found: dict[int, int] = dict(self._kept.read(query, {"day": day, "gate": self._gate(day, scanner)}))
+        return [found.get(hour, 0) for hour in range(MAX_BUCKET + 1)]
 
     def last_heard(self, scanners: Iterable[str]) -> dict[str, tuple[str, int | None]]:
         """Of these, scanner → RFC 3339, cut to five minutes, and how many visits waited in it, if it said so."""
-        return {
-            scanner: (self._party.calendar.rfc3339(sign.at), sign.waiting if sign.waiting >= 0 else None)
-            for scanner, sign in self._file.heard(scanners).items()
-        }
+        found = read_in(self._kept, "SELECT scanner, at, waiting FROM heard WHERE scanner IN", scanners)
+        rfc3339 = self._party.calendar.rfc3339
+        return {scanner: (rfc3339(at), waiting if waiting >= 0 else None) for scanner, at, waiting in found}
 
     def is_open(self, day: int) -> bool:
         """Whether the day still takes uploads. Afterwards its split is of no use at the doors, and goes."""
@@ -116,8 +117,12 @@ class Gates:
         self.forget(oldest + 1 if now >= calendar.closes(oldest) else oldest)
 
     def forget(self, oldest_day: int) -> None:
-        """A task of the purge, for a service that stood still when the day was closed."""
-        self._file.forget(oldest_day)
+        """Removes the counts of earlier days. A task of the purge, for a service that stood still when the day was
+        closed."""
+        values = {"oldest": oldest_day}
+        if self._kept.read("SELECT 1 FROM counts WHERE day < :oldest LIMIT 1", values):
+            self._kept.write(lambda commit: commit.execute("DELETE FROM counts WHERE day < :oldest", values))
+            self._kept.tidy()
 
     def close(self) -> None:
         """Writes what was counted to the file."""
@@ -131,7 +136,7 @@ class Gates:
         fresh = {scanner: sign for scanner, sign in heard.items() if self._written.get(scanner) != sign}
         try:
             if counted or fresh:
-                self._file.add(self._cells(counted), fresh)
+                self._add(counted, fresh)
         except BaseException:
             with self._lock:  # the next round tries again
                 self._counted += counted
@@ -139,23 +144,36 @@ class Gates:
             raise
         self._written = {} if len(self._written) > _MAX_REMEMBERED else self._written | fresh
 
-    def _cells(self, counted: Counter[tuple[int, bytes, int]]) -> dict[tuple[int, bytes, int], int]:
-        cells = {}
+    def _add(self, counted: Counter[tuple[int, bytes, int]], heard: Mapping[str, Sign]) -> None:
+        """Adds to what all processes have counted; of a scanner the latest time stays."""
+        cells: dict[tuple[int, bytes, int], int] = {}
         for (day, scanner, hour), number in counted.items():
             with suppress(DayDestroyed, KeyMissing):
                 cells[day, self._gate(day, scanner), hour] = number
-        return cells
+        rows: list[Values] = [
+            {"day": day, "gate": gate, "hour": hour, "visits": number}
+            for (day, gate, hour), number in sorted(cells.items())
+        ]
+        signs = [{"scanner": scanner, **sign._asdict()} for scanner, sign in sorted(heard.items())]
+
+        def step(commit: Commit) -> None:
+            commit.many(_ADD, rows)
+            commit.many(_HEAR, signs)
+
+        self._kept.write(step)
+        self._kept.tidy()  # the write-ahead log would show what was added minute by minute: only sums stay
 
     def _sweep(self) -> None:
         """Removes scanners that were revoked, of venues that were closed, or that a wrong clock has put into the
         future: in all of the file at a process's first round, then only what ended since the last one."""
-        self._file.leave_out(self._file.later(self._party.now()))
+        later = self._kept.read("SELECT scanner FROM heard WHERE at > :moment", {"moment": int(self._party.now())})
+        self._leave_out({scanner for (scanner,) in later})
         newest, swept = self._endings.seen_by(self._tables), self._swept
         if newest == swept:
             return
         ended = None if swept is None else self._endings.since(swept)
-        for scanners in self._file.pages() if ended is None else [self._scanners_of(ended)]:
-            self._file.leave_out(scanners - {live for (live,) in read_in(self._tables, _LIVE, scanners)})
+        for scanners in self._pages() if ended is None else [self._scanners_of(ended)]:
+            self._leave_out(scanners - {live for (live,) in read_in(self._tables, _LIVE, scanners)})
         self._swept = newest
 
     def _scanners_of(self, ended: list[Ending]) -> set[str]:
@@ -164,6 +182,19 @@ class Gates:
         found = read_in(self._tables, "SELECT id FROM scanners WHERE venue IN", venues)
         theirs = {scanner for (scanner,) in found}
         return theirs | {ending.name for ending in ended if ending.kind == SCANNER}
+
+    def _pages(self) -> Iterator[set[str]]:
+        """Every scanner that was heard, a thousand at a time; the file is free in between."""
+        query, last = "SELECT scanner FROM heard WHERE scanner > :last ORDER BY scanner LIMIT :page", ""
+        while page := [scanner for (scanner,) in self._kept.read(query, {"last": last, "page": _PAGE})]:
+            yield set(page)
+            last = page[-1]
+
+    def _leave_out(self, scanners: set[str]) -> None:
+        """Removes these scanners' signs of life."""
+        if gone := [{"scanner": scanner} for scanner in sorted(scanners)]:
+            self._kept.write(lambda commit: commit.many("DELETE FROM heard WHERE scanner = :scanner", gone))
+            self._kept.tidy()
 
     def _gate(self, day: int, scanner: bytes) -> bytes:
         return self._vault.mac(day, Label.GATE, scanner)
@@ -174,62 +205,3 @@ class Sign(NamedTuple):
 
     at: int
     waiting: int = -1
-
-
-class GateFile:
-    """Every method is one commit at most, on the disk when it returns; several processes may share the tables."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-
-    def add(self, counts: Mapping[tuple[int, bytes, int], int], heard: Mapping[str, Sign]) -> None:
-        """Adds to what all processes have counted, by day, gate (its MAC, 16 bytes) and hour; of a scanner the latest
-        time stays."""
-        cells: list[Values] = [
-            {"day": day, "gate": gate, "hour": hour, "visits": number}
-            for (day, gate, hour), number in sorted(counts.items())
-        ]
-        signs = [{"scanner": scanner, **sign._asdict()} for scanner, sign in sorted(heard.items())]
-
-        def step(commit: Commit) -> None:
-            commit.many(_ADD, cells)
-            commit.many(_HEAR, signs)
-
-        self._tables.write(step)
-        self._tables.tidy()  # the write-ahead log would show what was added minute by minute: only sums stay
-
-    def hours(self, day: int, gate: bytes) -> list[int]:
-        """25 numbers, by hours since the day's local start."""
-        query = "SELECT hour, visits FROM counts WHERE day = :day AND gate = :gate"
-        found: dict[int, int] = dict(self._tables.read(query, {"day": day, "gate": gate}))
-        return [found.get(hour, 0) for hour in range(MAX_BUCKET + 1)]
-
-    def heard(self, scanners: Iterable[str]) -> dict[str, Sign]:
-        """Those of these scanners that were ever heard and not left out since."""
-        found = read_in(self._tables, "SELECT scanner, at, waiting FROM heard WHERE scanner IN", scanners)
-        return {scanner: Sign(at, waiting) for scanner, at, waiting in found}
-
-    def pages(self) -> Iterator[set[str]]:
-        """Every scanner that was heard, a thousand at a time; the file is free in between."""
-        query, last = "SELECT scanner FROM heard WHERE scanner > :last ORDER BY scanner LIMIT :page", ""
-        while page := [scanner for (scanner,) in self._tables.read(query, {"last": last, "page": _PAGE})]:
-            yield set(page)
-            last = page[-1]
-
-    def later(self, moment: float) -> list[str]:
-        """Scanners with a sign of life of a later moment (unix seconds)."""
-        found = self._tables.read("SELECT scanner FROM heard WHERE at > :moment", {"moment": int(moment)})
-        return [scanner for (scanner,) in found]
-
-    def leave_out(self, scanners: Iterable[str]) -> None:
-        """Removes these scanners' signs of life."""
-        if gone := [{"scanner": scanner} for scanner in sorted(scanners)]:
-            self._tables.write(lambda commit: commit.many("DELETE FROM heard WHERE scanner = :scanner", gone))
-            self._tables.tidy()
-
-    def forget(self, oldest_day: int) -> None:
-        """Removes the counts of earlier days."""
-        values = {"oldest": oldest_day}
-        if self._tables.read("SELECT 1 FROM counts WHERE day < :oldest LIMIT 1", values):
-            self._tables.write(lambda commit: commit.execute("DELETE FROM counts WHERE day < :oldest", values))
-            self._tables.tidy()

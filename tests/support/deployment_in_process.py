@@ -43,7 +43,7 @@ from tests.support.service_folder import CALENDAR, NOON, make_service
 from venue import checkins, lists, scan_batches, scanners, venues
 from venue.checkins import Commits, Visits
 from venue.database import REGISTRY, end_again, end_all
-from venue.gates import GATES, GateFile, Gates
+from venue.gates import GATES, Gates
 from venue.issuer_trust import Fetched, IssuerTrust
 from venue.order_steps import Traces
 from venue.settings import VenueSettings
@@ -63,7 +63,7 @@ class Registry(DayService):
         self.database = database = self.engine.tables(REGISTRY)
         endings.replay(database, end_again, end_all)
         self.trust = IssuerTrust(party, database, settings.issuers, fetch)
-        self.gates = Gates(self, database, GateFile(self.engine.tables(GATES)))
+        self.gates = Gates(self, database, self.engine.tables(GATES))
         ahead = {Purpose.DAY: 1, Purpose.INTAKE: lists.INTAKE_DAYS_AHEAD}
         self.purger = self.purger_of({"trust": self.trust.forget, "gates": self.gates.forget}, ahead=ahead)
         visits = Visits(vault, party.calendar)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext, suppress
@@ -32,7 +33,7 @@ from tests.support.purging_service import House
 from tests.support.service_folder import CALENDAR, DAY, HOUR, make_service
 from venue import scanners as scanner_module
 from venue.database import REGISTRY, end_again, end_all, knows_token
-from venue.gates import GATES, GateFile, Gates, Sign
+from venue.gates import GATES, Gates, Sign
 from venue.issuer_trust import IssuerTrust
 from venue.order_steps import Traces
 from venue.scan_batches import Alarms
@@ -247,7 +248,7 @@ def gates_are_counted_by_all(place: Place) -> None:
     house = place.house
     venue = place.venues().enrol(NewVenue(name="Hall", category="hall")).venue_id
     live, gone = (place.scanners().enrol(venue, label).scanner_id for label in ("live", "gone"))
-    gates = [Gates(house.service, tables[REGISTRY], GateFile(tables[GATES])) for tables in place.tables]
+    gates = [Gates(house.service, tables[REGISTRY], tables[GATES]) for tables in place.tables]
     for each in gates:
         each.count(DAY, bytes.fromhex(live), 12)
         each.hear(bytes.fromhex(live), 4)
@@ -260,13 +261,16 @@ def gates_are_counted_by_all(place: Place) -> None:
     place.scanners(1).revoke(venue, gone, "stolen")
     gates[0].keep()
     assert gates[1].last_heard([live, gone]).keys() == {live}
-    file = GateFile(place.tables[0][GATES])
-    file.add({(DAY - 1, b"g" * 16, 3): 7}, {live: Sign(0, 1), "f" * 16: Sign(2**40)})
-    assert (file.heard([live])[live].waiting, file.later(2**39)) == (1, ["f" * 16])
-    assert file.heard([live])[live].at > 0
-    assert set().union(*file.pages()) == {live, "f" * 16}
+    gates[0]._add(Counter(), {live: Sign(0, 1), "f" * 16: Sign(2**40)})
+    assert gates[1].last_heard([live]) == {live: (CALENDAR.rfc3339(house.clock.now()), 1)}
+    assert set().union(*gates[1]._pages()) == {live, "f" * 16}
+    gates[1].keep()
+    assert set().union(*gates[0]._pages()) == {live}
+    kept, earlier = place.tables[0][GATES], "INSERT INTO counts (day, gate, hour, visits) VALUES (:day, :gate, 3, 7)"
+    kept.write(lambda commit: commit.execute(earlier, {"day": DAY - 1, "gate": b"g" * 16}))
+    assert kept.read("SELECT day FROM counts ORDER BY day") == [(DAY - 1,), (DAY,)]
     gates[1].forget(DAY)
-    assert (file.hours(DAY - 1, b"g" * 16)[3], gates[1].hours(DAY, bytes.fromhex(live))[12]) == (0, 2)
+    assert (kept.read("SELECT day FROM counts"), gates[1].hours(DAY, bytes.fromhex(live))[12]) == ([(DAY,)], 2)
 
 
 def orders_are_answered_once(place: Place) -> None:

@@ -15,7 +15,7 @@ from checkin.service.endings import Endings
 from tests.support.purging_service import House
 from tests.support.service_folder import make_service
 from venue.database import REGISTRY, knows_token
-from venue.gates import GATES, GateFile, Gates
+from venue.gates import GATES, Gates
 from venue.order_steps import Traces
 from venue.scanners import Scanners
 
@@ -83,7 +83,7 @@ def nation(
     house.open_day()
     database, endings = SqliteTables(tmp_path / "data", REGISTRY), Endings(house.party, house.guard)
     counts = SqliteTables(tmp_path / "data", GATES)
-    gates = Gates(house.service, database, GateFile(counts))
+    gates = Gates(house.service, database, counts)
     fill(tmp_path / "data")
     statements.clear()
     yield house, database, gates, endings

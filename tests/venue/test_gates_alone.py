@@ -13,7 +13,7 @@ from tests.support.purging_service import House
 from tests.support.registry_service import BUCKETS
 from tests.support.service_folder import DAY, HOUR, make_service
 from venue.database import REGISTRY
-from venue.gates import GATES, GateFile, Gates
+from venue.gates import GATES, Gates
 
 SCANNER = b"scanner1"
 
@@ -26,7 +26,7 @@ def house(tmp_path: Path) -> Iterator[tuple[House, SqliteTables, Gates]]:
     house.guard.tick()
     database = SqliteTables(tmp_path / "data", REGISTRY)
     counts = SqliteTables(tmp_path / "data", GATES)
-    gates = Gates(house.service, database, GateFile(counts))
+    gates = Gates(house.service, database, counts)
     house.open_day()
     yield house, database, gates
     gates.close()
@@ -57,7 +57,7 @@ def test_a_disk_that_refuses_loses_no_count(
 
     gates.count(DAY, SCANNER, 12)
     with monkeypatch.context() as broken, pytest.raises(NotReady):
-        broken.setattr(GateFile, "add", refuse)
+        broken.setattr(SqliteTables, "write", refuse)
         gates.keep()
     gates.count(DAY, SCANNER, 12)
     gates.keep()

@@ -12,7 +12,7 @@ from checkin.files.tables import SqliteTables
 from checkin.orders.part import MAX_ROWS
 from checkin.service.order_store import ORDERS, KeptAnswer, OrderStore
 from venue.database import LISTS, REGISTRY, SCANNERS
-from venue.gates import GATES, GateFile
+from venue.gates import GATES
 
 FIRST = {
     "venue": """
@@ -67,7 +67,7 @@ def test_a_file_of_an_earlier_version_goes_on(version: dict[str, str], tmp_path:
         assert registry.read("SELECT issuer, note, proof FROM issuer_lists") == [(1, "note", "")]
         assert registry.look() == {SCANNERS: 0, LISTS: 0}
     with closing(SqliteTables(tmp_path, GATES)) as gates:
-        assert GateFile(gates).heard(["b"])["b"] == (300, -1)
+        assert gates.read("SELECT scanner, at, waiting FROM heard") == [("b", 300, -1)]
     with closing(SqliteTables(tmp_path, ORDERS)) as tables:
         orders = OrderStore(tables)
         assert orders.answers("old") == {"": KeptAnswer("", "sealed", 1, MAX_ROWS)}
