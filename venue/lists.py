@@ -187,8 +187,8 @@ class Lists:
         party = self._party
         time, note = party.signed_time(nonce) if nonce else (party.calendar.rfc3339(party.now()), None)
         changing: dict[str, Any] = {  # the venue's own, and the time
-            "status_rule": list(scanner.venue.rule),
-            "venue": ScannerVenue(id=scanner.venue.id, name=scanner.venue.name),
+            "status_rule": list(scanner.rule),
+            "venue": ScannerVenue(id=scanner.place.venue.hex(), name=scanner.name),
             "zone": party.calendar.zone,
             "time": time,
             "time_note": note,

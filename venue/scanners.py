@@ -24,7 +24,7 @@ from checkin.service.identity import ServiceIdentity
 from checkin.service.shared_counts import Bound
 from venue.database import SCANNER, SCANNERS, knows_token
 from venue.gates import Gates
-from venue.venues import ID_SIZE, Name, Venue, VenueId, Venues, operator_of
+from venue.venues import ID_SIZE, Name, VenueId, Venues, operator_of
 
 MAX_SCANNERS = 1000  # a venue's live ones
 _MAX_CACHED = 100_000
@@ -78,10 +78,12 @@ class ScannerList(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class VenueScanner:
-    """A scanner at its venue, with the venue's rule and the two ids as they go into seals (8 bytes each).
-    `uploads_until`: a replaced one may upload scans made until then, unix seconds; None: it was not replaced."""
+    """A scanner at its venue: the venue's name, the statuses that it accepts, sorted, and the two ids as they go into
+    seals (8 bytes each). `uploads_until`: a replaced one may upload scans made until then, unix seconds; None: it was
+    not replaced."""
 
-    venue: Venue
+    name: str
+    rule: tuple[int, ...]
     place: Place
     uploads_until: int | None = None
 
@@ -190,7 +192,7 @@ class Scanners:
     def _find(self, hashed: bytes) -> VenueScanner:
         for venue, name, rule, scanner, until in self._tables.read(_FIND, {"hashed": hashed}):
             place = Place(bytes.fromhex(venue), bytes.fromhex(scanner))
-            return VenueScanner(Venue(venue, name, tuple(json.loads(rule))), place, until or None)
+            return VenueScanner(name, tuple(json.loads(rule)), place, until or None)
         raise Forbidden if knows_token(self._tables, hashed) else Unauthorized
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path
@@ -95,15 +94,6 @@ class StatusRuleBody(Body):
     """Statuses of which a visitor must show one: 1 vaccinated, 2 recovered, 3 tested; none: no rule."""
 
     accepted: Annotated[list[Status], Field(max_length=3)]
-
-
-@dataclass(frozen=True, slots=True)
-class Venue:
-    """A venue as its scanners know it. id: 16 hexadecimal digits; rule: the accepted statuses, sorted."""
-
-    id: str
-    name: str
-    rule: tuple[int, ...]
 
 
 class Venues:

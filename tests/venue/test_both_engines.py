@@ -359,7 +359,7 @@ def what_is_done_once_more_is_done_once(place: Place) -> None:
     venue = venues.enrol(NewVenue(name="Zoo", category="zoo"))
     scanner = scanners.enrol(venue.venue_id, "door")
     assert venues.set_rule(venue.venue_id, [2]).accepted == [2]
-    assert scanners.bearing(scanner.scanner_token).venue.rule == (2,)
+    assert scanners.bearing(scanner.scanner_token).rule == (2,)
     assert [entry.label for entry in scanners.listed(venue.venue_id)] == ["door"]
     renewed = venues.renew_operator(venue.venue_id).operator_token
     venues.require_operator(venue.venue_id, renewed)
