@@ -13,7 +13,6 @@ from prometheus_client import CollectorRegistry, Gauge
 from checkin.certificate.trust_list import TrustList
 from checkin.clock import RETENTION_DAYS
 from checkin.errors import SettingsInvalid
-from checkin.files.tables import Commit
 from checkin.keys.key_ring import Purpose
 from checkin.protocol.key_list import IssuerList
 from checkin.purge.statement_store import SMALL_COUNT
@@ -66,7 +65,8 @@ class Issuer(DayService):
         self.orders = self.executor(Disclosures(self, self.identities, self.notices, settings.issuer).steps())
         self.hosted = Hosted(party, self.database, self.vault, self.batches)
         self.accounts = Accounts(self, self.identities, self.issued, self.hosted, self.notices)
-        self.endings.replay(self.database, self.accounts.end_again, _nothing_to_read)
+        # In a database older than the journal no account can be read, and no token opens one: their keys are destroyed.
+        self.endings.replay(self.database, self.accounts.end_again, lambda _: None)
         self.outbox = (
             None if settings.sms else Outbox(party.data / "outbox", lambda: party.calendar.start(party.today()))
         )
@@ -171,11 +171,6 @@ class Issuer(DayService):
     def _forget_messages(self, oldest: int) -> None:
         if self.outbox:
             self.outbox.forget_before(self.party.calendar.start(oldest + _TODAY - 1))
-
-
-def _nothing_to_read(_: Commit) -> None:
-    """A database that is older than the journal has names under identity keys that are destroyed: no account of it can
-    be read, and no token of it opens one."""
 
 
 def _trust_list(settings: IssuerSettings) -> TrustList | None:
