@@ -99,13 +99,13 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
     app.add_middleware(lists.TrustFirst, lists=given, scanners=known_scanners, gates=gates)
     app.add_middleware(First, path="/v1/check-ins", route=door_route, limit=checkins.MAX_BODY)
     audit = service.audit(purger, DATA_MAP, given.kids, given.logged)
-    queued = scan_batches.BatchIntake(service, trust, visits, gates)
+    queued = scan_batches.BatchIntake(service, trust, visits, gates, settings.max_batches)
     for router in (
         venues.routes(known_venues, settings.enrolment_secret_sha256, throttle),
         scanners.routes(known_venues, known_scanners, gates, throttle),
         lists.routes(given, known_scanners, gates),
         checkins.routes(),
-        scan_batches.routes(queued, known_scanners, metrics, alarms, scan_batches.Turns(settings.max_batches)),
+        scan_batches.routes(queued, known_scanners, metrics, alarms),
         stats.routes(known_venues, stats.Stats(service, gates, known_scanners)),
         day_routes.routes(settings, service, purger, audit, executor),
     ):

@@ -92,11 +92,29 @@ _ACCEPTED, _REPEATED, _CONFLICT = (EntryResult(result=word) for word in ("accept
 class BatchIntake:
     """Takes queued scans. Any number of threads."""
 
-    def __init__(self, service: DayService, trust: IssuerTrust, visits: Visits, gates: Gates) -> None:
+    def __init__(self, service: DayService, trust: IssuerTrust, visits: Visits, gates: Gates, turns: int) -> None:
+        """`turns`: how many batches at a time."""
         self._party, self._guard = service.party, service.guard
         self._trust = trust
         self._visits = visits
         self._gates = gates
+        self._turns = turns
+        self._at_work: set[bytes] = set()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def turn(self, venue: bytes) -> Iterator[None]:
+        """Raises `NotReady` at once when the venue has its turn, or all are taken: the holder of one scanner's token
+        keeps no other venue out."""
+        with self._lock:
+            if venue in self._at_work or len(self._at_work) >= self._turns:
+                raise NotReady("Too many batches at once: try again in a few seconds.")
+            self._at_work.add(venue)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_work.remove(venue)
 
     def take(self, scanner: VenueScanner, sealed: list[str]) -> list[EntryResult]:
         """A result for each entry; accepted ones are on the disk.
@@ -210,29 +228,7 @@ def _read(sealed: str) -> bytes:
     raise EntryUnreadable
 
 
-class Turns:
-    """Bounds batches at a time, and to one of a venue: the holder of one scanner's token keeps no other venue out."""
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-        self._taken: set[bytes] = set()
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def one(self, venue: bytes) -> Iterator[None]:
-        """Raises `NotReady` at once when the venue has its turn, or all are taken."""
-        with self._lock:
-            if venue in self._taken or len(self._taken) >= self._number:
-                raise NotReady("Too many batches at once: try again in a few seconds.")
-            self._taken.add(venue)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._taken.remove(venue)
-
-
-def routes(batches: BatchIntake, scanners: Scanners, metrics: Metrics, alarms: Alarms, turns: Turns) -> APIRouter:
+def routes(batches: BatchIntake, scanners: Scanners, metrics: Metrics, alarms: Alarms) -> APIRouter:
     """/v1/check-ins/batch."""
     router = APIRouter(tags=["scanner"])
 
@@ -255,7 +251,7 @@ def routes(batches: BatchIntake, scanners: Scanners, metrics: Metrics, alarms: A
     def check_in_batch(uploaded: BatchBody, scanner: VenueScanner = Depends(bearing)) -> BatchResults:  # noqa: B008 - FastAPI's way
         """Upload queued scans; a result for each, in order. Bearer: the scanner that sealed them, also one that
         was replaced since."""
-        with turns.one(scanner.place.venue):
+        with batches.turn(scanner.place.venue):
             results = batches.take(scanner, uploaded.sealed)
         count(results)
         return BatchResults(results=results)

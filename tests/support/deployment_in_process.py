@@ -69,7 +69,7 @@ class Registry(DayService):
         visits = Visits(vault, party.calendar)
         self.commits = Commits(vault)
         self.door = checkins.CheckIns(self, self.trust, visits, self.commits, self.gates)
-        self.queue = scan_batches.BatchIntake(self, self.trust, visits, self.gates)
+        self.queue = scan_batches.BatchIntake(self, self.trust, visits, self.gates, 2)
         self.orders = self.executor(Traces(party, guard, vault, database).steps())
         self.venues = venues.Venues(database, endings)
         self.scanners = scanners.Scanners(database, endings, party, guard)
