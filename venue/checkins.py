@@ -22,6 +22,7 @@ import structlog
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry, Counter
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from checkin import errors
@@ -43,7 +44,6 @@ from venue.issuer_trust import IssuerTrust
 from venue.scanners import Scanners, VenueScanner
 
 MAX_BODY: Final = 4096  # bytes; a token is 468 characters
-_JSON: Final = (b"content-type", b"application/json")
 _DOOR: Final = (
     errors.Forbidden,
     errors.TokenMalformed,
@@ -170,7 +170,8 @@ class CheckInRoute:
             await problems.response(errors.InternalError())(scope, receive, send)
         else:
             self._metrics.check_in(result)
-            await _send(send, 201 if result == "accepted" else 200, result)
+            status, body = (201 if result == "accepted" else 200), b'{"result":"%s"}' % result.encode("ascii")
+            await Response(body, status, media_type="application/json")(scope, receive, send)
         finally:
             self._in_flight -= 1
 
@@ -180,13 +181,6 @@ class CheckInRoute:
         scanner = await self._scanners.at_door(bearer_of(scope))
         message = await receive()
         return await self._check_ins.admit(CheckInRequest.read(message.get("body", b"")), scanner)
-
-
-async def _send(send: Send, status: int, result: str) -> None:
-    body = b'{"result":"%s"}' % result.encode("ascii")
-    headers = [_JSON, (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 def visit_of(verified: Presentation, venue: bytes, scan_id: bytes, scanned_at: float) -> Visit:
