@@ -157,12 +157,10 @@ class CheckInRoute:
             # All requests that have arrived are counted before the first is worked on.
             await asyncio.sleep(0)
             result = await self._answer(scope, receive)
-        except UsedBefore as used:
-            self._metrics.check_in(used.code)
-            await problems.response(used, same_venue=used.same_venue)(scope, receive, send)
         except errors.CheckinError as error:
             self._metrics.check_in(error.code)
-            await problems.response(error, scope)(scope, receive, send)
+            beside = {"same_venue": error.same_venue} if isinstance(error, UsedBefore) else {}
+            await problems.response(error, scope, **beside)(scope, receive, send)
         except Exception as error:
             # Answered here and not let through: a server's traceback could quote what was sent.
             log.error("unexpected_error", type=type(error).__name__)
