@@ -14,7 +14,7 @@ from checkin.errors import NoteUntrusted, NotReady, ProofInvalid
 from checkin.files.tables import Tables
 from checkin.protocol.key_list import HORIZON_DAYS, AuthorityKey, AuthorityList
 from checkin.protocol.primitives import SealingKey
-from checkin.service.checkpoint_seen import CheckpointSeen
+from checkin.service.checkpoint_seen import keep_checkpoint
 from checkin.service.identity import ServiceIdentity
 from checkin.service.settings import AuthoritySettings
 from checkin.tlog.proof import PinnedLog
@@ -48,7 +48,7 @@ class AuthorityKeys(KeyTable[AuthorityKey]):
                     "parties.toml names the log, or with --log."
                 )
             self._log.require(note, proof)
-            CheckpointSeen(self._party).saw(proof)
+            keep_checkpoint(self._party.data, proof)
         listed = AuthorityList.read(self._settings.open(note).text)
         if listed.owner != self._settings.name or listed.simulated != self._party.clock.simulated:
             raise NoteUntrusted("The list is another authority's, or was made under another clock.")

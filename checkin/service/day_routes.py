@@ -21,7 +21,7 @@ from checkin.purge.purger import Purger
 from checkin.purge.statement_store import STATEMENT_NAME
 from checkin.service.auth import pinned
 from checkin.service.body import Body
-from checkin.service.checkpoint_seen import CheckpointSeen
+from checkin.service.checkpoint_seen import newest_checkpoint
 from checkin.service.day_store import DayService, DaySettings
 from checkin.service.describe import problem_answers
 from checkin.service.order_executor import OrderBody, OrderExecutor, SealedAnswer
@@ -92,14 +92,14 @@ def routes(
     settings: DaySettings, service: DayService, purger: Purger, audit: SelfAudit, executor: OrderExecutor
 ) -> APIRouter:
     """The routes; all but the first for callers with the tokens that the settings pin."""
-    router, book, seen = APIRouter(), service.book, CheckpointSeen(service.party)
+    router, book = APIRouter(), service.book
     retention, authority = [pinned(settings.retention_token_sha256)], [pinned(settings.authority_token_sha256)]
     asked = problem_answers(Forbidden)
 
     @router.get("/v1/checkpoint", tags=["keys"])
     def checkpoint() -> CheckpointAnswer:
         """Show the newest checkpoint of the pinned log that this service verified; the log asks for it at its start."""
-        return CheckpointAnswer(checkpoint=seen.newest())
+        return CheckpointAnswer(checkpoint=newest_checkpoint(service.party.data))
 
     @router.post(
         "/v1/purge", tags=["retention"], dependencies=retention, responses=problem_answers(ClockUntrusted, Forbidden)

@@ -25,7 +25,7 @@ from checkin.files.tables import Commit, Tables, TableSet
 from checkin.http.client import Client
 from checkin.protocol.key_list import IntakeList, IssuerList
 from checkin.protocol.note import sign_note, unverified_text
-from checkin.service.checkpoint_seen import CheckpointSeen
+from checkin.service.checkpoint_seen import keep_checkpoint
 from checkin.service.frame import Finding
 from checkin.service.identity import ServiceIdentity
 from checkin.service.settings import LogSettings
@@ -149,7 +149,6 @@ class KeyListPublisher(Generic[K]):
         self.pinned = settings.pinned if settings else None
         self._token = settings.token if settings and settings.url else ""
         self._url = settings.url if settings else None
-        self._checkpoint = CheckpointSeen(party)
         self._state = state
         self._failure = ""
         self._urgent_for: tuple[str, float] = ("", 0.0)
@@ -233,7 +232,7 @@ class KeyListPublisher(Generic[K]):
     def _publish(self, note: str, proof: str) -> None:
         """Unless another worker has made a newer one meanwhile."""
         self._state.update(lambda state: _State(note, proof) if state.waiting == note else state)
-        self._checkpoint.saw(proof)
+        keep_checkpoint(self._party.data, proof)
         self._fail("")
 
     def _without_foreign_proof(self, state: _State) -> _State:

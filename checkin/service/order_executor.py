@@ -45,7 +45,7 @@ from checkin.protocol.statement import StatementType, many
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.statement_store import ABSENT, ORDER_EXECUTED, ORDER_REFUSED, StatementStore, published_count
 from checkin.service.body import Body
-from checkin.service.checkpoint_seen import CheckpointSeen
+from checkin.service.checkpoint_seen import keep_checkpoint
 from checkin.service.identity import ServiceIdentity
 from checkin.service.order_store import KeptAnswer, OrderStore
 from checkin.service.settings import AuthoritySettings, LogSettings
@@ -159,7 +159,7 @@ class OrderExecutor:
         """SPEC order.md §6.4: "An entry that names the part's salted hash is in the pinned log"."""
         try:
             pinned.require(body.entry, body.proof)
-            CheckpointSeen(self.party).saw(body.proof)
+            keep_checkpoint(self.party.data, body.proof)
             logged = many(ORDER_LOGGED.read(unverified_text(body.entry)), "part")
         except (NoteMalformed, NoteUntrusted, ProofInvalid) as error:
             raise OrderNotLogged(error.detail) from None

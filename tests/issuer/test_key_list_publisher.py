@@ -16,7 +16,7 @@ from checkin.files.durable import replace_file
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey, random_bytes
 from checkin.service import key_list_publisher as publisher
-from checkin.service.checkpoint_seen import CheckpointSeen
+from checkin.service.checkpoint_seen import newest_checkpoint
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.merkle import inclusion_proof, leaf_hash, root
 from checkin.tlog.proof import LogProof
@@ -216,7 +216,7 @@ def test_a_log_that_changed_its_key_proves_the_same_list_in_its_place(issuer: Is
     with opened(site) as again:
         again.lists.run()
         assert again.lists.published().proof and len(log.entries) == 1
-        seen = CheckpointSeen(again.party).newest()
+        seen = newest_checkpoint(again.party.data)
     assert seen and open_checkpoint(seen, log.signer.verifier).size == 1
 
 
