@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final, Generic, TypeVar
 
@@ -145,14 +146,13 @@ class KeyListPublisher(Generic[K]):
         """`make` gives the list as it should be now, `read` one from its text. Raises `SettingsInvalid`."""
         self._party = party
         self._make: Callable[[], K] = make
-        self._read: Callable[[str], K] = read
+        self._read: Callable[[str], K] = lru_cache(1)(read)
         self.pinned = settings.pinned if settings else None
         self._token = settings.token if settings and settings.url else ""
         self._url = settings.url if settings else None
         self._state = state
         self._failure = ""
         self._urgent_for: tuple[str, float] = ("", 0.0)
-        self._seen: tuple[_State, K] | None = None
         if self._url:
             self._state.update(self._without_foreign_proof)
 
@@ -167,9 +167,7 @@ class KeyListPublisher(Generic[K]):
         if not state.proof:
             listed = self._make()
             return PublishedList(sign_note(listed.text(), self._party.signer), None, listed)
-        if self._seen is None or self._seen[0] != state:
-            self._seen = (state, self._read(unverified_text(state.note)))
-        return PublishedList(state.note, state.proof, self._seen[1])
+        return PublishedList(state.note, state.proof, self._read(unverified_text(state.note)))
 
     def run(self) -> None:
         """A task: a list that changed is signed, written down, logged, proved, and only then published."""
