@@ -1,8 +1,7 @@
 """Engines under the day vault: one partition a service day, rows that were sealed before an engine sees them.
 
 An engine knows no key and no plaintext: SQLite is embedded, PostgreSQL is for several machines (docs/scaling.md). What
-every engine must do is in `DayStore`, and
-`tests/checkin/vault/engines/suite.py` runs the same tests on each of them.
+every engine must do is in `DayStore`, and `tests/checkin/vault/engines/suite.py` runs the same tests on each of them.
 """
 
 from __future__ import annotations
