@@ -88,10 +88,8 @@ def _migrate(tables: sqlite_utils.Database) -> None:
 
 
 class WitnessState(StateFile):
-    """witness.sqlite: the newest tree head of each log that was cosigned, and checkpoints that did not continue it.
-
-    Tables (docs/spec/log.md §8): heads (origin, size, root, note), evidence (origin, seen, shown).
-    """
+    """witness.sqlite: the newest tree head of each log that was cosigned, and checkpoints that did not continue it
+    (docs/spec/log.md §8)."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, _migrate)
@@ -135,14 +133,12 @@ class WitnessState(StateFile):
 class Witness:
     """The rules of tlog-witness, for the logs that it was given."""
 
-    def __init__(self, state: WitnessState, cosigner: Cosigner, logs: Iterable[NoteVerifier | WatchedLog]) -> None:
-        """A log that is given by its key alone has the key's name for its origin."""
+    def __init__(self, state: WitnessState, cosigner: Cosigner, logs: Iterable[WatchedLog]) -> None:
         self.state = state
         self.cosigner = cosigner
         self.logs: dict[str, list[NoteVerifier]] = {}
         for log in logs:
-            verifier, origin = log if isinstance(log, WatchedLog) else (log, log.name)
-            self.logs.setdefault(origin, []).append(verifier)
+            self.logs.setdefault(log.origin, []).append(log.verifier)
 
     def add_checkpoint(self, body: str, now: float) -> str:
         """The cosignature line over the submitted checkpoint.

@@ -12,7 +12,7 @@ from checkin.errors import CheckinError, LogConflict, NoteMalformed, NoteUntrust
 from checkin.protocol.note import NoteSigner, split_note, unverified_text
 from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import Cosigner, cosignatures, open_checkpoint
-from checkin.tlog.witness import SIZE_TYPE, AddCheckpoint, Witness, WitnessState
+from checkin.tlog.witness import SIZE_TYPE, AddCheckpoint, WatchedLog, Witness, WitnessState
 from retention.log import Log
 from retention.settings import WitnessSettings
 from retention.witnessing import Witnessing
@@ -62,7 +62,7 @@ def witnessing(log: Log, handlers: dict[str, Handler]) -> Asking:
 
 def make_witness(path: Path, cosigner: Cosigner = FIRST) -> Witness:
     """One that watches our log."""
-    return Witness(WitnessState(path), cosigner, [SIGNER.verifier])
+    return Witness(WitnessState(path), cosigner, [WatchedLog(SIGNER.verifier, SIGNER.name)])
 
 
 def errors(asking: Asking) -> list[type[CheckinError] | None]:

@@ -14,7 +14,7 @@ from checkin.purge.statement_store import KINDS
 from checkin.tlog.checkpoint import CosignatureVerifier, Cosigner, cosignatures, open_checkpoint
 from checkin.tlog.merkle import consistency_proof, leaf_hash, root, subtrees
 from checkin.tlog.proof import LogProof
-from checkin.tlog.witness import AddCheckpoint, Witness, WitnessState
+from checkin.tlog.witness import AddCheckpoint, WatchedLog, Witness, WitnessState
 from retention.log import Log
 
 SPEC = Path(__file__).parents[3] / "docs" / "spec"
@@ -72,7 +72,8 @@ def test_the_request_of_the_example_is_cosigned(tmp_path: Path) -> None:
     signer = NoteSigner(LOG.name, SigningKey(b"\x05" * 32))
     log = Log(tmp_path, signer)
     log.append(ENTRIES[:2])
-    witness = Witness(WitnessState(tmp_path / "w"), Cosigner(WITNESS.name, SigningKey(b"\x06" * 32)), [LOG])
+    cosigner = Cosigner(WITNESS.name, SigningKey(b"\x06" * 32))
+    witness = Witness(WitnessState(tmp_path / "w"), cosigner, [WatchedLog(LOG, LOG.name)])
     witness.add_checkpoint(AddCheckpoint(0, (), log.checkpoint()).write(), 1.0)
     assert open_checkpoint(request.note + witness.add_checkpoint(body, 2.0), LOG, [WITNESS]).size == 3
     witness.state.close()

@@ -19,6 +19,7 @@ from checkin.tlog.merkle import EMPTY_ROOT, consistency_proof, leaf_hash, root, 
 from checkin.tlog.witness import MAX_REQUEST, AddCheckpoint, WatchedLog, Witness, WitnessState, create_app
 
 LOG = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
+WATCHED = WatchedLog(LOG.verifier, LOG.name)
 COSIGNER = Cosigner("witness.example/w1", SigningKey(b"\x06" * 32))
 LEAVES = [leaf_hash(bytes([number])) for number in range(20)]
 FORGED = [leaf_hash(b"forged"), *LEAVES[1:]]
@@ -39,7 +40,7 @@ def request(old: int, size: int, leaves: list[bytes] = LEAVES) -> str:
 def witness(tmp_path: Path) -> Iterator[Witness]:
     """One that watches one log and has seen nothing."""
     state = WitnessState(tmp_path / "witness.sqlite")
-    yield Witness(state, COSIGNER, [LOG.verifier])
+    yield Witness(state, COSIGNER, [WATCHED])
     state.close()
 
 
@@ -59,7 +60,7 @@ def test_no_fork_leads_across_a_change_of_the_log_s_key(tmp_path: Path) -> None:
     new = NoteSigner(LOG.name, SigningKey(b"\x15" * 32))
     anew = sign_note(unverified_text(head(7)), new)
     state = WitnessState(tmp_path / "witness.sqlite")
-    witness = Witness(state, COSIGNER, [LOG.verifier, new.verifier])
+    witness = Witness(state, COSIGNER, [WATCHED, WatchedLog(new.verifier, LOG.name)])
     witness.add_checkpoint(request(0, 7), NOW)
     line = witness.add_checkpoint(AddCheckpoint(7, (), anew).write(), NOW)
     assert open_checkpoint(anew + line, new.verifier, [COSIGNER.verifier]).size == 7
@@ -70,7 +71,7 @@ def test_no_fork_leads_across_a_change_of_the_log_s_key(tmp_path: Path) -> None:
                 AddCheckpoint(7, tuple(consistency_proof(7, 8, subtrees(FORGED))), forged).write(), NOW
             )
     with pytest.raises(NoteUntrusted):
-        Witness(state, COSIGNER, [new.verifier]).add_checkpoint(request(7, 8), NOW)
+        Witness(state, COSIGNER, [WatchedLog(new.verifier, LOG.name)]).add_checkpoint(request(7, 8), NOW)
     state.close()
 
 
@@ -212,7 +213,7 @@ def test_what_could_not_be_remembered_is_not_cosigned(witness: Witness, monkeypa
 def test_of_two_heads_submitted_at_once_the_larger_stands(tmp_path: Path) -> None:
     """The race that the specification describes, many times over, with two processes' worth of connections."""
     states = [WitnessState(tmp_path / "witness.sqlite"), WitnessState(tmp_path / "witness.sqlite")]
-    witnesses = [Witness(state, COSIGNER, [LOG.verifier]) for state in states]
+    witnesses = [Witness(state, COSIGNER, [WATCHED]) for state in states]
     cosigned: list[int] = []
 
     def submit(which: int) -> None:
