@@ -87,10 +87,6 @@ class Plan:
         """(venue, gate) of all doors."""
         return [(where, gate) for where in range(self.size.venues) for gate in range(gates_of(where))]
 
-    @property
-    def visits(self) -> Iterator[PlannedVisit]:
-        return (visit for day in self.days for visit in day)
-
     def phone(self, who: int) -> str:
         """E.164."""
         return f"+8210{20_000_000 + who}"

@@ -96,7 +96,7 @@ def simulate(folder: Path, size: Size, tell: Narrator) -> Ended:
 
 
 def _announced(plan: Plan) -> str:
-    size, gates, visits = plan.size, len(plan.gates()), sum(1 for _ in plan.visits)
+    size, gates, visits = plan.size, len(plan.gates()), sum(map(len, plan.days))
     batches = size.people * size.days
     seconds = _A_START + _A_PERSON * size.people + size.days * (_A_DAY + _A_GATE * gates)
     seconds += _A_BATCH * batches + _A_SCAN * visits
@@ -122,7 +122,7 @@ def _lived(town: Town, tell: Narrator) -> tuple[list[Outbreak], list[Evening]]:
     size, calendar = town.plan.size, town.stage.calendar
     outbreaks: list[Outbreak] = []
     evenings: list[Evening] = []
-    total = size.people * size.days + sum(1 for _ in town.plan.visits)
+    total = size.people * size.days + sum(map(len, town.plan.days))
     done = 0
     tell.chapter("Days", "Each morning keys, lists and batches, then the doors; at night the services keep house.")
     with Progress(tell.console, total, "batches and visits") as progress:

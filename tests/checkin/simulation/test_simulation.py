@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -71,7 +71,7 @@ def test_days_are_destroyed_when_they_are_28_days_old_and_no_sooner(lived: tuple
 def test_every_code_that_was_scanned_has_an_end(lived: tuple[Path, dict[str, Any], str]) -> None:
     """Each visit of the plan is accepted once; what is refused are pictures and second uses, and nothing is lost."""
     _, numbers, _ = lived
-    visits = list(Plan(TOWN).visits)
+    visits = list(chain.from_iterable(Plan(TOWN).days))
     frozen, twice = (sum(visit.mishap is what for visit in visits) for what in (Mishap.FROZEN, Mishap.TWICE))
     assert numbers["accepted"] == len(visits)
     assert numbers["refused"]["token_expired"] == frozen > 0
@@ -157,7 +157,7 @@ def test_a_seed_makes_one_town_and_another_seed_another() -> None:
 def test_the_town_knows_its_contacts_to_the_minute() -> None:
     """Two hours before and after, at the same venue; counted once more in the plainest way."""
     plan = Plan(Size(30, 4, 6, 1))
-    visits = list(plan.visits)
+    visits = list(chain.from_iterable(plan.days))
     for patient in range(30):
         pairs = product([one for one in visits if one.who == patient and one.day in (2, 3)], visits)
         near = [b for a, b in pairs if a.where == b.where and -120 <= a.moment - b.moment <= 120]
