@@ -116,11 +116,6 @@ class Scanner:
         content: dict[str, Any] = _FORM.dump_python(self, by_alias=True)
         return content
 
-    @property
-    def place(self) -> Place:
-        """What queued scans are bound to."""
-        return Place(bytes.fromhex(self.venue_id), bytes.fromhex(self.scanner_id))
-
     def refresh(self, now: float) -> Steps[dict[int, str]]:
         """Fetch the lists; what was passed over, and raises, as `Trust.update`, or what the registry answers."""
         answer, nonce, _ = yield from ask_lists(self.token, len(self.queue), lambda: now, self.lists)
@@ -158,7 +153,8 @@ class Scanner:
         recorded = yield from self._submit(scan)
         if not recorded:
             day = verified.credential.day
-            self.queue.append(b64url_encode(seal_entry(scan, day, self.place, self.trust.intake_key(day))))
+            place = Place(bytes.fromhex(self.venue_id), bytes.fromhex(self.scanner_id))
+            self.queue.append(b64url_encode(seal_entry(scan, day, place, self.trust.intake_key(day))))
         self.seen[_mark(verified)] = presentation.window(verified, Calendar(self.trust.zone))[1]
         # What is recorded the registry knows, also of a second use.
         yield Keep(self.plain, needed=not recorded)
