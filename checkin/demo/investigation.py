@@ -6,7 +6,6 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -81,7 +80,7 @@ def the_same_order(stage: Stage, venue: str, patient: str) -> None:
         expect(found == "day_destroyed", f"An order about a destroyed day: {found or 'executed'}")
 
 
-def an_auditor(stage: Stage, visitor: Sequence[str]) -> None:
+def an_auditor(stage: Stage, visitor: tuple[str, str]) -> None:
     """Everything is audited, signed and logged; an outsider verifies it with nothing but the verifier keys.
 
     `visitor`: name and phone of the auditor's first test visitor; the one that the officer found is the second.
@@ -95,7 +94,10 @@ def an_auditor(stage: Stage, visitor: Sequence[str]) -> None:
         wait_until(lambda: len(client.get("/v1/purge-reports", day=date)["reports"]) == 2)
     with tell.step("audit", "Every service audits itself, and retention signs and logs it", "no line of it fails"):
         found = NAME in (stage.artifacts / "trace.csv").read_text(encoding="utf-8")
-        body = {"words": [*visitor, NAME, PHONE], "tokens": [_fresh_code(stage, *visitor)], "found": found}
+        wait_until(lambda: not messages(stage.deployment))  # of the first day, too
+        held = registered(stage.deployment, *visitor)
+        stage.fetch(held)
+        body = {"words": [*visitor, NAME, PHONE], "tokens": [stage.code(held)], "found": found}
         with Client(url, stage.deployment.token("auditor"), AUDIT_SECONDS) as client:
             audit = client.post("/v1/audits", body)
         failed = [point.line() for point in read_audit(audit["note"])[1] if point.result == "fail"]
@@ -115,14 +117,6 @@ def an_auditor(stage: Stage, visitor: Sequence[str]) -> None:
         faults = verify(Evidence.of_folder(stage.artifacts)).faults
         path.write_bytes(genuine)
         expect([fault.path for fault in faults] == [f"purge-reports/{path.name}"], "The change was not found.")
-
-
-def _fresh_code(stage: Stage, name: str, phone: str) -> str:
-    """A code of the test visitor, of today: those of the first day have been destroyed with it."""
-    wait_until(lambda: not messages(stage.deployment))  # of the first day, too
-    held = registered(stage.deployment, name, phone)
-    stage.fetch(held)
-    return stage.code(held)
 
 
 def _collect(stage: Stage, url: str, place: int, note: str) -> Verdict:

@@ -20,6 +20,7 @@ from checkin.http.asking import Keeping, Steps, drive
 from checkin.http.client import Client, drive_at
 from checkin.keys.key_ring import KeyRing
 from checkin.keys.officer_folder import load_share
+from checkin.keys.secret_file import read_secret
 from checkin.orders.folder import OrderFolder
 from checkin.orders.order import OrderRequest, draft
 from checkin.parties import wallet
@@ -59,8 +60,9 @@ class Stage:
 
     def ring(self, service: str) -> KeyRing:
         """A service's key ring, from outside: the same slots that its process maps."""
-        folder = self.deployment.folder / service / "keys"
-        return KeyRing(folder, self.deployment.master_key(service), allow_unfit=bool(self.deployment.warnings))
+        folder = self.deployment.folder / service
+        master = read_secret(folder / "master.key")
+        return KeyRing(folder / "keys", master, allow_unfit=bool(self.deployment.warnings))
 
     def authority_day_key(self) -> OpeningKey:
         """Two officers' shares, joined; raises once the day's key is destroyed."""

@@ -58,7 +58,7 @@ def run(
             saved = a_thief(stage)
             a_health_officer(stage, scanner, PHONE)
             twenty_eight_days_later(stage, scanner, *saved)
-            an_auditor(stage, [NAME, PHONE])
+            an_auditor(stage, (NAME, PHONE))
             _leave_summary(folder, tell)
             tell.chapter("The end", f"{len(tell.steps)} steps in {tell.seconds:.1f} seconds.")
             tell.say(f"Everything is in {stage.artifacts}")

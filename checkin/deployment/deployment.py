@@ -179,10 +179,6 @@ class Deployment:
         """One of `TOKENS`."""
         return read_token(self.folder / "tokens" / f"{name}.token")
 
-    def master_key(self, service: str) -> bytes:
-        """What the service's slots are wrapped under."""
-        return read_secret(self.folder / service / "master.key")
-
     def postgres(self) -> PostgresServer | None:
         """The server that the days lie in, not started, if they lie in one. Raises `SettingsInvalid`."""
         if self.engine != "postgresql":

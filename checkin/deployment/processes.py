@@ -25,8 +25,7 @@ class Processes:
     """A context manager: inside it the services answer."""
 
     def __init__(self, deployment: Deployment, patience: float = SETTLE_SECONDS) -> None:
-        """`patience`: for how many seconds the start waits until every service is ready; `unready` names those that are
-        not."""
+        """`patience`: for how many seconds the start waits until every service is ready."""
         self._deployment = deployment
         self._patience = patience
         self._running: dict[str, Child] = {}

@@ -14,6 +14,7 @@ from checkin.demo.thief import SavedKey, copy_databases, open_subject, open_visi
 from checkin.errors import CheckinError, KeyDestroyed, KeyMissing, SealBroken
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.keys.officer_folder import load_share
+from checkin.keys.secret_file import read_secret
 from checkin.protocol.primitives import OpeningKey
 from tests.support.deployment_in_threads import Country, country
 from tests.support.service_folder import CALENDAR, DAY, NOON
@@ -25,7 +26,7 @@ GONE = (KeyDestroyed, KeyMissing)
 def ring_of(made: Country, service: str) -> KeyRing:
     """The live key ring of a service, with its master key: all that there is to steal."""
     folder = made.deployment.folder / service
-    return KeyRing(folder / "keys", made.deployment.master_key(service), allow_unfit=True)
+    return KeyRing(folder / "keys", read_secret(folder / "master.key"), allow_unfit=True)
 
 
 def authority_key(made: Country, day: int = DAY) -> OpeningKey:

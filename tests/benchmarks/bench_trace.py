@@ -16,6 +16,7 @@ from pathlib import Path
 from time import perf_counter
 
 from checkin.keys.key_ring import KeyRing
+from checkin.keys.secret_file import read_secret
 from checkin.orders.part import MAX_ROWS
 from checkin.protocol.credential import Mode, open_inner, read, seal_inner, visit_context
 from checkin.protocol.primitives import Label, OpeningKey, SealingKey, SigningKey, random_bytes
@@ -30,7 +31,7 @@ from tests.support.service_folder import CALENDAR, DAY, NOON
 
 def fill(made: Country, door: Enrolled, contacts: int) -> None:
     """Half of the contacts are with each issuer; each has a batch and one visit around noon."""
-    folder, key = made.deployment.folder / "venue", made.deployment.master_key("venue")
+    folder, key = made.deployment.folder / "venue", read_secret(made.deployment.folder / "venue" / "master.key")
     ring = KeyRing(folder / "keys", key, allow_unfit=True)
     vault = Vault("venue", SqliteStore(folder / "data" / "visits", ordered=True), ring)
     rows = []
