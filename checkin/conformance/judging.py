@@ -43,17 +43,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Rule(Generic[S]):
-    """`section` of the page, what the rule `says`, and its judge."""
-
-    section: str
-    says: str
-    judge: Callable[[S], None]
-
-
-@dataclass(frozen=True)
 class RuleVerdict:
-    """What came of a rule; `why` is empty for one that was kept."""
+    """What came of a rule: its `section` of the page, what it `says`; `why` is empty for one that was kept."""
 
     section: str
     says: str
@@ -67,30 +58,30 @@ class Rules(Generic[S]):
     def __init__(self, page: str, make_stage: Callable[[Program], S]) -> None:
         self.page = page
         self._make_stage = make_stage
-        self.rules: list[Rule[S]] = []
+        self.rules: list[tuple[str, str, Callable[[S], None]]] = []
 
     def __call__(self, section: str, says: str) -> Callable[[Callable[[S], None]], Callable[[S], None]]:
         def add(judge: Callable[[S], None]) -> Callable[[S], None]:
-            self.rules.append(Rule(f"{self.page} §{section}", says, judge))
+            self.rules.append((f"{self.page} §{section}", says, judge))
             return judge
 
         return add
 
     def judged(self, command: str, only: Collection[str] = ()) -> Iterator[RuleVerdict]:
         """Every rule's verdict, each on a program that was just started; `only` those of the named sections."""
-        for rule in self.rules:
-            if only and rule.section not in only:
+        for section, says, judge in self.rules:
+            if only and section not in only:
                 continue
             result, why = KEPT, ""
             with tempfile.TemporaryDirectory(prefix="checkin-conformance-", ignore_cleanup_errors=True) as folder:
                 peer = Program(command, Path(folder), Time(NOON))
                 try:
-                    rule.judge(self._make_stage(peer))
+                    judge(self._make_stage(peer))
                 except Broken as broken:
                     result, why = BROKEN, str(broken)
                 finally:
                     peer.restart()
-            yield RuleVerdict(rule.section, rule.says, result, why)
+            yield RuleVerdict(section, says, result, why)
 
 
 def done(outcome: Reply, what: str) -> dict[str, Any]:
