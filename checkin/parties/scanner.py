@@ -150,15 +150,19 @@ class Scanner:
         """
         verified = self.check(text, now)
         scan = Scan(int(now), random_bytes(16), verified.encoded)
-        recorded = yield from self._submit(scan)
-        if not recorded:
-            day = verified.credential.day
+        body = {"token": presentation.to_text(scan.token), "scan_id": b64url_encode(scan.scan_id)}
+        try:
+            result = ScanResult(conform(CheckInAnswer, (yield Ask("/v1/check-ins", self.token, body))).result)
+        except CheckinError as error:
+            if not waits(error):
+                raise
+            result, day = ScanResult.QUEUED, verified.credential.day
             place = Place(bytes.fromhex(self.venue_id), bytes.fromhex(self.scanner_id))
             self.queue.append(b64url_encode(seal_entry(scan, day, place, self.trust.intake_key(day))))
         self.seen[_mark(verified)] = presentation.window(verified, Calendar(self.trust.zone))[1]
         # What is recorded the registry knows, also of a second use.
-        yield Keep(self.plain, needed=not recorded)
-        return recorded or ScanResult.QUEUED
+        yield Keep(self.plain, needed=result is ScanResult.QUEUED)
+        return result
 
     def judge(self, text: str, clock: Clock) -> Steps[ScanResult]:
         """`scan` by the registry's time. A refusal for the time of a code names this machine's clock where that may be
@@ -208,15 +212,6 @@ class Scanner:
         passed = self.trust.update(answer, nonce, now)
         yield Keep(self.plain)
         return passed
-
-    def _submit(self, scan: Scan) -> Steps[ScanResult | None]:
-        body = {"token": presentation.to_text(scan.token), "scan_id": b64url_encode(scan.scan_id)}
-        try:
-            return ScanResult(conform(CheckInAnswer, (yield Ask("/v1/check-ins", self.token, body))).result)
-        except CheckinError as error:
-            if waits(error):
-                return None
-            raise
 
 
 _FORM: Final = TypeAdapter(Scanner)
