@@ -77,8 +77,7 @@ def qr(  # noqa: PLR0913 - an option each
         _check_width(show_status=show_status)
     calendar = Calendar(zone)
     with locked_beside(wallet):  # no other command takes the same code
-        fresh = (name, phone, code, recovery_code)
-        held = _load(wallet, issuer) if wallet.exists() else _register(issuer, wallet, *fresh)
+        held = _load(wallet, issuer) if wallet.exists() else _register(issuer, wallet, name, phone, code, recovery_code)
         known = len(held.disclosures)
         keep = partial(save_party, wallet)
         opened = drive_at(issuer, held.open_today(calendar, clock), keep, Service.ISSUER)
