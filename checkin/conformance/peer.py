@@ -78,8 +78,7 @@ def always(answered: Answered) -> Answer:
 
 @dataclass(frozen=True)
 class Reply:
-    """The outcome of a command: `refused` is the code of a refusal, None when it was done; `told` all that it
-    answered."""
+    """The outcome of a command: `refused`, the code of a refusal or None; `told`, all that it answered."""
 
     refused: str | None
     told: dict[str, Any]
@@ -121,8 +120,7 @@ class Program:
             self._process = None
 
     def tell(self, what: str, answer: Answer | None = None, **members: Any) -> Reply:
-        """Gives a command and answers the program's requests meanwhile, with nothing where there is no `answer`. Raises
-        `Broken`."""
+        """Gives a command and answers its requests meanwhile, without `answer` with nothing; raises `Broken`."""
         self._write({"do": what, **members})
         asked: list[Asked] = []
         while True:

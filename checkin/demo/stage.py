@@ -1,5 +1,4 @@
-"""What the demonstration's chapters stand on: the deployment, its clock, and the hands that do things at a door
-and in an office."""
+"""What the demonstration's chapters stand on: deployment, clock, and the hands at a door and in an office."""
 
 from __future__ import annotations
 

@@ -41,8 +41,7 @@ def copy_databases(deployment: Path, target: Path) -> None:
 
 
 def _copy_if_there(source: str, target: str) -> None:
-    """What is being written has its name for a millisecond: renamed before it is copied, and there under another
-    one."""
+    """What is being written may be renamed before it is copied, and is there under another name."""
     with suppress(FileNotFoundError):
         shutil.copy2(source, target)
 

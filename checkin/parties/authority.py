@@ -139,8 +139,7 @@ class Authority:
 
 
 class Logged(dict[int, tuple[str, str]]):
-    """Lists and statements that are in the public log: (note, proof) by their number there. All raise
-    `NoteMalformed`."""
+    """Lists and statements in the public log: (note, proof) by their number there. All raise `NoteMalformed`."""
 
     def stated(self) -> dict[int, int]:
         """Destroyed days of which that is in the log, and the number of the statement."""

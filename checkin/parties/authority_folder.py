@@ -182,8 +182,7 @@ class AuthorityFolder(Authority):
         return stated
 
     def destroyed(self) -> dict[int, DestroyedKey]:
-        """Every key with a tombstone and without a slot, oldest first. Raises `SettingsInvalid` for a tombstone of
-        another form."""
+        """Every key with a tombstone and no slot, oldest first; `SettingsInvalid` for a tombstone of another form."""
         gone = sorted(set(self.ring.tombstones()) - set(self.ring.days()))
         return {day: self.ended(day, self.ring.tombstone(day) or {}) for day in gone}
 

@@ -140,8 +140,7 @@ class Wallet:
         return self.time.now(clock)
 
     def open_today(self, calendar: Calendar, clock: Clock) -> Steps[Held]:
-        """A credential of today by the issuer's time; a batch is fetched first when none is left. Raises as
-        `fetch_today`."""
+        """A credential of today by the issuer's time, of a new batch if none is left. Raises as `fetch_today`."""
         for _ in range(2):  # what the issuer answers may show that today is another day
             if opened := (yield from self.open_code(calendar.day(self.now(clock)))):
                 return opened
@@ -168,8 +167,7 @@ class Wallet:
             yield from self.fetch(today, calendar, pinned=pinned, clock=clock)
 
     def open_code(self, day: int) -> Steps[Held | None]:
-        """A fresh credential for one opening of the code, kept as used before it is given out; None when a new batch is
-        needed."""
+        """A fresh credential for one opening, kept as used before it is given out; None when a batch is needed."""
         for item in self.held.get(day, []):
             if not item.used:
                 item.used = True

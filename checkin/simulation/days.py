@@ -1,5 +1,4 @@
-"""A day of the town: in the morning keys, uploads and lists, then all wallets' batches, the doors, and the day's
-audit."""
+"""A day of the town: in the morning keys, uploads and lists, then batches, the doors, and the day's audit."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The town at real services: every person's wallet, every gate's scanner, their connections, and the moment that the
-clock shows."""
+"""The town at real services: wallets, scanners, their connections, and the moment that the clock shows."""
 
 from __future__ import annotations
 
