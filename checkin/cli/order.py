@@ -97,7 +97,8 @@ def sign(
     if authority and not (authority / "officers.txt").exists():
         raise SettingsInvalid("There is no authority in the folder that --dir names.")
     known = read_authority(authority) if authority else None
-    drafted, needed = OrderFolder(folder).read().order, known.officers.threshold if known else None
+    drafted, _ = OrderFolder(folder).read()
+    needed = known.officers.threshold if known else None
     pinned = [load_ring_keys(path) for path in officer] + ([known.order_keys()] if known else [])
     for keys in pinned:
         if keys:

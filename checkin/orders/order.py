@@ -10,7 +10,7 @@ neither private half exists anywhere but where k officers join their shares, ins
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -33,7 +33,6 @@ from checkin.orders.part import (
 )
 from checkin.parties.authority import Authority
 from checkin.protocol.encoding import b64_decode, b64_encode
-from checkin.protocol.note import text_of
 from checkin.protocol.primitives import hmac_sha256, random_bytes
 from checkin.protocol.statement import CLOCK, Field, StatementType, Values, clock_value, many, one
 
@@ -221,20 +220,6 @@ class SignedOrder:
     order: Order
     parts: tuple[SignedPart, ...]
     entry: str
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """An order and, by the names of their files, the notes that follow from it, signed or not. `NoteMalformed` when one
-    is not what the order says."""
-
-    order: Order
-    notes: Mapping[str, str]
-
-    def __post_init__(self) -> None:
-        for name, text in texts_of(self.order).items():
-            if text_of(self.notes[name]) != text:
-                raise NoteMalformed(f"The file {name} is not what order.txt says: somebody changed one of them.")
 
 
 def texts_of(order: Order) -> dict[str, str]:

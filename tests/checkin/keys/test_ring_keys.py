@@ -71,7 +71,7 @@ def test_an_order_to_the_drafters_own_keys_is_not_signed_where_the_authoritys_fo
         order = office.order(name, replace(office.authority.ring_keys, **changed))
         with pytest.raises(OrderScope):
             office.sign(order, 1)
-        assert not any(map(is_signed, OrderFolder(order).read().notes.values()))
+        assert not any(map(is_signed, OrderFolder(order).read()[1].values()))
 
 
 def test_a_folder_of_an_earlier_version_gets_its_ring_keys_when_enough_officers_list(office: Office) -> None:
@@ -114,4 +114,4 @@ def test_who_signs_while_another_officer_reads_has_signed(office: Office, monkey
     monkeypatch.setattr("checkin.cli.order.confirm", lambda *_, **__: copytree(other, order, dirs_exist_ok=True))
     with pytest.raises(RequestInvalid, match="exchanged"):
         office.sign(order, 1)
-    assert not any(map(is_signed, OrderFolder(order).read().notes.values()))
+    assert not any(map(is_signed, OrderFolder(order).read()[1].values()))
