@@ -22,14 +22,13 @@ from checkin.tracing.execute import PublicLog
 from checkin.tracing.trace import Tell, silent
 
 _ANEW: Final = "Take the file as `checkin authority keys list` or `keys destroy` wrote it."
-_NEITHER: Final = f"This is neither a list of day keys nor a statement that some were destroyed. {_ANEW}"
 
 
 def read_keys_note(content: str) -> tuple[str, AuthorityList | DestroyedList | CheckedList]:
     """The text, and what it says, of what officers sign about day keys, signed or not; or `NoteMalformed`."""
     kind = BY_OFFICERS.get(kind_of(content))
     if kind is None:
-        raise NoteMalformed(_NEITHER)
+        raise NoteMalformed(f"This is neither a list of day keys nor a statement that some were destroyed. {_ANEW}")
     try:
         text = text_of(content)
         return text, kind.read(text)

@@ -113,7 +113,8 @@ class Trace:
             sights = []
             for name, visits in lists:
                 sights.append((yield from asking.ask(CONTACTS, visits, source=name)))
-        asking.require_some(sights)
+        if asking.first and all(rows is None for rows in sights):
+            raise asking.first
         answers = [Sight.of(rows, own) for rows in sights if rows is not None]
         opened = [self._open_outer(sight.visits) for sight in answers]
         sealed = [(number, part) for seals, _ in opened for number, all_ in seals.items() for part in _chunks(all_)]
@@ -248,7 +249,7 @@ class PartSender:
     def __init__(self, trace: Trace, proof: LogProof) -> None:
         self._trace = trace
         self._proof = proof.write()
-        self._first: CheckinError | None = None
+        self.first: CheckinError | None = None
         self.asked: list[AskedStep] = []
         self.failed: list[FailedStep] = []
         self.gone: set[str] = set()
@@ -284,14 +285,9 @@ class PartSender:
 
     def fail(self, audience: str, step: str, error: CheckinError, about: str = "") -> None:
         """Remembers the party that failed, and why; `about`: what the list had that got no answer."""
-        self._first = self._first or error
+        self.first = self.first or error
         reason = f"{error.detail} This was asked about {about}." if about else error.detail
         self.failed.append(FailedStep(audience, STEPS[step].told, error.code, reason))
-
-    def require_some(self, sights: list[list[AnswerRow] | None]) -> None:
-        """Raises what the first party failed with, if no registry answered where people were."""
-        if self._first is not None and all(rows is None for rows in sights):
-            raise self._first
 
     def _answer(self, signed: SignedPart, items: list[ListedVisit | ListedSeal]) -> Steps[list[AnswerRow]]:
         part = signed.part
