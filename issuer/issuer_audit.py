@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from checkin.audit.list_audit import GivenList, given_lists, is_young
+from checkin.audit.list_audit import GivenList, given_lists
 from checkin.audit.point import Point, seen
 from checkin.audit.self_audit import TOKENS, SelfAudit
 from checkin.audit.token_check import check_tokens
@@ -34,7 +34,7 @@ def self_audit(issuer: Issuer) -> SelfAudit:
 def _given_lists(issuer: Issuer) -> Iterator[Point]:
     party, published = issuer.party, issuer.lists.published()
     own = [GivenList("its own", published.note, published.proof)]
-    return given_lists(party.signer.name, issuer.lists.pinned, own, young=is_young(party.ring, party.today()))
+    return given_lists(party.signer.name, issuer.lists.pinned, own, party.ring, party.today())
 
 
 def _token_sample(issuer: Issuer) -> Iterator[Point]:

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from checkin.audit.list_audit import GivenList, given_lists, is_young
+from checkin.audit.list_audit import GivenList, given_lists
 from checkin.audit.point import Point, seen
 from checkin.clock import STOPWATCH
 from checkin.errors import DayDestroyed, Forbidden, KeyDestroyed, KeyMissing, NotFound
@@ -236,8 +236,7 @@ class Lists:
         numbers = [issuer.number for issuer in self._issuers if issuer.number in lists]
         given = [GivenList("its own", own.note, own.proof)]
         given += [GivenList(f"issuer {number}", *lists[number]) for number in numbers]
-        young = is_young(party.ring, party.today())
-        return given_lists(party.signer.name, self._publisher.pinned, given, young=young)
+        return given_lists(party.signer.name, self._publisher.pinned, given, party.ring, party.today())
 
 
 def _written(answer: BaseModel, *left_out: str) -> bytes:

@@ -26,19 +26,17 @@ class GivenList(NamedTuple):
     proof: str | None
 
 
-def is_young(ring: ServiceKeys, today: int) -> bool:
-    """Whether a service has run for a day at most, by the keys of its days: its first list may wait for the log yet."""
-    return all(name.day >= today - 1 for name in ring.names(Purpose.DAY))
-
-
-def given_lists(name: str, pinned: PinnedLog | None, lists: Sequence[GivenList], *, young: bool) -> Iterator[Point]:
+def given_lists(
+    name: str, pinned: PinnedLog | None, lists: Sequence[GivenList], ring: ServiceKeys, today: int
+) -> Iterator[Point]:
     """A service's own line: each proof is verified under the log that its settings pin; none if they pin none.
 
-    A list without a proof is a fault, but at a `young` service, where it leaves the line undecided.
+    A list without a proof is a fault, but where the service has run for a day at most, by the keys of its days: its
+    first list may wait for the log yet, and the line is undecided.
     """
     if pinned is None:
         return
-    faults = []
+    faults, young = [], all(key.day >= today - 1 for key in ring.names(Purpose.DAY))
     waiting = [item.whose for item in lists if item.proof is None] if young else []
     for item in lists:
         if item.whose in waiting:

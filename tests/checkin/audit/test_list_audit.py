@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from checkin.audit.list_audit import GivenList, given_lists, is_young, quarrels
+import pytest
+
+from checkin.audit.list_audit import GivenList, given_lists, quarrels
 from checkin.audit.point import PointResult
 from checkin.keys.key_ring import KeyName, KeyRing, Purpose
 from checkin.protocol.key_list import IntakeKey, IntakeList, IssuerList, ListedKey, issuer_kid
@@ -60,35 +62,42 @@ def test_keys_under_a_number_of_somebody_else_are_found() -> None:
     assert (place, OTHER.name in reason) == (1, True)
 
 
-def test_what_a_service_gives_out_is_held_against_its_proofs() -> None:
+@pytest.fixture
+def ring(tmp_path: Path) -> KeyRing:
+    """Of a service that was never started."""
+    return KeyRing(tmp_path, b"\x08" * 32, allow_unfit=True)
+
+
+def test_what_a_service_gives_out_is_held_against_its_proofs(ring: KeyRing) -> None:
     pinned, note = PinnedLog(LOG.verifier), listed(DAY)
     good, bad = GivenList("its own", note, proof(note)), GivenList("issuer 2", listed(DAY + 1), proof(note))
-    assert [point.result for point in given_lists("x.example", pinned, [good], young=True)] == [PointResult.PASS]
-    [point] = given_lists("x.example", pinned, [good, bad], young=True)
+    assert [point.result for point in given_lists("x.example", pinned, [good], ring, DAY)] == [PointResult.PASS]
+    [point] = given_lists("x.example", pinned, [good, bad], ring, DAY)
     assert (point.result, point.evidence) == (PointResult.FAIL, "issuer 2: proof_invalid")
 
 
-def test_a_list_that_waits_for_its_first_proof_is_not_run_and_without_a_log_there_is_no_line() -> None:
+def test_a_list_that_waits_for_its_first_proof_is_not_run_and_without_a_log_there_is_no_line(ring: KeyRing) -> None:
     waiting = GivenList("its own", listed(DAY), None)
-    [point] = given_lists("x.example", PinnedLog(LOG.verifier), [waiting], young=True)
+    [point] = given_lists("x.example", PinnedLog(LOG.verifier), [waiting], ring, DAY)
     assert point.result is PointResult.NOT_RUN
-    assert list(given_lists("x.example", None, [waiting], young=True)) == []
+    assert list(given_lists("x.example", None, [waiting], ring, DAY)) == []
 
 
-def test_a_list_that_waits_hides_no_false_proof_of_another() -> None:
+def test_a_list_that_waits_hides_no_false_proof_of_another(ring: KeyRing) -> None:
     """One issuer without a proof, for years, would keep the auditor from the others' lists."""
     note = listed(DAY)
     waiting, bad = GivenList("issuer 1", note, None), GivenList("issuer 2", listed(DAY + 1), proof(note))
-    [point] = given_lists("x.example", PinnedLog(LOG.verifier), [waiting, bad], young=True)
+    [point] = given_lists("x.example", PinnedLog(LOG.verifier), [waiting, bad], ring, DAY)
     assert (point.result, point.evidence) == (PointResult.FAIL, "issuer 2: proof_invalid")
 
 
-def test_a_list_that_has_no_proof_when_the_service_is_no_more_new_is_a_fault(tmp_path: Path) -> None:
-    waiting = GivenList("its own", listed(DAY), None)
-    [point] = given_lists("x.example", PinnedLog(LOG.verifier), [waiting], young=False)
-    assert (point.result, point.evidence) == (PointResult.FAIL, "its own: proof_invalid")
-    ring = KeyRing(tmp_path, b"\x08" * 32, allow_unfit=True)
-    assert is_young(ring, DAY)
+def test_a_list_that_has_no_proof_when_the_service_is_no_more_new_is_a_fault(ring: KeyRing) -> None:
+    waiting, pinned = GivenList("its own", listed(DAY), None), PinnedLog(LOG.verifier)
     for day in (DAY, DAY + 1):
         ring.make(KeyName(Purpose.DAY, day), oldest=DAY)
-    assert [is_young(ring, day) for day in (DAY, DAY + 1, DAY + 2)] == [True, True, False]
+    for day in (DAY, DAY + 1):
+        assert [point.result for point in given_lists("x.example", pinned, [waiting], ring, day)] == [
+            PointResult.NOT_RUN
+        ]
+    [point] = given_lists("x.example", pinned, [waiting], ring, DAY + 2)
+    assert (point.result, point.evidence) == (PointResult.FAIL, "its own: proof_invalid")
