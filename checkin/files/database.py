@@ -63,14 +63,13 @@ _LOOK_SECONDS: Final = 10.0
 _OBJECTS: Final = "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger') ORDER BY name"
 
 
-def connect(path: Path, timeout: float, page: int = 4096) -> sqlite3.Connection:
-    """A connection, for one thread at a time; makes the file if need be, with pages of so many bytes. `timeout` seconds
-    for another's lock."""
+def connect(path: Path, page: int = 4096) -> sqlite3.Connection:
+    """A connection, for one thread at a time; makes the file if need be, with pages of so many bytes."""
     make_private(path)
-    connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
         connection.execute(f"PRAGMA page_size = {page}")
-        _use_log(connection, timeout)
+        _use_log(connection)
         for pragma in ("synchronous = FULL", "secure_delete = ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_BYTES // page}")
@@ -81,10 +80,10 @@ def connect(path: Path, timeout: float, page: int = 4096) -> sqlite3.Connection:
     return connection
 
 
-def _use_log(connection: sqlite3.Connection, timeout: float) -> None:
+def _use_log(connection: sqlite3.Connection) -> None:
     # Two processes that turn a new file to its log at once would wait for each other, so SQLite refuses one of them
     # without any patience (https://sqlite.org/c3ref/busy_handler.html).
-    until = STOPWATCH.boot() + timeout
+    until = STOPWATCH.boot() + TIMEOUT
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -171,7 +170,7 @@ class StateFile:
         self._lock = threading.RLock()
         with opening(path):
             private_folder(path.parent)
-            self._connection = connect(path, TIMEOUT, page)
+            self._connection = connect(path, page)
             self._tables = sqlite_utils.Database(self._connection)
             try:
                 with committing(self._connection):

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 import sqlite_utils
 
 from checkin.errors import NotReady
-from checkin.files.database import TIMEOUT, StateFile, connect, opening
+from checkin.files.database import StateFile, connect, opening
 
 Value = str | bytes | int | float | None
 Values = Mapping[str, Value]
@@ -144,7 +144,7 @@ class SqliteTables(StateFile):
         self._watch: sqlite3.Connection | None = None
         if part.changes:  # a connection of its own, which waits for no read either
             with opening(path):
-                self._watch = connect(path, TIMEOUT)
+                self._watch = connect(path)
 
     def read(self, query: str, values: Values = NOTHING) -> Found:
         with self._reader.reading() as tables:
