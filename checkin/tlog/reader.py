@@ -18,7 +18,7 @@ from checkin.tlog.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from checkin.tlog.tiles import ENTRIES, WIDTH, Fetch, Tile, TileHashes, fetch_bundle, fetch_tile, tile_of
+from checkin.tlog.tiles import ENTRIES, WIDTH, Fetch, TileHashes, fetch_bundle, fetch_tile, tile_of
 
 
 def folder_fetch(folder: Path) -> Fetch:
@@ -75,10 +75,7 @@ class LogReader:
         entries = fetch_bundle(self._fetch, tile._replace(level=ENTRIES))
         leaves = [leaf_hash(entry) for entry in entries]
         own = b"".join(leaves)
-
-        def read(other: Tile) -> bytes:
-            return own if other == tile else fetch_tile(self._fetch, other)
-
-        proof = inclusion_proof(first, self.head.size, TileHashes(self.head.size, read).subtree)
+        hashes = TileHashes(self.head.size, lambda other: own if other == tile else fetch_tile(self._fetch, other))
+        proof = inclusion_proof(first, self.head.size, hashes.subtree)
         verify_inclusion(leaves[0], first, self.head.size, proof, self.head.root)
         return entries
