@@ -172,7 +172,6 @@ class KeyRing:
         return self._look(name).commitment
 
     def names(self, purpose: Purpose | None = None) -> list[KeyName]:
-        """Keys that still have a slot, sorted, those already entombed included."""
         wanted = "" if purpose is None else f"{purpose.value}-"
         return sorted(KeyName.parse(text) for text in self._slots.names() if text.startswith(wanted))
 
@@ -193,7 +192,6 @@ class KeyRing:
         return self._slots.overwritten(str(name))
 
     def is_gone(self, name: KeyName) -> bool:
-        """Whether the key is destroyed; its slot may still be there, if there was no room for tombstone or mark."""
         return self._slots.is_gone(str(name))
 
     def hand_on(self, note: str) -> None:
