@@ -28,7 +28,6 @@ _DRAWING: Final = re.compile(
     rb'<rect width="100%" height="100%" fill="#fff"/><path d="([MHVz0-9.,]+)"[^>]*/></svg>\s*'
 )
 _FORMATS: Final = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
-NO_PICTURE: Final = "This is no picture that can be read: give a PNG or a JPEG."
 _TOO_LARGE: Final = "The picture has more than 50 million pixels."
 MAX_BYTES: Final = 64 * 1024 * 1024  # more than a camera's largest picture
 MAX_PIXELS: Final = 50_000_000  # a phone camera's largest pictures; more would be a decompression bomb
@@ -89,7 +88,7 @@ def read_image(source: bytes) -> list[str]:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise PictureUnreadable(_TOO_LARGE) from None
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
-        raise PictureUnreadable(NO_PICTURE) from None
+        raise PictureUnreadable("This is no picture that can be read: give a PNG or a JPEG.") from None
     for picture in pictures:
         for attempt in _ATTEMPTS:
             found = zxingcpp.read_barcodes(attempt(picture), formats=_FORMATS)
