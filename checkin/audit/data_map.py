@@ -186,10 +186,6 @@ class DataMap(_Declared):
         """The files with tables."""
         return [place for place in self.database if place.folder != _ENGINE]
 
-    def columns(self) -> int:
-        """How many are declared."""
-        return sum(len(columns) for place in self.places for columns in place.tables.values())
-
     def of(self, folder: str, path: str) -> MapPlace | None:
         """What a file is, by its path below the folder (`data` or `keys`)."""
         return next((place for place in self.places if place.folder == folder and place.holds(path)), None)

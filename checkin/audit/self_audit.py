@@ -105,8 +105,9 @@ class SelfAudit:
             # The name of an undeclared file could be anything, a person's too.
             path = gap.path if gap.place or self.map.of("data", gap.path) else "a file"
             gaps.append(plain(f"{path} {gap.place}: {gap.reason}"))
-        columns, places = self.map.columns(), len(self.map.databases())
-        yield seen(DATA_MAP, self._name, gaps, f"All is declared: {columns} columns of {places} kinds of databases.")
+        columns = sum(len(table) for place in self.map.places for table in place.tables.values())
+        good = f"All is declared: {columns} columns of {len(self.map.databases())} kinds of databases."
+        yield seen(DATA_MAP, self._name, gaps, good)
 
     def _plaintext(self, words: Sequence[str]) -> Iterator[Point]:
         swept = run_sweep(self.party.data, words)
