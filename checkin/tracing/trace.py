@@ -207,9 +207,8 @@ class Trace:
         own = bytes.fromhex(one(values, "venue")) if "venue" in values else b""
         for visit in sight.visits:
             person, place = people.get((visit.issuer, visit.visit_id)), sight.places.get(visit.place)
-            if person is not None and person.phone != values.get(
-                "phone"
-            ):  # the patient's own code, of a day beside the order's
+            # The patient's own code, of a day beside the order's, is none.
+            if person is not None and person.phone != values.get("phone"):
                 yield TracedContact(
                     name=person.name,
                     phone=person.phone,
