@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from checkin.errors import NoteMalformed, ProofInvalid
 from checkin.protocol.encoding import b64_decode, b64_encode, decimal_decode
-from checkin.protocol.note import NoteVerifier, Verifier
+from checkin.protocol.note import NoteVerifier
 from checkin.tlog.checkpoint import Checkpoint, CosignatureVerifier, open_checkpoint
 from checkin.tlog.merkle import HASH_SIZE, MAX_PROOF, leaf_hash, verify_inclusion
 
@@ -56,14 +56,9 @@ class LogProof:
         except ValueError:
             raise NoteMalformed("A line of the proof is not a number or a hash.") from None
 
-    def verify(
-        self, entry: bytes, log: NoteVerifier, witnesses: Collection[Verifier] = (), quorum: int | None = None
-    ) -> Checkpoint:
-        """The checkpoint under which `entry` is in the log, signed and cosigned as `open_checkpoint` requires.
-
-        Raises `NoteMalformed`, `NoteUntrusted`, `ProofInvalid`.
-        """
-        head = open_checkpoint(self.checkpoint, log, witnesses, quorum)
+    def verify(self, entry: bytes, log: PinnedLog) -> Checkpoint:
+        """The checkpoint under which `entry` is in the log; raises as `PinnedLog.head`, and `ProofInvalid`."""
+        head = log.head(self.checkpoint)
         verify_inclusion(leaf_hash(entry), self.index, head.size, self.hashes, head.root)
         return head
 
@@ -105,4 +100,4 @@ class PinnedLog:
         """The checkpoint under which this very text is in the log; raises as `head`, and `ProofInvalid`."""
         if not isinstance(proof, str):  # it may come from foreign JSON
             raise ProofInvalid("There is no proof that this is in the log.")
-        return LogProof.read(proof).verify(entry.encode(), self.verifier, self.witnesses, self.quorum)
+        return LogProof.read(proof).verify(entry.encode(), self)

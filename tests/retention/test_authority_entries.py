@@ -15,7 +15,7 @@ from checkin.protocol.note import add_signature, sign_note
 from checkin.protocol.primitives import OpeningKey
 from checkin.service.auth import token_hash
 from checkin.tlog.checkpoint import open_checkpoint
-from checkin.tlog.proof import LogProof
+from checkin.tlog.proof import LogProof, PinnedLog
 from checkin.tlog.reader import LogReader
 from tests.retention.test_statement_intake import STRANGER, size
 from tests.support.retention_service import TOKEN as SERVICE_TOKEN
@@ -102,7 +102,7 @@ def test_a_list_and_a_statement_are_logged_once_and_proved(retention: Retention,
         keys = client.get("/v1/keys").json()
     parts = retention.parts()
     proof = LogProof.read(parts.log.proof(place))
-    proof.verify(office.sign(text).encode(), parts.log_verifier)
+    proof.verify(office.sign(text).encode(), PinnedLog(parts.log_verifier))
     assert keys["log"] == parts.log_verifier.vkey
     parts.close()
 

@@ -15,7 +15,7 @@ from checkin.errors import SettingsInvalid
 from checkin.protocol.key_list import HORIZON_DAYS, IntakeKey, IntakeList, IssuerList, ListedKey, issuer_kid
 from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import OpeningKey, SigningKey
-from checkin.tlog.proof import LogProof
+from checkin.tlog.proof import LogProof, PinnedLog
 from retention.statement_intake import MAX_LISTS
 from tests.support.retention_service import TOKEN, Retention, Service, pinned
 from tests.support.service_folder import CALENDAR, DAY, bearer
@@ -164,7 +164,7 @@ def test_a_list_has_a_proof_of_its_own_under_a_new_statement_key(tmp_path: Path,
         assert status == 200 and number != place[1]
         assert bring(client, second) == (200, number)
     parts = retention.parts()
-    LogProof.read(parts.log.proof(int(number))).verify(second.encode(), parts.log_verifier)
+    LogProof.read(parts.log.proof(int(number))).verify(second.encode(), PinnedLog(parts.log_verifier))
     parts.close()
 
 

@@ -14,7 +14,7 @@ from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import Checkpoint, open_checkpoint
 from checkin.tlog.fsck import check_log
 from checkin.tlog.merkle import EMPTY_ROOT, leaf_hash, root, verify_consistency, verify_inclusion
-from checkin.tlog.proof import LogProof
+from checkin.tlog.proof import LogProof, PinnedLog
 from checkin.tlog.reader import LogReader, folder_fetch
 from retention.log import Log
 from retention.log_state import Head, LogState
@@ -280,7 +280,7 @@ def test_a_proof_to_carry_along_is_under_what_readers_are_shown(tmp_path: Path) 
     log.append([b"a", b"b"])
     log.add_cosignatures(2, [WITNESS.cosign(head_of(log).write(), 100)])
     log.append([b"c"])
-    LogProof.read(log.proof(1)).verify(b"b", SIGNER.verifier, [WITNESS.verifier])
+    LogProof.read(log.proof(1)).verify(b"b", PinnedLog(SIGNER.verifier, (WITNESS.verifier,)))
     with pytest.raises(NotFound):
         log.proof(2)
 

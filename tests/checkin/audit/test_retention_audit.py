@@ -13,7 +13,7 @@ from checkin.audit.point import PointResult
 from checkin.protocol.note import NoteSigner, open_note
 from checkin.protocol.primitives import SigningKey
 from checkin.service.tasks import Task, Tasks
-from checkin.tlog.proof import LogProof
+from checkin.tlog.proof import LogProof, PinnedLog
 from retention import auditing
 from retention.auditing import ANSWERED, TEST_VISIT, AuditRequest
 from retention.audits import Audit
@@ -33,7 +33,7 @@ def test_an_audit_is_composed_signed_logged_and_kept(office: Office, service: Au
     verifier = office.parts.party.signer.verifier
     assert open_note(audit.note, [verifier]).names == ("retention.example",)
     proof = LogProof.read(office.parts.log.proof(audit.place))
-    proof.verify(audit.note.encode(), office.parts.log_verifier)
+    proof.verify(audit.note.encode(), PinnedLog(office.parts.log_verifier))
     with sqlite_utils.Database(office.parts.party.data / "audits.db") as database:
         assert set(database.table_names()) == {"audits", "points"}
         assert database.execute("SELECT count(*) FROM latest").fetchone()[0] == len(points)

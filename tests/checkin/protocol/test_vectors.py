@@ -23,11 +23,10 @@ from checkin.protocol.encoding import (
     base45_encode,
     decimal_decode,
 )
-from checkin.protocol.note import NoteVerifier
 from checkin.protocol.presentation import Presentation
 from checkin.protocol.primitives import Label, OpeningKey, SigningKey
 from checkin.tlog.checkpoint import CosignatureVerifier, cosignatures
-from checkin.tlog.proof import LogProof
+from checkin.tlog.proof import LogProof, PinnedLog
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 
@@ -200,8 +199,8 @@ def witnesses(case: dict[str, Any]) -> list[CosignatureVerifier]:
 
 def proved(case: dict[str, Any]) -> None:
     """Raises what somebody raises who is shown the proof with the entry."""
-    log = NoteVerifier.parse(case["log"])
-    LogProof.read(case["proof"]).verify(bytes.fromhex(case["entry"]), log, witnesses(case), case["quorum"])
+    log = PinnedLog.of(case["log"], case["witnesses"], case["quorum"])
+    LogProof.read(case["proof"]).verify(bytes.fromhex(case["entry"]), log)
 
 
 def cosigned(case: dict[str, Any]) -> dict[str, str]:

@@ -11,10 +11,11 @@ from checkin.protocol.note import NoteSigner, sign_note
 from checkin.protocol.primitives import SigningKey
 from checkin.tlog.checkpoint import Checkpoint, Cosigner
 from checkin.tlog.merkle import inclusion_proof, leaf_hash, subtrees
-from checkin.tlog.proof import LogProof
+from checkin.tlog.proof import LogProof, PinnedLog
 
 LOG = NoteSigner("retention.example/log", SigningKey(b"\x05" * 32))
 WITNESS = Cosigner("witness.example/w1", SigningKey(b"\x06" * 32))
+PINNED, WITNESSED = PinnedLog(LOG.verifier), PinnedLog(LOG.verifier, (WITNESS.verifier,))
 ENTRIES = [b"entry %d" % number for number in range(11)]
 SUBTREE = subtrees([leaf_hash(entry) for entry in ENTRIES])
 TEXT = Checkpoint(LOG.name, 11, SUBTREE(0, 11)).write()
@@ -31,19 +32,19 @@ def test_an_entry_is_proved_without_asking_anybody(index: int) -> None:
     """After a trip as text."""
     proof = LogProof.read(proof_of(index).write())
     assert proof == proof_of(index)
-    assert proof.verify(ENTRIES[index], LOG.verifier, [WITNESS.verifier]).size == 11
+    assert proof.verify(ENTRIES[index], WITNESSED).size == 11
 
 
 def test_another_entry_another_place_and_an_unwitnessed_head_are_refused() -> None:
     """Each by its own error."""
     with pytest.raises(ProofInvalid):
-        proof_of(3).verify(ENTRIES[4], LOG.verifier)
+        proof_of(3).verify(ENTRIES[4], PINNED)
     with pytest.raises(ProofInvalid):
-        replace(proof_of(3), index=2).verify(ENTRIES[3], LOG.verifier)
+        replace(proof_of(3), index=2).verify(ENTRIES[3], PINNED)
     with pytest.raises(ProofInvalid):
-        replace(proof_of(3), index=11).verify(ENTRIES[3], LOG.verifier)
+        replace(proof_of(3), index=11).verify(ENTRIES[3], PINNED)
     with pytest.raises(NoteUntrusted):
-        proof_of(3, sign_note(TEXT, LOG)).verify(ENTRIES[3], LOG.verifier, [WITNESS.verifier])
+        proof_of(3, sign_note(TEXT, LOG)).verify(ENTRIES[3], WITNESSED)
 
 
 def test_every_changed_bit_of_a_hash_is_refused() -> None:
@@ -55,7 +56,7 @@ def test_every_changed_bit_of_a_hash_is_refused() -> None:
             changed[bit // 8] ^= 1 << bit % 8
             hashes = (*proof.hashes[:at], bytes(changed), *proof.hashes[at + 1 :])
             with pytest.raises(ProofInvalid):
-                replace(proof, hashes=hashes).verify(ENTRIES[3], LOG.verifier)
+                replace(proof, hashes=hashes).verify(ENTRIES[3], PINNED)
 
 
 GOOD = proof_of(3).write()
@@ -82,4 +83,4 @@ GOOD = proof_of(3).write()
 def test_what_is_no_proof_is_refused(text: str) -> None:
     """Before or when it is verified; never believed."""
     with pytest.raises(NoteMalformed):
-        LogProof.read(text).verify(ENTRIES[3], LOG.verifier)
+        LogProof.read(text).verify(ENTRIES[3], PINNED)

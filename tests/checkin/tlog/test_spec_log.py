@@ -13,7 +13,7 @@ from checkin.protocol.statement import kind_of
 from checkin.purge.statement_store import KINDS
 from checkin.tlog.checkpoint import CosignatureVerifier, Cosigner, cosignatures, open_checkpoint
 from checkin.tlog.merkle import consistency_proof, leaf_hash, root, subtrees
-from checkin.tlog.proof import LogProof
+from checkin.tlog.proof import LogProof, PinnedLog
 from checkin.tlog.witness import AddCheckpoint, WatchedLog, Witness, WitnessState
 from retention.log import Log
 
@@ -61,7 +61,7 @@ def test_the_log_of_the_example_is_the_log_of_its_entries(tmp_path: Path) -> Non
 def test_the_proof_of_the_example_convinces() -> None:
     """Of its entry and no other."""
     [proof] = blocks(PAGE, "proof")
-    assert LogProof.read(proof).verify(ENTRIES[2], LOG, [WITNESS]).size == 3
+    assert LogProof.read(proof).verify(ENTRIES[2], PinnedLog(LOG, (WITNESS,))).size == 3
 
 
 def test_the_request_of_the_example_is_cosigned(tmp_path: Path) -> None:
