@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 import sqlite_utils
 
 from checkin.errors import NotReady
-from checkin.files.database import StateFile, connect, opening
+from checkin.files.database import NOT_DONE, StateFile, connect, opening
 
 Value = str | bytes | int | float | None
 Values = Mapping[str, Value]
@@ -158,9 +158,12 @@ class SqliteTables(StateFile):
         """Takes 9 µs (measured), so each check-in calls it, and a revoked scanner is out at its next one."""
         if self._watch is None:
             return {}
-        with self._watching:
-            self.seen = dict(self._watch.execute(LOOK).fetchall())
-            return self.seen
+        try:
+            with self._watching:
+                self.seen = dict(self._watch.execute(LOOK).fetchall())
+                return self.seen
+        except sqlite3.OperationalError as error:
+            raise NotReady(NOT_DONE) from error
 
     def poll(self) -> None:
         """Nothing: a look sees all."""

@@ -146,6 +146,16 @@ def test_a_change_is_told_to_all_and_nothing_else_is(opened: Open) -> None:
     assert other.seen["other"] == before[1]["other"]
 
 
+def test_a_look_that_fails_is_not_ready(tmp_path: Path) -> None:
+    """As any other reading: the disk failed, say."""
+    with closing(SqliteTables(tmp_path, THINGS)) as tables:
+        assert tables.look()
+        assert tables._watch is not None
+        tables._watch.set_progress_handler(lambda: 1, 1)
+        with pytest.raises(NotReady):
+            tables.look()
+
+
 def test_migrations_are_carried_out_once_and_by_a_newer_program_only(opened: Open) -> None:
     add(opened(THINGS), "old", 7)
     newer = opened(LATER)
