@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, Field
 from checkin.audit.destroyed import STRIP_DAYS, ordered_by
 from checkin.audit.log_entry import DayState, officers_of
 from checkin.clock import RETENTION_DAYS, Calendar
+from checkin.errors import NoteMalformed, NoteUntrusted
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.orders.part import ORDER_LOGGED, PEOPLE
 from checkin.protocol.encoding import decimal_decode
@@ -117,7 +119,10 @@ class Overview:
     def early(self, report: DayReport) -> DayState | None:
         """The day, if officers signed before the report that it was to be destroyed before it was due."""
         signed = self._statements.find(EARLY_DESTRUCTION, report.service) if report.done < report.due else []
-        orders = [read_logged(stated.place, stated.note) for stated in signed]
+        orders = []
+        for stated in signed:
+            with suppress(NoteMalformed, NoteUntrusted):  # as an audit, which counts no officers of another name
+                orders.append(read_logged(stated.place, stated.note))
         if (order := ordered_by(orders, read_logged(report.index, report.note), report.day)) is None:
             return None
         by = ", ".join(officers_of(order.values, order.by))

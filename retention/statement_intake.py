@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from checkin.audit.log_entry import BY_NODES
+from checkin.audit.log_entry import BY_NODES, officers_of
 from checkin.audit.point import SELF_AUDIT, points_of
 from checkin.clock import RETENTION_DAYS, Calendar
 from checkin.errors import CheckinError, ListRefused, NoteMalformed, NoteUntrusted, RequestTooLarge
@@ -35,7 +35,7 @@ from checkin.protocol.key_list import (
     IssuerList,
     merge,
 )
-from checkin.protocol.note import NoteVerifier, open_note, split_note, unverified_text
+from checkin.protocol.note import NoteVerifier, Opened, open_note, split_note, unverified_text
 from checkin.protocol.primitives import sha256
 from checkin.protocol.ring_messages import RING_KINDS, RING_MEMBERS
 from checkin.protocol.statement import SIMULATED, StatementType, Values, kind_of, many, one
@@ -200,9 +200,9 @@ class StatementIntake:
         if (kind := kind_of(text)) in (*BY_NODES, *BY_AUTHORITY):
             # SPEC ring.md §5: "MUST refuse it with the service's line alone"
             ours = self._authority if kind in BY_AUTHORITY else None
-            ours.open(note, FEWEST_OFFICERS) if ours else open_note(note, beside)
-            if ours and one(KINDS[kind].read(text), "authority") != ours.name:
-                raise NoteUntrusted("It is another authority's than the one whose officers signed it.")
+            opened = ours.open(note, FEWEST_OFFICERS) if ours else open_note(note, beside)
+            if ours:
+                _check_authority(ours, KINDS[kind].read(text), opened)
         # Real and simulated time do not mix, also in kinds that are not known here.
         if (f"clock {SIMULATED}" in text.split("\n")) != self._party.clock.simulated:
             raise NoteUntrusted("The statement was made under a simulated clock and we run under a real one, or back.")
@@ -241,9 +241,9 @@ class StatementIntake:
         kind = _KINDS.get(kind_of(text))
         if kind is None:
             raise NoteMalformed(f"Of the authority the log takes only these kinds: {', '.join(_KINDS)}.")
-        values = self._party.read(authority.open(note).text, kind)
-        if one(values, "authority") != authority.name:
-            raise NoteUntrusted("It is another authority's than the one whose officers signed it.")
+        opened = authority.open(note, FEWEST_OFFICERS if kind.kind in BY_OFFICERS else 1)
+        values = self._party.read(opened.text, kind)
+        _check_authority(authority, values, opened)
         if kind is ORDER_LOGGED:
             return kind.kind, _order_day(values, self._party.calendar), ""
         stated = BY_OFFICERS[kind.kind].read(text)
@@ -317,6 +317,14 @@ def _text_digest(note: str, authority: AuthoritySettings) -> bytes:
     it before these were pinned."""
     renewed = sorted(authority.officers) if authority.former else ()
     return sha256("\n".join([unverified_text(note), *renewed]).encode())
+
+
+def _check_authority(authority: AuthoritySettings, values: Values, opened: Opened) -> None:
+    """Raises `NoteUntrusted` for what no audit would count: another authority's, or officers of another name."""
+    if one(values, "authority") != authority.name:
+        raise NoteUntrusted("It is another authority's than the one whose officers signed it.")
+    if officers_of(values, opened.names) != opened.names:
+        raise NoteUntrusted(f"The names of officers' keys begin with {authority.name}/.")
 
 
 def _placed(day: int) -> int:

@@ -143,6 +143,18 @@ def test_an_audit_asks_for_those_who_were_members_before_the_key_was_reported(se
     assert quarrels(service, [back, made, *gone, ended]) == []
 
 
+def test_the_log_takes_no_word_of_officers_whom_no_audit_counts(tmp_path: Path, service: Service) -> None:
+    """The settings pin them under names that are not their authority's."""
+    named = [NoteSigner(f"ministry.example/{number}", SigningKey(bytes([number]) * 32)) for number in (1, 2)]
+    vkeys = ", ".join(f'"{officer.verifier.vkey}"' for officer in named)
+    authority = f'[authority]\nname = "health.example"\nofficers = [{vkeys}]\n'
+    retention = Retention(tmp_path / "retention", pinned(service))
+    retention.config.write_text(f"{retention.config.read_text()}\n{authority}")
+    text = unverified_text(early_note(DAY - 1, DAY, service=service.name, authority="health.example"))
+    with retention.client() as client:
+        assert bring(client, sign_note(text, *named, service.signer)) == "note_untrusted"
+
+
 @pytest.mark.parametrize("what", ["lost", "early"])
 def test_the_log_takes_a_lost_node_from_enough_officers(tmp_path: Path, service: Service, what: str) -> None:
     """Of the authority that is pinned; with the service's signature beside theirs. So it takes an early destruction,
