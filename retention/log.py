@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from checkin.errors import (
     LogBehind,
@@ -50,9 +50,6 @@ from checkin.tlog.tiles import (
 from checkin.vault.engines.sqlite import Turn
 from retention.log_state import Head, LogState
 
-if TYPE_CHECKING:  # it asks witnesses, who are shown this log
-    from retention.continuity import Continuity
-
 _CHECKPOINT = "checkpoint"
 _FORKED = "The log in this folder is older than what it has published: put back its newest database, never a copy."
 _BROKEN = "The entries in the database do not lead to the root that was signed: put back an unaltered database."
@@ -71,6 +68,16 @@ class _Asked:
     places: list[int] | None = None
 
 
+class OutsideRecord(Protocol):
+    """What is known of the log outside its folder (`retention.continuity`)."""
+
+    def require(self, head: Head, root_at: Callable[[int], bytes | None], note: str | None) -> None:
+        """Raises `LogBehind` unless all that is known to be signed leads to `head`."""
+
+    def sign(self, head: Head) -> None:
+        """Keeps a tree head that is about to be signed."""
+
+
 class Log:
     """One log in one folder: `log.sqlite` for itself, `checkpoint` and `tile/` for all readers.
 
@@ -82,7 +89,7 @@ class Log:
         folder: Path,
         signer: NoteSigner,
         quorum: int = 0,
-        outside: Continuity | None = None,
+        outside: OutsideRecord | None = None,
         former: Collection[NoteVerifier] = (),
     ) -> None:
         """Opens or makes the log named `signer.name`, and finishes what was begun. When it is `behind` what is known of
@@ -97,8 +104,8 @@ class Log:
         self._signer = signer
         self._former = tuple(former)
         self._quorum = quorum
-        self._outside = outside
-        self._is_newest = outside is None  # of all that is known outside
+        self._outside = outside  # until it was queried
+        self._record: OutsideRecord | None = None  # from then on
         self.behind: LogBehind | None = None
         """Why nothing is signed; None once it was seen that the log is the newest."""
         self._files = LogFiles(folder)
@@ -168,14 +175,14 @@ class Log:
 
     def _require_newest(self) -> None:
         """Once a process, before it signs anything. Raises `LogBehind`."""
-        if self._outside is not None and not self._is_newest:
+        if self._outside is not None:
             note = next((note for _, note in self._state.notes()), None)
             try:
                 self._outside.require(self._state.head(), self._state.root, note)
             except LogBehind as error:
                 self.behind = error
                 raise
-            self._is_newest = True
+            self._outside, self._record = None, self._outside
         self.behind = None
 
     def _advance(self) -> None:
@@ -229,12 +236,12 @@ class Log:
         each may have its witnesses next."""
         head = self._state.head()
         note = self._state.note(head.size)
-        # cosignatures come also while that is not known
-        if self._is_newest and (note is None or not signed_by(note, self._signer.verifier)):
+        newest = self._outside is None  # cosignatures come also while that is not known
+        if newest and (note is None or not signed_by(note, self._signer.verifier)):
             text = Checkpoint(self.origin, head.size, head.root).write()
             cosignatures = [] if note is None else self._cosignatures(note, text)
-            if self._outside is not None:
-                self._outside.sign(head)
+            if self._record is not None:
+                self._record.sign(head)
             self._state.keep_note(head.size, join_note(text, [self._signer.sign(text), *cosignatures]))
         notes = self._state.notes()
         ready = next((note for _, note in notes if self._cosigners(note) >= self._quorum), None)
