@@ -73,6 +73,7 @@ def up(folder: Path, port: int, *options: str) -> Iterator[subprocess.Popen[byte
         until(lambda: process.poll() is not None or all(map(answers, urls)))
         assert process.poll() is None
         yield process
+    until(lambda: not {*started_in(folder)} - before)  # they may still write where the caller removes all
 
 
 @pytest.mark.parametrize(("command", "ending"), ENDINGS)
