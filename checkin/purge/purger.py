@@ -13,11 +13,12 @@ from typing import Final, ParamSpec, TypeVar
 import structlog
 
 from checkin.clock import RETENTION_DAYS
-from checkin.errors import CheckinError, DayDestroyed, KeyExists, KeyMissing, NotReady
+from checkin.errors import CheckinError, DayDestroyed, KeyDestroyed, KeyExists, KeyMissing, NotReady
 from checkin.files.durable import locked_if_possible
 from checkin.files.leases import Hold, alone
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import add_signature
+from checkin.protocol.primitives import Label
 from checkin.protocol.statement import StatementType
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.due_keys import UNREADABLE, DueKeys, why
@@ -244,9 +245,13 @@ class Purger:
             return sorted({name.day for name in self._due.due(now) if name.purpose is Purpose.DAY})
 
     def has_day_key(self) -> bool:
-        """Whether there is a vault key of today: after a jump of the clock it comes with the next round."""
-        today = KeyName(Purpose.DAY, self._guard.today(self._party.calendar))
-        return today in self._party.ring.names(Purpose.DAY) and not self._party.ring.is_gone(today)
+        """Whether today's vault key can be used: after a jump of the clock it comes with the next round. Raises
+        `NotReady` where too few nodes of a ring answer to know."""
+        try:
+            self._party.ring.subkey(KeyName(Purpose.DAY, self._guard.today(self._party.calendar)), Label.SUB_ROW)
+        except (KeyMissing, KeyDestroyed):
+            return False
+        return True
 
     def not_stated(self) -> list[str]:
         """What is destroyed and has no statement yet: keys by name, days by date."""

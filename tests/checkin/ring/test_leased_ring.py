@@ -313,6 +313,19 @@ def test_without_any_node_the_service_says_so_and_makes_up_nothing(ring: Ring, h
         house.party.ring.subkey(day_key(), Label.SUB_ROW)
 
 
+def test_a_key_that_cannot_be_used_yet_is_none(ring: Ring, house: House, tmp_path: Path) -> None:
+    """A registry that started while two nodes were away knows the key from one, which is not enough to use it; one that
+    has used it goes on with a single node."""
+    house.purger.make_keys()
+    ring.down = {"b", "c"}
+    other = open_house(ring, tmp_path / "registry")
+    with pytest.raises(NotReady):
+        other.purger.has_day_key()
+    assert house.purger.has_day_key()
+    ring.down = set()
+    assert other.purger.has_day_key()
+
+
 def test_a_node_that_is_away_at_midnight_takes_no_day_from_the_registrys_list(ring: Ring, tmp_path: Path) -> None:
     """The key of the fifteenth day cannot be made without the maker; scanners go on with the fourteen."""
     house = open_house(ring, tmp_path / "registry", {Purpose.DAY: 0, Purpose.INTAKE: 14})
