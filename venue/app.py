@@ -104,7 +104,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         venues.routes(known_venues, settings.enrolment_secret_sha256, throttle),
         scanners.routes(known_venues, known_scanners, gates, throttle),
         lists.routes(given, known_scanners, gates),
-        checkins.routes(),
+        checkins.routes(door_route),
         scan_batches.routes(queued, known_scanners, metrics, alarms),
         stats.routes(known_venues, stats.Stats(service, gates, known_scanners)),
         day_routes.routes(settings, service, purger, audit, executor),

@@ -24,9 +24,10 @@ from checkin.vault.vault import Vault
 from checkin.vault.visit import open_visit
 from tests.support.registry_service import METRICS, Issuer, Phone, Registry, check_in, enrol, scan_id
 from tests.support.service_folder import CALENDAR, DAY, NOON, bearer
-from tests.support.serving import caller
+from tests.support.serving import caller, visiting
 from tests.venue.conftest import NewIssuer, Scene
 from tests.venue.realtime import PATIENCE
+from venue.app import create_app
 from venue.scanners import Scanners, VenueScanner
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +118,20 @@ def test_nobody_else_waits_while_the_database_is_asked_for_a_scanner(
         finally:
             go_on.set()
         assert waiting.result().status_code == 201
+
+
+def test_behind_a_server_that_puts_its_own_path_before_it_is_the_same_route(
+    tmp_path: Path, new_issuer: NewIssuer
+) -> None:
+    """It comes by the framework's way then, which is slower and answers the same."""
+    issuer = new_issuer()
+    registry = Registry(tmp_path / "registry", [issuer], now=NOON)
+    app = create_app(registry.config, registry.clock)
+    with visiting(app, log_level="error", server_header=False, root_path="/town") as client:
+        at, scan, token = enrol(client), scan_id(), Phone(issuer, DAY).at(NOON)
+        answers = [check_in(client, at, token, scan), check_in(client, at, token, scan), check_in(client, at, token)]
+        assert [answer.status_code for answer in answers] == [201, 200, 409]
+        assert client.get("/v1/check-ins").status_code == 405
 
 
 def test_the_same_scan_sent_again_is_repeated_and_stored_once(scene: Scene) -> None:
