@@ -36,7 +36,7 @@ def create_app(config: Path, simulated_clock: Path | None = None) -> FastAPI:
         guard=issuer.guard,
         title="Check-in issuer",
         description=DESCRIPTION,
-        checks=[issuer.findings],
+        checks=[issuer.findings, *issuer.checks(issuer.purger)],
         periodic=[
             Task("purge", issuer.purger.run, lane="purge", vital=True),
             Task("make_keys", issuer.make_keys, vital=True),

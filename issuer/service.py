@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
 
@@ -146,7 +145,7 @@ class Issuer(DayService):
             self._counted = today
 
     def findings(self) -> Iterator[Finding]:
-        """What readiness depends on."""
+        """What readiness depends on here alone."""
         yield _ahead("authority_keys", self.authority.days_ahead(), "`checkin authority keys` lists more.")
         yield _ahead("signing_keys", self.signing.days_ahead(), "The key ring must be writable.")
         if self._refused:
@@ -155,7 +154,6 @@ class Issuer(DayService):
         yield from self.lists.findings()
         if not self.identity_keys.live():
             yield Finding("identity_key", "failure", "There is no identity key: look at the key ring.")
-        yield from chain.from_iterable(check() for check in self.checks(self.purger))
         if self.throttle.full:
             yield Finding("registrations", "warning", _FULL)
         if self.outbox:

@@ -24,6 +24,7 @@ from checkin.service import leased_ring
 from checkin.service.leased_ring import LeasedRing
 from checkin.service.vault_folder import VaultFolder
 from issuer import service
+from issuer.app import create_app
 from issuer.contact import Contact
 from issuer.issuer_audit import self_audit
 from issuer.service import Issuer
@@ -80,7 +81,7 @@ def batch(issuer: Issuer, subject: int, day: int = DAY) -> None:
 
 
 def ring_findings(issuer: Issuer) -> list[tuple[str, str]]:
-    return [(finding.name, finding.level) for finding in issuer.findings() if finding.name.startswith("ring")]
+    return [(finding.name, finding.level) for finding in issuer.nodes.findings()]
 
 
 def test_an_issuer_lives_on_a_ring(world: World) -> None:
@@ -147,6 +148,16 @@ def test_a_node_that_is_away_holds_up_the_reports_until_it_is_back(world: World)
         keep_house(issuer)
         assert [name for name in (day_key(), OLD) if destroyed_name(name) not in issuer.book] == []
         assert ring_findings(issuer) == []
+
+
+def test_who_is_away_is_told_whatever_cannot_be_known_without_them(world: World) -> None:
+    """An issuer that starts while two nodes are away cannot use the day's key."""
+    with world.site.open():
+        world.ring.down = {"b", "c"}
+    frame = create_app(world.site.config, world.site.clock.path).state.frame
+    found = {(finding.name, finding.level) for finding in frame.findings()}
+    frame.close()
+    assert {("check_failed", "failure"), ("ring", "warning"), ("sms", "warning")} <= found
 
 
 def test_a_node_that_never_had_the_identity_key_says_so(world: World) -> None:
