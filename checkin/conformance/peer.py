@@ -174,6 +174,7 @@ class Program:
         return content
 
     def _line(self, command: str) -> bytes:
+        """Without its end; empty in place of one that is too long."""
         pipe = self._started().stdout
         assert pipe is not None  # noqa: S101 - it was started with one
         until = STOPWATCH.boot() + PATIENCE_SECONDS
@@ -184,5 +185,5 @@ class Program:
             if not more:
                 raise Broken("it ended")
             self._unread += more
-        line, _, self._unread = self._unread.partition(b"\n")
-        return line
+        line, ended, self._unread = self._unread.partition(b"\n")
+        return line if ended and len(line) < MAX_LINE else b""

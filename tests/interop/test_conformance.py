@@ -114,6 +114,15 @@ def test_a_program_that_does_not_speak_the_protocol_breaks_the_rules(command: st
     assert [verdict.result for verdict in verdicts] == [BROKEN]
 
 
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_line_of_more_than_2_mib_breaks_the_rule(tmp_path: Path, end: str) -> None:
+    """Also one that is a JSON object, whether it ends or not."""
+    script = tmp_path / "long.py"
+    script.write_text(f"""print('{{"done": {{}}}}' + ' ' * 2**21, end={end!r})""", encoding="ascii")
+    [verdict] = judged("scanner", f"{sys.executable} {script}", "3.1")
+    assert verdict.why == "it wrote a line that is no JSON object"
+
+
 def test_a_program_that_says_nothing_breaks_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is ended, and the verdict names the command."""
     monkeypatch.setattr("checkin.conformance.peer.PATIENCE_SECONDS", 0.1)
