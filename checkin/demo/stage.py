@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from checkin.clock import Calendar, SimulatedClock, SystemClock
+from checkin.clock import STOPWATCH, Calendar, SimulatedClock, SystemClock
 from checkin.demo.narrator import Narrator, expect
 from checkin.deployment.deployment import Deployment
 from checkin.deployment.processes import Processes
@@ -200,7 +200,7 @@ def refusal(attempt: Callable[[], object]) -> str:
 
 def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
     """Raises `StoryFailedError` when it does not come true in so many seconds."""
-    deadline = SystemClock().boot() + seconds
+    deadline = STOPWATCH.boot() + seconds
     while not condition():
-        expect(SystemClock().boot() < deadline, f"It did not happen in {seconds / 60:.0f} minutes.")
+        expect(STOPWATCH.boot() < deadline, f"It did not happen in {seconds / 60:.0f} minutes.")
         time.sleep(0.1)

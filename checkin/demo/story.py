@@ -197,7 +197,7 @@ def refused(stage: Stage, code: str, scanner: Scanner, text: str) -> None:
 
 def closed(attempt: Callable[[], object], whose: str) -> None:
     """Raises `StoryFailedError` unless the attempt fails for want of a key."""
-    found = refusal(attempt)
+    found = refusal(attempt) or "the copies still open"
     expect(found in ("day_destroyed", "key_destroyed", "key_missing"), f"With the key ring of the {whose}: {found}")
 
 
