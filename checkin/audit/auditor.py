@@ -40,7 +40,8 @@ class AuditFault:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result of an audit. `head` is None when not even the checkpoint could be verified."""
+    """The result of an audit. `head` is None when not even the checkpoint could be verified; `whole`: whether the log
+    is what was signed, so that the rest was held against it."""
 
     head: Checkpoint | None
     date: str
@@ -49,6 +50,7 @@ class Verdict:
     reports: int = 0
     audits: int = 0
     entries: tuple[LogEntry, ...] = field(default=(), repr=False)
+    whole: bool = False
 
     @property
     def ok(self) -> bool:
@@ -92,6 +94,7 @@ def verify(evidence: Evidence, date: str = "", previous: bytes | None = None, to
         reports=len(book.reports),
         audits=sum(entry.kind == AUDIT.kind for entry in entries),
         entries=tuple(entries),
+        whole=True,
     )
 
 

@@ -159,7 +159,7 @@ def _online(url: str, vkeys: Path | None, date: str, previous: bytes | None, sav
 
 def _save(folder: Path, evidence: Evidence, verdict: Verdict) -> None:
     """Keeps what was verified; nothing where the log itself is not what was signed."""
-    if verdict.head is None or not (verdict.entries or verdict.ok):
+    if verdict.head is None or not verdict.whole:
         say("Nothing was saved: the log is not what was signed, so the rest was not looked at.", err=True)
         return
     faulty = {fault.path for fault in verdict.faults}

@@ -174,6 +174,14 @@ def test_an_audits_number_leads_nowhere_else(liar: Liar, truth: Truth, desk: Pat
     liar.answers = dict(truth.heard)
 
 
+def test_a_log_whose_entries_are_by_nobody_who_is_pinned_is_saved(liar: Liar, truth: Truth, desk: Path) -> None:
+    """It is what was signed: only who stated the rest is not known."""
+    (desk / "keys" / "vkeys.txt").write_text(truth.vkeys.splitlines()[1] + "\n")
+    done = verify(liar, desk, "--save", str(desk / "saved"))
+    assert done.exit_code == 1 and "Nothing was saved" not in done.output
+    assert (desk / "saved" / "checkpoint.txt").read_bytes() == truth.heard["/checkpoint"]
+
+
 def test_nothing_is_saved_over_what_is_there(liar: Liar, desk: Path) -> None:
     """A folder that holds something is refused, and left as it is."""
     (desk / "old").mkdir()
