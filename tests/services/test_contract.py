@@ -31,7 +31,6 @@ APPS = {"issuer": issuer_app, "venue": venue_app, "retention": retention_app}
 NOON = "2026-11-20T12:00:00+09:00"
 PHONE = "+821033334444"
 UNKNOWN = "x" * 43
-METHODS = ("get", "post", "put", "delete")
 BEYOND = (2**63 - 1, 2**63, 2**64, 10**400, -1, -(2**63) - 1)
 
 
