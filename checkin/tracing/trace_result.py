@@ -11,10 +11,10 @@ from typing import Any, Final
 from checkin.orders.order import Order
 from checkin.orders.part import BATCHES, STEPS
 from checkin.protocol.statement import one
+from checkin.shown import FORMULA
 from checkin.templates import template
 
-# What a spreadsheet takes for a formula, also in the wide forms that East Asian ones accept.
-_FORMULA: Final = frozenset("=+-@\t\r\n＝＋－＠")
+_FORMULA: Final = FORMULA | set("\t\r\n")
 
 
 @dataclass(frozen=True)
