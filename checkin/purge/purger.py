@@ -18,7 +18,6 @@ from checkin.files.durable import locked_if_possible
 from checkin.files.leases import Hold, alone
 from checkin.keys.key_ring import KeyName, Purpose
 from checkin.protocol.note import add_signature
-from checkin.protocol.primitives import Label
 from checkin.protocol.statement import StatementType
 from checkin.purge.clock_guard import ClockGuard
 from checkin.purge.due_keys import UNREADABLE, DueKeys, why
@@ -247,11 +246,12 @@ class Purger:
     def has_day_key(self) -> bool:
         """Whether today's vault key can be used: after a jump of the clock it comes with the next round. Raises
         `NotReady` where too few nodes of a ring answer to know."""
+        today = KeyName(Purpose.DAY, self._guard.today(self._party.calendar))
         try:
-            self._party.ring.subkey(KeyName(Purpose.DAY, self._guard.today(self._party.calendar)), Label.SUB_ROW)
+            self._party.ring.commitment(today)
         except (KeyMissing, KeyDestroyed):
             return False
-        return True
+        return not self._party.ring.is_gone(today)
 
     def not_stated(self) -> list[str]:
         """What is destroyed and has no statement yet: keys by name, days by date."""

@@ -321,9 +321,10 @@ def test_a_key_that_cannot_be_used_yet_is_none(ring: Ring, house: House, tmp_pat
     other = open_house(ring, tmp_path / "registry")
     with pytest.raises(NotReady):
         other.purger.has_day_key()
-    assert house.purger.has_day_key()
+    assert house.purger.has_day_key() and house.party.ring.subkey(day_key(), Label.SUB_ROW)
     ring.down = set()
     assert other.purger.has_day_key()
+    assert vars(other.party.ring)["_leases"] == {}, "it is looked for, and not lent"
 
 
 def test_a_node_that_is_away_at_midnight_takes_no_day_from_the_registrys_list(ring: Ring, tmp_path: Path) -> None:
