@@ -29,6 +29,7 @@ TIMEOUT: Final = 10.0  # seconds to wait for another process's commit
 _CHECKPOINT_BYTES: Final = 4_096_000  # then the log goes into the file; SQLite counts in pages
 _PATIENCE_MS: Final = 100  # waiting for readers to cut a log keeps writers waiting
 _COPY_PATIENCE: Final = 60.0  # seconds for a lock that is held
+NOT_DONE: Final = "The database did not carry this out: look at its disk, then try again."
 _FULL: Final = "its disk is full: free space"
 _READ_ONLY: Final = "it cannot be written: mount its volume writable, or give it to the user who runs this"
 _ABSENT: Final = "it is not there, or not ours: mount its volume, or give it to the user who runs this"
@@ -186,7 +187,7 @@ class StateFile:
             try:
                 yield self._tables
             except sqlite3.OperationalError as error:
-                raise NotReady("The database did not carry this out: look at its disk, then try again.") from error
+                raise NotReady(NOT_DONE) from error
 
     def rows(self, query: str, *values: str | bytes | int) -> list[Any]:
         """The answer to one query; raises as `reading`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 import sqlite_utils
 
 from checkin.errors import NotReady
-from checkin.files.database import StateFile
+from checkin.files.database import NOT_DONE, StateFile, connect, opening
 
 Value = str | bytes | int | float | None
 Values = Mapping[str, Value]
@@ -139,7 +140,11 @@ class SqliteTables(StateFile):
         super().__init__(path, lambda tables: _migrate(tables, part))
         self._reader = StateFile(path, lambda _: None)  # waits for no commit of this process
         self.seen: Mapping[str, int] = {}
-        self._watch = StateFile(path, lambda _: None) if part.changes else None  # waits for no read either
+        self._watching = threading.Lock()
+        self._watch: sqlite3.Connection | None = None
+        if part.changes:  # a connection of its own, which waits for no read either
+            with opening(path):
+                self._watch = connect(path)
 
     def read(self, query: str, values: Values = NOTHING) -> Found:
         with self._reader.reading() as tables:
@@ -153,9 +158,12 @@ class SqliteTables(StateFile):
         """Takes 9 µs (measured), so each check-in calls it, and a revoked scanner is out at its next one."""
         if self._watch is None:
             return {}
-        with self._watch.reading() as tables:
-            self.seen = dict(tables.conn.execute(LOOK).fetchall())
-            return self.seen
+        try:
+            with self._watching:
+                self.seen = dict(self._watch.execute(LOOK).fetchall())
+                return self.seen
+        except sqlite3.OperationalError as error:
+            raise NotReady(NOT_DONE) from error
 
     def poll(self) -> None:
         """Nothing: a look sees all."""
@@ -164,7 +172,8 @@ class SqliteTables(StateFile):
         super().close()
         self._reader.close()
         if self._watch is not None:
-            self._watch.close()
+            with self._watching:
+                self._watch.close()
 
 
 class _SqliteCommit:

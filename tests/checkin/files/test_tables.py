@@ -151,7 +151,7 @@ def test_a_look_that_fails_is_not_ready(tmp_path: Path) -> None:
     with closing(SqliteTables(tmp_path, THINGS)) as tables:
         assert tables.look()
         assert tables._watch is not None
-        tables._watch._connection.set_progress_handler(lambda: 1, 1)
+        tables._watch.set_progress_handler(lambda: 1, 1)
         with pytest.raises(NotReady):
             tables.look()
 
