@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, ClassVar, Final, TypeVar
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from checkin.clock import CLOSING_DAYS, Calendar
 from checkin.errors import (
@@ -80,6 +80,7 @@ class _TrustAnswer(_WithTime):
 class Trust:
     """Days and issuers are numbers, keys base64url, `time` unix seconds by this scanner's clock."""
 
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
     registry_vkey: str = ""
     issuer_vkeys: dict[int, str] = field(default_factory=dict)
     issuer_keys: dict[int, Keys] = field(default_factory=dict)

@@ -7,7 +7,9 @@ A verifier suspects its own clock, too: on a machine whose time is ten minutes a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
+
+from pydantic import ConfigDict
 
 from checkin.clock import Clock
 
@@ -20,6 +22,7 @@ class ToldTime:
     """`ahead`: seconds by which the machine's clock was ahead of the registry's at its last answer; `gap`: what lay
     between the machine's clock and its boot clock then, in the boot of `boot_id`."""
 
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
     ahead: float = 0.0
     gap: float = 0.0
     boot_id: str = ""

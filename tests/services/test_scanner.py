@@ -62,6 +62,18 @@ def test_a_file_that_is_no_scanner_is_told_so(tmp_path: Path) -> None:
             load_party(Scanner, tmp_path / "scanner.json")
 
 
+@pytest.mark.parametrize("part", ["trust", "told"])
+def test_a_scanner_file_with_a_member_that_nobody_knows_is_none(tmp_path: Path, part: str) -> None:
+    """It is a later version's, or damaged; what it says would be lost when it is written anew."""
+    path, content = tmp_path / "scanner.json", Scanner("00" * 8, "11" * 8, "secret").plain()
+    save_party(path, content)
+    assert load_party(Scanner, path).token == "secret"
+    content[part]["more"] = 1
+    save_party(path, content)
+    with pytest.raises(SettingsInvalid, match="scanner_token"):
+        load_party(Scanner, path)
+
+
 def command(town: Stage, scanner: Path, source: str, *arguments: str, stdin: bytes = b"") -> Any:
     """`checkin scan` under the town's clock: exit status, the JSON answer, standard error."""
     options = ["--venue", town.deployment.url("venue"), "--scanner", str(scanner), "--json"]
